@@ -1,0 +1,104 @@
+"""Numeric agreement: how far one array of outputs lies from the reference's, in the published metrics and ours.
+
+Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all elements, mean, standard
+deviation and maximum of d; relative: d / |reference|, where a reference of 0 divides by 1. Two things differ from the
+published code: NaN and infinite values are counted and fail the output instead of being replaced by 0, and nothing is
+rounded. The metrics are taken over the places where both sides are finite.
+
+Left out: pictures, thresholds for a verdict other than "the numbers exist and are finite", and which items were run.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
+
+
+def compare(reference: np.ndarray, other: np.ndarray) -> dict:
+    """Metrics of one output. Shapes must be equal; where they are not, `failed` says so and no number is given.
+
+    Keys: the five published ones, "Cosine Similarity", "NaN Count", "Inf Count" (of `other`), "Elements", "failed" (None, or why). A metric that does not exist (no finite element) is None.
+    """
+    reference, other = np.asarray(reference), np.asarray(other)
+    result: dict = {**dict.fromkeys(PUBLISHED), "Cosine Similarity": None, "NaN Count": 0, "Inf Count": 0,
+                    "Elements": int(other.size), "failed": None}
+    if reference.shape != other.shape:
+        result["failed"] = f"shape {list(other.shape)} where the reference has {list(reference.shape)}"
+        return result
+    if reference.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
+        same = bool(np.array_equal(reference, other))
+        result["failed"] = None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
+        return result
+    want, got = reference.astype(np.float64).ravel(), other.astype(np.float64).ravel()
+    result["NaN Count"] = int(np.count_nonzero(np.isnan(got)))
+    result["Inf Count"] = int(np.count_nonzero(np.isinf(got)))
+    usable = np.isfinite(want) & np.isfinite(got)
+    if usable.any():
+        result.update(_distances(want[usable], got[usable]))
+    result["failed"] = _reason(result, int(np.count_nonzero(~np.isfinite(want))))
+    return result
+
+
+def summarise(outputs: Mapping[str, Mapping]) -> dict:
+    """The outputs of a model in one row, under the published names: the worst of the maxima, means weighted by elements.
+
+    The standard deviation is that of all elements together: E[d^2] - E[d]^2 over the outputs.
+    """
+    rows = [row for row in outputs.values() if row["Mean Diff"] is not None]
+    summary: dict = dict.fromkeys((*PUBLISHED, "Cosine Similarity"))
+    if rows:
+        weights = np.array([row["Elements"] for row in rows], dtype=np.float64)
+        weights /= weights.sum()
+        mean = float(np.dot(weights, [row["Mean Diff"] for row in rows]))
+        square = float(np.dot(weights, [row["Std Diff"] ** 2 + row["Mean Diff"] ** 2 for row in rows]))
+        cosines = [row["Cosine Similarity"] for row in rows if row["Cosine Similarity"] is not None]
+        summary.update({
+            "Mean Diff": mean,
+            "Std Diff": math.sqrt(max(square - mean * mean, 0.0)),
+            "Max Diff": max(row["Max Diff"] for row in rows),
+            "Max Rel-Diff": max(row["Max Rel-Diff"] for row in rows),
+            "Mean Rel-Diff": float(np.dot(weights, [row["Mean Rel-Diff"] for row in rows])),
+            "Cosine Similarity": min(cosines) if cosines else None,
+        })
+    failed = [f"{name}: {row['failed']}" for name, row in outputs.items() if row["failed"]]
+    if not outputs:
+        failed = ["the backend returned no output"]
+    summary["NaN Count"] = sum(row["NaN Count"] for row in outputs.values())
+    summary["Inf Count"] = sum(row["Inf Count"] for row in outputs.values())
+    summary["failed"] = "; ".join(failed) or None
+    return summary
+
+
+def _distances(want: np.ndarray, got: np.ndarray) -> dict:
+    apart = np.abs(want - got)
+    relative = apart / np.where(want == 0, 1.0, np.abs(want))
+    return {"Mean Diff": float(apart.mean()), "Std Diff": float(apart.std()), "Max Diff": float(apart.max()),
+            "Max Rel-Diff": float(relative.max()), "Mean Rel-Diff": float(relative.mean()),
+            "Cosine Similarity": _cosine(want, got)}
+
+
+def _cosine(want: np.ndarray, got: np.ndarray) -> float | None:
+    """None where one side is all zero: the angle to nothing is undefined."""
+    # Scaled first: squares of large float32 values stay finite in float64, those of 1e200 do not.
+    largest_want, largest_got = float(np.abs(want).max()), float(np.abs(got).max())
+    if largest_want == 0 or largest_got == 0:
+        return 1.0 if largest_want == largest_got else None
+    want, got = want / largest_want, got / largest_got
+    cosine = float(np.dot(want, got) / (np.linalg.norm(want) * np.linalg.norm(got)))
+    return min(max(cosine, -1.0), 1.0)
+
+
+def _reason(result: Mapping, unusable_reference: int) -> str | None:
+    if result["Elements"] == 0:
+        return "the output is empty"
+    parts = []
+    if result["NaN Count"]:
+        parts.append(f"{result['NaN Count']} NaN")
+    if result["Inf Count"]:
+        parts.append(f"{result['Inf Count']} infinite")
+    if unusable_reference:
+        parts.append(f"{unusable_reference} not finite in the reference itself")
+    return ", ".join(parts) + f" of {result['Elements']} values" if parts else None

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from qs.numeric import compare, summarise
+
+
+def test_published_metrics_by_hand():
+    row = compare(np.array([1.0, -2.0, 0.0, 4.0]), np.array([1.5, -2.0, 0.25, 3.0]))
+    apart = [0.5, 0.0, 0.25, 1.0]
+    assert row["Mean Diff"] == pytest.approx(0.4375)
+    assert row["Std Diff"] == pytest.approx(np.std(apart))
+    assert row["Max Diff"] == 1.0
+    assert row["Max Rel-Diff"] == 0.5                              # 0.5/1; where the reference is 0: 0.25/1
+    assert row["Mean Rel-Diff"] == pytest.approx((0.5 + 0 + 0.25 + 0.25) / 4)
+    assert row["Cosine Similarity"] == pytest.approx(17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9)))
+    assert (row["NaN Count"], row["Inf Count"], row["failed"]) == (0, 0, None)
+
+
+@pytest.mark.parametrize(("reference", "other", "nan", "inf", "reason"), [
+    ([1, 2, 3], [1, math.nan, 3], 1, 0, "1 NaN of 3 values"),
+    ([1, 2, 3], [math.inf, 2, -math.inf], 0, 2, "2 infinite of 3 values"),
+    ([1, 2], [math.nan, math.inf], 1, 1, "1 NaN, 1 infinite of 2 values"),
+    ([math.nan, 2], [1, 2], 0, 0, "1 not finite in the reference itself of 2 values"),
+    ([], [], 0, 0, "the output is empty"),
+    ([1, 2, 3], [1, 2], 0, 0, "shape [2] where the reference has [3]"),
+])
+def test_what_fails(reference, other, nan, inf, reason):
+    row = compare(np.array(reference, dtype=np.float32), np.array(other, dtype=np.float32))
+    assert (row["NaN Count"], row["Inf Count"], row["failed"]) == (nan, inf, reason)
+
+
+def test_nan_is_not_zero():
+    """The published code replaces NaN by 0; a backend that answers NaN where the truth is 0 would agree perfectly."""
+    row = compare(np.zeros(4), np.full(4, np.nan))
+    assert row["failed"] and row["Mean Diff"] is None
+
+
+def test_other_types():
+    assert compare(np.array([True, False]), np.array([1, 0]))["Max Diff"] == 0
+    assert compare(np.array(["a"]), np.array(["a"]))["failed"] is None
+    assert "differ" in compare(np.array(["a"]), np.array(["b"]))["failed"]
+    assert compare(np.array([200], dtype=np.uint8), np.array([250], dtype=np.uint8))["Max Diff"] == 50
+
+
+def test_zero_vectors():
+    assert compare(np.zeros(3), np.zeros(3))["Cosine Similarity"] == 1.0
+    assert compare(np.zeros(3), np.ones(3))["Cosine Similarity"] is None
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
+def test_an_array_agrees_with_itself(array):
+    row = compare(array, array.copy())
+    assert row["failed"] is None and row["Max Diff"] == row["Mean Rel-Diff"] == 0
+    assert row["Cosine Similarity"] == pytest.approx(1.0)
+
+
+@given(hnp.arrays(np.float64, (2, 30), elements=st.floats(-1e6, 1e6)))
+def test_bounds(pair):
+    row = compare(pair[0], pair[1])
+    assert 0 <= row["Mean Diff"] <= row["Max Diff"] * (1 + 1e-12)
+    assert row["Std Diff"] <= row["Max Diff"]
+    assert row["Cosine Similarity"] is None or -1 <= row["Cosine Similarity"] <= 1
+
+
+def test_summary_equals_one_comparison_of_everything():
+    rng = np.random.default_rng(0)
+    reference, other = rng.normal(size=(2, 100))
+    whole = compare(reference, other)
+    summary = summarise({"a": compare(reference[:30], other[:30]), "b": compare(reference[30:], other[30:])})
+    for key in ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff"):
+        assert summary[key] == pytest.approx(whole[key]), key
+
+
+def test_summary_names_the_output_that_failed():
+    good, bad = compare(np.ones(2), np.ones(2)), compare(np.ones(2), np.array([1, np.nan]))
+    summary = summarise({"start": good, "end": bad})
+    assert summary["failed"] == "end: 1 NaN of 2 values" and summary["NaN Count"] == 1
+    assert summarise({})["failed"]
