@@ -1,7 +1,8 @@
 """Numeric agreement: how far one array of outputs lies from the reference's, in the published metrics and ours.
 
 Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all elements, mean, standard
-deviation and maximum of d; relative: d / |reference|, where a reference of 0 divides by 1. Two things differ from the
+deviation and maximum of d; relative: d / |reference|, where a reference of 0 (or a float32
+subnormal, which devices flush to 0) divides by 1. Two things differ from the
 published code: NaN and infinite values are counted and fail the output instead of being replaced by 0, and nothing is
 rounded. The metrics are taken over the places where both sides are finite.
 
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 
 PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
+_ZERO_BELOW = float(np.finfo(np.float32).tiny)
 
 
 def compare(reference: np.ndarray, other: np.ndarray) -> dict:
@@ -74,7 +76,7 @@ def summarise(outputs: Mapping[str, Mapping]) -> dict:
 
 def _distances(want: np.ndarray, got: np.ndarray) -> dict:
     apart = np.abs(want - got)
-    relative = apart / np.where(want == 0, 1.0, np.abs(want))
+    relative = apart / np.where(np.abs(want) < _ZERO_BELOW, 1.0, np.abs(want))
     return {"Mean Diff": float(apart.mean()), "Std Diff": float(apart.std()), "Max Diff": float(apart.max()),
             "Max Rel-Diff": float(relative.max()), "Mean Rel-Diff": float(relative.mean()),
             "Cosine Similarity": _cosine(want, got)}
