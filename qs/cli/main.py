@@ -1,0 +1,93 @@
+"""The group of commands, and how every ending becomes an exit status.
+
+0 valid; 1 a bug (its traceback is shown); 2 the user's input or environment (one message); 3 measured but INVALID;
+130 interrupted. A command is named in COMMANDS and imported when it is typed, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import click
+
+from qs import __version__
+
+VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
+
+# command -> module that holds a click command of the same name, and the line that `--help` shows for it.
+COMMANDS = {
+    "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
+    "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when asked for; their help lines are known without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def underscores(token: str) -> str:
+    """`--batch-sizes` and `--batch_sizes` are one option."""
+    return token.replace("-", "_")
+
+
+def _show_list(kind: str):
+    def callback(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            from qs.cli.listing import names
+
+            click.echo("\n".join(names(kind)))
+            ctx.exit(VALID)
+
+    return callback
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"token_normalize_func": underscores, "help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.version_option(__version__, prog_name="qs")
+@click.option("--show_task_list", is_flag=True, is_eager=True, expose_value=False,
+              callback=_show_list("tasks"), help="Same as: qs list tasks.")
+@click.option("--show_hardware_list", is_flag=True, is_eager=True, expose_value=False,
+              callback=_show_list("backends"), help="Same as: qs list backends.")
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Measure inference backends: compile a task's model, check its answers, load it, and report.
+
+    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured but INVALID, 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status. Only a bug raises: its traceback is what helps then."""
+    from qs.errors import UserError
+
+    try:
+        status = group.main(args=list(arguments), prog_name="qs", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return USER_ERROR
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        return USER_ERROR
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    return status if isinstance(status, int) else VALID
