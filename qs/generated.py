@@ -1,14 +1,16 @@
 """Generated inputs: sensible feeds for a model whose data set is absent, from a seed.
 
-A feed has to look like a request, or the run measures something else: token ids spread over a vocabulary, attention
-masks that end where the text ends, 0/1 segments, floats inside the model's range. Drawing everything from [0, 1) and
-casting it to the input's type makes every token id zero; that is the fault this module exists to avoid.
+A feed has to look like a request, or the run measures something else: token ids spread over a vocabulary,
+attention masks that end where the text ends, 0/1 segments, floats inside the model's range. Drawing
+everything from [0, 1) and casting it to the input's type makes every token id zero; that is the fault this
+module exists to avoid.
 
-Item i is a function of the inputs, the seed and i alone, never of the batch it travels in, so that a reference run at
-batch 1 and a backend at batch 24 see the same items.
+Item i is a function of the inputs, the seed and i alone, never of the batch it travels in, so that a
+reference run at batch 1 and a backend at batch 24 see the same items.
 
 Left out: data sets (`datasets/`), rebatching of those (`qs.host`), anything but numpy.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,18 +19,26 @@ from dataclasses import dataclass
 import numpy as np
 
 NUMPY_TYPES = {
-    "FLOAT32": np.float32, "FLOAT16": np.float16, "FLOAT64": np.float64,
-    "INT8": np.int8, "UINT8": np.uint8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "LONG": np.int64,
-    "BOOL": np.bool_, "STRING": np.str_,
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "FLOAT64": np.float64,
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "LONG": np.int64,
+    "BOOL": np.bool_,
+    "STRING": np.str_,
 }
-DEFAULT_VOCABULARY = 1000           # ids below this exist in every published vocabulary
+DEFAULT_VOCABULARY = 1000  # ids below this exist in every published vocabulary
 _BLOCK_ITEMS = 256
 _BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One model input: shape at batch 1, type in ByteMLPerf's spelling, and [low, high) where the model states it."""
+    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model says."""
 
     name: str
     shape: tuple[int, ...]
@@ -41,7 +51,7 @@ class InputSpec:
 
 
 def numpy_dtype(type_name: str) -> np.dtype:
-    """The numpy type of a ByteMLPerf input type; LONG is int64 everywhere. ValueError names the known ones."""
+    """The numpy type of an input type of ByteMLPerf; LONG is int64. ValueError names the known ones."""
     try:
         return np.dtype(NUMPY_TYPES[type_name.strip().upper()])
     except KeyError:
@@ -59,7 +69,8 @@ def split_names(value: str | Sequence[str] | None) -> list[str]:
 def input_specs(model_info: Mapping) -> list[InputSpec]:
     """The inputs of a model_info in its published spelling, in its order.
 
-    One type stands for all inputs when only one is given. ValueError when counts do not fit or a shape is missing.
+    One type stands for all inputs when only one is given. ValueError when counts do not fit or a shape is
+    missing.
     """
     shapes = model_info.get("input_shape") or {}
     names = split_names(model_info.get("inputs")) or list(shapes)
@@ -77,8 +88,14 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
         if name not in shapes:
             raise ValueError(f"input_shape has no entry for the input {name!r}; it has: {', '.join(shapes)}")
         bounds = ranges.get(name)
-        specs.append(InputSpec(name, tuple(int(side) for side in shapes[name]), type_name.upper(),
-                               None if bounds is None else (float(bounds[0]), float(bounds[1]))))
+        specs.append(
+            InputSpec(
+                name,
+                tuple(int(side) for side in shapes[name]),
+                type_name.upper(),
+                None if bounds is None else (float(bounds[0]), float(bounds[1])),
+            )
+        )
     return specs
 
 
@@ -88,13 +105,14 @@ def batch_shape(shape: Sequence[int], batch_size: int) -> tuple[int, ...]:
 
 
 class GeneratedItems:
-    """An endless list of items. Holds the last block of them, a few MB at most; not for use by several threads."""
+    """An endless list of items. It holds the last block of them, a few MB; not for several threads."""
 
     def __init__(self, specs: Sequence[InputSpec], seed: int) -> None:
         self.specs = list(specs)
         self.seed = int(seed)
         item_bytes = sum(int(np.prod(spec.shape)) * max(spec.dtype.itemsize, 1) for spec in self.specs)
-        # The block is a function of the shapes alone: items must not change with the machine or the batch size.
+        # The block is a function of the shapes alone: items must not change with the machine or the batch
+        # size.
         self._block_items = max(1, min(_BLOCK_ITEMS, _BLOCK_BYTES // max(item_bytes, 1)))
         self._held: tuple[int, dict[str, np.ndarray]] | None = None
 
@@ -106,7 +124,7 @@ class GeneratedItems:
             block, offset = divmod(index, self._block_items)
             take = min(self._block_items - offset, start + count - index)
             held = self._block(block)
-            pieces.append({name: array[offset:offset + take] for name, array in held.items()})
+            pieces.append({name: array[offset : offset + take] for name, array in held.items()})
             index += take
         feeds = {}
         for spec in self.specs:
@@ -135,19 +153,23 @@ class GeneratedItems:
         return drawn
 
 
-def generated_feeds(model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0) -> dict[str, np.ndarray]:
+def generated_feeds(
+    model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0
+) -> dict[str, np.ndarray]:
     """One batch of generated items start..start+batch_size for a model_info in its published spelling."""
     return GeneratedItems(input_specs(model_info), seed).feeds(start, batch_size)
 
 
-def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _draw_input(
+    spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
     shape = (count, *spec.shape)
     kind = _kind(spec)
     length = lengths.get(spec.shape[-1]) if spec.shape else None
     if kind in ("mask", "padding") and length is not None:
         inside = _inside(shape, length)
         return (inside if kind == "mask" else ~inside).astype(spec.dtype)
-    if kind in ("mask", "padding"):                                  # nothing to be ragged over: all of it is text
+    if kind in ("mask", "padding"):  # nothing to be ragged over: all of it is text
         return np.full(shape, kind == "mask").astype(spec.dtype)
     if kind == "segment" and length is not None:
         # question first, then the passage: one change from 0 to 1 inside the text, padding 0
@@ -157,7 +179,7 @@ def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng
         low, high = spec.range or (1, DEFAULT_VOCABULARY)
         ids = rng.integers(int(low), max(int(high), int(low) + 1), size=shape)
         if length is not None and int(low) <= 1:
-            ids = np.where(_inside(shape, length), ids, 0)          # 0 is [PAD] where ids start at 0 or 1
+            ids = np.where(_inside(shape, length), ids, 0)  # 0 is [PAD] where ids start at 0 or 1
         return ids.astype(spec.dtype)
     return _draw_plain(spec, shape, rng)
 
@@ -172,7 +194,7 @@ def _draw_plain(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generato
         low, high = spec.range or (0.0, 1.0)
         return rng.uniform(low, high, size=shape).astype(dtype)
     low, high = spec.range or (0, DEFAULT_VOCABULARY)
-    if spec.range is None and dtype.itemsize == 1:                   # pixels or quantized values: the whole type
+    if spec.range is None and dtype.itemsize == 1:  # pixels or quantized values: the whole type
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max + 1
     return rng.integers(int(low), max(int(high), int(low) + 1), size=shape).astype(dtype)
 

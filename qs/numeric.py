@@ -1,13 +1,15 @@
-"""Numeric agreement: how far one array of outputs lies from the reference's, in the published metrics and ours.
+"""Numeric agreement: how far outputs lie from the reference's, in the published metrics and ours.
 
-Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all elements, mean, standard
-deviation and maximum of d; relative: d / |reference|, where a reference of 0 (or a float32
-subnormal, which devices flush to 0) divides by 1. Two things differ from the
-published code: NaN and infinite values are counted and fail the output instead of being replaced by 0, and nothing is
-rounded. The metrics are taken over the places where both sides are finite.
+Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all elements, mean,
+standard deviation and maximum of d; relative: d / |reference|, where a reference of 0 (or a float32
+subnormal, which devices flush to 0) divides by 1. Two things differ from the published code: NaN and infinite
+values are counted and fail the output instead of being replaced by 0, and nothing is rounded. The metrics are
+taken over the places where both sides are finite.
 
-Left out: pictures, thresholds for a verdict other than "the numbers exist and are finite", and which items were run.
+Left out: pictures, thresholds for a verdict other than "the numbers exist and are finite", and which items
+were run.
 """
+
 from __future__ import annotations
 
 import math
@@ -20,19 +22,28 @@ _ZERO_BELOW = float(np.finfo(np.float32).tiny)
 
 
 def compare(reference: np.ndarray, other: np.ndarray) -> dict:
-    """Metrics of one output. Shapes must be equal; where they are not, `failed` says so and no number is given.
+    """Metrics of one output. Shapes must be equal: where they are not, `failed` says so, without numbers.
 
-    Keys: the five published ones, "Cosine Similarity", "NaN Count", "Inf Count" (of `other`), "Elements", "failed" (None, or why). A metric that does not exist (no finite element) is None.
+    Keys: the five published ones, "Cosine Similarity", "NaN Count", "Inf Count" (of `other`), "Elements",
+    "failed" (None, or why). A metric that does not exist (no finite element) is None.
     """
     reference, other = np.asarray(reference), np.asarray(other)
-    result: dict = {**dict.fromkeys(PUBLISHED), "Cosine Similarity": None, "NaN Count": 0, "Inf Count": 0,
-                    "Elements": int(other.size), "failed": None}
+    result: dict = {
+        **dict.fromkeys(PUBLISHED),
+        "Cosine Similarity": None,
+        "NaN Count": 0,
+        "Inf Count": 0,
+        "Elements": int(other.size),
+        "failed": None,
+    }
     if reference.shape != other.shape:
         result["failed"] = f"shape {list(other.shape)} where the reference has {list(reference.shape)}"
         return result
     if reference.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
         same = bool(np.array_equal(reference, other))
-        result["failed"] = None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
+        result["failed"] = (
+            None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
+        )
         return result
     want, got = reference.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     result["NaN Count"] = int(np.count_nonzero(np.isnan(got)))
@@ -45,7 +56,7 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict:
 
 
 def summarise(outputs: Mapping[str, Mapping]) -> dict:
-    """The outputs of a model in one row, under the published names: the worst of the maxima, means weighted by elements.
+    """All outputs of a model in one row, same names: the worst maximum, means weighted by elements.
 
     The standard deviation is that of all elements together: E[d^2] - E[d]^2 over the outputs.
     """
@@ -57,14 +68,16 @@ def summarise(outputs: Mapping[str, Mapping]) -> dict:
         mean = float(np.dot(weights, [row["Mean Diff"] for row in rows]))
         square = float(np.dot(weights, [row["Std Diff"] ** 2 + row["Mean Diff"] ** 2 for row in rows]))
         cosines = [row["Cosine Similarity"] for row in rows if row["Cosine Similarity"] is not None]
-        summary.update({
-            "Mean Diff": mean,
-            "Std Diff": math.sqrt(max(square - mean * mean, 0.0)),
-            "Max Diff": max(row["Max Diff"] for row in rows),
-            "Max Rel-Diff": max(row["Max Rel-Diff"] for row in rows),
-            "Mean Rel-Diff": float(np.dot(weights, [row["Mean Rel-Diff"] for row in rows])),
-            "Cosine Similarity": min(cosines) if cosines else None,
-        })
+        summary.update(
+            {
+                "Mean Diff": mean,
+                "Std Diff": math.sqrt(max(square - mean * mean, 0.0)),
+                "Max Diff": max(row["Max Diff"] for row in rows),
+                "Max Rel-Diff": max(row["Max Rel-Diff"] for row in rows),
+                "Mean Rel-Diff": float(np.dot(weights, [row["Mean Rel-Diff"] for row in rows])),
+                "Cosine Similarity": min(cosines) if cosines else None,
+            }
+        )
     failed = [f"{name}: {row['failed']}" for name, row in outputs.items() if row["failed"]]
     if not outputs:
         failed = ["the backend returned no output"]
@@ -77,9 +90,14 @@ def summarise(outputs: Mapping[str, Mapping]) -> dict:
 def _distances(want: np.ndarray, got: np.ndarray) -> dict:
     apart = np.abs(want - got)
     relative = apart / np.where(np.abs(want) < _ZERO_BELOW, 1.0, np.abs(want))
-    return {"Mean Diff": float(apart.mean()), "Std Diff": float(apart.std()), "Max Diff": float(apart.max()),
-            "Max Rel-Diff": float(relative.max()), "Mean Rel-Diff": float(relative.mean()),
-            "Cosine Similarity": _cosine(want, got)}
+    return {
+        "Mean Diff": float(apart.mean()),
+        "Std Diff": float(apart.std()),
+        "Max Diff": float(apart.max()),
+        "Max Rel-Diff": float(relative.max()),
+        "Mean Rel-Diff": float(relative.mean()),
+        "Cosine Similarity": _cosine(want, got),
+    }
 
 
 def _cosine(want: np.ndarray, got: np.ndarray) -> float | None:

@@ -6,16 +6,28 @@ import pytest
 from qs.generated import GeneratedItems, InputSpec, batch_shape, generated_feeds, input_specs, numpy_dtype
 
 BERT = {
-    "inputs": "input_ids.1,attention_mask.1,token_type_ids.1", "input_type": "LONG,LONG,LONG",
+    "inputs": "input_ids.1,attention_mask.1,token_type_ids.1",
+    "input_type": "LONG,LONG,LONG",
     "input_shape": {"input_ids.1": [1, 384], "attention_mask.1": [1, 384], "token_type_ids.1": [1, 384]},
     "input_range": {"input_ids.1": [1, 30522]},
 }
 
 
-@pytest.mark.parametrize(("type_name", "dtype"), [
-    ("LONG", "int64"), ("INT64", "int64"), ("INT32", "int32"), ("INT16", "int16"), ("INT8", "int8"), ("UINT8", "uint8"),
-    ("FLOAT32", "float32"), ("FLOAT16", "float16"), ("BOOL", "bool"), (" long ", "int64"),
-])
+@pytest.mark.parametrize(
+    ("type_name", "dtype"),
+    [
+        ("LONG", "int64"),
+        ("INT64", "int64"),
+        ("INT32", "int32"),
+        ("INT16", "int16"),
+        ("INT8", "int8"),
+        ("UINT8", "uint8"),
+        ("FLOAT32", "float32"),
+        ("FLOAT16", "float16"),
+        ("BOOL", "bool"),
+        (" long ", "int64"),
+    ],
+)
 def test_types(type_name, dtype):
     assert numpy_dtype(type_name) == np.dtype(dtype)
 
@@ -25,9 +37,16 @@ def test_unknown_type_names_the_known_ones():
         numpy_dtype("FLOAT33")
 
 
-@pytest.mark.parametrize(("shape", "batch", "expected"), [
-    ([1, 384], 4, (4, 384)), ([26, 2], 3, (78, 2)), ([100, 77], 2, (200, 77)), ([1], 5, (5,)), ([], 5, ()),
-])
+@pytest.mark.parametrize(
+    ("shape", "batch", "expected"),
+    [
+        ([1, 384], 4, (4, 384)),
+        ([26, 2], 3, (78, 2)),
+        ([100, 77], 2, (200, 77)),
+        ([1], 5, (5,)),
+        ([], 5, ()),
+    ],
+)
 def test_batch_shape(shape, batch, expected):
     assert batch_shape(shape, batch) == expected
 
@@ -73,7 +92,9 @@ def test_never_all_zero_whatever_the_type():
 
 
 def test_strings_and_scalars():
-    feeds = GeneratedItems([InputSpec("s", (1, 3), "STRING"), InputSpec("t", (), "FLOAT32")], seed=0).feeds(0, 2)
+    feeds = GeneratedItems([InputSpec("s", (1, 3), "STRING"), InputSpec("t", (), "FLOAT32")], seed=0).feeds(
+        0, 2
+    )
     assert feeds["s"].shape == (2, 3) and feeds["s"].dtype.kind == "U"
     assert feeds["t"].shape == ()
 
@@ -84,9 +105,12 @@ def test_padding_mask_is_true_where_padded_and_never_everywhere():
 
 
 def test_float_token_ids_are_whole_numbers_within_their_range():
-    info = {"inputs": "input_segment:0,input_token:0", "input_type": "FLOAT32",
-            "input_shape": {"input_segment:0": [1, 1024], "input_token:0": [1, 1024]},
-            "input_range": {"input_token:0": [1, 12000]}}
+    info = {
+        "inputs": "input_segment:0,input_token:0",
+        "input_type": "FLOAT32",
+        "input_shape": {"input_segment:0": [1, 1024], "input_token:0": [1, 1024]},
+        "input_range": {"input_token:0": [1, 12000]},
+    }
     feeds = generated_feeds(info, 2)
     tokens = feeds["input_token:0"]
     assert tokens.dtype == np.float32 and (tokens == np.floor(tokens)).all() and 5000 < tokens.max() < 12000
@@ -94,16 +118,21 @@ def test_float_token_ids_are_whole_numbers_within_their_range():
 
 
 def test_range_bounds_plain_values():
-    low_high = GeneratedItems([InputSpec("sample", (1, 1000), "FLOAT32", (-1.0, 1.0))], seed=0).feeds(0, 1)["sample"]
+    low_high = GeneratedItems([InputSpec("sample", (1, 1000), "FLOAT32", (-1.0, 1.0))], seed=0).feeds(0, 1)[
+        "sample"
+    ]
     assert -1 <= low_high.min() < -0.9 and 0.9 < low_high.max() < 1
     whole = GeneratedItems([InputSpec("category", (26, 2), "INT64", (3, 7))], seed=0).feeds(0, 10)["category"]
     assert whole.shape == (260, 2) and set(np.unique(whole)) == {3, 4, 5, 6}
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"input_type": "LONG,LONG"}, "2 types for the 3 inputs"),
-    ({"input_shape": {"input_ids.1": [1, 384]}}, "no entry for the input 'attention_mask.1'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input_type": "LONG,LONG"}, "2 types for the 3 inputs"),
+        ({"input_shape": {"input_ids.1": [1, 384]}}, "no entry for the input 'attention_mask.1'"),
+    ],
+)
 def test_specs_that_do_not_fit(change, message):
     with pytest.raises(ValueError, match=message):
         input_specs({**BERT, **change})

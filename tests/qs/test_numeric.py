@@ -17,27 +17,32 @@ def test_published_metrics_by_hand():
     assert row["Mean Diff"] == pytest.approx(0.4375)
     assert row["Std Diff"] == pytest.approx(np.std(apart))
     assert row["Max Diff"] == 1.0
-    assert row["Max Rel-Diff"] == 0.5                              # 0.5/1; where the reference is 0: 0.25/1
+    assert row["Max Rel-Diff"] == 0.5  # 0.5/1; where the reference is 0: 0.25/1
     assert row["Mean Rel-Diff"] == pytest.approx((0.5 + 0 + 0.25 + 0.25) / 4)
-    assert row["Cosine Similarity"] == pytest.approx(17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9)))
+    assert row["Cosine Similarity"] == pytest.approx(
+        17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9))
+    )
     assert (row["NaN Count"], row["Inf Count"], row["failed"]) == (0, 0, None)
 
 
-@pytest.mark.parametrize(("reference", "other", "nan", "inf", "reason"), [
-    ([1, 2, 3], [1, math.nan, 3], 1, 0, "1 NaN of 3 values"),
-    ([1, 2, 3], [math.inf, 2, -math.inf], 0, 2, "2 infinite of 3 values"),
-    ([1, 2], [math.nan, math.inf], 1, 1, "1 NaN, 1 infinite of 2 values"),
-    ([math.nan, 2], [1, 2], 0, 0, "1 not finite in the reference itself of 2 values"),
-    ([], [], 0, 0, "the output is empty"),
-    ([1, 2, 3], [1, 2], 0, 0, "shape [2] where the reference has [3]"),
-])
+@pytest.mark.parametrize(
+    ("reference", "other", "nan", "inf", "reason"),
+    [
+        ([1, 2, 3], [1, math.nan, 3], 1, 0, "1 NaN of 3 values"),
+        ([1, 2, 3], [math.inf, 2, -math.inf], 0, 2, "2 infinite of 3 values"),
+        ([1, 2], [math.nan, math.inf], 1, 1, "1 NaN, 1 infinite of 2 values"),
+        ([math.nan, 2], [1, 2], 0, 0, "1 not finite in the reference itself of 2 values"),
+        ([], [], 0, 0, "the output is empty"),
+        ([1, 2, 3], [1, 2], 0, 0, "shape [2] where the reference has [3]"),
+    ],
+)
 def test_what_fails(reference, other, nan, inf, reason):
     row = compare(np.array(reference, dtype=np.float32), np.array(other, dtype=np.float32))
     assert (row["NaN Count"], row["Inf Count"], row["failed"]) == (nan, inf, reason)
 
 
 def test_nan_is_not_zero():
-    """The published code replaces NaN by 0; a backend that answers NaN where the truth is 0 would agree perfectly."""
+    """The published code replaces NaN by 0: where the truth is 0, a NaN would agree perfectly."""
     row = compare(np.zeros(4), np.full(4, np.nan))
     assert row["failed"] and row["Mean Diff"] is None
 
