@@ -1,8 +1,38 @@
 """One load engine that measures every inference backend written to ByteMLPerf's two classes.
 
 Importing this package loads nothing heavy: numpy, onnxruntime, pydantic and the engine come in where they are used.
+The four classes of the plug-in contract stand here for vendors (`from qs import CompileBackend`) and are loaded
+on first use.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qs.contract.compile_backend import CompileBackend
+    from qs.contract.data_loader import Dataset
+    from qs.contract.runtime_backend import RuntimeBackend
+    from qs.contract.test_accuracy import AccuracyChecker
+
 __version__ = "0.1.0"
+__all__ = ["AccuracyChecker", "CompileBackend", "Dataset", "RuntimeBackend", "__version__"]
+
+_HOMES = {
+    "AccuracyChecker": "qs.contract.test_accuracy",
+    "CompileBackend": "qs.contract.compile_backend",
+    "Dataset": "qs.contract.data_loader",
+    "RuntimeBackend": "qs.contract.runtime_backend",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
