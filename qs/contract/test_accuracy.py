@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-__test__ = False  # the module's published name looks like a test file's to pytest
-
 log = logging.getLogger("TestAccuracy")
 
 
