@@ -1,0 +1,41 @@
+"""SHA-256 of files. Of a large file it is remembered in the cache, as long as its size and time stay the
+same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from qs.cache import build_once, key_of
+
+LARGE_BYTES = 64 << 20
+CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """The file's digest in hex."""
+    stat = path.stat()
+    if stat.st_size < LARGE_BYTES:
+        return read_sha256(path)
+
+    def note(new: Path) -> None:
+        new.write_text(read_sha256(path))
+
+    facts = {
+        "path": str(path.resolve()),
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "inode": stat.st_ino,
+    }
+    return build_once(f"digests/{key_of(facts)}", ".sha256", note).read_text()
+
+
+def read_sha256(path: Path) -> str:
+    """The digest of what the file holds now, nothing remembered."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()

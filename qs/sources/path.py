@@ -1,0 +1,49 @@
+"""The source `path`: a file of the user's own, at `model_path` or, exported to ONNX, beside it as
+`<stem>.onnx`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from qs.errors import UserError
+from qs.sources.request import NotHere, Request, places
+
+
+def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
+    """(file, note). entry: optional `path` in place of the model info's `model_path`. NotHere where no file
+    is.
+    """
+    wanted = entry.get("path") or request.model_info.get("model_path")
+    if not wanted:
+        raise NotHere("model_path is empty")
+    tried = places(request, str(wanted))
+    for place in tried:
+        # An export beside the original comes first: it needs no conversion, and someone made it on purpose.
+        export = place.with_suffix(".onnx")
+        if export.is_file():
+            note = "the user's own file" if export == place else f"the ONNX export beside {place}"
+            return _checked(export), note
+        if place.is_file():
+            return _checked(place), "the user's own file"
+        if place.is_dir():
+            raise UserError(
+                f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
+            )
+    raise NotHere(f"no file at {tried[0]}")
+
+
+def _checked(path: Path) -> Path:
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if not start:
+        raise UserError(f"{path} is empty")
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(
+            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came from"
+        )
+    return path

@@ -1,0 +1,19 @@
+"""What an entry must state about a file that comes from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from qs.errors import UserError
+from qs.sources.request import Request
+
+
+def stated_sha256(entry: Mapping[str, object], request: Request) -> str:
+    """The entry's `sha256` in lower case. UserError where it is missing: nothing unverified is ever used."""
+    value = str(entry.get("sha256", "")).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise UserError(
+            f"{request.model}: the source {entry.get('kind')} needs `sha256`, 64 hexadecimal digits"
+        )
+    return value
