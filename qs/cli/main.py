@@ -61,10 +61,22 @@ def _show_list(kind: str):
     invoke_without_command=True,
 )
 @click.version_option(__version__, prog_name="qs")
-@click.option("--show_task_list", is_flag=True, is_eager=True, expose_value=False,
-              callback=_show_list("tasks"), help="Same as: qs list tasks.")
-@click.option("--show_hardware_list", is_flag=True, is_eager=True, expose_value=False,
-              callback=_show_list("backends"), help="Same as: qs list backends.")
+@click.option(
+    "--show_task_list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_list("tasks"),
+    help="Same as: qs list tasks.",
+)
+@click.option(
+    "--show_hardware_list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_list("backends"),
+    help="Same as: qs list backends.",
+)
 @click.pass_context
 def group(ctx: click.Context) -> None:
     """Measure inference backends: compile a task's model, check its answers, load it, and report.

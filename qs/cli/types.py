@@ -41,7 +41,11 @@ class WholeNumbers(click.ParamType):
             try:
                 number = int(part)
             except ValueError:
-                self.fail(f"{part.strip()!r} in {value!r} is not a whole number; write for example 1,4,8.", param, ctx)
+                self.fail(
+                    f"{part.strip()!r} in {value!r} is not a whole number; write for example 1,4,8.",
+                    param,
+                    ctx,
+                )
             if number < 1:
                 self.fail(f"{number} in {value!r} is below 1.", param, ctx)
             numbers.append(number)

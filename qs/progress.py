@@ -1,0 +1,178 @@
+"""What a person sees while a run goes on, always on standard error: rich on a terminal, plain lines elsewhere, nothing when quiet.
+
+A view is told facts (`line`, `warn`) and, during a case, the engine's progress (`case` returns the callback). It measures nothing itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+PLAIN_EVERY_S = 5.0
+Callback = Callable[[Any], None]
+
+
+def span(seconds: float) -> str:
+    """A time as a person says it: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def rate(per_s: float) -> str:
+    """A rate with three digits that count."""
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
+
+
+def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:
+    """What is left after warm-up, at the warm-up's speed: how long, and how far a limit of time lets it come."""
+    if not queries_per_s:
+        return "measuring; the warm-up gives no speed to plan by"
+    speed = f"{rate(queries_per_s)} queries/s"
+    if planned is None:
+        return f"measuring for {span(limit_s)} at about {speed}" if limit_s else f"measuring at about {speed}"
+    needed_s = planned / queries_per_s
+    if limit_s is not None and needed_s > limit_s:
+        reach = min(planned, round(queries_per_s * limit_s))
+        return f"at {speed} all {planned} queries take {span(needed_s)}; the limit is {span(limit_s)}, about {reach} of them"
+    return f"{planned} queries at {speed} take about {span(needed_s)}"
+
+
+def state(progress: Any) -> str:
+    """One line on a case in flight."""
+    of = f" of {progress.planned}" if progress.planned else ""
+    parts = [f"{progress.completed}{of} queries", f"{rate(progress.queries_per_s)} queries/s"]
+    if progress.p50_ns:
+        parts.append(f"p50 {progress.p50_ns / 1e6:.3g} ms")
+    if progress.p99_ns:
+        parts.append(f"p99 {progress.p99_ns / 1e6:.3g} ms")
+    if progress.errors:
+        parts.append(f"{progress.errors} errors")
+    if progress.eta_s is not None:
+        parts.append(f"{span(progress.eta_s)} left")
+    return ", ".join(parts)
+
+
+class Quiet:
+    """Says nothing."""
+
+    def line(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
+        yield lambda progress: None
+
+
+class Plain:
+    """One line a fact, and one every few seconds during a case: readable in a log file."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
+        self._stream = stream
+        self._clock = clock
+
+    def line(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def warn(self, text: str) -> None:
+        self.line(f"warning: {text}")
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
+        watch = _Watch(title, limit_s, self.line)
+        said = self._clock()
+
+        def update(progress: Any) -> None:
+            nonlocal said
+            watch.see(progress)
+            if progress.phase == "measure" and self._clock() - said >= PLAIN_EVERY_S:
+                said = self._clock()
+                self.line(f"{title}: {state(progress)}")
+
+        yield update
+
+
+class Rich:
+    """A bar with the time left, redrawn in place; facts scroll above it."""
+
+    def __init__(self, stream: TextIO):
+        from rich.console import Console
+
+        self._console = Console(file=stream, highlight=False)
+
+    def line(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        self._console.print(f"warning: {text}", style="yellow", markup=False)
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.text import Text
+
+        watch = _Watch(title, limit_s, self.line)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+        )
+        with Progress(*columns, console=self._console, transient=True, refresh_per_second=4) as bar:
+            task = bar.add_task(Text(title).plain, total=None, state="warm-up")
+
+            def update(progress: Any) -> None:
+                watch.see(progress)
+                if progress.phase == "measure":
+                    done, total = share(progress, limit_s)
+                    bar.update(task, completed=done, total=total, state=state(progress))
+                else:
+                    bar.update(task, state=progress.phase)
+
+            yield update
+
+
+class _Watch:
+    """Notices the end of the warm-up and says, once, how long the rest will take."""
+
+    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None]):
+        self._title, self._limit_s, self._say = title, limit_s, say
+        self._warm_rate = 0.0
+        self._said = False
+
+    def see(self, progress: Any) -> None:
+        if progress.phase == "warmup":
+            self._warm_rate = progress.queries_per_s or self._warm_rate
+        elif progress.phase == "measure" and not self._said:
+            self._said = True
+            speed = self._warm_rate or progress.queries_per_s
+            self._say(f"{self._title}: {outlook(progress.planned, speed, self._limit_s)}")
+
+
+def share(progress: Any, limit_s: float | None) -> tuple[float, float | None]:
+    """How full the bar is (done, total): by queries, or by time where time ends the case first."""
+    by_time = (min(progress.elapsed_s, limit_s), limit_s) if limit_s else (0.0, None)
+    if not progress.planned:
+        return by_time
+    by_count = (float(progress.completed), float(progress.planned))
+    if limit_s and progress.elapsed_s / limit_s > progress.completed / progress.planned:
+        return by_time
+    return by_count
+
+
+def open_view(quiet: bool, stream: TextIO | None = None) -> Quiet | Plain | Rich:
+    """The view that fits: none when quiet, rich on a terminal, plain lines elsewhere."""
+    stream = stream or sys.stderr
+    if quiet:
+        return Quiet()
+    return Rich(stream) if stream.isatty() else Plain(stream)

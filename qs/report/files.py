@@ -1,0 +1,85 @@
+"""Where a report's files go, and how they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from qs.errors import UserError
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing behind.
+
+    A real file is made and removed in the nearest folder that exists: permission bits alone do not tell (root, read-only mounts).
+    """
+    nearest = folder.absolute()
+    while not os.path.lexists(nearest) and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise UserError(
+            f"--out {folder}: {nearest} is not a folder; name a folder that reports can be written to"
+        )
+    try:
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".qs-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"--out {folder}: cannot write in {nearest} ({reason}); name a folder that can be written to"
+        ) from None
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, finds the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, content: object) -> None:
+    """Plain data as JSON, two spaces deep; NaN and infinities become null."""
+    import orjson
+
+    write_atomic(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+@dataclass(frozen=True)
+class ReportFolder:
+    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. The precision tells runs of one model apart."""
+
+    path: Path
+    precision: str
+
+    @property
+    def result(self) -> Path:
+        return self.path / f"result-{self.precision}.json"
+
+    @property
+    def compile_result(self) -> Path:
+        return self.path / f"compile-{self.precision}.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    def histogram(self, case: str) -> Path:
+        return self.path / "latency" / f"{self.precision}-{case}.hlog"
+
+    def forget_histograms(self) -> None:
+        """Remove an earlier run's logs of this precision, so that none is taken for this run's."""
+        for old in (self.path / "latency").glob(f"{self.precision}-*.hlog"):
+            old.unlink(missing_ok=True)

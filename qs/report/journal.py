@@ -1,0 +1,85 @@
+"""Keeps the report on disk in step with the run: events as they happen, the whole result after every stage and case.
+
+Nothing is written before `start`, so that a run refused for its input leaves no trace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qs.report.events import EventLog
+from qs.report.files import ReportFolder, write_json
+from qs.report.result import Record, to_result
+
+
+class Journal:
+    """The record of one run and its files. `view` hears what a person should read."""
+
+    def __init__(self, record: Record, path: Path, precision: str, view: Any):
+        self.record = record
+        self.view = view
+        self._path = path
+        self._precision = precision
+        self._events: EventLog | None = None
+
+    @property
+    def folder(self) -> ReportFolder:
+        return ReportFolder(self._path, self._precision)
+
+    @property
+    def started(self) -> bool:
+        return self._events is not None
+
+    def start(self) -> None:
+        """From here on the run leaves a report, however it ends."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._events = EventLog(self.folder.events)
+        self.event("start", task=self.record.task, backend=self.record.hardware, command=self.record.command)
+
+    def compiled_to(self, precision: str) -> None:
+        """The precision that the backend compiled to names the files from now on."""
+        self._precision = precision
+        self.folder.forget_histograms()
+
+    def event(self, kind: str, **fields: object) -> None:
+        if self._events is not None:
+            self._events.write(kind, **fields)
+
+    def warn(self, text: str) -> None:
+        """A doubt about the numbers: shown, and kept in the result."""
+        if text not in self.record.warnings:
+            self.record.warnings.append(text)
+            self.view.warn(text)
+            self.event("warning", text=text)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage, note its begin and end, and save what it brought."""
+        begin = time.perf_counter()
+        self.event("stage begins", stage=name)
+        try:
+            yield
+        finally:
+            self.record.durations_s[name] = time.perf_counter() - begin
+            self.event("stage ends", stage=name, seconds=self.record.durations_s[name])
+        self.save()
+
+    def save(self) -> dict[str, object]:
+        """Write the result as far as it is known; return it."""
+        result = to_result(self.record)
+        if self.started:
+            write_json(self.folder.result, result)
+        return result
+
+    def finish(self, status: str) -> dict[str, object]:
+        """The last word: how the run ended."""
+        self.record.status = status
+        self.event("end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons())
+        result = self.save()
+        if self._events is not None:
+            self._events.close()
+        return result

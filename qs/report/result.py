@@ -1,0 +1,121 @@
+"""The result JSON: ByteMLPerf's keys exactly, and what a reader needs beside them.
+
+`Record` fills up as the run goes and `to_result` can render it at any time: after every case, and after an
+interruption, the same function writes what there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+SCHEMA = 1
+
+
+@dataclass
+class Record:
+    """Everything known about a run so far. Sections that were not reached stay None and are left out of the result."""
+
+    task: str
+    hardware: str
+    model: str
+    command: list[str]
+    qs_version: str
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    host: dict[str, object] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict[str, object]] = field(default_factory=dict)
+    answers: dict[str, object] = field(default_factory=dict)
+    model_source: dict[str, object] | None = None
+    dataset: dict[str, object] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    compile_result: dict[str, object] | None = None
+    compile_s: float | None = None
+    accuracy: dict[str, object] | None = None
+    numeric: dict[str, object] | None = None
+    rows: list[dict[str, object]] = field(default_factory=list)
+    durations_s: dict[str, float] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    status: str = "running"
+
+    @property
+    def verdict(self) -> str:
+        """INVALID as soon as one reason is known; the reasons of the rows count."""
+        return "INVALID" if self.reasons or any(row["Verdict"] == "INVALID" for row in self.rows) else "VALID"
+
+    def all_reasons(self) -> list[str]:
+        """The run's own reasons, then each row's with its batch size."""
+        return [
+            *self.reasons,
+            *(f"BS {row['BS']}: {reason}" for row in self.rows for reason in row["Reasons"]),
+        ]
+
+
+def to_result(record: Record) -> dict[str, object]:
+    """Plain data, published keys first. A section that the run did not reach is missing, `Status` says how far it came."""
+    compiled = record.compile_result or {}
+    result: dict[str, object] = {
+        "Model": record.model.upper(),
+        "Backend": record.hardware,
+        "Host Info": record.host.get("CPU"),
+    }
+    if record.dataset:
+        result["Dataset"] = str(record.dataset["name"]).upper()
+    if record.compile_result is not None:
+        result["Instance Count"] = compiled.get("instance_count")
+        result["Device Count"] = compiled.get("device_count")
+    result["Version"] = record.versions.get("runtime")
+    result["Execution Date"] = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if record.compile_result is not None:
+        result["Graph Compile"] = graph_compile(compiled, record.compile_s)
+    if record.accuracy is not None or record.numeric is not None:
+        result["Accuracy"] = accuracy(record)
+    if record.rows:
+        result["Performance"] = record.rows
+    result |= {
+        "Schema": SCHEMA,
+        "Status": record.status,
+        "Verdict": record.verdict,
+        "Reasons": record.all_reasons(),
+        "Warnings": record.warnings,
+        "Task": record.task,
+        "Command": record.command,
+        "QS Version": record.qs_version,
+        "Started": record.started.isoformat(),
+        "Compile Version": record.versions.get("compile"),
+        "Runtime Version": record.versions.get("runtime"),
+        "Host": record.host,
+        "Found In": record.found,
+        "Model Source": record.model_source,
+        "Samples": record.dataset,
+        "Effective Values": record.values,
+        "Answers": record.answers,
+        "Durations": record.durations_s,
+    }
+    return result
+
+
+def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[str, object]:
+    """The published section, with the compile status and the subgraphs that fell back to the CPU."""
+    segments = compiled.get("segments") or []
+    return {
+        "Compile Duration": seconds,
+        "Compile Precision": compiled.get("compile_precision"),
+        "Subgraph Coverage": compiled.get("sg_percent"),
+        "Optimizations": compiled.get("optimizations") or {},
+        "Compile Status": compiled.get("compile_status"),
+        "Segments": len(segments),
+        "Fallback Segments": [segment.get("sg_idx") for segment in segments if segment.get("is_fallback")],
+    }
+
+
+def accuracy(record: Record) -> dict[str, object]:
+    """Metrics of the data set's checker, then the agreement with the reference; either may say why it was not measured."""
+    section: dict[str, object] = dict(record.accuracy or {})
+    if record.numeric is not None:
+        numeric = dict(record.numeric)
+        section |= numeric.pop("summary", {})
+        section["Diff Dist"] = None  # no picture of the distributions is drawn
+        section["Numeric"] = numeric
+    return section

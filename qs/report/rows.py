@@ -1,0 +1,134 @@
+"""One row of the report's `Performance`: ByteMLPerf's keys, and beside them what one needs to judge the number.
+
+Latencies are in ms, unrounded; a percentile that the number of samples does not support is null. In closed loop a query has no due
+time, so its response time is its service time and `AVG Latency` means both. BS x Completed / Wall Time is QPS, in items per second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NS_PER_MS = 1e6
+PERCENTILES = {
+    "P50 Latency": 50.0,
+    "P90 Latency": 90.0,
+    "P95 Latency": 95.0,
+    "P99 Latency": 99.0,
+    "P99.9 Latency": 99.9,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one row was asked for. `batch_size` is the one that was loaded, `requested_batch_size` the one that was asked for."""
+
+    name: str
+    batch_size: int
+    requested_batch_size: int
+    clients: int
+    iterations: int | None
+    duration_s: float | None
+    time_limit_s: float | None
+    pool: str
+    instances: int
+    intra_op_threads: int | None
+    affinity: tuple[tuple[int, ...], ...]
+
+
+def latencies_ms(histogram) -> dict[str, float | None]:
+    """A histogram's summary under the report's names; all null when it is empty."""
+    if not histogram.count:
+        return dict.fromkeys(["AVG Latency", "Min Latency", *PERCENTILES, "Max Latency"])
+    found: dict[str, float | None] = {
+        "AVG Latency": histogram.mean_ns / NS_PER_MS,
+        "Min Latency": histogram.min_ns / NS_PER_MS,
+    }
+    for name, percentile in PERCENTILES.items():
+        value = histogram.reported_ns(percentile)
+        found[name] = None if value is None else value / NS_PER_MS
+    found["Max Latency"] = histogram.max_ns / NS_PER_MS
+    return found
+
+
+def measured(case: Case, result, histogram_file: str | None) -> dict[str, object]:
+    """The row of a case that our engine drove; `result` is the engine's RunResult."""
+    items_per_s = case.batch_size * result.completed / result.wall_s if result.wall_s else 0.0
+    row: dict[str, object] = {"BS": case.batch_size, "QPS": items_per_s, **latencies_ms(result.response)}
+    if case.batch_size != case.requested_batch_size:
+        row["Requested BS"] = case.requested_batch_size
+    row |= {
+        "Mode": "qs",
+        "Scenario": "closed loop",
+        "Clients": case.clients,
+        "Iterations": case.iterations,
+        "Duration": case.duration_s,
+        "Time Limit": case.time_limit_s,
+        "Planned": result.planned,
+        "Completed": result.completed,
+        "Errors": result.errors,
+        "Errors By Kind": dict(result.errors_by_kind),
+        "Wall Time": result.wall_s,
+        "Queries Per Second": result.queries_per_s,
+        "Warm-up": warm_up(result.warmup),
+        "Pool": case.pool,
+        "Instances": case.instances,
+        "Intra-op Threads": case.intra_op_threads,
+        "Affinity": [list(cpus) for cpus in case.affinity],
+        "Intervals": list(result.intervals),
+        "Interrupted": result.interrupted,
+        "Verdict": result.verdict,
+        "Reasons": list(result.reasons),
+        "Warnings": list(result.warnings),
+        "Histogram": histogram_file,
+    }
+    return row
+
+
+def warm_up(summary) -> dict[str, object] | None:
+    """The warm-up's own figures; they are in no other number."""
+    if summary is None:
+        return None
+    latency = latencies_ms(summary.service)
+    return {
+        "Completed": summary.completed,
+        "Wall Time": summary.wall_s,
+        "AVG Latency": latency["AVG Latency"],
+        "Max Latency": latency["Max Latency"],
+    }
+
+
+def failed(case: Case, reason: str) -> dict[str, object]:
+    """The row of a case that could not be measured: no number in it is one."""
+    return {
+        "BS": case.batch_size,
+        "QPS": None,
+        "AVG Latency": None,
+        "P99 Latency": None,
+        "Mode": "qs",
+        "Scenario": "closed loop",
+        "Clients": case.clients,
+        "Iterations": case.iterations,
+        "Completed": 0,
+        "Errors": 1,
+        "Verdict": "INVALID",
+        "Reasons": [reason],
+        "Warnings": [],
+        "Histogram": None,
+    }
+
+
+def vendor(batch_size: int, numbers: dict[str, object]) -> dict[str, object]:
+    """A row that the backend timed itself: its numbers under the published spelling, everything else of it kept."""
+    row = {str(key).replace("_", " "): value for key, value in numbers.items()}
+    return {
+        "BS": batch_size,
+        "QPS": None,
+        "AVG Latency": None,
+        "P99 Latency": None,
+        **row,
+        "Mode": "vendor",
+        "Verdict": "VALID",
+        "Reasons": [],
+        "Warnings": ["timed by the backend itself, in its own way: not comparable with rows of mode qs"],
+        "Histogram": None,
+    }

@@ -1,0 +1,137 @@
+"""The summary on the terminal, made from the result JSON alone, so that a saved report prints the same."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+COLUMNS = (
+    ("BS", "BS"),
+    ("Clients", "clients"),
+    ("QPS", "items/s"),
+    ("AVG Latency", "avg ms"),
+    ("P50 Latency", "p50 ms"),
+    ("P90 Latency", "p90 ms"),
+    ("P99 Latency", "p99 ms"),
+    ("P99.9 Latency", "p99.9 ms"),
+    ("Max Latency", "max ms"),
+)
+
+
+def number(value: Any) -> str:
+    """A figure with the digits that mean something; n/a where there is none."""
+    if value is None:
+        return "n/a"
+    if isinstance(value, float):
+        size = abs(value)
+        return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}"
+    return str(value)
+
+
+def completed(row: dict[str, Any]) -> str:
+    """ "300", or "97 of 300" where not all that was planned was completed."""
+    planned, done = row.get("Planned"), row.get("Completed")
+    return f"{done} of {planned}" if planned and done != planned else number(done)
+
+
+def print_summary(result: dict[str, Any], where: str | None, stream: TextIO) -> None:
+    """The verdict, the table, what was checked, and where the report lies."""
+    from rich.console import Console
+
+    # Without a terminal rich would fold the table to 80 columns; a log file has room.
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    if result.get("Performance"):
+        console.print(table(result))
+    for line in lines(result):
+        console.print(line, markup=False, soft_wrap=True)
+    if where:
+        console.print(f"report: {where}", markup=False, soft_wrap=True)
+
+
+def table(result: dict[str, Any]):
+    """The rows of `Performance` as a rich table."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        title=Text(f"{result['Model'].lower()} on {result['Backend']}"),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+    )
+    for _, heading in COLUMNS:
+        made.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("completed", "errors", "verdict"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for row in result["Performance"]:
+        verdict = row["Verdict"] + (" (interrupted)" if row.get("Interrupted") else "")
+        cells = [number(row.get(key)) for key, _ in COLUMNS]
+        made.add_row(*(Text(cell) for cell in (*cells, completed(row), number(row.get("Errors")), verdict)))
+    return made
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """Everything below the table, one fact a line."""
+    said = []
+    compiled = result.get("Graph Compile")
+    if compiled:
+        said.append(
+            f"compiled in {number(compiled['Compile Duration'])} s to {compiled['Compile Precision']}: "
+            f"{compiled['Compile Status']}, {number(compiled['Subgraph Coverage'])} % of subgraphs on the device"
+        )
+    samples = result.get("Samples")
+    if samples:
+        why = f" ({samples['why']})" if samples.get("why") else ""
+        said.append(f"samples: {samples['kind']}, {samples['name']}, {samples['items']} items{why}")
+    source = result.get("Model Source")
+    if source and source.get("note"):
+        said.append(f"model: {source['note']}")
+    said += accuracy(result.get("Accuracy"))
+    said += [f"warning: {text}" for text in result.get("Warnings", [])]
+    for row in result.get("Performance", []):
+        said += [f"warning: BS {row['BS']}: {text}" for text in row["Warnings"]]
+    ended = "" if result["Status"] == "complete" else f" ({result['Status']})"
+    said.append(f"verdict: {result['Verdict']}{ended}")
+    said += [f"  {reason}" for reason in result["Reasons"]]
+    return said
+
+
+def accuracy(section: dict[str, Any] | None) -> list[str]:
+    """One line on the metrics and one on the agreement with the reference."""
+    if not section:
+        return []
+    said = []
+    if section.get("Not Measured"):
+        said.append(f"accuracy not measured: {section['Not Measured']}")
+    else:
+        own = {
+            name: value
+            for name, value in section.items()
+            if name not in NUMERIC and isinstance(value, (int, float))
+        }
+        if len(own) > 1:
+            said.append("accuracy: " + ", ".join(f"{name} {_exact(value)}" for name, value in own.items()))
+    numeric = section.get("Numeric")
+    if numeric and numeric.get("Not Measured"):
+        said.append(f"numeric agreement not measured: {numeric['Not Measured']}")
+    elif numeric:
+        shown = ", ".join(
+            f"{name} {_exact(section.get(name))}" for name in ("Max Diff", "Mean Diff", "Cosine Similarity")
+        )
+        said.append(f"numeric agreement with the reference: {shown}")
+    return said
+
+
+NUMERIC = {
+    "Mean Diff",
+    "Std Diff",
+    "Max Diff",
+    "Max Rel-Diff",
+    "Mean Rel-Diff",
+    "Cosine Similarity",
+    "NaN Count",
+    "Inf Count",
+}
+
+
+def _exact(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else number(value)

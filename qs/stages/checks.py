@@ -1,0 +1,76 @@
+"""Are the answers right: the data set's accuracy, and numeric agreement with the reference run of the fp32 graph."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from qs.stages.hosts import BackendFailed, call, reference_host
+from qs.stages.prepare import Prepared
+
+DATA_PERCENT = "Data Percent"
+
+
+async def accuracy(
+    host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path
+) -> dict[str, Any]:
+    """The report's accuracy metrics, or {"Not Measured": why}. Nothing is claimed for synthetic weights."""
+    percent = prepared.workload.data_percent
+    if resolved["synthetic"]:
+        where = prepared.model_info.model_path
+        return {
+            DATA_PERCENT: percent,
+            "Not Measured": f"synthetic weights (drawn from seed {prepared.seed}, not trained); "
+            f"put the trained model at {where} in the workspace {prepared.model.root}",
+        }
+    found = await call(host, "accuracy", "accuracy", data_percent=percent, output_dir=str(output_dir))
+    if "not_measured" in found:
+        return {DATA_PERCENT: percent, "Not Measured": found["not_measured"]}
+    return {DATA_PERCENT: percent, **found}
+
+
+async def numeric(
+    host: Any, prepared: Prepared, resolved: dict[str, Any], batch_size: int, items: int, log: Path
+) -> dict[str, Any]:
+    """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}."""
+    with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
+        outputs = Path(folder, "reference.npz")
+        async with reference_host(log) as reference:
+            about = await call(
+                reference,
+                "reference_outputs",
+                "the reference run",
+                model_path=resolved["path"],
+                model_info=prepared.model_info.to_configs(),
+                dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
+                fake=prepared.workload.fake_data,
+                seed=prepared.seed,
+                items=items,
+                out_npz=str(outputs),
+            )
+        found = await call(
+            host,
+            "numeric",
+            "numeric agreement",
+            reference_npz=str(outputs),
+            batch_size=batch_size,
+            items=items,
+        )
+    return {**found, "reference": about}
+
+
+async def resolve_model(prepared: Prepared, log: Path) -> dict[str, Any]:
+    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it."""
+    async with reference_host(log) as reference:
+        try:
+            return await call(
+                reference,
+                "resolve_model",
+                "the model",
+                model_info=prepared.model_info.to_configs(),
+                workspace_root=str(prepared.model.root),
+                seed=prepared.seed,
+            )
+        except BackendFailed as failure:
+            raise RuntimeError(f"{failure}\n{failure.detail}") from None

@@ -1,0 +1,76 @@
+"""From a resolved model to a compile result: questions, pre_optimize, data set, batch sizes, compile. All of it in the backend's host."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from qs.stages.hosts import call
+from qs.stages.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What compiling brought. `raw` is the compile result as the backend gave it, its own keys included."""
+
+    configs: dict[str, Any]
+    raw: dict[str, Any]
+    answers: dict[str, Any]
+    versions: dict[str, str]
+    dataset: dict[str, Any]
+    best_batch_sizes: list[int] | None
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
+    """The published `configs`, before any answer: the batch sizes of the command line stand in the workload already."""
+    workload = prepared.workload.to_configs()
+    request = prepared.request
+    asked = {
+        "clients": request.clients,
+        "iterations": request.iterations,
+        "batch_sizes": list(request.batch_sizes) if request.batch_sizes else None,
+        "instances": request.instances,
+    }
+    workload |= {name: value for name, value in asked.items() if value is not None}
+    model_info = prepared.model_info.to_configs() | {"model_path": resolved["path"]}
+    return {"workload": workload, "model_info": model_info, "interact_info": {}}
+
+
+async def compile_model(host: Any, prepared: Prepared, resolved: dict[str, Any], say: Any) -> Compiled:
+    """Run the steps of the published order up to and including `compile`."""
+    from qs.config.interact import answers_for
+
+    configs = configs_for(prepared, resolved)
+    versions = await call(host, "versions", "version")
+    profile = await call(host, "interact_profile", "get_interact_profile", configs=configs)
+    answers, warnings = answers_for(profile, prepared.given_answers, prepared.backend.path)
+    configs["interact_info"] = answers
+    configs = await call(host, "pre_optimize", "pre_optimize", configs=configs)
+    dataset = await call(
+        host,
+        "set_dataset",
+        "the data set",
+        configs=configs,
+        seed=prepared.seed,
+        fake=prepared.workload.fake_data,
+        dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
+    )
+    best = await call(host, "best_batch_sizes", "get_best_batch_size", configs=configs)
+    if best and not prepared.request.batch_sizes:
+        configs["workload"]["batch_sizes"] = list(best)
+        say(f"batch sizes from the backend's own analysis: {', '.join(map(str, best))}")
+    begin = time.perf_counter()
+    raw = await call(host, "compile", "compile", configs=configs)
+    return Compiled(
+        configs,
+        raw,
+        answers,
+        versions,
+        dataset,
+        list(best) if best else None,
+        time.perf_counter() - begin,
+        tuple(warnings),
+    )

@@ -1,0 +1,76 @@
+"""Where backend code and reference code live, and what their failures mean to a run.
+
+A backend lives in a child process of its own, never in ours; with --in_process it lives here, for a debugger. A failure is
+either the user's (UserError, exit 2) or the backend's (BackendFailed: a reason in the report, exit 3).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from qs.errors import UserError
+
+VENDOR = "qs.host.vendor:VendorService"
+REFERENCE = "qs.host.reference:ReferenceService"
+
+# Seconds that one call may take before its host is given up. Compilers are slow; nothing else should be.
+DEADLINES_S = {
+    "compile": 3600.0,
+    "pre_optimize": 3600.0,
+    "best_batch_sizes": 3600.0,
+    "accuracy": 3600.0,
+    "benchmark": 3600.0,
+    "resolve_model": 7200.0,
+}
+DEADLINE_S = 1200.0
+
+
+class BackendFailed(Exception):
+    """The backend raised, died or hung. The message says in which step and how; it goes into the report."""
+
+    def __init__(self, message: str, detail: str = ""):
+        super().__init__(message)
+        self.detail = detail
+
+
+def backend_host(prepared: Any, log_path: Path) -> Any:
+    """The host of the chosen backend; `async with` starts and ends it. What it prints goes to `log_path`."""
+    from engine import ChildHost, Factory, LocalHost
+
+    factory = Factory(
+        VENDOR,
+        {
+            "workspace_roots": [str(root) for root in prepared.workspaces.roots],
+            "backend_folder": str(prepared.backend.path),
+            "hardware": prepared.hardware,
+        },
+    )
+    if prepared.request.in_process:
+        return LocalHost(factory)
+    return ChildHost(factory, python=sys.executable, log_path=log_path, cwd=prepared.backend.root)
+
+
+def reference_host(log_path: Path) -> Any:
+    """A host with our own code: it finds or builds the model, and computes the reference outputs."""
+    from engine import ChildHost, Factory
+
+    return ChildHost(Factory(REFERENCE), python=sys.executable, log_path=log_path)
+
+
+async def call(host: Any, method: str, what: str, **arguments: Any) -> Any:
+    """Call one method in a host. `what` names the step in messages: "compile", "load batch size 4"."""
+    from engine import HostDied, HostError, HostTimeout
+
+    deadline_s = DEADLINES_S.get(method, DEADLINE_S)
+    try:
+        return await host.call(method, deadline_s=deadline_s, **arguments)
+    except HostTimeout:
+        raise BackendFailed(f"{what}: no answer within {deadline_s:.0f} s") from None
+    except HostDied as died:
+        raise BackendFailed(f"{what}: the backend's process ended ({died.exit})", died.log_tail) from None
+    except HostError as error:
+        if error.kind in ("UserError", "Faults"):
+            raise UserError(error.message) from None
+        raise BackendFailed(f"{what}: {error.kind}: {error.message}", error.traceback) from None
