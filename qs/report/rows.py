@@ -74,8 +74,11 @@ def measured(case: Case, result, histogram_file: str | None) -> dict[str, object
         "Instances": case.instances,
         "Intra-op Threads": case.intra_op_threads,
         "Affinity": [list(cpus) for cpus in case.affinity],
-        "Intervals": list(result.intervals),
+        "First Inference": result.first_ns / NS_PER_MS if result.first_ns else None,
+        "Intervals": intervals(result.intervals),
         "Interrupted": result.interrupted,
+        "Ended By": result.ended_by,
+        "First Fault": result.first_fault,
         "Verdict": result.verdict,
         "Reasons": list(result.reasons),
         "Warnings": list(result.warnings),
@@ -84,17 +87,29 @@ def measured(case: Case, result, histogram_file: str | None) -> dict[str, object
     return row
 
 
-def warm_up(summary) -> dict[str, object] | None:
+def warm_up(summary) -> dict[str, object]:
     """The warm-up's own figures; they are in no other number."""
-    if summary is None:
-        return None
-    latency = latencies_ms(summary.service)
     return {
         "Completed": summary.completed,
+        "Errors": summary.errors,
         "Wall Time": summary.wall_s,
-        "AVG Latency": latency["AVG Latency"],
-        "Max Latency": latency["Max Latency"],
+        "AVG Latency": summary.mean_ns / NS_PER_MS if summary.completed else None,
     }
+
+
+def intervals(rows) -> list[dict[str, object]]:
+    """The time series: one entry a second of the measured phase, latencies in ms."""
+    return [
+        {
+            "Start": row.start_s,
+            "Completed": row.completed,
+            "Errors": row.errors,
+            "P50 Latency": None if row.p50_ns is None else row.p50_ns / NS_PER_MS,
+            "P99 Latency": None if row.p99_ns is None else row.p99_ns / NS_PER_MS,
+            "In Flight": row.in_flight,
+        }
+        for row in rows
+    ]
 
 
 def failed(case: Case, reason: str) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +55,8 @@ async def _measure_one(
         return rows.failed(case, str(failure))
     file = journal.folder.histogram(case.name)
     if result.response.count:
-        write_histogram(result, file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        result.write_hlog(file)
         journal.view.line(f"{title}: {said(case, result)}")
     row = rows.measured(case, result, f"latency/{file.name}" if result.response.count else None)
     row["Load Time"] = loaded["seconds"]
@@ -102,18 +102,6 @@ def plan_of(case: rows.Case, values: Mapping[str, Value]) -> Any:
         timeout_s=timeout_s,
         drain_s=timeout_s,
     )
-
-
-def write_histogram(result: Any, path: Any) -> None:
-    """The case's HdrHistogram interval log, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        result.write_hlog(partial)
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def said(case: rows.Case, result: Any) -> str:
