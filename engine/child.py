@@ -1,0 +1,117 @@
+"""The child's side of a host in a process of its own: builds one object, answers calls of its methods, runs shares of plans.
+
+One message at a time, on the main thread, as vendor code expects. Stopping needs no message: the stop flag lies in shared memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from engine import channel
+from engine.errors import HostError
+from engine.faults import describe
+from engine.group import Share, WorkerGroup
+from engine.memory import map_workers
+from engine.plan import Factory
+from engine.samples import unpack
+from engine.target import Built, build, import_reference
+
+_PR_SET_PDEATHSIG = 1
+
+
+def serve(down_fd: int, up_fd: int) -> None:
+    """Answer the conductor until it closes its end."""
+    _die_with_parent()
+    # An interrupt at the terminal is the conductor's to handle: it stops the run in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.set_inheritable(down_fd, False)
+    os.set_inheritable(up_fd, False)
+    child = Child(socket.socket(fileno=up_fd), socket.socket(fileno=down_fd))
+    while True:
+        try:
+            message, fds = channel.receive(child.down)
+        except EOFError:
+            return
+        child.answer(message, fds)
+
+
+class Child:
+    """The object that was built here, and the two sockets."""
+
+    def __init__(self, up: socket.socket, down: socket.socket):
+        self.up = up
+        self.down = down
+        self.object: Any = None
+
+    def answer(self, message: tuple, fds: list[int]) -> None:
+        kind, *rest = message
+        try:
+            if kind == "build":
+                factory: Factory = rest[0]
+                self.object = import_reference(factory.reference)(**factory.kwargs)
+                value = None
+            elif kind == "call":
+                method, kwargs = rest
+                value = getattr(self.object, method)(**kwargs)
+            else:
+                value = self.run_share(*rest, fds)
+        except HostError as fault:
+            channel.send(self.up, ("error", fault.kind, fault.message, fault.traceback))
+        except BaseException as fault:  # code that is not trusted may raise anything, SystemExit included
+            channel.send(self.up, ("error", type(fault).__name__, str(fault), describe(fault)))
+        else:
+            channel.send(self.up, ("ok", value))
+
+    def run_share(self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]) -> list[dict]:
+        """Build and warm up, say ready, wait for the start, run; intervals go up as they close. Returns the workers' reports.
+
+        The target is `target` itself, or what this host's object makes when `method` is called with instance=number and kwargs.
+        """
+        memories = map_workers(fds[0], share.workers, rows)
+        rest = fds[1:]
+        if share.counter_fd is not None:
+            share.counter_fd = rest.pop(0)
+        samples = unpack(rest.pop(0)) if rest else None
+
+        def make(instance: int) -> Built:
+            made = target if method is None else getattr(self.object, method)(instance=instance, **kwargs)
+            return build(made, samples)
+
+        group = WorkerGroup(share, make, memories)
+        group.prepare()
+        channel.send(self.up, ("ready",))
+        start, _ = channel.receive(self.down)
+        group.go(start[1])
+
+        def send_intervals() -> None:
+            closed = group.take_intervals()
+            if closed:
+                plain = [
+                    (worker, one.number, one.index.astype("<i8").tobytes(), one.counts.astype("<i8").tobytes(), one.failed)
+                    for worker, one in closed
+                ]
+                channel.send(self.up, ("intervals", plain))
+
+        reports = group.run(on_tick=send_intervals)
+        send_intervals()
+        for fd in fds:
+            os.close(fd)
+        return [_plain(report) for report in reports]
+
+
+def _plain(report: Any) -> dict:
+    plain = asdict(report)
+    plain["columns"] = [tuple(column.tobytes() for column in part) for part in report.columns]
+    return plain
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process with its parent, so that a killed conductor leaves nothing running (Linux)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

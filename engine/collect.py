@@ -1,0 +1,159 @@
+"""From the workers' memories and reports to one result: merging workers gives exactly what one recorder would have held."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from engine.group import WorkerReport
+from engine.histogram import Histogram
+from engine.memory import Field, Phase, WorkerMemory
+from engine.recorder import Interval
+from engine.result import IntervalRow, WarmUpResult, from_counts
+
+
+def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogram:
+    """One histogram of a worker: exact where the worker published its sums, else as exact as its counts."""
+    count, least, most, total, out_of_range = (int(cell) for cell in memory.header[at : at + 5])
+    if count == int(counts.sum()):
+        histogram = Histogram(counts.copy())
+        histogram.count, histogram.min_ns, histogram.max_ns, histogram.sum_ns = count, least, most, total
+    else:
+        filled = np.flatnonzero(counts)
+        histogram = from_counts(filled, counts[filled])
+    histogram.out_of_range = out_of_range
+    return histogram
+
+
+def rescue(memory: WorkerMemory, open_loop: bool) -> int:
+    """Count what a worker that was lost had measured and not counted yet; returns the requests that were in its hands (0 or 1)."""
+    header = memory.header
+    if header[Field.PHASE] in (Phase.BUILD, Phase.DONE):
+        return 0
+    if not header[Field.SLICE_NS] or header[Field.FLUSHING]:
+        return 0
+    rows = int(np.count_nonzero(memory.completed))
+    if rows:
+        issued, completed = memory.issued[:rows], memory.completed[:rows]
+        service = completed - issued
+        current = Histogram(memory.interval)
+        if open_loop:
+            current.record(completed - memory.due[:rows])
+            Histogram(memory.service).record(service)
+            Histogram(memory.lateness).record(np.maximum(issued - memory.due[:rows], 0))
+        else:
+            current.record(service)
+        header[Field.COMPLETED] += rows
+        header[Field.LAST_COMPLETED_NS] = completed[-1]
+    return 1
+
+
+def merged(memories: Sequence[WorkerMemory], open_loop: bool) -> tuple[Histogram, Histogram, Histogram]:
+    """Response, service and lateness of all workers."""
+    response, service, lateness = Histogram(), Histogram(), Histogram()
+    for memory in memories:
+        response.merge(histogram_of(memory, Field.RESPONSE, memory.response))
+        unfinished = np.flatnonzero(memory.interval)
+        if unfinished.size:
+            response.merge(from_counts(unfinished, memory.interval[unfinished]))
+        if open_loop:
+            service.merge(histogram_of(memory, Field.SERVICE, memory.service))
+            lateness.merge(histogram_of(memory, Field.LATENESS, memory.lateness))
+    return response, (service if open_loop else response), lateness
+
+
+class IntervalLog:
+    """Merges the workers' intervals as they come in, and halves its own resolution when there are too many to keep."""
+
+    LIMIT = 8_192
+
+    def __init__(self, interval_s: float):
+        self.interval_s = interval_s
+        self._scale = 1
+        self._found: dict[int, list[Interval]] = {}
+
+    def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
+        for _, interval in intervals:
+            self._found.setdefault(interval.number // self._scale, []).append(interval)
+        while len(self._found) > self.LIMIT:
+            self._coarsen()
+
+    def _coarsen(self) -> None:
+        self._scale *= 2
+        halved: dict[int, list[Interval]] = {}
+        for number, parts in self._found.items():
+            halved.setdefault(number // 2, []).append(_one(number, parts))
+        self._found = halved
+
+    def rows(self, arrivals: np.ndarray, wall_s: float, lost: bool) -> list[IntervalRow]:
+        """One row an interval up to the last, empty ones included. `arrivals` counts requests due per interval_s."""
+        if not self._found:
+            return []
+        rows = []
+        due = np.add.reduceat(arrivals, np.arange(0, arrivals.size, self._scale)) if arrivals.size else arrivals
+        arrived = done = 0
+        length = self.interval_s * self._scale
+        for number in range(max(self._found) + 1):
+            whole = _one(number, self._found.get(number, []))
+            histogram = from_counts(whole.index, whole.counts)
+            arrived += int(due[number]) if number < due.size else 0
+            done += histogram.count + whole.failed
+            start_s = number * length
+            rows.append(
+                IntervalRow(
+                    start_s,
+                    min(length, max(wall_s - start_s, 0.0)) if number == max(self._found) else length,
+                    histogram.count,
+                    whole.failed,
+                    histogram.percentile_ns(50) if histogram.count else None,
+                    histogram.percentile_ns(99) if histogram.count else None,
+                    None if lost else max(arrived - done, 0),
+                    whole.index,
+                    whole.counts,
+                )
+            )
+        return rows
+
+
+def _one(number: int, parts: Sequence[Interval]) -> Interval:
+    if not parts:
+        return Interval(number, np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+    if len(parts) == 1:
+        return parts[0]
+    index, inverse = np.unique(np.concatenate([part.index for part in parts]), return_inverse=True)
+    counts = np.zeros(index.size, np.int64)
+    np.add.at(counts, inverse.ravel(), np.concatenate([part.counts for part in parts]))
+    return Interval(number, index, counts, sum(part.failed for part in parts))
+
+
+def arrivals_of(reports: Sequence[WorkerReport]) -> np.ndarray:
+    """Requests due per interval over all workers."""
+    length = max((len(report.arrivals) for report in reports), default=0)
+    total = np.zeros(length, np.int64)
+    for report in reports:
+        total[: len(report.arrivals)] += np.array(report.arrivals, np.int64)
+    return np.trim_zeros(total, "b")
+
+
+def errors_of(reports: Sequence[WorkerReport], memories: Sequence[WorkerMemory], lost: Counter[str]) -> dict[str, int]:
+    """Failed requests by kind. A lost worker's report names no kinds; its count is in its memory."""
+    errors: Counter[str] = Counter(lost)
+    for report, memory in zip(reports, memories):
+        errors.update(report.errors)
+        unnamed = int(memory.header[Field.FAILED]) - sum(report.errors.values())
+        if unnamed > 0:
+            errors["failed before its worker was lost"] += unnamed
+        if memory.header[Field.DROPPED]:
+            errors["dropped"] += int(memory.header[Field.DROPPED])
+    return dict(errors)
+
+
+def warm_up_of(reports: Sequence[WorkerReport]) -> WarmUpResult:
+    warm = [report.warm for report in reports if report.warm is not None]
+    completed = sum(one.completed for one in warm)
+    if not warm:
+        return WarmUpResult()
+    mean = sum(one.mean_ns * one.completed for one in warm) / completed if completed else 0.0
+    return WarmUpResult(completed, sum(one.failed for one in warm), max(one.wall_ns for one in warm) / 1e9, mean)

@@ -1,0 +1,378 @@
+"""Conducts a run: lays it out over hosts, starts the workers together, watches, stops, collects. In the path of no request.
+
+Data's way: RunPlan -> target built in each worker -> warm-up, recorded apart -> measured phase: due, issued, completed -> columns
+-> histograms and intervals -> merged into one RunResult.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine.clock import MONOTONIC, Clock
+from engine.collect import IntervalLog, arrivals_of, errors_of, merged, rescue, warm_up_of
+from engine.errors import HostDied, HostError, HostTimeout, PlanError
+from engine.group import WorkerReport
+from engine.histogram import Histogram
+from engine.host import Session
+from engine.layout import Layout, lay_out
+from engine.load import ClosedLoop
+from engine.memory import Field, Phase
+from engine.plan import RunPlan
+from engine.progress import Progress
+from engine.result import RunResult
+from engine.closed_loop import SLICE_NS
+from engine.spin import may_spin
+from engine.target import is_async
+from engine.verdict import judge
+
+TICK_S = 0.2
+# The common start lies this far ahead of the word to start, so that the word reaches every worker before it.
+HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "process": 20_000_000}
+_GRACE_NS = 200_000_000
+_INTERRUPT_DRAIN_S = 5.0
+
+OnProgress = Callable[[Progress], None]
+
+
+def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
+    """Run a plan and return what it measured; blocks. Options and errors as for `run_async`.
+
+    In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
+    Ctrl-C raises KeyboardInterrupt at once.
+    """
+    loop = _new_loop()
+    try:
+        return loop.run_until_complete(_interruptible(plan, target, samples, options))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]) -> RunResult:
+    loop = asyncio.get_running_loop()
+    interrupt = options.setdefault("interrupt", asyncio.Event())
+    if threading.current_thread() is not threading.main_thread():
+        return await run_async(plan, target, samples, **options)
+
+    def first() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        interrupt.set()
+
+    loop.add_signal_handler(signal.SIGINT, first)
+    try:
+        return await run_async(plan, target, samples, **options)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def run_async(
+    plan: RunPlan,
+    target: Any,
+    samples: Sequence[Any] | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    interrupt: asyncio.Event | None = None,
+    keep_columns: bool = False,
+    clock: Clock = MONOTONIC,
+) -> RunResult:
+    """Run a plan on the current event loop.
+
+    target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
+    samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
+    on_progress   called about five times a second, and at every change of phase, on the event loop
+    interrupt     set it to end the run in order and keep what was measured
+    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then grows with requests
+
+    Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
+    fault of the target during the run is a counted outcome, never an exception.
+    """
+    faults = plan.faults()
+    if faults:
+        raise PlanError(faults)
+    if plan.pool.kind == "async" or is_async(target):
+        from engine.async_pool import run_coroutines
+
+        return await run_coroutines(plan, target, samples, on_progress, interrupt, keep_columns)
+    spin = not isinstance(plan.load, ClosedLoop) and may_spin(plan)
+    layout = lay_out(plan, target, samples, spin, keep_columns, clock)
+    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
+    try:
+        return await run.conduct()
+    finally:
+        for session in layout.sessions:
+            session.stop()
+        await layout.close()
+
+
+class Conductor:
+    """One run's state from layout to result."""
+
+    def __init__(
+        self, plan: RunPlan, layout: Layout, on_progress: OnProgress | None, interrupt: asyncio.Event, clock: Clock
+    ):
+        self._plan = plan
+        self._layout = layout
+        self._sessions: list[Session] = layout.sessions
+        self._on_progress = on_progress or (lambda progress: None)
+        self._interrupt = interrupt
+        self._clock = clock
+        self._log = IntervalLog(plan.interval_s)
+        self._so_far = Histogram()
+        self._start_ns = 0
+        self._last: tuple[int, float] = (0, 0.0)
+        self._lost: Counter[str] = Counter()
+        self._notes: list[str] = []
+        self._ended_by = "plan"
+        self._stopped_ns: int | None = None
+        self._abandoned: set[int] = set()
+
+    async def conduct(self) -> RunResult:
+        for host in self._layout.hosts:
+            host.start()
+        await self._prepare()
+        inline = any(session.inline for session in self._sessions)
+        ahead = HEAD_START_NS["inline" if inline else self._plan.pool.kind]
+        started_at = time.time() + ahead / 1e9
+        self._start_ns = self._clock.now_ns() + ahead
+        for session in self._sessions:
+            session.go(self._start_ns)
+        if self._interrupt.is_set():
+            self._stop("interrupt")
+        reports = await self._watch()
+        return self._result(reports, started_at)
+
+    async def _prepare(self) -> None:
+        """Build and warm up everywhere at once. The first failure ends the run; a hung warm-up or build is a HostTimeout."""
+        tasks = [asyncio.ensure_future(session.prepare()) for session in self._sessions]
+        began = self._clock.now_ns()
+        try:
+            while True:
+                done, waiting = await asyncio.wait(tasks, timeout=TICK_S, return_when=asyncio.FIRST_EXCEPTION)
+                for task in done:
+                    task.result()
+                self._report_progress(self._phase_of_preparation())
+                if not waiting:
+                    return
+                if self._interrupt.is_set():
+                    self._stop("interrupt")
+                elapsed_s = (self._clock.now_ns() - began) / 1e9
+                if elapsed_s > self._plan.build_timeout_s or self._hung_workers():
+                    raise HostTimeout("building and warming up the target", elapsed_s)
+        except BaseException:
+            for session, task in zip(self._sessions, tasks):
+                if not task.done():
+                    session.abandon()
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    async def _watch(self) -> list[list[WorkerReport]]:
+        """Tick until every session has ended, of itself or by being abandoned."""
+        tasks = [asyncio.ensure_future(session.finish()) for session in self._sessions]
+        interrupted = asyncio.ensure_future(self._interrupt.wait())
+        try:
+            while True:
+                waiting = [task for task in tasks if not task.done()]
+                if not waiting:
+                    break
+                watched = {*waiting, interrupted} if not interrupted.done() else set(waiting)
+                await asyncio.wait(watched, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                self._tick(tasks)
+            self._tick(tasks)
+            reports = []
+            for number, (session, task) in enumerate(zip(self._sessions, tasks)):
+                reports.append(self._reports_of(number, session, task))
+            return reports
+        finally:
+            interrupted.cancel()
+            for session, task in zip(self._sessions, tasks):
+                if not task.done():
+                    session.abandon()
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _tick(self, tasks: Sequence[asyncio.Future]) -> None:
+        for session in self._sessions:
+            taken = session.take_intervals()
+            self._log.add(taken)
+            for _, interval in taken:
+                self._so_far.counts[interval.index] += interval.counts
+                self._so_far.count += int(interval.counts.sum())
+        if self._interrupt.is_set() and self._ended_by != "interrupt":
+            self._stop("interrupt")
+        self._apply_stop_rules()
+        now = self._clock.now_ns()
+        if self._stopped_ns is None and all(
+            memory.header[Field.PHASE] == Phase.DONE or now >= self._end_ns() for memory in self._memories()
+        ):
+            self._stopped_ns = now
+            self._set_drain_limit(now)
+        self._report_progress("measure" if self._stopped_ns is None else "drain")
+        drained = self._stopped_ns is not None and now - self._stopped_ns > self._drain_ns()
+        for number, session in enumerate(self._sessions):
+            if number in self._abandoned or tasks[number].done() or session.inline:
+                continue
+            hung = [memory for memory in session.memories if self._is_hung(memory.header, now)]
+            if hung or drained:
+                self._abandoned.add(number)
+                in_flight = sum(memory.header[Field.PHASE] != Phase.DONE for memory in session.memories)
+                self._lost["hung" if hung else "cut off"] += int(in_flight)
+                session.abandon()
+
+    def _apply_stop_rules(self) -> None:
+        stop = self._plan.stop
+        if self._stopped_ns is not None or (stop.min_duration_s is None and stop.min_queries is None):
+            return
+        long_enough = stop.min_duration_s is None or self._elapsed_s() >= stop.min_duration_s
+        if long_enough and (stop.min_queries is None or self._completed() >= stop.min_queries):
+            self._stop("minimums reached")
+
+    def _stop(self, why: str) -> None:
+        self._ended_by = why
+        if self._stopped_ns is None:
+            self._stopped_ns = self._clock.now_ns()
+        for session in self._sessions:
+            session.stop()
+
+    def _set_drain_limit(self, now: int) -> None:
+        for memory in self._memories():
+            memory.header[Field.DRAIN_NS] = now + self._drain_ns()
+
+    def _drain_ns(self) -> int:
+        limit_s = self._plan.drain_s
+        return int((min(limit_s, _INTERRUPT_DRAIN_S) if self._ended_by == "interrupt" else limit_s) * 1e9)
+
+    def _end_ns(self) -> int:
+        stop = self._plan.stop
+        limits = [limit for limit in (stop.duration_s, stop.max_duration_s) if limit is not None]
+        return self._start_ns + int(min(limits) * 1e9) if limits else 1 << 62
+
+    def _is_hung(self, header: Any, now: int) -> bool:
+        began = int(header[Field.SLICE_NS])
+        running = header[Field.PHASE] in (Phase.WARM_UP, Phase.MEASURE)
+        return bool(running and began and now - began > SLICE_NS + _GRACE_NS + int(self._plan.timeout_s * 1e9))
+
+    def _hung_workers(self) -> bool:
+        now = self._clock.now_ns()
+        return any(self._is_hung(memory.header, now) for memory in self._memories())
+
+    def _memories(self) -> list[Any]:
+        return [memory for session in self._sessions for memory in session.memories]
+
+    def _completed(self) -> int:
+        return sum(int(memory.header[Field.COMPLETED]) for memory in self._memories())
+
+    def _elapsed_s(self) -> float:
+        return max((self._clock.now_ns() - self._start_ns) / 1e9, 0.0)
+
+    def _phase_of_preparation(self) -> str:
+        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories())
+        return "warmup" if warm else "build"
+
+    def _report_progress(self, phase: str) -> None:
+        if phase in ("build", "warmup"):
+            workers = self._layout.workers
+            completed = sum(int(memory.header[Field.WARM_COMPLETED]) for memory in self._memories())
+            self._on_progress(Progress(phase, completed, self._plan.warmup_iterations * workers or None))
+            return
+        completed, elapsed_s = self._completed(), self._elapsed_s()
+        before, before_s = self._last
+        if elapsed_s > before_s:
+            now_per_s = (completed - before) / (elapsed_s - before_s)
+            self._last = (completed, elapsed_s)
+        else:
+            now_per_s = 0.0
+        rate = completed / elapsed_s if elapsed_s else 0.0
+        so_far = self._so_far
+        self._on_progress(
+            Progress(
+                phase,
+                completed,
+                self._plan.planned,
+                sum(int(memory.header[Field.FAILED]) for memory in self._memories()),
+                elapsed_s,
+                rate,
+                now_per_s,
+                self._eta_s(completed, rate, elapsed_s),
+                so_far.percentile_ns(50) if so_far.count and so_far.max_ns else None,
+                so_far.percentile_ns(99) if so_far.count and so_far.max_ns else None,
+            )
+        )
+
+    def _eta_s(self, completed: int, rate: float, elapsed_s: float) -> float | None:
+        ends = []
+        if self._end_ns() < 1 << 62:
+            ends.append(max((self._end_ns() - self._start_ns) / 1e9 - elapsed_s, 0.0))
+        if self._plan.planned is not None and rate > 0:
+            ends.append(max(self._plan.planned - completed, 0) / rate)
+        return min(ends) if ends else None
+
+    def _reports_of(self, number: int, session: Session, task: asyncio.Future) -> list[WorkerReport]:
+        """A session's reports; for one whose process was lost, what its memory still says."""
+        try:
+            reports = task.result()
+        except (HostDied, HostError) as fault:
+            reports = [WorkerReport(-1) for _ in session.memories]
+            if number not in self._abandoned:
+                unfinished = [memory for memory in session.memories if memory.header[Field.PHASE] != Phase.DONE]
+                self._lost["died"] += max(len(unfinished), 1)
+                self._notes.append(f"a worker process was lost: {fault}")
+            for memory in session.memories:
+                rescue(memory, not isinstance(self._plan.load, ClosedLoop))
+        hung = [report.worker for report in reports if report.hung]
+        if hung:
+            self._notes.append(f"worker {', '.join(map(str, hung))} did not come back and was abandoned")
+        self._log.add(session.take_intervals())
+        return reports
+
+    def _result(self, by_session: list[list[WorkerReport]], started_at: float) -> RunResult:
+        reports = [report for reports in by_session for report in reports]
+        memories = self._memories()
+        open_loop = not isinstance(self._plan.load, ClosedLoop)
+        response, service, lateness = merged(memories, open_loop)
+        last = max((int(memory.header[Field.LAST_COMPLETED_NS]) for memory in memories), default=0)
+        wall_s = max(last - self._start_ns, 0) / 1e9
+        end_ns = self._end_ns()
+        if self._ended_by == "plan" and end_ns < 1 << 62 and last >= end_ns:
+            by_limit = self._plan.stop.duration_s is None or self._plan.stop.duration_s * 1e9 > end_ns - self._start_ns
+            self._ended_by = "time limit" if by_limit else "duration"
+        lost = any(report.worker < 0 for report in reports)
+        firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories if memory.header[Field.FIRST_NS]]
+        result = RunResult(
+            completed=self._completed(),
+            errors_by_kind=errors_of(reports, memories, self._lost),
+            wall_s=wall_s,
+            response=response,
+            service=service,
+            lateness=lateness,
+            intervals=self._log.rows(arrivals_of(reports), wall_s, lost),
+            warmup=warm_up_of(reports),
+            planned=self._plan.planned,
+            first_ns=firsts[0] if firsts else 0,
+            open_loop=open_loop,
+            pool=self._plan.pool.kind,
+            workers=len(memories),
+            clients=None if open_loop else self._plan.load.clients,
+            started_at=started_at,
+            interrupted=self._ended_by == "interrupt",
+            ended_by=self._ended_by,
+            first_fault=next((report.first_fault for report in reports if report.first_fault), None),
+            worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
+        )
+        result.warnings += self._notes
+        judge(result)
+        return result

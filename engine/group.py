@@ -1,0 +1,289 @@
+"""The workers of one host during one run: build, warm up, start together, drive, report.
+
+Blocking from end to end and free of any event loop, so that it serves this process and a child process alike. Vendor code runs only in
+the worker threads (or, inline, in the calling thread).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.clock import MONOTONIC, Clock
+from engine.closed_loop import FOREVER_NS, closed_loop
+from engine.errors import HostError
+from engine.load import ClosedLoop
+from engine.load.schedule import bounded
+from engine.memory import Field, Phase, WorkerMemory
+from engine.open_loop import open_loop
+from engine.pacing import SPIN_NS, sharpen_timer, waiter
+from engine.plan import RunPlan
+from engine.queue import ProcessQueue, ThreadQueue
+from engine.recorder import Interval, Recorder
+from engine.target import Built
+from engine.warmup import WarmUp, warm_up
+
+
+@dataclass
+class Share:
+    """The part of a plan that one host runs: `workers` of them, the first being number `first` of the whole run."""
+
+    plan: RunPlan
+    workers: int
+    first: int = 0
+    counter_fd: int | None = None  # the shared counter of an open loop over several processes
+    spin: bool = False
+    keep_columns: bool = False
+
+
+@dataclass
+class WorkerReport:
+    """What one worker says at its end, beside what lies in its memory. `intervals` and `columns` only where asked for."""
+
+    worker: int
+    warm: WarmUp | None = None
+    errors: dict[str, int] = field(default_factory=dict)
+    first_fault: str | None = None
+    arrivals: list[int] = field(default_factory=list)
+    cpu_ns: int = 0
+    hung: bool = False
+    crash: str | None = None
+    columns: list = field(default_factory=list)
+
+
+class WorkerGroup:
+    """Runs one share. Call `prepare`, then `go`, then `run`; `abandon` when patience ends."""
+
+    def __init__(
+        self,
+        share: Share,
+        make: Callable[[int], Built],
+        memories: Sequence[WorkerMemory],
+        clock: Clock = MONOTONIC,
+    ):
+        """`make(instance)` builds the target of one instance, in the thread that will call it."""
+        self.share = share
+        self.memories = memories
+        plan = share.plan
+        self._make = make
+        self._clock = clock
+        self._inline = plan.pool.kind != "thread"
+        self._open = not isinstance(plan.load, ClosedLoop)
+        self._started = threading.Event()
+        self._changed = threading.Condition()
+        self._faults: list[HostError] = []
+        self._built: dict[int, Built] = {}
+        self._build_locks = [threading.Lock() for _ in range(self._instances)]
+        self._queue: ThreadQueue | ProcessQueue | None = None
+        self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
+        self.recorders = [
+            Recorder(memory, int(plan.interval_s * 1e9), int(plan.timeout_s * 1e9), self._open, share.keep_columns)
+            for memory in memories
+        ]
+        self._threads: list[threading.Thread] = []
+        self._inline_steps: Iterator[None] | None = None
+
+    @property
+    def _instances(self) -> int:
+        asked = self.share.plan.pool.instances
+        return self.share.workers if asked is None else min(asked, self.share.workers)
+
+    # -- the caller's side
+
+    def prepare(self) -> None:
+        """Build every target and warm it up. Raises HostError with the first worker's fault if one cannot be built."""
+        for _ in self.preparing():
+            pass
+
+    def preparing(self) -> Iterator[None]:
+        """`prepare` in steps: inline, one after each slice of the warm-up; with threads, none."""
+        if self._inline:
+            self._inline_steps = self._drive(0)
+            for _ in self._inline_steps:
+                if self.memories[0].header[Field.PHASE] == Phase.READY:
+                    break
+                yield
+        else:
+            for number in range(self.share.workers):
+                thread = threading.Thread(target=self._thread, args=(number,), name=f"worker-{number}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            with self._changed:
+                self._changed.wait_for(lambda: self._faults or self._all_at(Phase.READY) or self._abandoned())
+        if self._faults or self._abandoned():
+            self.stop()
+            self._started.set()
+        if self._faults:
+            raise self._faults[0]
+
+    def go(self, start_ns: int) -> None:
+        """Let the workers start together at an instant."""
+        for memory in self.memories:
+            memory.header[Field.START_NS] = start_ns
+        if self._open:
+            self._queue = self._new_queue(start_ns)
+        self._started.set()
+
+    def run(self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
+        """Wait for the workers' ends, calling `on_tick` now and then. Hung workers end the wait only through `abandon`."""
+        if self._inline:
+            ticked = time.monotonic()
+            for _ in self.steps():
+                if time.monotonic() - ticked >= every_s:
+                    ticked = time.monotonic()
+                    on_tick()
+            return self.reports
+        while True:
+            with self._changed:
+                if self._changed.wait_for(self._all_ended, every_s):
+                    return self.reports
+            on_tick()
+
+    def steps(self) -> Iterator[None]:
+        """Inline: the measured phase, yielding after every slice."""
+        if self._inline_steps is not None:
+            yield from self._inline_steps
+        if self._faults:
+            raise self._faults[0]
+
+    def stop(self) -> None:
+        for memory in self.memories:
+            memory.header[Field.STOP] = 1
+
+    def abandon(self) -> list[int]:
+        """Stop waiting for workers that do not come back: they are named in their reports. Returns their numbers."""
+        self.stop()
+        with self._changed:
+            hung = []
+            for report, memory, recorder in zip(self.reports, self.memories, self.recorders):
+                if not self._ended(memory):
+                    report.hung = True
+                    report.errors = dict(recorder.errors)
+                    report.first_fault = recorder.first_fault
+                    report.arrivals = recorder.arrivals.tolist()
+                    hung.append(report.worker)
+            self._changed.notify_all()
+        return hung
+
+    def take_intervals(self) -> list[tuple[int, Interval]]:
+        """The intervals closed since the last call, with their worker's number."""
+        taken = []
+        for number, recorder in enumerate(self.recorders):
+            while recorder.closed:
+                taken.append((self.share.first + number, recorder.closed.pop(0)))
+        return taken
+
+    def _ended(self, memory: WorkerMemory) -> bool:
+        return memory.header[Field.PHASE] == Phase.DONE
+
+    def _abandoned(self) -> bool:
+        return any(report.hung for report in self.reports)
+
+    def _all_ended(self) -> bool:
+        return all(report.hung or self._ended(memory) for report, memory in zip(self.reports, self.memories))
+
+    def _all_at(self, phase: Phase) -> bool:
+        return all(memory.header[Field.PHASE] >= phase for memory in self.memories)
+
+    # -- the worker's side
+
+    def _thread(self, number: int) -> None:
+        for _ in self._drive(number):
+            pass
+
+    def _drive(self, number: int) -> Iterator[None]:
+        """One worker's life. Nothing raised in it goes further than its report."""
+        memory, report, recorder = self.memories[number], self.reports[number], self.recorders[number]
+        try:
+            yield from self._live(number)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # the build of a target may raise anything, SystemExit included
+            report.crash = traceback.format_exc()
+            if memory.header[Field.PHASE] < Phase.READY:
+                self._faults.append(HostError(type(fault).__name__, str(fault), report.crash))
+        finally:
+            recorder.finish()
+            report.errors = dict(recorder.errors)
+            report.first_fault = recorder.first_fault
+            report.arrivals = recorder.arrivals.tolist()
+            report.columns = recorder.kept or []
+            self._at(memory, Phase.DONE)
+
+    def _live(self, number: int) -> Iterator[None]:
+        plan, memory, clock = self.share.plan, self.memories[number], self._clock
+        self._pin(number)
+        built = self._target(number)
+        feed = built.feed(self.share.first + number)
+        self._at(memory, Phase.WARM_UP)
+        yield from warm_up(built, feed, plan, memory, self.reports[number], clock)
+        self._at(memory, Phase.READY)
+        if self._inline:
+            yield
+        self._started.wait()
+        cpu_ns = time.thread_time_ns()
+        start_ns = int(memory.header[Field.START_NS])
+        self._at(memory, Phase.MEASURE)
+        sharpen_timer()
+        wait = waiter(clock, memory.header, SPIN_NS if self.share.spin else 0)
+        wait(start_ns)
+        if isinstance(plan.load, ClosedLoop):
+            loop = closed_loop(
+                built.call,
+                feed,
+                self.recorders[number],
+                clock,
+                self._iterations(plan.load, number),
+                self._until_ns(start_ns),
+                int(plan.load.think_time_s * 1e9),
+            )
+        else:
+            loop = open_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
+        yield from loop
+        self.reports[number].cpu_ns = time.thread_time_ns() - cpu_ns
+
+    def _iterations(self, load: ClosedLoop, number: int) -> int | None:
+        """This client's count: its own, or its part of the stop rule's count over all clients, whichever is less."""
+        total = self.share.plan.stop.iterations
+        if total is None:
+            return load.iterations
+        part = total // load.clients + (self.share.first + number < total % load.clients)
+        return part if load.iterations is None else min(part, load.iterations)
+
+    def _until_ns(self, start_ns: int) -> int:
+        stop = self.share.plan.stop
+        limits = [limit for limit in (stop.duration_s, stop.max_duration_s) if limit is not None]
+        return start_ns + int(min(limits) * 1e9) if limits else FOREVER_NS
+
+    def _new_queue(self, start_ns: int) -> ThreadQueue | ProcessQueue:
+        until_ns = self._until_ns(0)
+        blocks = bounded(self.share.plan.load.blocks(), until_ns, self.share.plan.stop.iterations)
+        if self.share.counter_fd is None:
+            return ThreadQueue(blocks, start_ns)
+        return ProcessQueue(blocks, start_ns, self.share.counter_fd)
+
+    def _target(self, number: int) -> Built:
+        instance = number % self._instances
+        with self._build_locks[instance]:
+            if instance not in self._built:
+                self._built[instance] = self._make(self.share.first + instance)
+            return self._built[instance]
+
+    def _pin(self, number: int) -> None:
+        affinity = self.share.plan.pool.affinity
+        if affinity and hasattr(os, "sched_setaffinity") and not self._inline_here():
+            os.sched_setaffinity(0, set(affinity[(self.share.first + number % self._instances) % len(affinity)]))
+
+    def _inline_here(self) -> bool:
+        """Inline in the caller's own thread, whose placement is the caller's business."""
+        return self.share.plan.pool.kind == "inline"
+
+    def _at(self, memory: WorkerMemory, phase: Phase) -> None:
+        with self._changed:
+            memory.header[Field.PHASE] = phase
+            self._changed.notify_all()

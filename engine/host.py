@@ -1,0 +1,141 @@
+"""Where targets live and the hot loops run. A conductor sees every kind of host through the same few messages.
+
+A host can build an object, call its methods, and run a share of a plan against a target; `LocalHost` does so in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.errors import HostError, HostTimeout
+from engine.faults import describe
+from engine.group import Share, WorkerGroup, WorkerReport
+from engine.memory import WorkerMemory, local_memory
+from engine.plan import Factory
+from engine.recorder import Interval
+from engine.threads import in_daemon_thread
+from engine.target import Built, build, import_reference
+
+
+class Session(Protocol):
+    """One share being run by one host, as the conductor sees it."""
+
+    memories: Sequence[WorkerMemory]
+    inline: bool
+
+    async def prepare(self) -> None:
+        """Build and warm up. Raises HostError, or HostDied."""
+        ...
+
+    def go(self, start_ns: int) -> None: ...
+
+    async def finish(self) -> list[WorkerReport]:
+        """Wait for the workers' ends; raises HostDied when the process ended instead."""
+        ...
+
+    def take_intervals(self) -> list[tuple[int, Interval]]: ...
+
+    def stop(self) -> None: ...
+
+    def abandon(self) -> None:
+        """Patience has ended: `finish` returns soon, and the workers that hang are marked in their reports."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class HostTarget:
+    """A target that a host's object makes: `method(instance=number, **kwargs)`, called in the host for each instance."""
+
+    host: Any
+    method: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+class LocalHost:
+    """A host in this process: for library use, and for debugging what else runs in a child."""
+
+    def __init__(self, factory: Factory, **_ignored: Any):
+        self._factory = factory
+        self.object: Any = None
+
+    async def __aenter__(self) -> LocalHost:
+        self.object = await self._in_thread(
+            lambda: import_reference(self._factory.reference)(**self._factory.kwargs), "building the host's object", None
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.object = None
+
+    async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
+        """Call a method of the object in a thread. Raises HostError with what it raised, HostTimeout after `deadline_s`."""
+        return await self._in_thread(functools.partial(getattr(self.object, method), **kwargs), method, deadline_s)
+
+    def target(self, method: str, /, **kwargs: Any) -> HostTarget:
+        return HostTarget(self, method, kwargs)
+
+    def session(self, share: Share, target: HostTarget, rows: int) -> LocalSession:
+        def make(instance: int) -> Built:
+            return build(getattr(self.object, target.method)(instance=instance, **target.kwargs), None)
+
+        return LocalSession(share, make, rows)
+
+    async def _in_thread(self, function: Callable[[], Any], what: str, deadline_s: float | None) -> Any:
+        def guarded() -> Any:
+            try:
+                return function()
+            except BaseException as fault:  # as in a child: whatever it raises is an answer
+                raise HostError(type(fault).__name__, str(fault), describe(fault)) from fault
+
+        try:
+            return await asyncio.wait_for(in_daemon_thread(guarded), deadline_s)
+        except asyncio.TimeoutError:
+            raise HostTimeout(what, deadline_s or 0.0) from None
+
+
+class LocalSession:
+    """A share run by workers of this process: threads, or inline on the event loop's own thread, slice by slice."""
+
+    def __init__(self, share: Share, make: Callable[[int], Built], rows: int, **group_options: Any):
+        self.memories = local_memory(share.workers, rows)
+        self._group = WorkerGroup(share, make, self.memories, **group_options)
+        self.inline = share.plan.pool.kind == "inline"
+
+    async def prepare(self) -> None:
+        if self.inline:
+            await self._stepwise(self._group.preparing())
+        else:
+            await in_daemon_thread(self._group.prepare)
+
+    def go(self, start_ns: int) -> None:
+        self._group.go(start_ns)
+
+    async def finish(self) -> list[WorkerReport]:
+        if self.inline:
+            await self._stepwise(self._group.steps())
+            return self._group.reports
+        return await in_daemon_thread(self._group.run)
+
+    @staticmethod
+    async def _stepwise(steps: Iterator[None]) -> None:
+        """Between slices the event loop gets its turn: progress, stop rules and cancellation happen there."""
+        for _ in steps:
+            await asyncio.sleep(0)
+
+    def take_intervals(self) -> list[tuple[int, Interval]]:
+        return self._group.take_intervals()
+
+    def stop(self) -> None:
+        self._group.stop()
+
+    def abandon(self) -> None:
+        self._group.abandon()
+
+    def close(self) -> None:
+        pass

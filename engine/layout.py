@@ -1,0 +1,114 @@
+"""Which hosts run which part of a plan, and for how long they belong to the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.child_host import THREAD_VARIABLES, ChildHost
+from engine.clock import Clock
+from engine.errors import PlanError
+from engine.group import Share
+from engine.host import HostTarget, LocalSession, Session
+from engine.load import ClosedLoop
+from engine.plan import Factory, RunPlan
+from engine.queue import new_counter
+from engine.samples import pack
+from engine.target import build
+
+ROWS = 16_384
+ROWS_OF_MANY = 4_096
+MANY = 8
+
+
+@dataclass
+class Layout:
+    """The sessions of a run, the child processes started for it alone, and the descriptors it holds."""
+
+    sessions: list[Session] = field(default_factory=list)
+    hosts: list[ChildHost] = field(default_factory=list)
+    fds: list[int] = field(default_factory=list)
+    workers: int = 0
+
+    async def close(self) -> None:
+        for session in self.sessions:
+            session.close()
+        for host in self.hosts:
+            await host.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+def workers_of(plan: RunPlan) -> int:
+    """How many workers a plan has in all: one a client in closed loop, else as the pool says."""
+    if isinstance(plan.load, ClosedLoop):
+        return plan.load.clients
+    return plan.pool.workers or 1
+
+
+def lay_out(plan: RunPlan, target: Any, samples: Sequence[Any] | None, spin: bool, keep: bool, clock: Clock) -> Layout:
+    """Sessions for the plan; child processes are made but not started. Raises PlanError where the target cannot go there."""
+    workers = workers_of(plan)
+    rows = ROWS if workers <= MANY else ROWS_OF_MANY
+    layout = Layout(workers=workers)
+    if plan.pool.kind == "process":
+        _over_processes(layout, plan, target, samples, workers, rows, spin, keep)
+        return layout
+    share = Share(plan, workers, spin=spin, keep_columns=keep)
+    if isinstance(target, HostTarget):
+        layout.sessions.append(target.host.session(share, target, rows))
+    else:
+        layout.sessions.append(LocalSession(share, lambda instance: build(target, samples), rows, clock=clock))
+    return layout
+
+
+def _over_processes(
+    layout: Layout,
+    plan: RunPlan,
+    target: Any,
+    samples: Sequence[Any] | None,
+    workers: int,
+    rows: int,
+    spin: bool,
+    keep: bool,
+) -> None:
+    closed = isinstance(plan.load, ClosedLoop)
+    processes = min(plan.pool.workers or workers, workers)
+    base = target.host if isinstance(target, HostTarget) else ChildHost()
+    if not isinstance(base, ChildHost):
+        raise PlanError(["pool: kind 'process' needs a host that is a process itself, not one in this process"])
+    remote = target if isinstance(target, HostTarget) else _sendable(target)
+    counter = None if closed else new_counter()
+    samples_fd = None if samples is None or isinstance(target, HostTarget) else pack(samples)
+    layout.fds += [fd for fd in (counter, samples_fd) if fd is not None]
+    first = 0
+    for number in range(processes):
+        count = workers // processes + (number < workers % processes)
+        kind = "process" if count == 1 else "thread"
+        affinity = tuple(plan.pool.affinity)
+        if affinity:
+            affinity = (affinity[number % len(affinity)],)
+        pool = replace(plan.pool, kind=kind, affinity=affinity, instances=1 if isinstance(target, HostTarget) else None)
+        share = Share(replace(plan, pool=pool), count, first, counter, spin, keep)
+        host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
+        layout.hosts.append(host)
+        layout.sessions.append(host.session(share, remote, rows, samples_fd))
+        first += count
+
+
+def _thread_environment(threads: int | None) -> dict[str, str]:
+    return {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def _sendable(target: Any) -> Any:
+    """A target that a process can be told: a Factory, or a function that can be found again by its module and name."""
+    if isinstance(target, Factory):
+        return target
+    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "<")
+    if module in (None, "__main__") or "<" in name:
+        raise PlanError(
+            [f"target: {name} cannot be found from another process; give Factory('package.module:name') for kind 'process'"]
+        )
+    return target

@@ -1,0 +1,33 @@
+"""Closed loop: each client issues its next request when the last one has come back.
+
+The rate is whatever the target gives. There is no due time, so a stalled target is simply not asked, and the stall shows in one
+sample: closed-loop response time is service time. Use an open-loop model to see what users of a busy service would see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ClosedLoop:
+    """`clients` at a time, each `iterations` times (None: until the stop rule), pausing `think_time_s` before each request."""
+
+    clients: int = 1
+    iterations: int | None = None
+    think_time_s: float = 0.0
+
+    def faults(self) -> list[str]:
+        found = []
+        if self.clients < 1:
+            found.append(f"clients: {self.clients} is not allowed, it must be at least 1")
+        if self.iterations is not None and self.iterations < 1:
+            found.append(f"iterations: {self.iterations} is not allowed, it must be at least 1")
+        if not self.think_time_s >= 0:
+            found.append(f"think_time_s: {self.think_time_s} is not allowed, it must be at least 0")
+        return found
+
+    @property
+    def planned(self) -> int | None:
+        """How many requests the model makes in all, where it says."""
+        return None if self.iterations is None else self.clients * self.iterations

@@ -1,0 +1,33 @@
+"""Constant rate: requests due at equal distances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.load.schedule import BLOCK, rate_faults
+
+
+@dataclass(frozen=True)
+class ConstantRate:
+    """Request k is due at (first + k * step) / rate_per_s; `first` and `step` belong to a shard."""
+
+    rate_per_s: float
+    first: int = 0
+    step: int = 1
+
+    def faults(self) -> list[str]:
+        return rate_faults("rate_per_s", self.rate_per_s)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        # Each due time is computed from its number, never from the one before, so no rounding error adds up.
+        number = self.first
+        while True:
+            numbers = np.arange(number, number + BLOCK * self.step, self.step, dtype=np.int64)
+            yield np.rint(numbers * (1e9 / self.rate_per_s)).astype(np.int64)
+            number += BLOCK * self.step
+
+    def shard(self, index: int, of: int) -> ConstantRate:
+        return ConstantRate(self.rate_per_s, self.first + index * self.step, self.step * of)

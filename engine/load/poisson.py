@@ -1,0 +1,40 @@
+"""Poisson arrivals: independent users, with exponentially distributed gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.load.schedule import BLOCK, rate_faults
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """A Poisson process of `rate_per_s`. The same seed gives the same due times on every machine; None draws a new one each time.
+
+    A Poisson process split by fair coin is as many independent Poisson processes of the shared rate (Kingman, "Poisson
+    Processes", 1993, colouring theorem), so a shard is one of its own, with a stream spawned from the seed.
+    """
+
+    rate_per_s: float
+    seed: int | None = 0
+    stream: tuple[int, ...] = ()
+
+    def faults(self) -> list[str]:
+        return rate_faults("rate_per_s", self.rate_per_s)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=self.stream)))
+        mean_ns = 1e9 / self.rate_per_s
+        # The running time is kept as whole nanoseconds plus a remainder: a float64 sum alone would lose digits in a day.
+        whole = 0
+        while True:
+            offsets = np.cumsum(random.standard_exponential(BLOCK)) * mean_ns
+            due = np.floor(offsets).astype(np.int64) + whole
+            yield due
+            whole = int(due[-1])
+
+    def shard(self, index: int, of: int) -> Poisson:
+        return Poisson(self.rate_per_s / of, self.seed, (*self.stream, index))

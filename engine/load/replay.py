@@ -1,0 +1,50 @@
+"""Replay: due times that were recorded elsewhere, as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.load.schedule import BLOCK, striped
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """Requests due at `due_s` seconds after the start, in any order, played `speed` times as fast."""
+
+    due_s: tuple[float, ...] | np.ndarray
+    speed: float = 1.0
+    index: int = 0
+    of: int = 1
+
+    @staticmethod
+    def from_file(path: str | Path, column: str | None = None, speed: float = 1.0) -> Replay:
+        """Read due times in seconds: a text file with one a line, or a column of a CSV or Parquet file.
+
+        Raises ValueError that names the file and the line or column. Parquet needs the package pyarrow.
+        """
+        from engine.load.replay_file import read_due_seconds
+
+        return Replay(read_due_seconds(Path(path), column), speed)
+
+    def faults(self) -> list[str]:
+        found = []
+        due = np.asarray(self.due_s, np.float64)
+        if not due.size:
+            found.append("due_s: empty, a replay needs at least one due time")
+        elif not np.isfinite(due).all() or due.min() < 0:
+            found.append("due_s: every due time must be a finite number of seconds, at least 0")
+        if not self.speed > 0:
+            found.append(f"speed: {self.speed} is not allowed, it must be above 0")
+        return found
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        due = np.sort(np.rint(np.asarray(self.due_s, np.float64) * (1e9 / self.speed)).astype(np.int64))
+        whole = (due[first : first + BLOCK] for first in range(0, due.size, BLOCK))
+        return whole if self.of == 1 else striped(whole, self.index, self.of)
+
+    def shard(self, index: int, of: int) -> Replay:
+        return Replay(self.due_s, self.speed, self.index + index * self.of, self.of * of)

@@ -1,0 +1,84 @@
+"""The schedule as the queue: idle workers take the next due time from one shared counter, with nothing handed over.
+
+Inside a process the counter is a list iterator that the workers share: taking the next due time is one C call that holds the GIL.
+Across processes it is the offset of a shared file description: `lseek(fd, 1, SEEK_CUR)` adds one and returns the
+sum in the kernel, so it is atomic, needs no lock, and cannot be left locked by a worker that dies.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from engine.memory import Field, anonymous_file
+
+DueTimes = Iterator[int]
+
+
+class ThreadQueue:
+    """Due times of one schedule, shared by the worker threads of one process. Instants are absolute ns."""
+
+    def __init__(self, blocks: Iterator[np.ndarray], start_ns: int):
+        self._blocks = blocks
+        self._start_ns = start_ns
+        self._lock = threading.Lock()
+        self._number = 0
+        self._current: Iterator[int] | None = iter(())
+
+    def __iter__(self) -> Iterator[DueTimes]:
+        """One worker's view: shared iterators, block after block. Several workers may each iterate at the same time."""
+        number = -1
+        while True:
+            with self._lock:
+                if number == self._number:
+                    block = next(self._blocks, None)
+                    self._current = None if block is None else iter((block + self._start_ns).tolist())
+                    self._number += 1
+                number, current = self._number, self._current
+            if current is None:
+                return
+            yield current
+
+
+class ProcessQueue:
+    """The same for workers in different processes, each of which makes the blocks for itself and shares only the counter."""
+
+    def __init__(self, blocks: Iterator[np.ndarray], start_ns: int, counter_fd: int):
+        self._blocks = blocks
+        self._start_ns = start_ns
+        self._fd = counter_fd
+
+    def __iter__(self) -> Iterator[DueTimes]:
+        yield self._take()
+
+    def _take(self) -> DueTimes:
+        claim, fd, current = os.lseek, self._fd, os.SEEK_CUR
+        first, end = 0, 0
+        block: list[int] = []
+        while True:
+            number = claim(fd, 1, current) - 1
+            while number >= end:
+                offsets = next(self._blocks, None)
+                if offsets is None:
+                    return
+                first, end = end, end + offsets.size
+                if number < end:
+                    block = (offsets + self._start_ns).tolist()
+            yield block[number - first]
+
+
+def new_counter() -> int:
+    """A descriptor whose file offset counts claims, beginning at 0. Processes that inherit or are sent it share it."""
+    return anonymous_file(0)
+
+
+def capped(times: DueTimes, ahead: Callable[[], int], now_ns: Callable[[], int], header: np.ndarray) -> DueTimes:
+    """Drop, and count, due times that have more than the cap's number of due requests waiting behind them."""
+    for due in times:
+        if ahead() <= now_ns():
+            header[Field.DROPPED] += 1
+            continue
+        yield due

@@ -1,0 +1,176 @@
+"""Turns a slice's columns into counts: histograms, intervals, errors. Called between slices, never inside the timed loop.
+
+A worker stores the issued and completed times (and the due time in open loop) of its requests row by row; `flush` counts the
+rows of one slice. All state that others may want is in the worker's memory, so it survives the worker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.histogram import Histogram
+from engine.memory import Field, WorkerMemory
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What one worker completed in one interval: counts of response times at histogram `index`, and failures."""
+
+    number: int
+    index: np.ndarray
+    counts: np.ndarray
+    failed: int
+
+
+class Recorder:
+    """One worker's recorder. `open_loop` says whether the due column is used; without it response time is service time."""
+
+    def __init__(self, memory: WorkerMemory, interval_ns: int, timeout_ns: int, open_loop: bool, keep_columns: bool = False):
+        self.memory = memory
+        self.rows = memory.rows
+        self.open_loop = open_loop
+        self.errors: Counter[str] = Counter()
+        self.closed: list[Interval] = []
+        self.arrivals = np.zeros(64, np.int64)
+        self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = [] if keep_columns else None
+        self.first_fault: str | None = None
+        self._interval_ns = interval_ns
+        self._timeout_ns = timeout_ns
+        self._header = memory.header
+        self._interval = 0
+        self._interval_failed = 0
+        self._current = Histogram(memory.interval)
+        self._response = Histogram(memory.response)
+        self._service = Histogram(memory.service)
+        self._lateness = Histogram(memory.lateness)
+        # The hot loop stores through these: an item assignment to a typed memoryview is cheaper than one to a numpy array.
+        self.due = memoryview(memory.due)
+        self.issued = memoryview(memory.issued)
+        self.completed = memoryview(memory.completed)
+
+    def begin(self, now_ns: int) -> None:
+        """A slice begins: from here rows are written from the first."""
+        self.memory.completed[: int(self._header[Field.ROWS])] = 0
+        self._header[Field.ROWS] = 0
+        self._header[Field.SLICE_NS] = now_ns
+
+    def fail(self, kind: str, now_ns: int, detail: str | None = None, arrived: bool = True) -> None:
+        """Count a request that failed; its times are in no histogram. `arrived` is False when no row holds its due time."""
+        if not arrived:
+            self._arrive(np.array([now_ns]))
+        self.errors[kind] += 1
+        self._header[Field.FAILED] += 1
+        if self.first_fault is None and detail:
+            self.first_fault = detail
+        self._advance(now_ns)
+        self._interval_failed += 1
+
+    def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
+        """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were counted by `fail`."""
+        header = self._header
+        header[Field.ROWS] = rows
+        header[Field.FLUSHING] = 1
+        if rows:
+            memory = self.memory
+            issued, completed = memory.issued[:rows], memory.completed[:rows]
+            due = memory.due[:rows] if self.open_loop else issued
+            good = None
+            failed_rows = list(failed_rows)
+            if failed_rows:
+                good = np.ones(rows, bool)
+                good[failed_rows] = False
+            self._arrive(due)
+            if not header[Field.FIRST_NS]:
+                header[Field.FIRST_NS] = completed[0] - issued[0]
+            if self.kept is not None:
+                outcome = np.zeros(rows, np.int8)
+                outcome[failed_rows] = 1
+                late = (completed - issued) > self._timeout_ns
+                outcome[late & (outcome == 0)] = 2
+                self.kept.append((due.copy(), issued.copy(), completed.copy(), outcome))
+            if good is not None:
+                due, issued, completed = due[good], issued[good], completed[good]
+            if completed.size:
+                self._count(due, issued, completed)
+        header[Field.FLUSHING] = 0
+        header[Field.SLICE_NS] = 0
+
+    def _count(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
+        header = self._header
+        service = completed - issued
+        if int(service.max()) > self._timeout_ns:
+            on_time = service <= self._timeout_ns
+            late = completed[~on_time]
+            header[Field.TIMED_OUT] += late.size
+            for moment in late.tolist():
+                self.fail("timeout", moment)
+            due, issued, completed, service = due[on_time], issued[on_time], completed[on_time], service[on_time]
+            if not completed.size:
+                return
+        if self.open_loop:
+            response = completed - due
+            self._service.record(service)
+            self._lateness.record(np.maximum(issued - due, 0))
+        else:
+            response = service
+        self._by_interval(completed, response)
+        header[Field.COMPLETED] += completed.size
+        header[Field.LAST_COMPLETED_NS] = max(int(header[Field.LAST_COMPLETED_NS]), int(completed[-1]))
+
+    def _by_interval(self, completed: np.ndarray, response: np.ndarray) -> None:
+        start = int(self._header[Field.START_NS])
+        first = 0
+        while first < completed.size:
+            self._advance(int(completed[first]))
+            end_ns = start + (self._interval + 1) * self._interval_ns
+            last = completed.size
+            if completed[-1] >= end_ns:
+                last = max(int(np.searchsorted(completed, end_ns, "left")), first + 1)
+            self._current.record(response[first:last])
+            first = last
+
+    def _advance(self, moment_ns: int) -> None:
+        """Close the current interval if the moment lies beyond it."""
+        number = (moment_ns - int(self._header[Field.START_NS])) // self._interval_ns
+        if number > self._interval:
+            self._close_interval()
+            self._interval = number
+
+    def _close_interval(self) -> None:
+        current = self._current
+        if current.count or self._interval_failed or current.out_of_range:
+            filled = np.flatnonzero(current.counts)
+            self.closed.append(Interval(self._interval, filled, current.counts[filled], self._interval_failed))
+            self._response.merge(current)
+            self._publish(Field.RESPONSE, self._response)
+            current.counts[filled] = 0
+            current.count = current.min_ns = current.max_ns = current.sum_ns = current.out_of_range = 0
+        self._interval_failed = 0
+
+    def _arrive(self, due: np.ndarray) -> None:
+        number = (due - int(self._header[Field.START_NS])) // self._interval_ns
+        np.maximum(number, 0, out=number)
+        last = int(number.max())
+        if last >= self.arrivals.size:
+            self.arrivals = np.concatenate([self.arrivals, np.zeros(max(last + 1 - self.arrivals.size, self.arrivals.size), np.int64)])
+        found = np.bincount(number)
+        self.arrivals[: found.size] += found
+
+    def _publish(self, at: Field, histogram: Histogram) -> None:
+        self._header[at : at + 5] = (
+            histogram.count,
+            histogram.min_ns,
+            histogram.max_ns,
+            histogram.sum_ns,
+            histogram.out_of_range,
+        )
+
+    def finish(self) -> None:
+        """Close the last interval: after this the memory holds all that was measured."""
+        self._close_interval()
+        self._publish(Field.SERVICE, self._service)
+        self._publish(Field.LATENESS, self._lateness)

@@ -1,0 +1,161 @@
+"""What a run measured: counts, histograms, a row per interval, and a verdict with its reasons. Plain values, no behaviour but output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.histogram import Histogram
+
+REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One interval of the measured phase. Percentiles of response time; None where nothing completed.
+
+    `in_flight` is how many requests were due (closed loop: issued) and not completed at the interval's end.
+    """
+
+    start_s: float
+    length_s: float
+    completed: int
+    errors: int
+    p50_ns: int | None
+    p99_ns: int | None
+    in_flight: int | None
+    index: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
+    counts: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
+
+    def histogram(self) -> Histogram:
+        """The interval's response times."""
+        return from_counts(self.index, self.counts)
+
+
+@dataclass(frozen=True)
+class WarmUpResult:
+    """The warm-up, which is in no other figure. `mean_ns` is the mean service time, `wall_s` the longest worker's."""
+
+    completed: int = 0
+    errors: int = 0
+    wall_s: float = 0.0
+    mean_ns: float = 0.0
+
+
+@dataclass
+class RunResult:
+    """The outcome of a run.
+
+    completed        requests answered without a fault within the time-out; only these are in the histograms
+    errors           all others that were issued or due, by kind in errors_by_kind (a raised exception's class name; "timeout": came
+                     back too late; "hung": never came back; "died": lost with its process; "dropped": backlog over its cap; "cut off":
+                     not back, or not issued, when the drain limit ended)
+    wall_s           from the common start to the last completion; queries_per_s = completed / wall_s
+    response         completed - due in open loop; in closed loop, which has no due times, the same as service
+    service          completed - issued          lateness: issued - due, open loop only
+    planned          how many requests the plan asked for, None when time decided
+    first_ns         service time of the first call of all, warm-up included
+    verdict          "VALID", or "INVALID" for the named reasons
+    """
+
+    completed: int
+    errors_by_kind: dict[str, int]
+    wall_s: float
+    response: Histogram
+    service: Histogram
+    lateness: Histogram
+    intervals: list[IntervalRow]
+    warmup: WarmUpResult
+    planned: int | None
+    first_ns: int
+    open_loop: bool
+    pool: str
+    workers: int
+    clients: int | None
+    started_at: float
+    interrupted: bool = False
+    ended_by: str = "plan"
+    reasons: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    first_fault: str | None = None
+    worker_cpu_s: float = 0.0
+    columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
+
+    @property
+    def errors(self) -> int:
+        return sum(self.errors_by_kind.values())
+
+    @property
+    def queries_per_s(self) -> float:
+        return self.completed / self.wall_s if self.wall_s > 0 else 0.0
+
+    @property
+    def verdict(self) -> str:
+        return "INVALID" if self.reasons else "VALID"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: everything but the histograms' counts and the raw columns."""
+        return {
+            "verdict": self.verdict,
+            "reasons": self.reasons,
+            "warnings": self.warnings,
+            "completed": self.completed,
+            "planned": self.planned,
+            "errors": self.errors,
+            "errors_by_kind": self.errors_by_kind,
+            "first_fault": self.first_fault,
+            "wall_s": self.wall_s,
+            "queries_per_s": self.queries_per_s,
+            "response": summary(self.response),
+            "service": summary(self.service),
+            "lateness": summary(self.lateness) if self.open_loop else None,
+            "first_ns": self.first_ns,
+            "warmup": vars(self.warmup).copy(),
+            "open_loop": self.open_loop,
+            "pool": self.pool,
+            "workers": self.workers,
+            "clients": self.clients,
+            "started_at": self.started_at,
+            "interrupted": self.interrupted,
+            "ended_by": self.ended_by,
+            "intervals": [
+                {name: getattr(row, name) for name in ("start_s", "completed", "errors", "p50_ns", "p99_ns", "in_flight")}
+                for row in self.intervals
+            ],
+        }
+
+    def write_hlog(self, path: str | Path) -> None:
+        """Write the response times, interval by interval, as an HdrHistogram log that any HdrHistogram tool reads (unit: ns)."""
+        from engine.hlog import write_hlog
+
+        write_hlog(Path(path), self.intervals, self.started_at)
+
+
+def summary(histogram: Histogram) -> dict[str, Any]:
+    """Count, minimum, mean, maximum and percentiles in ns; a percentile the count does not support is None."""
+    return {
+        "count": histogram.count,
+        "min_ns": histogram.min_ns,
+        "mean_ns": histogram.mean_ns,
+        "max_ns": histogram.max_ns,
+        **{f"p{percentile:g}_ns": histogram.reported_ns(percentile) for percentile in REPORTED},
+        "out_of_range": histogram.out_of_range,
+    }
+
+
+def from_counts(index: np.ndarray, counts: np.ndarray) -> Histogram:
+    """A histogram of sparse counts; minimum, maximum and sum are as exact as the counts are (three digits)."""
+    from engine.histogram import highest_value_of, lowest_value_of
+
+    histogram = Histogram()
+    if index.size:
+        histogram.counts[index] = counts
+        histogram.count = int(counts.sum())
+        histogram.min_ns = lowest_value_of(int(index[0]))
+        histogram.max_ns = highest_value_of(int(index[-1]))
+        middles = [(lowest_value_of(at) + highest_value_of(at)) // 2 for at in index.tolist()]
+        histogram.sum_ns = int(sum(middle * count for middle, count in zip(middles, counts.tolist())))
+    return histogram

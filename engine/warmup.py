@@ -1,0 +1,75 @@
+"""Warm-up: the same calls by the same worker, recorded apart, so that a cold start is in no percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.clock import Clock
+from engine.closed_loop import closed_loop
+from engine.memory import Field, WorkerMemory, local_memory
+from engine.plan import RunPlan
+from engine.recorder import Recorder
+from engine.target import Built
+
+if TYPE_CHECKING:
+    from engine.group import WorkerReport
+
+ROWS = 4_096
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """One worker's warm-up. Times in ns; `first_ns` is the very first call's service time."""
+
+    completed: int
+    failed: int
+    wall_ns: int
+    first_ns: int
+    mean_ns: float
+    first_fault: str | None = None
+
+
+def warm_up(
+    built: Built, feed: Iterator[Any], plan: RunPlan, memory: WorkerMemory, report: WorkerReport, clock: Clock
+) -> Iterator[None]:
+    """Run `warmup_iterations`, and on until `warmup_s` has passed; leaves what it saw in the report. Yields after slices."""
+    if not plan.warmup_iterations and not plan.warmup_s:
+        return
+    own = local_memory(1, ROWS)[0]
+    recorder = Recorder(own, 1_000_000_000, int(plan.timeout_s * 1e9), open_loop=False)
+    began = clock.now_ns()
+    own.header[Field.START_NS] = began
+    first_ns = 0
+
+    def sliced(iterations: int | None, until_ns: int) -> Iterator[None]:
+        for _ in closed_loop(built.call, feed, recorder, clock, iterations, until_ns):
+            own.header[Field.STOP] = memory.header[Field.STOP]
+            memory.header[Field.SLICE_NS] = clock.now_ns()
+            memory.header[Field.WARM_COMPLETED] = own.header[Field.COMPLETED]
+            yield
+
+    memory.header[Field.SLICE_NS] = began
+    for _ in sliced(1, 1 << 62):
+        first_ns = max(int(own.completed[0] - own.issued[0]), 0)
+        memory.header[Field.FIRST_NS] = first_ns
+        yield
+    if plan.warmup_iterations > 1:
+        yield from sliced(plan.warmup_iterations - 1, 1 << 62)
+    until_ns = began + int(plan.warmup_s * 1e9)
+    if clock.now_ns() < until_ns:
+        yield from sliced(None, until_ns)
+    wall_ns = clock.now_ns() - began
+    recorder.finish()
+    memory.header[Field.SLICE_NS] = 0
+    seen = own.header
+    count = int(seen[Field.RESPONSE])
+    report.warm = WarmUp(
+        int(seen[Field.COMPLETED]),
+        int(seen[Field.FAILED]),
+        wall_ns,
+        first_ns,
+        int(seen[Field.RESPONSE + 3]) / count if count else 0.0,
+        recorder.first_fault,
+    )
