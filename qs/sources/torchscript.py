@@ -32,7 +32,7 @@ def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
     _check_archive(path)
     if find_spec("torch") is None:
         raise UserError(
-            f"{path} is TorchScript, and torch, which converts it to ONNX, is not installed: install the extra "
+            f"{path} is TorchScript, and torch, which converts it, is not installed: install the extra "
             f"`torch` (or `pip install torch`), or put an ONNX export of the model at "
             f"{path.with_suffix('.onnx')}"
         )

@@ -1,0 +1,192 @@
+"""The BERT builder: the network of the paper, the size of the published one, one file for one seed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+
+def load(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+bert = load("_tested_bert_builder", ROOT / "model_zoo" / "builders" / "bert.py")
+numpy_bert = load("_numpy_bert", HERE / "numpy_bert.py")
+
+INPUTS = ["input_ids.1", "attention_mask.1", "token_type_ids.1"]
+OUTPUTS = ["start_logits", "end_logits"]
+TINY = {
+    "layers": 2,
+    "hidden": 24,
+    "heads": 3,
+    "intermediate": 40,
+    "vocabulary": 50,
+    "positions": 12,
+    "sequence": 9,
+}
+CONFIG = bert.BertConfig(**TINY)
+
+
+def any_parameters(config, seed=3):
+    """None is left at its initial value: a forgotten bias or LayerNorm weight must show."""
+    rng = np.random.default_rng(seed)
+    parameters = {}
+    for name, shape in bert.parameter_shapes(config).items():
+        around = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+        parameters[name] = (around + rng.normal(0, 0.3, shape)).astype(np.float32)
+    return parameters
+
+
+def any_feeds(config, batch=3):
+    rng = np.random.default_rng(5)
+    shape = (batch, config.sequence)
+    mask = (np.arange(config.sequence) < rng.integers(2, config.sequence, (batch, 1))).astype(np.int64)
+    mask[0] = 1
+    return dict(
+        zip(INPUTS, [rng.integers(0, config.vocabulary, shape), mask, rng.integers(0, 2, shape)], strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """(session, parameters, feeds) of a small network."""
+    path = tmp_path_factory.mktemp("bert") / "tiny.onnx"
+    parameters = any_parameters(CONFIG)
+    bert.write_model(path, bert.bert_qa_graph(CONFIG, INPUTS, OUTPUTS), CONFIG, parameters.items())
+    onnx.checker.check_model(str(path), full_check=True)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session, parameters, any_feeds(CONFIG)
+
+
+def test_it_computes_what_bert_computes(tiny):
+    session, parameters, feeds = tiny
+    ids, mask, token_types = feeds.values()
+    expected = numpy_bert.bert_qa(
+        parameters, layers=2, heads=3, eps=1e-12, ids=ids, mask=mask, token_types=token_types
+    )  # fmt: skip
+    for got, wanted in zip(session.run(OUTPUTS, feeds), expected, strict=True):
+        assert np.std(wanted) > 0.3  # a flat answer would hide differences
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("left_out", ["attention_mask.1", "token_type_ids.1", "input_ids.1"])
+def test_every_input_matters(tiny, left_out):
+    session, _, feeds = tiny
+    changed = feeds | {left_out: np.ones_like(feeds[left_out])}
+    difference = np.abs(session.run(OUTPUTS, feeds)[0] - session.run(OUTPUTS, changed)[0]).max()
+    assert difference > 1e-2
+
+
+def test_what_padding_holds_does_not_matter(tiny):
+    session, _, feeds = tiny
+    mask = feeds["attention_mask.1"]
+    assert (mask == 0).any()
+    other = feeds | {"input_ids.1": np.where(mask == 0, 7, feeds["input_ids.1"])}
+    for got, wanted in zip(session.run(OUTPUTS, other), session.run(OUTPUTS, feeds), strict=True):
+        np.testing.assert_array_equal(got[mask == 1], wanted[mask == 1])
+
+
+def test_an_item_answers_alike_alone_and_in_a_batch(tiny):
+    session, _, feeds = tiny
+    together = session.run(OUTPUTS, feeds)
+    for index in range(3):
+        alone = session.run(OUTPUTS, {name: value[index : index + 1] for name, value in feeds.items()})
+        for got, wanted in zip(alone, together, strict=True):
+            np.testing.assert_allclose(got[0], wanted[index], rtol=0, atol=1e-5)
+
+
+def test_the_signature_is_the_published_one(tiny):
+    session = tiny[0]
+    inputs = [(value.name, value.type, value.shape) for value in session.get_inputs()]
+    assert inputs == [(name, "tensor(int64)", ["batch", 9]) for name in INPUTS]
+    outputs = [(value.name, value.type, value.shape) for value in session.get_outputs()]
+    assert outputs == [(name, "tensor(float)", ["batch", 9]) for name in OUTPUTS]
+
+
+def test_bert_base_has_as_many_parameters_as_the_published_model():
+    # num_parameters() of transformers' BertForQuestionAnswering, bert-base-uncased, which has no pooler.
+    shapes = bert.parameter_shapes(bert.BertConfig())
+    assert sum(math.prod(shape) for shape in shapes.values()) == 108_893_186
+    layer = [math.prod(shape) for name, shape in shapes.items() if ".layer.0." in name]
+    assert (len(layer), sum(layer)) == (16, 7_087_872)
+
+
+def test_seeded_parameters_are_drawn_as_bert_draws_them():
+    config = bert.BertConfig(layers=1, hidden=64, heads=2, intermediate=256, vocabulary=500)
+    parameters = dict(bert.seeded_parameters(config, 0))
+    assert {name: value.shape for name, value in parameters.items()} == bert.parameter_shapes(config)
+    for name, value in parameters.items():
+        if name.endswith("LayerNorm.weight"):
+            assert (value == 1).all()
+        elif name.endswith(".bias"):
+            assert (value == 0).all()
+        elif value.size > 10_000:
+            assert abs(value.mean()) < 1e-3 and value.std() == pytest.approx(0.02, rel=0.02), name
+    words = parameters["bert.embeddings.word_embeddings.weight"]
+    assert (words[0] == 0).all() and (words[1:] != 0).any(axis=1).all()
+    query, key = (
+        parameters[f"bert.encoder.layer.0.attention.self.{part}.weight"] for part in ("query", "key")
+    )
+    assert not np.array_equal(query, key)
+
+
+def test_the_seed_alone_decides_the_file(tmp_path):
+    files = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        bert.build_bert_qa(tmp_path / name, seed, inputs=INPUTS, outputs=OUTPUTS, **TINY)
+        files[name] = (tmp_path / name).read_bytes()
+    assert files["a"] == files["b"] != files["c"]
+
+
+def broken(parameters, how):
+    name = "qa_outputs.weight"
+    if how == "missing":
+        return {key: value for key, value in parameters.items() if key != name}
+    return parameters | {"misshapen": {name: np.ones((3, 24))}, "unknown": {"other": np.ones(3)}}[how]
+
+
+@pytest.mark.parametrize("how", ["missing", "misshapen", "unknown"])
+def test_parameters_that_do_not_fit_are_refused(tmp_path, how):
+    model = bert.bert_qa_graph(CONFIG, INPUTS, OUTPUTS)
+    with pytest.raises(ValueError, match="other" if how == "unknown" else "qa_outputs.weight"):
+        bert.write_model(tmp_path / "m.onnx", model, CONFIG, broken(any_parameters(CONFIG), how).items())
+
+
+@pytest.mark.parametrize("sizes", [{"hidden": 100}, {"sequence": 513}])
+def test_sizes_that_do_not_fit_are_refused(sizes):
+    with pytest.raises(ValueError, match="must"):
+        bert.BertConfig(**sizes)
+
+
+@pytest.mark.slow
+def test_bert_base_is_built_in_time_and_runs(tmp_path):
+    info = json.loads((ROOT / "model_zoo" / "bert-torch-fp32.json").read_text())
+    kwargs = next(source for source in info["sources"] if source["kind"] == "build")["kwargs"]
+    start = time.perf_counter()
+    bert.build_bert_qa(tmp_path / "base.onnx", 0, **kwargs)
+    assert time.perf_counter() - start < 30  # 8 s on two idle cores; the limit leaves room for a busy machine
+    session = onnxruntime.InferenceSession(str(tmp_path / "base.onnx"), providers=["CPUExecutionProvider"])
+    (tmp_path / "base.onnx").unlink()
+    feeds = any_feeds(bert.BertConfig(), batch=2)
+    starts, ends = session.run(info["outputs"].split(","), feeds)
+    assert starts.shape == ends.shape == (2, 384)
+    assert np.isfinite(starts).all() and np.std(starts) > 0.1
+    # Whoever ignores the mask is noticed, although these weights are small.
+    unmasked = session.run(OUTPUTS, feeds | {"attention_mask.1": np.ones_like(feeds["attention_mask.1"])})
+    assert np.abs(unmasked[0][1] - starts[1]).max() > 1e-3
