@@ -7,12 +7,25 @@ exception. Nothing here prints or exits: that is the command line's part.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 12
+
+
+class _Missing:
+    """Stands as a fault's value where nothing was given."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+    def __reduce__(self) -> str:
+        return "MISSING"  # one object, in every process
+
+
+MISSING = _Missing()
 
 
 class UserError(Exception):
@@ -60,3 +73,12 @@ class Faults(UserError):
         if len(lines) == 1:
             return lines[0]
         return "\n".join([f"{len(lines)} faults:", *(f"  {line}" for line in lines)])
+
+
+def together(errors: Sequence[UserError]) -> UserError:
+    """One error that says what all of them say; Faults where each of them is."""
+    if len(errors) == 1:
+        return errors[0]
+    if all(isinstance(error, Faults) for error in errors):
+        return Faults(fault for error in errors if isinstance(error, Faults) for fault in error.faults)
+    return UserError("\n".join(str(error) for error in errors))

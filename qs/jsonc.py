@@ -45,6 +45,8 @@ def loads(text: str, name: str) -> object:
         raise UserError(f"{name}: {refused}") from None
     except RecursionError:
         raise UserError(f"{name}: nested too deeply to be read") from None
+    except ValueError as error:  # a number with more digits than Python converts
+        raise UserError(f"{name}: cannot be read: {error}") from None
 
 
 def _loads_json5(text: str, name: str) -> object:

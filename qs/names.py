@@ -35,11 +35,14 @@ def check_plain(name: str, what: str) -> str:
     raise UserError(f"{shown} cannot be the name of a {what}; allowed: {PLAIN}")
 
 
-def nearest(name: object, candidates: Iterable[str]) -> str | None:
-    """The candidate that was probably meant by a misspelt name, or None where nothing is near enough."""
+def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The candidate that was probably meant by a misspelt name, or None where nothing is near enough.
+
+    `cutoff` is how alike they must be, from 0 to 1 (difflib's ratio); case and '-' against '_' do not count.
+    """
     by_folded: dict[str, str] = {}
     for candidate in candidates:
         by_folded.setdefault(candidate.casefold().replace("-", "_"), candidate)
     folded = str(name).casefold().replace("-", "_")
-    close = difflib.get_close_matches(folded, list(by_folded), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(folded, list(by_folded), n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None

@@ -1,0 +1,174 @@
+"""From a raw JSON object to a typed one, with every fault at once.
+
+The rules of one key are pydantic's, written on the models; this module turns its errors into Faults that say
+what is allowed in words, settles aliases, and keeps the keys that are right when others are wrong, so that
+checks across keys and files still run. Reading files and those further checks are the callers' part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError
+
+from qs.errors import MISSING, Fault, Faults, UserError
+from qs.names import PLAIN, is_plain, nearest
+
+
+def _plain(value: str) -> str:
+    if not is_plain(value):
+        raise ValueError(PLAIN)
+    return value
+
+
+PlainName = Annotated[StrictStr, AfterValidator(_plain)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Checkable(BaseModel):
+    """Base of the typed files. Keys that are not fields are kept: vendors add their own."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", protected_namespaces=(), arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {}  # field -> in words, what may stand there
+    CHOICES: ClassVar[Mapping[str, Sequence[str]]] = {}  # field -> names, where it has one of a few
+    ALIASES: ClassVar[Mapping[str, str]] = {}  # other spelling -> field
+
+    @property
+    def extra_keys(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+M = TypeVar("M", bound=Checkable)
+
+
+@dataclass(frozen=True)
+class Checked(Generic[M]):
+    """What came of a check: the typed value where there is no fault, and the values of the keys that are right."""
+
+    value: M | None
+    right: Mapping[str, Any]
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def result(self) -> tuple[M, list[str]]:
+        """(typed value, warnings); raises Faults."""
+        if self.faults or self.value is None:
+            raise Faults(self.faults)
+        return self.value, list(self.warnings)
+
+
+def as_object(raw: object, file: str, what: str) -> dict[str, Any]:
+    """The raw value where it is a JSON object; else UserError."""
+    if isinstance(raw, dict):
+        return raw
+    raise UserError(f"{file}: holds a {_json_kind(raw)}; allowed: one object {{...}}, the {what}")
+
+
+def check(
+    cls: type[M],
+    raw: Mapping[str, Any],
+    file: str,
+    *,
+    file_of: Callable[[str], str] | None = None,
+    prefix: str = "",
+) -> Checked[M]:
+    """Check every key of a raw object against the model `cls`.
+
+    `file_of` gives a key another origin than `file`, such as a flag; `prefix` stands before keys in faults.
+    """
+    origin = file_of or (lambda key: file)
+    settled, faults = _settle_aliases(cls, raw, file)
+    value = None
+    try:
+        value = cls.model_validate(settled)
+    except ValidationError as error:
+        faults += [_fault(cls, problem, settled, origin, prefix) for problem in error.errors(include_url=False)]
+    wrong = {fault.key.removeprefix(prefix).partition("[")[0].partition(".")[0] for fault in faults}
+    if value is not None:
+        right = {name: getattr(value, name) for name in cls.model_fields if name not in wrong}
+    else:
+        right = _right_values(cls, settled, wrong)
+    return Checked(value if not faults else None, right, tuple(faults))
+
+
+def unknown_keys(
+    cls: type[Checkable], raw: Iterable[str], file: str, *, only_near: bool = False
+) -> list[str]:
+    """A warning for each key that no rule knows, with the known one that was probably meant.
+
+    `only_near`: just those that look like a misspelt known one, where vendors' own keys are usual.
+    """
+    known = [*cls.model_fields, *cls.ALIASES]
+    warnings = []
+    for key in raw:
+        if key not in known:
+            near = nearest(key, known, cutoff=0.85 if only_near else 0.6)
+            if only_near and near is None:
+                continue
+            meant = f"; did you mean {near!r}?" if near else ""
+            warnings.append(f"{file}: unknown key {key!r}{meant} (passed on to the backend as it is)")
+    return warnings
+
+
+def key_path(place: Sequence[str | int]) -> str:
+    """("batch_sizes", 2) -> "batch_sizes[2]"; ("a", "b") -> "a.b"."""
+    path = ""
+    for part in place:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _settle_aliases(cls: type[Checkable], raw: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[Fault]]:
+    settled, faults = dict(raw), []
+    for alias, name in cls.ALIASES.items():
+        if alias not in settled:
+            continue
+        value = settled.pop(alias)
+        if name in settled and settled[name] != value:
+            faults.append(Fault(file, alias, value, f"the same as {name!r}, or only one of the two"))
+        settled.setdefault(name, value)
+    return settled, faults
+
+
+def _fault(
+    cls: type[Checkable], problem: Any, raw: Mapping[str, Any], origin: Callable[[str], str], prefix: str
+) -> Fault:
+    place = problem["loc"]
+    field = str(place[0])
+    allowed = cls.ALLOWED.get(field, problem["msg"])
+    if problem["type"] == "missing":
+        near = nearest(field, [key for key in raw if key not in cls.model_fields], cutoff=0.8)
+        hint = f"is {near!r} a misspelling of it?" if near else None
+        return Fault(origin(field), prefix + field, MISSING, allowed, hint=hint)
+    near = None
+    choices = cls.CHOICES.get(field)
+    if choices and isinstance(problem["input"], str):
+        near = nearest(problem["input"], choices)
+    return Fault(origin(field), prefix + key_path(place), problem["input"], allowed, nearest=near)
+
+
+def _right_values(cls: type[Checkable], raw: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
+    right: dict[str, Any] = {}
+    for name, field in cls.model_fields.items():
+        if name in wrong or name not in raw:
+            continue
+        adapter = TypeAdapter(Annotated[(field.annotation, *field.metadata)]) if field.metadata else TypeAdapter(
+            field.annotation)
+        try:
+            right[name] = adapter.validate_python(raw[name])
+        except ValidationError:
+            continue
+    return right
+
+
+def _json_kind(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "true or false", list: "list", str: "string", int: "number", float: "number"}
+    return names.get(type(value), type(value).__name__)

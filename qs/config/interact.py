@@ -1,0 +1,218 @@
+"""The interact profile: a backend's questions to the user, and the answers that go into `interact_info`.
+
+A profile comes from `backends/XXX/XXX.json` or from the backend itself; its absence asks nothing. Showing
+dialogs is the command line's part: here questions are checked, and answers settled from what was given and the
+defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StrictStr
+
+from qs import jsonc
+from qs.config.answering import UNREADABLE, read_as
+from qs.config.checking import Checkable, check
+from qs.errors import Fault, Faults, UserError
+from qs.names import nearest
+
+DIALOGS = ("Yes/No Dialog", "Radiolist Dialog", "Input Dialog")
+TYPES = ("bool", "int", "float", "str")
+_IN_WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+}
+
+
+class Question(Checkable):
+    """One question. `depends` names earlier answers that must be truthy, else the question is skipped."""
+
+    name: Annotated[StrictStr, Field(min_length=1)]
+    note: StrictStr = ""
+    dialog_type: Literal["Yes/No Dialog", "Radiolist Dialog", "Input Dialog"]
+    type: Literal["bool", "int", "float", "str"]
+    default: Any = None
+    options: list[Any] | None = None
+    depends: StrictStr | None = None
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        "name": "a string, not empty",
+        "note": "a string, shown to the user",
+        "dialog_type": ", ".join(DIALOGS),
+        "type": ", ".join(TYPES),
+        "options": "a list of choices",
+        "depends": "names of earlier questions, comma-separated, or null",
+    }
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"dialog_type": DIALOGS, "type": TYPES}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names in `depends`."""
+        return tuple(name.strip() for name in (self.depends or "").split(",") if name.strip())
+
+    @property
+    def choices(self) -> tuple[Any, ...] | None:
+        """The options as values of the question's type; None where any value will do."""
+        if self.dialog_type != "Radiolist Dialog" or not self.options:
+            return None
+        return tuple(read_as(self.type, option) for option in self.options)
+
+    @property
+    def allowed(self) -> str:
+        """In words, what may be answered."""
+        if self.choices is None:
+            return _IN_WORDS[self.type]
+        return "one of " + ", ".join(str(choice) for choice in self.choices)
+
+    def read(self, value: object) -> object:
+        """An answer as a value of the question's type ("12" as 12); UNREADABLE where it cannot be one."""
+        answer = read_as(self.type, value)
+        return UNREADABLE if self.choices is not None and answer not in self.choices else answer
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A backend's questions in their order. `settled`: answers that the backend gave instead of questions."""
+
+    questions: tuple[Question, ...] = ()
+    source: str = "the interact profile"
+    settled: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_interact(path: str | Path) -> tuple[Profile, list[str]]:
+    """The profile in a file, and warnings. No file, or an empty one, asks nothing."""
+    if not Path(path).exists() or not jsonc.read_text(path).strip():
+        return Profile(source=str(path)), []
+    return parse_profile(jsonc.read(path), str(path))
+
+
+def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Profile, list[str]]:
+    """What `get_interact_profile` returned, or a file held, as a typed profile, and warnings.
+
+    A list of questions, one question, None, or a flat object of ready answers, as some vendors return. Faults
+    names everything that is wrong with the questions.
+    """
+    if raw is None:
+        return Profile(source=source), []
+    if isinstance(raw, dict) and "dialog_type" not in raw:
+        warnings = [f"{source}: holds answers and no questions; they are taken as they are"] if raw else []
+        return Profile(source=source, settled=dict(raw)), warnings
+    entries = [raw] if isinstance(raw, dict) else raw
+    if not isinstance(entries, (list, tuple)):
+        raise UserError(f"{source}: holds {type(raw).__name__}; allowed: a list of questions, or nothing")
+    questions: list[Question] = []
+    faults: list[Fault] = []
+    warnings = []
+    for number, entry in enumerate(entries):
+        place = f"[{number}]"
+        if not isinstance(entry, dict):
+            faults.append(Fault(source, place, entry, "an object, one question"))
+            continue
+        checked = check(Question, _with_guesses(entry), source, prefix=f"{place}.")
+        faults += checked.faults
+        if checked.value is None:
+            continue
+        question = checked.value
+        faults += _own_faults(question, source, place, questions)
+        warnings += _warnings(question, source, [known.name for known in questions])
+        questions.append(question)
+    if faults:
+        raise Faults(faults)
+    return Profile(tuple(questions), source), warnings
+
+
+def _with_guesses(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Upstream reads `dialog_type` alone and published fragments lack some keys: what follows is filled in."""
+    guessed = dict(entry)
+    if "type" not in guessed:
+        guessed["type"] = "bool" if guessed.get("dialog_type") == DIALOGS[0] else "str"
+    return guessed
+
+
+def _own_faults(question: Question, source: str, place: str, earlier: list[Question]) -> list[Fault]:
+    faults = []
+    if any(question.name == other.name for other in earlier):
+        faults.append(Fault(source, f"{place}.name", question.name, "a name that no earlier question has"))
+    if question.dialog_type == "Radiolist Dialog":
+        if not question.options:
+            faults.append(Fault(source, f"{place}.options", question.options, "a list of choices, not empty"))
+        for option in question.options or ():
+            if read_as(question.type, option) is UNREADABLE:
+                faults.append(Fault(source, f"{place}.options", option, _IN_WORDS[question.type]))
+    if question.default is not None and read_as(question.type, question.default) is UNREADABLE:
+        faults.append(Fault(source, f"{place}.default", question.default, question.allowed))
+    return faults
+
+
+def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
+    warnings = []
+    for name in question.needs:
+        if name not in earlier:
+            near = nearest(name, earlier)
+            meant = f"; did you mean {near!r}?" if near else ""
+            warnings.append(
+                f"{source}: {question.name} depends on {name!r}, which is no earlier question{meant}"
+                " (it is never asked)"
+            )
+    if question.choices and question.default is not None:
+        default = read_as(question.type, question.default)
+        if default not in question.choices:
+            warnings.append(
+                f"{source}: the default of {question.name} is {default!r}, not {question.allowed}"
+            )
+    return warnings
+
+
+def answers(profile: Profile, given: Mapping[str, Any] | None = None, source: str = "--answers") -> dict[str, Any]:
+    """Question name -> answer: what was given, else the default; questions whose `depends` fail are left out.
+
+    A question without answer and default is left out too. Faults where a given answer has no question, or is
+    not of its type or among its options; `source` is where the answers came from.
+    """
+    return _settle(profile, given, source)[0]
+
+
+def answers_for(
+    raw_profile: object, given: Mapping[str, Any] | None, folder: str | Path | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Answers and warnings for what a backend's `get_interact_profile` returned; `folder` is the backend's."""
+    source = f"the interact profile of {Path(folder).name}" if folder is not None else "the interact profile"
+    profile, warnings = parse_profile(raw_profile, source)
+    settled, more = _settle(profile, given, "--answers")
+    return settled, [*warnings, *more]
+
+
+def _settle(
+    profile: Profile, given: Mapping[str, Any] | None, source: str
+) -> tuple[dict[str, Any], list[str]]:
+    given = dict(given or {})
+    known = [*(question.name for question in profile.questions), *profile.settled]
+    allowed = "the name of a question: " + (", ".join(known) or "there is none")
+    faults = [
+        Fault(source, "", name, allowed, nearest=nearest(name, known)) for name in given if name not in known
+    ]
+    settled = {**profile.settled, **{name: given[name] for name in profile.settled if name in given}}
+    warnings: list[str] = []
+    for question in profile.questions:
+        name = question.name
+        if not all(settled.get(need) for need in question.needs):
+            if name in given:
+                warnings.append(f"{source}: {name} was not asked, as {question.depends} does not hold")
+        elif name in given:
+            answer = question.read(given[name])
+            if answer is UNREADABLE:
+                faults.append(Fault(source, "", {name: given[name]}, question.allowed))
+            settled[name] = answer
+        elif question.default is not None:
+            settled[name] = read_as(question.type, question.default)
+        else:
+            warnings.append(f"{profile.source}: {name} has no default and no answer; it is left out")
+    if faults:
+        raise Faults(faults)
+    return settled, warnings

@@ -1,0 +1,112 @@
+"""The workload of a task (`workloads/<task>.json`): which model, which tests, how much load.
+
+Absent keys have defaults; unknown ones warn and are passed on. Whether the batch sizes fit the model is
+qs.config.task's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PrivateAttr, StrictStr
+
+from qs import jsonc
+from qs.config.checking import Checkable, Checked, Count, Flag, PlainName, as_object, check, unknown_keys
+from qs.names import PLAIN, check_plain
+
+
+class Workload(Checkable):
+    """What a task asks for. `clients` submit `iterations` batches each, at every batch size."""
+
+    task: StrictStr  # the file's name; not a key of the file
+    model: PlainName
+    test_perf: Flag = True
+    test_accuracy: Flag = True
+    test_numeric: Flag = True
+    clients: Count = 3
+    iterations: Count = 100
+    batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)] = (1,)
+    fake_data: Flag = False
+    data_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
+    compile_only: Flag = False
+
+    _given: frozenset[str] = PrivateAttr(default=frozenset())
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        "task": PLAIN,
+        "model": f"the name of a file in model_zoo/ without .json: {PLAIN}",
+        **dict.fromkeys(
+            ("test_perf", "test_accuracy", "test_numeric", "fake_data", "compile_only"), "true or false"
+        ),
+        "clients": "a whole number >= 1",
+        "iterations": "a whole number >= 1, per client",
+        "batch_sizes": "a list of whole numbers >= 1, not empty",
+        "data_percent": "a whole number from 1 to 100",
+    }
+    ALIASES: ClassVar[Mapping[str, str]] = {"batchsizes": "batch_sizes", "name": "model"}
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The keys that the file itself states, or a flag; the others have their defaults."""
+        return self._given
+
+    def origin(self, key: str) -> str:
+        """The file or flag that a key's value came from."""
+        return self._origins.get(key, self._origins.get("", ""))
+
+    def to_configs(self) -> dict[str, Any]:
+        """The published spelling, defaults filled in, unknown keys as they were."""
+        known = {key: getattr(self, key) for key in type(self).model_fields if key != "task"}
+        return {**known, "batch_sizes": list(self.batch_sizes), **self.extra_keys}
+
+
+def load_workload(
+    path: str | Path, overrides: Mapping[str, Any] | None = None
+) -> tuple[Workload, list[str]]:
+    """The workload in a file, and warnings. Faults names everything that is wrong with it, at once.
+
+    `overrides` (key -> value, None: not given) replace the file's values and are checked like them; in faults
+    they go by their flag, `--clients`.
+    """
+    return check_workload(jsonc.read(path), str(path), Path(path).stem, overrides).result()
+
+
+def check_workload(
+    raw: object, file: str, task: str, overrides: Mapping[str, Any] | None = None
+) -> Checked[Workload]:
+    """The same, for a value that was read already, with faults returned and not raised."""
+    check_plain(task, "task")
+    stated = as_object(raw, file, "workload")
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    replaced = {*given, *(alias for alias, key in Workload.ALIASES.items() if key in given)}
+    values = {key: value for key, value in stated.items() if key not in replaced and key != "task"}
+    values |= {"task": task} | given
+    if not {"model", "name"} & values.keys():
+        values["model"] = task
+
+    def origin(key: str) -> str:
+        return f"--{key}" if key in given else file
+
+    checked = check(Workload, values, file, file_of=origin)
+    warnings = unknown_keys(Workload, [key for key in stated if key != "task"], file)
+    if "task" in stated:
+        warnings.append(f"{file}: unknown key 'task'; a task is named by its file")
+    sizes, repeated = _without_repeats(checked.right.get("batch_sizes", ()))
+    if repeated:
+        warnings.append(f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once")
+    value = checked.value
+    if value is not None:
+        value = value.model_copy(update={"batch_sizes": sizes}) if repeated else value
+        known = {Workload.ALIASES.get(key, key) for key in stated}
+        value._given = frozenset((known | given.keys()) & Workload.model_fields.keys() - {"task"})
+        value._origins = {"": file, **{key: origin(key) for key in given}}
+    return Checked(value, checked.right, checked.faults, tuple(warnings))
+
+
+def _without_repeats(sizes: Sequence[int]) -> tuple[tuple[int, ...], str]:
+    once = tuple(dict.fromkeys(sizes))
+    repeated = [str(size) for size in once if list(sizes).count(size) > 1]
+    return once, ", ".join(repeated)
