@@ -13,6 +13,7 @@ from typing import Any
 
 from qs import __version__, plan
 from qs.errors import UserError
+from qs.interrupt import Interrupt, Interrupted
 from qs.report import machine
 from qs.report.files import write_json
 from qs.report.journal import Journal
@@ -20,7 +21,7 @@ from qs.report.result import Record
 from qs.stages import checks
 from qs.stages.compiling import Compiled, compile_model
 from qs.stages.hosts import BackendFailed, backend_host, call
-from qs.stages.performance import measure, measure_by_vendor
+from qs.stages.performance import Bench, check_plans, measure, measure_by_vendor
 from qs.stages.prepare import Prepared
 
 COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = "complete", "compiled", "interrupted", "failed", "refused"
@@ -40,15 +41,15 @@ def open_journal(prepared: Prepared, view: Any) -> Journal:
     return Journal(record, prepared.out, prepared.model_info.model_precision.lower(), view)
 
 
-async def evaluate(prepared: Prepared, journal: Journal) -> dict[str, Any]:
-    """Run everything; return the final result. Raises UserError for what the user must mend, CancelledError when interrupted."""
+async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> dict[str, Any]:
+    """Run everything; return the final result. Raises UserError for what the user must mend, Interrupted after an interruption."""
     for text in prepared.warnings:
         journal.warn(text)
     try:
-        await _evaluate(prepared, journal)
-    except asyncio.CancelledError:
+        await _evaluate(prepared, journal, interrupt)
+    except (asyncio.CancelledError, Interrupted):
         journal.finish(INTERRUPTED)
-        raise
+        raise Interrupted from None
     except UserError as error:
         journal.record.reasons.append(str(error))
         journal.finish(REFUSED)
@@ -57,12 +58,10 @@ async def evaluate(prepared: Prepared, journal: Journal) -> dict[str, Any]:
         journal.record.reasons.append(str(failure))
         journal.event("backend failed", message=str(failure), detail=failure.detail)
         return journal.finish(FAILED)
-    return journal.finish(
-        COMPILED if prepared.request.compile_only or prepared.workload.compile_only else COMPLETE
-    )
+    return journal.finish(COMPILED if prepared.compile_only else COMPLETE)
 
 
-async def _evaluate(prepared: Prepared, journal: Journal) -> None:
+async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
     record, view = journal.record, journal.view
     view.line(f"{prepared.request.task} on {prepared.hardware}: model {prepared.model_info.model}")
     with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
@@ -71,13 +70,15 @@ async def _evaluate(prepared: Prepared, journal: Journal) -> None:
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()
-        async with backend_host(prepared, journal.folder.path / "backend.log") as host:
+        async with backend_host(prepared, journal.log) as host:
             compiled = await _compile(host, prepared, resolved, journal)
-            if prepared.request.compile_only or prepared.workload.compile_only:
+            if prepared.compile_only:
                 return
-            await _check_and_measure(
-                host, prepared, resolved, compiled, journal, Path(scratch, "reference.log")
-            )
+            bench = await _set_up(host, prepared, compiled, journal, interrupt)
+            await _check(bench, prepared, resolved, Path(scratch, "reference.log"))
+            if prepared.workload.test_perf:
+                with journal.stage("performance"):
+                    await (measure(bench) if bench.qs_mode else measure_by_vendor(bench))
 
 
 async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal) -> Compiled:
@@ -106,10 +107,10 @@ async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], jour
     return compiled
 
 
-async def _check_and_measure(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], compiled: Compiled, journal: Journal, log: Path
-) -> None:
-    record, workload = journal.record, prepared.workload
+async def _set_up(
+    host: Any, prepared: Prepared, compiled: Compiled, journal: Journal, interrupt: Interrupt
+) -> Bench:
+    """Give the runtime its compile result, settle every value of the measured part, load the first batch size."""
     configs = compiled.configs
     await call(
         host,
@@ -122,34 +123,30 @@ async def _check_and_measure(
     mode = await call(host, "qs_mode", "generate_qs_config")
     values = plan.performance(
         prepared.request,
-        workload.model_dump(),
-        workload.model_fields_set,
+        prepared.workload.to_configs(),
+        prepared.workload.given,
         checked(mode, prepared.hardware),
         compiled.best_batch_sizes,
         machine.usable_cpus(),
     )
-    values |= {
-        name: plan.settle(name, (plan.COMMAND_LINE, vars(prepared.request)))
-        for name in ("numeric_items", "seed")
-    }
-    record.values = plan.plain(values)
+    check_plans(values)
+    journal.record.values = plan.plain(values)
     first = values["batch_sizes"].value[0]
     await call(host, "load", f"load batch size {first}", batch_size=first)
-    if workload.test_accuracy:
+    return Bench(host, values, journal, interrupt, bool(mode["supported"]))
+
+
+async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
+    """Accuracy and numeric agreement, as the workload asks."""
+    record, journal = bench.journal.record, bench.journal
+    if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
-            record.accuracy = await checks.accuracy(host, prepared, resolved, journal.folder.path)
-    if workload.test_numeric:
+            record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
+    if prepared.workload.test_numeric:
         with journal.stage("numeric"):
-            record.numeric = await checks.numeric(
-                host, prepared, resolved, first, values["numeric_items"].value, log
-            )
+            first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
+            record.numeric = await checks.numeric(bench.host, prepared, resolved, first, items, log)
             record.reasons += numeric_faults(record.numeric)
-    if workload.test_perf:
-        with journal.stage("performance"):
-            if mode["supported"]:
-                await measure(host, values, journal, {})
-            else:
-                await measure_by_vendor(host, values["batch_sizes"].value, journal)
 
 
 def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:

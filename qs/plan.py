@@ -96,6 +96,8 @@ def performance(
         "timeout_s",
         "affinity",
         "intra_op_threads",
+        "numeric_items",
+        "seed",
     )
     values = {name: settle(name, *offers) for name in names}
     values["duration_s"] = Value(request.duration, COMMAND_LINE if request.duration else DEFAULT)

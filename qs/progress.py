@@ -33,9 +33,7 @@ def rate(per_s: float) -> str:
 
 
 def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:
-    """What is left after warm-up, at the warm-up's speed: how long, and how far a limit of time lets it come."""
-    if not queries_per_s:
-        return "measuring; the warm-up gives no speed to plan by"
+    """What is left after warm-up, at a speed above zero: how long, and how far a limit of time lets it come."""
     speed = f"{rate(queries_per_s)} queries/s"
     if planned is None:
         return f"measuring for {span(limit_s)} at about {speed}" if limit_s else f"measuring at about {speed}"
@@ -90,7 +88,7 @@ class Plain:
 
     @contextmanager
     def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
-        watch = _Watch(title, limit_s, self.line)
+        watch = _Watch(title, limit_s, self.line, self._clock)
         said = self._clock()
 
         def update(progress: Any) -> None:
@@ -122,7 +120,7 @@ class Rich:
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.text import Text
 
-        watch = _Watch(title, limit_s, self.line)
+        watch = _Watch(title, limit_s, self.line, time.monotonic)
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -143,20 +141,30 @@ class Rich:
 
 
 class _Watch:
-    """Notices the end of the warm-up and says, once, how long the rest will take."""
+    """Notices the end of the warm-up and says, once, how long the rest will take.
 
-    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None]):
-        self._title, self._limit_s, self._say = title, limit_s, say
+    The speed is the warm-up's, or the measured phase's own as soon as that has ten queries to show.
+    """
+
+    ENOUGH = 10
+
+    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]):
+        self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
+        self._began = self._clock()
         self._warm_rate = 0.0
         self._said = False
 
     def see(self, progress: Any) -> None:
-        if progress.phase == "warmup":
-            self._warm_rate = progress.queries_per_s or self._warm_rate
+        now = self._clock()
+        if progress.phase == "build":
+            self._began = now
+        elif progress.phase == "warmup" and now > self._began:
+            self._warm_rate = progress.completed / (now - self._began)
         elif progress.phase == "measure" and not self._said:
-            self._said = True
-            speed = self._warm_rate or progress.queries_per_s
-            self._say(f"{self._title}: {outlook(progress.planned, speed, self._limit_s)}")
+            speed = progress.queries_per_s if progress.completed >= self.ENOUGH else self._warm_rate
+            if speed:
+                self._said = True
+                self._say(f"{self._title}: {outlook(progress.planned, speed, self._limit_s)}")
 
 
 def share(progress: Any, limit_s: float | None) -> tuple[float, float | None]:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from qs.cli.main import INTERRUPTED, INVALID, VALID
+from qs.interrupt import Interrupt, Interrupted
 from qs.pipeline import evaluate, open_journal
 from qs.plan import Request
 from qs.progress import open_view
@@ -23,9 +24,14 @@ def run_evaluation(request: Request, as_json: bool, quiet: bool) -> int:
     view = open_view(quiet)
     journal = open_journal(prepared, view)
     try:
-        result = run_on_loop(evaluate(prepared, journal))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        interrupt = Interrupt()
+        result = run_on_loop(evaluate(prepared, journal, interrupt), interrupt)
+    except (KeyboardInterrupt, Interrupted):
         report(journal, as_json, quiet)
+        print(
+            "interrupted; the report holds what was measured" if journal.started else "interrupted",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     report(journal, as_json, quiet)
     return VALID if result["Verdict"] == "VALID" else INVALID
@@ -47,27 +53,25 @@ def report(journal: Journal, as_json: bool, quiet: bool) -> None:
         print_summary(result, where, sys.stderr if as_json else sys.stdout)
 
 
-def run_on_loop(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine on uvloop where it is installed. The first Ctrl-C (or SIGTERM) cancels it in order, the second kills."""
-    with contextlib.suppress(ImportError):
-        import uvloop
+def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt) -> Any:
+    """Run a coroutine on uvloop where it is installed. The first Ctrl-C or SIGTERM interrupts it in order, the second at once."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        from asyncio import new_event_loop
 
-        return _run(work, uvloop.new_event_loop)
-    return _run(work, asyncio.new_event_loop)
-
-
-def _run(work: Coroutine[Any, Any, Any], new_loop: Any) -> Any:
-    loop = new_loop()
+    loop = new_event_loop()
     try:
         asyncio.set_event_loop(loop)
         task = loop.create_task(work)
+        interrupt.guard(task)
 
-        def interrupt(number: int) -> None:
+        def on_signal(number: int) -> None:
             loop.remove_signal_handler(number)
-            task.cancel()
+            interrupt.now()
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupt, number)
+            loop.add_signal_handler(number, on_signal, number)
         return loop.run_until_complete(task)
     finally:
         with contextlib.suppress(Exception):

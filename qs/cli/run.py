@@ -33,7 +33,7 @@ from qs.cli.types import Seconds, WarmUp, WholeNumbers
 )
 @click.option("--batch_sizes", type=WholeNumbers(), help="Batch sizes to measure, for example 1,4,8.")
 @click.option(
-    "--pool", type=click.Choice(["thread", "inline", "process", "async"]), help="What the clients run in."
+    "--pool", type=click.Choice(["thread", "inline", "process"]), help="What the clients run in."
 )
 @click.option("--instances", type=click.IntRange(min=1), help="Loaded copies of the model.")
 @click.option("--warmup", type=WarmUp(), help="Before measuring: iterations per client (3) or a time (2s).")

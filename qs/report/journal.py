@@ -31,12 +31,18 @@ class Journal:
         return ReportFolder(self._path, self._precision)
 
     @property
+    def log(self) -> Path:
+        """What the backend prints."""
+        return self._path / "backend.log"
+
+    @property
     def started(self) -> bool:
         return self._events is not None
 
     def start(self) -> None:
         """From here on the run leaves a report, however it ends."""
         self._path.mkdir(parents=True, exist_ok=True)
+        self.log.unlink(missing_ok=True)
         self._events = EventLog(self.folder.events)
         self.event("start", task=self.record.task, backend=self.record.hardware, command=self.record.command)
 

@@ -3,64 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from qs.errors import UserError
+from qs.interrupt import Interrupt, Interrupted
 from qs.plan import Value
 from qs.report import rows
 from qs.report.journal import Journal
+from qs.report.summary import completed, number
 from qs.stages.hosts import BackendFailed, call
 
+# Loading every instance and warming up; a large model on a slow machine takes minutes.
+BUILD_TIMEOUT_S = 3600.0
 
-async def measure(
-    host: Any, values: Mapping[str, Value], journal: Journal, samples: Mapping[str, Any]
-) -> None:
-    """Measure every batch size; the report is written after each. A case that fails is a row that says so, and the next one is tried."""
-    sizes = values["batch_sizes"].value
-    for number, batch_size in enumerate(sizes, start=1):
-        title = f"batch size {batch_size} ({number} of {len(sizes)})"
+
+@dataclass(frozen=True)
+class Bench:
+    """What every case is measured with."""
+
+    host: Any
+    values: Mapping[str, Value]
+    journal: Journal
+    interrupt: Interrupt
+    qs_mode: bool = True
+
+
+async def measure(bench: Bench) -> None:
+    """Measure every batch size; the report is written after each. A case that fails is a row that says so, and the next is tried."""
+    journal, sizes = bench.journal, bench.values["batch_sizes"].value
+    for at, batch_size in enumerate(sizes, start=1):
+        title = f"batch size {batch_size} ({at} of {len(sizes)})"
         journal.event("case begins", batch_size=batch_size)
-        row = await _measure_one(host, batch_size, values, journal, title, samples)
+        row = await _measure_one(bench, batch_size, title)
         journal.record.rows.append(row)
         journal.event("case ends", batch_size=batch_size, completed=row["Completed"], verdict=row["Verdict"])
         journal.save()
+        if bench.interrupt.requested.is_set():
+            raise Interrupted
 
 
-async def _measure_one(
-    host: Any,
-    batch_size: int,
-    values: Mapping[str, Value],
-    journal: Journal,
-    title: str,
-    samples: Mapping[str, Any],
-) -> dict[str, Any]:
+async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, Any]:
     from engine import HostDied, HostError, HostTimeout, run_async
 
+    journal, values = bench.journal, bench.values
     case = case_of(batch_size, batch_size, values)
     try:
-        loaded = await call(host, "load", f"load batch size {batch_size}", batch_size=batch_size)
+        loaded = await call(bench.host, "load", f"load batch size {batch_size}", batch_size=batch_size)
         case = case_of(batch_size, loaded["loaded_batch_size"], values)
-        plan = plan_of(case, values)
-        target = host.target(
-            "load_target",
-            batch_size=batch_size,
-            instances=case.instances,
-            intra_op_threads=case.intra_op_threads,
-            **samples,
-        )
-        with journal.view.case(title, case.duration_s or case.time_limit_s) as show:
-            result = await run_async(plan, target, on_progress=show)
-    except BackendFailed as failure:
+        target = bench.host.target("load_target", batch_size=batch_size, instances=case.instances)
+        with (
+            bench.interrupt.gently() as interrupt,
+            journal.view.case(title, case.duration_s or case.time_limit_s) as show,
+        ):
+            result = await run_async(plan_of(case, values), target, on_progress=show, interrupt=interrupt)
+    except (BackendFailed, HostError, HostDied, HostTimeout) as failure:
+        journal.event("case failed", batch_size=batch_size, detail=getattr(failure, "log_tail", str(failure)))
         return rows.failed(case, str(failure))
-    except (HostError, HostDied, HostTimeout) as failure:
-        return rows.failed(case, str(failure))
-    file = journal.folder.histogram(case.name)
+    file = None
     if result.response.count:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        result.write_hlog(file)
-        journal.view.line(f"{title}: {said(case, result)}")
-    row = rows.measured(case, result, f"latency/{file.name}" if result.response.count else None)
-    row["Load Time"] = loaded["seconds"]
+        path = journal.folder.histogram(case.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        result.write_hlog(path)
+        file = f"{path.parent.name}/{path.name}"
+    row = rows.measured(case, result, file) | {"Load Time": loaded["seconds"]}
+    journal.view.line(f"{title}: {said(row)}")
     return row
+
+
+def check_plans(values: Mapping[str, Value]) -> None:
+    """Refuse settings that the engine cannot run, before anything is loaded for them."""
+    for batch_size in values["batch_sizes"].value:
+        faults = plan_of(case_of(batch_size, batch_size, values), values).faults()
+        if faults:
+            raise UserError("; ".join(faults))
 
 
 def case_of(requested: int, loaded: int, values: Mapping[str, Value]) -> rows.Case:
@@ -101,36 +117,32 @@ def plan_of(case: rows.Case, values: Mapping[str, Value]) -> Any:
         warmup_s=float(warmup.get("seconds", 0.0)),
         timeout_s=timeout_s,
         drain_s=timeout_s,
+        build_timeout_s=BUILD_TIMEOUT_S,
     )
 
 
-def said(case: rows.Case, result: Any) -> str:
+def said(row: Mapping[str, Any]) -> str:
     """One line on a case that has ended."""
-    from qs.report.summary import number
-
-    latency = rows.latencies_ms(result.response)
-    items_per_s = case.batch_size * result.completed / result.wall_s
-    of = f" of {result.planned}" if result.planned and result.planned != result.completed else ""
-    errors = f", {result.errors} errors" if result.errors else ""
+    errors = f", {row['Errors']} errors" if row["Errors"] else ""
     return (
-        f"{number(items_per_s)} items/s, average {number(latency['AVG Latency'])} ms, p99 {number(latency['P99 Latency'])} ms, "
-        f"{result.completed}{of} queries{errors}, {result.verdict}"
+        f"{number(row['QPS'])} items/s, average {number(row['AVG Latency'])} ms, p99 {number(row['P99 Latency'])} ms, "
+        f"{completed(row)} queries{errors}, {row['Verdict']}"
     )
 
 
-async def measure_by_vendor(host: Any, batch_sizes: list[int], journal: Journal) -> None:
+async def measure_by_vendor(bench: Bench) -> None:
     """Rows from the backend's own `benchmark`, for a backend that does not support QS mode."""
-    for batch_size in batch_sizes:
-        journal.view.line(f"batch size {batch_size}: the backend times itself")
-        try:
-            await call(host, "load", f"load batch size {batch_size}", batch_size=batch_size)
-            answer = await call(
-                host, "benchmark", f"benchmark batch size {batch_size}", batch_size=batch_size
-            )
-            found = answer if isinstance(answer, list) else [answer]
-            journal.record.rows += [rows.vendor(batch_size, row) for row in found]
-        except BackendFailed as failure:
-            journal.record.rows.append(
-                rows.vendor(batch_size, {}) | {"Verdict": "INVALID", "Reasons": [str(failure)]}
-            )
-        journal.save()
+    for batch_size in bench.values["batch_sizes"].value:
+        bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
+        bench.journal.record.rows += await _benchmark(bench.host, batch_size)
+        bench.journal.save()
+
+
+async def _benchmark(host: Any, batch_size: int) -> list[dict[str, Any]]:
+    try:
+        await call(host, "load", f"load batch size {batch_size}", batch_size=batch_size)
+        answer = await call(host, "benchmark", f"benchmark batch size {batch_size}", batch_size=batch_size)
+    except BackendFailed as failure:
+        return [rows.vendor(batch_size, {}) | {"Verdict": "INVALID", "Reasons": [str(failure)]}]
+    found = answer if isinstance(answer, list) else [answer]
+    return [rows.vendor(batch_size, row) for row in found]

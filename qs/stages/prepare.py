@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qs.errors import Fault, Faults, UserError
+from qs import jsonc, plan
+from qs.config.task import load_task
+from qs.errors import Fault, Faults, UserError, together
 from qs.plan import Request
 from qs.report.files import check_writable
+from qs.workspace import Found, Workspaces
 
 T = TypeVar("T")
+OVERRIDES = ("clients", "iterations", "batch_sizes")
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,12 @@ class Prepared:
     """Everything that a run needs to know before it starts, found and checked."""
 
     request: Request
-    workspaces: Any
+    workspaces: Workspaces
     workload: Any
     model_info: Any
-    backend: Any  # Found: path of the folder, root of its workspace
-    model: Any  # Found: path of the model info, root of its workspace
-    dataset: Any | None  # Found, or None where there is no such data set on this machine
+    backend: Found
+    model: Found
+    dataset: Found | None  # None where there is no such data set on this machine
     given_answers: dict[str, object] | None
     found: dict[str, str]
     warnings: tuple[str, ...]
@@ -43,86 +47,78 @@ class Prepared:
 
     @property
     def seed(self) -> int:
-        return 0 if self.request.seed is None else self.request.seed
+        return plan.settle("seed", (plan.COMMAND_LINE, vars(self.request))).value
+
+    @property
+    def compile_only(self) -> bool:
+        return self.request.compile_only or self.workload.compile_only
 
 
 def prepare(request: Request) -> Prepared:
     """Check a request; UserError names everything that is wrong with it."""
-    from qs.config.model_info import load_model_info
-    from qs.config.workload import load_workload
-    from qs.workspace import Workspaces
-
     workspaces = Workspaces.find(request.workspace)
-    notes = _Notes()
-    task = notes.attempt(lambda: workspaces.task(request.task))
-    backend = notes.attempt(lambda: workspaces.backend(request.hardware_type))
-    given = notes.attempt(lambda: _answers(request.answers))
-    notes.raise_if_any()
+    overrides = {name: getattr(request, name) for name in OVERRIDES}
+    checks = _Checks()
+    task = checks.attempt(lambda: load_task(workspaces, request.task, overrides))
+    backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
+    given = checks.attempt(lambda: _answers(request.answers))
+    checks.attempt(lambda: check_writable(request.out))
+    if task is not None:
+        checks.attempt(lambda: _check_pool(request, task.workload))
+    checks.raise_if_any()
 
-    workload, warnings = load_workload(task.path)
-    model = workspaces.model(workload.model)
-    model_info, more = load_model_info(model.path)
-    dataset = workspaces.dataset(model_info.dataset_name) if model_info.dataset_name else None
-    check_batch_sizes(request, workload, model_info, task.path)
+    dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
     prepared = Prepared(
         request=request,
         workspaces=workspaces,
-        workload=workload,
-        model_info=model_info,
+        workload=task.workload,
+        model_info=task.model_info,
         backend=backend,
-        model=model,
+        model=task.model,
         dataset=dataset,
         given_answers=given,
-        warnings=(*warnings, *more),
         found={
-            "Task": str(task.path),
+            "Task": str(task.task.path),
             "Backend": str(backend.path),
-            "Model": str(model.path),
+            "Model": str(task.model.path),
             "Dataset": str(dataset.path) if dataset else "",
         },
+        warnings=task.warnings,
     )
     check_writable(prepared.out)
     return prepared
 
 
-def check_batch_sizes(request: Request, workload: Any, model_info: Any, task_file: Path) -> None:
-    """No batch size above the model's maximum, wherever the sizes come from."""
-    maximum = model_info.max_batch_size
-    if maximum is None:
-        return
-    asked = request.batch_sizes is not None
-    sizes = request.batch_sizes if asked else workload.batch_sizes
-    place, key = ("--batch_sizes", "") if asked else (str(task_file), "batch_sizes")
-    allowed = f"1 to {maximum}, the max_batch_size of {model_info.model}"
-    faults = [Fault(place, key, size, allowed) for size in sizes if size > maximum]
-    if faults:
-        raise Faults(faults)
+def _check_pool(request: Request, workload: Any) -> None:
+    if request.pool == "inline" and workload.clients > 1:
+        hint = "inline has one client, the calling thread: add --clients 1"
+        raise Faults(
+            [Fault("--pool", "", "inline", f"thread or process with {workload.clients} clients", hint=hint)]
+        )
 
 
 def _answers(path: Path | None) -> dict[str, object] | None:
     if path is None:
         return None
-    from qs import jsonc
-
     answers = jsonc.read(path)
     if not isinstance(answers, dict):
         raise UserError(f"{path}: holds no object; allowed: name of the question -> answer")
     return answers
 
 
-class _Notes:
-    """Collects what several independent checks refuse, to say it in one message."""
+class _Checks:
+    """Runs checks that do not need each other, to say in one message what all of them refuse."""
 
     def __init__(self) -> None:
-        self._messages: list[str] = []
+        self._errors: list[UserError] = []
 
     def attempt(self, check: Callable[[], T]) -> T | None:
         try:
             return check()
         except UserError as error:
-            self._messages.append(str(error))
+            self._errors.append(error)
             return None
 
     def raise_if_any(self) -> None:
-        if self._messages:
-            raise UserError("\n".join(self._messages))
+        if self._errors:
+            raise together(self._errors)

@@ -1,0 +1,168 @@
+"""The command line as a person meets it: real processes, their exit status and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TASK = "digits-cnn-onnx-fp32"
+
+
+def qs(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    command = [sys.executable, "-m", "qs", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd or ROOT, env=env, timeout=120, check=False)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace with the digits task, to be spoilt by a test."""
+    made = tmp_path / "workspace"
+    (made / "workloads").mkdir(parents=True)
+    (made / "model_zoo").mkdir()
+    shutil.copy(ROOT / "workloads" / f"{TASK}.json", made / "workloads" / "spoilt.json")
+    shutil.copy(ROOT / "model_zoo" / f"{TASK}.json", made / "model_zoo" / f"{TASK}.json")
+    return made
+
+
+def spoil(file: Path, **changes: object) -> None:
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | changes))
+
+
+def refused(ran: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One message on standard error, exit 2, no traceback, nothing on standard output."""
+    assert ran.returncode == 2, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+    for word in words:
+        assert word in ran.stderr
+
+
+def test_help_is_quick_and_loads_nothing_heavy():
+    best_s = 9.0
+    for _ in range(3):
+        begin = time.perf_counter()
+        ran = qs("--help")
+        best_s = min(best_s, time.perf_counter() - begin)
+    assert ran.returncode == 0
+    assert "run" in ran.stdout
+    assert best_s < 0.6  # about 0.1 s on an idle machine
+    heavy = "numpy pydantic onnxruntime rich asyncio engine orjson psutil"
+    code = f"import sys, qs, qs.cli.main; print([name for name in {heavy.split()!r} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--task", "digits-cnn-onnx-fp3"], ["unknown task", TASK]),
+        (["--task", "../workloads/" + TASK], ["plain name"]),
+        (["--task", ""], ["plain name"]),
+        (["--task", "/etc/passwd"], ["plain name"]),
+        (["--hardware_type", "CPX"], ["unknown hardware type", "'CPU'"]),
+        (["--hardware_type", "../CPU"], ["plain name"]),
+        (["--batch_sizes", "1,65"], ["--batch_sizes", "65", "64"]),
+        (["--batch_sizes", "1,zwei"], ["'zwei'", "whole number"]),
+        (["--batch_sizes", "0"], ["below 1"]),
+        (["--batch_sizes", "4,4"], ["more than once"]),
+        (["--clients", "0"], ["--clients", "x>=1"]),
+        (["--iterations", "-5"], ["--iterations", "x>=1"]),
+        (["--time_limit", "0"], ["--time_limit", "above zero"]),
+        (["--time_limit", "nan"], ["--time_limit", "above zero"]),
+        (["--time_limit", "soon"], ["--time_limit", "is not a time"]),
+        (["--duration", "-3s"], ["--duration", "above zero"]),
+        (["--warmup", "some"], ["--warmup"]),
+        (["--warmup", ""], ["--warmup"]),
+        (["--seed", "-1"], ["--seed"]),
+        (["--pool", "inline"], ["--pool", "--clients 1"]),
+        (["--workspace", "/nowhere"], ["--workspace", "/nowhere"]),
+        (["--answers", "/nowhere.json"], ["/nowhere.json"]),
+        (["--iteration_s", "5"], ["No such option", "--iterations"]),
+    ],
+)
+def test_wrong_options_are_refused(arguments, words, tmp_path):
+    given = {"--task": TASK, "--hardware_type": "CPU", "--out": tmp_path / "reports"}
+    given |= dict(zip(arguments[::2], arguments[1::2], strict=True))
+    refused(qs("run", *(part for pair in given.items() for part in pair)), *words)
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("out", ["/proc/reports", "a-file/reports", "a-file"])
+def test_an_out_that_cannot_be_written_is_refused_before_work_starts(out, tmp_path):
+    (tmp_path / "a-file").write_text("here")
+    begin = time.perf_counter()
+    refused(qs("run", "--task", TASK, "--hardware_type", "CPU", "--out", tmp_path / out), "--out")
+    assert time.perf_counter() - begin < 10
+    assert (tmp_path / "a-file").read_text() == "here"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"clients": 0}, ["spoilt.json", "clients", "0"]),
+        ({"iterations": -1}, ["spoilt.json", "iterations", "-1"]),
+        ({"batch_sizes": [1, 128]}, ["spoilt.json", "128", "64"]),
+        ({"clients": 0, "iterations": "many", "data_percent": 101}, ["3 faults", "clients", "iterations", "data_percent"]),
+        ({"model": "no-such-model"}, ["no-such-model"]),
+    ],
+)
+def test_a_wrong_workload_is_refused(changes, words, workspace, tmp_path):
+    spoil(workspace / "workloads" / "spoilt.json", **changes)
+    out = tmp_path / "reports"
+    refused(qs("run", "--task", "spoilt", "--hardware_type", "CPU", "--workspace", workspace, "--out", out), *words)
+    assert not out.exists()
+
+
+def test_malformed_json_is_refused(workspace, tmp_path):
+    (workspace / "workloads" / "spoilt.json").write_text('{"model": "digits-cnn-onnx-fp32",\n "clients": }')
+    ran = qs("run", "--task", "spoilt", "--hardware_type", "CPU", "--workspace", workspace, "--out", tmp_path / "r")
+    refused(ran, "spoilt.json", "line 2")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_missing_model_file_is_refused(workspace, tmp_path):
+    spoil(workspace / "model_zoo" / f"{TASK}.json", model_path="model_zoo/not-here.onnx")
+    ran = qs("run", "--task", "spoilt", "--hardware_type", "CPU", "--workspace", workspace, "--out", tmp_path / "r")
+    refused(ran, "not-here.onnx")
+    assert not (tmp_path / "r").exists()
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    refused(qs("run", "--task", "bert", "--hardware_type", "CPX", "--out", "/proc/x"), "unknown task", "unknown hardware", "--out")
+
+
+def test_options_are_accepted_with_dashes_too(tmp_path):
+    ran = qs("run", "--task", TASK, "--hardware-type", "CPU", "--batch-sizes", "65", "--out", tmp_path)
+    refused(ran, "65")
+
+
+@pytest.mark.parametrize("kind", ["tasks", "backends", "models", "datasets"])
+def test_list_names_what_ships(kind):
+    ran = qs("list", kind)
+    assert ran.returncode == 0
+    assert {"tasks": TASK, "backends": "CPU", "models": TASK, "datasets": "digits"}[kind] in ran.stdout.splitlines()
+
+
+def test_list_shows_a_workspace_of_ones_own_and_where_things_are(workspace):
+    listed = json.loads(qs("list", "--workspace", workspace, "--json").stdout)
+    assert listed["tasks"]["spoilt"] == str(workspace / "workloads" / "spoilt.json")
+    assert set(listed) == {"tasks", "backends", "models", "datasets"}
+
+
+@pytest.mark.parametrize(("flag", "name"), [("--show_task_list", TASK), ("--show_hardware_list", "CPU")])
+def test_upstreams_listing_flags(flag, name):
+    ran = qs(flag)
+    assert (ran.returncode, name in ran.stdout.splitlines()) == (0, True)
+
+
+def test_version():
+    assert qs("--version").stdout.startswith("qs, version ")
