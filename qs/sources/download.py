@@ -12,13 +12,12 @@ from pathlib import Path
 from qs.sources.request import NotHere
 
 ATTEMPTS = 4
+PAUSE_S = 1.0  # before the second attempt, doubled before each further one
 CONNECT_S, READ_S = 10.0, 30.0
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 64 << 10  # at most so much is lost when a connection breaks
 
 
-def download(
-    url: str, part: Path, progress: Callable[[int, int | None], None], *, pause_s: float = 1.0
-) -> None:
+def download(url: str, part: Path, progress: Callable[[int, int | None], None]) -> None:
     """Fetch `url` into `part`, after what `part` already holds. A broken connection is tried again, from
     where it broke.
 
@@ -29,7 +28,7 @@ def download(
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(pause_s * 2 ** (attempt - 1))
+            time.sleep(PAUSE_S * 2 ** (attempt - 1))
         try:
             _attempt(url, part, progress)
             return

@@ -1,6 +1,4 @@
-"""The source `path`: a file of the user's own, at `model_path` or, exported to ONNX, beside it as
-`<stem>.onnx`.
-"""
+"""The source `path`: the user's own file at `model_path`, or its ONNX export beside it as `<stem>.onnx`."""
 
 from __future__ import annotations
 
@@ -12,10 +10,8 @@ from qs.sources.request import NotHere, Request, places
 
 
 def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
-    """(file, note). entry: optional `path` in place of the model info's `model_path`. NotHere where no file
-    is.
-    """
-    wanted = entry.get("path") or request.model_info.get("model_path")
+    """(file, note); the entry says nothing more. NotHere where no file is, UserError for one that cannot be it."""
+    wanted = request.model_info.get("model_path")
     if not wanted:
         raise NotHere("model_path is empty")
     tried = places(request, str(wanted))
@@ -31,7 +27,8 @@ def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
             raise UserError(
                 f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
             )
-    raise NotHere(f"no file at {tried[0]}")
+    beside = "" if tried[0].suffix == ".onnx" else f", nor {tried[0].stem}.onnx beside it"
+    raise NotHere(f"no file at {tried[0]}{beside}")
 
 
 def _checked(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The digits task: its data, its score through the real loaders and a real session, and what the score notices."""
+"""The digits task: its data, its score through real loaders and a real session, what the score notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script that trained the committed digits model: the split, the gradients, and that it gives that model."""
+"""The script that trained the committed digits model: its split, its gradients, the model it gives."""
 
 from __future__ import annotations
 
