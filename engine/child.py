@@ -14,12 +14,15 @@ from dataclasses import asdict
 from typing import Any
 
 from engine import channel
+from engine.async_group import AsyncGroup
 from engine.errors import HostError
 from engine.faults import describe
-from engine.group import Share, WorkerGroup
+from engine.group import WorkerGroup
+from engine.loops import new_loop
 from engine.memory import map_workers
 from engine.plan import Factory
 from engine.samples import unpack
+from engine.share import Share, WorkerReport
 from engine.target import Built, build, import_reference
 
 _PR_SET_PDEATHSIG = 1
@@ -73,7 +76,8 @@ class Child:
 
         The target is `target` itself, or what this host's object makes when `method` is called with instance=number and kwargs.
         """
-        memories = map_workers(fds[0], share.workers, rows)
+        coroutines = share.plan.pool.kind == "async"
+        memories = map_workers(fds[0], 1 if coroutines else share.workers, rows)
         rest = fds[1:]
         if share.counter_fd is not None:
             share.counter_fd = rest.pop(0)
@@ -83,26 +87,39 @@ class Child:
             made = target if method is None else getattr(self.object, method)(instance=instance, **kwargs)
             return build(made, samples)
 
-        group = WorkerGroup(share, make, memories)
-        group.prepare()
-        channel.send(self.up, ("ready",))
-        start, _ = channel.receive(self.down)
-        group.go(start[1])
-
-        def send_intervals() -> None:
-            closed = group.take_intervals()
-            if closed:
-                plain = [
-                    (worker, one.number, one.index.astype("<i8").tobytes(), one.counts.astype("<i8").tobytes(), one.failed)
-                    for worker, one in closed
-                ]
-                channel.send(self.up, ("intervals", plain))
-
-        reports = group.run(on_tick=send_intervals)
-        send_intervals()
+        if coroutines:
+            reports = new_loop().run_until_complete(self._run_coroutines(AsyncGroup(share, make, memories[0])))
+        else:
+            group = WorkerGroup(share, make, memories)
+            group.prepare()
+            group.go(self._start())
+            reports = group.run(on_tick=lambda: self._send_intervals(group))
+            self._send_intervals(group)
         for fd in fds:
             os.close(fd)
         return [_plain(report) for report in reports]
+
+    async def _run_coroutines(self, group: AsyncGroup) -> list[WorkerReport]:
+        await group.prepare()
+        group.go(self._start())
+        reports = await group.run(on_tick=lambda: self._send_intervals(group))
+        self._send_intervals(group)
+        return reports
+
+    def _start(self) -> int:
+        """Tell the conductor that the workers are ready, and wait for the common start."""
+        channel.send(self.up, ("ready",))
+        message, _ = channel.receive(self.down)
+        return message[1]
+
+    def _send_intervals(self, group: WorkerGroup | AsyncGroup) -> None:
+        closed = group.take_intervals()
+        if closed:
+            plain = [
+                (worker, one.number, one.index.astype("<i8").tobytes(), one.counts.astype("<i8").tobytes(), one.failed)
+                for worker, one in closed
+            ]
+            channel.send(self.up, ("intervals", plain))
 
 
 def _plain(report: Any) -> dict:

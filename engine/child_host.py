@@ -24,12 +24,11 @@ import numpy as np
 
 from engine import channel
 from engine.errors import HostDied, HostError, HostTimeout
-from engine.group import Share, WorkerReport
 from engine.host import HostTarget
-from engine.memory import Field, SharedMemory
+from engine.memory import Field, Phase, SharedMemory
 from engine.plan import Factory
 from engine.recorder import Interval
-from engine.samples import pack
+from engine.share import Share, WorkerReport
 from engine.warmup import WarmUp
 
 _LOG_TAIL = 4_000
@@ -265,7 +264,7 @@ class ChildSession:
         self._target = target
         self._rows = rows
         self._samples_fd = samples_fd
-        self._shared = SharedMemory(share.workers, rows)
+        self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
         self.memories = self._shared.workers
         self._intervals: deque[tuple[int, Interval]] = deque()
 
@@ -302,9 +301,10 @@ class ChildSession:
         for memory in self.memories:
             memory.header[Field.STOP] = 1
 
-    def abandon(self) -> None:
+    def abandon(self) -> int:
         self.stop()
         self._host.kill()
+        return sum(memory.header[Field.PHASE] != Phase.DONE for memory in self.memories)
 
     def close(self) -> None:
         self._shared.close()

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from engine.group import WorkerReport
 from engine.histogram import Histogram
 from engine.memory import Field, Phase, WorkerMemory
 from engine.recorder import Interval
 from engine.result import IntervalRow, WarmUpResult, from_counts
+from engine.share import WorkerReport
 
 
 def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogram:

@@ -12,28 +12,30 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.clock import MONOTONIC, Clock
+from engine.closed_loop import SLICE_NS
 from engine.collect import IntervalLog, arrivals_of, errors_of, merged, rescue, warm_up_of
 from engine.errors import HostDied, HostError, HostTimeout, PlanError
-from engine.group import WorkerReport
 from engine.histogram import Histogram
 from engine.host import Session
 from engine.layout import Layout, lay_out
 from engine.load import ClosedLoop
+from engine.loops import new_loop
 from engine.memory import Field, Phase
 from engine.plan import RunPlan
 from engine.progress import Progress
 from engine.result import RunResult
-from engine.closed_loop import SLICE_NS
+from engine.share import WorkerReport
 from engine.spin import may_spin
 from engine.target import is_async
 from engine.verdict import judge
 
 TICK_S = 0.2
 # The common start lies this far ahead of the word to start, so that the word reaches every worker before it.
-HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "process": 20_000_000}
+HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "async": 2_000_000, "process": 20_000_000}
 _GRACE_NS = 200_000_000
 _INTERRUPT_DRAIN_S = 5.0
 
@@ -46,20 +48,12 @@ def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **opti
     In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
     Ctrl-C raises KeyboardInterrupt at once.
     """
-    loop = _new_loop()
+    loop = new_loop()
     try:
         return loop.run_until_complete(_interruptible(plan, target, samples, options))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]) -> RunResult:
@@ -103,10 +97,8 @@ async def run_async(
     faults = plan.faults()
     if faults:
         raise PlanError(faults)
-    if plan.pool.kind == "async" or is_async(target):
-        from engine.async_pool import run_coroutines
-
-        return await run_coroutines(plan, target, samples, on_progress, interrupt, keep_columns)
+    if is_async(target) and plan.pool.kind != "async":
+        plan = replace(plan, pool=replace(plan.pool, kind="async"))
     spin = not isinstance(plan.load, ClosedLoop) and may_spin(plan)
     layout = lay_out(plan, target, samples, spin, keep_columns, clock)
     run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
@@ -145,7 +137,7 @@ class Conductor:
             host.start()
         await self._prepare()
         inline = any(session.inline for session in self._sessions)
-        ahead = HEAD_START_NS["inline" if inline else self._plan.pool.kind]
+        ahead = HEAD_START_NS["inline" if inline else "process" if self._layout.hosts else self._plan.pool.kind]
         started_at = time.time() + ahead / 1e9
         self._start_ns = self._clock.now_ns() + ahead
         for session in self._sessions:
@@ -229,9 +221,7 @@ class Conductor:
             hung = [memory for memory in session.memories if self._is_hung(memory.header, now)]
             if hung or drained:
                 self._abandoned.add(number)
-                in_flight = sum(memory.header[Field.PHASE] != Phase.DONE for memory in session.memories)
-                self._lost["hung" if hung else "cut off"] += int(in_flight)
-                session.abandon()
+                self._lost["hung" if hung else "cut off"] += session.abandon()
 
     def _apply_stop_rules(self) -> None:
         stop = self._plan.stop
@@ -365,7 +355,7 @@ class Conductor:
             first_ns=firsts[0] if firsts else 0,
             open_loop=open_loop,
             pool=self._plan.pool.kind,
-            workers=len(memories),
+            workers=self._layout.workers,
             clients=None if open_loop else self._plan.load.clients,
             started_at=started_at,
             interrupted=self._ended_by == "interrupt",

@@ -11,49 +11,19 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from engine.clock import MONOTONIC, Clock
-from engine.closed_loop import FOREVER_NS, closed_loop
+from engine.closed_loop import closed_loop
 from engine.errors import HostError
 from engine.load import ClosedLoop
-from engine.load.schedule import bounded
 from engine.memory import Field, Phase, WorkerMemory
 from engine.open_loop import open_loop
 from engine.pacing import SPIN_NS, sharpen_timer, waiter
-from engine.plan import RunPlan
 from engine.queue import ProcessQueue, ThreadQueue
 from engine.recorder import Interval, Recorder
+from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
 from engine.target import Built
-from engine.warmup import WarmUp, warm_up
-
-
-@dataclass
-class Share:
-    """The part of a plan that one host runs: `workers` of them, the first being number `first` of the whole run."""
-
-    plan: RunPlan
-    workers: int
-    first: int = 0
-    counter_fd: int | None = None  # the shared counter of an open loop over several processes
-    spin: bool = False
-    keep_columns: bool = False
-
-
-@dataclass
-class WorkerReport:
-    """What one worker says at its end, beside what lies in its memory. `intervals` and `columns` only where asked for."""
-
-    worker: int
-    warm: WarmUp | None = None
-    errors: dict[str, int] = field(default_factory=dict)
-    first_fault: str | None = None
-    arrivals: list[int] = field(default_factory=list)
-    cpu_ns: int = 0
-    hung: bool = False
-    crash: str | None = None
-    columns: list = field(default_factory=list)
+from engine.warmup import warm_up
 
 
 class WorkerGroup:
@@ -126,7 +96,7 @@ class WorkerGroup:
         for memory in self.memories:
             memory.header[Field.START_NS] = start_ns
         if self._open:
-            self._queue = self._new_queue(start_ns)
+            self._queue = queue_of(self.share, start_ns)
         self._started.set()
 
     def run(self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
@@ -238,34 +208,14 @@ class WorkerGroup:
                 feed,
                 self.recorders[number],
                 clock,
-                self._iterations(plan.load, number),
-                self._until_ns(start_ns),
+                iterations_of(self.share, plan.load, number),
+                until_ns_of(plan, start_ns),
                 int(plan.load.think_time_s * 1e9),
             )
         else:
             loop = open_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
         yield from loop
         self.reports[number].cpu_ns = time.thread_time_ns() - cpu_ns
-
-    def _iterations(self, load: ClosedLoop, number: int) -> int | None:
-        """This client's count: its own, or its part of the stop rule's count over all clients, whichever is less."""
-        total = self.share.plan.stop.iterations
-        if total is None:
-            return load.iterations
-        part = total // load.clients + (self.share.first + number < total % load.clients)
-        return part if load.iterations is None else min(part, load.iterations)
-
-    def _until_ns(self, start_ns: int) -> int:
-        stop = self.share.plan.stop
-        limits = [limit for limit in (stop.duration_s, stop.max_duration_s) if limit is not None]
-        return start_ns + int(min(limits) * 1e9) if limits else FOREVER_NS
-
-    def _new_queue(self, start_ns: int) -> ThreadQueue | ProcessQueue:
-        until_ns = self._until_ns(0)
-        blocks = bounded(self.share.plan.load.blocks(), until_ns, self.share.plan.stop.iterations)
-        if self.share.counter_fd is None:
-            return ThreadQueue(blocks, start_ns)
-        return ProcessQueue(blocks, start_ns, self.share.counter_fd)
 
     def _target(self, number: int) -> Built:
         instance = number % self._instances

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.async_group import AsyncGroup
 from engine.errors import HostError, HostTimeout
 from engine.faults import describe
-from engine.group import Share, WorkerGroup, WorkerReport
+from engine.group import WorkerGroup
 from engine.memory import WorkerMemory, local_memory
 from engine.plan import Factory
 from engine.recorder import Interval
-from engine.threads import in_daemon_thread
+from engine.share import Share, WorkerReport
 from engine.target import Built, build, import_reference
+from engine.threads import in_daemon_thread
 
 
 class Session(Protocol):
@@ -41,8 +43,8 @@ class Session(Protocol):
 
     def stop(self) -> None: ...
 
-    def abandon(self) -> None:
-        """Patience has ended: `finish` returns soon, and the workers that hang are marked in their reports."""
+    def abandon(self) -> int:
+        """Patience has ended: `finish` returns soon. Answers how many requests were in hand that no report will count."""
         ...
 
     def close(self) -> None: ...
@@ -80,11 +82,11 @@ class LocalHost:
     def target(self, method: str, /, **kwargs: Any) -> HostTarget:
         return HostTarget(self, method, kwargs)
 
-    def session(self, share: Share, target: HostTarget, rows: int) -> LocalSession:
+    def session(self, share: Share, target: HostTarget, rows: int) -> Session:
         def make(instance: int) -> Built:
             return build(getattr(self.object, target.method)(instance=instance, **target.kwargs), None)
 
-        return LocalSession(share, make, rows)
+        return AsyncSession(share, make, rows) if share.plan.pool.kind == "async" else LocalSession(share, make, rows)
 
     async def _in_thread(self, function: Callable[[], Any], what: str, deadline_s: float | None) -> Any:
         def guarded() -> Any:
@@ -134,8 +136,30 @@ class LocalSession:
     def stop(self) -> None:
         self._group.stop()
 
-    def abandon(self) -> None:
+    def abandon(self) -> int:
+        return len(self._group.abandon())
+
+    def close(self) -> None:
+        pass
+
+
+class AsyncSession:
+    """A share of coroutines on the current event loop."""
+
+    inline = False
+
+    def __init__(self, share: Share, make: Callable[[int], Built], rows: int):
+        self.memories = local_memory(1, rows)
+        self._group = AsyncGroup(share, make, self.memories[0])
+        self.prepare = self._group.prepare
+        self.go = self._group.go
+        self.finish = self._group.run
+        self.take_intervals = self._group.take_intervals
+        self.stop = self._group.stop
+
+    def abandon(self) -> int:
         self._group.abandon()
+        return 0
 
     def close(self) -> None:
         pass

@@ -10,12 +10,12 @@ from typing import Any
 from engine.child_host import THREAD_VARIABLES, ChildHost
 from engine.clock import Clock
 from engine.errors import PlanError
-from engine.group import Share
-from engine.host import HostTarget, LocalSession, Session
+from engine.host import AsyncSession, HostTarget, LocalSession, Session
 from engine.load import ClosedLoop
 from engine.plan import Factory, RunPlan
 from engine.queue import new_counter
 from engine.samples import pack
+from engine.share import Share
 from engine.target import build
 
 ROWS = 16_384
@@ -51,14 +51,17 @@ def workers_of(plan: RunPlan) -> int:
 def lay_out(plan: RunPlan, target: Any, samples: Sequence[Any] | None, spin: bool, keep: bool, clock: Clock) -> Layout:
     """Sessions for the plan; child processes are made but not started. Raises PlanError where the target cannot go there."""
     workers = workers_of(plan)
+    coroutines = plan.pool.kind == "async"
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
     layout = Layout(workers=workers)
-    if plan.pool.kind == "process":
+    if plan.pool.kind == "process" or coroutines and (plan.pool.workers or 1) > 1:
         _over_processes(layout, plan, target, samples, workers, rows, spin, keep)
         return layout
     share = Share(plan, workers, spin=spin, keep_columns=keep)
     if isinstance(target, HostTarget):
         layout.sessions.append(target.host.session(share, target, rows))
+    elif coroutines:
+        layout.sessions.append(AsyncSession(share, lambda instance: build(target, samples), rows))
     else:
         layout.sessions.append(LocalSession(share, lambda instance: build(target, samples), rows, clock=clock))
     return layout
@@ -86,7 +89,7 @@ def _over_processes(
     first = 0
     for number in range(processes):
         count = workers // processes + (number < workers % processes)
-        kind = "process" if count == 1 else "thread"
+        kind = "async" if plan.pool.kind == "async" else "process" if count == 1 else "thread"
         affinity = tuple(plan.pool.affinity)
         if affinity:
             affinity = (affinity[number % len(affinity)],)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock
-from engine.closed_loop import closed_loop
+from engine.closed_loop import FOREVER_NS, closed_loop
 from engine.memory import Field, WorkerMemory, local_memory
 from engine.plan import RunPlan
 from engine.recorder import Recorder
 from engine.target import Built
 
 if TYPE_CHECKING:
-    from engine.group import WorkerReport
+    from engine.share import WorkerReport
 
 ROWS = 4_096
 
@@ -41,35 +41,36 @@ def warm_up(
     recorder = Recorder(own, 1_000_000_000, int(plan.timeout_s * 1e9), open_loop=False)
     began = clock.now_ns()
     own.header[Field.START_NS] = began
-    first_ns = 0
 
     def sliced(iterations: int | None, until_ns: int) -> Iterator[None]:
         for _ in closed_loop(built.call, feed, recorder, clock, iterations, until_ns):
             own.header[Field.STOP] = memory.header[Field.STOP]
             memory.header[Field.SLICE_NS] = clock.now_ns()
             memory.header[Field.WARM_COMPLETED] = own.header[Field.COMPLETED]
+            memory.header[Field.FIRST_NS] = own.header[Field.FIRST_NS]
             yield
 
     memory.header[Field.SLICE_NS] = began
-    for _ in sliced(1, 1 << 62):
-        first_ns = max(int(own.completed[0] - own.issued[0]), 0)
-        memory.header[Field.FIRST_NS] = first_ns
-        yield
-    if plan.warmup_iterations > 1:
-        yield from sliced(plan.warmup_iterations - 1, 1 << 62)
+    if plan.warmup_iterations:
+        yield from sliced(plan.warmup_iterations, FOREVER_NS)
     until_ns = began + int(plan.warmup_s * 1e9)
     if clock.now_ns() < until_ns:
         yield from sliced(None, until_ns)
-    wall_ns = clock.now_ns() - began
     recorder.finish()
     memory.header[Field.SLICE_NS] = 0
-    seen = own.header
-    count = int(seen[Field.RESPONSE])
-    report.warm = WarmUp(
-        int(seen[Field.COMPLETED]),
-        int(seen[Field.FAILED]),
+    report.warm = warm_up_report(own, recorder, clock.now_ns() - began)
+
+
+def warm_up_report(memory: WorkerMemory, recorder: Recorder, wall_ns: int) -> WarmUp:
+    """What a finished recorder of a warm-up holds."""
+    header = memory.header
+    count = int(header[Field.RESPONSE])
+    mean_ns = int(header[Field.RESPONSE + 3]) / count if count else 0.0
+    return WarmUp(
+        int(header[Field.COMPLETED]),
+        int(header[Field.FAILED]),
         wall_ns,
-        first_ns,
-        int(seen[Field.RESPONSE + 3]) / count if count else 0.0,
+        int(header[Field.FIRST_NS]),
+        mean_ns,
         recorder.first_fault,
     )

@@ -1,0 +1,62 @@
+"""One host's part of a plan, and what its workers report at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.closed_loop import FOREVER_NS
+from engine.load import ClosedLoop
+from engine.load.schedule import bounded
+from engine.plan import RunPlan
+from engine.queue import ProcessQueue, ThreadQueue
+from engine.warmup import WarmUp
+
+
+@dataclass
+class Share:
+    """The part of a plan that one host runs: `workers` of them, the first being number `first` of the whole run."""
+
+    plan: RunPlan
+    workers: int
+    first: int = 0
+    counter_fd: int | None = None  # the shared counter of an open loop over several processes
+    spin: bool = False
+    keep_columns: bool = False
+
+
+@dataclass
+class WorkerReport:
+    """What one worker says at its end, beside what lies in its memory; `columns` only where they are kept."""
+
+    worker: int
+    warm: WarmUp | None = None
+    errors: dict[str, int] = field(default_factory=dict)
+    first_fault: str | None = None
+    arrivals: list[int] = field(default_factory=list)
+    cpu_ns: int = 0
+    hung: bool = False
+    crash: str | None = None
+    columns: list = field(default_factory=list)
+
+
+def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:
+    """A client's count: its own, or its part of the stop rule's count over all clients, whichever is less."""
+    total = share.plan.stop.iterations
+    if total is None:
+        return load.iterations
+    part = total // load.clients + (share.first + number < total % load.clients)
+    return part if load.iterations is None else min(part, load.iterations)
+
+
+def until_ns_of(plan: RunPlan, start_ns: int) -> int:
+    """The instant after which nothing is issued (closed loop) or due (open loop)."""
+    limits = [limit for limit in (plan.stop.duration_s, plan.stop.max_duration_s) if limit is not None]
+    return start_ns + int(min(limits) * 1e9) if limits else FOREVER_NS
+
+
+def queue_of(share: Share, start_ns: int) -> ThreadQueue | ProcessQueue:
+    """The due times of an open loop, cut by the stop rule."""
+    blocks = bounded(share.plan.load.blocks(), until_ns_of(share.plan, 0), share.plan.stop.iterations)
+    if share.counter_fd is None:
+        return ThreadQueue(blocks, start_ns)
+    return ProcessQueue(blocks, start_ns, share.counter_fd)
