@@ -169,7 +169,7 @@ def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
     return warnings
 
 
-def answers(profile: Profile, given: Mapping[str, Any] | None = None, source: str = "--answers") -> dict[str, Any]:
+def answers(profile: Profile, given: Mapping[str, Any] | None = None, source: str = "the answers") -> dict[str, Any]:
     """Question name -> answer: what was given, else the default; questions whose `depends` fail are left out.
 
     A question without answer and default is left out too. Faults where a given answer has no question, or is
@@ -184,7 +184,7 @@ def answers_for(
     """Answers and warnings for what a backend's `get_interact_profile` returned; `folder` is the backend's."""
     source = f"the interact profile of {Path(folder).name}" if folder is not None else "the interact profile"
     profile, warnings = parse_profile(raw_profile, source)
-    settled, more = _settle(profile, given, "--answers")
+    settled, more = _settle(profile, given, "the answers")
     return settled, [*warnings, *more]
 
 
@@ -195,7 +195,9 @@ def _settle(
     known = [*(question.name for question in profile.questions), *profile.settled]
     allowed = "the name of a question: " + (", ".join(known) or "there is none")
     faults = [
-        Fault(source, "", name, allowed, nearest=nearest(name, known)) for name in given if name not in known
+        Fault(source, name, value, allowed, nearest=nearest(name, known))
+        for name, value in given.items()
+        if name not in known
     ]
     settled = {**profile.settled, **{name: given[name] for name in profile.settled if name in given}}
     warnings: list[str] = []
@@ -207,7 +209,7 @@ def _settle(
         elif name in given:
             answer = question.read(given[name])
             if answer is UNREADABLE:
-                faults.append(Fault(source, "", {name: given[name]}, question.allowed))
+                faults.append(Fault(source, name, given[name], question.allowed))
             settled[name] = answer
         elif question.default is not None:
             settled[name] = read_as(question.type, question.default)
