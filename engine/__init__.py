@@ -10,7 +10,7 @@ It knows no model, data set, vendor, file format or report. `run(plan, target, s
 from __future__ import annotations
 
 from engine.child_host import ChildHost
-from engine.conductor import run, run_async
+from engine.door import run, run_async
 from engine.errors import HostDied, HostError, HostTimeout, PlanError
 from engine.histogram import Histogram
 from engine.host import HostTarget, LocalHost

@@ -7,30 +7,23 @@ Data's way: RunPlan -> target built in each worker -> warm-up, recorded apart ->
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
-from engine.clock import MONOTONIC, Clock
+from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
 from engine.collect import IntervalLog, arrivals_of, errors_of, merged, rescue, warm_up_of
-from engine.errors import HostDied, HostError, HostTimeout, PlanError
-from engine.histogram import Histogram
+from engine.errors import HostDied, HostError, HostTimeout
 from engine.host import Session
-from engine.layout import Layout, lay_out
+from engine.layout import Layout
 from engine.load import ClosedLoop
-from engine.loops import new_loop
 from engine.memory import Field, Phase
 from engine.plan import RunPlan
-from engine.progress import Progress
+from engine.progress import Meter, OnProgress
 from engine.result import RunResult
 from engine.share import WorkerReport
-from engine.spin import may_spin
-from engine.target import is_async
 from engine.verdict import judge
 
 TICK_S = 0.2
@@ -38,76 +31,6 @@ TICK_S = 0.2
 HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "async": 2_000_000, "process": 20_000_000}
 _GRACE_NS = 200_000_000
 _INTERRUPT_DRAIN_S = 5.0
-
-OnProgress = Callable[[Progress], None]
-
-
-def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
-    """Run a plan and return what it measured; blocks. Options and errors as for `run_async`.
-
-    In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
-    Ctrl-C raises KeyboardInterrupt at once.
-    """
-    loop = new_loop()
-    try:
-        return loop.run_until_complete(_interruptible(plan, target, samples, options))
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]) -> RunResult:
-    loop = asyncio.get_running_loop()
-    interrupt = options.setdefault("interrupt", asyncio.Event())
-    if threading.current_thread() is not threading.main_thread():
-        return await run_async(plan, target, samples, **options)
-
-    def first() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        interrupt.set()
-
-    loop.add_signal_handler(signal.SIGINT, first)
-    try:
-        return await run_async(plan, target, samples, **options)
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-
-
-async def run_async(
-    plan: RunPlan,
-    target: Any,
-    samples: Sequence[Any] | None = None,
-    *,
-    on_progress: OnProgress | None = None,
-    interrupt: asyncio.Event | None = None,
-    keep_columns: bool = False,
-    clock: Clock = MONOTONIC,
-) -> RunResult:
-    """Run a plan on the current event loop.
-
-    target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
-    samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
-    on_progress   called about five times a second, and at every change of phase, on the event loop
-    interrupt     set it to end the run in order and keep what was measured
-    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then grows with requests
-
-    Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
-    fault of the target during the run is a counted outcome, never an exception.
-    """
-    faults = plan.faults()
-    if faults:
-        raise PlanError(faults)
-    if is_async(target) and plan.pool.kind != "async":
-        plan = replace(plan, pool=replace(plan.pool, kind="async"))
-    spin = not isinstance(plan.load, ClosedLoop) and may_spin(plan)
-    layout = lay_out(plan, target, samples, spin, keep_columns, clock)
-    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
-    try:
-        return await run.conduct()
-    finally:
-        for session in layout.sessions:
-            session.stop()
-        await layout.close()
 
 
 class Conductor:
@@ -119,13 +42,11 @@ class Conductor:
         self._plan = plan
         self._layout = layout
         self._sessions: list[Session] = layout.sessions
-        self._on_progress = on_progress or (lambda progress: None)
+        self._meter = Meter(plan, layout.workers, self._memories(), on_progress or (lambda progress: None), clock)
         self._interrupt = interrupt
         self._clock = clock
         self._log = IntervalLog(plan.interval_s)
-        self._so_far = Histogram()
         self._start_ns = 0
-        self._last: tuple[int, float] = (0, 0.0)
         self._lost: Counter[str] = Counter()
         self._notes: list[str] = []
         self._ended_by = "plan"
@@ -156,7 +77,7 @@ class Conductor:
                 done, waiting = await asyncio.wait(tasks, timeout=TICK_S, return_when=asyncio.FIRST_EXCEPTION)
                 for task in done:
                     task.result()
-                self._report_progress(self._phase_of_preparation())
+                self._meter.preparing()
                 if not waiting:
                     return
                 if self._interrupt.is_set():
@@ -201,9 +122,7 @@ class Conductor:
         for session in self._sessions:
             taken = session.take_intervals()
             self._log.add(taken)
-            for _, interval in taken:
-                self._so_far.counts[interval.index] += interval.counts
-                self._so_far.count += int(interval.counts.sum())
+            self._meter.add(taken)
         if self._interrupt.is_set() and self._ended_by != "interrupt":
             self._stop("interrupt")
         self._apply_stop_rules()
@@ -213,7 +132,7 @@ class Conductor:
         ):
             self._stopped_ns = now
             self._set_drain_limit(now)
-        self._report_progress("measure" if self._stopped_ns is None else "drain")
+        self._meter.measuring("measure" if self._stopped_ns is None else "drain", self._start_ns, self._end_ns())
         drained = self._stopped_ns is not None and now - self._stopped_ns > self._drain_ns()
         for number, session in enumerate(self._sessions):
             if number in self._abandoned or tasks[number].done() or session.inline:
@@ -268,48 +187,6 @@ class Conductor:
 
     def _elapsed_s(self) -> float:
         return max((self._clock.now_ns() - self._start_ns) / 1e9, 0.0)
-
-    def _phase_of_preparation(self) -> str:
-        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories())
-        return "warmup" if warm else "build"
-
-    def _report_progress(self, phase: str) -> None:
-        if phase in ("build", "warmup"):
-            workers = self._layout.workers
-            completed = sum(int(memory.header[Field.WARM_COMPLETED]) for memory in self._memories())
-            self._on_progress(Progress(phase, completed, self._plan.warmup_iterations * workers or None))
-            return
-        completed, elapsed_s = self._completed(), self._elapsed_s()
-        before, before_s = self._last
-        if elapsed_s > before_s:
-            now_per_s = (completed - before) / (elapsed_s - before_s)
-            self._last = (completed, elapsed_s)
-        else:
-            now_per_s = 0.0
-        rate = completed / elapsed_s if elapsed_s else 0.0
-        so_far = self._so_far
-        self._on_progress(
-            Progress(
-                phase,
-                completed,
-                self._plan.planned,
-                sum(int(memory.header[Field.FAILED]) for memory in self._memories()),
-                elapsed_s,
-                rate,
-                now_per_s,
-                self._eta_s(completed, rate, elapsed_s),
-                so_far.percentile_ns(50) if so_far.count and so_far.max_ns else None,
-                so_far.percentile_ns(99) if so_far.count and so_far.max_ns else None,
-            )
-        )
-
-    def _eta_s(self, completed: int, rate: float, elapsed_s: float) -> float | None:
-        ends = []
-        if self._end_ns() < 1 << 62:
-            ends.append(max((self._end_ns() - self._start_ns) / 1e9 - elapsed_s, 0.0))
-        if self._plan.planned is not None and rate > 0:
-            ends.append(max(self._plan.planned - completed, 0) / rate)
-        return min(ends) if ends else None
 
     def _reports_of(self, number: int, session: Session, task: asyncio.Future) -> list[WorkerReport]:
         """A session's reports; for one whose process was lost, what its memory still says."""

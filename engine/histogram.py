@@ -132,12 +132,16 @@ class Histogram:
 
         It answers for any count; `supports` says whether the count carries it, and `reported_ns` answers None if not.
         """
+        value = self.value_at(percentile)
+        return 0 if value is None else min(max(value, self.min_ns), self.max_ns)
+
+    def value_at(self, percentile: float) -> int | None:
+        """The percentile by the counts alone, as HdrHistogram answers it; None when empty."""
         if not self.count:
-            return 0
+            return None
         rank = max(int(min(percentile, 100.0) * self.count / 100 + 0.5), 1)
         index = int(np.searchsorted(np.cumsum(self.counts), rank))
-        value = highest_value_of(index) if percentile else lowest_value_of(index)
-        return min(max(value, self.min_ns), self.max_ns)
+        return highest_value_of(index) if percentile else lowest_value_of(index)
 
     def supports(self, percentile: float) -> bool:
         """Whether there are enough values for this percentile to be more than a guess (`samples_needed`)."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+from engine.clock import Clock
+from engine.closed_loop import FOREVER_NS
+from engine.histogram import Histogram
+from engine.memory import Field, Phase, WorkerMemory
+from engine.plan import RunPlan
+from engine.recorder import Interval
 
 
 @dataclass(frozen=True)
@@ -22,3 +30,66 @@ class Progress:
     eta_s: float | None = None
     p50_ns: int | None = None
     p99_ns: int | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Meter:
+    """Reads the workers' counters and tells the watcher. It only reads: no worker waits for it."""
+
+    def __init__(
+        self, plan: RunPlan, workers: int, memories: Sequence[WorkerMemory], on_progress: OnProgress, clock: Clock
+    ):
+        self._plan = plan
+        self._workers = workers
+        self._memories = memories
+        self._tell = on_progress
+        self._clock = clock
+        self._so_far = Histogram()
+        self._last: tuple[int, float] = (0, 0.0)
+
+    def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
+        """Count closed intervals into the percentiles so far."""
+        for _, interval in intervals:
+            self._so_far.counts[interval.index] += interval.counts
+            self._so_far.count += int(interval.counts.sum())
+
+    def preparing(self) -> None:
+        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories)
+        planned = self._plan.warmup_iterations * self._workers or None
+        self._tell(Progress("warmup" if warm else "build", self._sum(Field.WARM_COMPLETED), planned))
+
+    def measuring(self, phase: str, start_ns: int, end_ns: int) -> None:
+        completed = self._sum(Field.COMPLETED)
+        elapsed_s = max((self._clock.now_ns() - start_ns) / 1e9, 0.0)
+        before, before_s = self._last
+        now_per_s = (completed - before) / (elapsed_s - before_s) if elapsed_s > before_s else 0.0
+        self._last = (completed, elapsed_s)
+        rate = completed / elapsed_s if elapsed_s else 0.0
+        p50_ns, p99_ns = (self._so_far.value_at(percentile) for percentile in (50, 99))
+        left_s = (end_ns - start_ns) / 1e9 - elapsed_s if end_ns < FOREVER_NS else None
+        errors = self._sum(Field.FAILED)
+        self._tell(
+            Progress(
+                phase,
+                completed,
+                self._plan.planned,
+                errors,
+                elapsed_s,
+                rate,
+                now_per_s,
+                self._eta_s(completed, rate, left_s),
+                p50_ns,
+                p99_ns,
+            )
+        )
+
+    def _eta_s(self, completed: int, rate: float, left_s: float | None) -> float | None:
+        ends = [] if left_s is None else [max(left_s, 0.0)]
+        if self._plan.planned is not None and rate > 0:
+            ends.append(max(self._plan.planned - completed, 0) / rate)
+        return min(ends) if ends else None
+
+    def _sum(self, field: Field) -> int:
+        return sum(int(memory.header[field]) for memory in self._memories)

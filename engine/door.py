@@ -1,0 +1,90 @@
+"""The library's door: run a plan, blocking or on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.clock import MONOTONIC, Clock
+from engine.conductor import Conductor
+from engine.errors import PlanError
+from engine.layout import lay_out
+from engine.load import ClosedLoop
+from engine.loops import new_loop
+from engine.plan import RunPlan
+from engine.progress import OnProgress
+from engine.result import RunResult
+from engine.spin import may_spin
+from engine.target import is_async
+
+
+def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
+    """Run a plan and return what it measured; blocks. Options and errors as for `run_async`.
+
+    In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
+    Ctrl-C raises KeyboardInterrupt at once.
+    """
+    loop = new_loop()
+    try:
+        return loop.run_until_complete(_interruptible(plan, target, samples, options))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]) -> RunResult:
+    loop = asyncio.get_running_loop()
+    interrupt = options.setdefault("interrupt", asyncio.Event())
+    if threading.current_thread() is not threading.main_thread():
+        return await run_async(plan, target, samples, **options)
+
+    def first() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        interrupt.set()
+
+    loop.add_signal_handler(signal.SIGINT, first)
+    try:
+        return await run_async(plan, target, samples, **options)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def run_async(
+    plan: RunPlan,
+    target: Any,
+    samples: Sequence[Any] | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    interrupt: asyncio.Event | None = None,
+    keep_columns: bool = False,
+    clock: Clock = MONOTONIC,
+) -> RunResult:
+    """Run a plan on the current event loop.
+
+    target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
+    samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
+    on_progress   called about five times a second, and at every change of phase, on the event loop
+    interrupt     set it to end the run in order and keep what was measured
+    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then grows with requests
+
+    Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
+    fault of the target during the run is a counted outcome, never an exception.
+    """
+    faults = plan.faults()
+    if faults:
+        raise PlanError(faults)
+    if is_async(target) and plan.pool.kind != "async":
+        plan = replace(plan, pool=replace(plan.pool, kind="async"))
+    spin = not isinstance(plan.load, ClosedLoop) and may_spin(plan)
+    layout = lay_out(plan, target, samples, spin, keep_columns, clock)
+    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
+    try:
+        return await run.conduct()
+    finally:
+        for session in layout.sessions:
+            session.stop()
+        await layout.close()
