@@ -1,0 +1,78 @@
+"""Which batch sizes are worth measuring on this machine: those that no other size beats in both throughput
+and latency.
+
+A quick analysis, not a measurement: a few inferences a size, one client, medians, a bound on the whole time.
+The numbers decide which sizes are run and are not reported as results.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+SIZE_BUDGET_S = 0.5
+TOTAL_BUDGET_S = 30.0
+_LEAST_RUNS = 3
+_MOST_RUNS = 200
+
+
+@dataclass(frozen=True)
+class Point:
+    batch_size: int
+    latency_s: float
+
+    @property
+    def items_per_s(self) -> float:
+        return self.batch_size / self.latency_s
+
+
+def candidates(asked: Iterable[int], maximum: int | None) -> list[int]:
+    """The workload's sizes and the powers of two up to the model's maximum, ascending."""
+    asked = {size for size in asked if size >= 1}
+    largest = maximum or max(asked, default=1)
+    powers = {1 << exponent for exponent in range(largest.bit_length()) if 1 << exponent <= largest}
+    return sorted(size for size in asked | powers if size <= largest)
+
+
+def measure(
+    sizes: Sequence[int],
+    run_once: Callable[[int], None],
+    clock: Callable[[], float] = time.perf_counter,
+    total_budget_s: float = TOTAL_BUDGET_S,
+) -> list[Point]:
+    """Median latency of each size, in ascending order, until the next one would not fit the budget any more.
+
+    `run_once(size)` is one blocking inference; the first of each size warms up and is not counted. Sizes
+    grow, so what is cut off is the sizes that take longest; at least one is measured.
+    """
+    points: list[Point] = []
+    begin = clock()
+    for size in sorted(sizes):
+        if points:
+            expected_s = (1 + _LEAST_RUNS) * points[-1].latency_s * size / points[-1].batch_size
+            if clock() - begin + expected_s > total_budget_s:
+                break
+        run_once(size)
+        times: list[float] = []
+        while len(times) < _LEAST_RUNS or (sum(times) < SIZE_BUDGET_S and len(times) < _MOST_RUNS):
+            started = clock()
+            run_once(size)
+            times.append(clock() - started)
+        points.append(Point(size, max(statistics.median(times), 1e-9)))
+    return points
+
+
+def unbeaten(points: Sequence[Point]) -> list[int]:
+    """Batch sizes for which no other has both more throughput and less latency, ascending.
+
+    Equal in one and better in the other beats too; of two equal in both the smaller batch stays.
+    """
+    kept = []
+    best = 0.0
+    for point in sorted(points, key=lambda point: (point.latency_s, -point.items_per_s, point.batch_size)):
+        if point.items_per_s > best:
+            kept.append(point.batch_size)
+            best = point.items_per_s
+    return sorted(kept)

@@ -1,0 +1,210 @@
+"""The CPU backend's compiler: ONNX Runtime's graph optimizer, and a trial of what it made.
+
+"Compiled" here means: optimized once and cached, its inputs brought together with the model info's, placed,
+and run at the batch sizes that a few seconds allow, so that a graph with a batch size baked in fails here and
+not in the measured part.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from qs import CompileBackend
+from qs.contract.tools import (
+    UserError,
+    batch_fault,
+    bind_inputs,
+    bind_outputs,
+    file_tensors,
+    generated_feeds,
+    is_dynamic,
+    split_names,
+)
+
+from . import batch_analysis, cores, sessions
+
+TRIAL_BUDGET_S = 5.0
+# Handing work to a second thread costs tens of microseconds; below this, one thread a request is as fast and
+# leaves the other cores to the other clients.
+SMALL_REQUEST_S = 0.002
+
+
+class CompileBackendCPU(CompileBackend):
+    """Holds, between the calls of one run, what pre_optimize was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hardware_type = "CPU"
+        self._configs: dict[str, Any] | None = None
+
+    def version(self) -> str:
+        import onnxruntime
+
+        return f"ONNX Runtime {onnxruntime.__version__}"
+
+    def get_interact_profile(self, config: dict[str, Any]) -> list[dict[str, Any]] | None:
+        return json.loads(Path(__file__).with_name("CPU.json").read_text())
+
+    def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
+        """The configs with `optimized_model` and `model_notes`: the cached graph, and how it came about.
+
+        Idempotent. UserError where the model file is missing or no ONNX file.
+        """
+        model = _model_file(configs["model_info"])
+        path, note = sessions.optimized(model)
+        self._configs = {**configs, "optimized_model": str(path), "model_notes": [note]}
+        return self._configs
+
+    def get_best_batch_size(self) -> list[int] | None:
+        """The sizes no other beats, measured now, if the answer `tune_batch_sizes` is true; else None."""
+        configs = self._configs
+        if configs is None or not (configs.get("interact_info") or {}).get("tune_batch_sizes"):
+            return None
+        info, workload = configs["model_info"], configs["workload"]
+        sizes = batch_analysis.candidates(_batch_sizes(workload), info.get("max_batch_size"))
+        session = sessions.open_session(configs["optimized_model"], _threads(configs))
+        bound, _ = bind_inputs(info, file_tensors(session.get_inputs()), configs["optimized_model"])
+        fitting = [size for size in sizes if batch_fault(bound, size) is None]
+        prepared: dict[int, dict] = {}
+
+        def run_once(size: int) -> None:
+            if size not in prepared:
+                prepared.clear()  # one size's inputs at a time
+                prepared[size] = _feeds(info, bound, size)
+            session.run(None, prepared[size])
+
+        points = batch_analysis.measure(fitting, run_once)
+        return batch_analysis.unbeaten(points) or None
+
+    def compile(self, configs: dict[str, Any], dataloader: Any = None) -> dict[str, Any]:
+        if "optimized_model" not in configs:
+            configs = self.pre_optimize(configs)
+        info, workload = configs["model_info"], configs["workload"]
+        path = Path(configs["optimized_model"])
+        threads = _threads(configs)
+        session = sessions.open_session(path, threads)
+        bound, notes = bind_inputs(info, file_tensors(session.get_inputs()), str(_model_file(info)))
+        outputs, more = bind_outputs(info, [node.name for node in session.get_outputs()])
+        sizes = _batch_sizes(workload)
+        faults, trial_s, tried = self._try(session, info, bound, sizes)
+        good = [size for size in sizes if size not in faults]
+        if not good:
+            raise UserError(f"no batch size can be compiled: {_faults_text(faults)}")
+        if not (configs.get("interact_info") or {}).get("intra_op_threads") and tried == good:
+            threads = self._fewest_threads(path, threads, _feeds(info, bound, max(good)), trial_s)
+        nodes = sessions.placement(path, threads, _feeds(info, bound, min(good)))
+        placed, total = nodes.get(sessions.PROVIDER, 0), sum(nodes.values())
+        cpus = cores.usable_cpus()
+        dynamic = is_dynamic(bound)
+        return {
+            "model": info["model"],
+            "framework": info.get("framework"),
+            "framework_version": info.get("framework_version"),
+            "compile_precision": str(info.get("model_precision") or "FP32").upper(),
+            "optimizations": {"graph": "ONNX Runtime, extended level offline, layouts at load"},
+            "instance_count": 1,
+            "device_count": cores.package_count(cpus),
+            "input_type": [fed.spec.type for fed in sorted(bound, key=_declared_order(info))],
+            "max_batch_size": info.get("max_batch_size"),
+            "compile_status": f"failed for {_faults_text(faults)}" if faults else "success",
+            "sg_percent": 100.0 * placed / total if total else 0.0,
+            "segments": [
+                {
+                    "sg_idx": 0,
+                    "is_fallback": False,
+                    "input_tensor_map": {
+                        name: list(info["input_shape"][name]) for name in split_names(info["inputs"])
+                    },
+                    "output_tensor_map": [reported for _, reported in outputs],
+                    "compiled_model": [{"compiled_bs": size, "compiled_obj": str(path)} for size in good],
+                }
+            ],
+            "dataset_name": info.get("dataset_name"),
+            "dynamic_batch": dynamic,
+            "intra_op_threads": threads,
+            "nodes_by_provider": nodes,
+            "batch_sizes_tried": tried,
+            "notes": [*configs.get("model_notes", []), *notes, *more],
+        }
+
+    def _try(
+        self, session: Any, info: dict, bound: list, sizes: list[int]
+    ) -> tuple[dict[int, str], float, list[int]]:
+        """Faults by batch size, seconds of the last trial, and which sizes were run; the smallest always is."""
+        faults: dict[int, str] = {}
+        tried: list[int] = []
+        begin, last_s = time.perf_counter(), 0.0
+        for size in sorted(sizes):
+            fault = batch_fault(bound, size)
+            if fault is None and tried:
+                expected_s = last_s * size / tried[-1]
+                if time.perf_counter() - begin + expected_s > TRIAL_BUDGET_S:
+                    continue
+            if fault is None:
+                feeds = _feeds(info, bound, size)
+                started = time.perf_counter()
+                try:
+                    session.run(None, feeds)
+                    tried.append(size)
+                    last_s = time.perf_counter() - started
+                except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
+                    fault = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if fault is not None:
+                faults[size] = fault
+        return faults, last_s, tried
+
+    def _fewest_threads(self, path: Path, threads: int, feeds: dict, trial_s: float) -> int:
+        """One thread where even the largest batch is a small request on it, else `threads`."""
+        if threads == 1 or trial_s > 10 * SMALL_REQUEST_S:
+            return threads
+        session = sessions.open_session(path, 1)
+        session.run(None, feeds)
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            session.run(None, feeds)
+            times.append(time.perf_counter() - started)
+        return 1 if min(times) < SMALL_REQUEST_S else threads
+
+
+def _model_file(info: dict[str, Any]) -> Path:
+    """model_path as it is, or under the workspace that this backend lies in."""
+    stated = Path(str(info.get("model_path") or ""))
+    for path in (stated, Path(__file__).parents[2] / stated):
+        if path.is_file():
+            if path.suffix.lower() != ".onnx":
+                raise UserError(
+                    f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file"
+                )
+            return path.resolve()
+    raise UserError(
+        f"the model file {stated} is missing; put it there, or `qs run` resolves it from its sources"
+    )
+
+
+def _threads(configs: dict[str, Any]) -> int:
+    asked = (configs.get("interact_info") or {}).get("intra_op_threads")
+    return int(asked) if asked and int(asked) > 0 else cores.core_count(cores.usable_cpus())
+
+
+def _batch_sizes(workload: dict[str, Any]) -> list[int]:
+    sizes = workload.get("batch_sizes") or workload.get("batchsizes") or [1]
+    return [int(size) for size in sizes]
+
+
+def _feeds(info: dict[str, Any], bound: list, size: int) -> dict[str, Any]:
+    """Generated inputs under the file's names and types."""
+    feeds = generated_feeds(info, size)
+    return {fed.file: feeds[fed.declared].astype(fed.dtype, copy=False) for fed in bound}
+
+
+def _declared_order(info: dict[str, Any]) -> Any:
+    names = split_names(info["inputs"])
+    return lambda fed: names.index(fed.declared)
+
+
+def _faults_text(faults: dict[int, str]) -> str:
+    return "; ".join(f"batch size {size}: {why}" for size, why in sorted(faults.items()))

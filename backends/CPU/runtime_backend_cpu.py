@@ -1,0 +1,127 @@
+"""The CPU backend's runtime: one ONNX Runtime session, driven by our engine or by a plain loop of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qs import RuntimeBackend
+from qs.contract.tools import UserError, bind_inputs, bind_outputs, file_tensors
+
+from . import cores, sessions
+from .own_benchmark import closed_loop
+
+# More threads than this on one inference gain little at the published batch sizes; further cores take further
+# copies.
+MOST_THREADS = 16
+
+
+class RuntimeBackendCPU(RuntimeBackend):
+    """One loaded copy of the model.
+
+    `placement`, where the framework sets it before `load`, holds this copy's "intra_op_threads". Its CPUs
+    need no saying: ONNX Runtime's threads inherit the affinity of the thread that loads.
+    """
+
+    placement: dict[str, Any] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hardware_type = "CPU"
+        self.notes: list[str] = []
+        self._session: Any = None
+        self._opened: tuple | None = None
+        self._batch_size = 0
+        self._inputs: list[tuple[str, str, np.dtype]] = []
+        self._output_names: list[str] = []
+        self._reported: list[str] = []
+
+    def version(self) -> str:
+        import onnxruntime
+
+        return f"ONNX Runtime {onnxruntime.__version__}"
+
+    def load(self, batch_size: int) -> None:
+        """A session for that batch size; an open one is kept where path, threads and affinity are the same."""
+        path = self._compiled_for(batch_size)
+        threads = self._threads()
+        # Affinity is part of it: the session's threads keep the one they were started with.
+        wanted = (path, threads, tuple(cores.allowed_cpus()))
+        if self._opened != wanted:
+            self._session = None  # the old copy's memory goes before the new one comes
+            self._session = sessions.open_session(path, threads)
+            self._opened = wanted
+            self._bind(path)
+        self._batch_size = batch_size
+
+    def get_loaded_batch_size(self) -> int:
+        return self._batch_size
+
+    def predict(self, data: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Outputs by the model info's names. Feeds are cast to the file's types where they differ."""
+        feeds = {}
+        for declared, name, dtype in self._inputs:
+            array = data[declared]
+            if not isinstance(array, np.ndarray) or array.dtype != dtype:
+                array = np.asarray(array).astype(dtype)
+            feeds[name] = array
+        return dict(zip(self._reported, self._session.run(self._output_names, feeds), strict=True))
+
+    def is_qs_mode_supported(self) -> bool:
+        return True
+
+    def generate_qs_config(self) -> dict[str, Any]:
+        """A thread pool over the cores this process may use.
+
+        One copy of the model with all cores on an inference, up to 16; more copies on larger machines, each
+        with CPUs of its own, but no more of them than clients.
+        """
+        cpus = cores.usable_cpus()
+        physical = cores.core_count(cpus)
+        clients = int((self.workload or {}).get("clients") or 1)
+        instances = max(1, min(-(-physical // MOST_THREADS), clients))
+        affinity = cores.split(cpus, instances)
+        chosen = int((self.configs or {}).get("intra_op_threads") or physical)
+        per_instance = min(cores.core_count(group) for group in affinity)
+        return {
+            "qs_version": 2,
+            "runner": "backend",
+            "pool": "thread",
+            "instances": instances,
+            "intra_op_threads": max(1, min(chosen, per_instance)),
+            "affinity": affinity,
+        }
+
+    def benchmark(self, dataloader: Any) -> dict[str, Any]:
+        """BS, QPS (items/s), AVG Latency and P99 Latency (ms) of as many clients as the workload has."""
+        return closed_loop(self, dataloader)
+
+    def _compiled_for(self, batch_size: int) -> str:
+        configs = self.configs or {}
+        compiled = {
+            int(entry["compiled_bs"]): entry["compiled_obj"]
+            for segment in configs.get("segments") or []
+            for entry in segment.get("compiled_model") or []
+        }
+        if not compiled:
+            raise UserError("the compile result names no compiled model; compile first")
+        if batch_size not in compiled:
+            if not configs.get("dynamic_batch"):
+                sizes = ", ".join(map(str, sorted(compiled)))
+                raise UserError(f"batch size {batch_size} was not compiled; compiled: {sizes}")
+            batch_size = min(compiled)  # the same file serves any size
+        return compiled[batch_size]
+
+    def _threads(self) -> int:
+        asked = (self.placement or {}).get("intra_op_threads") or (self.configs or {}).get("intra_op_threads")
+        return int(asked) if asked else cores.core_count(cores.usable_cpus())
+
+    def _bind(self, path: str) -> None:
+        info = self.model_info or {}
+        bound, notes = bind_inputs(info, file_tensors(self._session.get_inputs()), path)
+        outputs, more = bind_outputs(info, [node.name for node in self._session.get_outputs()])
+        self._inputs = [(fed.declared, fed.file, fed.dtype) for fed in bound]
+        self._output_names = [name for name, _ in outputs]
+        self._reported = [reported for _, reported in outputs]
+        self.notes = [*notes, *more]

@@ -1,0 +1,38 @@
+"""What our own backends use beyond the base classes, offered to any vendor: generated feeds, cached files,
+names.
+
+A backend may import this and nothing else of qs. The cache needs filelock and platformdirs in the backend's
+environment, hence the import inside; the rest needs numpy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qs.errors import UserError
+from qs.generated import generated_feeds, split_names
+from qs.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
+
+__all__ = [
+    "UserError",
+    "batch_fault",
+    "bind_inputs",
+    "bind_outputs",
+    "build_once",
+    "file_tensors",
+    "generated_feeds",
+    "is_dynamic",
+    "split_names",
+]
+
+
+def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
+    """The file `<key><suffix>` in the user's cache folder; `build(temporary path)` makes it where it is
+    missing.
+
+    Of several processes one builds and the others wait; a build that fails leaves nothing behind.
+    """
+    from qs import cache
+
+    return cache.build_once(key, suffix, build)

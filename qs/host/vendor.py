@@ -1,0 +1,257 @@
+"""A vendor's backend and the task's data set, behind methods that take and give plain data.
+
+Lives in the backend's own process, whose environment may hold nothing of ours but numpy; so nothing else is
+imported here. The order of calls is the published one: pre_optimize, set_dataset, best_batch_sizes, compile,
+configure_runtime, load, then accuracy, numeric, benchmark or load_target in any order. Deadlines, logs and
+crashes are the host's part.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from qs.errors import UserError
+from qs.generated import split_names
+from qs.host import reference_file, samples
+from qs.host.agreement import agreement
+from qs.host.loaded_copy import LoadedCopy, unless_left_out
+from qs.host.plain import plain
+from qs.vendor.aliases import upstream_imports
+from qs.vendor.loading import load_backend_class, load_dataset_classes
+
+NOT_STATED = "not stated"
+
+
+class VendorService:
+    """One backend for one task. Vendor exceptions go through; what the user got wrong is a UserError.
+
+    Upstream's import paths resolve from construction to `close`, since vendors also import inside their
+    methods.
+    """
+
+    def __init__(self, workspace_roots: Sequence[str], backend_folder: str, hardware: str) -> None:
+        self._folder = Path(backend_folder)
+        self._open = ExitStack()
+        self._open.enter_context(upstream_imports(roots=list(workspace_roots), folder=self._folder))
+        # also at the interpreter's end, while the import system is still there to be put back
+        self._closing = weakref.finalize(self, self._open.close)
+        self._compiler = load_backend_class(self._folder, hardware, kind="compile")()
+        self._runtime_class = load_backend_class(self._folder, hardware, kind="runtime")
+        self._lock = (
+            threading.RLock()
+        )  # targets of several instances may be loaded at once; data sets are not made for it
+        self._data: samples.TaskData | None = None
+        self._dataset_folder: str | None = None
+        self._compiled: tuple[Any, Any] | None = None  # as the vendor gave it, and as it went out
+        self._settings: tuple[Any, dict, dict] | None = None
+        self._copies: dict[int, LoadedCopy] = {}
+        self._batches: tuple[tuple, list] | None = None
+
+    def close(self) -> None:
+        """Drop the loaded copies and give up upstream's import paths."""
+        self._copies.clear()
+        self._closing()
+
+    def versions(self) -> dict[str, str]:
+        return {"compile": _version(self._compiler), "runtime": _version(self._runtime_class())}
+
+    def interact_profile(self, configs: dict[str, Any]) -> list | None:
+        return plain(unless_left_out(lambda: self._compiler.get_interact_profile(configs)))
+
+    def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
+        """The configs as the backend returns them; unchanged where it returns nothing."""
+        changed = self._compiler.pre_optimize(configs)
+        return plain(configs if changed is None else changed)
+
+    def set_dataset(
+        self, configs: dict[str, Any], dataset_folder: str | None, fake: bool, seed: int | None
+    ) -> dict[str, Any]:
+        """Load and preprocess the task's data.
+
+        Returns {"name", "items", "kind": "dataset" | "generated", "why", "seed"}.
+        """
+        with self._lock:
+            self._dataset_folder = dataset_folder
+            self._data = samples.open_data(configs["model_info"], dataset_folder, fake, seed)
+            self._batches = None
+        return self._data.about()
+
+    def best_batch_sizes(self, configs: dict[str, Any]) -> list[int] | None:
+        found = unless_left_out(self._compiler.get_best_batch_size)
+        return [int(size) for size in found] if isinstance(found, (list, tuple)) and found else None
+
+    def compile(self, configs: dict[str, Any]) -> dict[str, Any]:
+        """The vendor's compile result, its own keys included. Objects in it stay here and go out as text."""
+        self._compiler.segment(configs)
+        result = self._compiler.compile(configs, self._data.dataset if self._data else None)
+        if not isinstance(result, Mapping):
+            raise UserError(f"{self._folder}: compile returned {type(result).__name__}; allowed: a dict")
+        self._compiled = (result, plain(result))
+        return self._compiled[1]
+
+    def configure_runtime(
+        self, compile_result: dict[str, Any], workload: dict[str, Any], model_info: dict[str, Any]
+    ) -> None:
+        """What every copy of the runtime gets. A result that was compiled here keeps the vendor's objects."""
+        if self._compiled is not None and compile_result == self._compiled[1]:
+            compile_result = self._compiled[0]
+        with self._lock:
+            self._settings = (compile_result, workload, model_info)
+            self._copies.clear()
+
+    def load(self, batch_size: int) -> dict[str, Any]:
+        """Load the first copy. The batch size really loaded may be another than the one asked for."""
+        with self._lock:
+            begin = time.perf_counter()
+            copy = self._loaded(0, batch_size, None)
+            return {"loaded_batch_size": copy.batch_size, "seconds": time.perf_counter() - begin}
+
+    def qs_mode(self) -> dict[str, Any]:
+        backend = self._copy(0).backend
+        if not backend.is_qs_mode_supported():
+            return {"supported": False, "config": None}
+        return {"supported": True, "config": plain(backend.generate_qs_config())}
+
+    def accuracy(self, data_percent: int, output_dir: str) -> dict[str, Any]:
+        """The checker's metrics at the batch size that is loaded, or {"not_measured": why}.
+
+        Raw outputs are left in `output_dir` by the checker, as published.
+        """
+        data = self._task_data()
+        if data.kind != "dataset":
+            return {"not_measured": data.why}
+        _, checker_class = load_dataset_classes(self._dataset_folder or "")
+        if checker_class is None:
+            return {
+                "not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"
+            }
+        with self._lock:
+            copy = self._any_loaded()
+            result, _, model_info = self._need_settings()
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            checker = checker_class()
+            # published checkers read these off the compile result, where not every vendor puts them
+            known = {
+                key: model_info.get(key)
+                for key in ("model", "dataset_name", "model_precision", "inputs", "outputs")
+            }
+            checker.configs = {**known, **result}
+            checker.dataloader = data.dataset
+            checker.runtime_backend = copy.backend
+            checker.output_dir = str(output_dir)
+            data.dataset.rebatch(copy.batch_size)
+            if not data.dataset.get_batch_count():
+                few = f"the data set has {data.items} items, fewer than the loaded batch of {copy.batch_size}"
+                return {"not_measured": f"{few}; run a smaller batch size first"}
+            metrics = plain(checker.calculate_acc(data_percent))
+        return metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
+
+    def numeric(self, reference_npz: str, batch_size: int, items: int) -> dict[str, Any]:
+        """{"outputs": {name: metrics}, "summary": metrics, ...} against the items and outputs in a reference
+        file."""
+        reference = reference_file.load(reference_npz, items)
+        with self._lock:
+            copy = self._loaded(0, batch_size, None)
+            outputs = split_names(self._need_settings()[2].get("outputs"))
+            return plain(agreement(reference, copy.backend.predict, copy.batch_size, outputs))
+
+    def benchmark(self, batch_size: int) -> dict | list:
+        """The vendor's own numbers at that batch size, as it gives them."""
+        with self._lock:
+            copy = self._loaded(0, batch_size, None)
+            return plain(copy.backend.benchmark(self._task_data().dataset))
+
+    def describe_samples(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
+        """What load_target submits: set_dataset's answer, "distinct_batches", "items_per_batch", "bytes"."""
+        with self._lock:
+            taken = self._batches_of(batch_size, samples)
+            held = sum(array.nbytes for feeds in taken for array in feeds.values())
+        about = self._task_data().about()
+        return about | {"distinct_batches": len(taken), "items_per_batch": batch_size, "bytes": held}
+
+    def load_target(
+        self,
+        instance: int = 0,
+        batch_size: int = 1,
+        instances: int = 1,
+        samples: Any = None,
+        affinity: Sequence[Sequence[int]] | None = None,
+        intra_op_threads: int | None = None,
+    ) -> Callable[[Any], Any]:
+        """predict of copy `instance`, loaded; `.samples` are the batches to cycle.
+
+        Those are as large as what is really loaded, `.loaded_batch_size`. The copy is loaded on the calling
+        thread's CPUs, or on those that `affinity` has for the instance (one list of CPUs each);
+        threads that the backend starts stay on them. `samples` is {"count", "seed"} of the QS config, or a
+        count.
+        """
+        cpus = list(affinity[instance % len(affinity)]) if affinity else None
+        placement = {
+            "instance": instance,
+            "instances": instances,
+            "cpus": cpus,
+            "intra_op_threads": intra_op_threads,
+        }
+        with self._lock:
+            for spare in [number for number in self._copies if number >= instances and number != instance]:
+                del self._copies[spare]
+            copy = self._loaded(instance, batch_size, placement)
+            taken = self._batches_of(copy.batch_size, samples)
+        predict = copy.backend.predict
+
+        def target(sample: Any) -> Any:
+            return predict(sample)
+
+        target.samples = taken  # type: ignore[attr-defined]
+        target.loaded_batch_size = copy.batch_size  # type: ignore[attr-defined]
+        return target
+
+    def _batches_of(self, batch_size: int, wanted: Any) -> list:
+        count, seed = wanted, None
+        if isinstance(wanted, Mapping):
+            count, seed = wanted.get("count"), wanted.get("seed")
+        key = (batch_size, count, seed)
+        if self._batches is None or self._batches[0] != key:
+            self._batches = None  # one batch size's samples at a time
+            self._batches = (key, samples.batches(self._task_data(), batch_size, count, seed))
+        return self._batches[1]
+
+    def _copy(self, instance: int) -> LoadedCopy:
+        if instance not in self._copies:
+            result, workload, model_info = self._need_settings()
+            backend = self._runtime_class()
+            backend.configs, backend.workload, backend.model_info = result, workload, model_info
+            self._copies[instance] = LoadedCopy(backend)
+        return self._copies[instance]
+
+    def _loaded(self, instance: int, batch_size: int, placement: dict[str, Any] | None) -> LoadedCopy:
+        copy = self._copy(instance)
+        copy.load(batch_size, placement)
+        return copy
+
+    def _any_loaded(self) -> LoadedCopy:
+        copy = self._copy(0)
+        if copy.batch_size == 0:
+            raise RuntimeError("load a batch size first")
+        return copy
+
+    def _task_data(self) -> samples.TaskData:
+        if self._data is None:
+            raise RuntimeError("set_dataset has not been called")
+        return self._data
+
+    def _need_settings(self) -> tuple[Any, dict, dict]:
+        if self._settings is None:
+            raise RuntimeError("configure_runtime has not been called")
+        return self._settings
+
+
+def _version(backend: Any) -> str:
+    found = unless_left_out(backend.version)
+    return NOT_STATED if found is None else str(found)
