@@ -10,7 +10,7 @@ from qs.sources.request import NotHere, Request, places
 
 
 def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
-    """(file, note); the entry says nothing more. NotHere where no file is, UserError for one that cannot be it."""
+    """(file, note). NotHere where no file is, UserError for one that cannot be the model."""
     wanted = request.model_info.get("model_path")
     if not wanted:
         raise NotHere("model_path is empty")

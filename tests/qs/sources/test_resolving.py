@@ -1,4 +1,4 @@
-"""From a model info to a file: the order of sources, the user's files, builders, one message for each fault."""
+"""From a model info to a file: the order of sources, the user's files, builders, one message a fault."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def build(path, seed, *, width=4):
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", config.width]) for n in ("x", "y")]
     bias = helper.make_tensor("b", TensorProto.FLOAT, [1], [float(seed)])
     node = helper.make_node("Add", ["x", "b"], ["y"])
-    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [bias])
-    onnx.save_model(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), str(path))
+    model = helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:], [bias]), ir_version=8)
+    onnx.save_model(model, str(path))
 
 def fails(path, seed):
     Path(path).write_bytes(b"half")

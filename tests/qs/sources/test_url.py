@@ -18,8 +18,8 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves BODY. `cut_after`: bytes after which the first so many connections break off. `ranges`: whether it
-    can resume. `status`: what it answers instead, where set."""
+    """Serves BODY. The first `cuts` connections break off after `cut_after` bytes; without `ranges` it cannot
+    resume; `status` is what it answers instead, where set."""
 
     cut_after: int | None = None
     cuts = 0
