@@ -1,0 +1,209 @@
+"""Stand-ins that tests of the engine share: a clock that moves only when told, and targets that do what real ones must not.
+
+Targets here are importable by name (`tests.fakes:name`), so a child process can build them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+class VirtualClock:
+    """A clock whose time passes only in `sleep_ns` and `advance_ns`, at once: an hour of load runs in a moment."""
+
+    def __init__(self, now_ns: int = 1_000 * S):
+        self.time_ns = now_ns
+
+    def now_ns(self) -> int:
+        return self.time_ns
+
+    def sleep_ns(self, duration_ns: int) -> None:
+        assert duration_ns >= 0
+        self.time_ns += duration_ns
+
+    advance_ns = sleep_ns
+
+
+class Service:
+    """A target on a virtual clock: every call takes `takes_ns`, the one that finds the clock past `stall_at_ns` takes longer."""
+
+    def __init__(self, clock: VirtualClock, takes_ns: int, stall_at_ns: int | None = None, stall_ns: int = 0):
+        self.clock = clock
+        self.takes_ns = takes_ns
+        self.began_ns = clock.now_ns()
+        self.stall_at_ns = stall_at_ns
+        self.stall_ns = stall_ns
+        self.calls = 0
+
+    def __call__(self, sample: object) -> None:
+        self.calls += 1
+        if self.stall_at_ns is not None and self.clock.now_ns() - self.began_ns >= self.stall_at_ns:
+            self.stall_at_ns = None
+            self.clock.advance_ns(self.stall_ns)
+        self.clock.advance_ns(self.takes_ns)
+
+
+class Counter:
+    """Counts its calls and does nothing else; safe to share between threads."""
+
+    def __init__(self):
+        self.seen: list[object] = []
+
+    def __call__(self, sample: object) -> object:
+        self.seen.append(sample)
+        return sample
+
+
+def nothing(sample: object) -> None:
+    """A target that answers at once."""
+
+
+def make_nothing(samples: list | None = None):
+    """A factory of a target that answers at once and may carry samples."""
+
+    def target(sample):
+        return sample
+
+    if samples is not None:
+        target.samples = samples
+    return target
+
+
+class Nth:
+    """A target that sleeps `pause_s` in each call and does `what` in call number `nth` (from 1), or from it on."""
+
+    def __init__(self, nth: int, what: str, onward: bool = False, pause_s: float = 0.0, marker: str | None = None):
+        self.nth = nth
+        self.what = what
+        self.onward = onward
+        self.pause_s = pause_s
+        self.marker = marker
+        self.calls = 0
+
+    def __call__(self, sample: object) -> None:
+        self.calls += 1
+        if self.calls == self.nth or (self.onward and self.calls > self.nth):
+            misbehave(self.what, self.marker)
+        elif self.pause_s:
+            time.sleep(self.pause_s)
+
+
+def make_nth(**options):
+    return Nth(**options)
+
+
+def make_nth_in_one_instance(instance_file: str, **options):
+    """A factory whose first product, over all processes, misbehaves; the others answer at once. `instance_file` must not exist."""
+    try:
+        os.close(os.open(instance_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return Nth(0, "return", pause_s=options.get("pause_s", 0.0))
+    return Nth(**options)
+
+
+_RAISES = {
+    "RuntimeError": RuntimeError("as asked"),
+    "ValueError": ValueError("as asked"),
+    "StopIteration": StopIteration(),
+    "SystemExit": SystemExit(0),
+    "KeyboardInterrupt": KeyboardInterrupt(),
+    "GeneratorExit": GeneratorExit(),
+}
+
+
+def misbehave(what: str, marker: str | None = None) -> None:
+    """Raise, exit, crash, kill the own process or hang, by name."""
+    if marker is not None:
+        Path(marker).write_text(str(os.getpid()))
+    if what in _RAISES:
+        raise _RAISES[what]
+    if what == "exit":
+        os._exit(3)
+    elif what == "crash":
+        ctypes.string_at(0)
+    elif what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "hang":
+        threading.Event().wait()
+    elif what == "hang with the GIL":
+        # PyDLL keeps the GIL during the call: nothing else in this process moves.
+        ctypes.PyDLL(None).sleep(1_000)
+    elif what != "return":
+        raise AssertionError(f"a fake does not know {what!r}")
+
+
+class Unprintable(Exception):
+    """An exception that cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Thing:
+    """An object for a host: methods that answer, raise, print, or never come back."""
+
+    def __init__(self, word: str = "hello"):
+        self.word = word
+
+    def say(self, suffix: str = "") -> str:
+        return self.word + suffix
+
+    def echo(self, value):
+        return value
+
+    def where(self) -> dict:
+        return {"pid": os.getpid(), "cwd": os.getcwd(), "executable": sys.executable, "environ": dict(os.environ)}
+
+    def misbehave(self, what: str) -> None:
+        misbehave(what)
+
+    def unprintable(self) -> None:
+        raise Unprintable
+
+    def flood(self, lines: int) -> int:
+        for number in range(lines):
+            print("a line that vendors like to print", number)
+        os.write(1, b"and one past sys.stdout\n")
+        os.write(2, b"and one past sys.stderr\n")
+        return lines
+
+    def give(self, what: str):
+        """An answer that may not cross a process boundary."""
+        import numpy as np
+
+        return {
+            "array": np.arange(3),
+            "scalar": np.float64(1.5),
+            "object": self,
+            "set": {1, 2},
+            "lambda": lambda: None,
+            "lock": threading.Lock(),
+            "nested": {"deep": [1, (2, {"er": np.int64(3)})]},
+        }[what]
+
+    def start_sleeper(self) -> int:
+        """Start a process that would outlive this one, and answer its id."""
+        import subprocess
+
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]).pid
+
+    def make(self, instance: int, **options):
+        target = Nth(**options) if options else make_nothing([self.word])
+        target.instance = instance
+        return target
+
+
+class Broken:
+    """An object that cannot be built."""
+
+    def __init__(self, what: str):
+        misbehave(what)
