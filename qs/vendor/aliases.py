@@ -35,24 +35,26 @@ def upstream_imports(roots: Sequence[str | Path] = (), folder: str | Path | None
     the private packages.
     """
     searched = [Path(root) for root in roots]
-    siblings = []
+    siblings = None
     if folder is not None:
         folder = Path(folder).resolve()
         searched.insert(0, folder.parent.parent)
-        siblings = [_Siblings(folder, folder_package(folder))]
+        siblings = _Siblings(folder, folder_package(folder))
     packages = list(dict.fromkeys(workspace_package(root) for root in searched))
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_upstream(name)}
-    first = _Upstream(packages)
+    finders: list[importlib.abc.MetaPathFinder] = [_Upstream(packages)]
     _install_upstream()
-    sys.meta_path.insert(0, first)
-    sys.meta_path.extend(siblings)
+    if siblings is not None:
+        finders.append(_SiblingParts(siblings))
+        sys.meta_path.append(siblings)
+    sys.meta_path[:0] = finders
     try:
         yield
     finally:
-        for finder in (first, *siblings):
+        for finder in (*finders, *([siblings] if siblings else [])):
             sys.meta_path.remove(finder)
         for name in list(sys.modules):
-            if _is_upstream(name) or any(finder.gave(name) for finder in siblings):
+            if _is_upstream(name) or (siblings is not None and siblings.gave(name)):
                 del sys.modules[name]
         sys.modules.update(before)
 
@@ -91,7 +93,7 @@ class _Upstream(importlib.abc.MetaPathFinder):
             return None
         for package in self.packages:
             real = f"{package}.{rest}"
-            if _exists(real, within=package):
+            if _exists(real):
                 return ModuleSpec(fullname, _Alias(real))
         return None
 
@@ -105,16 +107,28 @@ class _Siblings(importlib.abc.MetaPathFinder):
         self.given: set[str] = set()
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        top = fullname.partition(".")[0]
-        beside = (self.folder / f"{top}.py", self.folder / top / "__init__.py")
-        real = f"{self.package}.{fullname}"
-        if not any(file.is_file() for file in beside) or not _exists(real, within=self.package):
+        beside = (self.folder / f"{fullname}.py", self.folder / fullname / "__init__.py")
+        if "." in fullname or not any(file.is_file() for file in beside):
             return None
-        self.given.add(top)
-        return ModuleSpec(fullname, _Alias(real))
+        self.given.add(fullname)
+        return ModuleSpec(fullname, _Alias(f"{self.package}.{fullname}"))
 
     def gave(self, name: str) -> bool:
+        """Whether `name` is, or lies in, a module that was given by its bare name."""
         return name.partition(".")[0] in self.given
+
+
+class _SiblingParts(importlib.abc.MetaPathFinder):
+    """Submodules of what _Siblings gave. First in line: by the package's path, a second copy would be loaded."""
+
+    def __init__(self, siblings: _Siblings) -> None:
+        self.siblings = siblings
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if "." not in fullname or not self.siblings.gave(fullname):
+            return None
+        real = f"{self.siblings.package}.{fullname}"
+        return ModuleSpec(fullname, _Alias(real)) if _exists(real) else None
 
 
 class _Alias(importlib.abc.Loader):
@@ -134,7 +148,7 @@ class _Alias(importlib.abc.Loader):
         module.__spec__ = self.spec
 
 
-def _exists(name: str, within: str) -> bool:
+def _exists(name: str) -> bool:
     """Whether such a module can be found. Its parents are imported for that; what they raise goes through."""
     if name in sys.modules:
         return True
