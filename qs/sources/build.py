@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 from qs.cache import build_once, key_of
 from qs.errors import UserError
 from qs.sources.request import Request
 
 
-def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """(file, note). entry: `builder` ("builders/bert.py:build_bert_qa", relative to model_zoo/), optional
     `kwargs`.
 
@@ -70,6 +71,7 @@ def _locate(spelled: str, request: Request) -> tuple[Path, str]:
 def _load(file: Path, name: str, key: str) -> Callable[..., None]:
     module_name = f"_qs_builder_{key}"
     spec = util.spec_from_file_location(module_name, file)
+    assert spec is not None and spec.loader is not None  # the suffix is .py
     module = util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses look their own module up while it is executed
     try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from qs.errors import UserError
 from qs.sources.request import NotHere, Request, places
 
 
-def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """(file, note). NotHere where no file is, UserError for one that cannot be the model."""
     wanted = request.model_info.get("model_path")
     if not wanted:

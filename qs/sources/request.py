@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Request:
     """One model's wish. `progress(bytes so far, bytes in all or None)` is called during downloads."""
 
-    model_info: Mapping[str, object]
+    model_info: Mapping[str, Any]
     workspace_root: Path
     seed: int
     say: Callable[[str], None]

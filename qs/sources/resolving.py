@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from qs.errors import UserError
 from qs.sources import build, path, pypi, torchscript, url
@@ -37,7 +38,7 @@ class Resolved:
 
 
 def resolve(
-    model_info_raw: Mapping[str, object],
+    model_info_raw: Mapping[str, Any],
     workspace_root: Path,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from qs.errors import UserError
 from qs.sources.request import Request
 
 
-def stated_sha256(entry: Mapping[str, object], request: Request) -> str:
+def stated_sha256(entry: Mapping[str, Any], request: Request) -> str:
     """The entry's `sha256` in lower case. UserError where it is missing: nothing unverified is ever used."""
     value = str(entry.get("sha256", "")).lower()
     if not re.fullmatch(r"[0-9a-f]{64}", value):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def _check_archive(path: Path) -> None:
         )
 
 
-def _names(value: object) -> list[str]:
+def _names(value: str | Iterable[str]) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else list(value)
     return [str(part).strip() for part in parts if str(part).strip()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from qs.cache import build_once, cache_dir
@@ -15,7 +16,7 @@ from qs.sources.request import NotHere, Request
 from qs.sources.stated import stated_sha256
 
 
-def obtain(entry: Mapping[str, object], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """(file, note). entry: `url` (http or https) and `sha256`. NotHere where the server cannot be reached or
     refuses, UserError where what it sends is not the stated file.
     """
