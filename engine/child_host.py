@@ -260,21 +260,21 @@ class ChildSession:
 
     def __init__(self, host: ChildHost, share: Share, target: Any, rows: int, samples_fd: int | None):
         self._host = host
-        self._share = share
-        self._target = target
-        self._rows = rows
-        self._samples_fd = samples_fd
+        self.share = share
+        self.target = target
+        self.rows = rows
+        self.samples_fd = samples_fd
         self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
         self.memories = self._shared.workers
         self._intervals: deque[tuple[int, Interval]] = deque()
 
     async def prepare(self) -> None:
         fds = [self._shared.fd]
-        fds += [fd for fd in (self._share.counter_fd, self._samples_fd) if fd is not None]
-        target, method, kwargs = self._target, None, {}
+        fds += [fd for fd in (self.share.counter_fd, self.samples_fd) if fd is not None]
+        target, method, kwargs = self.target, None, {}
         if isinstance(target, HostTarget):
             target, method, kwargs = None, target.method, target.kwargs
-        self._host._send(("run", self._share, self._rows, target, method, kwargs), fds)
+        self._host._send(("run", self.share, self.rows, target, method, kwargs), fds)
         message = await self._host._message("building and warming up the target", None)
         if message[0] != "ready":
             _value(message)

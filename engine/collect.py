@@ -27,27 +27,25 @@ def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogr
     return histogram
 
 
-def rescue(memory: WorkerMemory, open_loop: bool) -> int:
-    """Count what a worker that was lost had measured and not counted yet; returns the requests that were in its hands (0 or 1)."""
+def rescue(memory: WorkerMemory, open_loop: bool) -> None:
+    """Count the requests that a lost worker had completed and not counted yet; its memory is then as if it had ended there."""
     header = memory.header
-    if header[Field.PHASE] in (Phase.BUILD, Phase.DONE):
-        return 0
-    if not header[Field.SLICE_NS] or header[Field.FLUSHING]:
-        return 0
-    rows = int(np.count_nonzero(memory.completed))
-    if rows:
-        issued, completed = memory.issued[:rows], memory.completed[:rows]
-        service = completed - issued
-        current = Histogram(memory.interval)
-        if open_loop:
-            current.record(completed - memory.due[:rows])
-            Histogram(memory.service).record(service)
-            Histogram(memory.lateness).record(np.maximum(issued - memory.due[:rows], 0))
-        else:
-            current.record(service)
-        header[Field.COMPLETED] += rows
-        header[Field.LAST_COMPLETED_NS] = completed[-1]
-    return 1
+    in_slice = header[Field.SLICE_NS] and not header[Field.FLUSHING] and header[Field.PHASE] == Phase.MEASURE
+    header[Field.PHASE] = Phase.DONE
+    rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
+    if not rows:
+        return
+    issued, completed = memory.issued[:rows], memory.completed[:rows]
+    service = completed - issued
+    current = Histogram(memory.interval)
+    if open_loop:
+        current.record(completed - memory.due[:rows])
+        Histogram(memory.service).record(service)
+        Histogram(memory.lateness).record(np.maximum(issued - memory.due[:rows], 0))
+    else:
+        current.record(service)
+    header[Field.COMPLETED] += rows
+    header[Field.LAST_COMPLETED_NS] = completed[-1]
 
 
 def merged(memories: Sequence[WorkerMemory], open_loop: bool) -> tuple[Histogram, Histogram, Histogram]:

@@ -42,16 +42,17 @@ class Conductor:
         self._plan = plan
         self._layout = layout
         self._sessions: list[Session] = layout.sessions
-        self._meter = Meter(plan, layout.workers, self._memories(), on_progress or (lambda progress: None), clock)
+        self._meter = Meter(plan, layout.workers, self._memories, on_progress or (lambda progress: None), clock)
         self._interrupt = interrupt
         self._clock = clock
         self._log = IntervalLog(plan.interval_s)
         self._start_ns = 0
         self._lost: Counter[str] = Counter()
-        self._notes: list[str] = []
+        self._notes: Counter[str] = Counter()
         self._ended_by = "plan"
         self._stopped_ns: int | None = None
         self._abandoned: set[int] = set()
+        self._replaced: set[int] = set()
 
     async def conduct(self) -> RunResult:
         for host in self._layout.hosts:
@@ -105,6 +106,7 @@ class Conductor:
                 watched = {*waiting, interrupted} if not interrupted.done() else set(waiting)
                 await asyncio.wait(watched, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
                 self._tick(tasks)
+                self._replace_lost(tasks)
             self._tick(tasks)
             reports = []
             for number, (session, task) in enumerate(zip(self._sessions, tasks)):
@@ -140,7 +142,40 @@ class Conductor:
             hung = [memory for memory in session.memories if self._is_hung(memory.header, now)]
             if hung or drained:
                 self._abandoned.add(number)
-                self._lost["hung" if hung else "cut off"] += session.abandon()
+                self._lost["hung" if hung else "cut off"] += int(session.abandon())
+
+    def _replace_lost(self, tasks: list[asyncio.Future]) -> None:
+        """Give what is left of a lost process's share to a new one, while the run goes on."""
+        for number, task in enumerate(tasks[:]):
+            if number in self._replaced or not task.done() or task.cancelled():
+                continue
+            if not isinstance(task.exception(), HostDied):
+                continue
+            self._replaced.add(number)
+            self._count_loss(number, task.exception())
+            if self._stopped_ns is not None or self._clock.now_ns() >= self._end_ns():
+                continue
+            session = self._layout.replacement(number)
+            if session is not None:
+                self._sessions.append(session)
+                tasks.append(asyncio.ensure_future(self._join_late(session)))
+
+    def _count_loss(self, number: int, fault: BaseException | None) -> None:
+        """Count what a lost process had measured and not counted yet, and the requests that were lost with it."""
+        memories = self._sessions[number].memories
+        if number not in self._abandoned:
+            unfinished = sum(memory.header[Field.PHASE] != Phase.DONE for memory in memories)
+            self._lost["died"] += max(int(unfinished), 1)
+        self._notes[f"a worker process was lost: {fault}"] += 1
+        for memory in memories:
+            rescue(memory, not isinstance(self._plan.load, ClosedLoop))
+
+    async def _join_late(self, session: Session) -> list[WorkerReport]:
+        await session.prepare()
+        session.go(self._start_ns)
+        if self._stopped_ns is not None:
+            session.stop()
+        return await session.finish()
 
     def _apply_stop_rules(self) -> None:
         stop = self._plan.stop
@@ -193,16 +228,12 @@ class Conductor:
         try:
             reports = task.result()
         except (HostDied, HostError) as fault:
+            if number not in self._replaced:
+                self._count_loss(number, fault)
             reports = [WorkerReport(-1) for _ in session.memories]
-            if number not in self._abandoned:
-                unfinished = [memory for memory in session.memories if memory.header[Field.PHASE] != Phase.DONE]
-                self._lost["died"] += max(len(unfinished), 1)
-                self._notes.append(f"a worker process was lost: {fault}")
-            for memory in session.memories:
-                rescue(memory, not isinstance(self._plan.load, ClosedLoop))
         hung = [report.worker for report in reports if report.hung]
         if hung:
-            self._notes.append(f"worker {', '.join(map(str, hung))} did not come back and was abandoned")
+            self._notes[f"worker {', '.join(map(str, hung))} did not come back and was abandoned"] += 1
         self._log.add(session.take_intervals())
         return reports
 
@@ -240,6 +271,6 @@ class Conductor:
             first_fault=next((report.first_fault for report in reports if report.first_fault), None),
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
         )
-        result.warnings += self._notes
+        result.warnings += [note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()]
         judge(result)
         return result

@@ -7,30 +7,52 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.child_host import THREAD_VARIABLES, ChildHost
+from engine.child_host import THREAD_VARIABLES, ChildHost, ChildSession
 from engine.clock import Clock
 from engine.errors import PlanError
 from engine.host import AsyncSession, HostTarget, LocalSession, Session
 from engine.load import ClosedLoop
+from engine.memory import Field, WorkerMemory
 from engine.plan import Factory, RunPlan
 from engine.queue import new_counter
 from engine.samples import pack
-from engine.share import Share
+from engine.share import Share, iterations_of
 from engine.target import build
 
 ROWS = 16_384
 ROWS_OF_MANY = 4_096
 MANY = 8
+# A target that kills its process at every call must not keep the run alive for ever.
+MOST_REPLACEMENTS = 3
 
 
 @dataclass
 class Layout:
-    """The sessions of a run, the child processes started for it alone, and the descriptors it holds."""
+    """The sessions of a run, the child processes started for it alone, and the descriptors it holds.
+
+    `hosts[n]` runs `sessions[n]`, and a lost one may be replaced a few times: its successor stands at the end of both.
+    """
 
     sessions: list[Session] = field(default_factory=list)
     hosts: list[ChildHost] = field(default_factory=list)
     fds: list[int] = field(default_factory=list)
     workers: int = 0
+    replacements: int = 0
+
+    def replacement(self, number: int) -> Session | None:
+        """A started process with a session for what host `number` left undone; None when nothing is, or there were too many."""
+        if number >= len(self.hosts) or self.replacements >= MOST_REPLACEMENTS * self.workers:
+            return None
+        lost = self.sessions[number]
+        assert isinstance(lost, ChildSession)
+        share = left_of(lost.share, lost.memories)
+        if share is None:
+            return None
+        self.replacements += 1
+        host = self.hosts[number].clone()
+        host.start()
+        self.hosts.append(host)
+        return host.session(share, lost.target, lost.rows, lost.samples_fd)
 
     async def close(self) -> None:
         for session in self.sessions:
@@ -39,6 +61,23 @@ class Layout:
             await host.close()
         for fd in self.fds:
             os.close(fd)
+
+
+def left_of(share: Share, memories: Sequence[WorkerMemory]) -> Share | None:
+    """What a lost process had still to do. Each of its clients goes on with an equal part of what is left of their iterations."""
+    plan = share.plan
+    if not isinstance(plan.load, ClosedLoop):
+        return share  # the shared counter knows
+    counts = [iterations_of(share, plan.load, number) for number in range(share.workers)]
+    if None in counts:
+        return share
+    done = sum(int(memory.header[Field.COMPLETED] + memory.header[Field.FAILED]) for memory in memories)
+    # The request that each worker had in hand is lost with it, and counted as such.
+    left = sum(count for count in counts if count is not None) - done - share.workers
+    if left <= 0:
+        return None
+    load = replace(plan.load, iterations=-(-left // share.workers))
+    return replace(share, plan=replace(plan, load=load, stop=replace(plan.stop, iterations=None)))
 
 
 def workers_of(plan: RunPlan) -> int:

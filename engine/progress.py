@@ -39,8 +39,9 @@ class Meter:
     """Reads the workers' counters and tells the watcher. It only reads: no worker waits for it."""
 
     def __init__(
-        self, plan: RunPlan, workers: int, memories: Sequence[WorkerMemory], on_progress: OnProgress, clock: Clock
+        self, plan: RunPlan, workers: int, memories: Callable[[], Sequence[WorkerMemory]], on_progress: OnProgress, clock: Clock
     ):
+        """`memories` answers the memories of all workers there are by then."""
         self._plan = plan
         self._workers = workers
         self._memories = memories
@@ -56,7 +57,7 @@ class Meter:
             self._so_far.count += int(interval.counts.sum())
 
     def preparing(self) -> None:
-        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories)
+        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories())
         planned = self._plan.warmup_iterations * self._workers or None
         self._tell(Progress("warmup" if warm else "build", self._sum(Field.WARM_COMPLETED), planned))
 
@@ -92,4 +93,4 @@ class Meter:
         return min(ends) if ends else None
 
     def _sum(self, field: Field) -> int:
-        return sum(int(memory.header[field]) for memory in self._memories)
+        return sum(int(memory.header[field]) for memory in self._memories())

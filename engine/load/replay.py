@@ -30,6 +30,10 @@ class Replay:
 
         return Replay(read_due_seconds(Path(path), column), speed)
 
+    def __reduce__(self):
+        """As plain numbers: a worker process may have another version of numpy, which could not read our arrays."""
+        return Replay, (tuple(np.asarray(self.due_s, np.float64).tolist()), self.speed, self.index, self.of)
+
     def faults(self) -> list[str]:
         found = []
         due = np.asarray(self.due_s, np.float64)
