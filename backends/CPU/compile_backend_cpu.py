@@ -93,12 +93,14 @@ class CompileBackendCPU(CompileBackend):
         good = [size for size in sizes if size not in faults]
         if not good:
             raise UserError(f"no batch size can be compiled: {_faults_text(faults)}")
-        if not (configs.get("interact_info") or {}).get("intra_op_threads") and tried == good:
+        if not (configs.get("interact_info") or {}).get("intra_op_threads") and tried == sorted(good):
             threads = self._fewest_threads(path, threads, _feeds(info, bound, max(good)), trial_s)
+        del session  # one copy of the weights in memory at a time
         nodes = sessions.placement(path, threads, _feeds(info, bound, min(good)))
         placed, total = nodes.get(sessions.PROVIDER, 0), sum(nodes.values())
         cpus = cores.usable_cpus()
-        dynamic = is_dynamic(bound)
+        names = split_names(info.get("inputs")) or list(info["input_shape"])
+        declared = sorted(bound, key=lambda fed: names.index(fed.declared))
         return {
             "model": info["model"],
             "framework": info.get("framework"),
@@ -107,7 +109,7 @@ class CompileBackendCPU(CompileBackend):
             "optimizations": {"graph": "ONNX Runtime, extended level offline, layouts at load"},
             "instance_count": 1,
             "device_count": cores.package_count(cpus),
-            "input_type": [fed.spec.type for fed in sorted(bound, key=_declared_order(info))],
+            "input_type": [fed.spec.type for fed in declared],
             "max_batch_size": info.get("max_batch_size"),
             "compile_status": f"failed for {_faults_text(faults)}" if faults else "success",
             "sg_percent": 100.0 * placed / total if total else 0.0,
@@ -115,15 +117,13 @@ class CompileBackendCPU(CompileBackend):
                 {
                     "sg_idx": 0,
                     "is_fallback": False,
-                    "input_tensor_map": {
-                        name: list(info["input_shape"][name]) for name in split_names(info["inputs"])
-                    },
+                    "input_tensor_map": {fed.declared: list(fed.spec.shape) for fed in declared},
                     "output_tensor_map": [reported for _, reported in outputs],
                     "compiled_model": [{"compiled_bs": size, "compiled_obj": str(path)} for size in good],
                 }
             ],
             "dataset_name": info.get("dataset_name"),
-            "dynamic_batch": dynamic,
+            "dynamic_batch": is_dynamic(bound),
             "intra_op_threads": threads,
             "nodes_by_provider": nodes,
             "batch_sizes_tried": tried,
@@ -133,7 +133,7 @@ class CompileBackendCPU(CompileBackend):
     def _try(
         self, session: Any, info: dict, bound: list, sizes: list[int]
     ) -> tuple[dict[int, str], float, list[int]]:
-        """Faults by batch size, seconds of the last trial, and which sizes were run; the smallest always is."""
+        """Faults by batch size, seconds of the last trial, and which sizes were run: always the smallest."""
         faults: dict[int, str] = {}
         tried: list[int] = []
         begin, last_s = time.perf_counter(), 0.0
@@ -158,7 +158,7 @@ class CompileBackendCPU(CompileBackend):
 
     def _fewest_threads(self, path: Path, threads: int, feeds: dict, trial_s: float) -> int:
         """One thread where even the largest batch is a small request on it, else `threads`."""
-        if threads == 1 or trial_s > 10 * SMALL_REQUEST_S:
+        if threads == 1 or trial_s > 100 * SMALL_REQUEST_S:
             return threads
         session = sessions.open_session(path, 1)
         session.run(None, feeds)
@@ -199,11 +199,6 @@ def _feeds(info: dict[str, Any], bound: list, size: int) -> dict[str, Any]:
     """Generated inputs under the file's names and types."""
     feeds = generated_feeds(info, size)
     return {fed.file: feeds[fed.declared].astype(fed.dtype, copy=False) for fed in bound}
-
-
-def _declared_order(info: dict[str, Any]) -> Any:
-    names = split_names(info["inputs"])
-    return lambda fed: names.index(fed.declared)
 
 
 def _faults_text(faults: dict[int, str]) -> str:

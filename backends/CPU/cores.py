@@ -38,7 +38,7 @@ def package_count(cpus: Sequence[int], root: Path = Path("/")) -> int:
 
 
 def split(cpus: Sequence[int], parts: int, root: Path = Path("/")) -> list[list[int]]:
-    """The CPUs in `parts` groups of nearly equal size; a core's threads and a package's cores stay together."""
+    """The CPUs in `parts` groups of nearly equal size; threads of a core and cores of a package stay together."""
     ordered = sorted(cpus, key=lambda cpu: (_core(cpu, root), cpu))
     size, more = divmod(len(ordered), parts)
     groups, begin = [], 0

@@ -31,7 +31,9 @@ def closed_loop(backend: Any, dataloader: Any) -> dict[str, Any]:
     batches = _batches(backend, dataloader, batch_size)
     latencies: list[list[int]] = [[] for _ in range(clients)]
     errors: list[BaseException] = []
-    ready = threading.Barrier(clients + 1)
+    begins: list[int] = []
+    ends: list[int] = []
+    ready = threading.Barrier(clients)
 
     def client(number: int) -> None:
         mine = latencies[number]
@@ -41,6 +43,7 @@ def closed_loop(backend: Any, dataloader: Any) -> dict[str, Any]:
             errors.append(error)
         ready.wait()
         begin = perf_counter_ns()
+        begins.append(begin)
         try:
             for index in range(iterations):
                 issued = perf_counter_ns()
@@ -50,17 +53,18 @@ def closed_loop(backend: Any, dataloader: Any) -> dict[str, Any]:
                 mine.append(perf_counter_ns() - issued)
         except BaseException as error:
             errors.append(error)
+        ends.append(perf_counter_ns())
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
-    ready.wait()
-    begin = perf_counter_ns()
     for thread in threads:
         thread.join()
-    wall_s = (perf_counter_ns() - begin) / 1e9
     if errors:
         raise errors[0]
+    if not any(latencies):
+        raise RuntimeError(f"no request was completed within {LONGEST_S:.0f} s")
+    wall_s = (max(ends) - min(begins)) / 1e9
     taken = np.sort(np.concatenate([np.array(mine, dtype=np.int64) for mine in latencies]))
     # nearest rank: the smallest value that 99 % of the requests do not exceed
     p99 = taken[-(-len(taken) * 99 // 100) - 1] / 1e6 if len(taken) >= LEAST_SAMPLES else None

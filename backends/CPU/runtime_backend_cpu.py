@@ -43,7 +43,7 @@ class RuntimeBackendCPU(RuntimeBackend):
         return f"ONNX Runtime {onnxruntime.__version__}"
 
     def load(self, batch_size: int) -> None:
-        """A session for that batch size; an open one is kept where path, threads and affinity are the same."""
+        """A session for that batch size; an open one is kept while path, threads and affinity are the same."""
         path = self._compiled_for(batch_size)
         threads = self._threads()
         # Affinity is part of it: the session's threads keep the one they were started with.

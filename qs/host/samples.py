@@ -86,11 +86,15 @@ class _Batches(Sequence):
 
 
 def open_data(
-    model_info: Mapping[str, Any], dataset_folder: str | None, fake: bool, seed: int | None
+    model_info: Mapping[str, Any],
+    dataset_folder: str | None,
+    fake: bool,
+    seed: int | None,
+    workspace_root: str = "",
 ) -> TaskData:
     """The task's data set, preprocessed; generated where `fake` says so, it has none, or files are missing.
 
-    Missing files are a FileNotFoundError of the data set's code. Other exceptions of it go through: they are
+    `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of the data set's code. Other exceptions of it go through: they are
     faults.
     """
     if seed is None:
@@ -102,7 +106,10 @@ def open_data(
     elif not named or named == "fake_dataset":
         why = "the model names no data set"
     elif dataset_folder is None:
-        why = f"there is no data set {named} in the workspace; put it into datasets/{named}"
+        why = (
+            f"there is no data set {named} on this machine; put its folder, with data_loader.py, test_accuracy.py and "
+            f"its files, at {Path(workspace_root, 'datasets', str(named))}"
+        )
     else:
         try:
             dataset = _load(model_info, dataset_folder, seed)

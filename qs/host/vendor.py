@@ -37,6 +37,7 @@ class VendorService:
 
     def __init__(self, workspace_roots: Sequence[str], backend_folder: str, hardware: str) -> None:
         self._folder = Path(backend_folder)
+        self._root = str(workspace_roots[0]) if workspace_roots else str(self._folder.parent.parent)
         self._open = ExitStack()
         self._open.enter_context(upstream_imports(roots=list(workspace_roots), folder=self._folder))
         # also at the interpreter's end, while the import system is still there to be put back
@@ -78,7 +79,9 @@ class VendorService:
         """
         with self._lock:
             self._dataset_folder = dataset_folder
-            self._data = samples.open_data(configs["model_info"], dataset_folder, fake, seed)
+            self._data = samples.open_data(
+                configs["model_info"], dataset_folder, fake, seed, self._root
+            )
             self._batches = None
         return self._data.about()
 
