@@ -20,10 +20,10 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         # An export beside the original comes first: it needs no conversion, and someone made it on purpose.
         export = place.with_suffix(".onnx")
         if export.is_file():
-            note = "the user's own file" if export == place else f"the ONNX export beside {place}"
+            note = f"the file {place}" if export == place else f"the ONNX export beside {place}"
             return _checked(export), note
         if place.is_file():
-            return _checked(place), "the user's own file"
+            return _checked(place), f"the file {place}"
         if place.is_dir():
             raise UserError(
                 f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"

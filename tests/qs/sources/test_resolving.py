@@ -94,7 +94,7 @@ def test_the_users_file_comes_before_the_builder(workspace):
     found = resolve(info({"kind": "path"}, built()), workspace)
     assert (found.path, found.kind, found.synthetic, found.format) == (mine, "path", False, "onnx")
     assert found.sha256 == hashlib.sha256(mine.read_bytes()).hexdigest()
-    assert found.note == "the user's own file"
+    assert found.note == f"the file {mine}"
     assert times_built(workspace) == 0
 
 
