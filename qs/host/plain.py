@@ -11,10 +11,14 @@ import numpy as np
 
 def plain(value: Any) -> Any:
     """A copy in None, bool, int, float, str, bytes, list and dict. Keys become strings."""
-    if value is None or isinstance(value, (bool, str, bytes)):
-        return value
-    if isinstance(value, np.generic):
+    if isinstance(
+        value, np.generic
+    ):  # first: numpy's str and float are also Python's, but unpickle as numpy's
         return plain(value.item())
+    if value is None or isinstance(value, (bool, bytes)):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -24,7 +28,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, Mapping):
-        return {key if isinstance(key, str) else str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, (set, frozenset)):

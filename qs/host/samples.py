@@ -94,8 +94,8 @@ def open_data(
 ) -> TaskData:
     """The task's data set, preprocessed; generated where `fake` says so, it has none, or files are missing.
 
-    `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of the data set's code. Other exceptions of it go through: they are
-    faults.
+    `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of the data
+    set's code; its other exceptions go through, since they are faults.
     """
     if seed is None:
         seed = secrets.randbelow(1 << 31)
@@ -107,8 +107,8 @@ def open_data(
         why = "the model names no data set"
     elif dataset_folder is None:
         why = (
-            f"there is no data set {named} on this machine; put its folder, with data_loader.py, test_accuracy.py and "
-            f"its files, at {Path(workspace_root, 'datasets', str(named))}"
+            f"there is no data set {named} on this machine; put its folder, with "
+            f"data_loader.py, test_accuracy.py and its files, at {Path(workspace_root, 'datasets', str(named))}"
         )
     else:
         try:

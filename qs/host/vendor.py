@@ -79,9 +79,7 @@ class VendorService:
         """
         with self._lock:
             self._dataset_folder = dataset_folder
-            self._data = samples.open_data(
-                configs["model_info"], dataset_folder, fake, seed, self._root
-            )
+            self._data = samples.open_data(configs["model_info"], dataset_folder, fake, seed, self._root)
             self._batches = None
         return self._data.about()
 
@@ -137,7 +135,6 @@ class VendorService:
         with self._lock:
             copy = self._any_loaded()
             result, _, model_info = self._need_settings()
-            Path(output_dir).mkdir(parents=True, exist_ok=True)
             checker = checker_class()
             # published checkers read these off the compile result, where not every vendor puts them
             known = {
@@ -152,6 +149,7 @@ class VendorService:
             if not data.dataset.get_batch_count():
                 few = f"the data set has {data.items} items, fewer than the loaded batch of {copy.batch_size}"
                 return {"not_measured": f"{few}; run a smaller batch size first"}
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
             metrics = plain(checker.calculate_acc(data_percent))
         return metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
 
