@@ -9,6 +9,7 @@ It knows no model, data set, vendor, file format or report. `run(plan, target, s
 
 from __future__ import annotations
 
+from engine.batching import Batching
 from engine.child_host import ChildHost
 from engine.door import run, run_async
 from engine.errors import HostDied, HostError, HostTimeout, PlanError
@@ -20,6 +21,7 @@ from engine.progress import Progress
 from engine.result import IntervalRow, RunResult
 
 __all__ = [
+    "Batching",
     "ChildHost",
     "ClosedLoop",
     "ConstantRate",

@@ -15,6 +15,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
 from engine.collect import IntervalLog, arrivals_of, errors_of, merged, rescue, warm_up_of
+from engine.columns import columns_of
 from engine.errors import HostDied, HostError, HostTimeout
 from engine.host import Session
 from engine.layout import Layout
@@ -269,6 +270,8 @@ class Conductor:
             interrupted=self._ended_by == "interrupt",
             ended_by=self._ended_by,
             first_fault=next((report.first_fault for report in reports if report.first_fault), None),
+            batches=None if self._plan.batching is None else sum(int(memory.header[Field.BATCHES]) for memory in memories),
+            columns=columns_of(reports, self._start_ns) if self._layout.keep_columns else None,
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
         )
         result.warnings += [note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()]

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
+from engine.batching import Batcher, batched_loop, joined
 from engine.clock import MONOTONIC, Clock
 from engine.closed_loop import closed_loop
 from engine.errors import HostError
@@ -50,6 +51,7 @@ class WorkerGroup:
         self._built: dict[int, Built] = {}
         self._build_locks = [threading.Lock() for _ in range(self._instances)]
         self._queue: ThreadQueue | ProcessQueue | None = None
+        self._batcher: Batcher | None = None
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
         self.recorders = [
             Recorder(memory, int(plan.interval_s * 1e9), int(plan.timeout_s * 1e9), self._open, share.keep_columns)
@@ -97,6 +99,8 @@ class WorkerGroup:
             memory.header[Field.START_NS] = start_ns
         if self._open:
             self._queue = queue_of(self.share, start_ns)
+            if self.share.plan.batching is not None:
+                self._batcher = Batcher(self._queue, self.share.plan.batching, self._clock)
         self._started.set()
 
     def run(self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
@@ -212,6 +216,9 @@ class WorkerGroup:
                 until_ns_of(plan, start_ns),
                 int(plan.load.think_time_s * 1e9),
             )
+        elif self._batcher is not None:
+            collate = plan.batching.collate or joined  # type: ignore[union-attr]
+            loop = batched_loop(built.call, feed, self.recorders[number], clock, self._batcher, wait, collate)
         else:
             loop = open_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
         yield from loop

@@ -38,6 +38,7 @@ class Layout:
     fds: list[int] = field(default_factory=list)
     workers: int = 0
     replacements: int = 0
+    keep_columns: bool = False
 
     def replacement(self, number: int) -> Session | None:
         """A started process with a session for what host `number` left undone; None when nothing is, or there were too many."""
@@ -92,7 +93,7 @@ def lay_out(plan: RunPlan, target: Any, samples: Sequence[Any] | None, spin: boo
     workers = workers_of(plan)
     coroutines = plan.pool.kind == "async"
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
-    layout = Layout(workers=workers)
+    layout = Layout(workers=workers, keep_columns=keep)
     if plan.pool.kind == "process" or coroutines and (plan.pool.workers or 1) > 1:
         _over_processes(layout, plan, target, samples, workers, rows, spin, keep)
         return layout
@@ -122,7 +123,9 @@ def _over_processes(
     if not isinstance(base, ChildHost):
         raise PlanError(["pool: kind 'process' needs a host that is a process itself, not one in this process"])
     remote = target if isinstance(target, HostTarget) else _sendable(target)
-    counter = None if closed else new_counter()
+    # A batch cannot form across processes: each then has a share of the schedule for itself.
+    shared = not closed and plan.batching is None
+    counter = new_counter() if shared else None
     samples_fd = None if samples is None or isinstance(target, HostTarget) else pack(samples)
     layout.fds += [fd for fd in (counter, samples_fd) if fd is not None]
     first = 0
@@ -133,7 +136,8 @@ def _over_processes(
         if affinity:
             affinity = (affinity[number % len(affinity)],)
         pool = replace(plan.pool, kind=kind, affinity=affinity, instances=1 if isinstance(target, HostTarget) else None)
-        share = Share(replace(plan, pool=pool), count, first, counter, spin, keep)
+        load = plan.load if closed or shared else plan.load.shard(number, processes)
+        share = Share(replace(plan, load=load, pool=pool), count, first, counter, spin, keep)
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)
         layout.sessions.append(host.session(share, remote, rows, samples_fd))

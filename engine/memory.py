@@ -33,6 +33,7 @@ class Field(IntEnum):
     DROPPED = 11  # due requests not issued because the backlog was full
     FLUSHING = 12  # 1 while a slice is being counted into the histograms
     ROWS = 13  # rows of the slice in progress whose times were written last
+    BATCHES = 14  # calls of the target by dynamic batching
     RESPONSE = 16  # 16..21: of each histogram count, min, max, sum, out of range
     SERVICE = 24
     LATENESS = 32

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.batching import Batching
 from engine.load import ClosedLoop, LoadModel
 
 POOL_KINDS = ("inline", "thread", "process", "async")
@@ -90,6 +91,7 @@ class RunPlan:
 
     warmup_iterations  per worker, before the measured phase, recorded apart; warmup_s goes on until that time as well
     timeout_s          a request that takes longer counts as an error of kind "timeout"; one that never returns ends its worker
+    batching           open loop: let requests that are due close together share a call
     build_timeout_s    how long building and warming up the targets may take in all
     drain_s            how long after the end requests may still come back before they are cut off and counted
     """
@@ -102,6 +104,7 @@ class RunPlan:
     timeout_s: float = 60.0
     drain_s: float = 30.0
     build_timeout_s: float = 600.0
+    batching: Batching | None = None
     interval_s: float = 1.0
 
     def faults(self) -> list[str]:
@@ -114,6 +117,10 @@ class RunPlan:
             if not getattr(self, name) > 0:
                 found.append(f"{name}: {getattr(self, name)} is not allowed, it must be above 0")
         stop = self.stop
+        if self.batching is not None:
+            found += self.batching.faults()
+            if isinstance(self.load, ClosedLoop) or self.pool.kind == "async":
+                found.append("batching: only blocking targets in open loop share calls; leave it out here")
         if isinstance(self.load, ClosedLoop):
             found += self._closed_loop_faults(self.load)
         elif not (stop.duration_s or stop.iterations or stop.max_duration_s or stop.min_duration_s or stop.min_queries):

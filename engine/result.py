@@ -57,6 +57,7 @@ class RunResult:
     response         completed - due in open loop; in closed loop, which has no due times, the same as service
     service          completed - issued          lateness: issued - due, open loop only
     planned          how many requests the plan asked for, None when time decided
+    batches          calls of the target where dynamic batching was on; completed / batches is the mean batch size
     first_ns         service time of the first call of all, warm-up included
     verdict          "VALID", or "INVALID" for the named reasons
     """
@@ -82,6 +83,7 @@ class RunResult:
     warnings: list[str] = field(default_factory=list)
     first_fault: str | None = None
     worker_cpu_s: float = 0.0
+    batches: int | None = None
     columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
 
     @property
@@ -113,6 +115,7 @@ class RunResult:
             "service": summary(self.service),
             "lateness": summary(self.lateness) if self.open_loop else None,
             "first_ns": self.first_ns,
+            "batches": self.batches,
             "warmup": vars(self.warmup).copy(),
             "open_loop": self.open_loop,
             "pool": self.pool,
@@ -126,6 +129,14 @@ class RunResult:
                 for row in self.intervals
             ],
         }
+
+    def write_columns(self, path: str | Path) -> None:
+        """Write the raw columns to a .npz or .parquet file; ValueError when the run kept none (`keep_columns`)."""
+        from engine.columns import write_columns
+
+        if self.columns is None:
+            raise ValueError("this run kept no columns; run it with keep_columns=True")
+        write_columns(self.columns, Path(path))
 
     def write_hlog(self, path: str | Path) -> None:
         """Write the response times, interval by interval, as an HdrHistogram log that any HdrHistogram tool reads (unit: ns)."""
