@@ -18,7 +18,7 @@ from engine.loops import new_loop
 from engine.plan import RunPlan
 from engine.progress import OnProgress
 from engine.result import RunResult
-from engine.spin import may_spin
+from engine.spin import look_at_cores, may_spin
 from engine.target import is_async
 
 
@@ -26,8 +26,10 @@ def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **opti
     """Run a plan and return what it measured; blocks. Options and errors as for `run_async`.
 
     In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
-    Ctrl-C raises KeyboardInterrupt at once.
+    Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside a coroutine: await `run_async` there.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("engine.run blocks, and an event loop runs in this thread: await engine.run_async instead")
     loop = new_loop()
     try:
         return loop.run_until_complete(_interruptible(plan, target, samples, options))
@@ -46,11 +48,14 @@ async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | No
         loop.remove_signal_handler(signal.SIGINT)
         interrupt.set()
 
+    before = signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGINT, first)
     try:
         return await run_async(plan, target, samples, **options)
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+        if before is not None:  # None: it was not set from Python and cannot be
+            signal.signal(signal.SIGINT, before)
 
 
 async def run_async(
@@ -79,7 +84,7 @@ async def run_async(
         raise PlanError(faults)
     if is_async(target) and plan.pool.kind != "async":
         plan = replace(plan, pool=replace(plan.pool, kind="async"))
-    spin = not isinstance(plan.load, ClosedLoop) and may_spin(plan)
+    spin = not isinstance(plan.load, ClosedLoop) and await _spin(plan, clock)
     layout = lay_out(plan, target, samples, spin, keep_columns, clock)
     run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
     try:
@@ -88,3 +93,9 @@ async def run_async(
         for session in layout.sessions:
             session.stop()
         await layout.close()
+
+
+async def _spin(plan: RunPlan, clock: Clock) -> bool:
+    if clock is not MONOTONIC and plan.pool.spin == "auto":
+        return False  # another clock's time need not pass while one looks at it
+    return may_spin(plan, await look_at_cores(plan))

@@ -1,0 +1,73 @@
+"""What the control groups of this process say about CPU: the quota, and how long it was held back by one. Linux; versions 1 and 2.
+
+A container with half a core sees all the machine's CPUs in every other place. Reads a few small files; sets nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+def cpu_folders(memberships: str | None = None, root: Path = ROOT) -> list[Path]:
+    """The folders whose CPU limits this process is under, its own first and the topmost last.
+
+    `memberships` is the text of /proc/self/cgroup: lines "number:controllers:/path", version 2 with number 0 and no controllers. Inside
+    a container the path may be the host's and not exist here; the mounted root is then the group itself.
+    """
+    if memberships is None:
+        memberships = _text(OWN) or ""
+    folders = []
+    for line in memberships.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            tops = [root, root / "unified"]
+        elif "cpu" in controllers.split(","):
+            tops = [root / controllers, root / "cpu"]
+        else:
+            continue
+        for top in tops:
+            folder = top / path.lstrip("/")
+            if not top.is_dir():
+                continue
+            if not folder.is_dir() or ".." in folder.parts:
+                folder = top
+            folders += [folder, *(above for above in folder.parents if above == top or top in above.parents)]
+    return list(dict.fromkeys(folders))
+
+
+def quota_cores(folders: list[Path]) -> float | None:
+    """The least quota of the folders in cores; None where nothing limits."""
+    quotas = []
+    for folder in folders:
+        both = (_text(folder / "cpu.max") or "").split()
+        if len(both) != 2:
+            both = [_text(folder / f"cpu.cfs_{part}_us") or "" for part in ("quota", "period")]
+        try:
+            quota, period = (int(part) for part in both)
+        except ValueError:
+            continue  # "max", or no such file
+        if quota > 0 and period > 0:
+            quotas.append(quota / period)
+    return min(quotas, default=None)
+
+
+def throttled_s(folders: list[Path]) -> float | None:
+    """How long these groups have been held back by their quota since they were made, in seconds; None where it is not told."""
+    found = []
+    for folder in folders:
+        for line in (_text(folder / "cpu.stat") or "").splitlines():
+            name, _, value = line.partition(" ")
+            if name in ("throttled_usec", "throttled_time") and value.isdigit():
+                found.append(int(value) / (1e6 if name == "throttled_usec" else 1e9))
+    return max(found, default=None)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError):
+        return None
