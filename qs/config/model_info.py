@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, PrivateAttr, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StrictStr
 
 from qs import jsonc
 from qs.config.checking import Checkable, Checked, Count, Flag, PlainName, as_object, check, unknown_keys
@@ -43,7 +43,7 @@ class ModelInfo(Checkable):
     """What is known of a model before it is loaded. Shapes are at batch 1; batch b multiplies the first side."""
 
     model: PlainName
-    model_path: Annotated[StrictStr, Field(min_length=1), BeforeValidator(lambda value: _path(value))]
+    model_path: Annotated[StrictStr, Field(min_length=1), AfterValidator(_path)]
     framework: Annotated[str, BeforeValidator(_framework)]
     framework_version: Annotated[StrictStr | None, BeforeValidator(_version)] = None
     model_format: Annotated[StrictStr, Field(min_length=1)]

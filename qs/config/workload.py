@@ -10,11 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PrivateAttr, StrictStr
+from pydantic import AfterValidator, Field, PrivateAttr, StrictStr
 
 from qs import jsonc
 from qs.config.checking import Checkable, Checked, Count, Flag, PlainName, as_object, check, unknown_keys
 from qs.names import PLAIN, check_plain
+
+
+def _not_empty(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if not sizes:  # Field(min_length=1) would also count wrong sizes as absent, and fault one mistake twice
+        raise ValueError("empty")
+    return sizes
 
 
 class Workload(Checkable):
@@ -27,7 +33,7 @@ class Workload(Checkable):
     test_numeric: Flag = True
     clients: Count = 3
     iterations: Count = 100
-    batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)] = (1,)
+    batch_sizes: Annotated[tuple[Count, ...], AfterValidator(_not_empty)] = (1,)
     fake_data: Flag = False
     data_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
     compile_only: Flag = False
