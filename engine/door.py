@@ -28,7 +28,11 @@ def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **opti
     In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
     Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside a coroutine: await `run_async` there.
     """
-    if asyncio._get_running_loop() is not None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
         raise RuntimeError("engine.run blocks, and an event loop runs in this thread: await engine.run_async instead")
     loop = new_loop()
     try:

@@ -136,7 +136,7 @@ class RunPlan:
         workers = self.pool.workers
         if self.pool.kind == "inline" and load.clients != 1:
             found.append(f"clients: {load.clients} is not allowed inline, the calling thread is the only client")
-        elif self.pool.kind == "thread" and workers is not None and workers < load.clients:
+        elif self.pool.kind == "thread" and workers is not None and 0 < workers < load.clients:
             found.append(f"pool workers: {workers} is not allowed with {load.clients} clients, each drives its own thread")
         elif self.pool.kind == "process" and workers is not None and workers > load.clients:
             found.append(f"pool workers: {workers} is not allowed with {load.clients} clients, a process without a client would idle")
