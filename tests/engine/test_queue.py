@@ -1,0 +1,93 @@
+"""The shared counters hand out every due time exactly once, to threads and to processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from engine.load import ConstantRate
+from engine.load.schedule import bounded
+from engine.queue import ProcessQueue, ThreadQueue, new_counter
+
+START = 10**15
+
+
+def everything(queue) -> list[int]:
+    return [due for block in queue for due in block]
+
+
+def dues(count: int) -> list[int]:
+    return [START + int(due) for block in bounded(ConstantRate(1e9).blocks(), None, count) for due in block]
+
+
+@pytest.mark.parametrize("count", [0, 1, 16_383, 16_384, 16_385, 50_000])
+def test_one_worker_gets_the_schedule_in_order(count):
+    assert everything(ThreadQueue(bounded(ConstantRate(1e9).blocks(), None, count), START)) == dues(count)
+    counter = new_counter()
+    try:
+        found = everything(ProcessQueue(bounded(ConstantRate(1e9).blocks(), None, count), START, counter))
+    finally:
+        os.close(counter)
+    assert found == dues(count)
+
+
+def test_empty_blocks_end_nothing():
+    blocks = [np.array([1]), np.array([], np.int64), np.array([2, 3])]
+    assert everything(ThreadQueue(iter(blocks), 0)) == [1, 2, 3]
+    counter = new_counter()
+    assert everything(ProcessQueue(iter(blocks), 0, counter)) == [1, 2, 3]
+    os.close(counter)
+
+
+def test_threads_share_each_due_time_once_and_each_in_order():
+    count, workers = 120_000, 8
+    queue = ThreadQueue(bounded(ConstantRate(1e9).blocks(), None, count), START)
+    found: list[list[int]] = [[] for _ in range(workers)]
+    begin = threading.Barrier(workers)
+
+    def work(number):
+        begin.wait()
+        for block in queue:
+            for due in block:
+                found[number].append(due)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(due for part in found for due in part) == dues(count)
+    assert all(part == sorted(part) for part in found)
+
+
+def _claim(counter: int, count: int, answers: int) -> None:
+    queue = ProcessQueue(bounded(ConstantRate(1e9).blocks(), None, count), START, counter)
+    with os.fdopen(answers, "wb") as pipe:
+        pipe.write(np.array(everything(queue), np.int64).tobytes())
+
+
+def test_processes_share_each_due_time_once():
+    count, workers = 100_000, 3
+    counter = new_counter()
+    context = multiprocessing.get_context("fork")
+    pipes, processes = [], []
+    for _ in range(workers):
+        out, back = os.pipe()
+        process = context.Process(target=_claim, args=(counter, count, back))
+        process.start()
+        os.close(back)
+        pipes.append(out)
+        processes.append(process)
+    parts = []
+    for pipe in pipes:
+        with os.fdopen(pipe, "rb") as file:
+            parts.append(np.frombuffer(file.read(), np.int64))
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    os.close(counter)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.array(dues(count)))
