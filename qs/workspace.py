@@ -1,4 +1,5 @@
-"""Where tasks, models, backends and data sets are found: by path, in the first of several folders that has one.
+"""Where tasks, models, backends and data sets are found: by path, in the first of several folders that has
+one.
 
 A workspace is a folder with some of `workloads/`, `model_zoo/`, `backends/` and `datasets/`; an upstream
 `general_perf` folder, or a folder that holds one, is a workspace as it is. Nothing is imported and no file's
@@ -95,7 +96,9 @@ class Workspaces:
     def list_backends(self) -> dict[str, Found]:
         listed: dict[str, Found] = {}
         folded: set[str] = set()
-        for name, found in self._list("backends", lambda path: path.name if _is_backend(path) else None).items():
+        for name, found in self._list(
+            "backends", lambda path: path.name if _is_backend(path) else None
+        ).items():
             if name.casefold() not in folded:
                 folded.add(name.casefold())
                 listed[name] = found
@@ -121,9 +124,7 @@ class Workspaces:
                 return Found(name, path, root)
         raise self._unknown(what, folder, name, known)
 
-    def _unknown(
-        self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]
-    ) -> UserError:
+    def _unknown(self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]) -> UserError:
         names = list(known())
         parts = [f"unknown {what} {name!r}"]
         near = nearest(name, names)

@@ -1,4 +1,4 @@
-"""Answers of the types that interact profiles know, read strictly: "12" is a whole number, true and "x" are not."""
+"""Answers of the types that interact profiles know, read strictly: "12" is a whole number, true is none."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError
 
@@ -32,7 +32,11 @@ class Checkable(BaseModel):
     """Base of the typed files. Keys that are not fields are kept: vendors add their own."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", protected_namespaces=(), arbitrary_types_allowed=True, populate_by_name=True
+        frozen=True,
+        extra="allow",
+        protected_namespaces=(),
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
     )
 
     ALLOWED: ClassVar[Mapping[str, str]] = {}  # field -> in words, what may stand there
@@ -49,7 +53,7 @@ M = TypeVar("M", bound=Checkable)
 
 @dataclass(frozen=True)
 class Checked(Generic[M]):
-    """What came of a check: the typed value where there is no fault, and the values of the keys that are right."""
+    """What came of a check: the typed value if there is no fault, and the values of the keys that are right."""
 
     value: M | None
     right: Mapping[str, Any]
@@ -88,7 +92,9 @@ def check(
     try:
         value = cls.model_validate(settled)
     except ValidationError as error:
-        faults += [_fault(cls, problem, settled, origin, prefix) for problem in error.errors(include_url=False)]
+        faults += [
+            _fault(cls, problem, settled, origin, prefix) for problem in error.errors(include_url=False)
+        ]
     wrong = {fault.key.removeprefix(prefix).partition("[")[0].partition(".")[0] for fault in faults}
     if value is not None:
         right = {name: getattr(value, name) for name in cls.model_fields if name not in wrong}
@@ -124,7 +130,9 @@ def key_path(place: Sequence[str | int]) -> str:
     return path
 
 
-def _settle_aliases(cls: type[Checkable], raw: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[Fault]]:
+def _settle_aliases(
+    cls: type[Checkable], raw: Mapping[str, Any], file: str
+) -> tuple[dict[str, Any], list[Fault]]:
     settled, faults = dict(raw), []
     for alias, name in cls.ALIASES.items():
         if alias not in settled:
@@ -158,8 +166,9 @@ def _right_values(cls: type[Checkable], raw: Mapping[str, Any], wrong: set[str])
     for name, field in cls.model_fields.items():
         if name in wrong or name not in raw:
             continue
-        adapter = TypeAdapter(Annotated[(field.annotation, *field.metadata)]) if field.metadata else TypeAdapter(
-            field.annotation)
+        rules = (field.annotation, *field.metadata)
+        annotation: Any = cast(Any, Annotated)[rules] if field.metadata else field.annotation
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         try:
             right[name] = adapter.validate_python(raw[name])
         except ValidationError:

@@ -1,7 +1,7 @@
 """The compile result: what a backend's `compile` says it made, typed for reports, untouched for the runtime.
 
-Vendors leave keys out and add their own: the former warn, the latter pass through. Only values of a wrong kind
-are faults. Loading what the result names is the runtime backend's part.
+Vendors leave keys out and add their own: the former warn, the latter pass through. Only values of a wrong
+kind are faults. Loading what the result names is the runtime backend's part.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model's inputs and outputs: names, shapes at batch 1, types and value ranges, checked against each other.
 
-Four keys of a model info describe the inputs together (`inputs`, `input_shape`, `input_type`, `input_range`), so
-they are checked together. Published files write lists as one comma-separated string; both are read.
+Four keys of a model info describe the inputs together (`inputs`, `input_shape`, `input_type`, `input_range`),
+so they are checked together. Published files write lists as one comma-separated string; both are read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Inputs:
 
 
 def check_inputs(raw: Mapping[str, Any], file: str) -> Inputs:
-    """The input and output keys of a raw model info. `inputs` may be absent: the names of `input_shape` then."""
+    """The input and output keys of a raw model info. `inputs` may be absent: those of `input_shape`."""
     found = Inputs()
     faults = found.faults
     shapes = _shapes(raw.get("input_shape", MISSING), file, faults)
@@ -89,7 +89,9 @@ def _shapes(value: object, file: str, faults: list[Fault]) -> dict[str, tuple[in
     return shapes
 
 
-def _same_names(inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]) -> None:
+def _same_names(
+    inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]
+) -> None:
     for name in inputs:
         if name not in shapes:
             near = nearest(name, [known for known in shapes if known not in inputs])

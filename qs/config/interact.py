@@ -1,8 +1,8 @@
 """The interact profile: a backend's questions to the user, and the answers that go into `interact_info`.
 
 A profile comes from `backends/XXX/XXX.json` or from the backend itself; its absence asks nothing. Showing
-dialogs is the command line's part: here questions are checked, and answers settled from what was given and the
-defaults.
+dialogs is the command line's part: here questions are checked, and answers settled from what was given and
+the defaults.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Pr
 
 
 def _with_guesses(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Upstream reads `dialog_type` alone and published fragments lack some keys: what follows is filled in."""
+    """Published fragments lack some keys: what follows from `dialog_type` is filled in."""
     guessed = dict(entry)
     if "type" not in guessed:
         guessed["type"] = "bool" if guessed.get("dialog_type") == DIALOGS[0] else "str"
@@ -169,7 +169,9 @@ def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
     return warnings
 
 
-def answers(profile: Profile, given: Mapping[str, Any] | None = None, source: str = "the answers") -> dict[str, Any]:
+def answers(
+    profile: Profile, given: Mapping[str, Any] | None = None, source: str = "the answers"
+) -> dict[str, Any]:
     """Question name -> answer: what was given, else the default; questions whose `depends` fail are left out.
 
     A question without answer and default is left out too. Faults where a given answer has no question, or is
@@ -181,7 +183,7 @@ def answers(profile: Profile, given: Mapping[str, Any] | None = None, source: st
 def answers_for(
     raw_profile: object, given: Mapping[str, Any] | None, folder: str | Path | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Answers and warnings for what a backend's `get_interact_profile` returned; `folder` is the backend's."""
+    """Answers and warnings for what a backend's `get_interact_profile` returned, `folder` being its own."""
     source = f"the interact profile of {Path(folder).name}" if folder is not None else "the interact profile"
     profile, warnings = parse_profile(raw_profile, source)
     settled, more = _settle(profile, given, "the answers")

@@ -40,7 +40,7 @@ def _path(value: str) -> str:
 
 
 class ModelInfo(Checkable):
-    """What is known of a model before it is loaded. Shapes are at batch 1; batch b multiplies the first side."""
+    """What is known of a model before it is loaded. Shapes are at batch 1; batch b multiplies the first."""
 
     model: PlainName
     model_path: Annotated[StrictStr, Field(min_length=1), AfterValidator(_path)]

@@ -56,7 +56,7 @@ def load_task(workspaces: Workspaces, name: str, overrides: Mapping[str, Any] | 
 
 
 def fit_faults(workload: Workload, model_info: ModelInfo) -> list[Fault]:
-    """What in a workload its model cannot do. Each fault names the file, or the flag, that the value came from."""
+    """What in a workload its model cannot do. Faults name the file, or the flag, that a value came from."""
     return _misfits(vars(workload), vars(model_info), workload.origin)
 
 

@@ -69,9 +69,7 @@ class Workload(Checkable):
         return {**known, "batch_sizes": list(self.batch_sizes), **self.extra_keys}
 
 
-def load_workload(
-    path: str | Path, overrides: Mapping[str, Any] | None = None
-) -> tuple[Workload, list[str]]:
+def load_workload(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[Workload, list[str]]:
     """The workload in a file, and warnings. Faults names everything that is wrong with it, at once.
 
     `overrides` (key -> value, None: not given) replace the file's values and are checked like them; in faults
@@ -102,7 +100,9 @@ def check_workload(
         warnings.append(f"{file}: unknown key 'task'; a task is named by its file")
     sizes, repeated = _without_repeats(checked.right.get("batch_sizes", ()))
     if repeated:
-        warnings.append(f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once")
+        warnings.append(
+            f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once"
+        )
     value = checked.value
     if value is not None:
         value = value.model_copy(update={"batch_sizes": sizes}) if repeated else value

@@ -1,7 +1,7 @@
 """The compiler's half of a backend: from a workload and a model to a compile result.
 
-A vendor subclasses CompileBackend as `CompileBackendXXX` in `backends/XXX/compile_backend_xxx.py`. Configs and
-results are plain dicts in the published spelling; their typed forms are in qs.config and not for vendors.
+A vendor subclasses CompileBackend as `CompileBackendXXX` in `backends/XXX/compile_backend_xxx.py`. Configs
+and results are plain dicts in the published spelling; their typed forms are in qs.config and not for vendors.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class CompileBackend:
         Returned keys: model, framework, compile_precision, optimizations, instance_count, device_count,
         input_type (list), max_batch_size, compile_status ("success" only if every subgraph compiled),
         sg_percent, segments: list of {sg_idx, is_fallback, input_tensor_map, output_tensor_map,
-        compiled_model: list of {compiled_bs, compiled_obj}}. Further keys reach the runtime backend untouched.
-        `dataloader` is the task's Dataset, for calibration.
+        compiled_model: list of {compiled_bs, compiled_obj}}. Further keys reach the runtime backend
+        untouched. `dataloader` is the task's Dataset, for calibration.
         """
         raise NotImplementedError("CompileBackend:compile")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# As data sets and vendors import it from here. LONG is 64 bits everywhere: numpy's own `long` differs by platform.
+# Data sets and vendors import it from here. LONG is 64 bits: numpy's own `long` differs by platform.
 INPUT_TYPE: dict[str, Any] = {
     "BOOL": np.bool_,
     "FLOAT16": np.float16,
@@ -29,8 +29,8 @@ INPUT_TYPE: dict[str, Any] = {
 class Dataset:
     """Base of every data set. `config` is the model info in its published spelling.
 
-    A subclass fills `batched_data` (one dict of feeds per batch), `labels` (one entry per batch), `items` (how
-    many single items), `batch_num` and `cur_bs` (items per batch) in `preprocess` and `rebatch`.
+    A subclass fills `batched_data` (one dict of feeds per batch), `labels` (one entry per batch), `items`
+    (how many single items), `batch_num` and `cur_bs` (items per batch) in `preprocess` and `rebatch`.
     """
 
     # Also class attributes, for subclasses whose __init__ does not call this one.
@@ -97,7 +97,9 @@ class Dataset:
         if not input_type:
             raise ValueError("get_fake_samples: input_type is empty; give one type per input, or one for all")
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1")
+            raise ValueError(
+                f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1"
+            )
         for name, sides in shape.items():
             if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in sides):
                 raise ValueError(

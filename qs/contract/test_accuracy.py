@@ -46,8 +46,8 @@ class AccuracyChecker:
     def save_outputs(self, outputs: np.ndarray | Sequence[Any]) -> str:
         """Save raw outputs as `<output_dir>/<data set's name>.npy` and return that path.
 
-        `outputs` is one array, or one array per batch, joined along the first dimension; the last batch may be
-        smaller.
+        `outputs` is one array, or one array per batch, joined along the first dimension; the last batch may
+        be smaller.
         """
         if not isinstance(outputs, np.ndarray):
             batches = [np.asarray(batch) for batch in outputs]
@@ -64,10 +64,10 @@ class AccuracyChecker:
 
         Both are read as `<data set's name>.npy`: the backend's in `output_dir`, the reference's in
         `reference_dir`, else as published in `general_perf/reports/CPU/<model>` under the working directory.
-        An empty dict where there is no reference. Mean Diff, Std Diff, Max Diff, Max Rel-Diff and Mean Rel-Diff
-        are those of qs.numeric.compare, whose other keys come with them: NaN and infinite values are counted
-        and fail the comparison, where the published code took them for 0. The three distributions are drawn
-        to `<output_dir>/<model>-to-<precision>.png` where matplotlib is installed.
+        An empty dict where there is no reference. Mean Diff, Std Diff, Max Diff, Max Rel-Diff and Mean
+        Rel-Diff are those of qs.numeric.compare, whose other keys come with them: NaN and infinite values are
+        counted and fail the comparison, where the published code took them for 0. The three distributions are
+        drawn to `<output_dir>/<model>-to-<precision>.png` where matplotlib is installed.
         """
         from qs import numeric
 
@@ -90,7 +90,7 @@ class AccuracyChecker:
 
 
 def _flat(outputs: np.ndarray) -> np.ndarray:
-    # Checkers save the same outputs as [batches, batch, ...] or [items, ...], by batch size: only the order counts.
+    # Checkers save the same outputs as [batches, batch, ...] or as [items, ...]: only the order counts.
     return outputs.reshape(-1)
 
 

@@ -1,7 +1,7 @@
 """Backends' and data sets' classes, loaded from their folders by path.
 
-Naming rules are checked here, and whatever goes wrong while such code loads becomes one message that names the
-line and the cause. Instances, processes and environments are qs.host's part.
+Naming rules are checked here, and whatever goes wrong while such code loads becomes one message that names
+the line and the cause. Instances, processes and environments are qs.host's part.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from qs.vendor.aliases import folder_package, upstream_imports
 def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile") -> type:
     """CompileBackendXXX or RuntimeBackendXXX (`kind` "compile" or "runtime") of a folder `backends/XXX`.
 
-    UserError where the file or the class is missing, or the code cannot be loaded. Imports that the class makes
-    later, in its methods, need qs.vendor.aliases.upstream_imports around the calls.
+    UserError where the file or the class is missing, or the code cannot be loaded. Imports that the class
+    makes later, in its methods, need qs.vendor.aliases.upstream_imports around the calls.
     """
     if kind not in ("compile", "runtime"):
         raise ValueError(f"kind is {kind!r}; allowed: 'compile', 'runtime'")
@@ -74,7 +74,9 @@ def _place(error: BaseException, folder: Path, stem: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     inside = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(folder)
     ]
     if not inside:
         return str(folder / f"{stem}.py")

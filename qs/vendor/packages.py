@@ -1,9 +1,9 @@
 """Private packages: where code that is loaded by path lives in sys.modules.
 
-A workspace becomes a package with a name of its own, made from its path, and so do `backends` and `datasets` in
-it. Relative imports then work, at any later time too; two workspaces with a backend of the same name do not meet;
-and no top-level `datasets` or `backends` hides the library of that name. What old import paths such code uses is
-qs.vendor.aliases' part.
+A workspace becomes a package with a name of its own, made from its path, and so do `backends` and `datasets`
+in it. Relative imports then work, at any later time too; two workspaces with a backend of the same name do
+not meet; and no top-level `datasets` or `backends` hides the library of that name. What old import paths such
+code uses is qs.vendor.aliases' part.
 """
 
 from __future__ import annotations

@@ -13,7 +13,10 @@ FAULT = Fault("w.json", "clients", 0, "a whole number >= 1")
     ("fault", "expected"),
     [
         (FAULT, "w.json: clients is 0; allowed: a whole number >= 1"),
-        (Fault("--clients", "clients", 0, "a whole number >= 1"), "--clients is 0; allowed: a whole number >= 1"),
+        (
+            Fault("--clients", "clients", 0, "a whole number >= 1"),
+            "--clients is 0; allowed: a whole number >= 1",
+        ),
         (
             Fault("m.json", "framework", "Onyx", "Onnx", nearest="Onnx", hint="see the README"),
             "m.json: framework is 'Onyx'; allowed: Onnx; did you mean 'Onnx'?; see the README",

@@ -44,7 +44,10 @@ def test_a_whole_result(tmp_path: Path) -> None:
 
 def test_what_a_vendor_hands_over_passes_through_untouched() -> None:
     engine = object()
-    raw = {"segments": [{"compiled_model": [{"compiled_bs": 1, "compiled_obj": engine, "own": 1}]}], "mine": engine}
+    raw = {
+        "segments": [{"compiled_model": [{"compiled_bs": 1, "compiled_obj": engine, "own": 1}]}],
+        "mine": engine,
+    }
     result = check_compile_result(raw).value
     assert result.to_configs() == raw
     assert result.to_configs()["segments"][0]["compiled_model"][0]["compiled_obj"] is engine
@@ -62,7 +65,8 @@ def test_missing_keys_warn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "succeeded"), [("success", True), ("Success ", True), ("failed", False), ("", False), (None, False)]
+    ("status", "succeeded"),
+    [("success", True), ("Success ", True), ("failed", False), ("", False), (None, False)],
 )
 def test_only_success_is_success(status: str | None, succeeded: bool) -> None:
     assert check_compile_result({"compile_status": status}).value.succeeded is succeeded
@@ -87,7 +91,11 @@ def test_compiled_batch_sizes_are_those_of_every_segment(sizes: list, expected: 
         ({"compile_status": True}, "compile_status", True),
         ({"segments": "none"}, "segments", "none"),
         ({"segments": [{"is_fallback": "no"}]}, "segments[0].is_fallback", "no"),
-        ({"segments": [{"compiled_model": [{"compiled_bs": 0}]}]}, "segments[0].compiled_model[0].compiled_bs", 0),
+        (
+            {"segments": [{"compiled_model": [{"compiled_bs": 0}]}]},
+            "segments[0].compiled_model[0].compiled_bs",
+            0,
+        ),
     ],
 )
 def test_values_of_a_wrong_kind_are_faults(change: dict, key: str, value: object) -> None:

@@ -115,7 +115,10 @@ def test_options_are_compared_by_the_questions_type() -> None:
         ({"type": "int", "default": "many"}, "[0].default"),
         ({"dialog_type": "Radiolist Dialog", "options": []}, "[0].options"),
         ({"dialog_type": "Radiolist Dialog"}, "[0].options"),
-        ({"dialog_type": "Radiolist Dialog", "type": "int", "options": [1, "x"], "default": 1}, "[0].options"),
+        (
+            {"dialog_type": "Radiolist Dialog", "type": "int", "options": [1, "x"], "default": 1},
+            "[0].options",
+        ),
         ({"depends": 3}, "[0].depends"),
     ],
 )

@@ -99,7 +99,11 @@ def test_a_model_without_a_maximum_takes_any_batch_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("workload", "model", "parts"),
     [
-        ({"model": "n", "clients": 0}, {"model": "m", **MODEL}, ["clients is 0", "unknown model 'n'", "t.json: model"]),
+        (
+            {"model": "n", "clients": 0},
+            {"model": "m", **MODEL},
+            ["clients is 0", "unknown model 'n'", "t.json: model"],
+        ),
         ({"model": "m", "clients": 0}, "{", ["clients is 0", "m.json, line 1: not JSON"]),
         ({"model": "../m"}, {"model": "m", **MODEL}, ["model is '../m'"]),
         ("{", None, ["t.json, line 1: not JSON"]),

@@ -162,7 +162,14 @@ def test_a_workload_cannot_be_changed() -> None:
         value.clients = 4
 
 
-JSON = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers()) | st.floats(allow_nan=False)
+JSON = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.lists(st.integers())
+    | st.floats(allow_nan=False)
+)
 
 
 @given(st.dictionaries(st.sampled_from([*Workload.model_fields, *Workload.ALIASES, "other"]), JSON))

@@ -47,7 +47,9 @@ def test_the_published_metrics_against_the_published_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    checker(tmp_path / "general_perf" / "reports" / "CPU" / "m").save_outputs(np.array([[1.0, 2.0], [4.0, 0.0]]))
+    checker(tmp_path / "general_perf" / "reports" / "CPU" / "m").save_outputs(
+        np.array([[1.0, 2.0], [4.0, 0.0]])
+    )
     other = checker(tmp_path / "out")
     other.save_outputs(np.array([1.5, 2.0, 3.0, 0.25]))  # the same outputs at another batch size
     diff = other.calculate_diff()
