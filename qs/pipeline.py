@@ -14,6 +14,7 @@ from typing import Any
 from qs import __version__, plan
 from qs.errors import UserError
 from qs.interrupt import Interrupt, Interrupted
+from qs.progress import span
 from qs.report import machine
 from qs.report.files import write_json
 from qs.report.journal import Journal
@@ -58,6 +59,10 @@ async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -
         journal.record.reasons.append(str(failure))
         journal.event("backend failed", message=str(failure), detail=failure.detail)
         return journal.finish(FAILED)
+    except Exception as bug:
+        journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
+        journal.finish(FAILED)
+        raise
     return journal.finish(COMPILED if prepared.compile_only else COMPLETE)
 
 
@@ -83,12 +88,12 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
 
 async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal) -> Compiled:
     """Compile, judge the compile result, and leave it on disk."""
-    from qs.config.compile_result import parse_compile_result
+    from qs.config.compile_result import check_compile_result
 
     record = journal.record
     with journal.stage("compile"):
         compiled = await compile_model(host, prepared, resolved, journal.view.line)
-        typed, warnings = parse_compile_result(compiled.raw, f"{prepared.hardware}'s compile result")
+        typed, warnings = check_compile_result(compiled.raw, f"{prepared.hardware}'s compile result").result()
         record.compile_result, record.compile_s = typed.to_configs(), compiled.seconds
         record.versions, record.dataset, record.answers = (
             compiled.versions,
@@ -100,9 +105,9 @@ async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], jour
         journal.compiled_to(str(typed.compile_precision).lower())
         write_json(journal.folder.compile_result, compiled.raw)
     journal.view.line(
-        f"compiled in {compiled.seconds:.1f} s to {typed.compile_precision}: {typed.compile_status}"
+        f"compiled in {span(compiled.seconds)} to {typed.compile_precision}: {typed.compile_status}"
     )
-    if typed.compile_status != "success":
+    if not typed.succeeded:
         record.reasons.append(f"compile status is {typed.compile_status!r}, not every subgraph compiled")
     return compiled
 
@@ -159,9 +164,9 @@ def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:
 
 
 def numeric_faults(found: dict[str, Any]) -> list[str]:
-    """NaN and infinities in an output are failures, not zeros."""
+    """A missing output, another shape, NaN and infinities are failures, not zeros."""
     return [
-        f"numeric: output {name} holds {metrics.get('NaN Count', 0)} NaN and {metrics.get('Inf Count', 0)} infinite values"
-        for name, metrics in found.get("outputs", {}).items()
-        if metrics.get("failed")
+        f"numeric: output {name}: {metrics['failed']}"
+        for name, metrics in found["outputs"].items()
+        if metrics["failed"]
     ]

@@ -96,6 +96,7 @@ def performance(
         "timeout_s",
         "affinity",
         "intra_op_threads",
+        "samples",
         "numeric_items",
         "seed",
     )

@@ -16,8 +16,10 @@ Callback = Callable[[Any], None]
 
 
 def span(seconds: float) -> str:
-    """A time as a person says it: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 10:
+    """A time as a person says it: 40 ms, 1.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
@@ -40,14 +42,17 @@ def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) ->
     needed_s = planned / queries_per_s
     if limit_s is not None and needed_s > limit_s:
         reach = min(planned, round(queries_per_s * limit_s))
-        return f"at {speed} all {planned} queries take {span(needed_s)}; the limit is {span(limit_s)}, about {reach} of them"
+        far = f"about {reach} of them" if reach else "hardly one of them; those begun are finished"
+        return f"at {speed} all {planned} queries take {span(needed_s)}; the limit is {span(limit_s)}, {far}"
     return f"{planned} queries at {speed} take about {span(needed_s)}"
 
 
 def state(progress: Any) -> str:
     """One line on a case in flight."""
     of = f" of {progress.planned}" if progress.planned else ""
-    parts = [f"{progress.completed}{of} queries", f"{rate(progress.queries_per_s)} queries/s"]
+    parts = [f"{progress.completed}{of} queries"]
+    if progress.completed:
+        parts.append(f"{rate(progress.queries_per_s)} queries/s")
     if progress.p50_ns:
         parts.append(f"p50 {progress.p50_ns / 1e6:.3g} ms")
     if progress.p99_ns:
@@ -148,7 +153,9 @@ class _Watch:
 
     ENOUGH = 10
 
-    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]):
+    def __init__(
+        self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]
+    ):
         self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
         self._began = self._clock()
         self._warm_rate = 0.0

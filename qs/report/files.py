@@ -51,10 +51,12 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Plain data as JSON, two spaces deep; NaN and infinities become null."""
+    """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know becomes its text."""
     import orjson
 
-    write_atomic(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    write_atomic(
+        path, orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    )
 
 
 @dataclass(frozen=True)

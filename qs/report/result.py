@@ -115,7 +115,7 @@ def accuracy(record: Record) -> dict[str, object]:
     section: dict[str, object] = dict(record.accuracy or {})
     if record.numeric is not None:
         numeric = dict(record.numeric)
-        section |= numeric.pop("summary", {})
+        section |= {name: value for name, value in numeric.pop("summary", {}).items() if name != "failed"}
         section["Diff Dist"] = None  # no picture of the distributions is drawn
         section["Numeric"] = numeric
     return section

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
+from qs.progress import span
+
 COLUMNS = (
     ("BS", "BS"),
     ("Clients", "clients"),
@@ -75,13 +77,14 @@ def lines(result: dict[str, Any]) -> list[str]:
     compiled = result.get("Graph Compile")
     if compiled:
         said.append(
-            f"compiled in {number(compiled['Compile Duration'])} s to {compiled['Compile Precision']}: "
+            f"compiled in {span(compiled['Compile Duration'])} to {compiled['Compile Precision']}: "
             f"{compiled['Compile Status']}, {number(compiled['Subgraph Coverage'])} % of subgraphs on the device"
         )
     samples = result.get("Samples")
-    if samples:
-        why = f" ({samples['why']})" if samples.get("why") else ""
-        said.append(f"samples: {samples['kind']}, {samples['name']}, {samples['items']} items{why}")
+    if samples and samples["kind"] == "generated":
+        said.append(f"samples: generated, seed {samples['seed']}; {samples['why']}")
+    elif samples:
+        said.append(f"samples: the {samples['items']} items of the data set {samples['name']}")
     source = result.get("Model Source")
     if source and source.get("note"):
         said.append(f"model: {source['note']}")
@@ -106,9 +109,9 @@ def accuracy(section: dict[str, Any] | None) -> list[str]:
         own = {
             name: value
             for name, value in section.items()
-            if name not in NUMERIC and isinstance(value, (int, float))
+            if name not in (*NUMERIC, "Data Percent") and isinstance(value, (int, float))
         }
-        if len(own) > 1:
+        if own:
             said.append("accuracy: " + ", ".join(f"{name} {_exact(value)}" for name, value in own.items()))
     numeric = section.get("Numeric")
     if numeric and numeric.get("Not Measured"):

@@ -57,7 +57,7 @@ async def numeric(
             batch_size=batch_size,
             items=items,
         )
-    return {**found, "reference": about}
+    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "notes")}}
 
 
 async def resolve_model(prepared: Prepared, log: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ either the user's (UserError, exit 2) or the backend's (BackendFailed: a reason 
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from qs.errors import UserError
 
 VENDOR = "qs.host.vendor:VendorService"
 REFERENCE = "qs.host.reference:ReferenceService"
+
+PACKAGES = ("engine", "qs")  # what of ours can be imported there, whatever the interpreter
 
 # Seconds that one call may take before its host is given up. Compilers are slow; nothing else should be.
 DEADLINES_S = {
@@ -35,8 +39,9 @@ class BackendFailed(Exception):
         self.detail = detail
 
 
-def backend_host(prepared: Any, log_path: Path) -> Any:
-    """The host of the chosen backend; `async with` starts and ends it. What it prints goes to `log_path`."""
+@asynccontextmanager
+async def backend_host(prepared: Any, log_path: Path) -> AsyncIterator[Any]:
+    """The host of the chosen backend, for as long as the context lasts. What it prints goes to `log_path`."""
     from engine import ChildHost, Factory, LocalHost
 
     factory = Factory(
@@ -48,29 +53,55 @@ def backend_host(prepared: Any, log_path: Path) -> Any:
         },
     )
     if prepared.request.in_process:
-        return LocalHost(factory)
-    return ChildHost(factory, python=sys.executable, log_path=log_path, cwd=prepared.backend.root)
+        made = LocalHost(factory)
+    else:
+        made = ChildHost(
+            factory, python=sys.executable, log_path=log_path, cwd=prepared.backend.root, packages=PACKAGES
+        )
+    async with _started(made, f"loading the backend {prepared.hardware}") as host:
+        yield host
 
 
-def reference_host(log_path: Path) -> Any:
+@asynccontextmanager
+async def reference_host(log_path: Path) -> AsyncIterator[Any]:
     """A host with our own code: it finds or builds the model, and computes the reference outputs."""
     from engine import ChildHost, Factory
 
-    return ChildHost(Factory(REFERENCE), python=sys.executable, log_path=log_path)
+    made = ChildHost(Factory(REFERENCE), python=sys.executable, log_path=log_path, packages=PACKAGES)
+    async with _started(made, "starting the reference process") as host:
+        yield host
 
 
-async def call(host: Any, method: str, what: str, **arguments: Any) -> Any:
-    """Call one method in a host. `what` names the step in messages: "compile", "load batch size 4"."""
+@asynccontextmanager
+async def _started(host: Any, what: str) -> AsyncIterator[Any]:
+    with outcomes(what):
+        await host.__aenter__()
+    try:
+        yield host
+    finally:
+        await host.__aexit__(None, None, None)
+
+
+@contextmanager
+def outcomes(what: str, deadline_s: float | None = None) -> Iterator[None]:
+    """Turn what a host raises into UserError or BackendFailed. `what` names the step in messages."""
     from engine import HostDied, HostError, HostTimeout
 
-    deadline_s = DEADLINES_S.get(method, DEADLINE_S)
     try:
-        return await host.call(method, deadline_s=deadline_s, **arguments)
-    except HostTimeout:
-        raise BackendFailed(f"{what}: no answer within {deadline_s:.0f} s") from None
+        yield
+    except HostTimeout as timeout:
+        limit = "in time" if deadline_s is None else f"within {deadline_s:.0f} s"
+        raise BackendFailed(f"{what}: no answer {limit}", timeout.log_tail) from None
     except HostDied as died:
-        raise BackendFailed(f"{what}: the backend's process ended ({died.exit})", died.log_tail) from None
+        raise BackendFailed(f"{what}: the process ended ({died.exit})", died.log_tail) from None
     except HostError as error:
         if error.kind in ("UserError", "Faults"):
             raise UserError(error.message) from None
         raise BackendFailed(f"{what}: {error.kind}: {error.message}", error.traceback) from None
+
+
+async def call(host: Any, method: str, what: str, **arguments: Any) -> Any:
+    """Call one method in a host. `what` names the step in messages: "compile", "load batch size 4"."""
+    deadline_s = DEADLINES_S.get(method, DEADLINE_S)
+    with outcomes(what, deadline_s):
+        return await host.call(method, deadline_s=deadline_s, **arguments)

@@ -12,7 +12,7 @@ from qs.plan import Value
 from qs.report import rows
 from qs.report.journal import Journal
 from qs.report.summary import completed, number
-from qs.stages.hosts import BackendFailed, call
+from qs.stages.hosts import BackendFailed, call, outcomes
 
 # Loading every instance and warming up; a large model on a slow machine takes minutes.
 BUILD_TIMEOUT_S = 3600.0
@@ -44,21 +44,36 @@ async def measure(bench: Bench) -> None:
 
 
 async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, Any]:
-    from engine import HostDied, HostError, HostTimeout, run_async
+    from engine import run_async
 
     journal, values = bench.journal, bench.values
     case = case_of(batch_size, batch_size, values)
     try:
         loaded = await call(bench.host, "load", f"load batch size {batch_size}", batch_size=batch_size)
         case = case_of(batch_size, loaded["loaded_batch_size"], values)
-        target = bench.host.target("load_target", batch_size=batch_size, instances=case.instances)
+        samples = await call(
+            bench.host,
+            "describe_samples",
+            f"samples of batch size {batch_size}",
+            batch_size=case.batch_size,
+            samples=values["samples"].value,
+        )
+        target = bench.host.target(
+            "load_target",
+            batch_size=batch_size,
+            instances=case.instances,
+            affinity=[list(cpus) for cpus in case.affinity],
+            intra_op_threads=case.intra_op_threads,
+            samples=values["samples"].value,
+        )
         with (
+            outcomes(f"batch size {batch_size}"),
             bench.interrupt.gently() as interrupt,
             journal.view.case(title, case.duration_s or case.time_limit_s) as show,
         ):
             result = await run_async(plan_of(case, values), target, on_progress=show, interrupt=interrupt)
-    except (BackendFailed, HostError, HostDied, HostTimeout) as failure:
-        journal.event("case failed", batch_size=batch_size, detail=getattr(failure, "log_tail", str(failure)))
+    except BackendFailed as failure:
+        journal.event("case failed", batch_size=batch_size, message=str(failure), detail=failure.detail)
         return rows.failed(case, str(failure))
     file = None
     if result.response.count:
@@ -66,7 +81,7 @@ async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, A
         path.parent.mkdir(parents=True, exist_ok=True)
         result.write_hlog(path)
         file = f"{path.parent.name}/{path.name}"
-    row = rows.measured(case, result, file) | {"Load Time": loaded["seconds"]}
+    row = rows.measured(case, result, file) | {"Load Time": loaded["seconds"], "Samples": samples}
     journal.view.line(f"{title}: {said(row)}")
     return row
 
@@ -123,11 +138,14 @@ def plan_of(case: rows.Case, values: Mapping[str, Value]) -> Any:
 
 def said(row: Mapping[str, Any]) -> str:
     """One line on a case that has ended."""
-    errors = f", {row['Errors']} errors" if row["Errors"] else ""
-    return (
-        f"{number(row['QPS'])} items/s, average {number(row['AVG Latency'])} ms, p99 {number(row['P99 Latency'])} ms, "
-        f"{completed(row)} queries{errors}, {row['Verdict']}"
-    )
+    parts = [f"{number(row['QPS'])} items/s"]
+    for name, short in (("AVG Latency", "average"), ("P99 Latency", "p99")):
+        if row[name] is not None:
+            parts.append(f"{short} {number(row[name])} ms")
+    parts.append(f"{completed(row)} queries")
+    if row["Errors"]:
+        parts.append(f"{row['Errors']} errors")
+    return ", ".join([*parts, row["Verdict"]])
 
 
 async def measure_by_vendor(bench: Bench) -> None:

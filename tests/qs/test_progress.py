@@ -27,8 +27,8 @@ def progress(
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0.04, "0.0 s"),
-        (9.96, "10.0 s"),
+        (0.04, "40 ms"),
+        (9.96, "10 s"),
         (12.4, "12 s"),
         (59.7, "1 min 00 s"),
         (185, "3 min 05 s"),
@@ -54,7 +54,13 @@ def test_rate(per_s, expected):
             20.0,
             "at 5 queries/s all 300 queries take 1 min 00 s; the limit is 20 s, about 100 of them",
         ),
-        (300, 500.0, 20.0, "300 queries at 500 queries/s take about 0.6 s"),
+        (
+            300,
+            0.02,
+            20.0,
+            "at 0.02 queries/s all 300 queries take 4 h 10 min; the limit is 20 s, hardly one of them; those begun are finished",
+        ),
+        (300, 500.0, 20.0, "300 queries at 500 queries/s take about 600 ms"),
         (None, 5.0, 10.0, "measuring for 10 s at about 5 queries/s"),
     ],
 )
