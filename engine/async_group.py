@@ -311,8 +311,7 @@ class AsyncGroup:
         """The pacer thread: sleeps until the next due time and hands over everything that is due. It never spins: it would hold
         the GIL against the loop that it feeds."""
         sharpen_timer()
-        # The nap of a long wait refreshes the slice's time stamp of a header of its own, not the loop's.
-        wait = waiter(MONOTONIC, self._header, 0)
+        wait = waiter(MONOTONIC, self._header, spin=False)
         try:
             batch: list[int] = []
             for block in self._queue:

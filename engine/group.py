@@ -19,7 +19,7 @@ from engine.errors import HostError
 from engine.load import ClosedLoop
 from engine.memory import Field, Phase, WorkerMemory
 from engine.open_loop import open_loop
-from engine.pacing import SPIN_NS, sharpen_timer, waiter
+from engine.pacing import sharpen_timer, waiter
 from engine.queue import ProcessQueue, ThreadQueue
 from engine.recorder import Interval, Recorder
 from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
@@ -204,7 +204,7 @@ class WorkerGroup:
         start_ns = int(memory.header[Field.START_NS])
         self._at(memory, Phase.MEASURE)
         sharpen_timer()
-        wait = waiter(clock, memory.header, SPIN_NS if self.share.spin else 0)
+        wait = waiter(clock, memory.header, self.share.spin)
         wait(start_ns)
         if isinstance(plan.load, ClosedLoop):
             loop = closed_loop(
