@@ -15,6 +15,7 @@ from dataclasses import dataclass
 SIZE_BUDGET_S = 0.5
 TOTAL_BUDGET_S = 30.0
 _LEAST_RUNS = 3
+_LEAST_RUNS_SLOW = 2
 _MOST_RUNS = 200
 
 
@@ -44,19 +45,23 @@ def measure(
 ) -> list[Point]:
     """Median latency of each size, in ascending order, until the next one would not fit the budget any more.
 
-    `run_once(size)` is one blocking inference; the first of each size warms up and is not counted. Sizes
-    grow, so what is cut off is the sizes that take longest; at least one is measured.
+    `run_once(size)` is one blocking inference; the first of each size warms up and is not counted, save
+    for sizes that take over half a second. Sizes grow, so what is cut off are those that take longest; at
+    least one is measured.
     """
     points: list[Point] = []
     begin = clock()
     for size in sorted(sizes):
-        if points:
-            expected_s = (1 + _LEAST_RUNS) * points[-1].latency_s * size / points[-1].batch_size
-            if clock() - begin + expected_s > total_budget_s:
-                break
-        run_once(size)
+        expected_s = points[-1].latency_s * size / points[-1].batch_size if points else 0.0
+        # What takes long is run less often: its noise is smaller, and its first run hardly slower than the next.
+        slow = expected_s >= SIZE_BUDGET_S
+        least = _LEAST_RUNS_SLOW if slow else _LEAST_RUNS
+        if points and clock() - begin + expected_s * (least if slow else least + 1) > total_budget_s:
+            break
+        if not slow:
+            run_once(size)
         times: list[float] = []
-        while len(times) < _LEAST_RUNS or (sum(times) < SIZE_BUDGET_S and len(times) < _MOST_RUNS):
+        while len(times) < least or (sum(times) < SIZE_BUDGET_S and len(times) < _MOST_RUNS):
             started = clock()
             run_once(size)
             times.append(clock() - started)

@@ -34,3 +34,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return [plain(item) for item in sorted(value, key=str)]
     return str(value)
+
+
+def restored(value: Any, original: Any) -> Any:
+    """`value`, a plain copy that may have been changed since, with the original's objects where it was not."""
+    if value == plain(original):
+        return original
+    if isinstance(value, dict) and isinstance(original, Mapping):
+        known = {str(key): item for key, item in original.items()}
+        return {key: restored(item, known[key]) if key in known else item for key, item in value.items()}
+    return value

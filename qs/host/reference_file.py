@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Reference:
 def save(path: str | Path, feeds: Sequence[Feeds], outputs: Sequence[Mapping[str, np.ndarray]]) -> None:
     """Write atomically: the file is whole or absent."""
     names = {"inputs": list(feeds[0]), "outputs": list(outputs[0])}
-    arrays = {"names": np.array(json.dumps(names)), "items": np.array(len(feeds))}
+    arrays: dict[str, Any] = {"names": np.array(json.dumps(names)), "items": np.array(len(feeds))}
     for index, (fed, answered) in enumerate(zip(feeds, outputs, strict=True)):
         for number, name in enumerate(names["inputs"]):
             arrays[f"in_{number}_{index}"] = np.asarray(fed[name])

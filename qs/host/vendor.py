@@ -21,7 +21,7 @@ from qs.generated import split_names
 from qs.host import reference_file, samples
 from qs.host.agreement import agreement
 from qs.host.loaded_copy import LoadedCopy, unless_left_out
-from qs.host.plain import plain
+from qs.host.plain import plain, restored
 from qs.vendor.aliases import upstream_imports
 from qs.vendor.loading import load_backend_class, load_dataset_classes
 
@@ -49,7 +49,8 @@ class VendorService:
         )  # targets of several instances may be loaded at once; data sets are not made for it
         self._data: samples.TaskData | None = None
         self._dataset_folder: str | None = None
-        self._compiled: tuple[Any, Any] | None = None  # as the vendor gave it, and as it went out
+        self._configs: Any = None  # these two as the vendor gave them; plain copies went out and come back
+        self._compiled: Any = None
         self._settings: tuple[Any, dict, dict] | None = None
         self._copies: dict[int, LoadedCopy] = {}
         self._batches: tuple[tuple, list] | None = None
@@ -68,7 +69,8 @@ class VendorService:
     def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
         """The configs as the backend returns them; unchanged where it returns nothing."""
         changed = self._compiler.pre_optimize(configs)
-        return plain(configs if changed is None else changed)
+        self._configs = configs if changed is None else changed
+        return plain(self._configs)
 
     def set_dataset(
         self, configs: dict[str, Any], dataset_folder: str | None, fake: bool, seed: int | None
@@ -89,21 +91,20 @@ class VendorService:
 
     def compile(self, configs: dict[str, Any]) -> dict[str, Any]:
         """The vendor's compile result, its own keys included. Objects in it stay here and go out as text."""
+        configs = restored(configs, self._configs)
         self._compiler.segment(configs)
         result = self._compiler.compile(configs, self._data.dataset if self._data else None)
         if not isinstance(result, Mapping):
             raise UserError(f"{self._folder}: compile returned {type(result).__name__}; allowed: a dict")
-        self._compiled = (result, plain(result))
-        return self._compiled[1]
+        self._compiled = result
+        return plain(result)
 
     def configure_runtime(
         self, compile_result: dict[str, Any], workload: dict[str, Any], model_info: dict[str, Any]
     ) -> None:
         """What every copy of the runtime gets. A result that was compiled here keeps the vendor's objects."""
-        if self._compiled is not None and compile_result == self._compiled[1]:
-            compile_result = self._compiled[0]
         with self._lock:
-            self._settings = (compile_result, workload, model_info)
+            self._settings = (restored(compile_result, self._compiled), workload, model_info)
             self._copies.clear()
 
     def load(self, batch_size: int) -> dict[str, Any]:

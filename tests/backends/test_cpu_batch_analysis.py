@@ -73,3 +73,9 @@ def test_measure_keeps_to_its_budget_and_drops_the_largest(analysis):
 def test_measure_runs_at_least_one_size(analysis):
     machine = FakeMachine(100.0, 0.0)
     assert len(analysis.measure([1, 2], machine.run_once, machine.clock)) == 1
+
+
+def test_slow_sizes_are_run_twice_and_no_more(analysis):
+    machine = FakeMachine(0.0, 0.3)
+    analysis.measure([1, 2], machine.run_once, machine.clock)
+    assert machine.runs == [1, 1, 1, 1, 2, 2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qs.host.outputs import named_outputs, paired, to_numpy
-from qs.host.plain import plain
+from qs.host.plain import plain, restored
 
 
 class Odd:
@@ -93,3 +93,15 @@ def test_named_outputs(raw, names, expected):
 )
 def test_pairs(reference, given, expected):
     assert paired(reference, given) == expected
+
+
+def test_restored_gives_back_objects_that_were_not_changed():
+    engine = Odd()
+    original = {"a": engine, "b": {"c": engine, 1: (1, 2)}, "d": [engine]}
+    copy = plain(original)
+    assert restored(copy, original) is original
+    copy["b"]["1"] = 5
+    copy["new"] = True
+    changed = restored(copy, original)
+    assert changed == {"a": engine, "b": {"c": engine, "1": 5}, "d": [engine], "new": True}
+    assert restored({"x": 1}, None) == {"x": 1}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -43,9 +44,37 @@ def test_the_vendors_objects_stay_in_the_compile_result(workspace):
     assert target({"x": np.ones((1, 4), np.float32)})["y"].tolist() == [[4, 1]]
 
 
-def test_a_compile_result_from_elsewhere_is_used_as_it_is(workspace):
-    service, result = workspace.ready(workspace.backend(), workspace.dataset())
-    service.configure_runtime({**result, "changed": True}, {}, {})
+def test_what_pre_optimize_leaves_in_the_configs_reaches_compile(workspace, model_info):
+    """The conductor may change a batch size in between; objects beside it must survive that."""
+    folder = workspace.backend()
+    file = folder / "compile_backend_acme.py"
+    file.write_text(
+        file.read_text()
+        + """
+    def pre_optimize(self, configs):
+        configs["graph"] = shared.Engine()
+        return configs
+
+    def segment(self, configs):
+        assert isinstance(configs["graph"], shared.Engine), configs["graph"]
+        assert configs["workload"]["batch_sizes"] == [7]
+"""
+    )
+    service = workspace.service(folder)
+    data = workspace.dataset()
+    configs = service.pre_optimize({"workload": {"batch_sizes": [1]}, "model_info": model_info})
+    assert isinstance(configs["graph"], str)
+    service.set_dataset(configs, data, False, 0)
+    configs["workload"]["batch_sizes"] = [7]
+    service.compile(configs)
+
+
+def test_a_compile_result_from_elsewhere_is_used_as_it_is(workspace, model_info):
+    folder, data = workspace.backend(), workspace.dataset()
+    _, result = workspace.ready(folder, data)
+    service = workspace.service(folder)
+    service.set_dataset({"model_info": model_info}, data, False, 0)
+    service.configure_runtime(result, {}, {})
     with pytest.raises(TypeError, match="'str' object is not callable"):
         service.load_target(batch_size=1)({"x": np.ones((1, 4))})
 
@@ -274,3 +303,24 @@ def test_two_vendors_do_not_meet_and_nothing_stays_behind(workspace):
         service.close()
     left = {name.partition(".")[0] for name in set(sys.modules) - before}
     assert not left & {"general_perf", "byte_mlperf", "backends", "datasets", "shared"}
+
+
+def test_a_vendors_environment_needs_nothing_but_numpy():
+    """Its interpreter may be another one, with none of our libraries in it."""
+    ours = (
+        "pydantic",
+        "click",
+        "rich",
+        "onnx",
+        "onnxruntime",
+        "filelock",
+        "platformdirs",
+        "json5",
+        "orjson",
+        "hdrh",
+        "uvloop",
+    )
+    code = f"import sys, qs.host.vendor; print([name for name in {ours!r} if name in sys.modules])"
+    root = Path(__file__).resolve().parents[3]
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert found.stdout.strip() == "[]"
