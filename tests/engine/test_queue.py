@@ -70,14 +70,14 @@ def _claim(counter: int, count: int, answers: int) -> None:
         pipe.write(np.array(everything(queue), np.int64).tobytes())
 
 
-def test_processes_share_each_due_time_once():
-    count, workers = 100_000, 3
+def in_processes(workers: int, work, *arguments) -> list[np.ndarray]:
+    """Run `work(counter, *arguments, pipe)` in processes that share one new counter; what each wrote to its pipe."""
     counter = new_counter()
     context = multiprocessing.get_context("fork")
     pipes, processes = [], []
     for _ in range(workers):
         out, back = os.pipe()
-        process = context.Process(target=_claim, args=(counter, count, back))
+        process = context.Process(target=work, args=(counter, *arguments, back))
         process.start()
         os.close(back)
         pipes.append(out)
@@ -90,4 +90,21 @@ def test_processes_share_each_due_time_once():
         process.join(60)
         assert process.exitcode == 0
     os.close(counter)
-    assert np.array_equal(np.sort(np.concatenate(parts)), np.array(dues(count)))
+    return parts
+
+
+def test_processes_share_each_due_time_once():
+    parts = in_processes(3, _claim, 100_000)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.array(dues(100_000)))
+
+
+def _seek(counter: int, times: int, answers: int) -> None:
+    claims = np.fromiter((os.lseek(counter, 1, os.SEEK_CUR) for _ in range(times)), np.int64, times)
+    with os.fdopen(answers, "wb") as pipe:
+        pipe.write(claims.tobytes())
+
+
+def test_the_counter_loses_no_claim_of_processes_that_seek_at_once():
+    """On a descriptor straight from memfd_create it lost some in every other run: the kernel does not lock its offset."""
+    claims = np.concatenate(in_processes(3, _seek, 150_000))
+    assert np.array_equal(np.sort(claims), np.arange(1, 450_001))
