@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +24,7 @@ from engine.pacing import sharpen_timer, waiter
 from engine.recorder import Interval, Recorder
 from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
 from engine.target import Built
+from engine.usage import ThreadUse
 from engine.warmup import ROWS as WARM_ROWS
 from engine.warmup import warm_up_report
 
@@ -75,7 +75,7 @@ class AsyncGroup:
         """Run the measured phase to its end."""
         header, recorder, report, load = self._header, self._recorder, self.reports[0], self._plan.load
         header[Field.PHASE] = Phase.MEASURE
-        cpu_ns = time.thread_time_ns()
+        use = ThreadUse()
         start_ns = int(header[Field.START_NS])
         try:
             while MONOTONIC.now_ns() < start_ns:
@@ -93,7 +93,7 @@ class AsyncGroup:
             report.first_fault = recorder.first_fault
             report.arrivals = recorder.arrivals.tolist()
             report.columns = recorder.kept or []
-            report.cpu_ns = time.thread_time_ns() - cpu_ns
+            use.into(report)
             header[Field.PHASE] = Phase.DONE
         return self.reports
 

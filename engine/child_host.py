@@ -79,6 +79,10 @@ class ChildHost:
         )
 
     @property
+    def python(self) -> str:
+        return self._python
+
+    @property
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
@@ -267,6 +271,13 @@ class ChildSession:
         self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
         self.memories = self._shared.workers
         self._intervals: deque[tuple[int, Interval]] = deque()
+
+    @property
+    def place(self) -> str:
+        return self._host.python
+
+    def beside(self, share: Share, target: Any) -> ChildSession:
+        return ChildSession(self._host, share, target, self.rows, None)
 
     async def prepare(self) -> None:
         fds = [self._shared.fd]

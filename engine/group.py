@@ -16,6 +16,7 @@ from engine.batching import Batcher, batched_loop, joined
 from engine.clock import MONOTONIC, Clock
 from engine.closed_loop import closed_loop
 from engine.errors import HostError
+from engine.gil import WakeUps
 from engine.load import ClosedLoop
 from engine.memory import Field, Phase, WorkerMemory
 from engine.open_loop import open_loop
@@ -24,6 +25,7 @@ from engine.queue import ProcessQueue, ThreadQueue
 from engine.recorder import Interval, Recorder
 from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
 from engine.target import Built
+from engine.usage import ThreadUse
 from engine.warmup import warm_up
 
 
@@ -112,10 +114,14 @@ class WorkerGroup:
                     ticked = time.monotonic()
                     on_tick()
             return self.reports
+        wake_ups = WakeUps()
         while True:
+            wake_ups.waiting(every_s)
             with self._changed:
                 if self._changed.wait_for(self._all_ended, every_s):
+                    self.reports[0].wake_up_ns = wake_ups.typical_ns()
                     return self.reports
+            wake_ups.timed_out()
             on_tick()
 
     def steps(self) -> Iterator[None]:
@@ -200,7 +206,7 @@ class WorkerGroup:
         if self._inline:
             yield
         self._started.wait()
-        cpu_ns = time.thread_time_ns()
+        use = ThreadUse()
         start_ns = int(memory.header[Field.START_NS])
         self._at(memory, Phase.MEASURE)
         sharpen_timer()
@@ -222,7 +228,7 @@ class WorkerGroup:
         else:
             loop = open_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
         yield from loop
-        self.reports[number].cpu_ns = time.thread_time_ns() - cpu_ns
+        use.into(self.reports[number])
 
     def _target(self, number: int) -> Built:
         instance = number % self._instances

@@ -28,6 +28,12 @@ class Session(Protocol):
 
     memories: Sequence[WorkerMemory]
     inline: bool
+    share: Share
+    place: str  # "" in this process, else the interpreter of the process that it runs in
+
+    def beside(self, share: Share, target: Any) -> Session:
+        """Another session in the same place, to be used before this one."""
+        ...
 
     async def prepare(self) -> None:
         """Build and warm up. Raises HostError, or HostDied."""
@@ -104,10 +110,16 @@ class LocalHost:
 class LocalSession:
     """A share run by workers of this process: threads, or inline on the event loop's own thread, slice by slice."""
 
+    place = ""
+
     def __init__(self, share: Share, make: Callable[[int], Built], rows: int, **group_options: Any):
+        self.share = share
         self.memories = local_memory(share.workers, rows)
         self._group = WorkerGroup(share, make, self.memories, **group_options)
         self.inline = share.plan.pool.kind == "inline"
+
+    def beside(self, share: Share, target: Any) -> LocalSession:
+        return LocalSession(share, lambda instance: build(target, None), self.memories[0].rows)
 
     async def prepare(self) -> None:
         if self.inline:
@@ -147,8 +159,10 @@ class AsyncSession:
     """A share of coroutines on the current event loop."""
 
     inline = False
+    place = ""
 
     def __init__(self, share: Share, make: Callable[[int], Built], rows: int):
+        self.share = share
         self.memories = local_memory(1, rows)
         self._group = AsyncGroup(share, make, self.memories[0])
         self.prepare = self._group.prepare
@@ -156,6 +170,9 @@ class AsyncSession:
         self.finish = self._group.run
         self.take_intervals = self._group.take_intervals
         self.stop = self._group.stop
+
+    def beside(self, share: Share, target: Any) -> AsyncSession:
+        return AsyncSession(share, lambda instance: build(target, None), self.memories[0].rows)
 
     def abandon(self) -> int:
         self._group.abandon()

@@ -34,6 +34,9 @@ class WorkerReport:
     first_fault: str | None = None
     arrivals: list[int] = field(default_factory=list)
     cpu_ns: int = 0
+    voluntary_switches: int = 0
+    involuntary_switches: int = 0
+    wake_up_ns: int | None = None  # how late the thread that watches over the group woke up (the first worker's report)
     hung: bool = False
     crash: str | None = None
     columns: list = field(default_factory=list)
