@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,47 +66,52 @@ def test_threads_share_each_due_time_once_and_each_in_order():
     assert all(part == sorted(part) for part in found)
 
 
-def _claim(counter: int, count: int, answers: int) -> None:
-    queue = ProcessQueue(bounded(ConstantRate(1e9).blocks(), None, count), START, counter)
-    with os.fdopen(answers, "wb") as pipe:
-        pipe.write(np.array(everything(queue), np.int64).tobytes())
+def _claim(counter: int, count: int) -> np.ndarray:
+    return np.array(everything(ProcessQueue(bounded(ConstantRate(1e9).blocks(), None, count), START, counter)), np.int64)
 
 
-def in_processes(workers: int, work, *arguments) -> list[np.ndarray]:
-    """Run `work(counter, *arguments, pipe)` in processes that share one new counter; what each wrote to its pipe."""
+def _seek(counter: int, times: int) -> np.ndarray:
+    return np.fromiter((os.lseek(counter, 1, os.SEEK_CUR) for _ in range(times)), np.int64, times)
+
+
+SCRIPT = """
+import os, sys
+from tests.engine import test_queue
+sys.stdout.buffer.write(b"x")
+sys.stdout.flush()
+sys.stdin.read()
+sys.stdout.buffer.write(getattr(test_queue, sys.argv[1])(int(sys.argv[2]), int(sys.argv[3])).tobytes())
+"""
+
+
+def in_processes(workers: int, work: str, count: int) -> list[np.ndarray]:
+    """Run `work(counter, count)` of this module in processes that share one new counter and begin together."""
     counter = new_counter()
-    context = multiprocessing.get_context("fork")
-    pipes, processes = [], []
-    for _ in range(workers):
-        out, back = os.pipe()
-        process = context.Process(target=work, args=(counter, *arguments, back))
-        process.start()
-        os.close(back)
-        pipes.append(out)
-        processes.append(process)
-    parts = []
-    for pipe in pipes:
-        with os.fdopen(pipe, "rb") as file:
-            parts.append(np.frombuffer(file.read(), np.int64))
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
+    command = [sys.executable, "-c", SCRIPT, work, str(counter), str(count)]
+    root = Path(__file__).parents[2]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[counter], cwd=root)
+        for _ in range(workers)
+    ]
     os.close(counter)
+    for process in started:
+        assert process.stdout.read(1) == b"x"
+    for process in started:
+        process.stdin.close()
+    parts = []
+    for process in started:
+        parts.append(np.frombuffer(process.stdout.read(), np.int64))
+        process.stdout.close()
+        assert process.wait(60) == 0
     return parts
 
 
 def test_processes_share_each_due_time_once():
-    parts = in_processes(3, _claim, 100_000)
+    parts = in_processes(3, "_claim", 100_000)
     assert np.array_equal(np.sort(np.concatenate(parts)), np.array(dues(100_000)))
-
-
-def _seek(counter: int, times: int, answers: int) -> None:
-    claims = np.fromiter((os.lseek(counter, 1, os.SEEK_CUR) for _ in range(times)), np.int64, times)
-    with os.fdopen(answers, "wb") as pipe:
-        pipe.write(claims.tobytes())
 
 
 def test_the_counter_loses_no_claim_of_processes_that_seek_at_once():
     """On a descriptor straight from memfd_create it lost some in every other run: the kernel does not lock its offset."""
-    claims = np.concatenate(in_processes(3, _seek, 150_000))
+    claims = np.concatenate(in_processes(3, "_seek", 150_000))
     assert np.array_equal(np.sort(claims), np.arange(1, 450_001))
