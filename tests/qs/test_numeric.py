@@ -47,6 +47,11 @@ def test_nan_is_not_zero():
     assert row["failed"] and row["Mean Diff"] is None
 
 
+def test_relative_differences_have_no_sign():
+    row = compare(np.array([-2.0, 4.0]), np.array([-1.0, 4.0]))
+    assert (row["Max Rel-Diff"], row["Mean Rel-Diff"]) == (0.5, 0.25)
+
+
 def test_other_types():
     assert compare(np.array([True, False]), np.array([1, 0]))["Max Diff"] == 0
     assert compare(np.array(["a"]), np.array(["a"]))["failed"] is None
