@@ -109,10 +109,11 @@ class Plain:
 class Rich:
     """A bar with the time left, redrawn in place; facts scroll above it."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
         from rich.console import Console
 
         self._console = Console(file=stream, highlight=False)
+        self._clock = clock
 
     def line(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -125,7 +126,7 @@ class Rich:
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.text import Text
 
-        watch = _Watch(title, limit_s, self.line, time.monotonic)
+        watch = _Watch(title, limit_s, self.line, self._clock)
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),

@@ -84,9 +84,11 @@ def test_the_bar_follows_what_ends_the_case_first():
 @pytest.mark.parametrize("make", [Plain, Rich])
 def test_a_case_says_its_outlook_once_after_the_warm_up(make):
     stream = io.StringIO()
-    with make(stream).case("batch size 4", 20.0) as update:
+    now = [0.0]
+    with make(stream, clock=lambda: now[0]).case("batch size 4", 20.0) as update:
         update(progress("build"))
-        update(progress("warmup", completed=3, queries_per_s=5.0))
+        now[0] = 0.6
+        update(progress("warmup", completed=3))
         update(progress("measure", completed=1, queries_per_s=5.0, elapsed_s=0.2))
         update(progress("measure", completed=2, queries_per_s=5.0, elapsed_s=0.4))
         update(progress("drain", completed=2, queries_per_s=5.0, elapsed_s=0.4))
