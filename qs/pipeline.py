@@ -14,6 +14,7 @@ from typing import Any
 from qs import __version__, plan
 from qs.errors import UserError
 from qs.interrupt import Interrupt, Interrupted
+from qs.names import check_plain
 from qs.progress import span
 from qs.report import machine
 from qs.report.files import write_json
@@ -39,7 +40,9 @@ def open_journal(prepared: Prepared, view: Any) -> Journal:
         host=machine.describe(),
         found=prepared.found,
     )
-    return Journal(record, prepared.out, prepared.model_info.model_precision.lower(), view)
+    return Journal(
+        record, prepared.out, check_plain(prepared.model_info.model_precision, "precision").lower(), view
+    )
 
 
 async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> dict[str, Any]:
@@ -102,11 +105,10 @@ async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], jour
         )
         for text in (*compiled.warnings, *warnings):
             journal.warn(text)
-        journal.compiled_to(str(typed.compile_precision).lower())
+        precision = typed.compile_precision or prepared.model_info.model_precision
+        journal.compiled_to(check_plain(precision, "precision").lower())
         write_json(journal.folder.compile_result, compiled.raw)
-    journal.view.line(
-        f"compiled in {span(compiled.seconds)} to {typed.compile_precision}: {typed.compile_status}"
-    )
+    journal.view.line(f"compiled in {span(compiled.seconds)} to {precision}: {typed.compile_status}")
     if not typed.succeeded:
         record.reasons.append(f"compile status is {typed.compile_status!r}, not every subgraph compiled")
     return compiled

@@ -160,7 +160,9 @@ async def _benchmark(host: Any, batch_size: int) -> list[dict[str, Any]]:
     try:
         await call(host, "load", f"load batch size {batch_size}", batch_size=batch_size)
         answer = await call(host, "benchmark", f"benchmark batch size {batch_size}", batch_size=batch_size)
+        found = answer if isinstance(answer, list) else [answer]
+        if not all(isinstance(row, dict) for row in found):
+            raise BackendFailed(f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts")
     except BackendFailed as failure:
         return [rows.vendor(batch_size, {}) | {"Verdict": "INVALID", "Reasons": [str(failure)]}]
-    found = answer if isinstance(answer, list) else [answer]
     return [rows.vendor(batch_size, row) for row in found]
