@@ -11,20 +11,26 @@ from __future__ import annotations
 
 from engine.batching import Batching
 from engine.child_host import ChildHost
+from engine.confidence import Confidence, Estimate
 from engine.door import run, run_async
 from engine.errors import HostDied, HostError, HostTimeout, PlanError
 from engine.histogram import Histogram
 from engine.host import HostTarget, LocalHost
-from engine.load import ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
+from engine.load import AllAtOnce, ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
 from engine.plan import Factory, Pool, RunPlan, Stop
 from engine.progress import Progress
 from engine.result import IntervalRow, RunResult
+from engine.rule import Metric, Rule
+from engine.scenarios import MultiStream, Offline, Server, SingleStream
 
 __all__ = [
+    "AllAtOnce",
     "Batching",
     "ChildHost",
     "ClosedLoop",
+    "Confidence",
     "ConstantRate",
+    "Estimate",
     "Factory",
     "Histogram",
     "HostDied",
@@ -33,13 +39,19 @@ __all__ = [
     "HostTimeout",
     "IntervalRow",
     "LocalHost",
+    "Metric",
+    "MultiStream",
+    "Offline",
     "PlanError",
     "Poisson",
     "Pool",
     "Progress",
     "Replay",
+    "Rule",
     "RunPlan",
     "RunResult",
+    "Server",
+    "SingleStream",
     "Stage",
     "Stages",
     "Stop",

@@ -19,7 +19,7 @@ from engine.closed_loop import FOREVER_NS, SLICE_NS
 from engine.errors import HostError
 from engine.faults import describe
 from engine.load import ClosedLoop
-from engine.memory import Field, Phase, WorkerMemory, local_memory
+from engine.memory import Field, Halt, Phase, WorkerMemory, halted, local_memory
 from engine.pacing import sharpen_timer, waiter
 from engine.recorder import Interval, Recorder
 from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
@@ -50,7 +50,7 @@ class AsyncGroup:
         self._queue: Any = None
 
     def _new_recorder(self, memory: WorkerMemory, open_loop: bool, keep: bool = False) -> Recorder:
-        return Recorder(memory, int(self._plan.interval_s * 1e9), int(self._plan.timeout_s * 1e9), open_loop, keep)
+        return Recorder(memory, self._plan.recorded_ns, int(self._plan.timeout_s * 1e9), open_loop, keep)
 
     # -- the caller's side
 
@@ -60,7 +60,7 @@ class AsyncGroup:
             self._built = self._make(self.share.first)
         except Exception as fault:
             raise HostError(type(fault).__name__, str(fault), describe(fault)) from fault
-        self._feed = self._built.feed(self.share.first)
+        self._feed = self._built.feed(self.share.first, self._plan.samples_per_query)
         self._header[Field.PHASE] = Phase.WARM_UP
         if self._plan.warmup_iterations or self._plan.warmup_s:
             await self._warm_up()
@@ -224,6 +224,7 @@ class AsyncGroup:
         now_ns = MONOTONIC.now_ns
         dues, issued, completed, last_row = recorder.due, recorder.issued, recorder.completed, recorder.rows - 1
         most = self._plan.pool.max_in_flight or FOREVER_NS
+        cap = FOREVER_NS if self._plan.max_backlog is None else self._plan.max_backlog
         timeout_ns = int(self._plan.timeout_s * 1e9)
         in_flight: dict[asyncio.Task, int] = {}
         late: set[asyncio.Task] = set()
@@ -278,6 +279,9 @@ class AsyncGroup:
                     issue(due)
                 else:
                     backlog.append(due)
+                    if len(backlog) > cap + 1:  # the first in line has more than the cap behind it
+                        backlog.popleft()
+                        header[Field.DROPPED] += 1
 
         pacer = threading.Thread(target=self._pace, args=(loop, post, ended), name="pacer", daemon=True)
         pacer.start()
@@ -291,7 +295,7 @@ class AsyncGroup:
                     break  # in order of issue: the rest are younger
                 late.add(task)
                 task.cancel()
-            if header[Field.STOP]:
+            if header[Field.STOP] == Halt.NOW:
                 ended.set()
                 self._drop(backlog, recorder)
             if self._abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now_ns():
@@ -304,7 +308,7 @@ class AsyncGroup:
     def _drop(backlog: deque[int], recorder: Recorder) -> None:
         """Due requests that will not be issued any more."""
         while backlog:
-            recorder.fail("cut off", MONOTONIC.now_ns(), arrived=False)
+            recorder.fail("not issued", MONOTONIC.now_ns(), arrived=False)
             backlog.popleft()
 
     def _pace(self, loop: asyncio.AbstractEventLoop, post: Callable[[list[int]], None], ended: asyncio.Event) -> None:
@@ -327,7 +331,7 @@ class AsyncGroup:
                     if len(batch) >= 1_024:
                         loop.call_soon_threadsafe(post, batch)
                         batch = []
-                        if self._header[Field.STOP]:
+                        if halted(self._header, due):
                             return
             if batch:
                 loop.call_soon_threadsafe(post, batch)

@@ -66,17 +66,31 @@ class IntervalLog:
     """Merges the workers' intervals as they come in, and halves its own resolution when there are too many to keep."""
 
     LIMIT = 8_192
+    # Parts of one interval kept side by side before they are merged.
+    PARTS = 32
 
-    def __init__(self, interval_s: float):
+    def __init__(self, interval_s: float, scale: int = 1, limit: int = LIMIT):
+        """Intervals that come in are `interval_s` long, and `scale` of them are merged into one from the beginning."""
         self.interval_s = interval_s
-        self._scale = 1
+        self._scale = scale
+        self._limit = limit
         self._found: dict[int, list[Interval]] = {}
 
     def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
         for _, interval in intervals:
-            self._found.setdefault(interval.number // self._scale, []).append(interval)
-        while len(self._found) > self.LIMIT:
+            number = interval.number // self._scale
+            parts = self._found.setdefault(number, [])
+            parts.append(interval)
+            if len(parts) > self.PARTS:
+                parts[:] = [_one(number, parts)]
+        while len(self._found) > self._limit:
             self._coarsen()
+
+    def cells(self, until_s: float) -> tuple[list[Interval], float]:
+        """The whole intervals until a time, empty ones included, and their length in seconds."""
+        length_s = self.interval_s * self._scale
+        # A hair is added because 0.3 / 0.1 is below 3.
+        return [_one(number, self._found.get(number, [])) for number in range(int(until_s / length_s + 1e-9))], length_s
 
     def _coarsen(self) -> None:
         self._scale *= 2

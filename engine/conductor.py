@@ -16,16 +16,19 @@ from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
 from engine.collect import IntervalLog, arrivals_of, errors_of, merged, rescue, warm_up_of
 from engine.columns import columns_of
+from engine.confidence import PERCENTILES, Confidence, Evidence
 from engine.errors import HostDied, HostError, HostTimeout
 from engine.host import Session
 from engine.layout import Layout
 from engine.load import ClosedLoop
-from engine.memory import Field, Phase
+from engine.memory import Field, Halt, Phase
 from engine.plan import RunPlan
 from engine.progress import Meter, OnProgress
 from engine.result import RunResult
-from engine.share import WorkerReport
+from engine.share import WorkerReport, due_before
+from engine.stopping import BUDGET, STABLE, Seen, StopRules, hold_to_rules
 from engine.verdict import judge
+from engine.witness import Witness
 
 TICK_S = 0.2
 # The common start lies this far ahead of the word to start, so that the word reaches every worker before it.
@@ -44,13 +47,17 @@ class Conductor:
         self._layout = layout
         self._sessions: list[Session] = layout.sessions
         self._meter = Meter(plan, layout.workers, self._memories, on_progress or (lambda progress: None), clock)
+        self._witness = Witness(plan, clock)
         self._interrupt = interrupt
         self._clock = clock
-        self._log = IntervalLog(plan.interval_s)
+        self._log = IntervalLog(plan.recorded_ns / 1e9, plan.recorded_per_interval)
+        self._evidence = Evidence(plan.recorded_ns / 1e9, (*PERCENTILES, plan.stop.stable_percentile))
+        self._rules = StopRules(plan.stop)
         self._start_ns = 0
         self._lost: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
         self._ended_by = "plan"
+        self._halted = False
         self._stopped_ns: int | None = None
         self._abandoned: set[int] = set()
         self._replaced: set[int] = set()
@@ -58,7 +65,9 @@ class Conductor:
     async def conduct(self) -> RunResult:
         for host in self._layout.hosts:
             host.start()
+        await self._witness.measure_engine(self._sessions)
         await self._prepare()
+        self._witness.begin()
         inline = any(session.inline for session in self._sessions)
         ahead = HEAD_START_NS["inline" if inline else "process" if self._layout.hosts else self._plan.pool.kind]
         started_at = time.time() + ahead / 1e9
@@ -122,9 +131,11 @@ class Conductor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tick(self, tasks: Sequence[asyncio.Future]) -> None:
+        self._witness.tick()
         for session in self._sessions:
             taken = session.take_intervals()
             self._log.add(taken)
+            self._evidence.add(taken)
             self._meter.add(taken)
         if self._interrupt.is_set() and self._ended_by != "interrupt":
             self._stop("interrupt")
@@ -179,19 +190,33 @@ class Conductor:
         return await session.finish()
 
     def _apply_stop_rules(self) -> None:
-        stop = self._plan.stop
-        if self._stopped_ns is not None or (stop.min_duration_s is None and stop.min_queries is None):
+        if self._stopped_ns is not None:
             return
-        long_enough = stop.min_duration_s is None or self._elapsed_s() >= stop.min_duration_s
-        if long_enough and (stop.min_queries is None or self._completed() >= stop.min_queries):
-            self._stop("minimums reached")
+        memories = self._memories()
+        failed = sum(int(memory.header[Field.FAILED] + memory.header[Field.DROPPED]) for memory in memories)
+        answered_s = max((self._last_answer_ns() - self._start_ns) / 1e9, 0.0)
+        seen = Seen(self._elapsed_s(), answered_s, self._completed(), failed + self._lost.total())
+        why = self._rules.ended_by(seen, self._confidence_so_far)
+        if why is not None:
+            self._stop(why, Halt.NOW if why == BUDGET else Halt.DRAIN)
 
-    def _stop(self, why: str) -> None:
+    def _confidence_so_far(self) -> Confidence:
+        workers = sum(len(session.memories) for number, session in enumerate(self._sessions) if number not in self._replaced)
+        return self._evidence.confidence(self._evidence.complete_s(workers))
+
+    def _last_answer_ns(self) -> int:
+        return max((int(memory.header[Field.LAST_COMPLETED_NS]) for memory in self._memories()), default=0)
+
+    def _stop(self, why: str, halt: Halt = Halt.NOW) -> None:
         self._ended_by = why
+        now = self._clock.now_ns()
         if self._stopped_ns is None:
-            self._stopped_ns = self._clock.now_ns()
-        for session in self._sessions:
-            session.stop()
+            self._stopped_ns = now
+        self._halted = True
+        for memory in self._memories():
+            memory.header[Field.UNTIL_NS] = now
+            memory.header[Field.STOP] = halt
+        self._set_drain_limit(now)
 
     def _set_drain_limit(self, now: int) -> None:
         for memory in self._memories():
@@ -235,25 +260,49 @@ class Conductor:
         hung = [report.worker for report in reports if report.hung]
         if hung:
             self._notes[f"worker {', '.join(map(str, hung))} did not come back and was abandoned"] += 1
-        self._log.add(session.take_intervals())
+        taken = session.take_intervals()
+        self._log.add(taken)
+        self._evidence.add(taken)
         return reports
+
+    def _confidence(self, last_ns: int) -> Confidence:
+        """Up to the end of the schedule: the drain after it is another load."""
+        if self._rules.reached is not None and self._ended_by == STABLE:
+            return self._rules.reached
+        ends = [last_ns, self._end_ns()] + ([] if self._stopped_ns is None else [self._stopped_ns])
+        return self._evidence.confidence(max(min(ends) - self._start_ns, 0) / 1e9)
+
+    def _not_issued(self, accounted: int) -> int:
+        """How many requests were due and had no turn, where the run was cut short; the schedule is counted again for that."""
+        if isinstance(self._plan.load, ClosedLoop):
+            return 0
+        now = self._clock.now_ns()
+        drained = any(0 < memory.header[Field.DRAIN_NS] < now for memory in self._memories())
+        if not (self._halted or drained or self._abandoned or self._replaced):
+            return 0
+        until_ns = self._stopped_ns if self._halted and self._stopped_ns is not None else now
+        return max(due_before(self._plan, until_ns - self._start_ns) - accounted, 0)
 
     def _result(self, by_session: list[list[WorkerReport]], started_at: float) -> RunResult:
         reports = [report for reports in by_session for report in reports]
         memories = self._memories()
         open_loop = not isinstance(self._plan.load, ClosedLoop)
         response, service, lateness = merged(memories, open_loop)
-        last = max((int(memory.header[Field.LAST_COMPLETED_NS]) for memory in memories), default=0)
+        last = self._last_answer_ns()
         wall_s = max(last - self._start_ns, 0) / 1e9
         end_ns = self._end_ns()
         if self._ended_by == "plan" and end_ns < 1 << 62 and last >= end_ns:
             by_limit = self._plan.stop.duration_s is None or self._plan.stop.duration_s * 1e9 > end_ns - self._start_ns
             self._ended_by = "time limit" if by_limit else "duration"
         lost = any(report.worker < 0 for report in reports)
+        errors = errors_of(reports, memories, self._lost)
+        not_issued = self._not_issued(self._completed() + sum(errors.values()))
+        if not_issued:
+            errors["not issued"] = errors.get("not issued", 0) + not_issued
         firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories if memory.header[Field.FIRST_NS]]
         result = RunResult(
             completed=self._completed(),
-            errors_by_kind=errors_of(reports, memories, self._lost),
+            errors_by_kind=errors,
             wall_s=wall_s,
             response=response,
             service=service,
@@ -273,7 +322,12 @@ class Conductor:
             batches=None if self._plan.batching is None else sum(int(memory.header[Field.BATCHES]) for memory in memories),
             columns=columns_of(reports, self._start_ns) if self._layout.keep_columns else None,
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
+            confidence=self._confidence(last),
+            samples_per_query=self._plan.samples_per_query or 1,
+            seed=getattr(self._plan.load, "seed", None),
         )
+        hold_to_rules(result, self._plan)
         result.warnings += [note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()]
+        self._witness.testify(result, self._sessions, by_session)
         judge(result)
         return result

@@ -13,17 +13,18 @@ from engine.clock import MONOTONIC, Clock
 from engine.conductor import Conductor
 from engine.errors import PlanError
 from engine.layout import lay_out
-from engine.load import ClosedLoop
+from engine.load import ClosedLoop, Poisson
 from engine.loops import new_loop
 from engine.plan import RunPlan
 from engine.progress import OnProgress
 from engine.result import RunResult
+from engine.scenarios import Scenario
 from engine.spin import look_at_cores, may_spin
 from engine.target import is_async
 
 
-def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
-    """Run a plan and return what it measured; blocks. Options and errors as for `run_async`.
+def run(plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
+    """Run a plan, or a scenario's plan, and return what it measured; blocks. Options and errors as for `run_async`.
 
     In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
     Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside a coroutine: await `run_async` there.
@@ -42,7 +43,9 @@ def run(plan: RunPlan, target: Any, samples: Sequence[Any] | None = None, **opti
         loop.close()
 
 
-async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]) -> RunResult:
+async def _interruptible(
+    plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]
+) -> RunResult:
     loop = asyncio.get_running_loop()
     interrupt = options.setdefault("interrupt", asyncio.Event())
     if threading.current_thread() is not threading.main_thread():
@@ -63,7 +66,7 @@ async def _interruptible(plan: RunPlan, target: Any, samples: Sequence[Any] | No
 
 
 async def run_async(
-    plan: RunPlan,
+    plan: RunPlan | Scenario,
     target: Any,
     samples: Sequence[Any] | None = None,
     *,
@@ -74,6 +77,7 @@ async def run_async(
 ) -> RunResult:
     """Run a plan on the current event loop.
 
+    plan          a RunPlan, or a scenario, whose own plan is then run; its result is judged by the scenario's rules either way
     target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
     samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
     on_progress   called about five times a second, and at every change of phase, on the event loop
@@ -83,9 +87,13 @@ async def run_async(
     Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
     fault of the target during the run is a counted outcome, never an exception.
     """
+    if not isinstance(plan, RunPlan):
+        plan = plan.plan()
     faults = plan.faults()
     if faults:
         raise PlanError(faults)
+    if isinstance(plan.load, Poisson):
+        plan = replace(plan, load=plan.load.seeded())
     if is_async(target) and plan.pool.kind != "async":
         plan = replace(plan, pool=replace(plan.pool, kind="async"))
     spin = not isinstance(plan.load, ClosedLoop) and await _spin(plan, clock)

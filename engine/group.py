@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from engine.batching import Batcher, batched_loop, joined
 from engine.clock import MONOTONIC, Clock
@@ -21,7 +21,7 @@ from engine.load import ClosedLoop
 from engine.memory import Field, Phase, WorkerMemory
 from engine.open_loop import open_loop
 from engine.pacing import sharpen_timer, waiter
-from engine.queue import ProcessQueue, ThreadQueue
+from engine.queue import DueTimes, ProcessQueue, ThreadQueue, capped
 from engine.recorder import Interval, Recorder
 from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
 from engine.target import Built
@@ -56,7 +56,7 @@ class WorkerGroup:
         self._batcher: Batcher | None = None
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
         self.recorders = [
-            Recorder(memory, int(plan.interval_s * 1e9), int(plan.timeout_s * 1e9), self._open, share.keep_columns)
+            Recorder(memory, plan.recorded_ns, int(plan.timeout_s * 1e9), self._open, share.keep_columns)
             for memory in memories
         ]
         self._threads: list[threading.Thread] = []
@@ -102,7 +102,7 @@ class WorkerGroup:
         if self._open:
             self._queue = queue_of(self.share, start_ns)
             if self.share.plan.batching is not None:
-                self._batcher = Batcher(self._queue, self.share.plan.batching, self._clock)
+                self._batcher = Batcher(self._line(0), self.share.plan.batching, self._clock)
         self._started.set()
 
     def run(self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
@@ -199,7 +199,7 @@ class WorkerGroup:
         plan, memory, clock = self.share.plan, self.memories[number], self._clock
         self._pin(number)
         built = self._target(number)
-        feed = built.feed(self.share.first + number)
+        feed = built.feed(self.share.first + number, plan.samples_per_query)
         self._at(memory, Phase.WARM_UP)
         yield from warm_up(built, feed, plan, memory, self.reports[number], clock)
         self._at(memory, Phase.READY)
@@ -226,9 +226,15 @@ class WorkerGroup:
             collate = plan.batching.collate or joined  # type: ignore[union-attr]
             loop = batched_loop(built.call, feed, self.recorders[number], clock, self._batcher, wait, collate)
         else:
-            loop = open_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
+            loop = open_loop(built.call, feed, self.recorders[number], clock, self._line(number), wait)
         yield from loop
         use.into(self.reports[number])
+
+    def _line(self, number: int) -> Iterable[DueTimes]:
+        """What a worker takes its due times from: the queue, less what the cap on the backlog drops."""
+        if self.share.plan.max_backlog is None:
+            return self._queue  # type: ignore[return-value]
+        return capped(self._queue, self._clock.now_ns, self.memories[number].header)  # type: ignore[arg-type]
 
     def _target(self, number: int) -> Built:
         instance = number % self._instances

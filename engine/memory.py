@@ -19,7 +19,7 @@ from engine.histogram import COUNTS
 class Field(IntEnum):
     """The int64 cells at the front of a worker's memory. Written by the worker, but for STOP and START_NS."""
 
-    STOP = 0  # set by the conductor: issue nothing more
+    STOP = 0  # set by the conductor: a Halt
     START_NS = 1  # set by the conductor: the instant that offsets count from
     DRAIN_NS = 2  # set by the conductor: after this instant due requests are not issued any more (0: no limit)
     PHASE = 3
@@ -34,9 +34,23 @@ class Field(IntEnum):
     FLUSHING = 12  # 1 while a slice is being counted into the histograms
     ROWS = 13  # rows of the slice in progress whose times were written last
     BATCHES = 14  # calls of the target by dynamic batching
+    UNTIL_NS = 15  # set by the conductor with Halt.DRAIN: what is due from this instant on is not issued any more
     RESPONSE = 16  # 16..21: of each histogram count, min, max, sum, out of range
     SERVICE = 24
     LATENESS = 32
+
+
+class Halt(IntEnum):
+    """What the STOP cell says. To a closed loop both mean the same: issue nothing more."""
+
+    NOW = 1  # issue nothing more
+    DRAIN = 2  # issue only what is already due: the requests that wait in line are part of what is measured
+
+
+def halted(header: np.ndarray, due_ns: int) -> bool:
+    """Whether a worker of open loop that has got as far as this due time issues nothing more."""
+    stop = header[Field.STOP]
+    return bool(stop) and bool(stop == Halt.NOW or due_ns >= header[Field.UNTIL_NS])
 
 
 class Phase(IntEnum):

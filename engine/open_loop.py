@@ -12,7 +12,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
 from engine.faults import describe
-from engine.memory import Field
+from engine.memory import Field, halted
 from engine.queue import DueTimes
 from engine.recorder import Recorder
 
@@ -70,7 +70,7 @@ def open_loop(
                 recorder.flush(row, failed)
                 row, failed = 0, []
                 yield
-                if header[Field.STOP] or 0 < header[Field.DRAIN_NS] < end:
+                if halted(header, due) or 0 < header[Field.DRAIN_NS] < end:
                     return
                 began = now_ns()
                 recorder.begin(began)

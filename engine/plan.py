@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.batching import Batching
 from engine.load import ClosedLoop, LoadModel
 
+if TYPE_CHECKING:
+    from engine.scenarios import Scenario
+
 POOL_KINDS = ("inline", "thread", "process", "async")
+# The longest interval that workers record by themselves.
+RECORDED_S = 0.1
 SPIN = ("never", "auto", "always")
 
 
@@ -62,12 +68,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Stop:
-    """When the measured phase ends: at any maximum, but not before both minimums.
+    """When the measured phase ends: at either maximum, else when both minimums are reached and it is stable, as far as asked for.
 
     duration_s      no request is issued (closed loop) or due (open loop) after it
     iterations      requests in all, over all workers (a client's own count is the closed loop's `iterations`)
     max_duration_s  a limit on top of the plan: the run ends there, marked so, with what it has
     min_duration_s, min_queries   go on until both are reached; needs no other rule
+    until_stable    go on until the 95 % confidence intervals (half-widths) of throughput and of `stable_percentile` of the response time
+                    are at most this share of their values: 0.01 is 1 %. Needs a maximum. engine/confidence.py says how
+    max_errors, max_error_rate    the error budget: the run ends when more requests failed, or surely a larger share of them.
+                    Failures within the budget do not make the result INVALID
     """
 
     duration_s: float | None = None
@@ -75,14 +85,33 @@ class Stop:
     max_duration_s: float | None = None
     min_duration_s: float | None = None
     min_queries: int | None = None
+    until_stable: float | None = None
+    stable_percentile: float = 99.0
+    max_errors: int | None = None
+    max_error_rate: float | None = None
 
     def faults(self) -> list[str]:
         found = []
-        for name in ("duration_s", "max_duration_s", "min_duration_s", "iterations", "min_queries"):
+        for name in ("duration_s", "max_duration_s", "min_duration_s", "iterations", "min_queries", "until_stable"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 found.append(f"{name}: {value} is not allowed, it must be above 0")
+        if not 0 < self.stable_percentile < 100:
+            found.append(f"stable_percentile: {self.stable_percentile} is not allowed, it must lie between 0 and 100")
+        if self.max_errors is not None and self.max_errors < 0:
+            found.append(f"max_errors: {self.max_errors} is not allowed, it must be at least 0")
+        if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
+            found.append(f"max_error_rate: {self.max_error_rate} is not allowed, it must be a share from 0 up to below 1")
         return found
+
+    @property
+    def has_maximum(self) -> bool:
+        return any(limit is not None for limit in (self.duration_s, self.iterations, self.max_duration_s))
+
+    @property
+    def has_end(self) -> bool:
+        """Whether it ends a load that has no end of its own."""
+        return self.has_maximum or self.min_duration_s is not None or self.min_queries is not None
 
 
 @dataclass(frozen=True)
@@ -94,6 +123,13 @@ class RunPlan:
     batching           open loop: let requests that are due close together share a call
     build_timeout_s    how long building and warming up the targets may take in all
     drain_s            how long after the end requests may still come back before they are cut off and counted
+    percentiles        of response time that the result is wanted for; it warns when it has too few samples for one
+    calibrate          measure the engine's own cost first, in the same processes with a target that does nothing (<= 0.1 s; once a layout)
+    max_backlog        open loop: a due request behind which more than so many due requests wait is dropped, and counted. None: no cap.
+                       Coroutines over several processes have such a line in each process
+    samples_per_query  call the target with a list of so many consecutive samples; None: with one sample
+    interval_s         length of the result's intervals
+    scenario           what judges the result; set by the scenario's own `plan`
     """
 
     load: LoadModel = ClosedLoop()
@@ -106,6 +142,11 @@ class RunPlan:
     build_timeout_s: float = 600.0
     batching: Batching | None = None
     interval_s: float = 1.0
+    percentiles: tuple[float, ...] = (99.0,)
+    calibrate: bool = True
+    max_backlog: int | None = None
+    samples_per_query: int | None = None
+    scenario: Scenario | None = None
 
     def faults(self) -> list[str]:
         """Everything that keeps this plan from running, one sentence each."""
@@ -113,6 +154,11 @@ class RunPlan:
         for name in ("warmup_iterations", "warmup_s", "drain_s"):
             if not getattr(self, name) >= 0:
                 found.append(f"{name}: {getattr(self, name)} is not allowed, it must be at least 0")
+        found += [
+            f"percentiles: {percentile} is not allowed, it must lie between 0 and 100"
+            for percentile in self.percentiles
+            if not 0 < percentile < 100
+        ]
         for name in ("timeout_s", "build_timeout_s", "interval_s"):
             if not getattr(self, name) > 0:
                 found.append(f"{name}: {getattr(self, name)} is not allowed, it must be above 0")
@@ -123,15 +169,36 @@ class RunPlan:
                 found.append("batching: only blocking targets in open loop share calls; leave it out here")
         if isinstance(self.load, ClosedLoop):
             found += self._closed_loop_faults(self.load)
-        elif not (stop.duration_s or stop.iterations or stop.max_duration_s or stop.min_duration_s or stop.min_queries):
-            if not getattr(self.load, "duration_s", None) and not hasattr(self.load, "due_s"):
-                found.append("stop: an open loop of this kind has no end of its own; give duration_s or iterations")
+        elif not stop.has_end and not self._load_ends:
+            found.append("stop: an open loop of this kind has no end of its own; give duration_s or iterations")
+        if stop.until_stable is not None and not stop.has_maximum and not self._load_ends:
+            found.append("until_stable: a run that never gets stable would never end; give max_duration_s as well")
+        return found + self._query_faults()
+
+    def _query_faults(self) -> list[str]:
+        found = []
+        if self.max_backlog is not None:
+            if self.max_backlog < 0:
+                found.append(f"max_backlog: {self.max_backlog} is not allowed, it must be at least 0")
+            if isinstance(self.load, ClosedLoop):
+                found.append("max_backlog: nothing is due in closed loop, so nothing can wait; leave it out")
+        if self.samples_per_query is not None:
+            if self.samples_per_query < 1:
+                found.append(f"samples_per_query: {self.samples_per_query} is not allowed, it must be at least 1")
+            if self.batching is not None:
+                found.append("samples_per_query: batching makes the lists here; leave one of the two out")
         return found
+
+    @property
+    def _load_ends(self) -> bool:
+        """Whether the load has an end of its own."""
+        load = self.load
+        return getattr(load, "planned", None) is not None or bool(getattr(load, "duration_s", None)) or hasattr(load, "due_s")
 
     def _closed_loop_faults(self, load: ClosedLoop) -> list[str]:
         found = []
         stop = self.stop
-        if load.iterations is None and stop == Stop():
+        if load.iterations is None and not stop.has_end:
             found.append("iterations: missing; give the closed loop iterations, or the stop rule a duration_s or iterations")
         workers = self.pool.workers
         if self.pool.kind == "inline" and load.clients != 1:
@@ -141,6 +208,16 @@ class RunPlan:
         elif self.pool.kind == "process" and workers is not None and workers > load.clients:
             found.append(f"pool workers: {workers} is not allowed with {load.clients} clients, a process without a client would idle")
         return found
+
+    @property
+    def recorded_per_interval(self) -> int:
+        """How many times as fine as the result's intervals the workers record, so that a run of seconds has batches to compare."""
+        return max(math.ceil(self.interval_s / RECORDED_S), 1)
+
+    @property
+    def recorded_ns(self) -> int:
+        """Length of the workers' intervals."""
+        return max(round(self.interval_s * 1e9 / self.recorded_per_interval), 1)
 
     @property
     def planned(self) -> int | None:

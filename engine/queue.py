@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from engine.memory import Field, anonymous_file
 
 DueTimes = Iterator[int]
+# Later than any run, and far enough from the end of int64 for an instant to be added.
+NEVER_NS = 1 << 62
 
 
 class ThreadQueue:
@@ -65,7 +67,7 @@ class ProcessQueue:
                 offsets = next(self._blocks, None)
                 if offsets is None:
                     return
-                first, end = end, end + offsets.size
+                first, end = end, end + len(offsets)
                 if number < end:
                     block = (offsets + self._start_ns).tolist()
             yield block[number - first]
@@ -87,10 +89,34 @@ def new_counter() -> int:
         os.close(nameless)
 
 
-def capped(times: DueTimes, ahead: Callable[[], int], now_ns: Callable[[], int], header: np.ndarray) -> DueTimes:
-    """Drop, and count, due times that have more than the cap's number of due requests waiting behind them."""
-    for due in times:
-        if ahead() <= now_ns():
+def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.ndarray]:
+    """Rows of two: each due time and the one `distance` places behind it in line, NEVER_NS where the schedule ends before.
+
+    A queue of such rows hands out pairs, which `capped` turns into due times again.
+    """
+    held = np.zeros(0, np.int64)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        known = held.size - distance
+        if known > 0:
+            yield np.column_stack([held[:known], held[distance:]])
+            held = held[known:]
+    if held.size:
+        yield np.column_stack([held, np.full(held.size, NEVER_NS)])
+
+
+def capped(queue: Iterable[Iterator[list[int]]], now_ns: Callable[[], int], header: np.ndarray) -> Iterator[DueTimes]:
+    """One worker's view of a queue of pairs: the due times that are not dropped; the others are counted in `header`.
+
+    A request is dropped when the second of its pair is due as well: then more requests wait behind it than the cap allows.
+    """
+    for pairs in queue:
+        yield _kept(pairs, now_ns, header)
+
+
+def _kept(pairs: Iterator[list[int]], now_ns: Callable[[], int], header: np.ndarray) -> DueTimes:
+    for due, behind in pairs:
+        if behind <= now_ns():
             header[Field.DROPPED] += 1
-            continue
-        yield due
+        else:
+            yield due

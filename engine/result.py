@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.histogram import Histogram
+from engine.rule import Metric, Rule
+
+if TYPE_CHECKING:
+    from engine.calibrate import EngineCost
+    from engine.caveats import Caveat
+    from engine.confidence import Confidence
+    from engine.watch import CpuUse
 
 REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
@@ -52,13 +59,24 @@ class RunResult:
     completed        requests answered without a fault within the time-out; only these are in the histograms
     errors           all others that were issued or due, by kind in errors_by_kind (a raised exception's class name; "timeout": came
                      back too late; "hung": never came back; "died": lost with its process; "dropped": backlog over its cap; "cut off":
-                     not back, or not issued, when the drain limit ended)
+                     not back when the drain limit ended; "not issued": due, but the run was cut short before its turn came)
     wall_s           from the common start to the last completion; queries_per_s = completed / wall_s
     response         completed - due in open loop; in closed loop, which has no due times, the same as service
     service          completed - issued          lateness: issued - due, open loop only
     planned          how many requests the plan asked for, None when time decided
     batches          calls of the target where dynamic batching was on; completed / batches is the mean batch size
     first_ns         service time of the first call of all, warm-up included
+    ended_by         "plan", "duration", "time limit", "minimums reached", "stable", "error budget" or "interrupt"
+    confidence       intervals of throughput and of percentiles of the response time; when "stable" ended the run, those it then had
+    rules            what the scenario, or the stop rule, needed and what was measured
+    scenario, metric the scenario that made the plan, and the number that its results are compared by
+    samples_per_query  samples in a request; samples_per_s = queries_per_s * samples_per_query
+    seed             of the due times, also where the plan left it to be drawn; None where nothing was drawn
+    engine_cost      what the engine itself costs in this layout; None where it was not measured
+    cpu              what the run and the rest of the machine used of the CPUs; None on another clock than the machine's
+    pacing           open loop: lateness of requests that found a worker free, so that nothing but the engine delayed them (of many
+                     requests a sample); None where that cannot be told
+    caveats          what could have moved the result, for programs; `warnings` has them in words, beside the run's own notes
     verdict          "VALID", or "INVALID" for the named reasons
     """
 
@@ -84,7 +102,22 @@ class RunResult:
     first_fault: str | None = None
     worker_cpu_s: float = 0.0
     batches: int | None = None
+    engine_cost: EngineCost | None = None
+    cpu: CpuUse | None = None
+    pacing: Histogram | None = field(repr=False, default=None)
+    caveats: list[Caveat] = field(default_factory=list)
     columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
+    confidence: Confidence | None = None
+    rules: list[Rule] = field(default_factory=list)
+    scenario: str | None = None
+    metric: Metric | None = None
+    samples_per_query: int = 1
+    seed: int | None = None
+
+    @property
+    def warning_codes(self) -> list[str]:
+        """The caveats by their codes."""
+        return [caveat.code for caveat in self.caveats]
 
     @property
     def errors(self) -> int:
@@ -93,6 +126,20 @@ class RunResult:
     @property
     def queries_per_s(self) -> float:
         return self.completed / self.wall_s if self.wall_s > 0 else 0.0
+
+    @property
+    def samples_per_s(self) -> float:
+        return self.queries_per_s * self.samples_per_query
+
+    @property
+    def dropped(self) -> int:
+        """Due requests that were not issued because too many others waited (`max_backlog`)."""
+        return self.errors_by_kind.get("dropped", 0)
+
+    @property
+    def not_issued(self) -> int:
+        """Requests that were due and had not had their turn when the run was cut short."""
+        return self.errors_by_kind.get("not issued", 0)
 
     @property
     def verdict(self) -> str:
@@ -104,6 +151,7 @@ class RunResult:
             "verdict": self.verdict,
             "reasons": self.reasons,
             "warnings": self.warnings,
+            "warning_codes": self.warning_codes,
             "completed": self.completed,
             "planned": self.planned,
             "errors": self.errors,
@@ -111,9 +159,21 @@ class RunResult:
             "first_fault": self.first_fault,
             "wall_s": self.wall_s,
             "queries_per_s": self.queries_per_s,
+            "samples_per_query": self.samples_per_query,
+            "samples_per_s": self.samples_per_s,
+            "confidence": None if self.confidence is None else self.confidence.to_dict(),
+            "scenario": self.scenario,
+            "metric": None if self.metric is None else self.metric.to_dict(),
+            "rules": [rule.to_dict() for rule in self.rules],
+            "dropped": self.dropped,
+            "not_issued": self.not_issued,
+            "seed": self.seed,
             "response": summary(self.response),
             "service": summary(self.service),
             "lateness": summary(self.lateness) if self.open_loop else None,
+            "pacing": None if self.pacing is None else summary(self.pacing),
+            "engine_cost": None if self.engine_cost is None else vars(self.engine_cost).copy(),
+            "cpu": None if self.cpu is None else self.cpu.to_dict(),
             "first_ns": self.first_ns,
             "batches": self.batches,
             "warmup": vars(self.warmup).copy(),

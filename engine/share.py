@@ -8,7 +8,7 @@ from engine.closed_loop import FOREVER_NS
 from engine.load import ClosedLoop
 from engine.load.schedule import bounded
 from engine.plan import RunPlan
-from engine.queue import ProcessQueue, ThreadQueue
+from engine.queue import ProcessQueue, ThreadQueue, looking_ahead
 from engine.warmup import WarmUp
 
 
@@ -59,7 +59,17 @@ def until_ns_of(plan: RunPlan, start_ns: int) -> int:
 
 def queue_of(share: Share, start_ns: int) -> ThreadQueue | ProcessQueue:
     """The due times of an open loop, cut by the stop rule."""
-    blocks = bounded(share.plan.load.blocks(), until_ns_of(share.plan, 0), share.plan.stop.iterations)
+    plan = share.plan
+    blocks = bounded(plan.load.blocks(), until_ns_of(plan, 0), plan.stop.iterations)
+    # With coroutines the line of those that wait is the event loop's, which caps it itself.
+    if plan.max_backlog is not None and plan.pool.kind != "async":
+        blocks = looking_ahead(blocks, plan.max_backlog + 1)
     if share.counter_fd is None:
         return ThreadQueue(blocks, start_ns)
     return ProcessQueue(blocks, start_ns, share.counter_fd)
+
+
+def due_before(plan: RunPlan, offset_ns: int) -> int:
+    """How many requests of an open loop are due before an offset from the start, by its schedule and stop rule."""
+    blocks = bounded(plan.load.blocks(), min(until_ns_of(plan, 0), offset_ns), plan.stop.iterations)
+    return sum(block.size for block in blocks)

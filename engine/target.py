@@ -19,9 +19,13 @@ class Built:
     call: Callable[[Any], Any]
     samples: Sequence[Any]
 
-    def feed(self, offset: int = 0) -> Iterator[Any]:
-        """The samples for ever, beginning at a different one for each worker so that workers do not march in step."""
-        return islice(cycle(self.samples), offset % len(self.samples), None)
+    def feed(self, offset: int = 0, per_query: int | None = None) -> Iterator[Any]:
+        """The samples for ever, beginning at a different one for each worker so that workers do not march in step.
+
+        With `per_query`, lists of so many consecutive samples.
+        """
+        single = islice(cycle(self.samples), offset * (per_query or 1) % len(self.samples), None)
+        return single if per_query is None else map(list, zip(*[single] * per_query))
 
 
 def import_reference(reference: str) -> Any:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from engine.result import RunResult
+from engine.stopping import BUDGET
 
 
 def judge(result: RunResult) -> None:
-    """Add the reasons that make a result INVALID. A time limit that ended a run early is no reason: the counts say so."""
+    """Add the reasons that make a result INVALID. A time limit that ended a run early is no reason: the counts say so.
+
+    Failures within a stated error budget are none either.
+    """
     if not result.completed:
         result.reasons.append("no request completed")
-    if result.errors:
+    if result.errors and not any(rule.name == BUDGET and rule.passed for rule in result.rules):
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.errors_by_kind.items()) if count)
         total = result.errors + result.completed
         result.reasons.append(f"{result.errors} of {total} requests failed ({kinds})")
     if result.interrupted:
         result.reasons.append("the run was interrupted before its end")
+    result.reasons += [rule.sentence() for rule in result.rules if not rule.passed]

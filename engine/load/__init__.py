@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.load.all_at_once import AllAtOnce
 from engine.load.closed import ClosedLoop
 from engine.load.constant import ConstantRate
 from engine.load.poisson import Poisson
@@ -11,4 +12,4 @@ from engine.load.stages import Stage, Stages
 
 LoadModel = ClosedLoop | Schedule
 
-__all__ = ["ClosedLoop", "ConstantRate", "LoadModel", "Poisson", "Replay", "Schedule", "Stage", "Stages"]
+__all__ = ["AllAtOnce", "ClosedLoop", "ConstantRate", "LoadModel", "Poisson", "Replay", "Schedule", "Stage", "Stages"]

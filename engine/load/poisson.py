@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +36,10 @@ class Poisson:
             due = np.floor(offsets).astype(np.int64) + whole
             yield due
             whole = int(due[-1])
+
+    def seeded(self) -> Poisson:
+        """The same process with a seed drawn where there was none, so that all who make its due times agree, and can be told which."""
+        return self if self.seed is not None else replace(self, seed=secrets.randbits(63))
 
     def shard(self, index: int, of: int) -> Poisson:
         return Poisson(self.rate_per_s / of, self.seed, (*self.stream, index))

@@ -1,0 +1,31 @@
+"""All at once: every request is due at the start, and the target takes them as fast as it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.load.schedule import BLOCK
+
+
+@dataclass(frozen=True)
+class AllAtOnce:
+    """`count` requests due at 0. Response time then contains the wait for all that were taken before: look at the rate."""
+
+    count: int
+
+    def faults(self) -> list[str]:
+        return [] if self.count >= 1 else [f"count: {self.count} is not allowed, it must be at least 1"]
+
+    @property
+    def planned(self) -> int:
+        return self.count
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        for first in range(0, self.count, BLOCK):
+            yield np.zeros(min(BLOCK, self.count - first), np.int64)
+
+    def shard(self, index: int, of: int) -> AllAtOnce:
+        return AllAtOnce(self.count // of + (index < self.count % of))
