@@ -193,6 +193,7 @@ class WorkerGroup:
             report.first_fault = recorder.first_fault
             report.arrivals = recorder.arrivals.tolist()
             report.columns = recorder.kept or []
+            report.paced = recorder.paced()
             self._at(memory, Phase.DONE)
 
     def _live(self, number: int) -> Iterator[None]:

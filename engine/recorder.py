@@ -15,6 +15,9 @@ import numpy as np
 from engine.histogram import Histogram
 from engine.memory import Field, WorkerMemory
 
+# So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs the same at every rate.
+PACED_ROWS = 512
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -47,6 +50,8 @@ class Recorder:
         self._response = Histogram(memory.response)
         self._service = Histogram(memory.service)
         self._lateness = Histogram(memory.lateness)
+        self._paced = Histogram()
+        self._free_ns = 0
         # The hot loop stores through these: an item assignment to a typed memoryview is cheaper than one to a numpy array.
         self.due = memoryview(memory.due)
         self.issued = memoryview(memory.issued)
@@ -84,6 +89,8 @@ class Recorder:
                 good = np.ones(rows, bool)
                 good[failed_rows] = False
             self._arrive(due)
+            if self.open_loop:
+                self._pace(due, issued, completed)
             if not header[Field.FIRST_NS]:
                 header[Field.FIRST_NS] = completed[0] - issued[0]
             if self.kept is not None:
@@ -98,6 +105,20 @@ class Recorder:
                 self._count(due, issued, completed)
         header[Field.FLUSHING] = 0
         header[Field.SLICE_NS] = 0
+
+    def _pace(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
+        """Keep the lateness of requests that a worker waited for: free when they fell due, it had only to wake up in time."""
+        free = np.empty(min(due.size, PACED_ROWS), np.int64)
+        free[0] = self._free_ns
+        free[1:] = completed[: free.size - 1]
+        self._free_ns = int(completed[-1])
+        due = due[: free.size]
+        self._paced.record(np.maximum(issued[: free.size] - due, 0)[due > free])
+
+    def paced(self) -> list[tuple[int, int]]:
+        """Histogram index and count of the lateness of such requests; means something where one worker writes the rows in turn."""
+        filled = np.flatnonzero(self._paced.counts)
+        return list(zip(filled.tolist(), self._paced.counts[filled].tolist()))
 
     def _count(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
         header = self._header
