@@ -6,6 +6,7 @@ rows of one slice. All state that others may want is in the worker's memory, so 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from engine.memory import Field, WorkerMemory
 
 # So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs the same at every rate.
 PACED_ROWS = 512
+_NO_TIMES = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Recorder:
         self._header = memory.header
         self._interval = 0
         self._interval_failed = 0
+        self._failed_ns: list[int] = []
         self._current = Histogram(memory.interval)
         self._response = Histogram(memory.response)
         self._service = Histogram(memory.service)
@@ -71,8 +74,7 @@ class Recorder:
         self._header[Field.FAILED] += 1
         if self.first_fault is None and detail:
             self.first_fault = detail
-        self._advance(now_ns)
-        self._interval_failed += 1
+        self._failed_ns.append(now_ns)  # counted into its interval with the rows that completed before it
 
     def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
         """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were counted by `fail`."""
@@ -101,8 +103,9 @@ class Recorder:
                 self.kept.append((due.copy(), issued.copy(), completed.copy(), outcome))
             if good is not None:
                 due, issued, completed = due[good], issued[good], completed[good]
-            if completed.size:
-                self._count(due, issued, completed)
+            self._count(due, issued, completed)
+        elif self._failed_ns:
+            self._by_interval(_NO_TIMES, _NO_TIMES)
         header[Field.FLUSHING] = 0
         header[Field.SLICE_NS] = 0
 
@@ -123,15 +126,13 @@ class Recorder:
     def _count(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
         header = self._header
         service = completed - issued
-        if int(service.max()) > self._timeout_ns:
+        if service.size and int(service.max()) > self._timeout_ns:
             on_time = service <= self._timeout_ns
             late = completed[~on_time]
             header[Field.TIMED_OUT] += late.size
             for moment in late.tolist():
                 self.fail("timeout", moment)
             due, issued, completed, service = due[on_time], issued[on_time], completed[on_time], service[on_time]
-            if not completed.size:
-                return
         if self.open_loop:
             response = completed - due
             self._service.record(service)
@@ -139,20 +140,29 @@ class Recorder:
         else:
             response = service
         self._by_interval(completed, response)
+        if not completed.size:
+            return
         header[Field.COMPLETED] += completed.size
         header[Field.LAST_COMPLETED_NS] = max(int(header[Field.LAST_COMPLETED_NS]), int(completed[-1]))
 
     def _by_interval(self, completed: np.ndarray, response: np.ndarray) -> None:
+        """Count response times, and the failures since the last flush, into the intervals in which they came back."""
         start = int(self._header[Field.START_NS])
-        first = 0
-        while first < completed.size:
-            self._advance(int(completed[first]))
+        failed, self._failed_ns = sorted(self._failed_ns), []
+        row = failure = 0
+        while row < completed.size or failure < len(failed):
+            moments = ([int(completed[row])] if row < completed.size else []) + failed[failure : failure + 1]
+            self._advance(min(moments))
             end_ns = start + (self._interval + 1) * self._interval_ns
-            last = completed.size
-            if completed[-1] >= end_ns:
-                last = max(int(np.searchsorted(completed, end_ns, "left")), first + 1)
-            self._current.record(response[first:last])
-            first = last
+            if row < completed.size:
+                last = completed.size
+                if completed[-1] >= end_ns:
+                    last = int(np.searchsorted(completed, end_ns, "left"))
+                self._current.record(response[row:last])
+                row = last
+            last_failure = bisect_left(failed, end_ns)
+            self._interval_failed += last_failure - failure
+            failure = last_failure
 
     def _advance(self, moment_ns: int) -> None:
         """Close the current interval if the moment lies beyond it."""
@@ -195,6 +205,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Close the last interval: after this the memory holds all that was measured."""
+        self._by_interval(_NO_TIMES, _NO_TIMES)
         self._close_interval()
         self._publish(Field.SERVICE, self._service)
         self._publish(Field.LATENESS, self._lateness)
