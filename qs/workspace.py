@@ -50,7 +50,7 @@ class Workspaces:
         if os.environ.get(VARIABLE):
             roots += _named(Path(os.environ[VARIABLE]), VARIABLE)
         with contextlib.suppress(FileNotFoundError):  # the working directory was deleted under us
-            roots += _roots_in(Path.cwd())
+            roots += roots_in(Path.cwd())
         shipped = shipped_root()
         if shipped is not None:
             roots.append(shipped)
@@ -157,7 +157,7 @@ def _named(folder: Path, origin: str) -> list[Path]:
         there = False
     if not there:
         raise UserError(f"{origin}: {str(folder)!r} is not a folder")
-    roots = _roots_in(folder)
+    roots = roots_in(folder)
     if not roots:
         wanted = ", ".join(f"{name}/" for name in FOLDERS)
         raise UserError(
@@ -167,7 +167,8 @@ def _named(folder: Path, origin: str) -> list[Path]:
     return roots
 
 
-def _roots_in(folder: Path) -> list[Path]:
+def roots_in(folder: Path) -> list[Path]:
+    """The workspaces that a folder is or holds, in the order they are searched; none where it is no workspace."""
     return [root for root in (folder, *(folder / name for name in _UPSTREAM)) if _is_root(root)]
 
 
