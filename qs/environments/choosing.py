@@ -1,0 +1,78 @@
+"""Which interpreter a backend runs under: ours where that already has what the backend asks for, else one of its own.
+
+Checking costs milliseconds and runs nothing of the backend's.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qs.environments.requirements_file import read
+from qs.errors import UserError
+
+REQUIREMENTS = "requirements.txt"
+MODES = ("auto", "current", "new")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`key` names the environment in the cache, None is our own. `variables` are to be set for what runs under `python`."""
+
+    python: str
+    key: str | None
+    created: bool
+    why: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def interpreter_for(
+    backend_folder: Path, mode: str, say: Callable[[str], None], stop: threading.Event | None = None
+) -> Environment:
+    """The interpreter for a backend; builds an environment where one is needed and missing, which can take minutes.
+
+    mode   auto: ours where it satisfies requirements.txt; current: ours in any case; new: one of its own in any case
+    say    hears lines of progress
+    stop   set from another thread, it ends the wait with running.Stopped, and nothing is left behind
+    UserError where requirements.txt cannot be read, or installing what it asks for fails.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}; allowed: {', '.join(MODES)}")
+    if mode == "current":
+        return _ours("the current environment was asked for")
+    source = (backend_folder / REQUIREMENTS).resolve()
+    lines = read(source) if source.is_file() else []
+    if mode == "auto":
+        from qs.environments.satisfied import unmet
+
+        if not lines:
+            return _ours(
+                f"the backend asks for nothing: {REQUIREMENTS} {'is empty' if source.is_file() else 'is not there'}"
+            )
+        reasons = unmet(lines)
+        if not reasons:
+            return _ours(f"the current environment satisfies {REQUIREMENTS}")
+        why = f"the current environment does not satisfy {REQUIREMENTS}: {'; '.join(reasons)}"
+    else:
+        why = "an environment of its own was asked for"
+    say(why)
+
+    from qs.environments import building, installers
+    from qs.environments.identity import identity
+
+    found, created = building.ensure(identity(source.parent, lines), source, lines, say, stop)
+    if found.built is None:  # somebody removed it between then and now
+        raise UserError(f"environment {found.key} is gone: it was removed while it was about to be used")
+    if not created:
+        say(f"environment {found.key}: used again, built {found.built.created} with {found.built.tool}")
+    return Environment(
+        found.python, found.key, created, why, found.built.packages, installers.activated(found.path)
+    )
+
+
+def _ours(why: str) -> Environment:
+    return Environment(sys.executable, None, False, why)
