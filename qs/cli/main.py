@@ -21,7 +21,6 @@ COMMANDS = {
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works, as a beginning for your own."),
     "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
-    "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
 }
 
 
