@@ -144,16 +144,28 @@ async def _set_up(
 
 
 async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
-    """Accuracy and numeric agreement, as the workload asks."""
+    """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what follows is still measured."""
     record, journal = bench.journal.record, bench.journal
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
-            record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
+            try:
+                record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
+            except BackendFailed as failure:
+                record.accuracy = _not_measured(journal, failure)
     if prepared.workload.test_numeric:
         with journal.stage("numeric"):
             first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
-            record.numeric = await checks.numeric(bench.host, prepared, resolved, first, items, log)
-            record.reasons += numeric_faults(record.numeric)
+            try:
+                record.numeric = await checks.numeric(bench.host, prepared, resolved, first, items, log)
+                record.reasons += numeric_faults(record.numeric)
+            except BackendFailed as failure:
+                record.numeric = _not_measured(journal, failure)
+
+
+def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
+    journal.record.reasons.append(str(failure))
+    journal.event("check failed", message=str(failure), detail=failure.detail)
+    return {checks.NOT_MEASURED: str(failure)}
 
 
 def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:

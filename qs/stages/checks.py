@@ -9,24 +9,24 @@ from typing import Any
 from qs.stages.hosts import BackendFailed, call, reference_host
 from qs.stages.prepare import Prepared
 
-DATA_PERCENT = "Data Percent"
+DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
 
 
 async def accuracy(
     host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path
 ) -> dict[str, Any]:
-    """The report's accuracy metrics, or {"Not Measured": why}. Nothing is claimed for synthetic weights."""
+    """The report's accuracy metrics, or {NOT_MEASURED: why}. Nothing is claimed for synthetic weights."""
     percent = prepared.workload.data_percent
     if resolved["synthetic"]:
         where = prepared.model_info.model_path
         return {
             DATA_PERCENT: percent,
-            "Not Measured": f"synthetic weights (drawn from seed {prepared.seed}, not trained); "
+            NOT_MEASURED: f"synthetic weights (drawn from seed {prepared.seed}, not trained); "
             f"put the trained model at {where} in the workspace {prepared.model.root}",
         }
     found = await call(host, "accuracy", "accuracy", data_percent=percent, output_dir=str(output_dir))
     if "not_measured" in found:
-        return {DATA_PERCENT: percent, "Not Measured": found["not_measured"]}
+        return {DATA_PERCENT: percent, NOT_MEASURED: found["not_measured"]}
     return {DATA_PERCENT: percent, **found}
 
 

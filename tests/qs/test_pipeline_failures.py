@@ -69,7 +69,7 @@ class RuntimeBackendBAD(RuntimeBackend):
 def evaluate(tmp_path):
     """evaluate(**code put into the backend) -> (exit status, result or None, standard error)."""
 
-    def run(*options: str, **code: str) -> tuple[int, dict | None, str]:
+    def run(*options: str, numeric: bool = False, **code: str) -> tuple[int, dict | None, str]:
         parts = {
             "compile": "pass", "precision": "FP32", "status": "success", "load": "pass", "predict": "pass",
             "supported": "True", "config": "{}", "benchmark": "{}",
@@ -86,7 +86,7 @@ def evaluate(tmp_path):
             "iterations": 10,
             "batch_sizes": [1, 2],
             "test_accuracy": False,
-            "test_numeric": False,
+            "test_numeric": numeric,
         }
         (tmp_path / "workloads" / "bad.json").write_text(json.dumps(workload))
         command = [
@@ -153,6 +153,24 @@ def test_failed_requests_are_counted_by_kind(evaluate):
     row = result["Performance"][0]
     assert (row["Completed"], row["Errors"], row["Errors By Kind"]) == (8, 2, {"ZeroDivisionError": 2})
     assert "2 of 10 requests failed" in row["Reasons"][0]
+
+
+def test_a_check_that_fails_is_a_reason_and_the_rest_is_measured(evaluate):
+    fails_first = "if self.calls == 1: raise ValueError('cold')"
+    status, result, _ = evaluate(numeric=True, predict=fails_first)
+    assert (status, result["Status"], result["Verdict"]) == (3, "complete", "INVALID")
+    assert any("ValueError: cold" in reason for reason in result["Reasons"])
+    assert "cold" in result["Accuracy"]["Numeric"]["Not Measured"]
+    assert [row["Completed"] for row in result["Performance"]] == [10, 10]
+
+
+def test_nan_in_an_output_is_a_failure(evaluate):
+    status, result, _ = evaluate(
+        numeric=True, predict="return {'logits': np.full((self.batch_size, 10), np.nan, np.float32)}"
+    )
+    assert (status, result["Verdict"]) == (3, "INVALID")
+    assert result["Accuracy"]["NaN Count"] == 160
+    assert any("logits" in reason and "NaN" in reason for reason in result["Reasons"])
 
 
 def test_prints_of_a_backend_go_to_its_log(evaluate, tmp_path):
