@@ -169,8 +169,8 @@ class AsyncGroup:
                     if not self._timed_out(number, began, recorder):
                         raise
                     continue
-                except Exception as fault:
-                    recorder.fail(type(fault).__name__, now_ns(), describe(fault), arrived=False)
+                except (Exception, SystemExit) as fault:
+                    recorder.raised(fault, now_ns(), arrived=False)
                     await asyncio.sleep(0)
                     continue
                 end = now_ns()
@@ -251,8 +251,8 @@ class AsyncGroup:
                 task = asyncio.current_task()
                 recorder.fail("timeout" if task in late else "cut off", now_ns(), arrived=False)
                 return
-            except Exception as fault:
-                recorder.fail(type(fault).__name__, now_ns(), describe(fault), arrived=False)
+            except (Exception, SystemExit) as fault:
+                recorder.raised(fault, now_ns(), arrived=False)
                 return
             end = now_ns()
             dues[row] = due

@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
-from engine.faults import describe
+from engine.faults import is_interrupt
 from engine.memory import Field, halted
 from engine.queue import DueTimes
 from engine.recorder import Recorder
@@ -127,12 +127,12 @@ def batched_loop(
         start = now_ns()
         try:
             call(samples)
-        except KeyboardInterrupt:
-            recorder.flush(row, failed)
-            raise
         except BaseException as fault:  # a target may raise anything, SystemExit included: its whole batch has failed
+            if is_interrupt(fault):
+                recorder.flush(row, failed)
+                raise
             for number in range(len(batch)):
-                recorder.fail(type(fault).__name__, now_ns(), describe(fault))
+                recorder.raised(fault, now_ns())
                 failed.append(row + number)
         end = now_ns()
         last = row + len(batch)

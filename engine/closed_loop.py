@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.clock import Clock
-from engine.faults import describe
+from engine.faults import is_interrupt
 from engine.memory import Field
+from engine.pacing import waiter
 from engine.recorder import Recorder
 
 SLICE_NS = 50_000_000
@@ -35,17 +36,21 @@ def closed_loop(
     now_ns = clock.now_ns
     header = recorder.memory.header
     issued, completed = recorder.issued, recorder.completed
+    think = waiter(clock, header, spin=False)
     reads = iter(now_ns, NEVER)  # reads the clock at every step
     left = FOREVER_NS if iterations is None else iterations
     while left > 0 and not header[Field.STOP]:
         began = now_ns()
         if began >= until_ns:
             return
+        recorder.begin(began)
         if think_ns:
-            clock.sleep_ns(think_ns)
+            began = think(min(began + think_ns, until_ns))
+            if began >= until_ns or header[Field.STOP]:
+                recorder.flush(0)
+                return
         slice_end = began if think_ns else min(began + SLICE_NS, until_ns)
         rows = min(left, recorder.rows)
-        recorder.begin(began)
         row = -1
         fault: BaseException | None = None
         try:
@@ -58,14 +63,14 @@ def closed_loop(
                 if row + 1 < rows:
                     # The target raised StopIteration, which map and zip take for the end of their input.
                     fault = StopIteration("raised by the target")
-        except KeyboardInterrupt:
-            recorder.flush(row + 1)
-            raise
         except BaseException as raised:  # a target may raise anything, SystemExit included: it is one failed request
+            if is_interrupt(raised):
+                recorder.flush(row + 1)
+                raise
             fault = raised
         recorder.flush(row + 1)
         left -= row + 1
         if fault is not None:
-            recorder.fail(type(fault).__name__, now_ns(), describe(fault), arrived=False)
+            recorder.raised(fault, now_ns(), arrived=False)
             left -= 1
         yield

@@ -272,6 +272,12 @@ class Conductor:
         ends = [last_ns, self._end_ns()] + ([] if self._stopped_ns is None else [self._stopped_ns])
         return self._evidence.confidence(max(min(ends) - self._start_ns, 0) / 1e9)
 
+    def _cut_by_time(self, accounted: int, last_ns: int) -> bool:
+        """Whether the duration or the time limit ended the run, and not the load's own end; the last answer may be before it."""
+        if self._plan.planned is not None:
+            return accounted < self._plan.planned and self._clock.now_ns() >= self._end_ns()
+        return not self._plan.load_ends or last_ns >= self._end_ns()
+
     def _not_issued(self, accounted: int) -> int:
         """How many requests were due and had no turn, where the run was cut short; the schedule is counted again for that."""
         if isinstance(self._plan.load, ClosedLoop):
@@ -291,12 +297,13 @@ class Conductor:
         last = self._last_answer_ns()
         wall_s = max(last - self._start_ns, 0) / 1e9
         end_ns = self._end_ns()
-        if self._ended_by == "plan" and end_ns < 1 << 62 and last >= end_ns:
+        errors = errors_of(reports, memories, self._lost)
+        accounted = self._completed() + sum(errors.values())
+        if self._ended_by == "plan" and end_ns < 1 << 62 and self._cut_by_time(accounted, last):
             by_limit = self._plan.stop.duration_s is None or self._plan.stop.duration_s * 1e9 > end_ns - self._start_ns
             self._ended_by = "time limit" if by_limit else "duration"
         lost = any(report.worker < 0 for report in reports)
-        errors = errors_of(reports, memories, self._lost)
-        not_issued = self._not_issued(self._completed() + sum(errors.values()))
+        not_issued = self._not_issued(accounted)
         if not_issued:
             errors["not issued"] = errors.get("not issued", 0) + not_issued
         firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories if memory.header[Field.FIRST_NS]]

@@ -16,6 +16,7 @@ from engine.batching import Batcher, batched_loop, joined
 from engine.clock import MONOTONIC, Clock
 from engine.closed_loop import closed_loop
 from engine.errors import HostError
+from engine.faults import is_interrupt
 from engine.gil import WakeUps
 from engine.load import ClosedLoop
 from engine.memory import Field, Phase, WorkerMemory
@@ -181,9 +182,9 @@ class WorkerGroup:
         memory, report, recorder = self.memories[number], self.reports[number], self.recorders[number]
         try:
             yield from self._live(number)
-        except KeyboardInterrupt:
-            raise
         except BaseException as fault:  # the build of a target may raise anything, SystemExit included
+            if is_interrupt(fault):
+                raise
             report.crash = traceback.format_exc()
             if memory.header[Field.PHASE] < Phase.READY:
                 self._faults.append(HostError(type(fault).__name__, str(fault), report.crash))

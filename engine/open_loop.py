@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
-from engine.faults import describe
+from engine.faults import is_interrupt
 from engine.memory import Field, halted
 from engine.queue import DueTimes
 from engine.recorder import Recorder
@@ -55,11 +55,11 @@ def open_loop(
                     return
             try:
                 call(take())
-            except KeyboardInterrupt:
-                recorder.flush(row, failed)
-                raise
             except BaseException as fault:  # a target may raise anything, SystemExit included: it is one failed request
-                recorder.fail(type(fault).__name__, now_ns(), describe(fault))
+                if is_interrupt(fault):
+                    recorder.flush(row, failed)
+                    raise
+                recorder.raised(fault, now_ns())
                 failed.append(row)
             end = now_ns()
             dues[row] = due

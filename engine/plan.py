@@ -169,9 +169,9 @@ class RunPlan:
                 found.append("batching: only blocking targets in open loop share calls; leave it out here")
         if isinstance(self.load, ClosedLoop):
             found += self._closed_loop_faults(self.load)
-        elif not stop.has_end and not self._load_ends:
+        elif not stop.has_end and not self.load_ends:
             found.append("stop: an open loop of this kind has no end of its own; give duration_s or iterations")
-        if stop.until_stable is not None and not stop.has_maximum and not self._load_ends:
+        if stop.until_stable is not None and not stop.has_maximum and not self.load_ends:
             found.append("until_stable: a run that never gets stable would never end; give max_duration_s as well")
         return found + self._query_faults()
 
@@ -190,7 +190,7 @@ class RunPlan:
         return found
 
     @property
-    def _load_ends(self) -> bool:
+    def load_ends(self) -> bool:
         """Whether the load has an end of its own."""
         load = self.load
         return getattr(load, "planned", None) is not None or bool(getattr(load, "duration_s", None)) or hasattr(load, "due_s")

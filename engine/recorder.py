@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.faults import describe
 from engine.histogram import Histogram
 from engine.memory import Field, WorkerMemory
 
@@ -75,6 +76,11 @@ class Recorder:
         if self.first_fault is None and detail:
             self.first_fault = detail
         self._failed_ns.append(now_ns)  # counted into its interval with the rows that completed before it
+
+    def raised(self, fault: BaseException, now_ns: int, arrived: bool = True) -> None:
+        """Count a request whose target raised. Only the first is described: that reads source files and takes milliseconds."""
+        detail = describe(fault) if self.first_fault is None else None
+        self.fail(type(fault).__name__, now_ns, detail, arrived)
 
     def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
         """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were counted by `fail`."""
