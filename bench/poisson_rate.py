@@ -21,26 +21,29 @@ from engine import Poisson, Pool, RunPlan, Stop, run
 
 BOUND_NS = 10_000_000
 TRIES = 3
-# The least part of the asked rate that a run must have answered to count as held.
-KEPT = 0.98
 STEP = 1.5
+# A side that breaks at this part of its first rate is on a machine where nothing can be said.
+FLOOR = 1 / 50
 ENGINE, INLINE = "engine, one thread", "engine, inline"
 FAST, COALESCED = "LoadGen Server, fast", "LoadGen Server, fast, coalescing"
 
 
 class Climb:
-    """The search of one side: `rate` is what to try next; `tell` it how that went."""
+    """The search of one side: `rate` is what to try next; `tell` it how that went. `held` is 0 while nothing was held."""
 
     def __init__(self, first: float, precision: float):
         self.rate = first
         self.held = 0.0
         self._broken: float | None = None
         self._precision = precision
+        self._floor = first * FLOOR
         self._tries = 0
 
     @property
     def done(self) -> bool:
-        return self._broken is not None and self._broken <= max(self.held, 1.0) * self._precision
+        if self._broken is None:
+            return False
+        return self._broken <= self._floor or self._broken <= self.held * self._precision
 
     def tell(self, kept: bool) -> None:
         """One failed try breaks a rate; TRIES kept ones hold it."""
@@ -81,15 +84,16 @@ def climb_all(
 
 
 def engine_keeps(kind: str, duration_s: float, rate: float, seed: int) -> bool:
-    plan = RunPlan(load=Poisson(rate, seed), stop=Stop(duration_s=duration_s), pool=Pool(kind, workers=1))
+    """Whether every request due in about `duration_s` was answered, and 99 % of them within the bound."""
+    requests = round(rate * duration_s)
+    plan = RunPlan(load=Poisson(rate, seed), stop=Stop(iterations=requests), pool=Pool(kind, workers=1))
     result = run(plan, no_op)
-    kept = result.queries_per_s >= KEPT * rate and not result.errors
-    return kept and result.response.percentile_ns(99) <= BOUND_NS
+    return result.completed == requests and result.response.percentile_ns(99) <= BOUND_NS
 
 
 def loadgen_keeps(coalesce: bool, duration_s: float, rate: float, seed: int) -> bool:
-    summary = loadgen.server(rate, duration_s, BOUND_NS, coalesce)
-    return summary.queries_per_s >= KEPT * rate and summary.latency_ns[99.0] <= BOUND_NS
+    """The same of LoadGen, which runs on until every scheduled query is answered."""
+    return loadgen.server(rate, duration_s, BOUND_NS, coalesce).latency_ns[99.0] <= BOUND_NS
 
 
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
@@ -113,8 +117,12 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
         report.figure(name, "queries/s", found.get(name))
     report.goal(f"highest rate held, {ENGINE}", ">=", 1.5e6, found[ENGINE], "queries/s")
     for name in (FAST, COALESCED):
-        ratio = pairwise(found[ENGINE], found[name]) if name in found else None
+        ratio = pairwise(found[ENGINE], found[name]) if name in found and all(found[name]) else None
         report.goal(f"{ENGINE} / {name}", ">=", 3, ratio, "x")
+    if any(0 in rates for rates in found.values()):
+        report.note(
+            "a rate of 0 stands for a side that held nothing: this machine is too busy for this benchmark"
+        )
     report.note(f"a try lasts {duration_s:g} s; rates are searched to within {(precision - 1) * 100:.0f} %")
 
 
