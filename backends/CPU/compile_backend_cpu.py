@@ -93,7 +93,8 @@ class CompileBackendCPU(CompileBackend):
         good = [size for size in sizes if size not in faults]
         if not good:
             raise UserError(f"no batch size can be compiled: {_faults_text(faults)}")
-        if not (configs.get("interact_info") or {}).get("intra_op_threads") and tried == sorted(good):
+        asked = bool((configs.get("interact_info") or {}).get("intra_op_threads"))
+        if not asked and tried == sorted(good):
             threads = self._fewest_threads(path, threads, _feeds(info, bound, max(good)), trial_s)
         del session  # one copy of the weights in memory at a time
         nodes = sessions.placement(path, threads, _feeds(info, bound, min(good)))
@@ -125,6 +126,7 @@ class CompileBackendCPU(CompileBackend):
             "dataset_name": info.get("dataset_name"),
             "dynamic_batch": is_dynamic(bound),
             "intra_op_threads": threads,
+            "intra_op_threads_asked": asked,
             "nodes_by_provider": nodes,
             "batch_sizes_tried": tried,
             "notes": [*configs.get("model_notes", []), *notes, *more],

@@ -17,18 +17,20 @@ class LoadedCopy:
         self.backend = backend
         self.batch_size = 0
         self._how: tuple | None = None
+        self._placement: dict[str, Any] | None = None
 
     def load(self, batch_size: int, placement: dict[str, Any] | None) -> None:
         """Load, unless it is loaded that way: a vendor's load may take minutes. No placement: any will do."""
         if placement is None and self._how is not None and self._how[0] == batch_size:
             return
+        placement = placement or self._placement  # the next batch size is meant for the same place
         cpus = tuple(sorted((placement and placement["cpus"]) or _allowed()))
         knows = hasattr(type(self.backend), "placement")
         threads = placement["intra_op_threads"] if placement and knows else None
         how = (batch_size, cpus, threads)
         if how == self._how:
             return
-        self._how, self.batch_size = None, 0
+        self._how, self.batch_size, self._placement = None, 0, placement
         if knows:
             self.backend.placement = placement
         with _on_cpus(cpus):

@@ -125,27 +125,33 @@ def test_qs_config_of_this_machine(make_model, loaded):
 
 
 @pytest.mark.parametrize(
-    ("cpus", "clients", "chosen", "instances", "threads"),
+    ("cpus", "clients", "compiled", "instances", "threads"),
     [
-        (2, 3, 0, 1, 2),
-        (2, 3, 1, 1, 1),
-        (1, 3, 0, 1, 1),
-        (16, 3, 0, 1, 16),
-        (64, 8, 0, 4, 16),
-        (64, 1, 0, 1, 64),
-        (20, 4, 0, 2, 10),
-        (21, 4, 0, 2, 10),
+        # three clients fill two cores by themselves; one alone needs the pool's help
+        (2, 3, {}, 1, 1),
+        (2, 2, {}, 1, 1),
+        (2, 1, {}, 1, 2),
+        (1, 3, {}, 1, 1),
+        (16, 3, {}, 1, 14),
+        (64, 8, {}, 4, 15),
+        (64, 1, {}, 1, 64),
+        (20, 4, {}, 2, 9),
+        (21, 4, {}, 2, 9),
+        # a small model is not worth a second thread; what the user asked for counts, up to the cores
+        (16, 1, {"intra_op_threads": 1}, 1, 1),
+        (4, 3, {"intra_op_threads": 4, "intra_op_threads_asked": True}, 1, 4),
+        (4, 3, {"intra_op_threads": 9, "intra_op_threads_asked": True}, 1, 4),
     ],
 )
 def test_qs_config_by_cores_and_clients(
-    runtime_class, part, monkeypatch, cpus, clients, chosen, instances, threads
+    runtime_class, part, monkeypatch, cpus, clients, compiled, instances, threads
 ):
     cores = part("cores")
     monkeypatch.setattr(cores, "usable_cpus", lambda: list(range(cpus)))
     monkeypatch.setattr(cores, "_core", lambda cpu, root: (0, cpu))
     runtime = runtime_class()
     runtime.workload = {"clients": clients}
-    runtime.configs = {"intra_op_threads": chosen} if chosen else {}
+    runtime.configs = compiled
     config = runtime.generate_qs_config()
     assert (config["instances"], config["intra_op_threads"]) == (instances, threads)
     assert sorted(cpu for group in config["affinity"] for cpu in group) == list(range(cpus))

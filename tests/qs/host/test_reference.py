@@ -166,5 +166,10 @@ def test_qs_config_and_target_of_the_cpu_backend(digits):
     assert mode["supported"] is True and mode["config"]["qs_version"] == 2
     target = service.load_target(instance=0, batch_size=8, instances=1, intra_op_threads=1)
     assert target(target.samples[0])["logits"].shape == (8, 10)
+    session = service._copies[0].backend._session
+    service.load(32)
+    assert service._copies[0].backend._session is session, (
+        "the threads asked for hold for the next batch size too"
+    )
     row = service.benchmark(8)
     assert row["BS"] == 8 and row["QPS"] > 0
