@@ -82,6 +82,10 @@ def measured(case: Case, result, histogram_file: str | None) -> dict[str, object
         "Verdict": result.verdict,
         "Reasons": list(result.reasons),
         "Warnings": list(result.warnings),
+        "Warning Codes": list(result.warning_codes),
+        "Confidence": confidence(result.confidence),
+        "Engine Cost": None if result.engine_cost is None else dict(vars(result.engine_cost)),
+        "CPU Use": None if result.cpu is None else result.cpu.to_dict(),
         "Histogram": histogram_file,
     }
     return row
@@ -94,6 +98,25 @@ def warm_up(summary) -> dict[str, object]:
         "Errors": summary.errors,
         "Wall Time": summary.wall_s,
         "AVG Latency": summary.mean_ns / NS_PER_MS if summary.completed else None,
+    }
+
+
+def confidence(found) -> dict[str, object] | None:
+    """Half-widths of the confidence intervals; null where the run was too short for one, with the reason."""
+    if found is None:
+        return None
+    rows: dict[str, object] = {"Level": found.level, "Queries Per Second": _estimate(found.throughput, 1.0)}
+    return rows | {
+        f"P{percentile:g} Latency": _estimate(each, NS_PER_MS) for percentile, each in found.response.items()
+    }
+
+
+def _estimate(estimate, unit: float) -> dict[str, object]:
+    half = estimate.half_width
+    return {
+        "Half Width": None if half is None else half / unit,
+        "Batches": estimate.batches,
+        "Why": estimate.why or None,
     }
 
 
