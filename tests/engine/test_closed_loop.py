@@ -7,10 +7,12 @@ import threading
 import pytest
 
 from engine import ClosedLoop, Pool, RunPlan, Stop, run
-from tests.fakes import MS, S, Counter, Nth, Service, VirtualClock, nothing
+from tests.fakes import MS, Counter, Nth, S, Service, VirtualClock, nothing
+
+NO_STOP = Stop()
 
 
-def inline(load: ClosedLoop, stop: Stop = Stop(), **options) -> RunPlan:
+def inline(load: ClosedLoop, stop: Stop = NO_STOP, **options) -> RunPlan:
     return RunPlan(load, stop, Pool("inline"), **options)
 
 
