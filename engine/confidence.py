@@ -59,7 +59,9 @@ class Confidence:
 
     def to_dict(self) -> dict[str, Any]:
         plain = {"level": self.level, "queries_per_s": _plain(self.throughput)}
-        return plain | {f"p{percentile:g}_ns": _plain(estimate) for percentile, estimate in self.response.items()}
+        return plain | {
+            f"p{percentile:g}_ns": _plain(estimate) for percentile, estimate in self.response.items()
+        }
 
 
 class Evidence:
@@ -88,7 +90,8 @@ class Evidence:
         cells, length_s = self._log.cells(until_s)
         counts = np.array([cell.counts.sum() for cell in cells], np.float64)
         return Confidence(
-            _throughput(counts, length_s), {percentile: _percentile(cells, percentile) for percentile in self._percentiles}
+            _throughput(counts, length_s),
+            {percentile: _percentile(cells, percentile) for percentile in self._percentiles},
         )
 
 

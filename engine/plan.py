@@ -111,7 +111,9 @@ class Stop:
     @property
     def has_end(self) -> bool:
         """Whether it ends a load that has no end of its own."""
-        return self.has_maximum or self.min_duration_s is not None or self.min_queries is not None
+        return self.has_maximum or any(
+            asked is not None for asked in (self.min_duration_s, self.min_queries, self.until_stable)
+        )
 
 
 @dataclass(frozen=True)

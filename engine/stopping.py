@@ -57,7 +57,10 @@ class StopRules:
             return None
         self._next_look_s = seen.elapsed_s * _LONGER
         found = confidence()
-        if not all(estimate.relative is not None and estimate.relative <= stop.until_stable for estimate in watched(stop, found)):
+        if not all(
+            estimate.relative is not None and estimate.relative <= stop.until_stable
+            for estimate in watched(stop, found)
+        ):
             return None
         self.reached = found
         return STABLE
@@ -111,7 +114,15 @@ def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
             measured = None if estimate.relative is None else 100 * estimate.relative
             advice = f"{longer}, or allow more than {100 * stop.until_stable:g} %"
             advice += f" ({estimate.why})" if estimate.why else ""
-            rules.append(at_most(f"half-width of the confidence interval of {name}", 100 * stop.until_stable, measured, "%", advice))
+            rules.append(
+                at_most(
+                    f"half-width of the confidence interval of {name}",
+                    100 * stop.until_stable,
+                    measured,
+                    "%",
+                    advice,
+                )
+            )
     rules += budget_rules(stop, result)
     return rules
 

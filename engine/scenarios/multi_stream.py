@@ -44,7 +44,11 @@ class MultiStream:
             max_duration_s=self.max_duration_s,
         )
         return RunPlan(
-            load=ClosedLoop(clients=1), stop=stop, scenario=self, samples_per_query=self.samples_per_query, **fields
+            load=ClosedLoop(clients=1),
+            stop=stop,
+            scenario=self,
+            samples_per_query=self.samples_per_query,
+            **fields,
         )
 
     def rules(self, result: RunResult) -> list[Rule]:

@@ -68,8 +68,16 @@ class Offline:
         enough = f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, so that more samples are made"
         samples = result.completed * result.samples_per_query
         return [
-            minimum_duration(self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough),
-            at_least("minimum samples", self.min_samples, samples, "samples", "raise max_duration_s, or leave it out"),
+            minimum_duration(
+                self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough
+            ),
+            at_least(
+                "minimum samples",
+                self.min_samples,
+                samples,
+                "samples",
+                "raise max_duration_s, or leave it out",
+            ),
         ]
 
     def metric(self, result: RunResult) -> Metric:

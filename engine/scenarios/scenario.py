@@ -43,16 +43,26 @@ def minimum_duration(needed_s: float, result: RunResult, advice: str) -> Rule:
 
 
 def minimum_queries(needed: int, result: RunResult) -> Rule:
-    advice = "raise max_duration_s, or leave it out" if result.ended_by == "time limit" else "let the run go on to its end"
+    advice = (
+        "raise max_duration_s, or leave it out"
+        if result.ended_by == "time limit"
+        else "let the run go on to its end"
+    )
     return at_least("minimum queries", needed, result.completed, "queries", advice)
 
 
 def positive(**values: float | None) -> list[str]:
     """Faults of parameters that must be above 0 where they are given."""
     return [
-        f"{name}: {value} is not allowed, it must be above 0" for name, value in values.items() if value is not None and not value > 0
+        f"{name}: {value} is not allowed, it must be above 0"
+        for name, value in values.items()
+        if value is not None and not value > 0
     ]
 
 
 def percentile_faults(percentile: float) -> list[str]:
-    return [] if 0 < percentile < 100 else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]
+    return (
+        []
+        if 0 < percentile < 100
+        else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]
+    )

@@ -81,7 +81,11 @@ class Server:
                 f"lower rate_per_s below {self.rate_per_s:g}, or raise bound_s",
             ),
             at_least(
-                f"early stopping of {name} with {over} over the bound", needed, queries, "queries", self._advice(over, queries, needed)
+                f"early stopping of {name} with {over} over the bound",
+                needed,
+                queries,
+                "queries",
+                self._advice(over, queries, needed),
             ),
         ]
 
@@ -91,4 +95,8 @@ class Server:
         return f"run at least {needed - queries} queries more (set min_queries={needed}), all within the bound, or lower rate_per_s"
 
     def metric(self, result: RunResult) -> Metric:
-        return Metric(f"completed queries/s of a Poisson load of {self.rate_per_s:g}/s", result.queries_per_s, "queries/s")
+        return Metric(
+            f"completed queries/s of a Poisson load of {self.rate_per_s:g}/s",
+            result.queries_per_s,
+            "queries/s",
+        )

@@ -25,7 +25,9 @@ class SingleStream:
 
     def faults(self) -> list[str]:
         return percentile_faults(self.percentile) + positive(
-            min_duration_s=self.min_duration_s, min_queries=self.min_queries, max_duration_s=self.max_duration_s
+            min_duration_s=self.min_duration_s,
+            min_queries=self.min_queries,
+            max_duration_s=self.max_duration_s,
         )
 
     def plan(self, **fields: Any) -> RunPlan:

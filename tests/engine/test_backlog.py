@@ -53,7 +53,9 @@ def test_the_cap_drops_what_a_line_of_that_length_would(cap, takes_ms):
 def test_without_a_cap_nothing_is_dropped():
     clock = VirtualClock()
     result = run(
-        RunPlan(load=ConstantRate(1_000), stop=Stop(iterations=500), pool=Pool("inline")), Service(clock, 5 * MS), clock=clock
+        RunPlan(load=ConstantRate(1_000), stop=Stop(iterations=500), pool=Pool("inline")),
+        Service(clock, 5 * MS),
+        clock=clock,
     )
     assert (result.completed, result.dropped, result.verdict) == (500, 0, "VALID")
 
@@ -101,7 +103,12 @@ def test_coroutines_drop_what_waits_for_a_place():
     async def target(sample):
         await asyncio.sleep(0.01)
 
-    plan = RunPlan(load=ConstantRate(1_000), stop=Stop(iterations=300), pool=Pool("async", max_in_flight=2), max_backlog=3)
+    plan = RunPlan(
+        load=ConstantRate(1_000),
+        stop=Stop(iterations=300),
+        pool=Pool("async", max_in_flight=2),
+        max_backlog=3,
+    )
     result = run(plan, target)
     assert result.completed + result.dropped == 300 and result.dropped > 100
     unbounded = RunPlan(load=ConstantRate(1_000), stop=Stop(iterations=100), max_backlog=0)
@@ -145,7 +152,9 @@ def test_what_waits_for_a_place_at_the_drain_limit_is_not_issued():
 
 def test_the_error_budget_does_not_wait_for_those_in_line():
     plan = RunPlan(load=ConstantRate(1_000), stop=Stop(duration_s=60, max_errors=5))
-    failing = Factory("tests.fakes:make_nth", {"nth": 50, "what": "ValueError", "onward": True, "pause_s": 0.004})
+    failing = Factory(
+        "tests.fakes:make_nth", {"nth": 50, "what": "ValueError", "onward": True, "pause_s": 0.004}
+    )
     result = run(plan, failing)
     assert result.ended_by == "error budget" and result.wall_s < 5
     assert result.completed == 49 and result.errors_by_kind["ValueError"] > 5

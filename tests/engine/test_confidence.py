@@ -44,7 +44,10 @@ def coverage(memory: float, runs: int = 120, intervals: int = 600) -> tuple[floa
     for _ in range(runs):
         counts = np.maximum(np.rint(200 + 20 * correlated(random, intervals, memory)), 1).astype(int)
         evidence = Evidence(TICK_S, percentiles=())
-        evidence.add((0, Interval(number, np.array([500]), np.array([count]), 0)) for number, count in enumerate(counts.tolist()))
+        evidence.add(
+            (0, Interval(number, np.array([500]), np.array([count]), 0))
+            for number, count in enumerate(counts.tolist())
+        )
         throughput = evidence.confidence(intervals * TICK_S).throughput
         naive += abs(counts.mean() - 200) <= half_width(counts.astype(float))
         if throughput.half_width is None:
@@ -72,12 +75,16 @@ def test_a_correlated_series_is_found_out():
     assert independent(random.standard_normal(50))
     assert not independent(correlated(random, 50, 0.9))
     assert not independent(np.arange(20.0))  # a drift
-    assert independent(np.array([1.0, 2.0] * 10))  # neighbours that differ more than chance: the interval is too wide, not too narrow
+    assert independent(
+        np.array([1.0, 2.0] * 10)
+    )  # neighbours that differ more than chance: the interval is too wide, not too narrow
     assert independent(np.full(20, 3.0))
 
 
 def test_a_drifting_run_has_no_interval():
-    found = evidence_of([np.full(100 + number, 1_000_000 + 5_000 * number) for number in range(100)]).confidence(10.0)
+    found = evidence_of(
+        [np.full(100 + number, 1_000_000 + 5_000 * number) for number in range(100)]
+    ).confidence(10.0)
     assert found.throughput.half_width is None and "correlated" in found.throughput.why
     assert found.response[50].half_width is None
     assert found.throughput.value == pytest.approx(1_495)
@@ -95,7 +102,9 @@ MS = 1_000_000
 
 def test_percentiles_need_enough_requests_in_a_batch():
     random = np.random.Generator(np.random.PCG64(2))
-    values = [random.exponential(MS, 100).astype(int) for _ in range(20)]  # 2,000 requests: p90 has batches, p99 (299 each) has not
+    values = [
+        random.exponential(MS, 100).astype(int) for _ in range(20)
+    ]  # 2,000 requests: p90 has batches, p99 (299 each) has not
     found = evidence_of(values).confidence(2.0)
     assert found.response[50].half_width and found.response[90].half_width
     assert found.response[99].half_width is None and "299" in found.response[99].why

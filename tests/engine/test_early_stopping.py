@@ -16,7 +16,8 @@ from engine.scenarios.early_stopping import count_over, estimate_ns, may_be_over
 
 def exactly_at_most(count: int, trials: int, probability: float) -> float:
     return math.fsum(
-        math.comb(trials, hits) * probability**hits * (1 - probability) ** (trials - hits) for hits in range(count + 1)
+        math.comb(trials, hits) * probability**hits * (1 - probability) ** (trials - hits)
+        for hits in range(count + 1)
     )
 
 
@@ -24,7 +25,9 @@ def exactly_at_most(count: int, trials: int, probability: float) -> float:
 def test_the_binomial_sum(trials, data):
     count = data.draw(st.integers(0, trials))
     probability = data.draw(st.floats(0.001, 0.999))
-    assert binomial_at_most(count, trials, probability) == pytest.approx(exactly_at_most(count, trials, probability), abs=1e-10)
+    assert binomial_at_most(count, trials, probability) == pytest.approx(
+        exactly_at_most(count, trials, probability), abs=1e-10
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,14 +45,17 @@ def test_the_beta_function_where_it_is_known(x, a, b, value):
     assert regularized_beta(x, a, b) == pytest.approx(value, rel=1e-12)
 
 
-@pytest.mark.parametrize(("degrees", "t"), [(1, 12.7062), (2, 4.3027), (9, 2.2622), (30, 2.0423), (1_000, 1.9623)])
+@pytest.mark.parametrize(
+    ("degrees", "t"), [(1, 12.7062), (2, 4.3027), (9, 2.2622), (30, 2.0423), (1_000, 1.9623)]
+)
 def test_students_t_of_the_tables(degrees, t):
     assert student_t(0.95, degrees) == pytest.approx(t, abs=5e-5)
 
 
 # h_min + t of LoadGen: 459 queries for Server's p99, and what SingleStream and MultiStream ask for at least (MLPerf's 64 and 662).
 @pytest.mark.parametrize(
-    ("over", "percentile", "needed"), [(0, 99, 459), (1, 99, 662), (0, 90, 44), (1, 90, 64), (0, 99.9, 4_603), (0, 50, 7)]
+    ("over", "percentile", "needed"),
+    [(0, 99, 459), (1, 99, 662), (0, 90, 44), (1, 90, 64), (0, 99.9, 4_603), (0, 50, 7)],
 )
 def test_the_least_number_of_queries(over, percentile, needed):
     assert queries_needed(over, percentile) == needed

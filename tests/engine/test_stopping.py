@@ -33,8 +33,16 @@ def ended(stop: Stop, elapsed_s=10.0, answered_s=10.0, completed=1_000, failed=0
         (Stop(min_duration_s=5, min_queries=1_001), {}, None),
         (Stop(min_duration_s=11, min_queries=5), {}, None),
         (Stop(min_duration_s=5, min_queries=5), {}, "minimums reached"),
-        (Stop(min_duration_s=10), {"answered_s": 9.99}, None),  # the last answer is what the result's duration ends with
-        (Stop(min_duration_s=10), {"answered_s": 3.0, "elapsed_s": 11.1}, "minimums reached"),  # nothing is answered any more
+        (
+            Stop(min_duration_s=10),
+            {"answered_s": 9.99},
+            None,
+        ),  # the last answer is what the result's duration ends with
+        (
+            Stop(min_duration_s=10),
+            {"answered_s": 3.0, "elapsed_s": 11.1},
+            "minimums reached",
+        ),  # nothing is answered any more
         (Stop(until_stable=0.01), {}, "stable"),
         (Stop(until_stable=0.01), {"confidence": WIDE}, None),
         (Stop(until_stable=0.05), {"confidence": WIDE}, "stable"),
@@ -117,12 +125,18 @@ def test_both_minimums():
 def test_a_maximum_before_the_minimums_is_invalid_and_says_what_to_change():
     result = run(RunPlan(stop=Stop(min_queries=10**9, max_duration_s=0.2)), pause)
     assert (result.ended_by, result.verdict) == ("time limit", "INVALID")
-    assert len(result.reasons) == 1 and "minimum queries" in result.reasons[0] and "max_duration_s" in result.reasons[0]
+    assert (
+        len(result.reasons) == 1
+        and "minimum queries" in result.reasons[0]
+        and "max_duration_s" in result.reasons[0]
+    )
 
 
 def test_until_stable_ends_with_the_widths_it_reached():
     clock = VirtualClock()
-    plan = RunPlan(stop=Stop(until_stable=0.02, stable_percentile=90, max_duration_s=10_000), pool=Pool("inline"))
+    plan = RunPlan(
+        stop=Stop(until_stable=0.02, stable_percentile=90, max_duration_s=10_000), pool=Pool("inline")
+    )
     result = run(plan, Service(clock, 20 * MS), clock=clock)
     assert (result.ended_by, result.verdict) == ("stable", "VALID")
     assert result.confidence.throughput.value == pytest.approx(50, rel=0.02)
@@ -146,11 +160,15 @@ def test_a_run_that_never_gets_stable_is_invalid_with_numbers():
     result = run(plan, Growing(clock, 10 * MS), clock=clock)
     assert (result.ended_by, result.verdict) == ("time limit", "INVALID")
     assert result.completed > 1_000 and result.response.percentile_ns(50) > 10 * MS
-    assert any("throughput" in reason and "n/a" in reason and "correlated" in reason for reason in result.reasons)
+    assert any(
+        "throughput" in reason and "n/a" in reason and "correlated" in reason for reason in result.reasons
+    )
 
 
 def test_the_error_budget_ends_a_failing_run_soon():
-    failing = Factory("tests.fakes:make_nth", {"nth": 101, "what": "ValueError", "onward": True, "pause_s": 0.0005})
+    failing = Factory(
+        "tests.fakes:make_nth", {"nth": 101, "what": "ValueError", "onward": True, "pause_s": 0.0005}
+    )
     result = run(RunPlan(load=ClosedLoop(iterations=10**9), stop=Stop(max_errors=20)), failing)
     assert (result.ended_by, result.verdict, result.completed) == ("error budget", "INVALID", 100)
     assert result.errors > 20
@@ -168,7 +186,11 @@ def test_failures_within_the_budget_leave_the_result_valid():
 def test_a_rule_that_ends_open_loop_lets_those_in_line_have_their_turn():
     """Issued at 1,000/s and served at most at 500/s: at the end about as many wait as were answered. All of them were due, and count."""
     plan = RunPlan(load=ConstantRate(1_000), stop=Stop(min_queries=200), pool=Pool("thread", workers=1))
-    result = run(plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.002}), keep_columns=True)
+    result = run(
+        plan,
+        Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.002}),
+        keep_columns=True,
+    )
     assert (result.ended_by, result.not_issued, result.errors) == ("minimums reached", 0, 0)
     assert result.completed >= 380
     # The last of them waited for about as long as the schedule itself lasted.
