@@ -180,11 +180,13 @@ class Recorder:
     def _close_interval(self) -> None:
         current = self._current
         if current.count or self._interval_failed or current.out_of_range:
-            filled = np.flatnonzero(current.counts)
-            self.closed.append(Interval(self._interval, filled, current.counts[filled], self._interval_failed))
+            span = current.span
+            part = current.counts[span]
+            filled = np.flatnonzero(part)
+            self.closed.append(Interval(self._interval, filled + span.start, part[filled], self._interval_failed))
             self._response.merge(current)
             self._publish(Field.RESPONSE, self._response)
-            current.counts[filled] = 0
+            part[filled] = 0
             current.count = current.min_ns = current.max_ns = current.sum_ns = current.out_of_range = 0
         self._interval_failed = 0
 
