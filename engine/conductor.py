@@ -269,8 +269,11 @@ class Conductor:
         """Up to the end of the schedule: the drain after it is another load."""
         if self._rules.reached is not None and self._ended_by == STABLE:
             return self._rules.reached
+        return self._evidence.confidence(self._scheduled_s(last_ns))
+
+    def _scheduled_s(self, last_ns: int) -> float:
         ends = [last_ns, self._end_ns()] + ([] if self._stopped_ns is None else [self._stopped_ns])
-        return self._evidence.confidence(max(min(ends) - self._start_ns, 0) / 1e9)
+        return max(min(ends) - self._start_ns, 0) / 1e9
 
     def _cut_by_time(self, accounted: int, last_ns: int) -> bool:
         """Whether the duration or the time limit ended the run, and not the load's own end; the last answer may be before it."""
@@ -330,6 +333,7 @@ class Conductor:
             columns=columns_of(reports, self._start_ns) if self._layout.keep_columns else None,
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
             confidence=self._confidence(last),
+            rates=self._evidence.rates(self._scheduled_s(last)),
             samples_per_query=self._plan.samples_per_query or 1,
             seed=getattr(self._plan.load, "seed", None),
         )

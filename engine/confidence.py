@@ -85,6 +85,11 @@ class Evidence:
         """Until when every one of the workers has reported all it completed; 0.0 while one has reported nothing."""
         return (min(self._last.values()) + 1) * self._interval_s if len(self._last) >= workers else 0.0
 
+    def rates(self, until_s: float) -> list[float]:
+        """Completions per second, interval after interval, until a time."""
+        cells, length_s = self._log.cells(until_s)
+        return [int(cell.counts.sum()) / length_s for cell in cells]
+
     def confidence(self, until_s: float) -> Confidence:
         """The intervals from the start until a time."""
         cells, length_s = self._log.cells(until_s)

@@ -76,6 +76,7 @@ class RunResult:
     cpu              what the run and the rest of the machine used of the CPUs; None on another clock than the machine's
     pacing           open loop: lateness of requests that found a worker free, so that nothing but the engine delayed them (of many
                      requests a sample); None where that cannot be told
+    rates            completions per second over the run, as finely as the workers recorded them: at most about a hundred values
     caveats          what could have moved the result, for programs; `warnings` has them in words, beside the run's own notes
     verdict          "VALID", or "INVALID" for the named reasons
     """
@@ -106,6 +107,7 @@ class RunResult:
     cpu: CpuUse | None = None
     pacing: Histogram | None = field(repr=False, default=None)
     caveats: list[Caveat] = field(default_factory=list)
+    rates: list[float] = field(repr=False, default_factory=list)
     columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
     confidence: Confidence | None = None
     rules: list[Rule] = field(default_factory=list)

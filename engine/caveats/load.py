@@ -85,7 +85,7 @@ def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
     """Closed loop only: in open loop the schedule sets the throughput."""
     if result.open_loop:
         return None
-    found = drift([row.completed / row.length_s for row in _whole(result) if row.length_s > 0])
+    found = drift(result.rates)
     if found is None:
         return None
     return Caveat(
