@@ -4,8 +4,8 @@ One worker, a target that does nothing. Compared, interleaved in one run, with
 - MLPerf LoadGen's Server scenario: its latency of a system under test that does nothing, counted from the scheduled time;
 - the plain way: one coroutine that awaits asyncio.sleep until each due time.
 
-CPU is the whole process's time over the wall time of the call: the conductor's part, and whatever the engine measures of
-itself before the run, are in it.
+CPU is the whole process's time over the wall time of the call, the conductor's part and the end of the run included; the
+null run that the engine makes once a layout to know its own cost is switched off.
 
     python bench/lateness.py [--json] [--quick]
 """
@@ -42,7 +42,9 @@ def with_cpu(send: Callable[[], list[float]]) -> Row:
 
 
 def engine_send(rate: int, duration_s: float) -> list[float]:
-    plan = RunPlan(load=Poisson(rate), stop=Stop(duration_s=duration_s), pool=Pool("thread", workers=1))
+    plan = RunPlan(
+        load=Poisson(rate), stop=Stop(duration_s=duration_s), pool=Pool("thread", workers=1), calibrate=False
+    )
     lateness = run(plan, no_op).lateness
     return [lateness.percentile_ns(percentile) / 1e3 for percentile in PERCENTILES]
 
