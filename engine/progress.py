@@ -80,14 +80,18 @@ class Meter:
                 elapsed_s,
                 rate,
                 now_per_s,
-                self._eta_s(completed, rate, left_s),
+                self._eta_s(completed, rate, elapsed_s, left_s),
                 p50_ns,
                 p99_ns,
             )
         )
 
-    def _eta_s(self, completed: int, rate: float, left_s: float | None) -> float | None:
+    def _eta_s(self, completed: int, rate: float, elapsed_s: float, left_s: float | None) -> float | None:
         ends = [] if left_s is None else [max(left_s, 0.0)]
+        stop = self._plan.stop
+        if stop.until_stable is None and (stop.min_duration_s or stop.min_queries) and (rate > 0 or not stop.min_queries):
+            more = max((stop.min_queries or 0) - completed, 0)
+            ends.append(max((stop.min_duration_s or 0.0) - elapsed_s, more / rate if more else 0.0))
         if self._plan.planned is not None and rate > 0:
             ends.append(max(self._plan.planned - completed, 0) / rate)
         return min(ends) if ends else None

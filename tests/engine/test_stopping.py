@@ -204,3 +204,10 @@ def test_a_drawn_seed_is_the_same_for_all_and_is_told():
     expected = next(Poisson(2_000, result.seed).blocks())[:200]
     assert sorted(result.columns["due_ns"].tolist()) == expected.tolist()
     assert run(RunPlan(load=Poisson(2_000, seed=0), stop=Stop(iterations=5)), nothing).seed == 0
+
+
+def test_progress_says_when_both_minimums_will_be_reached():
+    seen = []
+    run(RunPlan(stop=Stop(min_duration_s=0.9, min_queries=50)), pause, on_progress=seen.append)
+    etas = [progress.eta_s for progress in seen if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8]
+    assert etas and all(eta is not None and 0 <= eta <= 0.85 for eta in etas)
