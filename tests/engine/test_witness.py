@@ -44,6 +44,25 @@ def test_too_few_samples_are_said_and_not_reported():
     assert any("20 samples are too few for p99" in text for text in result.warnings)
 
 
+class Tiring:
+    """Three times as slow after its first `quick` calls."""
+
+    def __init__(self, quick: int):
+        self.left = quick
+
+    def __call__(self, sample: object) -> None:
+        self.left -= 1
+        time.sleep(0.002 if self.left > 0 else 0.006)
+
+
+def test_a_target_that_tires_drifts():
+    result = run(
+        RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=1.6), pool=Pool("thread")), Tiring(300)
+    )
+    assert "drift" in result.warning_codes
+    assert sum(result.rates) > 0
+
+
 def test_more_than_the_target_can_answer_is_overload():
     plan = RunPlan(load=ConstantRate(2_000), stop=Stop(duration_s=0.4), pool=Pool("thread"), drain_s=0.1)
     assert "overload" in run(plan, pause).warning_codes
