@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.caveats.caveat import Caveat
 from engine.histogram import samples_needed
+from engine.load.all_at_once import AllAtOnce
 from engine.plan import RunPlan
 from engine.result import RunResult
 from engine.trend import drift, growth
@@ -17,7 +18,9 @@ BACKLOG_SHARE = 0.01
 
 
 def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
-    wanted = [p for p in plan.percentiles if not result.response.supports(p)]
+    """Of the percentiles that the plan asks for, and of the one that its scenario judges."""
+    asked = {*plan.percentiles, getattr(plan.scenario, "percentile", None)} - {None}
+    wanted = sorted(p for p in asked if not result.response.supports(p))
     if not wanted or not result.response.count:
         return None
     names = ", ".join(f"p{p:g}" for p in wanted)
@@ -59,7 +62,7 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
     """A backlog that grew steadily by more than chance makes it, or of which much was left when the run was cut short."""
-    if not result.open_loop:
+    if not result.open_loop or isinstance(plan.load, AllAtOnce):
         return None
     arrived = result.completed + result.errors
     handful = max(BACKLOG_SHARE * arrived, 10 + 4 * result.workers)
@@ -82,8 +85,8 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Closed loop only: in open loop the schedule sets the throughput."""
-    if result.open_loop:
+    """Closed loop, or all due at once: else the schedule sets the throughput."""
+    if result.open_loop and not isinstance(plan.load, AllAtOnce):
         return None
     found = drift(result.rates)
     if found is None:
