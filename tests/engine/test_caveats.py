@@ -7,7 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import ClosedLoop, Histogram, IntervalRow, Poisson, Pool, RunPlan, RunResult, Stop
+from engine import (
+    AllAtOnce,
+    ClosedLoop,
+    Histogram,
+    IntervalRow,
+    Poisson,
+    Pool,
+    RunPlan,
+    RunResult,
+    Server,
+    Stop,
+)
 from engine.calibrate import EngineCost
 from engine.caveats import RULES, caveats_of
 from engine.result import WarmUpResult
@@ -118,6 +129,11 @@ def test_a_run_that_completed_nothing_breaks_no_rule():
 def test_too_few_samples(count, percentiles, expected):
     result = result_of(response=histogram(np.full(count, 10 * MS)))
     assert codes(result, replace(CLOSED, percentiles=percentiles)) == expected
+
+
+def test_the_percentile_of_a_scenario_is_asked_for():
+    plan = Server(rate_per_s=100, bound_s=0.1, percentile=99.9).plan()
+    assert codes(result_of(open_loop=True), plan) == ["too_few_samples"]
 
 
 def test_too_few_samples_says_how_many_it_takes():
@@ -260,6 +276,17 @@ def test_a_growing_backlog_is_nothing_in_closed_loop():
 def test_drift(rates, expected):
     assert codes(result_of(rates=rates)) == expected
     assert codes(result_of(open_loop=True, rates=rates)) == []
+
+
+def test_all_due_at_once_is_no_overload_and_may_drift():
+    plan = RunPlan(load=AllAtOnce(1000))
+    result = result_of(
+        open_loop=True,
+        intervals=rows([100] * 10, list(range(10, 110, 10))),
+        errors_by_kind={"not issued": 500},
+        rates=[100] * 5 + [80] * 5,
+    )
+    assert codes(result, plan) == ["drift"]
 
 
 def test_drift_names_both_rates_and_the_direction():
