@@ -37,7 +37,7 @@ def correlated(random, count: int, memory: float) -> np.ndarray:
     return series
 
 
-def coverage(memory: float, runs: int = 120, intervals: int = 600) -> tuple[float, float, int]:
+def coverage(memory: float, runs: int = 100, intervals: int = 400) -> tuple[float, float, int]:
     """How often the intervals cover the true rate: by batch means, by treating every interval as independent; and how often n/a."""
     random = np.random.Generator(np.random.PCG64(7))
     covered = naive = missing = 0

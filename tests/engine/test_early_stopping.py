@@ -61,6 +61,23 @@ def test_the_least_number_of_queries(over, percentile, needed):
     assert queries_needed(over, percentile) == needed
 
 
+@pytest.mark.parametrize(
+    ("queries", "percentile", "discarded"),
+    [
+        (64, 90, 0),
+        (100, 90, 2),
+        (1_000, 90, 77),
+        (12_345, 90, 1_156),
+        (662, 99, 0),
+        (5_000, 99, 32),
+        (20_000, 99, 166),
+    ],
+)
+def test_as_many_are_discarded_as_by_loadgen(queries, percentile, discarded):
+    """What LoadGen 6.0.17 wrote in its summaries ("Would discard ... highest latency queries") for runs of so many queries."""
+    assert may_be_over(queries, percentile) - 1 == discarded
+
+
 @given(st.integers(0, 60), st.sampled_from([50.0, 90.0, 95.0, 97.0, 99.0]))
 def test_needed_is_the_least_that_is_enough(over, percentile):
     needed = queries_needed(over, percentile)

@@ -209,5 +209,7 @@ def test_a_drawn_seed_is_the_same_for_all_and_is_told():
 def test_progress_says_when_both_minimums_will_be_reached():
     seen = []
     run(RunPlan(stop=Stop(min_duration_s=0.9, min_queries=50)), pause, on_progress=seen.append)
-    etas = [progress.eta_s for progress in seen if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8]
+    etas = [
+        progress.eta_s for progress in seen if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8
+    ]
     assert etas and all(eta is not None and 0 <= eta <= 0.85 for eta in etas)
