@@ -28,6 +28,7 @@ _UV_VARIABLES = (
     "UV_CONFIG_FILE",
 )
 _PIP_WITH_PYTHON = (22, 3)  # from here on pip installs into an environment that it is not part of
+_GLOBAL_PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
 
 # What would send an installation elsewhere than into the new environment, or make it find packages outside of it.
 _MISLEADING = (
@@ -86,7 +87,7 @@ def _uv_package() -> str | None:
     except metadata.PackageNotFoundError:
         return None
     programs = (
-        str(file.locate().resolve()) for file in files if file.name == "uv" and file.parent.name == "bin"
+        os.path.realpath(file.locate()) for file in files if file.name == "uv" and file.parent.name == "bin"
     )
     return next(filter(os.path.isfile, programs), None)
 
@@ -155,17 +156,9 @@ def _pip(folder: Path, why: str) -> Installer:
 
 
 def _pip_files() -> list[Path]:
-    """Where pip looks for its configuration, the global files first."""
+    """Where pip looks for its configuration."""
     home = Path.home()
-    configured = os.environ.get("XDG_CONFIG_HOME")
-    files = [
-        Path(folder) / "pip" / "pip.conf"
-        for folder in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
-    ]
-    files += [Path("/etc/pip.conf"), home / ".pip" / "pip.conf"]
-    files += [
-        (Path(configured) if configured else home / ".config") / "pip" / "pip.conf",
-        Path(sys.prefix, "pip.conf"),
-    ]
+    settings = os.environ.get("XDG_CONFIG_HOME") or home / ".config"
     named = os.environ.get("PIP_CONFIG_FILE")
-    return [*files, Path(named)] if named else files
+    own = [home / ".pip" / "pip.conf", Path(settings, "pip", "pip.conf"), Path(sys.prefix, "pip.conf")]
+    return [*map(Path, _GLOBAL_PIP_FILES), *own, *([Path(named)] if named else [])]
