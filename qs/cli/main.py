@@ -18,7 +18,8 @@ VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 # command -> module that holds a click command of the same name, and the line that `--help` shows for it.
 COMMANDS = {
     "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
-    "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works, as a beginning for your own."),
+    "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
+    "check": ("qs.cli.check", "Test whether a backend keeps the contract, and say how to fix what does not."),
     "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
 }

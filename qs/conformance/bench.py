@@ -1,0 +1,213 @@
+"""What the checks work with: the task, and a host with the backend in it, a fresh one after each that was lost.
+
+Every call of a check ends by that check's limit. In which order checks run and what their endings mean is qs.conformance.running's part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qs.conformance.closeness import tolerance
+from qs.errors import UserError
+from qs.stages.compiling import Compiled, compile_model
+from qs.stages.hosts import PACKAGES, BackendFailed, call, outcomes, reference_host
+from qs.stages.prepare import Prepared
+
+SERVICE = "qs.conformance.service:ConformanceService"
+REFERENCE_ITEMS = 16
+_DUMP_BEFORE_S = 0.5  # a hang's stacks are written that long before the process is ended
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The reference's items and answers in a file, or `why` there is none. `shapes`: output -> its shape for one item."""
+
+    path: Path | None
+    why: str = ""
+    shapes: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Bench:
+    """One backend, one task. `environment` says under which interpreter; `scratch` is for files that are not kept."""
+
+    def __init__(
+        self, prepared: Prepared, resolved: dict[str, Any], environment: Any, log: Path, scratch: Path
+    ) -> None:
+        self.prepared, self.resolved = prepared, resolved
+        self.folder = prepared.backend.path
+        self._environment, self._log, self._scratch = environment, log, scratch
+        self._host: _Limited | None = None
+        self._limit_s, self._until = 0.0, 0.0
+        self._compiled: Compiled | None = None
+        self._here = False  # whether it was compiled in the host that is there now
+        self._reference: Reference | None = None
+        self._qs_mode: dict[str, Any] | None = None
+
+    def limit(self, limit_s: float) -> None:
+        """All calls from now on end within that many seconds."""
+        self._limit_s, self._until = limit_s, time.monotonic() + limit_s
+
+    async def ready(self, limit_s: float) -> None:
+        """A host that is as far as the checks have come: started, and compiled in once compiling has worked."""
+        self.limit(limit_s)
+        if self._host is None:
+            self._host = await self._started()
+        if self._compiled is not None and not self._here:
+            await self.compile()
+
+    async def close(self) -> None:
+        """End the host, if there is one; the next `ready` starts another."""
+        host, self._host, self._here = self._host, None, False
+        if host is not None:
+            with suppress(Exception):  # it may be lost already
+                await host.child.close()
+
+    async def call(self, method: str, what: str, **arguments: Any) -> Any:
+        """Call a method of the service. BackendFailed or UserError where that goes wrong; `what` names it in messages."""
+        assert self._host is not None, "ready() comes first"
+        return await call(self._host, method, what, **arguments)
+
+    async def observe(self, check: str, what: str, **arguments: Any) -> Any:
+        """What `observe` of qs.conformance.<check> sees in the backend's process."""
+        return await self.call("observe", what, check=check, **arguments)
+
+    async def compile(self) -> Compiled:
+        """The published steps up to and including compile; the runtime gets what came of them."""
+        compiled = await compile_model(self._host, self.prepared, self.resolved, lambda text: None)
+        await self.call(
+            "configure_runtime",
+            "setting up the runtime",
+            compile_result=compiled.raw,
+            workload=compiled.configs["workload"],
+            model_info=compiled.configs["model_info"],
+        )
+        self._compiled, self._here = compiled, True
+        return compiled
+
+    @property
+    def compiled(self) -> Compiled:
+        assert self._compiled is not None, "compile() comes first"
+        return self._compiled
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Those that a run would measure, ascending."""
+        return sorted(int(size) for size in self.compiled.configs["workload"]["batch_sizes"])
+
+    @property
+    def outer_batch_sizes(self) -> list[int]:
+        """The smallest and the largest."""
+        return sorted({self.batch_sizes[0], self.batch_sizes[-1]})
+
+    @property
+    def output_names(self) -> list[str]:
+        return list(self.prepared.model_info.outputs)
+
+    @property
+    def precision(self) -> Any:
+        return self.compiled.raw.get("compile_precision")
+
+    @property
+    def tolerance(self) -> float:
+        return tolerance(self.precision)
+
+    @property
+    def model_bytes(self) -> int:
+        return os.path.getsize(self.resolved["path"])
+
+    def log_bytes(self) -> int:
+        """How much was printed so far."""
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    async def qs_mode(self) -> dict[str, Any]:
+        """{"supported", "config"}, as the backend says."""
+        if self._qs_mode is None:
+            self._qs_mode = await self.call("qs_mode", "generate_qs_config")
+        return self._qs_mode
+
+    async def pool(self) -> str | None:
+        """The pool that the QS config asks for, if there is one."""
+        config = (await self.qs_mode())["config"]
+        return config.get("pool") if isinstance(config, dict) else None
+
+    async def reference(self) -> Reference:
+        """The reference run of the task's first items, made once, in a process of our own."""
+        if self._reference is None:
+            self._reference = await self._refer()
+        return self._reference
+
+    async def _refer(self) -> Reference:
+        path = self._scratch / "reference.npz"
+        info, dataset = self.prepared.model_info, self.prepared.dataset
+        try:
+            async with reference_host(self._scratch / "reference.log") as host:
+                about = await call(
+                    host,
+                    "reference_outputs",
+                    "the reference run",
+                    model_path=self.resolved["path"],
+                    model_info=info.to_configs(),
+                    dataset_folder=str(dataset.path) if dataset else None,
+                    fake=self.prepared.workload.fake_data,
+                    seed=self.prepared.seed,
+                    items=REFERENCE_ITEMS,
+                    out_npz=str(path),
+                )
+        except (UserError, BackendFailed) as error:
+            return Reference(None, " ".join(str(error).split()))
+        return Reference(path, shapes=about["outputs"])
+
+    async def _started(self) -> _Limited:
+        from engine import ChildHost, Factory
+
+        found = self.prepared
+        child = ChildHost(
+            Factory(
+                SERVICE,
+                {
+                    "workspace_roots": [str(root) for root in found.workspaces.roots],
+                    "backend_folder": str(self.folder),
+                    "hardware": found.hardware,
+                },
+            ),
+            python=self._environment.python,
+            env=dict(self._environment.variables),
+            log_path=self._log,
+            cwd=found.backend.root,
+            packages=PACKAGES,
+        )
+        what = f"loading the backend {found.hardware}"
+        with outcomes(what):
+            try:
+                await asyncio.wait_for(child.__aenter__(), self._until - time.monotonic())
+            except asyncio.TimeoutError:
+                raise BackendFailed(
+                    f"{what}: no answer within {self._limit_s:g} s", child.log_tail()
+                ) from None
+        return _Limited(child, self)
+
+
+class _Limited:
+    """A child host whose calls all end by the bench's limit, and which says where it stood when that was reached."""
+
+    def __init__(self, child: Any, bench: Bench) -> None:
+        self.child, self._bench = child, bench
+
+    async def call(self, method: str, deadline_s: float | None = None, **arguments: Any) -> Any:
+        """As ChildHost.call; the limit, not `deadline_s`, ends it."""
+        from engine import HostTimeout
+
+        left_s = max(self._bench._until - time.monotonic(), 2 * _DUMP_BEFORE_S)
+        await self.child.call("dump_after", deadline_s=left_s, seconds=left_s - _DUMP_BEFORE_S)
+        try:
+            value = await self.child.call(method, deadline_s=left_s, **arguments)
+        except HostTimeout as timeout:
+            raise BackendFailed(f"no answer within {self._bench._limit_s:g} s", timeout.log_tail) from None
+        await self.child.call("dump_after", deadline_s=left_s, seconds=None)
+        return value

@@ -1,0 +1,60 @@
+"""One conformance test from what was typed to its results: finds the task and the backend, runs the checks, keeps the log or not."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qs.conformance.bench import Bench
+from qs.conformance.checks import CHECKS
+from qs.conformance.running import Result, run_checks
+from qs.environments import interpreter_for
+from qs.plan import Request
+from qs.stages.checks import resolve_model
+from qs.stages.prepare import prepare
+
+TASK = "digits-cnn-onnx-fp32"  # small, with a data set and a trained model of its own
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `qs check`. None: not given."""
+
+    hardware_type: str
+    task: str = TASK
+    workspace: Path | None = None
+    answers: Path | None = None
+    env: str = "auto"
+    time_limit: float | None = None
+    log: Path | None = None
+    seed: int | None = None
+
+
+async def conform(asked: Asked, view: Any, say: Any) -> tuple[str, list[Result]]:
+    """(the backend's name as its folder spells it, results). UserError where there is nothing to test."""
+    with tempfile.TemporaryDirectory(prefix="qs-check-") as folder:
+        scratch = Path(folder)
+        prepared = prepare(
+            Request(
+                task=asked.task,
+                hardware_type=asked.hardware_type,
+                workspace=asked.workspace,
+                out=scratch,  # where a report would go: there is none
+                answers=asked.answers,
+                seed=asked.seed,
+                no_input=True,
+            )
+        )
+        environment = interpreter_for(prepared.backend.path, asked.env, say)
+        resolved = await resolve_model(prepared, scratch / "model.log")
+        log = scratch / "backend.log"
+        bench = Bench(prepared, resolved, environment, log, scratch)
+        try:
+            results = await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
+        finally:
+            if asked.log is not None and log.exists():
+                shutil.copyfile(log, asked.log)
+    return prepared.hardware, results

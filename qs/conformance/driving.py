@@ -1,0 +1,53 @@
+"""QS mode: is_qs_mode_supported says yes or no, and the QS config is one that the engine can drive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qs.conformance.outcome import Outcome, Problem, judged, passed
+
+if TYPE_CHECKING:
+    from qs.conformance.bench import Bench
+    from qs.conformance.service import ConformanceService
+
+NAME, ABOUT = "qs_config", "generate_qs_config gives a config that the engine can drive"
+NEEDS: tuple[str, ...] = ("compile",)
+HOST = True
+
+
+def observe(service: ConformanceService) -> dict[str, Any]:
+    supported = service.backend.is_qs_mode_supported()
+    config = service.backend.generate_qs_config() if supported else None
+    return {
+        "supported": bool(supported),
+        "said": repr(supported),
+        "is_bool": isinstance(supported, bool),
+        "config": config,
+    }
+
+
+def judge(seen: dict[str, Any]) -> Outcome:
+    from qs.config.qs_config import parse_qs_config
+    from qs.errors import Faults, UserError
+
+    problems = []
+    if not seen["is_bool"]:
+        problems.append(Problem(f"is_qs_mode_supported() gives {seen['said']}", "return True or False"))
+    if not seen["supported"] and not problems:
+        return passed("QS mode is not supported: benchmark() is called")
+    config = seen["config"] or {}
+    if seen["supported"]:
+        try:
+            parse_qs_config(config, "generate_qs_config()")
+        except Faults as faults:
+            problems += [
+                Problem(str(fault), f"mend {fault.key} in generate_qs_config()") for fault in faults.faults
+            ]
+        except UserError as error:
+            problems.append(Problem(str(error), "let generate_qs_config() return a dict"))
+    stated = ", ".join(f"{key} {value}" for key, value in config.items()) if isinstance(config, dict) else ""
+    return judged(problems, stated or "all left to defaults", blocks=False)
+
+
+async def check(bench: Bench) -> Outcome:
+    return judge(await bench.observe("driving", "generate_qs_config"))

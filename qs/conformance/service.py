@@ -1,0 +1,77 @@
+"""The backend under test, in its own process: what a run would do with it, and a look at it for each check."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import importlib
+import inspect
+from typing import Any
+
+import numpy as np
+
+from qs.generated import split_names
+from qs.host.outputs import named_outputs
+from qs.host.plain import plain
+from qs.host.vendor import VendorService
+
+MOST_SAMPLES = 8
+_STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
+
+
+class ConformanceService(VendorService):
+    """VendorService with eyes."""
+
+    def observe(self, check: str, **arguments: Any) -> Any:
+        """What `observe` of the module qs.conformance.<check> sees."""
+        return plain(importlib.import_module(f"qs.conformance.{check}").observe(self, **arguments))
+
+    def dump_after(self, seconds: float | None) -> None:
+        """Write every thread's stack to the log after that time, so that a hang can be located. None: no more."""
+        faulthandler.cancel_dump_traceback_later()
+        if seconds is not None:
+            faulthandler.dump_traceback_later(max(seconds, 0.01), file=_STANDARD_ERROR)
+
+    @property
+    def compiler(self) -> Any:
+        return self._compiler
+
+    @property
+    def runtime_class(self) -> type:
+        return self._runtime_class
+
+    @property
+    def backend(self) -> Any:
+        """The runtime's first copy, with everything set that the framework sets."""
+        return self._copy(0).backend
+
+    def opened(self, batch_size: int, samples: int = MOST_SAMPLES) -> Opened:
+        """predict at that batch size, with distinct batches to give it."""
+        target = self.load_target(instance=0, batch_size=batch_size, samples=samples)
+        return Opened(target, split_names(self._need_settings()[2].get("outputs")))
+
+
+class Opened:
+    """predict of a loaded copy. `batch_size` is what is really loaded."""
+
+    def __init__(self, target: Any, names: list[str]) -> None:
+        self._target, self._names = target, names
+        self.batch_size: int = target.loaded_batch_size
+        self.samples: list[dict[str, np.ndarray]] = target.samples
+
+    def raw(self, feeds: dict[str, np.ndarray]) -> Any:
+        """What predict gives; awaited where it is a coroutine."""
+        given = self._target(feeds)
+        return asyncio.run(_awaited(given)) if inspect.isawaitable(given) else given
+
+    def named(self, raw: Any) -> dict[str, np.ndarray]:
+        return named_outputs(raw, self._names)
+
+    def answer(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """predict on a copy of the feeds, and a copy of what it gives: nobody else's writing can be in either."""
+        given = {name: np.array(array) for name, array in feeds.items()}
+        return {name: np.array(array) for name, array in self.named(self.raw(given)).items()}
+
+
+async def _awaited(given: Any) -> Any:
+    return await given
