@@ -22,6 +22,7 @@ from qs.report.journal import Journal
 from qs.report.result import Record
 from qs.stages import checks
 from qs.stages.compiling import Compiled, compile_model
+from qs.stages.environment import described, settle_environment
 from qs.stages.hosts import BackendFailed, backend_host, call
 from qs.stages.performance import Bench, check_plans, measure, measure_by_vendor
 from qs.stages.prepare import Prepared
@@ -73,12 +74,15 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
     record, view = journal.record, journal.view
     view.line(f"{prepared.request.task} on {prepared.hardware}: model {prepared.model_info.model}")
     with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
+        with journal.stage("environment"):
+            environment = await settle_environment(prepared, view.line)
+        record.environment = described(environment)
         with journal.stage("model"):
             resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"))
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()
-        async with backend_host(prepared, journal.log) as host:
+        async with backend_host(prepared, environment, journal.log) as host:
             compiled = await _compile(host, prepared, resolved, journal)
             if prepared.compile_only:
                 return

@@ -51,6 +51,7 @@ class Request:
     no_input: bool = False
     compile_only: bool = False
     in_process: bool = False
+    env: str = "auto"
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 

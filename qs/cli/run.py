@@ -61,6 +61,14 @@ from qs.cli.types import Seconds, WarmUp, WholeNumbers
     help="Run the backend in this process, for a debugger. It can then take qs down.",
 )
 @click.option(
+    "--env",
+    type=click.Choice(["auto", "current", "new"]),
+    default="auto",
+    show_default=True,
+    help="Python environment of the backend: one of its own (new), the one qs runs in (current), or one of its own "
+    "where the current does not satisfy its requirements.txt (auto).",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,

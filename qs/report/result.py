@@ -26,6 +26,7 @@ class Record:
     found: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, object]] = field(default_factory=dict)
     answers: dict[str, object] = field(default_factory=dict)
+    environment: dict[str, object] | None = None
     model_source: dict[str, object] | None = None
     dataset: dict[str, object] | None = None
     versions: dict[str, str] = field(default_factory=dict)
@@ -87,6 +88,7 @@ def to_result(record: Record) -> dict[str, object]:
         "Runtime Version": record.versions.get("runtime"),
         "Host": record.host,
         "Found In": record.found,
+        "Environment": record.environment,
         "Model Source": record.model_source,
         "Samples": record.dataset,
         "Effective Values": record.values,

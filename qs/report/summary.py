@@ -80,6 +80,9 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"compiled in {span(compiled['Compile Duration'])} to {compiled['Compile Precision']}: "
             f"{compiled['Compile Status']}, {number(compiled['Subgraph Coverage'])} % of subgraphs on the device"
         )
+    environment = result.get("Environment")
+    if environment and environment["Key"]:
+        said.append(f"environment: {environment['Key']}, the backend's own")
     samples = result.get("Samples")
     if samples and samples["kind"] == "generated":
         said.append(f"samples: generated, seed {samples['seed']}; {samples['why']}")

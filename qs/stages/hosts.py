@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from qs.environments import Environment
 from qs.errors import UserError
 
 VENDOR = "qs.host.vendor:VendorService"
@@ -40,7 +41,7 @@ class BackendFailed(Exception):
 
 
 @asynccontextmanager
-async def backend_host(prepared: Any, log_path: Path) -> AsyncIterator[Any]:
+async def backend_host(prepared: Any, environment: Environment, log_path: Path) -> AsyncIterator[Any]:
     """The host of the chosen backend, for as long as the context lasts. What it prints goes to `log_path`."""
     from engine import ChildHost, Factory, LocalHost
 
@@ -56,7 +57,12 @@ async def backend_host(prepared: Any, log_path: Path) -> AsyncIterator[Any]:
         made = LocalHost(factory)
     else:
         made = ChildHost(
-            factory, python=sys.executable, log_path=log_path, cwd=prepared.backend.root, packages=PACKAGES
+            factory,
+            python=environment.python,
+            env=environment.variables,
+            log_path=log_path,
+            cwd=prepared.backend.root,
+            packages=PACKAGES,
         )
     async with _started(made, f"loading the backend {prepared.hardware}") as host:
         yield host

@@ -63,6 +63,7 @@ def prepare(request: Request) -> Prepared:
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
     given = checks.attempt(lambda: _answers(request.answers))
     checks.attempt(lambda: check_writable(request.out))
+    checks.attempt(lambda: _check_env(request))
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
     checks.raise_if_any()
@@ -95,6 +96,12 @@ def _check_pool(request: Request, workload: Any) -> None:
         raise Faults(
             [Fault("--pool", "", "inline", f"thread or process with {workload.clients} clients", hint=hint)]
         )
+
+
+def _check_env(request: Request) -> None:
+    if request.in_process and request.env == "new":
+        hint = "leave out --in_process, or run with --env current"
+        raise Faults([Fault("--env", "", "new", "current, with --in_process", hint=hint)])
 
 
 def _answers(path: Path | None) -> dict[str, object] | None:
