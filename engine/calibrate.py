@@ -16,7 +16,7 @@ from engine.clock import MONOTONIC
 from engine.errors import HostDied, HostTimeout
 from engine.histogram import Histogram
 from engine.host import Session
-from engine.load import ClosedLoop, ConstantRate
+from engine.load import ClosedLoop, ConstantRate, LoadModel
 from engine.memory import Field
 from engine.null import nothing, nothing_awaited
 from engine.plan import RunPlan, Stop
@@ -93,6 +93,7 @@ def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
     plan = share.plan
     coroutines = plan.pool.kind == "async"
     workers = share.workers if coroutines else min(share.workers, MOST_THREADS)
+    load: LoadModel
     if isinstance(plan.load, ClosedLoop):
         load, stop = ClosedLoop(clients=plan.load.clients), Stop(duration_s=for_s)
     elif coroutines:

@@ -19,7 +19,10 @@ BACKLOG_SHARE = 0.01
 
 def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
     """Of the percentiles that the plan asks for, and of the one that its scenario judges."""
-    asked = {*plan.percentiles, getattr(plan.scenario, "percentile", None)} - {None}
+    asked = set(plan.percentiles)
+    judged = getattr(plan.scenario, "percentile", None)
+    if judged is not None:
+        asked.add(judged)
     wanted = sorted(p for p in asked if not result.response.supports(p))
     if not wanted or not result.response.count:
         return None
