@@ -17,7 +17,7 @@ from typing import Any
 from engine.clock import MONOTONIC
 from engine.closed_loop import FOREVER_NS, SLICE_NS
 from engine.errors import HostError
-from engine.faults import describe
+from engine.faults import describe, words
 from engine.load import ClosedLoop
 from engine.memory import Field, Halt, Phase, WorkerMemory, halted, local_memory
 from engine.pacing import sharpen_timer, waiter
@@ -59,7 +59,7 @@ class AsyncGroup:
         try:
             self._built = self._make(self.share.first)
         except Exception as fault:
-            raise HostError(type(fault).__name__, str(fault), describe(fault)) from fault
+            raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
         self._feed = self._built.feed(self.share.first, self._plan.samples_per_query)
         self._header[Field.PHASE] = Phase.WARM_UP
         if self._plan.warmup_iterations or self._plan.warmup_s:

@@ -16,7 +16,7 @@ from typing import Any
 from engine import channel
 from engine.async_group import AsyncGroup
 from engine.errors import HostError
-from engine.faults import describe
+from engine.faults import describe, words
 from engine.group import WorkerGroup
 from engine.loops import new_loop
 from engine.memory import map_workers
@@ -67,9 +67,19 @@ class Child:
         except HostError as fault:
             channel.send(self.up, ("error", fault.kind, fault.message, fault.traceback))
         except BaseException as fault:  # code that is not trusted may raise anything, SystemExit included
-            channel.send(self.up, ("error", type(fault).__name__, str(fault), describe(fault)))
+            channel.send(self.up, ("error", type(fault).__name__, words(fault), describe(fault)))
         else:
+            self._send_value(value)
+
+    def _send_value(self, value: Any) -> None:
+        """Send an answer; one that cannot be pickled is a fault of who gave it, not the end of this process."""
+        try:
             channel.send(self.up, ("ok", value))
+        except OSError:
+            raise
+        except Exception as fault:  # nothing was sent yet: pickling raises whatever the value's own code raises
+            why = f"the answer, of type {type(value).__name__}, cannot be pickled: {words(fault)}; give plain data"
+            channel.send(self.up, ("error", type(fault).__name__, why, ""))
 
     def run_share(self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]) -> list[dict]:
         """Build and warm up, say ready, wait for the start, run; intervals go up as they close. Returns the workers' reports.

@@ -102,16 +102,16 @@ class ChildHost:
 
     def start(self) -> None:
         """Start the process without building anything in it. Raises OSError when the interpreter cannot be run."""
-        down, child_down = socket.socketpair()
-        up, child_up = socket.socketpair()
+        same = self._python == sys.executable
+        setup = json.dumps({"packages": self._places(), "path": sys.path if same else None})
+        bootstrap = str(Path(__file__).with_name("bootstrap.py"))
         if self.log_path is None:
             handle, name = tempfile.mkstemp(prefix="host-", suffix=".log")
             self.log_path = Path(name)
         else:
             handle = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        same = self._python == sys.executable
-        setup = json.dumps({"packages": self._places(), "path": sys.path if same else None})
-        bootstrap = str(Path(__file__).with_name("bootstrap.py"))
+        down, child_down = socket.socketpair()
+        up, child_up = socket.socketpair()
         fds = (child_down.fileno(), child_up.fileno())
         try:
             self._process = subprocess.Popen(
@@ -124,9 +124,15 @@ class ChildHost:
                 pass_fds=fds,
                 start_new_session=True,
             )
+        except BaseException:
+            down.close()
+            up.close()
+            if self._own_log:
+                self.log_path.unlink()
+            raise
         finally:
-            for end in (child_down, child_up):
-                end.close()
+            child_down.close()
+            child_up.close()
             os.close(handle)
         down.settimeout(_SEND_LIMIT_S)
         up.setblocking(False)
@@ -135,7 +141,8 @@ class ChildHost:
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
         """Call a method of the host's object with plain data and await its plain answer.
 
-        Raises HostError with what it raised, HostTimeout after `deadline_s` (the process is ended), HostDied when it ended.
+        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied when the process ended. A call that timed out or
+        was cancelled has ended the process.
         """
         self._send(("call", method, kwargs))
         return await self._answer(method, deadline_s)
@@ -222,6 +229,9 @@ class ChildHost:
                     if done:
                         return receiving.result()
                     raise EOFError
+        except asyncio.CancelledError:
+            self.kill()  # its answer would be taken for the next call's
+            raise
         except (EOFError, OSError):
             raise HostDied(await self._exit(), self.log_tail()) from None
         except Exception as fault:

@@ -15,6 +15,14 @@ def describe(fault: BaseException) -> str:
     return text[-LIMIT:]
 
 
+def words(fault: BaseException) -> str:
+    """The fault's message; an exception whose own __str__ raises is not worth a process."""
+    try:
+        return str(fault)
+    except Exception as worse:
+        return f"(its message cannot be had: {type(worse).__name__})"
+
+
 def is_interrupt(fault: BaseException) -> bool:
     """Whether it is a Ctrl-C given to this process, which only the main thread gets, and not one that a target raised by itself."""
     return (

@@ -16,7 +16,7 @@ from engine.batching import Batcher, batched_loop, joined
 from engine.clock import MONOTONIC, Clock
 from engine.closed_loop import closed_loop
 from engine.errors import HostError
-from engine.faults import is_interrupt
+from engine.faults import is_interrupt, words
 from engine.gil import WakeUps
 from engine.load import ClosedLoop
 from engine.memory import Field, Phase, WorkerMemory
@@ -187,7 +187,7 @@ class WorkerGroup:
                 raise
             report.crash = traceback.format_exc()
             if memory.header[Field.PHASE] < Phase.READY:
-                self._faults.append(HostError(type(fault).__name__, str(fault), report.crash))
+                self._faults.append(HostError(type(fault).__name__, words(fault), report.crash))
         finally:
             recorder.finish()
             report.errors = dict(recorder.errors)

@@ -6,14 +6,13 @@ A host can build an object, call its methods, and run a share of a plan against 
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.async_group import AsyncGroup
 from engine.errors import HostError, HostTimeout
-from engine.faults import describe
+from engine.faults import describe, words
 from engine.group import WorkerGroup
 from engine.memory import WorkerMemory, local_memory
 from engine.plan import Factory
@@ -83,7 +82,7 @@ class LocalHost:
 
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
         """Call a method of the object in a thread. Raises HostError with what it raised, HostTimeout after `deadline_s`."""
-        return await self._in_thread(functools.partial(getattr(self.object, method), **kwargs), method, deadline_s)
+        return await self._in_thread(lambda: getattr(self.object, method)(**kwargs), method, deadline_s)
 
     def target(self, method: str, /, **kwargs: Any) -> HostTarget:
         return HostTarget(self, method, kwargs)
@@ -99,7 +98,7 @@ class LocalHost:
             try:
                 return function()
             except BaseException as fault:  # as in a child: whatever it raises is an answer
-                raise HostError(type(fault).__name__, str(fault), describe(fault)) from fault
+                raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
 
         try:
             return await asyncio.wait_for(in_daemon_thread(guarded), deadline_s)

@@ -184,7 +184,6 @@ class Thing:
             "array": np.arange(3),
             "scalar": np.float64(1.5),
             "object": self,
-            "set": {1, 2},
             "lambda": lambda: None,
             "lock": threading.Lock(),
             "nested": {"deep": [1, (2, {"er": np.int64(3)})]},

@@ -2,7 +2,7 @@
 
 Ten seconds, a request due every millisecond, each served in 0.1 ms, and one stall of 5 s. The 5,000 requests that fall due during
 the stall wait in line: the k-th of them has waited 5,000 - k ms for the stall's end and then for the k before it, 0.1 ms each:
-5,000 - 0.9 k ms. One percent of 10,000 requests is 100, so p99 is 5,000 - 90 = 4,910 ms. A closed loop does not ask while its one request hangs.
+5,000 - 0.9 k ms. One percent of 10,000 requests is 100, so p99 is 5,000 - 90 = 4,910 ms. A closed loop does not ask in that time.
 """
 
 from __future__ import annotations
