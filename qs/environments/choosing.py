@@ -5,6 +5,7 @@ Checking costs milliseconds and runs nothing of the backend's.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -69,9 +70,20 @@ def interpreter_for(
         raise UserError(f"environment {found.key} is gone: it was removed while it was about to be used")
     if not created:
         say(f"environment {found.key}: used again, built {found.built.created} with {found.built.tool}")
-    return Environment(
-        found.python, found.key, created, why, found.built.packages, installers.activated(found.path)
-    )
+    variables = installers.activated(found.path) | _apart()
+    return Environment(found.python, found.key, created, why, found.built.packages, variables)
+
+
+def _apart() -> dict[str, str]:
+    """What keeps our own packages out: PYTHONPATH goes before an environment's packages. A vendor's own entries stay."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [
+        entry
+        for entry in entries
+        if entry and not any(Path(entry, name).exists() for name in ("qs", "numpy"))
+    ]
+    found = {"PYTHONPATH": os.pathsep.join(kept), "PYTHONHOME": ""}
+    return {name: value for name, value in found.items() if os.environ.get(name)}
 
 
 def _ours(why: str) -> Environment:
