@@ -58,7 +58,7 @@ def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt) -> Any:
     try:
         from uvloop import new_event_loop
     except ImportError:
-        from asyncio import new_event_loop
+        from asyncio import new_event_loop  # type: ignore[assignment]
 
     loop = new_event_loop()
     try:

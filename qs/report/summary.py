@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from qs.progress import span
@@ -29,7 +30,7 @@ def number(value: Any) -> str:
     return str(value)
 
 
-def completed(row: dict[str, Any]) -> str:
+def completed(row: Mapping[str, Any]) -> str:
     """ "300", or "97 of 300" where not all that was planned was completed."""
     planned, done = row.get("Planned"), row.get("Completed")
     return f"{done} of {planned}" if planned and done != planned else number(done)

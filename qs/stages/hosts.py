@@ -54,7 +54,7 @@ async def backend_host(prepared: Any, environment: Environment, log_path: Path) 
         },
     )
     if prepared.request.in_process:
-        made = LocalHost(factory)
+        made: Any = LocalHost(factory)
     else:
         made = ChildHost(
             factory,

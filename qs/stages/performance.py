@@ -16,6 +16,8 @@ from qs.stages.hosts import BackendFailed, call, outcomes
 
 # Loading every instance and warming up; a large model on a slow machine takes minutes.
 BUILD_TIMEOUT_S = 3600.0
+# The backend lives in one process that compiled and loaded; more processes would each have to do that anew.
+POOLS = ("thread", "inline")
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, A
 
 def check_plans(values: Mapping[str, Value]) -> None:
     """Refuse settings that the engine cannot run, before anything is loaded for them."""
+    pool = values["pool"]
+    if pool.value not in POOLS:
+        raise UserError(
+            f"pool {pool.value!r} ({pool.origin}): a backend can be driven in {' or '.join(POOLS)}; add --pool thread"
+        )
     for batch_size in values["batch_sizes"].value:
         faults = plan_of(case_of(batch_size, batch_size, values), values).faults()
         if faults:

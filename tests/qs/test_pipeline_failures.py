@@ -210,7 +210,8 @@ def test_a_backend_without_qs_mode_times_itself(evaluate):
     assert "not comparable" in result["Performance"][0]["Warnings"][0]
 
 
-def test_the_engine_of_other_settings_is_refused(evaluate):
-    status, _, said = evaluate(config="{'pool': 'inline', 'clients': 4}")
+@pytest.mark.parametrize("pool", ["inline", "process", "async"])
+def test_a_pool_that_cannot_be_is_refused(evaluate, pool):
+    status, _, said = evaluate(config=f"{{'pool': '{pool}', 'clients': 4}}")
     assert status == 2
-    assert "inline" in said
+    assert pool in said
