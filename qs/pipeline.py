@@ -99,14 +99,12 @@ async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], jour
 
     record = journal.record
     with journal.stage("compile"):
-        compiled = await compile_model(host, prepared, resolved, journal.view.line)
+        compiled = await compile_model(
+            host, prepared, resolved, journal.view.line, keep_answers=journal.keep_answers
+        )
         typed, warnings = check_compile_result(compiled.raw, f"{prepared.hardware}'s compile result").result()
         record.compile_result, record.compile_s = typed.to_configs(), compiled.seconds
-        record.versions, record.dataset, record.answers = (
-            compiled.versions,
-            compiled.dataset,
-            compiled.answers,
-        )
+        record.versions, record.dataset = compiled.versions, compiled.dataset
         for text in (*compiled.warnings, *warnings):
             journal.warn(text)
         precision = typed.compile_precision or prepared.model_info.model_precision

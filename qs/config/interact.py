@@ -1,8 +1,7 @@
 """The interact profile: a backend's questions to the user, and the answers that go into `interact_info`.
 
 A profile comes from `backends/XXX/XXX.json` or from the backend itself; its absence asks nothing. Showing
-dialogs is the command line's part: here questions are checked, and answers settled from what was given and
-the defaults.
+dialogs is qs.interact's part, and so is settling the answers: here only the questions are checked.
 """
 
 from __future__ import annotations
@@ -69,6 +68,11 @@ class Question(Checkable):
         if self.choices is None:
             return _IN_WORDS[self.type]
         return "one of " + ", ".join(str(choice) for choice in self.choices)
+
+    @property
+    def preset(self) -> object:
+        """The default as a value of the question's type; None where there is none."""
+        return None if self.default is None else read_as(self.type, self.default)
 
     def read(self, value: object) -> object:
         """An answer as a value of the question's type ("12" as 12); UNREADABLE where it cannot be one."""
@@ -161,62 +165,8 @@ def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
                 " (it is never asked)"
             )
     if question.choices and question.default is not None:
-        default = read_as(question.type, question.default)
-        if default not in question.choices:
+        if question.preset not in question.choices:
             warnings.append(
-                f"{source}: the default of {question.name} is {default!r}, not {question.allowed}"
+                f"{source}: the default of {question.name} is {question.preset!r}, not {question.allowed}"
             )
     return warnings
-
-
-def answers(
-    profile: Profile, given: Mapping[str, Any] | None = None, source: str = "the answers"
-) -> dict[str, Any]:
-    """Question name -> answer: what was given, else the default; questions whose `depends` fail are left out.
-
-    A question without answer and default is left out too. Faults where a given answer has no question, or is
-    not of its type or among its options; `source` is where the answers came from.
-    """
-    return _settle(profile, given, source)[0]
-
-
-def answers_for(
-    raw_profile: object, given: Mapping[str, Any] | None, folder: str | Path | None = None
-) -> tuple[dict[str, Any], list[str]]:
-    """Answers and warnings for what a backend's `get_interact_profile` returned, `folder` being its own."""
-    source = f"the interact profile of {Path(folder).name}" if folder is not None else "the interact profile"
-    profile, warnings = parse_profile(raw_profile, source)
-    settled, more = _settle(profile, given, "the answers")
-    return settled, [*warnings, *more]
-
-
-def _settle(
-    profile: Profile, given: Mapping[str, Any] | None, source: str
-) -> tuple[dict[str, Any], list[str]]:
-    given = dict(given or {})
-    known = [*(question.name for question in profile.questions), *profile.settled]
-    allowed = "the name of a question: " + (", ".join(known) or "there is none")
-    faults = [
-        Fault(source, name, value, allowed, nearest=nearest(name, known))
-        for name, value in given.items()
-        if name not in known
-    ]
-    settled = {**profile.settled, **{name: given[name] for name in profile.settled if name in given}}
-    warnings: list[str] = []
-    for question in profile.questions:
-        name = question.name
-        if not all(settled.get(need) for need in question.needs):
-            if name in given:
-                warnings.append(f"{source}: {name} was not asked, as {question.depends} does not hold")
-        elif name in given:
-            answer = question.read(given[name])
-            if answer is UNREADABLE:
-                faults.append(Fault(source, name, given[name], question.allowed))
-            settled[name] = answer
-        elif question.default is not None:
-            settled[name] = read_as(question.type, question.default)
-        else:
-            warnings.append(f"{profile.source}: {name} has no default and no answer; it is left out")
-    if faults:
-        raise Faults(faults)
-    return settled, warnings

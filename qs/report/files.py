@@ -75,6 +75,10 @@ class ReportFolder:
         return self.path / f"compile-{self.precision}.json"
 
     @property
+    def answers(self) -> Path:
+        return self.path / f"answers-{self.precision}.json"
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 

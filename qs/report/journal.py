@@ -51,6 +51,12 @@ class Journal:
         self._precision = precision
         self.folder.forget_histograms()
 
+    def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:
+        """The answers to the backend's questions: in the result, and in a file that --answers takes again."""
+        self.record.answers, self.record.answer_origins = answers, origins
+        if answers:
+            self.event("answers", answers=answers, origins=origins)
+
     def event(self, kind: str, **fields: object) -> None:
         if self._events is not None:
             self._events.write(kind, **fields)
@@ -79,6 +85,10 @@ class Journal:
         result = to_result(self.record)
         if self.started:
             write_json(self.folder.result, result)
+            if self.record.answers:
+                write_json(self.folder.answers, self.record.answers)
+            else:
+                self.folder.answers.unlink(missing_ok=True)
         return result
 
     def finish(self, status: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
 SCHEMA = 1
 
@@ -22,19 +23,20 @@ class Record:
     command: list[str]
     qs_version: str
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    host: dict[str, object] = field(default_factory=dict)
+    host: dict[str, Any] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
-    values: dict[str, dict[str, object]] = field(default_factory=dict)
-    answers: dict[str, object] = field(default_factory=dict)
-    environment: dict[str, object] | None = None
-    model_source: dict[str, object] | None = None
-    dataset: dict[str, object] | None = None
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    answer_origins: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] | None = None
+    model_source: dict[str, Any] | None = None
+    dataset: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    compile_result: dict[str, object] | None = None
+    compile_result: dict[str, Any] | None = None
     compile_s: float | None = None
-    accuracy: dict[str, object] | None = None
-    numeric: dict[str, object] | None = None
-    rows: list[dict[str, object]] = field(default_factory=list)
+    accuracy: dict[str, Any] | None = None
+    numeric: dict[str, Any] | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -53,10 +55,10 @@ class Record:
         ]
 
 
-def to_result(record: Record) -> dict[str, object]:
+def to_result(record: Record) -> dict[str, Any]:
     """Plain data, published keys first. A section that the run did not reach is missing, `Status` says how far it came."""
     compiled = record.compile_result or {}
-    result: dict[str, object] = {
+    result: dict[str, Any] = {
         "Model": record.model.upper(),
         "Backend": record.hardware,
         "Host Info": record.host.get("CPU"),
@@ -93,12 +95,13 @@ def to_result(record: Record) -> dict[str, object]:
         "Samples": record.dataset,
         "Effective Values": record.values,
         "Answers": record.answers,
+        "Answer Origins": record.answer_origins,
         "Durations": record.durations_s,
     }
     return result
 
 
-def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[str, object]:
+def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, Any]:
     """The published section, with the compile status and the subgraphs that fell back to the CPU."""
     segments = compiled.get("segments") or []
     return {
@@ -112,9 +115,9 @@ def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[st
     }
 
 
-def accuracy(record: Record) -> dict[str, object]:
+def accuracy(record: Record) -> dict[str, Any]:
     """Metrics of the data set's checker, then the agreement with the reference; either may say why it was not measured."""
-    section: dict[str, object] = dict(record.accuracy or {})
+    section: dict[str, Any] = dict(record.accuracy or {})
     if record.numeric is not None:
         numeric = dict(record.numeric)
         section |= {name: value for name, value in numeric.pop("summary", {}).items() if name != "failed"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,6 @@ class Compiled:
 
     configs: dict[str, Any]
     raw: dict[str, Any]
-    answers: dict[str, Any]
     versions: dict[str, str]
     dataset: dict[str, Any]
     best_batch_sizes: list[int] | None
@@ -39,15 +39,24 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
     return {"workload": workload, "model_info": model_info, "interact_info": {}}
 
 
-async def compile_model(host: Any, prepared: Prepared, resolved: dict[str, Any], say: Any) -> Compiled:
-    """Run the steps of the published order up to and including `compile`."""
-    from qs.config.interact import answers_for
+async def compile_model(
+    host: Any,
+    prepared: Prepared,
+    resolved: dict[str, Any],
+    say: Any,
+    keep_answers: Callable[[dict[str, Any], dict[str, str]], None] = lambda answers, origins: None,
+) -> Compiled:
+    """Run the steps of the published order up to and including `compile`.
 
+    `keep_answers` gets the answers and their origins as soon as they are settled: what a person typed outlives a
+    compiler that fails.
+    """
     configs = configs_for(prepared, resolved)
     versions = await call(host, "versions", "version")
     profile = await call(host, "interact_profile", "get_interact_profile", configs=configs)
-    answers, warnings = answers_for(profile, prepared.given_answers, prepared.backend.path)
-    configs["interact_info"] = answers
+    settled, warnings = await _settled(profile, prepared, say)
+    configs["interact_info"] = settled.answers
+    keep_answers(settled.answers, settled.origins)
     configs = await call(host, "pre_optimize", "pre_optimize", configs=configs)
     dataset = await call(
         host,
@@ -67,10 +76,21 @@ async def compile_model(host: Any, prepared: Prepared, resolved: dict[str, Any],
     return Compiled(
         configs,
         raw,
-        answers,
         versions,
         dataset,
         list(best) if best else None,
         time.perf_counter() - begin,
         tuple(warnings),
     )
+
+
+async def _settled(raw: Any, prepared: Prepared, say: Any) -> tuple[Any, list[str]]:
+    """The answers to the backend's questions, asked at the terminal where there is one, and warnings."""
+    from qs.config.interact import parse_profile
+    from qs.interact.asking import answers_of, silence
+
+    request = prepared.request
+    profile, warnings = parse_profile(raw, f"the interact profile of {prepared.hardware}")
+    source = str(request.answers) if request.answers else None
+    settled = await answers_of(profile, prepared.given_answers, source, silence(request.no_input), say)
+    return settled, [*warnings, *settled.warnings]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qs import jsonc, plan
+from qs import plan
 from qs.config.task import load_task
 from qs.errors import Fault, Faults, UserError, together
+from qs.interact.files import read_answers
 from qs.plan import Request
 from qs.report.files import check_writable
 from qs.workspace import Found, Workspaces
@@ -61,12 +62,13 @@ def prepare(request: Request) -> Prepared:
     checks = _Checks()
     task = checks.attempt(lambda: load_task(workspaces, request.task, overrides))
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
-    given = checks.attempt(lambda: _answers(request.answers))
+    given = checks.attempt(lambda: read_answers(request.answers)) if request.answers else None
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: _check_env(request))
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
     checks.raise_if_any()
+    assert task is not None and backend is not None  # what refused them was raised
 
     dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
     prepared = Prepared(
@@ -94,7 +96,7 @@ def _check_pool(request: Request, workload: Any) -> None:
     if request.pool == "inline" and workload.clients > 1:
         hint = "inline has one client, the calling thread: add --clients 1"
         raise Faults(
-            [Fault("--pool", "", "inline", f"thread or process with {workload.clients} clients", hint=hint)]
+            [Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)]
         )
 
 
@@ -102,15 +104,6 @@ def _check_env(request: Request) -> None:
     if request.in_process and request.env == "new":
         hint = "leave out --in_process, or run with --env current"
         raise Faults([Fault("--env", "", "new", "current, with --in_process", hint=hint)])
-
-
-def _answers(path: Path | None) -> dict[str, object] | None:
-    if path is None:
-        return None
-    answers = jsonc.read(path)
-    if not isinstance(answers, dict):
-        raise UserError(f"{path}: holds no object; allowed: name of the question -> answer")
-    return answers
 
 
 class _Checks:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from qs.config.answering import UNREADABLE, read_as
-from qs.config.interact import Profile, answers, answers_for, load_interact, parse_profile
+from qs.config.interact import Profile, load_interact, parse_profile
 from qs.errors import Faults, UserError
+from qs.interact.settling import settle
 
 PUBLISHED = [
     {"name": "omp", "note": "Using OMP?", "dialog_type": "Yes/No Dialog", "type": "bool", "default": False,
@@ -19,6 +20,16 @@ PUBLISHED = [
     {"name": "bits", "note": "bits", "dialog_type": "Radiolist Dialog", "type": "int", "default": "12",
      "options": ["12", "13", "14"], "depends": "omp"},
 ]  # fmt: skip
+
+
+def answers(asked: Profile, given: dict | None = None) -> dict:
+    return settle(asked, given).answers
+
+
+def answers_for(raw: object, given: dict, folder: Path = Path("X")) -> tuple[dict, list[str]]:
+    asked, warnings = parse_profile(raw, f"the interact profile of {folder.name}")
+    settled = settle(asked, given)
+    return settled.answers, [*warnings, *settled.warnings]
 
 
 def profile(*questions: dict) -> Profile:

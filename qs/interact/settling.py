@@ -1,0 +1,118 @@
+"""From a backend's questions to the flat `interact_info`, whoever answers: a file, a person, or the defaults.
+
+One walk over the questions serves all of them. It knows no terminal and no file; it yields the questions that
+are still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from qs.config.answering import UNREADABLE
+from qs.config.interact import Profile, Question
+from qs.errors import Fault, Faults
+from qs.names import nearest
+
+ANSWERS, TERMINAL, DEFAULT, BACKEND = "answers file", "terminal", "default", "backend"
+SOURCE = "the answers"
+
+
+@dataclass
+class Settled:
+    """Question name -> answer, and where each came from. Questions that were not to be asked are in neither."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def put(self, name: str, answer: object, origin: str) -> None:
+        self.answers[name], self.origins[name] = answer, origin
+
+    @property
+    def by_default(self) -> dict[str, Any]:
+        """The answers that nobody gave."""
+        return {name: answer for name, answer in self.answers.items() if self.origins[name] == DEFAULT}
+
+
+def settling(
+    profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE
+) -> Generator[Question, object, Settled]:
+    """Yields each question that `given` does not answer; send its answer, or None for the default.
+
+    A question whose `depends` fail is left out, and so is one without answer and default. Raises Faults, before
+    the first question, where a given answer has no question, or is not of its type or among its options;
+    `source` is what messages call the place that the answers came from.
+    """
+    given = given or {}
+    faults = answer_faults(profile, given, source)
+    if faults:
+        raise Faults(faults)
+    settled = Settled()
+    for name, answer in profile.settled.items():
+        settled.put(name, given.get(name, answer), ANSWERS if name in given else BACKEND)
+    for question in profile.questions:
+        name = question.name
+        if not all(settled.answers.get(need) for need in question.needs):
+            if name in given:
+                settled.warnings.append(
+                    f"{source}: {name} was not asked, as {question.depends} does not hold"
+                )
+            continue
+        if name in given:
+            settled.put(name, question.read(given[name]), ANSWERS)
+            continue
+        answer = yield question
+        if answer is not None:
+            settled.put(name, answer, TERMINAL)
+        elif question.preset is not None:
+            settled.put(name, question.preset, DEFAULT)
+        else:
+            settled.warnings.append(f"{profile.source}: {name} has no default and no answer; it is left out")
+    return settled
+
+
+def settle(profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE) -> Settled:
+    """What was given, and the defaults. Raises Faults, as `settling` says."""
+    walk = settling(profile, given, source)
+    try:
+        while True:
+            walk.send(None)
+    except StopIteration as end:
+        return end.value
+
+
+async def settle_asking(
+    profile: Profile,
+    given: Mapping[str, Any] | None,
+    source: str,
+    ask: Callable[[Question], Awaitable[object]],
+) -> Settled:
+    """What was given, and what `ask` brings for the rest. Raises Faults before anything is asked."""
+    answer = None
+    with closing(settling(profile, given, source)) as walk:
+        while True:
+            try:
+                question = walk.send(answer)
+            except StopIteration as end:
+                return end.value
+            answer = await ask(question)
+
+
+def answer_faults(profile: Profile, given: Mapping[str, Any], source: str) -> list[Fault]:
+    """Everything that is wrong with given answers: names that no question has, and values that none can take."""
+    questions = {question.name: question for question in profile.questions}
+    known = [*questions, *profile.settled]
+    names = "the name of a question: " + (", ".join(known) or "there is none")
+    faults = []
+    for name, value in given.items():
+        if name not in known:
+            faults.append(Fault(source, name, value, names, nearest=nearest(name, known)))
+        elif name in questions and questions[name].read(value) is UNREADABLE:
+            question = questions[name]
+            choices = [str(choice) for choice in question.choices or ()]
+            near = nearest(value, choices) if isinstance(value, str) else None
+            faults.append(Fault(source, name, value, question.allowed, nearest=near))
+    return faults
