@@ -147,7 +147,8 @@ class Conductor:
             self._stopped_ns = now
             self._set_drain_limit(now)
         self._meter.measuring("measure" if self._stopped_ns is None else "drain", self._start_ns, self._end_ns())
-        drained = self._stopped_ns is not None and now - self._stopped_ns > self._drain_ns()
+        # A worker looks at the limit after a slice: one that keeps to it must not be taken for one that does not come back.
+        drained = self._stopped_ns is not None and now - self._stopped_ns > self._drain_ns() + 2 * SLICE_NS
         for number, session in enumerate(self._sessions):
             if number in self._abandoned or tasks[number].done() or session.inline:
                 continue
