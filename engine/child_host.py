@@ -311,7 +311,10 @@ class ChildSession:
                     interval = Interval(number, np.frombuffer(index, "<i8"), np.frombuffer(counts, "<i8"), failed)
                     self._intervals.append((worker, interval))
             else:
-                return [_report(plain) for plain in _value(message)]
+                reports = [_report(plain) for plain in _value(message)]
+                if any(report.hung for report in reports):
+                    self._host.kill()  # a thread that hangs in it may wake up in the middle of what is measured next
+                return reports
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         taken = list(self._intervals)

@@ -34,6 +34,7 @@ TICK_S = 0.2
 # The common start lies this far ahead of the word to start, so that the word reaches every worker before it.
 HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "async": 2_000_000, "process": 20_000_000}
 _GRACE_NS = 200_000_000
+_ANSWER_NS = 1_000_000_000
 _INTERRUPT_DRAIN_S = 5.0
 
 
@@ -60,6 +61,7 @@ class Conductor:
         self._halted = False
         self._stopped_ns: int | None = None
         self._abandoned: set[int] = set()
+        self._given_up_ns: dict[int, int] = {}
         self._replaced: set[int] = set()
 
     async def conduct(self) -> RunResult:
@@ -152,10 +154,33 @@ class Conductor:
         for number, session in enumerate(self._sessions):
             if number in self._abandoned or tasks[number].done() or session.inline:
                 continue
-            hung = [memory for memory in session.memories if self._is_hung(memory.header, now)]
-            if hung or drained:
-                self._abandoned.add(number)
-                self._lost["hung" if hung else "cut off"] += int(session.abandon())
+            if self._plan.pool.kind == "async":
+                hung = any(self._is_hung(memory.header, now) for memory in session.memories)
+                if hung or drained:
+                    self._abandoned.add(number)
+                    self._lost["hung" if hung else "cut off"] += int(session.abandon())
+                continue
+            for memory in session.memories:
+                if memory.header[Field.PHASE] != Phase.DONE and (drained or self._is_hung(memory.header, now)):
+                    self._give_up(memory, "hung" if self._is_hung(memory.header, now) else "cut off")
+            self._end_what_does_not_answer(number, session, now)
+
+    def _give_up(self, memory: Any, why: str) -> None:
+        """Wait no longer for one worker: count the request in its hands, and what it had measured and not counted yet."""
+        memory.header[Field.GIVEN_UP] = 1
+        memory.header[Field.STOP] = Halt.NOW
+        rescue(memory, not isinstance(self._plan.load, ClosedLoop))
+        self._lost[why] += 1
+
+    def _end_what_does_not_answer(self, number: int, session: Session, now: int) -> None:
+        """A host all whose workers have ended or were given up answers at once, unless it hangs itself."""
+        if any(memory.header[Field.PHASE] != Phase.DONE for memory in session.memories):
+            return
+        if not any(memory.header[Field.GIVEN_UP] for memory in session.memories):
+            return
+        if now - self._given_up_ns.setdefault(number, now) > _ANSWER_NS:
+            self._abandoned.add(number)
+            session.abandon()
 
     def _replace_lost(self, tasks: list[asyncio.Future]) -> None:
         """Give what is left of a lost process's share to a new one, while the run goes on."""
@@ -179,7 +204,9 @@ class Conductor:
         if number not in self._abandoned:
             unfinished = sum(memory.header[Field.PHASE] != Phase.DONE for memory in memories)
             self._lost["died"] += max(int(unfinished), 1)
-        self._notes[f"a worker process was lost: {fault}"] += 1
+            self._notes[f"a worker process was lost: {fault}"] += 1
+        else:
+            self._notes["a worker process did not come back and was ended"] += 1
         for memory in memories:
             rescue(memory, not isinstance(self._plan.load, ClosedLoop))
 

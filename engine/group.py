@@ -107,7 +107,7 @@ class WorkerGroup:
         self._started.set()
 
     def run(self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
-        """Wait for the workers' ends, calling `on_tick` now and then. Hung workers end the wait only through `abandon`."""
+        """Wait for the workers' ends, calling `on_tick` now and then. One that hangs has ended when the conductor has given it up."""
         if self._inline:
             ticked = time.monotonic()
             for _ in self.steps():
@@ -120,6 +120,9 @@ class WorkerGroup:
             wake_ups.waiting(every_s)
             with self._changed:
                 if self._changed.wait_for(self._all_ended, every_s):
+                    for number, memory in enumerate(self.memories):
+                        if memory.header[Field.GIVEN_UP]:
+                            self._report_hung(number)
                     self.reports[0].wake_up_ns = wake_ups.typical_ns()
                     return self.reports
             wake_ups.timed_out()
@@ -140,16 +143,19 @@ class WorkerGroup:
         """Stop waiting for workers that do not come back: they are named in their reports. Returns their numbers."""
         self.stop()
         with self._changed:
-            hung = []
-            for report, memory, recorder in zip(self.reports, self.memories, self.recorders):
-                if not self._ended(memory):
-                    report.hung = True
-                    report.errors = dict(recorder.errors)
-                    report.first_fault = recorder.first_fault
-                    report.arrivals = recorder.arrivals.tolist()
-                    hung.append(report.worker)
+            hung = [number for number, memory in enumerate(self.memories) if not self._ended(memory)]
+            for number in hung:
+                self._report_hung(number)
             self._changed.notify_all()
-        return hung
+        return [self.reports[number].worker for number in hung]
+
+    def _report_hung(self, number: int) -> None:
+        report, recorder = self.reports[number], self.recorders[number]
+        report.hung = True
+        report.errors = dict(recorder.errors)
+        report.first_fault = recorder.first_fault
+        report.arrivals = recorder.arrivals.tolist()
+        report.columns = recorder.kept or []
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         """The intervals closed since the last call, with their worker's number."""

@@ -38,6 +38,7 @@ class Field(IntEnum):
     RESPONSE = 16  # 16..21: of each histogram count, min, max, sum, out of range
     SERVICE = 24
     LATENESS = 32
+    GIVEN_UP = 40  # 1: set by the conductor, nobody waits for this worker any more and nothing it does now is counted
 
 
 class Halt(IntEnum):

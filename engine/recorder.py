@@ -85,6 +85,8 @@ class Recorder:
     def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
         """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were counted by `fail`."""
         header = self._header
+        if header[Field.GIVEN_UP]:
+            return  # it came back after its rows had been counted for it
         header[Field.ROWS] = rows
         header[Field.FLUSHING] = 1
         if rows:
@@ -213,6 +215,8 @@ class Recorder:
 
     def finish(self) -> None:
         """Close the last interval: after this the memory holds all that was measured."""
+        if self._header[Field.GIVEN_UP]:
+            return
         self._by_interval(_NO_TIMES, _NO_TIMES)
         self._close_interval()
         self._publish(Field.SERVICE, self._service)
