@@ -120,7 +120,8 @@ def pip_configuration() -> str | None:
 def environment_variables(folder: Path) -> dict[str, str]:
     """What an installer runs with: ours, without what would mislead it."""
     kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
-    return kept | activated(folder) | {"PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    quieter = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_PROGRESS": "1"}
+    return kept | activated(folder) | quieter | {"PYTHONNOUSERSITE": "1"}
 
 
 def activated(folder: Path, variables: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -130,8 +131,8 @@ def activated(folder: Path, variables: Mapping[str, str] = os.environ) -> dict[s
 
 
 def _uv(program: str, folder: Path) -> Installer:
-    create = (program, "venv", "--no-project", "--python", sys.executable, str(folder))
-    install = (program, "pip", "install", "--no-progress", "--python", str(python_of(folder)))
+    create = (program, "venv", "--python", sys.executable, str(folder))
+    install = (program, "pip", "install", "--python", str(python_of(folder)))
     return Installer("uv", "uv is there", create, install)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tests.qs.environments.packages import repack, write_wheel
+from tests.qs.environments.packages import repack, write_held, write_wheel
 
 ROOT = Path(__file__).parents[3]
 TASK = "digits-cnn-onnx-fp32"
@@ -84,14 +86,19 @@ def machine(tmp_path_factory):
     return root
 
 
-def run(machine, *arguments, requirements="iniconfig==0.1\n", **variables):
+def start(machine, *arguments, requirements="iniconfig==0.1\n", **variables):
     folder = machine / "workspace" / "backends" / "ACME"
     (folder / "requirements.txt").write_text(f"--no-index\n--find-links {machine / 'wheels'}\n{requirements}")
     command = [sys.executable, "-m", "qs", "run", "--task", TASK, "--hardware_type", "ACME", "--json", *arguments]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "QS_CACHE": str(machine / "cache"), **variables}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=machine / "workspace", env=env, timeout=200, check=False
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=machine / "workspace", env=env, **pipes)
+
+
+def run(machine, *arguments, **more):
+    process = start(machine, *arguments, **more)
+    stdout, stderr = process.communicate(timeout=200)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 @pytest.mark.slow
@@ -156,3 +163,22 @@ def test_an_environment_of_its_own_is_refused_in_our_own_process(machine):
     ran = run(machine, "--env", "new", "--in_process")
     assert ran.returncode == 2
     assert "--env is 'new'" in ran.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_an_installation_and_leaves_nothing(machine):
+    write_held(machine / "held")
+    builds = machine / "builds"
+    names = {"HELD_BUILDS": str(builds), "HELD_GO": str(machine / "go")}
+    process = start(machine, requirements=f"{machine / 'held'}\n", **names)
+    limit = time.monotonic() + 60
+    while not builds.exists():
+        assert process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    left = [each for each in (machine / "cache" / "environments").iterdir() if each.is_dir()]
+    assert all((each / "qs-environment.json").exists() for each in left)
