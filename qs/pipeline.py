@@ -152,6 +152,8 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
         with journal.stage("accuracy"):
             try:
                 record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
+                for text in checks.surprises(record.accuracy, prepared):
+                    journal.warn(text)
             except BackendFailed as failure:
                 record.accuracy = _not_measured(journal, failure)
     if prepared.workload.test_numeric:

@@ -10,6 +10,7 @@ from qs.stages.hosts import BackendFailed, call, reference_host
 from qs.stages.prepare import Prepared
 
 DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
+PINNED_WITHIN = 0.005
 
 
 async def accuracy(
@@ -28,6 +29,18 @@ async def accuracy(
     if "not_measured" in found:
         return {DATA_PERCENT: percent, NOT_MEASURED: found["not_measured"]}
     return {DATA_PERCENT: percent, **found}
+
+
+def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
+    """Metrics that are not what the model info pins for this model on the whole data set."""
+    pinned = prepared.model_info.to_configs().get("pinned_metrics")
+    if not isinstance(pinned, dict) or metrics.get(DATA_PERCENT) != 100:
+        return []
+    return [
+        f"{name} is {metrics[name]}, not {value} as known for this model (+-{PINNED_WITHIN}): are the answers right?"
+        for name, value in pinned.items()
+        if isinstance(metrics.get(name), (int, float)) and not abs(metrics[name] - value) <= PINNED_WITHIN
+    ]
 
 
 async def numeric(

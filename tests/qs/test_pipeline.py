@@ -259,3 +259,17 @@ def test_an_interrupt_before_the_first_case_leaves_no_row(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert result_in(tmp_path)["Status"] == "interrupted"
+
+
+def test_a_killed_run_keeps_the_cases_that_had_ended(tmp_path):
+    process = start(tmp_path, "--batch_sizes", "1,8", "--duration", "3s")
+    events = folder(tmp_path) / "events.jsonl"
+    limit = time.monotonic() + 60
+    while not (events.exists() and events.read_text().count("case begins") == 2):
+        assert time.monotonic() < limit and process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=60)
+    result = result_in(tmp_path)
+    assert result["Status"] == "running"
+    assert [row["BS"] for row in result["Performance"]] == [1]
