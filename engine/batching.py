@@ -137,6 +137,8 @@ def batched_loop(
         end = now_ns()
         last = row + len(batch)
         dues[row:last] = batch
+        if failed and failed[-1] >= row:
+            dues[row:last] *= -1  # as in open_loop: a mark for who reads the rows of a lost worker
         issued[row:last] = start
         completed[row:last] = end
         row = last

@@ -64,6 +64,7 @@ class ChildHost:
         self._own_log = log_path is None
         self.log_path = Path(log_path) if log_path is not None else None
         self._process: subprocess.Popen | None = None
+        self._built = False
         self._down: socket.socket | None = None
         self._up: socket.socket | None = None
 
@@ -89,9 +90,7 @@ class ChildHost:
     async def __aenter__(self) -> ChildHost:
         self.start()
         try:
-            if self._factory is not None:
-                self._send(("build", self._factory))
-                await self._answer("building the host's object", None)
+            await self.build()
         except BaseException:
             await self.close()
             raise
@@ -137,6 +136,13 @@ class ChildHost:
         down.settimeout(_SEND_LIMIT_S)
         up.setblocking(False)
         self._down, self._up = down, up
+
+    async def build(self) -> None:
+        """Build the object in the process that was started, where that has not been done."""
+        if self._factory is not None and not self._built:
+            self._send(("build", self._factory))
+            await self._answer("building the host's object", None)
+            self._built = True
 
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
         """Call a method of the host's object with plain data and await its plain answer.
@@ -295,6 +301,7 @@ class ChildSession:
         target, method, kwargs = self.target, None, {}
         if isinstance(target, HostTarget):
             target, method, kwargs = None, target.method, target.kwargs
+            await self._host.build()
         self._host._send(("run", self.share, self.rows, target, method, kwargs), fds)
         message = await self._host._message("building and warming up the target", None)
         if message[0] != "ready":

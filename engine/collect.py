@@ -27,24 +27,32 @@ def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogr
     return histogram
 
 
-def rescue(memory: WorkerMemory, open_loop: bool) -> None:
-    """Count the requests that a lost worker had completed and not counted yet; its memory is then as if it had ended there."""
+def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
+    """Count the requests that a lost worker had completed and not counted yet; its memory is then as if it had ended there.
+
+    A row whose due time is negated holds a request that failed, which was counted at once.
+    """
     header = memory.header
     in_slice = header[Field.SLICE_NS] and not header[Field.FLUSHING] and header[Field.PHASE] == Phase.MEASURE
     header[Field.PHASE] = Phase.DONE
     rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
-    if not rows:
+    due, issued, completed = memory.due[:rows], memory.issued[:rows], memory.completed[:rows]
+    late = completed - issued > timeout_ns
+    answered = due >= 0 if open_loop else np.ones(rows, bool)
+    header[Field.FAILED] += np.count_nonzero(late & answered)
+    header[Field.TIMED_OUT] += np.count_nonzero(late & answered)
+    good = answered & ~late
+    due, issued, completed = due[good], issued[good], completed[good]
+    if not completed.size:
         return
-    issued, completed = memory.issued[:rows], memory.completed[:rows]
-    service = completed - issued
     current = Histogram(memory.interval)
     if open_loop:
-        current.record(completed - memory.due[:rows])
-        Histogram(memory.service).record(service)
-        Histogram(memory.lateness).record(np.maximum(issued - memory.due[:rows], 0))
+        current.record(completed - due)
+        Histogram(memory.service).record(completed - issued)
+        Histogram(memory.lateness).record(np.maximum(issued - due, 0))
     else:
-        current.record(service)
-    header[Field.COMPLETED] += rows
+        current.record(completed - issued)
+    header[Field.COMPLETED] += completed.size
     header[Field.LAST_COMPLETED_NS] = completed[-1]
 
 

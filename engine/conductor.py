@@ -169,7 +169,7 @@ class Conductor:
         """Wait no longer for one worker: count the request in its hands, and what it had measured and not counted yet."""
         memory.header[Field.GIVEN_UP] = 1
         memory.header[Field.STOP] = Halt.NOW
-        rescue(memory, not isinstance(self._plan.load, ClosedLoop))
+        rescue(memory, not isinstance(self._plan.load, ClosedLoop), int(self._plan.timeout_s * 1e9))
         self._lost[why] += 1
 
     def _end_what_does_not_answer(self, number: int, session: Session, now: int) -> None:
@@ -208,7 +208,7 @@ class Conductor:
         else:
             self._notes["a worker process did not come back and was ended"] += 1
         for memory in memories:
-            rescue(memory, not isinstance(self._plan.load, ClosedLoop))
+            rescue(memory, not isinstance(self._plan.load, ClosedLoop), int(self._plan.timeout_s * 1e9))
 
     async def _join_late(self, session: Session) -> list[WorkerReport]:
         await session.prepare()

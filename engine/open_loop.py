@@ -61,6 +61,7 @@ def open_loop(
                     raise
                 recorder.raised(fault, now_ns())
                 failed.append(row)
+                due = -due  # so that whoever reads the rows of a lost worker knows this one for a failure
             end = now_ns()
             dues[row] = due
             issued[row] = start
@@ -70,7 +71,7 @@ def open_loop(
                 recorder.flush(row, failed)
                 row, failed = 0, []
                 yield
-                if halted(header, due) or 0 < header[Field.DRAIN_NS] < end:
+                if halted(header, abs(due)) or 0 < header[Field.DRAIN_NS] < end:
                     return
                 began = now_ns()
                 recorder.begin(began)

@@ -96,6 +96,7 @@ class Recorder:
             good = None
             failed_rows = list(failed_rows)
             if failed_rows:
+                due[failed_rows] = np.abs(due[failed_rows])
                 good = np.ones(rows, bool)
                 good[failed_rows] = False
             self._arrive(due)
