@@ -48,7 +48,9 @@ def judge(found: Mapping[int, dict[str, Any]], precision: object) -> Outcome:
             cosine = row["Cosine Similarity"]
             lowest = min(lowest, 1.0 if cosine is None else cosine)
             why = row["failed"]
-            if not why and cosine is not None and cosine < least:
+            if not why and cosine is None and row["Max Diff"]:
+                why = "all of it is zero on one side, and not on the other"  # no angle to nothing
+            elif not why and cosine is not None and cosine < least:
                 why = f"cosine similarity {cosine:.5g}, for {name} at least {least:g}"
             if why:
                 fix = "compare layer by layer from the inputs on; look at the order of items, layouts and casts first"

@@ -37,16 +37,22 @@ class Bench:
     """One backend, one task. `environment` says under which interpreter; `scratch` is for files that are not kept."""
 
     def __init__(
-        self, prepared: Prepared, resolved: dict[str, Any], environment: Any, log: Path, scratch: Path
+        self,
+        prepared: Prepared,
+        resolved: dict[str, Any],
+        environment: Any,
+        log: Path,
+        scratch: Path,
+        reference: Reference | None = None,
     ) -> None:
         self.prepared, self.resolved = prepared, resolved
         self.folder = prepared.backend.path
         self._environment, self._log, self._scratch = environment, log, scratch
+        self._reference = reference
         self._host: _Limited | None = None
         self._limit_s, self._until = 0.0, 0.0
         self._compiled: Compiled | None = None
         self._here = False  # whether it was compiled in the host that is there now
-        self._reference: Reference | None = None
         self._qs_mode: dict[str, Any] | None = None
 
     def limit(self, limit_s: float) -> None:
@@ -71,6 +77,7 @@ class Bench:
     async def call(self, method: str, what: str, **arguments: Any) -> Any:
         """Call a method of the service. BackendFailed or UserError where that goes wrong; `what` names it in messages."""
         assert self._host is not None, "ready() comes first"
+        self._host.what = what
         return await call(self._host, method, what, **arguments)
 
     async def observe(self, check: str, what: str, **arguments: Any) -> Any:
@@ -174,6 +181,7 @@ class Bench:
                     "workspace_roots": [str(root) for root in found.workspaces.roots],
                     "backend_folder": str(self.folder),
                     "hardware": found.hardware,
+                    "dump_at_s": self._until - _DUMP_BEFORE_S,
                 },
             ),
             python=self._environment.python,
@@ -184,12 +192,17 @@ class Bench:
         )
         what = f"loading the backend {found.hardware}"
         with outcomes(what):
+            starting = asyncio.ensure_future(child.__aenter__())
             try:
-                await asyncio.wait_for(child.__aenter__(), self._until - time.monotonic())
-            except asyncio.TimeoutError:
-                raise BackendFailed(
-                    f"{what}: no answer within {self._limit_s:g} s", child.log_tail()
-                ) from None
+                await asyncio.wait({starting}, timeout=self._until - time.monotonic())
+                if not starting.done():
+                    raise BackendFailed(f"{what}: no answer within {self._limit_s:g} s", child.log_tail())
+                await starting
+            finally:
+                if not starting.done():
+                    child.kill()
+                    with suppress(Exception):  # that it is dead is no news
+                        await starting
         return _Limited(child, self)
 
 
@@ -198,6 +211,7 @@ class _Limited:
 
     def __init__(self, child: Any, bench: Bench) -> None:
         self.child, self._bench = child, bench
+        self.what = ""  # the step that the next call is, where it is not the method's name that says it best
 
     async def call(self, method: str, deadline_s: float | None = None, **arguments: Any) -> Any:
         """As ChildHost.call; the limit, not `deadline_s`, ends it."""
@@ -208,6 +222,9 @@ class _Limited:
         try:
             value = await self.child.call(method, deadline_s=left_s, **arguments)
         except HostTimeout as timeout:
-            raise BackendFailed(f"no answer within {self._bench._limit_s:g} s", timeout.log_tail) from None
+            text = f"{self.what or method}: no answer within {self._bench._limit_s:g} s"
+            raise BackendFailed(text, timeout.log_tail) from None
+        finally:
+            self.what = ""
         await self.child.call("dump_after", deadline_s=left_s, seconds=None)
         return value

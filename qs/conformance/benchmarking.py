@@ -34,11 +34,10 @@ def judge(answer: Any) -> Outcome:
         found = {str(key).replace("_", " ").casefold(): value for key, value in row.items()}
         for key in KEYS:
             value = found.get(key.casefold())
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
             # A p99 of too few samples is rightly None.
-            if not (number and value > 0) and not (
-                key.startswith("P99") and value is None and "p99 latency" in found
-            ):
+            unsaid = key.startswith("P99") and value is None and "p99 latency" in found
+            if not number and not unsaid:
                 shown = repr(value) if key.casefold() in found else "missing"
                 problems.append(Problem(f"{key} is {shown}", fix))
     if not rows:

@@ -49,7 +49,7 @@ def judge(
                     wrong, fix or "let the first dimension grow with the batch, and the others not at all"
                 )
             )
-    shown = ", ".join(f"{name} {seen[-1]['shapes'][name]}" for name in given)
+    shown = ", ".join(f"{name} {shape}" for name, shape in seen[-1]["shapes"].items())
     return judged(problems, f"at batch size {seen[-1]['batch_size']}: {shown}")
 
 

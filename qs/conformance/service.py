@@ -6,6 +6,8 @@ import asyncio
 import faulthandler
 import importlib
 import inspect
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,15 @@ _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 
 
 class ConformanceService(VendorService):
-    """VendorService with eyes."""
+    """VendorService with eyes. `dump_at_s`: as dump_after, while the vendor's code is being loaded; on
+    the monotonic clock, which all processes of a machine share."""
+
+    def __init__(
+        self, workspace_roots: Sequence[str], backend_folder: str, hardware: str, dump_at_s: float
+    ) -> None:
+        self.dump_after(dump_at_s - time.monotonic())
+        super().__init__(workspace_roots, backend_folder, hardware)
+        self.dump_after(None)
 
     def observe(self, check: str, **arguments: Any) -> Any:
         """What `observe` of the module qs.conformance.<check> sees."""

@@ -1,0 +1,289 @@
+"""Vendors' folders that are right but for one thing: the check for that thing fails, says why, and the others go on."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from qs.conformance import (
+    agreement,
+    arrays,
+    benchmarking,
+    compiling,
+    contract,
+    determinism,
+    driving,
+    independence,
+    leaks,
+    loading,
+    naming,
+    outputs,
+    predicting,
+    prints,
+    profile,
+    threads,
+)
+from qs.conformance.checks import CHECKS
+from qs.conformance.outcome import FAIL, PASS, SKIP
+
+SHARED_INPUT = """
+    def predict(self, feeds):
+        self.x = feeds["x"]
+        time.sleep(0.0005)
+        return {"y": self.x @ WEIGHTS}
+"""
+PROCESS_POOL = """
+    def generate_qs_config(self):
+        return {"pool": "process"}
+"""
+OWN_BENCHMARK = """
+    def is_qs_mode_supported(self):
+        return False
+
+    def benchmark(self, dataloader):
+        return [{"BS": self.size, "QPS": 3.5, "AVG_Latency": 2.0, "P99_Latency": %s}]
+"""
+
+# What replaces the right methods, the checks to run after compiling, and what must come of them. Faults that do not
+# meet share a folder: each folder costs a process.
+CASES = {
+    "one buffer for the inputs of all threads; keys that are not there; prints": (
+        """
+    def predict(self, feeds):
+        self.x = feeds["x"]
+        time.sleep(0.0005)
+        print("x" * 999)
+        return {"y": self.x @ WEIGHTS}
+
+    def generate_qs_config(self):
+        return {"pol": "thread"}
+""",
+        [determinism, threads, driving, prints],
+        {
+            "determinism": (PASS, "bit by bit"),
+            "threads": (FAIL, "are not the serial ones"),
+            "qs_config": (FAIL, "did you mean 'pool'?"),
+            "prints": (PASS, "predict prints 1,000 bytes a call"),
+        },
+    ),
+    "not thread-safe, but asks for processes; loses memory and files": (
+        """
+    def load(self, batch_size):
+        self.size = batch_size
+        KEPT.append(np.ones(1 << 20))
+        KEPT.append(open(os.devnull))
+
+    def predict(self, feeds):
+        self.x = feeds["x"]
+        time.sleep(0.0005)
+        return {"y": self.x @ WEIGHTS}
+
+    def generate_qs_config(self):
+        return {"pool": "process"}
+""",
+        [threads, leaks],
+        {
+            "threads": (PASS, "does not ask for that (pool process)"),
+            "leaks": (FAIL, "MB over"),
+        },
+    ),
+    "one buffer for all answers, feeds scaled in place; its own numbers": (
+        OWN_BENCHMARK % "None"
+        + """
+    buffers = {}
+    def predict(self, feeds):
+        feeds["x"] *= 2
+        y = self.buffers.setdefault(len(feeds["x"]), np.empty((len(feeds["x"]), 3), np.float32))
+        y[:] = feeds["x"] @ WEIGHTS / 2
+        return {"y": y}
+""",
+        [determinism, arrays, driving, benchmarking],
+        {
+            "determinism": (PASS, ""),
+            "arrays": (FAIL, "writes into its feeds: x; a later predict writes into an earlier answer: y"),
+            "qs_config": (PASS, "benchmark() is called"),
+            "benchmark": (PASS, "QPS 3.5"),
+        },
+    ),
+    "normalized over the batch; numbers that are none": (
+        OWN_BENCHMARK % '"2 ms"'
+        + """
+    def predict(self, feeds):
+        return {"y": (feeds["x"] - feeds["x"].mean(axis=0)) @ WEIGHTS}
+""",
+        [outputs, determinism, independence, agreement, benchmarking],
+        {
+            "outputs": (PASS, "y [4, 3]"),
+            "independence": (FAIL, "changes with its neighbours"),
+            "agreement": (FAIL, "cosine similarity"),
+            "benchmark": (FAIL, "P99 Latency is '2 ms'"),
+        },
+    ),
+    "another batch size than asked, answers in order and a row too few": (
+        """
+    def load(self, batch_size):
+        self.size = max(batch_size, 2)
+
+    def predict(self, feeds):
+        return [feeds["x"][:1] @ WEIGHTS]
+""",
+        [loading, predicting, outputs, independence],
+        {
+            "load": (PASS, "load(1) loads 2"),
+            "predict": (PASS, "a list of 1 output"),
+            "outputs": (FAIL, "output y is [1, 3] at batch size 2, not [2, 3]"),
+            "independence": (SKIP, "outputs failed"),
+        },
+    ),
+    "noise under another name": (
+        """
+    def predict(self, feeds):
+        return {"z": feeds["x"] @ WEIGHTS + np.random.rand()}
+""",
+        [outputs, determinism, threads],
+        {
+            "outputs": (FAIL, "no output y; there are z"),
+            "determinism": (FAIL, "of its largest value apart"),
+            "threads": (SKIP, "determinism failed"),
+        },
+    ),
+    "a segmentation fault in load, sys.exit in generate_qs_config": (
+        """
+    def load(self, batch_size):
+        ctypes.string_at(0)
+
+    def generate_qs_config(self):
+        sys.exit(0)
+""",
+        [loading, predicting, driving],
+        {
+            "load": (FAIL, "load(1): the process ended (signal SIGSEGV) (runtime_backend_acme.py, line 3"),
+            "predict": (SKIP, "load failed"),
+            "qs_config": (FAIL, "SystemExit: 0 (runtime_backend_acme.py, line "),
+        },
+    ),
+    "os._exit in predict, at one batch size": (
+        """
+    def predict(self, feeds):
+        if len(feeds["x"]) == 4:
+            os._exit(3)
+        return {"y": feeds["x"] @ WEIGHTS}
+""",
+        [loading, predicting, determinism],
+        {
+            "load": (PASS, "1, 4"),
+            "predict": (FAIL, "predict at batch size 4: the process ended (exit status 3)"),
+            "determinism": (SKIP, "predict failed"),
+        },
+    ),
+    "coroutines": (
+        """
+    async def predict(self, feeds):
+        return {"y": feeds["x"] @ WEIGHTS}
+""",
+        [predicting, threads],
+        {"predict": (PASS, "a dict"), "threads": (PASS, "equal the serial ones")},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_one_fault_is_found_and_named(lab, case):
+    runtime, checks, expected = CASES[case]
+    lab.write(runtime)
+    found = lab.run(compiling, *checks)
+    assert found["compile"].status == PASS
+    for name, (status, words) in expected.items():
+        assert (found[name].status, words in found[name].reason) == (status, True), (name, found[name])
+        assert bool(found[name].fix) == (status == FAIL)
+
+
+def test_a_right_one_passes_everything(lab):
+    lab.write()
+    found = lab.run(*CHECKS, own_reference=True)
+    assert {name for name, outcome in found.items() if outcome.status != PASS} == {"benchmark"}
+    assert found["benchmark"].reason == "QS mode is supported: benchmark() is never called"
+
+
+def test_a_hang_ends_at_the_limit_is_located_and_what_follows_is_checked(lab):
+    lab.write("""
+    def generate_qs_config(self):
+        time.sleep(3600)
+""")
+    begin = time.monotonic()
+    found = lab.run(compiling, driving, predicting, limit_s=4)
+    assert found["qs_config"].status == FAIL
+    assert "generate_qs_config: no answer within 4 s" in found["qs_config"].reason
+    assert "runtime_backend_acme.py, line " in found["qs_config"].reason
+    assert found["predict"].status == PASS
+    assert time.monotonic() - begin < 20
+
+
+def test_an_endless_import_ends_at_the_limit(lab):
+    lab.write()
+    (lab.folder / "compile_backend_acme.py").write_text("import time\ntime.sleep(3600)\n")
+    begin = time.monotonic()
+    found = lab.run(contract, compiling, limit_s=2.5)
+    assert "no answer within 2.5 s" in found["contract"].reason
+    assert "compile_backend_acme.py, line 2, in <module>" in found["contract"].reason
+    assert found["compile"].status == SKIP
+    assert time.monotonic() - begin < 10
+
+
+def test_faults_of_the_classes_and_names_are_all_said_at_once(lab):
+    lab.write(
+        """
+    def version(self):
+        return 3
+
+    def load(self):
+        pass
+
+    get_loaded_batch_size = RuntimeBackend.get_loaded_batch_size
+""",
+        acme__json="[]",
+    )
+    found = lab.run(naming, contract, profile)
+    assert (found["naming"].status, "called acme.json" in found["naming"].reason) == (FAIL, True)
+    assert found["contract"].status == FAIL
+    for words in (
+        "RuntimeBackendACME.load takes (), but is called with 1 arguments",
+        "get_loaded_batch_size is not written",
+        "RuntimeBackendACME.version() gives int",
+    ):
+        assert words in found["contract"].reason
+    assert found["profile"].status == SKIP  # without a load that can be called there is nothing to try
+
+
+def test_a_folder_without_its_class_fails_by_name_and_is_not_gone_into(lab):
+    lab.write()
+    file = lab.folder / "runtime_backend_acme.py"
+    file.write_text(file.read_text().replace("RuntimeBackendACME(", "RuntimeBackendAcm("))
+    found = lab.run(naming, contract, compiling, loading)
+    assert "has no class RuntimeBackendACME" in found["naming"].reason
+    assert "has no class RuntimeBackendACME" in found["contract"].reason
+    assert {found[name].status for name in ("compile", "load")} == {SKIP}
+
+
+def test_wrong_questions_and_a_wrong_key_of_the_compile_result_do_not_stop_the_rest(lab):
+    lab.write(
+        compiler="""
+    right = compile
+    asked = 0
+
+    def compile(self, configs, dataloader=None):
+        return {**CompileBackendACME.right(self, configs), "sg_percent": "all"}
+
+    def get_interact_profile(self, configs):
+        self.asked += 1  # what is wrong with it is one check's affair
+        return [{"name": "deep", "dialog_type": "Yes/No Dialogue", "type": "bool"}] if self.asked == 1 else None
+"""
+    )
+    found = lab.run(contract, profile, compiling, loading)
+    assert (found["profile"].status, "did you mean 'Yes/No Dialog'?" in found["profile"].reason) == (
+        FAIL,
+        True,
+    )
+    assert (found["compile"].status, "sg_percent is 'all'" in found["compile"].reason) == (FAIL, True)
+    assert found["load"].status == PASS
