@@ -1,83 +1,233 @@
 """The QS config: what a backend's generate_qs_config() says about how to drive it.
 
-Every key is optional; an unknown one is a fault that names the nearest known one, since a misspelt key would silently not apply.
-The JSON file form and its published schema are not here.
+Every key is optional; an unknown one is a fault that names the nearest known one, here and in the objects inside,
+since a misspelt key would silently not apply. What a value means for a run is qs.plan's and qs.stages' part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from qs.config.checking import Checkable, Count, as_object, check
-from qs.errors import Fault, Faults
+from qs.errors import MISSING, Fault, Faults
 from qs.names import nearest
 
-POOLS = ("thread", "inline", "process", "async")
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Pool = Literal["thread", "inline", "process", "async"]
+ScenarioName = Literal["SingleStream", "MultiStream", "Server", "Offline"]
+POOLS: tuple[str, ...] = get_args(Pool)
+SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
+RUNNERS = ("backend", "async", "onnxruntime")
+FACTORY = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+
+Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Above = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(strict=True, ge=0)]
+Cpu = Annotated[int, Field(strict=True, ge=0)]
+Cpus = Annotated[tuple[Cpu, ...], Field(min_length=1)]
+
+_COUNT = "a whole number >= 1"
+_ABOVE = "a number above 0"
 
 
-def _warm_up(value: dict[str, float]) -> dict[str, float]:
-    if not value.keys() <= {"iterations", "seconds"} or any(not amount >= 0 for amount in value.values()):
-        raise ValueError("warmup")
-    return value
+class WarmUp(Checkable):
+    """Before measuring, recorded apart: so many calls per client, and on until that time has passed."""
+
+    iterations: Annotated[int, Field(strict=True, ge=0)] | None = None
+    seconds: Amount | None = None
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        "iterations": "a whole number >= 0, per client",
+        "seconds": "a number >= 0",
+    }
 
 
-def _pool(value: str) -> str:
-    if value not in POOLS:
-        raise ValueError("pool")
-    return value
+class Scenario(Checkable):
+    """One of MLPerf's scenarios, with its rules. A sample is one batch of the row's batch size."""
+
+    name: ScenarioName
+    target_qps: Above | None = None
+    latency_slo_ms: Above | None = None
+    percentile: Annotated[float, Field(strict=True, gt=0, lt=100)] | None = None
+    duration_s: Above | None = None
+    samples_per_query: Count | None = None
+    seed: Seed | None = None
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        "name": ", ".join(SCENARIOS),
+        "target_qps": f"{_ABOVE}: queries/s that arrive (Server), samples/s that are expected (Offline)",
+        "latency_slo_ms": f"{_ABOVE}: the bound of the response time's percentile (Server)",
+        "percentile": "a number above 0 and below 100",
+        "duration_s": f"{_ABOVE}: the least duration; MLPerf's own is 600",
+        "samples_per_query": f"{_COUNT} (MultiStream, Offline)",
+        "seed": "a whole number >= 0, of the arrivals (Server)",
+    }
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"name": SCENARIOS}
+
+
+class Batching(Checkable):
+    """Queries that are due close together share a call of predict: in the scenarios Server and Offline."""
+
+    max_batch_size: Count
+    max_delay_us: Amount = 0.0
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        "max_batch_size": f"{_COUNT}: queries that share a call",
+        "max_delay_us": "a number >= 0: how long the oldest waits for others",
+    }
+
+
+class Samples(Checkable):
+    """Which batches are submitted: so many distinct ones, and the seed of generated ones."""
+
+    count: Count | None = None
+    seed: Seed | None = None
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {"count": _COUNT, "seed": "a whole number >= 0"}
 
 
 class QsConfig(Checkable):
-    """How a backend wants to be driven. None: not stated."""
+    """How a backend wants to be driven. None, or an absent key: not stated."""
 
-    qs_version: Annotated[int, Field(strict=True, ge=1, le=2)] = 2
-    runner: str | None = None
-    artifact: str | None = None
-    pool: Annotated[str, AfterValidator(_pool)] | None = None
+    qs_version: Literal[2] = 2
+    runner: Literal["backend", "async", "onnxruntime"] | Annotated[str, Field(pattern=FACTORY)] | None = None
+    artifact: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    pool: Pool | None = None
     instances: Count | None = None
     clients: Count | None = None
     iterations: Count | None = None
     batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
-    affinity: (
-        Annotated[
-            tuple[Annotated[tuple[Annotated[int, Field(strict=True, ge=0)], ...], Field(min_length=1)], ...],
-            Field(min_length=1),
-        ]
-        | None
-    ) = None
+    affinity: Annotated[tuple[Cpus, ...], Field(min_length=1)] | None = None
     intra_op_threads: Count | None = None
-    warmup: Annotated[dict[str, float], AfterValidator(_warm_up)] | None = None
-    scenarios: list[dict[str, Any]] | None = None
-    batching: dict[str, Any] | None = None
-    timeout_s: Seconds | None = None
-    samples: dict[str, Any] | None = None
+    warmup: WarmUp | None = None
+    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)] | None = None
+    batching: Batching | None = None
+    timeout_s: Above | None = None
+    samples: Samples | None = None
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
-        "qs_version": "1 or 2",
+        "qs_version": "2",
+        "runner": f"{', '.join(map(repr, RUNNERS))}, or 'package.module:factory' of the vendor's own",
+        "artifact": "the path of the file that the runner 'onnxruntime' loads",
         "pool": ", ".join(POOLS),
-        **dict.fromkeys(("instances", "clients", "iterations", "intra_op_threads"), "a whole number >= 1"),
+        "instances": f"{_COUNT}, loaded copies of the model",
+        "clients": f"{_COUNT}, that submit at the same time",
+        "iterations": f"{_COUNT}, per client and batch size; the least number of queries of a scenario",
+        "intra_op_threads": f"{_COUNT}, threads inside one inference",
         "batch_sizes": "a list of whole numbers >= 1, not empty",
         "affinity": "a list of lists of CPU numbers, one list an instance",
-        "warmup": "an object with iterations, seconds or both, none below 0",
+        "warmup": "an object with iterations, seconds or both",
+        "scenarios": "a list, not empty, of objects with a name and what it needs",
+        "batching": "an object with max_batch_size, and max_delay_us",
         "timeout_s": "a number of seconds above 0",
+        "samples": "an object with count, seed or both",
     }
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"pool": POOLS, "runner": RUNNERS}
+
+
+_INSIDE: Mapping[str, type[Checkable]] = {"warmup": WarmUp, "batching": Batching, "samples": Samples}
 
 
 def parse_qs_config(raw: object, origin: str) -> dict[str, Any]:
-    """The stated keys, checked. Faults names everything that is wrong; `origin` is what messages call the config."""
-    stated = as_object(raw, origin, "QS config")
-    known = list(QsConfig.model_fields)
-    unknown = [
-        Fault(origin, key, value, "a known key", nearest(key, known), f"known: {', '.join(known)}")
-        for key, value in stated.items()
-        if key not in known
-    ]
-    checked = check(QsConfig, {key: value for key, value in stated.items() if key in known}, origin)
-    faults = [*unknown, *checked.faults]
-    if faults or checked.value is None:
+    """The stated keys, checked, as plain data. Keys that are null are left out.
+
+    Raises Faults with everything that is wrong; `origin` is what messages call the config.
+    """
+    stated = {key: value for key, value in as_object(raw, origin, "QS config").items() if value is not None}
+    found: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for key, cls in _INSIDE.items():
+        if key in stated:
+            found[key] = _object(cls, stated.pop(key), origin, key, faults)
+    if isinstance(stated.get("scenarios"), (list, tuple)) and stated["scenarios"]:
+        found["scenarios"] = [
+            _object(Scenario, entry, origin, f"scenarios[{number}]", faults)
+            for number, entry in enumerate(stated.pop("scenarios"))
+        ]
+    found |= _checked(QsConfig, stated, origin, "", faults)
+    if not faults:
+        faults += _misfits(found, origin)
+    if faults:
         raise Faults(faults)
-    return {key: getattr(checked.value, key) for key in stated}
+    return found
+
+
+def _object(
+    cls: type[Checkable], raw: object, origin: str, place: str, faults: list[Fault]
+) -> dict[str, Any]:
+    if not isinstance(raw, Mapping):
+        allowed = QsConfig.ALLOWED.get(place, "an object with a name and what the scenario needs")
+        faults.append(Fault(origin, place, raw, allowed))
+        return {}
+    stated = {str(key): value for key, value in raw.items() if value is not None}
+    return _checked(cls, stated, origin, f"{place}.", faults)
+
+
+def _checked(
+    cls: type[Checkable], stated: Mapping[str, Any], origin: str, prefix: str, faults: list[Fault]
+) -> dict[str, Any]:
+    known = list(cls.model_fields)
+    for key, value in stated.items():
+        if key not in known:
+            hint = f"known: {', '.join(known)}"
+            faults.append(Fault(origin, prefix + key, value, "a known key", nearest(key, known), hint))
+    checked = check(cls, {key: stated[key] for key in stated if key in known}, origin, prefix=prefix)
+    faults += _once(checked.faults)
+    if checked.value is None:
+        return {}
+    return {key: _plain(getattr(checked.value, key)) for key in known if key in stated}
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    """One fault a mistake.
+
+    A value that fits none of several forms has a fault for each of them, and a list with a wrong member one of its
+    own beside the member's.
+    """
+    by_key: dict[str, Fault] = {}
+    for fault in faults:
+        key = "runner" if fault.key.startswith("runner") else fault.key
+        by_key.setdefault(key, replace(fault, key=key))
+    inner = [key for key in by_key if key.endswith("]")]
+    return [fault for key, fault in by_key.items() if not any(other.startswith(f"{key}[") for other in inner)]
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _misfits(found: Mapping[str, Any], origin: str) -> list[Fault]:
+    """Values that are right each, and wrong together."""
+    faults = []
+    runner, pool = found.get("runner", "backend"), found.get("pool")
+    if runner == "async" and pool not in (None, "async"):
+        faults.append(Fault(origin, "pool", pool, "'async', as the runner is 'async'"))
+    if pool == "async" and runner in ("backend", "onnxruntime"):
+        hint = "predict of this runner blocks; a coroutine function needs runner 'async'"
+        faults.append(Fault(origin, "pool", pool, "thread, inline, process", hint=hint))
+    affinity, instances = found.get("affinity"), found.get("instances")
+    if affinity and instances and len(affinity) != instances:
+        allowed = f"one list for each of the {instances} instances"
+        faults.append(Fault(origin, "affinity", affinity, allowed, hint=f"there are {len(affinity)}"))
+    open_loop = False
+    for number, scenario in enumerate(found.get("scenarios") or ()):
+        open_loop |= scenario["name"] in ("Server", "Offline")
+        if scenario["name"] == "Server":
+            for key in ("target_qps", "latency_slo_ms"):
+                if key not in scenario:
+                    allowed = f"{Scenario.ALLOWED[key]}; Server needs it"
+                    faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
+        if "batching" in found and scenario["name"] == "Offline" and "samples_per_query" in scenario:
+            hint = "batching makes the batches there; leave one of the two out"
+            value = scenario["samples_per_query"]
+            faults.append(
+                Fault(origin, f"scenarios[{number}].samples_per_query", value, "not with batching", hint=hint)
+            )
+    if "batching" in found and not open_loop:
+        hint = "in closed loop nothing waits that could share a call"
+        allowed = "only with a scenario Server or Offline"
+        faults.append(Fault(origin, "batching", found["batching"], allowed, hint=hint))
+    return faults
