@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 PLAIN_EVERY_S = 5.0
+PHASES = {"build": "loading", "warmup": "warming up", "measure": "measuring", "drain": "finishing"}
 Callback = Callable[[Any], None]
 
 
@@ -55,6 +56,20 @@ def state(progress: Any) -> str:
         parts.append(f"{rate(progress.queries_per_s)} queries/s")
     if progress.p50_ns:
         parts.append(f"p50 {progress.p50_ns / 1e6:.3g} ms")
+    if progress.p99_ns:
+        parts.append(f"p99 {progress.p99_ns / 1e6:.3g} ms")
+    if progress.errors:
+        parts.append(f"{progress.errors} errors")
+    if progress.eta_s is not None:
+        parts.append(f"{span(progress.eta_s)} left")
+    return ", ".join(parts)
+
+
+def short_state(progress: Any) -> str:
+    """The same in the room that a terminal of 80 columns leaves beside a title and a bar."""
+    parts = [f"{progress.completed:,}"]
+    if progress.completed:
+        parts.append(f"{rate(progress.queries_per_s)}/s")
     if progress.p99_ns:
         parts.append(f"p99 {progress.p99_ns / 1e6:.3g} ms")
     if progress.errors:
@@ -124,24 +139,23 @@ class Rich:
     @contextmanager
     def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
         from rich.progress import BarColumn, Progress, TextColumn
-        from rich.text import Text
 
         watch = _Watch(title, limit_s, self.line, self._clock)
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[state]}", markup=False),
         )
         with Progress(*columns, console=self._console, transient=True, refresh_per_second=4) as bar:
-            task = bar.add_task(Text(title).plain, total=None, state="warm-up")
+            task = bar.add_task(title, total=None, state=PHASES["build"])
 
             def update(progress: Any) -> None:
                 watch.see(progress)
                 if progress.phase == "measure":
                     done, total = share(progress, limit_s)
-                    bar.update(task, completed=done, total=total, state=state(progress))
+                    bar.update(task, completed=done, total=total, state=short_state(progress))
                 else:
-                    bar.update(task, state=progress.phase)
+                    bar.update(task, state=PHASES[progress.phase])
 
             yield update
 

@@ -18,6 +18,8 @@ COLUMNS = (
     ("P99.9 Latency", "p99.9 ms"),
     ("Max Latency", "max ms"),
 )
+# What a terminal too narrow for all columns does without; the result has it.
+WIDE, DISPENSABLE = 110, {"Clients", "P90 Latency", "P99.9 Latency"}
 
 
 def number(value: Any) -> str:
@@ -43,32 +45,33 @@ def print_summary(result: dict[str, Any], where: str | None, stream: TextIO) -> 
     # Without a terminal rich would fold the table to 80 columns; a log file has room.
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
     if result.get("Performance"):
-        console.print(table(result))
+        console.print(table(result, console.width >= WIDE))
     for line in lines(result):
         console.print(line, markup=False, soft_wrap=True)
     if where:
         console.print(f"report: {where}", markup=False, soft_wrap=True)
 
 
-def table(result: dict[str, Any]):
-    """The rows of `Performance` as a rich table."""
+def table(result: dict[str, Any], wide: bool = True):
+    """The rows of `Performance` as a rich table; it fits 80 columns where it is not `wide`."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    columns = [(key, heading) for key, heading in COLUMNS if wide or key not in DISPENSABLE]
     made = Table(
         title=Text(f"{result['Model'].lower()} on {result['Backend']}"),
         box=box.SIMPLE_HEAD,
         title_justify="left",
+        collapse_padding=True,
+        pad_edge=False,
     )
-    for _, heading in COLUMNS:
-        made.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("completed", "errors", "verdict"):
+    for heading in (*(heading for _, heading in columns), "completed", "errors", "verdict"):
         made.add_column(heading, justify="right", no_wrap=True)
     for row in result["Performance"]:
-        verdict = row["Verdict"] + (" (interrupted)" if row.get("Interrupted") else "")
-        cells = [number(row.get(key)) for key, _ in COLUMNS]
-        made.add_row(*(Text(cell) for cell in (*cells, completed(row), number(row.get("Errors")), verdict)))
+        cells = [number(row.get(key)) for key, _ in columns]
+        cells += [completed(row), number(row.get("Errors")), row["Verdict"]]
+        made.add_row(*(Text(cell) for cell in cells))
     return made
 
 
