@@ -2,7 +2,7 @@
 
 Lives in the backend's own process, whose environment may hold nothing of ours but numpy; so nothing else is
 imported here. The order of calls is the published one: pre_optimize, set_dataset, best_batch_sizes, compile,
-configure_runtime, load, then accuracy, numeric, benchmark or load_target in any order. Deadlines, logs and
+configure_runtime, use_runner, load, then accuracy, numeric, benchmark or load_target in any order. Deadlines, logs and
 crashes are the host's part.
 """
 
@@ -22,6 +22,8 @@ from qs.host import reference_file, samples
 from qs.host.agreement import agreement
 from qs.host.loaded_copy import LoadedCopy, unless_left_out
 from qs.host.plain import plain, restored
+from qs.host.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
+from qs.host.targets import Blocking, check_kind, is_coroutine, target_of
 from qs.vendor.aliases import upstream_imports
 from qs.vendor.loading import load_backend_class, load_dataset_classes
 
@@ -52,6 +54,7 @@ class VendorService:
         self._configs: Any = None  # these two as the vendor gave them; plain copies went out and come back
         self._compiled: Any = None
         self._settings: tuple[Any, dict, dict] | None = None
+        self._runner: dict[str, Any] = {"runner": BACKEND, "pool": None, "config": {}}
         self._copies: dict[int, LoadedCopy] = {}
         self._batches: tuple[tuple, list] | None = None
 
@@ -107,6 +110,15 @@ class VendorService:
             self._settings = (restored(compile_result, self._compiled), workload, model_info)
             self._copies.clear()
 
+    def use_runner(self, runner: str, pool: str | None, config: dict[str, Any]) -> None:
+        """What computes from now on: the runtime backend (also the default), or what its QS config names.
+
+        `pool` is the kind of pool that will drive it, `config` the QS config for a runner of the vendor's own.
+        """
+        with self._lock:
+            self._runner = {"runner": runner, "pool": pool, "config": config}
+            self._copies.clear()
+
     def load(self, batch_size: int) -> dict[str, Any]:
         """Load the first copy. The batch size really loaded may be another than the one asked for."""
         with self._lock:
@@ -135,6 +147,7 @@ class VendorService:
             }
         with self._lock:
             copy = self._any_loaded()
+            backend = _blocking(copy.backend)
             result, _, model_info = self._need_settings()
             checker = checker_class()
             # published checkers read these off the compile result, where not every vendor puts them
@@ -144,14 +157,17 @@ class VendorService:
             }
             checker.configs = {**known, **result}
             checker.dataloader = data.dataset
-            checker.runtime_backend = copy.backend
+            checker.runtime_backend = backend
             checker.output_dir = str(output_dir)
             data.dataset.rebatch(copy.batch_size)
             if not data.dataset.get_batch_count():
                 few = f"the data set has {data.items} items, fewer than the loaded batch of {copy.batch_size}"
                 return {"not_measured": f"{few}; run a smaller batch size first"}
             Path(output_dir).mkdir(parents=True, exist_ok=True)
-            metrics = plain(checker.calculate_acc(data_percent))
+            try:
+                metrics = plain(checker.calculate_acc(data_percent))
+            finally:
+                _put_back(backend)
         return metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
 
     def numeric(self, reference_npz: str, batch_size: int, items: int) -> dict[str, Any]:
@@ -161,7 +177,11 @@ class VendorService:
         with self._lock:
             copy = self._loaded(0, batch_size, None)
             outputs = split_names(self._need_settings()[2].get("outputs"))
-            return plain(agreement(reference, copy.backend.predict, copy.batch_size, outputs))
+            backend = _blocking(copy.backend)
+            try:
+                return plain(agreement(reference, backend.predict, copy.batch_size, outputs))
+            finally:
+                _put_back(backend)
 
     def benchmark(self, batch_size: int) -> dict | list:
         """The vendor's own numbers at that batch size, as it gives them."""
@@ -185,6 +205,9 @@ class VendorService:
         samples: Any = None,
         affinity: Sequence[Sequence[int]] | None = None,
         intra_op_threads: int | None = None,
+        lists: bool = False,
+        shared_by: int | None = None,
+        setup: dict[str, dict[str, Any]] | None = None,
     ) -> Callable[[Any], Any]:
         """predict of copy `instance`, loaded; `.samples` are the batches to cycle.
 
@@ -192,7 +215,16 @@ class VendorService:
         thread's CPUs, or on those that `affinity` has for the instance (one list of CPUs each);
         threads that the backend starts stay on them. `samples` is {"count", "seed"} of the QS config, or a
         count.
+
+        lists      a query is a list of batches
+        shared_by  up to so many queries share a call: loaded is a batch for all of them, and `.samples` are
+                   the queries' own, `batch_size` items each
+        setup      method -> arguments, for a process that has not been told: set_dataset, configure_runtime,
+                   use_runner
         """
+        if self._settings is None:
+            for method, arguments in (setup or {}).items():
+                getattr(self, method)(**arguments)
         cpus = list(affinity[instance % len(affinity)]) if affinity else None
         placement = {
             "instance": instance,
@@ -203,13 +235,15 @@ class VendorService:
         with self._lock:
             for spare in [number for number in self._copies if number >= instances and number != instance]:
                 del self._copies[spare]
-            copy = self._loaded(instance, batch_size, placement)
-            taken = self._batches_of(copy.batch_size, samples)
-        predict = copy.backend.predict
-
-        def target(sample: Any) -> Any:
-            return predict(sample)
-
+            copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
+            if is_coroutine(copy.backend.predict):
+                # What awaited in one event loop (a checker's, an earlier case's) may be bound to it: begin anew.
+                del self._copies[instance]
+                copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
+            check_kind(copy.backend.predict, self._runner["pool"])
+            taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
+        rows = _rows_of(taken[0], batch_size, copy) if shared_by else None
+        target = target_of(copy.backend.predict, lists, rows)
         target.samples = taken  # type: ignore[attr-defined]
         target.loaded_batch_size = copy.batch_size  # type: ignore[attr-defined]
         return target
@@ -227,10 +261,23 @@ class VendorService:
     def _copy(self, instance: int) -> LoadedCopy:
         if instance not in self._copies:
             result, workload, model_info = self._need_settings()
-            backend = self._runtime_class()
+            backend = self._new_runner(instance, result, workload, model_info)
             backend.configs, backend.workload, backend.model_info = result, workload, model_info
             self._copies[instance] = LoadedCopy(backend)
         return self._copies[instance]
+
+    def _new_runner(self, instance: int, result: Any, workload: dict, model_info: dict) -> Any:
+        runner, config = self._runner["runner"], self._runner["config"]
+        if runner in (BACKEND, ASYNC):
+            return self._runtime_class()
+        if runner == ONNXRUNTIME:
+            places = [Path(self._root), self._folder, Path.cwd()]
+            return OnnxRunner(
+                lambda batch_size: artifact_file(config.get("artifact"), result, places, batch_size),
+                model_info,
+            )
+        known = {"compile_result": result, "workload": workload, "model_info": model_info}
+        return FactoryRunner(runner, {**config, **known}, instance)
 
     def _loaded(self, instance: int, batch_size: int, placement: dict[str, Any] | None) -> LoadedCopy:
         copy = self._copy(instance)
@@ -257,3 +304,22 @@ class VendorService:
 def _version(backend: Any) -> str:
     found = unless_left_out(backend.version)
     return NOT_STATED if found is None else str(found)
+
+
+def _blocking(backend: Any) -> Any:
+    """The backend for callers that do not await."""
+    return Blocking(backend) if is_coroutine(backend.predict) else backend
+
+
+def _put_back(backend: Any) -> None:
+    if isinstance(backend, Blocking):
+        backend.close()
+
+
+def _rows_of(batch: Mapping[str, Any], items: int, copy: LoadedCopy) -> dict[str, int] | None:
+    """Input -> rows of the loaded batch, for a batch of so many items; None where the copy takes any number."""
+    if getattr(copy.backend, "any_batch_size", False):
+        return None
+    if copy.batch_size < items:
+        raise UserError(f"loaded is a batch of {copy.batch_size} items, fewer than the {items} of one query")
+    return {name: len(array) * copy.batch_size // items for name, array in batch.items()}
