@@ -51,6 +51,7 @@ def write_columns(columns: dict[str, np.ndarray], path: Path) -> None:
                 from pyarrow import parquet
 
                 parquet.write_table(pyarrow.table(columns), file)
+        os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

@@ -36,6 +36,7 @@ def write_hlog(path: Path, intervals: Sequence[IntervalRow], started_at: float) 
                     hdr.set_start_time_stamp(row.start_s * 1000)
                     hdr.set_end_time_stamp((row.start_s + row.length_s) * 1000)
                     writer.output_interval_histogram(hdr, max_value_unit_ratio=NS_PER_MS)
+        os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

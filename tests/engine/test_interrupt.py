@@ -1,0 +1,213 @@
+"""Ctrl-C: the run ends in order with what was measured, and nothing is left running, whoever is killed how."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run, run_async
+from tests.engine.test_child_host import gone
+from tests.fakes import Counter, Nth
+
+PROGRAM = """
+import json, sys
+from engine import ClosedLoop, ConstantRate, Factory, Pool, RunPlan, Stop, run
+
+load = {"closed": ClosedLoop(clients=2), "open": ConstantRate(500)}[sys.argv[2]]
+clients = 1 if sys.argv[1] == "inline" else 2
+if clients == 1 and sys.argv[2] == "closed":
+    load = ClosedLoop()
+plan = RunPlan(load, Stop(duration_s=600), Pool(sys.argv[1], workers=clients), drain_s=1)
+
+def show(progress):
+    if progress.elapsed_s > 0.3:
+        print("going", flush=True)
+
+target = Factory("tests.fakes:make_nth", {"nth": int(sys.argv[3]), "what": "hang", "pause_s": 0.001})
+result = run(plan, target, on_progress=show)
+print(json.dumps({
+    "interrupted": result.interrupted, "ended_by": result.ended_by, "completed": result.completed, "count": result.response.count,
+    "verdict": result.verdict, "reasons": result.reasons, "errors": result.errors_by_kind,
+}), flush=True)
+"""
+
+
+class Program:
+    """A program in a process of its own that runs the engine."""
+
+    def __init__(self, kind: str, load: str = "closed", hang_at: int = 0):
+        command = [sys.executable, "-c", PROGRAM, kind, load, str(hang_at)]
+        root = Path(__file__).parents[2]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root, start_new_session=True
+        )
+        line = self.process.stdout.readline()
+        if line != "going\n":
+            self.process.kill()
+            raise AssertionError((line, self.process.communicate()))
+        self.children = [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
+
+    def end(self) -> tuple[dict, str]:
+        out, err = self.process.communicate(timeout=60)
+        return json.loads(out.splitlines()[-1]), err
+
+
+@pytest.fixture
+def start():
+    """Starts programs, and leaves none behind however the test ends."""
+    started: list[Program] = []
+
+    def begin(*arguments) -> Program:
+        started.append(Program(*arguments))
+        return started[-1]
+
+    yield begin
+    for program in started:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("kind", "load", "children"), [("inline", "closed", 0), ("thread", "open", 0), ("process", "closed", 2), ("process", "open", 2)]
+)
+def test_ctrl_c_ends_the_run_in_order(start, kind, load, children):
+    program = start(kind, load)
+    assert len(program.children) == children
+    program.process.send_signal(signal.SIGINT)
+    result, err = program.end()
+    assert result["interrupted"] is True
+    assert result["ended_by"] == "interrupt"
+    assert result["completed"] == result["count"] >= 10
+    assert result["verdict"] == "INVALID"
+    assert any("interrupted" in reason for reason in result["reasons"])
+    assert set(result["errors"]) <= {"not issued"}
+    assert program.process.returncode == 0
+    assert err == ""
+    assert all(gone(pid) for pid in program.children)
+
+
+def test_ctrl_c_while_a_thread_hangs(start):
+    program = start("thread", "closed", 30)
+    time.sleep(0.3)
+    program.process.send_signal(signal.SIGINT)
+    result, _ = program.end()
+    assert result["interrupted"] is True
+    assert result["completed"] == 58
+    assert sum(result["errors"].values()) == 2
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_program_leaves_no_process(start, kill):
+    program = start("process")
+    assert len(program.children) == 2
+    program.process.send_signal(kill)
+    program.process.communicate(timeout=60)
+    assert program.process.returncode == -kill
+    assert all(gone(pid) for pid in program.children)
+
+
+def test_a_second_ctrl_c_ends_at_once(start):
+    program = start("thread", "closed", 30)
+    time.sleep(0.3)
+    program.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    program.process.send_signal(signal.SIGINT)
+    _, err = program.process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in err
+    assert program.process.returncode != 0
+
+
+def test_an_event_interrupts_run_async():
+    async def inside():
+        interrupt = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.3, interrupt.set)
+        plan = RunPlan(ClosedLoop(clients=2), Stop(duration_s=600))
+        return await run_async(plan, Nth(0, "", pause_s=0.001), interrupt=interrupt)
+
+    result = asyncio.run(inside())
+    assert result.interrupted
+    assert result.completed == result.response.count > 0
+    assert result.wall_s < 30
+
+
+def test_an_interrupt_during_warm_up_measures_nothing_and_says_so():
+    async def inside():
+        interrupt = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.2, interrupt.set)
+        plan = RunPlan(ClosedLoop(iterations=50), warmup_s=600)
+        return await run_async(plan, Nth(0, "", pause_s=0.001), interrupt=interrupt)
+
+    result = asyncio.run(inside())
+    assert (result.interrupted, result.completed) == (True, 0)
+    assert result.warmup.completed > 0
+
+
+def test_cancelling_run_async_stops_the_workers():
+    target = Counter()
+
+    def slow(sample):
+        target(sample)
+        time.sleep(0.001)
+
+    async def inside():
+        task = asyncio.ensure_future(run_async(RunPlan(ClosedLoop(), Stop(duration_s=600)), slow))
+        await asyncio.sleep(0.4)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(inside())
+    time.sleep(0.3)
+    calls = len(target.seen)
+    assert calls > 0
+    time.sleep(0.2)
+    assert len(target.seen) == calls
+
+
+def test_the_callers_own_handler_is_back_after_a_run():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda *_: seen.append("mine"))
+    try:
+        run(RunPlan(ClosedLoop(iterations=3)), Counter())
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == ["mine"]
+
+
+def test_run_works_outside_the_main_thread():
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(run(RunPlan(ConstantRate(1_000), Stop(iterations=50)), Counter(), None))
+    )
+    thread.start()
+    thread.join(60)
+    assert found[0].completed == 50
+
+
+def test_progress_is_told_in_order_and_adds_up():
+    told = []
+    plan = RunPlan(ClosedLoop(clients=2, iterations=300), pool=Pool("thread"), warmup_iterations=20)
+    result = run(plan, Nth(0, "", pause_s=0.002), on_progress=told.append)
+    order = ["build", "warmup", "measure", "drain"]
+    phases = [order.index(progress.phase) for progress in told]
+    assert phases == sorted(phases)
+    assert "measure" in {progress.phase for progress in told}
+    measured = [progress for progress in told if progress.phase in ("measure", "drain")]
+    counts = [progress.completed for progress in measured]
+    assert counts == sorted(counts)
+    assert counts[-1] == result.completed == 600
+    assert {progress.planned for progress in measured} == {600}
+    assert any(progress.eta_s is not None for progress in measured)
