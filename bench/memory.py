@@ -44,11 +44,11 @@ class Watch:
             self.first = now if self.first is None else self.first
             self.most = max(self.most, now)
 
-    @property
     def growth_mb(self) -> float:
+        """Asked when the run has ended: what its result takes counts as well."""
         if self.first is None:
             raise RuntimeError("the run ended before its memory could be looked at")
-        return (self.most - self.first) / 2**20
+        return (max(self.most, self._process.memory_info().rss) - self.first) / 2**20
 
 
 def quarters(costs: Sequence[float]) -> float:
@@ -65,7 +65,7 @@ def closed_loop(requests: int, baseline: int, interval_s: float) -> tuple[float,
     result = run(plan, no_op, on_progress=watch)
     if result.completed != requests:
         raise RuntimeError(f"{result.completed} of {requests} requests completed: {result.reasons}")
-    return watch.growth_mb, quarters([row.length_s / row.completed for row in filled(result.intervals)])
+    return watch.growth_mb(), quarters([row.length_s / row.completed for row in filled(result.intervals)])
 
 
 def open_loop(requests: int, baseline: int, interval_s: float) -> tuple[float, float]:
@@ -79,7 +79,7 @@ def open_loop(requests: int, baseline: int, interval_s: float) -> tuple[float, f
     result = run(plan, no_op, on_progress=watch)
     if result.completed != requests:
         raise RuntimeError(f"{result.completed} of {requests} requests completed: {result.reasons}")
-    return watch.growth_mb, quarters([row.p50_ns or 1 for row in filled(result.intervals)])
+    return watch.growth_mb(), quarters([row.p50_ns or 1 for row in filled(result.intervals)])
 
 
 def filled(rows: Sequence[IntervalRow]) -> list[IntervalRow]:
