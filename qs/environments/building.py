@@ -40,7 +40,8 @@ _PROGRESS = (
 )
 _LIST = """
 import importlib.metadata, json
-found = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
+about = [each.metadata for each in importlib.metadata.distributions()]
+found = {each.get("Name"): each.get("Version") for each in about}
 print(json.dumps({name: found[name] for name in sorted(filter(None, found), key=str.casefold)}))
 """
 _LIST_LIMIT_S = 120.0

@@ -68,7 +68,7 @@ def _missing(wanted: list[Requirement], constraints: dict[str, list[Requirement]
         who = f"{asker} needs " if asker else ""
         try:
             found = find(requirement.name)
-            version = Version(found.version)
+            version = Version(found.metadata.get("Version") or "")
             needs = [Requirement(text) for text in found.requires or ()]
         except metadata.PackageNotFoundError:
             reasons.append(f"{who}{requirement}: not installed")
@@ -88,7 +88,7 @@ def _missing(wanted: list[Requirement], constraints: dict[str, list[Requirement]
         extras = NO_EXTRA | frozenset(requirement.extras)
         if (name, extras) not in seen:
             seen.add((name, extras))
-            queue.extend((need, found.metadata["Name"]) for need in needs if _applies(need, extras))
+            queue.extend((need, found.metadata.get("Name", name)) for need in needs if _applies(need, extras))
     return reasons
 
 
