@@ -53,7 +53,6 @@ def command(as_json: bool, **options) -> int:
       qs check --hardware_type ACME --task bert-torch-fp32 --time_limit 10m
       qs check --hardware_type ACME --json > conformance.json
     """
-    import asyncio
     import json
 
     from qs.cli.main import INVALID, VALID
@@ -66,7 +65,7 @@ def command(as_json: bool, **options) -> int:
     view = TerminalView(stream) if stream.isatty() else PlainView(stream)
     results: list = []
     try:
-        hardware, results = asyncio.run(conform(asked, view, lambda text: print(text, file=sys.stderr)))
+        hardware, results = conform(asked, view, lambda text: print(text, file=sys.stderr))
     finally:
         view.close(results)
     print(f"{hardware} on {asked.task}: {counts(results)}", file=stream)

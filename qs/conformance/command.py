@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,10 @@ from typing import Any
 from qs.conformance.bench import Bench
 from qs.conformance.checks import CHECKS
 from qs.conformance.running import Result, run_checks
-from qs.environments import interpreter_for
+from qs.environments import Environment, interpreter_for
 from qs.plan import Request
 from qs.stages.checks import resolve_model
-from qs.stages.prepare import prepare
+from qs.stages.prepare import Prepared, prepare
 
 TASK = "digits-cnn-onnx-fp32"  # small, with a data set and a trained model of its own
 
@@ -33,7 +35,7 @@ class Asked:
     seed: int | None = None
 
 
-async def conform(asked: Asked, view: Any, say: Any) -> tuple[str, list[Result]]:
+def conform(asked: Asked, view: Any, say: Callable[[str], None]) -> tuple[str, list[Result]]:
     """(the backend's name as its folder spells it, results). UserError where there is nothing to test."""
     with tempfile.TemporaryDirectory(prefix="qs-check-") as folder:
         scratch = Path(folder)
@@ -49,12 +51,17 @@ async def conform(asked: Asked, view: Any, say: Any) -> tuple[str, list[Result]]
             )
         )
         environment = interpreter_for(prepared.backend.path, asked.env, say)
-        resolved = await resolve_model(prepared, scratch / "model.log")
-        log = scratch / "backend.log"
-        bench = Bench(prepared, resolved, environment, log, scratch)
-        try:
-            results = await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
-        finally:
-            if asked.log is not None and log.exists():
-                shutil.copyfile(log, asked.log)
-    return prepared.hardware, results
+        return prepared.hardware, asyncio.run(_conform(asked, prepared, environment, view, scratch))
+
+
+async def _conform(
+    asked: Asked, prepared: Prepared, environment: Environment, view: Any, scratch: Path
+) -> list[Result]:
+    resolved = await resolve_model(prepared, scratch / "model.log")
+    log = scratch / "backend.log"
+    bench = Bench(prepared, resolved, environment, log, scratch)
+    try:
+        return await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
+    finally:
+        if asked.log is not None and log.exists():
+            shutil.copyfile(log, asked.log)

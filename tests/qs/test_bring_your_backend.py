@@ -1,0 +1,113 @@
+"""The way of a new vendor: the document's commands as they stand there, in an empty folder far from the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qs.conformance.checks import CHECKS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "bring-your-backend.md").read_text()
+TASK = "digits-cnn-onnx-fp32"
+PINNED = json.loads((ROOT / "model_zoo" / f"{TASK}.json").read_text())["pinned_metrics"]["Top-1"]
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Runs a line in an empty folder, where `qs` is this checkout's program."""
+    place, programs = tmp_path / "empty", tmp_path / "bin"
+    place.mkdir()
+    programs.mkdir()
+    program = programs / "qs"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m qs "$@"\n')
+    program.chmod(0o755)
+    env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    env.pop("QS_WORKSPACE", None)
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", line], cwd=place, env=env, capture_output=True, text=True, timeout=280, check=False
+        )
+
+    run.place = place
+    return run
+
+
+def result(place: Path) -> dict:
+    return json.loads((place / "reports" / "ACME" / TASK / "result-fp32.json").read_text())
+
+
+def test_a_new_backend_gives_the_right_answers(shell):
+    """A part of the next test, for every day: one batch size, few queries."""
+    ran = shell(
+        f"qs new-backend ACME && qs run --task {TASK} --hardware_type ACME --batch_sizes 1 --iterations 5 --warmup 0"
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert result(shell.place)["Accuracy"]["Top-1"] == pytest.approx(PINNED, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_every_command_of_the_document_runs_the_first_three_as_one_line(shell):
+    blocks = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    new, check, run, *others = (line for block in blocks for line in block.splitlines())
+    ran = shell(f"{new} && {check} && {run}")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = result(shell.place)
+    assert found["Accuracy"]["Top-1"] == pytest.approx(PINNED, abs=1e-4)
+    assert found["Verdict"] == "VALID"
+    assert [row["Completed"] for row in found["Performance"]] == [300, 300]
+    shown = re.search(r"^```text\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    assert verdicts(shown[1])[:-1] == [
+        words for words in verdicts(ran.stdout) if words[:1] in (["pass"], ["skip"])
+    ]
+
+    assert len(others) == 3
+    for line in others:
+        more = shell(line)
+        assert more.returncode == 0, f"{line}\n{more.stdout}\n{more.stderr}"
+    conformance = json.loads((shell.place / "conformance.json").read_text())
+    assert conformance["verdict"] == "pass"
+    assert (shell.place / "acme.log").exists()
+
+
+def verdicts(text: str) -> list[list[str]]:
+    return [line.split()[:2] for line in text.splitlines()]
+
+
+def test_the_document_explains_every_check():
+    explained = re.findall(r"^\| (\w+) \|", TEXT[TEXT.index("## When a check fails") :], re.MULTILINE)
+    assert explained == ["check", *(module.NAME for module in CHECKS)]
+
+
+def test_a_backend_that_is_not_there_is_the_users_error(shell):
+    ran = shell("qs check --hardware_type ACNE")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "unknown hardware type 'ACNE'" in ran.stderr
+    ran = shell("qs new-backend acme")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "did you mean 'ACME'?" in ran.stderr
+    assert list(shell.place.iterdir()) == []
+
+
+def test_a_failed_check_is_exit_3_with_the_result_alone_on_standard_output(shell):
+    """In a folder whose runtime cannot even be loaded, so that it is quick."""
+    ran = shell(
+        "qs new-backend ACME > /dev/null && echo 'print(1); import nosuchmodule' > backends/ACME/runtime_backend_acme.py"
+        " && qs check --hardware_type ACME --json"
+    )
+    assert ran.returncode == 3, ran.stderr
+    found = json.loads(ran.stdout)
+    assert (found["hardware_type"], found["task"], found["verdict"]) == ("ACME", TASK, "fail")
+    by_name = {check["name"]: check for check in found["checks"]}
+    assert by_name["naming"]["status"] == "fail"
+    assert "line 1: cannot be loaded: ModuleNotFoundError" in by_name["contract"]["reason"]
+    assert by_name["threads"]["status"] == "skip"
+    assert "FAIL  contract" in ran.stderr
