@@ -23,9 +23,13 @@ from qs.report.result import Record
 from qs.stages import checks
 from qs.stages.compiling import Compiled, compile_model
 from qs.stages.environment import described, settle_environment
-from qs.stages.hosts import BackendFailed, backend_host, call
-from qs.stages.performance import Bench, check_plans, measure, measure_by_vendor
+from qs.stages.failures import BackendFailed
+from qs.stages.hosts import backend_host, call
+from qs.stages.limits import Limits
+from qs.stages.losses import note
+from qs.stages.performance import Bench, check_plans, measure
 from qs.stages.prepare import Prepared
+from qs.stages.vendor_mode import measure_by_vendor
 
 COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = "complete", "compiled", "interrupted", "failed", "refused"
 
@@ -61,7 +65,7 @@ async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -
         raise
     except BackendFailed as failure:
         journal.record.reasons.append(str(failure))
-        journal.event("backend failed", message=str(failure), detail=failure.detail)
+        note(journal, failure)
         return journal.finish(FAILED)
     except Exception as bug:
         journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
@@ -90,7 +94,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
             await _check(bench, prepared, resolved, Path(scratch, "reference.log"))
             if prepared.workload.test_perf:
                 with journal.stage("performance"):
-                    await (measure(bench) if bench.qs_mode else measure_by_vendor(bench))
+                    await (measure(bench) if bench.driven else measure_by_vendor(bench))
 
 
 async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal) -> Compiled:
@@ -140,17 +144,18 @@ async def _set_up(
     )
     check_plans(values)
     journal.record.values = plan.plain(values)
-    first = values["batch_sizes"].value[0]
-    await call(host, "load", f"load batch size {first}", batch_size=first)
-    return Bench(host, values, journal, interrupt, bool(mode["supported"]))
+    host.limits = Limits.asked(prepared.request, values["timeout_s"].value)
+    return Bench(host, values, journal, interrupt, bool(mode["supported"]), prepared.request.engine)
 
 
 async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
     """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what follows is still measured."""
     record, journal = bench.journal.record, bench.journal
+    first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:
+                await call(bench.host, "load", f"load batch size {first}", batch_size=first)
                 record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
                 for text in checks.surprises(record.accuracy, prepared):
                     journal.warn(text)
@@ -158,8 +163,8 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
                 record.accuracy = _not_measured(journal, failure)
     if prepared.workload.test_numeric:
         with journal.stage("numeric"):
-            first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
             try:
+                await call(bench.host, "load", f"load batch size {first}", batch_size=first)
                 record.numeric = await checks.numeric(bench.host, prepared, resolved, first, items, log)
                 record.reasons += numeric_faults(record.numeric)
             except BackendFailed as failure:
@@ -168,7 +173,7 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
 
 def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
     journal.record.reasons.append(str(failure))
-    journal.event("check failed", message=str(failure), detail=failure.detail)
+    note(journal, failure)
     return {checks.NOT_MEASURED: str(failure)}
 
 

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "pool": "thread",
     "instances": 1,
     "warmup": {"iterations": 1, "seconds": 0.5},
-    "timeout_s": 600.0,
+    "timeout_s": 120.0,
     "numeric_items": 16,
     "seed": 0,
 }
@@ -50,6 +50,12 @@ class Request:
     answers: Path | None = None
     no_input: bool = False
     compile_only: bool = False
+    compiled: Path | None = None
+    engine: str = "auto"
+    compile_timeout: float | None = None
+    load_timeout: float | None = None
+    predict_timeout: float | None = None
+    benchmark_timeout: float | None = None
     in_process: bool = False
     env: str = "auto"
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
@@ -85,7 +91,7 @@ def performance(
     qs_config   what the backend's generate_qs_config returned, None where it was not asked
     cpus        the CPUs that this process may use, to be shared out when the number of instances is the user's own
     """
-    asked = vars(request)
+    asked = {**vars(request), "timeout_s": request.predict_timeout}
     stated = {name: workload[name] for name in given if name in workload}
     offers = ((COMMAND_LINE, asked), (QS_CONFIG, qs_config or {}), (WORKLOAD, stated), (DEFAULT, workload))
     names = (

@@ -54,6 +54,18 @@ from qs.cli.types import Seconds, WarmUp, WholeNumbers
 )
 @click.option("--compile_only", is_flag=True, help="Stop after compiling; leave the compile result.")
 @click.option(
+    "--engine",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Which backends our engine drives: those that support QS mode (auto); every one, with its own numbers "
+    "beside ours (always, an audit); none, each times itself (never).",
+)
+@click.option("--compile_timeout", type=Seconds(), help="Longest time to compile.  [default: 1h]")
+@click.option("--load_timeout", type=Seconds(), help="Longest time to load one copy.  [default: 20m]")
+@click.option("--predict_timeout", type=Seconds(), help="Longest time for one predict.  [default: 2m]")
+@click.option("--benchmark_timeout", type=Seconds(), help="Longest time for a benchmark.  [default: 1h]")
+@click.option(
     "--in_process",
     is_flag=True,
     help="Run the backend in this process, for a debugger. It can then take qs down.",

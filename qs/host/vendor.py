@@ -24,6 +24,7 @@ from qs.host.loaded_copy import LoadedCopy, unless_left_out
 from qs.host.plain import plain, restored
 from qs.host.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
 from qs.host.targets import Blocking, check_kind, is_coroutine, target_of
+from qs.host.watchdog import limited
 from qs.vendor.aliases import upstream_imports
 from qs.vendor.loading import load_backend_class, load_dataset_classes
 
@@ -132,10 +133,13 @@ class VendorService:
             return {"supported": False, "config": None}
         return {"supported": True, "config": plain(backend.generate_qs_config())}
 
-    def accuracy(self, data_percent: int, output_dir: str) -> dict[str, Any]:
+    def accuracy(
+        self, data_percent: int, output_dir: str, predict_limit_s: float | None = None
+    ) -> dict[str, Any]:
         """The checker's metrics at the batch size that is loaded, or {"not_measured": why}.
 
-        Raw outputs are left in `output_dir` by the checker, as published.
+        Raw outputs are left in `output_dir` by the checker, as published. A predict that takes longer than
+        its limit ends this process.
         """
         data = self._task_data()
         if data.kind != "dataset":
@@ -165,21 +169,25 @@ class VendorService:
                 return {"not_measured": f"{few}; run a smaller batch size first"}
             Path(output_dir).mkdir(parents=True, exist_ok=True)
             try:
-                metrics = plain(checker.calculate_acc(data_percent))
+                with limited(backend, predict_limit_s):
+                    metrics = plain(checker.calculate_acc(data_percent))
             finally:
                 _put_back(backend)
         return metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
 
-    def numeric(self, reference_npz: str, batch_size: int, items: int) -> dict[str, Any]:
+    def numeric(
+        self, reference_npz: str, batch_size: int, items: int, predict_limit_s: float | None = None
+    ) -> dict[str, Any]:
         """{"outputs": {name: metrics}, "summary": metrics, ...} against the items and outputs in a reference
-        file."""
+        file. A predict that takes longer than its limit ends this process."""
         reference = reference_file.load(reference_npz, items)
         with self._lock:
             copy = self._loaded(0, batch_size, None)
             outputs = split_names(self._need_settings()[2].get("outputs"))
             backend = _blocking(copy.backend)
             try:
-                return plain(agreement(reference, backend.predict, copy.batch_size, outputs))
+                with limited(backend, predict_limit_s):
+                    return plain(agreement(reference, backend.predict, copy.batch_size, outputs))
             finally:
                 _put_back(backend)
 

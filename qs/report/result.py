@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 1  # raised where readers of results must change; qs.report.schema types the keys
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Record:
     durations_s: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    failures: list[dict[str, object]] = field(default_factory=list)
     status: str = "running"
 
     @property
@@ -77,11 +78,12 @@ def to_result(record: Record) -> dict[str, Any]:
     if record.rows:
         result["Performance"] = record.rows
     result |= {
-        "Schema": SCHEMA,
+        "schema_version": SCHEMA,
         "Status": record.status,
         "Verdict": record.verdict,
         "Reasons": record.all_reasons(),
         "Warnings": record.warnings,
+        "Failures": record.failures,
         "Task": record.task,
         "Command": record.command,
         "QS Version": record.qs_version,

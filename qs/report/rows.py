@@ -57,7 +57,7 @@ def measured(case: Case, result, histogram_file: str | None) -> dict[str, object
     if case.batch_size != case.requested_batch_size:
         row["Requested BS"] = case.requested_batch_size
     row |= {
-        "Mode": "qs",
+        "Mode": "QS",
         "Scenario": "closed loop",
         "Clients": case.clients,
         "Iterations": case.iterations,
@@ -142,7 +142,7 @@ def failed(case: Case, reason: str) -> dict[str, object]:
         "QPS": None,
         "AVG Latency": None,
         "P99 Latency": None,
-        "Mode": "qs",
+        "Mode": "QS",
         "Scenario": "closed loop",
         "Clients": case.clients,
         "Iterations": case.iterations,
@@ -151,22 +151,5 @@ def failed(case: Case, reason: str) -> dict[str, object]:
         "Verdict": "INVALID",
         "Reasons": [reason],
         "Warnings": [],
-        "Histogram": None,
-    }
-
-
-def vendor(batch_size: int, numbers: dict[str, object]) -> dict[str, object]:
-    """A row that the backend timed itself: its numbers under the published spelling, everything else of it kept."""
-    row = {str(key).replace("_", " "): value for key, value in numbers.items()}
-    return {
-        "BS": batch_size,
-        "QPS": None,
-        "AVG Latency": None,
-        "P99 Latency": None,
-        **row,
-        "Mode": "vendor",
-        "Verdict": "VALID",
-        "Reasons": [],
-        "Warnings": ["timed by the backend itself, in its own way: not comparable with rows of mode qs"],
         "Histogram": None,
     }

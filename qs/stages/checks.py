@@ -25,7 +25,14 @@ async def accuracy(
             NOT_MEASURED: f"synthetic weights (drawn from seed {prepared.seed}, not trained); "
             f"put the trained model at {where} in the workspace {prepared.model.root}",
         }
-    found = await call(host, "accuracy", "accuracy", data_percent=percent, output_dir=str(output_dir))
+    found = await call(
+        host,
+        "accuracy",
+        "accuracy",
+        data_percent=percent,
+        output_dir=str(output_dir.absolute()),  # the backend works in another folder
+        predict_limit_s=_predict_limit(host, prepared),
+    )
     if "not_measured" in found:
         return {DATA_PERCENT: percent, NOT_MEASURED: found["not_measured"]}
     return {DATA_PERCENT: percent, **found}
@@ -69,8 +76,14 @@ async def numeric(
             reference_npz=str(outputs),
             batch_size=batch_size,
             items=items,
+            predict_limit_s=_predict_limit(host, prepared),
         )
     return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "notes")}}
+
+
+def _predict_limit(host: Any, prepared: Prepared) -> float | None:
+    """None in our own process: what ends a process that hangs would end this one, and a debugger may take its time."""
+    return None if prepared.request.in_process else host.limits.predict_s
 
 
 async def resolve_model(prepared: Prepared, log: Path) -> dict[str, Any]:

@@ -1,50 +1,45 @@
-"""Where backend code and reference code live, and what their failures mean to a run.
+"""Where backend code and reference code live, and how they are asked.
 
-A backend lives in a child process of its own, never in ours; with --in_process it lives here, for a debugger. A failure is
-either the user's (UserError, exit 2) or the backend's (BackendFailed: a reason in the report, exit 3).
+A backend lives in a child process of its own, never in ours; with --in_process it lives here, for a debugger. What a failure means to a
+run is qs.stages.failures' part.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from qs.environments import Environment
-from qs.errors import UserError
+from qs.stages.failures import BackendFailed, outcomes
+from qs.stages.lasting import LastingHost
+from qs.stages.limits import Limits
+from qs.stages.log_cap import capped
+from qs.stages.working_folder import working_folder
+
+__all__ = ["PACKAGES", "BackendFailed", "backend_host", "call", "outcomes", "reference_host"]
 
 VENDOR = "qs.host.vendor:VendorService"
 REFERENCE = "qs.host.reference:ReferenceService"
 
 PACKAGES = ("engine", "qs")  # what of ours can be imported there, whatever the interpreter
-
-# Seconds that one call may take before its host is given up. Compilers are slow; nothing else should be.
-DEADLINES_S = {
-    "compile": 3600.0,
-    "pre_optimize": 3600.0,
-    "best_batch_sizes": 3600.0,
-    "accuracy": 3600.0,
-    "benchmark": 3600.0,
-    "resolve_model": 7200.0,
-}
-DEADLINE_S = 1200.0
-
-
-class BackendFailed(Exception):
-    """The backend raised, died or hung. The message says in which step and how; it goes into the report."""
-
-    def __init__(self, message: str, detail: str = ""):
-        super().__init__(message)
-        self.detail = detail
+WORK = "work"  # the backend's working folder, beside its report
 
 
 @asynccontextmanager
-async def backend_host(prepared: Any, environment: Environment, log_path: Path) -> AsyncIterator[Any]:
+async def backend_host(
+    prepared: Any, environment: Environment, log_path: Path
+) -> AsyncIterator[LastingHost]:
     """The host of the chosen backend, for as long as the context lasts. What it prints goes to `log_path`."""
     from engine import ChildHost, Factory, LocalHost
 
+    roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
+    needed = [found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found]
+    work = working_folder(prepared.out / WORK, roots, needed)
     factory = Factory(
         VENDOR,
         {
@@ -53,19 +48,39 @@ async def backend_host(prepared: Any, environment: Environment, log_path: Path) 
             "hardware": prepared.hardware,
         },
     )
-    if prepared.request.in_process:
-        made: Any = LocalHost(factory)
-    else:
-        made = ChildHost(
+    in_process = prepared.request.in_process
+
+    def make() -> Any:
+        if in_process:
+            return LocalHost(factory)
+        return ChildHost(
             factory,
             python=environment.python,
             env=environment.variables,
             log_path=log_path,
-            cwd=prepared.backend.root,
+            cwd=work,
             packages=PACKAGES,
         )
-    async with _started(made, f"loading the backend {prepared.hardware}") as host:
-        yield host
+
+    host = LastingHost(make, prepared.hardware, Limits.asked(prepared.request))
+    async with capped(log_path):
+        with _inside(work) if in_process else contextlib.nullcontext():
+            try:
+                await host.ready()
+                yield host
+            finally:
+                await host.drop()
+
+
+@contextlib.contextmanager
+def _inside(folder: Path):
+    """With --in_process, the debugger's one process works where the backend's own would."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @asynccontextmanager
@@ -74,40 +89,19 @@ async def reference_host(log_path: Path) -> AsyncIterator[Any]:
     from engine import ChildHost, Factory
 
     made = ChildHost(Factory(REFERENCE), python=sys.executable, log_path=log_path, packages=PACKAGES)
-    async with _started(made, "starting the reference process") as host:
-        yield host
-
-
-@asynccontextmanager
-async def _started(host: Any, what: str) -> AsyncIterator[Any]:
-    with outcomes(what):
-        await host.__aenter__()
+    with outcomes("starting the reference process"):
+        await made.__aenter__()
     try:
-        yield host
+        yield made
     finally:
-        await host.__aexit__(None, None, None)
-
-
-@contextmanager
-def outcomes(what: str, deadline_s: float | None = None) -> Iterator[None]:
-    """Turn what a host raises into UserError or BackendFailed. `what` names the step in messages."""
-    from engine import HostDied, HostError, HostTimeout
-
-    try:
-        yield
-    except HostTimeout as timeout:
-        limit = "in time" if deadline_s is None else f"within {deadline_s:.0f} s"
-        raise BackendFailed(f"{what}: no answer {limit}", timeout.log_tail) from None
-    except HostDied as died:
-        raise BackendFailed(f"{what}: the process ended ({died.exit})", died.log_tail) from None
-    except HostError as error:
-        if error.kind in ("UserError", "Faults"):
-            raise UserError(error.message) from None
-        raise BackendFailed(f"{what}: {error.kind}: {error.message}", error.traceback) from None
+        await made.__aexit__(None, None, None)
 
 
 async def call(host: Any, method: str, what: str, **arguments: Any) -> Any:
     """Call one method in a host. `what` names the step in messages: "compile", "load batch size 4"."""
-    deadline_s = DEADLINES_S.get(method, DEADLINE_S)
-    with outcomes(what, deadline_s):
+    deadline_s = getattr(host, "limits", DEFAULT_LIMITS).of(method)
+    with outcomes(what, deadline_s, method):
         return await host.call(method, deadline_s=deadline_s, **arguments)
+
+
+DEFAULT_LIMITS = Limits()

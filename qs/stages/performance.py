@@ -12,10 +12,13 @@ from qs.plan import Value
 from qs.report import rows
 from qs.report.journal import Journal
 from qs.report.summary import completed, number
-from qs.stages.hosts import BackendFailed, call, outcomes
+from qs.stages.failures import BackendFailed, outcomes
+from qs.stages.hosts import call
+from qs.stages.limits import Limits
+from qs.stages.losses import note, reason_of_loss
+from qs.stages.vendor_mode import audit
 
-# Loading every instance and warming up; a large model on a slow machine takes minutes.
-BUILD_TIMEOUT_S = 3600.0
+WARM_UP_S = 60.0  # beside the time that loading may take; a warm-up that hangs is found by the limit of predict
 # The backend lives in one process that compiled and loaded; more processes would each have to do that anew.
 POOLS = ("thread", "inline")
 
@@ -29,6 +32,12 @@ class Bench:
     journal: Journal
     interrupt: Interrupt
     qs_mode: bool = True
+    engine: str = "auto"  # which rows our engine drives: auto, always, never
+
+    @property
+    def driven(self) -> bool:
+        """Whether our engine drives predict, or the backend times itself."""
+        return self.engine == "always" or (self.qs_mode and self.engine != "never")
 
 
 async def measure(bench: Bench) -> None:
@@ -38,6 +47,8 @@ async def measure(bench: Bench) -> None:
         title = f"batch size {batch_size} ({at} of {len(sizes)})"
         journal.event("case begins", batch_size=batch_size)
         row = await _measure_one(bench, batch_size, title)
+        if bench.engine == "always" and not bench.interrupt.requested.is_set():
+            row = await audit(bench, batch_size, row)
         journal.record.rows.append(row)
         journal.event("case ends", batch_size=batch_size, completed=row["Completed"], verdict=row["Verdict"])
         journal.save()
@@ -60,7 +71,7 @@ async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, A
             batch_size=case.batch_size,
             samples=values["samples"].value,
         )
-        target = bench.host.target(
+        target = await bench.host.target(
             "load_target",
             batch_size=batch_size,
             instances=case.instances,
@@ -73,10 +84,18 @@ async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, A
             bench.interrupt.gently() as interrupt,
             journal.view.case(title, case.duration_s or case.time_limit_s) as show,
         ):
-            result = await run_async(plan_of(case, values), target, on_progress=show, interrupt=interrupt)
+            result = await run_async(
+                plan_of(case, values, bench.host.limits), target, on_progress=show, interrupt=interrupt
+            )
     except BackendFailed as failure:
-        journal.event("case failed", batch_size=batch_size, message=str(failure), detail=failure.detail)
-        return rows.failed(case, str(failure))
+        if failure.lost_host:
+            await bench.host.drop()
+        note(journal, failure, batch_size)
+        return rows.failed(case, str(failure)) | {"Outcome": failure.outcome}
+    lost = reason_of_loss(result, bench.host, title)
+    if lost is not None:
+        note(journal, lost, batch_size)
+        await bench.host.drop()
     file = None
     if result.response.count:
         path = journal.folder.histogram(case.name)
@@ -84,6 +103,9 @@ async def _measure_one(bench: Bench, batch_size: int, title: str) -> dict[str, A
         result.write_hlog(path)
         file = f"{path.parent.name}/{path.name}"
     row = rows.measured(case, result, file) | {"Load Time": loaded["seconds"], "Samples": samples}
+    row["Outcome"] = lost.outcome if lost else "raised" if result.errors else "done"
+    if lost is not None:
+        row["Reasons"].append(str(lost))
     journal.view.line(f"{title}: {said(row)}")
     return row
 
@@ -120,7 +142,7 @@ def case_of(requested: int, loaded: int, values: Mapping[str, Value]) -> rows.Ca
     )
 
 
-def plan_of(case: rows.Case, values: Mapping[str, Value]) -> Any:
+def plan_of(case: rows.Case, values: Mapping[str, Value], limits: Limits | None = None) -> Any:
     """The engine's plan of one case."""
     from engine import ClosedLoop, Pool, RunPlan, Stop
 
@@ -139,7 +161,7 @@ def plan_of(case: rows.Case, values: Mapping[str, Value]) -> Any:
         warmup_s=float(warmup.get("seconds", 0.0)),
         timeout_s=timeout_s,
         drain_s=timeout_s,
-        build_timeout_s=BUILD_TIMEOUT_S,
+        build_timeout_s=(limits or Limits()).load_s * max(case.instances, 1) + WARM_UP_S,
     )
 
 
@@ -153,23 +175,3 @@ def said(row: Mapping[str, Any]) -> str:
     if row["Errors"]:
         parts.append(f"{row['Errors']} errors")
     return ", ".join([*parts, row["Verdict"]])
-
-
-async def measure_by_vendor(bench: Bench) -> None:
-    """Rows from the backend's own `benchmark`, for a backend that does not support QS mode."""
-    for batch_size in bench.values["batch_sizes"].value:
-        bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
-        bench.journal.record.rows += await _benchmark(bench.host, batch_size)
-        bench.journal.save()
-
-
-async def _benchmark(host: Any, batch_size: int) -> list[dict[str, Any]]:
-    try:
-        await call(host, "load", f"load batch size {batch_size}", batch_size=batch_size)
-        answer = await call(host, "benchmark", f"benchmark batch size {batch_size}", batch_size=batch_size)
-        found = answer if isinstance(answer, list) else [answer]
-        if not all(isinstance(row, dict) for row in found):
-            raise BackendFailed(f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts")
-    except BackendFailed as failure:
-        return [rows.vendor(batch_size, {}) | {"Verdict": "INVALID", "Reasons": [str(failure)]}]
-    return [rows.vendor(batch_size, row) for row in found]

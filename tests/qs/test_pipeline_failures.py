@@ -129,13 +129,23 @@ def test_a_backend_that_does_its_work_is_valid(evaluate):
         ({"compile": "import os; os._exit(3)"}, "compile: the process ended (exit status 3)"),
         ({"compile": "import ctypes; ctypes.string_at(0)"}, "signal SIGSEGV"),
         ({"compile": "raise SystemExit(0)"}, "SystemExit"),
-        ({"load": "raise MemoryError('card full')"}, "MemoryError: card full"),
     ],
 )
 def test_a_compiler_that_fails_is_a_reason_in_the_report(evaluate, code, reason):
     status, result, _ = evaluate(**code)
     assert (status, result["Status"], result["Verdict"]) == (3, "failed", "INVALID")
     assert any(reason in text for text in result["Reasons"]), result["Reasons"]
+
+
+def test_a_load_that_fails_is_tried_for_every_batch_size(evaluate):
+    status, result, _ = evaluate(numeric=True, load="raise MemoryError('card full')")
+    assert (status, result["Status"], result["Verdict"]) == (3, "complete", "INVALID")
+    assert "card full" in result["Accuracy"]["Numeric"]["Not Measured"]
+    assert [(row["BS"], row["QPS"], row["Outcome"]) for row in result["Performance"]] == [
+        (1, None, "raised"),
+        (2, None, "raised"),
+    ]
+    assert all("MemoryError: card full" in row["Reasons"][0] for row in result["Performance"])
 
 
 def test_what_was_measured_before_a_failure_is_kept(evaluate):

@@ -1,0 +1,51 @@
+"""How long a backend may take for each thing that it is asked, before its process is ended. All of them are flags of `qs run`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+OTHER_S = 1200.0  # what needs no compiler and no card: version, generate_qs_config, reading a data set
+MODEL_S = 7200.0  # a model may have to be fetched
+ACCURACY_S = 24 * 3600.0  # as many predicts as there are items; each of them has its own limit
+
+# method of a host -> the flag whose limit it has
+FLAGS = {
+    "compile": "compile_timeout",
+    "pre_optimize": "compile_timeout",
+    "best_batch_sizes": "compile_timeout",
+    "load": "load_timeout",
+    "benchmark": "benchmark_timeout",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """In seconds. `predict_s` is for one call of predict; `load_s` for one copy of the model."""
+
+    compile_s: float = 3600.0
+    load_s: float = 1200.0
+    predict_s: float = 120.0
+    benchmark_s: float = 3600.0
+
+    def of(self, method: str) -> float:
+        """The limit of one call of a host's method."""
+        named = {
+            "compile_timeout": self.compile_s,
+            "load_timeout": self.load_s,
+            "benchmark_timeout": self.benchmark_s,
+        }
+        if method in FLAGS:
+            return named[FLAGS[method]]
+        return {"resolve_model": MODEL_S, "accuracy": ACCURACY_S, "numeric": ACCURACY_S}.get(method, OTHER_S)
+
+    @classmethod
+    def asked(cls, request: Any, predict_s: float | None = None) -> Limits:
+        """The command line's, the defaults where it says nothing. `predict_s`: the settled one, which a QS config may state."""
+        given = {
+            "compile_s": request.compile_timeout,
+            "load_s": request.load_timeout,
+            "predict_s": predict_s or request.predict_timeout,
+            "benchmark_s": request.benchmark_timeout,
+        }
+        return cls(**{name: value for name, value in given.items() if value is not None})
