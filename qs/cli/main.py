@@ -21,6 +21,7 @@ COMMANDS = {
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
     "check": ("qs.cli.check", "Test whether a backend keeps the contract, and say how to fix what does not."),
     "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
+    "schema": ("qs.cli.schema", "Print or write the JSON schemas of workloads, models, QS configs and results."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
 }
 

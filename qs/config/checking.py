@@ -23,7 +23,8 @@ def _plain(value: str) -> str:
     return value
 
 
-PlainName = Annotated[StrictStr, AfterValidator(_plain)]
+_PLAIN_PATTERN = r"^[^\s./\\:]([^/\\:]*[^\s/\\:])?$"  # for schemas; the rule itself is qs.names'
+PlainName = Annotated[StrictStr, AfterValidator(_plain), Field(json_schema_extra={"pattern": _PLAIN_PATTERN})]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -113,7 +114,7 @@ def unknown_keys(
     known = [*cls.model_fields, *cls.ALIASES]
     warnings = []
     for key in raw:
-        if key not in known:
+        if key not in known and key != "$schema":  # editors' own
             near = nearest(key, known, cutoff=0.85 if only_near else 0.6)
             if only_near and near is None:
                 continue

@@ -72,7 +72,7 @@ class Batching(Checkable):
     """Queries that are due close together share a call of predict: in the scenarios Server and Offline."""
 
     max_batch_size: Count
-    max_delay_us: Amount = 0.0
+    max_delay_us: Amount | None = 0.0
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "max_batch_size": f"{_COUNT}: queries that share a call",
@@ -92,7 +92,7 @@ class Samples(Checkable):
 class QsConfig(Checkable):
     """How a backend wants to be driven. None, or an absent key: not stated."""
 
-    qs_version: Literal[2] = 2
+    qs_version: Literal[2] | None = 2
     runner: Literal["backend", "async", "onnxruntime"] | Annotated[str, Field(pattern=FACTORY)] | None = None
     artifact: Annotated[str, Field(strict=True, min_length=1)] | None = None
     pool: Pool | None = None

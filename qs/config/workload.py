@@ -33,7 +33,9 @@ class Workload(Checkable):
     test_numeric: Flag = True
     clients: Count = 3
     iterations: Count = 100
-    batch_sizes: Annotated[tuple[Count, ...], AfterValidator(_not_empty)] = (1,)
+    batch_sizes: Annotated[
+        tuple[Count, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
+    ] = (1,)
     fake_data: Flag = False
     data_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
     compile_only: Flag = False
