@@ -19,6 +19,7 @@ from engine.clock import Clock
 from engine.closed_loop import SLICE_NS
 from engine.faults import is_interrupt
 from engine.memory import Field, halted
+from engine.pacing import NAP_NS
 from engine.queue import DueTimes
 from engine.recorder import Recorder
 
@@ -70,9 +71,14 @@ class Batcher:
         self._lock = threading.Lock()
         self._next: int | None = None
 
-    def take(self, wait: Callable[[int], int]) -> list[int]:
-        """Wait for the next batch to close; its due times, oldest first. Empty at the end of the schedule, and when stopped."""
-        with self._lock:
+    def take(self, wait: Callable[[int], int], still_waiting: Callable[[], None]) -> list[int]:
+        """Wait for the next batch to close; its due times, oldest first. Empty at the end of the schedule, and when stopped.
+
+        `still_waiting` is called now and then while another worker's batch forms.
+        """
+        while not self._lock.acquire(timeout=NAP_NS / 1e9):
+            still_waiting()
+        try:
             oldest = self._peek()
             if oldest is None or wait(oldest) < oldest:
                 return []
@@ -91,6 +97,8 @@ class Batcher:
             if len(batch) < self._size and wait(closes) < closes:
                 return batch  # stopped: what was collected is still issued
             return batch
+        finally:
+            self._lock.release()
 
     def _peek(self) -> int | None:
         if self._next is None:
@@ -113,19 +121,24 @@ def batched_loop(
     dues, issued, completed = recorder.memory.due, recorder.memory.issued, recorder.memory.completed
     row = 0
     failed: list[int] = []
+
+    def still_waiting() -> None:
+        header[Field.SLICE_NS] = now_ns()  # waiting is not hanging
+
     recorder.begin(now_ns())
     slice_end = now_ns() + SLICE_NS
     while True:
-        batch = batcher.take(wait)
+        batch = batcher.take(wait, still_waiting)
         if not batch:
             break
-        samples = collate(list(islice(feed, len(batch))))
         if row + len(batch) > recorder.rows:
             recorder.flush(row, failed)
             row, failed = 0, []
             recorder.begin(now_ns())
         start = now_ns()
         try:
+            samples = collate(list(islice(feed, len(batch))))
+            start = now_ns()
             call(samples)
         except BaseException as fault:  # a target may raise anything, SystemExit included: its whole batch has failed
             if is_interrupt(fault):

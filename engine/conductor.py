@@ -288,6 +288,11 @@ class Conductor:
         hung = [report.worker for report in reports if report.hung]
         if hung:
             self._notes[f"worker {', '.join(map(str, hung))} did not come back and was abandoned"] += 1
+        for report in reports:
+            if report.crash:
+                self._lost["worker failed"] += 1
+                self._notes[f"worker {report.worker} failed outside its target: {report.crash.strip().splitlines()[-1]}"] += 1
+                report.first_fault = report.first_fault or report.crash
         taken = session.take_intervals()
         self._log.add(taken)
         self._evidence.add(taken)
