@@ -22,7 +22,7 @@ from engine.load import ClosedLoop
 from engine.memory import Field, Halt, Phase, WorkerMemory, halted, local_memory
 from engine.pacing import sharpen_timer, waiter
 from engine.recorder import Interval, Recorder
-from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
+from engine.share import Share, WorkerReport, blocks_of, iterations_of, queue_of, until_ns_of
 from engine.target import Built
 from engine.usage import ThreadUse
 from engine.warmup import ROWS as WARM_ROWS
@@ -47,6 +47,7 @@ class AsyncGroup:
         self._feed: Iterator[Any] = iter(())
         self._tasks: set[asyncio.Task] = set()
         self._abandoned = asyncio.Event()
+        self._blocks: Any = iter(())
         self._queue: Any = None
 
     def _new_recorder(self, memory: WorkerMemory, open_loop: bool, keep: bool = False) -> Recorder:
@@ -57,6 +58,8 @@ class AsyncGroup:
     async def prepare(self) -> None:
         """Build the target and warm it up. Raises HostError when it cannot be built."""
         try:
+            if not isinstance(self._plan.load, ClosedLoop):
+                self._blocks = blocks_of(self.share)
             self._built = self._make(self.share.first)
         except Exception as fault:
             raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
@@ -69,7 +72,7 @@ class AsyncGroup:
     def go(self, start_ns: int) -> None:
         self._header[Field.START_NS] = start_ns
         if not isinstance(self._plan.load, ClosedLoop):
-            self._queue = queue_of(self.share, start_ns)
+            self._queue = queue_of(self.share, self._blocks, start_ns)
 
     async def run(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
         """Run the measured phase to its end."""

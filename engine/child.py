@@ -126,7 +126,7 @@ class Child:
         closed = group.take_intervals()
         if closed:
             plain = [
-                (worker, one.number, one.index.astype("<i8").tobytes(), one.counts.astype("<i8").tobytes(), one.failed)
+                (worker, one.number, one.index.astype("<u2").tobytes(), one.counts.astype("<u4").tobytes(), one.failed)
                 for worker, one in closed
             ]
             channel.send(self.up, ("intervals", plain))

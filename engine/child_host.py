@@ -315,7 +315,7 @@ class ChildSession:
             message = await self._host._message("the run", None)
             if message[0] == "intervals":
                 for worker, number, index, counts, failed in message[1]:
-                    interval = Interval(number, np.frombuffer(index, "<i8"), np.frombuffer(counts, "<i8"), failed)
+                    interval = Interval(number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed)
                     self._intervals.append((worker, interval))
             else:
                 reports = [_report(plain) for plain in _value(message)]

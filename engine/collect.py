@@ -74,6 +74,9 @@ class IntervalLog:
     """Merges the workers' intervals as they come in, and halves its own resolution when there are too many to keep."""
 
     LIMIT = 8_192
+    # Filled counts kept in all, about 6 MB, as long as there are more than FEW intervals.
+    CELLS = 1_000_000
+    FEW = 256
     # Parts of one interval kept side by side before they are merged.
     PARTS = 32
 
@@ -83,15 +86,19 @@ class IntervalLog:
         self._scale = scale
         self._limit = limit
         self._found: dict[int, list[Interval]] = {}
+        self._cells = 0
 
     def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
         for _, interval in intervals:
             number = interval.number // self._scale
             parts = self._found.setdefault(number, [])
             parts.append(interval)
+            self._cells += interval.index.size
             if len(parts) > self.PARTS:
+                self._cells -= sum(part.index.size for part in parts)
                 parts[:] = [_one(number, parts)]
-        while len(self._found) > self._limit:
+                self._cells += parts[0].index.size
+        while len(self._found) > self._limit or (self._cells > self.CELLS and len(self._found) > self.FEW):
             self._coarsen()
 
     def cells(self, until_s: float) -> tuple[list[Interval], float]:
@@ -105,7 +112,8 @@ class IntervalLog:
         halved: dict[int, list[Interval]] = {}
         for number, parts in self._found.items():
             halved.setdefault(number // 2, []).append(_one(number, parts))
-        self._found = halved
+        self._found = {number: [_one(number, parts)] for number, parts in halved.items()}
+        self._cells = sum(parts[0].index.size for parts in self._found.values())
 
     def rows(self, arrivals: np.ndarray, wall_s: float, lost: bool) -> list[IntervalRow]:
         """One row an interval up to the last, empty ones included. `arrivals` counts requests due per interval_s."""
@@ -145,7 +153,7 @@ def _one(number: int, parts: Sequence[Interval]) -> Interval:
     index, inverse = np.unique(np.concatenate([part.index for part in parts]), return_inverse=True)
     counts = np.zeros(index.size, np.int64)
     np.add.at(counts, inverse.ravel(), np.concatenate([part.counts for part in parts]))
-    return Interval(number, index, counts, sum(part.failed for part in parts))
+    return Interval.compact(number, index, counts, sum(part.failed for part in parts))
 
 
 def arrivals_of(reports: Sequence[WorkerReport]) -> np.ndarray:

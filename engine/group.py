@@ -12,6 +12,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
+
 from engine.batching import Batcher, batched_loop, joined
 from engine.clock import MONOTONIC, Clock
 from engine.closed_loop import closed_loop
@@ -24,7 +26,7 @@ from engine.open_loop import open_loop
 from engine.pacing import sharpen_timer, waiter
 from engine.queue import DueTimes, ProcessQueue, ThreadQueue, capped
 from engine.recorder import Interval, Recorder
-from engine.share import Share, WorkerReport, iterations_of, queue_of, until_ns_of
+from engine.share import Share, WorkerReport, blocks_of, iterations_of, queue_of, until_ns_of
 from engine.target import Built
 from engine.usage import ThreadUse
 from engine.warmup import warm_up
@@ -53,6 +55,7 @@ class WorkerGroup:
         self._faults: list[HostError] = []
         self._built: dict[int, Built] = {}
         self._build_locks = [threading.Lock() for _ in range(self._instances)]
+        self._blocks: Iterator[np.ndarray] = iter(())
         self._queue: ThreadQueue | ProcessQueue | None = None
         self._batcher: Batcher | None = None
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
@@ -77,6 +80,8 @@ class WorkerGroup:
 
     def preparing(self) -> Iterator[None]:
         """`prepare` in steps: inline, one after each slice of the warm-up; with threads, none."""
+        if self._open:
+            self._blocks = blocks_of(self.share)
         if self._inline:
             self._inline_steps = self._drive(0)
             for _ in self._inline_steps:
@@ -101,7 +106,7 @@ class WorkerGroup:
         for memory in self.memories:
             memory.header[Field.START_NS] = start_ns
         if self._open:
-            self._queue = queue_of(self.share, start_ns)
+            self._queue = queue_of(self.share, self._blocks, start_ns)
             if self.share.plan.batching is not None:
                 self._batcher = Batcher(self._line(0), self.share.plan.batching, self._clock)
         self._started.set()

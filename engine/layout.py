@@ -19,8 +19,8 @@ from engine.samples import pack
 from engine.share import Share, iterations_of
 from engine.target import build
 
-ROWS = 16_384
-ROWS_OF_MANY = 4_096
+ROWS = 16_000  # a little under 128 KiB a column, above which the allocator asks the kernel for every temporary array
+ROWS_OF_MANY = 8_192
 MANY = 8
 # A target that kills its process at every call must not keep the run alive for ever.
 MOST_REPLACEMENTS = 3

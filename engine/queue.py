@@ -29,7 +29,7 @@ class ThreadQueue:
         self._start_ns = start_ns
         self._lock = threading.Lock()
         self._number = 0
-        self._current: Iterator[int] | None = iter(())
+        self._current = self._next()  # before anybody waits for it
 
     def __iter__(self) -> Iterator[DueTimes]:
         """One worker's view: shared iterators, block after block. Several workers may each iterate at the same time."""
@@ -37,13 +37,16 @@ class ThreadQueue:
         while True:
             with self._lock:
                 if number == self._number:
-                    block = next(self._blocks, None)
-                    self._current = None if block is None else iter((block + self._start_ns).tolist())
+                    self._current = self._next()
                     self._number += 1
                 number, current = self._number, self._current
             if current is None:
                 return
             yield current
+
+    def _next(self) -> DueTimes | None:
+        block = next(self._blocks, None)
+        return None if block is None else iter((block + self._start_ns).tolist())
 
 
 class ProcessQueue:
@@ -53,24 +56,25 @@ class ProcessQueue:
         self._blocks = blocks
         self._start_ns = start_ns
         self._fd = counter_fd
+        self._first, self._block = 0, self._next()  # before anybody waits for it
 
     def __iter__(self) -> Iterator[DueTimes]:
         yield self._take()
 
     def _take(self) -> DueTimes:
         claim, fd, current = os.lseek, self._fd, os.SEEK_CUR
-        first, end = 0, 0
-        block: list[int] = []
         while True:
             number = claim(fd, 1, current) - 1
-            while number >= end:
-                offsets = next(self._blocks, None)
-                if offsets is None:
-                    return
-                first, end = end, end + len(offsets)
-                if number < end:
-                    block = (offsets + self._start_ns).tolist()
-            yield block[number - first]
+            while self._block is not None and number - self._first >= len(self._block):
+                self._first += len(self._block)
+                self._block = self._next()
+            if self._block is None:
+                return
+            yield self._block[number - self._first]
+
+    def _next(self) -> list | None:
+        block = next(self._blocks, None)
+        return None if block is None else (block + self._start_ns).tolist()
 
 
 def new_counter() -> int:

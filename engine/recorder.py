@@ -31,6 +31,12 @@ class Interval:
     counts: np.ndarray
     failed: int
 
+    @staticmethod
+    def compact(number: int, index: np.ndarray, counts: np.ndarray, failed: int) -> Interval:
+        """In six bytes a filled count where the counts allow it: a long run keeps thousands of intervals."""
+        small = not counts.size or int(counts.max()) < 1 << 32
+        return Interval(number, index.astype(np.uint16), counts.astype(np.uint32 if small else np.int64), failed)
+
 
 class Recorder:
     """One worker's recorder. `open_loop` says whether the due column is used; without it response time is service time."""
@@ -186,7 +192,7 @@ class Recorder:
             span = current.span
             part = current.counts[span]
             filled = np.flatnonzero(part)
-            self.closed.append(Interval(self._interval, filled + span.start, part[filled], self._interval_failed))
+            self.closed.append(Interval.compact(self._interval, filled + span.start, part[filled], self._interval_failed))
             self._response.merge(current)
             self._publish(Field.RESPONSE, self._response)
             part[filled] = 0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
+
+import numpy as np
 
 from engine.closed_loop import FOREVER_NS
 from engine.load import ClosedLoop
@@ -58,13 +62,19 @@ def until_ns_of(plan: RunPlan, start_ns: int) -> int:
     return start_ns + int(min(limits) * 1e9) if limits else FOREVER_NS
 
 
-def queue_of(share: Share, start_ns: int) -> ThreadQueue | ProcessQueue:
-    """The due times of an open loop, cut by the stop rule."""
+def blocks_of(share: Share) -> Iterator[np.ndarray]:
+    """The schedule of an open loop, cut by the stop rule. The first block is drawn here and now: it may import, sort or seed,
+    and none of that may happen after the common start."""
     plan = share.plan
     blocks = bounded(plan.load.blocks(), until_ns_of(plan, 0), plan.stop.iterations)
     # With coroutines the line of those that wait is the event loop's, which caps it itself.
     if plan.max_backlog is not None and plan.pool.kind != "async":
         blocks = looking_ahead(blocks, plan.max_backlog + 1)
+    return chain(list(islice(blocks, 1)), blocks)
+
+
+def queue_of(share: Share, blocks: Iterator[np.ndarray], start_ns: int) -> ThreadQueue | ProcessQueue:
+    """The due times of these blocks as the workers of this share take them."""
     if share.counter_fd is None:
         return ThreadQueue(blocks, start_ns)
     return ProcessQueue(blocks, start_ns, share.counter_fd)
