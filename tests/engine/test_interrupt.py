@@ -79,7 +79,13 @@ def start():
 
 
 @pytest.mark.parametrize(
-    ("kind", "load", "children"), [("inline", "closed", 0), ("thread", "open", 0), ("process", "closed", 2), ("process", "open", 2)]
+    ("kind", "load", "children"),
+    [
+        ("thread", "open", 0),
+        ("process", "closed", 2),
+        pytest.param("inline", "closed", 0, marks=pytest.mark.slow),
+        pytest.param("process", "open", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_ctrl_c_ends_the_run_in_order(start, kind, load, children):
     program = start(kind, load)
@@ -107,7 +113,7 @@ def test_ctrl_c_while_a_thread_hangs(start):
     assert sum(result["errors"].values()) == 2
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("kill", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_killed_program_leaves_no_process(start, kill):
     program = start("process")
     assert len(program.children) == 2
@@ -117,6 +123,7 @@ def test_a_killed_program_leaves_no_process(start, kill):
     assert all(gone(pid) for pid in program.children)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(start):
     program = start("thread", "closed", 30)
     time.sleep(0.3)

@@ -57,7 +57,7 @@ def test_no_request_is_issued_before_it_is_due():
     assert result.ended_by == "duration"
 
 
-@pytest.mark.parametrize("kind", ["thread", "process"])
+@pytest.mark.parametrize("kind", ["thread", pytest.param("process", marks=pytest.mark.slow)])
 def test_workers_share_every_due_time_once(kind):
     plan = RunPlan(ConstantRate(3_000), Stop(iterations=1_500), Pool(kind, workers=2))
     target = Factory("tests.fakes:make_nothing")
@@ -176,7 +176,7 @@ def test_a_stop_by_minimums_serves_the_line_that_waits():
 
 
 def test_waiting_is_not_hanging():
-    plan = RunPlan(Replay((0.0, 0.9)), pool=Pool("thread"), timeout_s=0.05)
+    plan = RunPlan(Replay((0.0, 0.9)), pool=Pool("thread"), timeout_s=0.3)
     assert run(plan, Counter()).errors == 0
 
 
