@@ -16,8 +16,9 @@ from typing import Any
 from qs.conformance.closeness import tolerance
 from qs.errors import UserError
 from qs.stages.compiling import Compiled, compile_model
-from qs.stages.hosts import PACKAGES, BackendFailed, call, outcomes, reference_host
+from qs.stages.hosts import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
 from qs.stages.prepare import Prepared
+from qs.stages.working_folder import working_folder
 
 SERVICE = "qs.conformance.service:ConformanceService"
 REFERENCE_ITEMS = 16
@@ -49,6 +50,9 @@ class Bench:
         self.folder = prepared.backend.path
         self._environment, self._log, self._scratch = environment, log, scratch
         self._reference = reference
+        roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
+        needed = [found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found]
+        self._work = working_folder(scratch / WORK, roots, needed)
         self._host: _Limited | None = None
         self._limit_s, self._until = 0.0, 0.0
         self._compiled: Compiled | None = None
@@ -146,7 +150,9 @@ class Bench:
     async def reference(self) -> Reference:
         """The reference run of the task's first items, made once, in a process of our own."""
         if self._reference is None:
+            begin = time.monotonic()
             self._reference = await self._refer()
+            self._until += time.monotonic() - begin  # not the backend's time
         return self._reference
 
     async def _refer(self) -> Reference:
@@ -187,7 +193,7 @@ class Bench:
             python=self._environment.python,
             env=dict(self._environment.variables),
             log_path=self._log,
-            cwd=found.backend.root,
+            cwd=self._work,
             packages=PACKAGES,
         )
         what = f"loading the backend {found.hardware}"

@@ -12,36 +12,39 @@ if TYPE_CHECKING:
 NAME, ABOUT = "benchmark", "without QS mode, benchmark gives queries per second and latencies"
 NEEDS: tuple[str, ...] = ("predict", "qs_config")
 HOST = True
-KEYS = ("QPS", "AVG Latency", "P99 Latency")
 
 
 async def check(bench: Bench) -> Outcome:
     if (await bench.qs_mode())["supported"]:
         return skipped("QS mode is supported: benchmark() is never called")
     size = bench.batch_sizes[0]
-    return judge(await bench.call("benchmark", f"benchmark at batch size {size}", batch_size=size))
+    loaded = (await bench.call("load", f"load({size})", batch_size=size))["loaded_batch_size"]
+    answer = await bench.call("benchmark", f"benchmark at batch size {size}", batch_size=size)
+    workload = bench.prepared.workload
+    return judge(answer, loaded, workload.clients, workload.iterations)
 
 
-def judge(answer: Any) -> Outcome:
-    """`answer`: a dict or a list of dicts; "AVG_Latency" is also "AVG Latency"."""
-    fix = f"return a dict (or a list of them) with BS, {', '.join(KEYS)}; items/s and milliseconds"
+def judge(answer: Any, batch_size: int, clients: int, iterations: int) -> Outcome:
+    """`answer`: a dict or a list of dicts, in any spelling that a run understands; at that batch size, asked of those clients."""
+    from qs.report.doubts import doubts
+    from qs.report.vendor_numbers import EXPECTED, read
+
+    fix = f"return a dict (or a list of them) with BS, {', '.join(EXPECTED)}; items/s and milliseconds"
     rows = answer if isinstance(answer, list) else [answer]
-    problems = []
+    problems = [] if rows else [Problem("benchmark gives an empty list", fix)]
+    good: list[str] = []
     for row in rows:
         if not isinstance(row, dict):
             problems.append(Problem(f"benchmark gives {type(row).__name__}", fix))
             continue
-        found = {str(key).replace("_", " ").casefold(): value for key, value in row.items()}
-        for key in KEYS:
-            value = found.get(key.casefold())
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-            # A p99 of too few samples is rightly None.
-            unsaid = key.startswith("P99") and value is None and "p99 latency" in found
-            if not number and not unsaid:
-                shown = repr(value) if key.casefold() in found else "missing"
-                problems.append(Problem(f"{key} is {shown}", fix))
-    if not rows:
-        problems.append(Problem("benchmark gives an empty list", fix))
-    return judged(
-        problems, ", ".join(f"{key} {value}" for key, value in rows[0].items()) if not problems else ""
-    )
+        numbers = read(row)
+        problems += [Problem(fault, fix) for fault in numbers.faults]
+        if numbers.missing:
+            problems.append(Problem(f"benchmark gives no {', '.join(numbers.missing)}", fix))
+        good.append(", ".join(f"{key} {value:g}" for key, value in numbers.known.items()))
+        for doubt in doubts(numbers.known, batch_size, clients, iterations):
+            if doubt.contradiction:
+                problems.append(Problem(doubt.text, "take both from the same measurement"))
+            else:
+                good.append(doubt.text)
+    return judged(problems, "; ".join(good))

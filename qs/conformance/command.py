@@ -16,6 +16,7 @@ from qs.conformance.running import Result, run_checks
 from qs.environments import Environment, interpreter_for
 from qs.plan import Request
 from qs.stages.checks import resolve_model
+from qs.stages.log_cap import capped
 from qs.stages.prepare import Prepared, prepare
 
 TASK = "digits-cnn-onnx-fp32"  # small, with a data set and a trained model of its own
@@ -61,7 +62,8 @@ async def _conform(
     log = scratch / "backend.log"
     bench = Bench(prepared, resolved, environment, log, scratch)
     try:
-        return await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
+        async with capped(log):
+            return await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
     finally:
         if asked.log is not None and log.exists():
             shutil.copyfile(log, asked.log)

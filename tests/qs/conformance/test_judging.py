@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qs.conformance import agreement, benchmarking, contract, leaks, loading, naming, outputs, threads
+from qs.conformance import agreement, benchmarking, contract, leaks, loading, naming, outputs, prints, threads
 from qs.conformance.closeness import difference, in_words, tolerance, too_far, worse
 from qs.conformance.outcome import FAIL, PASS, SKIP, Outcome, Problem, judged
 from qs.conformance.running import Result, vendor_place
@@ -125,10 +125,12 @@ def test_outputs_against_the_batch_with_and_without_a_reference(shapes, referenc
     ("rows", "words"),
     [
         ({"BS": 1, "QPS": 3, "AVG Latency": 1.5, "P99 Latency": 2}, None),
-        ([{"qps": 3, "AVG_Latency": 1.5, "P99_Latency": None}], None),
-        ({"QPS": 3, "AVG Latency": 1.5}, "P99 Latency is missing"),
-        ({"QPS": 0, "AVG Latency": 1.5, "P99 Latency": 2}, "QPS is 0"),
-        ({"QPS": True, "AVG Latency": 1.5, "P99 Latency": 2}, "QPS is True"),
+        ([{"qps": 3, "AVG_Latency": "1.5 ms", "P99_Latency": 2}], None),
+        ({"QPS": 3, "AVG Latency": 1.5, "P99 Latency": None}, "P99 Latency is None; allowed"),
+        ({"QPS": 3, "AVG Latency": 1.5, "P99 Latency": 1}, "is under AVG Latency"),
+        ({"QPS": 3, "AVG Latency": 1.5}, "gives no P99 Latency"),
+        ({"QPS": 0, "AVG Latency": 1.5, "P99 Latency": 2}, "QPS is 0; allowed"),
+        ({"QPS": True, "AVG Latency": 1.5, "P99 Latency": 2}, "QPS is True; allowed"),
         ({"QPS": 3, "AVG Latency": float("nan"), "P99 Latency": 2}, "AVG Latency is nan"),
         ([], "empty list"),
         (None, "NoneType"),
@@ -136,7 +138,7 @@ def test_outputs_against_the_batch_with_and_without_a_reference(shapes, referenc
     ],
 )
 def test_benchmark_rows(rows, words):
-    outcome = benchmarking.judge(rows)
+    outcome = benchmarking.judge(rows, 1, 3, 300)
     assert outcome.status == (PASS if words is None else FAIL)
     assert words is None or words in outcome.reason
 
@@ -285,3 +287,13 @@ def test_what_is_shown():
         "seconds": 0.2,
     }
     assert table(results).row_count == 2
+
+
+def test_prints_are_said_and_never_failed():
+    assert [prints.judge(begin, end).status for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))] == [
+        PASS
+    ] * 4
+    assert prints.judge(0, 0).reason == "nothing"
+    assert "the rest printed 7 bytes" in prints.judge(7, 7).reason
+    assert "prints 10 bytes a call" in prints.judge(7, 57).reason
+    assert "shortened" in prints.judge(90, 7).reason
