@@ -15,18 +15,17 @@ from qs import __version__, plan
 from qs.errors import UserError
 from qs.interrupt import Interrupt, Interrupted
 from qs.names import check_plain
-from qs.progress import span
 from qs.report import machine
-from qs.report.files import write_json
 from qs.report.journal import Journal
 from qs.report.result import Record
 from qs.stages import checks
-from qs.stages.compiling import Compiled, compile_model
+from qs.stages.compiling import Compiled
 from qs.stages.environment import described, settle_environment
 from qs.stages.failures import BackendFailed
 from qs.stages.hosts import backend_host, call
 from qs.stages.limits import Limits
 from qs.stages.losses import note
+from qs.stages.obtaining import obtain
 from qs.stages.performance import Bench, check_plans, measure
 from qs.stages.prepare import Prepared
 from qs.stages.vendor_mode import measure_by_vendor
@@ -87,7 +86,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
         view.line(f"model: {resolved['note']}")
         journal.start()
         async with backend_host(prepared, environment, journal.log) as host:
-            compiled = await _compile(host, prepared, resolved, journal)
+            compiled = await obtain(host, prepared, resolved, journal)
             if prepared.compile_only:
                 return
             bench = await _set_up(host, prepared, compiled, journal, interrupt)
@@ -95,29 +94,6 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
             if prepared.workload.test_perf:
                 with journal.stage("performance"):
                     await (measure(bench) if bench.driven else measure_by_vendor(bench))
-
-
-async def _compile(host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal) -> Compiled:
-    """Compile, judge the compile result, and leave it on disk."""
-    from qs.config.compile_result import check_compile_result
-
-    record = journal.record
-    with journal.stage("compile"):
-        compiled = await compile_model(
-            host, prepared, resolved, journal.view.line, keep_answers=journal.keep_answers
-        )
-        typed, warnings = check_compile_result(compiled.raw, f"{prepared.hardware}'s compile result").result()
-        record.compile_result, record.compile_s = typed.to_configs(), compiled.seconds
-        record.versions, record.dataset = compiled.versions, compiled.dataset
-        for text in (*compiled.warnings, *warnings):
-            journal.warn(text)
-        precision = typed.compile_precision or prepared.model_info.model_precision
-        journal.compiled_to(check_plain(precision, "precision").lower())
-        write_json(journal.folder.compile_result, compiled.raw)
-    journal.view.line(f"compiled in {span(compiled.seconds)} to {precision}: {typed.compile_status}")
-    if not typed.succeeded:
-        record.reasons.append(f"compile status is {typed.compile_status!r}, not every subgraph compiled")
-    return compiled
 
 
 async def _set_up(

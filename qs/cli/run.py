@@ -54,6 +54,11 @@ from qs.cli.types import Seconds, WarmUp, WholeNumbers
 )
 @click.option("--compile_only", is_flag=True, help="Stop after compiling; leave the compile result.")
 @click.option(
+    "--compiled",
+    type=click.Path(path_type=Path),
+    help="Compile nothing: take the compile result that an earlier run left in this folder (--compile_only --out).",
+)
+@click.option(
     "--engine",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",

@@ -25,6 +25,18 @@ def named_outputs(raw: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: to_numpy(value) for name, value in zip(names, values, strict=True)}
 
 
+def as_arrays(raw: Any) -> Any:
+    """What predict returns, with numpy arrays in place of tensors, in the same dict, list or tuple.
+
+    Data sets' checkers read answers as arrays, whatever library a backend has them from.
+    """
+    if isinstance(raw, Mapping):
+        return {name: as_arrays(value) for name, value in raw.items()}
+    if isinstance(raw, (list, tuple)):
+        return type(raw)(map(as_arrays, raw)) if type(raw) in (list, tuple) else [as_arrays(value) for value in raw]
+    return to_numpy(raw) if hasattr(raw, "numpy") else raw
+
+
 def to_numpy(value: Any) -> np.ndarray:
     """numpy arrays as they are; tensors by detach(), cpu() and numpy(), those that they have."""
     if isinstance(value, np.ndarray):

@@ -21,6 +21,7 @@ from qs.generated import split_names
 from qs.host import reference_file, samples
 from qs.host.agreement import agreement
 from qs.host.loaded_copy import LoadedCopy, unless_left_out
+from qs.host.outputs import as_arrays
 from qs.host.plain import plain, restored
 from qs.host.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
 from qs.host.targets import Blocking, check_kind, is_coroutine, target_of
@@ -169,7 +170,7 @@ class VendorService:
                 return {"not_measured": f"{few}; run a smaller batch size first"}
             Path(output_dir).mkdir(parents=True, exist_ok=True)
             try:
-                with limited(backend, predict_limit_s):
+                with limited(backend, predict_limit_s, read=as_arrays):
                     metrics = plain(checker.calculate_acc(data_percent))
             finally:
                 _put_back(backend)

@@ -7,7 +7,7 @@ every thread's stack to the log. The conductor reads the outcome from there.
 from __future__ import annotations
 
 import faulthandler
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,19 +15,23 @@ _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 
 
 @contextmanager
-def limited(backend: Any, limit_s: float | None) -> Iterator[None]:
-    """Within: a call of `backend.predict` that takes longer than `limit_s` ends this process. None: no limit."""
-    if limit_s is None:
-        yield
-        return
+def limited(
+    backend: Any, limit_s: float | None, read: Callable[[Any], Any] = lambda answer: answer
+) -> Iterator[None]:
+    """Within: a call of `backend.predict` that takes longer than `limit_s` ends this process. None: no limit.
+
+    `read` is done to every answer.
+    """
     predict = backend.predict
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        faulthandler.dump_traceback_later(limit_s, exit=True, file=_STANDARD_ERROR)
+        if limit_s is not None:
+            faulthandler.dump_traceback_later(limit_s, exit=True, file=_STANDARD_ERROR)
         try:
-            return predict(*args, **kwargs)
+            return read(predict(*args, **kwargs))
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            if limit_s is not None:
+                faulthandler.cancel_dump_traceback_later()
 
     own = vars(backend).get("predict")
     backend.predict = watched

@@ -34,6 +34,8 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     compile_result: dict[str, Any] | None = None
     compile_s: float | None = None
+    compiled_from: str | None = None
+    artifacts: list[dict[str, object]] = field(default_factory=list)
     accuracy: dict[str, Any] | None = None
     numeric: dict[str, Any] | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -72,7 +74,10 @@ def to_result(record: Record) -> dict[str, Any]:
     result["Version"] = record.versions.get("runtime")
     result["Execution Date"] = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if record.compile_result is not None:
-        result["Graph Compile"] = graph_compile(compiled, record.compile_s)
+        result["Graph Compile"] = graph_compile(compiled, record.compile_s) | {
+            "Compiled From": record.compiled_from,
+            "Artifacts": record.artifacts,
+        }
     if record.accuracy is not None or record.numeric is not None:
         result["Accuracy"] = accuracy(record)
     if record.rows:
@@ -103,18 +108,34 @@ def to_result(record: Record) -> dict[str, Any]:
     return result
 
 
-def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, Any]:
-    """The published section, with the compile status and the subgraphs that fell back to the CPU."""
+def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[str, object]:
+    """The published section, with the compile status, the batch sizes, and the subgraphs that fell back to the CPU.
+
+    A backend that does not state its coverage has that share of its segments that do not fall back.
+    """
     segments = compiled.get("segments") or []
+    fallbacks = [_number(segment, at) for at, segment in enumerate(segments) if segment.get("is_fallback")]
+    coverage = compiled.get("sg_percent")
+    if coverage is None and segments:
+        coverage = 100.0 * (1 - len(fallbacks) / len(segments))
+    sizes = {
+        made.get("compiled_bs") for segment in segments for made in segment.get("compiled_model") or () if made.get("compiled_bs")
+    }
     return {
         "Compile Duration": seconds,
         "Compile Precision": compiled.get("compile_precision"),
-        "Subgraph Coverage": compiled.get("sg_percent"),
+        "Subgraph Coverage": coverage,
         "Optimizations": compiled.get("optimizations") or {},
         "Compile Status": compiled.get("compile_status"),
         "Segments": len(segments),
-        "Fallback Segments": [segment.get("sg_idx") for segment in segments if segment.get("is_fallback")],
+        "Fallback Segments": fallbacks,
+        "Compiled Batch Sizes": sorted(sizes),
     }
+
+
+def _number(segment: dict[str, object], at: int) -> object:
+    number = segment.get("sg_idx")
+    return at if number is None else number
 
 
 def accuracy(record: Record) -> dict[str, Any]:

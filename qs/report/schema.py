@@ -61,7 +61,7 @@ class Row(Part):
     qps: Number = Field(alias="QPS")
     avg_latency: Number = Field(alias="AVG Latency")
     p99_latency: Number = Field(alias="P99 Latency")
-    mode: Literal["qs", "vendor", "audit"]
+    mode: Literal["QS", "vendor", "audit"]
     scenario: str | None = None
     clients: Count = None
     iterations: Count = None

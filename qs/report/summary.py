@@ -80,10 +80,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     said = []
     compiled = result.get("Graph Compile")
     if compiled:
-        said.append(
-            f"compiled in {span(compiled['Compile Duration'])} to {compiled['Compile Precision']}: "
-            f"{compiled['Compile Status']}, {number(compiled['Subgraph Coverage'])} % of subgraphs on the device"
-        )
+        said.append(compilation(compiled))
     environment = result.get("Environment")
     if environment and environment["Key"]:
         said.append(f"environment: {environment['Key']}, the backend's own")
@@ -96,6 +93,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     if source and source.get("note"):
         said.append(f"model: {source['note']}")
     said += accuracy(result.get("Accuracy"))
+    said += [audited(row) for row in result.get("Performance", []) if row.get("Vendor")]
     said += [f"warning: {text}" for text in result.get("Warnings", [])]
     for row in result.get("Performance", []):
         said += [f"warning: BS {row['BS']}: {text}" for text in row["Warnings"]]
@@ -103,6 +101,30 @@ def lines(result: dict[str, Any]) -> list[str]:
     said.append(f"verdict: {result['Verdict']}{ended}")
     said += [f"  {reason}" for reason in result["Reasons"]]
     return said
+
+
+def compilation(section: dict[str, Any]) -> str:
+    """How it was compiled. What the backend does not state is not said."""
+    before = section.get("Compiled From")
+    how = f"compiled before ({before})" if before else f"compiled in {span(section['Compile Duration'])}"
+    to = f" to {section['Compile Precision']}" if section["Compile Precision"] else ""
+    facts = [section["Compile Status"] or "no status"]
+    if section["Subgraph Coverage"] is not None:
+        facts.append(f"{number(section['Subgraph Coverage'])} % of subgraphs on the device")
+    return f"{how}{to}: {', '.join(facts)}"
+
+
+def audited(row: dict[str, Any]) -> str:
+    """The backend's own numbers of an audited row, and by how much they differ from ours."""
+    vendor, difference = row["Vendor"], row["Difference Percent"]
+    if "Not Measured" in vendor:
+        return f"audit: BS {row['BS']}: the backend gave no numbers of its own"
+    shown = [
+        f"{name} {number(vendor[name])} ({difference[name]:+.1f} %)"
+        for name in difference
+        if vendor.get(name) is not None and difference[name] is not None
+    ]
+    return f"audit: BS {row['BS']}: the backend's own {', '.join(shown) or 'numbers cannot be compared'}"
 
 
 def accuracy(section: dict[str, Any] | None) -> list[str]:

@@ -16,6 +16,7 @@ from qs.errors import Fault, Faults, UserError, together
 from qs.interact.files import read_answers
 from qs.plan import Request
 from qs.report.files import check_writable
+from qs.stages.artifacts import Artifact, take
 from qs.workspace import Found, Workspaces
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Prepared:
     given_answers: dict[str, object] | None
     found: dict[str, str]
     warnings: tuple[str, ...]
+    artifact: Artifact | None = None  # what --compiled names
 
     @property
     def hardware(self) -> str:
@@ -52,7 +54,7 @@ class Prepared:
 
     @property
     def compile_only(self) -> bool:
-        return self.request.compile_only or self.workload.compile_only
+        return self.request.compile_only or (self.workload.compile_only and self.artifact is None)
 
 
 def prepare(request: Request) -> Prepared:
@@ -65,8 +67,13 @@ def prepare(request: Request) -> Prepared:
     given = checks.attempt(lambda: read_answers(request.answers)) if request.answers else None
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: _check_env(request))
+    checks.attempt(lambda: _check_compiled(request))
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
+    artifact = None
+    if request.compiled and task is not None and backend is not None:
+        model = task.model_info.model
+        artifact = checks.attempt(lambda: take(request.compiled, backend.path.name, model))
     checks.raise_if_any()
     assert task is not None and backend is not None  # what refused them was raised
 
@@ -87,6 +94,7 @@ def prepare(request: Request) -> Prepared:
             "Dataset": str(dataset.path) if dataset else "",
         },
         warnings=task.warnings,
+        artifact=artifact,
     )
     check_writable(prepared.out)
     return prepared
@@ -104,6 +112,19 @@ def _check_env(request: Request) -> None:
     if request.in_process and request.env == "new":
         hint = "leave out --in_process, or run with --env current"
         raise Faults([Fault("--env", "", "new", "current, with --in_process", hint=hint)])
+
+
+def _check_compiled(request: Request) -> None:
+    if request.compiled is None:
+        return
+    faults = []
+    if request.compile_only:
+        faults.append(Fault("--compiled", "", str(request.compiled), "alone, without --compile_only"))
+    if request.answers:
+        hint = "the answers are those that it was compiled with"
+        faults.append(Fault("--answers", "", str(request.answers), "without --compiled", hint=hint))
+    if faults:
+        raise Faults(faults)
 
 
 class _Checks:
