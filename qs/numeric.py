@@ -6,8 +6,8 @@ subnormal, which devices flush to 0) divides by 1. Two things differ from the pu
 values are counted and fail the output instead of being replaced by 0, and nothing is rounded. The metrics are
 taken over the places where both sides are finite.
 
-Left out: pictures, thresholds for a verdict other than "the numbers exist and are finite", and which items
-were run.
+An output fails where its numbers are not there, not finite, or plainly other answers (LEAST_COSINE). How much less precise than the
+reference a backend may be is for its reader to say. Left out: pictures, and which items were run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 
 PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
+# Reduced precision (bfloat16, int8) keeps the angle between the outputs far above this; an output below it was computed wrongly.
+LEAST_COSINE = 0.95
 _ZERO_BELOW = float(np.finfo(np.float32).tiny)
 
 
@@ -121,4 +123,11 @@ def _reason(result: Mapping, unusable_reference: int) -> str | None:
         parts.append(f"{result['Inf Count']} infinite")
     if unusable_reference:
         parts.append(f"{unusable_reference} not finite in the reference itself")
-    return ", ".join(parts) + f" of {result['Elements']} values" if parts else None
+    if parts:
+        return ", ".join(parts) + f" of {result['Elements']} values"
+    cosine = result["Cosine Similarity"]
+    if cosine is None:
+        return "all zero where the reference is not, or the other way round"
+    if cosine < LEAST_COSINE:
+        return f"cosine similarity {cosine:.3g} with the reference, below {LEAST_COSINE}: other answers, not other rounding"
+    return None

@@ -93,3 +93,17 @@ def test_summary_names_the_output_that_failed():
     summary = summarise({"start": good, "end": bad})
     assert summary["failed"] == "end: 1 NaN of 2 values" and summary["NaN Count"] == 1
     assert summarise({})["failed"]
+
+
+@pytest.mark.parametrize(
+    ("other", "failed"),
+    [
+        (lambda want: want * 1.02 + 0.01, False),  # reduced precision, roughly
+        (lambda want: want[::-1], True),
+        (lambda want: -want, True),
+        (lambda want: np.zeros_like(want), True),
+    ],
+)
+def test_other_answers_fail_and_other_rounding_does_not(other, failed):
+    want = np.random.default_rng(0).normal(size=500).astype(np.float32)
+    assert bool(compare(want, other(want))["failed"]) is failed
