@@ -1,6 +1,6 @@
 """What a Ctrl-C does to a run: the case in flight ends in order and keeps what it measured; any other step is cancelled.
 
-The second Ctrl-C finds Python's own handler again and stops at once. Installing signal handlers is the command line's part.
+Installing signal handlers, and what a second Ctrl-C does, is the command line's part.
 """
 
 from __future__ import annotations

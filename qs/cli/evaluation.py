@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from qs.cli.main import INTERRUPTED, INVALID, VALID
 from qs.interrupt import Interrupt, Interrupted
+from qs.pipeline import INTERRUPTED as STOPPED
 from qs.pipeline import evaluate, open_journal
 from qs.plan import Request
 from qs.progress import open_view
@@ -23,9 +25,15 @@ def run_evaluation(request: Request, as_json: bool, quiet: bool) -> int:
     prepared = prepare(request)
     view = open_view(quiet)
     journal = open_journal(prepared, view)
+    interrupt = Interrupt()
+
+    def at_once() -> None:
+        journal.finish(STOPPED)
+        print("interrupted twice: stopped at once", file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED)  # what runs in child processes dies with this one
+
     try:
-        interrupt = Interrupt()
-        result = run_on_loop(evaluate(prepared, journal, interrupt), interrupt)
+        result = run_on_loop(evaluate(prepared, journal, interrupt), interrupt, at_once)
     except (KeyboardInterrupt, Interrupted):
         report(journal, as_json, quiet)
         print(
@@ -53,8 +61,8 @@ def report(journal: Journal, as_json: bool, quiet: bool) -> None:
         print_summary(result, where, sys.stderr if as_json else sys.stdout)
 
 
-def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt) -> Any:
-    """Run a coroutine on uvloop where it is installed. The first Ctrl-C or SIGTERM interrupts it in order, the second at once."""
+def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt, at_once: Callable[[], None]) -> Any:
+    """Run a coroutine on uvloop where it is installed. The first Ctrl-C or SIGTERM interrupts it, a second calls `at_once`."""
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -66,12 +74,11 @@ def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt) -> Any:
         task = loop.create_task(work)
         interrupt.guard(task)
 
-        def on_signal(number: int) -> None:
-            loop.remove_signal_handler(number)
-            interrupt.now()
+        def on_signal() -> None:
+            (at_once if interrupt.requested.is_set() else interrupt.now)()
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal, number)
+            loop.add_signal_handler(number, on_signal)
         return loop.run_until_complete(task)
     finally:
         with contextlib.suppress(Exception):

@@ -261,6 +261,22 @@ def test_an_interrupt_before_the_first_case_leaves_no_row(tmp_path):
     assert result_in(tmp_path)["Status"] == "interrupted"
 
 
+def test_a_second_interrupt_stops_at_once(tmp_path):
+    process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", 64)
+    events = folder(tmp_path) / "events.jsonl"
+    limit = time.monotonic() + 60
+    while not (events.exists() and "case begins" in events.read_text()):
+        assert time.monotonic() < limit and process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert result_in(tmp_path)["Status"] == "interrupted"
+
+
 def test_a_killed_run_keeps_the_cases_that_had_ended(tmp_path):
     process = start(tmp_path, "--batch_sizes", "1,8", "--duration", "3s")
     events = folder(tmp_path) / "events.jsonl"
