@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import ClosedLoop, Histogram, Pool, RunPlan, run
-from qs.report.rows import Case, failed, latencies_ms, measured, vendor
+from qs.report.rows import Case, failed, latencies_ms, measured
 from qs.report.summary import completed, number
 
 CASE = Case("bs4-c2", 4, 4, 2, 50, None, None, "thread", 1, None, ())
@@ -62,17 +62,6 @@ def test_a_failed_case_claims_no_number():
     row = failed(CASE, "load: no card")
     assert [row[name] for name in ("QPS", "AVG Latency", "P99 Latency", "Completed")] == [None, None, None, 0]
     assert (row["Verdict"], row["Reasons"]) == ("INVALID", ["load: no card"])
-
-
-@pytest.mark.parametrize("spelling", ["AVG Latency", "AVG_Latency"])
-def test_vendors_rows_are_spelt_as_published(spelling):
-    row = vendor(4, {"BS": 4, "QPS": 10, spelling: 1.5, "Own Key": "kept"})
-    assert (row["AVG Latency"], row["P99 Latency"], row["Own Key"], row["Mode"]) == (
-        1.5,
-        None,
-        "kept",
-        "vendor",
-    )
 
 
 @pytest.mark.parametrize(
