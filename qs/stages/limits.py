@@ -16,6 +16,7 @@ FLAGS = {
     "best_batch_sizes": "compile_timeout",
     "load": "load_timeout",
     "benchmark": "benchmark_timeout",
+    "warm_up": "predict_timeout",
 }
 
 
@@ -33,6 +34,7 @@ class Limits:
         named = {
             "compile_timeout": self.compile_s,
             "load_timeout": self.load_s,
+            "predict_timeout": self.predict_s,
             "benchmark_timeout": self.benchmark_s,
         }
         if method in FLAGS:
