@@ -19,6 +19,7 @@ from qs.report import machine
 from qs.report.journal import Journal
 from qs.report.result import Record
 from qs.stages import checks
+from qs.stages.cases import check_plans
 from qs.stages.compiling import Compiled
 from qs.stages.environment import described, settle_environment
 from qs.stages.failures import BackendFailed
@@ -26,7 +27,7 @@ from qs.stages.hosts import backend_host, call
 from qs.stages.limits import Limits
 from qs.stages.losses import note
 from qs.stages.obtaining import obtain
-from qs.stages.performance import Bench, check_plans, measure
+from qs.stages.performance import Bench, measure
 from qs.stages.prepare import Prepared
 from qs.stages.vendor_mode import measure_by_vendor
 
@@ -118,10 +119,14 @@ async def _set_up(
         compiled.best_batch_sizes,
         machine.usable_cpus(),
     )
-    check_plans(values)
+    check_plans(values, machine.usable_cpus(), prepared.request.in_process)
     journal.record.values = plan.plain(values)
     host.limits = Limits.asked(prepared.request, values["timeout_s"].value)
-    return Bench(host, values, journal, interrupt, bool(mode["supported"]), prepared.request.engine)
+    bench = Bench(host, values, journal, interrupt, bool(mode["supported"]), prepared.request.engine)
+    if bench.driven:
+        runner, pool = values["runner"].value, values["pool"].value
+        await call(host, "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
+    return bench
 
 
 async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:

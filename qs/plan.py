@@ -20,6 +20,7 @@ COMMAND_LINE, QS_CONFIG, BACKEND, WORKLOAD, DEFAULT = (
 )
 
 DEFAULTS: dict[str, Any] = {
+    "runner": "backend",
     "pool": "thread",
     "instances": 1,
     "warmup": {"iterations": 1, "seconds": 0.5},
@@ -95,6 +96,10 @@ def performance(
     stated = {name: workload[name] for name in given if name in workload}
     offers = ((COMMAND_LINE, asked), (QS_CONFIG, qs_config or {}), (WORKLOAD, stated), (DEFAULT, workload))
     names = (
+        "runner",
+        "artifact",
+        "scenarios",
+        "batching",
         "clients",
         "iterations",
         "pool",
@@ -114,13 +119,29 @@ def performance(
         values["iterations"] = Value(None, COMMAND_LINE)
     values["batch_sizes"] = settle(
         "batch_sizes",
-        (COMMAND_LINE, asked),
+        *offers[:2],
         (BACKEND, {"batch_sizes": best_batch_sizes or None}),
-        *offers[1:],
+        *offers[2:],
     )
+    values |= implied(values)
     if values["instances"].origin == COMMAND_LINE and (qs_config or {}).get("instances") != request.instances:
         values |= share_out(request.instances or 1, cpus)
     return values
+
+
+def implied(values: Mapping[str, Value]) -> dict[str, Value]:
+    """What follows from other values where it is not stated: coroutines run on an event loop, CPU sets are for a copy each, and a
+    runner of the vendor's own is made once a worker."""
+    found = {}
+    runner, affinity = values["runner"], values["affinity"]
+    if runner.value == "async" and values["pool"].origin == DEFAULT:
+        found["pool"] = Value("async", runner.origin)
+    if values["instances"].origin == DEFAULT:
+        if affinity.value:
+            found["instances"] = Value(len(affinity.value), affinity.origin)
+        elif ":" in runner.value:
+            found["instances"] = values["clients"]
+    return found
 
 
 def share_out(instances: int, cpus: Sequence[int]) -> dict[str, Value]:
@@ -135,3 +156,13 @@ def share_out(instances: int, cpus: Sequence[int]) -> dict[str, Value]:
 def plain(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
     """For the report: name -> {"value", "origin"}."""
     return {name: {"value": value.value, "origin": value.origin} for name, value in values.items()}
+
+
+def effective(values: Mapping[str, Value]) -> dict[str, Any]:
+    """The QS config that holds after all, for a runner of the vendor's own: stated values and settled ones, under its keys."""
+    names = (
+        "runner", "artifact", "pool", "instances", "clients", "iterations", "batch_sizes", "affinity", "intra_op_threads", "warmup",
+        "scenarios", "batching", "timeout_s", "samples",
+    )  # fmt: skip
+    found = {name: values[name].value for name in names if values[name].value is not None}
+    return {"qs_version": 2, **found, "batch_sizes": list(values["batch_sizes"].value)}

@@ -32,7 +32,11 @@ from qs.cli.types import Seconds, WarmUp, WholeNumbers
     help="Measure each batch size for this long, in place of a number of iterations.",
 )
 @click.option("--batch_sizes", type=WholeNumbers(), help="Batch sizes to measure, for example 1,4,8.")
-@click.option("--pool", type=click.Choice(["thread", "inline"]), help="What the clients run in.")
+@click.option(
+    "--pool",
+    type=click.Choice(["thread", "inline", "process", "async"]),
+    help="What the clients run in; async is for backends whose predict is a coroutine function.",
+)
 @click.option("--instances", type=click.IntRange(min=1), help="Loaded copies of the model.")
 @click.option("--warmup", type=WarmUp(), help="Before measuring: iterations per client (3) or a time (2s).")
 @click.option(

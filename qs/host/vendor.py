@@ -119,7 +119,8 @@ class VendorService:
         """
         with self._lock:
             self._runner = {"runner": runner, "pool": pool, "config": config}
-            self._copies.clear()
+            if runner not in (BACKEND, ASYNC):
+                self._copies.clear()
 
     def load(self, batch_size: int) -> dict[str, Any]:
         """Load the first copy. The batch size really loaded may be another than the one asked for."""

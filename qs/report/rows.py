@@ -7,6 +7,7 @@ time, so its response time is its service time and `AVG Latency` means both. BS 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 NS_PER_MS = 1e6
 PERCENTILES = {
@@ -33,6 +34,19 @@ class Case:
     instances: int
     intra_op_threads: int | None
     affinity: tuple[tuple[int, ...], ...]
+    scenario: str | None = None  # None: closed loop
+    settings: dict[str, Any] | None = None  # the scenario's own
+    batching: dict[str, Any] | None = None
+
+    @property
+    def lists(self) -> bool:
+        """Whether a query is a list of batches."""
+        return bool((self.settings or {}).get("samples_per_query")) or self.scenario == "MultiStream"
+
+    @property
+    def shared_by(self) -> int | None:
+        """How many queries may share a call."""
+        return self.batching["max_batch_size"] if self.batching else None
 
 
 def latencies_ms(histogram) -> dict[str, float | None]:
@@ -52,13 +66,13 @@ def latencies_ms(histogram) -> dict[str, float | None]:
 
 def measured(case: Case, result, histogram_file: str | None) -> dict[str, object]:
     """The row of a case that our engine drove; `result` is the engine's RunResult."""
-    items_per_s = case.batch_size * result.completed / result.wall_s if result.wall_s else 0.0
+    items_per_s = case.batch_size * result.samples_per_s
     row: dict[str, object] = {"BS": case.batch_size, "QPS": items_per_s, **latencies_ms(result.response)}
     if case.batch_size != case.requested_batch_size:
         row["Requested BS"] = case.requested_batch_size
     row |= {
         "Mode": "QS",
-        "Scenario": "closed loop",
+        "Scenario": case.scenario or "closed loop",
         "Clients": case.clients,
         "Iterations": case.iterations,
         "Duration": case.duration_s,
@@ -88,7 +102,30 @@ def measured(case: Case, result, histogram_file: str | None) -> dict[str, object
         "CPU Use": None if result.cpu is None else result.cpu.to_dict(),
         "Histogram": histogram_file,
     }
-    return row
+    return row if case.scenario is None else row | under_scenario(case, result)
+
+
+def under_scenario(case: Case, result) -> dict[str, Any]:
+    """What a scenario's row has more: its settings, every rule, the number that it is compared by, and in open loop the
+    response time (from the due time) apart from the service time and from the lateness of issue. Summaries are in ns."""
+    own: dict[str, Any] = {
+        "Settings": case.settings,
+        "Samples Per Query": result.samples_per_query,
+        "Rules": [rule.to_dict() for rule in result.rules],
+        "Metric": None if result.metric is None else result.metric.to_dict(),
+    }
+    if result.open_loop:
+        said = result.to_dict()
+        own |= {
+            "Response": said["response"],
+            "Service": said["service"],
+            "Lateness": said["lateness"],
+            "Seed": result.seed,
+        }
+    if case.batching:
+        mean = result.completed / result.batches if result.batches else None
+        own["Batching"] = case.batching | {"calls": result.batches, "mean_batch_size": mean}
+    return own
 
 
 def warm_up(summary) -> dict[str, object]:
@@ -143,7 +180,7 @@ def failed(case: Case, reason: str) -> dict[str, object]:
         "AVG Latency": None,
         "P99 Latency": None,
         "Mode": "QS",
-        "Scenario": "closed loop",
+        "Scenario": case.scenario or "closed loop",
         "Clients": case.clients,
         "Iterations": case.iterations,
         "Completed": 0,

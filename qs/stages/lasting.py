@@ -12,7 +12,11 @@ from typing import Any
 from qs.stages.failures import TIMED_OUT, BackendFailed, outcomes
 from qs.stages.limits import Limits
 
-REPEATED = ("set_dataset", "configure_runtime")  # what a fresh host is told again, in this order
+REPEATED = (
+    "set_dataset",
+    "configure_runtime",
+    "use_runner",
+)  # what a fresh host is told again, in this order
 
 
 class LastingHost:
@@ -54,6 +58,11 @@ class LastingHost:
     async def target(self, method: str, /, **arguments: Any) -> Any:
         """A target for the engine, in a host that is alive."""
         return (await self.ready()).target(method, **arguments)
+
+    @property
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Method -> arguments: what another process must be told to compute as this one does."""
+        return {method: self._told[method] for method in REPEATED if method in self._told}
 
     def log_tail(self) -> str:
         """The end of what the process that is there now had printed."""

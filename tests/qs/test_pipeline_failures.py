@@ -220,7 +220,7 @@ def test_a_backend_without_qs_mode_times_itself(evaluate):
     assert "not comparable" in result["Performance"][0]["Warnings"][0]
 
 
-@pytest.mark.parametrize("pool", ["inline", "process", "async"])
+@pytest.mark.parametrize("pool", ["inline", "async"])
 def test_a_pool_that_cannot_be_is_refused(evaluate, pool):
     status, _, said = evaluate(config=f"{{'pool': '{pool}', 'clients': 4}}")
     assert status == 2
