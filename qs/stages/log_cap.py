@@ -12,7 +12,7 @@ from pathlib import Path
 
 MOST_BYTES = 16 << 20
 HEAD_BYTES = 1 << 20
-TAIL_BYTES = 1 << 20
+TAIL_BYTES = 2 << 20
 LOOK_S = 0.25
 
 
