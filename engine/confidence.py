@@ -34,6 +34,9 @@ PERCENTILES = (50.0, 90.0, 99.0)
 _ONE_SIDED = 1.645
 
 
+TOO_SHORT = "the run was shorter than one interval"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value and the half-width of its confidence interval, in its own unit; None where there is none, and `why`."""
@@ -102,7 +105,7 @@ class Evidence:
 
 def _throughput(counts: np.ndarray, length_s: float) -> Estimate:
     if not counts.size:
-        return Estimate(None, None, why="too short a run")
+        return Estimate(None, None, why=TOO_SHORT)
     value = float(counts.sum()) / (counts.size * length_s)
     found = Estimate(value, None, why=f"fewer than {FEWEST} intervals")
     for size, batches in _groupings(counts.size):
@@ -116,7 +119,7 @@ def _throughput(counts: np.ndarray, length_s: float) -> Estimate:
 def _percentile(cells: Sequence[Interval], percentile: float) -> Estimate:
     value = percentile_of(cells, percentile)
     if value is None:
-        return Estimate(None, None, why="nothing completed")
+        return Estimate(None, None, why="nothing completed" if cells else TOO_SHORT)
     needed = samples_needed(percentile)
     found = Estimate(value, None, why=f"fewer than {FEWEST} batches of {needed} requests")
     for size, batches in _groupings(len(cells)):
