@@ -32,8 +32,6 @@ FEWEST, MOST = 10, 64
 PERCENTILES = (50.0, 90.0, 99.0)
 # The 95 % point of the standard normal distribution: the one-sided test at 5 %.
 _ONE_SIDED = 1.645
-
-
 TOO_SHORT = "the run was shorter than one interval"
 
 
