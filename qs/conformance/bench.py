@@ -58,6 +58,7 @@ class Bench:
         self._compiled: Compiled | None = None
         self._here = False  # whether it was compiled in the host that is there now
         self._qs_mode: dict[str, Any] | None = None
+        self._predicted: dict[int, dict[str, Any]] = {}
 
     def limit(self, limit_s: float) -> None:
         """All calls from now on end within that many seconds."""
@@ -135,6 +136,14 @@ class Bench:
     def log_bytes(self) -> int:
         """How much was printed so far."""
         return self._log.stat().st_size if self._log.exists() else 0
+
+    async def predicted(self) -> dict[int, dict[str, Any]]:
+        """Batch size -> what its first answer looks like: qs.conformance.predicting. Asked for once, it may be slow."""
+        for size in self.batch_sizes:
+            if size not in self._predicted:
+                what = f"predict at batch size {size}"
+                self._predicted[size] = await self.observe("predicting", what, batch_size=size)
+        return self._predicted
 
     async def qs_mode(self) -> dict[str, Any]:
         """{"supported", "config"}, as the backend says."""

@@ -9,26 +9,16 @@ from qs.conformance.outcome import Outcome, Problem, judged
 
 if TYPE_CHECKING:
     from qs.conformance.bench import Bench
-    from qs.conformance.service import ConformanceService
 
 NAME, ABOUT = "outputs", "outputs have the model's names, and a row for every item of the batch"
 NEEDS: tuple[str, ...] = ("predict",)
 HOST = True
 
 
-def observe(service: ConformanceService, batch_size: int) -> dict[str, Any]:
-    opened = service.opened(batch_size)
-    answer = opened.answer(opened.samples[0])
-    return {
-        "batch_size": opened.batch_size,
-        "shapes": {name: list(array.shape) for name, array in answer.items()},
-    }
-
-
 def judge(
     seen: Sequence[dict[str, Any]], names: Sequence[str], reference: Mapping[str, Sequence[int]] | None
 ) -> Outcome:
-    """`reference`: output -> its shape for one item, where the reference could be run."""
+    """`seen`: what was observed at each batch size. `reference`: output -> its shape for one item, where the reference could be run."""
     given = list(seen[0]["shapes"])
     missing = [name for name in names if name not in given]
     problems = []
@@ -85,10 +75,6 @@ def _shape(shape: Sequence[int] | None) -> str:
 
 
 async def check(bench: Bench) -> Outcome:
-    seen = [
-        await bench.observe(NAME, f"predict at batch size {size}", batch_size=size)
-        for size in bench.batch_sizes
-    ]
+    seen = list((await bench.predicted()).values())
     reference = await bench.reference()
-    shapes = None if reference.path is None else reference.shapes
-    return judge(seen, bench.output_names, shapes)
+    return judge(seen, bench.output_names, None if reference.path is None else reference.shapes)
