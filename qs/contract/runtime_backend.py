@@ -12,7 +12,9 @@ from typing import Any
 class RuntimeBackend:
     """Base of every runtime backend; constructed without arguments, once per loaded copy of the model.
 
-    After construction the framework sets `configs` (the compile result), `workload` and `model_info`.
+    After construction the framework sets `configs` (the compile result), `workload` and `model_info`. A class that has an
+    attribute `placement` gets it set before `load` as well, where it is known: {"instance", "instances", "cpus",
+    "intra_op_threads"}, the last two as in the QS config. `predict` may be a coroutine function, with the runner "async".
     """
 
     # Also class attributes, for subclasses whose __init__ does not call this one.

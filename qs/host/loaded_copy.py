@@ -19,13 +19,18 @@ class LoadedCopy:
         self._how: tuple | None = None
         self._placement: dict[str, Any] | None = None
 
+    @property
+    def takes_placement(self) -> bool:
+        """Whether the backend wants to be told its place: its class has an attribute `placement`."""
+        return hasattr(type(self.backend), "placement")
+
     def load(self, batch_size: int, placement: dict[str, Any] | None) -> None:
         """Load, unless it is loaded that way: a vendor's load may take minutes. No placement: any will do."""
         if placement is None and self._how is not None and self._how[0] == batch_size:
             return
         placement = placement or self._placement  # the next batch size is meant for the same place
         cpus = tuple(sorted((placement and placement["cpus"]) or _allowed()))
-        knows = hasattr(type(self.backend), "placement")
+        knows = self.takes_placement
         threads = placement["intra_op_threads"] if placement and knows else None
         how = (batch_size, cpus, threads)
         if how == self._how:

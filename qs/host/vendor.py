@@ -123,11 +123,18 @@ class VendorService:
                 self._copies.clear()
 
     def load(self, batch_size: int) -> dict[str, Any]:
-        """Load the first copy. The batch size really loaded may be another than the one asked for."""
+        """Load the first copy. The batch size really loaded may be another than the one asked for.
+
+        "takes_threads": whether the runner has an attribute `placement`, through which it learns intra_op_threads.
+        """
         with self._lock:
             begin = time.perf_counter()
             copy = self._loaded(0, batch_size, None)
-            return {"loaded_batch_size": copy.batch_size, "seconds": time.perf_counter() - begin}
+            return {
+                "loaded_batch_size": copy.batch_size,
+                "seconds": time.perf_counter() - begin,
+                "takes_threads": copy.takes_placement,
+            }
 
     def qs_mode(self) -> dict[str, Any]:
         backend = self._copy(0).backend

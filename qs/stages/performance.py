@@ -17,6 +17,8 @@ from qs.stages.hosts import call
 from qs.stages.losses import note, reason_of_loss
 from qs.stages.vendor_mode import audit
 
+UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -113,6 +115,8 @@ async def _measure_one(bench: Bench, case: rows.Case, title: str) -> dict[str, A
     row["Outcome"] = lost.outcome if lost else "raised" if result.errors else "done"
     if lost is not None:
         row["Reasons"].append(str(lost))
+    if case.intra_op_threads and case.pool != "process" and not loaded["takes_threads"]:
+        row["Warnings"].append(UNTOLD.format(case.intra_op_threads))
     journal.view.line(f"{title}: {said(row)}")
     return row
 

@@ -12,6 +12,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+from tests.qs.results import read_result
+
 ROOT = Path(__file__).parents[2]
 MODEL = "digits-cnn-onnx-fp32"
 TASK, HARDWARE = "small", "TINY"
@@ -133,4 +135,4 @@ def folder_of(root: Path) -> Path:
 
 def result_in(root: Path) -> dict | None:
     files = list(folder_of(root).glob("result-*.json"))
-    return json.loads(files[0].read_text()) if files else None
+    return read_result(files[0]) if files else None

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.qs.results import read_result
+
 ROOT = Path(__file__).parents[2]
 TASK = "digits-cnn-onnx-fp32"
 PUBLISHED = {
@@ -62,7 +64,7 @@ def folder(out: Path) -> Path:
 
 
 def result_in(out: Path) -> dict:
-    return json.loads((folder(out) / "result-fp32.json").read_text())
+    return read_result(folder(out) / "result-fp32.json")
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.qs.results import read_result
+
 ROOT = Path(__file__).parents[2]
 TASK = "digits-cnn-onnx-fp32"
 
@@ -111,7 +113,7 @@ def evaluate(tmp_path):
         )
         assert "Traceback" not in ran.stderr
         reports = list((tmp_path / "reports").rglob("result-*.json"))
-        return ran.returncode, json.loads(reports[0].read_text()) if reports else None, ran.stderr
+        return ran.returncode, read_result(reports[0]) if reports else None, ran.stderr
 
     return run
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
-from qs.config.qs_config import RUNNERS, QsConfig, parse_qs_config
+from qs.config.interact import parse_profile
+from qs.config.qs_config import RUNNERS, SCENARIOS, QsConfig, parse_qs_config
 from qs.errors import MISSING, Faults, UserError
 
 WHOLE = {
@@ -131,3 +136,19 @@ def test_all_faults_at_once():
 def test_what_is_no_config(raw):
     with pytest.raises(UserError, match="QS config"):
         parse_qs_config(raw, "c")
+
+
+DOCS = Path(__file__).parents[3] / "docs" / "qs-config.md"
+BLOCKS = re.findall(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL)
+
+
+def test_the_documented_examples_are_right():
+    config, scenarios, profile = map(json.loads, BLOCKS)
+    assert parse_qs_config(config, "docs") == config
+    assert [each["name"] for each in parse_qs_config(scenarios, "docs")["scenarios"]] == list(SCENARIOS)
+    assert len(parse_profile(profile)[0].questions) == 3
+
+
+def test_every_key_is_documented():
+    table = DOCS.read_text().partition("### Runners")[0]
+    assert [key for key in QsConfig.model_fields if f"`{key}`" not in table] == []
