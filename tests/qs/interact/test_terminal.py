@@ -196,3 +196,23 @@ def test_answers_that_do_not_fit_stop_the_run_with_every_fault(workspace):
     assert status == 2
     assert f"{file}: opm is True" in said and "did you mean 'omp'?" in said
     assert f"{file}: streams is 'many'; allowed: a whole number" in said
+
+
+def test_after_the_questions_ctrl_c_still_ends_a_run_in_order(tmp_path):
+    pexpect = pytest.importorskip("pexpect")
+    workspace = small_backend.write(tmp_path, profile=PROFILE, iterations=10_000_000)
+    program, *options = small_backend.command(workspace)
+    child = pexpect.spawn(
+        program, options, cwd=str(workspace), env=small_backend.environment(), encoding="utf-8", timeout=60
+    )
+    child.expect_exact("Using OMP?")
+    child.send(ENTER)
+    child.expect_exact("Streams (streams)")
+    child.send(ENTER)
+    child.expect("queries at .* take about")
+    child.send(CTRL_C)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    (row,) = small_backend.result_in(workspace)["Performance"]
+    assert row["Interrupted"] is True and row["Completed"] > 0
