@@ -29,6 +29,8 @@ from engine.warmup import ROWS as WARM_ROWS
 from engine.warmup import warm_up_report
 
 _TICK_S = 0.1
+# How long a request that was cancelled may take to end.
+_STUBBORN_NS = 1_000_000_000
 
 
 class AsyncGroup:
@@ -45,7 +47,7 @@ class AsyncGroup:
         self._recorder = self._new_recorder(memory, not isinstance(plan.load, ClosedLoop), share.keep_columns)
         self._built: Built | None = None
         self._feed: Iterator[Any] = iter(())
-        self._tasks: set[asyncio.Task] = set()
+        self._given_up: set[asyncio.Task] = set()
         self._abandoned = asyncio.Event()
         self._blocks: Any = iter(())
         self._queue: Any = None
@@ -61,7 +63,7 @@ class AsyncGroup:
             if not isinstance(self._plan.load, ClosedLoop):
                 self._blocks = blocks_of(self.share)
             self._built = self._make(self.share.first)
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
             raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
         self._feed = self._built.feed(self.share.first, self._plan.samples_per_query)
         self._header[Field.PHASE] = Phase.WARM_UP
@@ -143,7 +145,7 @@ class AsyncGroup:
         issued, completed, last_row = recorder.issued, recorder.completed, recorder.rows - 1
         began = [0] * len(counts)
         row = 0
-        stopping = False
+        stopping = closing = False
         slice_end = min(now_ns() + SLICE_NS, until_ns)
         recorder.begin(now_ns())
 
@@ -160,22 +162,27 @@ class AsyncGroup:
             nonlocal row
             while left and not stopping:
                 left -= 1
-                if think_s:
-                    await asyncio.sleep(think_s)
+                if think_s and not await self._think(think_s, until_ns):
+                    return
                 sample = next(feed)
                 began[number] = start = now_ns()
                 if start >= until_ns:
                     return
                 try:
                     await call(sample)
-                except asyncio.CancelledError:
-                    if not self._timed_out(number, began, recorder):
+                except asyncio.CancelledError as fault:
+                    if closing:
                         raise
+                    if not self._timed_out(number, began, recorder):
+                        recorder.raised(fault, now_ns(), arrived=False)  # the target's own
+                        await asyncio.sleep(0)
                     continue
                 except (Exception, SystemExit) as fault:
                     recorder.raised(fault, now_ns(), arrived=False)
                     await asyncio.sleep(0)
                     continue
+                finally:
+                    began[number] = 0
                 end = now_ns()
                 issued[row] = start
                 completed[row] = end
@@ -188,32 +195,56 @@ class AsyncGroup:
             for number, count in enumerate(counts)
         ]
         waiting: set[asyncio.Task] = set(tasks)
-        while waiting:
-            _, waiting = await asyncio.wait(waiting, timeout=_TICK_S)
-            flush()
-            on_tick()
-            self._cancel_late({task: began[number] for number, task in enumerate(tasks) if not task.done()}, began, tasks)
-            if self._abandoned.is_set() and waiting:
-                recorder.errors["cut off"] += len(waiting)
-                header[Field.FAILED] += len(waiting)
-                await _cancel(waiting)
-                break
+        try:
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=_TICK_S)
+                flush()
+                on_tick()
+                waiting -= self._cancel_late(tasks, began, recorder)
+                if self._abandoned.is_set() and waiting:
+                    recorder.errors["cut off"] += len(waiting)
+                    header[Field.FAILED] += len(waiting)
+                    break
+        finally:
+            closing = True
+            await _cancel({task for task in tasks if not task.done()})
         flush()
         recorder.flush(0)
         for task in tasks:
             if task.done() and not task.cancelled():
                 task.result()
 
-    def _cancel_late(self, in_flight: dict[asyncio.Task, int], began: list[int], tasks: list[asyncio.Task]) -> None:
-        limit = MONOTONIC.now_ns() - int(self._plan.timeout_s * 1e9)
+    async def _think(self, think_s: float, until_ns: int) -> bool:
+        """Pause before a request, but no longer than the run; whether there is still one to be made."""
+        now_ns = MONOTONIC.now_ns
+        end_ns = min(now_ns() + int(think_s * 1e9), until_ns)
+        while (left_ns := end_ns - now_ns()) > 0:
+            if self._header[Field.STOP]:
+                return False
+            await asyncio.sleep(min(left_ns / 1e9, _TICK_S))
+        return end_ns < until_ns
+
+    def _cancel_late(self, tasks: list[asyncio.Task], began: list[int], recorder: Recorder) -> set[asyncio.Task]:
+        """Cancel requests past their time-out. Answers the clients whose target would not be cancelled: nobody waits for them."""
+        now = MONOTONIC.now_ns()
+        given_up = set()
         for number, task in enumerate(tasks):
-            if task in in_flight and 0 < began[number] < limit:
-                began[number] = -1
+            if task.done() or not began[number]:
+                continue
+            if began[number] < 0:  # cancelled at that instant
+                if now + began[number] > _STUBBORN_NS and task not in self._given_up:
+                    self._given_up.add(task)
+                    recorder.fail("hung", now, arrived=False)
+                if task in self._given_up:
+                    given_up.add(task)
+            elif now - began[number] > int(self._plan.timeout_s * 1e9):
+                began[number] = -now
                 task.cancel()
+        return given_up
 
     def _timed_out(self, number: int, began: list[int], recorder: Recorder) -> bool:
         """Whether the cancellation that arrived is this group's, for a request past its time-out; it is counted then."""
-        if began[number] != -1:
+        if began[number] >= 0:
             return False
         _uncancel()
         self._header[Field.TIMED_OUT] += 1
@@ -233,6 +264,7 @@ class AsyncGroup:
         late: set[asyncio.Task] = set()
         backlog: deque[int] = deque()
         ended = asyncio.Event()
+        closing = False
         row = 0
         slice_end = now_ns() + SLICE_NS
         recorder.begin(now_ns())
@@ -251,8 +283,8 @@ class AsyncGroup:
             try:
                 await call(sample)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                recorder.fail("timeout" if task in late else "cut off", now_ns(), arrived=False)
+                kind = "timeout" if asyncio.current_task() in late else "cut off" if closing else "CancelledError"
+                recorder.fail(kind, now_ns(), arrived=False)
                 return
             except (Exception, SystemExit) as fault:
                 recorder.raised(fault, now_ns(), arrived=False)
@@ -288,22 +320,33 @@ class AsyncGroup:
 
         pacer = threading.Thread(target=self._pace, args=(loop, post, ended), name="pacer", daemon=True)
         pacer.start()
-        while not (ended.is_set() and not in_flight and not backlog):
-            await asyncio.sleep(_TICK_S if in_flight or backlog or not ended.is_set() else 0)
-            flush()
-            on_tick()
-            limit = now_ns() - timeout_ns
-            for task, start in list(in_flight.items()):
-                if start >= limit:
-                    break  # in order of issue: the rest are younger
-                late.add(task)
-                task.cancel()
-            if header[Field.STOP] == Halt.NOW:
-                ended.set()
-                self._drop(backlog, recorder)
-            if self._abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now_ns():
-                self._drop(backlog, recorder)
-                await _cancel(set(in_flight))
+        try:
+            while not (ended.is_set() and not in_flight and not backlog):
+                await asyncio.sleep(_TICK_S if in_flight or backlog or not ended.is_set() else 0)
+                flush()
+                on_tick()
+                limit = now_ns() - timeout_ns
+                for task, start in list(in_flight.items()):
+                    if start >= limit:
+                        break  # in order of issue: the rest are younger
+                    if task not in late:
+                        late.add(task)
+                        task.cancel()
+                    elif start < limit - _STUBBORN_NS:
+                        recorder.fail("hung", now_ns(), arrived=False)  # its target would not be cancelled
+                        done(task)
+                if header[Field.STOP] == Halt.NOW:
+                    ended.set()
+                    self._drop(backlog, recorder)
+                if self._abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now_ns():
+                    self._drop(backlog, recorder)
+                    closing = True
+                    for _ in await _cancel(set(in_flight)):
+                        recorder.fail("cut off", now_ns(), arrived=False)
+                    break
+        finally:
+            closing = True
+            await _cancel(set(in_flight))
         flush()
         recorder.flush(0)
 
@@ -347,10 +390,14 @@ class AsyncGroup:
                 pass
 
 
-async def _cancel(tasks: set[asyncio.Task]) -> None:
+async def _cancel(tasks: set[asyncio.Task]) -> set[asyncio.Task]:
+    """Cancel tasks and wait for their ends, for a while: a target may refuse. Answers those that did."""
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if not tasks:
+        return tasks
+    _, refusing = await asyncio.wait(tasks, timeout=_STUBBORN_NS / 1e9)
+    return refusing
 
 
 def _uncancel() -> None:

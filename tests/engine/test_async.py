@@ -1,0 +1,208 @@
+"""Coroutine targets: the same counts and faults as blocking ones, in closed and open loop, here and in processes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from engine import ClosedLoop, ConstantRate, Factory, Poisson, Pool, RunPlan, Stop, run, run_async
+from tests.fakes import MS, S
+
+
+class Target:
+    """A coroutine target that sleeps, and in its `nth` call, or from it on, does `what`."""
+
+    def __init__(self, nth: int = 0, what: str = "", onward: bool = False, pause_s: float = 0.0):
+        self.nth, self.what, self.onward, self.pause_s = nth, what, onward, pause_s
+        self.calls = self.now = self.most = 0
+
+    async def __call__(self, sample):
+        self.calls += 1
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.calls == self.nth or (self.onward and self.calls > self.nth):
+                await self.misbehave()
+            await asyncio.sleep(self.pause_s)
+        finally:
+            self.now -= 1
+
+    async def misbehave(self):
+        if self.what == "hang":
+            await asyncio.Event().wait()
+        elif self.what == "hang whatever comes":
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    pass
+        elif self.what == "CancelledError":
+            raise asyncio.CancelledError
+        elif self.what == "SystemExit":
+            raise SystemExit(0)
+        else:
+            raise ValueError("as asked")
+
+
+def make(**options):
+    return Target(**options)
+
+
+@pytest.mark.parametrize("clients", [1, 8])
+def test_every_client_makes_its_iterations(clients):
+    target = Target()
+    result = run(RunPlan(ClosedLoop(clients, 500)), target)
+    assert (result.completed, result.errors, target.calls) == (clients * 500, 0, clients * 500)
+    assert target.most == clients
+    assert (result.pool, result.clients, result.verdict) == ("async", clients, "VALID"), result.reasons
+    assert result.response.count == clients * 500
+    assert sum(row.completed for row in result.intervals) == clients * 500
+
+
+def test_a_plain_coroutine_function_is_a_target_and_samples_are_cycled():
+    seen = []
+
+    async def target(sample):
+        seen.append(sample)
+
+    run(RunPlan(ClosedLoop(iterations=5)), target, samples=["a", "b"])
+    assert seen == ["a", "b", "a", "b", "a"]
+
+
+def test_a_total_is_split_over_the_clients():
+    assert run(RunPlan(ClosedLoop(3), Stop(iterations=10)), Target()).completed == 10
+
+
+@pytest.mark.parametrize("load", [ClosedLoop(4, 25), ConstantRate(2_000)], ids=["closed", "open"])
+@pytest.mark.parametrize("what", ["ValueError", "SystemExit", "CancelledError"])
+def test_whatever_a_target_raises_is_counted_by_kind(load, what):
+    """A CancelledError of the target's own ended its client without a word."""
+    stop = Stop(iterations=None if isinstance(load, ClosedLoop) else 100)
+    result = run(RunPlan(load, stop), Target(7, what))
+    assert (result.completed, result.errors_by_kind) == (99, {what: 1})
+
+
+@pytest.mark.parametrize("load", [ClosedLoop(2, 10), ConstantRate(200)], ids=["closed", "open"])
+@pytest.mark.parametrize(("what", "kind"), [("hang", "timeout"), ("hang whatever comes", "hung")])
+def test_a_request_that_hangs_is_counted_and_the_run_ends(load, what, kind):
+    """One that would not be cancelled kept the run alive for ever."""
+    stop = Stop(iterations=None if isinstance(load, ClosedLoop) else 20)
+    began = time.monotonic()
+    result = run(RunPlan(load, stop, timeout_s=0.5, drain_s=10), Target(5, what))
+    assert time.monotonic() - began < 25
+    assert result.errors_by_kind == {kind: 1}
+    if kind == "hung" and isinstance(load, ClosedLoop):
+        assert 10 <= result.completed < 19  # what the hung client had left is not made
+    else:
+        assert result.completed == 19
+
+
+def test_open_loop_keeps_due_times_and_bounds_what_is_in_flight():
+    target = Target(pause_s=0.02)
+    plan = RunPlan(ConstantRate(400), Stop(iterations=80), Pool("async", max_in_flight=2))
+    result = run(plan, target, keep_columns=True)
+    assert (result.completed, result.errors) == (80, 0)
+    assert target.most == 2
+    assert np.array_equal(np.sort(result.columns["due_ns"]), next(ConstantRate(400).blocks())[:80])
+    assert (result.columns["issued_ns"] >= result.columns["due_ns"]).all()
+    # Two places of 20 ms serve 100/s: the last of 80 requests, due at 0.2 s, cannot have been answered before 0.8 s.
+    assert result.response.max_ns >= 0.55 * S
+    assert result.wall_s >= 0.75
+
+
+def test_unbounded_requests_do_not_wait_for_each_other():
+    target = Target(pause_s=0.3)
+    result = run(RunPlan(ConstantRate(100), Stop(iterations=20)), target)
+    assert result.completed == 20
+    assert target.most >= 15
+    assert result.service.min_ns >= 295 * MS
+
+
+def test_what_the_drain_limit_cuts_off_is_counted():
+    plan = RunPlan(ConstantRate(400), Stop(duration_s=0.5), Pool("async", max_in_flight=1), drain_s=0.3)
+    result = run(plan, Target(pause_s=0.02))
+    assert 0 < result.completed < 100
+    assert result.completed + result.errors == 200
+    assert set(result.errors_by_kind) <= {"not issued", "cut off"}
+
+
+def test_thinking_is_not_hanging_and_ends_with_the_run():
+    """A client that thought for longer than the time-out was cancelled without a word."""
+    plan = RunPlan(ClosedLoop(2, 2, think_time_s=0.6), timeout_s=0.3)
+    result = run(plan, Target())
+    assert (result.completed, result.errors) == (4, 0)
+    began = time.monotonic()
+    result = run(RunPlan(ClosedLoop(2, think_time_s=1_000), Stop(duration_s=0.3)), Target())
+    assert time.monotonic() - began < 15
+    assert (result.completed, result.errors_by_kind) == (0, {})
+
+
+def test_warm_up_is_apart():
+    target = Target()
+    result = run(RunPlan(ClosedLoop(2, 10), warmup_iterations=5), target)
+    assert (target.calls, result.completed, result.warmup.completed) == (30, 20, 10)
+
+
+def test_duration_ends_the_run():
+    result = run(RunPlan(ClosedLoop(3), Stop(duration_s=0.3)), Target(pause_s=0.001))
+    assert (result.ended_by, result.errors) == ("duration", 0)
+    assert 0.25 <= result.wall_s < 10
+
+
+def test_an_interrupt_ends_the_run_in_order():
+    async def inside(load):
+        interrupt = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.3, interrupt.set)
+        return await run_async(RunPlan(load, Stop(duration_s=600)), Target(pause_s=0.001), interrupt=interrupt)
+
+    for load in (ClosedLoop(2), Poisson(200)):
+        result = asyncio.run(inside(load))
+        assert result.interrupted
+        assert result.completed == result.response.count > 0
+        assert set(result.errors_by_kind) <= {"not issued", "cut off"}
+
+
+def test_cancelling_the_run_leaves_no_task():
+    async def inside():
+        task = asyncio.ensure_future(run_async(RunPlan(ClosedLoop(3), Stop(duration_s=600)), Target(2, "hang", pause_s=0.001)))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(inside())
+
+
+@pytest.mark.parametrize(
+    "load", [ClosedLoop(4, 50), pytest.param(ConstantRate(1_000), marks=pytest.mark.slow)], ids=["closed", "open"]
+)
+def test_event_loops_in_several_processes(load):
+    stop = Stop(iterations=200)
+    result = run(RunPlan(load, stop, Pool("async", workers=2)), Factory("tests.engine.test_async:make", {"pause_s": 0.001}))
+    assert (result.completed, result.errors) == (200, 0)
+
+
+def test_a_coroutine_that_blocks_its_loop_for_ever_is_ended_with_its_process():
+    plan = RunPlan(ClosedLoop(2, 100), pool=Pool("async", workers=2), timeout_s=0.3, drain_s=1)
+    began = time.monotonic()
+    result = run(plan, Factory("tests.engine.test_async:make_blocking"))
+    assert time.monotonic() - began < 30
+    assert result.errors_by_kind
+    assert result.verdict == "INVALID"
+
+
+def make_blocking():
+    calls = []
+
+    async def target(sample):
+        calls.append(sample)
+        if len(calls) == 20:
+            time.sleep(1_000)
+        await asyncio.sleep(0.001)
+
+    return target
