@@ -64,10 +64,10 @@ def latencies_ms(histogram) -> dict[str, float | None]:
     return found
 
 
-def measured(case: Case, result, histogram_file: str | None) -> dict[str, object]:
+def measured(case: Case, result, histogram_file: str | None) -> dict[str, Any]:
     """The row of a case that our engine drove; `result` is the engine's RunResult."""
     items_per_s = case.batch_size * result.samples_per_s
-    row: dict[str, object] = {"BS": case.batch_size, "QPS": items_per_s, **latencies_ms(result.response)}
+    row: dict[str, Any] = {"BS": case.batch_size, "QPS": items_per_s, **latencies_ms(result.response)}
     if case.batch_size != case.requested_batch_size:
         row["Requested BS"] = case.requested_batch_size
     row |= {
@@ -128,7 +128,7 @@ def under_scenario(case: Case, result) -> dict[str, Any]:
     return own
 
 
-def warm_up(summary) -> dict[str, object]:
+def warm_up(summary) -> dict[str, Any]:
     """The warm-up's own figures; they are in no other number."""
     return {
         "Completed": summary.completed,
@@ -138,17 +138,17 @@ def warm_up(summary) -> dict[str, object]:
     }
 
 
-def confidence(found) -> dict[str, object] | None:
+def confidence(found) -> dict[str, Any] | None:
     """Half-widths of the confidence intervals; null where the run was too short for one, with the reason."""
     if found is None:
         return None
-    rows: dict[str, object] = {"Level": found.level, "Queries Per Second": _estimate(found.throughput, 1.0)}
+    rows: dict[str, Any] = {"Level": found.level, "Queries Per Second": _estimate(found.throughput, 1.0)}
     return rows | {
         f"P{percentile:g} Latency": _estimate(each, NS_PER_MS) for percentile, each in found.response.items()
     }
 
 
-def _estimate(estimate, unit: float) -> dict[str, object]:
+def _estimate(estimate, unit: float) -> dict[str, Any]:
     half = estimate.half_width
     return {
         "Half Width": None if half is None else half / unit,
@@ -157,7 +157,7 @@ def _estimate(estimate, unit: float) -> dict[str, object]:
     }
 
 
-def intervals(rows) -> list[dict[str, object]]:
+def intervals(rows) -> list[dict[str, Any]]:
     """The time series: one entry a second of the measured phase, latencies in ms."""
     return [
         {
@@ -172,7 +172,7 @@ def intervals(rows) -> list[dict[str, object]]:
     ]
 
 
-def failed(case: Case, reason: str) -> dict[str, object]:
+def failed(case: Case, reason: str) -> dict[str, Any]:
     """The row of a case that could not be measured: no number in it is one."""
     return {
         "BS": case.batch_size,
