@@ -123,6 +123,11 @@ async def _set_up(
     journal.record.values = plan.plain(values)
     host.limits = Limits.asked(prepared.request, values["timeout_s"].value)
     bench = Bench(host, values, journal, interrupt, bool(mode["supported"]), prepared.request.engine)
+    if bench.driven and not bench.qs_mode and values["clients"].value > 1:
+        journal.warn(
+            f"{values['clients'].value} clients call predict of one copy at the same time, and the backend has not said that they "
+            "may (it does not support QS mode); where it fails, add --clients 1"
+        )
     if bench.driven:
         runner, pool = values["runner"].value, values["pool"].value
         await call(host, "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))

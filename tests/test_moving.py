@@ -37,7 +37,13 @@ def checkout(tmp_path):
 
     def shell(command: str, status: int = 0) -> str:
         ran = subprocess.run(
-            ["sh", "-e", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240, check=False
+            ["sh", "-e", "-c", command],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         assert ran.returncode == status, ran.stderr[-3000:]
         return ran.stdout + ran.stderr
@@ -76,7 +82,11 @@ def test_requirements_are_those_of_the_package():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     stated = setup["options"]["install_requires"].strip().splitlines()
-    listed = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    listed = [
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert listed == stated
 
 

@@ -41,8 +41,14 @@ class LoadedCopy:
         with _on_cpus(cpus):
             self.backend.load(batch_size)
         loaded = unless_left_out(self.backend.get_loaded_batch_size)
-        self.batch_size = int(loaded or batch_size)
+        self.batch_size = int(loaded or _own_batch_size(self.backend) or batch_size)
         self._how = how
+
+
+def _own_batch_size(backend: Any) -> int | None:
+    """What a backend without get_loaded_batch_size notes for itself, as most do in `load`."""
+    own = getattr(backend, "batch_size", None)
+    return own if isinstance(own, int) and own > 0 else None
 
 
 @contextmanager

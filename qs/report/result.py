@@ -119,7 +119,10 @@ def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[st
     if coverage is None and segments:
         coverage = 100.0 * (1 - len(fallbacks) / len(segments))
     sizes = {
-        made.get("compiled_bs") for segment in segments for made in segment.get("compiled_model") or () if made.get("compiled_bs")
+        made.get("compiled_bs")
+        for segment in segments
+        for made in segment.get("compiled_model") or ()
+        if made.get("compiled_bs")
     }
     return {
         "Compile Duration": seconds,

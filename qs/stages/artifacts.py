@@ -112,7 +112,9 @@ def _changed(artifact: Path, stated: Mapping[str, Any]) -> Fault | None:
         return Fault(str(artifact), str(stated.get("key")), str(path), "a file that is there; compile again")
     if digest(path)[1] != stated.get("sha256"):
         hint = f"its SHA-256 is no longer {stated.get('sha256')}; compile again"
-        return Fault(str(artifact), str(stated.get("key")), str(path), "the file that was compiled", hint=hint)
+        return Fault(
+            str(artifact), str(stated.get("key")), str(path), "the file that was compiled", hint=hint
+        )
     return None
 
 
@@ -153,4 +155,3 @@ def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
 def _may_be_path(text: str, key: str) -> bool:
     """What a compiled_obj says may be a bare file name; any other value must look like a path to be taken for one."""
     return bool(text.strip()) and ("/" in text or OBJECT_KEY in key.rpartition(".")[2])
-

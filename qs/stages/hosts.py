@@ -31,9 +31,7 @@ WORK = "work"  # the backend's working folder, beside its report
 
 
 @asynccontextmanager
-async def backend_host(
-    prepared: Any, environment: Environment, log_path: Path
-) -> AsyncIterator[LastingHost]:
+async def backend_host(prepared: Any, environment: Environment, log_path: Path) -> AsyncIterator[LastingHost]:
     """The host of the chosen backend, for as long as the context lasts. What it prints goes to `log_path`."""
     from engine import ChildHost, Factory, LocalHost
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-OTHER_S = 1200.0  # what needs no compiler and no card: version, generate_qs_config, reading a data set
+OTHER_S = 1200.0  # what is not the backend's: reading a data set, making samples of it
 MODEL_S = 7200.0  # a model may have to be fetched
 ACCURACY_S = 24 * 3600.0  # as many predicts as there are items; each of them has its own limit
 
 # method of a host -> the flag whose limit it has
 FLAGS = {
+    "versions": "compile_timeout",
+    "interact_profile": "compile_timeout",
     "compile": "compile_timeout",
     "pre_optimize": "compile_timeout",
     "best_batch_sizes": "compile_timeout",
+    "configure_runtime": "load_timeout",
+    "qs_mode": "load_timeout",
     "load": "load_timeout",
     "benchmark": "benchmark_timeout",
     "warm_up": "predict_timeout",

@@ -24,14 +24,20 @@ async def obtain(host: Any, prepared: Prepared, resolved: dict[str, Any], journa
             )
         else:
             compiled = await _taken(host, prepared, resolved, artifact, journal)
-        record.compile_s, record.versions, record.dataset = compiled.seconds, compiled.versions, compiled.dataset
+        record.compile_s, record.versions, record.dataset = (
+            compiled.seconds,
+            compiled.versions,
+            compiled.dataset,
+        )
         precision = _judge(compiled, prepared, journal)
         if artifact is None:
             record.artifacts = await asyncio.to_thread(_leave, compiled, prepared, journal)
         else:
             record.compiled_from = str(artifact.path)
             record.artifacts = list(artifact.about.get("files", ()))
-    how = f"compiled in {span(compiled.seconds)}" if artifact is None else f"compiled before ({artifact.path})"
+    how = (
+        f"compiled in {span(compiled.seconds)}" if artifact is None else f"compiled before ({artifact.path})"
+    )
     status = (record.compile_result or {}).get("compile_status")
     journal.view.line(f"{how} to {precision}: {status or 'no status'}")
     return compiled
@@ -48,7 +54,9 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
         journal.warn(text)
     if typed.fallbacks:
         names = ", ".join(map(str, typed.fallbacks))
-        journal.warn(f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}")
+        journal.warn(
+            f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}"
+        )
     if typed.compile_status is not None and not typed.succeeded:
         record.reasons.append(f"compile status is {typed.compile_status!r}, not every subgraph compiled")
     precision = str(typed.compile_precision or prepared.model_info.model_precision)

@@ -6,7 +6,8 @@ No model is loaded, no backend code runs, and nothing is written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +65,7 @@ def prepare(request: Request) -> Prepared:
     checks = _Checks()
     task = checks.attempt(lambda: load_task(workspaces, request.task, overrides))
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
-    given = checks.attempt(lambda: read_answers(request.answers)) if request.answers else None
+    given = checks.attempt(partial(read_answers, request.answers)) if request.answers else None
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: _check_env(request))
     checks.attempt(lambda: _check_compiled(request))
@@ -76,6 +77,8 @@ def prepare(request: Request) -> Prepared:
         artifact = checks.attempt(lambda: take(request.compiled, backend.path.name, model))
     checks.raise_if_any()
     assert task is not None and backend is not None  # what refused them was raised
+    if request.in_process:  # the backend works in another folder, and with it this process
+        request = replace(request, out=request.out.absolute())
 
     dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
     prepared = Prepared(
@@ -103,9 +106,7 @@ def prepare(request: Request) -> Prepared:
 def _check_pool(request: Request, workload: Any) -> None:
     if request.pool == "inline" and workload.clients > 1:
         hint = "inline has one client, the calling thread: add --clients 1"
-        raise Faults(
-            [Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)]
-        )
+        raise Faults([Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)])
 
 
 def _check_env(request: Request) -> None:

@@ -19,7 +19,8 @@ async def measure_by_vendor(bench: Any) -> None:
     for batch_size in bench.values["batch_sizes"].value:
         bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
         try:
-            rows = [_row(given, loaded, bench.values) for given, loaded in await _answers(bench, batch_size)]
+            answers = await _answers(bench, batch_size)
+            rows = [_row(given, batch_size, loaded, bench.values) for given, loaded in answers]
         except BackendFailed as failure:
             note(bench.journal, failure, batch_size)
             rows = [vendor_rows.failed_row(batch_size, str(failure), failure.outcome)]
@@ -50,12 +51,15 @@ async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any],
     answer = await call(bench.host, "benchmark", step, batch_size=batch_size)
     found = answer if isinstance(answer, list) else [answer]
     if not found or not all(isinstance(given, dict) for given in found):
-        raise BackendFailed(f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step)
+        raise BackendFailed(
+            f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step
+        )
     return [(given, loaded["loaded_batch_size"]) for given in found]
 
 
-def _row(given: Mapping[str, Any], loaded: int, values: Mapping[str, Value]) -> dict[str, Any]:
-    return vendor_rows.vendor_row(given, loaded, *_asked(values))
+def _row(given: Mapping[str, Any], asked: int, loaded: int, values: Mapping[str, Value]) -> dict[str, Any]:
+    row = vendor_rows.vendor_row(given, loaded, *_asked(values))
+    return row if asked == loaded else row | {"Requested BS": asked}
 
 
 def _asked(values: Mapping[str, Value]) -> tuple[int, int | None]:

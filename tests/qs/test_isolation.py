@@ -33,15 +33,29 @@ def misbehaving(root, misdeed: str, **workload):
 @pytest.mark.parametrize(
     ("misdeed", "completed", "kind", "outcome", "said"),
     [
-        ("if self.calls >= 7: raise ValueError('worn out')", 6, "ValueError", "raised", "24 of 30 requests failed"),
+        (
+            "if self.calls >= 7: raise ValueError('worn out')",
+            6,
+            "ValueError",
+            "raised",
+            "24 of 30 requests failed",
+        ),
         ("time.sleep(1000) if self.calls == 20 else None", 19, "hung", "timed out", "--predict_timeout"),
         ("__import__('ctypes').string_at(0) if self.calls == 20 else None", 19, "died", "crashed", "SIGSEGV"),
         ("os._exit(3) if self.calls == 20 else None", 19, "died", "exited", "exit status 3"),
-        ("__import__('sys').exit(0) if self.calls == 20 else None", 29, "SystemExit", "raised", "1 SystemExit"),
+        (
+            "__import__('sys').exit(0) if self.calls == 20 else None",
+            29,
+            "SystemExit",
+            "raised",
+            "1 SystemExit",
+        ),
     ],
     ids=["raises", "hangs", "segfaults", "exits at once", "exits"],
 )
-def test_a_predict_that_fails_is_a_report_with_what_was_measured(tmp_path, misdeed, completed, kind, outcome, said):
+def test_a_predict_that_fails_is_a_report_with_what_was_measured(
+    tmp_path, misdeed, completed, kind, outcome, said
+):
     begin = time.monotonic()
     status, result, _ = run(misbehaving(tmp_path, misdeed), *PLAN)
     assert time.monotonic() - begin < 60
@@ -69,7 +83,11 @@ def test_a_predict_that_fails_is_a_report_with_what_was_measured(tmp_path, misde
 def test_a_loss_in_one_batch_size_costs_no_other(tmp_path, misdeed, outcome):
     status, result, _ = run(misbehaving(tmp_path, misdeed, batch_sizes=[1, 2, 4]), *PLAN)
     assert status == 3
-    assert [(row["BS"], row["Outcome"]) for row in result["Performance"]] == [(1, "done"), (2, outcome), (4, "done")]
+    assert [(row["BS"], row["Outcome"]) for row in result["Performance"]] == [
+        (1, "done"),
+        (2, outcome),
+        (4, "done"),
+    ]
     assert [row["Completed"] for row in result["Performance"]] == [30, 0, 30]
     assert [row["Verdict"] for row in result["Performance"]] == ["VALID", "INVALID", "VALID"]
     assert [failure["Batch Size"] for failure in result["Failures"]] == [2]

@@ -50,7 +50,10 @@ def test_fixtures_know_nothing_of_us():
 def test_relative_imports_cwd_relative_json_and_a_list_of_outputs(upstream):
     status, result, said = evaluate(upstream, "OLDGEN")
     assert status == 0, said
-    assert result["Answers"] == {"use_tf32": False, "precision": "FP32"}  # the profile was read relative to where it works
+    assert result["Answers"] == {
+        "use_tf32": False,
+        "precision": "FP32",
+    }  # the profile was read relative to where it works
     assert result["Accuracy"]["Top-1"] == pytest.approx(0.98667, abs=0.02)
     assert result["Accuracy"]["Cosine Similarity"] == pytest.approx(1, abs=1e-6)
     assert [(row["BS"], row["Mode"], row["Verdict"]) for row in result["Performance"]] == [
@@ -59,7 +62,9 @@ def test_relative_imports_cwd_relative_json_and_a_list_of_outputs(upstream):
     ]
     for row in result["Performance"]:
         assert row["QPS"] > 0
-        assert row["Queries In Flight"] == pytest.approx(3, abs=0.3)  # threads / QPS is Little's law backwards
+        assert row["Queries In Flight"] == pytest.approx(
+            3, abs=0.3
+        )  # threads / QPS is Little's law backwards
         assert row["Flags"] == ["p99-is-maximum"]
 
 
@@ -76,7 +81,9 @@ def test_another_batch_size_tensors_missing_keys_and_a_list_of_rows(upstream):
 
 
 def test_an_audit_drives_predict_beside_the_vendors_numbers(upstream):
-    status, result, said = evaluate(upstream, "BMLP", "--engine", "always", "--batch_sizes", 1, "--clients", 1)
+    status, result, said = evaluate(
+        upstream, "BMLP", "--engine", "always", "--batch_sizes", 1, "--clients", 1
+    )
     assert status == 0, said
     (row,) = result["Performance"]
     assert (row["Mode"], row["BS"], row["Requested BS"], row["Completed"]) == ("audit", 8, 1, 20)
@@ -117,7 +124,9 @@ def test_a_compile_result_is_taken_elsewhere_and_its_files_are_checked(upstream,
 
     # elsewhere, and with a compiler that would be noticed
     compiler = upstream / "general_perf" / "backends" / "TWOSEG" / "compile_backend_twoseg.py"
-    compiler.write_text(compiler.read_text().replace('folder = "', 'raise RuntimeError("compiled again")  # "'))
+    compiler.write_text(
+        compiler.read_text().replace('folder = "', 'raise RuntimeError("compiled again")  # "')
+    )
     status, result, said = evaluate(
         upstream, "TWOSEG", "--compiled", upstream / "compiled", "--out", "later", "--engine", "always"
     )

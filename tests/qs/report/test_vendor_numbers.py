@@ -124,6 +124,10 @@ def test_an_audit_states_differences_in_percent_and_leaves_our_verdict():
     part = vendor_rows.vendor_part({"QPS": 1500, "AVG Latency": 1.5, "P99 Latency": 1.0}, 1, 3, 1000)
     row = ours | vendor_rows.beside(ours, part)
     assert row["Mode"] == "audit" and row["Verdict"] == "VALID"
-    assert row["Difference Percent"] == {"QPS": pytest.approx(50), "AVG Latency": pytest.approx(-25), "P99 Latency": None}
+    assert row["Difference Percent"] == {
+        "QPS": pytest.approx(50),
+        "AVG Latency": pytest.approx(-25),
+        "P99 Latency": None,
+    }
     assert row["Vendor"]["QPS"] == 1500
     assert any("is under AVG Latency" in text for text in row["Warnings"])

@@ -26,7 +26,11 @@ def test_one_workspace_is_shown_as_it_is(tmp_path):
 def test_several_workspaces_are_shown_as_one_and_the_first_wins(tmp_path):
     mine = workspace(tmp_path / "mine", backends__XXX__X="mine", model_zoo__a="mine", notes="n")
     theirs = workspace(
-        tmp_path / "theirs", backends__XXX__X="theirs", backends__YYY__Y="theirs", model_zoo__a="theirs", datasets__d__f="theirs"
+        tmp_path / "theirs",
+        backends__XXX__X="theirs",
+        backends__YYY__Y="theirs",
+        model_zoo__a="theirs",
+        datasets__d__f="theirs",
     )
     work = working_folder(tmp_path / "work", [mine, theirs], [theirs / "datasets" / "d"])
     seen = work / "general_perf"
@@ -44,7 +48,12 @@ def test_it_is_made_again_over_itself_and_keeps_what_the_backend_wrote(tmp_path)
     work = tmp_path / "work"
     working_folder(work, [first])
     (work / "tuning.cache").write_text("kept")
-    for roots, needed in (([second], []), ([second, other], [other]), ([second, other], [other]), ([second], [])):
+    for roots, needed in (
+        ([second], []),
+        ([second, other], [other]),
+        ([second, other], [other]),
+        ([second], []),
+    ):
         working_folder(work, roots, needed)
         assert (work / "general_perf" / "backends" / "XXX" / "X").read_text() == "2"
     assert (work / "tuning.cache").read_text() == "kept"
