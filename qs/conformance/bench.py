@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qs import plan
 from qs.conformance.closeness import tolerance
 from qs.errors import UserError
+from qs.report import machine
+from qs.stages.cases import check_plans
 from qs.stages.compiling import Compiled, compile_model
 from qs.stages.hosts import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
 from qs.stages.prepare import Prepared
@@ -57,7 +61,7 @@ class Bench:
         self._limit_s, self._until = 0.0, 0.0
         self._compiled: Compiled | None = None
         self._here = False  # whether it was compiled in the host that is there now
-        self._qs_mode: dict[str, Any] | None = None
+        self._values: dict[str, plan.Value] | None = None
         self._predicted: dict[int, dict[str, Any]] = {}
 
     def limit(self, limit_s: float) -> None:
@@ -100,7 +104,38 @@ class Bench:
             model_info=compiled.configs["model_info"],
         )
         self._compiled, self._here = compiled, True
+        if self._values is not None:
+            await self._use_runner(self._values)
         return compiled
+
+    async def drive(self, config: Mapping[str, Any]) -> None:
+        """From now on with the runner and the batch sizes of a QS config. UserError where no run can be planned with it."""
+        found, cpus = self.prepared, machine.usable_cpus()
+        values = plan.performance(
+            found.request,
+            found.workload.to_configs(),
+            found.workload.given,
+            config,
+            self.compiled.best_batch_sizes,
+            cpus,
+        )
+        check_plans(values, cpus, False)
+        await self._use_runner(values)
+        self._values = values
+
+    async def _use_runner(self, values: dict[str, plan.Value]) -> None:
+        runner, pool = values["runner"].value, values["pool"].value
+        await self.call("use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
+
+    @property
+    def driven(self) -> bool:
+        """Whether our engine would drive it: it supports QS mode, with a config that a run can be planned with."""
+        return self._values is not None
+
+    @property
+    def pool(self) -> str | None:
+        """What the clients of a run would run in; None where our engine does not drive it."""
+        return None if self._values is None else self._values["pool"].value
 
     @property
     def compiled(self) -> Compiled:
@@ -110,7 +145,8 @@ class Bench:
     @property
     def batch_sizes(self) -> list[int]:
         """Those that a run would measure, ascending."""
-        return sorted(int(size) for size in self.compiled.configs["workload"]["batch_sizes"])
+        named = self.compiled.configs["workload"]["batch_sizes"]
+        return sorted({int(size) for size in (self._values["batch_sizes"].value if self._values else named)})
 
     @property
     def outer_batch_sizes(self) -> list[int]:
@@ -144,17 +180,6 @@ class Bench:
                 what = f"predict at batch size {size}"
                 self._predicted[size] = await self.observe("predicting", what, batch_size=size)
         return self._predicted
-
-    async def qs_mode(self) -> dict[str, Any]:
-        """{"supported", "config"}, as the backend says."""
-        if self._qs_mode is None:
-            self._qs_mode = await self.call("qs_mode", "generate_qs_config")
-        return self._qs_mode
-
-    async def pool(self) -> str | None:
-        """The pool that the QS config asks for, if there is one."""
-        config = (await self.qs_mode())["config"]
-        return config.get("pool") if isinstance(config, dict) else None
 
     async def reference(self) -> Reference:
         """The reference run of the task's first items, made once, in a process of our own."""

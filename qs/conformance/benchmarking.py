@@ -15,7 +15,7 @@ HOST = True
 
 
 async def check(bench: Bench) -> Outcome:
-    if (await bench.qs_mode())["supported"]:
+    if bench.driven:
         return skipped("QS mode is supported: benchmark() is never called")
     size = bench.batch_sizes[0]
     loaded = (await bench.call("load", f"load({size})", batch_size=size))["loaded_batch_size"]

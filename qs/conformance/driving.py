@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qs.conformance.outcome import Outcome, Problem, judged, passed
+from qs.conformance.outcome import FAIL, Outcome, Problem, failed, judged
 
 if TYPE_CHECKING:
     from qs.conformance.bench import Bench
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 NAME, ABOUT = "qs_config", "generate_qs_config gives a config that the engine can drive"
 NEEDS: tuple[str, ...] = ("compile",)
 HOST = True
+ORIGIN = "generate_qs_config()"
 
 
 def observe(service: ConformanceService) -> dict[str, Any]:
@@ -33,21 +34,30 @@ def judge(seen: dict[str, Any]) -> Outcome:
     problems = []
     if not seen["is_bool"]:
         problems.append(Problem(f"is_qs_mode_supported() gives {seen['said']}", "return True or False"))
-    if not seen["supported"] and not problems:
-        return passed("QS mode is not supported: benchmark() is called")
+    if not seen["supported"]:
+        return judged(problems, "QS mode is not supported: benchmark() is called", blocks=False)
     config = seen["config"] or {}
-    if seen["supported"]:
-        try:
-            parse_qs_config(config, "generate_qs_config()")
-        except Faults as faults:
-            problems += [
-                Problem(str(fault), f"mend {fault.key} in generate_qs_config()") for fault in faults.faults
-            ]
-        except UserError as error:
-            problems.append(Problem(str(error), "let generate_qs_config() return a dict"))
+    try:
+        parse_qs_config(config, ORIGIN)
+    except Faults as faults:
+        problems += [Problem(str(fault), f"mend {fault.key} in {ORIGIN}") for fault in faults.faults]
+    except UserError as error:
+        problems.append(Problem(str(error), f"let {ORIGIN} return a dict"))
     stated = ", ".join(f"{key} {value}" for key, value in config.items()) if isinstance(config, dict) else ""
     return judged(problems, stated or "all left to defaults", blocks=False)
 
 
 async def check(bench: Bench) -> Outcome:
-    return judge(await bench.observe("driving", "generate_qs_config"))
+    """The runner and the batch sizes that a good config names are those of all further checks."""
+    from qs.config.qs_config import parse_qs_config
+    from qs.errors import UserError
+
+    seen = await bench.observe("driving", "generate_qs_config")
+    outcome = judge(seen)
+    if outcome.status == FAIL or not seen["supported"]:
+        return outcome
+    try:
+        await bench.drive(parse_qs_config(seen["config"] or {}, ORIGIN))
+    except UserError as error:
+        return failed(" ".join(str(error).split()), f"mend what it names in {ORIGIN}", blocks=False)
+    return outcome

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import importlib
-import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from qs.generated import split_names
 from qs.host.outputs import named_outputs
 from qs.host.plain import plain
+from qs.host.targets import is_coroutine
 from qs.host.vendor import VendorService
 
 MOST_SAMPLES = 8
@@ -66,22 +66,39 @@ class Opened:
 
     def __init__(self, target: Any, names: list[str]) -> None:
         self._target, self._names = target, names
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.batch_size: int = target.loaded_batch_size
         self.samples: list[dict[str, np.ndarray]] = target.samples
 
+    @property
+    def awaits(self) -> bool:
+        """Whether predict is a coroutine function."""
+        return is_coroutine(self._target)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the one event loop of this copy, to which what it awaited before may be bound."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(work)
+
     def raw(self, feeds: dict[str, np.ndarray]) -> Any:
-        """What predict gives; awaited where it is a coroutine."""
-        given = self._target(feeds)
-        return asyncio.run(_awaited(given)) if inspect.isawaitable(given) else given
+        """What predict gives, awaited where it is a coroutine function."""
+        return self.run(self._target(feeds)) if self.awaits else self._target(feeds)
 
     def named(self, raw: Any) -> dict[str, np.ndarray]:
         return named_outputs(raw, self._names)
 
     def answer(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """predict on a copy of the feeds, and a copy of what it gives: nobody else's writing can be in either."""
-        given = {name: np.array(array) for name, array in feeds.items()}
-        return {name: np.array(array) for name, array in self.named(self.raw(given)).items()}
+        return self._copied(self.raw(_copy(feeds)))
+
+    async def answer_later(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The same for a coroutine function, on `run`'s loop."""
+        return self._copied(await self._target(_copy(feeds)))
+
+    def _copied(self, raw: Any) -> dict[str, np.ndarray]:
+        return _copy(self.named(raw))
 
 
-async def _awaited(given: Any) -> Any:
-    return await given
+def _copy(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.array(array) for name, array in arrays.items()}

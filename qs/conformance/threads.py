@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from qs.conformance.closeness import difference, too_far, worse
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
 
 if TYPE_CHECKING:
     from qs.conformance.bench import Bench
-    from qs.conformance.service import ConformanceService
+    from qs.conformance.service import ConformanceService, Opened
 
 NAME, ABOUT = "threads", "concurrent answers equal serial ones"
 NEEDS: tuple[str, ...] = ("determinism",)
@@ -31,30 +35,64 @@ FIX = "keep nothing of one call on self, or guard it with a lock; else say pool 
 def observe(service: ConformanceService, batch_size: int, allowed: float) -> dict[str, Any]:
     """Calls, wrong answers and errors of some clients that call predict of one copy at the same time."""
     opened = service.opened(batch_size)
-    samples = opened.samples
-    serial = [opened.answer(feeds) for feeds in samples]
+    tally = Tally(opened, allowed)
+    if opened.awaits:
+        opened.run(_as_coroutines(opened, tally))
+    else:
+        _in_threads(opened, tally)
+    return tally.facts()
+
+
+class Tally:
+    """The serial answers, and how the concurrent ones compare."""
+
+    def __init__(self, opened: Opened, allowed: float) -> None:
+        self.samples, self._allowed = opened.samples, allowed
+        self._serial = [opened.answer(feeds) for feeds in opened.samples]
+        self._end = time.monotonic() + LONGEST_S
+        self._counts = [0] * CLIENTS
+        self._wrong: list[dict[str, Any]] = []
+        self._errors: list[str] = []
+
+    def turns(self, client: int) -> Iterator[int]:
+        """Which sample a client submits next: on until it has made enough calls and time is up."""
+        while self._counts[client] < LEAST_CALLS or time.monotonic() < self._end:
+            self._counts[client] += 1
+            yield (client + self._counts[client]) % len(self.samples)
+
+    def take(self, index: int, answer: dict[str, np.ndarray]) -> None:
+        found = difference(self._serial[index], answer)
+        if too_far(found, self._allowed):
+            self._wrong.append(found)
+
+    def raised(self, error: BaseException) -> None:
+        """It goes on after that: an error that comes once in a while must not hide how many answers are wrong."""
+        self._errors.append(traceback.format_exception_only(type(error), error)[-1].strip())
+
+    def facts(self) -> dict[str, Any]:
+        worst: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
+        for found in self._wrong:
+            worst = worse(worst, found)
+        return {
+            "calls": sum(self._counts),
+            "wrong": len(self._wrong),
+            "worst": worst,
+            "errors": len(self._errors),
+            "first_error": self._errors[0] if self._errors else "",
+            "distinct": len(self.samples),
+        }
+
+
+def _in_threads(opened: Opened, tally: Tally) -> None:
     ready = threading.Barrier(CLIENTS)
-    counts = [0] * CLIENTS
-    wrong: list[dict[str, Any]] = []
-    errors: list[str] = []
 
     def client(number: int) -> None:
-        try:
-            ready.wait()
-            end = time.monotonic() + LONGEST_S
-            # On after an error: one that comes once in a while must not hide how many answers are wrong.
-            while counts[number] < LEAST_CALLS or time.monotonic() < end:
-                index = (number + counts[number]) % len(samples)
-                counts[number] += 1
-                try:
-                    found = difference(serial[index], opened.answer(samples[index]))
-                except Exception:
-                    errors.append(traceback.format_exc())
-                    continue
-                if too_far(found, allowed):
-                    wrong.append(found)
-        except BaseException:
-            errors.append(traceback.format_exc())
+        ready.wait()
+        for index in tally.turns(number):
+            try:
+                tally.take(index, opened.answer(tally.samples[index]))
+            except BaseException as error:
+                tally.raised(error)
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
@@ -66,17 +104,18 @@ def observe(service: ConformanceService, batch_size: int, allowed: float) -> dic
             thread.join()
     finally:
         sys.setswitchinterval(before)
-    worst: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
-    for found in wrong:
-        worst = worse(worst, found)
-    return {
-        "calls": sum(counts),
-        "wrong": len(wrong),
-        "worst": worst,
-        "errors": len(errors),
-        "first_error": errors[0].strip().splitlines()[-1] if errors else "",
-        "distinct": len(samples),
-    }
+
+
+async def _as_coroutines(opened: Opened, tally: Tally) -> None:
+    async def client(number: int) -> None:
+        for index in tally.turns(number):
+            try:
+                tally.take(index, await opened.answer_later(tally.samples[index]))
+            except Exception as error:
+                tally.raised(error)
+            await asyncio.sleep(0)  # its turn for the others, also where predict never waits
+
+    await asyncio.gather(*(client(number) for number in range(CLIENTS)))
 
 
 def judge(seen: dict[str, Any], allowed: float, pool: str | None) -> Outcome:
@@ -103,4 +142,4 @@ async def check(bench: Bench) -> Outcome:
     size = bench.batch_sizes[0]
     what = f"concurrent predict at batch size {size}"
     seen = await bench.observe(NAME, what, batch_size=size, allowed=bench.tolerance)
-    return judge(seen, bench.tolerance, await bench.pool())
+    return judge(seen, bench.tolerance, bench.pool)

@@ -82,7 +82,7 @@ CASES = {
     def generate_qs_config(self):
         return {"pool": "process"}
 """,
-        [threads, leaks],
+        [driving, threads, leaks],
         {
             "threads": (PASS, "does not ask for that (pool process)"),
             "leaks": (FAIL, "MB over"),
@@ -177,13 +177,55 @@ CASES = {
             "determinism": (SKIP, "predict failed"),
         },
     ),
-    "coroutines": (
+    "coroutines bound to one event loop": (
         """
+    lock = None
+    def generate_qs_config(self):
+        return {"runner": "async", "batch_sizes": [2]}
+
     async def predict(self, feeds):
-        return {"y": feeds["x"] @ WEIGHTS}
+        import asyncio
+        if self.lock is None:
+            self.lock, self.loop = asyncio.Lock(), asyncio.get_running_loop()
+        assert self.loop is asyncio.get_running_loop()
+        async with self.lock:
+            await asyncio.sleep(0.001)
+            return {"y": feeds["x"] @ WEIGHTS}
 """,
-        [predicting, threads],
-        {"predict": (PASS, "a dict"), "threads": (PASS, "equal the serial ones")},
+        [driving, predicting, determinism, threads],
+        {
+            "qs_config": (PASS, "runner async"),
+            "predict": (PASS, "batch sizes 2: a dict"),
+            "determinism": (PASS, ""),
+            "threads": (PASS, "equal the serial ones"),
+        },
+    ),
+    "a runner of its own, one buffer for all its clients": (
+        """
+    def generate_qs_config(self):
+        return {"runner": "runtime_backend_acme:make"}
+
+def make(config):
+    kept = {}
+    def predict(feeds):
+        kept["x"] = feeds["x"]
+        time.sleep(0.0005)
+        return {"y": kept["x"] @ WEIGHTS}
+    return predict
+""",
+        [driving, predicting, threads],
+        {
+            "qs_config": (PASS, "runner runtime_backend_acme:make"),
+            "threads": (FAIL, "are not the serial ones"),
+        },
+    ),
+    "a pool for one client": (
+        """
+    def generate_qs_config(self):
+        return {"pool": "inline", "clients": 3}
+""",
+        [driving],
+        {"qs_config": (FAIL, "inline")},
     ),
 }
 
