@@ -124,23 +124,27 @@ def performance(
         *offers[2:],
     )
     values |= implied(values)
-    if values["instances"].origin == COMMAND_LINE and (qs_config or {}).get("instances") != request.instances:
+    chosen = values["pool"].value not in ("process", "async") and request.instances is not None
+    if chosen and (qs_config or {}).get("instances") != request.instances:
         values |= share_out(request.instances or 1, cpus)
     return values
 
 
 def implied(values: Mapping[str, Value]) -> dict[str, Value]:
-    """What follows from other values where it is not stated: coroutines run on an event loop, CPU sets are for a copy each, and a
-    runner of the vendor's own is made once a worker."""
+    """What follows from other values: coroutines run on an event loop, where the pool is not stated; a process has a copy of its
+    own, an event loop one for all its clients; CPU sets are for a copy each, and a runner of the vendor's own is made once a worker,
+    where the instances are not stated."""
     found = {}
-    runner, affinity = values["runner"], values["affinity"]
-    if runner.value == "async" and values["pool"].origin == DEFAULT:
-        found["pool"] = Value("async", runner.origin)
-    if values["instances"].origin == DEFAULT:
+    runner, affinity, pool, clients = (values[name] for name in ("runner", "affinity", "pool", "clients"))
+    if runner.value == "async" and pool.origin == DEFAULT:
+        pool = found["pool"] = Value("async", runner.origin)
+    if pool.value in ("process", "async"):
+        found["instances"] = Value(clients.value if pool.value == "process" else 1, pool.origin)
+    elif values["instances"].origin == DEFAULT:
         if affinity.value:
             found["instances"] = Value(len(affinity.value), affinity.origin)
         elif ":" in runner.value:
-            found["instances"] = values["clients"]
+            found["instances"] = clients
     return found
 
 

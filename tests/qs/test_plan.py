@@ -72,6 +72,31 @@ def test_a_duration_takes_the_place_of_the_workloads_iterations():
     assert values(request(duration=5.0, iterations=10))["iterations"] == Value(10, COMMAND_LINE)
 
 
+@pytest.mark.parametrize(
+    ("options", "qs_config", "name", "expected"),
+    [
+        ({}, {"runner": "async"}, "pool", Value("async", QS_CONFIG)),
+        ({"pool": "thread"}, {"runner": "async"}, "pool", Value("thread", COMMAND_LINE)),
+        ({}, {"runner": "async", "instances": 2}, "instances", Value(1, QS_CONFIG)),
+        ({}, {"affinity": [[0], [1]]}, "instances", Value(2, QS_CONFIG)),
+        ({}, {"affinity": [[0], [1]], "instances": 1}, "instances", Value(1, QS_CONFIG)),
+        ({}, {"runner": "a:b", "clients": 5}, "instances", Value(5, QS_CONFIG)),
+        ({}, {"runner": "a:b", "instances": 2}, "instances", Value(2, QS_CONFIG)),
+        ({"pool": "process"}, {"instances": 1}, "instances", Value(3, COMMAND_LINE)),
+        ({"pool": "process", "instances": 2}, {"affinity": [[0]]}, "affinity", Value([[0]], QS_CONFIG)),
+        ({}, {"scenarios": [{"name": "Offline"}]}, "scenarios", Value([{"name": "Offline"}], QS_CONFIG)),
+        ({}, {}, "runner", Value("backend", DEFAULT)),
+        ({}, {}, "batching", Value(None, DEFAULT)),
+    ],
+)
+def test_what_follows_from_other_values(options, qs_config, name, expected):
+    assert values(request(**options), qs_config)[name] == expected
+
+
+def test_batch_sizes_of_the_qs_config_win_over_the_backends_analysis():
+    assert values(request(), {"batch_sizes": [16]}, best=[2, 8])["batch_sizes"] == Value([16], QS_CONFIG)
+
+
 def test_other_instances_than_the_backend_chose_share_the_cpus_anew():
     chosen = {"instances": 1, "affinity": [[0, 1, 2, 3]], "intra_op_threads": 4}
     found = values(request(instances=2), chosen, cpus=(0, 1, 2, 3))
