@@ -83,6 +83,11 @@ class Bench:
             with suppress(Exception):  # it may be lost already
                 await host.child.close()
 
+    def kill(self) -> None:
+        """End the host's process at once, whatever it is doing."""
+        if self._host is not None:
+            self._host.child.kill()
+
     async def call(self, method: str, what: str, **arguments: Any) -> Any:
         """Call a method of the service. BackendFailed or UserError where that goes wrong; `what` names it in messages."""
         assert self._host is not None, "ready() comes first"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qs.conformance.outcome import Outcome, Problem, judged, skipped
+from qs.conformance.outcome import Outcome, Problem, failed, judged, skipped
 
 if TYPE_CHECKING:
     from qs.conformance.bench import Bench
@@ -15,11 +15,20 @@ HOST = True
 
 
 async def check(bench: Bench) -> Outcome:
+    from qs.stages.failures import BackendFailed
+    from qs.stages.vendor_mode import NOT_WRITTEN
+
     if bench.driven:
         return skipped("QS mode is supported: benchmark() is never called")
     size = bench.batch_sizes[0]
     loaded = (await bench.call("load", f"load({size})", batch_size=size))["loaded_batch_size"]
-    answer = await bench.call("benchmark", f"benchmark at batch size {size}", batch_size=size)
+    try:
+        answer = await bench.call("benchmark", f"benchmark at batch size {size}", batch_size=size)
+    except BackendFailed as failure:
+        if NOT_WRITTEN not in str(failure):
+            raise
+        fix = "write benchmark(dataloader), or let is_qs_mode_supported() return True"
+        return failed("QS mode is not supported, and benchmark is not written", fix)
     workload = bench.prepared.workload
     return judge(answer, loaded, workload.clients, workload.iterations)
 

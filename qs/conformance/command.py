@@ -14,6 +14,7 @@ from qs.conformance.bench import Bench
 from qs.conformance.checks import CHECKS
 from qs.conformance.running import Result, run_checks
 from qs.environments import Environment, interpreter_for
+from qs.errors import UserError
 from qs.plan import Request
 from qs.stages.checks import resolve_model
 from qs.stages.log_cap import capped
@@ -38,6 +39,8 @@ class Asked:
 
 def conform(asked: Asked, view: Any, say: Callable[[str], None]) -> tuple[str, list[Result]]:
     """(the backend's name as its folder spells it, results). UserError where there is nothing to test."""
+    if asked.log is not None:
+        _check_writable(asked.log)
     with tempfile.TemporaryDirectory(prefix="qs-check-") as folder:
         scratch = Path(folder)
         prepared = prepare(
@@ -53,6 +56,14 @@ def conform(asked: Asked, view: Any, say: Callable[[str], None]) -> tuple[str, l
         )
         environment = interpreter_for(prepared.backend.path, asked.env, say)
         return prepared.hardware, asyncio.run(_conform(asked, prepared, environment, view, scratch))
+
+
+def _check_writable(log: Path) -> None:
+    """Before all, not after an hour of checks."""
+    try:
+        log.touch()
+    except OSError as error:
+        raise UserError(f"--log: {log} cannot be written: {error.strerror}") from None
 
 
 async def _conform(

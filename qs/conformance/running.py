@@ -48,6 +48,9 @@ async def run_checks(
             result = Result(module.NAME, module.ABOUT, outcome, time.perf_counter() - begin)
             results[module.NAME] = result
             ended(result)
+    except BaseException:  # interrupted, or a bug: what runs in the host is not waited for
+        bench.kill()
+        raise
     finally:
         await bench.close()
     return list(results.values())

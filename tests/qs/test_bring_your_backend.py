@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,11 @@ def shell(tmp_path):
             ["sh", "-c", line], cwd=place, env=env, capture_output=True, text=True, timeout=280, check=False
         )
 
-    run.place = place
+    def start(line: str) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(["sh", "-c", line], cwd=place, env=env, **pipes)
+
+    run.place, run.start = place, start
     return run
 
 
@@ -111,3 +117,30 @@ def test_a_failed_check_is_exit_3_with_the_result_alone_on_standard_output(shell
     assert "line 1: cannot be loaded: ModuleNotFoundError" in by_name["contract"]["reason"]
     assert by_name["threads"]["status"] == "skip"
     assert "FAIL  contract" in ran.stderr
+
+
+def test_a_log_that_cannot_be_written_is_said_before_anything_is_done(shell):
+    ran = shell("qs check --hardware_type CPU --log nosuchfolder/backend.log")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "nosuchfolder/backend.log cannot be written" in ran.stderr
+
+
+def test_ctrl_c_ends_a_check_and_the_backends_process(shell):
+    assert shell("qs new-backend ACME").returncode == 0
+    pid_file = shell.place / "pid"
+    hang = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(3600)"
+    (shell.place / "backends" / "ACME" / "compile_backend_acme.py").write_text(hang)
+    checking = shell.start("exec qs check --hardware_type ACME")
+    limit = time.monotonic() + 60
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < limit:
+        time.sleep(0.05)
+    begin = time.monotonic()
+    checking.send_signal(signal.SIGINT)
+    out, err = checking.communicate(timeout=30)
+    assert checking.returncode == 130, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert out.startswith("FAIL  naming")
+    assert time.monotonic() - begin < 10
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)

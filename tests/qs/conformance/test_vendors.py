@@ -136,14 +136,18 @@ CASES = {
             "independence": (SKIP, "outputs failed"),
         },
     ),
-    "noise under another name": (
+    "noise under another name; no benchmark": (
         """
+    def is_qs_mode_supported(self):
+        return False
+
     def predict(self, feeds):
         return {"z": feeds["x"] @ WEIGHTS + np.random.rand()}
 """,
-        [outputs, determinism, threads],
+        [driving, outputs, determinism, threads, benchmarking],
         {
             "outputs": (FAIL, "no output y; there are z"),
+            "benchmark": (FAIL, "benchmark is not written"),
             "determinism": (FAIL, "of its largest value apart"),
             "threads": (SKIP, "determinism failed"),
         },
