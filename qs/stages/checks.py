@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from qs.stages.hosts import BackendFailed, call, reference_host
+from qs.stages.hosts import WORK, BackendFailed, call, reference_host
 from qs.stages.prepare import Prepared
 
 DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
@@ -56,7 +56,7 @@ async def numeric(
     """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}."""
     with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
         outputs = Path(folder, "reference.npz")
-        async with reference_host(log) as reference:
+        async with reference_host(log, prepared.out.absolute() / WORK) as reference:
             about = await call(
                 reference,
                 "reference_outputs",

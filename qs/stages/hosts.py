@@ -82,11 +82,16 @@ def _inside(folder: Path):
 
 
 @asynccontextmanager
-async def reference_host(log_path: Path) -> AsyncIterator[Any]:
-    """A host with our own code: it finds or builds the model, and computes the reference outputs."""
+async def reference_host(log_path: Path, work: Path | None = None) -> AsyncIterator[Any]:
+    """A host with our own code: it finds or builds the model, and computes the reference outputs.
+
+    work   the backend's working folder: a data set's code opens files relative to it
+    """
     from engine import ChildHost, Factory
 
-    made = ChildHost(Factory(REFERENCE), python=sys.executable, log_path=log_path, packages=PACKAGES)
+    made = ChildHost(
+        Factory(REFERENCE), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES
+    )
     with outcomes("starting the reference process"):
         await made.__aenter__()
     try:

@@ -21,16 +21,16 @@ FIXTURES = ROOT / "tests" / "fixtures" / "general_perf"
 TASK, MODEL = "upstream-onnx-fp32", "digits-cnn-onnx-fp32"
 
 
-def evaluate(folder: Path, hardware: str, *options: object) -> tuple[int, dict | None, str]:
+def evaluate(folder: Path, hardware: str, *options: object, task: str = TASK) -> tuple[int, dict | None, str]:
     """`qs run` in a folder that holds general_perf/ -> (exit status, result, standard error)."""
-    fixed = ["--task", TASK, "--hardware_type", hardware, "--no_input", "--warmup", "1"]
+    fixed = ["--task", task, "--hardware_type", hardware, "--no_input", "--warmup", "1"]
     ran = subprocess.run(
         [sys.executable, "-m", "qs", "run", *fixed, *map(str, options)],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert "Traceback" not in ran.stderr, ran.stderr
     out = Path(folder, options[options.index("--out") + 1] if "--out" in options else "reports")
-    files = list((out / hardware / MODEL).glob("result-*.json"))
+    files = list((out / hardware).glob("*/result-*.json"))
     return ran.returncode, json.loads(files[0].read_text()) if files else None, ran.stderr
 
 
@@ -43,7 +43,7 @@ def upstream(tmp_path):
 
 def test_fixtures_know_nothing_of_us():
     sources = [file.read_text() for file in FIXTURES.rglob("*.py")]
-    assert len(sources) >= 7
+    assert len(sources) >= 10
     assert not any(re.search(r"^\s*(import|from)\s+qs\b", source, re.MULTILINE) for source in sources)
 
 
@@ -66,6 +66,31 @@ def test_relative_imports_cwd_relative_json_and_a_list_of_outputs(upstream):
             3, abs=0.3
         )  # threads / QPS is Little's law backwards
         assert row["Flags"] == ["p99-is-maximum"]
+
+
+def test_a_data_set_and_a_model_under_upstreams_paths(upstream):
+    """All in one workspace; the data set's code opens its files relative to the working directory, and a bare helper beside it."""
+    shutil.copy(
+        ROOT / "datasets" / "digits" / "held_out.npz", upstream / "general_perf" / "datasets" / "open_old"
+    )
+    place = upstream / "general_perf" / "model_zoo" / "regular" / "open_digits"
+    place.mkdir(parents=True)
+    shutil.copy(ROOT / "model_zoo" / "digits" / f"{MODEL}.onnx", place / "digits.onnx")
+    status, result, said = evaluate(upstream, "OLDGEN", task="old-digits-onnx-fp32")
+    assert status == 0, said
+    assert (result["Dataset"], result["Samples"]["kind"]) == ("OPEN_OLD", "dataset")
+    assert result["Accuracy"]["Accuracy"] == pytest.approx(98.667, abs=0.5)
+    assert result["Accuracy"]["Cosine Similarity"] == pytest.approx(1, abs=1e-6)
+    folder = upstream / "reports" / "OLDGEN" / "old-digits-onnx-fp32"
+    assert (folder / "open_old.npy").is_file()
+    assert (folder / "work" / "general_perf").resolve() == upstream / "general_perf"
+
+
+def test_a_debugger_may_be_used_in_upstreams_layout(upstream):
+    status, result, said = evaluate(upstream, "OLDGEN", "--in_process", "--batch_sizes", 1, "--out", "near")
+    assert status == 0, said
+    assert result["Answers"] == {"use_tf32": False, "precision": "FP32"}
+    assert [row["Mode"] for row in result["Performance"]] == ["vendor"]
 
 
 def test_another_batch_size_tensors_missing_keys_and_a_list_of_rows(upstream):
