@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -216,13 +217,15 @@ def test_what_the_host_started_goes_with_it():
     assert gone(in_host(work))
 
 
-def test_the_child_sees_our_package_but_not_our_site_packages_under_another_interpreter(tmp_path):
-    """An environment of its own: the same interpreter by another name, without our path."""
-    other = tmp_path / "python"
-    other.symlink_to(sys.executable)
+def test_another_interpreter_sees_our_package_and_its_own_path_only():
+    """The same interpreter by another name stands for the one of a backend's own environment: our path is not its path."""
+    names = {Path(sys.executable).with_name(name) for name in ("python", "python3")} - {Path(sys.executable)}
+    other = next((name for name in sorted(names) if name.exists()), None)
+    if other is None:
+        pytest.skip("this interpreter has one name only")
 
     async def work(host):
-        return await host.call("where")
+        raise AssertionError("not reached")
 
     with pytest.raises(HostError) as caught:
         in_host(work, python=str(other))
