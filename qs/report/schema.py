@@ -40,6 +40,9 @@ class GraphCompile(Part):
     compile_status: str | None = None
     segments: Count = None
     fallback_segments: list[Any] = []
+    compiled_batch_sizes: list[int] = []
+    compiled_from: str | None = None
+    artifacts: list[dict[str, Any]] = []
 
 
 class Accuracy(Part):
@@ -62,6 +65,11 @@ class Row(Part):
     avg_latency: Number = Field(alias="AVG Latency")
     p99_latency: Number = Field(alias="P99 Latency")
     mode: Literal["QS", "vendor", "audit"]
+    requested_bs: Count = Field(None, alias="Requested BS")
+    outcome: Literal["done", "raised", "exited", "crashed", "timed out"] | None = None
+    flags: list[str] = []
+    vendor: dict[str, Any] | None = None
+    difference_percent: dict[str, Number] | None = None
     scenario: str | None = None
     clients: Count = None
     iterations: Count = None
@@ -108,6 +116,7 @@ class Result(Part):
     verdict: Verdict
     reasons: list[str]
     warnings: list[str]
+    failures: list[dict[str, Any]] = []
     task: str
     command: list[str]
     qs_version: str = Field(alias="QS Version")

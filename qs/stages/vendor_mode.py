@@ -33,9 +33,11 @@ async def audit(bench: Any, batch_size: int, row: dict[str, Any]) -> dict[str, A
     try:
         answers = await _answers(bench, batch_size)
     except BackendFailed as failure:
-        if failure.outcome != RAISED or NOT_WRITTEN not in str(failure):
-            note(bench.journal, failure, batch_size)
-        return row | vendor_rows.beside(row, {"Not Measured": str(failure), "Warnings": [str(failure)]})
+        audited = row | vendor_rows.beside(row, {"Not Measured": str(failure), "Warnings": [str(failure)]})
+        if failure.outcome == RAISED and NOT_WRITTEN in str(failure):
+            return audited
+        note(bench.journal, failure, batch_size)
+        return audited | {"Verdict": "INVALID", "Reasons": [*row["Reasons"], str(failure)]}
     given, loaded = answers[0]
     part = vendor_rows.vendor_part(given, loaded, *_asked(bench.values))
     added = vendor_rows.beside(row, part)

@@ -119,6 +119,24 @@ def test_an_audit_drives_predict_beside_the_vendors_numbers(upstream):
     assert any(text.startswith("the backend's own numbers: ") for text in row["Warnings"])
 
 
+@pytest.mark.parametrize(
+    ("ending", "status", "verdict"),
+    [("os._exit(5)", 3, "INVALID"), ("raise NotImplementedError", 0, "VALID")],
+)
+def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(upstream, ending, status, verdict):
+    file = upstream / "general_perf" / "backends" / "OLDGEN" / "runtime_backend_oldgen.py"
+    text = file.read_text().replace(
+        "        dataloader.rebatch(self.batch_size)\n", f"        import os; {ending}\n"
+    )
+    file.write_text(text)
+    got, result, said = evaluate(upstream, "OLDGEN", "--engine", "always", "--batch_sizes", 4)
+    assert got == status, said
+    (row,) = result["Performance"]
+    assert (row["Mode"], row["Completed"], row["Verdict"]) == ("audit", 60, verdict)
+    assert "Not Measured" in row["Vendor"]
+    assert [failure["Outcome"] for failure in result["Failures"]] == (["exited"] if status else [])
+
+
 def test_segments_fallbacks_units_and_numbers_that_cannot_be(upstream):
     status, result, said = evaluate(upstream, "TWOSEG")
     assert (status, result["Verdict"]) == (3, "INVALID"), said
