@@ -61,6 +61,7 @@ class Bench:
         self._limit_s, self._until = 0.0, 0.0
         self._compiled: Compiled | None = None
         self._here = False  # whether it was compiled in the host that is there now
+        self.supports_qs = False  # as the backend says; qs.conformance.driving finds out
         self._values: dict[str, plan.Value] | None = None
         self._predicted: dict[int, dict[str, Any]] = {}
 
@@ -131,11 +132,6 @@ class Bench:
     async def _use_runner(self, values: dict[str, plan.Value]) -> None:
         runner, pool = values["runner"].value, values["pool"].value
         await self.call("use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
-
-    @property
-    def driven(self) -> bool:
-        """Whether our engine would drive it: it supports QS mode, with a config that a run can be planned with."""
-        return self._values is not None
 
     @property
     def pool(self) -> str | None:

@@ -18,7 +18,7 @@ async def check(bench: Bench) -> Outcome:
     from qs.stages.failures import BackendFailed
     from qs.stages.vendor_mode import NOT_WRITTEN
 
-    if bench.driven:
+    if bench.supports_qs:
         return skipped("QS mode is supported: benchmark() is never called")
     size = bench.batch_sizes[0]
     loaded = (await bench.call("load", f"load({size})", batch_size=size))["loaded_batch_size"]

@@ -53,6 +53,7 @@ async def check(bench: Bench) -> Outcome:
     from qs.errors import UserError
 
     seen = await bench.observe("driving", "generate_qs_config")
+    bench.supports_qs = seen["supported"]
     outcome = judge(seen)
     if outcome.status == FAIL or not seen["supported"]:
         return outcome

@@ -23,10 +23,8 @@ NAME, ABOUT = "threads", "concurrent answers equal serial ones"
 NEEDS: tuple[str, ...] = ("determinism",)
 HOST = True
 CLIENTS = 4
-LONGEST_S, LEAST_CALLS = (
-    1.0,
-    3,
-)  # each client goes on for that long, and for that many calls however long they take
+LONGEST_S = 1.0
+LEAST_CALLS = 3  # of each client, however long they take
 _SWITCH_S = 1e-5  # threads take turns often, so that a race does not need luck to show
 _ALONE = ("process", "inline")
 FIX = "keep nothing of one call on self, or guard it with a lock; else say pool 'process' in generate_qs_config()"

@@ -228,8 +228,12 @@ def make(config):
     def generate_qs_config(self):
         return {"pool": "inline", "clients": 3}
 """,
-        [driving],
-        {"qs_config": (FAIL, "inline")},
+        [driving, loading, predicting, benchmarking],
+        {
+            "qs_config": (FAIL, "inline"),
+            "predict": (PASS, "1, 4"),
+            "benchmark": (SKIP, "QS mode is supported"),
+        },
     ),
 }
 
