@@ -108,7 +108,7 @@ def to_result(record: Record) -> dict[str, Any]:
     return result
 
 
-def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[str, object]:
+def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, object]:
     """The published section, with the compile status, the batch sizes, and the subgraphs that fell back to the CPU.
 
     A backend that does not state its coverage has that share of its segments that do not fall back.
@@ -136,7 +136,7 @@ def graph_compile(compiled: dict[str, object], seconds: float | None) -> dict[st
     }
 
 
-def _number(segment: dict[str, object], at: int) -> object:
+def _number(segment: dict[str, Any], at: int) -> Any:
     number = segment.get("sg_idx")
     return at if number is None else number
 

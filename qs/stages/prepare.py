@@ -74,7 +74,7 @@ def prepare(request: Request) -> Prepared:
     artifact = None
     if request.compiled and task is not None and backend is not None:
         model = task.model_info.model
-        artifact = checks.attempt(lambda: take(request.compiled, backend.path.name, model))
+        artifact = checks.attempt(partial(take, request.compiled, backend.path.name, model))
     checks.raise_if_any()
     assert task is not None and backend is not None  # what refused them was raised
     if request.in_process:  # the backend works in another folder, and with it this process

@@ -50,24 +50,26 @@ def _merged(tree: Path, roots: Sequence[Path]) -> Path:
 
 def _show_all(place: Path, holders: Sequence[Path]) -> None:
     if place.is_symlink():
-        place.unlink()
+        place.unlink(missing_ok=True)
     place.mkdir(exist_ok=True)
+    wanted = {entry.name: entry for holder in reversed(holders) for entry in _entries(holder)}
     for old in _entries(place):
-        if old.is_symlink():
-            old.unlink()
-    for holder in holders:
-        for entry in _entries(holder):
-            if not os.path.lexists(place / entry.name):
-                _link(place / entry.name, entry)
+        if old.is_symlink() and old.name not in wanted:
+            old.unlink(missing_ok=True)
+    for name, entry in wanted.items():
+        _link(place / name, entry)
 
 
 def _link(place: Path, target: Path) -> None:
-    """A symbolic link; one that is there already is turned, anything else is the backend's and left alone."""
-    if place.is_symlink():
-        if os.readlink(place) == str(target):
-            return
-        place.unlink()
-    with contextlib.suppress(FileExistsError):
+    """A symbolic link; one that is there already is turned, anything else is the backend's and left alone.
+
+    Another run may be doing the same at the same time.
+    """
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        if place.is_symlink():
+            if os.readlink(place) == str(target):
+                return
+            place.unlink()
         place.symlink_to(target)
 
 
