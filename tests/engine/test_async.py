@@ -86,7 +86,9 @@ def test_whatever_a_target_raises_is_counted_by_kind(load, what):
 
 
 @pytest.mark.parametrize("load", [ClosedLoop(2, 10), ConstantRate(200)], ids=["closed", "open"])
-@pytest.mark.parametrize(("what", "kind"), [("hang", "timeout"), ("hang whatever comes", "hung")])
+@pytest.mark.parametrize(
+    ("what", "kind"), [("hang", "timeout"), pytest.param("hang whatever comes", "hung", marks=pytest.mark.slow)]
+)
 def test_a_request_that_hangs_is_counted_and_the_run_ends(load, what, kind):
     """One that would not be cancelled kept the run alive for ever."""
     stop = Stop(iterations=None if isinstance(load, ClosedLoop) else 20)
@@ -178,8 +180,9 @@ def test_cancelling_the_run_leaves_no_task():
     asyncio.run(inside())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "load", [ClosedLoop(4, 50), pytest.param(ConstantRate(1_000), marks=pytest.mark.slow)], ids=["closed", "open"]
+    "load", [ClosedLoop(4, 50), ConstantRate(1_000)], ids=["closed", "open"]
 )
 def test_event_loops_in_several_processes(load):
     stop = Stop(iterations=200)
@@ -187,12 +190,14 @@ def test_event_loops_in_several_processes(load):
     assert (result.completed, result.errors) == (200, 0)
 
 
+@pytest.mark.slow
 def test_a_coroutine_that_blocks_its_loop_for_ever_is_ended_with_its_process():
-    plan = RunPlan(ClosedLoop(2, 100), pool=Pool("async", workers=2), timeout_s=0.3, drain_s=1)
+    plan = RunPlan(ClosedLoop(2, 30), pool=Pool("async", workers=2), timeout_s=0.3, drain_s=1)
     began = time.monotonic()
     result = run(plan, Factory("tests.engine.test_async:make_blocking"))
     assert time.monotonic() - began < 30
-    assert result.errors_by_kind
+    # Each of two processes blocks at its 20th call; those that replace them make the ten that were left.
+    assert (result.completed, result.errors_by_kind) == (58, {"hung": 2})
     assert result.verdict == "INVALID"
 
 

@@ -55,11 +55,16 @@ def test_calls_are_answered_and_the_process_ends_with_the_host():
     assert not host.log_path.exists()
 
 
-def test_cwd_and_environment_are_as_told(tmp_path):
+def test_cwd_environment_and_log_are_as_told(tmp_path):
+    log = tmp_path / "host.log"
+    log.write_text("before\n")
+
     async def work(host):
+        await host.call("flood", lines=1)
         return await host.call("where")
 
-    where = in_host(work, cwd=tmp_path, env={"A_WORD": "said"})
+    where = in_host(work, cwd=tmp_path, env={"A_WORD": "said"}, log_path=log)
+    assert log.read_text().startswith("before\na line that")
     assert os.path.samefile(where["cwd"], tmp_path)
     assert where["environ"]["A_WORD"] == "said"
     assert where["environ"]["PATH"] == os.environ["PATH"]
@@ -101,7 +106,7 @@ def test_only_plain_answers_come_back_and_the_host_lives_on():
 
 @pytest.mark.parametrize(
     ("what", "exit", "logged"),
-    [("exit", "exit status 3", ""), ("crash", "signal SIGSEGV", "Segmentation fault"), ("kill", "signal SIGKILL", "")],
+    [("exit", "exit status 3", ""), ("crash", "signal SIGSEGV", "Segmentation fault")],
 )
 def test_a_process_that_ends_says_how(what, exit, logged):
     async def work(host):
@@ -118,7 +123,7 @@ def test_a_process_that_ends_says_how(what, exit, logged):
     in_host(work)
 
 
-@pytest.mark.parametrize("what", ["hang", "hang with the GIL"])
+@pytest.mark.parametrize("what", ["hang with the GIL", pytest.param("hang", marks=pytest.mark.slow)])
 def test_a_hang_ends_at_its_deadline_with_its_process(what):
     async def work(host):
         began = time.monotonic()
@@ -163,25 +168,11 @@ def test_prints_go_to_the_log_and_never_to_our_output(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_hosts_that_share_a_log_append_to_it(tmp_path):
-    log = tmp_path / "host.log"
-    log.write_text("before\n")
-
-    async def work(host):
-        await host.call("flood", lines=1)
-
-    in_host(work, log_path=log)
-    assert log.read_text().startswith("before\na line that")
-
-
 @pytest.mark.parametrize(
     ("factory", "kind"),
     [
-        (Factory("tests.fakes:Broken", {"what": "ValueError"}), "ValueError"),
         (Factory("tests.fakes:Broken", {"what": "SystemExit"}), "SystemExit"),
         (Factory("tests.no_such_module:Thing"), "ModuleNotFoundError"),
-        (Factory("tests.fakes:NoSuchThing"), "AttributeError"),
-        (Factory("tests.fakes"), "ValueError"),
     ],
     ids=lambda value: None,
 )

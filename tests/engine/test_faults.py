@@ -110,7 +110,7 @@ def test_a_hang_in_warm_up_is_a_timeout():
         timed(plan, Nth(3, "hang"))
 
 
-@pytest.mark.parametrize("kind", ["thread", "process"])
+@pytest.mark.parametrize("kind", ["thread", pytest.param("process", marks=pytest.mark.slow)])
 def test_a_hang_in_building_is_a_timeout(kind):
     plan = RunPlan(ClosedLoop(iterations=10), pool=Pool(kind), build_timeout_s=1.0)
     began = time.monotonic()
@@ -123,7 +123,7 @@ def test_a_hang_in_building_is_a_timeout(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [("inline", "ValueError"), ("thread", "ValueError"), ("thread", "SystemExit"), ("process", "SystemExit")]
+    ("kind", "what"), [("inline", "ValueError"), ("thread", "ValueError"), ("thread", "SystemExit")]
 )
 def test_a_target_that_cannot_be_built_is_a_host_error(kind, what):
     with pytest.raises(HostError) as caught:
@@ -215,6 +215,7 @@ def fails_then_dies():
     return target
 
 
+@pytest.mark.slow
 def test_a_child_host_that_dies_in_a_run_leaves_what_was_measured():
     async def inside():
         async with ChildHost(Factory("tests.fakes:Thing")) as host:
@@ -277,11 +278,13 @@ def checks_samples():
     return target
 
 
+@pytest.mark.slow
 def test_a_function_of_a_module_can_go_to_processes():
     result = run(RunPlan(ClosedLoop(clients=2, iterations=10), pool=Pool("process")), nothing)
     assert result.completed == 20
 
 
+@pytest.mark.slow
 def test_four_clients_in_two_processes():
     plan = RunPlan(ClosedLoop(clients=4, iterations=25), pool=Pool("process", workers=2))
     result = run(plan, Factory("tests.fakes:make_nothing"))

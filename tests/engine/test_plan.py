@@ -10,6 +10,7 @@ from engine import (
     ClosedLoop,
     ConstantRate,
     Factory,
+    HostError,
     HostTarget,
     LocalHost,
     PlanError,
@@ -122,3 +123,9 @@ def test_run_inside_a_coroutine_names_run_async():
 )
 def test_planned(plan, planned):
     assert plan.planned == planned
+
+
+@pytest.mark.parametrize("reference", ["tests.fakes", "tests.fakes:", ":make", "tests.fakes:no_such_name", "tests.none:make"])
+def test_a_factory_that_names_nothing_is_a_host_error(reference):
+    with pytest.raises(HostError):
+        run(RunPlan(ONCE), Factory(reference))
