@@ -58,8 +58,15 @@ def test_the_backend_of_the_readme_gives_the_right_answers(place):
 
 
 def test_the_developers_commands():
-    assert QUICK_TESTS.startswith(TESTS.rpartition(".venv/bin/")[2])
+    assert TESTS.endswith(f".venv/bin/{QUICK_TESTS}")
     shell(LINT, ROOT)
+
+
+def test_the_engine_in_the_readme(tmp_path):
+    (snippet,) = re.findall(r"```python\n(from engine.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "snippet.py").write_text(snippet)
+    ran = shell("python snippet.py", tmp_path)
+    assert re.match(r"VALID \d+ [\d.]+ ms", ran.stdout)
 
 
 def test_ci_runs_the_readmes_command(tmp_path):
