@@ -64,7 +64,7 @@ async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -
         journal.finish(REFUSED)
         raise
     except BackendFailed as failure:
-        journal.record.reasons.append(str(failure))
+        journal.record.reasons.append(failure.said)
         note(journal, failure)
         return journal.finish(FAILED)
     except Exception as bug:
@@ -158,9 +158,9 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
 
 
 def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
-    journal.record.reasons.append(str(failure))
+    journal.record.reasons.append(failure.said)
     note(journal, failure)
-    return {checks.NOT_MEASURED: str(failure)}
+    return {checks.NOT_MEASURED: failure.said}
 
 
 def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 
 from qs.errors import UserError
 from qs.stages.limits import FLAGS
@@ -15,6 +16,8 @@ from qs.stages.limits import FLAGS
 RAISED, EXITED, CRASHED, TIMED_OUT = "raised", "exited", "crashed", "timed out"
 # the last words of a process whose watchdog ended it, see qs.host.watchdog
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
+
+_FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)', re.MULTILINE)
 
 
 class BackendFailed(Exception):
@@ -31,6 +34,11 @@ class BackendFailed(Exception):
         self.step = step
 
     @property
+    def said(self) -> str:
+        """The message, with the vendor's own line where a traceback names it."""
+        return f"{self}{_place(self.detail) if self.outcome == RAISED else ''}"
+
+    @property
     def lost_host(self) -> bool:
         """Whether the backend's process is gone."""
         return self.outcome != RAISED
@@ -38,7 +46,7 @@ class BackendFailed(Exception):
     def to_dict(self) -> dict[str, object]:
         """The report's entry."""
         name = "Traceback" if self.outcome == RAISED else "Log Tail"
-        return {"Step": self.step, "Outcome": self.outcome, "Message": str(self), name: self.detail}
+        return {"Step": self.step, "Outcome": self.outcome, "Message": self.said, name: self.detail}
 
 
 @contextmanager
@@ -58,6 +66,16 @@ def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> It
         if error.kind in ("UserError", "Faults"):
             raise UserError(error.message) from None
         raise BackendFailed(f"{what}: {error.kind}: {error.message}", error.traceback, RAISED, what) from None
+
+
+def _place(traceback: str) -> str:
+    """The line of the vendor's own that it came from: the innermost one in a backend's or data set's folder."""
+    own = [
+        (path, line)
+        for path, line in _FRAME.findall(traceback)
+        if {"backends", "datasets"} & set(PurePath(path).parts) and "site-packages" not in path
+    ]
+    return f" ({own[-1][0]}, line {own[-1][1]})" if own else ""
 
 
 def _death(what: str, how: str, log_tail: str) -> BackendFailed:

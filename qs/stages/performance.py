@@ -100,7 +100,7 @@ async def _measure_one(bench: Bench, case: rows.Case, title: str) -> dict[str, A
         if failure.lost_host:
             await bench.host.drop()
         note(journal, failure, batch_size)
-        return rows.failed(case, str(failure)) | {"Outcome": failure.outcome}
+        return rows.failed(case, failure.said) | {"Outcome": failure.outcome}
     lost = reason_of_loss(result, bench.host, title)
     if lost is not None:
         note(journal, lost, batch_size)

@@ -23,7 +23,7 @@ async def measure_by_vendor(bench: Any) -> None:
             rows = [_row(given, batch_size, loaded, bench.values) for given, loaded in answers]
         except BackendFailed as failure:
             note(bench.journal, failure, batch_size)
-            rows = [vendor_rows.failed_row(batch_size, str(failure), failure.outcome)]
+            rows = [vendor_rows.failed_row(batch_size, failure.said, failure.outcome)]
         bench.journal.record.rows += rows
         bench.journal.save()
 
@@ -37,7 +37,7 @@ async def audit(bench: Any, batch_size: int, row: dict[str, Any]) -> dict[str, A
         if failure.outcome == RAISED and NOT_WRITTEN in str(failure):
             return audited
         note(bench.journal, failure, batch_size)
-        return audited | {"Verdict": "INVALID", "Reasons": [*row["Reasons"], str(failure)]}
+        return audited | {"Verdict": "INVALID", "Reasons": [*row["Reasons"], failure.said]}
     given, loaded = answers[0]
     part = vendor_rows.vendor_part(given, loaded, *_asked(bench.values))
     added = vendor_rows.beside(row, part)

@@ -137,6 +137,20 @@ def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(upstream, end
     assert [failure["Outcome"] for failure in result["Failures"]] == (["exited"] if status else [])
 
 
+def test_a_name_that_numpy_no_longer_has_is_named_with_its_line(upstream):
+    file = upstream / "general_perf" / "backends" / "OLDGEN" / "compile_backend_oldgen.py"
+    text = file.read_text().replace(
+        "        dataloader.rebatch(1)\n", "        import numpy as np; np.int(1)\n"
+    )
+    file.write_text(text)
+    line = text[: text.index("np.int(1)")].count("\n") + 1
+    status, result, _ = evaluate(upstream, "OLDGEN")
+    assert (status, result["Status"]) == (3, "failed")
+    (reason,) = result["Reasons"]
+    assert reason.startswith("compile: AttributeError: module 'numpy' has no attribute 'int'")
+    assert reason.endswith(f"compile_backend_oldgen.py, line {line})")
+
+
 def test_segments_fallbacks_units_and_numbers_that_cannot_be(upstream):
     status, result, said = evaluate(upstream, "TWOSEG")
     assert (status, result["Verdict"]) == (3, "INVALID"), said
