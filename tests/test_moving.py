@@ -1,4 +1,4 @@
-"""docs/moving-from-byteMLPerf.md: every command as typed, and ByteMLPerf's own entry points."""
+"""docs/moving-from-bytemlperf.md: every command as typed, and ByteMLPerf's own entry points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "moving-from-byteMLPerf.md"
+PAGE = ROOT / "docs" / "moving-from-bytemlperf.md"
 ENTRIES = ("run.sh", "launch.py", "requirements.txt")
 
 
