@@ -72,7 +72,7 @@ def closed_loop(
                 end = completed[row]
                 if end >= slice_end:
                     break
-                chunk = _chunk(end - began, first, until_ns - end)
+                chunk = chunk_of(end - began, first, until_ns - end)
         except BaseException as raised:  # a target may raise anything, SystemExit included: it is one failed request
             if is_interrupt(raised):
                 recorder.flush(row + 1)
@@ -86,7 +86,7 @@ def closed_loop(
         yield
 
 
-def _chunk(spent_ns: int, done: int, left_ns: int) -> int:
+def chunk_of(spent_ns: int, done: int, left_ns: int) -> int:
     """How many requests to make before the clock is looked at again: about a millisecond of them, one where the end is near."""
     if left_ns < 2 * _LOOK_NS:
         return 1

@@ -21,10 +21,11 @@ from engine.errors import HostError
 from engine.faults import is_interrupt, words
 from engine.gil import WakeUps
 from engine.load import ClosedLoop
+from engine.lone_loop import lone_loop
 from engine.memory import Field, Phase, WorkerMemory
 from engine.open_loop import open_loop
 from engine.pacing import sharpen_timer, waiter
-from engine.queue import DueTimes, ProcessQueue, ThreadQueue, capped
+from engine.queue import DueTimes, LoneQueue, ProcessQueue, ThreadQueue, capped
 from engine.recorder import Interval, Recorder
 from engine.share import Share, WorkerReport, blocks_of, iterations_of, queue_of, until_ns_of
 from engine.target import Built
@@ -56,7 +57,7 @@ class WorkerGroup:
         self._built: dict[int, Built] = {}
         self._build_locks = [threading.Lock() for _ in range(self._instances)]
         self._blocks: Iterator[np.ndarray] = iter(())
-        self._queue: ThreadQueue | ProcessQueue | None = None
+        self._queue: ThreadQueue | ProcessQueue | LoneQueue | None = None
         self._batcher: Batcher | None = None
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
         self.recorders = [
@@ -106,7 +107,8 @@ class WorkerGroup:
         for memory in self.memories:
             memory.header[Field.START_NS] = start_ns
         if self._open:
-            self._queue = queue_of(self.share, self._blocks, start_ns)
+            alone = self._alone()
+            self._queue = LoneQueue(self._blocks, start_ns) if alone else queue_of(self.share, self._blocks, start_ns)
             if self.share.plan.batching is not None:
                 self._batcher = Batcher(self._line(0), self.share.plan.batching, self._clock)
         self._started.set()
@@ -238,10 +240,18 @@ class WorkerGroup:
         elif self._batcher is not None:
             collate = plan.batching.collate or joined  # type: ignore[union-attr]
             loop = batched_loop(built.call, feed, self.recorders[number], clock, self._batcher, wait, collate)
+        elif isinstance(self._queue, LoneQueue):
+            loop = lone_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
         else:
             loop = open_loop(built.call, feed, self.recorders[number], clock, self._line(number), wait)
         yield from loop
         use.into(self.reports[number])
+
+    def _alone(self) -> bool:
+        """Whether one worker has the whole schedule, and no rule looks at each due time before it is issued."""
+        share = self.share
+        rules = (share.counter_fd, share.plan.batching, share.plan.max_backlog)
+        return share.workers == 1 and all(rule is None for rule in rules)
 
     def _line(self, number: int) -> Iterable[DueTimes]:
         """What a worker takes its due times from: the queue, less what the cap on the backlog drops."""

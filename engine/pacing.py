@@ -16,13 +16,14 @@ from engine.memory import Field
 
 # A sleeping worker looks at its stop flag this often.
 NAP_NS = 50_000_000
-# How long before the due time to wake up and spin. It is learned: one late awakening moves it up by as much as nine early ones
-# move it down, so that about one sleep in ten oversleeps the due time, whatever this machine's timers are like today.
+# How long before the due time to wake up and spin. It is learned: a late awakening moves it up by three halves of what an early one
+# moves it down, so that three sleeps in five end in time, whatever this machine's timers are like today. To catch the fourth as well
+# would cost more spinning than it is worth: most of a sleep's lateness is the same each time, the rest has a long tail.
 SPIN_NS = 30_000
 _SPIN_LEAST_NS = 4_000
-_SPIN_MOST_NS = 150_000
-_UP_NS = 4_500
-_DOWN_NS = 500
+_SPIN_MOST_NS = 100_000
+_UP_NS = 1_500
+_DOWN_NS = 1_000
 _PR_SET_TIMERSLACK = 29
 
 

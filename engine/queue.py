@@ -49,6 +49,20 @@ class ThreadQueue:
         return None if block is None else iter((block + self._start_ns).tolist())
 
 
+class LoneQueue:
+    """The whole schedule of one worker, as arrays: it may look ahead, for nobody else takes from it."""
+
+    def __init__(self, blocks: Iterator[np.ndarray], start_ns: int):
+        self._blocks = blocks
+        self._start_ns = start_ns
+        self._ahead = next(blocks, None)  # before anybody waits for it
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        while self._ahead is not None:
+            block, self._ahead = self._ahead + self._start_ns, next(self._blocks, None)
+            yield block
+
+
 class ProcessQueue:
     """The same for workers in different processes, each of which makes the blocks for itself and shares only the counter."""
 

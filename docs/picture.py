@@ -1,0 +1,34 @@
+"""Draws the summary of a saved result as the terminal shows it, for the README.
+
+    python docs/picture.py reports/CPU/digits-cnn-onnx-fp32/result-fp32.json docs/report-digits.svg
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+
+from qs.report.summary import lines, table
+
+WIDTH = 132
+
+
+def picture(result: dict) -> str:
+    """An SVG that needs no font from elsewhere."""
+    console = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
+    console.print(table(result))
+    for line in lines(result):
+        console.print(line, markup=False)
+    svg = console.export_svg(title="qs run", theme=MONOKAI)
+    return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
+
+
+if __name__ == "__main__":
+    source, target = map(Path, sys.argv[1:])
+    target.write_text(picture(json.loads(source.read_text())), encoding="utf-8")
