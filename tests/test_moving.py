@@ -66,8 +66,17 @@ def test_every_command_of_the_page(checkout):
     assert {row["Mode"] for row in result["Performance"]} == {"audit"}
 
 
+@pytest.mark.slow
+def test_the_guides_own_command(checkout):
+    (command,) = re.findall(r"`(\./run\.sh --task resnet50-torch-fp32 --hardware_type) XXX`", PAGE.read_text())
+    printed = checkout(f"{command} CPU --no_input --batch_sizes 4 --time_limit 2")
+    assert "verdict: VALID" in printed
+    folder = checkout.folder / "reports" / "CPU" / "resnet50-torch-fp32"
+    assert (folder / "result-fp32.json").is_file()
+
+
 def test_lists(checkout):
-    assert "digits-cnn-onnx-fp32" in checkout("./run.sh --show_task_list").split()
+    assert {"digits-cnn-onnx-fp32", "resnet50-torch-fp32"} <= set(checkout("./run.sh --show_task_list").split())
     assert "CPU" in checkout("./run.sh --show-hardware-list").split()
     assert "OLDGEN" in checkout('cd "$BYTEMLPERF" && ../run.sh --show_hardware_list').split()
 
