@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -42,6 +43,7 @@ def test_calls_are_answered_and_the_process_ends_with_the_host():
         assert await host.call("say", suffix="!", deadline_s=30) == "hi!"
         value = {"a": [1, 2.5, None, True, b"b", "c"], "d": {"e": (1, 2)}}
         assert await host.call("echo", value=value) == value
+        os.kill(host.pid, signal.SIGINT)  # Ctrl-C is the conductor's business
         big = b"x" * 20_000_000
         assert await host.call("echo", value=big) == big
         where = await host.call("where")

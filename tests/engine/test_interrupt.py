@@ -115,7 +115,8 @@ def test_ctrl_c_while_a_thread_hangs(start):
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_killed_program_leaves_no_process(start, kill):
-    program = start("process")
+    """Not even those that hang and will never see that nobody listens."""
+    program = start("process", "closed", 20)
     assert len(program.children) == 2
     program.process.send_signal(kill)
     program.process.communicate(timeout=60)
