@@ -1,0 +1,151 @@
+"""What all trials so far say: of each rate whether the goals hold there, and where between two rates the limit is likely to be.
+
+More load makes no request faster: that is all that is assumed of the target. So if a rate fails, every higher one does, and
+requests at a higher rate that were answered in time speak for the lower ones as well. The test of a rate therefore takes the
+trials of its neighbours on the side that can only speak against the verdict: above it to show that it holds, below it to show that
+it fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qs.limit.goals import Goal
+from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement, judge
+from qs.limit.trial import Trial
+
+if TYPE_CHECKING:
+    from engine import Histogram
+
+# Neighbours further away than this hardly add anything.
+REACH = 1.25
+# The backlog of a queue that just keeps up wanders: n arrivals with standard deviation up to sqrt(2 n) where service times are
+# exponential, sqrt(n) where they are constant. Four times sqrt(n) is met by chance once in 200 (2 (1 - Phi(4 / sqrt(2)))) at most.
+HOPELESS, DOUBTFUL = 4.0, 2.0
+BEHIND = "the target does not keep up"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """holds, fails or unclear; `why` names the goal that decided, or what is unclear."""
+
+    kind: str
+    why: str = ""
+
+
+class Evidence:
+    """Trials by rate. Judgements are remembered until a trial is added."""
+
+    def __init__(self, goals: Sequence[Goal], confidence: float, trials: Iterable[Trial] = ()):
+        self.goals = tuple(goals)
+        self.confidence = confidence
+        self.trials: list[Trial] = []
+        self._by_rate: dict[float, list[Trial]] = {}
+        self._judged: dict[tuple[str, tuple[float, ...]], Judgement] = {}
+        self._verdicts: dict[float, Verdict] = {}
+        self._responses: dict[float, Histogram] = {}
+        for trial in trials:
+            self.add(trial)
+
+    def add(self, trial: Trial) -> None:
+        self.trials.append(trial)
+        if trial.valid:
+            self._by_rate.setdefault(trial.rate_per_s, []).append(trial)
+            self._by_rate = dict(sorted(self._by_rate.items()))
+        self._judged.clear()
+        self._verdicts.clear()
+        self._responses.pop(trial.rate_per_s, None)
+
+    @property
+    def rates(self) -> list[float]:
+        """Rates with a valid trial, rising."""
+        return list(self._by_rate)
+
+    def at(self, rate: float) -> list[Trial]:
+        """The valid trials at a rate."""
+        return self._by_rate.get(rate, [])
+
+    def judged(self, goal: Goal, *rates: float) -> Judgement:
+        """One goal by the trials at these rates together."""
+        key = (goal.name, rates)
+        if key not in self._judged:
+            trials = [[(trial.tallies[goal.name], trial.waits) for trial in self.at(rate)] for rate in rates]
+            self._judged[key] = judge(goal, trials, self.confidence)
+        return self._judged[key]
+
+    def backlog(self, rate: float) -> float:
+        """How far the target fell behind at a rate, in standard deviations of chance; below 1 where it kept up."""
+        trials = self.at(rate)
+        waits_s = max((goal.bound_ns or 0 for goal in self.goals), default=0) / 1e9
+        # A queue as long as the bound allows to wait is within the goals.
+        left = sum(max(trial.backlog - rate * waits_s, 0.0) for trial in trials)
+        requests = sum(trial.requests for trial in trials)
+        return left / math.sqrt(requests) if requests else 0.0
+
+    def verdict(self, rate: float) -> Verdict:
+        """Of one rate with trials of its own."""
+        if rate not in self._verdicts:
+            self._verdicts[rate] = self._fails(rate) or self._holds(rate)
+        return self._verdicts[rate]
+
+    def _fails(self, rate: float) -> Verdict | None:
+        if self.backlog(rate) > HOPELESS:
+            return Verdict(FAILS, BEHIND)
+        below = [other for other in self.rates if rate / REACH <= other <= rate][::-1]
+        for goal in self.goals:
+            for count in range(1, len(below) + 1):
+                if self.judged(goal, *below[:count]).verdict(self.confidence) == FAILS:
+                    return Verdict(FAILS, str(goal))
+        return None
+
+    def _holds(self, rate: float) -> Verdict:
+        if not self.at(rate):
+            return Verdict(UNCLEAR, "nothing was measured that says something of the target")
+        if self.backlog(rate) > DOUBTFUL:
+            return Verdict(UNCLEAR, "the backlog at its end was long")
+        above = self._above(rate)
+        for goal in self.goals:
+            if not any(
+                self.judged(goal, *above[:count]).verdict(self.confidence) == HOLDS for count in range(1, len(above) + 1)
+            ):
+                return Verdict(UNCLEAR, str(goal))
+        return Verdict(HOLDS)
+
+    def confidence_at(self, rate: float) -> float:
+        """How surely a rate holds: 1 less the chance of so good a result if one of the goals just failed there. 0 where the target fell
+        behind."""
+        if not self.at(rate) or self.backlog(rate) > DOUBTFUL:
+            return 0.0
+        above = self._above(rate)
+        chances = [
+            min(self.judged(goal, *above[:count]).by_chance_holds for count in range(1, len(above) + 1)) for goal in self.goals
+        ]
+        return 1.0 - max(chances)
+
+    def _above(self, rate: float) -> list[float]:
+        return [other for other in self.rates if rate <= other <= rate * REACH]
+
+    @property
+    def fails(self) -> float | None:
+        """The lowest rate that fails."""
+        return next((rate for rate in self.rates if self.verdict(rate).kind == FAILS), None)
+
+    @property
+    def holds(self) -> float | None:
+        """The highest rate that holds, below the lowest that fails."""
+        fails = self.fails
+        held = [rate for rate in self.rates if self.verdict(rate).kind == HOLDS and (fails is None or rate < fails)]
+        return held[-1] if held else None
+
+    def response(self, rate: float) -> Histogram:
+        """All response times at a rate."""
+        from engine import Histogram
+
+        if rate not in self._responses:
+            self._responses[rate] = Histogram()
+            for trial in self.at(rate):
+                self._responses[rate].merge(trial.response)
+        return self._responses[rate]

@@ -1,0 +1,251 @@
+"""What a search found: the limit with its confidence, what bounds it, every rate tried, and the curve of latency against rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from qs.limit.evidence import Evidence
+from qs.limit.goals import Goal
+from qs.limit.judging import FAILS, HOLDS, Judgement
+from qs.limit.settings import LimitSettings
+from qs.limit.trial import CONFIRM, Trial
+
+LOWEST_FAILS = "even the lowest rate fails"
+NOTHING_FAILS = "no rate up to the highest tried fails"
+UNCLEAR_YET = "no rate was shown to hold before the search ended"
+NOT_CONFIRMED = "the rate was not confirmed by a trial of its own before the search ended"
+CURVE_PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One rate: the verdict on it, and all its trials together. Times in ns, None where too few requests were answered for the figure.
+
+    goals  by goal: what was measured, what is allowed, and the interval of the true value at the confidence for each end
+    """
+
+    rate_per_s: float
+    verdict: str
+    why: str
+    trials: int
+    seconds: float
+    requests: int
+    failed: int
+    due_per_s: float
+    answered_per_s: float
+    mean_ns: float | None
+    percentiles_ns: dict[str, int | None]
+    goals: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The outcome of a search.
+
+    rate_per_s    the highest rate that was shown to hold; None where none was, and the reason says why
+    confirmed     whether a long trial with arrivals of its own, that the search had not seen, bore it out
+    likely_per_s  where the bound is likely to be met exactly, read off a line through the trials; nothing was shown for it
+    holds_per_s, fails_per_s   the bracket: the limit itself lies between the rate that holds and the lowest that was shown to fail, each
+                  at the confidence. None where that end was not found
+    confidence    the chance of so clear a result if the rate did not hold is at most 1 - confidence
+    reason        why there is no limit, or no upper end of it; None where both were found
+    confirmation  the confirming trials' own figures
+    points        every rate that was tried, rising; with their percentiles they are the curve
+    trials        every trial, for going on with the search
+    """
+
+    goals: tuple[str, ...]
+    rate_per_s: float | None
+    confirmed: bool
+    holds_per_s: float | None
+    fails_per_s: float | None
+    likely_per_s: float | None
+    confidence: float | None
+    reason: str | None
+    confirmation: Point | None
+    points: tuple[Point, ...]
+    notes: tuple[str, ...]
+    spent_s: float
+    settings: dict[str, Any]
+    trials: tuple[Trial, ...] = field(repr=False, default=())
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        """Rate, throughput in answered requests/s and response times in ns, by rising rate."""
+        return curve_of([vars(point) for point in self.points])
+
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        bounds = ", ".join(self.goals)
+        if self.rate_per_s is None:
+            return f"no limit for {bounds}: {self.reason}"
+        upper = "" if self.fails_per_s is None else f"; {self.fails_per_s:.4g} requests/s fail"
+        how = "confirmed" if self.confirmed else "not confirmed"
+        more = "" if self.reason is None or not self.confirmed else f" ({self.reason})"
+        return f"{bounds} holds up to {self.rate_per_s:.4g} requests/s ({self.confidence or 0:.0%} confidence, {how}){upper}{more}"
+
+    def to_dict(self, trials: bool = True) -> dict[str, Any]:
+        """Plain data for JSON; without the trials it is small, and no search can go on from it."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {
+            "goals": list(self.goals),
+            "notes": list(self.notes),
+            "confirmation": None if self.confirmation is None else dict(vars(self.confirmation)),
+            "points": [dict(vars(point)) for point in self.points],
+            "curve": self.curve,
+            "sentence": self.sentence(),
+            **({"trials": [trial.to_dict() for trial in self.trials]} if trials else {}),
+        }
+
+    @staticmethod
+    def from_dict(plain: dict[str, Any]) -> Limit:
+        confirmation = plain["confirmation"]
+        return Limit(
+            **{name: plain[name] for name in _PLAIN},
+            goals=tuple(plain["goals"]),
+            notes=tuple(plain["notes"]),
+            confirmation=None if confirmation is None else Point(**confirmation),
+            points=tuple(Point(**point) for point in plain["points"]),
+            trials=tuple(Trial.from_dict(trial) for trial in plain.get("trials", ())),
+        )
+
+
+_PLAIN = ("rate_per_s", "confirmed", "holds_per_s", "fails_per_s", "likely_per_s", "confidence", "reason", "spent_s", "settings")
+
+
+def curve_of(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The curve of points as `to_dict` has them."""
+    names = ("rate_per_s", "due_per_s", "answered_per_s", "verdict", "mean_ns")
+    return [{**{name: point[name] for name in names}, **point["percentiles_ns"]} for point in points]
+
+
+def limit_of(
+    evidence: Evidence,
+    rate: float | None,
+    confidence: float | None,
+    confirmed: bool,
+    likely: float | None,
+    settings: LimitSettings,
+    spent_s: float,
+) -> Limit:
+    """From all that was seen, once the search has settled on a rate; `likely`: where its line has the edge."""
+    fails = next((other for other in evidence.rates if evidence.verdict(other).kind == FAILS and other > (rate or 0.0)), None)
+    confirming = [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM] if confirmed else []
+    points = [point_of(evidence, each) for each in evidence.rates]
+    # The trials for the curve were made after the search had settled, and do not change what it had shown.
+    points = [replace(point, verdict=HOLDS, why="") if point.rate_per_s == rate else point for point in points]
+    return Limit(
+        goals=tuple(str(goal) for goal in evidence.goals if not goal.implied),
+        rate_per_s=rate,
+        confirmed=confirmed,
+        holds_per_s=rate,
+        fails_per_s=fails,
+        likely_per_s=likely,
+        confidence=confidence,
+        reason=_reason(evidence, rate, fails, confirmed),
+        confirmation=_confirmation(evidence, confirming) if confirming else None,
+        points=tuple(points),
+        notes=tuple(_notes(evidence, rate)),
+        spent_s=spent_s,
+        settings=settings.to_dict(),
+        trials=tuple(evidence.trials),
+    )
+
+
+def _reason(evidence: Evidence, rate: float | None, fails: float | None, confirmed: bool) -> str | None:
+    rates = evidence.rates
+    if rate is None:
+        if not rates:
+            return "no trial said anything of the target"
+        verdict = evidence.verdict(rates[0])
+        if verdict.kind == FAILS:
+            return f"{LOWEST_FAILS}: {rates[0]:.4g} requests/s ({verdict.why})"
+        return f"{UNCLEAR_YET}; {_needed(evidence)}"
+    if not confirmed:
+        return NOT_CONFIRMED
+    if fails is None:
+        unclear = [other for other in rates if other > rate and evidence.verdict(other).kind != HOLDS]
+        if unclear:
+            return f"no rate was shown to fail; {unclear[0]:.4g} requests/s stayed unclear"
+        return f"{NOTHING_FAILS}: {rates[-1]:.4g} requests/s"
+    return None
+
+
+def _needed(evidence: Evidence) -> str:
+    """What was too little: of n independent requests none misses a goal that just fails with probability (1 - share)^n."""
+    found = [(evidence.judged(goal, rate), rate) for goal in evidence.goals if goal.share for rate in evidence.rates]
+    seen, rate = max(found, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0))
+    if seen is None:
+        return "give it more time"
+    least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
+    if seen.effective >= least:
+        return f"{seen.effective:.0f} independent requests' worth at {rate:.4g} requests/s leave {seen.goal} open: give it more time"
+    return (
+        f"{seen.goal} takes {least} independent requests at one rate to show even where none misses it, and those that were seen are "
+        f"worth {seen.effective:.0f} at most: give it more time"
+    )
+
+
+def _notes(evidence: Evidence, rate: float | None) -> list[str]:
+    invalid = [trial for trial in evidence.trials if not trial.valid]
+    found = [
+        f"trial {trial.number + 1} at {trial.rate_per_s:.4g}/s says nothing of the target: {reason}"
+        for trial in invalid
+        for reason in trial.reasons
+    ]
+    held = [other for other in evidence.rates if evidence.verdict(other).kind == HOLDS]
+    failed = evidence.fails
+    if failed is not None and held and held[-1] > failed:
+        found.append(
+            f"{held[-1]:.4g}/s held although {failed:.4g}/s, which is less, failed: the target or the machine changed between the trials"
+        )
+    return found
+
+
+def _confirmation(evidence: Evidence, trials: Sequence[Trial]) -> Point:
+    alone = Evidence(evidence.goals, evidence.confidence, trials)
+    return point_of(alone, trials[0].rate_per_s)
+
+
+def point_of(evidence: Evidence, rate: float) -> Point:
+    """All valid trials at one rate together: their histograms merged."""
+    trials, response = evidence.at(rate), evidence.response(rate)
+    verdict = evidence.verdict(rate)
+    seconds = sum(trial.duration_s for trial in trials)
+    wall_s = sum(trial.wall_s for trial in trials)
+    requests, failed = (sum(getattr(trial, name) for trial in trials) for name in ("requests", "failed"))
+    answered = requests - failed
+    return Point(
+        rate_per_s=rate,
+        verdict=verdict.kind,
+        why=verdict.why,
+        trials=len(trials),
+        seconds=seconds,
+        requests=requests,
+        failed=failed,
+        due_per_s=requests / seconds if seconds else 0.0,
+        answered_per_s=answered / wall_s if wall_s else 0.0,
+        mean_ns=sum(trial.mean_ns * trial.completed for trial in trials) / answered if answered else None,
+        percentiles_ns={f"p{each:g}_ns": response.reported_ns(each) for each in _percentiles(evidence.goals)},
+        goals={str(goal): _judged(goal, evidence.judged(goal, rate), evidence.confidence) for goal in evidence.goals},
+    )
+
+
+def _percentiles(goals: Sequence[Goal]) -> list[float]:
+    return sorted({*CURVE_PERCENTILES, *(goal.percentile for goal in goals if goal.percentile is not None)})
+
+
+def _judged(goal: Goal, judgement: Judgement, confidence: float) -> dict[str, Any]:
+    interval = judgement.interval(confidence)
+    what = "mean_ns" if goal.share is None else "share_failed" if goal.bound_ns is None else "share_over"
+    return {
+        "of": what,
+        "measured": judgement.value,
+        "allowed": judgement.allowed,
+        "interval": None if interval is None else list(interval),
+        "effective_requests": judgement.effective,
+        "implied": goal.implied,
+    }

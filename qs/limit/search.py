@@ -1,0 +1,300 @@
+"""The search for the highest rate that holds: look where it is likely to lie, confirm what was found, measure around it.
+
+Where to measure next is guided by straight lines through what was seen (qs.limit.line); what holds and what fails is decided by
+tests alone (qs.limit.evidence), and what stays unclear is taken for a rate that does not hold: the error is on the safe side.
+
+The search is a deterministic function of its settings and of what its trials showed, so one that was interrupted goes on by being
+started again with the trials it had.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from qs.errors import UserError
+from qs.limit.evidence import Evidence
+from qs.limit.goals import Goal, with_implied
+from qs.limit.judging import FAILS, HOLDS
+from qs.limit.limit import Limit, limit_of
+from qs.limit.line import NEAR, PRUDENCE, Line, excess_of, lines_of, promises
+from qs.limit.observation import Observation
+from qs.limit.settings import LimitSettings, seed_of
+from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial
+
+TrialRun = Callable[[float, float, int], Awaitable[Observation]]
+
+# Shares of the budget by which the phases are over.
+SEARCH_SHARE, CONFIRM_SHARE = 0.4, 0.92
+# So far the next rate is at most from those measured; nearer than CLOSE to one it is no longer a first look; a bracket that is WIDE is
+# narrowed by a fifth at least.
+FURTHER, CLOSE, WIDE = 2.0, 1.06, 1.15
+# With so little of what is allowed over the bound, as a logarithm, a rate is far from the limit.
+AT_EASE = -1.0
+# Where a rate is confirmed already, a higher one is tried at odds of one in four.
+BOLD = -0.7
+# With less confidence than this a rate is not said to hold.
+EVEN = 0.5
+# Trials that say nothing of the target: so many at one rate, and no higher one is tried.
+TRIES = 2
+BELOW = (0.25, 0.5, 0.75, 0.9)
+ABOVE = (1.06, 1.12, 1.25, 1.5, 2.0)
+NEXT = 1.15
+# Throughput that stays so far below the rate has stopped following it: the end of the curve.
+FOLLOWS = 0.9
+
+
+@dataclass(frozen=True)
+class Step:
+    """One trial is over: what it was, and how the search stands. `again` is True for one that was known from before."""
+
+    trial: Trial
+    verdict: str
+    why: str
+    holds_per_s: float | None
+    fails_per_s: float | None
+    spent_s: float
+    again: bool = False
+
+
+OnStep = Callable[[Step], None]
+
+
+async def find_limit(
+    goals: Sequence[Goal],
+    trial: TrialRun,
+    settings: LimitSettings,
+    on_step: OnStep | None = None,
+    done: Iterable[Trial] = (),
+) -> Limit:
+    """Find the highest Poisson rate at which all the goals hold.
+
+    trial    measures once: trial(rate_per_s, duration_s, seed). Its plan is RunPlan(load=Poisson(rate_per_s, seed),
+             stop=Stop(duration_s=duration_s)) with the drain limit and the interval that qs.limit's drain_s and interval_s say. What it
+             raises ends the search and goes through; what was done until then is with `on_step`
+    on_step  called after each trial; `step.trial.to_dict()` is what to save
+    done     trials of the same search from before; they are not measured again
+
+    Raises UserError where the goals, the settings or `done` cannot be.
+    """
+    if not goals:
+        raise UserError("a search for a limit needs at least one bound, such as p99=50ms")
+    settings.check()
+    search = _Search(with_implied(goals), trial, settings, on_step or (lambda step: None), done)
+    return await search.run()
+
+
+class _Search:
+    def __init__(
+        self, goals: tuple[Goal, ...], trial: TrialRun, settings: LimitSettings, on_step: OnStep, done: Iterable[Trial]
+    ):
+        self._goals = goals
+        self._trial = trial
+        self._settings = settings
+        self._on_step = on_step
+        self._done = {each.number: each for each in done}
+        self._trials: list[Trial] = []
+        self._evidence = Evidence(goals, settings.confidence)
+        self._spent_s = 0.0
+        self._lowest, self._start, self._highest = settings.rates()
+
+    async def run(self) -> Limit:
+        await self._look_around()
+        held = await self._confirm()
+        rate = held or self._evidence.holds or self._surest(self._evidence.rates)
+        surely = min(self._evidence.confidence_at(rate), self._settings.confidence) if rate is not None else None
+        likely = min((line.rate_at(0.0) for line in lines_of(self._evidence)), default=None)
+        if self._settings.curve:
+            await self._draw(rate)
+        everything = Evidence(self._goals, self._settings.confidence, self._trials)
+        return limit_of(everything, rate, surely, held is not None, likely, self._settings, self._spent_s)
+
+    async def _look_around(self) -> None:
+        """Trials where the edge is likely, until the search's part of the budget is spent or nothing higher is likely to be shown."""
+        settings, evidence = self._settings, self._evidence
+        rate: float | None = self._start
+        while rate is not None:
+            seconds = settings.first_look_s(self._goals, rate)
+            # A short look is enough at first; a longer one is worth its time near the edge.
+            if any(1 / CLOSE <= other / rate <= CLOSE for other in evidence.rates):
+                seconds = max(seconds, settings.longest_point_s)
+            if not await self._measure(SEARCH, rate, seconds, SEARCH_SHARE):
+                return
+            rate = self._climb() or self._unknown_edge()
+            if rate is None:
+                rate = self._next(self._left_s(CONFIRM_SHARE))
+                if rate is not None and rate == evidence.holds:
+                    return
+
+    def _climb(self) -> float | None:
+        """Well above the highest rate tried, as long as that shows no sign of the limit; None where it does."""
+        evidence = self._evidence
+        highest = evidence.rates[-1] if evidence.rates else 0.0
+        if not highest or evidence.fails is not None or max(excess_of(evidence, goal, highest)[0] for goal in self._goals) > AT_EASE:
+            return None
+        hint = self._settings.hint_per_s or 0.0
+        step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else FURTHER
+        rate = self._rung(min(highest * step, self._highest))
+        return rate if rate > highest else None
+
+    def _unknown_edge(self) -> float | None:
+        """Where the edge is likely as long as that is only a guess, between what holds and what was not shown to; None once it is known."""
+        evidence = self._evidence
+        lines = lines_of(evidence)
+        nearest = min(lines, key=lambda line: line.rate_at(0.0), default=None)
+        if nearest is None or evidence.fails == evidence.rates[0] or nearest.edge_error <= self._settings.slack / 2:
+            return None
+        rate = max(min(nearest.rate_at(0.0), evidence.rates[-1] * FURTHER, self._highest), evidence.rates[0] / FURTHER)
+        holds = evidence.holds
+        beyond = next((other for other in evidence.rates if holds is not None and other > holds), None)
+        if holds is not None and beyond is not None:
+            gap = beyond / holds
+            if gap > WIDE:
+                rate = min(max(rate, holds * gap**0.2), holds * gap**0.8)
+            elif self._rung(rate) <= holds:
+                rate = holds * gap**0.5
+        if evidence.fails is not None:
+            rate = min(rate, evidence.fails / (1 + self._settings.resolution))
+        return self._rung(rate)
+
+    async def _confirm(self) -> float | None:
+        """The highest rate that a long trial with arrivals of its own bears out: itself as measured, and all trials together by test.
+
+        Where time ends before a test shows it, that of the borne-out rates which is surest."""
+        settings, evidence = self._settings, self._evidence
+        most, held = math.inf, None
+        while True:
+            left_s = self._left_s(CONFIRM_SHARE)
+            rate = self._next(left_s, most, PRUDENCE if held is None else BOLD)
+            if rate is None or (held is not None and rate <= held):
+                break
+            # What is left after this one would be too short for one more: better one long trial.
+            seconds = settings.confirmation_s if left_s > 1.5 * settings.confirmation_s else left_s / 1.05
+            if seconds < settings.confirmation_s / 3 or not await self._measure(CONFIRM, rate, seconds, CONFIRM_SHARE):
+                break
+            met = self._borne_out(rate)
+            if met and evidence.verdict(rate).kind == HOLDS:
+                held = rate
+            else:
+                most = rate if met else self._rung(rate / (1 + settings.resolution))
+        tried = {trial.rate_per_s for trial in self._trials if trial.phase == CONFIRM}
+        return self._surest(rate for rate in tried if self._borne_out(rate)) if held is None else held
+
+    def _surest(self, rates: Iterable[float]) -> float | None:
+        """The rate that holds with the most confidence, the higher one of equals; None where it is none to speak of."""
+        sure = [rate for rate in sorted(rates, reverse=True) if self._evidence.confidence_at(rate) > EVEN]
+        return max(sure, key=self._evidence.confidence_at, default=None)
+
+    def _borne_out(self, rate: float) -> bool:
+        trials = [trial for trial in self._evidence.at(rate) if trial.phase == CONFIRM]
+        alone = Evidence(self._goals, self._settings.confidence, trials)
+        return bool(trials) and alone.verdict(rate).kind != FAILS and all(alone.judged(goal, rate).met for goal in self._goals)
+
+    def _next(self, seconds: float, most: float = math.inf, prudence: float = PRUDENCE) -> float | None:
+        """The highest rate that so many more seconds are likely to show to hold, not above `most` and not too far from what was measured.
+        None: there is none."""
+        evidence = self._evidence
+        if not evidence.rates:
+            return self._start if len(self._trials) < TRIES else None
+        lowest, highest = evidence.rates[0], evidence.rates[-1]
+        holds, fails = evidence.holds, evidence.fails
+        if fails == lowest:
+            if lowest <= self._rung(self._lowest):
+                return None
+            if self._too_slow(lowest):
+                return self._rung(self._lowest)
+        lines = lines_of(evidence)
+        top = min(highest * FURTHER, most, self._highest, math.inf if fails is None else fails / (1 + self._settings.resolution))
+        # Where the line has a thirtieth of what may be over the bound, lower rates are no longer more easily shown to hold.
+        surely = min((line.rate_at(NEAR[0]) for line in lines), default=0.0)
+        near = min((line.rate_at(0.0) for line in lines), default=0.0) * (1 - self._settings.slack)
+        floor = max(holds or max(lowest / FURTHER, self._lowest), min(max(surely, near), top))
+        return self._rung(self._highest_promising(lines, floor, max(top, floor), seconds, prudence))
+
+    def _too_slow(self, rate: float) -> bool:
+        """Whether nine in ten requests miss a bound: then they do not wait for one another only, and little less load will not help."""
+        quick_ns = self._evidence.response(rate).percentile_ns(10)
+        return any(goal.bound_ns is not None and quick_ns > goal.bound_ns for goal in self._goals)
+
+    def _highest_promising(self, lines: list[Line], floor: float, top: float, seconds: float, prudence: float) -> float:
+        """By bisection over the rungs: what promises to hold does so at lower rates too, all but always."""
+        step = math.log1p(self._settings.resolution)
+        low, high = 0, math.floor(math.log(top / floor) / step + 0.5)
+        while high > low:
+            middle = (low + high + 1) // 2
+            if promises(self._evidence, lines, self._rung(floor * math.exp(middle * step)), seconds, prudence):
+                low = middle
+            else:
+                high = middle - 1
+        return floor * math.exp(low * step)
+
+    def _rung(self, rate: float) -> float:
+        """The nearest of the rates that are tried: they lie a resolution apart, so that trials come together on few of them."""
+        step = math.log1p(self._settings.resolution)
+        lowest = math.ceil(math.log(self._lowest / self._start) / step - 1e-9)
+        highest = math.floor(math.log(self._highest / self._start) / step + 1e-9)
+        number = max(min(round(math.log(rate / self._start) / step), highest), lowest)
+        # Four digits, so that the same rate is the same number.
+        return float(f"{self._start * math.exp(number * step):.4g}")
+
+    async def _draw(self, rate: float | None) -> None:
+        """Short trials below and above, so that the curve can be drawn until throughput stops following. With no limit what was tried
+        is the curve."""
+        if rate is None:
+            return
+        wanted = [self._rung(rate * part) for part in (*BELOW, *ABOVE)]
+        wanted = [each for each in dict.fromkeys(wanted) if all(abs(trial.rate_per_s / each - 1) > 0.04 for trial in self._trials)]
+        for left, each in zip(range(len(wanted), 0, -1), wanted):
+            ends = [trial.rate_per_s for trial in self._trials if trial.answered_per_s < FOLLOWS * trial.due_per_s]
+            if each > min(ends, default=math.inf):
+                return
+            seconds = self._settings.first_look_s(self._goals, each)
+            if rate < each <= rate * NEXT and self._evidence.fails is None:
+                # Long enough to show that it fails: the upper end of the bracket.
+                seconds = self._settings.longest_point_s
+            seconds = min(seconds, self._left_s(1.0) / left)
+            if seconds < self._settings.shortest_s / 4 or not await self._measure(CURVE, each, seconds, 1.0):
+                return
+
+    def _left_s(self, share: float) -> float:
+        return self._settings.budget_s * share - self._spent_s
+
+    async def _measure(self, phase: str, rate: float, seconds: float, share: float) -> bool:
+        """One trial, or what it showed before; False where there is no room for it in that share of the budget."""
+        number = len(self._trials)
+        if number >= self._settings.most_trials or seconds > self._left_s(share):
+            return False
+        seconds = float(f"{seconds:.4g}")
+        seed = seed_of(self._settings.seed, number)
+        kept = self._done.get(number)
+        if kept is not None:
+            if (kept.phase, kept.rate_per_s, kept.duration_s, kept.seed) != (phase, rate, seconds, seed):
+                raise UserError(
+                    f"trial {number + 1} from before is not of this search: it ran at {kept.rate_per_s:g}/s for {kept.duration_s:g} s, "
+                    f"and this search comes to {rate:g}/s for {seconds:g} s; search anew, or with the same settings and bounds"
+                )
+            found = kept
+        else:
+            began = time.monotonic()
+            observation = replace(await self._trial(rate, seconds, seed), rate_per_s=rate, duration_s=seconds)
+            found = Trial.of(observation, self._goals, number, phase, seed, time.monotonic() - began)
+        self._add(found)
+        evidence = Evidence(self._goals, self._settings.confidence, [found]) if phase == CURVE else self._evidence
+        verdict = evidence.verdict(rate)
+        self._on_step(
+            Step(found, verdict.kind, verdict.why, self._evidence.holds, self._evidence.fails, self._spent_s, kept is not None)
+        )
+        return True
+
+    def _add(self, trial: Trial) -> None:
+        self._trials.append(trial)
+        self._spent_s += trial.took_s
+        if trial.phase != CURVE:
+            self._evidence.add(trial)
+        vain = sum(not other.valid for other in self._trials if other.rate_per_s == trial.rate_per_s)
+        if vain >= TRIES:
+            # Half way down to what could be measured.
+            reached = max((rate for rate in self._evidence.rates if rate < trial.rate_per_s), default=self._lowest)
+            self._highest = max(math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2), self._lowest)
