@@ -138,7 +138,9 @@ def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
 def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float]:
     """How far a rate is from the goal's edge, as a logarithm that is 0 at the edge, and its standard error; FAR is no knowledge."""
     if evidence.backlog(rate) > HOPELESS:
-        return FAR, VAGUE
+        # A target that falls behind makes requests wait; that they fail as well is said of it only where nothing else is bounded.
+        timed = goal.bound_ns is not None or all(other.bound_ns is None for other in evidence.goals)
+        return (FAR, VAGUE) if timed else (-FAR, FAR)
     judged = evidence.judged(goal, rate)
     if judged.value is None:
         return -FAR, FAR

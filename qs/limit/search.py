@@ -119,7 +119,8 @@ class _Search:
             seconds = settings.first_look_s(self._goals, rate)
             # A short look is enough at first; a longer one is worth its time near the edge.
             if any(1 / CLOSE <= other / rate <= CLOSE for other in evidence.rates):
-                seconds = max(seconds, settings.longest_point_s)
+                worth = min((line.edge_error for line in lines_of(evidence)), default=1.0)
+                seconds = max(seconds, settings.longest_point_s * min((settings.slack / worth) ** 2, 1.0))
             if not await self._measure(SEARCH, rate, seconds, SEARCH_SHARE):
                 return
             rate = self._climb() or self._unknown_edge()

@@ -42,8 +42,8 @@ def accuracy(servers: int, waits: float, seeds: range, **settings):
     return errors, seconds, limits, edge
 
 
-def check_accuracy(servers: int, waits: float) -> None:
-    errors, seconds, limits, edge = accuracy(servers, waits, range(20))
+def check_accuracy(servers: int, waits: float, budget_s: float = BUDGET_S) -> None:
+    errors, seconds, limits, edge = accuracy(servers, waits, range(20), budget_s=budget_s)
     said = f"{servers} servers, bound {waits} services: true {edge:.0f}/s, errors {min(errors):+.3f} to {max(errors):+.3f}"
     print(f"{said}, simulated seconds {statistics.mean(seconds):.0f} (at most {max(seconds):.0f})")
     assert max(abs(error) for error in errors) <= 0.10, said
@@ -51,7 +51,7 @@ def check_accuracy(servers: int, waits: float) -> None:
     # With 95 % confidence a limit above the true one is a matter of one in twenty.
     assert sum(error > 0 for error in errors) <= 3, said
     # What is answered after the last request fell due comes on top: half of an overloaded trial at the most.
-    assert max(seconds) <= 1.1 * BUDGET_S
+    assert max(seconds) <= 1.1 * budget_s
     assert all(limit.confirmed for limit in limits)
     assert statistics.median(limit.confidence for limit in limits) == 0.95
     assert min(limit.confidence for limit in limits) >= 0.85
@@ -64,9 +64,13 @@ def test_the_limit_of_a_queue_is_found_within_a_tenth(servers, waits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("servers", "waits"), [(1, 3), (1, 10), (2, 3), (2, 10), (4, 2), (4, 8)])
-def test_the_limit_of_more_queues_is_found_within_a_tenth(servers, waits):
-    check_accuracy(servers, waits)
+@pytest.mark.parametrize(
+    ("servers", "waits", "budget_s"),
+    # A lone server that may hardly queue: a tenth more load adds but a quarter to the share over the bound, so it takes more requests.
+    [(1, 3, 600.0), (1, 10, 300.0), (2, 3, 300.0), (2, 10, 300.0), (4, 2, 300.0), (4, 8, 300.0)],
+)
+def test_the_limit_of_more_queues_is_found_within_a_tenth(servers, waits, budget_s):
+    check_accuracy(servers, waits, budget_s)
 
 
 def test_with_little_time_the_limit_is_as_near_and_less_sure():
