@@ -74,7 +74,7 @@ class Judgement:
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Within which the true value lies, at the confidence for each of the two ends."""
-        if self.value is None:
+        if self.value is None or math.isinf(self.error):
             return None
         risk = 1.0 - confidence
         if self.goal.share is None:

@@ -149,6 +149,8 @@ def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float
     seen = judged.value * judged.effective
     if goal.bound_ns is None and not seen:
         return -FAR, FAR  # where nothing fails, nothing can be said of when something will
+    if not goal.share:
+        return FAR, VAGUE
     if goal.bound_ns is not None and seen < SEEN:
         tail = _by_tail(evidence, goal, rate, judged.effective)
         if tail is not None:

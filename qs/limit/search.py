@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from qs.errors import UserError
-from qs.limit.evidence import Evidence
+from qs.limit.evidence import HOPELESS, Evidence
 from qs.limit.goals import Goal, with_implied
 from qs.limit.judging import FAILS, HOLDS
 from qs.limit.limit import Limit, limit_of
@@ -57,6 +57,14 @@ class Step:
     fails_per_s: float | None
     spent_s: float
     again: bool = False
+
+    def sentence(self) -> str:
+        """For a line of progress."""
+        trial = self.trial
+        low = "nothing" if self.holds_per_s is None else f"{self.holds_per_s:.4g}"
+        high = "nothing yet" if self.fails_per_s is None else f"{self.fails_per_s:.4g}"
+        why = f" ({self.why})" if self.why else ""
+        return f"{trial.rate_per_s:.4g} requests/s for {trial.duration_s:.3g} s: {self.verdict}{why}; {low} holds, {high} fails"
 
 
 OnStep = Callable[[Step], None]
@@ -248,8 +256,7 @@ class _Search:
         wanted = [self._rung(rate * part) for part in (*BELOW, *ABOVE)]
         wanted = [each for each in dict.fromkeys(wanted) if all(abs(trial.rate_per_s / each - 1) > 0.04 for trial in self._trials)]
         for left, each in zip(range(len(wanted), 0, -1), wanted):
-            ends = [trial.rate_per_s for trial in self._trials if trial.answered_per_s < FOLLOWS * trial.due_per_s]
-            if each > min(ends, default=math.inf):
+            if each > min((trial.rate_per_s for trial in self._trials if _collapsed(trial)), default=math.inf):
                 return
             seconds = self._settings.first_look_s(self._goals, each)
             if rate < each <= rate * NEXT and self._evidence.fails is None:
@@ -299,3 +306,9 @@ class _Search:
             # Half way down to what could be measured.
             reached = max((rate for rate in self._evidence.rates if rate < trial.rate_per_s), default=self._lowest)
             self._highest = max(math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2), self._lowest)
+
+
+def _collapsed(trial: Trial) -> bool:
+    """Whether throughput no longer followed the rate: less was answered per second than was due, and much was left at the end."""
+    left = (1 - FOLLOWS) * trial.requests
+    return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(left, HOPELESS * math.sqrt(trial.requests))

@@ -20,7 +20,7 @@ SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
 class Trial:
     """A trial by its number in the search, which with the search's seed makes its own seed.
 
-    took_s  what it cost of the budget: until the last answer, or all of its time where that was measured to be longer
+    took_s  what it cost of the budget: until the last request was due and answered, or all of its time where that was longer
     """
 
     number: int
@@ -62,7 +62,7 @@ class Trial:
             duration_s=observation.duration_s,
             seed=seed,
             wall_s=observation.wall_s,
-            took_s=max(took_s, observation.wall_s),
+            took_s=max(took_s, observation.wall_s, observation.duration_s),
             completed=observation.completed,
             failed=observation.failed,
             backlog=observation.backlog,

@@ -171,6 +171,11 @@ def test_failed_requests_miss_a_percentile():
     assert limit.rate_per_s == pytest.approx(700, rel=0.1)
 
 
+def test_where_no_request_may_fail_the_first_one_that_does_is_too_many():
+    limit = find("errors=0,p99=20ms", Queue(1, SERVICE_S / 2, lambda rate: 0.001 if rate > 500 else 0.0))
+    assert 450 <= limit.rate_per_s <= 500
+
+
 def test_where_nothing_else_is_bounded_a_target_that_falls_behind_fails():
     limit = find("errors=5%", Queue(2, SERVICE_S))
     assert limit.rate_per_s == pytest.approx(2 / SERVICE_S, rel=0.1)
@@ -304,6 +309,8 @@ def test_each_trial_is_told_with_how_the_search_stands():
     assert [step.spent_s for step in steps] == sorted(step.spent_s for step in steps)
     assert steps[-1].spent_s == limit.spent_s <= 1.1 * BUDGET_S
     assert any(step.holds_per_s == limit.rate_per_s for step in steps)
+    first = steps[0]
+    assert first.sentence().startswith(f"{first.trial.rate_per_s:.4g} requests/s for 2 s: unclear (p99=4ms); nothing holds")
 
 
 def test_what_a_trial_raises_goes_through():
