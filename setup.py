@@ -15,9 +15,7 @@ from setuptools.command.build_py import build_py
 
 FOLDERS = ("workloads", "backends", "model_zoo", "datasets")
 SKIPPED_SUFFIXES = {".pyc", ".pyo", ".pt", ".pth", ".log", ".tmp"}
-LARGEST_BYTES = (
-    10 * 2**20
-)  # what is larger is a user's own model file lying in the checkout, not ours to publish
+LARGEST_BYTES = 10 * 2**20  # what is larger is a user's own model file lying in the checkout, not ours to publish
 
 
 def workspace_files(root: Path) -> list[Path]:
@@ -30,9 +28,7 @@ def workspace_files(root: Path) -> list[Path]:
             if hidden or not path.is_file() or path.suffix in SKIPPED_SUFFIXES:
                 continue
             if path.stat().st_size > LARGEST_BYTES:
-                print(
-                    f"left out of the distribution, over {LARGEST_BYTES} bytes: {relative}", file=sys.stderr
-                )
+                print(f"left out of the distribution, over {LARGEST_BYTES} bytes: {relative}", file=sys.stderr)
                 continue
             found.append(relative)
     return found

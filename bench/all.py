@@ -103,16 +103,10 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="short runs: shows that everything works, not how fast"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="short runs: shows that everything works, not how fast")
     parser.add_argument("--write-readme", action="store_true", help=f"replace the table in {README.name}")
-    parser.add_argument(
-        "--only", help="names, separated by commas; --write-readme then writes these rows alone"
-    )
+    parser.add_argument("--only", help="names, separated by commas; --write-readme then writes these rows alone")
     options = parser.parse_args()
     benches = tuple(options.only.split(",")) if options.only else BENCHES
     unknown = sorted(set(benches) - set(BENCHES))

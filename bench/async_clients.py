@@ -44,9 +44,7 @@ def bare_queries_per_s(iterations: int) -> float:
 def engine_queries_per_s(iterations: int) -> float:
     result = run(RunPlan(load=ClosedLoop(CLIENTS, iterations), pool=Pool("async")), yield_once)
     if result.completed != CLIENTS * iterations:
-        raise RuntimeError(
-            f"{result.completed} of {CLIENTS * iterations} requests completed: {result.reasons}"
-        )
+        raise RuntimeError(f"{result.completed} of {CLIENTS * iterations} requests completed: {result.reasons}")
     return result.queries_per_s
 
 
@@ -56,9 +54,7 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
     found = interleaved(sides, options.rounds, say)
     for name, values in found.items():
         report.figure(name, "queries/s", values)
-    report.goal(
-        "queries/s of the engine / bare coroutines", ">=", 0.5, pairwise(found[ENGINE], found[BARE]), "x"
-    )
+    report.goal("queries/s of the engine / bare coroutines", ">=", 0.5, pairwise(found[ENGINE], found[BARE]), "x")
 
 
 if __name__ == "__main__":

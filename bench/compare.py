@@ -76,15 +76,11 @@ class Report:
     def figure(self, name: str, unit: str, values: Sequence[float] | None) -> None:
         self.figures.append({"name": name, "unit": unit, **_spread(values)})
 
-    def goal(
-        self, what: str, relation: str, limit: float, values: Sequence[float] | None, unit: str = ""
-    ) -> None:
+    def goal(self, what: str, relation: str, limit: float, values: Sequence[float] | None, unit: str = "") -> None:
         """A goal is met when the median over the rounds is on the right side of the limit; None when it was not measured."""
         spread = _spread(values)
         met = None if values is None else RELATIONS[relation](spread["median"], limit)
-        self.goals.append(
-            {"what": what, "needed": f"{relation} {limit:g}", "unit": unit, **spread, "met": met}
-        )
+        self.goals.append({"what": what, "needed": f"{relation} {limit:g}", "unit": unit, **spread, "met": met})
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -118,14 +114,10 @@ def command(
     `description` (the script's docstring) says what it compares with. The report goes to standard output, what is going
     on to standard error.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--quick", action="store_true", help="short runs: shows that it works, not how fast")
-    parser.add_argument(
-        "--rounds", type=int, help=f"how many times each side runs (default {rounds}; 3 with --quick)"
-    )
+    parser.add_argument("--rounds", type=int, help=f"how many times each side runs (default {rounds}; 3 with --quick)")
     add_options(parser)
     options = parser.parse_args()
     if options.rounds is None:
@@ -180,9 +172,7 @@ def spread_text(spread: Mapping[str, Any]) -> str:
     if spread["rounds"] == 1:
         return f"{short(spread['median'])}{unit}"
     quartiles = f"{short(spread['lower_quartile'])} .. {short(spread['upper_quartile'])}"
-    return (
-        f"{short(spread['median'])}{unit} [{quartiles}; {short(spread['least'])} .. {short(spread['most'])}]"
-    )
+    return f"{short(spread['median'])}{unit} [{quartiles}; {short(spread['least'])} .. {short(spread['most'])}]"
 
 
 def short(value: float) -> str:

@@ -32,9 +32,7 @@ def facts() -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """Python, the packages that take part, and the commit of this checkout; None for what is not installed."""
-    found: dict[str, str | None] = {
-        "python": f"{platform.python_implementation()} {platform.python_version()}"
-    }
+    found: dict[str, str | None] = {"python": f"{platform.python_implementation()} {platform.python_version()}"}
     for package in PACKAGES:
         try:
             found[package] = version(package)
@@ -58,9 +56,7 @@ class Load:
         times = psutil.cpu_times()
         total = sum(times) - sum(self._times)
         spent = (
-            total
-            - (times.idle - self._times.idle)
-            - (getattr(times, "iowait", 0) - getattr(self._times, "iowait", 0))
+            total - (times.idle - self._times.idle) - (getattr(times, "iowait", 0) - getattr(self._times, "iowait", 0))
         )
         others = spent - (_own_cpu_s() - self._own_s)
         stolen = getattr(times, "steal", 0) - getattr(self._times, "steal", 0)

@@ -87,9 +87,7 @@ def filled(rows: Sequence[IntervalRow]) -> list[IntervalRow]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--full", action="store_true", help="10^8 requests in closed loop and 10^7 in open loop"
-    )
+    parser.add_argument("--full", action="store_true", help="10^8 requests in closed loop and 10^7 in open loop")
 
 
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
@@ -109,9 +107,7 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
                 found[name].append(fresh.submit(case, requests, baseline, interval_s).result())
     for name, (_, requests) in cases.items():
         growth, flat = zip(*found[name])
-        report.goal(
-            f"{name}, {requests:.0e} requests: growth of resident memory", "<", LIMIT_MB, growth, "MB"
-        )
+        report.goal(f"{name}, {requests:.0e} requests: growth of resident memory", "<", LIMIT_MB, growth, "MB")
         what = "cost per request" if name == "closed loop" else "response p50"
         report.goal(f"{name}, {requests:.0e} requests: {what}, last quarter / first", "<=", FLAT, flat, "x")
 

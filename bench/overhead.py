@@ -46,9 +46,7 @@ def load(model: str, say: Say) -> tuple[Predict, dict[str, np.ndarray]]:
     for name, shape in info["input_shape"].items():
         low, high = info.get("input_range", {}).get(name, (0, 2))
         long = "LONG" in info["input_type"]
-        feeds[name] = (
-            random.integers(low, high, shape) if long else random.uniform(low, high, shape).astype(np.float32)
-        )
+        feeds[name] = random.integers(low, high, shape) if long else random.uniform(low, high, shape).astype(np.float32)
     return partial(session.run, None), feeds
 
 

@@ -120,9 +120,7 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
         ratio = pairwise(found[ENGINE], found[name]) if name in found and all(found[name]) else None
         report.goal(f"{ENGINE} / {name}", ">=", 3, ratio, "x")
     if any(0 in rates for rates in found.values()):
-        report.note(
-            "a rate of 0 stands for a side that held nothing: this machine is too busy for this benchmark"
-        )
+        report.note("a rate of 0 stands for a side that held nothing: this machine is too busy for this benchmark")
     report.note(f"a try lasts {duration_s:g} s; rates are searched to within {(precision - 1) * 100:.0f} %")
 
 

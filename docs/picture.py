@@ -1,6 +1,6 @@
 """Draws the summary of a saved result as the terminal shows it, for the README.
 
-    python docs/picture.py reports/CPU/digits-cnn-onnx-fp32/result-fp32.json docs/report-digits.svg
+python docs/picture.py reports/CPU/digits-cnn-onnx-fp32/result-fp32.json docs/report-digits.svg
 """
 
 from __future__ import annotations

@@ -24,10 +24,7 @@ def regularized_beta(x: float, a: float, b: float) -> float:
         return 1.0
     if x > (a + 1) / (a + b + 2):
         return 1.0 - regularized_beta(1.0 - x, b, a)
-    front = (
-        math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
-        / a
-    )
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
     c, d = 1.0, 1.0 / _not_zero(1.0 - (a + b) * x / (a + 1))
     fraction = d
     for m in range(1, 200 + 40 * math.isqrt(int(max(a, b)) + 1)):
@@ -62,9 +59,7 @@ def student_t(confidence: float, degrees: int) -> float:
 
     From P(|T| > t) = I_{v / (v + t^2)}(v / 2, 1 / 2), which falls as t grows, by bisection.
     """
-    return _root(
-        lambda t: regularized_beta(degrees / (degrees + t * t), degrees / 2, 0.5) - (1.0 - confidence), 1.0
-    )
+    return _root(lambda t: regularized_beta(degrees / (degrees + t * t), degrees / 2, 0.5) - (1.0 - confidence), 1.0)
 
 
 def _root(falling: Callable[[float], float], high: float) -> float:

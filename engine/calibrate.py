@@ -74,9 +74,7 @@ def layout_key(plan: RunPlan, sessions: Sequence[Session]) -> tuple:
     """What the engine's cost depends on."""
     open_loop = not isinstance(plan.load, ClosedLoop)
     pinned = tuple(tuple(cpus) for cpus in plan.pool.affinity)
-    places = tuple(
-        (session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions
-    )
+    places = tuple((session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions)
     return open_loop, pinned, places
 
 
@@ -100,9 +98,7 @@ def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
         load, stop = ConstantRate(COROUTINES_PER_S), Stop(iterations=max(int(COROUTINES_PER_S * for_s), 1))
     else:
         load, stop = ConstantRate(AT_ONCE_PER_S), Stop(iterations=OPEN_LOOP_REQUESTS)
-    plan = RunPlan(
-        load=load, stop=stop, pool=replace(plan.pool, max_in_flight=None), warmup_iterations=WARM_UP
-    )
+    plan = RunPlan(load=load, stop=stop, pool=replace(plan.pool, max_in_flight=None), warmup_iterations=WARM_UP)
     return Share(plan, workers, share.first, counter_fd)
 
 

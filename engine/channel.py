@@ -22,7 +22,9 @@ class PlainUnpickler(pickle.Unpickler):
     """Loads plain data and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"a host answered with a {module}.{name}; only plain data may cross a process boundary")
+        raise pickle.UnpicklingError(
+            f"a host answered with a {module}.{name}; only plain data may cross a process boundary"
+        )
 
 
 def send(sock: socket.socket, message: Any, fds: list[int] | tuple[int, ...] = ()) -> None:

@@ -81,7 +81,9 @@ class Child:
             why = f"the answer, of type {type(value).__name__}, cannot be pickled: {words(fault)}; give plain data"
             channel.send(self.up, ("error", type(fault).__name__, why, ""))
 
-    def run_share(self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]) -> list[dict]:
+    def run_share(
+        self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]
+    ) -> list[dict]:
         """Build and warm up, say ready, wait for the start, run; intervals go up as they close. Returns the workers' reports.
 
         The target is `target` itself, or what this host's object makes when `method` is called with instance=number and kwargs.

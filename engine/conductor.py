@@ -229,7 +229,9 @@ class Conductor:
             self._stop(why, Halt.NOW if why == BUDGET else Halt.DRAIN)
 
     def _confidence_so_far(self) -> Confidence:
-        workers = sum(len(session.memories) for number, session in enumerate(self._sessions) if number not in self._replaced)
+        workers = sum(
+            len(session.memories) for number, session in enumerate(self._sessions) if number not in self._replaced
+        )
         return self._evidence.confidence(self._evidence.complete_s(workers))
 
     def _last_answer_ns(self) -> int:
@@ -291,7 +293,9 @@ class Conductor:
         for report in reports:
             if report.crash:
                 self._lost["worker failed"] += 1
-                self._notes[f"worker {report.worker} failed outside its target: {report.crash.strip().splitlines()[-1]}"] += 1
+                self._notes[
+                    f"worker {report.worker} failed outside its target: {report.crash.strip().splitlines()[-1]}"
+                ] += 1
                 report.first_fault = report.first_fault or report.crash
         taken = session.take_intervals()
         self._log.add(taken)
@@ -362,7 +366,9 @@ class Conductor:
             interrupted=self._ended_by == "interrupt",
             ended_by=self._ended_by,
             first_fault=next((report.first_fault for report in reports if report.first_fault), None),
-            batches=None if self._plan.batching is None else sum(int(memory.header[Field.BATCHES]) for memory in memories),
+            batches=None
+            if self._plan.batching is None
+            else sum(int(memory.header[Field.BATCHES]) for memory in memories),
             columns=columns_of(reports, self._start_ns) if self._layout.keep_columns else None,
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
             confidence=self._confidence(last),

@@ -60,9 +60,7 @@ class Confidence:
 
     def to_dict(self) -> dict[str, Any]:
         plain = {"level": self.level, "queries_per_s": _plain(self.throughput)}
-        return plain | {
-            f"p{percentile:g}_ns": _plain(estimate) for percentile, estimate in self.response.items()
-        }
+        return plain | {f"p{percentile:g}_ns": _plain(estimate) for percentile, estimate in self.response.items()}
 
 
 class Evidence:

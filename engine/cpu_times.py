@@ -51,9 +51,6 @@ def family_s() -> float | None:
         except psutil.Error:
             continue  # it has just ended; its time is in its parent's
         total += (
-            times.user
-            + times.system
-            + getattr(times, "children_user", 0.0)
-            + getattr(times, "children_system", 0.0)
+            times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
         )
     return total

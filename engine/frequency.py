@@ -16,14 +16,10 @@ class FrequencyLog:
     def __init__(self, cpus: Iterable[int], folder: Path = CPUS):
         self._folder = folder
         self._cpus = [
-            cpu
-            for cpu in sorted(cpus)[:MOST_CPUS]
-            if (folder / f"cpu{cpu}/cpufreq/scaling_cur_freq").exists()
+            cpu for cpu in sorted(cpus)[:MOST_CPUS] if (folder / f"cpu{cpu}/cpufreq/scaling_cur_freq").exists()
         ]
         self._events = self._thermal_events()
-        self.base_mhz = max(
-            filter(None, (self._mhz(cpu, "base_frequency") for cpu in self._cpus)), default=None
-        )
+        self.base_mhz = max(filter(None, (self._mhz(cpu, "base_frequency") for cpu in self._cpus)), default=None)
         self.seen_mhz: list[float] = []
 
     def look(self) -> None:
@@ -38,9 +34,7 @@ class FrequencyLog:
         return None if now is None or self._events is None else now - self._events
 
     def _thermal_events(self) -> int | None:
-        counts = [
-            _number(path) for path in self._folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
-        ]
+        counts = [_number(path) for path in self._folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
 

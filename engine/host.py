@@ -73,7 +73,9 @@ class LocalHost:
 
     async def __aenter__(self) -> LocalHost:
         self.object = await self._in_thread(
-            lambda: import_reference(self._factory.reference)(**self._factory.kwargs), "building the host's object", None
+            lambda: import_reference(self._factory.reference)(**self._factory.kwargs),
+            "building the host's object",
+            None,
         )
         return self
 

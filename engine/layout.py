@@ -155,6 +155,8 @@ def _sendable(target: Any) -> Any:
     module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "<")
     if module in (None, "__main__") or "<" in name:
         raise PlanError(
-            [f"target: {name} cannot be found from another process; give Factory('package.module:name') for kind 'process'"]
+            [
+                f"target: {name} cannot be found from another process; give Factory('package.module:name') for kind 'process'"
+            ]
         )
     return target

@@ -69,7 +69,9 @@ def lone_loop(
                 if row + 1 < end_row:
                     # The target raised StopIteration, which map and zip take for the end of their input.
                     fault = StopIteration("raised by the target")
-            except BaseException as raised:  # a target may raise anything, SystemExit included: it is one failed request
+            except (
+                BaseException
+            ) as raised:  # a target may raise anything, SystemExit included: it is one failed request
                 if is_interrupt(raised):
                     recorder.flush(row + 1, failed)
                     raise

@@ -101,7 +101,9 @@ class Stop:
         if self.max_errors is not None and self.max_errors < 0:
             found.append(f"max_errors: {self.max_errors} is not allowed, it must be at least 0")
         if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
-            found.append(f"max_error_rate: {self.max_error_rate} is not allowed, it must be a share from 0 up to below 1")
+            found.append(
+                f"max_error_rate: {self.max_error_rate} is not allowed, it must be a share from 0 up to below 1"
+            )
         return found
 
     @property
@@ -195,20 +197,30 @@ class RunPlan:
     def load_ends(self) -> bool:
         """Whether the load has an end of its own."""
         load = self.load
-        return getattr(load, "planned", None) is not None or bool(getattr(load, "duration_s", None)) or hasattr(load, "due_s")
+        return (
+            getattr(load, "planned", None) is not None
+            or bool(getattr(load, "duration_s", None))
+            or hasattr(load, "due_s")
+        )
 
     def _closed_loop_faults(self, load: ClosedLoop) -> list[str]:
         found = []
         stop = self.stop
         if load.iterations is None and not stop.has_end:
-            found.append("iterations: missing; give the closed loop iterations, or the stop rule a duration_s or iterations")
+            found.append(
+                "iterations: missing; give the closed loop iterations, or the stop rule a duration_s or iterations"
+            )
         workers = self.pool.workers
         if self.pool.kind == "inline" and load.clients != 1:
             found.append(f"clients: {load.clients} is not allowed inline, the calling thread is the only client")
         elif self.pool.kind == "thread" and workers is not None and 0 < workers < load.clients:
-            found.append(f"pool workers: {workers} is not allowed with {load.clients} clients, each drives its own thread")
+            found.append(
+                f"pool workers: {workers} is not allowed with {load.clients} clients, each drives its own thread"
+            )
         elif self.pool.kind == "process" and workers is not None and workers > load.clients:
-            found.append(f"pool workers: {workers} is not allowed with {load.clients} clients, a process without a client would idle")
+            found.append(
+                f"pool workers: {workers} is not allowed with {load.clients} clients, a process without a client would idle"
+            )
         return found
 
     @property

@@ -39,7 +39,12 @@ class Meter:
     """Reads the workers' counters and tells the watcher. It only reads: no worker waits for it."""
 
     def __init__(
-        self, plan: RunPlan, workers: int, memories: Callable[[], Sequence[WorkerMemory]], on_progress: OnProgress, clock: Clock
+        self,
+        plan: RunPlan,
+        workers: int,
+        memories: Callable[[], Sequence[WorkerMemory]],
+        on_progress: OnProgress,
+        clock: Clock,
     ):
         """`memories` answers the memories of all workers there are by then."""
         self._plan = plan
@@ -89,7 +94,11 @@ class Meter:
     def _eta_s(self, completed: int, rate: float, elapsed_s: float, left_s: float | None) -> float | None:
         ends = [] if left_s is None else [max(left_s, 0.0)]
         stop = self._plan.stop
-        if stop.until_stable is None and (stop.min_duration_s or stop.min_queries) and (rate > 0 or not stop.min_queries):
+        if (
+            stop.until_stable is None
+            and (stop.min_duration_s or stop.min_queries)
+            and (rate > 0 or not stop.min_queries)
+        ):
             more = max((stop.min_queries or 0) - completed, 0)
             ends.append(max((stop.min_duration_s or 0.0) - elapsed_s, more / rate if more else 0.0))
         if self._plan.planned is not None and rate > 0:

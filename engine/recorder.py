@@ -41,7 +41,9 @@ class Interval:
 class Recorder:
     """One worker's recorder. `open_loop` says whether the due column is used; without it response time is service time."""
 
-    def __init__(self, memory: WorkerMemory, interval_ns: int, timeout_ns: int, open_loop: bool, keep_columns: bool = False):
+    def __init__(
+        self, memory: WorkerMemory, interval_ns: int, timeout_ns: int, open_loop: bool, keep_columns: bool = False
+    ):
         self.memory = memory
         self.rows = memory.rows
         self.open_loop = open_loop
@@ -192,7 +194,9 @@ class Recorder:
             span = current.span
             part = current.counts[span]
             filled = np.flatnonzero(part)
-            self.closed.append(Interval.compact(self._interval, filled + span.start, part[filled], self._interval_failed))
+            self.closed.append(
+                Interval.compact(self._interval, filled + span.start, part[filled], self._interval_failed)
+            )
             self._response.merge(current)
             self._publish(Field.RESPONSE, self._response)
             part[filled] = 0
@@ -204,7 +208,9 @@ class Recorder:
         start, length = int(self._header[Field.START_NS]), self._interval_ns
         first, last = (max(int(edge) - start, 0) // length for edge in (due.min(), due.max()))
         if last >= self.arrivals.size:
-            self.arrivals = np.concatenate([self.arrivals, np.zeros(max(last + 1 - self.arrivals.size, self.arrivals.size), np.int64)])
+            self.arrivals = np.concatenate(
+                [self.arrivals, np.zeros(max(last + 1 - self.arrivals.size, self.arrivals.size), np.int64)]
+            )
         if first == last:  # the usual case, and int64 division is slow
             self.arrivals[first] += due.size
         else:

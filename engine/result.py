@@ -187,7 +187,10 @@ class RunResult:
             "interrupted": self.interrupted,
             "ended_by": self.ended_by,
             "intervals": [
-                {name: getattr(row, name) for name in ("start_s", "completed", "errors", "p50_ns", "p99_ns", "in_flight")}
+                {
+                    name: getattr(row, name)
+                    for name in ("start_s", "completed", "errors", "p50_ns", "p99_ns", "in_flight")
+                }
                 for row in self.intervals
             ],
         }

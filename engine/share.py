@@ -40,7 +40,9 @@ class WorkerReport:
     cpu_ns: int = 0
     voluntary_switches: int = 0
     involuntary_switches: int = 0
-    paced: list[tuple[int, int]] = field(default_factory=list)  # lateness of requests that a worker waited for, as counts
+    paced: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # lateness of requests that a worker waited for, as counts
     wake_up_ns: int | None = None  # how late the thread that watches over the group woke up (the first worker's report)
     hung: bool = False
     crash: str | None = None

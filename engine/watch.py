@@ -106,9 +106,7 @@ class Watch:
             self._looked_s = now
             self._frequency.look()
 
-    def result(
-        self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerReport]], here: Sequence[bool]
-    ) -> CpuUse:
+    def result(self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerReport]], here: Sequence[bool]) -> CpuUse:
         """What was used since this watch was made.
 
         kinds, by_group  each group's pool kind and its workers' reports

@@ -50,15 +50,10 @@ class Witness:
         """Add to a finished result what was seen, and a warning for each caveat."""
         kinds = [session.share.plan.pool.kind for session in sessions]
         if self._watch is not None:
-            here = [
-                session.inline or not session.place and kind == "async"
-                for session, kind in zip(sessions, kinds)
-            ]
+            here = [session.inline or not session.place and kind == "async" for session, kind in zip(sessions, kinds)]
             result.cpu = self._watch.result(kinds, by_session, here)
         result.engine_cost = self._cost
-        result.pacing = pacing_of(
-            self._plan, result, [report for reports in by_session for report in reports]
-        )
+        result.pacing = pacing_of(self._plan, result, [report for reports in by_session for report in reports])
         result.caveats = caveats_of(result, self._plan)
         result.warnings += [str(caveat) for caveat in result.caveats]
 

@@ -10,9 +10,7 @@ from typing import Any
 
 from engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
 
-ORDERS = [
-    {"order": number, "lines": [{"item": item, "count": 2} for item in range(40)]} for number in range(10)
-]
+ORDERS = [{"order": number, "lines": [{"item": item, "count": 2} for item in range(40)]} for number in range(10)]
 
 
 def encode(order: dict[str, Any]) -> str:
@@ -36,9 +34,7 @@ def main() -> None:
     opened = run(plan, encode, ORDERS)
     for name, times in (("response", opened.response), ("service", opened.service)):
         p50, p99 = times.percentile_ns(50) / 1e3, times.percentile_ns(99) / 1e3
-        print(
-            f"2,000/s at random: {name} time p50 {p50:.0f} us, p99 {p99:.0f} us over {times.count:,} requests"
-        )
+        print(f"2,000/s at random: {name} time p50 {p50:.0f} us, p99 {p99:.0f} us over {times.count:,} requests")
     print(f"{opened.verdict}; {len(opened.warnings)} warnings")
     for warning in opened.warnings:
         print(f"  {warning}")

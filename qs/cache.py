@@ -34,9 +34,7 @@ def cache_dir() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"cannot make the cache folder {folder}: {error.strerror}; set QS_CACHE to another"
-        ) from error
+        raise UserError(f"cannot make the cache folder {folder}: {error.strerror}; set QS_CACHE to another") from error
     return folder.resolve()
 
 
@@ -75,9 +73,7 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout as error:
-        raise UserError(
-            f"another process has held {path}.lock for {LOCK_TIMEOUT_S / 60:.0f} minutes"
-        ) from error
+        raise UserError(f"another process has held {path}.lock for {LOCK_TIMEOUT_S / 60:.0f} minutes") from error
     except OSError as error:
         raise UserError(
             f"cannot write to {path.parent}: {error.strerror}; set QS_CACHE to a folder of yours"
@@ -100,8 +96,6 @@ def _build(path: Path, build: Callable[[Path], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(
-            f"no space left in the cache folder {path.parent}; free some or set QS_CACHE"
-        ) from error
+        raise UserError(f"no space left in the cache folder {path.parent}; free some or set QS_CACHE") from error
     finally:
         partial.unlink(missing_ok=True)

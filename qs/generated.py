@@ -153,16 +153,12 @@ class GeneratedItems:
         return drawn
 
 
-def generated_feeds(
-    model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0
-) -> dict[str, np.ndarray]:
+def generated_feeds(model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0) -> dict[str, np.ndarray]:
     """One batch of generated items start..start+batch_size for a model_info in its published spelling."""
     return GeneratedItems(input_specs(model_info), seed).feeds(start, batch_size)
 
 
-def _draw_input(
-    spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator
-) -> np.ndarray:
+def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
     shape = (count, *spec.shape)
     kind = _kind(spec)
     length = lengths.get(spec.shape[-1]) if spec.shape else None

@@ -62,9 +62,7 @@ def _loads_json5(text: str, name: str) -> object:
     except ValueError as error:
         place = _JSON5_PLACE.match(str(error))
         where, what = (f"{name}, line {place[1]}", place[2]) if place else (name, str(error))
-        raise UserError(
-            f"{where}: not JSON: {what}; allowed: JSON, with // comments and trailing commas"
-        ) from None
+        raise UserError(f"{where}: not JSON: {what}; allowed: JSON, with // comments and trailing commas") from None
 
 
 class _Refused(Exception):

@@ -43,9 +43,7 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict:
         return result
     if reference.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
         same = bool(np.array_equal(reference, other))
-        result["failed"] = (
-            None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
-        )
+        result["failed"] = None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
         return result
     want, got = reference.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     result["NaN Count"] = int(np.count_nonzero(np.isnan(got)))

@@ -49,9 +49,7 @@ class FileTensor:
         try:
             return np.dtype(_NUMPY[self.type])
         except KeyError:
-            raise UserError(
-                f"the model's tensor {self.name!r} is a {self.type}; only tensors are fed"
-            ) from None
+            raise UserError(f"the model's tensor {self.name!r} is a {self.type}; only tensors are fed") from None
 
 
 @dataclass(frozen=True)
@@ -112,15 +110,11 @@ def bind_outputs(model_info: Mapping, names: Sequence[str]) -> tuple[list[tuple[
         return [(name, name) for name in declared], []
     pairs = _match(declared, list(names))
     if pairs is None:
-        note = (
-            f"the file's outputs ({', '.join(names)}) are not those of the model info ({', '.join(declared)})"
-        )
+        note = f"the file's outputs ({', '.join(names)}) are not those of the model info ({', '.join(declared)})"
         return [(name, name) for name in names], [note]
     by_declared = sorted((spec, tensor, how) for tensor, (spec, how) in pairs.items())
     notes = [
-        f"the file's output {names[tensor]} is {declared[spec]} ({how})"
-        for spec, tensor, how in by_declared
-        if how
+        f"the file's output {names[tensor]} is {declared[spec]} ({how})" for spec, tensor, how in by_declared if how
     ]
     return [(names[tensor], declared[spec]) for spec, tensor, _ in by_declared], notes
 

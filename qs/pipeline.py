@@ -7,26 +7,22 @@ failed in the backend, refused), it leaves a report of what it had; the command 
 from __future__ import annotations
 
 import asyncio
-import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from qs import __version__, plan
+from qs import __version__
 from qs.errors import UserError
 from qs.interrupt import Interrupt, Interrupted
 from qs.names import check_plain
 from qs.report import machine
 from qs.report.journal import Journal
 from qs.report.result import Record
+from qs.serving import opened, set_up
 from qs.stages import checks
-from qs.stages.cases import check_plans
-from qs.stages.compiling import Compiled
-from qs.stages.environment import described, settle_environment
 from qs.stages.failures import BackendFailed
-from qs.stages.hosts import backend_host, call
-from qs.stages.limits import Limits
+from qs.stages.hosts import call
 from qs.stages.losses import note
-from qs.stages.obtaining import obtain
 from qs.stages.performance import Bench, measure
 from qs.stages.prepare import Prepared
 from qs.stages.vendor_mode import measure_by_vendor
@@ -37,7 +33,9 @@ COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = "complete", "compiled", "inte
 def open_journal(prepared: Prepared, view: Any) -> Journal:
     """A journal for a run that has not begun: it writes nothing yet."""
     record = Record(
-        task=prepared.request.task,
+        task=prepared.title,
+        kind=prepared.request.kind,
+        artifact=prepared.described,
         hardware=prepared.hardware,
         model=prepared.model_info.model,
         command=list(prepared.request.command),
@@ -45,17 +43,23 @@ def open_journal(prepared: Prepared, view: Any) -> Journal:
         host=machine.describe(),
         found=prepared.found,
     )
-    return Journal(
-        record, prepared.out, check_plain(prepared.model_info.model_precision, "precision").lower(), view
-    )
+    return Journal(record, prepared.out, check_plain(prepared.model_info.model_precision, "precision").lower(), view)
 
 
-async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> dict[str, Any]:
-    """Run everything; return the final result. Raises UserError for what the user must mend, Interrupted after an interruption."""
+Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
+
+
+async def evaluate(
+    prepared: Prepared, journal: Journal, interrupt: Interrupt, work: Work | None = None
+) -> dict[str, Any]:
+    """Run everything; return the final result. Raises UserError for what the user must mend, Interrupted after an interruption.
+
+    work   what is done in place of an evaluation, with the same endings
+    """
     for text in prepared.warnings:
         journal.warn(text)
     try:
-        await _evaluate(prepared, journal, interrupt)
+        await (work or _evaluate)(prepared, journal, interrupt)
     except (asyncio.CancelledError, Interrupted):
         journal.finish(INTERRUPTED)
         raise Interrupted from None
@@ -75,63 +79,14 @@ async def evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -
 
 
 async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
-    record, view = journal.record, journal.view
-    view.line(f"{prepared.request.task} on {prepared.hardware}: model {prepared.model_info.model}")
-    with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
-        with journal.stage("environment"):
-            environment = await settle_environment(prepared, view.line)
-        record.environment = described(environment)
-        with journal.stage("model"):
-            resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"))
-        record.model_source = resolved
-        view.line(f"model: {resolved['note']}")
-        journal.start()
-        async with backend_host(prepared, environment, journal.log) as host:
-            compiled = await obtain(host, prepared, resolved, journal)
-            if prepared.compile_only:
-                return
-            bench = await _set_up(host, prepared, compiled, journal, interrupt)
-            await _check(bench, prepared, resolved, Path(scratch, "reference.log"))
-            if prepared.workload.test_perf:
-                with journal.stage("performance"):
-                    await (measure(bench) if bench.driven else measure_by_vendor(bench))
-
-
-async def _set_up(
-    host: Any, prepared: Prepared, compiled: Compiled, journal: Journal, interrupt: Interrupt
-) -> Bench:
-    """Give the runtime its compile result, settle every value of the measured part, load the first batch size."""
-    configs = compiled.configs
-    await call(
-        host,
-        "configure_runtime",
-        "setting up the runtime",
-        compile_result=compiled.raw,
-        workload=configs["workload"],
-        model_info=configs["model_info"],
-    )
-    mode = await call(host, "qs_mode", "generate_qs_config")
-    values = plan.performance(
-        prepared.request,
-        prepared.workload.to_configs(),
-        prepared.workload.given,
-        checked(mode, prepared.hardware),
-        compiled.best_batch_sizes,
-        machine.usable_cpus(),
-    )
-    check_plans(values, machine.usable_cpus(), prepared.request.in_process)
-    journal.record.values = plan.plain(values)
-    host.limits = Limits.asked(prepared.request, values["timeout_s"].value)
-    bench = Bench(host, values, journal, interrupt, bool(mode["supported"]), prepared.request.engine)
-    if bench.driven and not bench.qs_mode and values["clients"].value > 1:
-        journal.warn(
-            f"{values['clients'].value} clients call predict of one copy at the same time, and the backend has not said that they "
-            "may (it does not support QS mode); where it fails, add --clients 1"
-        )
-    if bench.driven:
-        runner, pool = values["runner"].value, values["pool"].value
-        await call(host, "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
-    return bench
+    async with opened(prepared, journal) as ready:
+        if prepared.compile_only:
+            return
+        bench = await set_up(ready, prepared, journal, interrupt)
+        await _check(bench, prepared, ready.resolved, ready.scratch / "reference.log")
+        if prepared.workload.test_perf:
+            with journal.stage("performance"):
+                await (measure(bench) if bench.driven else measure_by_vendor(bench))
 
 
 async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
@@ -161,15 +116,6 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
     journal.record.reasons.append(failure.said)
     note(journal, failure)
     return {checks.NOT_MEASURED: failure.said}
-
-
-def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:
-    """The QS config of a backend that supports QS mode, validated; None of one that does not."""
-    from qs.config.qs_config import parse_qs_config
-
-    if not mode["supported"]:
-        return None
-    return parse_qs_config(mode["config"] or {}, f"{hardware}'s generate_qs_config()")
 
 
 def numeric_faults(found: dict[str, Any]) -> list[str]:

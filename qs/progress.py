@@ -168,9 +168,7 @@ class _Watch:
 
     ENOUGH = 10
 
-    def __init__(
-        self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]
-    ):
+    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]):
         self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
         self._began = self._clock()
         self._warm_rate = 0.0

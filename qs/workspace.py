@@ -96,9 +96,7 @@ class Workspaces:
     def list_backends(self) -> dict[str, Found]:
         listed: dict[str, Found] = {}
         folded: set[str] = set()
-        for name, found in self._list(
-            "backends", lambda path: path.name if _is_backend(path) else None
-        ).items():
+        for name, found in self._list("backends", lambda path: path.name if _is_backend(path) else None).items():
             if name.casefold() not in folded:
                 folded.add(name.casefold())
                 listed[name] = found

@@ -69,11 +69,7 @@ def test_quick_run_reports_in_one_shape(bench: str, tmp_path: Path) -> None:
         assert set(entry) >= SPREAD | {"unit"}
         if entry["median"] is not None:
             assert (
-                entry["least"]
-                <= entry["lower_quartile"]
-                <= entry["median"]
-                <= entry["upper_quartile"]
-                <= entry["most"]
+                entry["least"] <= entry["lower_quartile"] <= entry["median"] <= entry["upper_quartile"] <= entry["most"]
             )
             assert entry["rounds"] in (1, 2)
     for goal in report["goals"]:
@@ -175,9 +171,7 @@ def test_figures_have_three_digits(module, value: float, text: str) -> None:
         ([0, 5], [10, 1], 1, [10, 6]),  # first come, first served: a short one waits for a long one
     ],
 )
-def test_the_simulated_queue(
-    module, due: list[int], service: list[int], servers: int, responses: list[int]
-) -> None:
+def test_the_simulated_queue(module, due: list[int], service: list[int], servers: int, responses: list[int]) -> None:
     assert module("queue_model").fifo_responses(due, service, servers).tolist() == responses
 
 
@@ -267,11 +261,6 @@ def test_the_table_replaces_what_stood_between_its_markers(module, tmp_path: Pat
     path.write_text(f"before\n{every.BEGIN}\nold\n{every.END}\nafter\n")
     every.write_whole(path, every.with_table(path.read_text(), table))
     text = path.read_text()
-    assert (
-        text.startswith("before\n")
-        and text.endswith("after\n")
-        and "old" not in text
-        and table.strip() in text
-    )
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and table.strip() in text
     with pytest.raises(ValueError, match="markers"):
         every.with_table("no markers", table)

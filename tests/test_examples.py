@@ -17,7 +17,7 @@ EXAMPLES = ROOT / "examples"
 SHOWN = {
     "load_test_a_function": (r"closed loop: [\d,]+ queries/s", r"response time p50 \d+ us", "VALID"),
     "async_client": (
-        r"8 clients: \d+ queries/s",
+        r"8 clients: [\d,]+ queries/s",
         "200/s at random: p99 .* VALID",
         r"20 completed, errors {'LookupError': 20}",
     ),

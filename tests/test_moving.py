@@ -92,9 +92,7 @@ def test_requirements_are_those_of_the_package():
     setup.read(ROOT / "setup.cfg")
     stated = setup["options"]["install_requires"].strip().splitlines()
     listed = [
-        line
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line and not line.startswith("#")
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
     ]
     assert listed == stated
 

@@ -49,17 +49,10 @@ def distributions(checkout) -> tuple[Path, Path]:
 
 def shipped() -> set[str]:
     """What git knows of the four folders, or what lies in them where there is no git."""
-    listed = subprocess.run(
-        ["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode == 0 and listed.stdout:
         return set(listed.stdout.split())
-    return {
-        str(path.relative_to(ROOT))
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file()
-    }
+    return {str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
@@ -85,9 +78,7 @@ def test_the_wheel_runs_in_an_empty_environment_from_any_folder(distributions, t
     environment, elsewhere = tmp_path / "venv", tmp_path / "elsewhere"
     elsewhere.mkdir()
     env = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("PYTHONPATH", "VIRTUAL_ENV", "QS_WORKSPACE")
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV", "QS_WORKSPACE")
     }
 
     def do(*command: object) -> str:
@@ -106,9 +97,7 @@ def test_the_wheel_runs_in_an_empty_environment_from_any_folder(distributions, t
     do(sys.executable, "-m", "venv", environment)
     do(environment / "bin" / "python", "-m", "pip", "install", "-q", distributions[1])
     do(environment / "bin" / "python", "-m", "pip", "check")
-    result = json.loads(
-        do(environment / "bin" / "qs", "run", "--task", TASK, "--hardware_type", "CPU", "--json")
-    )
+    result = json.loads(do(environment / "bin" / "qs", "run", "--task", TASK, "--hardware_type", "CPU", "--json"))
     assert (result["Verdict"], result["Accuracy"]["Top-1"]) == ("VALID", pytest.approx(0.98667, abs=0.005))
     assert all(str(environment) in place for place in result["Found In"].values())
     assert (elsewhere / "reports" / "CPU" / TASK / "result-fp32.json").is_file()

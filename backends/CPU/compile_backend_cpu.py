@@ -132,9 +132,7 @@ class CompileBackendCPU(CompileBackend):
             "notes": [*configs.get("model_notes", []), *notes, *more],
         }
 
-    def _try(
-        self, session: Any, info: dict, bound: list, sizes: list[int]
-    ) -> tuple[dict[int, str], float, list[int]]:
+    def _try(self, session: Any, info: dict, bound: list, sizes: list[int]) -> tuple[dict[int, str], float, list[int]]:
         """Faults by batch size, seconds of the last trial, and which sizes were run: always the smallest."""
         faults: dict[int, str] = {}
         tried: list[int] = []
@@ -178,13 +176,9 @@ def _model_file(info: dict[str, Any]) -> Path:
     for path in (stated, Path(__file__).parents[2] / stated):
         if path.is_file():
             if path.suffix.lower() != ".onnx":
-                raise UserError(
-                    f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file"
-                )
+                raise UserError(f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file")
             return path.resolve()
-    raise UserError(
-        f"the model file {stated} is missing; put it there, or `qs run` resolves it from its sources"
-    )
+    raise UserError(f"the model file {stated} is missing; put it there, or `qs run` resolves it from its sources")
 
 
 def _threads(configs: dict[str, Any]) -> int:

@@ -54,9 +54,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     quotas = []
     for mount, relative in _cgroups(root):
         folder = mount / relative
-        if (
-            not folder.is_dir()
-        ):  # inside a container the path is the host's; its own group is the mount itself
+        if not folder.is_dir():  # inside a container the path is the host's; its own group is the mount itself
             folder = mount
         while True:
             quota = _quota_v2(folder) or _quota_v1(folder)
@@ -84,9 +82,7 @@ def _cgroups(root: Path) -> list[tuple[Path, str]]:
     for line in _lines(root / "proc/self/cgroup"):
         hierarchy, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        version = (
-            "v2" if hierarchy == "0" and not controllers else "v1" if "cpu" in controllers.split(",") else ""
-        )
+        version = "v2" if hierarchy == "0" and not controllers else "v1" if "cpu" in controllers.split(",") else ""
         if version in mounts:
             found.append((mounts[version], path.lstrip("/")))
     return found

@@ -34,9 +34,7 @@ def open_session(path: str | Path, threads: int, level: str = "ALL", **options: 
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    settings.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, f"ORT_{level_name(level)}"
-    )
+    settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_{level_name(level)}")
     for name, value in options.items():
         setattr(settings, name, value)
     try:
@@ -68,9 +66,7 @@ def optimized(path: Path) -> tuple[Path, str]:
     try:
         found = build_once(key, ".onnx", build)
     except UserError as error:
-        open_session(
-            path, 1
-        )  # a model that cannot run at all is the user's error; one that cannot be saved is not
+        open_session(path, 1)  # a model that cannot run at all is the user's error; one that cannot be saved is not
         return path, f"optimized on every load, not cached: {error}"
     return (
         found,
@@ -81,9 +77,7 @@ def optimized(path: Path) -> tuple[Path, str]:
 def placement(path: Path, threads: int, feeds: dict[str, Any]) -> dict[str, int]:
     """Executed nodes by execution provider, from the profile of one real inference."""
     with TemporaryDirectory(prefix="qs-cpu-") as folder:
-        session = open_session(
-            path, threads, enable_profiling=True, profile_file_prefix=str(Path(folder, "profile"))
-        )
+        session = open_session(path, threads, enable_profiling=True, profile_file_prefix=str(Path(folder, "profile")))
         session.run(None, feeds)
         events = json.loads(Path(session.end_profiling()).read_text())
     nodes: dict[str, str] = {}

@@ -45,7 +45,5 @@ class DataLoader(data_loader.Dataset):
         self.cur_bs = size
         self.batch_num = self.items // size
         full = self.batch_num * size
-        self.batched_data = [
-            {self.input_name: batch} for batch in self.images[:full].reshape(-1, size, 1, 8, 8)
-        ]
+        self.batched_data = [{self.input_name: batch} for batch in self.images[:full].reshape(-1, size, 1, 8, 8)]
         self.labels = list(self.targets[:full].reshape(-1, size))

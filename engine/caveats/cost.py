@@ -42,9 +42,7 @@ def engine_cost(result: RunResult, plan: RunPlan) -> Caveat | None:
     parts = []
     share = cost.ns_per_request / (cost.ns_per_request + result.service.mean_ns)
     if not result.open_loop and share > ENGINE_SHARE:
-        parts.append(
-            f"the engine's own {cost.ns_per_request:.0f} ns a request took {share:.0%} of the workers' time"
-        )
+        parts.append(f"the engine's own {cost.ns_per_request:.0f} ns a request took {share:.0%} of the workers' time")
     typical = result.service.percentile_ns(50)
     if cost.service_ns > ENGINE_SHARE * typical:
         parts.append(

@@ -41,13 +41,7 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
     A run too short for the latter is judged without it.
     """
     cpu = result.cpu
-    if (
-        cpu is None
-        or cpu.elapsed_s < LEAST_S
-        or cpu.cores < 2
-        or cpu.idle_cpus is None
-        or cpu.idle_cpus < LEAST_IDLE
-    ):
+    if cpu is None or cpu.elapsed_s < LEAST_S or cpu.cores < 2 or cpu.idle_cpus is None or cpu.idle_cpus < LEAST_IDLE:
         return None
     for group in cpu.groups:
         cores = group.cpu_s / cpu.elapsed_s

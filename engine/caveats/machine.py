@@ -38,9 +38,7 @@ def throttled(result: RunResult, plan: RunPlan) -> Caveat | None:
             )
     if not seen:
         return None
-    return Caveat(
-        "throttled", ", ".join(seen), "raise the quota, cool the machine, or set its governor to performance"
-    )
+    return Caveat("throttled", ", ".join(seen), "raise the quota, cool the machine, or set its governor to performance")
 
 
 def other_load(result: RunResult, plan: RunPlan) -> Caveat | None:

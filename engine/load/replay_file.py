@@ -33,7 +33,9 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
 
 def _from_text(path: Path) -> np.ndarray:
     lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)
-    return _numbers(path, ((number, text) for number, text in lines if text.strip() and not text.strip().startswith("#")))
+    return _numbers(
+        path, ((number, text) for number, text in lines if text.strip() and not text.strip().startswith("#"))
+    )
 
 
 def _numbers(path: Path, lines: Iterable[tuple[int, str]]) -> np.ndarray:

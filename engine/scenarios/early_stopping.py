@@ -56,9 +56,7 @@ def may_be_over(queries: int, percentile: float, confidence: float = CONFIDENCE)
     return low
 
 
-def estimate_ns(
-    response: Histogram, percentile: float, failed: int = 0, confidence: float = CONFIDENCE
-) -> int | None:
+def estimate_ns(response: Histogram, percentile: float, failed: int = 0, confidence: float = CONFIDENCE) -> int | None:
     """The early-stopping estimate of a percentile: an upper bound of it that holds with the confidence. None: too few requests.
 
     The rules' algorithm: with t the most that may be over, discard the t - 1 highest and report the highest of the rest. Failed

@@ -65,12 +65,12 @@ class Offline:
         )
 
     def rules(self, result: RunResult) -> list[Rule]:
-        enough = f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, so that more samples are made"
+        enough = (
+            f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, so that more samples are made"
+        )
         samples = result.completed * result.samples_per_query
         return [
-            minimum_duration(
-                self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough
-            ),
+            minimum_duration(self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough),
             at_least(
                 "minimum samples",
                 self.min_samples,

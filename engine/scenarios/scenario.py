@@ -44,9 +44,7 @@ def minimum_duration(needed_s: float, result: RunResult, advice: str) -> Rule:
 
 def minimum_queries(needed: int, result: RunResult) -> Rule:
     advice = (
-        "raise max_duration_s, or leave it out"
-        if result.ended_by == "time limit"
-        else "let the run go on to its end"
+        "raise max_duration_s, or leave it out" if result.ended_by == "time limit" else "let the run go on to its end"
     )
     return at_least("minimum queries", needed, result.completed, "queries", advice)
 
@@ -61,8 +59,4 @@ def positive(**values: float | None) -> list[str]:
 
 
 def percentile_faults(percentile: float) -> list[str]:
-    return (
-        []
-        if 0 < percentile < 100
-        else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]
-    )
+    return [] if 0 < percentile < 100 else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]

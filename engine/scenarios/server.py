@@ -20,12 +20,13 @@ from engine.scenarios.scenario import minimum_duration, minimum_queries, percent
 class Server:
     """`rate_per_s` queries a second, whose response time's `percentile` must be at most `bound_s`.
 
+    bound_s      None: any response time will do; the minimums alone decide
     min_queries  None: as many as early stopping needs where none is over the bound, 459 for p99
     seed         of the arrivals; None draws one, which the result names
     """
 
     rate_per_s: float
-    bound_s: float
+    bound_s: float | None = None
     percentile: float = 99.0
     min_duration_s: float = 600.0
     min_queries: int | None = None
@@ -66,16 +67,21 @@ class Server:
 
     def rules(self, result: RunResult) -> list[Rule]:
         """Failed requests count as over the bound."""
-        name, response = f"p{self.percentile:g}", result.response
-        queries = result.completed + result.errors
-        over = count_over(response, round(self.bound_s * 1e9)) + result.errors
-        needed = queries_needed(over, self.percentile)
-        return [
+        minimums = [
             minimum_duration(self.min_duration_s, result, "raise max_duration_s, or leave it out"),
             minimum_queries(self._least_queries(), result),
+        ]
+        return minimums if self.bound_s is None else minimums + self._bound_rules(self.bound_s, result)
+
+    def _bound_rules(self, bound_s: float, result: RunResult) -> list[Rule]:
+        name, response = f"p{self.percentile:g}", result.response
+        queries = result.completed + result.errors
+        over = count_over(response, round(bound_s * 1e9)) + result.errors
+        needed = queries_needed(over, self.percentile)
+        return [
             at_most(
                 f"{name} of the response time",
-                self.bound_s * 1e9,
+                bound_s * 1e9,
                 response.percentile_ns(self.percentile) if response.count else None,
                 "ns",
                 f"lower rate_per_s below {self.rate_per_s:g}, or raise bound_s",

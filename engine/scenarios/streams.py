@@ -13,9 +13,7 @@ def least_queries(min_queries: int | None, percentile: float) -> int:
     return queries_needed(1, percentile) if min_queries is None else min_queries
 
 
-def stream_rules(
-    result: RunResult, percentile: float, min_duration_s: float, min_queries: int | None
-) -> list[Rule]:
+def stream_rules(result: RunResult, percentile: float, min_duration_s: float, min_queries: int | None) -> list[Rule]:
     early = queries_needed(1, percentile)
     return [
         minimum_duration(min_duration_s, result, "raise max_duration_s, or leave it out"),

@@ -271,9 +271,7 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-def build_bert_qa(
-    path: Path, seed: int, *, inputs: Sequence[str], outputs: Sequence[str], **sizes: int
-) -> None:
+def build_bert_qa(path: Path, seed: int, *, inputs: Sequence[str], outputs: Sequence[str], **sizes: int) -> None:
     """Write a BERT-QA ONNX model with seeded weights to `path`. `sizes` are fields of BertConfig."""
     config = BertConfig(**sizes)
     write_model(path, bert_qa_graph(config, inputs, outputs), config, seeded_parameters(config, seed))

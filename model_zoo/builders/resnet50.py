@@ -71,9 +71,7 @@ class _Network:
         self.normal(f"{name}.weight", (out, into, size, size), gain=2.0)  # He: a ReLU follows
         pads, sizes = [size // 2] * 4, [size, size]
         weight = f"{name}.weight"
-        return self.add(
-            "Conv", f"{name}/Conv", x, weight, kernel_shape=sizes, strides=[stride] * 2, pads=pads
-        )
+        return self.add("Conv", f"{name}/Conv", x, weight, kernel_shape=sizes, strides=[stride] * 2, pads=pads)
 
     def norm(self, name: str, x: str, channels: int, gamma: float = 1.0) -> str:
         initial = {"weight": gamma, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
@@ -138,9 +136,7 @@ def resnet_model(config: ResNetConfig, seed: int, input_name: str, output_name: 
     return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="resnet50.py")
 
 
-def build_resnet50(
-    path: Path, seed: int, *, inputs: Sequence[str], outputs: Sequence[str], **sizes: object
-) -> None:
+def build_resnet50(path: Path, seed: int, *, inputs: Sequence[str], outputs: Sequence[str], **sizes: object) -> None:
     """Write a ResNet ONNX model with seeded weights to `path`. `sizes` are fields of ResNetConfig."""
     (input_name,), (output_name,) = inputs, outputs
     model = resnet_model(ResNetConfig(**sizes), seed, input_name, output_name)

@@ -18,9 +18,7 @@ from qs.cli.types import Seconds
     type=click.Path(path_type=Path),
     help="Folder to search first for tasks, backends, models and data sets.",
 )
-@click.option(
-    "--answers", type=click.Path(path_type=Path), help="JSON file with answers to the backend's questions."
-)
+@click.option("--answers", type=click.Path(path_type=Path), help="JSON file with answers to the backend's questions.")
 @click.option(
     "--env",
     type=click.Choice(["auto", "current", "new"]),
@@ -38,9 +36,7 @@ from qs.cli.types import Seconds
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep what the backend prints in this file.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Seed of generated weights and inputs.  [default: 0]"
-)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of generated weights and inputs.  [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on standard output.")
 def command(as_json: bool, **options) -> int:
     """Test whether a backend keeps the contract: names, methods, compile, load, predict, threads, answers, leaks.

@@ -93,7 +93,5 @@ def _plain(each) -> dict[str, object]:
     about["finished"] = each.built is not None
     if each.built is not None:
         about |= asdict(each.built)
-        about["last_used"] = datetime.fromtimestamp(each.last_used, timezone.utc).isoformat(
-            timespec="seconds"
-        )
+        about["last_used"] = datetime.fromtimestamp(each.last_used, timezone.utc).isoformat(timespec="seconds")
     return about

@@ -7,23 +7,56 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from qs.cli.main import INTERRUPTED, INVALID, VALID
+from qs.errors import UserError
 from qs.interrupt import Interrupt, Interrupted
 from qs.pipeline import INTERRUPTED as STOPPED
-from qs.pipeline import evaluate, open_journal
+from qs.pipeline import Work, evaluate, open_journal
 from qs.plan import Request
 from qs.progress import open_view
 from qs.report.journal import Journal
-from qs.stages.prepare import prepare
+from qs.stages.failures import BackendFailed
+from qs.stages.prepare import Prepared, prepare
+from qs.stages.prepare_artifact import prepare_artifact
 
 
 def run_evaluation(request: Request, as_json: bool, quiet: bool) -> int:
     """Evaluate, print what was asked for, return the exit status."""
-    prepared = prepare(request)
-    view = open_view(quiet)
+    return measure(prepare(request), open_view(quiet), as_json, quiet)
+
+
+def run_load(request: Request, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Load-test an artifact, or only say how."""
+    with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
+        prepared = prepared_artifact(request, Path(folder), probe=not dry_run)
+        if dry_run:
+            from qs.report.outline import print_outline
+            from qs.stages.outline import outline
+
+            print_outline(outline(prepared), as_json)
+            return VALID
+        return measure(prepared, open_view(quiet), as_json, quiet)
+
+
+def prepared_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
+    """The artifact, described and checked. KeyboardInterrupt after Ctrl-C: nothing was measured yet."""
+    interrupt = Interrupt()
+    work = prepare_artifact(request, scratch, probe)
+    try:
+        return run_on_loop(work, interrupt, lambda: os._exit(INTERRUPTED))
+    except (asyncio.CancelledError, Interrupted):
+        raise KeyboardInterrupt from None
+    except BackendFailed as failure:
+        raise UserError(f"{request.artifact}: {failure}") from None
+
+
+def measure(prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Work | None = None) -> int:
+    """Run an evaluation, or other work with the same endings; report it; return the exit status."""
     journal = open_journal(prepared, view)
     interrupt = Interrupt()
 
@@ -33,16 +66,28 @@ def run_evaluation(request: Request, as_json: bool, quiet: bool) -> int:
         os._exit(INTERRUPTED)  # what runs in child processes dies with this one
 
     try:
-        result = run_on_loop(evaluate(prepared, journal, interrupt), interrupt, at_once)
+        result = run_on_loop(evaluate(prepared, journal, interrupt, work), interrupt, at_once)
     except (KeyboardInterrupt, Interrupted):
+        remember(prepared, journal, view)
         report(journal, as_json, quiet)
         print(
             "interrupted; the report holds what was measured" if journal.started else "interrupted",
             file=sys.stderr,
         )
         return INTERRUPTED
+    remember(prepared, journal, view)
     report(journal, as_json, quiet)
     return VALID if result["Verdict"] == "VALID" else INVALID
+
+
+def remember(prepared: Prepared, journal: Journal, view: Any) -> None:
+    """An entry in the history, where something was measured. What keeps it from being written is a warning, never a failure."""
+    if not prepared.request.history or not journal.record.rows:
+        return
+    from qs.history import record
+    from qs.report.result import to_result
+
+    record(to_result(journal.record), journal.folder.result.absolute() if journal.started else None, view.warn)
 
 
 def report(journal: Journal, as_json: bool, quiet: bool) -> None:

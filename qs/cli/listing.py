@@ -39,9 +39,7 @@ def command(kind: str, workspace: Path | None, as_json: bool) -> None:
     if as_json:
         import json
 
-        click.echo(
-            json.dumps({k: {n: str(p) for n, p in rows.items()} for k, rows in listed.items()}, indent=2)
-        )
+        click.echo(json.dumps({k: {n: str(p) for n, p in rows.items()} for k, rows in listed.items()}, indent=2))
         return
     for each, rows in listed.items():
         if len(kinds) > 1:

@@ -18,12 +18,22 @@ VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 # command -> module that holds a click command of the same name, and the line that `--help` shows for it.
 COMMANDS = {
     "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
+    "compare": (
+        "qs.cli.compare",
+        "Compare results case by case: by how much they differ, and whether that is more than noise.",
+    ),
+    "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
     "check": ("qs.cli.check", "Test whether a backend keeps the contract, and say how to fix what does not."),
     "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
     "schema": ("qs.cli.schema", "Print or write the JSON schemas of workloads, models, QS configs and results."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
 }
+
+
+def load(name: str) -> click.Command:
+    """The command of that name, which must be one of COMMANDS."""
+    return importlib.import_module(COMMANDS[name][0]).command
 
 
 class LazyGroup(click.Group):
@@ -35,7 +45,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(COMMANDS[cmd_name][0]).command
+        return load(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -89,6 +99,10 @@ def group(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif ctx.invoked_subcommand in COMMANDS:
+        from qs.cli.defaults import apply
+
+        apply(ctx, ctx.invoked_subcommand, load(ctx.invoked_subcommand))
 
 
 def run_command_line(arguments: Sequence[str]) -> int:

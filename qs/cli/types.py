@@ -69,3 +69,132 @@ class WarmUp(click.ParamType):
         if text[-1:].isalpha():
             return {"seconds": Seconds().convert(text, param, ctx)}
         self.fail(f"{value!r} is neither a count of iterations (3) nor a time (2s).", param, ctx)
+
+
+class Share(click.ParamType):
+    """A part of a whole, above 0 and below 100 %: 1%, 0.5 %, or as a number 0.01."""
+
+    name = "percent"
+
+    def convert(self, value, param, ctx) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            share = math.nan
+        if not 0 < share < 1:
+            self.fail(f"{value!r} is no part of a whole; write for example 1% or 0.01.", param, ctx)
+        return share
+
+
+class Scenario(click.ParamType):
+    """How load arrives: closed_loop, poisson, constant_rate, stages, replay, single_stream, multi_stream, server, offline."""
+
+    name = "scenario"
+
+    def convert(self, value, param, ctx) -> str:
+        from qs.names import nearest
+        from qs.traffic import NAMES, spelled
+
+        wanted = str(value).strip().replace("_", "").replace("-", "").replace(" ", "").casefold()
+        for name in NAMES:
+            if name.casefold() == wanted:
+                return name
+        known = [spelled(name) for name in NAMES]
+        near = nearest(str(value).strip().lower(), known)
+        meant = f" Did you mean {near}?" if near else ""
+        self.fail(f"{value!r} is not one of {', '.join(known)}.{meant}", param, ctx)
+
+    def get_metavar(self, param, ctx=None) -> str:
+        return "NAME"
+
+    def shell_complete(self, ctx, param, incomplete):
+        from click.shell_completion import CompletionItem
+
+        from qs.traffic import NAMES, spelled
+
+        return [CompletionItem(name) for name in map(spelled, NAMES) if name.startswith(incomplete)]
+
+
+class Rates(click.ParamType):
+    """Stages of load: 10s:100,20s:~500,1m:500 is 10 s at 100/s, 20 s in a straight line up to 500/s, a minute at 500/s."""
+
+    name = "stages"
+
+    def convert(self, value, param, ctx) -> tuple[tuple[float, float, bool], ...]:
+        if isinstance(value, tuple):
+            return value
+        stages = []
+        for part in str(value).split(","):
+            time, colon, rate = part.strip().partition(":")
+            ramp = rate.startswith("~")
+            try:
+                per_s = float(rate.removeprefix("~"))
+            except ValueError:
+                colon = ""
+            if not colon or not (math.isfinite(per_s) and per_s >= 0):
+                self.fail(
+                    f"{part.strip()!r} in {value!r} is no stage; write time:rate, for example 10s:100,30s:500.",
+                    param,
+                    ctx,
+                )
+            stages.append((Seconds().convert(time, param, ctx), per_s, ramp))
+        return tuple(stages)
+
+
+class CpuSets(click.ParamType):
+    """CPUs of each instance, a slash between instances: 0-3/4-7 or 0,2/1,3."""
+
+    name = "cpus"
+
+    def convert(self, value, param, ctx) -> tuple[tuple[int, ...], ...]:
+        if isinstance(value, tuple):
+            return value
+        sets = []
+        for part in str(value).split("/"):
+            cpus: list[int] = []
+            for piece in part.split(","):
+                first, dash, last = piece.strip().partition("-")
+                if not first.isdigit() or (dash and not (last.isdigit() and int(last) >= int(first))):
+                    self.fail(f"{piece.strip()!r} in {value!r} names no CPUs; write for example 0-3/4-7.", param, ctx)
+                cpus += range(int(first), int(last if dash else first) + 1)
+            sets.append(tuple(dict.fromkeys(cpus)))
+        return tuple(sets)
+
+
+class Named(click.ParamType):
+    """name=value, repeated or not: for inputs of a model. `of` converts the value."""
+
+    def __init__(self, of, name: str, example: str):
+        self._of, self.name, self._example = of, name, example
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not equals or not key.strip() or not text.strip():
+            self.fail(f"{value!r} is not name=value; write for example {self._example}.", param, ctx)
+        try:
+            return key.strip(), self._of(text.strip())
+        except ValueError:
+            self.fail(f"{text.strip()!r} in {value!r} is not allowed; write for example {self._example}.", param, ctx)
+
+
+def whole_shape(text: str) -> tuple[int, ...]:
+    """1,3,224,224; "scalar" is a shape without sides."""
+    if text == "scalar":
+        return ()
+    shape = tuple(int(side) for side in text.split(","))
+    if min(shape) < 1:
+        raise ValueError(text)
+    return shape
+
+
+def bounds(text: str) -> tuple[float, float]:
+    """0,30522: from the first up to below the second."""
+    low, high = (float(bound) for bound in text.split(","))
+    if not low < high or not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(text)
+    return low, high

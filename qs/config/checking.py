@@ -93,9 +93,7 @@ def check(
     try:
         value = cls.model_validate(settled)
     except ValidationError as error:
-        faults += [
-            _fault(cls, problem, settled, origin, prefix) for problem in error.errors(include_url=False)
-        ]
+        faults += [_fault(cls, problem, settled, origin, prefix) for problem in error.errors(include_url=False)]
     wrong = {fault.key.removeprefix(prefix).partition("[")[0].partition(".")[0] for fault in faults}
     if value is not None:
         right = {name: getattr(value, name) for name in cls.model_fields if name not in wrong}
@@ -104,9 +102,7 @@ def check(
     return Checked(value if not faults else None, right, tuple(faults))
 
 
-def unknown_keys(
-    cls: type[Checkable], raw: Iterable[str], file: str, *, only_near: bool = False
-) -> list[str]:
+def unknown_keys(cls: type[Checkable], raw: Iterable[str], file: str, *, only_near: bool = False) -> list[str]:
     """A warning for each key that no rule knows, with the known one that was probably meant.
 
     `only_near`: just those that look like a misspelt known one, where vendors' own keys are usual.
@@ -131,9 +127,7 @@ def key_path(place: Sequence[str | int]) -> str:
     return path
 
 
-def _settle_aliases(
-    cls: type[Checkable], raw: Mapping[str, Any], file: str
-) -> tuple[dict[str, Any], list[Fault]]:
+def _settle_aliases(cls: type[Checkable], raw: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[Fault]]:
     settled, faults = dict(raw), []
     for alias, name in cls.ALIASES.items():
         if alias not in settled:

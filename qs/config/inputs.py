@@ -89,9 +89,7 @@ def _shapes(value: object, file: str, faults: list[Fault]) -> dict[str, tuple[in
     return shapes
 
 
-def _same_names(
-    inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]
-) -> None:
+def _same_names(inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]) -> None:
     for name in inputs:
         if name not in shapes:
             near = nearest(name, [known for known in shapes if known not in inputs])
@@ -127,9 +125,7 @@ def _types(value: object, inputs: tuple[str, ...], file: str, faults: list[Fault
     return dict(zip(inputs, known, strict=True))
 
 
-def _ranges(
-    value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]
-) -> dict[str, tuple[float, float]]:
+def _ranges(value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]) -> dict[str, tuple[float, float]]:
     if value is None:
         return {}
     if not isinstance(value, dict):

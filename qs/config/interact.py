@@ -166,7 +166,5 @@ def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
             )
     if question.choices and question.default is not None:
         if question.preset not in question.choices:
-            warnings.append(
-                f"{source}: the default of {question.name} is {question.preset!r}, not {question.allowed}"
-            )
+            warnings.append(f"{source}: the default of {question.name} is {question.preset!r}, not {question.allowed}")
     return warnings

@@ -15,12 +15,22 @@ from pydantic import Field
 from qs.config.checking import Checkable, Count, as_object, check
 from qs.errors import MISSING, Fault, Faults
 from qs.names import nearest
+from qs.traffic import OPEN_LOOP
 
 Pool = Literal["thread", "inline", "process", "async"]
-ScenarioName = Literal["SingleStream", "MultiStream", "Server", "Offline"]
+ScenarioName = Literal[
+    "SingleStream", "MultiStream", "Server", "Offline", "Poisson", "ConstantRate", "Stages", "Replay"
+]
 POOLS: tuple[str, ...] = get_args(Pool)
 SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
 RUNNERS = ("backend", "async", "onnxruntime")
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "Server": ("target_qps",),
+    "Poisson": ("target_qps",),
+    "ConstantRate": ("target_qps",),
+    "Stages": ("stages",),
+    "Replay": ("due_file",),
+}
 FACTORY = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
 Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
@@ -28,6 +38,7 @@ Above = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(strict=True, ge=0)]
 Cpu = Annotated[int, Field(strict=True, ge=0)]
 Cpus = Annotated[tuple[Cpu, ...], Field(min_length=1)]
+StageOf = tuple[Above, Amount] | tuple[Above, Amount, Annotated[bool, Field(strict=True)]]
 
 _COUNT = "a whole number >= 1"
 _ABOVE = "a number above 0"
@@ -46,7 +57,7 @@ class WarmUp(Checkable):
 
 
 class Scenario(Checkable):
-    """One of MLPerf's scenarios, with its rules. A sample is one batch of the row's batch size."""
+    """One of MLPerf's scenarios, with its rules, or an open loop without any. A sample is one batch of the row's batch size."""
 
     name: ScenarioName
     target_qps: Above | None = None
@@ -55,21 +66,31 @@ class Scenario(Checkable):
     duration_s: Above | None = None
     samples_per_query: Count | None = None
     seed: Seed | None = None
+    stages: Annotated[tuple[StageOf, ...], Field(min_length=1)] | None = None
+    arrivals: Literal["poisson", "even"] | None = None
+    due_file: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    column: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    speed: Above | None = None
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "name": ", ".join(SCENARIOS),
-        "target_qps": f"{_ABOVE}: queries/s that arrive (Server), samples/s that are expected (Offline)",
+        "target_qps": f"{_ABOVE}: queries/s that arrive (Server, Poisson, ConstantRate), samples/s that are expected (Offline)",
         "latency_slo_ms": f"{_ABOVE}: the bound of the response time's percentile (Server)",
         "percentile": "a number above 0 and below 100",
-        "duration_s": f"{_ABOVE}: the least duration; MLPerf's own is 600",
+        "duration_s": f"{_ABOVE}: how long (Poisson, ConstantRate), else the least duration; MLPerf's own is 600",
         "samples_per_query": f"{_COUNT} (MultiStream, Offline)",
-        "seed": "a whole number >= 0, of the arrivals (Server)",
+        "seed": "a whole number >= 0, of the arrivals (Server, Poisson, Stages)",
+        "stages": "a list, not empty, of [seconds, queries/s], or [seconds, queries/s, true] for a straight line from the rate before (Stages)",
+        "arrivals": "poisson, or even (Stages)",
+        "due_file": "the path of a file with due times in seconds: text, one a line, or CSV or Parquet (Replay)",
+        "column": "the column's name in due_file (Replay)",
+        "speed": f"{_ABOVE}: how many times as fast as recorded (Replay)",
     }
-    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"name": SCENARIOS}
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"name": SCENARIOS, "arrivals": ("poisson", "even")}
 
 
 class Batching(Checkable):
-    """Queries that are due close together share a call of predict: in the scenarios Server and Offline."""
+    """Queries that are due close together share a call of predict: in the scenarios of open loop."""
 
     max_batch_size: Count
     max_delay_us: Amount | None = 0.0
@@ -155,9 +176,7 @@ def parse_qs_config(raw: object, origin: str) -> dict[str, Any]:
     return found
 
 
-def _object(
-    cls: type[Checkable], raw: object, origin: str, place: str, faults: list[Fault]
-) -> dict[str, Any]:
+def _object(cls: type[Checkable], raw: object, origin: str, place: str, faults: list[Fault]) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         allowed = QsConfig.ALLOWED.get(place, "an object with a name and what the scenario needs")
         faults.append(Fault(origin, place, raw, allowed))
@@ -214,12 +233,12 @@ def _misfits(found: Mapping[str, Any], origin: str) -> list[Fault]:
         faults.append(Fault(origin, "affinity", affinity, allowed, hint=f"there are {len(affinity)}"))
     open_loop = False
     for number, scenario in enumerate(found.get("scenarios") or ()):
-        open_loop |= scenario["name"] in ("Server", "Offline")
-        if scenario["name"] == "Server":
-            for key in ("target_qps", "latency_slo_ms"):
-                if key not in scenario:
-                    allowed = f"{Scenario.ALLOWED[key]}; Server needs it"
-                    faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
+        name = scenario["name"]
+        open_loop |= name in OPEN_LOOP
+        for key in NEEDS.get(name, ()):
+            if key not in scenario:
+                allowed = f"{Scenario.ALLOWED[key]}; {name} needs it"
+                faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
         if "batching" in found and scenario["name"] == "Offline" and "samples_per_query" in scenario:
             hint = "batching makes the batches there; leave one of the two out"
             value = scenario["samples_per_query"]

@@ -60,9 +60,7 @@ def fit_faults(workload: Workload, model_info: ModelInfo) -> list[Fault]:
     return _misfits(vars(workload), vars(model_info), workload.origin)
 
 
-def _misfits(
-    workload: Mapping[str, Any], model_info: Mapping[str, Any], origin: Callable[[str], str]
-) -> list[Fault]:
+def _misfits(workload: Mapping[str, Any], model_info: Mapping[str, Any], origin: Callable[[str], str]) -> list[Fault]:
     largest = model_info.get("max_batch_size")
     if largest is None:
         return []

@@ -33,9 +33,9 @@ class Workload(Checkable):
     test_numeric: Flag = True
     clients: Count = 3
     iterations: Count = 100
-    batch_sizes: Annotated[
-        tuple[Count, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
-    ] = (1,)
+    batch_sizes: Annotated[tuple[Count, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})] = (
+        1,
+    )
     fake_data: Flag = False
     data_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
     compile_only: Flag = False
@@ -46,9 +46,7 @@ class Workload(Checkable):
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "task": PLAIN,
         "model": f"the name of a file in model_zoo/ without .json: {PLAIN}",
-        **dict.fromkeys(
-            ("test_perf", "test_accuracy", "test_numeric", "fake_data", "compile_only"), "true or false"
-        ),
+        **dict.fromkeys(("test_perf", "test_accuracy", "test_numeric", "fake_data", "compile_only"), "true or false"),
         "clients": "a whole number >= 1",
         "iterations": "a whole number >= 1, per client",
         "batch_sizes": "a list of whole numbers >= 1, not empty",
@@ -80,9 +78,7 @@ def load_workload(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     return check_workload(jsonc.read(path), str(path), Path(path).stem, overrides).result()
 
 
-def check_workload(
-    raw: object, file: str, task: str, overrides: Mapping[str, Any] | None = None
-) -> Checked[Workload]:
+def check_workload(raw: object, file: str, task: str, overrides: Mapping[str, Any] | None = None) -> Checked[Workload]:
     """The same, for a value that was read already, with faults returned and not raised."""
     check_plain(task, "task")
     stated = as_object(raw, file, "workload")
@@ -102,9 +98,7 @@ def check_workload(
         warnings.append(f"{file}: unknown key 'task'; a task is named by its file")
     sizes, repeated = _without_repeats(checked.right.get("batch_sizes", ()))
     if repeated:
-        warnings.append(
-            f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once"
-        )
+        warnings.append(f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once")
     value = checked.value
     if value is not None:
         value = value.model_copy(update={"batch_sizes": sizes}) if repeated else value

@@ -86,9 +86,7 @@ def judge(seen: dict[str, Any]) -> Outcome:
         cls, methods = about["class"], about["methods"]
         base = f"{kind.capitalize()}Backend"
         if not about["derived"]:
-            problems.append(
-                Problem(f"{cls} is no {base}", f"derive it: from qs import {base}; class {cls}({base})")
-            )
+            problems.append(Problem(f"{cls} is no {base}", f"derive it: from qs import {base}; class {cls}({base})"))
         for name, state in methods.items():
             # What the base class has a default for may be left out, though not by a class that does not derive from it.
             if state == "ok" or (state == "not written" and name not in REQUIRED[kind]):
@@ -98,9 +96,7 @@ def judge(seen: dict[str, Any]) -> Outcome:
             problems.append(Problem(f"{cls}.{name} {_in_words(state)}", f"write def {name}({takes})"))
         if methods["version"] == "ok" and not about["version"]:
             shown = about["version_type"] if about["version"] is None else "an empty string"
-            problems.append(
-                Problem(f"{cls}.version() gives {shown}", "return a string that names the version")
-            )
+            problems.append(Problem(f"{cls}.version() gives {shown}", "return a string that names the version"))
     versions = ", ".join(str(about["version"]) for about in seen.values())
     return judged(problems, f"compiler and runtime: {versions}", blocks)
 

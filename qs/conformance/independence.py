@@ -57,9 +57,7 @@ def _mixed(one: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([rows(one, size, [0]), rows(other, size, list(range(1, size)))])
 
 
-def _difference(
-    want: dict, got: dict, size: int, names: list[str], before: list[int], after: list[int]
-) -> dict:
+def _difference(want: dict, got: dict, size: int, names: list[str], before: list[int], after: list[int]) -> dict:
     if any(name not in got or got[name].shape != want[name].shape for name in names):
         return difference(want, got)
     return difference(

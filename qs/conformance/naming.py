@@ -38,9 +38,7 @@ def judge(folder: Path) -> Outcome:
             problems += _class_problems(folder / found, f"{kind.capitalize()}Backend{hardware}")
     profile = _spelt(f"{hardware}.json", present)
     if profile is not None and profile != f"{hardware}.json":
-        problems.append(
-            Problem(f"the interact profile is called {profile}", f"rename {profile} to {hardware}.json")
-        )
+        problems.append(Problem(f"the interact profile is called {profile}", f"rename {profile} to {hardware}.json"))
     absent = [name for name in (f"{hardware}.json", "requirements.txt") if name not in present]
     note = f"; without {' and '.join(absent)}, which may be left out" if absent else ""
     return judged(problems, f"{folder.name}: folder, files and classes{note}", blocks=False)
@@ -60,9 +58,7 @@ def _class_problems(file: Path, wanted: str) -> list[Problem]:
         names = _top_names(ast.parse(file.read_text("utf-8")))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        return [
-            Problem(f"{file.name} is not Python{f', line {line}' if line else ''}: {error}", "mend that line")
-        ]
+        return [Problem(f"{file.name} is not Python{f', line {line}' if line else ''}: {error}", "mend that line")]
     if wanted in names or "*" in names:  # a star may bring anything
         return []
     found = _spelt(wanted, sorted(names))

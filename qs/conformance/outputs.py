@@ -35,9 +35,7 @@ def judge(
         if wrong:
             fix = f"return {_shape(one)} for each item, stacked along the first dimension" if one else ""
             problems.append(
-                Problem(
-                    wrong, fix or "let the first dimension grow with the batch, and the others not at all"
-                )
+                Problem(wrong, fix or "let the first dimension grow with the batch, and the others not at all")
             )
     shown = ", ".join(f"{name} {shape}" for name, shape in seen[-1]["shapes"].items())
     return judged(problems, f"at batch size {seen[-1]['batch_size']}: {shown}")
@@ -56,9 +54,7 @@ def _wrong_shape(name: str, seen: Sequence[dict[str, Any]], one: Sequence[int] |
                 return f"output {name} is {shape} at batch size {size}, not {wanted}"
             continue
         if not shape or shape[0] % size:
-            return (
-                f"output {name} is {shape} at batch size {size}: its first dimension is no multiple of {size}"
-            )
+            return f"output {name} is {shape} at batch size {size}: its first dimension is no multiple of {size}"
         item = [shape[0] // size, *shape[1:]]
         first = first or (size, item)
         if item != first[1]:

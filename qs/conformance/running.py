@@ -83,9 +83,7 @@ def _lost(failure: BackendFailed, bench: Bench) -> Outcome:
     place = vendor_place(failure.detail, bench.folder)
     reason = " ".join(str(failure).split())
     if place:
-        return failed(
-            f"{reason} ({place})", f"look at {place}; `qs check --log FILE` keeps all that was printed"
-        )
+        return failed(f"{reason} ({place})", f"look at {place}; `qs check --log FILE` keeps all that was printed")
     return failed(reason, "look at the end of the log; `qs check --log FILE` keeps it")
 
 

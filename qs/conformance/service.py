@@ -25,9 +25,7 @@ class ConformanceService(VendorService):
     """VendorService with eyes. `dump_at_s`: as dump_after, while the vendor's code is being loaded; on
     the monotonic clock, which all processes of a machine share."""
 
-    def __init__(
-        self, workspace_roots: Sequence[str], backend_folder: str, hardware: str, dump_at_s: float
-    ) -> None:
+    def __init__(self, workspace_roots: Sequence[str], backend_folder: str, hardware: str, dump_at_s: float) -> None:
         self.dump_after(dump_at_s - time.monotonic())
         super().__init__(workspace_roots, backend_folder, hardware)
         self.dump_after(None)

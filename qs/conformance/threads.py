@@ -119,9 +119,7 @@ async def _as_coroutines(opened: Opened, tally: Tally) -> None:
 def judge(seen: dict[str, Any], allowed: float, pool: str | None) -> Outcome:
     """`pool` is what the QS config asks for: a pool that never calls one copy from two threads needs no thread safety."""
     if seen["distinct"] < 2:
-        return skipped(
-            "there is only one batch to submit: mixed-up answers could not be told from right ones"
-        )
+        return skipped("there is only one batch to submit: mixed-up answers could not be told from right ones")
     found = []
     if seen["errors"]:
         found.append(f"{seen['errors']} of {seen['calls']} concurrent calls raised {seen['first_error']}")

@@ -97,14 +97,10 @@ class Dataset:
         if not input_type:
             raise ValueError("get_fake_samples: input_type is empty; give one type per input, or one for all")
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(
-                f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1"
-            )
+            raise ValueError(f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1")
         for name, sides in shape.items():
             if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in sides):
-                raise ValueError(
-                    f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed sizes >= 1"
-                )
+                raise ValueError(f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed sizes >= 1")
         ranges = self.config.get("input_range") if isinstance(self.config, Mapping) else None
         inputs = {
             "inputs": list(shape),

@@ -76,9 +76,7 @@ def _build(
     path = store.folder() / identity.key
     store.clear(path)  # what a build left that was cut off, or whose interpreter is gone
     tool = installers.choose(path)
-    say(
-        f"environment {identity.key}: making it with {tool.name} ({tool.why}) in {path}, for this and later runs"
-    )
+    say(f"environment {identity.key}: making it with {tool.name} ({tool.why}) in {path}, for this and later runs")
 
     def step(command: Sequence[str]) -> None:
         variables = installers.environment_variables(path)
@@ -133,9 +131,7 @@ def _fill(
     # Beside the file, a bare name: whatever version the file, or what it asks for, restricts numpy to is the one that comes.
     hashed = any("--hash" in line.expanded or "--require-hashes" in line.expanded for line in lines)
     if not named:
-        say(
-            f"environment: {NUMPY} is added, which the plug-in contract needs and {source.name} does not name"
-        )
+        say(f"environment: {NUMPY} is added, which the plug-in contract needs and {source.name} does not name")
     if asked or not hashed:
         step((*tool.install, *asked, *(() if hashed else ("numpy",))))
     packages = _packages(path)

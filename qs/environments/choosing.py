@@ -77,11 +77,7 @@ def interpreter_for(
 def _apart() -> dict[str, str]:
     """What keeps our own packages out: PYTHONPATH goes before an environment's packages. A vendor's own entries stay."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = [
-        entry
-        for entry in entries
-        if entry and not any(Path(entry, name).exists() for name in ("qs", "numpy"))
-    ]
+    kept = [entry for entry in entries if entry and not any(Path(entry, name).exists() for name in ("qs", "numpy"))]
     found = {"PYTHONPATH": os.pathsep.join(kept), "PYTHONHOME": ""}
     return {name: value for name, value in found.items() if os.environ.get(name)}
 

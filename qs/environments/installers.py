@@ -70,9 +70,7 @@ def choose(folder: Path) -> Installer:
     configured = None if program is None else pip_configuration()
     if program is not None and (configured is None or pip_version() is None):
         return _uv(program, folder)
-    return _pip(
-        folder, f"{configured} names an index, which uv does not read" if configured else "uv is not there"
-    )
+    return _pip(folder, f"{configured} names an index, which uv does not read" if configured else "uv is not there")
 
 
 def uv_program() -> str | None:
@@ -86,9 +84,7 @@ def _uv_package() -> str | None:
         files = metadata.distribution("uv").files or []
     except metadata.PackageNotFoundError:
         return None
-    programs = (
-        os.path.realpath(file.locate()) for file in files if file.name == "uv" and file.parent.name == "bin"
-    )
+    programs = (os.path.realpath(file.locate()) for file in files if file.name == "uv" and file.parent.name == "bin")
     return next(filter(os.path.isfile, programs), None)
 
 

@@ -16,9 +16,7 @@ from qs.errors import UserError
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # pip knows this spelling only
-_INCLUDE = re.compile(
-    r"(?:-(?P<short>[rc])\s*|--(?P<long>requirement|constraint)(?:\s*=\s*|\s+))(?P<file>\S.*)"
-)
+_INCLUDE = re.compile(r"(?:-(?P<short>[rc])\s*|--(?P<long>requirement|constraint)(?:\s*=\s*|\s+))(?P<file>\S.*)")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _LINE_OPTIONS = re.compile(r"\s--?[a-z]")  # --hash=sha256:..., --config-settings ...
 

@@ -112,9 +112,7 @@ def remove(found: Stored) -> None:
         users = _running_under(found.path)
         if users:
             numbers = ", ".join(map(str, users))
-            raise UserError(
-                f"environment {found.key} is used by process {numbers}; remove it when that has ended"
-            )
+            raise UserError(f"environment {found.key} is used by process {numbers}; remove it when that has ended")
         clear(found.path)
 
 
@@ -129,9 +127,7 @@ def clear(path: Path) -> None:
 
 
 @contextmanager
-def locked(
-    key: str, waiting: Callable[[], None] | None, stop: threading.Event | None = None
-) -> Iterator[int]:
+def locked(key: str, waiting: Callable[[], None] | None, stop: threading.Event | None = None) -> Iterator[int]:
     """Hold the lock of an environment; gives its descriptor.
 
     Where another holds it: with `waiting`, that is called once and the lock waited for; without, a UserError.

@@ -61,9 +61,7 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
     try:
         os.sched_setaffinity(0, cpus)
     except OSError as error:
-        raise UserError(
-            f"affinity {list(cpus)}: {error.strerror}; this process may use {sorted(before)}"
-        ) from None
+        raise UserError(f"affinity {list(cpus)}: {error.strerror}; this process may use {sorted(before)}") from None
     try:
         yield
     finally:

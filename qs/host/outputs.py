@@ -33,11 +33,7 @@ def as_arrays(raw: Any) -> Any:
     if isinstance(raw, Mapping):
         return {name: as_arrays(value) for name, value in raw.items()}
     if isinstance(raw, (list, tuple)):
-        return (
-            type(raw)(map(as_arrays, raw))
-            if type(raw) in (list, tuple)
-            else [as_arrays(value) for value in raw]
-        )
+        return type(raw)(map(as_arrays, raw)) if type(raw) in (list, tuple) else [as_arrays(value) for value in raw]
     return to_numpy(raw) if hasattr(raw, "numpy") else raw
 
 

@@ -11,9 +11,7 @@ import numpy as np
 
 def plain(value: Any) -> Any:
     """A copy in None, bool, int, float, str, bytes, list and dict. Keys become strings."""
-    if isinstance(
-        value, np.generic
-    ):  # first: numpy's str and float are also Python's, but unpickle as numpy's
+    if isinstance(value, np.generic):  # first: numpy's str and float are also Python's, but unpickle as numpy's
         return plain(value.item())
     if value is None or isinstance(value, (bool, bytes)):
         return value

@@ -47,9 +47,7 @@ class OnnxRunner:
         if threads:
             options.intra_op_num_threads = int(threads)
         self._session = None  # the old copy's memory goes before the new one comes
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=onnxruntime.get_available_providers()
-        )
+        session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
         bound, _ = bind_inputs(self._model_info, file_tensors(session.get_inputs()), str(path))
         fault = batch_fault(bound, batch_size)
         if fault is not None:

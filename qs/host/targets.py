@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,13 +37,19 @@ def check_kind(predict: Any, pool: str | None) -> None:
 
 
 def target_of(
-    predict: Callable[[Any], Any], lists: bool = False, rows: Mapping[str, int] | None = None
+    predict: Callable[[Any], Any],
+    lists: bool = False,
+    rows: Mapping[str, int] | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Callable[[Any], Any]:
     """A new function, so that it can carry samples.
 
     lists   a query is a list of batches: predict is called for one after the other, a coroutine for all at once
     rows    input -> rows of the loaded batch: batches with fewer are filled up with their own rows
+    states  input -> output of the same thread's call before, which feeds it from the second call on
     """
+    if states and not is_coroutine(predict):
+        predict = feeding_back(predict, states)
     if is_coroutine(predict):
 
         async def one(batch: Any) -> Any:
@@ -63,6 +70,18 @@ def target_of(
         return predict(filled(batch, rows or {}))
 
     return in_order if lists else full if rows else call
+
+
+def feeding_back(predict: Callable[[Any], Any], states: Mapping[str, str]) -> Callable[[Any], Any]:
+    """predict as one stream a thread: the outputs that are state go into the next call. Outputs are looked up by name."""
+    carried = threading.local()
+
+    def call(batch: Any) -> Any:
+        outputs = predict({**batch, **getattr(carried, "fed", {})})
+        carried.fed = {given: outputs[output] for given, output in states.items()}
+        return outputs
+
+    return call
 
 
 def filled(batch: Mapping[str, np.ndarray], rows: Mapping[str, int]) -> dict[str, np.ndarray]:

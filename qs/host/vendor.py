@@ -53,6 +53,7 @@ class VendorService:
         )  # targets of several instances may be loaded at once; data sets are not made for it
         self._data: samples.TaskData | None = None
         self._dataset_folder: str | None = None
+        self._states: dict[str, str] = {}  # input -> output of the call before that feeds it
         self._configs: Any = None  # these two as the vendor gave them; plain copies went out and come back
         self._compiled: Any = None
         self._settings: tuple[Any, dict, dict] | None = None
@@ -78,15 +79,25 @@ class VendorService:
         return plain(self._configs)
 
     def set_dataset(
-        self, configs: dict[str, Any], dataset_folder: str | None, fake: bool, seed: int | None
+        self,
+        configs: dict[str, Any],
+        dataset_folder: str | None,
+        fake: bool,
+        seed: int | None,
+        given: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Load and preprocess the task's data.
+        """Load and preprocess the task's data. `given` is the user's own, for an artifact: qs.host.given says what it holds.
 
-        Returns {"name", "items", "kind": "dataset" | "generated", "why", "seed"}.
+        Returns {"name", "items", "kind": "dataset" | "generated" | "given", "why", "seed"}.
         """
         with self._lock:
             self._dataset_folder = dataset_folder
-            self._data = samples.open_data(configs["model_info"], dataset_folder, fake, seed, self._root)
+            self._states = dict((given or {}).get("states") or {})
+            self._data = (
+                samples.open_given(configs["model_info"], given, seed)
+                if given is not None
+                else samples.open_data(configs["model_info"], dataset_folder, fake, seed, self._root)
+            )
             self._batches = None
         return self._data.about()
 
@@ -142,9 +153,7 @@ class VendorService:
             return {"supported": False, "config": None}
         return {"supported": True, "config": plain(backend.generate_qs_config())}
 
-    def accuracy(
-        self, data_percent: int, output_dir: str, predict_limit_s: float | None = None
-    ) -> dict[str, Any]:
+    def accuracy(self, data_percent: int, output_dir: str, predict_limit_s: float | None = None) -> dict[str, Any]:
         """The checker's metrics at the batch size that is loaded, or {"not_measured": why}.
 
         Raw outputs are left in `output_dir` by the checker, as published. A predict that takes longer than
@@ -155,9 +164,7 @@ class VendorService:
             return {"not_measured": data.why}
         _, checker_class = load_dataset_classes(self._dataset_folder or "")
         if checker_class is None:
-            return {
-                "not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"
-            }
+            return {"not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"}
         with self._lock:
             copy = self._any_loaded()
             backend = _blocking(copy.backend)
@@ -165,8 +172,7 @@ class VendorService:
             checker = checker_class()
             # published checkers read these off the compile result, where not every vendor puts them
             known = {
-                key: model_info.get(key)
-                for key in ("model", "dataset_name", "model_precision", "inputs", "outputs")
+                key: model_info.get(key) for key in ("model", "dataset_name", "model_precision", "inputs", "outputs")
             }
             checker.configs = {**known, **result}
             checker.dataloader = data.dataset
@@ -260,7 +266,7 @@ class VendorService:
             check_kind(copy.backend.predict, self._runner["pool"])
             taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
         rows = _rows_of(taken[0], batch_size, copy) if shared_by else None
-        target = target_of(copy.backend.predict, lists, rows)
+        target = target_of(copy.backend.predict, lists, rows, self._states)
         target.samples = taken  # type: ignore[attr-defined]
         target.loaded_batch_size = copy.batch_size  # type: ignore[attr-defined]
         return target

@@ -15,9 +15,7 @@ _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 
 
 @contextmanager
-def limited(
-    backend: Any, limit_s: float | None, read: Callable[[Any], Any] = lambda answer: answer
-) -> Iterator[None]:
+def limited(backend: Any, limit_s: float | None, read: Callable[[Any], Any] = lambda answer: answer) -> Iterator[None]:
     """Within: a call of `backend.predict` that takes longer than `limit_s` ends this process. None: no limit.
 
     `read` is done to every answer.

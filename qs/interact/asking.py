@@ -50,9 +50,7 @@ async def answers_of(
     return settled
 
 
-async def _asked(
-    profile: Profile, given: Mapping[str, Any] | None, source: str, say: Callable[[str], None]
-) -> Settled:
+async def _asked(profile: Profile, given: Mapping[str, Any] | None, source: str, say: Callable[[str], None]) -> Settled:
     terminal: Any = None
 
     async def ask(question: Question) -> object:

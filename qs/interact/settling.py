@@ -57,9 +57,7 @@ def settling(
         name = question.name
         if not all(settled.answers.get(need) for need in question.needs):
             if name in given:
-                settled.warnings.append(
-                    f"{source}: {name} was not asked, as {question.depends} does not hold"
-                )
+                settled.warnings.append(f"{source}: {name} was not asked, as {question.depends} does not hold")
             continue
         if name in given:
             settled.put(name, question.read(given[name]), ANSWERS)

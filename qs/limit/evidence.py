@@ -109,7 +109,8 @@ class Evidence:
         above = self._above(rate)
         for goal in self.goals:
             if not any(
-                self.judged(goal, *above[:count]).verdict(self.confidence) == HOLDS for count in range(1, len(above) + 1)
+                self.judged(goal, *above[:count]).verdict(self.confidence) == HOLDS
+                for count in range(1, len(above) + 1)
             ):
                 return Verdict(UNCLEAR, str(goal))
         return Verdict(HOLDS)
@@ -121,7 +122,8 @@ class Evidence:
             return 0.0
         above = self._above(rate)
         chances = [
-            min(self.judged(goal, *above[:count]).by_chance_holds for count in range(1, len(above) + 1)) for goal in self.goals
+            min(self.judged(goal, *above[:count]).by_chance_holds for count in range(1, len(above) + 1))
+            for goal in self.goals
         ]
         return 1.0 - max(chances)
 

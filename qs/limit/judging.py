@@ -103,7 +103,9 @@ def judge(goal: Goal, rates: Sequence[Sequence[tuple[Tally, Waits]]], confidence
     crowding = variance / (requests * value * (1 - value)) if 0 < value < 1 else 1.0
     shown = _effective(requests, crowding, batches, confidence)
     waits = [waits for of_rate in rates for _, waits in of_rate]
-    effective = min(shown, _effective(requests, *_crowding_of(waits), confidence)) if goal.bound_ns is not None else shown
+    effective = (
+        min(shown, _effective(requests, *_crowding_of(waits), confidence)) if goal.bound_ns is not None else shown
+    )
     return Judgement(
         goal,
         int(requests),

@@ -113,7 +113,17 @@ class Limit:
         )
 
 
-_PLAIN = ("rate_per_s", "confirmed", "holds_per_s", "fails_per_s", "likely_per_s", "confidence", "reason", "spent_s", "settings")
+_PLAIN = (
+    "rate_per_s",
+    "confirmed",
+    "holds_per_s",
+    "fails_per_s",
+    "likely_per_s",
+    "confidence",
+    "reason",
+    "spent_s",
+    "settings",
+)
 
 
 def curve_of(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -132,7 +142,9 @@ def limit_of(
     spent_s: float,
 ) -> Limit:
     """From all that was seen, once the search has settled on a rate; `likely`: where its line has the edge."""
-    fails = next((other for other in evidence.rates if evidence.verdict(other).kind == FAILS and other > (rate or 0.0)), None)
+    fails = next(
+        (other for other in evidence.rates if evidence.verdict(other).kind == FAILS and other > (rate or 0.0)), None
+    )
     confirming = [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM] if confirmed else []
     points = [point_of(evidence, each) for each in evidence.rates]
     # The trials for the curve were made after the search had settled, and do not change what it had shown.

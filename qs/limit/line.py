@@ -111,7 +111,10 @@ def _promises(evidence: Evidence, line: Line, rate: float, seconds: float, prude
     goal, excess = line.goal, line.excess(rate)
     if goal.share is None:
         error = math.hypot(1.0 / math.sqrt(line.told_per_s * seconds), line.error(rate))
-        return excess + NormalDist().inv_cdf(evidence.confidence) / math.sqrt(line.told_per_s * seconds) + prudence * error <= 0
+        return (
+            excess + NormalDist().inv_cdf(evidence.confidence) / math.sqrt(line.told_per_s * seconds) + prudence * error
+            <= 0
+        )
     to_come = line.told_per_s * seconds
     over = to_come * min(goal.share * math.exp(excess), 1.0)
     over += prudence * math.hypot(math.sqrt(over), over * line.error(rate) if prudence > 0 else 0.0)

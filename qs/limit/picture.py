@@ -53,7 +53,12 @@ def _draw_times(axes: Any, curve: Sequence[dict[str, Any]], goals: Sequence[Goal
         if goal.bound_ns is not None:
             axes.axhline(goal.bound_ns / NS_PER_MS, color="black", linewidth=1, linestyle=":")
             axes.annotate(
-                f" {goal}", (1, goal.bound_ns / NS_PER_MS), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize="small"
+                f" {goal}",
+                (1, goal.bound_ns / NS_PER_MS),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize="small",
             )
     axes.set_yscale("log")
     axes.set_ylabel("response time (ms)")
@@ -63,7 +68,9 @@ def _draw_times(axes: Any, curve: Sequence[dict[str, Any]], goals: Sequence[Goal
 def _draw_throughput(axes: Any, curve: Sequence[dict[str, Any]]) -> None:
     rates = [point["rate_per_s"] for point in curve]
     axes.plot(rates, rates, ":", color="black", linewidth=1, label="asked for")
-    axes.plot(rates, [point["answered_per_s"] for point in curve], "-o", color=COLOURS[0], markersize=3, label="answered")
+    axes.plot(
+        rates, [point["answered_per_s"] for point in curve], "-o", color=COLOURS[0], markersize=3, label="answered"
+    )
     axes.set_ylabel("requests/s")
     axes.set_xlabel("rate of Poisson arrivals (requests/s)")
 
@@ -74,7 +81,9 @@ def _mark_limit(axes: Any, limit: dict[str, Any], labelled: bool) -> None:
         said = f"limit: {rate:.4g}/s" + ("" if limit["confirmed"] else " (not confirmed)")
         axes.axvline(rate, color=HOLDING, linewidth=2, label=said if labelled else None)
     if fails is not None:
-        axes.axvline(fails, color=FAILING, linewidth=1, linestyle="--", label=f"fails: {fails:.4g}/s" if labelled else None)
+        axes.axvline(
+            fails, color=FAILING, linewidth=1, linestyle="--", label=f"fails: {fails:.4g}/s" if labelled else None
+        )
 
 
 def _series(curve: Sequence[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:

@@ -141,7 +141,11 @@ class _Search:
         """Well above the highest rate tried, as long as that shows no sign of the limit; None where it does."""
         evidence = self._evidence
         highest = evidence.rates[-1] if evidence.rates else 0.0
-        if not highest or evidence.fails is not None or max(excess_of(evidence, goal, highest)[0] for goal in self._goals) > AT_EASE:
+        if (
+            not highest
+            or evidence.fails is not None
+            or max(excess_of(evidence, goal, highest)[0] for goal in self._goals) > AT_EASE
+        ):
             return None
         hint = self._settings.hint_per_s or 0.0
         step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else FURTHER
@@ -199,7 +203,11 @@ class _Search:
     def _borne_out(self, rate: float) -> bool:
         trials = [trial for trial in self._evidence.at(rate) if trial.phase == CONFIRM]
         alone = Evidence(self._goals, self._settings.confidence, trials)
-        return bool(trials) and alone.verdict(rate).kind != FAILS and all(alone.judged(goal, rate).met for goal in self._goals)
+        return (
+            bool(trials)
+            and alone.verdict(rate).kind != FAILS
+            and all(alone.judged(goal, rate).met for goal in self._goals)
+        )
 
     def _next(self, seconds: float, most: float = math.inf, prudence: float = PRUDENCE) -> float | None:
         """The highest rate that so many more seconds are likely to show to hold, not above `most` and not too far from what was measured.
@@ -215,7 +223,12 @@ class _Search:
             if self._too_slow(lowest):
                 return self._rung(self._lowest)
         lines = lines_of(evidence)
-        top = min(highest * FURTHER, most, self._highest, math.inf if fails is None else fails / (1 + self._settings.resolution))
+        top = min(
+            highest * FURTHER,
+            most,
+            self._highest,
+            math.inf if fails is None else fails / (1 + self._settings.resolution),
+        )
         # Where the line has a thirtieth of what may be over the bound, lower rates are no longer more easily shown to hold.
         surely = min((line.rate_at(NEAR[0]) for line in lines), default=0.0)
         near = min((line.rate_at(0.0) for line in lines), default=0.0) * (1 - self._settings.slack)
@@ -254,7 +267,11 @@ class _Search:
         if rate is None:
             return
         wanted = [self._rung(rate * part) for part in (*BELOW, *ABOVE)]
-        wanted = [each for each in dict.fromkeys(wanted) if all(abs(trial.rate_per_s / each - 1) > 0.04 for trial in self._trials)]
+        wanted = [
+            each
+            for each in dict.fromkeys(wanted)
+            if all(abs(trial.rate_per_s / each - 1) > 0.04 for trial in self._trials)
+        ]
         for left, each in zip(range(len(wanted), 0, -1), wanted):
             if each > min((trial.rate_per_s for trial in self._trials if _collapsed(trial)), default=math.inf):
                 return
@@ -292,7 +309,15 @@ class _Search:
         evidence = Evidence(self._goals, self._settings.confidence, [found]) if phase == CURVE else self._evidence
         verdict = evidence.verdict(rate)
         self._on_step(
-            Step(found, verdict.kind, verdict.why, self._evidence.holds, self._evidence.fails, self._spent_s, kept is not None)
+            Step(
+                found,
+                verdict.kind,
+                verdict.why,
+                self._evidence.holds,
+                self._evidence.fails,
+                self._spent_s,
+                kept is not None,
+            )
         )
         return True
 
@@ -305,10 +330,14 @@ class _Search:
         if vain >= TRIES:
             # Half way down to what could be measured.
             reached = max((rate for rate in self._evidence.rates if rate < trial.rate_per_s), default=self._lowest)
-            self._highest = max(math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2), self._lowest)
+            self._highest = max(
+                math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2), self._lowest
+            )
 
 
 def _collapsed(trial: Trial) -> bool:
     """Whether throughput no longer followed the rate: less was answered per second than was due, and much was left at the end."""
     left = (1 - FOLLOWS) * trial.requests
-    return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(left, HOPELESS * math.sqrt(trial.requests))
+    return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(
+        left, HOPELESS * math.sqrt(trial.requests)
+    )

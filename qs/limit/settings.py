@@ -54,7 +54,16 @@ class LimitSettings:
     def check(self) -> None:
         """Raises Faults with all that cannot be."""
         found = []
-        for name in ("hint_per_s", "lowest_per_s", "highest_per_s", "budget_s", "trial_s", "point_s", "confirm_s", "most_trials"):
+        for name in (
+            "hint_per_s",
+            "lowest_per_s",
+            "highest_per_s",
+            "budget_s",
+            "trial_s",
+            "point_s",
+            "confirm_s",
+            "most_trials",
+        ):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 found.append(Fault("the search for a limit", name, value, "above 0"))

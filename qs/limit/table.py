@@ -24,7 +24,9 @@ def table_of(limit: Mapping[str, Any]):
     goals = parse_goals(limit["goals"])
     shown = next((goal for goal in goals if goal.bound_ns is not None), None)
     columns = _columns(limit["curve"], goals)
-    made = Table(title=Text(limit["sentence"]), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, collapse_padding=True)
+    made = Table(
+        title=Text(limit["sentence"]), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, collapse_padding=True
+    )
     for heading in ("rate/s", "answered/s", *(f"{name.removesuffix('_ns')} ms" for name in columns), "verdict"):
         made.add_column(heading, justify="right", no_wrap=True)
     if shown is not None:

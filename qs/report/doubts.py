@@ -43,9 +43,7 @@ def in_flight(numbers: Mapping[str, float], batch_size: int) -> float | None:
     return numbers["QPS"] / batch_size * numbers["AVG Latency"] / 1e3
 
 
-def doubts(
-    numbers: Mapping[str, float], batch_size: int, clients: int, iterations: int | None
-) -> list[Doubt]:
+def doubts(numbers: Mapping[str, float], batch_size: int, clients: int, iterations: int | None) -> list[Doubt]:
     """What is wrong with a row's numbers.
 
     clients      those that the workload asks for
@@ -72,11 +70,7 @@ def doubts(
     if p99 is not None and count is not None and count <= 100:
         stated = "Completed" in numbers or "Iterations" in numbers
         text = f"P99 Latency of {int(count)} samples is their maximum, no percentile"
-        how = (
-            ""
-            if stated
-            else " (the backend does not say how many it took; these are the workload's iterations)"
-        )
+        how = "" if stated else " (the backend does not say how many it took; these are the workload's iterations)"
         found.append(Doubt(P99_IS_MAXIMUM, text + how))
     elif p99 is not None and p99 == numbers.get("Max Latency"):
         found.append(Doubt(P99_IS_MAXIMUM, f"P99 Latency {p99:g} ms is the maximum, no percentile"))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from qs.errors import UserError
 
+SWEEP = "sweep"
+
 
 def check_writable(folder: Path) -> None:
     """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing behind.
@@ -20,9 +22,7 @@ def check_writable(folder: Path) -> None:
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise UserError(
-            f"--out {folder}: {nearest} is not a folder; name a folder that reports can be written to"
-        )
+        raise UserError(f"--out {folder}: {nearest} is not a folder; name a folder that reports can be written to")
     try:
         with tempfile.NamedTemporaryFile(dir=nearest, prefix=".qs-"):
             pass
@@ -54,9 +54,7 @@ def write_json(path: Path, content: object) -> None:
     """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know becomes its text."""
     import orjson
 
-    write_atomic(
-        path, orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    )
+    write_atomic(path, orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 @dataclass(frozen=True)
@@ -65,10 +63,11 @@ class ReportFolder:
 
     path: Path
     precision: str
+    kind: str = "run"
 
     @property
     def result(self) -> Path:
-        return self.path / f"result-{self.precision}.json"
+        return self.path / f"{'sweep' if self.kind == SWEEP else 'result'}-{self.precision}.json"
 
     @property
     def compile_result(self) -> Path:
@@ -83,9 +82,13 @@ class ReportFolder:
         return self.path / "events.jsonl"
 
     def histogram(self, case: str) -> Path:
-        return self.path / "latency" / f"{self.precision}-{case}.hlog"
+        return self.path / "latency" / f"{self._stem}-{case}.hlog"
 
     def forget_histograms(self) -> None:
         """Remove an earlier run's logs of this precision, so that none is taken for this run's."""
-        for old in (self.path / "latency").glob(f"{self.precision}-*.hlog"):
+        for old in (self.path / "latency").glob(f"{self._stem}-*.hlog"):
             old.unlink(missing_ok=True)
+
+    @property
+    def _stem(self) -> str:
+        return f"sweep-{self.precision}" if self.kind == SWEEP else self.precision

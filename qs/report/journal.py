@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.report.events import EventLog
-from qs.report.files import ReportFolder, write_json
+from qs.report.files import SWEEP, ReportFolder, write_json
 from qs.report.result import Record, to_result
 
 
@@ -28,7 +28,7 @@ class Journal:
 
     @property
     def folder(self) -> ReportFolder:
-        return ReportFolder(self._path, self._precision)
+        return ReportFolder(self._path, self._precision, self.record.kind)
 
     @property
     def log(self) -> Path:
@@ -49,7 +49,8 @@ class Journal:
     def compiled_to(self, precision: str) -> None:
         """The precision that the backend compiled to names the files from now on."""
         self._precision = precision
-        self.folder.forget_histograms()
+        if self.record.kind != SWEEP:  # a sweep may go on from what an earlier one measured
+            self.folder.forget_histograms()
 
     def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:
         """The answers to the backend's questions: in the result, and in a file that --answers takes again."""

@@ -22,6 +22,8 @@ class Record:
     model: str
     command: list[str]
     qs_version: str
+    kind: str = "run"  # run, load, sweep
+    artifact: dict[str, Any] | None = None  # what a model file says of itself, where no task names the model
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     host: dict[str, Any] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Record:
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
+    sweep: dict[str, Any] | None = None
     status: str = "running"
 
     @property
@@ -84,6 +87,7 @@ def to_result(record: Record) -> dict[str, Any]:
         result["Performance"] = record.rows
     result |= {
         "schema_version": SCHEMA,
+        "Kind": record.kind,
         "Status": record.status,
         "Verdict": record.verdict,
         "Reasons": record.all_reasons(),
@@ -105,6 +109,10 @@ def to_result(record: Record) -> dict[str, Any]:
         "Answer Origins": record.answer_origins,
         "Durations": record.durations_s,
     }
+    if record.artifact is not None:
+        result["Artifact"] = record.artifact
+    if record.sweep is not None:
+        result["Sweep"] = record.sweep
     return result
 
 

@@ -25,9 +25,7 @@ def _title(name: str) -> str:
 class Part(BaseModel):
     """A section. Its keys are in the published spelling."""
 
-    model_config = ConfigDict(
-        extra="allow", alias_generator=_title, populate_by_name=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="allow", alias_generator=_title, populate_by_name=True, protected_namespaces=())
 
 
 class GraphCompile(Part):

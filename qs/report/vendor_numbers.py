@@ -20,9 +20,7 @@ _COUNTS = {
     "bs": "BS", "batch size": "BS", "batchsize": "BS", "iterations": "Iterations", "completed": "Completed",
     "samples": "Completed", "clients": "Clients", "threads": "Clients",
 }  # fmt: skip
-_NUMBER = re.compile(
-    r"\s*([-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(.*?)\s*", re.I
-)
+_NUMBER = re.compile(r"\s*([-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(.*?)\s*", re.I)
 _IN_MS = {"": 1.0, "ms": 1.0, "s": 1e3, "sec": 1e3, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ns": 1e-6}
 _PER_S = ("", "qps", "/s", "fps", "ips", "items/s", "samples/s", "queries/s", "images/s", "seq/s")
 EXPECTED = ("QPS", "AVG Latency", "P99 Latency")

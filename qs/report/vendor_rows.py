@@ -12,9 +12,7 @@ VENDOR, AUDIT, QS = "vendor", "audit", "QS"
 NOT_COMPARABLE = "timed by the backend itself, in its own way: not comparable with rows of mode QS"
 
 
-def vendor_part(
-    given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None
-) -> dict[str, Any]:
+def vendor_part(given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None) -> dict[str, Any]:
     """One dict of a benchmark's answer under the published names, with what is to be said about it. Latencies in ms."""
     numbers = read(given)
     size = int(numbers.known.get("BS", batch_size))
@@ -41,9 +39,7 @@ def vendor_part(
     }
 
 
-def vendor_row(
-    given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None
-) -> dict[str, Any]:
+def vendor_row(given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None) -> dict[str, Any]:
     """A row that the backend timed itself."""
     part = vendor_part(given, batch_size, clients, iterations)
     return {
@@ -75,13 +71,9 @@ def beside(row: Mapping[str, Any], vendor: Mapping[str, Any]) -> dict[str, Any]:
     A difference is (vendor's / ours - 1) x 100. What speaks against the vendor's numbers is a warning: ours stay valid.
     """
     difference = {
-        name: (vendor[name] / row[name] - 1) * 100 if vendor.get(name) and row.get(name) else None
-        for name in EXPECTED
+        name: (vendor[name] / row[name] - 1) * 100 if vendor.get(name) and row.get(name) else None for name in EXPECTED
     }
-    said = [
-        f"the backend's own numbers: {text}"
-        for text in (*vendor.get("Reasons", ()), *vendor.get("Warnings", ()))
-    ]
+    said = [f"the backend's own numbers: {text}" for text in (*vendor.get("Reasons", ()), *vendor.get("Warnings", ()))]
     return {
         "Mode": AUDIT,
         "Vendor": {name: value for name, value in vendor.items() if name != "Verdict"},

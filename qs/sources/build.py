@@ -31,18 +31,14 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     kwargs = dict(entry.get("kwargs") or {})
     file, name = _locate(spelled, request)
     source = file.read_bytes()
-    key = key_of(
-        {"source": hashlib.sha256(source).hexdigest(), "name": name, "kwargs": kwargs, "seed": request.seed}
-    )
+    key = key_of({"source": hashlib.sha256(source).hexdigest(), "name": name, "kwargs": kwargs, "seed": request.seed})
 
     def build(path: Path) -> None:
         function = _load(file, name, key)
         try:
             inspect.signature(function).bind(path, request.seed, **kwargs)
         except TypeError as error:
-            raise UserError(
-                f"{request.model}: builder {spelled} does not take these kwargs: {error}"
-            ) from error
+            raise UserError(f"{request.model}: builder {spelled} does not take these kwargs: {error}") from error
         request.say(f"building {request.model} with seeded weights ({spelled}, seed {request.seed})")
         start = time.perf_counter()
         function(path, request.seed, **kwargs)
@@ -57,9 +53,7 @@ def _locate(spelled: str, request: Request) -> tuple[Path, str]:
     folder = (request.workspace_root / "model_zoo").resolve()
     relative, colon, name = spelled.partition(":")
     if not (colon and relative.endswith(".py") and name.isidentifier()):
-        raise UserError(
-            f"{request.model}: builder {spelled!r} is not of the form 'builders/file.py:function'"
-        )
+        raise UserError(f"{request.model}: builder {spelled!r} is not of the form 'builders/file.py:function'")
     file = (folder / relative).resolve()
     if not file.is_relative_to(folder):
         raise UserError(f"{request.model}: builder {spelled!r} lies outside {folder}")

@@ -52,9 +52,7 @@ def _attempt(url: str, part: Path, progress: Callable[[int, int | None], None]) 
         if response.status_code == 416:  # nothing after what we have: it was complete, or is of another file
             return
         response.raise_for_status()
-        if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(
-            f"bytes {have}-"
-        ):
+        if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             have = 0  # the server sends the whole
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None

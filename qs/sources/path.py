@@ -25,9 +25,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         if place.is_file():
             return _checked(place), f"the file {place}"
         if place.is_dir():
-            raise UserError(
-                f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
-            )
+            raise UserError(f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}")
     beside = "" if tried[0].suffix == ".onnx" else f", nor {tried[0].stem}.onnx beside it"
     raise NotHere(f"no file at {tried[0]}{beside}")
 
@@ -41,7 +39,5 @@ def _checked(path: Path) -> Path:
     if not start:
         raise UserError(f"{path} is empty")
     if start.startswith(b"version https://git-lfs"):
-        raise UserError(
-            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came from"
-        )
+        raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came from")
     return path

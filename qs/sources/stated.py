@@ -14,7 +14,5 @@ def stated_sha256(entry: Mapping[str, Any], request: Request) -> str:
     """The entry's `sha256` in lower case. UserError where it is missing: nothing unverified is ever used."""
     value = str(entry.get("sha256", "")).lower()
     if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise UserError(
-            f"{request.model}: the source {entry.get('kind')} needs `sha256`, 64 hexadecimal digits"
-        )
+        raise UserError(f"{request.model}: the source {entry.get('kind')} needs `sha256`, 64 hexadecimal digits")
     return value

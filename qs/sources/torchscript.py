@@ -60,9 +60,7 @@ def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
 
 def _check_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path} is not a TorchScript archive (damaged, or saved by other means than torch.jit.save)"
-        )
+        raise UserError(f"{path} is not a TorchScript archive (damaged, or saved by other means than torch.jit.save)")
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     # torch.save writes <top>/data.pkl as well, but never compiled code nor constants.
@@ -120,6 +118,4 @@ def _check_names(path: Path, new: Path, names: list[str], outputs: list[str]) ->
     for what, wanted, got in (("inputs", names, graph.input), ("outputs", outputs, graph.output)):
         found = [value.name for value in got]
         if found != wanted:
-            raise UserError(
-                f"{path} has the {what} {', '.join(found)}; the model info says {', '.join(wanted)}"
-            )
+            raise UserError(f"{path} has the {what} {', '.join(found)}; the model info says {', '.join(wanted)}")

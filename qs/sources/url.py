@@ -41,9 +41,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
             got = read_sha256(part)
         if got != sha256:
             part.unlink()
-            raise UserError(
-                f"{request.model}: {url} has sha256 {got}, not {sha256}; the download was deleted"
-            )
+            raise UserError(f"{request.model}: {url} has sha256 {got}, not {sha256}; the download was deleted")
         os.replace(part, path)
 
     return build_once(f"models/{sha256}", name.suffix, build), f"downloaded from {url}"

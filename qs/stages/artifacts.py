@@ -67,9 +67,9 @@ def find(given: Path, hardware: str, model: str) -> Path:
     )
 
 
-def take(given: Path, hardware: str, model: str) -> Artifact:
-    """Read an artifact and check that it is of that backend and model, and that its files are those that were compiled."""
-    path = find(given, hardware, model)
+def take(given: Path, hardware: str, model: str | None) -> Artifact:
+    """Read an artifact and check that it is of that backend and model (None: of any), and that its files are those that were compiled."""
+    path = given if model is None else find(given, hardware, model)
     content = jsonc.read(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: is no compile result; allowed: an object")
@@ -80,7 +80,7 @@ def take(given: Path, hardware: str, model: str) -> Artifact:
     faults = [
         Fault(str(path), f"{ARTIFACT}.{key}", about[key], wanted)
         for key, wanted in (("hardware", hardware), ("model", model))
-        if about.get(key) not in (None, wanted)
+        if wanted is not None and about.get(key) not in (None, wanted)
     ]
     faults += [
         Fault(str(path), key, text, "plain data; an object ended with the process that compiled it")
@@ -112,9 +112,7 @@ def _changed(artifact: Path, stated: Mapping[str, Any]) -> Fault | None:
         return Fault(str(artifact), str(stated.get("key")), str(path), "a file that is there; compile again")
     if digest(path)[1] != stated.get("sha256"):
         hint = f"its SHA-256 is no longer {stated.get('sha256')}; compile again"
-        return Fault(
-            str(artifact), str(stated.get("key")), str(path), "the file that was compiled", hint=hint
-        )
+        return Fault(str(artifact), str(stated.get("key")), str(path), "the file that was compiled", hint=hint)
     return None
 
 

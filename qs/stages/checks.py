@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from qs.stages.artifacts import digest
 from qs.stages.hosts import WORK, BackendFailed, call, reference_host
 from qs.stages.prepare import Prepared
 
@@ -13,9 +15,7 @@ DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
 PINNED_WITHIN = 0.005
 
 
-async def accuracy(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path
-) -> dict[str, Any]:
+async def accuracy(host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path) -> dict[str, Any]:
     """The report's accuracy metrics, or {NOT_MEASURED: why}. Nothing is claimed for synthetic weights."""
     percent = prepared.workload.data_percent
     if resolved["synthetic"]:
@@ -86,8 +86,24 @@ def _predict_limit(host: Any, prepared: Prepared) -> float | None:
     return None if prepared.request.in_process else host.limits.predict_s
 
 
+def given_model(described: dict[str, Any]) -> dict[str, Any]:
+    """What resolving a model answers, for a file that the user named."""
+    path, kind = Path(described["path"]), described["kind"]
+    size, sha256 = digest(path)
+    return {
+        "path": str(path),
+        "kind": "given",
+        "synthetic": False,
+        "format": kind,
+        "sha256": sha256,
+        "note": f"the given {'ONNX file' if kind == 'onnx' else kind}, {size / 1e6:.3g} MB",
+    }
+
+
 async def resolve_model(prepared: Prepared, log: Path) -> dict[str, Any]:
-    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it."""
+    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it; or the given artifact."""
+    if prepared.described is not None:
+        return await asyncio.to_thread(given_model, prepared.described)
     async with reference_host(log) as reference:
         try:
             return await call(

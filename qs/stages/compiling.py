@@ -66,6 +66,7 @@ async def compile_model(
         seed=prepared.seed,
         fake=prepared.workload.fake_data,
         dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
+        given=prepared.given_data,
     )
     best = await call(host, "best_batch_sizes", "get_best_batch_size", configs=configs)
     if best and not prepared.request.batch_sizes:

@@ -80,8 +80,6 @@ def _place(traceback: str) -> str:
 
 def _death(what: str, how: str, log_tail: str) -> BackendFailed:
     if _WATCHDOG.search(log_tail) and how == "exit status 1":
-        return BackendFailed(
-            f"{what}: predict gave no answer in time (--predict_timeout)", log_tail, TIMED_OUT, what
-        )
+        return BackendFailed(f"{what}: predict gave no answer in time (--predict_timeout)", log_tail, TIMED_OUT, what)
     outcome = EXITED if how.startswith("exit status") else CRASHED
     return BackendFailed(f"{what}: the process ended ({how})", log_tail, outcome, what)

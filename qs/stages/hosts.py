@@ -25,6 +25,7 @@ __all__ = ["PACKAGES", "BackendFailed", "backend_host", "call", "outcomes", "ref
 
 VENDOR = "qs.host.vendor:VendorService"
 REFERENCE = "qs.host.reference:ReferenceService"
+ARTIFACT = "qs.host.artifact:ArtifactService"
 
 PACKAGES = ("engine", "qs")  # what of ours can be imported there, whatever the interpreter
 WORK = "work"  # the backend's working folder, beside its report
@@ -87,12 +88,23 @@ async def reference_host(log_path: Path, work: Path | None = None) -> AsyncItera
 
     work   the backend's working folder: a data set's code opens files relative to it
     """
+    async with _own_host(REFERENCE, log_path, work) as host:
+        yield host
+
+
+@asynccontextmanager
+async def artifact_host(log_path: Path) -> AsyncIterator[Any]:
+    """A host with our own code: it reads a model file and tries its shapes, where a fault of a runtime may take the process down."""
+    async with _own_host(ARTIFACT, log_path, None) as host:
+        yield host
+
+
+@asynccontextmanager
+async def _own_host(service: str, log_path: Path, work: Path | None) -> AsyncIterator[Any]:
     from engine import ChildHost, Factory
 
-    made = ChildHost(
-        Factory(REFERENCE), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES
-    )
-    with outcomes("starting the reference process"):
+    made = ChildHost(Factory(service), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES)
+    with outcomes("starting a process of our own"):
         await made.__aenter__()
     try:
         yield made

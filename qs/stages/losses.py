@@ -17,9 +17,7 @@ def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None
     """Into the record's `Failures` and the events. That it is a reason as well is the caller's part."""
     entry = failure.to_dict() | ({} if batch_size is None else {"Batch Size": batch_size})
     journal.record.failures.append(entry)
-    journal.event(
-        "backend failed", **{name.lower().replace(" ", "_"): value for name, value in entry.items()}
-    )
+    journal.event("backend failed", **{name.lower().replace(" ", "_"): value for name, value in entry.items()})
 
 
 def reason_of_loss(result: Any, host: Any, title: str) -> BackendFailed | None:

@@ -35,9 +35,7 @@ async def obtain(host: Any, prepared: Prepared, resolved: dict[str, Any], journa
         else:
             record.compiled_from = str(artifact.path)
             record.artifacts = list(artifact.about.get("files", ()))
-    how = (
-        f"compiled in {span(compiled.seconds)}" if artifact is None else f"compiled before ({artifact.path})"
-    )
+    how = f"compiled in {span(compiled.seconds)}" if artifact is None else f"compiled before ({artifact.path})"
     status = (record.compile_result or {}).get("compile_status")
     journal.view.line(f"{how} to {precision}: {status or 'no status'}")
     return compiled
@@ -54,9 +52,7 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
         journal.warn(text)
     if typed.fallbacks:
         names = ", ".join(map(str, typed.fallbacks))
-        journal.warn(
-            f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}"
-        )
+        journal.warn(f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}")
     if typed.compile_status is not None and not typed.succeeded:
         record.reasons.append(f"compile status is {typed.compile_status!r}, not every subgraph compiled")
     precision = str(typed.compile_precision or prepared.model_info.model_precision)
@@ -86,6 +82,7 @@ async def _taken(
         seed=prepared.seed,
         fake=prepared.workload.fake_data,
         dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
+        given=prepared.given_data,
     )
     sizes = about.get("batch_sizes")
     if sizes and not prepared.request.batch_sizes:

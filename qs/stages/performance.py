@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from qs.interrupt import Interrupt, Interrupted
@@ -17,6 +18,8 @@ from qs.stages.hosts import call
 from qs.stages.losses import note, reason_of_loss
 from qs.stages.vendor_mode import audit
 
+# Our engine drives every backend, and none is asked for its own numbers: a load test is the engine's.
+DRIVE = "drive"
 UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
 
 
@@ -29,29 +32,26 @@ class Bench:
     journal: Journal
     interrupt: Interrupt
     qs_mode: bool = True
-    engine: str = "auto"  # which rows our engine drives: auto, always, never
+    engine: str = "auto"  # which rows our engine drives: auto, always, never; DRIVE
+    in_process: bool = False
 
     @property
     def driven(self) -> bool:
         """Whether our engine drives predict, or the backend times itself."""
-        return self.engine == "always" or (self.qs_mode and self.engine != "never")
+        return self.engine in ("always", DRIVE) or (self.qs_mode and self.engine != "never")
 
 
 async def measure(bench: Bench) -> None:
     """Measure every case; the report is written after each. A case that fails is a row that says so, and the next is tried."""
     journal, cases = bench.journal, cases_of(bench.values)
-    for text in dict.fromkeys(
-        text for each in bench.values["scenarios"].value or () for text in unused(each)
-    ):
+    for text in dict.fromkeys(text for each in bench.values["scenarios"].value or () for text in unused(each)):
         journal.warn(text)
     for at, case in enumerate(cases, start=1):
         batch_size = case.requested_batch_size
         named = f"{case.scenario}, " if case.scenario else ""
         title = f"{named}batch size {batch_size} ({at} of {len(cases)})"
-        journal.event(
-            "case begins", batch_size=batch_size, **({"scenario": case.scenario} if case.scenario else {})
-        )
-        row = await _measure_one(bench, case, title)
+        journal.event("case begins", batch_size=batch_size, **({"scenario": case.scenario} if case.scenario else {}))
+        row = (await measure_case(bench, case, title)).row
         if bench.engine == "always" and not bench.interrupt.requested.is_set():
             row = await audit(bench, batch_size, row)
         journal.record.rows.append(row)
@@ -61,7 +61,20 @@ async def measure(bench: Bench) -> None:
             raise Interrupted
 
 
-async def _measure_one(bench: Bench, case: rows.Case, title: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Measured:
+    """One measurement. `result` is the engine's; None where the case could not be measured, and the row then says why."""
+
+    case: rows.Case
+    row: dict[str, Any]
+    result: Any | None
+
+
+async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Path | None = None) -> Measured:
+    """Load what the case asks for, warm it up and measure it once. A failure is a row that says so.
+
+    histogram   where the log of response times goes; None: the report's own place for this case
+    """
     from engine import run_async
 
     journal, values, batch_size = bench.journal, bench.values, case.requested_batch_size
@@ -100,14 +113,14 @@ async def _measure_one(bench: Bench, case: rows.Case, title: str) -> dict[str, A
         if failure.lost_host:
             await bench.host.drop()
         note(journal, failure, batch_size)
-        return rows.failed(case, failure.said) | {"Outcome": failure.outcome}
+        return Measured(case, rows.failed(case, failure.said) | {"Outcome": failure.outcome}, None)
     lost = reason_of_loss(result, bench.host, title)
     if lost is not None:
         note(journal, lost, batch_size)
         await bench.host.drop()
     file = None
     if result.response.count:
-        path = journal.folder.histogram(case.name)
+        path = histogram or journal.folder.histogram(case.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         result.write_hlog(path)
         file = f"{path.parent.name}/{path.name}"
@@ -118,7 +131,7 @@ async def _measure_one(bench: Bench, case: rows.Case, title: str) -> dict[str, A
     if case.intra_op_threads and case.pool != "process" and not loaded["takes_threads"]:
         row["Warnings"].append(UNTOLD.format(case.intra_op_threads))
     journal.view.line(f"{title}: {said(row)}")
-    return row
+    return Measured(case, row, result)
 
 
 def said(row: Mapping[str, Any]) -> str:

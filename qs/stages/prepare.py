@@ -38,12 +38,19 @@ class Prepared:
     given_answers: dict[str, object] | None
     found: dict[str, str]
     warnings: tuple[str, ...]
-    artifact: Artifact | None = None  # what --compiled names
+    artifact: Artifact | None = None  # what --compiled names, or `qs load` was given
+    described: dict[str, Any] | None = None  # what a model file without a task says of itself
+    given_data: dict[str, Any] | None = None  # the user's own items for it: qs.host.given's arguments
 
     @property
     def hardware(self) -> str:
         """The backend's name as its folder spells it; the report's folder is named so too."""
         return self.backend.path.name
+
+    @property
+    def title(self) -> str:
+        """What is measured: the task's name, or the file's."""
+        return self.request.task or Path(str(self.request.artifact)).name
 
     @property
     def out(self) -> Path:
@@ -54,6 +61,14 @@ class Prepared:
         return plan.settle("seed", (plan.COMMAND_LINE, vars(self.request))).value
 
     @property
+    def workload_values(self) -> dict[str, Any]:
+        """What the workload offers to the measured part. An artifact's has no iterations: nobody stated a number that could be meant."""
+        values = self.workload.to_configs()
+        if self.request.artifact is not None:
+            del values["iterations"]
+        return values
+
+    @property
     def compile_only(self) -> bool:
         return self.request.compile_only or (self.workload.compile_only and self.artifact is None)
 
@@ -62,13 +77,14 @@ def prepare(request: Request) -> Prepared:
     """Check a request; UserError names everything that is wrong with it."""
     workspaces = Workspaces.find(request.workspace)
     overrides = {name: getattr(request, name) for name in OVERRIDES}
-    checks = _Checks()
+    checks = Checks()
     task = checks.attempt(lambda: load_task(workspaces, request.task, overrides))
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
     given = checks.attempt(partial(read_answers, request.answers)) if request.answers else None
     checks.attempt(lambda: check_writable(request.out))
-    checks.attempt(lambda: _check_env(request))
+    checks.attempt(lambda: check_env(request))
     checks.attempt(lambda: _check_compiled(request))
+    checks.attempt(request.traffic.values)
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
     artifact = None
@@ -109,7 +125,7 @@ def _check_pool(request: Request, workload: Any) -> None:
         raise Faults([Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)])
 
 
-def _check_env(request: Request) -> None:
+def check_env(request: Request) -> None:
     if request.in_process and request.env == "new":
         hint = "leave out --in_process, or run with --env current"
         raise Faults([Fault("--env", "", "new", "current, with --in_process", hint=hint)])
@@ -128,7 +144,7 @@ def _check_compiled(request: Request) -> None:
         raise Faults(faults)
 
 
-class _Checks:
+class Checks:
     """Runs checks that do not need each other, to say in one message what all of them refuse."""
 
     def __init__(self) -> None:

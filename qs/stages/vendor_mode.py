@@ -53,9 +53,7 @@ async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any],
     answer = await call(bench.host, "benchmark", step, batch_size=batch_size)
     found = answer if isinstance(answer, list) else [answer]
     if not found or not all(isinstance(given, dict) for given in found):
-        raise BackendFailed(
-            f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step
-        )
+        raise BackendFailed(f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step)
     return [(given, loaded["loaded_batch_size"]) for given in found]
 
 

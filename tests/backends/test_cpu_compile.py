@@ -117,9 +117,7 @@ def test_threads_follow_the_answer(compile_class, make_model):
     configs, _ = make_model(answers={"intra_op_threads": 2})
     assert compile_class().compile(configs)["intra_op_threads"] == 2
     configs, _ = make_model()
-    assert compile_class().compile(configs)["intra_op_threads"] == 1, (
-        "a tiny model gains nothing from a second"
-    )
+    assert compile_class().compile(configs)["intra_op_threads"] == 1, "a tiny model gains nothing from a second"
 
 
 def test_best_batch_sizes_only_when_asked(compile_class, make_model):

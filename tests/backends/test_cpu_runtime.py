@@ -75,9 +75,7 @@ def test_load_of_sizes_that_were_not_compiled(make_model, loaded):
 def _threads_on(cpus):
     """Kernel threads of this process that may run on exactly those CPUs."""
     return {
-        int(task.name)
-        for task in Path("/proc/self/task").iterdir()
-        if os.sched_getaffinity(int(task.name)) == cpus
+        int(task.name) for task in Path("/proc/self/task").iterdir() if os.sched_getaffinity(int(task.name)) == cpus
     }
 
 
@@ -143,9 +141,7 @@ def test_qs_config_of_this_machine(make_model, loaded):
         (4, 3, {"intra_op_threads": 9, "intra_op_threads_asked": True}, 1, 4),
     ],
 )
-def test_qs_config_by_cores_and_clients(
-    runtime_class, part, monkeypatch, cpus, clients, compiled, instances, threads
-):
+def test_qs_config_by_cores_and_clients(runtime_class, part, monkeypatch, cpus, clients, compiled, instances, threads):
     cores = part("cores")
     monkeypatch.setattr(cores, "usable_cpus", lambda: list(range(cpus)))
     monkeypatch.setattr(cores, "_core", lambda cpu, root: (0, cpu))

@@ -20,9 +20,7 @@ class Runtime:
     """A runtime backend in the least words: the committed model in a real session."""
 
     def __init__(self, spoil=lambda feeds: feeds, answer=lambda outputs: outputs, as_list=False):
-        self.session = onnxruntime.InferenceSession(
-            str(ROOT / INFO["model_path"]), providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(str(ROOT / INFO["model_path"]), providers=["CPUExecutionProvider"])
         self.spoil, self.answer, self.as_list = spoil, answer, as_list
 
     def predict(self, feeds):

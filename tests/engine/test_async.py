@@ -169,7 +169,9 @@ def test_an_interrupt_ends_the_run_in_order():
 
 def test_cancelling_the_run_leaves_no_task():
     async def inside():
-        task = asyncio.ensure_future(run_async(RunPlan(ClosedLoop(3), Stop(duration_s=600)), Target(2, "hang", pause_s=0.001)))
+        task = asyncio.ensure_future(
+            run_async(RunPlan(ClosedLoop(3), Stop(duration_s=600)), Target(2, "hang", pause_s=0.001))
+        )
         await asyncio.sleep(0.3)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -181,12 +183,12 @@ def test_cancelling_the_run_leaves_no_task():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "load", [ClosedLoop(4, 50), ConstantRate(1_000)], ids=["closed", "open"]
-)
+@pytest.mark.parametrize("load", [ClosedLoop(4, 50), ConstantRate(1_000)], ids=["closed", "open"])
 def test_event_loops_in_several_processes(load):
     stop = Stop(iterations=200)
-    result = run(RunPlan(load, stop, Pool("async", workers=2)), Factory("tests.engine.test_async:make", {"pause_s": 0.001}))
+    result = run(
+        RunPlan(load, stop, Pool("async", workers=2)), Factory("tests.engine.test_async:make", {"pause_s": 0.001})
+    )
     assert (result.completed, result.errors) == (200, 0)
 
 

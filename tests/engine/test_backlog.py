@@ -90,9 +90,7 @@ def test_an_endless_schedule_is_paired_as_it_goes():
 
 
 def test_processes_drop_too():
-    plan = RunPlan(
-        load=ConstantRate(1_000), stop=Stop(iterations=400), pool=Pool("process", workers=2), max_backlog=3
-    )
+    plan = RunPlan(load=ConstantRate(1_000), stop=Stop(iterations=400), pool=Pool("process", workers=2), max_backlog=3)
     result = run(plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.01}))
     assert result.completed + result.dropped == 400 and result.dropped > 100
     # Whoever is issued has at most three behind it, so has waited for about three arrivals at most.
@@ -152,9 +150,7 @@ def test_what_waits_for_a_place_at_the_drain_limit_is_not_issued():
 
 def test_the_error_budget_does_not_wait_for_those_in_line():
     plan = RunPlan(load=ConstantRate(1_000), stop=Stop(duration_s=60, max_errors=5))
-    failing = Factory(
-        "tests.fakes:make_nth", {"nth": 50, "what": "ValueError", "onward": True, "pause_s": 0.004}
-    )
+    failing = Factory("tests.fakes:make_nth", {"nth": 50, "what": "ValueError", "onward": True, "pause_s": 0.004})
     result = run(plan, failing)
     assert result.ended_by == "error budget" and result.wall_s < 5
     assert result.completed == 49 and result.errors_by_kind["ValueError"] > 5

@@ -54,7 +54,10 @@ def test_batches_close_when_full_or_when_their_time_is_up(due_ms, size, delay_ms
 def test_every_request_is_in_one_batch(workers):
     target = Batches()
     plan = RunPlan(
-        ConstantRate(2_000), Stop(iterations=400), Pool("thread", workers=workers), batching=Batching(8, max_delay_us=2_000)
+        ConstantRate(2_000),
+        Stop(iterations=400),
+        Pool("thread", workers=workers),
+        batching=Batching(8, max_delay_us=2_000),
     )
     result = run(plan, target, samples=ONE, keep_columns=True)
     assert (result.completed, sum(target.sizes)) == (400, 400)
@@ -71,7 +74,9 @@ def test_a_failed_batch_fails_all_its_requests():
         if len(target.sizes) == 2:
             raise ValueError("the second")
 
-    plan = RunPlan(Replay(tuple(k / 100 for k in range(12))), pool=Pool("inline"), batching=Batching(3, max_delay_us=20_000))
+    plan = RunPlan(
+        Replay(tuple(k / 100 for k in range(12))), pool=Pool("inline"), batching=Batching(3, max_delay_us=20_000)
+    )
     result = run(plan, faulty, samples=ONE, clock=clock)
     assert (result.completed, result.errors_by_kind) == (9, {"ValueError": 3})
     assert result.response.count == 9

@@ -100,9 +100,7 @@ def test_a_sound_run_has_none(open_loop):
 
 
 def test_what_is_not_known_is_not_judged():
-    unknown = CpuUse(
-        elapsed_s=10.0, cores=4.0, host_cpus=4, workers_s=9.0, conductor_s=0.1, groups=QUIET.groups
-    )
+    unknown = CpuUse(elapsed_s=10.0, cores=4.0, host_cpus=4, workers_s=9.0, conductor_s=0.1, groups=QUIET.groups)
     assert codes(result_of(cpu=unknown)) == []
     assert codes(result_of(cpu=None, engine_cost=None)) == []
     assert codes(result_of(open_loop=True, cpu=None, engine_cost=None, pacing=None)) == []
@@ -137,9 +135,7 @@ def test_the_percentile_of_a_scenario_is_asked_for():
 
 
 def test_too_few_samples_says_how_many_it_takes():
-    caveat = caveats_of(
-        result_of(response=histogram([MS] * 100)), replace(CLOSED, percentiles=(50.0, 99.0, 99.9))
-    )[0]
+    caveat = caveats_of(result_of(response=histogram([MS] * 100)), replace(CLOSED, percentiles=(50.0, 99.0, 99.9)))[0]
     assert "100 samples are too few for p99, p99.9" in caveat.text
     assert "2995" in caveat.advice
 
@@ -205,9 +201,7 @@ def test_engine_bound(ns_per_request, completed, workers_s, expected):
 )
 def test_engine_cost(service_ns, cost, open_loop, expected):
     pacing = histogram(np.full(400, 10)) if open_loop else None
-    result = result_of(
-        open_loop, service=histogram(np.full(1000, service_ns)), engine_cost=cost, pacing=pacing
-    )
+    result = result_of(open_loop, service=histogram(np.full(1000, service_ns)), engine_cost=cost, pacing=pacing)
     assert codes(result) == expected
 
 

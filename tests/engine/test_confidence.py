@@ -45,8 +45,7 @@ def coverage(memory: float, runs: int = 100, intervals: int = 400) -> tuple[floa
         counts = np.maximum(np.rint(200 + 20 * correlated(random, intervals, memory)), 1).astype(int)
         evidence = Evidence(TICK_S, percentiles=())
         evidence.add(
-            (0, Interval(number, np.array([500]), np.array([count]), 0))
-            for number, count in enumerate(counts.tolist())
+            (0, Interval(number, np.array([500]), np.array([count]), 0)) for number, count in enumerate(counts.tolist())
         )
         throughput = evidence.confidence(intervals * TICK_S).throughput
         naive += abs(counts.mean() - 200) <= half_width(counts.astype(float))
@@ -82,9 +81,7 @@ def test_a_correlated_series_is_found_out():
 
 
 def test_a_drifting_run_has_no_interval():
-    found = evidence_of(
-        [np.full(100 + number, 1_000_000 + 5_000 * number) for number in range(100)]
-    ).confidence(10.0)
+    found = evidence_of([np.full(100 + number, 1_000_000 + 5_000 * number) for number in range(100)]).confidence(10.0)
     assert found.throughput.half_width is None and "correlated" in found.throughput.why
     assert found.response[50].half_width is None
     assert found.throughput.value == pytest.approx(1_495)

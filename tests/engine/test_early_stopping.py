@@ -16,8 +16,7 @@ from engine.scenarios.early_stopping import count_over, estimate_ns, may_be_over
 
 def exactly_at_most(count: int, trials: int, probability: float) -> float:
     return math.fsum(
-        math.comb(trials, hits) * probability**hits * (1 - probability) ** (trials - hits)
-        for hits in range(count + 1)
+        math.comb(trials, hits) * probability**hits * (1 - probability) ** (trials - hits) for hits in range(count + 1)
     )
 
 
@@ -45,9 +44,7 @@ def test_the_beta_function_where_it_is_known(x, a, b, value):
     assert regularized_beta(x, a, b) == pytest.approx(value, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("degrees", "t"), [(1, 12.7062), (2, 4.3027), (9, 2.2622), (30, 2.0423), (1_000, 1.9623)]
-)
+@pytest.mark.parametrize(("degrees", "t"), [(1, 12.7062), (2, 4.3027), (9, 2.2622), (30, 2.0423), (1_000, 1.9623)])
 def test_students_t_of_the_tables(degrees, t):
     assert student_t(0.95, degrees) == pytest.approx(t, abs=5e-5)
 

@@ -265,7 +265,9 @@ def test_samples_reach_processes_and_an_answer_may_be_anything():
     plan = RunPlan(ClosedLoop(clients=2, iterations=20), pool=Pool("process"))
     import numpy as np
 
-    result = run(plan, Factory("tests.engine.test_faults:checks_samples"), samples=[{"x": np.arange(4)}, {"x": np.ones(4)}])
+    result = run(
+        plan, Factory("tests.engine.test_faults:checks_samples"), samples=[{"x": np.arange(4)}, {"x": np.ones(4)}]
+    )
     assert (result.completed, result.errors_by_kind) == (40, {})
 
 

@@ -52,10 +52,18 @@ def test_intervals_lie_where_they_were(result, tmp_path):
     found = []
     while (hdr := reader.get_next_interval_histogram()) is not None:
         start_s = hdr.get_start_time_stamp() / 1000 - reader.get_start_time_sec()
-        found.append((round(start_s, 3), round((hdr.get_end_time_stamp() - hdr.get_start_time_stamp()) / 1000, 3), hdr.total_count))
+        found.append(
+            (
+                round(start_s, 3),
+                round((hdr.get_end_time_stamp() - hdr.get_start_time_stamp()) / 1000, 3),
+                hdr.total_count,
+            )
+        )
     reader.close()
     rows = [(row.start_s, round(row.length_s, 3), row.completed) for row in result.intervals if row.completed]
-    assert found == [(pytest.approx(start, abs=0.002), pytest.approx(length, abs=0.002), count) for start, length, count in rows]
+    assert found == [
+        (pytest.approx(start, abs=0.002), pytest.approx(length, abs=0.002), count) for start, length, count in rows
+    ]
     assert abs(reader.get_start_time_sec() - result.started_at) < 0.002
 
 
@@ -90,7 +98,12 @@ def test_columns_rebuild_the_histograms(result, tmp_path):
         service.record((columns["completed_ns"] - columns["issued_ns"])[good])
     for one, other in ((response, result.response), (service, result.service)):
         assert np.array_equal(one.counts, other.counts)
-        assert (one.count, one.min_ns, one.max_ns, one.sum_ns) == (other.count, other.min_ns, other.max_ns, other.sum_ns)
+        assert (one.count, one.min_ns, one.max_ns, one.sum_ns) == (
+            other.count,
+            other.min_ns,
+            other.max_ns,
+            other.sum_ns,
+        )
 
 
 def test_columns_in_parquet(result, tmp_path):

@@ -34,7 +34,9 @@ def test_every_file_knows_only_the_engine_and_what_it_is_built_on(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     foreign = imported(tree) - set(sys.stdlib_module_names) - {"engine"}
     assert foreign <= AT_IMPORT | WHERE_USED
-    at_top = ast.Module([node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))], [])
+    at_top = ast.Module(
+        [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))], []
+    )
     assert imported(at_top) - set(sys.stdlib_module_names) - {"engine"} <= AT_IMPORT
 
 
@@ -49,10 +51,22 @@ print(json.dumps({
     "loaded": sorted({name.split(".")[0] for name in sys.modules}),
 }))
 """
-    seen = json.loads(subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    seen = json.loads(
+        subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    )
     assert seen["same"] is True
     assert seen["threads"] == 1
-    assert not set(seen["loaded"]) & {*WHERE_USED, "qs", "onnx", "onnxruntime", "pandas", "scipy", "matplotlib", "click", "pydantic"}
+    assert not set(seen["loaded"]) & {
+        *WHERE_USED,
+        "qs",
+        "onnx",
+        "onnxruntime",
+        "pandas",
+        "scipy",
+        "matplotlib",
+        "click",
+        "pydantic",
+    }
 
 
 def test_everything_it_names_is_there():

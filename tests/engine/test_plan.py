@@ -32,10 +32,16 @@ ONCE = ClosedLoop(iterations=1)
     ("plan", "named"),
     [
         (RunPlan(), ["iterations: missing"]),
-        (RunPlan(ClosedLoop(clients=0, iterations=-1, think_time_s=-1)), ["clients: 0", "iterations: -1", "think_time_s: -1"]),
+        (
+            RunPlan(ClosedLoop(clients=0, iterations=-1, think_time_s=-1)),
+            ["clients: 0", "iterations: -1", "think_time_s: -1"],
+        ),
         (RunPlan(ONCE, pool=Pool("fibre")), ["pool kind: 'fibre'"]),
         (RunPlan(ONCE, pool=Pool(spin="sometimes", workers=0)), ["pool spin: 'sometimes'", "pool workers: 0"]),
-        (RunPlan(ONCE, pool=Pool(instances=0, intra_op_threads=-1)), ["pool instances: 0", "pool intra_op_threads: -1"]),
+        (
+            RunPlan(ONCE, pool=Pool(instances=0, intra_op_threads=-1)),
+            ["pool instances: 0", "pool intra_op_threads: -1"],
+        ),
         (RunPlan(ONCE, Stop(duration_s=0, min_queries=-4)), ["duration_s: 0", "min_queries: -4"]),
         (RunPlan(ONCE, Stop(duration_s=float("nan"))), ["duration_s: nan"]),
         (RunPlan(ONCE, timeout_s=0, drain_s=-1, interval_s=0), ["drain_s: -1", "timeout_s: 0", "interval_s: 0"]),
@@ -125,7 +131,9 @@ def test_planned(plan, planned):
     assert plan.planned == planned
 
 
-@pytest.mark.parametrize("reference", ["tests.fakes", "tests.fakes:", ":make", "tests.fakes:no_such_name", "tests.none:make"])
+@pytest.mark.parametrize(
+    "reference", ["tests.fakes", "tests.fakes:", ":make", "tests.fakes:no_such_name", "tests.none:make"]
+)
 def test_a_factory_that_names_nothing_is_a_host_error(reference):
     with pytest.raises(HostError):
         run(RunPlan(ONCE), Factory(reference))

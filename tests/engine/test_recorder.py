@@ -157,7 +157,9 @@ def test_arrivals_are_counted_by_due_time(made, interval_ns):
 def test_failures_late_in_a_slice_do_not_move_what_completed_before_them():
     """A timeout that ends 30 s after the slice began took the slice's good requests into its own interval."""
     one = recorder()
-    record(one, [Request(0, 0, 5 * MS), Request(6 * MS, 6 * MS, 30 * S), Request(7 * MS, 30 * S + 7 * MS, MS, "raised")])
+    record(
+        one, [Request(0, 0, 5 * MS), Request(6 * MS, 6 * MS, 30 * S), Request(7 * MS, 30 * S + 7 * MS, MS, "raised")]
+    )
     assert [(i.number, int(i.counts.sum()), i.failed) for i in one.closed] == [(0, 1, 0), (30, 0, 2)]
 
 

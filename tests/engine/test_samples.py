@@ -36,7 +36,12 @@ RANDOM = np.random.default_rng(0)
     [
         [],
         [None, 1, 2.5, "word", b"bytes"],
-        [{"ids": np.arange(384), "deep": {"mask": np.ones((4, 384), np.int8), "list": [np.float16(1), (np.zeros(3), "x")]}}],
+        [
+            {
+                "ids": np.arange(384),
+                "deep": {"mask": np.ones((4, 384), np.int8), "list": [np.float16(1), (np.zeros(3), "x")]},
+            }
+        ],
         [RANDOM.normal(size=(7, 5, 3)).astype(np.float32) for _ in range(20)],
         [np.zeros((0, 4)), np.zeros((4, 0), np.int8)],
         [np.array(7)],

@@ -14,9 +14,7 @@ from tests.fakes import MS, S, Service, VirtualClock
 SCENARIOS = [SingleStream(), MultiStream(), Server(100, 0.1), Offline()]
 
 
-def result_of(
-    response_ns, wall_s: float, errors: int = 0, per_query: int = 1, ended_by: str = "plan"
-) -> RunResult:
+def result_of(response_ns, wall_s: float, errors: int = 0, per_query: int = 1, ended_by: str = "plan") -> RunResult:
     response = Histogram()
     response.record(np.asarray(response_ns, np.int64))
     return RunResult(
@@ -69,9 +67,7 @@ def test_plans():
     assert Offline(expected_samples_per_s=100, samples_per_query=64).plan().load == AllAtOnce(1_032)
 
 
-@pytest.mark.parametrize(
-    ("min_duration_s", "min_queries"), [(2.0, None), (0.001, 700), (2.0, 10), (30.0, 100)]
-)
+@pytest.mark.parametrize(("min_duration_s", "min_queries"), [(2.0, None), (0.001, 700), (2.0, 10), (30.0, 100)])
 def test_server_schedules_until_both_minimums_are_reached(min_duration_s, min_queries):
     scenario = Server(1_000, 0.1, min_duration_s=min_duration_s, min_queries=min_queries, seed=3)
     plan = scenario.plan()
@@ -151,14 +147,10 @@ def test_server_too_slow_is_told_to_lower_the_rate():
 
 def test_server_that_holds_but_is_too_short_is_told_how_many_more():
     # 5 of 1,000 over the bound: p99 holds, but so lucky a run is not yet unlikely enough (1,307 are needed).
-    found = failing(
-        Server(100, bound_s=0.010, min_duration_s=5), result_of([5 * MS] * 995 + [50 * MS] * 5, 10.0)
-    )
+    found = failing(Server(100, bound_s=0.010, min_duration_s=5), result_of([5 * MS] * 995 + [50 * MS] * 5, 10.0))
     (rule,) = found.values()
     assert rule.name == "early stopping of p99 with 5 over the bound" and rule.measured == 1_000
-    assert (
-        f"min_queries={rule.needed}" in rule.advice and f"{rule.needed - 1_000} queries more" in rule.advice
-    )
+    assert f"min_queries={rule.needed}" in rule.advice and f"{rule.needed - 1_000} queries more" in rule.advice
 
 
 def test_servers_failed_requests_are_over_the_bound():
@@ -195,9 +187,7 @@ def test_a_server_of_600_seconds_on_a_virtual_clock(takes_ms, verdict):
     assert result.wall_s >= 600
     assert bool(result.reasons) == (verdict == "INVALID")
     if result.reasons:
-        assert any(
-            "p99 of the response time" in reason and "lower rate_per_s" in reason for reason in result.reasons
-        )
+        assert any("p99 of the response time" in reason and "lower rate_per_s" in reason for reason in result.reasons)
 
 
 class Seen:
@@ -222,9 +212,7 @@ def test_multi_stream_hands_over_lists_of_consecutive_samples():
 
 def test_offline_takes_every_sample_at_once():
     seen = Seen()
-    result = run(
-        Offline(min_samples=1_000, min_duration_s=1e-6, samples_per_query=8), seen, samples=list(range(1_000))
-    )
+    result = run(Offline(min_samples=1_000, min_duration_s=1e-6, samples_per_query=8), seen, samples=list(range(1_000)))
     assert sorted(sample for call in seen.calls for sample in call) == list(range(1_000))
     assert (result.verdict, result.completed, result.open_loop) == ("VALID", 125, True)
     assert result.metric.value == result.samples_per_s == pytest.approx(1_000 / result.wall_s)
@@ -248,9 +236,7 @@ def test_offline_that_runs_out_of_time_says_what_was_not_issued():
 def test_a_scenario_is_judged_also_by_way_of_its_plan():
     plan = SingleStream(min_duration_s=0.05).plan()
     assert isinstance(plan, RunPlan)
-    assert [rule.name for rule in run(plan, Seen()).rules] == [
-        rule.name for rule in run(plan.scenario, Seen()).rules
-    ]
+    assert [rule.name for rule in run(plan, Seen()).rules] == [rule.name for rule in run(plan.scenario, Seen()).rules]
 
 
 def test_a_time_limit_before_the_minimums_is_invalid_with_numbers():
@@ -259,7 +245,5 @@ def test_a_time_limit_before_the_minimums_is_invalid_with_numbers():
     result = run(plan, Service(clock, 100 * MS), clock=clock)
     assert (result.verdict, result.ended_by) == ("INVALID", "time limit")
     assert result.completed == pytest.approx(1_000, rel=0.01)
-    assert result.reasons == [
-        "minimum duration: 100 s, needed at least 600 s; raise max_duration_s, or leave it out"
-    ]
+    assert result.reasons == ["minimum duration: 100 s, needed at least 600 s; raise max_duration_s, or leave it out"]
     assert result.metric.value == pytest.approx(100 * MS, rel=1e-3)

@@ -125,18 +125,12 @@ def test_both_minimums():
 def test_a_maximum_before_the_minimums_is_invalid_and_says_what_to_change():
     result = run(RunPlan(stop=Stop(min_queries=10**9, max_duration_s=0.2)), pause)
     assert (result.ended_by, result.verdict) == ("time limit", "INVALID")
-    assert (
-        len(result.reasons) == 1
-        and "minimum queries" in result.reasons[0]
-        and "max_duration_s" in result.reasons[0]
-    )
+    assert len(result.reasons) == 1 and "minimum queries" in result.reasons[0] and "max_duration_s" in result.reasons[0]
 
 
 def test_until_stable_ends_with_the_widths_it_reached():
     clock = VirtualClock()
-    plan = RunPlan(
-        stop=Stop(until_stable=0.02, stable_percentile=90, max_duration_s=10_000), pool=Pool("inline")
-    )
+    plan = RunPlan(stop=Stop(until_stable=0.02, stable_percentile=90, max_duration_s=10_000), pool=Pool("inline"))
     result = run(plan, Service(clock, 20 * MS), clock=clock)
     assert (result.ended_by, result.verdict) == ("stable", "VALID")
     assert result.confidence.throughput.value == pytest.approx(50, rel=0.02)
@@ -160,15 +154,11 @@ def test_a_run_that_never_gets_stable_is_invalid_with_numbers():
     result = run(plan, Growing(clock, 10 * MS), clock=clock)
     assert (result.ended_by, result.verdict) == ("time limit", "INVALID")
     assert result.completed > 1_000 and result.response.percentile_ns(50) > 10 * MS
-    assert any(
-        "throughput" in reason and "n/a" in reason and "correlated" in reason for reason in result.reasons
-    )
+    assert any("throughput" in reason and "n/a" in reason and "correlated" in reason for reason in result.reasons)
 
 
 def test_the_error_budget_ends_a_failing_run_soon():
-    failing = Factory(
-        "tests.fakes:make_nth", {"nth": 101, "what": "ValueError", "onward": True, "pause_s": 0.0005}
-    )
+    failing = Factory("tests.fakes:make_nth", {"nth": 101, "what": "ValueError", "onward": True, "pause_s": 0.0005})
     result = run(RunPlan(load=ClosedLoop(iterations=10**9), stop=Stop(max_errors=20)), failing)
     assert (result.ended_by, result.verdict, result.completed) == ("error budget", "INVALID", 100)
     assert result.errors > 20
@@ -209,7 +199,5 @@ def test_a_drawn_seed_is_the_same_for_all_and_is_told():
 def test_progress_says_when_both_minimums_will_be_reached():
     seen = []
     run(RunPlan(stop=Stop(min_duration_s=0.9, min_queries=50)), pause, on_progress=seen.append)
-    etas = [
-        progress.eta_s for progress in seen if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8
-    ]
+    etas = [progress.eta_s for progress in seen if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8]
     assert etas and all(eta is not None and 0 <= eta <= 0.85 for eta in etas)

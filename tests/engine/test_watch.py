@@ -55,9 +55,7 @@ def test_workers_are_told_apart_by_their_group():
         WorkerReport(0, cpu_ns=1_000_000_000, wake_up_ns=7, involuntary_switches=3, voluntary_switches=5),
         WorkerReport(1, cpu_ns=500_000_000, involuntary_switches=4),
     ]
-    use = Watch().result(
-        ["thread", "process"], [reports, [WorkerReport(2, cpu_ns=250_000_000)]], [False, False]
-    )
+    use = Watch().result(["thread", "process"], [reports, [WorkerReport(2, cpu_ns=250_000_000)]], [False, False])
     assert [(group.kind, group.workers, group.cpu_s, group.wake_up_ns) for group in use.groups] == [
         ("thread", 2, 1.5, 7),
         ("process", 1, 0.25, None),

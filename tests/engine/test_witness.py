@@ -56,9 +56,7 @@ class Tiring:
 
 
 def test_a_target_that_tires_drifts():
-    result = run(
-        RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=1.6), pool=Pool("thread")), Tiring(300)
-    )
+    result = run(RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=1.6), pool=Pool("thread")), Tiring(300))
     assert "drift" in result.warning_codes
     assert sum(result.rates) > 0
 
@@ -68,9 +66,7 @@ def test_more_than_the_target_can_answer_is_overload():
     assert "overload" in run(plan, pause).warning_codes
 
 
-@pytest.mark.parametrize(
-    "pool", [Pool("thread", workers=2, spin="never"), Pool("process", workers=2, spin="never")]
-)
+@pytest.mark.parametrize("pool", [Pool("thread", workers=2, spin="never"), Pool("process", workers=2, spin="never")])
 def test_pacing_holds_only_requests_that_found_a_worker_free(pool):
     """At twice the capacity nearly all requests wait for a worker: lateness shows it, pacing is the engine's alone."""
     plan = RunPlan(load=ConstantRate(2_000), stop=Stop(iterations=200), pool=pool)

@@ -41,9 +41,7 @@ def _item(p, layers, heads, eps, ids, mask, token_types):
     size = x.shape[-1] // heads
     for index in range(layers):
         layer = f"bert.encoder.layer.{index}"
-        query, key, value = (
-            linear(f"{layer}.attention.self.{part}", x) for part in ("query", "key", "value")
-        )
+        query, key, value = (linear(f"{layer}.attention.self.{part}", x) for part in ("query", "key", "value"))
         contexts = []
         for head in range(heads):
             own = slice(head * size, (head + 1) * size)

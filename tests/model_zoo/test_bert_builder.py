@@ -58,9 +58,7 @@ def any_feeds(config, batch=3):
     shape = (batch, config.sequence)
     mask = (np.arange(config.sequence) < rng.integers(2, config.sequence, (batch, 1))).astype(np.int64)
     mask[0] = 1
-    return dict(
-        zip(INPUTS, [rng.integers(0, config.vocabulary, shape), mask, rng.integers(0, 2, shape)], strict=True)
-    )
+    return dict(zip(INPUTS, [rng.integers(0, config.vocabulary, shape), mask, rng.integers(0, 2, shape)], strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +138,7 @@ def test_seeded_parameters_are_drawn_as_bert_draws_them():
             assert abs(value.mean()) < 1e-3 and value.std() == pytest.approx(0.02, rel=0.02), name
     words = parameters["bert.embeddings.word_embeddings.weight"]
     assert (words[0] == 0).all() and (words[1:] != 0).any(axis=1).all()
-    query, key = (
-        parameters[f"bert.encoder.layer.0.attention.self.{part}.weight"] for part in ("query", "key")
-    )
+    query, key = (parameters[f"bert.encoder.layer.0.attention.self.{part}.weight"] for part in ("query", "key"))
     assert not np.array_equal(query, key)
 
 

@@ -12,9 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 pytest.importorskip("sklearn")
 
-spec = importlib.util.spec_from_file_location(
-    "_tested_digits_train", ROOT / "model_zoo" / "digits" / "train.py"
-)
+spec = importlib.util.spec_from_file_location("_tested_digits_train", ROOT / "model_zoo" / "digits" / "train.py")
 train = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(train)
 
@@ -69,7 +67,6 @@ def test_training_again_gives_a_model_of_the_same_score():
     train_images, train_labels, images, labels = train.split()
     parameters = train.train(train_images, train_labels)
     again, before = (
-        (train.logits_of(p, images).argmax(axis=1) == labels).mean()
-        for p in (parameters, committed_parameters())
+        (train.logits_of(p, images).argmax(axis=1) == labels).mean() for p in (parameters, committed_parameters())
     )
     assert again == pytest.approx(before, abs=0.01)  # another BLAS rounds otherwise

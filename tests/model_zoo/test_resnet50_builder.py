@@ -101,9 +101,7 @@ def test_the_seed_alone_decides_the_file(tmp_path):
 
 
 def test_weights_are_drawn_as_stated(path):
-    weights = {
-        tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer
-    }
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
     first = weights["layer1.0.conv2.weight"]
     assert first.std() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.02)
     assert np.abs(first.mean(axis=(1, 2, 3))).max() < 1e-6

@@ -71,9 +71,7 @@ def test_every_command_of_the_document_runs_the_first_three_as_one_line(shell):
     assert [row["Completed"] for row in found["Performance"]] == [300, 300]
     shown = re.search(r"^```text\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert shown is not None
-    assert verdicts(shown[1])[:-1] == [
-        words for words in verdicts(ran.stdout) if words[:1] in (["pass"], ["skip"])
-    ]
+    assert verdicts(shown[1])[:-1] == [words for words in verdicts(ran.stdout) if words[:1] in (["pass"], ["skip"])]
 
     assert len(others) == 3
     for line in others:

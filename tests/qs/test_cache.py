@@ -109,10 +109,7 @@ def test_a_failing_build_leaves_nothing_and_the_next_one_may_succeed(folder, err
     with pytest.raises(type(error)):
         cache.build_once("models/b", ".txt", fail)
     assert [path.name for path in (folder / "models").iterdir() if path.suffix != ".lock"] == []
-    assert (
-        cache.build_once("models/b", ".txt", lambda new: new.write_text("whole") and None).read_text()
-        == "whole"
-    )
+    assert cache.build_once("models/b", ".txt", lambda new: new.write_text("whole") and None).read_text() == "whole"
 
 
 def test_a_build_that_makes_no_file_is_a_bug_not_a_hit():

@@ -111,7 +111,10 @@ def test_an_out_that_cannot_be_written_is_refused_before_work_starts(out, tmp_pa
         ({"clients": 0}, ["spoilt.json", "clients", "0"]),
         ({"iterations": -1}, ["spoilt.json", "iterations", "-1"]),
         ({"batch_sizes": [1, 128]}, ["spoilt.json", "128", "64"]),
-        ({"clients": 0, "iterations": "many", "data_percent": 101}, ["3 faults", "clients", "iterations", "data_percent"]),
+        (
+            {"clients": 0, "iterations": "many", "data_percent": 101},
+            ["3 faults", "clients", "iterations", "data_percent"],
+        ),
         ({"model": "no-such-model"}, ["no-such-model"]),
     ],
 )
@@ -137,7 +140,12 @@ def test_a_missing_model_file_is_refused(workspace, tmp_path):
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    refused(qs("run", "--task", "bert", "--hardware_type", "CPX", "--out", "/proc/x"), "unknown task", "unknown hardware", "--out")
+    refused(
+        qs("run", "--task", "bert", "--hardware_type", "CPX", "--out", "/proc/x"),
+        "unknown task",
+        "unknown hardware",
+        "--out",
+    )
 
 
 def test_options_are_accepted_with_dashes_too(tmp_path):

@@ -92,9 +92,7 @@ def test_never_all_zero_whatever_the_type():
 
 
 def test_strings_and_scalars():
-    feeds = GeneratedItems([InputSpec("s", (1, 3), "STRING"), InputSpec("t", (), "FLOAT32")], seed=0).feeds(
-        0, 2
-    )
+    feeds = GeneratedItems([InputSpec("s", (1, 3), "STRING"), InputSpec("t", (), "FLOAT32")], seed=0).feeds(0, 2)
     assert feeds["s"].shape == (2, 3) and feeds["s"].dtype.kind == "U"
     assert feeds["t"].shape == ()
 
@@ -118,9 +116,7 @@ def test_float_token_ids_are_whole_numbers_within_their_range():
 
 
 def test_range_bounds_plain_values():
-    low_high = GeneratedItems([InputSpec("sample", (1, 1000), "FLOAT32", (-1.0, 1.0))], seed=0).feeds(0, 1)[
-        "sample"
-    ]
+    low_high = GeneratedItems([InputSpec("sample", (1, 1000), "FLOAT32", (-1.0, 1.0))], seed=0).feeds(0, 1)["sample"]
     assert -1 <= low_high.min() < -0.9 and 0.9 < low_high.max() < 1
     whole = GeneratedItems([InputSpec("category", (26, 2), "INT64", (3, 7))], seed=0).feeds(0, 10)["category"]
     assert whole.shape == (260, 2) and set(np.unique(whole)) == {3, 4, 5, 6}

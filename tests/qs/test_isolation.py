@@ -53,9 +53,7 @@ def misbehaving(root, misdeed: str, **workload):
     ],
     ids=["raises", "hangs", "segfaults", "exits at once", "exits"],
 )
-def test_a_predict_that_fails_is_a_report_with_what_was_measured(
-    tmp_path, misdeed, completed, kind, outcome, said
-):
+def test_a_predict_that_fails_is_a_report_with_what_was_measured(tmp_path, misdeed, completed, kind, outcome, said):
     begin = time.monotonic()
     status, result, _ = run(misbehaving(tmp_path, misdeed), *PLAN)
     assert time.monotonic() - begin < 60

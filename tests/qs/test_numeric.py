@@ -19,9 +19,7 @@ def test_published_metrics_by_hand():
     assert row["Max Diff"] == 1.0
     assert row["Max Rel-Diff"] == 0.5  # 0.5/1; where the reference is 0: 0.25/1
     assert row["Mean Rel-Diff"] == pytest.approx((0.5 + 0 + 0.25 + 0.25) / 4)
-    assert row["Cosine Similarity"] == pytest.approx(
-        17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9))
-    )
+    assert row["Cosine Similarity"] == pytest.approx(17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9)))
     assert (row["NaN Count"], row["Inf Count"], row["failed"]) == (0, 0, None)
 
 

@@ -37,7 +37,5 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 )  # fmt: skip
 def test_importing_loads_nothing_heavy(module: str, unwanted: list[str]) -> None:
     code = f"import sys, {module}; print([name for name in {unwanted!r} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

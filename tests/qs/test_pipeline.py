@@ -99,11 +99,7 @@ def test_every_row_did_what_the_workload_asks(whole):
     rows = result_in(whole[0])["Performance"]
     assert [row["BS"] for row in rows] == workload["batch_sizes"]
     for row in rows:
-        assert (
-            row["Completed"]
-            == row["Clients"] * row["Iterations"]
-            == workload["clients"] * workload["iterations"]
-        )
+        assert row["Completed"] == row["Clients"] * row["Iterations"] == workload["clients"] * workload["iterations"]
         assert (row["Errors"], row["Verdict"]) == (0, "VALID")
         order = [row[f"{name} Latency"] for name in ("Min", "P50", "P90", "P95", "P99", "Max")]
         assert order == sorted(order)
@@ -133,9 +129,7 @@ def test_histograms_read_back_to_the_same_percentiles(whole):
         reader.close()
         assert total.get_total_count() == row["Completed"]
         for name, percentile in (("P50", 50), ("P90", 90), ("P99", 99)):
-            assert total.get_value_at_percentile(percentile) / 1e6 == pytest.approx(
-                row[f"{name} Latency"], rel=1e-3
-            )
+            assert total.get_value_at_percentile(percentile) / 1e6 == pytest.approx(row[f"{name} Latency"], rel=1e-3)
 
 
 def test_values_carry_their_origin_and_seed_zero_is_recorded(whole):
@@ -169,9 +163,7 @@ def test_the_command_line_wins(tmp_path):
     assert [(row["BS"], row["Completed"]) for row in result["Performance"]] == [(2, 14), (5, 14)]
     assert all(row["Instances"] == 2 and row["Warm-up"]["Completed"] == 6 for row in result["Performance"])
     assert result["Accuracy"]["Numeric"]["items"] == 4
-    assert {result["Effective Values"][name]["origin"] for name in ("clients", "instances", "seed")} == {
-        "command line"
-    }
+    assert {result["Effective Values"][name]["origin"] for name in ("clients", "instances", "seed")} == {"command line"}
 
 
 def test_inline_and_in_process(tmp_path):
@@ -184,9 +176,7 @@ def test_inline_and_in_process(tmp_path):
 
 
 def test_a_time_limit_says_how_far_each_size_came(tmp_path):
-    status, printed, said = run(
-        tmp_path, "--iterations", 100_000_000, "--time_limit", "1s", "--batch_sizes", "1,64"
-    )
+    status, printed, said = run(tmp_path, "--iterations", 100_000_000, "--time_limit", "1s", "--batch_sizes", "1,64")
     assert status == 0, said
     for row in result_in(tmp_path)["Performance"]:
         assert 0 < row["Completed"] < row["Planned"] == 300_000_000
@@ -219,9 +209,7 @@ def test_compile_only_leaves_the_compile_result(tmp_path):
 def test_answers_are_checked_and_kept(tmp_path):
     answers = tmp_path / "answers.json"
     answers.write_text('{"intra_op_threads": 1, // one\n}')
-    status, _, said = run(
-        tmp_path / "r", "--answers", answers, "--no_input", "--iterations", 5, "--batch_sizes", 1
-    )
+    status, _, said = run(tmp_path / "r", "--answers", answers, "--no_input", "--iterations", 5, "--batch_sizes", 1)
     assert status == 0, said
     assert result_in(tmp_path / "r")["Answers"] == {"tune_batch_sizes": False, "intra_op_threads": 1}
     answers.write_text('{"intra_op_thread": 1}')

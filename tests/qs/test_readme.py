@@ -79,9 +79,7 @@ def test_ci_runs_the_readmes_command(tmp_path):
     stub.write_text("#!/bin/sh\nexit 7\n")
     stub.chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    ran = subprocess.run(
-        [checkout / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=30, check=False
-    )
+    ran = subprocess.run([checkout / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert ran.stdout.strip() == TESTS
     assert ran.returncode == 7  # the command's own status is CI's
 

@@ -62,17 +62,13 @@ def test_relative_imports_cwd_relative_json_and_a_list_of_outputs(upstream):
     ]
     for row in result["Performance"]:
         assert row["QPS"] > 0
-        assert row["Queries In Flight"] == pytest.approx(
-            3, abs=0.3
-        )  # threads / QPS is Little's law backwards
+        assert row["Queries In Flight"] == pytest.approx(3, abs=0.3)  # threads / QPS is Little's law backwards
         assert row["Flags"] == ["p99-is-maximum"]
 
 
 def test_a_data_set_and_a_model_under_upstreams_paths(upstream):
     """All in one workspace; the data set's code opens its files relative to the working directory, and a bare helper beside it."""
-    shutil.copy(
-        ROOT / "datasets" / "digits" / "held_out.npz", upstream / "general_perf" / "datasets" / "open_old"
-    )
+    shutil.copy(ROOT / "datasets" / "digits" / "held_out.npz", upstream / "general_perf" / "datasets" / "open_old")
     place = upstream / "general_perf" / "model_zoo" / "regular" / "open_digits"
     place.mkdir(parents=True)
     shutil.copy(ROOT / "model_zoo" / "digits" / f"{MODEL}.onnx", place / "digits.onnx")
@@ -106,9 +102,7 @@ def test_another_batch_size_tensors_missing_keys_and_a_list_of_rows(upstream):
 
 
 def test_an_audit_drives_predict_beside_the_vendors_numbers(upstream):
-    status, result, said = evaluate(
-        upstream, "BMLP", "--engine", "always", "--batch_sizes", 1, "--clients", 1
-    )
+    status, result, said = evaluate(upstream, "BMLP", "--engine", "always", "--batch_sizes", 1, "--clients", 1)
     assert status == 0, said
     (row,) = result["Performance"]
     assert (row["Mode"], row["BS"], row["Requested BS"], row["Completed"]) == ("audit", 8, 1, 20)
@@ -125,9 +119,7 @@ def test_an_audit_drives_predict_beside_the_vendors_numbers(upstream):
 )
 def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(upstream, ending, status, verdict):
     file = upstream / "general_perf" / "backends" / "OLDGEN" / "runtime_backend_oldgen.py"
-    text = file.read_text().replace(
-        "        dataloader.rebatch(self.batch_size)\n", f"        import os; {ending}\n"
-    )
+    text = file.read_text().replace("        dataloader.rebatch(self.batch_size)\n", f"        import os; {ending}\n")
     file.write_text(text)
     got, result, said = evaluate(upstream, "OLDGEN", "--engine", "always", "--batch_sizes", 4)
     assert got == status, said
@@ -139,9 +131,7 @@ def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(upstream, end
 
 def test_a_name_that_numpy_no_longer_has_is_named_with_its_line(upstream):
     file = upstream / "general_perf" / "backends" / "OLDGEN" / "compile_backend_oldgen.py"
-    text = file.read_text().replace(
-        "        dataloader.rebatch(1)\n", "        import numpy as np; np.int(1)\n"
-    )
+    text = file.read_text().replace("        dataloader.rebatch(1)\n", "        import numpy as np; np.int(1)\n")
     file.write_text(text)
     line = text[: text.index("np.int(1)")].count("\n") + 1
     status, result, _ = evaluate(upstream, "OLDGEN")
@@ -181,9 +171,7 @@ def test_a_compile_result_is_taken_elsewhere_and_its_files_are_checked(upstream,
 
     # elsewhere, and with a compiler that would be noticed
     compiler = upstream / "general_perf" / "backends" / "TWOSEG" / "compile_backend_twoseg.py"
-    compiler.write_text(
-        compiler.read_text().replace('folder = "', 'raise RuntimeError("compiled again")  # "')
-    )
+    compiler.write_text(compiler.read_text().replace('folder = "', 'raise RuntimeError("compiled again")  # "'))
     status, result, said = evaluate(
         upstream, "TWOSEG", "--compiled", upstream / "compiled", "--out", "later", "--engine", "always"
     )

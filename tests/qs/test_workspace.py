@@ -52,9 +52,7 @@ def test_the_order_is_explicit_variable_working_directory_shipped(
         shutil.rmtree(root / "workloads")
 
 
-def test_one_folder_named_twice_is_searched_once(
-    make: Touch, alone: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_folder_named_twice_is_searched_once(make: Touch, alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make("w", "workloads/t.json")
     monkeypatch.chdir(root)
     assert Workspaces.find(Path("../w")).roots == (root,)
@@ -152,9 +150,7 @@ def test_listings_name_what_there_is_and_the_first_wins(make: Touch) -> None:
 
 
 def test_an_unknown_name_tells_the_nearest_and_where_it_was_looked_for(make: Touch) -> None:
-    root = make(
-        "w", "workloads/bert-torch-fp32.json", "backends/CPU/compile_backend_cpu.py", "model_zoo/m.json"
-    )
+    root = make("w", "workloads/bert-torch-fp32.json", "backends/CPU/compile_backend_cpu.py", "model_zoo/m.json")
     found = Workspaces((root,))
     for look_up, name, parts in [
         (found.task, "bert-torch-fp23",

@@ -57,9 +57,7 @@ def test_what_a_vendor_hands_over_passes_through_untouched() -> None:
 def test_missing_keys_warn() -> None:
     checked = check_compile_result({"compile_status": "success"}, "GPU")
     assert checked.faults == ()
-    assert checked.warnings == (
-        "GPU: has no compile_precision, sg_percent, segments, instance_count, device_count",
-    )
+    assert checked.warnings == ("GPU: has no compile_precision, sg_percent, segments, instance_count, device_count",)
     assert checked.value.succeeded
     assert (checked.value.device_count, checked.value.compiled_batch_sizes) == (None, ())
 

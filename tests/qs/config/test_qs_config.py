@@ -120,12 +120,19 @@ def test_values_that_do_not_go_together(config, key):
     assert list(faults_of(config)) == [key]
 
 
-def test_a_server_needs_a_rate_and_a_bound():
-    found = faults_of({"scenarios": [{"name": "Server"}]})
-    assert {key: value for key, (value, *_) in found.items()} == {
-        "scenarios[0].target_qps": MISSING,
-        "scenarios[0].latency_slo_ms": MISSING,
-    }
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("Server", "target_qps"),
+        ("Poisson", "target_qps"),
+        ("ConstantRate", "target_qps"),
+        ("Stages", "stages"),
+        ("Replay", "due_file"),
+    ],
+)
+def test_an_open_loop_needs_its_schedule(name, missing):
+    found = faults_of({"scenarios": [{"name": name}]})
+    assert {key: value for key, (value, *_) in found.items()} == {f"scenarios[0].{missing}": MISSING}
 
 
 def test_all_faults_at_once():

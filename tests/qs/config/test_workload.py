@@ -96,9 +96,7 @@ def test_aliases_and_edges(tmp_path: Path, text: str, key: str, expected: object
         ({"name": "/etc/passwd"}, "model", "/etc/passwd", "a plain name"),
     ],
 )
-def test_each_fault_has_file_key_value_and_what_is_allowed(
-    values: dict, key: str, value: object, allowed: str
-) -> None:
+def test_each_fault_has_file_key_value_and_what_is_allowed(values: dict, key: str, value: object, allowed: str) -> None:
     (fault,) = check_workload(values, "w.json", "t").faults
     assert (fault.file, fault.key, fault.value) == ("w.json", key, value)
     assert allowed in fault.allowed
@@ -162,14 +160,7 @@ def test_a_workload_cannot_be_changed() -> None:
         value.clients = 4
 
 
-JSON = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.text()
-    | st.lists(st.integers())
-    | st.floats(allow_nan=False)
-)
+JSON = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers()) | st.floats(allow_nan=False)
 
 
 @given(st.dictionaries(st.sampled_from([*Workload.model_fields, *Workload.ALIASES, "other"]), JSON))

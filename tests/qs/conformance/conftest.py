@@ -86,12 +86,8 @@ class Lab:
         for name, text in files.items():
             (self.folder / name.replace("__", ".")).write_text(text)
 
-    def run(
-        self, *checks: ModuleType, limit_s: float | None = 60, own_reference: bool = False
-    ) -> dict[str, Outcome]:
-        prepared = prepare(
-            Request(task=TASK, hardware_type="ACME", workspace=self.root, out=self.root / "out")
-        )
+    def run(self, *checks: ModuleType, limit_s: float | None = 60, own_reference: bool = False) -> dict[str, Outcome]:
+        prepared = prepare(Request(task=TASK, hardware_type="ACME", workspace=self.root, out=self.root / "out"))
         environment = Environment(sys.executable, None, False, "")
         reference = None if own_reference else self.reference
         bench = Bench(prepared, {"path": str(self.model)}, environment, self.log, self.root, reference)

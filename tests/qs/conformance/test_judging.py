@@ -112,10 +112,7 @@ def test_threads(seen, pool, status, words):
     ],
 )
 def test_outputs_against_the_batch_with_and_without_a_reference(shapes, reference, words):
-    seen = [
-        {"batch_size": size, "shapes": {} if shape is None else {"y": shape}}
-        for size, shape in shapes.items()
-    ]
+    seen = [{"batch_size": size, "shapes": {} if shape is None else {"y": shape}} for size, shape in shapes.items()]
     outcome = outputs.judge(seen, ["y"], reference)
     assert outcome.status == (PASS if words is None else FAIL), outcome
     assert words is None or words in outcome.reason
@@ -290,9 +287,7 @@ def test_what_is_shown():
 
 
 def test_prints_are_said_and_never_failed():
-    assert [prints.judge(begin, end).status for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))] == [
-        PASS
-    ] * 4
+    assert [prints.judge(begin, end).status for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))] == [PASS] * 4
     assert prints.judge(0, 0).reason == "nothing"
     assert "the rest printed 7 bytes" in prints.judge(7, 7).reason
     assert "prints 10 bytes a call" in prints.judge(7, 57).reason

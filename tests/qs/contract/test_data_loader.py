@@ -59,9 +59,7 @@ def test_generated_text_is_text(types: object) -> None:
      ("pixels", [1, 4], "UINT8"), ("src_pad_mask", [1, 128], "BOOL"), ("half", [1, 4], "FLOAT16"),
      ("t", [1], "INT64"), ("attention_mask", [1, 16], "INT32")],
 )  # fmt: skip
-def test_the_batch_multiplies_the_first_side_and_nothing_is_all_zeros(
-    name: str, shape: list[int], kind: str
-) -> None:
+def test_the_batch_multiplies_the_first_side_and_nothing_is_all_zeros(name: str, shape: list[int], kind: str) -> None:
     feeds = Dataset({}).get_fake_samples(16, {name: shape}, [kind])
     assert feeds[name].shape == (16 * shape[0], *shape[1:])
     assert feeds[name].dtype == INPUT_TYPE[kind]

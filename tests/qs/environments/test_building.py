@@ -51,9 +51,14 @@ def test_an_environment_is_built_recorded_and_used_again(vendor, cache):
     made = vendor.environment()
     assert made.created
     assert made.why.startswith("the current environment does not satisfy requirements.txt: cannot tell for")
-    assert run_under(made, "import sys, tiny; print(sys.prefix, tiny.__version__)") == f"{cache}/environments/{made.key} 1.0"
+    assert (
+        run_under(made, "import sys, tiny; print(sys.prefix, tiny.__version__)")
+        == f"{cache}/environments/{made.key} 1.0"
+    )
     # nothing of ours is in it, and nothing of it is in ours
-    assert run_under(made, "import importlib.util as u; print([u.find_spec(n) for n in ('click', 'pydantic', 'pip')])") == str([None] * 3)
+    assert run_under(
+        made, "import importlib.util as u; print([u.find_spec(n) for n in ('click', 'pydantic', 'pip')])"
+    ) == str([None] * 3)
     assert subprocess.call([sys.executable, "-c", "import tiny"], stderr=subprocess.DEVNULL) != 0
     assert any("is added" in line for line in vendor.said)  # numpy, which the file does not name
     assert made.packages == {"numpy": "99.0", "tiny": "1.0"}
@@ -116,7 +121,9 @@ def test_an_older_numpy_is_left_to_the_vendor_and_said(vendor):
 
 def test_a_failing_install_shows_the_installers_last_lines_and_leaves_nothing(vendor, cache):
     source = vendor.asks("tiny==3.0")
-    with pytest.raises(UserError, match=r"(?s)could not install it \(exit status \d+\); its last lines:\n.*tiny==3\.0") as caught:
+    with pytest.raises(
+        UserError, match=r"(?s)could not install it \(exit status \d+\); its last lines:\n.*tiny==3\.0"
+    ) as caught:
         vendor.environment()
     assert str(caught.value).startswith(f"{source}: ")
     assert folders(cache) == []

@@ -45,7 +45,8 @@ def test_a_variable_counts_by_its_value(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("where", "value"), [("platform.python_version", "3.9.1"), ("sysconfig.get_platform", "linux-riscv64"), ("abi", "cpython-399")]
+    ("where", "value"),
+    [("platform.python_version", "3.9.1"), ("sysconfig.get_platform", "linux-riscv64"), ("abi", "cpython-399")],
 )
 def test_the_interpreter_counts(where, value, tmp_path, monkeypatch):
     first = key(tmp_path, "six")
@@ -53,7 +54,9 @@ def test_the_interpreter_counts(where, value, tmp_path, monkeypatch):
     assert key(tmp_path, "six") != first
 
 
-@pytest.mark.parametrize("line", ["./a.whl", "a @ {uri}", "-e ./source", "./source[extra]", "--find-links ./wheels", "-f wheels"])
+@pytest.mark.parametrize(
+    "line", ["./a.whl", "a @ {uri}", "-e ./source", "./source[extra]", "--find-links ./wheels", "-f wheels"]
+)
 def test_local_files_tie_an_environment_to_their_place(line, tmp_path):
     keys = set()
     for name in ("one", "two"):

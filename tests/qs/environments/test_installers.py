@@ -58,7 +58,11 @@ def test_pip_where_only_pip_knows_the_index(name, machine, tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("content", "name"),
-    [("[global]\nindex-url = https://example.org\n", "pip"), ("[install]\nno-index = true", "pip"), ("[global]\ntimeout = 5\n", "uv")],
+    [
+        ("[global]\nindex-url = https://example.org\n", "pip"),
+        ("[install]\nno-index = true", "pip"),
+        ("[global]\ntimeout = 5\n", "uv"),
+    ],
 )
 def test_pip_s_own_file_counts_as_well(content, name, machine, tmp_path):
     machine("uv")

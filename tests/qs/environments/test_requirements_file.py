@@ -36,7 +36,9 @@ def test_lines(content, expected, tmp_path):
     assert [(line.number, line.text) for line in lines(tmp_path, content)] == expected
 
 
-@pytest.mark.parametrize("how", ["-r more.txt", "-rmore.txt", "--requirement more.txt", "--requirement=more.txt", '-r "more.txt"'])
+@pytest.mark.parametrize(
+    "how", ["-r more.txt", "-rmore.txt", "--requirement more.txt", "--requirement=more.txt", '-r "more.txt"']
+)
 def test_included_files_stand_in_their_place(how, tmp_path):
     found = lines(tmp_path, f"a\n{how}\nd", more="b\nc")
     assert [line.text for line in found] == ["a", "b", "c", "d"]
@@ -58,7 +60,9 @@ def test_an_include_is_looked_for_beside_the_file_that_names_it(tmp_path):
 
 
 def test_a_missing_include_names_both_files(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere\.txt \(included by .*requirements\.txt\): cannot be read: No such file"):
+    with pytest.raises(
+        UserError, match=r"nowhere\.txt \(included by .*requirements\.txt\): cannot be read: No such file"
+    ):
         lines(tmp_path, "-r nowhere.txt")
 
 

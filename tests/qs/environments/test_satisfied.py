@@ -14,7 +14,10 @@ from qs.environments.satisfied import unmet
 INSTALLED = {
     "alone": ("1.5", []),
     "Mixed.Case": ("2.0rc1", []),
-    "top": ("1.0", ["alone>=1", 'absent; extra == "more"', 'alone<1; extra == "strict"', 'absent; python_version < "3"']),
+    "top": (
+        "1.0",
+        ["alone>=1", 'absent; extra == "more"', 'alone<1; extra == "strict"', 'absent; python_version < "3"'],
+    ),
     "broken": ("1.0", ["alone>=2"]),
     "deep": ("1.0", ["broken"]),
     "round-a": ("1.0", ["round-b"]),
@@ -30,7 +33,12 @@ def find(tmp_path_factory):
     for name, (version, needs) in INSTALLED.items():
         info = folder / f"{re.sub('[-.]', '_', name.lower())}-{version.replace(' ', '_')}.dist-info"
         info.mkdir()
-        about = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {need}" for need in needs)]
+        about = [
+            "Metadata-Version: 2.1",
+            f"Name: {name}",
+            f"Version: {version}",
+            *(f"Requires-Dist: {need}" for need in needs),
+        ]
         (info / "METADATA").write_text("\n".join([*about, ""]))
     (folder / "empty-1.0.dist-info").mkdir()
 
@@ -89,12 +97,27 @@ def test_satisfied(content, reasons):
         ("empty", "empty: its installed metadata cannot be read"),
         ('absent; python_version >= "3"', 'absent; python_version >= "3": not installed'),
         ("-e .", "cannot tell for requirements.txt, line 1: -e . (an option of the installer)"),
-        ("--index-url https://x.org", "cannot tell for requirements.txt, line 1: --index-url https://x.org (an option of the installer)"),
-        ("-r https://x.org/r.txt", "cannot tell for requirements.txt, line 1: -r https://x.org/r.txt (an option of the installer)"),
-        ("https://x.org/a.whl", "cannot tell for requirements.txt, line 1: https://x.org/a.whl (it is not a name with versions)"),
+        (
+            "--index-url https://x.org",
+            "cannot tell for requirements.txt, line 1: --index-url https://x.org (an option of the installer)",
+        ),
+        (
+            "-r https://x.org/r.txt",
+            "cannot tell for requirements.txt, line 1: -r https://x.org/r.txt (an option of the installer)",
+        ),
+        (
+            "https://x.org/a.whl",
+            "cannot tell for requirements.txt, line 1: https://x.org/a.whl (it is not a name with versions)",
+        ),
         ("./alone", "cannot tell for requirements.txt, line 1: ./alone (it is not a name with versions)"),
-        ("alone @ https://x.org/a.whl", "cannot tell for requirements.txt, line 1: alone @ https://x.org/a.whl (it names a URL)"),
-        ("alone --hash=sha256:ab", "cannot tell for requirements.txt, line 1: alone --hash=sha256:ab (it has options of the installer)"),
+        (
+            "alone @ https://x.org/a.whl",
+            "cannot tell for requirements.txt, line 1: alone @ https://x.org/a.whl (it names a URL)",
+        ),
+        (
+            "alone --hash=sha256:ab",
+            "cannot tell for requirements.txt, line 1: alone --hash=sha256:ab (it has options of the installer)",
+        ),
         ("alone = 1", "cannot tell for requirements.txt, line 1: alone = 1 (it is not a name with versions)"),
     ],
 )
@@ -111,7 +134,9 @@ def test_included_files_count(reasons):
 
 
 def test_constraints_count_for_what_is_needed_only(reasons):
-    assert reasons("top\n-c limits.txt", limits="alone<1\nabsent>5\nbroken<1") == ["top needs alone<1: 1.5 is installed"]
+    assert reasons("top\n-c limits.txt", limits="alone<1\nabsent>5\nbroken<1") == [
+        "top needs alone<1: 1.5 is installed"
+    ]
 
 
 def test_what_this_environment_has():

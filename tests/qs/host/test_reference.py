@@ -90,9 +90,7 @@ def test_models_that_cannot_be_run(model, tmp_path, content, info, message):
     if content is not None:
         Path(path).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        ReferenceService().reference_outputs(
-            path, {**INFO, **info}, None, False, 0, 2, str(tmp_path / "r.npz")
-        )
+        ReferenceService().reference_outputs(path, {**INFO, **info}, None, False, 0, 2, str(tmp_path / "r.npz"))
     assert not (tmp_path / "r.npz").exists()
 
 
@@ -151,9 +149,7 @@ def test_numeric_sees_answers_shifted_by_one(digits, tmp_path):
     service, info, resolved = digits
     service.load(1)
     out = str(tmp_path / "r.npz")
-    ReferenceService().reference_outputs(
-        resolved["path"], info, str(ROOT / "datasets" / "digits"), False, 0, 16, out
-    )
+    ReferenceService().reference_outputs(resolved["path"], info, str(ROOT / "datasets" / "digits"), False, 0, 16, out)
     reference = reference_file.load(out)
     shifted = reference.outputs[1:] + reference.outputs[:1]
     reference_file.save(out, reference.feeds, shifted)
@@ -168,8 +164,6 @@ def test_qs_config_and_target_of_the_cpu_backend(digits):
     assert target(target.samples[0])["logits"].shape == (8, 10)
     session = service._copies[0].backend._session
     service.load(32)
-    assert service._copies[0].backend._session is session, (
-        "the threads asked for hold for the next batch size too"
-    )
+    assert service._copies[0].backend._session is session, "the threads asked for hold for the next batch size too"
     row = service.benchmark(8)
     assert row["BS"] == 8 and row["QPS"] > 0

@@ -285,9 +285,7 @@ def test_a_compile_that_returns_nothing(workspace):
     folder = workspace.backend()
     file = folder / "compile_backend_acme.py"
     file.write_text(
-        file.read_text()
-        .replace("        return {{", "        return {")
-        .replace("return {", "return None and {")
+        file.read_text().replace("        return {{", "        return {").replace("return {", "return None and {")
     )
     with pytest.raises(UserError, match="compile returned NoneType"):
         workspace.ready(folder, workspace.dataset())

@@ -64,9 +64,7 @@ def test_answers_that_do_not_fit_are_refused_before_anything_is_asked():
 
 
 def test_a_misspelt_choice_names_the_nearest():
-    profile, _ = parse_profile(
-        [{"name": "p", "dialog_type": "Radiolist Dialog", "options": ["FP16", "INT8"]}]
-    )
+    profile, _ = parse_profile([{"name": "p", "dialog_type": "Radiolist Dialog", "options": ["FP16", "INT8"]}])
     with pytest.raises(Faults, match="did you mean 'FP16'"):
         settle(profile, {"p": "fp-16"})
 
@@ -86,9 +84,7 @@ def test_where_nobody_can_be_asked_the_defaults_hold_and_the_log_says_so():
     settled = asyncio.run(answers_of(PROFILE, {"threads": 1}, "a.json", "--no_input", said.append))
     assert settled.answers == {"tune": False, "threads": 1}
     assert settled.origins == {"tune": DEFAULT, "threads": ANSWERS}
-    assert said == [
-        "not asked (--no_input), so the defaults hold: tune = false; --answers FILE answers otherwise"
-    ]
+    assert said == ["not asked (--no_input), so the defaults hold: tune = false; --answers FILE answers otherwise"]
 
 
 def test_a_profile_without_questions_asks_and_says_nothing():

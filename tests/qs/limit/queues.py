@@ -71,7 +71,9 @@ class Queue:
         return seen
 
 
-def observed(rate: float, duration_s: float, due_s: np.ndarray, response_s: np.ndarray, failed: np.ndarray) -> Observation:
+def observed(
+    rate: float, duration_s: float, due_s: np.ndarray, response_s: np.ndarray, failed: np.ndarray
+) -> Observation:
     """What the engine would have recorded of these requests."""
     response_ns = np.round(response_s * 1e9).astype(np.int64)
     end_s = due_s + response_s
@@ -115,7 +117,12 @@ def observed(rate: float, duration_s: float, due_s: np.ndarray, response_s: np.n
 
 
 def true_limit(
-    met: Callable[[np.ndarray], bool], servers: int, services: Services | float, capacity: float, requests: int = 400_000, seed: int = 12345
+    met: Callable[[np.ndarray], bool],
+    servers: int,
+    services: Services | float,
+    capacity: float,
+    requests: int = 400_000,
+    seed: int = 12345,
 ) -> float:
     """The highest rate at which a very long simulation meets a bound: bisection, with the same arrivals stretched to each rate."""
     random = np.random.default_rng(seed)

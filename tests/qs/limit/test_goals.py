@@ -30,7 +30,11 @@ def test_a_bound_is_read_and_said(text, goal, said):
 
 
 def test_several_are_separated_by_commas_or_repeated():
-    assert [str(goal) for goal in parse_goals(["p99=50ms, errors=1%", "mean=5ms"])] == ["p99=50ms", "errors=1%", "mean=5ms"]
+    assert [str(goal) for goal in parse_goals(["p99=50ms, errors=1%", "mean=5ms"])] == [
+        "p99=50ms",
+        "errors=1%",
+        "mean=5ms",
+    ]
 
 
 @pytest.mark.parametrize(

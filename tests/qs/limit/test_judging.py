@@ -110,7 +110,9 @@ def test_at_the_very_edge_verdicts_are_wrong_no_more_often_than_they_say(servers
     "fails". 150 trials each; ten or fewer are within chance (binomial, 1 in 10 below 5 %, with room for the estimate of crowding)."""
     service_s = 0.005
     bound_s = waits * service_s
-    edge = true_limit(lambda took: float((took > bound_s).mean()) <= 0.01, servers, service_s, servers / service_s, 200_000)
+    edge = true_limit(
+        lambda took: float((took > bound_s).mean()) <= 0.01, servers, service_s, servers / service_s, 200_000
+    )
     goal = parse_goal(f"p99={bound_s * 1e3:g}ms")
     verdicts = []
     for seed in range(150):

@@ -96,7 +96,11 @@ def test_the_table_has_a_row_a_rate_and_marks_the_limit():
     limit = found()
     text = printed(limit.to_dict())
     assert text.count("holds <") == 1
-    rows = [line for line in text.splitlines() if line.strip().endswith(("█", "▌", "▎", "▏", "▍", "▋", "▊", "▉", "holds", "fails"))]
+    rows = [
+        line
+        for line in text.splitlines()
+        if line.strip().endswith(("█", "▌", "▎", "▏", "▍", "▋", "▊", "▉", "holds", "fails"))
+    ]
     assert len(rows) >= len(limit.points) - 2
     for heading in ("rate/s", "answered/s", "p50 ms", "p99 ms", "verdict"):
         assert heading in text
@@ -133,7 +137,15 @@ def test_the_picture_is_a_png_or_an_svg_by_its_name(tmp_path):
     # Letters are drawn as paths, each text with a comment that says it.
     text = svg.read_text()
     ElementTree.fromstring(text)
-    for said in ("two servers", "response time (ms)", "requests/s", "p99", "p99=4ms", f"limit: {found().rate_per_s:.4g}/s", "answered"):
+    for said in (
+        "two servers",
+        "response time (ms)",
+        "requests/s",
+        "p99",
+        "p99=4ms",
+        f"limit: {found().rate_per_s:.4g}/s",
+        "answered",
+    ):
         assert f"<!-- {said} -->" in text or f" {said} " in text, said
 
 

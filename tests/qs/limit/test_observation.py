@@ -69,7 +69,9 @@ def test_a_trial_that_the_engine_bounds_is_not_valid_and_says_why():
     assert Observation.of(fake(result, caveats=[SimpleNamespace(code="late_issue")]), 500.0, 0.2).valid
     from engine.caveats import Caveat
 
-    bound = Observation.of(fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]), 500.0, 0.2)
+    bound = Observation.of(
+        fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]), 500.0, 0.2
+    )
     assert not bound.valid
     assert "the engine was busy" in bound.reasons[0]
     assert not Observation.of(fake(result, interrupted=True), 500.0, 0.2).valid

@@ -44,7 +44,9 @@ def accuracy(servers: int, waits: float, seeds: range, **settings):
 
 def check_accuracy(servers: int, waits: float, budget_s: float = BUDGET_S) -> None:
     errors, seconds, limits, edge = accuracy(servers, waits, range(20), budget_s=budget_s)
-    said = f"{servers} servers, bound {waits} services: true {edge:.0f}/s, errors {min(errors):+.3f} to {max(errors):+.3f}"
+    said = (
+        f"{servers} servers, bound {waits} services: true {edge:.0f}/s, errors {min(errors):+.3f} to {max(errors):+.3f}"
+    )
     print(f"{said}, simulated seconds {statistics.mean(seconds):.0f} (at most {max(seconds):.0f})")
     assert max(abs(error) for error in errors) <= 0.10, said
     assert statistics.median(abs(error) for error in errors) <= 0.055, said
@@ -310,7 +312,9 @@ def test_each_trial_is_told_with_how_the_search_stands():
     assert steps[-1].spent_s == limit.spent_s <= 1.1 * BUDGET_S
     assert any(step.holds_per_s == limit.rate_per_s for step in steps)
     first = steps[0]
-    assert first.sentence().startswith(f"{first.trial.rate_per_s:.4g} requests/s for 2 s: unclear (p99=4ms); nothing holds")
+    assert first.sentence().startswith(
+        f"{first.trial.rate_per_s:.4g} requests/s for 2 s: unclear (p99=4ms); nothing holds"
+    )
 
 
 def test_what_a_trial_raises_goes_through():
@@ -322,7 +326,9 @@ def test_what_a_trial_raises_goes_through():
 
 
 def test_settings_that_cannot_be_are_refused_together():
-    wrong = LimitSettings(hint_per_s=-1.0, budget_s=0.0, confidence=1.0, resolution=0.0, lowest_per_s=5.0, highest_per_s=4.0, seed=-1)
+    wrong = LimitSettings(
+        hint_per_s=-1.0, budget_s=0.0, confidence=1.0, resolution=0.0, lowest_per_s=5.0, highest_per_s=4.0, seed=-1
+    )
     with pytest.raises(Faults) as refused:
         asyncio.run(find_limit(parse_goals(["p99=4ms"]), Queue(1, SERVICE_S).trial, wrong))
     assert len(refused.value.faults) == 6

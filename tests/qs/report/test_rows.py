@@ -41,9 +41,7 @@ def test_nothing_measured_is_null_everywhere():
 
 
 def test_qps_counts_items_over_the_wall_time():
-    plan = RunPlan(
-        load=ClosedLoop(clients=2, iterations=50), pool=Pool("thread", instances=1), calibrate=False
-    )
+    plan = RunPlan(load=ClosedLoop(clients=2, iterations=50), pool=Pool("thread", instances=1), calibrate=False)
     result = run(plan, lambda sample: None)
     row = measured(CASE, result, "latency/x.hlog")
     assert row["Completed"] == 100

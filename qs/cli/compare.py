@@ -1,0 +1,86 @@
+"""`qs compare`: two or more results, case by case. It reads the options; qs.compare does the work."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from qs.cli.main import INVALID, VALID
+from qs.cli.types import Share
+
+HISTORY_MARKS = ("#", "@")
+
+
+@click.command("compare", short_help="Compare results, case by case.")
+@click.argument("results", nargs=-1, required=True, metavar="A B [C]...")
+@click.option(
+    "--margin",
+    type=Share(),
+    default="2%",
+    show_default=True,
+    help="Differences up to this do not matter: slower and faster are beyond it, the same is within it.",
+)
+@click.option("--anyway", is_flag=True, help="Compare what is unlike, or INVALID, all the same.")
+@click.option(
+    "--fail_if",
+    multiple=True,
+    metavar="CONDITION",
+    help="Exit with status 3 where this holds: slower:5% (any figure), p99.slower:10%, throughput.slower:3%. May be repeated.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the comparison as JSON on standard output, all else on standard error.",
+)
+@click.option("--quiet", is_flag=True, help="No table; errors, and conditions that hold, only.")
+def command(
+    results: tuple[str, ...], margin: float, anyway: bool, fail_if: tuple[str, ...], as_json: bool, quiet: bool
+) -> int:
+    """Compare results of qs run, qs load or qs sweep: by how much throughput and response times differ, and whether that is more than noise.
+
+    Each is a result JSON, the folder of its report, or an entry of the history: '#12' (quoted, or the shell takes it for a comment), @12, or
+    @TAG. Of three or more, the first is the baseline. Cases are matched by batch size, scenario, clients, instances, pool and threads.
+
+    Exit status: 0 compared, whatever the verdict; 2 they cannot be compared; 3 a condition of --fail_if holds.
+
+    \b
+    Examples:
+      qs compare reports/before reports/after
+      qs compare before/result-fp32.json after/result-fp32.json --fail_if throughput.slower:5% --fail_if p99.slower:10%
+      qs compare @12 @13 --margin 1% --json
+    """
+    from qs.compare.comparing import compare
+    from qs.compare.fail_if import met, parse_conditions
+    from qs.compare.machine import known_spread
+
+    if len(results) < 2:
+        raise click.UsageError("name at least two results: qs compare A B")
+    conditions = parse_conditions(fail_if, margin)
+    sides = [_side(text) for text in results]
+    found = compare(sides, margin, anyway, known_spread([side.result for side in sides]))
+    holds = met(conditions, found.cases)
+    if as_json:
+        import orjson
+
+        said = found.to_dict() | {"fail_if": [str(each) for each in conditions], "met": holds}
+        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.flush()
+    if not quiet:
+        from qs.compare.showing import print_compared
+
+        print_compared(found, sys.stderr if as_json else sys.stdout)
+    for text in holds:
+        click.echo(f"--fail_if {text}", err=True)
+    return INVALID if holds else VALID
+
+
+def _side(text: str):
+    from qs.compare.sides import from_path
+
+    if text.startswith(HISTORY_MARKS) and len(text) > 1:
+        from qs.history.sides import from_history
+
+        return from_history(text)
+    return from_path(text)

@@ -1,0 +1,266 @@
+"""`qs history`: the runs of the past. It reads the options; qs.history does the work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qs.cli.main import VALID
+
+TAG = "a tag has no spaces, is not a number alone, and starts with no # or @"
+
+
+class Listing(click.Group):
+    """A group that lists where no command is named, so that `qs history --task T` says what it means."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from qs.names import nearest
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = nearest(args[0], self.commands)
+            raise click.UsageError(f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx) from None
+
+
+class Moment(click.ParamType):
+    """A date, a date and time, or how long ago."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from qs.history.moments import ALLOWED, moment
+
+        try:
+            return moment(str(value))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no point in time; write {ALLOWED}.", param, ctx)
+
+
+class Number(click.ParamType):
+    """12 or #12."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).lstrip("#@")
+        if not text.isdigit():
+            self.fail(f"{value!r} is no number of an entry; write for example 12.", param, ctx)
+        return int(text)
+
+
+def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose entries."""
+    options = (
+        click.option("--task", help="Of this task, or model file."),
+        click.option("--hardware_type", "--hardware", "hardware", help="On this backend."),
+        click.option("--model", help="Of this model."),
+        click.option("--kind", type=click.Choice(["run", "load", "sweep"]), help="Made by this command."),
+        click.option(
+            "--verdict", type=click.Choice(["VALID", "INVALID"], case_sensitive=False), help="With this verdict."
+        ),
+        click.option("--tag", help="With this tag."),
+        click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 2026-11-24T10:00, 7d, 12h."),
+        click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
+
+
+@click.group("history", cls=Listing, short_help="List, tag, export and plot the runs of the past.")
+def command() -> None:
+    """The runs of the past: every qs run, qs load and qs sweep leaves an entry, unless it has --no_history.
+
+    Without a command, entries are listed. The database is history.db in the user's data folder, or in QS_DATA.
+
+    \b
+    Examples:
+      qs history
+      qs history --task digits-cnn-onnx-fp32 --hardware_type CPU --since 7d
+      qs history tag 12 baseline
+      qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU --metric p99
+      qs compare @baseline @13
+    """
+
+
+@command.command("list")
+@wanted
+@as_json
+def list_entries(as_json: bool, **options: Any) -> int:
+    """List entries, newest first.
+
+    \b
+    Examples:
+      qs history list --kind sweep --limit 10
+      qs history list --tag baseline --json
+    """
+    from dataclasses import asdict
+
+    from qs.history.entries import entries
+
+    found = entries(_wanted(options))
+    if as_json:
+        _print_json([asdict(each) for each in found])
+    elif found:
+        from qs.history.showing import print_entries
+
+        print_entries(found, sys.stdout)
+    else:
+        click.echo("the history has no such entry", err=True)
+    return VALID
+
+
+@command.command()
+@click.argument("number", type=Number(), metavar="ID")
+@as_json
+def show(number: int, as_json: bool) -> int:
+    """Show the result of an entry as it was shown when it was measured; with --json the whole result.
+
+    \b
+    Examples:
+      qs history show 12
+      qs history show 12 --json
+    """
+    from qs.history.entries import entry, result_of
+
+    found, result = entry(number), result_of(number)
+    if as_json:
+        _print_json(result)
+        return VALID
+    from qs.report.summary import print_summary
+
+    click.echo(f"#{number}, {result['Execution Date']}" + (f", tags: {' '.join(found.tags)}" if found.tags else ""))
+    print_summary(result, found.path, sys.stdout)
+    return VALID
+
+
+@command.command()
+@click.argument("number", type=Number(), metavar="ID")
+@click.argument("name")
+@click.option("--remove", is_flag=True, help="Take the tag off.")
+def tag(number: int, name: str, remove: bool) -> int:
+    """Put a tag on an entry, to find it by and to compare with: qs compare @TAG reports/CPU/bert.
+
+    \b
+    Examples:
+      qs history tag 12 baseline
+      qs history tag 12 baseline --remove
+    """
+    from qs.history.entries import tag as put
+
+    if not name or name.isdigit() or name[0] in "#@" or not name.isprintable() or " " in name:
+        raise click.BadParameter(f"{name!r} cannot be a tag; {TAG}.", param_hint="NAME")
+    changed = put(number, name, remove)
+    if not changed:
+        click.echo(f"#{number} had no tag {name}" if remove else f"#{number} has the tag {name} already", err=True)
+    return VALID
+
+
+@command.command()
+@click.option("--task", required=True, help="Of this task, or model file.")
+@click.option("--hardware_type", "--hardware", "hardware", required=True, help="On this backend.")
+@click.option(
+    "--metric",
+    default="QPS",
+    show_default=True,
+    help="A figure of the report's rows (QPS, 'P99 Latency'), or throughput, mean, p50, p99.",
+)
+@click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 7d, 12h.")
+@click.option("--tag", help="With this tag.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many runs, the newest.")
+@as_json
+def trend(metric: str, as_json: bool, **options: Any) -> int:
+    """Show how a figure went from run to run, for each case: oldest to newest, and the latest against the median of those before it.
+
+    \b
+    Examples:
+      qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU
+      qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU --metric 'P99 Latency' --since 4w
+    """
+    from qs.history.trend import trend as lines_of
+
+    name, lines = lines_of(_wanted(options), metric)
+    if as_json:
+        _print_json({"metric": name, "cases": [_plain(line) for line in lines]})
+    elif lines:
+        from qs.history.showing import print_trend
+
+        print_trend(name, lines, sys.stdout)
+    else:
+        click.echo("the history has no such measurement", err=True)
+    return VALID
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@wanted
+def export(file: Path, **options: Any) -> int:
+    """Write the cases of the entries to a table, one a row, oldest first: a .csv file, or .parquet (needs pyarrow).
+
+    \b
+    Examples:
+      qs history export history.csv
+      qs history export history.parquet --task digits-cnn-onnx-fp32
+    """
+    from qs.history.exporting import export as write
+
+    count = write(file, _wanted(options))
+    click.echo(f"{count} case{'s' * (count != 1)} written to {file}", err=True)
+    return VALID
+
+
+@command.command()
+@click.argument("numbers", type=Number(), nargs=-1, metavar="[ID]...")
+@click.option("--before", type=Moment(), help="All that started before: 2026-11-24, 4w.")
+def delete(numbers: tuple[int, ...], before: str | None) -> int:
+    """Remove entries from the history. The reports that they came from stay where they are.
+
+    \b
+    Examples:
+      qs history delete 12 13
+      qs history delete --before 26w
+    """
+    from qs.history.entries import delete as remove
+
+    if not numbers and before is None:
+        raise click.UsageError("name entries, or an age with --before")
+    gone = remove(numbers, before)
+    click.echo(f"{gone} entr{'y' if gone == 1 else 'ies'} removed", err=True)
+    return VALID
+
+
+def _wanted(options: dict[str, Any]) -> Any:
+    from qs.history.entries import Wanted
+
+    return Wanted(**options)
+
+
+def _plain(line: Any) -> dict[str, Any]:
+    points = [{"id": each.entry.id, "started": each.entry.started, "value": each.value} for each in line.points]
+    return {
+        "case": line.title,
+        "latest": line.latest,
+        "median_before": line.usual,
+        "change": line.change,
+        "points": points,
+    }
+
+
+def _print_json(value: Any) -> None:
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,49 @@
+"""`qs load`: a load test of a model file or a compile result. It reads the options; what they ask for is done elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qs.cli import options as given
+
+
+@click.command("load", short_help="Load-test a model file, or a compile result, without a task.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@given.hardware
+@given.places
+@given.amount
+@given.traffic
+@given.stopping
+@given.pools
+@given.measuring
+@given.feeding
+@click.option(
+    "--dry_run", is_flag=True, help="Print the plan, where each value comes from and how long it takes; run nothing."
+)
+@given.answers
+@given.timeouts
+@given.process
+@given.history
+@given.output
+def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
+    """Load-test ARTIFACT: a model file (any .onnx for CPU; what the backend accepts), or the compile result that
+    `qs run --compile_only` left.
+
+    Inputs are read from the artifact. Sides that it leaves open are guessed, tried with one inference, and named as guesses; --shape
+    states them. Without --iterations or --duration each batch size is measured for 10 s.
+
+    \b
+    Examples:
+      qs load model.onnx --hardware_type CPU --duration 2s
+      qs load model.onnx --hardware_type CPU --batch_sizes 1,8 --clients 2 --iterations 100
+      qs load model.onnx --hardware_type CPU --scenario server --rate 200 --latency_slo 20ms --duration 2s
+      qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
+      qs load model.onnx --hardware_type CPU --dry_run
+    """
+    from qs.cli.evaluation import run_load
+    from qs.stages.performance import DRIVE
+
+    request = given.request_of({**options, "artifact": artifact, "engine": DRIVE}, kind="load")
+    return run_load(request, dry_run=dry_run, as_json=as_json, quiet=quiet)

@@ -1,0 +1,94 @@
+"""How much a figure would vary if the run were measured again under the same noise: the stationary bootstrap.
+
+Requests that follow each other are not independent, so not requests are resampled but stretches of neighbouring intervals, of random
+length (D. N. Politis and J. P. Romano, "The stationary bootstrap", Journal of the American Statistical Association 89, 1994). Their
+mean length follows from the correlation that the run shows: D. N. Politis and H. White, "Automatic block-length selection for the
+dependent bootstrap", Econometric Reviews 23, 2004, as corrected by A. Patton, Politis and White, Econometric Reviews 28, 2009.
+
+Left out: what differs between runs as a whole, which no run shows (qs.compare.spread).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from qs.compare.logs import Series
+
+REPLICATES = 500  # a standard error is then known to within 3 %: 1 / sqrt(2 x 500)
+# A correlation is taken for real where it passes this many times sqrt(log10(n) / n) (Politis and White, section 3).
+_NOTABLE = 2.0
+
+
+def block_length(influences: Sequence[np.ndarray]) -> float:
+    """Mean length of a block in cells, for the runs of one side: of each the influence of its cells.
+
+    At least the cube root of the number of cells: few cells hide a correlation that is there.
+    """
+    cells = min(each.size for each in influences)
+    least = cells ** (1.0 / 3.0)
+    correlations = _correlations(influences)
+    if correlations is None:
+        return least
+    # Beyond this a block is no longer short against the run.
+    most = max(min(3.0 * math.sqrt(cells), cells / 3.0), least)
+    lags = correlations.size - 1
+    bandwidth = min(2 * _last_notable(correlations, cells), lags)
+    lag = np.arange(1, bandwidth + 1)
+    # The flat-top window: 1 up to half the bandwidth, then falling to 0 in a straight line.
+    window = np.minimum(1.0, 2.0 * (1.0 - lag / max(bandwidth, 1)))
+    weighted = window * correlations[1 : bandwidth + 1]
+    spectrum = 1.0 + 2.0 * float(weighted.sum())  # at frequency 0, over the variance
+    slope = 2.0 * float((lag * weighted).sum())
+    if spectrum <= 0.0:  # neighbours make up for each other: short blocks only overstate the spread
+        return least
+    # The optimum (2 G^2 / D)^(1/3) n^(1/3) with D = 2 g(0)^2; the variance cancels.
+    return max(least, min(((slope / spectrum) ** 2 * cells) ** (1.0 / 3.0), most))
+
+
+def draw(rng: np.random.Generator, cells: int, block: float, replicates: int) -> np.ndarray:
+    """How often each cell is drawn, a row a replicate: circular blocks whose lengths are geometric with mean `block`."""
+    fresh = rng.random((replicates, cells)) < 1.0 / max(block, 1.0)
+    fresh[:, 0] = True
+    places = np.arange(cells)
+    began = np.maximum.accumulate(np.where(fresh, places, 0), axis=1)
+    first = np.take_along_axis(rng.integers(cells, size=(replicates, cells)), began, axis=1)
+    drawn = (first + places - began) % cells
+    drawn += np.arange(replicates)[:, None] * cells
+    return np.bincount(drawn.ravel(), minlength=replicates * cells).reshape(replicates, cells).astype(np.float64)
+
+
+def weights_of(rng: np.random.Generator, series: Series, block: float, replicates: int = REPLICATES) -> np.ndarray:
+    """Each run of a series resampled for itself."""
+    ends = (*series.starts[1:], series.cells)
+    return np.hstack([draw(rng, end - start, block, replicates) for start, end in zip(series.starts, ends)])
+
+
+def _correlations(influences: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Autocorrelation by lag, of all runs together; None where nothing varies."""
+    cells = min(each.size for each in influences)
+    lags = min(math.ceil(math.sqrt(cells)) + _quiet(cells), cells - 1)
+    sums = np.zeros(lags + 1)
+    for each in influences:
+        centred = each - each.mean()
+        sums += [float((centred[: centred.size - lag] * centred[lag:]).sum()) / centred.size for lag in range(lags + 1)]
+    return sums / sums[0] if sums[0] > 0.0 else None
+
+
+def _quiet(cells: int) -> int:
+    """After so many lags in a row without notable correlation there is none (K_N of Politis and White)."""
+    return max(5, math.ceil(math.log10(cells)))
+
+
+def _last_notable(correlations: np.ndarray, cells: int) -> int:
+    """The last lag, at least 1, before a quiet stretch."""
+    bound = _NOTABLE * math.sqrt(math.log10(cells) / cells)
+    notable = np.abs(correlations[1:]) >= bound
+    quiet = _quiet(cells)
+    for lag in range(notable.size - quiet + 1):
+        if not notable[lag : lag + quiet].any():
+            return max(lag, 1)
+    found = np.flatnonzero(notable)
+    return int(found[-1]) + 1 if found.size else 1

@@ -1,0 +1,118 @@
+"""A comparison on the terminal: a table for each case, and what it does not say in numbers below it. Fits 80 columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from qs.compare.comparing import Compared, Comparison
+from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
+from qs.compare.sides import Side
+from qs.compare.verdict import Case
+from qs.report.summary import number
+
+STYLES = {"slower": "red", "faster": "green", "mixed": "yellow", "same": "", CANNOT_TELL: "dim"}
+LISTED = 8  # cases of one side only that are named; more are counted
+
+
+def print_compared(found: Compared, stream: TextIO) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 100)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    for comparison in found.comparisons:
+        for line in _heading(comparison):
+            say(line)
+        for case in comparison.cases:
+            console.print(_table(case))
+            for line in _notes(case, found.margin):
+                say(f"  {line}")
+        for line in _unmatched(comparison):
+            say(line)
+        say("")
+    for line in _closing(found):
+        say(line)
+    console.print(Text(f"verdict: {found.headline.sentence()}", style=STYLES[found.headline.verdict] or "bold"))
+
+
+def signed(share: float | None) -> str:
+    """+9.8 %; n/a where there is none."""
+    return "n/a" if share is None else f"{share * 100:+.1f} %"
+
+
+def _heading(comparison: Comparison) -> list[str]:
+    lines = [f"A  {_about(comparison.a)}", f"B  {_about(comparison.b)}"]
+    lines += [f"{'UNLIKE' if each.refused else 'differs'}: {each}" for each in comparison.unlike]
+    return lines + [f"note: {text}" for text in comparison.notes]
+
+
+def _about(side: Side) -> str:
+    result = side.result
+    return f"{side.name}: {result.get('Kind', 'run')} of {result.get('Task')} on {result.get('Backend')}, {result.get('Execution Date')}"
+
+
+def _table(case: Case) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        title=Text(case.title), box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True, pad_edge=False
+    )
+    for heading in ("", "A", "B", "change", f"{LEVEL * 100:g} % interval", "verdict"):
+        made.add_column(heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True)
+    for each in case.differences:
+        interval = "" if each.low is None else f"{_percent(each.low)} .. {signed(each.high)}"
+        cells = [each.metric.heading, number(each.a), number(each.b), signed(each.change), interval]
+        made.add_row(*map(Text, cells), Text(each.verdict, style=STYLES[each.verdict]))
+    return made
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:+.1f}"
+
+
+def _notes(case: Case, margin: float) -> Iterator[str]:
+    yield from case.notes
+    whys: dict[str, list[str]] = {}
+    for each in case.differences:
+        if each.why and not any(note.partition(": ")[2] in each.why for note in case.notes if note.partition(": ")[2]):
+            whys.setdefault(each.why, []).append(each.metric.name)
+    for why, names in whys.items():
+        yield f"{', '.join(names)}: {why}"
+    for each in case.alone:
+        yield f"{each.metric.name} is {each.verdict} by itself; among so many figures that may be chance"
+    leading = next(each for each in case.differences if each.metric.name == case.leading)
+    told = smallest(leading, margin)
+    if case.verdict == CANNOT_TELL and told is not None:
+        yield f"{leading.metric.name}: a difference would be told from about {told * 100:.2g} % on"
+
+
+def smallest(difference: Difference, margin: float) -> float | None:
+    """The least change from which an interval of this width would not reach back to the margin."""
+    if difference.low is None or difference.high is None:
+        return None
+    return math.expm1((math.log1p(difference.high) - math.log1p(difference.low)) / 2.0 + math.log1p(margin))
+
+
+def _unmatched(comparison: Comparison) -> list[str]:
+    lines = []
+    for name, titles in (("A", comparison.only_a), ("B", comparison.only_b)):
+        lines += [f"only in {name}: {title}" for title in titles[:LISTED]]
+        if len(titles) > LISTED:
+            lines.append(f"only in {name}: {len(titles) - LISTED} more")
+    return lines
+
+
+def _closing(found: Compared) -> list[str]:
+    lines = [
+        f"slower, faster: by more than {found.margin * 100:g} % (--margin), with {LEVEL * 100:g} % confidence; the same: by less"
+    ]
+    if any(case.a.runs == 1 or case.b.runs == 1 for case in found.cases):
+        lines.append(f"spread between runs, which one run does not show: {found.known.origin}")
+    return lines

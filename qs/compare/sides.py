@@ -1,0 +1,90 @@
+"""The results that are compared, from saved files alone: a result JSON, or a report folder that holds one.
+
+Results of the history come in through the same face. Left out: judging whether they may be compared (qs.compare.unlike).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qs.errors import Fault, Faults, UserError
+
+PATTERNS = ("result-*.json", "sweep-*.json")
+KINDS = ("run", "load", "sweep")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One result. `histogram` gives the text of the log that a row names, or None where there is none with this run's content.
+
+    name    what it was called on the command line
+    notes   what a reader should know of how it was found
+    """
+
+    name: str
+    result: dict[str, Any]
+    histogram: Callable[[str], str | None]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.result.get("Performance") or []
+
+
+def from_path(text: str) -> Side:
+    """A result file, the folder of its report, or the folder of all reports where it holds but one. Raises UserError."""
+    given = Path(text)
+    path = _in_folder(given) if given.is_dir() else given
+    result = read_result(path)
+    folder = path.absolute().parent
+
+    def histogram(name: str) -> str | None:
+        try:
+            return (folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    return Side(text, result, histogram)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """The result in a file. Raises UserError where it is none that can be compared."""
+    try:
+        result = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON file: {error}") from None
+    check_result(result, str(path))
+    return result
+
+
+def check_result(result: Any, where: str) -> None:
+    """Refuse what is no result of ours, or holds no measurement."""
+    from qs.report.result import SCHEMA
+
+    if not isinstance(result, dict) or "schema_version" not in result or "Backend" not in result:
+        raise Faults([Fault(where, "", "not a result", "a result JSON of qs run, qs load or qs sweep, or its folder")])
+    version = result["schema_version"]
+    if version != SCHEMA:
+        hint = "it was written by another version of qs"
+        raise Faults([Fault(where, "schema_version", version, str(SCHEMA), hint=hint)])
+    if not result.get("Performance"):
+        raise UserError(f"{where}: holds no measured case ({result.get('Status', 'no status')})")
+
+
+def _in_folder(folder: Path) -> Path:
+    found = [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
+    if not found:  # the folder of a backend, or of all reports
+        found = [
+            path for depth in ("*", "*/*") for pattern in PATTERNS for path in sorted(folder.glob(f"{depth}/{pattern}"))
+        ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"{folder}: holds no result ({' or '.join(PATTERNS)})")
+    raise UserError(f"{folder}: holds {len(found)} results, name one of them: {', '.join(map(str, found))}")

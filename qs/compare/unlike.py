@@ -1,0 +1,135 @@
+"""What is unlike in two results beside their numbers: refused where the numbers then say nothing of each other, else named.
+
+    refused     another task or model, another file of the model, another processor or number of cores, other samples (a data set against generated
+                ones, or another data set), another load than the cases show (think time, backlog), a result that is INVALID
+    named       backend, precision, versions of qs, of the backend and of packages, kernel, environment, settings, seeds, an end before the end
+
+A difference of what is named is often what is compared; a difference of what is refused is a comparison of other things, which may be
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """One thing that differs. None: not stated."""
+
+    what: str
+    a: Any
+    b: Any
+    refused: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what}: {_said(self.a)} against {_said(self.b)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"what": self.what, "a": self.a, "b": self.b, "refused": self.refused}
+
+
+def unlike(a: Result, b: Result) -> list[Unlike]:
+    """Everything that differs, the refused first."""
+    found = [Unlike(what, x, y, True) for what, x, y in _pairs(a, b, REFUSED) if _differ(x, y)]
+    found += [Unlike(what, x, y, True) for what, x, y in _values(a, b) if what in _SHAPES_LOAD and x != y]
+    found += [Unlike(what, x, y) for what, x, y in _pairs(a, b, NAMED) if x != y]
+    found += [Unlike(f"package {what}", x, y) for what, x, y in _packages(a, b) if x != y]
+    found += [
+        Unlike(f"setting {what}", x, y)
+        for what, x, y in _values(a, b)
+        if what not in _SHAPES_LOAD | _IN_THE_CASE | _HOW_LONG and x != y
+    ]
+    return found
+
+
+def invalid(result: Result) -> list[str]:
+    """Why a result is INVALID; empty where it is not."""
+    if result.get("Verdict") != "INVALID":
+        return []
+    return list(result.get("Reasons") or ["no reason is stated"])
+
+
+def _at(*keys: str) -> Callable[[Result], Any]:
+    def find(result: Result) -> Any:
+        value: Any = result
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    return find
+
+
+def _usable(result: Result) -> int | None:
+    cpus = _at("Host", "Usable CPUs")(result)
+    return None if cpus is None else len(cpus)
+
+
+def _task(result: Result) -> Any:
+    """A model file has no task; its model tells."""
+    return None if result.get("Artifact") else result.get("Task")
+
+
+def _samples(result: Result) -> Any:
+    kind, name = _at("Samples", "kind")(result), _at("Samples", "name")(result)
+    return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
+
+
+REFUSED: dict[str, Callable[[Result], Any]] = {
+    "task": _task,
+    "model": _at("Model"),
+    "model file (SHA-256)": _at("Model Source", "sha256"),
+    "processor": _at("Host", "CPU"),
+    "logical CPUs": _at("Host", "Logical CPUs"),
+    "CPUs that may be used": _usable,
+    "samples": _samples,
+}
+NAMED: dict[str, Callable[[Result], Any]] = {
+    "kind": _at("Kind"),
+    "status": _at("Status"),
+    "backend": _at("Backend"),
+    "precision": _at("Graph Compile", "Compile Precision"),
+    "qs": _at("QS Version"),
+    "compiler": _at("Compile Version"),
+    "runtime": _at("Runtime Version"),
+    "Python": _at("Host", "Python"),
+    "system": _at("Host", "System"),
+    "environment": _at("Environment", "Key"),
+    "seed of the samples": _at("Samples", "seed"),
+}
+# Effective values that no case shows, and that are another load.
+_SHAPES_LOAD = {"think_time_s", "max_backlog"}
+_IN_THE_CASE = {"scenarios", "batching", "clients", "pool", "instances", "intra_op_threads", "batch_sizes"}
+_HOW_LONG = {"iterations", "duration_s", "time_limit_s", "stop", "numeric_items", "timeout_s", "drain_s"}
+
+
+def _pairs(a: Result, b: Result, fields: Mapping[str, Callable[[Result], Any]]) -> Iterator[tuple[str, Any, Any]]:
+    for what, find in fields.items():
+        yield what, find(a), find(b)
+
+
+def _packages(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
+    ours, theirs = (_at("Host", "Packages")(each) or {} for each in (a, b))
+    for name in sorted({*ours, *theirs}):
+        yield name, ours.get(name), theirs.get(name)
+
+
+def _values(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
+    """Effective values: name, value in each."""
+    ours, theirs = (each.get("Effective Values") or {} for each in (a, b))
+    for name in sorted({*ours, *theirs}):
+        yield name, (ours.get(name) or {}).get("value"), (theirs.get(name) or {}).get("value")
+
+
+def _differ(x: Any, y: Any) -> bool:
+    """What is refused must be known to differ: an older result may not state it."""
+    return x is not None and y is not None and x != y
+
+
+def _said(value: Any) -> str:
+    text = "not stated" if value is None else str(value)
+    return f"{text[:12]}..." if len(text) == 64 and not text.strip("0123456789abcdef") else text

@@ -1,0 +1,48 @@
+"""What a run is going to ask of the machine, as far as the probes care. All of it may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qs.plan import Value
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Values by a QS config's names; None: not stated."""
+
+    clients: int | None = None
+    instances: int | None = None
+    intra_op_threads: int | None = None
+    pool: str | None = None
+    affinity: tuple[tuple[int, ...], ...] = ()
+
+    @staticmethod
+    def of(values: Mapping[str, Any] | None) -> Planned:
+        """From a plan's values, plain or with their origins (`qs.plan.Value`); what else they hold is passed over."""
+        found = {name: each.value if isinstance(each, Value) else each for name, each in (values or {}).items()}
+        sets: Sequence[Sequence[int]] = found.get("affinity") or ()
+        return Planned(
+            found.get("clients"),
+            found.get("instances"),
+            found.get("intra_op_threads"),
+            found.get("pool"),
+            tuple(tuple(cpus) for cpus in sets),
+        )
+
+    @property
+    def stated(self) -> bool:
+        return self != Planned()
+
+    @property
+    def copies(self) -> int:
+        """Loaded copies of the model: a process has one of its own."""
+        return (self.clients if self.pool == "process" else self.instances) or 1
+
+    def threads(self, cores: float) -> int | None:
+        """Threads of one copy: as stated, or as `qs.plan.share_out` shares the cores out; None where the library decides."""
+        if self.intra_op_threads is None and self.instances is not None and self.pool not in ("process", "async"):
+            return max(int(cores) // self.instances, 1)
+        return self.intra_op_threads

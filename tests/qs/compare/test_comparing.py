@@ -1,0 +1,195 @@
+"""Which cases are compared, and what is refused, named, or allowed anyway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qs.compare.comparing import compare
+from qs.compare.fail_if import Condition, met, parse_conditions
+from qs.compare.sides import Side, from_path
+from qs.errors import UserError
+from tests.qs.compare.synthetic import HOST, Drawn, write_result
+
+SHORT = Drawn(seconds=3.0, interval_s=0.15)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    return write_result(tmp_path_factory.mktemp("a"), 1, [SHORT])
+
+
+def other(path: Path, **changes) -> Side:
+    """The same result with another top: only what is unlike is looked at."""
+    given = from_path(str(path))
+    result = json.loads(json.dumps(given.result))
+    for key, value in changes.items():
+        *parents, last = key.split("/")
+        part = result
+        for parent in parents:
+            part = part[parent]
+        part[last] = value
+    return Side("other", result, given.histogram)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"Task": "resnet50"}, "task: bert-torch-fp32 against resnet50"),
+        ({"Model": "RESNET50"}, "model: BERT-TORCH-FP32 against RESNET50"),
+        ({"Model Source/sha256": "cd" * 32}, "model file (SHA-256): abababababab... against cdcdcdcdcdcd..."),
+        ({"Host/CPU": "Another"}, "processor: Test CPU against Another"),
+        ({"Host/Logical CPUs": 4}, "logical CPUs: 8 against 4"),
+        ({"Host/Usable CPUs": [0, 1]}, "CPUs that may be used: 8 against 2"),
+        ({"Samples/kind": "generated"}, "samples: dataset squad against generated"),
+        ({"Effective Values": {"think_time_s": {"value": 0.1, "origin": "x"}}}, "think_time_s: not stated against 0.1"),
+        ({"Verdict": "INVALID", "Reasons": ["3 errors"]}, "other is INVALID: 3 errors"),
+        ({"Performance/0/BS": 4}, "no case is in both: BS 1, closed loop"),
+        ({"Performance/0/Clients": 2}, "no case is in both"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_what_is_unlike_is_refused_by_name(path, changes, said):
+    sides = [from_path(str(path)), other(path, **changes)]
+    if "Performance/0/BS" in changes or "Performance/0/Clients" in changes:
+        sides[1].result["Performance"][0].pop("nothing", None)
+    with pytest.raises(UserError) as refused:
+        compare(sides)
+    assert said in str(refused.value)
+    assert "--anyway" in str(refused.value)
+    assert compare(sides, anyway=True).cases
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"Backend": "OPENVINO"}, "backend: CPU against OPENVINO"),
+        ({"Runtime Version": "1.32.0"}, "runtime: 1.20.0 against 1.32.0"),
+        ({"QS Version": "0.2.0"}, "qs: 0.1.0 against 0.2.0"),
+        ({"Host/System": "Linux-6.9"}, "system: Linux-6.1-x86_64 against Linux-6.9"),
+        ({"Host/Packages/numpy": "2.4.0"}, "package numpy: 2.0.0 against 2.4.0"),
+        ({"Kind": "sweep"}, "kind: run against sweep"),
+        ({"Status": "interrupted"}, "status: complete against interrupted"),
+        (
+            {"Effective Values": {"affinity": {"value": [[0]], "origin": "x"}}},
+            "setting affinity: not stated against [[0]]",
+        ),
+    ],
+)
+def test_what_people_want_to_compare_is_only_named(path, changes, said):
+    found = compare([from_path(str(path)), other(path, **changes)])
+    assert said in [str(each) for each in found.comparisons[0].unlike]
+    assert len(found.cases) == 1
+
+
+def test_how_long_it_was_measured_is_no_difference(path):
+    longer = other(
+        path, **{"Performance/0/Duration": 60.0, "Effective Values": {"duration_s": {"value": 60.0, "origin": "x"}}}
+    )
+    found = compare([from_path(str(path)), longer])
+    assert found.comparisons[0].unlike == []
+
+
+def test_all_that_is_unlike_is_said_at_once(path):
+    with pytest.raises(UserError) as refused:
+        compare([from_path(str(path)), other(path, **{"Task": "x", "Model": "Y", "Host/CPU": "Z"})])
+    assert len(str(refused.value).splitlines()) == 4
+
+
+def test_a_seed_or_a_duration_in_the_settings_is_the_same_case(tmp_path):
+    def poisson(seed: int, qps: float, seconds: float) -> Drawn:
+        settings = {"target_qps": qps, "duration_s": seconds, "seed": seed}
+        return Drawn(seconds=3.0, interval_s=0.15, scenario="Poisson", settings=settings)
+
+    a = from_path(str(write_result(tmp_path / "a", 1, [poisson(1, 200.0, 3.0), poisson(1, 300.0, 3.0)])))
+    b = from_path(str(write_result(tmp_path / "b", 2, [poisson(2, 200.0, 9.0), poisson(2, 400.0, 3.0)])))
+    found = compare([a, b]).comparisons[0]
+    assert [case.title for case in found.cases] == ["BS 1, Poisson 200/s, 1 client, pool thread, 1 instance"]
+    assert [found.only_a, found.only_b] == [
+        ["BS 1, Poisson 300/s, 1 client, pool thread, 1 instance"],
+        ["BS 1, Poisson 400/s, 1 client, pool thread, 1 instance"],
+    ]
+
+
+def test_unlike_plans_are_matched_by_what_they_share_where_that_is_asked_for(path):
+    found = compare(
+        [from_path(str(path)), other(path, **{"Performance/0/Pool": "process", "Performance/0/Clients": 2})],
+        anyway=True,
+    )
+    assert found.comparisons[0].notes == ["no case is in both: matched by BS, Scenario alone"]
+    assert "against" in found.cases[0].title
+
+
+def test_of_three_the_first_is_the_baseline(tmp_path, path):
+    slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
+    found = compare([from_path(str(each)) for each in (path, path, slow)])
+    assert [each.b.name for each in found.comparisons] == [str(path), str(slow)]
+    assert {each.a.name for each in found.comparisons} == {str(path)}
+    assert [case.verdict for case in found.cases][1] == "slower"
+    assert found.headline.verdict == "slower"
+    assert found.headline.tests == sum(each.p is not None for case in found.cases for each in case.differences)
+
+
+def test_plain_data_of_a_comparison_is_json(tmp_path, path):
+    slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
+    said = json.loads(json.dumps(compare([from_path(str(path)), from_path(str(slow))]).to_dict()))
+    (case,) = said["comparisons"][0]["cases"]
+    assert said["verdict"] == case["verdict"] == "slower"
+    throughput = case["differences"][0]
+    assert throughput["metric"] == "throughput" and throughput["stands"] is True
+    assert throughput["interval"][0] < throughput["change"] < throughput["interval"][1]
+    assert set(throughput["standard_errors"]) == {"within A", "within B", "between runs"}
+
+
+def test_the_same_files_give_the_same_numbers(path, tmp_path):
+    b = write_result(tmp_path, 5, [SHORT])
+    once, again = (compare([from_path(str(path)), from_path(str(b))]).to_dict() for _ in range(2))
+    assert once == again
+
+
+@pytest.mark.parametrize(
+    ("texts", "conditions"),
+    [
+        (["slower:5%"], [Condition(0.05)]),
+        (["p99.slower:10%, throughput.slower:3%"], [Condition(0.1, "p99"), Condition(0.03, "throughput")]),
+        (["p99.9.slower:150%"], [Condition(1.5, "p99.9")]),
+        (["slower:0.05", "Mean.Slower: 4 %"], [Condition(0.05), Condition(0.04, "mean")]),
+    ],
+)
+def test_conditions(texts, conditions):
+    assert list(parse_conditions(texts, 0.02)) == conditions
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slower", "allowed: slower:5%"),
+        ("faster:5%", "allowed: slower:5%"),
+        ("p98.slower:5%", "did you mean 'p9"),
+        ("slower:5", "such as 5% or 0.05"),
+        ("slower:-5%", "such as 5% or 0.05"),
+        ("slower:x%", "allowed"),
+        ("slower:1%", "--margin 1%"),
+        ("", "allowed"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused(text, said):
+    with pytest.raises(UserError, match="--fail_if") as refused:
+        parse_conditions([text], 0.02)
+    assert said in str(refused.value)
+
+
+def test_a_condition_holds_where_the_difference_is_real_and_large_enough(tmp_path, path):
+    slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
+    cases = compare([from_path(str(path)), from_path(str(slow))]).cases
+    assert met([Condition(0.2, "mean"), Condition(0.2, "throughput")], cases)[0].startswith("mean.slower:20%: BS 1")
+    assert met([Condition(0.5)], cases) == []
+    back = compare([from_path(str(slow)), from_path(str(path))]).cases
+    assert met([Condition(0.05)], back) == []
+
+
+def test_a_host_that_is_not_stated_is_not_refused(path):
+    assert compare([from_path(str(path)), other(path, Host={})]).cases
+    assert HOST["CPU"] == from_path(str(path)).result["Host"]["CPU"]

@@ -1,0 +1,127 @@
+"""`qs history` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qs.cli.main import run_command_line
+from qs.history import record
+from tests.qs.compare.synthetic import Drawn, write_result
+
+SHORT = Drawn(seconds=0.5, interval_s=0.1)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_result(tmp_path_factory.mktemp("r"), 1, [SHORT])
+
+
+@pytest.fixture(autouse=True)
+def history(tmp_path, monkeypatch, path):
+    monkeypatch.setenv("QS_DATA", str(tmp_path / "data"))
+    result = json.loads(path.read_text())
+    for day in (1, 2):
+        record({**result, "Started": f"2026-11-0{day}T10:00:00+00:00"}, path)
+    record(
+        {**result, "Started": "2026-11-03T10:00:00+00:00", "Task": "digits", "Verdict": "INVALID", "Kind": "sweep"},
+        path,
+    )
+
+
+def qs(capfd, *arguments: object) -> tuple[int, str, str]:
+    status = run_command_line(["history", *map(str, arguments)])
+    said = capfd.readouterr()
+    return status, said.out, said.err
+
+
+def ids(capfd, *arguments: object) -> list[int]:
+    return [each["id"] for each in json.loads(qs(capfd, *arguments, "--json")[1])]
+
+
+def test_without_a_command_it_lists(capfd):
+    status, out, err = qs(capfd)
+    assert (status, err) == (0, "")
+    assert out == qs(capfd, "list")[1]
+    lines = [line for line in out.splitlines() if line.startswith("#")]
+    assert [line.split()[0] for line in lines] == ["#3", "#2", "#1"]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_filters(capfd):
+    assert ids(capfd, "--task", "digits") == [3]
+    assert ids(capfd, "list", "--hardware-type", "cpu", "--limit", "2") == [3, 2]
+    assert ids(capfd, "--kind", "run", "--verdict", "valid") == [2, 1]
+    assert ids(capfd, "--since", "2026-11-02") == [3, 2]
+    assert ids(capfd, "--model", "absent") == []
+    assert qs(capfd, "--model", "absent")[2] == "the history has no such entry\n"
+
+
+def test_tagging_and_finding(capfd):
+    assert qs(capfd, "tag", "#2", "baseline") == (0, "", "")
+    assert "already" in qs(capfd, "tag", "2", "baseline")[2]
+    assert ids(capfd, "--tag", "baseline") == [2]
+    assert "baseline" in qs(capfd, "list")[1]
+    assert "tags: baseline" in qs(capfd, "show", "2")[1]
+    assert qs(capfd, "tag", "2", "baseline", "--remove")[0] == 0
+    assert ids(capfd, "--tag", "baseline") == []
+
+
+def test_show_prints_what_was_printed_then(capfd, path):
+    status, out, _ = qs(capfd, "show", "1")
+    assert status == 0 and "bert-torch-fp32 on CPU" in out and "verdict: VALID" in out and str(path) in out
+    shown = json.loads(qs(capfd, "show", "1", "--json")[1])
+    assert shown["Performance"] == json.loads(path.read_text())["Performance"]
+
+
+def test_a_trend(capfd):
+    status, out, _ = qs(capfd, "trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "p50")
+    assert status == 0 and "▄▄" in out and "P50 Latency" in out and "+0.0 %" in out
+    said = json.loads(qs(capfd, "trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--json")[1])
+    assert said["metric"] == "QPS" and [point["id"] for point in said["cases"][0]["points"]] == [1, 2]
+    assert "no such measurement" in qs(capfd, "trend", "--task", "x", "--hardware_type", "CPU")[2]
+
+
+def test_export(capfd, tmp_path):
+    status, _, err = qs(capfd, "export", tmp_path / "h.csv", "--task", "digits")
+    assert (status, err) == (0, f"1 case written to {tmp_path / 'h.csv'}\n")
+    assert len((tmp_path / "h.csv").read_text().splitlines()) == 2
+
+
+def test_delete(capfd):
+    assert qs(capfd, "delete", "#3", "1") == (0, "", "2 entries removed\n")
+    assert qs(capfd, "delete", "--before", "2026-11-30")[2] == "1 entry removed\n"
+    assert ids(capfd) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["shwo", "1"], "Did you mean show?"),
+        (["show", "9"], "no entry #9"),
+        (["show", "x"], "no number of an entry"),
+        (["tag", "1", "12"], "cannot be a tag"),
+        (["tag", "1", "two words"], "cannot be a tag"),
+        (["--since", "yesterday"], "no point in time"),
+        (["--kind", "walk"], "walk"),
+        (
+            ["trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "P51 Latency"],
+            "did you mean 'P50 Latency'",
+        ),
+        (["trend", "--task", "x"], "--hardware_type"),
+        (["delete"], "name entries"),
+        (["delete", "77"], "no entry #77"),
+        (["export", "h.xlsx"], ".csv or .parquet"),
+    ],
+)
+def test_wrong_input_is_one_message(capfd, arguments, said):
+    status, _, err = qs(capfd, *arguments)
+    assert status == 2
+    assert said in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["show"], ["tag"], ["trend"], ["export"], ["delete"]])
+def test_help_has_examples(capfd, command):
+    status, out, _ = qs(capfd, *command, "--help")
+    assert status == 0 and "Examples:" in out
