@@ -17,10 +17,18 @@ async def yield_once(sample: Any) -> None:
 
 
 class Sleeper:
-    """A server of fixed service time: sleeps, and holds neither a core nor the GIL meanwhile."""
+    """A server of fixed service time: it sleeps, and holds neither a core nor the GIL meanwhile.
 
-    def __init__(self, service_s: float):
+    The system's sleep ends 50 us late and more: 1 % of 5 ms, which behind a queue at 90 % load is 10 % of all waiting. So it sleeps
+    until `spin_s` before its end, and from then on looks at the clock, giving up the core and the GIL between looks.
+    """
+
+    def __init__(self, service_s: float, spin_s: float = 150e-6):
         self.service_s = service_s
+        self.spin_s = spin_s
 
     def __call__(self, sample: Any) -> None:
-        time.sleep(self.service_s)
+        end = time.perf_counter() + self.service_s
+        time.sleep(max(self.service_s - self.spin_s, 0.0))
+        while time.perf_counter() < end:
+            time.sleep(0)

@@ -63,7 +63,8 @@ class Child:
                 method, kwargs = rest
                 value = getattr(self.object, method)(**kwargs)
             else:
-                value = self.run_share(*rest, fds)
+                share, rows, target, method, kwargs = rest
+                value = self.run_share(share, rows, target, method, kwargs, fds)
         except HostError as fault:
             channel.send(self.up, ("error", fault.kind, fault.message, fault.traceback))
         except BaseException as fault:  # code that is not trusted may raise anything, SystemExit included

@@ -298,9 +298,10 @@ class ChildSession:
     async def prepare(self) -> None:
         fds = [self._shared.fd]
         fds += [fd for fd in (self.share.counter_fd, self.samples_fd) if fd is not None]
-        target, method, kwargs = self.target, None, {}
-        if isinstance(target, HostTarget):
-            target, method, kwargs = None, target.method, target.kwargs
+        target, method = self.target, None
+        kwargs: dict[str, Any] = {}
+        if isinstance(self.target, HostTarget):
+            target, method, kwargs = None, self.target.method, self.target.kwargs
             await self._host.build()
         self._host._send(("run", self.share, self.rows, target, method, kwargs), fds)
         message = await self._host._message("building and warming up the target", None)
@@ -348,9 +349,8 @@ def _value(message: tuple) -> Any:
 
 
 def _report(plain: dict) -> WorkerReport:
-    report = WorkerReport(**plain)
-    if report.warm is not None:
-        report.warm = WarmUp(**report.warm)
+    warm = plain.pop("warm")
+    report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
     dtypes = (np.int64, np.int64, np.int64, np.int8)
     report.columns = [
         tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes)) for part in report.columns

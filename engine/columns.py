@@ -45,7 +45,7 @@ def write_columns(columns: dict[str, np.ndarray], path: Path) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             if path.suffix == ".npz":
-                np.savez(file, **columns)
+                np.savez(file, **columns)  # type: ignore[arg-type]
             else:
                 import pyarrow
                 from pyarrow import parquet

@@ -108,7 +108,7 @@ class Conductor:
 
     async def _watch(self) -> list[list[WorkerReport]]:
         """Tick until every session has ended, of itself or by being abandoned."""
-        tasks = [asyncio.ensure_future(session.finish()) for session in self._sessions]
+        tasks: list[asyncio.Future] = [asyncio.ensure_future(session.finish()) for session in self._sessions]
         interrupted = asyncio.ensure_future(self._interrupt.wait())
         try:
             while True:
@@ -361,7 +361,7 @@ class Conductor:
             open_loop=open_loop,
             pool=self._plan.pool.kind,
             workers=self._layout.workers,
-            clients=None if open_loop else self._plan.load.clients,
+            clients=self._plan.load.clients if isinstance(self._plan.load, ClosedLoop) else None,
             started_at=started_at,
             interrupted=self._ended_by == "interrupt",
             ended_by=self._ended_by,

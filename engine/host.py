@@ -25,10 +25,16 @@ from engine.threads import in_daemon_thread
 class Session(Protocol):
     """One share being run by one host, as the conductor sees it."""
 
-    memories: Sequence[WorkerMemory]
     inline: bool
     share: Share
-    place: str  # "" in this process, else the interpreter of the process that it runs in
+
+    @property
+    def memories(self) -> Sequence[WorkerMemory]: ...
+
+    @property
+    def place(self) -> str:
+        """ "" in this process, else the interpreter of the process that it runs in."""
+        ...
 
     def beside(self, share: Share, target: Any) -> Session:
         """Another session in the same place, to be used before this one."""

@@ -16,7 +16,7 @@ from engine.memory import Field, WorkerMemory
 from engine.plan import Factory, RunPlan
 from engine.queue import new_counter
 from engine.samples import pack
-from engine.share import Share, iterations_of
+from engine.share import Share, iterations_of, schedule_of
 from engine.target import build
 
 ROWS = 16_000  # a little under 128 KiB a column, above which the allocator asks the kernel for every temporary array
@@ -136,7 +136,7 @@ def _over_processes(
         if affinity:
             affinity = (affinity[number % len(affinity)],)
         pool = replace(plan.pool, kind=kind, affinity=affinity, instances=1 if isinstance(target, HostTarget) else None)
-        load = plan.load if closed or shared else plan.load.shard(number, processes)
+        load = plan.load if closed or shared else schedule_of(plan).shard(number, processes)
         share = Share(replace(plan, load=load, pool=pool), count, first, counter, spin, keep)
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)

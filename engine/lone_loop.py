@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.closed_loop import NEVER, SLICE_NS, chunk_of
 from engine.faults import is_interrupt
 from engine.memory import Field, halted
-from engine.open_loop import QUIET_NS
+from engine.open_loop import BEHIND_NS, PAUSE_NS, QUIET_NS
 from engine.recorder import Recorder
 
 
@@ -38,20 +38,20 @@ def lone_loop(
     failed: list[int] = []
     began = now_ns()
     recorder.begin(began)
-    slice_end = began + SLICE_NS
+    slice_end, count_by = began + SLICE_NS, began + BEHIND_NS
     for block in blocks:
         instants = block.tolist()
         at, size = 0, len(instants)
         while at < size:
             start, due = now_ns(), instants[at]
             if start < due:
-                if row and due - start > QUIET_NS:
+                if row and due - start > (QUIET_NS if start < began + SLICE_NS else PAUSE_NS):
                     recorder.flush(row, failed)
                     row, failed = 0, []
                     yield
                     began = now_ns()
                     recorder.begin(began)
-                    slice_end = due + SLICE_NS
+                    slice_end, count_by = due + SLICE_NS, due + BEHIND_NS
                 if wait(due) < due:
                     recorder.flush(row, failed)
                     return
@@ -88,13 +88,22 @@ def lone_loop(
             at += row - first
             chunk = chunk_of(end - spent, row - first, SLICE_NS)
             if end >= slice_end or row == rows:
-                recorder.flush(row, failed)
-                row, failed = 0, []
+                behind = at < size and instants[at] <= end
+                counted = not behind or row == rows or end >= count_by
+                if counted:
+                    recorder.flush(row, failed)
+                    row, failed = 0, []
                 yield
                 if halted(header, instants[at - 1]) or 0 < header[Field.DRAIN_NS] < end:
+                    if not counted:
+                        recorder.flush(row, failed)
                     return
-                began = now_ns()
-                recorder.begin(began)
-                slice_end = began + SLICE_NS
+                now = now_ns()
+                slice_end = now + SLICE_NS
+                if counted:
+                    began, count_by = now, now + BEHIND_NS
+                    recorder.begin(now)
+                else:
+                    header[Field.SLICE_NS] = now
     recorder.flush(row, failed)
     yield

@@ -65,9 +65,9 @@ class Recorder:
         self._paced = Histogram()
         self._free_ns = 0
         # The hot loop stores through these: an item assignment to a typed memoryview is cheaper than one to a numpy array.
-        self.due = memoryview(memory.due)
-        self.issued = memoryview(memory.issued)
-        self.completed = memoryview(memory.completed)
+        self.due = memory.due.data
+        self.issued = memory.issued.data
+        self.completed = memory.completed.data
 
     def begin(self, now_ns: int) -> None:
         """A slice begins: from here rows are written from the first."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.closed_loop import FOREVER_NS
 from engine.load import ClosedLoop
-from engine.load.schedule import bounded
+from engine.load.schedule import Schedule, bounded
 from engine.plan import RunPlan
 from engine.queue import ProcessQueue, ThreadQueue, looking_ahead
 from engine.warmup import WarmUp
@@ -64,11 +64,17 @@ def until_ns_of(plan: RunPlan, start_ns: int) -> int:
     return start_ns + int(min(limits) * 1e9) if limits else FOREVER_NS
 
 
+def schedule_of(plan: RunPlan) -> Schedule:
+    """The schedule of an open loop."""
+    assert not isinstance(plan.load, ClosedLoop)
+    return plan.load
+
+
 def blocks_of(share: Share) -> Iterator[np.ndarray]:
     """The schedule of an open loop, cut by the stop rule. The first block is drawn here and now: it may import, sort or seed,
     and none of that may happen after the common start."""
     plan = share.plan
-    blocks = bounded(plan.load.blocks(), until_ns_of(plan, 0), plan.stop.iterations)
+    blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations)
     # With coroutines the line of those that wait is the event loop's, which caps it itself.
     if plan.max_backlog is not None and plan.pool.kind != "async":
         blocks = looking_ahead(blocks, plan.max_backlog + 1)
@@ -84,5 +90,5 @@ def queue_of(share: Share, blocks: Iterator[np.ndarray], start_ns: int) -> Threa
 
 def due_before(plan: RunPlan, offset_ns: int) -> int:
     """How many requests of an open loop are due before an offset from the start, by its schedule and stop rule."""
-    blocks = bounded(plan.load.blocks(), min(until_ns_of(plan, 0), offset_ns), plan.stop.iterations)
+    blocks = bounded(schedule_of(plan).blocks(), min(until_ns_of(plan, 0), offset_ns), plan.stop.iterations)
     return sum(block.size for block in blocks)

@@ -20,6 +20,8 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
             setter(value)
 
     def work() -> None:
+        setter: Callable[[Any], None]
+        value: Any
         try:
             setter, value = done.set_result, function()
         except BaseException as fault:  # whatever it raised is the awaiting side's to see
