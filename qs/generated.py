@@ -25,8 +25,11 @@ NUMPY_TYPES = {
     "INT8": np.int8,
     "UINT8": np.uint8,
     "INT16": np.int16,
+    "UINT16": np.uint16,
     "INT32": np.int32,
+    "UINT32": np.uint32,
     "INT64": np.int64,
+    "UINT64": np.uint64,
     "LONG": np.int64,
     "BOOL": np.bool_,
     "STRING": np.str_,
@@ -38,16 +41,34 @@ _BLOCK_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model says."""
+    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model says.
+
+    batch_axis   the side that a batch multiplies: the first, but for files whose own shapes say otherwise; None: none
+    """
 
     name: str
     shape: tuple[int, ...]
     type: str
     range: tuple[float, float] | None = None
+    batch_axis: int | None = 0
 
     @property
     def dtype(self) -> np.dtype:
         return numpy_dtype(self.type)
+
+    def batch_shape(self, batch_size: int) -> tuple[int, ...]:
+        """The shape of a batch of that size."""
+        if self.batch_axis == 0 or not self.shape:
+            return batch_shape(self.shape, batch_size)
+        return tuple(side * batch_size if at == self.batch_axis else side for at, side in enumerate(self.shape))
+
+    def joined(self, items: np.ndarray) -> np.ndarray:
+        """A batch of items that lie one after the other, [count, *shape]; what a batch shares is the first item's."""
+        if not self.shape or self.batch_axis is None:
+            return np.asarray(items[0])
+        if self.batch_axis:
+            items = np.moveaxis(items, 0, self.batch_axis)
+        return items.reshape(self.batch_shape(items.shape[self.batch_axis]))
 
 
 def numpy_dtype(type_name: str) -> np.dtype:
@@ -94,6 +115,7 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
                 tuple(int(side) for side in shapes[name]),
                 type_name.upper(),
                 None if bounds is None else (float(bounds[0]), float(bounds[1])),
+                (model_info.get("input_batch_axis") or {}).get(name, 0),
             )
         )
     return specs
@@ -126,12 +148,7 @@ class GeneratedItems:
             held = self._block(block)
             pieces.append({name: array[offset : offset + take] for name, array in held.items()})
             index += take
-        feeds = {}
-        for spec in self.specs:
-            joined = np.concatenate([piece[spec.name] for piece in pieces])
-            # a scalar input has no batch dimension: the batch shares its first item's
-            feeds[spec.name] = joined.reshape(batch_shape(spec.shape, count)) if spec.shape else joined[0]
-        return feeds
+        return {spec.name: spec.joined(np.concatenate([piece[spec.name] for piece in pieces])) for spec in self.specs}
 
     def batches(self, batch_size: int, count: int) -> Iterator[dict[str, np.ndarray]]:
         for index in range(count):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qs.errors import UserError
-from qs.generated import InputSpec, batch_shape, input_specs, split_names
+from qs.generated import InputSpec, input_specs, split_names
 
 _NUMPY = {
     "tensor(float)": np.float32,
@@ -122,7 +122,7 @@ def bind_outputs(model_info: Mapping, names: Sequence[str]) -> tuple[list[tuple[
 def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
     """Why the file cannot take this batch size by its declared shapes, or None."""
     for fed in bound:
-        wanted = batch_shape(fed.spec.shape, batch_size)
+        wanted = fed.spec.batch_shape(batch_size)
         for position, (side, declared) in enumerate(zip(wanted, fed.tensor.shape, strict=False)):
             if isinstance(declared, int) and declared > 0 and declared != side:
                 return f"input {fed.file} has {declared} fixed at position {position}, the batch has {side}"
@@ -131,7 +131,8 @@ def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
 
 def is_dynamic(bound: Sequence[Fed]) -> bool:
     """True where no input fixes its first dimension, so that any batch size may be tried."""
-    return not any(fed.tensor.shape and isinstance(fed.tensor.shape[0], int) for fed in bound)
+    batched = [fed for fed in bound if fed.tensor.shape and fed.spec.batch_axis is not None]
+    return not any(isinstance(fed.tensor.shape[fed.spec.batch_axis or 0], int) for fed in batched)
 
 
 def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int, str]] | None:
@@ -166,8 +167,8 @@ def _unfit(spec: InputSpec, tensor: FileTensor) -> str | None:
         return f"{spec.type} does not become {tensor.type} without loss"
     if len(spec.shape) != len(tensor.shape):
         return f"shape {list(spec.shape)} against {list(tensor.shape)}"
-    for side, declared in zip(spec.shape[1:], tensor.shape[1:], strict=True):
-        if isinstance(declared, int) and declared > 0 and declared != side:
+    for at, (side, declared) in enumerate(zip(spec.shape, tensor.shape, strict=True)):
+        if at != spec.batch_axis and isinstance(declared, int) and declared > 0 and declared != side:
             return f"shape {list(spec.shape)} against {list(tensor.shape)}"
     return None
 

@@ -131,6 +131,7 @@ def performance(
     asked = {
         **vars(request),
         **request.traffic.values(),
+        "artifact": None,  # a QS config's is what its runner loads; the one on the command line is what is compiled
         "timeout_s": request.predict_timeout,
         "samples": {"count": request.sample_count} if request.sample_count else None,
     }

@@ -70,7 +70,7 @@ async def set_up(opened: Opened, prepared: Prepared, journal: Journal, interrupt
     values = plan.performance(
         request,
         prepared.workload_values,
-        prepared.workload.given,
+        prepared.workload_given,
         checked(mode, prepared.hardware),
         opened.compiled.best_batch_sizes,
         machine.usable_cpus(),

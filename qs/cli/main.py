@@ -18,6 +18,7 @@ VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 # command -> module that holds a click command of the same name, and the line that `--help` shows for it.
 COMMANDS = {
     "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
+    "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
     "compare": (
         "qs.cli.compare",
         "Compare results case by case: by how much they differ, and whether that is more than noise.",

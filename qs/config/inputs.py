@@ -15,12 +15,14 @@ from qs.errors import MISSING, Fault
 from qs.names import nearest
 
 TYPES = (
-    "FLOAT32", "FLOAT16", "FLOAT64", "INT8", "UINT8", "INT16", "INT32", "INT64", "LONG", "BOOL", "STRING",
+    "FLOAT32", "FLOAT16", "FLOAT64", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64", "LONG", "BOOL", "STRING",
 )  # fmt: skip
 KEYS = ("inputs", "outputs", "input_shape", "input_type", "input_range")
 
 _NAMES = "names, as a list or one comma-separated string"
-_SHAPES = "an object, input name -> list of whole numbers >= 1, the shape at batch 1"
+_SHAPES = (
+    "an object, input name -> list of whole numbers >= 1, the shape at batch 1 ([]: a scalar, which a batch shares)"
+)
 _TYPES = f"one type per input, or one for all, of {', '.join(TYPES)}"
 _RANGES = "an object, input name -> [low, high), two finite numbers, low < high"
 
@@ -47,7 +49,7 @@ def check_inputs(raw: Mapping[str, Any], file: str) -> Inputs:
     found.inputs = tuple(shapes or ()) if stated == () else stated or ()
     if stated is not None and shapes is not None:
         _same_names(found.inputs, shapes, file, faults)
-    found.input_shape = {name: shape for name, shape in (shapes or {}).items() if shape}
+    found.input_shape = {name: shape for name, shape in (shapes or {}).items() if shape is not None}
     found.input_type = _types(raw.get("input_type", MISSING), found.inputs, file, faults)
     found.input_range = _ranges(raw.get("input_range"), found.inputs, file, faults)
     return found
@@ -81,10 +83,10 @@ def _shapes(value: object, file: str, faults: list[Fault]) -> dict[str, tuple[in
         return None
     shapes: dict[str, tuple[int, ...] | None] = {}
     for name, shape in value.items():
-        right = isinstance(shape, list) and shape and all(type(side) is int and side >= 1 for side in shape)
+        right = isinstance(shape, list) and all(type(side) is int and side >= 1 for side in shape)
         shapes[name] = tuple(shape) if right else None
         if not right:
-            allowed = "a list of whole numbers >= 1, not empty: batch b multiplies the first of them"
+            allowed = "a list of whole numbers >= 1: batch b multiplies the first of them"
             faults.append(Fault(file, f"input_shape.{name}", shape, allowed))
     return shapes
 

@@ -6,8 +6,9 @@ Left out: scoring (the data set's AccuracyChecker) and the order in which the en
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -28,8 +29,8 @@ Feeds = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class TaskData:
-    """`kind` is "dataset" or "generated", `why` the reason for the latter; `items` is None for generated
-    data."""
+    """`kind` is "dataset", "generated" or "given" (the user's own items for a model file), `why` the reason for the latter two; `items` is
+    None for generated data."""
 
     dataset: Any
     name: str
@@ -43,13 +44,17 @@ class TaskData:
 
 
 class GeneratedDataset(Dataset):
-    """Generated items behind the face of a data set, so that vendors' code needs no second way."""
+    """Generated items behind the face of a data set, so that vendors' code needs no second way.
 
-    def __init__(self, config: Mapping[str, Any], seed: int) -> None:
+    `source(seed)` makes the endless list that they are taken from.
+    """
+
+    def __init__(self, config: Mapping[str, Any], seed: int, source: Callable[[int], Any] | None = None) -> None:
         super().__init__(config)
         self.fake_seed = seed
         self.items = GENERATED_ITEMS
-        self._generated = GeneratedItems(input_specs(config), seed)
+        self.source = source or partial(GeneratedItems, input_specs(config))
+        self._generated = self.source(seed)
         self.rebatch(1, skip=False)
 
     def name(self) -> str:
@@ -67,7 +72,7 @@ class GeneratedDataset(Dataset):
 class _Batches(Sequence):
     """Made when asked for: at a large batch of images, all of them at once would not fit into memory."""
 
-    def __init__(self, generated: GeneratedItems, size: int, count: int) -> None:
+    def __init__(self, generated: Any, size: int, count: int) -> None:
         self._generated, self._size, self._count = generated, size, count
 
     def __len__(self) -> int:
@@ -129,10 +134,9 @@ def batches(data: TaskData, batch_size: int, most: int | None = None, seed: int 
     A data set with fewer items than one batch fills it by beginning again from its first item.
     """
     most = MOST_BATCHES if most is None else max(1, most)
-    if data.kind == "generated":
+    if data.kind != "dataset":
         # not through the data set, whose own items are only as many as a vendor's loop needs
-        generated = GeneratedItems(input_specs(data.dataset.config), data.seed if seed is None else seed)
-        source: Iterator[Feeds] = generated.batches(batch_size, most)
+        source: Iterator[Feeds] = data.dataset.source(data.seed if seed is None else seed).batches(batch_size, most)
     else:
         source = _rebatched(data.dataset, batch_size)
     taken: list[Feeds] = []
@@ -153,7 +157,7 @@ def single_items(data: TaskData, count: int) -> list[Feeds]:
     if data.items is not None:
         count = min(count, int(data.dataset.get_batch_count()))
     else:
-        return list(GeneratedItems(input_specs(data.dataset.config), data.seed).batches(1, count))
+        return list(data.dataset.source(data.seed).batches(1, count))
     return [feeds_of(data.dataset.get_samples(index)) for index in range(count)]
 
 

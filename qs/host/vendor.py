@@ -20,6 +20,7 @@ from qs.errors import UserError
 from qs.generated import split_names
 from qs.host import reference_file, samples
 from qs.host.agreement import agreement
+from qs.host.given import open_given
 from qs.host.loaded_copy import LoadedCopy, unless_left_out
 from qs.host.outputs import as_arrays
 from qs.host.plain import plain, restored
@@ -94,7 +95,7 @@ class VendorService:
             self._dataset_folder = dataset_folder
             self._states = dict((given or {}).get("states") or {})
             self._data = (
-                samples.open_given(configs["model_info"], given, seed)
+                open_given(configs["model_info"], given, seed)
                 if given is not None
                 else samples.open_data(configs["model_info"], dataset_folder, fake, seed, self._root)
             )

@@ -81,12 +81,16 @@ def lines(result: dict[str, Any]) -> list[str]:
     compiled = result.get("Graph Compile")
     if compiled:
         said.append(compilation(compiled))
+    if result.get("Kind") == "load":
+        said += [first_inference(row) for row in result.get("Performance", []) if row.get("First Inference")]
     environment = result.get("Environment")
     if environment and environment["Key"]:
         said.append(f"environment: {environment['Key']}, the backend's own")
     samples = result.get("Samples")
     if samples and samples["kind"] == "generated":
         said.append(f"samples: generated, seed {samples['seed']}; {samples['why']}")
+    elif samples and samples["kind"] == "given":
+        said.append(f"samples: your own {samples['items']}")
     elif samples:
         said.append(f"samples: the {samples['items']} items of the data set {samples['name']}")
     source = result.get("Model Source")
@@ -112,6 +116,12 @@ def compilation(section: dict[str, Any]) -> str:
     if section["Subgraph Coverage"] is not None:
         facts.append(f"{number(section['Subgraph Coverage'])} % of subgraphs on the device")
     return f"{how}{to}: {', '.join(facts)}"
+
+
+def first_inference(row: dict[str, Any]) -> str:
+    """What the first call costs beside the later ones: it is in no percentile."""
+    loaded = f"loaded in {span(row['Load Time'])}, " if row.get("Load Time") is not None else ""
+    return f"BS {row['BS']}: {loaded}first inference {number(row['First Inference'])} ms"
 
 
 def audited(row: dict[str, Any]) -> str:

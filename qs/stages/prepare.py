@@ -69,6 +69,11 @@ class Prepared:
         return values
 
     @property
+    def workload_given(self) -> frozenset[str]:
+        """What the task's file itself states: nothing, where there is no task."""
+        return frozenset(self.workload.given) if self.request.artifact is None else frozenset()
+
+    @property
     def compile_only(self) -> bool:
         return self.request.compile_only or (self.workload.compile_only and self.artifact is None)
 

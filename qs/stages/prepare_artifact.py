@@ -82,7 +82,7 @@ async def _described(request: Request, path: Path, scratch: Path, probe: bool) -
         "types": dict(feeding.types),
         "ranges": {name: list(bounds) for name, bounds in feeding.ranges.items()},
         "states": None if feeding.states is None else dict(feeding.states),
-        "batch_sizes": list(request.batch_sizes or (DEFAULT_BATCH_SIZE,)),
+        "batch_sizes": list(request.batch_sizes or ()),
         "probe": probe,
     }
     async with artifact_host(scratch / "artifact.log") as host:
@@ -108,7 +108,7 @@ def _workload(request: Request, described: dict[str, Any]) -> Any:
         "test_accuracy": False,
         "test_numeric": False,
         "clients": 1,
-        "batch_sizes": list(request.batch_sizes or (DEFAULT_BATCH_SIZE,)),
+        "batch_sizes": list(request.batch_sizes or described["batch_sizes"] or (DEFAULT_BATCH_SIZE,)),
     }
     workload, _ = check_workload(stated, "qs load", TASK).result()
     return workload

@@ -1,0 +1,81 @@
+"""Small ONNX graphs with the properties of models of other people's making."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto as T
+from onnx import helper as h
+
+
+def save(path: Path, nodes, inputs, outputs, weights=()) -> Path:
+    graph = h.make_graph(
+        list(nodes),
+        "g",
+        [h.make_tensor_value_info(*each) for each in inputs],
+        [h.make_tensor_value_info(*each) for each in outputs],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights],
+    )
+    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def recurrent(path: Path) -> Path:
+    """A cumulative sum: `state` is what `stateN` was; `sr` is a scalar that must be 16000, else a division by zero of int64."""
+    return save(
+        path,
+        [
+            h.make_node("ReduceSum", ["input", "one"], ["sum"], keepdims=1),
+            h.make_node("Unsqueeze", ["sum", "zero"], ["column"]),
+            h.make_node("Add", ["state", "column"], ["stateN"]),
+            h.make_node("Cast", ["sr"], ["rate"], to=T.FLOAT),
+            h.make_node("Div", ["sum", "rate"], ["output"]),
+        ],
+        [("input", T.FLOAT, [None, None]), ("state", T.FLOAT, [1, None, 1]), ("sr", T.INT64, [])],
+        [("output", T.FLOAT, [None, 1]), ("stateN", T.FLOAT, [1, None, 1])],
+        [("one", np.array([1], np.int64)), ("zero", np.array([0], np.int64))],
+    )
+
+
+def needs_multiple_of(path: Path, side: int) -> Path:
+    """Accepts images of exactly this side, and says so in no shape: a reshape fails for all others."""
+    return save(
+        path,
+        [h.make_node("Reshape", ["x", "flat"], ["row"]), h.make_node("MatMul", ["row", "w"], ["y"])],
+        [("x", T.FLOAT, ["N", 3, "H", "W"])],
+        [("y", T.FLOAT, ["N", 2])],
+        [("flat", np.array([0, 3 * side * side], np.int64)), ("w", np.ones((3 * side * side, 2), np.float32))],
+    )
+
+
+def never_runs(path: Path) -> Path:
+    """No shape of x fits: 7919 is prime, and no guess."""
+    return save(
+        path,
+        [h.make_node("Reshape", ["x", "flat"], ["row"])],
+        [("x", T.FLOAT, ["N", "L"])],
+        [("row", T.FLOAT, [None, 7919])],
+        [("flat", np.array([0, 7919], np.int64))],
+    )
+
+
+def of_all_types(path: Path) -> Path:
+    """Strings, float16, booleans, int64 and a scalar, each passed through."""
+    kinds = {"text": (T.STRING, ["B", 1]), "half": (T.FLOAT16, ["B", 4]), "flag": (T.BOOL, ["B", 2]),
+             "ids": (T.INT64, ["B", "seq"]), "scale": (T.FLOAT, [])}  # fmt: skip
+    nodes = [h.make_node("Identity", [name], [f"{name}_out"]) for name in kinds]
+    inputs = [(name, kind, shape) for name, (kind, shape) in kinds.items()]
+    return save(path, nodes, inputs, [(f"{name}_out", kind, shape) for name, (kind, shape) in kinds.items()])
+
+
+def fixed_to_batch(path: Path, size: int) -> Path:
+    return save(
+        path,
+        [h.make_node("Identity", ["x"], ["y"])],
+        [("x", T.FLOAT, [size, 5])],
+        [("y", T.FLOAT, [size, 5])],
+    )
