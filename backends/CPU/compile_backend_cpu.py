@@ -59,9 +59,12 @@ class CompileBackendCPU(CompileBackend):
         return self._configs
 
     def get_best_batch_size(self) -> list[int] | None:
-        """The sizes no other beats, measured now, if the answer `tune_batch_sizes` is true; else None."""
+        """The sizes no other beats, measured now, if the answer `tune_batch_sizes` is true or a sweep wants to know; else None."""
         configs = self._configs
-        if configs is None or not (configs.get("interact_info") or {}).get("tune_batch_sizes"):
+        if configs is None or not (
+            (configs.get("interact_info") or {}).get("tune_batch_sizes")
+            or (configs.get("qs") or {}).get("analyse_batch_sizes")
+        ):
             return None
         info, workload = configs["model_info"], configs["workload"]
         sizes = batch_analysis.candidates(_batch_sizes(workload), info.get("max_batch_size"))

@@ -19,6 +19,7 @@ VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 COMMANDS = {
     "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
     "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
+    "sweep": ("qs.cli.sweep", "Measure many settings in turn, and find the highest rate within bounds."),
     "compare": (
         "qs.cli.compare",
         "Compare results case by case: by how much they differ, and whether that is more than noise.",

@@ -62,7 +62,9 @@ amount = _together(
         type=Seconds(),
         help="Measure each batch size for this long, in place of a number of iterations.",
     ),
-    click.option("--batch_sizes", "--batch_size", type=WholeNumbers(), help="Batch sizes to measure, for example 1,4,8."),
+    click.option(
+        "--batch_sizes", "--batch_size", type=WholeNumbers(), help="Batch sizes to measure, for example 1,4,8."
+    ),
 )
 
 pools = _together(

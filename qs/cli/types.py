@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import click
 
@@ -53,6 +54,27 @@ class WholeNumbers(click.ParamType):
         if repeated:
             self.fail(f"{value!r} names {repeated[0]} more than once.", param, ctx)
         return tuple(numbers)
+
+
+class Words(click.ParamType):
+    """One or several of some words, with commas: thread,process."""
+
+    name = "words"
+
+    def __init__(self, allowed: Sequence[str]):
+        self.allowed = tuple(allowed)
+
+    def convert(self, value, param, ctx) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        found = tuple(part.strip() for part in str(value).split(","))
+        for word in found:
+            if word not in self.allowed:
+                self.fail(f"{word!r} in {value!r} is not one of {', '.join(self.allowed)}.", param, ctx)
+        return tuple(dict.fromkeys(found))
+
+    def get_metavar(self, param, ctx=None) -> str:
+        return "[" + "|".join(self.allowed) + "],..."
 
 
 class WarmUp(click.ParamType):

@@ -209,7 +209,7 @@ def _of_compile_result(file: Path) -> dict[str, Any]:
     from qs import jsonc
     from qs.stages.artifacts import ARTIFACT
 
-    content = jsonc.read(file)
+    content: dict[str, Any] = jsonc.read(file)  # type: ignore[assignment]  # take() has looked at it
     about = content.get(ARTIFACT) or {}
     info = about.get("model_info") or {}
     segments = content.get("segments") or []

@@ -55,6 +55,6 @@ def open_given(model_info: Mapping[str, Any], given: Mapping[str, Any], seed: in
     if seed is None:
         seed = secrets.randbelow(1 << 31)
     dataset = GeneratedDataset(model_info, seed, lambda own: GivenItems(model_info, given, own))
-    lengths = {len(array) for array in dataset.source(seed).arrays.values()}
+    lengths = {len(array) for array in GivenItems(model_info, given, seed).arrays.values()}
     items = max(lengths) if lengths else None
     return TaskData(dataset, GIVEN if lengths else "generated", items, GIVEN if lengths else "generated", WHY, seed)

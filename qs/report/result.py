@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from qs.report.files import SWEEP
+
 SCHEMA = 1  # raised where readers of results must change; qs.report.schema types the keys
 
 
@@ -50,11 +52,16 @@ class Record:
 
     @property
     def verdict(self) -> str:
-        """INVALID as soon as one reason is known; the reasons of the rows count."""
+        """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out which settings fail: it is INVALID where all
+        do."""
+        if self.kind == SWEEP:
+            return "INVALID" if self.reasons or not any(row["Verdict"] == "VALID" for row in self.rows) else "VALID"
         return "INVALID" if self.reasons or any(row["Verdict"] == "INVALID" for row in self.rows) else "VALID"
 
     def all_reasons(self) -> list[str]:
-        """The run's own reasons, then each row's with its batch size."""
+        """The run's own reasons, then each row's with its batch size; those of a sweep's settings stand in its table."""
+        if self.kind == SWEEP:
+            return list(self.reasons)
         return [
             *self.reasons,
             *(f"BS {row['BS']}: {reason}" for row in self.rows for reason in row["Reasons"]),

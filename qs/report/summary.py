@@ -44,7 +44,11 @@ def print_summary(result: dict[str, Any], where: str | None, stream: TextIO) -> 
 
     # Without a terminal rich would fold the table to 80 columns; a log file has room.
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
-    if result.get("Performance"):
+    if result.get("Sweep"):
+        from qs.sweep.showing import print_sweep
+
+        print_sweep(result["Sweep"], stream)
+    elif result.get("Performance"):
         console.print(table(result, console.width >= WIDE))
     for line in lines(result):
         console.print(line, markup=False, soft_wrap=True)
@@ -99,7 +103,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     said += accuracy(result.get("Accuracy"))
     said += [audited(row) for row in result.get("Performance", []) if row.get("Vendor")]
     said += [f"warning: {text}" for text in result.get("Warnings", [])]
-    for row in result.get("Performance", []):
+    for row in [] if result.get("Sweep") else result.get("Performance", []):
         said += [f"warning: BS {row['BS']}: {text}" for text in row["Warnings"]]
     ended = "" if result["Status"] == "complete" else f" ({result['Status']})"
     said.append(f"verdict: {result['Verdict']}{ended}")

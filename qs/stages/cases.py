@@ -132,6 +132,9 @@ def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = Non
         "build_timeout_s": (limits or Limits()).load_s * max(case.instances, 1) + WARM_UP_S,
         "max_backlog": values["max_backlog"].value if open_loop else None,
     }
+    for name in ("interval_s", "calibrate"):  # a trial's own, where it is one of many
+        if name in values:
+            common[name] = values[name].value
     if case.batching:
         common["batching"] = Batching(case.batching["max_batch_size"], case.batching.get("max_delay_us") or 0.0)
     stop = Stop(max_duration_s=case.time_limit_s, **(values["stop"].value or {}))

@@ -36,7 +36,9 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
     }
     workload |= {name: value for name, value in asked.items() if value is not None}
     model_info = prepared.model_info.to_configs() | {"model_path": resolved["path"]}
-    return {"workload": workload, "model_info": model_info, "interact_info": {}}
+    # A sweep that names no batch sizes wants the backend's analysis of them; a backend may look here for it.
+    wanted = {"command": request.kind, "analyse_batch_sizes": request.kind == "sweep" and not request.batch_sizes}
+    return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
 
 
 async def compile_model(

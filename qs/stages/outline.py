@@ -24,7 +24,7 @@ def outline(prepared: Prepared) -> dict[str, Any]:
     cases = cases_of(values)
     specs = input_specs(prepared.model_info.to_configs())
     warmup = values["warmup"].value
-    found = []
+    found: list[dict[str, Any]] = []
     for case in cases:
         measured_s = case.duration_s or case.time_limit_s
         found.append(

@@ -1,0 +1,78 @@
+"""`qs sweep`: many settings in turn, and the highest rate within bounds. It reads the options; qs.stages.sweeping does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qs.cli import options as given
+from qs.cli.types import Seconds, WholeNumbers, Words
+
+
+@click.command("sweep", short_help="Measure many settings in turn, and find the highest rate within bounds.")
+@click.option("--task", default="", help="Name of a file in workloads/, without .json.")
+@click.option(
+    "--artifact",
+    type=click.Path(path_type=Path),
+    help="In place of --task: a model file or compile result, as for qs load.",
+)
+@given.hardware
+@given.places
+@click.option(
+    "--batch_sizes",
+    "--batch_size",
+    type=WholeNumbers(),
+    help="Axis.  [default: the backend's own analysis, else the task's]",
+)
+@click.option("--clients", type=WholeNumbers(), help="Axis: clients that submit at the same time, for example 1,2,4.")
+@click.option("--instances", type=WholeNumbers(), help="Axis: loaded copies of the model, in threads.")
+@click.option("--intra_op_threads", type=WholeNumbers(), help="Axis: threads that one inference may use.")
+@click.option("--pool", type=Words(given.POOLS), help="Axis: what the clients run in, for example thread,process.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How often each setting is measured, in rounds.",
+)
+@click.option("--duration", type=Seconds(), default="3s", show_default=True, help="How long each time.")
+@click.option(
+    "--budget",
+    type=Seconds(),
+    help="All of it in so much time: promising settings get more of it (successive halving).",
+)
+@click.option(
+    "--slo",
+    multiple=True,
+    metavar="BOUND",
+    help="Find the highest Poisson rate within p99=50ms (p99.9, mean, errors=0.1%). Repeatable.",
+)
+@click.option(
+    "--slo_budget",
+    type=Seconds(),
+    default="2m",
+    show_default=True,
+    help="Time for that search; with --budget half of the budget.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the sweep that was interrupted in this --out, or killed.")
+@given.measuring
+@given.feeding
+@given.answers
+@given.timeouts
+@given.process
+@given.history
+@given.output
+def command(as_json: bool, quiet: bool, **options) -> int:
+    """Measure every combination of the axes in closed loop, interleaved and repeated; recommend settings; find the limit under bounds.
+
+    \b
+    Examples:
+      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8 --clients 1,2 --duration 0.5s --repeats 2
+      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8,32,64 --pool thread,process --budget 20s
+      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --clients 1 --duration 0.5s --slo p99=5ms --slo_budget 10s
+      qs sweep --artifact model.onnx --hardware_type CPU --instances 1,2 --duration 0.5s --resume
+    """
+    from qs.cli.sweeping import run_sweep
+
+    return run_sweep(options, as_json=as_json, quiet=quiet)
