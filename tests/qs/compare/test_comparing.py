@@ -29,7 +29,7 @@ def other(path: Path, **changes) -> Side:
         *parents, last = key.split("/")
         part = result
         for parent in parents:
-            part = part[parent]
+            part = part[int(parent)] if isinstance(part, list) else part[parent]
         part[last] = value
     return Side("other", result, given.histogram)
 

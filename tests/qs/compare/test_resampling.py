@@ -43,9 +43,13 @@ def test_block_length_grows_with_correlation_and_has_a_floor():
     assert block_length([np.zeros(27)]) == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.6])
-def test_its_standard_error_is_the_spread_of_runs_measured_again(rho):
-    """Mean of 100 cells, 200 runs: the mean of the bootstrap's variances is the variance of the means, to within a fifth."""
+@pytest.mark.parametrize(("rho", "least", "most"), [(0.0, 0.8, 1.25), (0.6, 0.55, 1.0)])
+def test_its_standard_error_is_the_spread_of_runs_measured_again(rho, least, most):
+    """Mean of 100 cells, 200 runs: the mean of the bootstrap's variances against the variance of the means.
+
+    Of correlated cells it is up to 40 % less: blocks cut correlations off, and a run's own mean takes some of its slow noise away. What
+    makes up for that is Student's t with the degrees of freedom of so few blocks; test_false_alarms.py looks at the whole.
+    """
     rng = np.random.default_rng(4)
     means, variances = [], []
     for _ in range(200):
@@ -53,7 +57,7 @@ def test_its_standard_error_is_the_spread_of_runs_measured_again(rho):
         means.append(values.mean())
         block = block_length([values - values.mean()])
         variances.append((draw(rng, 100, block, 200) @ values / 100).var())
-    assert np.mean(variances) == pytest.approx(np.var(means), rel=0.25)
+    assert least < np.mean(variances) / np.var(means) < most
 
 
 def series(counts: np.ndarray, values: np.ndarray) -> Series:

@@ -44,7 +44,7 @@ def test_without_a_command_it_lists(capfd):
     status, out, err = qs(capfd)
     assert (status, err) == (0, "")
     assert out == qs(capfd, "list")[1]
-    lines = [line for line in out.splitlines() if line.startswith("#")]
+    lines = [line.strip() for line in out.splitlines() if line.strip().startswith("#")]
     assert [line.split()[0] for line in lines] == ["#3", "#2", "#1"]
     assert max(map(len, out.splitlines())) <= 80
 
@@ -106,7 +106,7 @@ def test_delete(capfd):
         (["--since", "yesterday"], "no point in time"),
         (["--kind", "walk"], "walk"),
         (
-            ["trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "P51 Latency"],
+            ["trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "P50 Latncy"],
             "did you mean 'P50 Latency'",
         ),
         (["trend", "--task", "x"], "--hardware_type"),
