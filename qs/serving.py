@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qs import plan
+from qs.doctor.summary import check_now
 from qs.interrupt import Interrupt
 from qs.report import machine
 from qs.report.journal import Journal
@@ -77,6 +78,7 @@ async def set_up(opened: Opened, prepared: Prepared, journal: Journal, interrupt
     )
     check_plans(values, machine.usable_cpus(), request.in_process)
     journal.record.values = plan.plain(values)
+    journal.record.machine_check = check_now(values)
     host.limits = Limits.asked(request, values["timeout_s"].value)
     supported = bool(mode["supported"])
     bench = Bench(host, values, journal, interrupt, supported, request.engine, request.in_process)

@@ -9,7 +9,15 @@ import click
 
 @click.group("env", short_help="List, build or remove the backends' own environments.")
 def command() -> None:
-    """The environments that backends run in: one for each requirements.txt that the current environment does not satisfy."""
+    """The environments that backends run in: one for each requirements.txt that the current environment does not satisfy.
+
+    \b
+    Examples:
+      qs env list
+      qs env list --json
+      qs env build --hardware_type CPU
+      qs env remove --all
+    """
 
 
 @command.command("list", short_help="List the environments in the cache.")

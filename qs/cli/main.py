@@ -25,10 +25,12 @@ COMMANDS = {
         "Compare results case by case: by how much they differ, and whether that is more than noise.",
     ),
     "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
+    "doctor": ("qs.cli.doctor", "Is this machine fit to measure on, and what to change."),
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
     "check": ("qs.cli.check", "Test whether a backend keeps the contract, and say how to fix what does not."),
     "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
     "schema": ("qs.cli.schema", "Print or write the JSON schemas of workloads, models, QS configs and results."),
+    "completion": ("qs.cli.completion", "Print the script that makes your shell complete qs."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
 }
 
@@ -48,6 +50,15 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return load(cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        from qs.names import nearest
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = nearest(args[0], COMMANDS) if args else None
+            raise click.UsageError(f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -44,7 +44,24 @@ places = _together(
     ),
 )
 
-hardware = click.option("--hardware_type", required=True, help="Name of a folder in backends/, for example CPU.")
+
+def known(kind: str) -> Callable[..., list[str]]:
+    """Completes with the names of tasks, backends, models or data sets in the workspaces."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from qs.cli.listing import names
+
+        return [name for name in names(kind, ctx.params.get("workspace")) if name.startswith(incomplete)]
+
+    return complete
+
+
+hardware = click.option(
+    "--hardware_type",
+    required=True,
+    help="Name of a folder in backends/, for example CPU.",
+    shell_complete=known("backends"),
+)
 
 amount = _together(
     click.option(

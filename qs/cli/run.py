@@ -11,7 +11,12 @@ from qs.cli.types import Seconds
 
 
 @click.command("run", short_help="Compile, check and measure one task on one backend.")
-@click.option("--task", required=True, help="Name of a file in workloads/, without .json.")
+@click.option(
+    "--task",
+    required=True,
+    help="Name of a file in workloads/, without .json.",
+    shell_complete=given.known("tasks"),
+)
 @given.hardware
 @given.places
 @given.amount

@@ -11,7 +11,9 @@ from qs.cli.types import Seconds, WholeNumbers, Words
 
 
 @click.command("sweep", short_help="Measure many settings in turn, and find the highest rate within bounds.")
-@click.option("--task", default="", help="Name of a file in workloads/, without .json.")
+@click.option(
+    "--task", default="", help="Name of a file in workloads/, without .json.", shell_complete=given.known("tasks")
+)
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),

@@ -30,7 +30,7 @@ def whole(word: str | None) -> int | None:
 
 def table(path: Path) -> dict[str, str]:
     """A file of lines `key: value`, or `key value`."""
-    found = {}
+    found: dict[str, str] = {}
     for line in (text(path) or "").splitlines():
         key, colon, value = line.partition(":")
         if not colon:

@@ -48,6 +48,7 @@ class Record:
     warnings: list[str] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
     sweep: dict[str, Any] | None = None
+    machine_check: dict[str, Any] | None = None  # qs.doctor's
     status: str = "running"
 
     @property
@@ -118,6 +119,8 @@ def to_result(record: Record) -> dict[str, Any]:
     }
     if record.artifact is not None:
         result["Artifact"] = record.artifact
+    if record.machine_check is not None:
+        result["Machine Check"] = record.machine_check
     if record.sweep is not None:
         result["Sweep"] = record.sweep
     return result

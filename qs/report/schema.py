@@ -88,6 +88,14 @@ class Row(Part):
     histogram: str | None = None
 
 
+class MachineCheck(BaseModel):
+    """What `qs doctor` looks at, before the run; the self-benchmark is the last one of this machine."""
+
+    summary: str
+    findings: list[dict[str, Any]]
+    self_benchmark: dict[str, Any] | None = None
+
+
 class EffectiveValue(BaseModel):
     """One setting that the run really had, and where it came from."""
 
@@ -123,3 +131,7 @@ class Result(Part):
     answers: dict[str, Any] = {}
     answer_origins: dict[str, str] = {}
     durations: dict[str, float] = {}
+    kind: Literal["run", "load", "sweep"] = "run"
+    machine_check: MachineCheck | None = None
+    sweep: dict[str, Any] | None = None
+    artifact: dict[str, Any] | None = None

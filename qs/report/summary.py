@@ -105,6 +105,8 @@ def lines(result: dict[str, Any]) -> list[str]:
     said += [f"warning: {text}" for text in result.get("Warnings", [])]
     for row in [] if result.get("Sweep") else result.get("Performance", []):
         said += [f"warning: BS {row['BS']}: {text}" for text in row["Warnings"]]
+    if result.get("Machine Check"):
+        said.append(f"machine: {result['Machine Check']['summary']}")
     ended = "" if result["Status"] == "complete" else f" ({result['Status']})"
     said.append(f"verdict: {result['Verdict']}{ended}")
     said += [f"  {reason}" for reason in result["Reasons"]]

@@ -1,0 +1,76 @@
+"""`qs doctor` as a process, what it keeps, and where that is used."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qs.compare.machine import known_spread
+from qs.compare.spread import NOTHING
+from qs.doctor import saved
+from qs.doctor.self_benchmark import SelfBenchmark
+from qs.report import machine
+from qs.report.machine import cpu_name
+from tests.qs.results import read_result
+from tests.qs.test_cli import qs, refused
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("QS_DATA", str(tmp_path / "data"))
+
+
+def test_the_self_benchmark_is_real_and_kept():
+    ran = qs("doctor", "--benchmark_time", "2s", "--json")
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    benchmark = found["self_benchmark"]
+    assert 20 < benchmark["engine_ns"] < 100_000 and 0 < benchmark["spread"] < 1
+    assert benchmark["resolves"] == pytest.approx(2.77 * benchmark["spread"], rel=0.01)
+    assert 0 <= benchmark["lateness_p50_ns"] <= benchmark["lateness_p99_ns"]
+    assert {each["name"] for each in found["findings"]} >= {"cores", "stolen time", "sleep", "versions"}
+    assert saved.last() == SelfBenchmark(**benchmark)
+    host = machine.describe()
+    assert known_spread([{"Host": host}]).share == benchmark["spread"]
+    assert known_spread([{"Host": {**host, "CPU": "another"}}]) is NOTHING
+
+
+def test_without_the_benchmark_it_is_quick_and_keeps_nothing():
+    ran = qs("doctor", "--no_benchmark")
+    assert ran.returncode == 0 and "cores" in ran.stdout and "engine" not in ran.stdout
+    assert saved.last() is None
+
+
+def test_one_of_another_processor_does_not_count():
+    found = SelfBenchmark(100.0, 1, 2, 0.01, 0.03, 1.0, 0.0, "another", 64)
+    saved.save(found)
+    assert saved.last() is None
+    saved.path().write_text("nonsense")
+    assert saved.last() is None
+    assert cpu_name()
+
+
+def test_every_report_has_the_summary(tmp_path):
+    ran = qs(
+        "run",
+        "--task",
+        "digits-cnn-onnx-fp32",
+        "--hardware_type",
+        "CPU",
+        "--iterations",
+        "5",
+        "--batch_sizes",
+        "1",
+        "--out",
+        tmp_path,
+    )
+    assert ran.returncode == 0, ran.stderr
+    result = read_result(tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "result-fp32.json")
+    assert "qs doctor" in result["Machine Check"]["summary"]
+    assert f"machine: {result['Machine Check']['summary']}" in ran.stdout
+
+
+def test_wrong_input():
+    refused(qs("doctor", "--affinity", "a"), "names no CPUs")
+    refused(qs("doctor", "--benchmark_time", "0"), "--benchmark_time")
