@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from general_perf.datasets import test_accuracy
 
+from qs.contract.scoring import LEADING, WHOLE, Share, wilson
+
 
 class AccuracyChecker(test_accuracy.AccuracyChecker):
     """Takes the first output as logits [batch, 10]."""
@@ -22,7 +24,14 @@ class AccuracyChecker(test_accuracy.AccuracyChecker):
             right += int(((logits.argmax(axis=-1) == labels) & np.isfinite(logits).all(axis=-1)).sum())
             outputs.append(logits)
         self.save_outputs(outputs)
-        return {"Top-1": round(right / sum(len(logits) for logits in outputs), 5)}
+        items = sum(len(logits) for logits in outputs)
+        share = Share(WHOLE, 100) if used == batches else Share(LEADING, data_percent)
+        self.evidence = {
+            "Items": items,
+            "Share": share.to_dict(),
+            "Confidence Intervals": {"Top-1": wilson(right, items)},
+        }
+        return {"Top-1": round(right / items, 5)}
 
 
 def _first(results):

@@ -29,6 +29,8 @@ class AccuracyChecker:
     runtime_backend: Any = None
     output_dir: str = ""
     reference_dir: str | None = None
+    # Set by calculate_acc where the checker knows it: {"Items", "Share", "Confidence Intervals"}, as the report shows them.
+    evidence: dict[str, Any] | None = None
 
     def __init__(self) -> None:
         self.configs = None

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qs.errors import UserError
+from qs.errors import MISSING, Fault, Faults, UserError
 from qs.generated import generated_feeds, split_names
 from qs.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
 
 __all__ = [
+    "MISSING",
+    "Fault",
+    "Faults",
     "UserError",
     "batch_fault",
     "bind_inputs",

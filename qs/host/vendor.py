@@ -189,7 +189,8 @@ class VendorService:
                     metrics = plain(checker.calculate_acc(data_percent))
             finally:
                 _put_back(backend)
-        return metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
+        metrics = metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
+        return metrics | plain(getattr(checker, "evidence", None) or {})
 
     def numeric(
         self, reference_npz: str, batch_size: int, items: int, predict_limit_s: float | None = None

@@ -53,6 +53,11 @@ class Accuracy(Part):
     max_diff: Number = None
     max_rel_diff: Number = Field(None, alias="Max Rel-Diff")
     mean_rel_diff: Number = Field(None, alias="Mean Rel-Diff")
+    diff_dist: str | None = None
+    items: Count = None
+    share: dict[str, Any] | None = None
+    confidence_intervals: dict[str, list[float]] = {}
+    numeric: dict[str, Any] | None = None
 
 
 class Row(Part):
@@ -82,6 +87,7 @@ class Row(Part):
     p95_latency: Number = Field(None, alias="P95 Latency")
     p99_9_latency: Number = Field(None, alias="P99.9 Latency")
     max_latency: Number = None
+    verification: dict[str, Any] | None = None
     verdict: Verdict
     reasons: list[str]
     warnings: list[str]

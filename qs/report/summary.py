@@ -154,10 +154,12 @@ def accuracy(section: dict[str, Any] | None) -> list[str]:
         own = {
             name: value
             for name, value in section.items()
-            if name not in (*NUMERIC, "Data Percent") and isinstance(value, (int, float))
+            if name not in (*NUMERIC, "Data Percent", "Items") and isinstance(value, (int, float))
         }
         if own:
-            said.append("accuracy: " + ", ".join(f"{name} {_exact(value)}" for name, value in own.items()))
+            bounds = section.get("Confidence Intervals") or {}
+            shown = (f"{name} {_exact(value)}{_between(bounds.get(name))}" for name, value in own.items())
+            said.append("accuracy: " + ", ".join(shown) + scored_on(section))
     numeric = section.get("Numeric")
     if numeric and numeric.get("Not Measured"):
         said.append(f"numeric agreement not measured: {numeric['Not Measured']}")
@@ -167,6 +169,20 @@ def accuracy(section: dict[str, Any] | None) -> list[str]:
         )
         said.append(f"numeric agreement with the reference: {shown}")
     return said
+
+
+def scored_on(section: Mapping[str, Any]) -> str:
+    """On which items the metrics were computed, where the checker says so."""
+    if not section.get("Items"):
+        return ""
+    share = section.get("Share") or {}
+    part = "" if share.get("kind", "whole") == "whole" else f", a {share['kind']} share of {share['percent']:g} %"
+    seed = "" if share.get("seed") is None else f", seed {share['seed']}"
+    return f" ({section['Items']} items{part}{seed}; 95 % intervals in brackets)"
+
+
+def _between(bounds: Any) -> str:
+    return f" [{_exact(bounds[0])}, {_exact(bounds[1])}]" if bounds else ""
 
 
 NUMERIC = {

@@ -1,0 +1,119 @@
+"""Criteo's display advertising challenge: 13 numbers and 26 categories an item, clicked or not.
+
+From `numeric.npy` [n, 13], `categorical.npy` [n, 52] and `label.npy` [n] or [n, 1], as published; or from `eval.csv`, lines
+of label, I1..I13, C1..C26. A batch of b is [26 * b, 2] of (column, bucket of 1000) and [b, 13]. As published, numbers are scaled
+to 0..1 by the file's own minima and maxima, and the columns stand in the order of their names as text (I1, I10 ... I9; C10 ... C19,
+C1, C20 ...).
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from qs.contract.item_dataset import ItemDataset
+from qs.contract.tools import Fault, Faults, UserError
+
+from .fingerprint import fingerprint64
+
+NUMBERS, CATEGORIES, BUCKETS = 13, 26, 1000
+# Positions of the columns in the order of their published names.
+NUMBER_ORDER = sorted(range(NUMBERS), key=lambda at: f"I{at + 1}")
+CATEGORY_ORDER = sorted(range(CATEGORIES), key=lambda at: f"C{at + 1}_embedding")
+
+
+class DataLoader(ItemDataset):
+    """config is the model info: its input with 26 rows an item takes the categories, the other the numbers."""
+
+    FOLDER = Path(__file__).resolve().parent
+
+    def preprocess(self):
+        names = self.inputs()
+        self.categorical_input = next((name for name in names if self.shape(name)[0] == CATEGORIES), names[0])
+        self.numeric_input = next(name for name in names if name != self.categorical_input)
+        try:
+            arrays = self.find("numeric.npy", "categorical.npy", "label.npy")
+        except FileNotFoundError as missing:
+            try:
+                (file,) = self.find("eval.csv")
+            except FileNotFoundError:
+                raise FileNotFoundError(f"{missing.filename or missing}; eval.csv beside it would do as well") from None
+            self.numbers, self.categories, labels = from_csv(file)
+        else:
+            self.numbers, self.categories, labels = from_arrays(*arrays)
+        self.strata = labels
+        self.items = len(labels)
+        self.rebatch(1, skip=False)
+
+    def feeds(self, items):
+        return {
+            self.categorical_input: self.categories[items].reshape(-1, 2),
+            self.numeric_input: self.numbers[items],
+        }
+
+    def label(self, items):
+        return self.strata[items]
+
+
+def from_arrays(numeric: Path, categorical: Path, label: Path):
+    """(numbers [n, 13] float32, categories [n, 26, 2] int64, labels [n]); Faults where a file is not that."""
+    found, faults = {}, []
+    for path, each in ((numeric, NUMBERS), (categorical, 2 * CATEGORIES), (label, 1)):
+        try:
+            array = np.load(path, allow_pickle=False)
+        except ValueError as error:
+            raise UserError(f"{path}: cannot be read as an array of numbers: {error}") from None
+        if array.dtype.kind not in "biuf" or array.size != len(np.atleast_1d(array)) * each:
+            faults.append(Fault(str(path), "shape", f"{list(array.shape)} {array.dtype}", f"numbers [n, {each}]"))
+        found[path] = array
+    if not faults and len({len(array) for array in found.values()}) > 1:
+        sizes = {path.name: len(array) for path, array in found.items()}
+        faults.append(Fault(str(label), "items", sizes, "the same number of items in all three files"))
+    if faults:
+        raise Faults(faults)
+    numbers, categories, labels = found[numeric], found[categorical], found[label].reshape(-1)
+    return (
+        numbers.reshape(-1, NUMBERS).astype(np.float32),
+        categories.reshape(-1, CATEGORIES, 2).astype(np.int64),
+        labels.astype(np.int64),
+    )
+
+
+def from_csv(path: Path):
+    """The same, from the published lines."""
+    numbers, buckets, labels = [], [], []
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            place = f"line {number}"
+            if len(row) != 1 + NUMBERS + CATEGORIES:
+                raise Faults(
+                    [Fault(str(path), place, f"{len(row)} columns", "40: the label, 13 numbers, 26 categories")]
+                )
+            if row[0] not in ("0", "1"):
+                raise Faults([Fault(str(path), f"{place}, column 1", row[0], "0 or 1")])
+            labels.append(int(row[0]))
+            numbers.append([_number(path, place, at, text) for at, text in enumerate(row[1 : 1 + NUMBERS], start=2)])
+            buckets.append([_bucket(row[1 + NUMBERS + at]) for at in CATEGORY_ORDER])
+    if not labels:
+        raise UserError(f"{path}: has no lines")
+    values = np.array(numbers, dtype=np.float32)
+    spread = np.ptp(values, axis=0)
+    values = (values - values.min(axis=0)) / np.where(spread > 0, spread, 1)
+    columns = np.broadcast_to(np.arange(CATEGORIES), (len(labels), CATEGORIES))
+    categories = np.stack([columns, np.array(buckets)], axis=2).astype(np.int64)
+    return values[:, NUMBER_ORDER].astype(np.float32), categories, np.array(labels)
+
+
+def _number(path: Path, place: str, column: int, text: str) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        raise Faults([Fault(str(path), f"{place}, column {column}", text, "a number, or nothing")]) from None
+
+
+@cache
+def _bucket(text: str) -> int:
+    return fingerprint64(text.encode()[:16]) % BUCKETS

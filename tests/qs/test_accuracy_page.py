@@ -1,0 +1,38 @@
+"""The commands of docs/accuracy.md, in their order, in one empty folder; and what the page says of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "accuracy.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+]
+
+
+def test_the_commands_of_the_page(tmp_path: Path) -> None:
+    assert COMMANDS
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "QS_CACHE": str(tmp_path / "cache")}
+    said = ""
+    for command in COMMANDS:
+        ran = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
+        said += ran.stdout
+    for block in re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            assert line in said, line
+
+
+def test_every_data_set_of_the_page_is_there() -> None:
+    named = re.findall(r"^\| (open_\w+) \|", PAGE, re.MULTILINE)
+    assert len(named) == 5
+    for name in named:
+        assert (ROOT / "datasets" / name / "data_loader.py").is_file()
