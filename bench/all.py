@@ -31,6 +31,7 @@ BENCHES = (
     "queue_model",
     "async_clients",
     "recorder",
+    "verify",
     "memory",
     "overhead",
 )

@@ -73,6 +73,7 @@ class AsyncGroup:
         """Run the measured phase to its end."""
         header, recorder, report, load = self._header, self._recorder, self.reports[0], self._plan.load
         header[Field.PHASE] = Phase.MEASURE
+        self._built.tell("begin_measuring")  # type: ignore[union-attr]
         use = ThreadUse()
         start_ns = int(header[Field.START_NS])
         try:
@@ -86,6 +87,7 @@ class AsyncGroup:
                 call = self._built.call  # type: ignore[union-attr]
                 arrivals = AsyncArrivals(call, self._feed, recorder, header, self._plan, self._abandoned)
                 await arrivals.run(self._queue, on_tick)
+            self._built.tell("end_measuring")  # type: ignore[union-attr]
         except Exception:
             report.crash = traceback.format_exc()
         finally:

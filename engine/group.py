@@ -221,6 +221,7 @@ class WorkerGroup:
         if self._inline:
             yield
         self._started.wait()
+        built.tell("begin_measuring")
         use = ThreadUse()
         start_ns = int(memory.header[Field.START_NS])
         self._at(memory, Phase.MEASURE)
@@ -246,6 +247,7 @@ class WorkerGroup:
             loop = open_loop(built.call, feed, self.recorders[number], clock, self._line(number), wait)
         yield from loop
         use.into(self.reports[number])
+        built.tell("end_measuring")
 
     def _alone(self) -> bool:
         """Whether one worker has the whole schedule, and no rule looks at each due time before it is issued."""

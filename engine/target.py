@@ -19,6 +19,12 @@ class Built:
     call: Callable[[Any], Any]
     samples: Sequence[Any]
 
+    def tell(self, moment: str) -> None:
+        """Call the target's own `begin_measuring` or `end_measuring`, where it has one: in each worker's thread, outside what is timed."""
+        hook = getattr(self.call, moment, None)
+        if hook is not None:
+            hook()
+
     def feed(self, offset: int = 0, per_query: int | None = None) -> Iterator[Any]:
         """The samples for ever, beginning at a different one for each worker so that workers do not march in step.
 

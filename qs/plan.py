@@ -83,6 +83,7 @@ class Request:
     warmup: dict[str, float] | None = None
     time_limit: float | None = None
     numeric_items: int | None = None
+    verify: str | None = None
     seed: int | None = None
     answers: Path | None = None
     no_input: bool = False
@@ -158,6 +159,7 @@ def performance(
         "drain_s",
         "max_backlog",
         "spin",
+        "verify",
     )
     values = {name: settle(name, *offers) for name in names}
     values["duration_s"] = Value(request.duration, COMMAND_LINE if request.duration else DEFAULT)

@@ -103,6 +103,11 @@ measuring = _together(
         help="Measure each batch size for at most this long; the row says how far it came.",
     ),
     click.option(
+        "--verify",
+        type=click.Choice(["sample", "all"]),
+        help="Compare answers given under load with idle ones: of a random sample of requests, or of all.",
+    ),
+    click.option(
         "--seed", type=click.IntRange(min=0), help="Seed of generated weights, inputs and arrivals.  [default: 0]"
     ),
 )

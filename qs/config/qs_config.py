@@ -128,6 +128,7 @@ class QsConfig(Checkable):
     batching: Batching | None = None
     timeout_s: Above | None = None
     samples: Samples | None = None
+    verify: Literal["sample", "all"] | None = None
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "qs_version": "2",
@@ -145,8 +146,9 @@ class QsConfig(Checkable):
         "batching": "an object with max_batch_size, and max_delay_us",
         "timeout_s": "a number of seconds above 0",
         "samples": "an object with count, seed or both",
+        "verify": "sample, all: which answers of the measured part are compared with idle ones",
     }
-    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"pool": POOLS, "runner": RUNNERS}
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"pool": POOLS, "runner": RUNNERS, "verify": ("sample", "all")}
 
 
 _INSIDE: Mapping[str, type[Checkable]] = {"warmup": WarmUp, "batching": Batching, "samples": Samples}

@@ -41,13 +41,17 @@ def target_of(
     lists: bool = False,
     rows: Mapping[str, int] | None = None,
     states: Mapping[str, str] | None = None,
+    verifier: Any = None,
 ) -> Callable[[Any], Any]:
     """A new function, so that it can carry samples.
 
     lists   a query is a list of batches: predict is called for one after the other, a coroutine for all at once
     rows    input -> rows of the loaded batch: batches with fewer are filled up with their own rows
     states  input -> output of the same thread's call before, which feeds it from the second call on
+    verifier  a Verifier that keeps answers, to be judged after the case (qs.host.verifying)
     """
+    if verifier is not None:
+        predict = verifier.watched(predict)
     if states and not is_coroutine(predict):
         predict = feeding_back(predict, states)
     if is_coroutine(predict):

@@ -26,6 +26,7 @@ from qs.host.outputs import as_arrays
 from qs.host.plain import plain, restored
 from qs.host.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
 from qs.host.targets import Blocking, check_kind, is_coroutine, target_of
+from qs.host.verifying import Verifier, judged
 from qs.host.watchdog import limited
 from qs.vendor.aliases import upstream_imports
 from qs.vendor.loading import load_backend_class, load_dataset_classes
@@ -232,6 +233,7 @@ class VendorService:
         intra_op_threads: int | None = None,
         lists: bool = False,
         shared_by: int | None = None,
+        verify: dict[str, Any] | None = None,
         setup: dict[str, dict[str, Any]] | None = None,
     ) -> Callable[[Any], Any]:
         """predict of copy `instance`, loaded; `.samples` are the batches to cycle.
@@ -244,6 +246,7 @@ class VendorService:
         lists      a query is a list of batches
         shared_by  up to so many queries share a call: loaded is a batch for all of them, and `.samples` are
                    the queries' own, `batch_size` items each
+        verify     {"mode", "seed", "folder"}: keep answers there, for `verification`
         setup      method -> arguments, for a process that has not been told: set_dataset, configure_runtime,
                    use_runner
         """
@@ -268,10 +271,46 @@ class VendorService:
             check_kind(copy.backend.predict, self._runner["pool"])
             taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
         rows = _rows_of(taken[0], batch_size, copy) if shared_by else None
-        target = target_of(copy.backend.predict, lists, rows, self._states)
+        verifier = None
+        if verify is not None:
+            names = split_names(self._need_settings()[2].get("outputs"))
+            verifier = Verifier(verify["mode"], verify["seed"], verify["folder"], instance, names)
+            verifier.knows(() if rows else taken)
+        target = target_of(copy.backend.predict, lists, rows, self._states, verifier)
+        if verifier is not None:
+            target.begin_measuring = verifier.begin_measuring  # type: ignore[attr-defined]
+            target.end_measuring = verifier.end_measuring  # type: ignore[attr-defined]
         target.samples = taken  # type: ignore[attr-defined]
         target.loaded_batch_size = copy.batch_size  # type: ignore[attr-defined]
         return target
+
+    def verification(
+        self,
+        folder: str,
+        mode: str,
+        batch_size: int,
+        samples: Any = None,
+        shared_by: int | None = None,
+        predict_limit_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Judge the answers that the workers of a case left in `folder`: the arguments are those of its load_target."""
+        with self._lock:
+            if is_coroutine(self._copy(0).backend.predict):
+                del self._copies[0]  # it may be bound to the event loop of the case
+            copy = self._loaded(0, batch_size * (shared_by or 1), None)
+            taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
+            result, _, model_info = self._need_settings()
+            backend = _blocking(copy.backend)
+            try:
+                with limited(backend, predict_limit_s):
+                    return plain(
+                        judged(
+                            folder, mode, taken, backend.predict, split_names(model_info.get("outputs")),
+                            result.get("compile_precision"),
+                        )
+                    )  # fmt: skip
+            finally:
+                _put_back(backend)
 
     def _batches_of(self, batch_size: int, wanted: Any) -> list:
         count, seed = wanted, None

@@ -17,6 +17,7 @@ from qs.stages.failures import BackendFailed, outcomes
 from qs.stages.hosts import call
 from qs.stages.losses import note, reason_of_loss
 from qs.stages.vendor_mode import audit
+from qs.stages.verification import Verification
 from qs.traffic import MLPERF
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the engine's.
@@ -76,6 +77,13 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
 
     histogram   where the log of response times goes; None: the report's own place for this case
     """
+    with Verification.of(bench.values) as watch:
+        return await _measure_case(bench, case, title, histogram, watch)
+
+
+async def _measure_case(
+    bench: Bench, case: rows.Case, title: str, histogram: Path | None, watch: Verification
+) -> Measured:
     from engine import run_async
 
     journal, values, batch_size = bench.journal, bench.values, case.requested_batch_size
@@ -101,6 +109,7 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
             lists=case.lists,
             shared_by=case.shared_by,
             setup=bench.host.told if case.pool == "process" else None,
+            **watch.arguments,
         )
         with (
             outcomes("loading and warming up", method="warm_up"),
@@ -131,6 +140,8 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
         row["Reasons"].append(str(lost))
     if case.intra_op_threads and case.pool != "process" and not loaded["takes_threads"]:
         row["Warnings"].append(UNTOLD.format(case.intra_op_threads))
+    if lost is None:
+        await watch.judge(bench, case, row)
     journal.view.line(f"{title}: {said(row)}")
     return Measured(case, row, result)
 

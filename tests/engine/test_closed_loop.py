@@ -238,3 +238,16 @@ def test_minimums_end_a_run_that_has_no_other_end():
     assert result.completed >= 50
     assert result.wall_s >= 0.15
     assert result.verdict == "VALID", result.reasons
+
+
+@pytest.mark.parametrize("kind", ["inline", "thread"])
+def test_a_target_is_told_when_measuring_begins_and_ends(kind):
+    told = []
+
+    def target(sample):
+        told.append("call")
+
+    target.begin_measuring = lambda: told.append("begin")
+    target.end_measuring = lambda: told.append("end")
+    run(RunPlan(load=ClosedLoop(1, 3), pool=Pool(kind), warmup_iterations=2), target)
+    assert told == ["call", "call", "begin", "call", "call", "call", "end"]

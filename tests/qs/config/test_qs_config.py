@@ -31,6 +31,7 @@ WHOLE = {
     "batching": {"max_batch_size": 4, "max_delay_us": 100.0},
     "timeout_s": 5.0,
     "samples": {"count": 3, "seed": 1},
+    "verify": "all",
 }  # fmt: skip
 
 

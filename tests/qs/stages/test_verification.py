@@ -1,0 +1,75 @@
+"""--verify, whole runs: a backend that answers wrongly when busy is caught in every pool, and one that is right is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.qs.small_backend import run, write
+
+WEIGHTS = "np.random.default_rng(0).normal(size=(64, 10))"
+BODY = f"""
+    (images,) = feeds.values()
+    answer = (images.reshape(len(images), 64) @ {WEIGHTS}).astype(np.float32)
+"""
+RIGHT = f"def predict(self, feeds):{BODY}    return {{'logits': answer}}\n"
+# The answer waits where every thread's answer waits.
+RACING = f"def predict(self, feeds):{BODY}    self.slot = answer\n    time.sleep(0.0005)\n    return {{'logits': self.slot}}\n"
+AWAITED_RIGHT = f"async def predict(self, feeds):{BODY}    return {{'logits': answer}}\n"
+AWAITED_RACING = (
+    "async def predict(self, feeds):\n    import asyncio"
+    f"{BODY}    self.slot = answer\n    await asyncio.sleep(0.001)\n    return {{'logits': self.slot}}\n"
+)
+# For a while only, so that nobody sees it who asks before or after.
+FOR_A_WHILE = (
+    "def predict(self, feeds):\n    self.calls = getattr(self, 'calls', 0) + 1"
+    f"{BODY}    return {{'logits': answer + np.float32(100 < self.calls < 250)}}\n"
+)
+FEW = ("--iterations", 300, "--warmup", 1)
+
+
+@pytest.mark.parametrize("mode", ["sample", "all"])
+@pytest.mark.parametrize(
+    ("pool", "clients", "predict", "wrong"),
+    [
+        ("thread", 3, RACING, True),
+        ("thread", 3, RIGHT, False),
+        ("process", 2, FOR_A_WHILE, True),
+        ("process", 2, RIGHT, False),
+        ("inline", 1, FOR_A_WHILE, True),
+        ("async", 3, AWAITED_RACING, True),
+        ("async", 3, AWAITED_RIGHT, False),
+    ],
+    ids=lambda value: "" if isinstance(value, str) and len(value) > 10 else str(value),
+)
+def test_wrong_answers_under_load(tmp_path, mode, pool, clients, predict, wrong):
+    config = {"pool": pool, "runner": "async" if pool == "async" else "backend"}
+    root = write(tmp_path, config, predict=predict, clients=clients)
+    status, result, said = run(root, "--verify", mode, "--quiet", *FEW)
+    (row,) = result["Performance"]
+    found = row["Verification"]
+    assert found["mode"] == mode and found["requests"] == row["Completed"] == 300 * clients
+    # a worker keeps 16; an event loop is one, whatever its clients
+    assert found["checked"] == (300 * clients if mode == "all" else 16 * (1 if pool == "async" else clients))
+    if wrong:
+        assert status == 3 and row["Verdict"] == "INVALID" and found["wrong"] > 0
+        assert any("checked answers are wrong; the worst is that of request" in text for text in row["Reasons"]), said
+        assert found["worst"]["sample"] is not None
+    else:
+        assert (status, row["Verdict"], found["wrong"], found["worst"]) == (0, "VALID", 0, None), row["Reasons"]
+
+
+def test_it_is_off_unless_asked_for(tmp_path):
+    status, result, _ = run(write(tmp_path, {}, predict=RACING), "--quiet", *FEW)
+    assert status == 0 and "Verification" not in result["Performance"][0]
+
+
+def test_a_qs_config_may_ask_for_it_and_joined_batches_are_seen(tmp_path):
+    config = {
+        "verify": "all",
+        "batching": {"max_batch_size": 4, "max_delay_us": 1000},
+        "scenarios": [{"name": "Server", "target_qps": 200, "latency_slo_ms": 1000, "duration_s": 1}],
+    }
+    _, result, said = run(write(tmp_path, config, predict=RIGHT, clients=2), "--quiet", "--iterations", "100")
+    (row,) = result["Performance"]
+    assert row["Verification"]["wrong"] == 0 and row["Verification"]["checked"] > 0, said
+    assert result["Effective Values"]["verify"] == {"value": "all", "origin": "QS config"}
