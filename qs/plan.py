@@ -95,6 +95,7 @@ class Request:
     predict_timeout: float | None = None
     benchmark_timeout: float | None = None
     in_process: bool = False
+    offline: bool = False
     env: str = "auto"
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 

@@ -48,7 +48,7 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
             environment = await settle_environment(prepared, view.line)
         record.environment = described(environment)
         with journal.stage("model"):
-            resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"))
+            resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"), view.line)
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()

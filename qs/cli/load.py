@@ -25,6 +25,7 @@ from qs.cli import options as given
 @given.answers
 @given.timeouts
 @given.process
+@given.offline
 @given.history
 @given.output
 def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:

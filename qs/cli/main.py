@@ -18,6 +18,7 @@ VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 # command -> module that holds a click command of the same name, and the line that `--help` shows for it.
 COMMANDS = {
     "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
+    "fetch": ("qs.cli.fetch", "Fetch the models and data of tasks ahead, for a machine or a time without a network."),
     "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
     "sweep": ("qs.cli.sweep", "Measure many settings in turn, and find the highest rate within bounds."),
     "compare": (

@@ -180,6 +180,12 @@ process = _together(
     ),
 )
 
+offline = click.option(
+    "--offline",
+    is_flag=True,
+    help="Download nothing: models and data come from your files and the cache; what lacks is named with the place to put it.",
+)
+
 feeding = _together(
     click.option(
         "--shape", type=Named(whole_shape, "shape", "images=1,3,224,224"), multiple=True,

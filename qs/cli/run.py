@@ -43,6 +43,7 @@ from qs.cli.types import Seconds
 @given.process
 @given.traffic
 @given.stopping
+@given.offline
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:

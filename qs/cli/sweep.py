@@ -63,6 +63,7 @@ from qs.cli.types import Seconds, WholeNumbers, Words
 @given.answers
 @given.timeouts
 @given.process
+@given.offline
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:

@@ -1,10 +1,11 @@
-"""The typed entries of a model info's `sources`: where the model's file may come from, in order.
+"""The typed entries of `sources`: where a model's file, or one of a data set's, may come from, in order.
 
 Only their form is checked here; qs.sources fetches, builds and verifies.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from qs.names import nearest
 Sha256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-fA-F]{64}$")]
 Text = Annotated[StrictStr, Field(min_length=1)]
 
+PLAIN_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHA256 = "64 hexadecimal digits, of the file itself"
 
 
@@ -52,15 +54,20 @@ class PypiSource(Checkable):
 
 
 class BuildSource(Checkable):
-    """An architecture with seeded weights, built by a function in the workspace's model_zoo/."""
+    """What a function of the workspace makes: an architecture with seeded weights, or something made of `files`.
+
+    files   argument of the function -> the sources of the file that it gets (`url`, `pypi`)
+    """
 
     kind: Literal["build"]
     builder: Annotated[str, Field(strict=True, pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
     kwargs: dict[str, Any] = {}
+    files: dict[str, Any] = {}
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
-        "builder": "'file.py:function', the file relative to model_zoo/",
+        "builder": "'file.py:function', the file relative to model_zoo/, or to the data set's folder",
         "kwargs": "an object of the builder's arguments",
+        "files": "an object: argument of the builder -> list of sources of its file",
     }
 
 
@@ -73,28 +80,48 @@ KINDS: Mapping[str, type[Checkable]] = {
 }
 
 
-def check_sources(raw: object, file: str) -> tuple[tuple[Source, ...], list[Fault]]:
+FETCHED: Mapping[str, type[Checkable]] = {"url": UrlSource, "pypi": PypiSource}
+
+
+def check_sources(
+    raw: object, file: str, where: str = "sources", known: Mapping[str, type[Checkable]] = KINDS
+) -> tuple[tuple[Source, ...], list[Fault]]:
     """The entries that are right, and the faults of the others. None: the user's own file only."""
     if raw is None:
         return (PathSource(kind="path"),), []
-    kinds = "an object with kind " + ", ".join(repr(kind) for kind in KINDS)
+    kinds = "an object with kind " + ", ".join(repr(kind) for kind in known)
     if not isinstance(raw, list) or not raw:
-        return (), [Fault(file, "sources", raw, f"a list, not empty, of {kinds}")]
+        return (), [Fault(file, where, raw, f"a list, not empty, of {kinds}")]
     entries: list[Any] = []
     faults: list[Fault] = []
     for number, entry in enumerate(raw):
-        key = f"sources[{number}]"
+        key = f"{where}[{number}]"
         if not isinstance(entry, dict):
             faults.append(Fault(file, key, entry, kinds))
             continue
         kind = entry.get("kind", MISSING)
-        model = KINDS.get(kind) if isinstance(kind, str) else None
+        model = known.get(kind) if isinstance(kind, str) else None
         if model is None:
-            near = nearest(kind, KINDS) if isinstance(kind, str) else None
-            faults.append(Fault(file, f"{key}.kind", kind, ", ".join(KINDS), nearest=near))
+            near = nearest(kind, known) if isinstance(kind, str) else None
+            faults.append(Fault(file, f"{key}.kind", kind, ", ".join(known), nearest=near))
             continue
         checked = check(model, entry, file, prefix=f"{key}.")
         faults += checked.faults
         if checked.value is not None:
             entries.append(checked.value)
+            for name, sources in getattr(checked.value, "files", {}).items():
+                faults += check_sources(sources if sources is not None else [], file, f"{key}.files.{name}", FETCHED)[1]
     return tuple(entries), faults
+
+
+def check_data_sources(raw: object, file: str) -> list[Fault]:
+    """The faults of a data set's `sources.json`: {"files": {name: sources}}."""
+    files = raw.get("files") if isinstance(raw, dict) else None
+    if not isinstance(files, dict) or not files:
+        return [Fault(file, "files", files, "an object, not empty: name of a file -> list of its sources")]
+    faults: list[Fault] = []
+    for name, sources in files.items():
+        if not PLAIN_FILE.fullmatch(name):
+            faults.append(Fault(file, "files", name, "the plain name of a file"))
+        faults += check_sources(sources if sources is not None else [], file, f"files.{name}")[1]
+    return faults

@@ -19,7 +19,7 @@ from qs.conformance.closeness import tolerance
 from qs.errors import UserError
 from qs.report import machine
 from qs.stages.cases import check_plans
-from qs.stages.compiling import Compiled, compile_model
+from qs.stages.compiling import Compiled, compile_model, with_files
 from qs.stages.hosts import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
 from qs.stages.prepare import Prepared
 from qs.stages.working_folder import working_folder
@@ -200,7 +200,7 @@ class Bench:
                     "reference_outputs",
                     "the reference run",
                     model_path=self.resolved["path"],
-                    model_info=info.to_configs(),
+                    model_info=with_files(info.to_configs(), self.resolved),
                     dataset_folder=str(dataset.path) if dataset else None,
                     fake=self.prepared.workload.fake_data,
                     seed=self.prepared.seed,

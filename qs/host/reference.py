@@ -8,12 +8,15 @@ fault must not be in both.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qs.errors import UserError
 from qs.host import reference_file, samples
 from qs.host.plain import plain
+
+PROGRESS_EVERY_S = 2.0
 
 
 class ReferenceService:
@@ -25,10 +28,14 @@ class ReferenceService:
         """qs.sources.Resolved as plain data. What it says on the way is printed: the host logs it."""
         from qs.sources import resolve
 
-        found = resolve(
-            model_info, Path(workspace_root), seed or 0, lambda text: print(text, flush=True), offline=offline
-        )
+        found = resolve(model_info, Path(workspace_root), seed or 0, _say, progress=printed_progress(), offline=offline)
         return plain(found.to_dict())
+
+    def resolve_data(self, dataset_folder: str, offline: bool = False) -> dict[str, dict[str, str]]:
+        """The files that the data set's own `sources.json` names: name -> path, sha256, note. Fetched and made here, where our libraries are."""
+        from qs.sources import resolve_data
+
+        return resolve_data(Path(dataset_folder), _say, progress=printed_progress(), offline=offline)
 
     def reference_outputs(
         self,
@@ -74,6 +81,25 @@ class ReferenceService:
                 "runtime": f"ONNX Runtime {version}, unoptimized, one thread",
             }
         )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def printed_progress(
+    say: Callable[[str], None] = _say, clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, int | None], None]:
+    """What a download calls with bytes so far and in all: a line every few seconds, and none for a short one."""
+    said = clock()
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal said
+        if clock() - said >= PROGRESS_EVERY_S:
+            said = clock()
+            say(f"  {done / 1e6:,.0f}" + (f" of {total / 1e6:,.0f} MB ({done / total:.0%})" if total else " MB"))
+
+    return progress
 
 
 def _open(model_path: str, model_info: dict[str, Any]) -> tuple:

@@ -1,7 +1,7 @@
-"""Where a model's file comes from: the sources that its model info names, tried in order, cached and
+"""Where a model's file, or a data set's, comes from: the sources that are named for it, tried in order, cached and
 verified.
 """
 
-from qs.sources.resolving import Resolved, resolve
+from qs.sources.resolving import Resolved, resolve, resolve_data
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Resolved", "resolve", "resolve_data"]

@@ -1,7 +1,9 @@
-"""The source `build`: a builder in the workspace's model_zoo/ writes an architecture with seeded weights.
+"""The source `build`: a builder in the workspace's model_zoo/ (or the data set's folder) writes the file.
 
-Such weights are synthetic: good for speed and numeric agreement, worthless for accuracy. The cached file is
-keyed by the builder's own source, its arguments and the seed, so an edited builder builds anew.
+Without `files` a model's weights are drawn from the seed, synthetic: good for speed and numeric agreement, worthless for accuracy. With
+`files` it is made of trained weights, or a data set of its raw files: each is fetched, verified and passed to the builder by name, tensors
+(.safetensors, .pth) as a dict of arrays, anything else as a path. The cached file is keyed by the builder's own source, its arguments, the
+files' digests and the seed, so an edited builder builds anew.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ import hashlib
 import inspect
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import util
 from pathlib import Path
 from typing import Any
 
 from qs.cache import build_once, key_of
 from qs.errors import UserError
-from qs.sources.request import Request
+from qs.sources import pth, pypi, url
+from qs.sources.digest import sha256_of
+from qs.sources.request import NotHere, Request
+
+FETCHED = {"url": url.obtain, "pypi": pypi.obtain}
 
 
 def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
@@ -29,28 +35,77 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """
     spelled = str(entry.get("builder", ""))
     kwargs = dict(entry.get("kwargs") or {})
+    files, notes = fetched(entry, request)
     file, name = _locate(spelled, request)
     source = file.read_bytes()
-    key = key_of({"source": hashlib.sha256(source).hexdigest(), "name": name, "kwargs": kwargs, "seed": request.seed})
+    parts = {"source": hashlib.sha256(source).hexdigest(), "name": name, "kwargs": kwargs}
+    parts |= (
+        {"files": {argument: sha256_of(path) for argument, path in files.items()}} if files else {"seed": request.seed}
+    )
+    key = key_of(parts)
 
     def build(path: Path) -> None:
         function = _load(file, name, key)
         try:
-            inspect.signature(function).bind(path, request.seed, **kwargs)
+            inspect.signature(function).bind(path, request.seed, **kwargs, **files)
         except TypeError as error:
             raise UserError(f"{request.model}: builder {spelled} does not take these kwargs: {error}") from error
-        request.say(f"building {request.model} with seeded weights ({spelled}, seed {request.seed})")
+        how = (
+            f"of {', '.join(file.name[:12] for file in files.values())}"
+            if files
+            else f"with seeded weights, seed {request.seed}"
+        )
+        request.say(f"building {request.model} {how} ({spelled})")
         start = time.perf_counter()
-        function(path, request.seed, **kwargs)
+        function(path, request.seed, **kwargs, **{name: opened(file) for name, file in files.items()})
         size = path.stat().st_size / 1e6
         request.say(f"built {request.model}: {size:,.0f} MB in {time.perf_counter() - start:.1f} s")
 
-    path = build_once(f"models/{name}-{key}", ".onnx", build)
+    path = build_once(f"models/{name}-{key}", request.suffix, build)
+    if files:
+        return path, f"built by {spelled} of {', '.join(notes)}"
     return path, f"synthetic weights from {spelled}, seed {request.seed}"
 
 
+def fetched(entry: Mapping[str, Any], request: Request) -> tuple[dict[str, Path], list[str]]:
+    """The files that the builder is made to take, by argument, and where each came from. NotHere where one cannot be had."""
+    found, notes = {}, []
+    for argument, sources in (entry.get("files") or {}).items():
+        found[argument], note = _first(sources, request)
+        notes.append(note)
+    return found, notes
+
+
+def _first(sources: Sequence[Mapping[str, Any]], request: Request) -> tuple[Path, str]:
+    reasons = []
+    for source in sources:
+        try:
+            return FETCHED[str(source.get("kind"))](source, request)
+        except NotHere as reason:
+            reasons.append(str(reason))
+    raise NotHere("; ".join(reasons))
+
+
+def opened(file: Path) -> Any:
+    """What a builder gets: arrays by name of a file of tensors, else the path."""
+    if file.suffix == ".safetensors":
+        return safetensors(file)
+    return pth.read(file) if file.suffix in (".pth", ".pt") else file
+
+
+def safetensors(file: Path) -> dict[str, Any]:
+    """name -> array. The format holds no code; UserError where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file} is no safetensors file: {error}") from error
+
+
 def _locate(spelled: str, request: Request) -> tuple[Path, str]:
-    folder = (request.workspace_root / "model_zoo").resolve()
+    folder = (request.workspace_root / request.folder).resolve()
     relative, colon, name = spelled.partition(":")
     if not (colon and relative.endswith(".py") and name.isidentifier()):
         raise UserError(f"{request.model}: builder {spelled!r} is not of the form 'builders/file.py:function'")

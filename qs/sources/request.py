@@ -11,7 +11,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """One model's wish. `progress(bytes so far, bytes in all or None)` is called during downloads."""
+    """The wish for one file, a model's or a data set's. `progress(bytes so far, bytes in all or None)` is called during downloads.
+
+    folder   where builders lie, below the workspace
+    suffix   of the file that is wanted
+    """
 
     model_info: Mapping[str, Any]
     workspace_root: Path
@@ -19,6 +23,8 @@ class Request:
     say: Callable[[str], None]
     progress: Callable[[int, int | None], None]
     offline: bool = False
+    folder: str = "model_zoo"
+    suffix: str = ".onnx"
 
     @property
     def model(self) -> str:

@@ -1,4 +1,4 @@
-"""From a model info to one ONNX file on this machine, and how it came to be there.
+"""From a model info to one ONNX file on this machine, and from a data set's `sources.json` to its files; and how they came to be there.
 
 The sources of the model info are asked in order and the first that has the file wins; what an earlier one
 lacked is said in the note, so that nothing is replaced in silence. A model info without `sources` means the
@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from qs.errors import UserError
+from qs import jsonc
+from qs.config.sources import check_data_sources
+from qs.errors import Faults, UserError
 from qs.sources import build, path, pypi, torchscript, url
 from qs.sources.digest import sha256_of
 from qs.sources.request import NotHere, Request
 
+SOURCES = "sources.json"
 KINDS = {"path": path.obtain, "url": url.obtain, "pypi": pypi.obtain, "build": build.obtain}
 
 
@@ -54,8 +57,45 @@ def resolve(
     sources follow.
     """
     request = Request(model_info_raw, Path(workspace_root), seed, say, progress, offline)
+    entry, file, note, lacking = _first(model_info_raw.get("sources"), request)
+    return _finished(file, entry, note, lacking, request)
+
+
+def resolve_data(
+    dataset_folder: Path,
+    say: Callable[[str], None] = lambda text: None,
+    *,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    offline: bool = False,
+) -> dict[str, dict[str, str]]:
+    """name -> {"path", "sha256", "note"} of every file that the data set's `sources.json` names; {} where it has none.
+
+    The data loader finds the paths in `config["dataset_files"]`. UserError as for models.
+    """
+    listing = dataset_folder / SOURCES
+    if not listing.is_file():
+        return {}
+    raw = jsonc.read(listing)
+    faults = check_data_sources(raw, str(listing))
+    if faults:
+        raise Faults(faults)
+    found = {}
+    for name, sources in raw["files"].items():
+        own = {
+            "model": f"{name} of the data set {dataset_folder.name}",
+            "model_path": f"datasets/{dataset_folder.name}/{name}",
+        }
+        request = Request(own, dataset_folder.resolve().parents[1], 0, say, progress, offline,
+                          f"datasets/{dataset_folder.name}", Path(name).suffix)  # fmt: skip
+        _, file, note, lacking = _first(sources, request)
+        found[name] = {"path": str(file), "sha256": sha256_of(file), "note": "; ".join([note, *lacking])}
+    return found
+
+
+def _first(sources: Any, request: Request) -> tuple[Mapping[str, Any], Path, str, list[str]]:
+    """(entry, its file, note, what the entries before it lacked) of the first source that has the file."""
     lacking: list[str] = []
-    for entry in model_info_raw.get("sources") or [{"kind": "path"}]:
+    for entry in sources or [{"kind": "path"}]:
         kind = entry.get("kind")
         if kind not in KINDS:
             raise UserError(f"{request.model}: unknown kind of source {kind!r}; known are {', '.join(KINDS)}")
@@ -64,11 +104,13 @@ def resolve(
         except NotHere as reason:
             lacking.append(f"{kind}: {reason}")
             continue
-        return _finished(file, kind, note, lacking, request)
-    raise UserError(f"no file for the model {request.model}; " + "; ".join(lacking))
+        return entry, file, note, lacking
+    what = "the model " if request.suffix == ".onnx" else ""
+    raise UserError(f"no file for {what}{request.model}; " + "; ".join(lacking))
 
 
-def _finished(file: Path, kind: str, note: str, lacking: list[str], request: Request) -> Resolved:
+def _finished(file: Path, entry: Mapping[str, Any], note: str, lacking: list[str], request: Request) -> Resolved:
+    kind = str(entry["kind"])
     suffix = file.suffix.lower()
     if suffix == ".pt":
         file, how = torchscript.to_onnx(file, request)
@@ -78,7 +120,7 @@ def _finished(file: Path, kind: str, note: str, lacking: list[str], request: Req
     return Resolved(
         path=file,
         kind=kind,
-        synthetic=kind == "build",
+        synthetic=kind == "build" and not entry.get("files"),
         format=suffix[1:],
         sha256=sha256_of(file),
         note="; ".join([note, *lacking]),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from qs.cache import cache_dir
 from qs.errors import UserError
 from qs.sources.request import Request
 
@@ -16,3 +17,8 @@ def stated_sha256(entry: Mapping[str, Any], request: Request) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", value):
         raise UserError(f"{request.model}: the source {entry.get('kind')} needs `sha256`, 64 hexadecimal digits")
     return value
+
+
+def place_for(sha256: str, suffix: str) -> str:
+    """What a user without a network does about such a file: fetch it elsewhere and put it where the cache would."""
+    return f"put the file, of sha256 {sha256}, at {cache_dir() / 'models' / (sha256 + suffix)}"

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from qs.cache import build_once, cache_dir
 from qs.errors import UserError
-from qs.sources.digest import read_sha256
+from qs.sources.digest import read_sha256, verified
 from qs.sources.download import download
 from qs.sources.request import NotHere, Request
-from qs.sources.stated import stated_sha256
+from qs.sources.stated import place_for, stated_sha256
 
 
 def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
@@ -29,7 +29,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
 
     def build(path: Path) -> None:
         if request.offline:
-            raise NotHere(f"offline, and {url} is not in the cache")
+            raise NotHere(f"offline, and {url} is not in the cache; {place_for(sha256, name.suffix)}")
         request.say(f"downloading {url}")
         part = cache_dir() / "models" / f"{sha256}.part"
         resumed = part.exists()
@@ -44,4 +44,4 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
             raise UserError(f"{request.model}: {url} has sha256 {got}, not {sha256}; the download was deleted")
         os.replace(part, path)
 
-    return build_once(f"models/{sha256}", name.suffix, build), f"downloaded from {url}"
+    return verified(build_once(f"models/{sha256}", name.suffix, build), sha256), f"downloaded from {url}"

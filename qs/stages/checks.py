@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qs.stages.artifacts import digest
+from qs.stages.compiling import with_files
+from qs.stages.following import followed
 from qs.stages.hosts import WORK, BackendFailed, call, reference_host
 from qs.stages.prepare import Prepared
 
@@ -62,7 +65,7 @@ async def numeric(
                 "reference_outputs",
                 "the reference run",
                 model_path=resolved["path"],
-                model_info=prepared.model_info.to_configs(),
+                model_info=with_files(prepared.model_info.to_configs(), resolved),
                 dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
                 fake=prepared.workload.fake_data,
                 seed=prepared.seed,
@@ -100,19 +103,31 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def resolve_model(prepared: Prepared, log: Path) -> dict[str, Any]:
-    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it; or the given artifact."""
+async def resolve_model(
+    prepared: Prepared, log: Path, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it; or the given artifact.
+
+    "dataset_files" has what the data set's own sources gave, by name. `say` hears what takes time, downloads with their progress.
+    """
     if prepared.described is not None:
         return await asyncio.to_thread(given_model, prepared.described)
-    async with reference_host(log) as reference:
+    offline = prepared.request.offline
+    async with reference_host(log) as reference, followed(log, say):
         try:
-            return await call(
+            model = await call(
                 reference,
                 "resolve_model",
                 "the model",
                 model_info=prepared.model_info.to_configs(),
                 workspace_root=str(prepared.model.root),
                 seed=prepared.seed,
+                offline=offline,
             )
+            if prepared.dataset is None or prepared.workload.fake_data:
+                return model
+            folder = str(prepared.dataset.path)
+            files = await call(reference, "resolve_data", "the data set", dataset_folder=folder, offline=offline)
         except BackendFailed as failure:
             raise RuntimeError(f"{failure}\n{failure.detail}") from None
+    return model | {"dataset_files": files} if files else model

@@ -35,10 +35,16 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
         "instances": request.instances,
     }
     workload |= {name: value for name, value in asked.items() if value is not None}
-    model_info = prepared.model_info.to_configs() | {"model_path": resolved["path"]}
+    model_info = with_files(prepared.model_info.to_configs(), resolved) | {"model_path": resolved["path"]}
     # A sweep that names no batch sizes wants the backend's analysis of them; a backend may look here for it.
     wanted = {"command": request.kind, "analyse_batch_sizes": request.kind == "sweep" and not request.batch_sizes}
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
+
+
+def with_files(model_info: dict[str, Any], resolved: dict[str, Any]) -> dict[str, Any]:
+    """The model info with `dataset_files`, name -> path, where the data set's own sources gave some: its loader reads them there."""
+    files = {name: each["path"] for name, each in resolved.get("dataset_files", {}).items()}
+    return model_info | {"dataset_files": files} if files else model_info
 
 
 async def compile_model(

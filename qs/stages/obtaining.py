@@ -9,7 +9,7 @@ from qs.names import check_plain
 from qs.progress import span
 from qs.report.journal import Journal
 from qs.stages import artifacts
-from qs.stages.compiling import Compiled, compile_model, configs_for
+from qs.stages.compiling import Compiled, compile_model, configs_for, with_files
 from qs.stages.hosts import WORK, call
 from qs.stages.prepare import Prepared
 
@@ -67,7 +67,8 @@ async def _taken(
     about = artifact.about
     configs = configs_for(prepared, resolved)
     configs["interact_info"] = about.get("answers") or {}
-    configs["model_info"] |= about.get("model_info") or {}
+    # where this machine has the data set's files, not the one that compiled
+    configs["model_info"] = with_files(configs["model_info"] | (about.get("model_info") or {}), resolved)
     journal.keep_answers(configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with"))
     versions = await call(host, "versions", "version")
     before, warnings = about.get("versions") or {}, []

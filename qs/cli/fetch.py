@@ -1,0 +1,59 @@
+"""`qs fetch`: everything that tasks need from elsewhere, fetched, verified and built into the cache before it is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qs.cli import options as given
+
+
+@click.command("fetch", short_help="Fetch the models and data of tasks ahead.")
+@click.argument("tasks", nargs=-1, required=True, metavar="TASK...", shell_complete=given.known("tasks"))
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    help="Folder to search first for tasks, models and data sets.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of generated weights.")
+@given.offline
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+def command(tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: bool, quiet: bool) -> int:
+    """Fetch, verify and build the models and data of TASK... into the cache, so that `qs run --offline` finds them. What is there stays.
+
+    With --offline it only looks, and says which file is to be put where. Exit status 2 where something of a task cannot be had.
+
+    \b
+    Examples:
+      qs fetch digits-cnn-onnx-fp32
+      qs fetch digits-cnn-onnx-fp32 resnet50-torch-fp32
+      qs fetch digits-cnn-onnx-fp32 --offline
+    """
+    from qs.config.task import load_task
+    from qs.errors import UserError, together
+    from qs.host.reference import printed_progress
+    from qs.sources import resolve, resolve_data
+    from qs.workspace import Workspaces
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(text, err=True)
+
+    workspaces = Workspaces.find(workspace)
+    loaded = [load_task(workspaces, name) for name in dict.fromkeys(tasks)]
+    errors: list[UserError] = []
+    for name, task in zip(dict.fromkeys(tasks), loaded, strict=True):
+        try:
+            info = task.model_info.to_configs()
+            options = {"progress": printed_progress(say), "offline": offline}
+            model = resolve(info, task.model.root, seed, say, **options)
+            say(f"{name}: model {model.path} ({model.note})")
+            dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
+            for file, found in (resolve_data(dataset.path, say, **options) if dataset else {}).items():
+                say(f"{name}: data {found['path']} ({file}, {found['note']})")
+        except UserError as error:
+            errors.append(UserError(f"{name}: {error}"))
+    if errors:
+        raise together(errors)
+    return 0
