@@ -7,7 +7,7 @@ values are counted and fail the output instead of being replaced by 0, and nothi
 taken over the places where both sides are finite.
 
 An output fails where its numbers are not there, not finite, or plainly other answers (LEAST_COSINE). How much less precise than the
-reference a backend may be is for its reader to say. Left out: pictures, and which items were run.
+reference a backend may be is for its reader to say. Left out: drawing, and which items were run.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ _ZERO_BELOW = float(np.finfo(np.float32).tiny)
 def compare(reference: np.ndarray, other: np.ndarray) -> dict:
     """Metrics of one output. Shapes must be equal: where they are not, `failed` says so, without numbers.
 
-    Keys: the five published ones, "Cosine Similarity", "NaN Count", "Inf Count" (of `other`), "Elements",
-    "failed" (None, or why). A metric that does not exist (no finite element) is None.
+    Keys: the five published ones, "Cosine Similarity", "Max ULP" (both float32: how many float32 values lie between, at most),
+    "Top-1 Agreement" ([rows, classes]: share of rows whose largest value stands in the same place), "NaN Count", "Inf Count"
+    (of `other`), "Elements", "failed" (None, or why). A metric that does not exist (no finite element) is None.
     """
     reference, other = np.asarray(reference), np.asarray(other)
     result: dict = {
         **dict.fromkeys(PUBLISHED),
         "Cosine Similarity": None,
+        "Max ULP": None,
+        "Top-1 Agreement": None,
         "NaN Count": 0,
         "Inf Count": 0,
         "Elements": int(other.size),
@@ -51,6 +54,10 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict:
     usable = np.isfinite(want) & np.isfinite(got)
     if usable.any():
         result.update(_distances(want[usable], got[usable]))
+        if reference.dtype == other.dtype == np.float32:
+            result["Max ULP"] = _ulp(reference.ravel()[usable], other.ravel()[usable])
+    if reference.ndim == 2 and reference.shape[1] > 1 and reference.dtype.kind == "f":
+        result["Top-1 Agreement"] = _same_top(reference, other)
     result["failed"] = _reason(result, int(np.count_nonzero(~np.isfinite(want))))
     return result
 
@@ -98,6 +105,55 @@ def _distances(want: np.ndarray, got: np.ndarray) -> dict:
         "Mean Rel-Diff": float(relative.mean()),
         "Cosine Similarity": _cosine(want, got),
     }
+
+
+def _ulp(want: np.ndarray, got: np.ndarray) -> int:
+    """The largest distance in float32 values: bits as integers that are ordered as the floats are; -0 and 0 are one."""
+    ordered = []
+    for array in (want, got):
+        bits = np.ascontiguousarray(array).view(np.int32).astype(np.int64)
+        ordered.append(np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
+    return int(np.abs(ordered[0] - ordered[1]).max())
+
+
+def _same_top(want: np.ndarray, got: np.ndarray) -> float | None:
+    """Rows of the other side that are not finite agree with nothing."""
+    if not len(want):
+        return None
+    same = (want.argmax(axis=1) == got.argmax(axis=1)) & np.isfinite(got).all(axis=1)
+    return float(same.mean())
+
+
+def worst_item(want: np.ndarray, got: np.ndarray, items: int) -> dict | None:
+    """{"item", "max_diff"} of the item that is furthest off; an item that is not finite is further off than any, its max_diff None.
+
+    None where shapes differ, or rows do not divide into that many items.
+    """
+    if want.shape != got.shape or not want.ndim or not want.size or len(want) % items or want.dtype.kind not in "biuf":
+        return None
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(want.astype(np.float64) - got.astype(np.float64)).reshape(items, -1).max(axis=1)
+    apart = np.where(np.isfinite(apart), apart, np.inf)
+    item = int(apart.argmax())
+    return {"item": item, "max_diff": float(apart[item]) if np.isfinite(apart[item]) else None}
+
+
+def distributions(want: np.ndarray, got: np.ndarray, bins: int = 80) -> dict | None:
+    """Histograms of reference - other, reference and other, over the places where both are finite: {"counts", "edges"} each."""
+    if want.shape != got.shape or want.dtype.kind not in "biuf" or got.dtype.kind not in "biuf":
+        return None
+    want, got = want.astype(np.float64).ravel(), got.astype(np.float64).ravel()
+    usable = np.isfinite(want) & np.isfinite(got)
+    want, got = want[usable], got[usable]
+    if not want.size:
+        return None
+    found = {}
+    for name, values in (("difference", want - got), ("reference", want), ("backend", got)):
+        low, high = float(values.min()), float(values.max())
+        room = max((high - low) * 1e-6, abs(high) * 1e-6, float(np.finfo(np.float32).tiny))
+        counts, edges = np.histogram(values, bins=bins, range=(low - room, high + room))
+        found[name] = {"counts": counts, "edges": edges}
+    return found
 
 
 def _cosine(want: np.ndarray, got: np.ndarray) -> float | None:

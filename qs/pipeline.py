@@ -110,7 +110,10 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
         with journal.stage("numeric"):
             try:
                 await call(bench.host, "load", f"load batch size {first}", batch_size=first)
-                record.numeric = await checks.numeric(bench.host, prepared, resolved, first, items, log)
+                record.numeric = await checks.numeric(
+                    bench.host, prepared, resolved, first, items, log, record.compile_result
+                )
+                record.diff_dist = draw(record.numeric, journal.folder)
                 record.reasons += numeric_faults(record.numeric)
             except BackendFailed as failure:
                 record.numeric = _not_measured(journal, failure)
@@ -120,6 +123,13 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
     journal.record.reasons.append(failure.said)
     note(journal, failure)
     return {checks.NOT_MEASURED: failure.said}
+
+
+def draw(numeric: dict[str, Any], folder: Any) -> str | None:
+    """The picture of the distributions, beside the report; its name. The numbers it is drawn from leave the result."""
+    from qs.report.picture import draw_distributions
+
+    return draw_distributions(numeric.pop("distributions", {}), folder.path / f"diff-{folder.precision}.png")
 
 
 def numeric_faults(found: dict[str, Any]) -> list[str]:

@@ -63,11 +63,17 @@ class ItemDataset(Dataset):
         return np.flatnonzero(np.isin(groups, chosen)), chosen, how
 
     def find(self, *names: str) -> list[Path]:
-        """The data set's files, in its own folder or in $QS_DATA/<its name>; FileNotFoundError names all that are missing."""
+        """The data set's files: those that its sources gave, else in its own folder or in $QS_DATASETS/<its name>; FileNotFoundError names all that are missing."""
         places = [self.FOLDER]
-        if os.environ.get("QS_DATA"):
-            places.insert(0, Path(os.environ["QS_DATA"], self.FOLDER.name))
-        found = [next((place / name for place in places if (place / name).exists()), None) for name in names]
+        if os.environ.get("QS_DATASETS"):
+            places.insert(0, Path(os.environ["QS_DATASETS"], self.FOLDER.name))
+        fetched = self.config.get("dataset_files") or {}  # from the data set's sources.json
+        found = [
+            Path(fetched[name])
+            if name in fetched
+            else next((place / name for place in places if (place / name).exists()), None)
+            for name in names
+        ]
         missing = [str(places[0] / name) for name, path in zip(names, found, strict=True) if path is None]
         if len(missing) == 1:
             raise FileNotFoundError(2, "No such file or directory", missing[0])

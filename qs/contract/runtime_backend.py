@@ -49,6 +49,14 @@ class RuntimeBackend:
         """
         raise NotImplementedError("RuntimeBackend:predict")
 
+    def segment_outputs(self, data: Any) -> Any:
+        """Optional: tensors at the ends of segments, for the same feeds as predict: tensor name -> array.
+
+        Names are those of the model's graph, as in the segments' `output_tensor_map`. They are compared with the reference's, so that
+        a backend of several segments sees in which one the answers part.
+        """
+        raise NotImplementedError("RuntimeBackend:segment_outputs")
+
     def is_qs_mode_supported(self) -> bool:
         """True: our engine drives `predict` as `generate_qs_config` says. False: `benchmark` is called."""
         return False

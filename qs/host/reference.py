@@ -7,14 +7,20 @@ fault must not be in both.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from qs import cache
 from qs.errors import UserError
 from qs.host import reference_file, samples
 from qs.host.plain import plain
+from qs.sources.digest import sha256_of
 
 PROGRESS_EVERY_S = 2.0
 
@@ -46,8 +52,12 @@ class ReferenceService:
         seed: int | None,
         items: int,
         out_npz: str,
+        tensors: list[str] | None = None,
     ) -> dict[str, Any]:
         """Run the first `items` of the task's data one by one and write inputs and outputs to `out_npz`.
+
+        Computed once for a model, its items and this ONNX Runtime, and kept in the cache. `tensors` names tensors inside the graph
+        that are written too, those of them that it has.
 
         Returns {"path", "items", "outputs": {name: shape of one item}, "seconds", "notes", "runtime"} and
         what the data is (name, kind, why, seed). UserError where the model cannot be run on this data.
@@ -59,26 +69,25 @@ class ReferenceService:
             data = samples.open_data(model_info, dataset_folder, fake, seed)
             feeds = samples.single_items(data, max(1, items))
         begin = time.perf_counter()
-        session, bound, outputs, notes, version = _open(model_path, model_info)
-        answers = []
-        for item in feeds:
-            given = {fed.file: item[fed.declared].astype(fed.dtype, copy=False) for fed in bound}
-            try:
-                results = session.run([name for name, _ in outputs], given)
-            except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise UserError(f"{model_path} cannot be run on this task's inputs: {reason}") from error
-            answers.append(dict(zip((reported for _, reported in outputs), results, strict=True)))
-        reference_file.save(out_npz, feeds, answers)
+        computed = []
+
+        def compute(path: Path) -> None:
+            computed.append(path)
+            _compute(path, model_path, model_info, feeds, tensors or [])
+
+        kept = cache.build_once(f"references/{_key(model_path, model_info, feeds, tensors or [])}", ".npz", compute)
+        shutil.copyfile(kept, out_npz)
+        about = reference_file.load(out_npz, items=1)
         return plain(
             data.about()
             | {
                 "path": out_npz,
                 "items": len(feeds),
-                "outputs": {name: list(array.shape) for name, array in answers[0].items()},
+                "outputs": {name: list(array.shape) for name, array in about.outputs[0].items()},
                 "seconds": time.perf_counter() - begin,
-                "notes": notes,
-                "runtime": f"ONNX Runtime {version}, unoptimized, one thread",
+                "cached": not computed,
+                "notes": about.about["notes"],
+                "runtime": about.about["runtime"],
             }
         )
 
@@ -102,7 +111,70 @@ def printed_progress(
     return progress
 
 
-def _open(model_path: str, model_info: dict[str, Any]) -> tuple:
+def _key(model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds], tensors: list[str]) -> str:
+    """Everything that the answers follow from: the model's bytes, the items' bytes, names, and who computes."""
+    import onnxruntime
+
+    digest = hashlib.sha256()
+    for item in feeds:
+        for name, array in item.items():
+            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    beside = [
+        [each.name, each.stat().st_size, each.stat().st_mtime_ns]  # weights may lie in files of their own
+        for each in sorted(Path(model_path).parent.iterdir())
+        if each.is_file() and each != Path(model_path) and each.name.startswith(Path(model_path).stem)
+    ]
+    declared = {key: model_info.get(key) for key in ("inputs", "outputs", "input_shape", "input_type")}
+    return cache.key_of(
+        {
+            "model": sha256_of(Path(model_path)),
+            "beside": beside,
+            "items": digest.hexdigest(),
+            "declared": declared,
+            "tensors": tensors,
+            "runtime": onnxruntime.__version__,
+            "format": 2,
+        }
+    )
+
+
+def _compute(
+    path: Path, model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds], tensors: list[str]
+) -> None:
+    session, bound, outputs, inside, notes, version = _open(model_path, model_info, tensors)
+    answers, middles = [], []
+    for item in feeds:
+        given = {fed.file: item[fed.declared].astype(fed.dtype, copy=False) for fed in bound}
+        try:
+            results = session.run([*(name for name, _ in outputs), *inside], given)
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{model_path} cannot be run on this task's inputs: {reason}") from error
+        answers.append({reported: result for (_, reported), result in zip(outputs, results, strict=False)})
+        middles.append(dict(zip(inside, results[len(outputs) :], strict=True)))
+    about = {"notes": notes, "runtime": f"ONNX Runtime {version}, unoptimized, one thread"}
+    reference_file.save(path, feeds, answers, middles if inside else [], about)
+
+
+def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
+    """What a session loads: the file, or a copy in memory that gives those inner tensors too; and which of them it has."""
+    if not tensors:
+        return model_path, []
+    import onnx
+
+    model = onnx.load(model_path)
+    graph = model.graph
+    given = {each.name for each in graph.output}
+    made = {name for node in graph.node for name in node.output}
+    inside = [name for name in dict.fromkeys(tensors) if name in made and name not in given]
+    if not inside:
+        return model_path, []
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in inside)
+    return model.SerializeToString(), inside
+
+
+def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> tuple:
     import onnxruntime
 
     from qs.onnx_io import bind_inputs, bind_outputs, file_tensors
@@ -112,10 +184,12 @@ def _open(model_path: str, model_info: dict[str, Any]) -> tuple:
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(model_path, settings, providers=["CPUExecutionProvider"])
+        source, inside = _with_tensors(model_path, tensors)
+        session = onnxruntime.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"the reference cannot open {model_path}: {reason}") from error
     bound, notes = bind_inputs(model_info, file_tensors(session.get_inputs()), model_path)
-    outputs, more = bind_outputs(model_info, [node.name for node in session.get_outputs()])
-    return session, bound, outputs, [*notes, *more], onnxruntime.__version__
+    names = [node.name for node in session.get_outputs() if node.name not in inside]
+    outputs, more = bind_outputs(model_info, names)
+    return session, bound, outputs, inside, [*notes, *more], onnxruntime.__version__

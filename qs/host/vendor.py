@@ -19,7 +19,7 @@ from typing import Any
 from qs.errors import UserError
 from qs.generated import split_names
 from qs.host import reference_file, samples
-from qs.host.agreement import agreement
+from qs.host.agreement import agreement, replay, save_item, segment_hook
 from qs.host.given import open_given
 from qs.host.loaded_copy import LoadedCopy, unless_left_out
 from qs.host.outputs import as_arrays
@@ -28,6 +28,7 @@ from qs.host.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunn
 from qs.host.targets import Blocking, check_kind, is_coroutine, target_of
 from qs.host.verifying import Verifier, judged
 from qs.host.watchdog import limited
+from qs.numeric import summarise
 from qs.vendor.aliases import upstream_imports
 from qs.vendor.loading import load_backend_class, load_dataset_classes
 
@@ -197,7 +198,7 @@ class VendorService:
         self, reference_npz: str, batch_size: int, items: int, predict_limit_s: float | None = None
     ) -> dict[str, Any]:
         """{"outputs": {name: metrics}, "summary": metrics, ...} against the items and outputs in a reference
-        file. A predict that takes longer than its limit ends this process."""
+        file; "segments" where the backend has segment_outputs. A predict that takes longer than its limit ends this process."""
         reference = reference_file.load(reference_npz, items)
         with self._lock:
             copy = self._loaded(0, batch_size, None)
@@ -205,9 +206,37 @@ class VendorService:
             backend = _blocking(copy.backend)
             try:
                 with limited(backend, predict_limit_s):
-                    return plain(agreement(reference, backend.predict, copy.batch_size, outputs))
+                    inside = segment_hook(copy.backend, reference, copy.batch_size)
+                    return plain(agreement(reference, backend.predict, copy.batch_size, outputs, inside))
             finally:
                 _put_back(backend)
+
+    def numeric_item(
+        self, reference_npz: str, batch_size: int, item: int, folder: str, predict_limit_s: float | None = None
+    ) -> dict[str, Any]:
+        """One item of the comparison again: {"outputs": {name: metrics}, "files": {"reference", "backend", "feeds"}}.
+
+        The three .npz in `folder` hold its arrays by name.
+        """
+        reference = reference_file.load(reference_npz)
+        with self._lock:
+            copy = self._loaded(0, batch_size, None)
+            names = split_names(self._need_settings()[2].get("outputs"))
+            backend = _blocking(copy.backend)
+            try:
+                with limited(backend, predict_limit_s):
+                    rows, want, got = replay(reference, backend.predict, copy.batch_size, names, item)
+            finally:
+                _put_back(backend)
+        files = save_item(folder, item, reference=want, backend=got, feeds=reference.feeds[item])
+        found = {
+            "item": item,
+            "batch_size": copy.batch_size,
+            "outputs": rows,
+            "summary": summarise(rows),
+            "files": files,
+        }
+        return plain(found)
 
     def benchmark(self, batch_size: int) -> dict | list:
         """The vendor's own numbers at that batch size, as it gives them."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qs.errors import UserError
 
-SWEEP = "sweep"
+SWEEP, NUMERIC = "sweep", "numeric"
 
 
 def check_writable(folder: Path) -> None:
@@ -67,7 +67,8 @@ class ReportFolder:
 
     @property
     def result(self) -> Path:
-        return self.path / f"{'sweep' if self.kind == SWEEP else 'result'}-{self.precision}.json"
+        stem = self.kind if self.kind in (SWEEP, NUMERIC) else "result"
+        return self.path / f"{stem}-{self.precision}.json"
 
     @property
     def compile_result(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.report.events import EventLog
-from qs.report.files import SWEEP, ReportFolder, write_json
+from qs.report.files import NUMERIC, SWEEP, ReportFolder, write_json
 from qs.report.result import Record, to_result
 
 
@@ -49,7 +49,10 @@ class Journal:
     def compiled_to(self, precision: str) -> None:
         """The precision that the backend compiled to names the files from now on."""
         self._precision = precision
-        if self.record.kind != SWEEP:  # a sweep may go on from what an earlier one measured
+        if self.record.kind not in (
+            SWEEP,
+            NUMERIC,
+        ):  # a comparison measures nothing; a sweep may go on from what an earlier one measured
             self.folder.forget_histograms()
 
     def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:

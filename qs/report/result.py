@@ -42,6 +42,7 @@ class Record:
     artifacts: list[dict[str, object]] = field(default_factory=list)
     accuracy: dict[str, Any] | None = None
     numeric: dict[str, Any] | None = None
+    diff_dist: str | None = None  # the picture's name in the report's folder
     rows: list[dict[str, Any]] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
@@ -165,6 +166,6 @@ def accuracy(record: Record) -> dict[str, Any]:
     if record.numeric is not None:
         numeric = dict(record.numeric)
         section |= {name: value for name, value in numeric.pop("summary", {}).items() if name != "failed"}
-        section["Diff Dist"] = None  # no picture of the distributions is drawn
+        section["Diff Dist"] = record.diff_dist
         section["Numeric"] = numeric
     return section

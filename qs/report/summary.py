@@ -192,6 +192,8 @@ NUMERIC = {
     "Max Rel-Diff",
     "Mean Rel-Diff",
     "Cosine Similarity",
+    "Max ULP",
+    "Top-1 Agreement",
     "NaN Count",
     "Inf Count",
 }

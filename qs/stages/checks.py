@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from qs.errors import Fault, Faults
+from qs.generated import split_names
 from qs.stages.artifacts import digest
 from qs.stages.compiling import with_files
 from qs.stages.following import followed
@@ -54,24 +56,21 @@ def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
 
 
 async def numeric(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], batch_size: int, items: int, log: Path
+    host: Any,
+    prepared: Prepared,
+    resolved: dict[str, Any],
+    batch_size: int,
+    items: int,
+    log: Path,
+    compiled: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}."""
+    """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}.
+
+    compiled   the compile result, whose segments name the tensors to be compared inside the graph
+    """
     with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
         outputs = Path(folder, "reference.npz")
-        async with reference_host(log, prepared.out.absolute() / WORK) as reference:
-            about = await call(
-                reference,
-                "reference_outputs",
-                "the reference run",
-                model_path=resolved["path"],
-                model_info=with_files(prepared.model_info.to_configs(), resolved),
-                dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
-                fake=prepared.workload.fake_data,
-                seed=prepared.seed,
-                items=items,
-                out_npz=str(outputs),
-            )
+        about = await reference_outputs(prepared, resolved, items, outputs, log, segment_tensors(compiled))
         found = await call(
             host,
             "numeric",
@@ -81,7 +80,58 @@ async def numeric(
             items=items,
             predict_limit_s=_predict_limit(host, prepared),
         )
-    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "notes")}}
+    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")}}
+
+
+async def reference_outputs(
+    prepared: Prepared, resolved: dict[str, Any], items: int, to: Path, log: Path, tensors: list[str]
+) -> dict[str, Any]:
+    """Compute the reference's answers to the first items, or take them from the cache, and write them to a file."""
+    async with reference_host(log, prepared.out.absolute() / WORK) as reference:
+        return await call(
+            reference,
+            "reference_outputs",
+            "the reference run",
+            model_path=resolved["path"],
+            model_info=with_files(prepared.model_info.to_configs(), resolved),
+            dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
+            fake=prepared.workload.fake_data,
+            seed=prepared.seed,
+            items=items,
+            out_npz=str(to),
+            tensors=tensors,
+        )
+
+
+async def numeric_item(
+    host: Any, prepared: Prepared, resolved: dict[str, Any], batch_size: int, items: int, item: int, log: Path
+) -> dict[str, Any]:
+    """One item of that comparison again; its arrays are saved in the report's folder."""
+    with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
+        outputs = Path(folder, "reference.npz")
+        about = await reference_outputs(prepared, resolved, max(items, item + 1), outputs, log, [])
+        if item >= about["items"]:
+            raise Faults([Fault("--item", "", item, f"0 to {about['items'] - 1}: the data has {about['items']} items")])
+        found = await call(
+            host,
+            "numeric_item",
+            f"item {item}",
+            reference_npz=str(outputs),
+            batch_size=batch_size,
+            item=item,
+            folder=str(prepared.out.absolute()),
+            predict_limit_s=_predict_limit(host, prepared),
+        )
+    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")}}
+
+
+def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
+    """Names in the `output_tensor_map` of the segments: a dict by name, a list, or comma-separated names."""
+    found: list[str] = []
+    for segment in (compiled or {}).get("segments") or ():
+        named = segment.get("output_tensor_map") or ()
+        found += split_names(named) if isinstance(named, str) else [str(name) for name in named]
+    return list(dict.fromkeys(found))
 
 
 def _predict_limit(host: Any, prepared: Prepared) -> float | None:

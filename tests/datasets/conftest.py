@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """open(name, model info) -> the preprocessed data set; folder(name) is where its files go; score(...) runs its checker."""
-    monkeypatch.setenv("QS_DATA", str(tmp_path))
+    monkeypatch.setenv("QS_DATASETS", str(tmp_path))
 
     def folder(name: str) -> Path:
         (tmp_path / name).mkdir(exist_ok=True)

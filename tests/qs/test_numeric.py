@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from qs.numeric import compare, summarise
+from qs.numeric import compare, distributions, summarise, worst_item
 
 
 def test_published_metrics_by_hand():
@@ -105,3 +105,55 @@ def test_summary_names_the_output_that_failed():
 def test_other_answers_fail_and_other_rounding_does_not(other, failed):
     want = np.random.default_rng(0).normal(size=500).astype(np.float32)
     assert bool(compare(want, other(want))["failed"]) is failed
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "dtype", "ulp"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], np.float32, 0),
+        ([1.0], [np.nextafter(np.float32(1), np.float32(2))], np.float32, 1),
+        ([0.0], [-0.0], np.float32, 0),
+        ([np.float32(1e-45)], [-np.float32(1e-45)], np.float32, 2),
+        ([1.0], [2.0], np.float32, 1 << 23),
+        ([1.0, math.nan], [1.0, 1.0], np.float32, 0),
+        ([1.0], [2.0], np.float64, None),
+    ],
+)
+def test_ulp_counts_the_float32_values_between(want, got, dtype, ulp):
+    assert compare(np.array(want, dtype=dtype), np.array(got, dtype=dtype))["Max ULP"] == ulp
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "agree"),
+    [
+        ([[1, 2], [3, 1]], [[1, 5], [2, 1]], 1.0),
+        ([[1, 2], [3, 1]], [[5, 1], [2, 1]], 0.5),
+        ([[1, 2], [3, 1]], [[math.nan, 2], [2, 1]], 0.5),
+        ([1, 2], [1, 2], None),
+        ([[1], [2]], [[1], [2]], None),
+    ],
+)
+def test_top_1_agreement(want, got, agree):
+    assert compare(np.array(want, np.float32), np.array(got, np.float32))["Top-1 Agreement"] == agree
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "items", "expected"),
+    [
+        ([[0, 0], [0, 0], [0, 0]], [[0, 1], [0, -3], [2, 0]], 3, {"item": 1, "max_diff": 3.0}),
+        ([[0], [0], [0], [0]], [[0], [1], [2], [0]], 2, {"item": 1, "max_diff": 2.0}),  # two rows an item
+        ([[0], [0]], [[9], [math.nan]], 2, {"item": 1, "max_diff": None}),
+        ([[0], [0], [0]], [[0], [0], [0]], 2, None),
+        ([[0], [0]], [[0]], 2, None),
+    ],
+)
+def test_the_worst_item_is_named(want, got, items, expected):
+    assert worst_item(np.array(want, np.float32), np.array(got, np.float32), items) == expected
+
+
+@pytest.mark.parametrize("values", [[0.0], [1e30, -1e30], [1e-40, 2e-40], [3.0, 3.0, 3.0]])
+def test_every_finite_element_is_in_the_distributions(values):
+    want = np.array([*values, math.nan], np.float32)
+    panels = distributions(want, want)
+    assert {name: int(panel["counts"].sum()) for name, panel in panels.items()} == dict.fromkeys(panels, len(values))
+    assert distributions(want, want[:1]) is None
