@@ -63,7 +63,10 @@ class ItemDataset(Dataset):
         return np.flatnonzero(np.isin(groups, chosen)), chosen, how
 
     def find(self, *names: str) -> list[Path]:
-        """The data set's files: those that its sources gave, else in its own folder or in $QS_DATASETS/<its name>; FileNotFoundError names all that are missing."""
+        """The data set's files: those that its sources gave, else in its own folder or in $QS_DATASETS/<its name>.
+
+        FileNotFoundError names all that are missing.
+        """
         places = [self.FOLDER]
         if os.environ.get("QS_DATASETS"):
             places.insert(0, Path(os.environ["QS_DATASETS"], self.FOLDER.name))

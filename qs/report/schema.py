@@ -137,7 +137,7 @@ class Result(Part):
     answers: dict[str, Any] = {}
     answer_origins: dict[str, str] = {}
     durations: dict[str, float] = {}
-    kind: Literal["run", "load", "sweep"] = "run"
+    kind: Literal["run", "load", "sweep", "numeric"] = "run"
     machine_check: MachineCheck | None = None
     sweep: dict[str, Any] | None = None
     artifact: dict[str, Any] | None = None
