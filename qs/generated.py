@@ -187,7 +187,8 @@ def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng
     if kind == "segment" and length is not None:
         # question first, then the passage: one change from 0 to 1 inside the text, padding 0
         change = (length * rng.uniform(0.05, 0.5, size=count)).astype(np.int64)
-        return (_inside(shape, length) & ~_inside(shape, change)).astype(spec.dtype)
+        segments = (_inside(shape, length) & ~_inside(shape, change)).astype(spec.dtype)
+        return segments if spec.range is None else segments.clip(int(spec.range[0]), int(spec.range[1]) - 1)
     if kind == "ids":
         low, high = spec.range or (1, DEFAULT_VOCABULARY)
         ids = rng.integers(int(low), max(int(high), int(low) + 1), size=shape)

@@ -2,19 +2,21 @@
 
 Without `files` a model's weights are drawn from the seed, synthetic: good for speed and numeric agreement, worthless for accuracy. With
 `files` it is made of trained weights, or a data set of its raw files: each is fetched, verified and passed to the builder by name, tensors
-(.safetensors, .pth) as a dict of arrays, anything else as a path. The cached file is keyed by the builder's own source, its arguments, the
-files' digests and the seed, so an edited builder builds anew.
+(.safetensors, .pth) as a dict of arrays, anything else as a path. The cached file is keyed by the builder's own source, that of the files
+beside it which it imports, its arguments, the files' digests and the seed, so an edited builder builds anew.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib
 import inspect
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from qs.cache import build_once, key_of
@@ -37,8 +39,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     kwargs = dict(entry.get("kwargs") or {})
     files, notes = fetched(entry, request)
     file, name = _locate(spelled, request)
-    source = file.read_bytes()
-    parts = {"source": hashlib.sha256(source).hexdigest(), "name": name, "kwargs": kwargs}
+    parts = {"source": _source_digest(file), "name": name, "kwargs": kwargs}
     parts |= (
         {"files": {argument: sha256_of(path) for argument, path in files.items()}} if files else {"seed": request.seed}
     )
@@ -117,16 +118,39 @@ def _locate(spelled: str, request: Request) -> tuple[Path, str]:
     return file, name
 
 
+def _source_digest(file: Path) -> str:
+    """Of the file's bytes and of those beside it that it imports (`from .graph import Graph`), however indirectly."""
+    found: dict[Path, bytes] = {}
+    waiting = [file]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = path.read_bytes()
+        try:
+            tree = ast.parse(found[path])
+        except SyntaxError:
+            continue  # loading it tells the user where
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                names = [node.module] if node.module else [each.name for each in node.names]
+                beside = [path.parent / f"{name.split('.')[0]}.py" for name in names]
+                waiting += [each for each in beside if each.is_file()]
+    parts = (hashlib.sha256(found[path]).hexdigest() for path in sorted(found))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def _load(file: Path, name: str, key: str) -> Callable[..., None]:
-    module_name = f"_qs_builder_{key}"
-    spec = util.spec_from_file_location(module_name, file)
-    assert spec is not None and spec.loader is not None  # the suffix is .py
-    module = util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their own module up while it is executed
+    """The builder. Its folder is a package for as long as it is loaded, so that `from .graph import ...` works."""
+    package = ModuleType(f"_qs_builders_{key}")
+    package.__path__ = [str(file.parent)]
+    sys.modules[package.__name__] = package
     try:
-        spec.loader.exec_module(module)
+        importlib.invalidate_caches()
+        module = importlib.import_module(f"{package.__name__}.{file.stem}")
     finally:
-        del sys.modules[module_name]
+        for loaded in [each for each in sys.modules if each.split(".")[0] == package.__name__]:
+            del sys.modules[loaded]
     function = getattr(module, name, None)
     if not callable(function):
         raise UserError(f"{file} has no function {name}")

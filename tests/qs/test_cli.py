@@ -157,7 +157,19 @@ def test_options_are_accepted_with_dashes_too(tmp_path):
 def test_list_names_what_ships(kind):
     ran = qs("list", kind)
     assert ran.returncode == 0
-    assert {"tasks": TASK, "backends": "CPU", "models": TASK, "datasets": "digits"}[kind] in ran.stdout.splitlines()
+    assert {"tasks": TASK, "backends": "CPU", "models": TASK, "datasets": "digits"}[kind] in first_words(ran)
+
+
+def first_words(ran):
+    return [line.split()[0] for line in ran.stdout.splitlines()]
+
+
+def test_list_models_states_size_and_work_of_one_item():
+    (line,) = [line for line in qs("list", "models").stdout.splitlines() if line.startswith("bert-torch-fp32 ")]
+    assert " ".join(line.split()) == "bert-torch-fp32 108.9 M parameters 70.7 GFLOP an item"
+    listed = json.loads(qs("list", "models", "--json").stdout)["models"]["bert-torch-fp32"]
+    assert (listed["parameters"], listed["flops"]) == (108_893_186, 70_666_813_440)
+    assert Path(listed["path"]).name == "bert-torch-fp32.json"
 
 
 def test_list_shows_a_workspace_of_ones_own_and_where_things_are(workspace):

@@ -66,7 +66,7 @@ def test_the_batch_multiplies_the_first_side() -> None:
     assert info.batch_shape("new_numeric_placeholder:0", 3) == (3, 13)
 
 
-@pytest.mark.parametrize("name", ["bert-torch-fp32", "resnet50-torch-fp32", "digits-cnn-onnx-fp32"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (shipped_root() / "model_zoo").glob("*.json")))
 def test_shipped_model_infos_are_right(name: str) -> None:
     file = shipped_root() / "model_zoo" / f"{name}.json"
     info, warnings = load_model_info(file)

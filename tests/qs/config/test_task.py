@@ -40,7 +40,7 @@ def test_a_task_is_its_workload_and_its_model(tmp_path: Path) -> None:
     assert "unknown key 'multi'" in task.warnings[0]
 
 
-@pytest.mark.parametrize("name", ["bert-torch-fp32", "resnet50-torch-fp32", "digits-cnn-onnx-fp32"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (shipped_root() / "workloads").glob("*.json")))
 def test_shipped_tasks_are_right(name: str) -> None:
     task = load_task(Workspaces((shipped_root(),)), name)
     assert task.warnings == ()

@@ -195,6 +195,22 @@ def test_what_is_built_is_kept_until_its_source_kwargs_or_seed_change(workspace)
     assert times_built(workspace) == 4
 
 
+def test_what_a_builder_imports_from_beside_it_is_part_of_its_key(workspace):
+    folder = workspace / "model_zoo" / "builders"
+    (folder / "deep.py").write_text("SIZE = 3\n")
+    (folder / "shared.py").write_text("from .deep import SIZE\n")
+    (folder / "two.py").write_text(
+        "from pathlib import Path\nfrom .shared import SIZE\n"
+        "def build(path, seed):\n    Path(path).write_bytes(b'x' * SIZE)\n"
+    )
+    first = resolve(info(built("builders/two.py:build")), workspace)
+    assert first.path.read_bytes() == b"xxx"
+    (folder / "deep.py").write_text("SIZE = 30\n")
+    second = resolve(info(built("builders/two.py:build")), workspace)
+    assert second.path.read_bytes() == b"x" * 30
+    assert not [name for name in sys.modules if name.startswith("_qs_builders_")]
+
+
 def test_two_processes_at_once_build_once(workspace, cache):
     code = (
         "import sys; from qs.sources import resolve\n"

@@ -1,0 +1,85 @@
+"""DeBERTa for question answering: attention over content and relative places, apart.
+
+He et al., 2020, arXiv:2006.03654; names and shapes as `transformers.DebertaForQuestionAnswering` (microsoft/deberta-base).
+It has neither absolute places nor token types: the input of token types exists, as published, and is not used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .graph import FLOAT, INT64, Graph
+from .roberta import feed_forward
+
+EPS = 1e-7
+
+
+def deberta_graph(
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    layers: int = 12,
+    hidden: int = 768,
+    heads: int = 12,
+    intermediate: int = 3072,
+    vocabulary: int = 50265,
+    distance: int = 512,
+    sequence: int = 384,
+) -> Graph:
+    """distance: relative places are cut to [-distance, distance)."""
+    graph = Graph("deberta")
+    ids, mask, _ = (graph.input(name, ["batch", sequence], INT64) for name in inputs)
+    base = "deberta.embeddings"
+    x = graph.embedding(f"{base}.word_embeddings.weight", ids, vocabulary, hidden)
+    x = graph.layer_norm(f"{base}.LayerNorm", x, hidden, EPS)
+    kept = graph.op("Unsqueeze", graph.op("Cast", mask, to=FLOAT), graph.ints([2]))
+    x = graph.op("Mul", x, kept)
+    table = graph.parameter("deberta.encoder.rel_embeddings.weight", (2 * distance, hidden))
+    table = graph.slice(table, 0, distance - sequence, distance + sequence)
+    added = graph.mask(mask)
+    for index in range(layers):
+        name = f"deberta.encoder.layer.{index}"
+        mixed = _attention(graph, f"{name}.attention.self", x, table, added, hidden, heads, sequence)
+        x = feed_forward(graph, name, x, mixed, hidden, intermediate, EPS)
+    graph.question_answering(x, hidden, sequence, outputs)
+    return graph
+
+
+def _attention(graph: Graph, name: str, x: str, table: str, mask: str, hidden: int, heads: int, n: int) -> str:
+    """Scores are content-content + content-place + place-content, each scaled by 1 / sqrt(3 size)."""
+    size = hidden // heads
+    scale = 1.0 / math.sqrt(3 * size)
+    # in_proj holds query, key, value of each head side by side
+    joint = graph.heads(graph.linear(f"{name}.in_proj", x, hidden, 3 * hidden, bias=False), heads, 3 * size)
+    query, key, value = graph.split(joint, 3, size)
+    biases = [graph.parameter(f"{name}.{each}_bias", (hidden,), 0.0) for each in ("q", "v")]
+    query, value = (
+        graph.op("Add", part, graph.reshape(bias, [heads, 1, size]))
+        for part, bias in zip((query, value), biases, strict=True)
+    )
+    query = graph.op("Mul", query, graph.number(scale))
+    places = [graph.linear(f"{name}.pos_proj", table, hidden, hidden, bias=False)]
+    places.append(graph.linear(f"{name}.pos_q_proj", table, hidden, hidden))
+    key_places, query_places = (graph.transpose(graph.reshape(each, [-1, heads, size]), 1, 0, 2) for each in places)
+    query_places = graph.op("Mul", query_places, graph.number(scale))
+
+    row, column = np.arange(n)[:, None], np.arange(n)[None]
+    by_distance = row * 2 * n + row - column + n  # [q, k]: the place of (q, distance q - k) in a row-major [n, 2n]
+    by_key = column * 2 * n + row - column + n  # the place of (k, distance q - k)
+    to_place = graph.op("MatMul", query, graph.transpose(key_places, 0, 2, 1))
+    from_place = graph.op("MatMul", key, graph.transpose(query_places, 0, 2, 1))
+    added = [_picked(graph, to_place, by_distance, heads, n), _picked(graph, from_place, by_key, heads, n), mask]
+    return graph.attend(query, key, value, size, added, scale=1.0)
+
+
+def _picked(graph: Graph, scores: str, places: np.ndarray, heads: int, n: int) -> str:
+    """[batch, heads, n, 2n] of scores by distance -> [batch, heads, n, n] by query and key."""
+    return graph.op("Gather", graph.reshape(scores, [0, heads, 2 * n * n]), graph.constant(places), axis=2)
+
+
+def build_deberta(path: Path, seed: int, **how: object) -> None:
+    deberta_graph(**how).write(path, seed)
