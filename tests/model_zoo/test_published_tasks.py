@@ -170,7 +170,7 @@ def test_a_run_ends_with_a_valid_report(name, tmp_path):
     """The command that a user types; the smallest batch size, since the larger ones of some take minutes an inference."""
     smallest = str(PUBLISHED[name][-1][0])
     command = [sys.executable, "-m", "qs", "run", "--task", name, "--hardware_type", "CPU", "--time_limit", "5"]
-    command += ["--batch_sizes", smallest, "--report_dir", str(tmp_path)]
+    command += ["--batch_sizes", smallest, "--out", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=1400)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     (file,) = tmp_path.rglob("result-*.json")

@@ -1,0 +1,184 @@
+"""With the same weights, builders compute what transformers computes: small networks of every kind, all weights moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from tests.model_zoo import zoo
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # transformers' own
+]
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+BERT = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40, "vocab_size": 50}
+SIZES = {"layers": 2, "hidden": 24, "heads": 3, "intermediate": 40, "vocabulary": 50, "sequence": 9}
+QA = {"inputs": ["ids", "mask", "types"], "outputs": ["start", "end"]}
+TEXT = {**BERT, "intermediate_size": 96, "max_position_embeddings": 9, "eos_token_id": 2}
+TEXT_SIZES = {"layers": 2, "hidden": 24, "heads": 3, "vocabulary": 50, "length": 9}
+
+
+def moved(model):
+    """No weight is left at its initial value: a forgotten bias must show."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model.eval()
+
+
+def weights(model):
+    return {name: value.detach().numpy() for name, value in (*model.named_parameters(), *model.named_buffers())}
+
+
+def computed(graph, given, feeds, folder):
+    graph.write(folder / "small.onnx", 0, given)
+    session = onnxruntime.InferenceSession(str(folder / "small.onnx"), providers=["CPUExecutionProvider"])
+    return session.run([value.name for value in graph.outputs], feeds)
+
+
+def alike(got, wanted):
+    assert np.std(wanted) > 0.01  # a flat answer would hide differences
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5)
+
+
+def roberta():
+    config = transformers.RobertaConfig(**BERT, max_position_embeddings=14, type_vocab_size=1, layer_norm_eps=1e-5)
+    graph = zoo.builder("roberta").roberta_graph(**QA, **SIZES, positions=14)
+    return transformers.RobertaForQuestionAnswering(config), graph, 1, 1
+
+
+def albert():
+    config = transformers.AlbertConfig(**BERT, embedding_size=8, max_position_embeddings=14)
+    graph = zoo.builder("albert").albert_graph(**QA, **SIZES, embedding=8, positions=14)
+    return transformers.AlbertForQuestionAnswering(config), graph, 0, 2
+
+
+def deberta():
+    relative = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False}
+    config = transformers.DebertaConfig(**BERT, **relative, max_position_embeddings=14, type_vocab_size=0)
+    graph = zoo.builder("deberta").deberta_graph(**QA, **SIZES, distance=14)
+    return transformers.DebertaForQuestionAnswering(config), graph, 0, 2
+
+
+@pytest.mark.parametrize("make", [roberta, albert, deberta], ids=lambda make: make.__name__)
+def test_question_answering(make, tmp_path):
+    model, graph, padding, types = make()
+    moved(model)
+    rng = np.random.default_rng(1)
+    ids, mask = rng.integers(3, 50, (2, 9)), np.ones((2, 9), np.int64)
+    ids[1, 6:], mask[1, 6:] = padding, 0
+    feeds = {"ids": ids, "mask": mask, "types": rng.integers(0, types, (2, 9))}
+    tensors = [torch.tensor(value) for value in feeds.values()]
+    with torch.no_grad():
+        wanted = model(input_ids=tensors[0], attention_mask=tensors[1], token_type_ids=tensors[2])
+    got = computed(graph, weights(model), feeds, tmp_path)
+    for ours, theirs in zip(got, (wanted.start_logits, wanted.end_logits), strict=True):
+        alike(ours[mask == 1], theirs.numpy()[mask == 1])
+
+
+def test_roformer(tmp_path):
+    config = transformers.RoFormerConfig(**BERT, embedding_size=24, max_position_embeddings=16)
+    model = moved(transformers.RoFormerForSequenceClassification(config))
+    places = model.roformer.encoder.embed_positions  # `moved` moved this table of sines as well
+    angle = np.arange(16)[:, None] / 10000 ** (np.arange(0, 8, 2) / 8)
+    places.weight.data = torch.tensor(np.concatenate([np.sin(angle), np.cos(angle)], axis=1), dtype=torch.float32)
+    rng = np.random.default_rng(1)
+    ids, types = rng.integers(3, 50, (4, 9)), rng.integers(0, 2, (4, 9))
+    ids[1, 6:] = 0
+    with torch.no_grad():
+        given = {"attention_mask": torch.tensor((ids > 0).astype(np.int64)), "token_type_ids": torch.tensor(types)}
+        wanted = model(input_ids=torch.tensor(ids), **given).logits.softmax(-1).numpy()
+    graph = zoo.builder("roformer").roformer_graph(inputs=["types", "ids"], outputs=["odds"], **SIZES)
+    feeds = {"ids": ids.astype(np.float32), "types": types.astype(np.float32)}
+    alike(computed(graph, weights(model), feeds, tmp_path)[0], wanted)
+
+
+def test_clip_text(tmp_path):
+    model = moved(transformers.CLIPTextModel(transformers.CLIPTextConfig(**TEXT)))
+    rng = np.random.default_rng(1)
+    ids = rng.integers(3, 49, (2, 9))
+    ids[0, 5] = ids[1, 8] = 49  # ends of texts
+    with torch.no_grad():
+        wanted = model(input_ids=torch.tensor(ids))
+    graph = zoo.builder("clip").clip_text_graph(inputs=["ids"], outputs=["states", "pooled"], **TEXT_SIZES)
+    prefix = "text_model."
+    given = {name if name.startswith(prefix) else prefix + name: value for name, value in weights(model).items()}
+    states, pooled = computed(graph, given, {"ids": ids.astype(np.int32)}, tmp_path)
+    alike(states, wanted.last_hidden_state.numpy())
+    alike(pooled, wanted.pooler_output.numpy())
+
+
+def test_both_towers_of_clip(tmp_path):
+    seen = {"hidden_size": 16, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.CLIPConfig(
+        text_config=TEXT, vision_config={**seen, "image_size": 32, "patch_size": 8}, projection_dim=12
+    )
+    model = moved(transformers.CLIPModel(config))
+    rng = np.random.default_rng(1)
+    ids, pixels = rng.integers(3, 49, (5, 9)), rng.standard_normal((2, 3, 32, 32), np.float32)
+    ids[:, 6] = 49
+    with torch.no_grad():
+        wanted = model(input_ids=torch.tensor(ids), pixel_values=torch.tensor(pixels)).logits_per_image.numpy()
+    sizes = {"texts": 5, "image": 32, "patch": 8, "image_layers": 2, "image_hidden": 16, "image_heads": 2, "common": 12}
+    graph = zoo.builder("clip").two_towers_graph(inputs=["pixels", "ids"], outputs=["fits"], **TEXT_SIZES, **sizes)
+    alike(computed(graph, weights(model), {"pixels": pixels, "ids": np.concatenate([ids, ids])}, tmp_path)[0], wanted)
+
+
+# transformers 5 renamed parts of Swin; the builder has the names of the published files.
+SWIN = {
+    "attention.q_proj": "attention.self.query",
+    "attention.k_proj": "attention.self.key",
+    "attention.v_proj": "attention.self.value",
+    "attention.o_proj": "attention.output.dense",
+    "attention.relative_position_bias.relative_position_bias_table": "attention.self.relative_position_bias_table",
+    "mlp.fc1": "intermediate.dense",
+    "mlp.fc2": "output.dense",
+    "attention.attention.output": "attention.output",
+}
+
+
+def test_swin(tmp_path):
+    sizes = {"image_size": 32, "embed_dim": 12, "depths": [2, 2], "num_heads": [2, 3], "window_size": 4}
+    model = moved(transformers.SwinForImageClassification(transformers.SwinConfig(**sizes, num_labels=7)))
+    pixels = np.random.default_rng(1).standard_normal((2, 3, 32, 32), np.float32)
+    with torch.no_grad():
+        wanted = model(pixel_values=torch.tensor(pixels)).logits.numpy()
+    graph = zoo.builder("swin").swin_graph(
+        inputs=["pixels"], outputs=["logits"], image=32, width=12, depths=[2, 2], heads=[2, 3], window=4, classes=7
+    )
+    given = {}
+    for name, value in weights(model).items():
+        for new, old in SWIN.items():
+            name = name.replace(new, old)
+        given[name] = value
+    missing = set(graph.parameters) - set(given)
+    assert not missing, (missing, sorted(given))
+    alike(computed(graph, given, {"pixels": pixels}, tmp_path)[0], wanted)
+
+
+def test_a_conformers_layers(tmp_path):
+    from transformers.models.wav2vec2_conformer import modeling_wav2vec2_conformer as theirs
+
+    config = transformers.Wav2Vec2ConformerConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96, hidden_act="swish",
+        conv_depthwise_kernel_size=5, position_embeddings_type="relative", max_source_positions=40,
+        attn_implementation="eager",
+    )  # fmt: skip
+    layer = moved(theirs.Wav2Vec2ConformerEncoderLayer(config))
+    layer.conv_module.batch_norm.running_var.data = torch.rand(24) + 0.5
+    x = np.random.default_rng(1).standard_normal((2, 8, 24), np.float32)
+    with torch.no_grad():
+        places = theirs.Wav2Vec2ConformerRelPositionalEmbedding(config)(torch.tensor(x))
+        made = layer(torch.tensor(x), relative_position_embeddings=places)
+    wanted = (made[0] if isinstance(made, tuple) else made).numpy()
+    ours, graph = zoo.builder("conformer"), zoo.builder("graph").Graph("layer")
+    hidden, kept = graph.input("x", ["batch", 8, 24]), graph.input("kept", ["batch", 8, 1])
+    mask, places = graph.number(0.0), graph.constant(ours._places(8, 24))
+    graph.output("y", ours._layer(graph, "layer", hidden, places, mask, kept, 24, 3, 5, 8), ["batch", 8, 24])
+    given = {f"layer.{name}": value for name, value in weights(layer).items()}
+    alike(computed(graph, given, {"x": x, "kept": np.ones((2, 8, 1), np.float32)}, tmp_path)[0], wanted)
