@@ -117,3 +117,22 @@ class Blocking:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
             self._loop = None
+
+
+def blocking(backend: Any) -> Any:
+    """The backend for callers that do not await."""
+    return Blocking(backend) if is_coroutine(backend.predict) else backend
+
+
+def put_back(backend: Any) -> None:
+    if isinstance(backend, Blocking):
+        backend.close()
+
+
+def rows_of(batch: Mapping[str, Any], items: int, copy: Any) -> dict[str, int] | None:
+    """Input -> rows of the loaded batch, for a batch of so many items; None where the copy takes any number."""
+    if getattr(copy.backend, "any_batch_size", False):
+        return None
+    if copy.batch_size < items:
+        raise UserError(f"loaded is a batch of {copy.batch_size} items, fewer than the {items} of one query")
+    return {name: len(array) * copy.batch_size // items for name, array in batch.items()}

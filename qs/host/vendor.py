@@ -25,7 +25,7 @@ from qs.host.loaded_copy import LoadedCopy, unless_left_out
 from qs.host.outputs import as_arrays
 from qs.host.plain import plain, restored
 from qs.host.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
-from qs.host.targets import Blocking, check_kind, is_coroutine, target_of
+from qs.host.targets import blocking, check_kind, is_coroutine, put_back, rows_of, target_of
 from qs.host.verifying import Verifier, judged
 from qs.host.watchdog import limited
 from qs.numeric import summarise
@@ -170,7 +170,7 @@ class VendorService:
             return {"not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"}
         with self._lock:
             copy = self._any_loaded()
-            backend = _blocking(copy.backend)
+            backend = blocking(copy.backend)
             result, _, model_info = self._need_settings()
             checker = checker_class()
             # published checkers read these off the compile result, where not every vendor puts them
@@ -190,7 +190,7 @@ class VendorService:
                 with limited(backend, predict_limit_s, read=as_arrays):
                     metrics = plain(checker.calculate_acc(data_percent))
             finally:
-                _put_back(backend)
+                put_back(backend)
         metrics = metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
         return metrics | plain(getattr(checker, "evidence", None) or {})
 
@@ -203,13 +203,13 @@ class VendorService:
         with self._lock:
             copy = self._loaded(0, batch_size, None)
             outputs = split_names(self._need_settings()[2].get("outputs"))
-            backend = _blocking(copy.backend)
+            backend = blocking(copy.backend)
             try:
                 with limited(backend, predict_limit_s):
                     inside = segment_hook(copy.backend, reference, copy.batch_size)
                     return plain(agreement(reference, backend.predict, copy.batch_size, outputs, inside))
             finally:
-                _put_back(backend)
+                put_back(backend)
 
     def numeric_item(
         self, reference_npz: str, batch_size: int, item: int, folder: str, predict_limit_s: float | None = None
@@ -222,12 +222,12 @@ class VendorService:
         with self._lock:
             copy = self._loaded(0, batch_size, None)
             names = split_names(self._need_settings()[2].get("outputs"))
-            backend = _blocking(copy.backend)
+            backend = blocking(copy.backend)
             try:
                 with limited(backend, predict_limit_s):
                     rows, want, got = replay(reference, backend.predict, copy.batch_size, names, item)
             finally:
-                _put_back(backend)
+                put_back(backend)
         files = save_item(folder, item, reference=want, backend=got, feeds=reference.feeds[item])
         found = {
             "item": item,
@@ -299,7 +299,7 @@ class VendorService:
                 copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
             check_kind(copy.backend.predict, self._runner["pool"])
             taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
-        rows = _rows_of(taken[0], batch_size, copy) if shared_by else None
+        rows = rows_of(taken[0], batch_size, copy) if shared_by else None
         verifier = None
         if verify is not None:
             names = split_names(self._need_settings()[2].get("outputs"))
@@ -329,7 +329,7 @@ class VendorService:
             copy = self._loaded(0, batch_size * (shared_by or 1), None)
             taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
             result, _, model_info = self._need_settings()
-            backend = _blocking(copy.backend)
+            backend = blocking(copy.backend)
             try:
                 with limited(backend, predict_limit_s):
                     return plain(
@@ -339,7 +339,7 @@ class VendorService:
                         )
                     )  # fmt: skip
             finally:
-                _put_back(backend)
+                put_back(backend)
 
     def _batches_of(self, batch_size: int, wanted: Any) -> list:
         count, seed = wanted, None
@@ -397,22 +397,3 @@ class VendorService:
 def _version(backend: Any) -> str:
     found = unless_left_out(backend.version)
     return NOT_STATED if found is None else str(found)
-
-
-def _blocking(backend: Any) -> Any:
-    """The backend for callers that do not await."""
-    return Blocking(backend) if is_coroutine(backend.predict) else backend
-
-
-def _put_back(backend: Any) -> None:
-    if isinstance(backend, Blocking):
-        backend.close()
-
-
-def _rows_of(batch: Mapping[str, Any], items: int, copy: LoadedCopy) -> dict[str, int] | None:
-    """Input -> rows of the loaded batch, for a batch of so many items; None where the copy takes any number."""
-    if getattr(copy.backend, "any_batch_size", False):
-        return None
-    if copy.batch_size < items:
-        raise UserError(f"loaded is a batch of {copy.batch_size} items, fewer than the {items} of one query")
-    return {name: len(array) * copy.batch_size // items for name, array in batch.items()}
