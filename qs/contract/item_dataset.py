@@ -29,11 +29,11 @@ class ItemDataset(Dataset):
     strata: np.ndarray | None = None  # the class of each group, from which shares take alike; None: there are none
     drawn = True  # shares are drawn, by the run's seed; False: the leading part is taken
 
-    def feeds(self, items: Sequence[int]) -> dict[str, np.ndarray]:
+    def feeds(self, items: Any) -> dict[str, np.ndarray]:
         """Input name -> array of those items, in that order."""
         raise NotImplementedError("ItemDataset:feeds")
 
-    def label(self, items: Sequence[int]) -> Any:
+    def label(self, items: Any) -> Any:
         """The labels of those items, as get_samples gives them."""
         raise NotImplementedError("ItemDataset:label")
 
@@ -94,10 +94,10 @@ class ItemDataset(Dataset):
 
     def batches(self, items: Sequence[int]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """(items, feeds) of full batches over those items; the last one is filled up by beginning again from the first."""
-        items = np.asarray(items)
-        for begin in range(0, len(items), self.cur_bs):
-            real = items[begin : begin + self.cur_bs]
-            yield real, self.feeds(np.resize(items, begin + self.cur_bs)[begin:] if len(real) < self.cur_bs else real)
+        wanted = np.asarray(items)
+        for begin in range(0, len(wanted), self.cur_bs):
+            real = wanted[begin : begin + self.cur_bs]
+            yield real, self.feeds(np.resize(wanted, begin + self.cur_bs)[begin:] if len(real) < self.cur_bs else real)
 
 
 class ItemChecker(AccuracyChecker):

@@ -159,7 +159,8 @@ def checksum(outputs: Mapping[str, np.ndarray]) -> int:
 def write(path: Path, kept: Kept) -> None:
     """One .npz, whole or absent; nothing in it is pickled."""
     answers = kept.answers()
-    arrays, entries = {}, []
+    arrays: dict[str, Any] = {}
+    entries = []
     for number, answer in enumerate(answers):
         entry: dict[str, Any] = {"request": answer.request, "sample": answer.sample, "count": answer.count}
         for side, given in (("outputs", answer.outputs), ("feeds", answer.feeds)):
@@ -205,7 +206,7 @@ def judged(
     """
     found = [(path.stem, *read(path)) for path in sorted(Path(folder).glob("[!.]*.npz"))]
     idle: dict[Any, Arrays] = {}
-    repeat = {"apart": 0.0, "output": "", "problem": None}
+    repeat: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
 
     def ask(feeds: Any) -> Arrays:
         nonlocal repeat
