@@ -175,5 +175,9 @@ def test_a_run_ends_with_a_valid_report(name, tmp_path):
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     (file,) = tmp_path.rglob("result-*.json")
     result = json.loads(file.read_text())
-    assert result["Model"] == name and [row["BS"] for row in result["Performance"]] == [int(smallest)]
-    assert result["Performance"][0]["QPS"] > 0
+    (row,) = result["Performance"]
+    assert (result["Task"], result["Verdict"], row["Verdict"], row["BS"]) == (name, "VALID", "VALID", int(smallest))
+    assert row["QPS"] > 0 and row["Errors"] == 0
+    outputs = result["Accuracy"]["Numeric"]["outputs"]
+    assert list(outputs) == PUBLISHED[name][3].split(",")
+    assert all(each["Cosine Similarity"] > 0.999 for each in outputs.values())
