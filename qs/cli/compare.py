@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -29,6 +30,9 @@ HISTORY_MARKS = ("#", "@")
     help="Exit with status 3 where this holds: slower:5% (any figure), p99.slower:10%, throughput.slower:3%. May be repeated.",
 )
 @click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of it, side by side."
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
@@ -36,7 +40,13 @@ HISTORY_MARKS = ("#", "@")
 )
 @click.option("--quiet", is_flag=True, help="No table; errors, and conditions that hold, only.")
 def command(
-    results: tuple[str, ...], margin: float, anyway: bool, fail_if: tuple[str, ...], as_json: bool, quiet: bool
+    results: tuple[str, ...],
+    margin: float,
+    anyway: bool,
+    fail_if: tuple[str, ...],
+    page: Path | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Compare results of qs run, qs load or qs sweep: by how much throughput and response times differ, and whether that is more than noise.
 
@@ -50,6 +60,7 @@ def command(
       qs compare reports/before reports/after
       qs compare before/result-fp32.json after/result-fp32.json --fail_if throughput.slower:5% --fail_if p99.slower:10%
       qs compare @12 @13 --margin 1% --json
+      qs compare reports/before reports/after --html comparison.html
     """
     from qs.compare.comparing import compare
     from qs.compare.fail_if import met, parse_conditions
@@ -67,6 +78,11 @@ def command(
         said = found.to_dict() | {"fail_if": [str(each) for each in conditions], "met": holds}
         sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         sys.stdout.buffer.flush()
+    if page is not None:
+        from qs.report.files import write_atomic
+        from qs.report.html.compare_page import render_compare
+
+        write_atomic(page, render_compare(found.to_dict()))
     if not quiet:
         from qs.compare.showing import print_compared
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
     "sweep": ("qs.cli.sweep", "Measure many settings in turn, and find the highest rate within bounds."),
     "numeric": ("qs.cli.numeric", "Compare a backend's numbers with the fp32 reference, or replay one item."),
+    "report": ("qs.cli.report", "Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit."),
     "compare": (
         "qs.cli.compare",
         "Compare results case by case: by how much they differ, and whether that is more than noise.",

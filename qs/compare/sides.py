@@ -5,13 +5,13 @@ Results of the history come in through the same face. Left out: judging whether 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qs.errors import Fault, Faults, UserError
+from qs.errors import UserError
+from qs.report.saved import read_json
 
 PATTERNS = ("result-*.json", "sweep-*.json")
 KINDS = ("run", "load", "sweep")
@@ -38,7 +38,7 @@ class Side:
 def from_path(text: str) -> Side:
     """A result file, the folder of its report, or the folder of all reports where it holds but one. Raises UserError."""
     given = Path(text)
-    path = _in_folder(given) if given.is_dir() else given
+    path = in_folder(given) if given.is_dir() else given
     result = read_result(path)
     folder = path.absolute().parent
 
@@ -53,31 +53,18 @@ def from_path(text: str) -> Side:
 
 def read_result(path: Path) -> dict[str, Any]:
     """The result in a file. Raises UserError where it is none that can be compared."""
-    try:
-        result = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON file: {error}") from None
-    check_result(result, str(path))
+    result = read_json(path)
+    check_measured(result, str(path))
     return result
 
 
-def check_result(result: Any, where: str) -> None:
-    """Refuse what is no result of ours, or holds no measurement."""
-    from qs.report.result import SCHEMA
-
-    if not isinstance(result, dict) or "schema_version" not in result or "Backend" not in result:
-        raise Faults([Fault(where, "", "not a result", "a result JSON of qs run, qs load or qs sweep, or its folder")])
-    version = result["schema_version"]
-    if version != SCHEMA:
-        hint = "it was written by another version of qs"
-        raise Faults([Fault(where, "schema_version", version, str(SCHEMA), hint=hint)])
+def check_measured(result: dict[str, Any], where: str) -> None:
+    """Refuse what holds no measurement."""
     if not result.get("Performance"):
         raise UserError(f"{where}: holds no measured case ({result.get('Status', 'no status')})")
 
 
-def _in_folder(folder: Path) -> Path:
+def in_folder(folder: Path) -> Path:
     found = [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
     if not found:  # the folder of a backend, or of all reports
         found = [

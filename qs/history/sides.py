@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from qs.compare.sides import Side, check_result
+from qs.compare.sides import Side, check_measured
 from qs.errors import UserError
 from qs.history.entries import entry, histogram_of, local, result_of, tagged
 from qs.history.recording import histograms_of
+from qs.report.saved import checked
 
 
 def from_history(text: str) -> Side:
@@ -20,7 +21,8 @@ def from_history(text: str) -> Side:
     else:
         raise UserError(f"{text}: is no entry of the history; write #12, @12, or @TAG")
     found, result = entry(number), result_of(number)
-    check_result(result, text)
+    result = checked(result, text)
+    check_measured(result, text)
     said = text if name.isdigit() else f"{text} (#{number})"
     gone = [each for each in histograms_of(result["Performance"]) if histogram_of(number, each) is None]
     notes = (

@@ -79,6 +79,10 @@ class ReportFolder:
         return self.path / f"answers-{self.precision}.json"
 
     @property
+    def page(self) -> Path:
+        return self.path / ("sweep.html" if self.kind == SWEEP else "report.html")
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 

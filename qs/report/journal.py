@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.report.events import EventLog
-from qs.report.files import NUMERIC, SWEEP, ReportFolder, write_json
+from qs.report.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
 from qs.report.result import Record, to_result
 
 
@@ -101,5 +101,15 @@ class Journal:
         self.event("end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons())
         result = self.save()
         if self._events is not None:
+            self._draw(result)
             self._events.close()
         return result
+
+    def _draw(self, result: dict[str, object]) -> None:
+        """The page for people. What keeps it from being drawn is a warning: the result is there."""
+        try:
+            from qs.report.html import render_page
+
+            write_atomic(self.folder.page, render_page(result, self._path))
+        except Exception as error:
+            self.view.warn(f"{self.folder.page.name} was not drawn: {type(error).__name__}: {error}")

@@ -158,7 +158,7 @@ def _estimate(estimate, unit: float) -> dict[str, Any]:
 
 
 def intervals(rows) -> list[dict[str, Any]]:
-    """The time series: one entry a second of the measured phase, latencies in ms."""
+    """The time series: one entry an interval of the measured phase (a second, less in short runs), latencies in ms."""
     return [
         {
             "Start": row.start_s,

@@ -18,6 +18,7 @@ from qs.stages.limits import Limits
 from qs.traffic import CONSTANT_RATE, EVEN_ARRIVALS, MLPERF, OFFLINE, OPEN_LOOP, POISSON, REPLAY, SERVER, STAGES
 
 WARM_UP_S = 60.0  # beside the time that loading may take; a warm-up that hangs is found by the limit of predict
+INTERVALS, UNKNOWN_INTERVAL_S = 20, 0.25
 ONE_CLIENT = ("SingleStream", "MultiStream")
 COROUTINES = "async"
 
@@ -132,6 +133,7 @@ def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = Non
         "build_timeout_s": (limits or Limits()).load_s * max(case.instances, 1) + WARM_UP_S,
         "max_backlog": values["max_backlog"].value if open_loop else None,
     }
+    common["interval_s"] = interval_s(case)
     for name in ("interval_s", "calibrate"):  # a trial's own, where it is one of many
         if name in values:
             common[name] = values[name].value
@@ -146,6 +148,12 @@ def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = Non
     if case.scenario in (POISSON, CONSTANT_RATE) and not _ends_itself(stop):
         stop = replace(stop, duration_s=case.duration_s)
     return RunPlan(load=load_of(case), stop=replace(stop, iterations=case.iterations), **common)
+
+
+def interval_s(case: Case) -> float:
+    """Length of the time series' intervals: a second, and less in short runs, so that a comparison has some twenty to resample."""
+    known = case.duration_s or case.time_limit_s
+    return min(max(known / INTERVALS, 0.05), 1.0) if known else UNKNOWN_INTERVAL_S
 
 
 def _judged(plan: Any, stop: Any) -> Any:

@@ -78,6 +78,9 @@ def test_ci_runs_the_readmes_command(tmp_path):
     stub = tmp_path / "python3"
     stub.write_text("#!/bin/sh\nexit 7\n")
     stub.chmod(0o755)
+    browser = tmp_path / "chromium"  # there is one: nothing is installed
+    browser.write_text("#!/bin/sh\n")
+    browser.chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     ran = subprocess.run([checkout / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert ran.stdout.strip() == TESTS

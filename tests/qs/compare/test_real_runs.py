@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from engine import ClosedLoop, Pool, RunPlan, Stop, run
-from engine.hlog import write_hlog
 from qs.compare.comparing import compare
 from qs.compare.sides import from_path
 from qs.report.files import ReportFolder, write_json
@@ -16,7 +15,7 @@ from qs.report.result import Record, to_result
 from qs.report.rows import Case, measured
 from tests.qs.compare.synthetic import HOST, SHA
 
-SECONDS = 2.0
+SECONDS = 3.0
 
 
 class Steady:
@@ -33,13 +32,14 @@ class Steady:
 
 
 def measure(folder: Path, service_s: float) -> str:
-    plan = RunPlan(load=ClosedLoop(), stop=Stop(duration_s=SECONDS), pool=Pool("thread", workers=1), calibrate=False)
+    stop, pool = Stop(duration_s=SECONDS), Pool("thread", workers=1)
+    plan = RunPlan(load=ClosedLoop(), stop=stop, pool=pool, calibrate=False, interval_s=SECONDS / 20)
     result = run(plan, Steady(service_s))
     report = ReportFolder(folder, "fp32")
     case = Case("bs1-c1", 1, 1, 1, None, SECONDS, None, "thread", 1, None, ())
     log = report.histogram(case.name)
     log.parent.mkdir(parents=True)
-    write_hlog(log, result.intervals, result.started_at)
+    result.write_hlog(log)
     record = Record(
         task="steady", hardware="CPU", model="steady", command=["qs"], qs_version="0", host=HOST, status="complete",
         model_source={"sha256": SHA, "note": ""}, rows=[measured(case, result, f"{log.parent.name}/{log.name}")],

@@ -1,0 +1,42 @@
+"""`qs report`: render again from saved files. It reads the options; qs.report's formats do the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qs.cli.main import VALID
+
+FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
+
+
+@click.command("report", short_help="Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit.")
+@click.argument("place", type=click.Path(path_type=Path), metavar="RESULT")
+@click.option(
+    "--format", "wanted", type=click.Choice(FORMATS), default="html", show_default=True, help="What to write."
+)
+@click.option(
+    "--output",
+    "out",
+    type=click.Path(path_type=Path),
+    help="File to write; - for standard output.  [default: beside the result]",
+)
+@click.option("--all", "everything", is_flag=True, help="An index page of all results below the folder RESULT.")
+def command(place: Path, wanted: str, out: Path | None, everything: bool) -> int:
+    """Render RESULT again, from its saved files alone: a result JSON, or the folder of its report. With --all: an index of all reports below
+    a folder.
+
+    \b
+    Examples:
+      qs report reports/CPU/digits-cnn-onnx-fp32
+      qs report reports/CPU/digits-cnn-onnx-fp32 --format md --output -
+      qs report reports/CPU/digits-cnn-onnx-fp32/result-fp32.json --format pdf
+      qs report --all reports
+    """
+    from qs.cli.reporting import render_all, render_one
+
+    path = render_all(place, out) if everything else render_one(place, wanted, out)
+    if path is not None:
+        click.echo(f"written: {path}", err=True)
+    return VALID
