@@ -34,6 +34,7 @@ BENCHES = (
     "verify",
     "memory",
     "overhead",
+    "live_view",
 )
 FULL = {"memory": ["--full"]}
 HEAD = "| bench | goal | reached: median [quartiles; extremes] | |\n|---|---|---|---|\n"

@@ -38,15 +38,18 @@ class AsyncGroup:
         self._plan = plan
         self._make = make
         self._header = memory.header
-        self._recorder = self._new_recorder(memory, not isinstance(plan.load, ClosedLoop), share.keep_columns)
+        open_loop = not isinstance(plan.load, ClosedLoop)
+        self._recorder = self._new_recorder(memory, open_loop, share.keep_columns, share.keep_slices)
         self._built: Built | None = None
         self._feed: Iterator[Any] = iter(())
         self._abandoned = asyncio.Event()
         self._blocks: Any = iter(())
         self._queue: Any = None
 
-    def _new_recorder(self, memory: WorkerMemory, open_loop: bool, keep: bool = False) -> Recorder:
-        return Recorder(memory, self._plan.recorded_ns, int(self._plan.timeout_s * 1e9), open_loop, keep)
+    def _new_recorder(
+        self, memory: WorkerMemory, open_loop: bool, keep: bool = False, slices: bool = False
+    ) -> Recorder:
+        return Recorder(memory, self._plan.recorded_ns, int(self._plan.timeout_s * 1e9), open_loop, keep, slices)
 
     # -- the caller's side
 
@@ -96,6 +99,7 @@ class AsyncGroup:
             report.first_fault = recorder.first_fault
             report.arrivals = recorder.arrivals.tolist()
             report.columns = recorder.kept or []
+            report.slices = recorder.slices or []
             use.into(report)
             header[Field.PHASE] = Phase.DONE
         return self.reports

@@ -369,6 +369,11 @@ class Conductor:
             batches=None
             if self._plan.batching is None
             else sum(int(memory.header[Field.BATCHES]) for memory in memories),
+            slices=[
+                (report.worker, began - self._start_ns, ended - self._start_ns, rows)
+                for report in reports
+                for began, ended, rows in report.slices
+            ],
             columns=columns_of(reports, self._start_ns) if self._layout.keep_columns else None,
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
             confidence=self._confidence(last),

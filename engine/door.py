@@ -73,6 +73,7 @@ async def run_async(
     on_progress: OnProgress | None = None,
     interrupt: asyncio.Event | None = None,
     keep_columns: bool = False,
+    keep_slices: bool = False,
     clock: Clock = MONOTONIC,
 ) -> RunResult:
     """Run a plan on the current event loop.
@@ -82,6 +83,7 @@ async def run_async(
     samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
     on_progress   called about five times a second, and at every change of phase, on the event loop
     interrupt     set it to end the run in order and keep what was measured
+    keep_slices   keep what each worker did when, slice by slice, in `result.slices`: bounded, for a trace
     keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then grows with requests
 
     Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
@@ -97,7 +99,7 @@ async def run_async(
     if is_async(target) and plan.pool.kind != "async":
         plan = replace(plan, pool=replace(plan.pool, kind="async"))
     spin = not isinstance(plan.load, ClosedLoop) and await _spin(plan, clock)
-    layout = lay_out(plan, target, samples, spin, keep_columns, clock)
+    layout = lay_out(plan, target, samples, spin, keep_columns, clock, keep_slices)
     run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
     try:
         return await run.conduct()

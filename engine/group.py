@@ -61,7 +61,9 @@ class WorkerGroup:
         self._batcher: Batcher | None = None
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
         self.recorders = [
-            Recorder(memory, plan.recorded_ns, int(plan.timeout_s * 1e9), self._open, share.keep_columns)
+            Recorder(
+                memory, plan.recorded_ns, int(plan.timeout_s * 1e9), self._open, share.keep_columns, share.keep_slices
+            )
             for memory in memories
         ]
         self._threads: list[threading.Thread] = []
@@ -207,6 +209,7 @@ class WorkerGroup:
             report.first_fault = recorder.first_fault
             report.arrivals = recorder.arrivals.tolist()
             report.columns = recorder.kept or []
+            report.slices = recorder.slices or []
             report.paced = recorder.paced()
             self._at(memory, Phase.DONE)
 

@@ -88,16 +88,24 @@ def workers_of(plan: RunPlan) -> int:
     return plan.pool.workers or 1
 
 
-def lay_out(plan: RunPlan, target: Any, samples: Sequence[Any] | None, spin: bool, keep: bool, clock: Clock) -> Layout:
+def lay_out(
+    plan: RunPlan,
+    target: Any,
+    samples: Sequence[Any] | None,
+    spin: bool,
+    keep: bool,
+    clock: Clock,
+    slices: bool = False,
+) -> Layout:
     """Sessions for the plan; child processes are made but not started. Raises PlanError where the target cannot go there."""
     workers = workers_of(plan)
     coroutines = plan.pool.kind == "async"
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
     layout = Layout(workers=workers, keep_columns=keep)
     if plan.pool.kind == "process" or coroutines and (plan.pool.workers or 1) > 1:
-        _over_processes(layout, plan, target, samples, workers, rows, spin, keep)
+        _over_processes(layout, plan, target, samples, workers, rows, spin, keep, slices)
         return layout
-    share = Share(plan, workers, spin=spin, keep_columns=keep)
+    share = Share(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
     if isinstance(target, HostTarget):
         layout.sessions.append(target.host.session(share, target, rows))
     elif coroutines:
@@ -116,6 +124,7 @@ def _over_processes(
     rows: int,
     spin: bool,
     keep: bool,
+    slices: bool,
 ) -> None:
     closed = isinstance(plan.load, ClosedLoop)
     processes = min(plan.pool.workers or workers, workers)
@@ -137,7 +146,7 @@ def _over_processes(
             affinity = (affinity[number % len(affinity)],)
         pool = replace(plan.pool, kind=kind, affinity=affinity, instances=1 if isinstance(target, HostTarget) else None)
         load = plan.load if closed or shared else schedule_of(plan).shard(number, processes)
-        share = Share(replace(plan, load=load, pool=pool), count, first, counter, spin, keep)
+        share = Share(replace(plan, load=load, pool=pool), count, first, counter, spin, keep, slices)
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)
         layout.sessions.append(host.session(share, remote, rows, samples_fd))

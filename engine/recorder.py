@@ -19,6 +19,8 @@ from engine.memory import Field, WorkerMemory
 
 # So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs the same at every rate.
 PACED_ROWS = 512
+# So many slices of a worker are kept for a trace, at most.
+MOST_SLICES = 2_048
 _NO_TIMES = np.zeros(0, np.int64)
 
 
@@ -42,7 +44,13 @@ class Recorder:
     """One worker's recorder. `open_loop` says whether the due column is used; without it response time is service time."""
 
     def __init__(
-        self, memory: WorkerMemory, interval_ns: int, timeout_ns: int, open_loop: bool, keep_columns: bool = False
+        self,
+        memory: WorkerMemory,
+        interval_ns: int,
+        timeout_ns: int,
+        open_loop: bool,
+        keep_columns: bool = False,
+        keep_slices: bool = False,
     ):
         self.memory = memory
         self.rows = memory.rows
@@ -51,6 +59,7 @@ class Recorder:
         self.closed: list[Interval] = []
         self.arrivals = np.zeros(64, np.int64)
         self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = [] if keep_columns else None
+        self.slices: list[tuple[int, int, int]] | None = [] if keep_slices else None
         self.first_fault: str | None = None
         self._interval_ns = interval_ns
         self._timeout_ns = timeout_ns
@@ -107,6 +116,8 @@ class Recorder:
                 due[failed_rows] = np.abs(due[failed_rows])
                 good = np.ones(rows, bool)
                 good[failed_rows] = False
+            if self.slices is not None:
+                self._keep_slice(int(issued[0]), int(completed[-1]), rows)
             self._arrive(due)
             if self.open_loop:
                 self._pace(due, issued, completed)
@@ -125,6 +136,14 @@ class Recorder:
             self._by_interval(_NO_TIMES, _NO_TIMES)
         header[Field.FLUSHING] = 0
         header[Field.SLICE_NS] = 0
+
+    def _keep_slice(self, began_ns: int, ended_ns: int, rows: int) -> None:
+        """(first issued, last completed, requests); neighbours are put together where there are too many."""
+        assert self.slices is not None
+        self.slices.append((began_ns, ended_ns, rows))
+        if len(self.slices) >= MOST_SLICES:
+            pairs = zip(self.slices[::2], self.slices[1::2])
+            self.slices[:] = [(first[0], second[1], first[2] + second[2]) for first, second in pairs]
 
     def _pace(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
         """Keep the lateness of requests that a worker waited for: free when they fell due, it had only to wake up in time."""

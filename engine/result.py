@@ -109,6 +109,8 @@ class RunResult:
     caveats: list[Caveat] = field(default_factory=list)
     rates: list[float] = field(repr=False, default_factory=list)
     columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
+    # (worker, first issued, last completed, requests) by slice, ns from the start; empty unless the run kept them (`keep_slices`)
+    slices: list[tuple[int, int, int, int]] = field(repr=False, default_factory=list)
     confidence: Confidence | None = None
     rules: list[Rule] = field(default_factory=list)
     scenario: str | None = None

@@ -26,6 +26,7 @@ class Share:
     counter_fd: int | None = None  # the shared counter of an open loop over several processes
     spin: bool = False
     keep_columns: bool = False
+    keep_slices: bool = False
 
 
 @dataclass
@@ -47,6 +48,7 @@ class WorkerReport:
     hung: bool = False
     crash: str | None = None
     columns: list = field(default_factory=list)
+    slices: list = field(default_factory=list)  # (first issued, last completed, requests), where they are kept
 
 
 def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:

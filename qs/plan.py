@@ -97,6 +97,8 @@ class Request:
     in_process: bool = False
     offline: bool = False
     env: str = "auto"
+    metrics: str | None = None
+    trace: bool = False
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 

@@ -65,20 +65,6 @@ def state(progress: Any) -> str:
     return ", ".join(parts)
 
 
-def short_state(progress: Any) -> str:
-    """The same in the room that a terminal of 80 columns leaves beside a title and a bar."""
-    parts = [f"{progress.completed:,}"]
-    if progress.completed:
-        parts.append(f"{rate(progress.queries_per_s)}/s")
-    if progress.p99_ns:
-        parts.append(f"p99 {progress.p99_ns / 1e6:.3g} ms")
-    if progress.errors:
-        parts.append(f"{progress.errors} errors")
-    if progress.eta_s is not None:
-        parts.append(f"{span(progress.eta_s)} left")
-    return ", ".join(parts)
-
-
 class Quiet:
     """Says nothing."""
 
@@ -122,7 +108,7 @@ class Plain:
 
 
 class Rich:
-    """A bar with the time left, redrawn in place; facts scroll above it."""
+    """A panel that is redrawn in place; facts scroll above it."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
         from rich.console import Console
@@ -138,24 +124,17 @@ class Rich:
 
     @contextmanager
     def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.live import Live
+
+        from qs.live.panel import Panel
 
         watch = _Watch(title, limit_s, self.line, self._clock)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
-            TextColumn("{task.fields[state]}", markup=False),
-        )
-        with Progress(*columns, console=self._console, transient=True, refresh_per_second=4) as bar:
-            task = bar.add_task(title, total=None, state=PHASES["build"])
+        panel = Panel(title, limit_s)
+        with Live(panel, console=self._console, transient=True, refresh_per_second=4):
 
             def update(progress: Any) -> None:
                 watch.see(progress)
-                if progress.phase == "measure":
-                    done, total = share(progress, limit_s)
-                    bar.update(task, completed=done, total=total, state=short_state(progress))
-                else:
-                    bar.update(task, state=PHASES[progress.phase])
+                panel.see(progress)
 
             yield update
 

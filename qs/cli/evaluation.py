@@ -57,7 +57,27 @@ def prepared_artifact(request: Request, scratch: Path, probe: bool = True) -> Pr
 
 def measure(prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Work | None = None) -> int:
     """Run an evaluation, or other work with the same endings; report it; return the exit status."""
-    journal = open_journal(prepared, view)
+    from qs.live.metrics import MeteredView, checked, exported
+    from qs.live.trace import NAME, Trace, TracedView
+
+    request = prepared.request
+    where = None if request.metrics is None else checked(request.metrics)
+    with exported(where, prepared.title, prepared.hardware) as exporter:
+        if exporter is not None:
+            view = MeteredView(view, exporter)
+        if request.trace:
+            view = TracedView(view, Trace())
+        journal = open_journal(prepared, view)
+        try:
+            return _measured(prepared, journal, view, as_json, quiet, work)
+        finally:
+            if request.trace and journal.started:
+                view.trace.write(
+                    journal.folder.path / NAME, f"qs {request.kind} {prepared.title} on {prepared.hardware}"
+                )
+
+
+def _measured(prepared: Prepared, journal: Journal, view: Any, as_json: bool, quiet: bool, work: Work | None) -> int:
     interrupt = Interrupt()
 
     def at_once() -> None:

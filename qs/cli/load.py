@@ -26,6 +26,7 @@ from qs.cli import options as given
 @given.timeouts
 @given.process
 @given.offline
+@given.watching
 @given.history
 @given.output
 def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:

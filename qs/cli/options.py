@@ -215,6 +215,15 @@ feeding = _together(
     click.option("--samples", "sample_count", type=click.IntRange(min=1), help="Distinct batches to cycle through.  [default: up to 64]"),
 )  # fmt: skip
 
+watching = _together(
+    click.option(
+        "--metrics",
+        metavar="WHERE",
+        help="Metrics for Prometheus while it runs: :9464 (this machine alone), host:port, or file:run.prom.",
+    ),
+    click.option("--trace", is_flag=True, help="Write trace.json beside the report, for Perfetto."),
+)
+
 history = click.option("--no_history", is_flag=True, help="Leave no entry in the history of runs.")
 
 output = _together(

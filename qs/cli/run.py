@@ -44,6 +44,7 @@ from qs.cli.types import Seconds
 @given.traffic
 @given.stopping
 @given.offline
+@given.watching
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:

@@ -64,6 +64,7 @@ from qs.cli.types import Seconds, WholeNumbers, Words
 @given.timeouts
 @given.process
 @given.offline
+@given.watching
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:

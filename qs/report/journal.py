@@ -5,12 +5,14 @@ Nothing is written before `start`, so that a run refused for its input leaves no
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from qs.live.trace import STAGES
 from qs.report.events import EventLog
 from qs.report.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
 from qs.report.result import Record, to_result
@@ -77,8 +79,10 @@ class Journal:
         """Time a stage, note its begin and end, and save what it brought."""
         begin = time.perf_counter()
         self.event("stage begins", stage=name)
+        trace = getattr(self.view, "trace", None)
         try:
-            yield
+            with contextlib.nullcontext() if trace is None else trace.span(STAGES, name):
+                yield
         finally:
             self.record.durations_s[name] = time.perf_counter() - begin
             self.event("stage ends", stage=name, seconds=self.record.durations_s[name])

@@ -117,8 +117,15 @@ async def _measure_case(
             journal.view.case(title, _limit_s(case)) as show,
         ):
             result = await run_async(
-                plan_of(case, values, bench.host.limits), target, on_progress=show, interrupt=interrupt
+                plan_of(case, values, bench.host.limits),
+                target,
+                on_progress=show,
+                interrupt=interrupt,
+                keep_slices=hasattr(journal.view, "trace"),
             )
+        ended = getattr(journal.view, "ended", None)
+        if ended is not None:
+            ended(result)
     except BackendFailed as failure:
         if failure.lost_host:
             await bench.host.drop()

@@ -122,6 +122,7 @@ def test_the_log_read_back_by_another_tool_says_the_same(folder):
         reader = HistogramLogReader(str(folder / row["Histogram"]), whole)
         while (interval := reader.get_next_interval_histogram()) is not None:
             whole.add(interval)
+        reader.close()
         assert whole.get_total_count() == row["Completed"]
         for key, percentile in (("P50 Latency", 50.0), ("P90 Latency", 90.0), ("P99 Latency", 99.0)):
             assert whole.get_value_at_percentile(percentile) / 1e6 == pytest.approx(row[key], rel=1e-3)
