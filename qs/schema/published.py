@@ -69,7 +69,7 @@ def model_info() -> Schema:
         ],
         "description": "names, as a list or one comma-separated string",
     }
-    shape = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}}
+    shape = {"type": "array", "items": {"type": "integer", "minimum": 1}}
     bounds = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}}
     properties |= {
         "inputs": names,

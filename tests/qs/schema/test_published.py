@@ -103,7 +103,7 @@ def test_what_loads_fits(name, document):
         ("workload", {"data_percent": 101}), ("workload", {"model": ".hidden"}),
         *(("model_info", without(INFO, key)) for key in ("model", "model_path", "framework", "model_format", "input_shape", "input_type")),
         ("model_info", INFO | {"framework": "Keras"}), ("model_info", INFO | {"input_type": "FLOAT"}),
-        ("model_info", INFO | {"input_shape": {"a": [], "b": [1]}}), ("model_info", INFO | {"input_shape": {}}),
+        ("model_info", INFO | {"input_shape": {"a": [0], "b": [1]}}), ("model_info", INFO | {"input_shape": {}}),
         ("model_info", INFO | {"sources": []}), ("model_info", INFO | {"sources": [{"kind": "ftp"}]}),
         ("model_info", INFO | {"sources": [{"kind": "url", "url": "http://x", "sha256": "0"}]}),
         ("model_info", INFO | {"input_range": {"a": [0]}}), ("model_info", INFO | {"max_batch_size": 0}),
