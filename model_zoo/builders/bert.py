@@ -1,18 +1,19 @@
-"""BERT for question answering as one ONNX graph, from a configuration and its parameters.
+"""BERT as one ONNX graph, for question answering or as a plain encoder, from a configuration and its parameters.
 
 `build_bert_qa` is what a `build` source names: it writes a graph with seeded weights, drawn as BERT's own
 initializer draws them. Such weights know nothing: they serve speed and numeric agreement, never accuracy.
+`build_bert_encoder` makes the encoder of trained weights that a source fetched (sentence encoders such as MiniLM are this graph).
 Parameters carry the names and shapes of `transformers.BertForQuestionAnswering` (linear weights are [out,
 in]), so that trained ones can be passed to `write_model` as they are.
 
 Architecture: Devlin et al., 2018, "BERT: Pre-training of Deep Bidirectional Transformers", arXiv:1810.04805.
-Left out: pooler (question answering does not use it), dropout (inference only), and any tokenizer.
+Left out: pooler (neither uses it), dropout (inference only), and any tokenizer.
 A builder is one self-contained file over numpy and onnx: its bytes are part of the key it is cached under.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def parameter_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
         layer_norm(f"{layer}.output.LayerNorm")
     linear("qa_outputs", hidden, 2)
     return shapes
+
+
+def encoder_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
+    """parameter_shapes of the encoder alone."""
+    return {name: shape for name, shape in parameter_shapes(config).items() if name.startswith("bert.")}
 
 
 def seeded_parameters(config: BertConfig, seed: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -194,14 +200,9 @@ def bert_qa_graph(config: BertConfig, inputs: Sequence[str], outputs: Sequence[s
     inputs: names of token ids, attention mask, token types (int64 [batch, sequence], batch free);
     outputs: names of start and end logits (float32 [batch, sequence]).
     """
-    ids, mask, token_types = inputs
     start, end = outputs
     graph = _Graph()
-    x = _embeddings(graph, config, ids, token_types)
-    added = _mask(graph, mask)
-    for index in range(config.layers):
-        layer = f"bert.encoder.layer.{index}"
-        x = _feed_forward(graph, config, layer, _attention(graph, config, layer, x, added))
+    x = _encoder(graph, config, inputs)
     logits = graph.linear("qa_outputs", x)
     halves = graph.constant("halves", [1, 1], np.int64)
     graph.add("Split", "qa/Split", logits, halves, outputs=["qa/0", "qa/1"], axis=-1)
@@ -209,32 +210,63 @@ def bert_qa_graph(config: BertConfig, inputs: Sequence[str], outputs: Sequence[s
     graph.add("Squeeze", "qa/start", "qa/0", last, outputs=[start])
     graph.add("Squeeze", "qa/end", "qa/1", last, outputs=[end])
 
+    return _model(graph, config, "bert_qa", inputs, {name: ["batch", config.sequence] for name in outputs})
+
+
+def bert_encoder_graph(config: BertConfig, inputs: Sequence[str], output: str) -> onnx.ModelProto:
+    """The encoder without its parameters: inputs as of bert_qa_graph; output: the name of the last hidden state,
+    float32 [batch, sequence, hidden].
+    """
+    graph = _Graph()
+    graph.add("Identity", "last", _encoder(graph, config, inputs), outputs=[output])
+    return _model(graph, config, "bert_encoder", inputs, {output: ["batch", config.sequence, config.hidden]})
+
+
+def _encoder(graph: _Graph, config: BertConfig, inputs: Sequence[str]) -> str:
+    ids, mask, token_types = inputs
+    x = _embeddings(graph, config, ids, token_types)
+    added = _mask(graph, mask)
+    for index in range(config.layers):
+        layer = f"bert.encoder.layer.{index}"
+        x = _feed_forward(graph, config, layer, _attention(graph, config, layer, x, added))
+    return x
+
+
+def _model(
+    graph: _Graph, config: BertConfig, name: str, inputs: Sequence[str], outputs: Mapping[str, list]
+) -> onnx.ModelProto:
     shape = ["batch", config.sequence]
     return helper.make_model(
         helper.make_graph(
             graph.nodes,
-            "bert_qa",
-            [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in inputs],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in outputs],
+            name,
+            [helper.make_tensor_value_info(each, TensorProto.INT64, shape) for each in inputs],
+            [helper.make_tensor_value_info(each, TensorProto.FLOAT, sides) for each, sides in outputs.items()],
             [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
-        producer_name="bert_qa",
+        producer_name=name,
     )
 
 
 def write_model(
-    path: Path, model: onnx.ModelProto, config: BertConfig, parameters: Iterable[tuple[str, np.ndarray]]
+    path: Path,
+    model: onnx.ModelProto,
+    config: BertConfig,
+    parameters: Iterable[tuple[str, np.ndarray]],
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> None:
     """Write `model` and, one after the other, its (name, array) parameters to one ONNX file at `path`.
+
+    `shapes` are those that the model needs, by default parameter_shapes.
 
     Serialized protobuf messages that follow one another are read as one merged message, so each parameter can
     follow as a model that holds nothing else. Its bytes go to the file as they are: protobuf would copy them
     three times, which for BERT-base takes longer than drawing them. ValueError for a parameter missing or
     misshapen.
     """
-    missing = parameter_shapes(config)
+    missing = dict(parameter_shapes(config) if shapes is None else shapes)
     with open(path, "wb") as file:
         file.write(model.SerializeToString())
         for name, value in parameters:
@@ -275,4 +307,18 @@ def build_bert_qa(path: Path, seed: int, *, inputs: Sequence[str], outputs: Sequ
     """Write a BERT-QA ONNX model with seeded weights to `path`. `sizes` are fields of BertConfig."""
     config = BertConfig(**sizes)
     write_model(path, bert_qa_graph(config, inputs, outputs), config, seeded_parameters(config, seed))
+    onnx.checker.check_model(str(path))
+
+
+def build_bert_encoder(
+    path: Path, seed: int, *, weights: Mapping[str, np.ndarray], inputs: Sequence[str], output: str, **sizes: int
+) -> None:
+    """Write the encoder with trained `weights`, named as transformers.BertModel's (so without "bert."), to `path`.
+
+    ValueError where one is missing or misshapen; what else the file holds is not used. `seed` is not either.
+    """
+    config = BertConfig(**sizes)
+    wanted = encoder_shapes(config)
+    given = ((name, weights[name.removeprefix("bert.")]) for name in wanted if name.removeprefix("bert.") in weights)
+    write_model(path, bert_encoder_graph(config, inputs, output), config, given, wanted)
     onnx.checker.check_model(str(path))

@@ -1,0 +1,29 @@
+"""The 50 Lee documents as token ids of 256 places, and the similarity of each pair as people judged it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qs.contract.item_dataset import ItemDataset
+
+
+class DataLoader(ItemDataset):
+    """config is the model info; its inputs are token ids, attention mask and token types, in that order."""
+
+    FOLDER = Path(__file__).resolve().parent
+
+    def preprocess(self):
+        with np.load(self.config["dataset_files"]["lee.npz"], allow_pickle=False) as data:
+            self.ids, self.mask = data["ids"].astype(np.int64), data["mask"].astype(np.int64)
+            self.similarities = data["similarities"].astype(np.float64)
+        self.items = len(self.ids)
+        self.rebatch(1, skip=False)
+
+    def feeds(self, items):
+        values = (self.ids[items], self.mask[items], np.zeros_like(self.ids[items]))
+        return dict(zip(self.inputs(), values, strict=True))
+
+    def label(self, items):
+        return self.similarities[items]

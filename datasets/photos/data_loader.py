@@ -1,0 +1,30 @@
+"""Twelve pictures of three photographs, as float32 [batch, 3, 224, 224], RGB, (value - 127) / 128; and what the model is known to answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qs.contract.item_dataset import ItemDataset
+
+
+class DataLoader(ItemDataset):
+    """config is the model info; its first input takes the pictures. `golden` are the known probabilities, float32 [12, 1000]."""
+
+    FOLDER = Path(__file__).resolve().parent
+
+    def preprocess(self):
+        with np.load(self.config["dataset_files"]["photos.npz"], allow_pickle=False) as data:
+            self.pictures, self.names = data["pictures"], data["names"]
+        with np.load(self.FOLDER / "golden.npz", allow_pickle=False) as data:
+            self.golden = data["probabilities"]
+        self.items = len(self.pictures)
+        self.rebatch(1, skip=False)
+
+    def feeds(self, items):
+        values = (self.pictures[items].astype(np.float32) - 127) / 128
+        return {self.inputs()[0]: np.ascontiguousarray(values.transpose(0, 3, 1, 2))}
+
+    def label(self, items):
+        return self.golden[items].argmax(axis=1)
