@@ -86,21 +86,44 @@ async def numeric(
 async def reference_outputs(
     prepared: Prepared, resolved: dict[str, Any], items: int, to: Path, log: Path, tensors: list[str]
 ) -> dict[str, Any]:
-    """Compute the reference's answers to the first items, or take them from the cache, and write them to a file."""
+    """Compute the reference's answers to the first items, or take them from the cache, and write them to a file.
+
+    The reference is the model's own graph; of a quantized one the fp32 model that `reference_model` in its model info names.
+    """
+    named = prepared.model_info.to_configs().get("reference_model")
     async with reference_host(log, prepared.out.absolute() / WORK) as reference:
-        return await call(
+        other = await _other_model(reference, prepared, str(named)) if named else resolved
+        about = await call(
             reference,
             "reference_outputs",
             "the reference run",
-            model_path=resolved["path"],
+            model_path=other["path"],
             model_info=with_files(prepared.model_info.to_configs(), resolved),
             dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
             fake=prepared.workload.fake_data,
             seed=prepared.seed,
             items=items,
             out_npz=str(to),
-            tensors=tensors,
+            tensors=[] if named else tensors,
         )
+    return about | {"notes": [*about["notes"], f"the reference is the model {named}"]} if named else about
+
+
+async def _other_model(reference: Any, prepared: Prepared, name: str) -> dict[str, Any]:
+    """The file of another model in the workspaces."""
+    from qs.config.model_info import load_model_info
+
+    found = prepared.workspaces.model(name)
+    info, _ = load_model_info(found.path)
+    return await call(
+        reference,
+        "resolve_model",
+        f"the reference's model {name}",
+        model_info=info.to_configs(),
+        workspace_root=str(found.root),
+        seed=prepared.seed,
+        offline=prepared.request.offline,
+    )
 
 
 async def numeric_item(

@@ -43,7 +43,12 @@ class Limits:
         }
         if method in FLAGS:
             return named[FLAGS[method]]
-        return {"resolve_model": MODEL_S, "accuracy": ACCURACY_S, "numeric": ACCURACY_S, "verification": ACCURACY_S}.get(method, OTHER_S)
+        return {
+            "resolve_model": MODEL_S,
+            "accuracy": ACCURACY_S,
+            "numeric": ACCURACY_S,
+            "verification": ACCURACY_S,
+        }.get(method, OTHER_S)
 
     @classmethod
     def asked(cls, request: Any, predict_s: float | None = None) -> Limits:
