@@ -109,6 +109,8 @@ def promises(evidence: Evidence, lines: list[Line], rate: float, seconds: float,
 
 def _promises(evidence: Evidence, line: Line, rate: float, seconds: float, prudence: float) -> bool:
     goal, excess = line.goal, line.excess(rate)
+    if seconds <= 0.0:
+        return False  # no time is left in which it could be shown
     if goal.share is None:
         error = math.hypot(1.0 / math.sqrt(line.told_per_s * seconds), line.error(rate))
         return (

@@ -208,7 +208,8 @@ def test_a_wrong_qs_config_is_refused_with_the_nearest_key(evaluate):
 def test_a_precision_names_the_report_but_no_path(evaluate, tmp_path):
     status, _, said = evaluate(precision="../../INT8")
     assert status == 2, said
-    assert not list(tmp_path.rglob("*int8*"))
+    left = [path for path in tmp_path.rglob("*int8*") if ".workspaces" not in path.parts]  # links to the zoo
+    assert not left
 
 
 def test_a_backend_without_qs_mode_times_itself(evaluate):

@@ -38,7 +38,9 @@ def place(tmp_path_factory) -> Path:
     for name, content in FILES:
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_text(content)
-    shutil.copy(ROOT / "model_zoo" / "digits" / "digits-cnn-onnx-fp32.onnx", made / "model.onnx")  # any model file will do
+    shutil.copy(
+        ROOT / "model_zoo" / "digits" / "digits-cnn-onnx-fp32.onnx", made / "model.onnx"
+    )  # any model file will do
     return made
 
 

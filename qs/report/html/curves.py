@@ -11,7 +11,7 @@ import numpy as np
 NS_PER_MS = 1e6
 # How many "nines" the axis goes to: 1 / (1 - p) from 1 to 10,000, which is 99.99 %.
 MOST_X = 10_000.0
-PERCENTILE_POINTS, SERIES_POINTS = 8_000, 6_000  # for all cases of a page together
+PERCENTILE_POINTS, SERIES_POINTS = 5_500, 5_000  # for all cases of a page together
 FEWEST = 24
 
 Row = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""One headless Chromium for all tests of pages: the machine's own, found by name or by QS_TEST_BROWSER.
+"""One headless Chromium for the tests of pages: the machine's own, found by name or by QS_TEST_BROWSER.
 
 Where there is none the tests are skipped, except where QS_TEST_BROWSER is set (as in CI), which then must lead to one.
 """
@@ -16,7 +16,7 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive this module: tests of blocking runs would find it
 def browser():
     asked = os.environ.get("QS_TEST_BROWSER")
     path = shutil.which(asked or "") or shutil.which("chromium") or shutil.which("google-chrome")
