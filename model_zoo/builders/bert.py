@@ -8,7 +8,6 @@ in]), so that trained ones can be passed to `write_model` as they are.
 
 Architecture: Devlin et al., 2018, "BERT: Pre-training of Deep Bidirectional Transformers", arXiv:1810.04805.
 Left out: pooler (neither uses it), dropout (inference only), and any tokenizer.
-A builder is one self-contained file over numpy and onnx: its bytes are part of the key it is cached under.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from .graph import announced
 
 OPSET = 17  # the first with LayerNormalization; GELU is spelled out with Erf, which every runtime knows
 IR_VERSION = 8  # the one of opset 17: older runtimes refuse newer files
@@ -277,30 +278,14 @@ def write_model(
                 value = value.T  # MatMul(x, weight) wants [in, out]
             data = np.ascontiguousarray(value, "<f4")  # raw_data is little-endian
             tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=data.shape)
-            head = tensor.SerializeToString() + _announced(TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes)
+            head = tensor.SerializeToString() + announced(TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes)
             size = len(head) + data.nbytes
-            initializer = _announced(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size)
-            graph = _announced(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(initializer) + size)
+            initializer = announced(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size)
+            graph = announced(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(initializer) + size)
             file.write(graph + initializer + head)
             file.write(data.data)
     if missing:
         raise ValueError(f"{len(missing)} parameters are missing, among them {next(iter(missing))}")
-
-
-def _announced(field: int, size: int) -> bytes:
-    """What stands in a protobuf message before `size` bytes of `field` (wire type 2, length-delimited);
-    see protobuf.dev/programming-guides/encoding."""
-    return _varint(field << 3 | 2) + _varint(size)
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the high bit says that more follow."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def build_bert_qa(path: Path, seed: int, *, inputs: Sequence[str], outputs: Sequence[str], **sizes: int) -> None:

@@ -236,10 +236,10 @@ class Graph:
                     raise ValueError(f"parameter {name} is {value.shape}; wanted is {described.shape}")
                 data = np.ascontiguousarray(value, "<f4")  # raw_data is little-endian
                 tensor = onnx.TensorProto(name=name, data_type=FLOAT, dims=data.shape)
-                head = tensor.SerializeToString() + _announced(TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes)
+                head = tensor.SerializeToString() + announced(TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes)
                 size = len(head) + data.nbytes
-                initializer = _announced(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size)
-                graph = _announced(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(initializer) + size)
+                initializer = announced(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size)
+                graph = announced(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(initializer) + size)
                 file.write(graph + initializer + head)
                 file.write(data.data)
         onnx.checker.check_model(str(path))
@@ -251,7 +251,7 @@ class Graph:
         return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name=self.name)
 
 
-def _announced(field: int, size: int) -> bytes:
+def announced(field: int, size: int) -> bytes:
     """What stands in a protobuf message before `size` bytes of `field` (wire type 2, length-delimited);
     see protobuf.dev/programming-guides/encoding."""
     return _varint(field << 3 | 2) + _varint(size)

@@ -65,10 +65,13 @@ def command(
     from qs.compare.comparing import compare
     from qs.compare.fail_if import met, parse_conditions
     from qs.compare.machine import known_spread
+    from qs.report.files import check_writable, write_atomic
 
     if len(results) < 2:
         raise click.UsageError("name at least two results: qs compare A B")
     conditions = parse_conditions(fail_if, margin)
+    if page is not None:
+        check_writable(page.absolute().parent, "--html")
     sides = [_side(text) for text in results]
     found = compare(sides, margin, anyway, known_spread([side.result for side in sides]))
     holds = met(conditions, found.cases)
@@ -79,7 +82,6 @@ def command(
         sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         sys.stdout.buffer.flush()
     if page is not None:
-        from qs.report.files import write_atomic
         from qs.report.html.compare_page import render_compare
 
         write_atomic(page, render_compare(found.to_dict()))

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from qs.errors import Fault, Faults, UserError
+from qs.report.files import check_writable, write_atomic
 from qs.report.formats import format_of
 
 STANDARD_OUTPUT = Path("-")
@@ -34,22 +35,23 @@ def render_one(place: Path, wanted: str, out: Path | None) -> Path | None:
     target = out or folder / f"{stem}{made.SUFFIX}"
     if target.is_dir():
         raise Faults([Fault("--output", "", str(target), "a file")])
+    check_writable(target.absolute().parent, "--output")
     made.write(result, folder, target)
     return target
 
 
 def render_all(root: Path, out: Path | None) -> Path:
     """Write the index of all results below a folder."""
-    from qs.report.files import write_atomic
     from qs.report.html.index_page import NAME, render_index
 
     if not root.is_dir():
         raise Faults([Fault("RESULT", "", str(root), "a folder of reports, with --all")])
-    page, unread = render_index(root)
-    for path in unread:
-        click.echo(f"warning: {path} is no result that can be read", err=True)
     target = out or root / NAME
     if target == STANDARD_OUTPUT:
         raise UserError("--output -: an index has links to files beside it; name a file")
+    check_writable(target.absolute().parent, "--output")
+    page, unread = render_index(root)
+    for path in unread:
+        click.echo(f"warning: {path} is no result that can be read", err=True)
     write_atomic(target, page)
     return target

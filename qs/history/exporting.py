@@ -66,7 +66,7 @@ def export(path: Path, wanted: Wanted = Wanted()) -> int:
     if suffix not in SUFFIXES:
         raise Faults([Fault("FILE", "", str(path), f"a name that ends in {' or '.join(SUFFIXES)}")])
     write = _writer(suffix)
-    check_writable(path.absolute().parent)
+    check_writable(path.absolute().parent, "FILE")
     rows = table(wanted)
     write_atomic(path, write(rows))
     return len(rows)

@@ -26,7 +26,7 @@ LABELS = ("task", "backend")
 class Exporter:
     """The metrics of one run. `update` is told every progress, `finished` every row."""
 
-    def __init__(self, task: str, backend: str, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, task: str, backend: str, file: Path | None = None, clock: Callable[[], float] = time.monotonic):
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = CollectorRegistry()
@@ -53,7 +53,7 @@ class Exporter:
         self._seen = (0, 0)
         self._counted: tuple[list[int], float] = ([0] * (len(EDGES_S) + 1), 0.0)
         self._case = ""
-        self._file: Path | None = None
+        self._file = file
         self._wrote_s = 0.0
 
     def begin(self, case: str) -> None:
@@ -136,16 +136,14 @@ def exported(where: tuple[str, int] | Path | None, task: str, backend: str) -> I
     if where is None:
         yield None
         return
-    exporter = Exporter(task, backend)
     if isinstance(where, Path):
         from qs.report.files import check_writable
 
-        check_writable(where.absolute().parent)
+        check_writable(where.absolute().parent, FLAG)
         where.absolute().parent.mkdir(parents=True, exist_ok=True)
-        exporter._file = where
-        exporter._write(0.0)
-        yield exporter
+        yield Exporter(task, backend, where)
         return
+    exporter = Exporter(task, backend)
     from prometheus_client import start_http_server
 
     host, port = where

@@ -13,7 +13,7 @@ from qs.errors import UserError
 SWEEP, NUMERIC = "sweep", "numeric"
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, flag: str = "--out") -> None:
     """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing behind.
 
     A real file is made and removed in the nearest folder that exists: permission bits alone do not tell (root, read-only mounts).
@@ -22,14 +22,14 @@ def check_writable(folder: Path) -> None:
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise UserError(f"--out {folder}: {nearest} is not a folder; name a folder that reports can be written to")
+        raise UserError(f"{flag} {folder}: {nearest} is not a folder; name a folder that can be written to")
     try:
         with tempfile.NamedTemporaryFile(dir=nearest, prefix=".qs-"):
             pass
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"--out {folder}: cannot write in {nearest} ({reason}); name a folder that can be written to"
+            f"{flag} {folder}: cannot write in {nearest} ({reason}); name a folder that can be written to"
         ) from None
 
 

@@ -188,12 +188,8 @@ class Sweeping:
         path = journal.folder.path / f"sweep-{journal.folder.precision}-curve.png"
         if not self._limit.curve:
             return None
-        try:
-            title = f"{journal.record.task} on {journal.record.hardware}, {setting.name}"
-            draw_curve(self._limit.to_dict(trials=False), path, title)
-        except ImportError:
-            journal.warn("the curve was not drawn: install matplotlib (pip install 'quicksilver-perf[plot]')")
-            return None
+        title = f"{journal.record.task} on {journal.record.hardware}, {setting.name}"
+        draw_curve(self._limit.to_dict(trials=False), path, title)
         return path.name
 
     def _table(self, journal: Journal, state: State) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ import onnx
 import onnxruntime
 import pytest
 
+from tests.model_zoo import zoo
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
@@ -26,7 +28,7 @@ def load(name, path):
     return module
 
 
-bert = load("_tested_bert_builder", ROOT / "model_zoo" / "builders" / "bert.py")
+bert = zoo.builder("bert")
 numpy_bert = load("_numpy_bert", HERE / "numpy_bert.py")
 
 INPUTS = ["input_ids.1", "attention_mask.1", "token_type_ids.1"]

@@ -112,6 +112,14 @@ def test_wrong_input_is_one_message(folder, tmp_path):
     refused(qs("report", folder, "--format", "xls"), "xls")
 
 
+def test_a_place_that_cannot_be_written_to_is_one_message(folder, tmp_path):
+    """/proc takes no files, whoever asks."""
+    refused(qs("report", folder, "--output", "/proc/x.html"), "--output /proc", "cannot write")
+    refused(qs("report", "--all", folder.parent.parent, "--output", "/proc/x.html"), "--output /proc")
+    refused(qs("compare", folder, folder, "--html", "/proc/x.html"), "--html /proc")
+    refused(qs("history", "export", "/proc/x.csv"), "FILE /proc")
+
+
 def test_the_log_read_back_by_another_tool_says_the_same(folder):
     """Every percentile of a row from its .hlog, by the HdrHistogram library."""
     from hdrh.histogram import HdrHistogram
