@@ -123,7 +123,10 @@ def report(journal: Journal, as_json: bool, quiet: bool) -> None:
         sys.stdout.buffer.flush()
     if not quiet:
         where = str(journal.folder.result) if journal.started else None
-        print_summary(result, where, sys.stderr if as_json else sys.stdout)
+        stream = sys.stderr if as_json else sys.stdout
+        print_summary(result, where, stream)
+        if journal.started and journal.folder.page.is_file():
+            print(f"page: {journal.folder.page}", file=stream)
 
 
 def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt, at_once: Callable[[], None]) -> Any:

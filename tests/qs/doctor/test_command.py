@@ -69,6 +69,7 @@ def test_every_report_has_the_summary(tmp_path):
     result = read_result(tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "result-fp32.json")
     assert "qs doctor" in result["Machine Check"]["summary"]
     assert f"machine: {result['Machine Check']['summary']}" in ran.stdout
+    assert f"page: {tmp_path / 'CPU' / 'digits-cnn-onnx-fp32' / 'report.html'}" in ran.stdout
 
 
 def test_wrong_input():
