@@ -2,7 +2,8 @@
 
 One worker, a target that does nothing. Compared, interleaved in one run, with
 - MLPerf LoadGen's Server scenario: its latency of a system under test that does nothing, counted from the scheduled time;
-- the plain way: one coroutine that awaits asyncio.sleep until each due time.
+- the plain way: one coroutine that awaits asyncio.sleep until each due time;
+- the machine itself: a loop that never sleeps and does nothing but look at the clock. What makes it late is not the pacing.
 
 CPU is the whole process's time over the wall time of the call, the conductor's part and the end of the run included; the
 null run that the engine makes once a layout to know its own cost is switched off.
@@ -70,9 +71,24 @@ def asyncio_send(rate: int, duration_s: float) -> list[float]:
     return (np.percentile(late_s, PERCENTILES) * 1e6).tolist()
 
 
+def spinning_send(rate: int, duration_s: float) -> list[float]:
+    due_ns = np.cumsum(np.random.default_rng(0).exponential(1e9 / rate, int(rate * duration_s))).astype(np.int64).tolist()
+    late_ns, start = [], time.perf_counter_ns()
+    for due in due_ns:
+        while (now := time.perf_counter_ns() - start) < due:
+            pass
+        late_ns.append(now - due)
+    return (np.percentile(late_ns, PERCENTILES) / 1e3).tolist()
+
+
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
     duration_s = 0.5 if options.quick else 10.0
-    senders = {"engine": engine_send, "LoadGen Server": loadgen_send, "asyncio.sleep": asyncio_send}
+    senders = {
+        "engine": engine_send,
+        "LoadGen Server": loadgen_send,
+        "asyncio.sleep": asyncio_send,
+        "never sleeping": spinning_send,
+    }
     if not loadgen.available():
         del senders["LoadGen Server"]
         report.note(loadgen.MISSING)

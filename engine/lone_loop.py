@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.closed_loop import NEVER, SLICE_NS, chunk_of
 from engine.faults import is_interrupt
 from engine.memory import Field, halted
-from engine.open_loop import BEHIND_NS, PAUSE_NS, QUIET_NS
+from engine.open_loop import COUNT_NS, PAUSE_NS, QUIET_NS
 from engine.recorder import Recorder
 
 
@@ -38,7 +38,7 @@ def lone_loop(
     failed: list[int] = []
     began = now_ns()
     recorder.begin(began)
-    slice_end, count_by = began + SLICE_NS, began + BEHIND_NS
+    slice_end, count_by = began + SLICE_NS, began + COUNT_NS
     for block in blocks:
         instants = block.tolist()
         at, size = 0, len(instants)
@@ -51,7 +51,7 @@ def lone_loop(
                     yield
                     began = now_ns()
                     recorder.begin(began)
-                    slice_end, count_by = due + SLICE_NS, due + BEHIND_NS
+                    slice_end, count_by = due + SLICE_NS, due + COUNT_NS
                 if wait(due) < due:
                     recorder.flush(row, failed)
                     return
@@ -88,8 +88,7 @@ def lone_loop(
             at += row - first
             chunk = chunk_of(end - spent, row - first, SLICE_NS)
             if end >= slice_end or row == rows:
-                behind = at < size and instants[at] <= end
-                counted = not behind or row == rows or end >= count_by
+                counted = row == rows or end >= count_by
                 if counted:
                     recorder.flush(row, failed)
                     row, failed = 0, []
@@ -101,7 +100,7 @@ def lone_loop(
                 now = now_ns()
                 slice_end = now + SLICE_NS
                 if counted:
-                    began, count_by = now, now + BEHIND_NS
+                    began, count_by = now, now + COUNT_NS
                     recorder.begin(now)
                 else:
                     header[Field.SLICE_NS] = now

@@ -18,10 +18,11 @@ from engine.recorder import Recorder
 
 # Before a wait of at least this long the rows so far are counted: there is time, and a watcher sees them sooner.
 QUIET_NS = 5_000_000
-# Counting takes some tenths of a millisecond where the caches have gone cold. To a worker that is behind that is lost service time, which
-# all requests in line wait for: it goes on counting for a few slices less often, and does it in the first pause that is long enough.
-PAUSE_NS = 1_000_000
-BEHIND_NS = 5 * SLICE_NS
+# Counting takes some tenths of a millisecond where the caches have gone cold. What falls due meanwhile is late, and to a worker that is
+# behind it is lost service time, which all requests in line wait for. So from the end of a slice on it is done in the first pause that
+# is long enough, and without one only after a few slices.
+PAUSE_NS = 500_000
+COUNT_NS = 5 * SLICE_NS
 
 
 def open_loop(
@@ -42,19 +43,18 @@ def open_loop(
     failed: list[int] = []
     began = now_ns()
     recorder.begin(began)
-    slice_end, count_by = began + SLICE_NS, began + BEHIND_NS
+    slice_end, count_by = began + SLICE_NS, began + COUNT_NS
     for block in queue:
         for due in block:
             start = now_ns()
-            behind = start >= due
-            if not behind:
+            if start < due:
                 if row and due - start > (QUIET_NS if start < began + SLICE_NS else PAUSE_NS):
                     recorder.flush(row, failed)
                     row, failed = 0, []
                     yield
                     began = now_ns()
                     recorder.begin(began)
-                    slice_end, count_by = due + SLICE_NS, due + BEHIND_NS
+                    slice_end, count_by = due + SLICE_NS, due + COUNT_NS
                 start = wait(due)
                 if start < due:
                     recorder.flush(row, failed)
@@ -74,7 +74,7 @@ def open_loop(
             completed[row] = end
             row += 1
             if end >= slice_end or row == rows:
-                counted = not behind or row == rows or end >= count_by
+                counted = row == rows or end >= count_by
                 if counted:
                     recorder.flush(row, failed)
                     row, failed = 0, []
@@ -86,7 +86,7 @@ def open_loop(
                 now = now_ns()
                 slice_end = now + SLICE_NS
                 if counted:
-                    began, count_by = now, now + BEHIND_NS
+                    began, count_by = now, now + COUNT_NS
                     recorder.begin(now)
                 else:
                     header[Field.SLICE_NS] = now
