@@ -72,7 +72,9 @@ def asyncio_send(rate: int, duration_s: float) -> list[float]:
 
 
 def spinning_send(rate: int, duration_s: float) -> list[float]:
-    due_ns = np.cumsum(np.random.default_rng(0).exponential(1e9 / rate, int(rate * duration_s))).astype(np.int64).tolist()
+    due_ns = (
+        np.cumsum(np.random.default_rng(0).exponential(1e9 / rate, int(rate * duration_s))).astype(np.int64).tolist()
+    )
     late_ns, start = [], time.perf_counter_ns()
     for due in due_ns:
         while (now := time.perf_counter_ns() - start) < due:

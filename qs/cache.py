@@ -1,10 +1,9 @@
 """The user's cache folder, and files in it that are built exactly once, however many processes ask at the
 same time.
 
-A cached file is whole or absent: it is built under another name beside its place and renamed at the end. Its
-name is its identity: the caller's key holds everything that the content depends on, so nothing here ever
-expires. Left out: eviction (the user may delete any file at any time) and folders (only single files are
-cached).
+A cached file is whole or absent: it is built in a folder beside its place and renamed at the end, after the files that go with it
+(a large model's weights; their names begin with its own). Its name is its identity: the caller's key holds everything that the
+content depends on, so nothing here ever expires. Left out: eviction (the user may delete any file at any time).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +45,11 @@ def key_of(parts: Mapping[str, object]) -> str:
 
 
 def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
-    """The cached file `<key><suffix>`; where it is missing, `build(temporary path)` makes it first.
+    """The cached file `<key><suffix>`; where it is missing, `build(path of that name in a temporary folder)` makes it first.
 
     key may hold folders ("models/ab12"). Of several processes one builds and the others wait for it. When
-    `build` raises, nothing is left behind and the next caller tries again. A build that makes no file is a
-    RuntimeError.
+    `build` raises, nothing is left behind and the next caller tries again. A build that makes no file, or others beside it whose
+    names do not begin with its name, is a RuntimeError.
     """
     path = cache_dir() / f"{key}{suffix}"
     if path.is_file():
@@ -85,17 +85,23 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _build(path: Path, build: Callable[[Path], None]) -> None:
-    # One fixed name, since the lock is held: what a killed build left behind is overwritten, not piled up.
-    partial = path.with_name(f".partial-{path.name}")
-    partial.unlink(missing_ok=True)
+    # One fixed name, since the lock is held: what a killed build left behind is removed, not piled up.
+    folder = path.with_name(f".building-{path.name}")
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        build(partial)
-        if not partial.is_file():
+        folder.mkdir()
+        build(folder / path.name)
+        made = sorted(each.name for each in folder.iterdir())
+        if path.name not in made:
             raise RuntimeError(f"the build of {path.name} made no file")
-        os.replace(partial, path)
+        stray = [name for name in made if not name.startswith(path.name)]
+        if stray:
+            raise RuntimeError(f"the build of {path.name} made {', '.join(stray)} beside it")
+        for name in reversed(made):  # the file itself, whose name is the shortest, comes last
+            os.replace(folder / name, path.with_name(name))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(f"no space left in the cache folder {path.parent}; free some or set QS_CACHE") from error
     finally:
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)

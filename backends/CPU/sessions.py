@@ -12,21 +12,25 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from qs.contract.tools import UserError, build_once
+from qs.contract.tools import UserError, build_once, data_files
 
 PROVIDER = "CPUExecutionProvider"
-# One protobuf file holds 2 GB; a larger graph keeps its weights beside it and is optimized on every load.
-LARGEST_CACHED_BYTES = 1_900_000_000
+NOTHING: Mapping[str, str] = {}
+DATA_FILE = "session.optimized_model_external_initializers_file_name"
+LEAST_DATA = "session.optimized_model_external_initializers_min_size_in_bytes"
 
 
-def open_session(path: str | Path, threads: int, level: str = "ALL", **options: Any) -> Any:
+def open_session(
+    path: str | Path, threads: int, level: str = "ALL", config: Mapping[str, str] = NOTHING, **options: Any
+) -> Any:
     """A session on the CPU with that many intra-op threads (the calling thread is one of them).
 
-    `options` are SessionOptions attributes. UserError where ONNX Runtime cannot read or run the model.
+    `options` are SessionOptions attributes, `config` its entries. UserError where ONNX Runtime cannot read or run the model.
     """
     import onnxruntime
 
@@ -37,6 +41,8 @@ def open_session(path: str | Path, threads: int, level: str = "ALL", **options: 
     settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_{level_name(level)}")
     for name, value in options.items():
         setattr(settings, name, value)
+    for name, text in config.items():
+        settings.add_session_config_entry(name, text)
     try:
         return onnxruntime.InferenceSession(str(path), settings, providers=[PROVIDER])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
@@ -50,18 +56,19 @@ def level_name(level: str) -> str:
 def optimized(path: Path) -> tuple[Path, str]:
     """The cached, portably optimized graph for a model file, and a note on how it came about.
 
-    Keyed by the file's content, ONNX Runtime's version and the architecture: same key, same graph.
+    Keyed by the model's content, ONNX Runtime's version and the architecture: same key, same graph.
     """
     import onnxruntime
 
-    if _bytes_with_data(path) > LARGEST_CACHED_BYTES:
-        return path, f"{path.name} is over 1.9 GB: optimized on every load, not cached"
-    key = f"cpu/{_sha256(path)[:32]}-ort{onnxruntime.__version__}-{platform.machine()}-extended"
+    data = data_files(path)
+    key = f"cpu/{_sha256([path, *data])[:32]}-ort{onnxruntime.__version__}-{platform.machine()}-extended"
     made: list[Path] = []
 
     def build(target: Path) -> None:
         made.append(target)
-        open_session(path, 1, "EXTENDED", optimized_model_filepath=str(target))
+        # Weights beside the model are written beside the optimized graph: one protobuf file holds 2 GB.
+        beside = {DATA_FILE: f"{target.name}.data", LEAST_DATA: "1024"} if data else NOTHING
+        open_session(path, 1, "EXTENDED", beside, optimized_model_filepath=str(target))
 
     try:
         found = build_once(key, ".onnx", build)
@@ -91,17 +98,13 @@ def placement(path: Path, threads: int, feeds: dict[str, Any]) -> dict[str, int]
     return counts
 
 
-def _bytes_with_data(path: Path) -> int:
-    """The model file and the weights that may lie beside it under its own name."""
-    beside = (file for file in path.parent.iterdir() if file.name.startswith(path.name) and file.is_file())
-    return sum(file.stat().st_size for file in beside)
-
-
-def _sha256(path: Path) -> str:
+def _sha256(files: list[Path]) -> str:
+    """Of the files' contents, one after the other."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ Left out: training, dropout. Opset 17 is the first with LayerNormalization; olde
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ IR_VERSION = 8
 FLOAT, INT32, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
 # Added to the scores of masked tokens. Its exponential is 0 in fp32, and it survives a conversion to fp16.
 MASKED_SCORE = -10000.0
+# A protobuf message holds less than 2 GiB; what is larger has its parameters in a file of their own beside it.
+LARGEST_FILE_BYTES = 2_000_000_000
+PAGE_BYTES = 4096  # where parameters begin in that file, so that a runtime can map them
 TRANSFORMER_STD = 0.02  # what BERT and its kin are initialized with
 
 
@@ -220,21 +223,31 @@ class Graph:
         return self._model([*self.inputs, *declared])
 
     def write(self, path: Path, seed: int, given: Mapping[str, np.ndarray] | None = None) -> None:
-        """The model as one ONNX file, its parameters drawn, or taken from `given` (name -> array, laid out as torch's).
+        """The model as an ONNX file, its parameters drawn, or taken from `given` (name -> array, laid out as torch's).
 
-        Serialized protobuf messages that follow one another are read as one merged message, so each parameter follows
-        as a model that holds nothing else: no second copy of a gigabyte. Each has a random stream of its own.
+        They stand in the file, or in `<path>.data` where they would be too large for it. Each has a random stream of its own.
         """
+        total = sum(4 * math.prod(each.shape) for each in self.parameters.values())
+        (self._write_apart if total > LARGEST_FILE_BYTES else self._write_whole)(path, self._values(seed, given))
+        onnx.checker.check_model(str(path))
+
+    def _values(self, seed: int, given: Mapping[str, np.ndarray] | None) -> Iterator[tuple[str, np.ndarray]]:
+        """Every parameter as it is stored, little-endian, one at a time."""
+        for index, (name, described) in enumerate(self.parameters.items()):
+            if given is None:
+                value = described.draw(np.random.default_rng([seed, index]))
+            else:
+                value = given[name].T if described.turned else given[name]
+            if value.shape != described.shape:
+                raise ValueError(f"parameter {name} is {value.shape}; wanted is {described.shape}")
+            yield name, np.ascontiguousarray(value, "<f4")
+
+    def _write_whole(self, path: Path, values: Iterator[tuple[str, np.ndarray]]) -> None:
+        """Serialized protobuf messages that follow one another are read as one merged message, so each parameter follows
+        as a model that holds nothing else: no second copy of a gigabyte."""
         with open(path, "wb") as file:
             file.write(self._model(self.inputs).SerializeToString())
-            for index, (name, described) in enumerate(self.parameters.items()):
-                if given is None:
-                    value = described.draw(np.random.default_rng([seed, index]))
-                else:
-                    value = given[name].T if described.turned else given[name]
-                if value.shape != described.shape:
-                    raise ValueError(f"parameter {name} is {value.shape}; wanted is {described.shape}")
-                data = np.ascontiguousarray(value, "<f4")  # raw_data is little-endian
+            for name, data in values:
                 tensor = onnx.TensorProto(name=name, data_type=FLOAT, dims=data.shape)
                 head = tensor.SerializeToString() + announced(TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes)
                 size = len(head) + data.nbytes
@@ -242,7 +255,19 @@ class Graph:
                 graph = announced(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(initializer) + size)
                 file.write(graph + initializer + head)
                 file.write(data.data)
-        onnx.checker.check_model(str(path))
+
+    def _write_apart(self, path: Path, values: Iterator[tuple[str, np.ndarray]]) -> None:
+        model, beside = self._model(self.inputs), path.with_name(f"{path.name}.data")
+        with open(beside, "wb") as file:
+            for name, data in values:
+                file.write(bytes(-file.tell() % PAGE_BYTES))
+                tensor = model.graph.initializer.add(name=name, data_type=FLOAT, dims=data.shape)
+                tensor.data_location = TensorProto.EXTERNAL
+                place = {"location": beside.name, "offset": file.tell(), "length": data.nbytes}
+                for key, value in place.items():
+                    tensor.external_data.add(key=key, value=str(value))
+                file.write(data.data)
+        path.write_bytes(model.SerializeToString())
 
     def _model(self, inputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
         constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]

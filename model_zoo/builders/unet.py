@@ -1,8 +1,7 @@
 """A denoising UNet of Stable Diffusion's kind, conditioned on a text's hidden states and a time step.
 
-Rombach et al., 2021, arXiv:2112.10752; names and shapes as `diffusers.UNet2DConditionModel`. Sizes are those of
-BK-SDM-Tiny (Kim et al., 2023, arXiv:2305.15798), which has Stable Diffusion 1's inputs, outputs and widths with fewer blocks
-and no middle: 323 million parameters. Stable Diffusion 1's own 860 million take 3.4 GB, more than one ONNX file can hold.
+Rombach et al., 2021, arXiv:2112.10752; names, shapes and sizes as `diffusers.UNet2DConditionModel` has them by default, save for
+the text's width: that is Stable Diffusion 1, 860 million parameters. Its 3.4 GB lie in a file beside the graph's.
 """
 
 from __future__ import annotations
@@ -25,12 +24,15 @@ def unet_graph(
     outputs: Sequence[str],
     side: int = 32,
     channels: int = 4,
-    widths: Sequence[int] = (320, 640, 1280),
+    widths: Sequence[int] = (320, 640, 1280, 1280),
+    attends: Sequence[bool] = (True, True, True, False),
+    layers: int = 2,
     heads: int = 8,
     text: int = 768,
     length: int = 77,
 ) -> Graph:
-    """inputs: sample, timestep, encoder_hidden_states. One block a level on the way down, two on the way up."""
+    """inputs: sample, timestep, encoder_hidden_states. attends: which levels look at the text. layers: of a level on the way
+    down; on the way up it has one more."""
     graph = Graph("unet")
     x = graph.input(inputs[0], ["batch", channels, side, side], FLOAT)
     step = graph.input(inputs[1], ["batch"], INT64)
@@ -38,26 +40,32 @@ def unet_graph(
     time = 4 * widths[0]
     moment = graph.silu(_time(graph, step, widths[0], time))
     x = graph.conv("conv_in", x, channels, widths[0], 3)
-    kept, before = [(x, widths[0])], widths[0]
-    for level, width in enumerate(widths):
+    kept, before, last = [(x, widths[0])], widths[0], len(widths) - 1
+    for level, (width, attending) in enumerate(zip(widths, attends, strict=True)):
         name = f"down_blocks.{level}"
-        x = _resnet(graph, f"{name}.resnets.0", x, moment, side, before, width, time)
-        x = _transformer(graph, f"{name}.attentions.0", x, states, side, width, heads, text)
-        kept.append((x, width))
-        before = width
-        if level < len(widths) - 1:
+        for index in range(layers):
+            x = _resnet(graph, f"{name}.resnets.{index}", x, moment, side, before, width, time)
+            if attending:
+                x = _transformer(graph, f"{name}.attentions.{index}", x, states, side, width, heads, text)
+            kept.append((x, width))
+            before = width
+        if level < last:
             x = graph.conv(f"{name}.downsamplers.0.conv", x, width, width, 3, 2)
             side //= 2
             kept.append((x, width))
-    for level, width in enumerate(reversed(widths)):
+    x = _resnet(graph, "mid_block.resnets.0", x, moment, side, before, before, time)
+    x = _transformer(graph, "mid_block.attentions.0", x, states, side, before, heads, text)
+    x = _resnet(graph, "mid_block.resnets.1", x, moment, side, before, before, time)
+    for level, (width, attending) in enumerate(zip(reversed(widths), reversed(attends), strict=True)):
         name = f"up_blocks.{level}"
-        for index in range(2):
+        for index in range(layers + 1):
             skipped, more = kept.pop()
             x = graph.op("Concat", x, skipped, axis=1)
             x = _resnet(graph, f"{name}.resnets.{index}", x, moment, side, before + more, width, time)
-            x = _transformer(graph, f"{name}.attentions.{index}", x, states, side, width, heads, text)
+            if attending:
+                x = _transformer(graph, f"{name}.attentions.{index}", x, states, side, width, heads, text)
             before = width
-        if level < len(widths) - 1:
+        if level < last:
             x = graph.conv(f"{name}.upsamplers.0.conv", enlarged(graph, x), width, width, 3)
             side *= 2
     x = graph.silu(graph.group_norm("conv_norm_out", x, before, side, eps=EPS))

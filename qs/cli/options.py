@@ -148,7 +148,11 @@ stopping = _together(
 timeouts = _together(
     click.option("--compile_timeout", type=Seconds(), help="Longest time to compile.  [default: 1h]"),
     click.option("--load_timeout", type=Seconds(), help="Longest time to load one copy.  [default: 20m]"),
-    click.option("--predict_timeout", type=Seconds(), help="Longest time for one predict.  [default: 2m]"),
+    click.option(
+        "--predict_timeout",
+        type=Seconds(),
+        help="Longest time for one predict.  [default: 2m, and three times what the cases before let expect]",
+    ),
 )
 
 answers = _together(

@@ -74,6 +74,11 @@ def _task(result: Result) -> Any:
     return None if result.get("Artifact") else result.get("Task")
 
 
+def _weights(result: Result) -> Any:
+    """Of the files beside the model's that hold them, whatever they are called; None where it holds them itself."""
+    return ", ".join(sorted((_at("Model Source", "data")(result) or {}).values())) or None
+
+
 def _samples(result: Result) -> Any:
     kind, name = _at("Samples", "kind")(result), _at("Samples", "name")(result)
     return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
@@ -83,6 +88,7 @@ REFUSED: dict[str, Callable[[Result], Any]] = {
     "task": _task,
     "model": _at("Model"),
     "model file (SHA-256)": _at("Model Source", "sha256"),
+    "model's weights (SHA-256)": _weights,
     "processor": _at("Host", "CPU"),
     "logical CPUs": _at("Host", "Logical CPUs"),
     "CPUs that may be used": _usable,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from qs.errors import MISSING, Fault, Faults, UserError
 from qs.generated import generated_feeds, split_names
+from qs.onnx_data import data_files
 from qs.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "bind_inputs",
     "bind_outputs",
     "build_once",
+    "data_files",
     "file_tensors",
     "generated_feeds",
     "is_dynamic",

@@ -20,9 +20,10 @@ from qs import cache
 from qs.errors import UserError
 from qs.host import reference_file, samples
 from qs.host.plain import plain
-from qs.sources.digest import sha256_of
+from qs.sources.digest import digests_of
 
 PROGRESS_EVERY_S = 2.0
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class ReferenceService:
@@ -120,16 +121,10 @@ def _key(model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds]
         for name, array in item.items():
             digest.update(f"{name} {array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-    beside = [
-        [each.name, each.stat().st_size, each.stat().st_mtime_ns]  # weights may lie in files of their own
-        for each in sorted(Path(model_path).parent.iterdir())
-        if each.is_file() and each != Path(model_path) and each.name.startswith(Path(model_path).stem)
-    ]
     declared = {key: model_info.get(key) for key in ("inputs", "outputs", "input_shape", "input_type")}
     return cache.key_of(
         {
-            "model": sha256_of(Path(model_path)),
-            "beside": beside,
+            "model": sorted(digests_of(Path(model_path)).values()),
             "items": digest.hexdigest(),
             "declared": declared,
             "tensors": tensors,
@@ -163,7 +158,7 @@ def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
         return model_path, []
     import onnx
 
-    model = onnx.load(model_path)
+    model = onnx.load(model_path, load_external_data=False)
     graph = model.graph
     given = {each.name for each in graph.output}
     made = {name for node in graph.node for name in node.output}
@@ -185,6 +180,8 @@ def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> tu
     settings.log_severity_level = 3
     try:
         source, inside = _with_tensors(model_path, tensors)
+        # Weights in files of their own are looked for there where the model comes from memory.
+        settings.add_session_config_entry(WEIGHTS_FOLDER, str(Path(model_path).parent))
         session = onnxruntime.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

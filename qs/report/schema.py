@@ -88,6 +88,7 @@ class Row(Part):
     p99_9_latency: Number = Field(None, alias="P99.9 Latency")
     max_latency: Number = None
     verification: dict[str, Any] | None = None
+    predict_timeout: Number = None
     verdict: Verdict
     reasons: list[str]
     warnings: list[str]

@@ -21,6 +21,7 @@ from typing import Any
 
 from qs.cache import build_once, key_of
 from qs.errors import UserError
+from qs.onnx_data import data_files
 from qs.sources import pth, pypi, url
 from qs.sources.digest import sha256_of
 from qs.sources.request import NotHere, Request
@@ -59,7 +60,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         request.say(f"building {request.model} {how} ({spelled})")
         start = time.perf_counter()
         function(path, request.seed, **kwargs, **{name: opened(file) for name, file in files.items()})
-        size = path.stat().st_size / 1e6
+        size = sum(each.stat().st_size for each in (path, *data_files(path))) / 1e6
         request.say(f"built {request.model}: {size:,.0f} MB in {time.perf_counter() - start:.1f} s")
 
     path = build_once(f"models/{name}-{key}", request.suffix, build)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qs.cache import build_once, key_of
 from qs.errors import UserError
+from qs.onnx_data import data_files
 
 LARGE_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
@@ -30,6 +31,11 @@ def sha256_of(path: Path) -> str:
         "inode": stat.st_ino,
     }
     return build_once(f"digests/{key_of(facts)}", ".sha256", note).read_text()
+
+
+def digests_of(model: Path) -> dict[str, str]:
+    """File's name -> digest: of an ONNX file, and of those beside it that hold its weights. UserError where one is missing."""
+    return {file.name: sha256_of(file) for file in [model, *data_files(model)]}
 
 
 def read_sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ user's own file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from qs import jsonc
 from qs.config.sources import check_data_sources
 from qs.errors import Faults, UserError
 from qs.sources import build, path, pypi, torchscript, url
-from qs.sources.digest import sha256_of
+from qs.sources.digest import digests_of, sha256_of
 from qs.sources.request import NotHere, Request
 
 SOURCES = "sources.json"
@@ -26,7 +26,8 @@ KINDS = {"path": path.obtain, "url": url.obtain, "pypi": pypi.obtain, "build": b
 @dataclass(frozen=True)
 class Resolved:
     """path: an ONNX file. kind: the source that gave it. synthetic: its weights were drawn, not trained.
-    format: what the source gave ("onnx", or "pt" where it was converted). sha256: of the file at `path`."""
+    format: what the source gave ("onnx", or "pt" where it was converted). sha256: of the file at `path`; `data`: name -> sha256 of
+    the files beside it that hold its weights, where it does not hold them itself."""
 
     path: Path
     kind: str
@@ -34,6 +35,7 @@ class Resolved:
     format: str
     sha256: str
     note: str
+    data: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Plain data, for a report or another process."""
@@ -117,11 +119,13 @@ def _finished(file: Path, entry: Mapping[str, Any], note: str, lacking: list[str
         note = f"{note}, {how}"
     elif suffix != ".onnx":
         raise UserError(f"{request.model}: {file} is neither ONNX (.onnx) nor TorchScript (.pt)")
+    digests = digests_of(file)
     return Resolved(
         path=file,
         kind=kind,
         synthetic=kind == "build" and not entry.get("files"),
         format=suffix[1:],
-        sha256=sha256_of(file),
+        sha256=digests.pop(file.name),
         note="; ".join([note, *lacking]),
+        data=digests,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from qs.cache import build_once, key_of
 from qs.errors import UserError
+from qs.onnx_data import data_files
 from qs.sources.digest import sha256_of
 from qs.sources.request import Request
 
@@ -107,7 +108,20 @@ def _export(
     except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"torch cannot convert {path} to ONNX: {first}") from error
+    gather(new)
     _check_names(path, new, names, outputs)
+
+
+def gather(model: Path) -> None:
+    """Weights that lie in files beside the model, as torch writes what one protobuf cannot hold, into the one `<model>.data`."""
+    import onnx
+
+    scattered = data_files(model)
+    if scattered:
+        whole = onnx.load(str(model))
+        for each in scattered:
+            each.unlink()
+        onnx.save_model(whole, str(model), save_as_external_data=True, location=f"{model.name}.data")
 
 
 def _check_names(path: Path, new: Path, names: list[str], outputs: list[str]) -> None:

@@ -24,7 +24,7 @@ def reason_of_loss(result: Any, host: Any, title: str) -> BackendFailed | None:
     """What ended the backend's process in the middle of a measurement; None where it lives. `result` is the engine's."""
     kinds = result.errors_by_kind
     if HUNG in kinds:
-        text = "predict gave no answer in time (--predict_timeout); what was measured before is kept"
+        text = f"predict gave no answer within {host.limits.predict_s:.3g} s (--predict_timeout); what was measured before is kept"
         return BackendFailed(text, host.log_tail(), TIMED_OUT, title)
     if DIED in kinds:
         how = _how(result.warnings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from qs.interrupt import Interrupt, Interrupted
 from qs.plan import Value
+from qs.progress import span
 from qs.report import rows
 from qs.report.journal import Journal
 from qs.report.summary import completed, number
@@ -16,12 +17,14 @@ from qs.stages.cases import cases_of, plan_of, unused
 from qs.stages.failures import BackendFailed, outcomes
 from qs.stages.hosts import call
 from qs.stages.losses import note, reason_of_loss
+from qs.stages.patience import Patience
 from qs.stages.vendor_mode import audit
 from qs.stages.verification import Verification
 from qs.traffic import MLPERF
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the engine's.
 DRIVE = "drive"
+NS_PER_S = 1e9
 UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
 
 
@@ -36,6 +39,7 @@ class Bench:
     qs_mode: bool = True
     engine: str = "auto"  # which rows our engine drives: auto, always, never; DRIVE
     in_process: bool = False
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def driven(self) -> bool:
@@ -77,8 +81,16 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
 
     histogram   where the log of response times goes; None: the report's own place for this case
     """
+    timeout = bench.patience.timeout(case, bench.values["timeout_s"])
+    if timeout is not bench.values["timeout_s"]:
+        bench.journal.view.line(f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}")
+    bench = replace(bench, values={**bench.values, "timeout_s": timeout})
+    bench.host.limits = replace(bench.host.limits, predict_s=timeout.value)
     with Verification.of(bench.values) as watch:
-        return await _measure_case(bench, case, title, histogram, watch)
+        measured = await _measure_case(bench, case, title, histogram, watch)
+    if measured.result is not None and measured.result.completed:
+        bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
+    return replace(measured, row=measured.row | {"Predict Timeout": timeout.value})
 
 
 async def _measure_case(

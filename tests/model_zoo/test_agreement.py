@@ -182,3 +182,69 @@ def test_a_conformers_layers(tmp_path):
     graph.output("y", ours._layer(graph, "layer", hidden, places, mask, kept, 24, 3, 5, 8), ["batch", 8, 24])
     given = {f"layer.{name}": value for name, value in weights(layer).items()}
     alike(computed(graph, given, {"x": x, "kept": np.ones((2, 8, 1), np.float32)}, tmp_path)[0], wanted)
+
+
+def scaled_alike(got, wanted):
+    """Deep stacks of convolutions with moved weights answer in any size: compared is the shape of the answers."""
+    alike(got / wanted.std(), wanted / wanted.std())
+
+
+def test_a_denoising_unet(tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    # What diffusers calls attention_head_dim is the number of heads in models of this age.
+    model = diffusers.UNet2DConditionModel(
+        sample_size=8, block_out_channels=(32, 64, 64), layers_per_block=2, cross_attention_dim=12, attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    moved(model)
+    how = {"widths": (32, 64, 64), "attends": (True, True, False), "side": 8, "heads": 2, "text": 12, "length": 5}
+    graph = zoo.builder("unet").unet_graph(inputs=["sample", "step", "states"], outputs=["out"], **how)
+    assert set(graph.parameters) == set(dict(model.named_parameters()))
+    rng = np.random.default_rng(1)
+    sample, states = rng.standard_normal((2, 4, 8, 8), np.float32), rng.standard_normal((2, 5, 12), np.float32)
+    step = np.array([3, 500])
+    with torch.no_grad():
+        wanted = model(torch.tensor(sample), torch.tensor(step), torch.tensor(states)).sample.numpy()
+    scaled_alike(
+        computed(graph, weights(model), {"sample": sample, "step": step, "states": states}, tmp_path)[0], wanted
+    )
+
+
+@pytest.mark.parametrize("half", ["encoder", "decoder"])
+def test_an_autoencoders_halves(half, tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    model = diffusers.AutoencoderKL(
+        block_out_channels=(32, 64), layers_per_block=2, latent_channels=4, sample_size=16,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    )  # fmt: skip
+    moved(model)
+    rng, ours = np.random.default_rng(1), zoo.builder("vae")
+    if half == "encoder":
+        graph = ours.encoder_graph(inputs=["x"], outputs=["y"], image=16, widths=(32, 64))
+        x = rng.standard_normal((2, 3, 16, 16), np.float32)
+        with torch.no_grad():
+            wanted = model.encode(torch.tensor(x)).latent_dist.mean.numpy()
+    else:
+        graph = ours.decoder_graph(inputs=["x"], outputs=["y"], latent=8, widths=(32, 64))
+        x = rng.standard_normal((2, 4, 8, 8), np.float32)
+        with torch.no_grad():
+            wanted = model.decode(torch.tensor(x)).sample.numpy()
+    scaled_alike(computed(graph, weights(model), {"x": x}, tmp_path)[0], wanted)
+
+
+@pytest.mark.parametrize("name", ["unet-onnx-fp32", "vae-encoder-onnx-fp32", "vae-decoder-onnx-fp32"])
+def test_stable_diffusions_sizes_are_those_of_diffusers(name):
+    """Its published configurations, counted without making a weight."""
+    diffusers = pytest.importorskip("diffusers")
+    with torch.device("meta"):
+        if name.startswith("unet"):
+            parts = [diffusers.UNet2DConditionModel(cross_attention_dim=768)]
+        else:
+            whole = diffusers.AutoencoderKL(
+                block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
+                down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+            )  # fmt: skip
+            encoding = (whole.encoder, whole.quant_conv)
+            parts = encoding if "encoder" in name else (whole.decoder, whole.post_quant_conv)
+    assert sum(each.numel() for part in parts for each in part.parameters()) == zoo.info(name)["parameters"]

@@ -69,7 +69,7 @@ PARAMETERS = {
     "conformer-encoder-onnx-fp32": 27_053_568,
     "yolov5-onnx-fp32": 7_225_885,  # ultralytics' summary of yolov5s v6.0, fused: 7,225,885, 16.5 GFLOPs
     "clip-onnx-fp32": 123_060_480,  # transformers: CLIPTextModel, openai/clip-vit-large-patch14
-    "unet-onnx-fp32": 323_384_964,  # diffusers: UNet2DConditionModel, nota-ai/bk-sdm-tiny
+    "unet-onnx-fp32": 859_520_964,  # diffusers: UNet2DConditionModel, CompVis/stable-diffusion-v1-4
     "vae-encoder-onnx-fp32": 34_163_664,  # diffusers: AutoencoderKL of Stable Diffusion 1, encoder and quant_conv
     "vae-decoder-onnx-fp32": 49_490_199,  # the same: decoder and post_quant_conv
 }

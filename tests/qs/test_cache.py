@@ -77,7 +77,7 @@ def test_no_file_is_at_its_place_before_it_is_whole(folder, tmp_path):
 
 def test_a_killed_build_frees_the_lock_and_leaves_one_partial_file_that_the_next_replaces(folder, tmp_path):
     process = start(BUILDER.format(log=str(tmp_path / "log")), folder)
-    partial = folder / "models" / ".partial-slow.bin"
+    partial = folder / "models" / ".building-slow.bin" / "slow.bin"
     deadline = time.monotonic() + 30
     while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -86,7 +86,7 @@ def test_a_killed_build_frees_the_lock_and_leaves_one_partial_file_that_the_next
     assert not (folder / "models" / "slow.bin").exists()
     path = cache.build_once("models/slow", ".bin", lambda new: new.write_bytes(b"whole"))
     assert path.read_bytes() == b"whole"
-    assert not partial.exists()
+    assert not partial.parent.exists()
 
 
 def test_what_is_cached_is_not_built_again():
@@ -115,6 +115,26 @@ def test_a_failing_build_leaves_nothing_and_the_next_one_may_succeed(folder, err
 def test_a_build_that_makes_no_file_is_a_bug_not_a_hit():
     with pytest.raises(RuntimeError, match="made no file"):
         cache.build_once("c", ".txt", lambda new: None)
+
+
+def test_files_that_go_with_it_are_there_before_it_is(folder):
+    def build(new):
+        new.write_text("graph")
+        new.with_name(f"{new.name}.data").write_text("weights")
+
+    path = cache.build_once("models/e", ".onnx", build)
+    assert path.with_name("e.onnx.data").read_text() == "weights"
+    assert sorted(each.name for each in path.parent.iterdir() if each.suffix != ".lock") == ["e.onnx", "e.onnx.data"]
+
+
+def test_files_of_other_names_are_a_bug_and_are_not_left(folder):
+    def build(new):
+        new.write_text("graph")
+        new.with_name("other").write_text("weights")
+
+    with pytest.raises(RuntimeError, match="made other beside it"):
+        cache.build_once("models/f", ".onnx", build)
+    assert [each.name for each in (folder / "models").iterdir() if each.suffix != ".lock"] == []
 
 
 def test_a_full_disk_is_said_in_one_message():
