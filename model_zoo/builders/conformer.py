@@ -105,9 +105,7 @@ def _convolution(graph: Graph, name: str, x: str, kept: str, hidden: int, kernel
     x = graph.op("Mul", first, graph.op("Sigmoid", gate))
     weight = graph.parameter(f"{name}.depthwise_conv.weight", (hidden, 1, kernel), (2.0 / kernel) ** 0.5)
     x = graph.op("Conv", x, weight, kernel_shape=[kernel], pads=[kernel // 2] * 2, group=hidden)
-    initial = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
-    parts = [graph.parameter(f"{name}.batch_norm.{part}", (hidden,), 0.0, mean=mean) for part, mean in initial.items()]
-    x = graph.silu(graph.op("BatchNormalization", x, *parts, epsilon=EPS))
+    x = graph.silu(graph.batch_norm(f"{name}.batch_norm", x, hidden, eps=EPS))
     return graph.transpose(_along(graph, f"{name}.pointwise_conv2", x, hidden, hidden), 0, 2, 1)
 
 

@@ -12,59 +12,47 @@ from pathlib import Path
 
 import numpy as np
 
+from .bert import Sizes, feed_forward
 from .graph import FLOAT, INT64, Graph
-from .roberta import feed_forward
 
-EPS = 1e-7
+BASE = {"vocabulary": 50265, "eps": 1e-7}
 
 
-def deberta_graph(
-    *,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    layers: int = 12,
-    hidden: int = 768,
-    heads: int = 12,
-    intermediate: int = 3072,
-    vocabulary: int = 50265,
-    distance: int = 512,
-    sequence: int = 384,
-) -> Graph:
+def deberta_graph(*, inputs: Sequence[str], outputs: Sequence[str], distance: int = 512, **sizes: int) -> Graph:
     """distance: relative places are cut to [-distance, distance)."""
-    graph = Graph("deberta")
-    ids, mask, _ = (graph.input(name, ["batch", sequence], INT64) for name in inputs)
+    graph, size = Graph("deberta"), Sizes(**{**BASE, **sizes})
+    ids, mask, _ = (graph.input(name, ["batch", size.sequence], INT64) for name in inputs)
     base = "deberta.embeddings"
-    x = graph.embedding(f"{base}.word_embeddings.weight", ids, vocabulary, hidden)
-    x = graph.layer_norm(f"{base}.LayerNorm", x, hidden, EPS)
+    x = graph.embedding(f"{base}.word_embeddings.weight", ids, size.vocabulary, size.hidden)
+    x = graph.layer_norm(f"{base}.LayerNorm", x, size.hidden, size.eps)
     kept = graph.op("Unsqueeze", graph.op("Cast", mask, to=FLOAT), graph.ints([2]))
     x = graph.op("Mul", x, kept)
-    table = graph.parameter("deberta.encoder.rel_embeddings.weight", (2 * distance, hidden))
-    table = graph.slice(table, 0, distance - sequence, distance + sequence)
+    table = graph.parameter("deberta.encoder.rel_embeddings.weight", (2 * distance, size.hidden))
+    table = graph.slice(table, 0, distance - size.sequence, distance + size.sequence)
     added = graph.mask(mask)
-    for index in range(layers):
+    for index in range(size.layers):
         name = f"deberta.encoder.layer.{index}"
-        mixed = _attention(graph, f"{name}.attention.self", x, table, added, hidden, heads, sequence)
-        x = feed_forward(graph, name, x, mixed, hidden, intermediate, EPS)
-    graph.question_answering(x, hidden, sequence, outputs)
+        x = feed_forward(graph, name, x, _attention(graph, f"{name}.attention.self", x, table, added, size), size)
+    graph.question_answering(x, size.hidden, size.sequence, outputs)
     return graph
 
 
-def _attention(graph: Graph, name: str, x: str, table: str, mask: str, hidden: int, heads: int, n: int) -> str:
-    """Scores are content-content + content-place + place-content, each scaled by 1 / sqrt(3 size)."""
-    size = hidden // heads
-    scale = 1.0 / math.sqrt(3 * size)
+def _attention(graph: Graph, name: str, x: str, table: str, mask: str, size: Sizes) -> str:
+    """Scores are content-content + content-place + place-content, each scaled by 1 / sqrt(3 hidden / heads)."""
+    hidden, heads, each, n = size.hidden, size.heads, size.head, size.sequence
+    scale = 1.0 / math.sqrt(3 * each)
     # in_proj holds query, key, value of each head side by side
-    joint = graph.heads(graph.linear(f"{name}.in_proj", x, hidden, 3 * hidden, bias=False), heads, 3 * size)
-    query, key, value = graph.split(joint, 3, size)
-    biases = [graph.parameter(f"{name}.{each}_bias", (hidden,), 0.0) for each in ("q", "v")]
+    joint = graph.heads(graph.linear(f"{name}.in_proj", x, hidden, 3 * hidden, bias=False), heads, 3 * each)
+    query, key, value = graph.split(joint, 3, each)
+    biases = [graph.parameter(f"{name}.{part}_bias", (hidden,), 0.0) for part in ("q", "v")]
     query, value = (
-        graph.op("Add", part, graph.reshape(bias, [heads, 1, size]))
+        graph.op("Add", part, graph.reshape(bias, [heads, 1, each]))
         for part, bias in zip((query, value), biases, strict=True)
     )
     query = graph.op("Mul", query, graph.number(scale))
     places = [graph.linear(f"{name}.pos_proj", table, hidden, hidden, bias=False)]
     places.append(graph.linear(f"{name}.pos_q_proj", table, hidden, hidden))
-    key_places, query_places = (graph.transpose(graph.reshape(each, [-1, heads, size]), 1, 0, 2) for each in places)
+    key_places, query_places = (graph.transpose(graph.reshape(part, [-1, heads, each]), 1, 0, 2) for part in places)
     query_places = graph.op("Mul", query_places, graph.number(scale))
 
     row, column = np.arange(n)[:, None], np.arange(n)[None]
@@ -73,7 +61,7 @@ def _attention(graph: Graph, name: str, x: str, table: str, mask: str, hidden: i
     to_place = graph.op("MatMul", query, graph.transpose(key_places, 0, 2, 1))
     from_place = graph.op("MatMul", key, graph.transpose(query_places, 0, 2, 1))
     added = [_picked(graph, to_place, by_distance, heads, n), _picked(graph, from_place, by_key, heads, n), mask]
-    return graph.attend(query, key, value, size, added, scale=1.0)
+    return graph.attend(query, key, value, each, added, scale=1.0)
 
 
 def _picked(graph: Graph, scores: str, places: np.ndarray, heads: int, n: int) -> str:

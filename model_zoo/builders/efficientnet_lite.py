@@ -1,8 +1,7 @@
-"""EfficientNet-Lite0 as one ONNX graph of trained weights, batch normalization folded into its convolutions.
+"""EfficientNet-Lite0 of trained weights, batch normalization folded into its convolutions.
 
-Architecture: M. Tan, Q. Le, 2019, "EfficientNet", arXiv:1905.11946, in the Lite0 form of tensorflow/tpu: no squeeze and excitation, ReLU6,
+M. Tan, Q. Le, 2019, "EfficientNet", arXiv:1905.11946, in the Lite0 form of tensorflow/tpu: no squeeze and excitation, ReLU6,
 stem and head not scaled. 4,652,008 parameters. Weights carry the names of the PyTorch ports (`_conv_stem.weight`, `_blocks.0._bn1.running_var`).
-A builder is one self-contained file over numpy and onnx: its bytes are part of the key it is cached under.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+
+from .graph import Graph
 
 SIZE = 224
 CLASSES = 1000
@@ -22,54 +21,38 @@ STAGES = (
     (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
     (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
 )  # fmt: skip
+STEM, HEAD = 32, 1280
 
 
-class _Graph:
-    """Nodes and parameters as they are added; `side` is the current height and width."""
+class _Network:
+    """The graph; `side`: the current height and width; `norms`: convolution -> the normalization that is folded into it."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, np.ndarray] = {
-            "zero": np.asarray(0, np.float32),
-            "six": np.asarray(6, np.float32),
-        }
+    def __init__(self) -> None:
+        self.graph = Graph("efficientnet_lite0")
         self.side = SIZE
+        self.norms: dict[str, str] = {}
 
-    def add(self, op: str, name: str, *inputs: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def convolve(self, name: str, norm: str, x: str, *, stride: int = 1, depthwise: bool = False) -> str:
-        """Convolution and its batch normalization as one, padded as TensorFlow's SAME: what is odd goes to the end."""
-        weight = self.weights[f"{name}.weight"]
-        scale, shift, mean, var = (
-            self.weights[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        factor = scale / np.sqrt(var + EPSILON)
-        self.constants[f"{name}.weight"] = (weight * factor[:, None, None, None]).astype(np.float32)
-        self.constants[f"{name}.bias"] = (shift - mean * factor).astype(np.float32)
-        kernel = weight.shape[-1]
-        out = -(-self.side // stride)
-        padding = max(0, (out - 1) * stride + kernel - self.side)
+    def convolve(
+        self, name: str, norm: str, x: str, into: int, out: int, size: int = 1, stride: int = 1, groups: int = 1
+    ) -> str:
+        """Padded as TensorFlow's SAME: what is odd goes to the end."""
+        self.norms[name] = norm
+        made = -(-self.side // stride)
+        padding = max(0, (made - 1) * stride + size - self.side)
         begin, end = padding // 2, padding - padding // 2
-        self.side = out
-        return self.add("Conv", name, x, f"{name}.weight", f"{name}.bias", kernel_shape=[kernel, kernel], strides=[stride, stride],
-                        pads=[begin, begin, end, end], group=len(weight) if depthwise else 1)  # fmt: skip
+        self.side = made
+        return self.graph.conv(name, x, into, out, size, stride, pads=[begin, begin, end, end], groups=groups)
 
     def relu6(self, x: str) -> str:
-        return self.add("Clip", f"{x}/ReLU6", x, "zero", "six")
+        return self.graph.op("Clip", x, self.graph.number(0.0), self.graph.number(6.0))
 
-
-def _block(graph: _Graph, block: str, x: str, *, stride: int, expansion: int, residual: bool) -> str:
-    inner = x
-    if expansion > 1:
-        inner = graph.relu6(graph.convolve(f"{block}._expand_conv", f"{block}._bn0", x))
-    inner = graph.relu6(
-        graph.convolve(f"{block}._depthwise_conv", f"{block}._bn1", inner, stride=stride, depthwise=True)
-    )
-    out = graph.convolve(f"{block}._project_conv", f"{block}._bn2", inner)
-    return graph.add("Add", f"{block}/Add", out, x) if residual else out
+    def block(self, name: str, x: str, into: int, out: int, size: int, stride: int, expansion: int) -> str:
+        inner, wide = x, into * expansion
+        if expansion > 1:
+            inner = self.relu6(self.convolve(f"{name}._expand_conv", f"{name}._bn0", x, into, wide))
+        inner = self.convolve(f"{name}._depthwise_conv", f"{name}._bn1", inner, wide, wide, size, stride, groups=wide)
+        made = self.convolve(f"{name}._project_conv", f"{name}._bn2", self.relu6(inner), wide, out)
+        return self.graph.op("Add", made, x) if stride == 1 and into == out else made
 
 
 def build_efficientnet_lite0(
@@ -77,33 +60,34 @@ def build_efficientnet_lite0(
 ) -> None:
     """Write the model to `path`: `input` float32 [batch, 3, 224, 224], RGB, (value - 127) / 128; `output` probabilities [batch, 1000].
 
-    KeyError for a weight that is missing. `seed` is not used: the weights are trained.
+    ValueError for a weight that is missing or misshapen. `seed` is not used: the weights are trained.
     """
-    graph = _Graph(weights)
-    x = graph.relu6(graph.convolve("_conv_stem", "_bn0", input, stride=2))
-    number, channels = 0, 32
-    for repeats, _, first_stride, expansion, out in STAGES:
+    net = _Network()
+    graph = net.graph
+    x = graph.input(input, ["batch", 3, SIZE, SIZE])
+    x = net.relu6(net.convolve("_conv_stem", "_bn0", x, 3, STEM, 3, 2))
+    number, into = 0, STEM
+    for repeats, size, first_stride, expansion, out in STAGES:
         for repeat in range(repeats):
-            stride = first_stride if repeat == 0 else 1
-            residual = stride == 1 and channels == out
-            x = _block(graph, f"_blocks.{number}", x, stride=stride, expansion=expansion, residual=residual)
-            number, channels = number + 1, out
-    x = graph.relu6(graph.convolve("_conv_head", "_bn1", x))
-    x = graph.add("Flatten", "flat", graph.add("GlobalAveragePool", "pool", x))
-    graph.constants |= {name: np.asarray(weights[name], np.float32) for name in ("_fc.weight", "_fc.bias")}
-    x = graph.add("Gemm", "_fc", x, "_fc.weight", "_fc.bias", transB=1)
-    graph.nodes.append(helper.make_node("Softmax", [x], [output], name="softmax", axis=-1))
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "efficientnet_lite0",
-            [helper.make_tensor_value_info(input, TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", CLASSES])],
-            [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
-        producer_name="efficientnet_lite0",
+            x = net.block(f"_blocks.{number}", x, into, out, size, 1 if repeat else first_stride, expansion)
+            number, into = number + 1, out
+    x = net.relu6(net.convolve("_conv_head", "_bn1", x, into, HEAD))
+    x = graph.op("Flatten", graph.op("GlobalAveragePool", x), axis=1)
+    x = graph.op(
+        "Gemm", x, graph.parameter("_fc.weight", (CLASSES, HEAD)), graph.parameter("_fc.bias", (CLASSES,)), transB=1
     )
-    onnx.checker.check_model(model)
-    onnx.save_model(model, str(path))
+    graph.output(output, graph.op("Softmax", x, axis=-1), ["batch", CLASSES])
+    graph.write(path, seed, _folded(weights, net.norms))
+
+
+def _folded(weights: Mapping[str, np.ndarray], norms: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Scale and shift of every normalization become part of its convolution."""
+    made = {name: value for name, value in weights.items() if name.startswith("_fc.")}
+    for name, norm in norms.items():
+        scale, shift, mean, var = (
+            weights[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        factor = scale / np.sqrt(var + EPSILON)
+        made[f"{name}.weight"] = weights[f"{name}.weight"] * factor[:, None, None, None]
+        made[f"{name}.bias"] = shift - mean * factor
+    return made

@@ -152,17 +152,25 @@ class Graph:
         stride: int = 1,
         *,
         pads: Sequence[int] | None = None,
+        groups: int = 1,
         bias: bool = True,
         gain: float = 1.0,
     ) -> str:
         """A square convolution; weights N(0, gain / fan-in), each filter of mean 0, so that what all inputs have in
         common does not grow from layer to layer and make all answers alike."""
-        std = math.sqrt(gain / (into * size * size))
-        inputs = [x, self.parameter(f"{name}.weight", (out, into, size, size), std, centred=True)]
+        seen = into // groups
+        std = math.sqrt(gain / (seen * size * size))
+        inputs = [x, self.parameter(f"{name}.weight", (out, seen, size, size), std, centred=True)]
         if bias:
             inputs.append(self.parameter(f"{name}.bias", (out,), 0.0))
         around = list(pads) if pads is not None else [size // 2] * 4
-        return self.op("Conv", *inputs, kernel_shape=[size] * 2, strides=[stride] * 2, pads=around)
+        shared = {"group": groups} if groups > 1 else {}
+        return self.op("Conv", *inputs, kernel_shape=[size] * 2, strides=[stride] * 2, pads=around, **shared)
+
+    def batch_norm(self, name: str, x: str, channels: int, gamma: float = 1.0, eps: float = 1e-5) -> str:
+        initial = {"weight": gamma, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
+        parts = [self.parameter(f"{name}.{part}", (channels,), 0.0, mean=mean) for part, mean in initial.items()]
+        return self.op("BatchNormalization", x, *parts, epsilon=eps)
 
     def gelu(self, x: str) -> str:
         """x * (1 + erf(x / sqrt 2)) / 2: the exact form."""
@@ -236,6 +244,8 @@ class Graph:
         for index, (name, described) in enumerate(self.parameters.items()):
             if given is None:
                 value = described.draw(np.random.default_rng([seed, index]))
+            elif name not in given:
+                raise ValueError(f"parameter {name} is missing")
             else:
                 value = given[name].T if described.turned else given[name]
             if value.shape != described.shape:

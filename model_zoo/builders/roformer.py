@@ -11,60 +11,43 @@ from pathlib import Path
 
 import numpy as np
 
+from .bert import Sizes, feed_forward, projected
 from .graph import BOOL, FLOAT, INT64, Graph
-from .roberta import feed_forward
 
-EPS = 1e-12
+BASE = {"vocabulary": 50000, "sequence": 1024, "positions": 1536}
 HEAD_STD = 0.1  # of the last layer: probabilities that differ visibly
 
 
-def roformer_graph(
-    *,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    layers: int = 12,
-    hidden: int = 768,
-    heads: int = 12,
-    intermediate: int = 3072,
-    vocabulary: int = 50000,
-    classes: int = 2,
-    sequence: int = 1024,
-) -> Graph:
+def roformer_graph(*, inputs: Sequence[str], outputs: Sequence[str], classes: int = 2, **sizes: int) -> Graph:
     """inputs: segments, then tokens. Out: probabilities, [batch, classes]."""
-    graph = Graph("roformer")
-    given = [graph.input(name, ["batch", sequence], FLOAT) for name in inputs]
+    graph, size = Graph("roformer"), Sizes(**{**BASE, **sizes})
+    given = [graph.input(name, ["batch", size.sequence], FLOAT) for name in inputs]
     segments, tokens = (graph.op("Cast", each, to=INT64) for each in given)
     base = "roformer.embeddings"
-    x = graph.embedding(f"{base}.word_embeddings.weight", tokens, vocabulary, hidden)
-    x = graph.op("Add", x, graph.embedding(f"{base}.token_type_embeddings.weight", segments, 2, hidden))
-    x = graph.layer_norm(f"{base}.LayerNorm", x, hidden, EPS)
+    x = graph.embedding(f"{base}.word_embeddings.weight", tokens, size.vocabulary, size.hidden)
+    x = graph.op("Add", x, graph.embedding(f"{base}.token_type_embeddings.weight", segments, 2, size.hidden))
+    x = graph.layer_norm(f"{base}.LayerNorm", x, size.hidden, size.eps)
     added = graph.mask(graph.op("Cast", tokens, to=BOOL))
-    for index in range(layers):
+    for index in range(size.layers):
         name = f"roformer.encoder.layer.{index}"
-        mixed = _attention(graph, f"{name}.attention.self", x, added, hidden, heads, sequence)
-        x = feed_forward(graph, name, x, mixed, hidden, intermediate, EPS)
+        query, key, value = projected(graph, f"{name}.attention.self", x, size)
+        query, key = (_turned(graph, part, size) for part in (query, key))
+        x = feed_forward(graph, name, x, graph.attend(query, key, value, size.head, [added]), size)
     first = graph.op("Gather", x, graph.ints(0), axis=1)
-    pooled = graph.gelu(graph.linear("classifier.dense", first, hidden, hidden, std=HEAD_STD / 2))
-    logits = graph.linear("classifier.out_proj", pooled, hidden, classes, std=HEAD_STD)
+    pooled = graph.gelu(graph.linear("classifier.dense", first, size.hidden, size.hidden, std=HEAD_STD / 2))
+    logits = graph.linear("classifier.out_proj", pooled, size.hidden, classes, std=HEAD_STD)
     graph.output(outputs[0], graph.op("Softmax", logits, axis=-1), ["batch", classes])
     return graph
 
 
-def _attention(graph: Graph, name: str, x: str, mask: str, hidden: int, heads: int, sequence: int) -> str:
-    size = hidden // heads
-    parts = [graph.linear(f"{name}.{each}", x, hidden, hidden) for each in ("query", "key", "value")]
-    query, key, value = (graph.heads(part, heads, size) for part in parts)
-    query, key = (_turned(graph, part, heads, size, sequence) for part in (query, key))
-    return graph.attend(query, key, value, size, [mask])
-
-
-def _turned(graph: Graph, x: str, heads: int, size: int, sequence: int) -> str:
+def _turned(graph: Graph, x: str, size: Sizes) -> str:
     """Each pair of neighbouring values (a, b) at place p becomes (a cos - b sin, b cos + a sin), angle p / 10000^(2i/d)."""
-    angle = np.arange(sequence)[:, None] / 10000 ** (np.arange(0, size, 2) / size)
+    angle = np.arange(size.sequence)[:, None] / 10000 ** (np.arange(0, size.head, 2) / size.head)
     sin, cos = (np.repeat(form(angle), 2, axis=-1).astype(np.float32) for form in (np.sin, np.cos))
-    pairs = graph.reshape(x, [0, heads, sequence, size // 2, 2])
+    pairs = graph.reshape(x, [0, size.heads, size.sequence, size.head // 2, 2])
     even, odd = graph.split(pairs, 2, 1)
-    crossed = graph.reshape(graph.op("Concat", graph.op("Neg", odd), even, axis=-1), [0, heads, sequence, size])
+    crossed = graph.op("Concat", graph.op("Neg", odd), even, axis=-1)
+    crossed = graph.reshape(crossed, [0, size.heads, size.sequence, size.head])
     kept = graph.op("Mul", x, graph.constant(cos))
     return graph.op("Add", kept, graph.op("Mul", crossed, graph.constant(sin)))
 

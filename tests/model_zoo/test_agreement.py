@@ -248,3 +248,54 @@ def test_stable_diffusions_sizes_are_those_of_diffusers(name):
             encoding = (whole.encoder, whole.quant_conv)
             parts = encoding if "encoder" in name else (whole.decoder, whole.post_quant_conv)
     assert sum(each.numel() for part in parts for each in part.parameters()) == zoo.info(name)["parameters"]
+
+
+def published():
+    """The networks of transformers in their published sizes, by task."""
+    base = {"max_position_embeddings": 512}
+    relative = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False}
+    large = {"hidden_size": 768, "intermediate_size": 3072, "projection_dim": 768}
+    swin = {
+        "image_size": 384,
+        "embed_dim": 192,
+        "depths": [2, 2, 18, 2],
+        "num_heads": [6, 12, 24, 48],
+        "window_size": 12,
+    }
+    return {
+        "bert-torch-fp32": lambda: transformers.BertForQuestionAnswering(transformers.BertConfig()),
+        "roberta-torch-fp32": lambda: transformers.RobertaForQuestionAnswering(
+            transformers.RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1)
+        ),
+        "albert-torch-fp32": lambda: transformers.AlbertForQuestionAnswering(
+            transformers.AlbertConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12, **base)
+        ),
+        "deberta-torch-fp32": lambda: transformers.DebertaForQuestionAnswering(
+            transformers.DebertaConfig(vocab_size=50265, type_vocab_size=0, **base, **relative)
+        ),
+        "resnet50-torch-fp32": lambda: transformers.ResNetForImageClassification(
+            transformers.ResNetConfig(num_labels=1000)
+        ),
+        "swin-large-torch-fp32": lambda: transformers.SwinForImageClassification(
+            transformers.SwinConfig(**swin, num_labels=1000)
+        ),
+        "videobert-onnx-fp32": lambda: transformers.CLIPModel(transformers.CLIPConfig()),
+        "clip-onnx-fp32": lambda: transformers.CLIPTextModel(
+            transformers.CLIPTextConfig(**large, num_attention_heads=12)
+        ),
+    }
+
+
+PUBLISHED = [
+    "bert-torch-fp32", "roberta-torch-fp32", "albert-torch-fp32", "deberta-torch-fp32", "resnet50-torch-fp32",
+    "swin-large-torch-fp32", "videobert-onnx-fp32", "clip-onnx-fp32",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes_are_those_of_transformers(name):
+    """Counted without making a weight. The zoo leaves out ALBERT's pooler, which nothing uses."""
+    with torch.device("meta"):
+        model = published()[name]()
+    counted = sum(each.numel() for key, each in model.named_parameters() if "pooler" not in key)
+    assert counted == zoo.info(name)["parameters"]

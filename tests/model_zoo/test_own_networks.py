@@ -52,7 +52,7 @@ def test_berts_tensorflow_form(tmp_path):
         "positions": 14,
         "sequence": 9,
     }
-    graph = zoo.builder("roberta").bert_tf_graph(inputs=["ids", "mask", "types"], outputs=["logits"], **sizes)
+    graph = zoo.builder("bert").bert_tf_graph(inputs=["ids", "mask", "types"], outputs=["logits"], **sizes)
     p, rng = drawn(graph), np.random.default_rng(1)
     ids, types, mask = rng.integers(1, 50, (2, 9)), rng.integers(0, 2, (2, 9)), np.ones((2, 9), np.int64)
     mask[1, 6:] = 0
@@ -65,12 +65,14 @@ def test_berts_tensorflow_form(tmp_path):
 
 def test_resnets_tensorflow_form_is_the_other_one_turned(tmp_path):
     sizes = {"blocks": (1, 1), "width": 8, "classes": 5, "image": 32}
-    torchs, tensorflows = zoo.builder("resnet50"), zoo.builder("resnet50_tf")
-    model = torchs.resnet_model(torchs.ResNetConfig(**sizes), 3, "x", "y")
-    turned = tensorflows.resnet50_tf_model(3, ["x"], ["y"], **sizes)
-    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
-    (wanted,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": images})
-    (got,) = onnxruntime.InferenceSession(turned.SerializeToString()).run(None, {"x": images.transpose(0, 2, 3, 1)})
+    graphs = [
+        zoo.builder("resnet50").resnet_graph(inputs=["x"], outputs=["y"], channels_last=last, **sizes)
+        for last in (False, True)
+    ]
+    p, images = drawn(graphs[0]), np.random.default_rng(0).normal(0, 10, (2, 3, 32, 32)).astype(np.float32)
+    p |= {name: np.abs(value) + 0.5 for name, value in p.items() if name.endswith("running_var")}
+    (wanted,) = computed(graphs[0], p, {"x": images}, tmp_path)
+    (got,) = computed(graphs[1], p, {"x": images.transpose(0, 2, 3, 1)}, tmp_path)
     np.testing.assert_allclose(got, wanted, atol=1e-6)
     assert np.std(got[0] - got[1]) > 1e-3
 

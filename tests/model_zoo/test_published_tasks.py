@@ -9,7 +9,6 @@ import sys
 
 import onnx
 import pytest
-from onnx import helper
 
 from tests.model_zoo import zoo
 
@@ -51,6 +50,27 @@ PUBLISHED = {
     "vae-decoder-onnx-fp32": ("onnx", {"latent_sample": [1, 4, 32, 32]}, "FLOAT32", "Convsample", None, 64, ONNX_SIZES),
 }  # fmt: skip
 
+# Where ByteMLPerf's model infos have the user's files, below model_zoo/. Of clip its download script alone is known: it unpacks the
+# folder; its file's name, and the version of videobert's framework, are ours.
+PATHS = {
+    "bert-torch-fp32": ("regular/open_bert/bert-base-uncased-squad-v1.pt", "1.9.1"),
+    "albert-torch-fp32": ("popular/open_albert/albert-base-squad.pt", "1.9.1"),
+    "roberta-torch-fp32": ("popular/open_roberta/roberta-base-squad.pt", "1.9.1"),
+    "deberta-torch-fp32": ("popular/open_deberta/deberta-base-squad.pt", "1.10.0"),
+    "bert-tf-fp32": ("regular/open_bert/bert_fp32", "2.4.0"),
+    "resnet50-torch-fp32": ("regular/open_resnet50/resnet50.pt", "1.9.1"),
+    "resnet50-tf-fp32": ("regular/open_resnet50/resnet50-fp32", "2.4.0"),
+    "swin-large-torch-fp32": ("popular/swin-large/swin-transformer-large.pt", "1.12.0"),
+    "widedeep-tf-fp32": ("regular/open_wide_deep_saved_model", "2.4.0"),
+    "roformer-tf-fp32": ("popular/open_roformer", "2.4.0"),
+    "videobert-onnx-fp32": ("popular/open_videobert/video-bert.onnx", "1.8.1"),
+    "conformer-encoder-onnx-fp32": ("popular/open_conformer/conformer_encoder.onnx", "1.6"),
+    "yolov5-onnx-fp32": ("popular/open_yolov5/yolov5s.onnx", "1.10.2"),
+    "clip-onnx-fp32": ("sota/stable_diffusion/clip.onnx", "1.12.0"),
+    "unet-onnx-fp32": ("sota/unet/model.onnx", "1.12.0"),
+    "vae-encoder-onnx-fp32": ("sota/stable_diffusion/vae-encoder.onnx", "1.12.0"),
+    "vae-decoder-onnx-fp32": ("sota/stable_diffusion/vae-decoder.onnx", "1.12.0"),
+}
 # Parameters, and who says so.
 PARAMETERS = {
     "bert-torch-fp32": 108_893_186,  # transformers: BertForQuestionAnswering, bert-base-uncased
@@ -80,6 +100,7 @@ PUBLISHED_WORK = {
     "yolov5-onnx-fp32": (16.5 / 2, "ultralytics"),
 }
 GRAPHS = {
+    "build_resnet50": "resnet_graph",
     "build_two_towers": "two_towers_graph",
     "build_clip_text": "clip_text_graph",
     "build_vae_encoder": "encoder_graph",
@@ -92,21 +113,6 @@ def outline(name):
     entry = zoo.source(name)
     file, _, function = entry["builder"].partition(":")
     module, kwargs = zoo.builder(file.removeprefix("builders/").removesuffix(".py")), dict(entry["kwargs"])
-    if "resnet50" in file:
-        resnet50, inputs, outputs = zoo.builder("resnet50"), kwargs["inputs"], kwargs["outputs"]
-        if "tf" in name:
-            model = module.resnet50_tf_model(0, inputs, outputs)
-        else:
-            model = module.resnet_model(module.ResNetConfig(), 0, *inputs, *outputs)
-        return model, resnet50.trainable_parameters(model)
-    if function == "build_bert_qa":
-        inputs, outputs = kwargs.pop("inputs"), kwargs.pop("outputs")
-        config = module.BertConfig(**kwargs)
-        model, shapes = module.bert_qa_graph(config, inputs, outputs), module.parameter_shapes(config)
-        for key, shape in shapes.items():
-            stored = shape if len(shape) < 2 or key.endswith("embeddings.weight") else shape[::-1]
-            model.graph.input.append(helper.make_tensor_value_info(key, onnx.TensorProto.FLOAT, stored))
-        return model, sum(math.prod(shape) for shape in shapes.values())
     graph = getattr(module, GRAPHS.get(function, function.replace("build_", "") + "_graph"))(**kwargs)
     trained = {
         key: each for key, each in graph.parameters.items() if not key.endswith((".running_mean", ".running_var"))
@@ -127,6 +133,8 @@ def test_the_files_are_as_published(name):
     assert info["inputs"].split(",") == list(shapes) and info["input_shape"] == shapes
     assert info["input_type"] in (types, stated)
     assert (info["dataset_name"], info["max_batch_size"], info["is_quantized"]) == (dataset, largest, False)
+    path, version = PATHS[name]
+    assert (info["model_path"], info["framework_version"]) == (f"model_zoo/{path}", version)
     workload = json.loads((zoo.ROOT / "workloads" / f"{name}.json").read_text())
     assert (workload["model"], workload["batch_sizes"]) == (name, sizes)
     assert (workload["clients"], workload["iterations"], workload["data_percent"]) == (3, 100, 100)
