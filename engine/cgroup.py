@@ -1,4 +1,4 @@
-"""What the control groups of this process say about CPU: the quota, and how long it was held back by one. Linux; versions 1 and 2.
+"""What the control groups of this process allow it: CPU quota, how long it was held back by one, memory. Linux; versions 1 and 2.
 
 A container with half a core sees all the machine's CPUs in every other place. Reads a few small files; sets nothing.
 """
@@ -12,7 +12,12 @@ OWN = Path("/proc/self/cgroup")
 
 
 def cpu_folders(memberships: str | None = None, root: Path = ROOT) -> list[Path]:
-    """The folders whose CPU limits this process is under, its own first and the topmost last.
+    """folders_of("cpu")."""
+    return folders_of("cpu", memberships, root)
+
+
+def folders_of(controller: str, memberships: str | None = None, root: Path = ROOT) -> list[Path]:
+    """The folders whose limits this process is under, its own first and the topmost last.
 
     `memberships` is the text of /proc/self/cgroup: lines "number:controllers:/path", version 2 with number 0 and no controllers. Inside
     a container the path may be the host's and not exist here; the mounted root is then the group itself.
@@ -25,8 +30,8 @@ def cpu_folders(memberships: str | None = None, root: Path = ROOT) -> list[Path]
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
             tops = [root, root / "unified"]
-        elif "cpu" in controllers.split(","):
-            tops = [root / controllers, root / "cpu"]
+        elif controller in controllers.split(","):
+            tops = [root / controllers, root / controller]
         else:
             continue
         for top in tops:
@@ -64,6 +69,31 @@ def throttled_s(folders: list[Path]) -> float | None:
             if name in ("throttled_usec", "throttled_time") and value.isdigit():
                 found.append(int(value) / (1e6 if name == "throttled_usec" else 1e9))
     return max(found, default=None)
+
+
+def free_memory(folders: list[Path]) -> int | None:
+    """Bytes that may still be taken, by the tightest of the folders; None where nothing limits. Cached files count as free."""
+    left = []
+    for folder in folders:
+        limit, used = (
+            _number(folder / new) if (folder / new).exists() else _number(folder / old)
+            for new, old in (("memory.max", "memory.limit_in_bytes"), ("memory.current", "memory.usage_in_bytes"))
+        )
+        if limit is None or used is None:
+            continue
+        cached = 0
+        for line in (_text(folder / "memory.stat") or "").splitlines():
+            name, _, value = line.partition(" ")
+            if name in ("inactive_file", "total_inactive_file") and value.isdigit():
+                cached = int(value)
+        left.append(max(limit - used + cached, 0))
+    return min(left, default=None)
+
+
+def _number(path: Path) -> int | None:
+    """None for "max", and where there is no such file."""
+    text = _text(path) or ""
+    return int(text) if text.isdigit() else None
 
 
 def _text(path: Path) -> str | None:

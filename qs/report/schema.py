@@ -69,7 +69,7 @@ class Row(Part):
     p99_latency: Number = Field(alias="P99 Latency")
     mode: Literal["QS", "vendor", "audit"]
     requested_bs: Count = Field(None, alias="Requested BS")
-    outcome: Literal["done", "raised", "exited", "crashed", "timed out"] | None = None
+    outcome: Literal["done", "raised", "exited", "crashed", "timed out", "does not fit"] | None = None
     flags: list[str] = []
     vendor: dict[str, Any] | None = None
     difference_percent: dict[str, Number] | None = None
@@ -89,6 +89,7 @@ class Row(Part):
     max_latency: Number = None
     verification: dict[str, Any] | None = None
     predict_timeout: Number = None
+    peak_memory_bytes: Count = None
     verdict: Verdict
     reasons: list[str]
     warnings: list[str]

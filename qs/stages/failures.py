@@ -82,4 +82,9 @@ def _death(what: str, how: str, log_tail: str) -> BackendFailed:
     if _WATCHDOG.search(log_tail) and how == "exit status 1":
         return BackendFailed(f"{what}: predict gave no answer in time (--predict_timeout)", log_tail, TIMED_OUT, what)
     outcome = EXITED if how.startswith("exit status") else CRASHED
-    return BackendFailed(f"{what}: the process ended ({how})", log_tail, outcome, what)
+    return BackendFailed(f"{what}: the process ended ({how}{hint(how)})", log_tail, outcome, what)
+
+
+def hint(how: str) -> str:
+    """What an exit that says nothing itself is likely to mean."""
+    return "; that is how the kernel ends what takes too much memory" if how == "signal SIGKILL" else ""

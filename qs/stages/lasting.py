@@ -64,6 +64,11 @@ class LastingHost:
         """Method -> arguments: what another process must be told to compute as this one does."""
         return {method: self._told[method] for method in REPEATED if method in self._told}
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that is there now; None where there is none of its own."""
+        return getattr(self._host, "pid", None)
+
     def log_tail(self) -> str:
         """The end of what the process that is there now had printed."""
         return self._host.log_tail() if hasattr(self._host, "log_tail") else ""

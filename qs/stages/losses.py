@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qs.report.journal import Journal
-from qs.stages.failures import CRASHED, EXITED, TIMED_OUT, BackendFailed
+from qs.stages.failures import CRASHED, EXITED, TIMED_OUT, BackendFailed, hint
 
 HUNG, DIED = "hung", "died"  # kinds of errors in the engine's result
 _EXIT = re.compile(r"the host process ended: (.+?)(?: \(\d+ times\))?$")  # in the engine's warnings
@@ -29,7 +29,7 @@ def reason_of_loss(result: Any, host: Any, title: str) -> BackendFailed | None:
     if DIED in kinds:
         how = _how(result.warnings)
         outcome = EXITED if how.startswith("exit status") else CRASHED
-        text = f"the process ended ({how}); what was measured before is kept"
+        text = f"the process ended ({how}{hint(how)}); what was measured before is kept"
         return BackendFailed(text, host.log_tail(), outcome, title)
     return None
 

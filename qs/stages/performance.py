@@ -17,6 +17,7 @@ from qs.stages.cases import cases_of, plan_of, unused
 from qs.stages.failures import BackendFailed, outcomes
 from qs.stages.hosts import call
 from qs.stages.losses import note, reason_of_loss
+from qs.stages.memory import Footprint
 from qs.stages.patience import Patience
 from qs.stages.vendor_mode import audit
 from qs.stages.verification import Verification
@@ -24,6 +25,7 @@ from qs.traffic import MLPERF
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the engine's.
 DRIVE = "drive"
+NO_ROOM = "does not fit"
 NS_PER_S = 1e9
 UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
 
@@ -40,6 +42,7 @@ class Bench:
     engine: str = "auto"  # which rows our engine drives: auto, always, never; DRIVE
     in_process: bool = False
     patience: Patience = field(default_factory=Patience)
+    footprint: Footprint = field(default_factory=Footprint)
 
     @property
     def driven(self) -> bool:
@@ -58,6 +61,10 @@ async def measure(bench: Bench) -> None:
         title = f"{named}batch size {batch_size} ({at} of {len(cases)})"
         journal.event("case begins", batch_size=batch_size, **({"scenario": case.scenario} if case.scenario else {}))
         row = (await measure_case(bench, case, title)).row
+        if row["Outcome"] == NO_ROOM:
+            journal.warn(f"{title}: {row['Reasons'][0]}")
+            journal.event("case left out", batch_size=batch_size, why=row["Reasons"][0])
+            continue
         if bench.engine == "always" and not bench.interrupt.requested.is_set():
             row = await audit(bench, batch_size, row)
         journal.record.rows.append(row)
@@ -81,6 +88,10 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
 
     histogram   where the log of response times goes; None: the report's own place for this case
     """
+    pid = None if case.pool == "process" else bench.host.pid
+    lacking = bench.footprint.lacking(pid, case)
+    if lacking is not None:
+        return Measured(case, rows.failed(case, f"not measured: {lacking}") | {"Outcome": NO_ROOM}, None)
     timeout = bench.patience.timeout(case, bench.values["timeout_s"])
     if timeout is not bench.values["timeout_s"]:
         bench.journal.view.line(f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}")
@@ -90,7 +101,8 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
         measured = await _measure_case(bench, case, title, histogram, watch)
     if measured.result is not None and measured.result.completed:
         bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
-    return replace(measured, row=measured.row | {"Predict Timeout": timeout.value})
+    told = {"Predict Timeout": timeout.value, "Peak Memory Bytes": bench.footprint.ended(pid, case)}
+    return replace(measured, row=measured.row | told)
 
 
 async def _measure_case(
@@ -102,6 +114,7 @@ async def _measure_case(
     try:
         asked = batch_size * (case.shared_by or 1)
         loaded = await call(bench.host, "load", f"load batch size {asked}", batch_size=asked)
+        bench.footprint.loaded(bench.host.pid)
         if not case.shared_by:
             case = replace(case, batch_size=loaded["loaded_batch_size"])
         samples = await call(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cgroup import cpu_folders, quota_cores, throttled_s
+from engine.cgroup import cpu_folders, folders_of, free_memory, quota_cores, throttled_s
 
 
 def lay(root: Path, files: dict[str, str]) -> Path:
@@ -66,6 +66,29 @@ def test_a_path_that_climbs_out_of_the_root_stays_inside(tmp_path):
 )
 def test_throttled(tmp_path, files, seconds):
     assert throttled_s(cpu_folders("0::/\n", lay(tmp_path, files))) == seconds
+
+
+@pytest.mark.parametrize(
+    ("memberships", "files", "free"),
+    [
+        ("0::/\n", {"memory.max": "1000", "memory.current": "300", "memory.stat": "anon 1\ninactive_file 50\n"}, 750),
+        ("0::/\n", {"memory.max": "max", "memory.current": "300"}, None),
+        (
+            "0::/a\n",
+            {"memory.max": "500", "memory.current": "450", "a/memory.max": "400", "a/memory.current": "10"},
+            50,
+        ),
+        (
+            "3:memory:/job\n",
+            {"memory/job/memory.limit_in_bytes": "900", "memory/job/memory.usage_in_bytes": "950"},
+            0,
+        ),
+        ("3:cpu:/job\n", {"cpu/job/memory.limit_in_bytes": "900", "cpu/job/memory.usage_in_bytes": "1"}, None),
+        ("0::/\n", {}, None),
+    ],
+)
+def test_memory(tmp_path, memberships, files, free):
+    assert free_memory(folders_of("memory", memberships, lay(tmp_path, files))) == free
 
 
 def test_this_process_can_be_asked():

@@ -137,3 +137,9 @@ def test_the_command_writes_all_of_them(tmp_path, capsys):
 def test_the_command_says_what_there_is(arguments, said, capsys):
     assert run_command_line(["schema", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_committed_schema_of_results_is_the_one_that_holds():
+    """Renew it with `qs schema result > docs/schemas/result-1.schema.json`."""
+    committed = json.loads((ROOT / "docs" / "schemas" / "result-1.schema.json").read_text())
+    assert committed == json.loads(json.dumps(schema_of("result")))

@@ -1,0 +1,81 @@
+"""Whether a case will fit into memory, told from the cases before it. The kernel ends what does not fit, and at times others with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qs.report.rows import Case
+
+MARGIN = 1.1  # what is free is not all to be had: fragments, and what other programs take meanwhile
+_RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
+
+
+class Footprint:
+    """Resident memory of the backend's process (Linux; elsewhere nothing is known and nothing is held back)."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._loaded = 0
+        self._seen: list[tuple[Case, int, int]] = []  # case, bytes after loading, bytes at most
+
+    def loaded(self, pid: int | None) -> None:
+        """The case's model is loaded, and what comes now is counted to the case."""
+        self._loaded = self._status(pid, "VmRSS") or 0
+        if pid is not None:
+            try:
+                (self._proc / str(pid) / "clear_refs").write_text(_RESET_PEAK)
+            except OSError:
+                pass  # then the peak is that of the process's life, which is that of its largest batch so far
+
+    def ended(self, pid: int | None, case: Case) -> int | None:
+        """The case's peak in bytes; None where it is not known."""
+        peak = self._status(pid, "VmHWM")
+        if peak:
+            self._seen.append((case, self._loaded, peak))
+        return peak
+
+    def lacking(self, pid: int | None, case: Case) -> str | None:
+        """Why the case would not fit; None where it will, or where nothing like it was measured."""
+        needed, free = self._needed(case), self._free(pid)
+        if needed is None or free is None or MARGIN * needed <= free:
+            return None
+        last, _, peak = self._seen[-1]
+        return (
+            f"it would need about {needed / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB can be had (batch size "
+            f"{last.requested_batch_size} took {peak / 1e9:.3g} GB); fewer --clients take less"
+        )
+
+    def _needed(self, case: Case) -> float | None:
+        """Memory grows with the batch: along the line through the last two sizes, or from what was loaded through the only one."""
+        alike = [each for each in self._seen if (each[0].clients, each[0].pool) == (case.clients, case.pool)]
+        if not alike or case.batch_size <= alike[-1][0].batch_size:
+            return None
+        last, loaded, peak = alike[-1]
+        before = next((each for each in reversed(alike) if each[0].batch_size < last.batch_size), None)
+        size, least = (before[0].batch_size, before[2]) if before else (0, loaded)
+        slope = max(peak - least, 0) / (last.batch_size - size)
+        return peak + slope * (case.batch_size - last.batch_size)
+
+    def _free(self, pid: int | None) -> int | None:
+        """What the process may grow to: what is available, and what it has."""
+        from engine.cgroup import folders_of, free_memory
+
+        available = _kilobytes(self._proc / "meminfo", "MemAvailable")
+        held = self._status(pid, "VmRSS")
+        if available is None or held is None:
+            return None
+        allowed = free_memory(folders_of("memory"))
+        return held + (available if allowed is None else min(available, allowed))
+
+    def _status(self, pid: int | None, name: str) -> int | None:
+        return None if pid is None else _kilobytes(self._proc / str(pid) / "status", name)
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
+    """The line "name:   123 kB", in bytes."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    values = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(values[0]) * 1024 if values else None
