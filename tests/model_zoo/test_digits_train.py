@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-pytest.importorskip("sklearn")
+from model_zoo.digits import train
 
-spec = importlib.util.spec_from_file_location("_tested_digits_train", ROOT / "model_zoo" / "digits" / "train.py")
-train = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(train)
+pytest.importorskip("sklearn")
 
 
 def committed_parameters():

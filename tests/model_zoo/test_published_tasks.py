@@ -172,20 +172,26 @@ def test_the_signature_is_the_model_infos(name):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_run_ends_with_a_valid_report(name, tmp_path):
-    """The command that a user types; the smallest batch size, since the larger ones of some take minutes an inference."""
-    smallest = str(PUBLISHED[name][-1][0])
+    """The command that a user types, with every batch size: a few minutes a task on two cores, all seventeen about an hour and a half."""
     command = [sys.executable, "-m", "qs", "run", "--task", name, "--hardware_type", "CPU", "--time_limit", "5"]
-    command += ["--batch_sizes", smallest, "--out", str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=1400)
+    ran = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, timeout=3500)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     (file,) = tmp_path.rglob("result-*.json")
     result = json.loads(file.read_text())
-    (row,) = result["Performance"]
-    assert (result["Task"], result["Verdict"], row["Verdict"], row["BS"]) == (name, "VALID", "VALID", int(smallest))
-    assert row["QPS"] > 0 and row["Errors"] == 0
+    rows, sizes = result["Performance"], PUBLISHED[name][-1]
+    assert (result["Task"], result["Verdict"]) == (name, "VALID")
+    assert all(row["Verdict"] == "VALID" and row["QPS"] > 0 and row["Errors"] == 0 for row in rows)
+    # The largest may not fit into this machine's memory; then that is said, with what it would take.
+    measured = [row["BS"] for row in rows]
+    left_out = [
+        size
+        for size in sizes
+        if any(f"batch size {size} (" in text and "would need" in text for text in result["Warnings"])
+    ]
+    assert measured and measured + left_out == sizes
     outputs = result["Accuracy"]["Numeric"]["outputs"]
     assert list(outputs) == PUBLISHED[name][3].split(",")
     assert all(each["Cosine Similarity"] > 0.999 for each in outputs.values())
