@@ -20,6 +20,7 @@ from qs.artifact.model_info import name_of
 from qs.artifact.user_data import FLAG, read_items
 from qs.errors import Fault, Faults, UserError
 from qs.generated import NUMPY_TYPES, input_specs
+from qs.onnx_data import data_files
 from qs.onnx_io import file_tensors
 
 ONNX = ".onnx"
@@ -130,6 +131,7 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 def _open(file: Path) -> Any:
     import onnxruntime
 
+    data_files(file)  # says it plainly where weights are missing
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     settings.log_severity_level = 4  # a guess that cannot be run is no error

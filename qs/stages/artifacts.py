@@ -15,6 +15,7 @@ from typing import Any
 
 from qs import jsonc
 from qs.errors import Fault, Faults, UserError
+from qs.onnx_data import data_files
 from qs.report.files import write_json
 
 ARTIFACT = "qs_artifact"
@@ -94,16 +95,27 @@ def take(given: Path, hardware: str, model: str | None) -> Artifact:
 
 
 def digest(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file; of a folder, of its files' names and contents in order."""
+    """Bytes and SHA-256 of a file; of a folder, or an ONNX file with weights beside it, of the files' names and contents in order."""
     from qs.sources.digest import sha256_of
 
+    files, root = sorted(each for each in path.rglob("*") if each.is_file()), path
     if path.is_file():
-        return path.stat().st_size, sha256_of(path)
-    total, whole = 0, hashlib.sha256()
-    for file in sorted(each for each in path.rglob("*") if each.is_file()):
-        total += file.stat().st_size
-        whole.update(f"{file.relative_to(path)}\0{sha256_of(file)}\n".encode())
+        files, root = [path, *_weights(path)], path.parent
+    total = sum(file.stat().st_size for file in files)
+    if files == [path]:
+        return total, sha256_of(path)
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(f"{file.relative_to(root)}\0{sha256_of(file)}\n".encode())
     return total, whole.hexdigest()
+
+
+def _weights(path: Path) -> list[Path]:
+    """The files beside an ONNX file that are part of it. Where one is missing, whoever opens the model says so."""
+    try:
+        return data_files(path) if path.suffix == ".onnx" else []
+    except UserError:
+        return []
 
 
 def _changed(artifact: Path, stated: Mapping[str, Any]) -> Fault | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from qs.errors import Fault, Faults
 from qs.generated import split_names
-from qs.onnx_data import data_files
+from qs.sources.digest import digests_of
 from qs.stages.artifacts import digest
 from qs.stages.compiling import with_files
 from qs.stages.following import followed
@@ -167,15 +167,14 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
     """What resolving a model answers, for a file that the user named."""
     path, kind = Path(described["path"]), described["kind"]
     size, sha256 = digest(path)
-    data = data_files(path) if kind == "onnx" else []
-    size += sum(each.stat().st_size for each in data)
+    data = digests_of(path) if kind == "onnx" else {path.name: sha256}
     return {
         "path": str(path),
         "kind": "given",
         "synthetic": False,
         "format": kind,
-        "sha256": sha256,
-        "data": {each.name: digest(each)[1] for each in data},
+        "sha256": data.pop(path.name),
+        "data": data,
         "note": f"the given {'ONNX file' if kind == 'onnx' else kind}, {size / 1e6:.3g} MB",
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -11,11 +13,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qs.contract.tools import UserError
-from qs.host.reference import ReferenceService
+from qs.host.reference import _open
 from qs.onnx_data import data_files
 from qs.sources.digest import digests_of, read_sha256
 from qs.sources.resolving import resolve
 from qs.sources.torchscript import gather
+from qs.stages.artifacts import digest
 from tests.model_zoo import zoo
 
 
@@ -94,8 +97,6 @@ def test_a_report_names_every_file_of_the_model(tmp_path, weights):
 def test_other_weights_under_the_same_graph_are_another_model(tmp_path, weights, monkeypatch):
     """Neither the backend's cached graph nor the cached reference may be those of the old weights."""
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
-    import sys
-
     sys.path.insert(0, str(zoo.ROOT / "backends"))
     from CPU import sessions
 
@@ -110,15 +111,31 @@ def test_other_weights_under_the_same_graph_are_another_model(tmp_path, weights,
 
 def test_the_reference_gives_inner_tensors_of_such_a_model(tmp_path, weights, monkeypatch):
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
-    from qs.host.reference import _open
-
     path = model_at(tmp_path / "model.onnx", weights)
     session, _, outputs, inside, *_ = _open(str(path), info(path), ["middle"])
     x = np.ones((2, 32), np.float32)
     answer, middle = session.run([outputs[0][0], *inside], {"x": x})
     np.testing.assert_allclose(middle, x @ weights[0], rtol=1e-5)
     np.testing.assert_allclose(answer, x @ weights[0] @ weights[1], rtol=1e-4)
-    assert ReferenceService
+
+
+def test_a_compile_result_is_known_by_its_weights_too(tmp_path, weights):
+    path = model_at(tmp_path / "model.onnx", weights)
+    size, before = digest(path)
+    assert size == sum(each.stat().st_size for each in tmp_path.iterdir())
+    model_at(path, [weights[1], weights[0]])
+    assert digest(path)[1] != before
+    (tmp_path / "weights.bin").unlink()
+    assert digest(path) == (path.stat().st_size, read_sha256(path))
+
+
+def test_a_load_test_names_the_missing_weights(tmp_path, weights):
+    path = model_at(tmp_path / "model.onnx", weights)
+    (tmp_path / "weights.bin").unlink()
+    command = [sys.executable, "-m", "qs", "load", str(path), "--hardware_type", "CPU", "--out", str(tmp_path / "out")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2
+    assert "keeps weights in the file weights.bin, which is not beside it" in ran.stderr.replace("\n", " ")
 
 
 def test_scattered_weights_are_gathered(tmp_path, weights):
