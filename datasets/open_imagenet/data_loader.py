@@ -48,7 +48,9 @@ class DataLoader(ItemDataset):
         pixels = np.stack(
             [resized_and_cropped(opened(self.paths[item], self.name()), shorter, self.size) for item in items]
         )
-        values = (pixels.astype(np.float64) * self.how["scale"] - np.array(self.how["mean"])) / np.array(self.how["std"])
+        values = (pixels.astype(np.float64) * self.how["scale"] - np.array(self.how["mean"])) / np.array(
+            self.how["std"]
+        )
         if self.channels_first:
             values = values.transpose(0, 3, 1, 2)
         return {self.input: np.ascontiguousarray(values, dtype=np.float32)}

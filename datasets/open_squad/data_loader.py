@@ -1,8 +1,8 @@
-"""SQuAD 1.1 from `dev-v1.1.json` and the model's `vocab.txt`: questions with their paragraph, in windows that the model can take.
+"""SQuAD 1.1 from `dev-v1.1.json` and the model's tokenizer: questions with their paragraph, in windows that the model can take.
 
-An item is a window: [CLS] question [SEP] piece of the paragraph [SEP], padded. Long paragraphs give several windows, DOC_STRIDE tokens apart;
-questions are cut to MAX_QUERY tokens. The window's length is the model's own (384 as published). Vocabularies of WordPiece only:
-RoBERTa's, ALBERT's and DeBERTa's tokenizers are others.
+An item is a window: [CLS] question [SEP] piece of the paragraph [SEP], or as the tokenizer has it, padded. Long paragraphs give several
+windows, DOC_STRIDE tokens apart; questions are cut to MAX_QUERY tokens. The window's length is the model's own (384 as published).
+The tokenizer is `vocab.txt` (WordPiece), or what the model info's key `tokenizer` says: `tokenizer.json`, beside the model's file or here.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
+from qs.contract.saved_tokenizer import SavedTokenizer
 from qs.contract.tools import MISSING, Fault, Faults, UserError
-from qs.contract.wordpiece import PADDING, SEPARATOR, START, Piece, WordPiece
+from qs.contract.wordpiece import Piece, WordPiece
 
 DOC_STRIDE, MAX_QUERY = 128, 64
+SAVED = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,30 @@ class DataLoader(ItemDataset):
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
-        data, vocab = self.find("dev-v1.1.json", "vocab.txt")
+        data, tokenizer = self._files()
         self.roles = {role_of(name): name for name in self.inputs()}
         self.length = self.shape(self.inputs()[0])[-1]
         self.questions = read_questions(data)
-        tokenizer = WordPiece.from_file(vocab, lower=bool(self.config.get("lower_case", True)))
         self.windows = [
             window
             for number, question in enumerate(self.questions)
             for window in windows(number, question, tokenizer, self.length)
         ]
-        self.padding = tokenizer.id(PADDING)
+        self.padding = tokenizer.padding
         self.items = len(self.windows)
         self.groups = np.array([window.question for window in self.windows])
         self.rebatch(1, skip=False)
+
+    def _files(self):
+        """The questions' file, and the tokenizer."""
+        if self.config.get("tokenizer") != SAVED:
+            data, vocab = self.find("dev-v1.1.json", "vocab.txt")
+            return data, WordPiece.from_file(vocab, lower=bool(self.config.get("lower_case", True)))
+        model = Path(str(self.config.get("model_path") or ""))
+        beside = (place.parent / SAVED for place in (model, self.FOLDER.parents[1] / model))
+        saved = next((path for path in beside if path.is_file()), None)
+        data, *own = self.find("dev-v1.1.json", *([] if saved else [SAVED]))
+        return data, SavedTokenizer(saved or own[0])
 
     def feeds(self, items):
         ids = np.full((len(items), self.length), self.padding, dtype=np.int64)
@@ -136,25 +148,25 @@ def _text(record, key, file, place):
     return value
 
 
-def windows(number: int, question: Question, tokenizer: WordPiece, length: int) -> list[Window]:
+def windows(number: int, question: Question, tokenizer: WordPiece | SavedTokenizer, length: int) -> list[Window]:
     """The question's windows over its paragraph."""
+    frame = tokenizer.frame
     asked = [piece.id for piece in tokenizer(question.text)][:MAX_QUERY]
     pieces = tokenizer(question.context)
-    room = length - len(asked) - 3
+    room = length - len(asked) - len(frame.begin + frame.between + frame.end)
     if room < 1:
         raise UserError(f"a question of {len(asked)} tokens leaves no room in the model's {length}")
     begins = [0]
     while begins[-1] + room < len(pieces):
         begins.append(begins[-1] + min(room, DOC_STRIDE))
     spans = [(begin, min(room, len(pieces) - begin)) for begin in begins]
-    first = len(asked) + 2
-    separator = tokenizer.id(SEPARATOR)
+    first = len(frame.begin) + len(asked) + len(frame.between)
     found = []
     for which, (begin, count) in enumerate(spans):
         shown = tuple(pieces[begin : begin + count])
-        ids = np.array([tokenizer.id(START), *asked, separator, *(piece.id for piece in shown), separator])
+        ids = np.array([*frame.begin, *asked, *frame.between, *(piece.id for piece in shown), *frame.end])
         segments = np.zeros(len(ids), dtype=np.int64)
-        segments[first:] = 1
+        segments[first:] = frame.segment
         best = np.array([_most_context(spans, begin + at) == which for at in range(count)], dtype=bool)
         found.append(Window(number, ids, segments, len(ids), first, shown, best))
     return found

@@ -29,6 +29,16 @@ class Piece:
     end: int
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Ids of the special tokens before, between and after two texts; `segment`: the token type of the second text and what follows it."""
+
+    begin: tuple[int, ...]
+    between: tuple[int, ...]
+    end: tuple[int, ...]
+    segment: int
+
+
 class WordPiece:
     """`lower` for uncased vocabularies."""
 
@@ -51,6 +61,16 @@ class WordPiece:
 
     def id(self, token: str) -> int:
         return self.vocab[token]
+
+    @property
+    def frame(self) -> Frame:
+        """[CLS] first text [SEP] second text [SEP]."""
+        separator = (self.vocab[SEPARATOR],)
+        return Frame((self.vocab[START],), separator, separator, 1)
+
+    @property
+    def padding(self) -> int:
+        return self.vocab[PADDING]
 
     def __call__(self, text: str) -> list[Piece]:
         found = []

@@ -221,3 +221,81 @@ def test_a_vocabulary_without_its_special_tokens(published):
     write(published, vocab=["hello"])
     with pytest.raises(UserError, match=r"vocab.txt: has no token \[PAD\], \[UNK\], \[CLS\], \[SEP\]"):
         published.open("open_squad", **INFO)
+
+
+def saved_tokenizer(kind):
+    """What the library makes of a few words: RoBERTa's kind of byte-level BPE, or ALBERT's unigrams."""
+    tokenizers = pytest.importorskip("tokenizers")
+    from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+
+    texts = [CONTEXT, "Who wrote it?", "Where was the old engine?", "Who was in Rome?"] * 3
+    if kind == "bpe":
+        made = tokenizers.Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        special = ["<s>", "<pad>", "</s>", "<unk>"]
+        trainer = trainers.BpeTrainer(
+            vocab_size=300, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        )
+        made.train_from_iterator(texts, trainer)
+        made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=False)
+    else:
+        made = tokenizers.Tokenizer(models.Unigram())
+        made.pre_tokenizer = pre_tokenizers.Metaspace()
+        made.decoder = decoders.Metaspace()
+        special = ["<pad>", "<unk>", "[CLS]", "[SEP]"]
+        trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=special, unk_token="<unk>")
+        made.train_from_iterator(texts, trainer)
+        pair = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
+        made.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair=pair, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    made.enable_truncation(7)  # as published files have it; a window is ours to cut
+    return made
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+@pytest.mark.parametrize("beside_the_model", [True, False])
+def test_other_tokenizers_as_their_library_saves_them(published, tmp_path, kind, beside_the_model):
+    folder, made = published.folder("open_squad"), saved_tokenizer(kind)
+    (folder / "dev-v1.1.json").write_text(json.dumps(THREE))
+    place = tmp_path / "model" if beside_the_model else folder
+    place.mkdir(exist_ok=True)
+    made.save(str(place / "tokenizer.json"))
+    wide = {name: [1, 96] for name in INFO["input_shape"]}
+    data = published.open(
+        "open_squad",
+        **INFO | {"tokenizer": "tokenizer.json", "model_path": str(tmp_path / "model" / "m.pt"), "input_shape": wide},
+    )
+    feeds, _ = data.get_samples(0)
+    made.no_truncation()
+    made.enable_padding(length=96, pad_id=1 if kind == "bpe" else 0)
+    wanted = made.encode("Who wrote it?", CONTEXT)
+    assert feeds["input_ids.1"][0].tolist() == wanted.ids
+    assert feeds["attention_mask.1"][0].tolist() == wanted.attention_mask
+    assert feeds["token_type_ids.1"][0].tolist() == wanted.type_ids
+    window = data.windows[0]
+    shown = "".join(CONTEXT[piece.begin : piece.end] for piece in window.pieces)
+    assert CONTEXT.replace(" ", "") in shown  # unigrams count the first letter to the mark before it as well
+
+    def predict(feeds):
+        start, end = np.zeros((2, len(feeds["input_ids.1"]), 96), np.float32)
+        for row, ids in enumerate(feeds["input_ids.1"]):
+            window = next(each for each in data.windows if np.array_equal(each.ids, ids[: each.length]))
+            for at, piece in enumerate(window.pieces):
+                start[row, window.first + at] += 5 * (piece.begin == CONTEXT.index("Ada"))
+                end[row, window.first + at] += 5 * (piece.end == CONTEXT.index("Lovelace") + len("Lovelace"))
+        return {"start_logits": start, "end_logits": end}
+
+    metrics, _ = published.score(data, predict)
+    assert metrics["Exact Match"] == pytest.approx(100 / 3, abs=1e-4)
+
+
+def test_a_missing_or_broken_tokenizer_is_said(published):
+    folder, info = published.folder("open_squad"), INFO | {"tokenizer": "tokenizer.json"}
+    (folder / "dev-v1.1.json").write_text(json.dumps(THREE))
+    with pytest.raises(FileNotFoundError, match="tokenizer.json"):
+        published.open("open_squad", **info)
+    pytest.importorskip("tokenizers")
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match="tokenizer.json: is no tokenizer: "):
+        published.open("open_squad", **info)
