@@ -129,6 +129,23 @@ def run(root: Path, *options: object) -> tuple[int, dict | None, str]:
     return ran.returncode, result_in(root), ran.stderr
 
 
+def run_changed(root: Path, change: str, *options: object) -> tuple[int, dict, str]:
+    """As `run`, in a process where `change` was executed first: constants that no option sets, made small."""
+    asked = command(root, *options)
+    begin = f"import sys; from qs.cli.main import run_command_line; {change}; sys.exit(run_command_line(sys.argv[1:]))"
+    ran = subprocess.run(
+        [sys.executable, "-c", begin, *asked[asked.index("run") :]],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env=environment(),
+        timeout=120,
+    )
+    result = result_in(root)
+    assert result is not None, ran.stderr
+    return ran.returncode, result, ran.stderr
+
+
 def folder_of(root: Path) -> Path:
     return root / "reports" / HARDWARE / MODEL
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 
 from qs.stages.memory import Footprint
-from tests.qs.small_backend import command, environment, result_in, write
+from tests.qs.small_backend import run_changed, write
 from tests.qs.stages.test_patience import CASE
 
 GB = 10**9
@@ -103,23 +101,11 @@ def predict(self, feeds):
 def test_a_batch_size_that_does_not_fit_is_left_out_and_said(tmp_path):
     """As if 300 MB were left: 16 items need 512 MB."""
     root = write(tmp_path, predict=GREEDY, batch_sizes=[1, 4, 16], iterations=2, clients=1)
-    begin = (
-        "import sys; from qs.stages.memory import Footprint; from qs.cli.main import run_command_line; "
-        "Footprint._free = lambda self, pid: 300_000_000; sys.exit(run_command_line(sys.argv[1:]))"
-    )
-    asked = command(root)
-    ran = subprocess.run(
-        [sys.executable, "-c", begin, *asked[asked.index("run") :]],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=environment(),
-        timeout=120,
-    )
-    result = result_in(root)
-    assert (ran.returncode, result["Verdict"]) == (0, "VALID"), ran.stderr
+    change = "from qs.stages.memory import Footprint; Footprint._free = lambda self, pid: 300_000_000"
+    status, result, said = run_changed(root, change)
+    assert (status, result["Verdict"]) == (0, "VALID"), said
     one, four = result["Performance"]
     assert four["Peak Memory Bytes"] - one["Peak Memory Bytes"] == pytest.approx(3 * 32e6, rel=0.5)
     (warning,) = [text for text in result["Warnings"] if "does not fit" in text or "not measured" in text]
     assert warning.startswith("batch size 16 (3 of 3): not measured: it would need about ")
-    assert "batch size 4 took" in warning and warning in ran.stderr
+    assert "batch size 4 took" in warning and warning in said

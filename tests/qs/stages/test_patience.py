@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from qs.plan import COMMAND_LINE, DEFAULT, QS_CONFIG, Value
 from qs.report.rows import Case
 from qs.stages.patience import FACTOR, Patience
-from tests.qs.small_backend import command, environment, result_in, write
+from tests.qs.small_backend import run_changed, write
 
 CASE = Case(
     name="bs1-c1",
@@ -68,26 +66,13 @@ def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     """Two minutes made a third of a second: batch 4 takes 0.6 s, twice that, as batch 1 lets expect."""
     slow = "def predict(self, feeds):\n    time.sleep(0.15 * self.batch_size)\n    return {'logits': np.zeros((self.batch_size, 10), np.float32)}"
     root = write(tmp_path, predict=slow, batch_sizes=[1, 4], iterations=2, clients=1)
-    begin = (
-        "import sys; from qs import plan; from qs.cli.main import run_command_line; "
-        "plan.DEFAULTS['timeout_s'] = 0.3; sys.exit(run_command_line(sys.argv[1:]))"
-    )
     options = ("--predict_timeout", "300ms") if stated else ()
-    asked = command(root, *options)
-    ran = subprocess.run(
-        [sys.executable, "-c", begin, *asked[asked.index("run") :]],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=environment(),
-        timeout=120,
-    )
-    result = result_in(root)
+    status, result, said = run_changed(root, "from qs import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options)
     small, large = result["Performance"]
-    assert small["Verdict"] == "VALID" and small["Predict Timeout"] == 0.3, ran.stderr
+    assert small["Verdict"] == "VALID" and small["Predict Timeout"] == 0.3, said
     if stated:
-        assert (ran.returncode, large["Verdict"], large["Predict Timeout"]) == (3, "INVALID", 0.3)
+        assert (status, large["Verdict"], large["Predict Timeout"]) == (3, "INVALID", 0.3)
     else:
-        assert (ran.returncode, large["Verdict"]) == (0, "VALID"), ran.stderr
+        assert (status, large["Verdict"]) == (0, "VALID"), said
         assert large["Predict Timeout"] == pytest.approx(3 * 0.6, rel=0.2)
-        assert "one predict may take 1." in ran.stderr and "what the cases before let expect" in ran.stderr
+        assert "one predict may take 1." in said and "what the cases before let expect" in said
