@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,7 +47,7 @@ def command(tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: 
     for name, task in zip(dict.fromkeys(tasks), loaded, strict=True):
         try:
             info = task.model_info.to_configs()
-            options = {"progress": printed_progress(say), "offline": offline}
+            options: dict[str, Any] = {"progress": printed_progress(say), "offline": offline}
             model = resolve(info, task.model.root, seed, say, **options)
             say(f"{name}: model {model.path} ({model.note})")
             dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None

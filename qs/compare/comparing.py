@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,13 +121,17 @@ def _compare(a: Side, b: Side, margin: float, anyway: bool, known: Known) -> Com
     )
 
 
+def _weaker(number: int, row: Mapping[str, Any]) -> Any:
+    return loosened(row)[number]
+
+
 def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
     """The rows by key. Where no key is in both and that is not to matter, by the strongest of the weaker keys that tells cases apart."""
     ours, theirs = _by(key_of, a), _by(key_of, b)
     if set(ours) & set(theirs) or not anyway:
         return ours, theirs, []
     for number in range(len(loosened({}))):
-        by_weaker = [_by(lambda row, at=number: loosened(row)[at], side) for side in (a, b)]
+        by_weaker = [_by(partial(_weaker, number), side) for side in (a, b)]
         both = set(by_weaker[0]) & set(by_weaker[1])
         unique = all(len({key_of(row) for row in rows[key]}) == 1 for rows in by_weaker for key in both)
         if both and unique:

@@ -44,10 +44,14 @@ class Condition:
 
 def parse_conditions(texts: Iterable[str], margin: float) -> tuple[Condition, ...]:
     """One condition a text, or several with commas. Raises Faults with all that is wrong with them."""
-    conditions, faults = [], []
+    conditions: list[Condition] = []
+    faults: list[Fault] = []
     for part in (part.strip() for text in texts for part in text.split(",")):
         found = _condition(part, margin)
-        (faults if isinstance(found, Fault) else conditions).append(found)
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            conditions.append(found)
     if faults:
         raise Faults(faults)
     return tuple(conditions)

@@ -74,7 +74,8 @@ def _source(root: Path) -> Finding:
 
 def _resolution() -> Finding:
     """The least step that the clock was seen to make."""
-    steps, last = [], time.perf_counter_ns()
+    steps: list[int] = []
+    last = time.perf_counter_ns()
     while len(steps) < 200:
         now = time.perf_counter_ns()
         if now != last:

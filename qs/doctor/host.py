@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding
 from qs.doctor.reading import percent, text
@@ -99,6 +100,6 @@ def _others(root: Path, before: Times | None, after: Times | None) -> Finding:
 def _versions() -> Finding:
     from qs.report.machine import describe
 
-    facts = describe()
-    packages = ", ".join(f"{name} {version}" for name, version in facts["Packages"].items())  # type: ignore[union-attr]
+    facts: dict[str, Any] = describe()
+    packages = ", ".join(f"{name} {version}" for name, version in facts["Packages"].items())
     return Finding("versions", OK, f"{facts['Python']}, {os.uname().sysname} {os.uname().release}, {packages}")

@@ -115,7 +115,8 @@ def save_item(folder: str, item: int, **sides: Mapping[str, Any]) -> dict[str, s
     for side, arrays in sides.items():
         files[side] = str(Path(folder, f"item-{item}-{side}.npz"))
         with open(files[side], "wb") as file:
-            np.savez(file, **{name.replace("/", "_"): np.asarray(array) for name, array in arrays.items()})
+            named: dict[str, Any] = {name.replace("/", "_"): np.asarray(array) for name, array in arrays.items()}
+            np.savez(file, **named)
     return files
 
 

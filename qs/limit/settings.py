@@ -74,7 +74,8 @@ class LimitSettings:
                 found.append(Fault("the search for a limit", name, getattr(self, name), "above 0 and below 1"))
         if self.seed < 0:
             found.append(Fault("the search for a limit", "seed", self.seed, "0 or above"))
-        if None not in (self.lowest_per_s, self.highest_per_s) and not self.lowest_per_s < self.highest_per_s:
+        lowest, highest = self.lowest_per_s, self.highest_per_s
+        if lowest is not None and highest is not None and not lowest < highest:
             found.append(Fault("the search for a limit", "highest_per_s", self.highest_per_s, "above lowest_per_s"))
         if found:
             raise Faults(found)

@@ -45,9 +45,9 @@ class Panel:
             phase = PHASES[progress.phase] if progress else PHASES["build"]
             done = f", {progress.completed:,} queries" if progress and progress.completed else ""
             return [f"{self._title}: {phase}{done}"]
-        done, total = share(progress, self._limit_s)
+        part, total = share(progress, self._limit_s)
         left = f"{span(progress.eta_s)} left" if progress.eta_s is not None else ""
-        said = [self._title, f"{bar(done, total, 20)} {left}".rstrip()]
+        said = [self._title, f"{bar(part, total, 20)} {left}".rstrip()]
         said.append(
             f"{progress.completed:,} queries, {rate(progress.now_per_s)}/s now, {rate(progress.queries_per_s)}/s overall"
         )

@@ -31,7 +31,7 @@ def records(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     about["precision"] = _text((result.get("Graph Compile") or {}).get("Compile Precision"))
     found = []
     for row in result.get("Performance") or []:
-        record = dict(about)
+        record: dict[str, Any] = dict(about)
         record |= {column: _text(row.get(key)) for key, column in TEXT}
         record |= {column: row.get(key) for key, column in WHOLE}
         record |= {column: None if row.get(key) is None else float(row[key]) for key, column in REAL}

@@ -158,8 +158,8 @@ def accuracy(section: dict[str, Any] | None) -> list[str]:
         }
         if own:
             bounds = section.get("Confidence Intervals") or {}
-            shown = (f"{name} {_exact(value)}{_between(bounds.get(name))}" for name, value in own.items())
-            said.append("accuracy: " + ", ".join(shown) + scored_on(section))
+            scores = (f"{name} {_exact(value)}{_between(bounds.get(name))}" for name, value in own.items())
+            said.append("accuracy: " + ", ".join(scores) + scored_on(section))
     numeric = section.get("Numeric")
     if numeric and numeric.get("Not Measured"):
         said.append(f"numeric agreement not measured: {numeric['Not Measured']}")

@@ -40,7 +40,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     kwargs = dict(entry.get("kwargs") or {})
     files, notes = fetched(entry, request)
     file, name = _locate(spelled, request)
-    parts = {"source": _source_digest(file), "name": name, "kwargs": kwargs}
+    parts: dict[str, Any] = {"source": _source_digest(file), "name": name, "kwargs": kwargs}
     parts |= (
         {"files": {argument: sha256_of(path) for argument, path in files.items()}} if files else {"seed": request.seed}
     )

@@ -33,6 +33,7 @@ def download(url: str, part: Path, progress: Callable[[int, int | None], None]) 
             _attempt(url, part, progress)
             return
         except requests.HTTPError as error:
+            assert error.response is not None  # raise_for_status states it
             status = error.response.status_code
             reason = f"the server answered {status} {error.response.reason}"
             if status < 500 and status not in (408, 429):

@@ -11,7 +11,6 @@ Formats: torch/serialization.py; opcodes: the module pickletools.
 from __future__ import annotations
 
 import io
-import math
 import pickletools
 import zipfile
 import zlib
@@ -131,7 +130,7 @@ def _array(tensor: _Tensor, bytes_of: Any) -> np.ndarray:
         raise _Refused(f"the storage {tensor.storage.key} is cut short")
     last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True))
     if min((tensor.offset, *tensor.shape, *tensor.strides), default=0) < 0 or (
-        math.prod(tensor.shape) and last >= tensor.storage.count
+        0 not in tensor.shape and last >= tensor.storage.count
     ):
         raise _Refused("a tensor reaches out of its storage")
     flat = np.frombuffer(raw, kind)[tensor.offset :]

@@ -77,7 +77,7 @@ def resolve_data(
     listing = dataset_folder / SOURCES
     if not listing.is_file():
         return {}
-    raw = jsonc.read(listing)
+    raw: Any = jsonc.read(listing)
     faults = check_data_sources(raw, str(listing))
     if faults:
         raise Faults(faults)

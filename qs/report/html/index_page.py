@@ -31,7 +31,7 @@ def render_index(root: Path) -> tuple[bytes, list[Path]]:
 
 def _line(result: Mapping[str, Any], path: Path, root: Path) -> dict[str, Any]:
     rows = [row for row in result.get("Performance") or [] if row.get("QPS")]
-    best = max(rows, key=lambda row: row["QPS"], default={})
+    best: Mapping[str, Any] = max(rows, key=lambda row: row["QPS"], default={})
     least = min((row["P99 Latency"] for row in rows if row.get("P99 Latency")), default=None)
     page = path.with_name("report.html")
     target = page if page.is_file() else path
