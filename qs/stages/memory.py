@@ -10,13 +10,16 @@ MARGIN = 1.1  # what is free is not all to be had: fragments, and what other pro
 _RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
 
 
+Seen = tuple[Case, int, int]  # a case, bytes after loading, bytes at most
+
+
 class Footprint:
     """Resident memory of the backend's process (Linux; elsewhere nothing is known and nothing is held back)."""
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
         self._loaded = 0
-        self._seen: list[tuple[Case, int, int]] = []  # case, bytes after loading, bytes at most
+        self._seen: list[Seen] = []
 
     def loaded(self, pid: int | None) -> None:
         """The case's model is loaded, and what comes now is counted to the case."""
@@ -36,25 +39,18 @@ class Footprint:
 
     def lacking(self, pid: int | None, case: Case) -> str | None:
         """Why the case would not fit; None where it will, or where nothing like it was measured."""
-        needed, free = self._needed(case), self._free(pid)
-        if needed is None or free is None or MARGIN * needed <= free:
+        alike = sorted((each for each in self._seen if _layout(each[0]) == _layout(case)), key=_size)
+        free = self._free(pid)
+        if free is None or not alike or case.batch_size <= _size(alike[-1]):
             return None
-        last, _, peak = self._seen[-1]
+        needed = _expected(case.batch_size, alike)
+        if MARGIN * needed <= free:
+            return None
+        largest, _, peak = alike[-1]
         return (
             f"it would need about {needed / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB can be had (batch size "
-            f"{last.requested_batch_size} took {peak / 1e9:.3g} GB); fewer --clients take less"
+            f"{largest.requested_batch_size} took {peak / 1e9:.3g} GB); fewer --clients take less"
         )
-
-    def _needed(self, case: Case) -> float | None:
-        """Memory grows with the batch: along the line through the last two sizes, or from what was loaded through the only one."""
-        alike = [each for each in self._seen if (each[0].clients, each[0].pool) == (case.clients, case.pool)]
-        if not alike or case.batch_size <= alike[-1][0].batch_size:
-            return None
-        last, loaded, peak = alike[-1]
-        before = next((each for each in reversed(alike) if each[0].batch_size < last.batch_size), None)
-        size, least = (before[0].batch_size, before[2]) if before else (0, loaded)
-        slope = max(peak - least, 0) / (last.batch_size - size)
-        return peak + slope * (case.batch_size - last.batch_size)
 
     def _free(self, pid: int | None) -> int | None:
         """What the process may grow to: what is available, and what it has."""
@@ -69,6 +65,24 @@ class Footprint:
 
     def _status(self, pid: int | None, name: str) -> int | None:
         return None if pid is None else _kilobytes(self._proc / str(pid) / "status", name)
+
+
+def _layout(case: Case) -> tuple[object, ...]:
+    return case.clients, case.pool, case.instances
+
+
+def _size(seen: Seen) -> int:
+    return seen[0].batch_size
+
+
+def _expected(batch_size: int, alike: list[Seen]) -> float:
+    """Memory grows with the batch: along the line through the two largest sizes, or from what was loaded through the only one.
+    `alike` ascends by size."""
+    largest, loaded, peak = alike[-1]
+    smaller = [each for each in alike if _size(each) < largest.batch_size]
+    size, least = (_size(smaller[-1]), smaller[-1][2]) if smaller else (0, loaded)
+    slope = max(peak - least, 0) / (largest.batch_size - size)
+    return peak + slope * (batch_size - largest.batch_size)
 
 
 def _kilobytes(path: Path, name: str) -> int | None:

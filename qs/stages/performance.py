@@ -88,8 +88,7 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
 
     histogram   where the log of response times goes; None: the report's own place for this case
     """
-    pid = None if case.pool == "process" else bench.host.pid
-    lacking = bench.footprint.lacking(pid, case)
+    lacking = bench.footprint.lacking(_pid(bench, case), case)
     if lacking is not None:
         return Measured(case, rows.failed(case, f"not measured: {lacking}") | {"Outcome": NO_ROOM}, None)
     timeout = bench.patience.timeout(case, bench.values["timeout_s"])
@@ -101,8 +100,13 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
         measured = await _measure_case(bench, case, title, histogram, watch)
     if measured.result is not None and measured.result.completed:
         bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
-    told = {"Predict Timeout": timeout.value, "Peak Memory Bytes": bench.footprint.ended(pid, case)}
+    told = {"Predict Timeout": timeout.value, "Peak Memory Bytes": bench.footprint.ended(_pid(bench, case), case)}
     return replace(measured, row=measured.row | told)
+
+
+def _pid(bench: Bench, case: rows.Case) -> int | None:
+    """Of the process whose memory a case takes; None where it is not one, or ours."""
+    return None if case.pool == "process" else bench.host.pid
 
 
 async def _measure_case(
@@ -114,7 +118,7 @@ async def _measure_case(
     try:
         asked = batch_size * (case.shared_by or 1)
         loaded = await call(bench.host, "load", f"load batch size {asked}", batch_size=asked)
-        bench.footprint.loaded(bench.host.pid)
+        bench.footprint.loaded(_pid(bench, case))
         if not case.shared_by:
             case = replace(case, batch_size=loaded["loaded_batch_size"])
         samples = await call(
