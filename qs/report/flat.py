@@ -8,7 +8,7 @@ from typing import Any
 TEXT = (("Scenario", "scenario"), ("Pool", "pool"), ("Mode", "mode"), ("Verdict", "verdict"), ("Ended By", "ended_by"))
 WHOLE = (
     ("BS", "batch_size"), ("Clients", "clients"), ("Instances", "instances"), ("Intra-op Threads", "intra_op_threads"),
-    ("Completed", "completed"), ("Errors", "errors"),
+    ("Completed", "completed"), ("Errors", "errors"), ("Peak Memory Bytes", "peak_memory_bytes"),
 )  # fmt: skip
 REAL = (
     ("QPS", "items_per_s"), ("Queries Per Second", "queries_per_s"), ("Wall Time", "wall_s"), ("AVG Latency", "mean_ms"), ("Min Latency", "min_ms"),
