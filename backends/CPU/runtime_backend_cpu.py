@@ -43,14 +43,16 @@ class RuntimeBackendCPU(RuntimeBackend):
         return f"ONNX Runtime {onnxruntime.__version__}"
 
     def load(self, batch_size: int) -> None:
-        """A session for that batch size; an open one is kept while path, threads and affinity are the same."""
+        """A session for that batch size; an open one is kept while path, threads and affinity are the same. Where requests are large,
+        each size gets its own: the memory of a smaller one is no use to a larger one, and would stay."""
         path = self._compiled_for(batch_size)
         threads = self._threads()
+        planned = bool((self.configs or {}).get("memory_planned", True))
         # Affinity is part of it: the session's threads keep the one they were started with.
-        wanted = (path, threads, tuple(cores.allowed_cpus()))
+        wanted = (path, threads, None if planned else batch_size, tuple(cores.allowed_cpus()))
         if self._opened != wanted:
             self._session = None  # the old copy's memory goes before the new one comes
-            self._session = sessions.open_session(path, threads)
+            self._session = sessions.open_session(path, threads, enable_mem_pattern=planned)
             self._opened = wanted
             self._bind(path)
         self._batch_size = batch_size
