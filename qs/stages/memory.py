@@ -20,10 +20,12 @@ class Footprint:
         self._proc = proc
         self._loaded = 0
         self._seen: list[Seen] = []
+        self._kills = 0
 
     def loaded(self, pid: int | None) -> None:
         """The case's model is loaded, and what comes now is counted to the case."""
         self._loaded = self._status(pid, "VmRSS") or 0
+        self._kills = self._killed()
         if pid is not None:
             try:
                 (self._proc / str(pid) / "clear_refs").write_text(_RESET_PEAK)
@@ -36,6 +38,18 @@ class Footprint:
         if peak:
             self._seen.append((case, self._loaded, peak))
         return peak
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether the kernel has ended a process for lack of memory since the case was loaded."""
+        return self._killed() > self._kills
+
+    def _killed(self) -> int:
+        try:
+            lines = (self._proc / "vmstat").read_text().splitlines()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
     def lacking(self, pid: int | None, case: Case) -> str | None:
         """Why the case would not fit; None where it will, or where nothing like it was measured."""

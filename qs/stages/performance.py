@@ -14,7 +14,7 @@ from qs.report import rows
 from qs.report.journal import Journal
 from qs.report.summary import completed, number
 from qs.stages.cases import cases_of, plan_of, unused
-from qs.stages.failures import BackendFailed, outcomes
+from qs.stages.failures import CRASHED, BackendFailed, outcomes
 from qs.stages.hosts import call
 from qs.stages.losses import note, reason_of_loss
 from qs.stages.memory import Footprint
@@ -98,10 +98,14 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
     bench.host.limits = replace(bench.host.limits, predict_s=timeout.value)
     with Verification.of(bench.values) as watch:
         measured = await _measure_case(bench, case, title, histogram, watch)
+    row = measured.row
+    if row["Outcome"] == CRASHED and not row["Completed"] and bench.footprint.ran_out:
+        text = "not measured: it does not fit into memory, for lack of which the kernel ended the backend's process"
+        return Measured(case, rows.failed(case, text) | {"Outcome": NO_ROOM}, None)
     if measured.result is not None and measured.result.completed:
         bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
     told = {"Predict Timeout": timeout.value, "Peak Memory Bytes": bench.footprint.ended(_pid(bench, case), case)}
-    return replace(measured, row=measured.row | told)
+    return replace(measured, row=row | told)
 
 
 def _pid(bench: Bench, case: rows.Case) -> int | None:

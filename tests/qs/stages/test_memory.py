@@ -90,6 +90,38 @@ def test_a_real_process(tmp_path):
     assert footprint.lacking(pid, of(1)) is None
 
 
+def test_whether_the_kernel_ended_something(machine):
+    footprint = Footprint(machine.root)
+    assert not footprint.ran_out  # no such file
+    (machine.root / "vmstat").write_text("nr_free_pages 1\noom_kill 2\n")
+    footprint.loaded(None)
+    assert not footprint.ran_out
+    (machine.root / "vmstat").write_text("nr_free_pages 1\noom_kill 3\n")
+    assert footprint.ran_out
+
+
+ENDED = """
+def predict(self, feeds):
+    import signal
+    if self.batch_size > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"logits": np.zeros((self.batch_size, 10), np.float32)}
+"""
+
+
+@pytest.mark.parametrize(("memory", "verdict"), [(True, "VALID"), (False, "INVALID")])
+def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_fit(tmp_path, memory, verdict):
+    """It ends itself as the kernel would; whether the kernel counts a kill is said for it."""
+    root = write(tmp_path, predict=ENDED, batch_sizes=[1, 4], iterations=2, clients=1)
+    change = f"from qs.stages.memory import Footprint; Footprint.ran_out = {memory}"
+    status, result, said = run_changed(root, change)
+    assert (status, result["Verdict"]) == (0 if memory else 3, verdict), said
+    assert [row["BS"] for row in result["Performance"]] == ([1] if memory else [1, 4])
+    assert [failure["Outcome"] for failure in result["Failures"]] == ["crashed"]
+    left_out = [text for text in result["Warnings"] if "batch size 4 (2 of 2): not measured: it does not fit" in text]
+    assert len(left_out) == memory
+
+
 GREEDY = """
 def predict(self, feeds):
     held = np.ones(self.batch_size * 4_000_000)  # 32 MB an item
