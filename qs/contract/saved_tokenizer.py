@@ -20,7 +20,7 @@ class SavedTokenizer:
             from tokenizers import Tokenizer
         except ImportError:
             raise UserError(
-                f"{path} is read by the library tokenizers, which this environment lacks; add `tokenizers` to the backend's requirements.txt"
+                f"{path} is read by the library tokenizers, which this environment lacks: install it, or add it to the backend's requirements.txt"
             ) from None
         try:
             self._tokenizer = Tokenizer.from_file(str(path))

@@ -72,6 +72,8 @@ async def measure(bench: Bench) -> None:
         journal.save()
         if bench.interrupt.requested.is_set():
             raise Interrupted
+    if not journal.record.rows:
+        journal.record.reasons.append("nothing was measured: no batch size fits into memory")
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,13 @@ def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_f
     assert len(left_out) == memory
 
 
+def test_a_run_in_which_nothing_fits_is_not_valid(tmp_path):
+    root = write(tmp_path, predict=ENDED, batch_sizes=[4], iterations=2, clients=1)
+    status, result, said = run_changed(root, "from qs.stages.memory import Footprint; Footprint.ran_out = True")
+    assert (status, result["Verdict"], result.get("Performance", [])) == (3, "INVALID", []), said
+    assert result["Reasons"] == ["nothing was measured: no batch size fits into memory"]
+
+
 GREEDY = """
 def predict(self, feeds):
     held = np.ones(self.batch_size * 4_000_000)  # 32 MB an item

@@ -61,11 +61,17 @@ def test_what_somebody_chose_holds(origin):
     assert patience.timeout(replace(CASE, batch_size=64), chosen) is chosen
 
 
+SLOW = """
+def predict(self, feeds):
+    time.sleep(0.15 * self.batch_size)
+    return {"logits": np.zeros((self.batch_size, 10), np.float32)}
+"""
+
+
 @pytest.mark.parametrize("stated", [False, True])
 def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     """Two minutes made a third of a second: batch 4 takes 0.6 s, twice that, as batch 1 lets expect."""
-    slow = "def predict(self, feeds):\n    time.sleep(0.15 * self.batch_size)\n    return {'logits': np.zeros((self.batch_size, 10), np.float32)}"
-    root = write(tmp_path, predict=slow, batch_sizes=[1, 4], iterations=2, clients=1)
+    root = write(tmp_path, predict=SLOW, batch_sizes=[1, 4], iterations=2, clients=1)
     options = ("--predict_timeout", "300ms") if stated else ()
     status, result, said = run_changed(root, "from qs import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options)
     small, large = result["Performance"]
