@@ -1,10 +1,22 @@
-"""What holds for every test: none leaves an entry in the real history of who runs them."""
+"""What holds for every test: none writes to the real history, and no property test is timed."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# One profile for every property test. The first run on a machine builds hypothesis' character tables inside
+# a test, and a busy machine is slow anywhere: neither may fail a test, so nothing here is timed. CI draws the
+# same examples every time; a developer's machine looks for new ones.
+settings.register_profile(
+    "house",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -99,7 +99,7 @@ def expected(counted: list[Request], open_loop: bool) -> list[tuple]:
 
 
 @given(requests(), st.lists(st.integers(0, 150), max_size=10), st.booleans())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_histograms_are_those_of_the_counted_requests(made, slices, open_loop):
     one = record(recorder(open_loop), made, slices)
     counted = [request for request in made if request.counted]
@@ -120,7 +120,7 @@ def test_histograms_are_those_of_the_counted_requests(made, slices, open_loop):
 
 
 @given(st.lists(requests(60), min_size=1, max_size=4))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_several_recorders_merged_are_one(parts):
     several = [record(recorder(), part) for part in parts]
     flat = [request for part in parts for request in part if request.counted]
@@ -128,7 +128,7 @@ def test_several_recorders_merged_are_one(parts):
 
 
 @given(requests(), st.lists(st.integers(0, 150), max_size=10), st.sampled_from([S, S // 10, 3 * MS]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_every_request_is_in_the_interval_in_which_it_completed(made, slices, interval_ns):
     one = record(recorder(interval_ns=interval_ns), made, slices)
     good, failed = {}, {}
@@ -147,7 +147,7 @@ def test_every_request_is_in_the_interval_in_which_it_completed(made, slices, in
 
 
 @given(requests(), st.sampled_from([S, S // 10]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_arrivals_are_counted_by_due_time(made, interval_ns):
     one = record(recorder(interval_ns=interval_ns), made)
     arrived = np.bincount([r.due // interval_ns for r in made], minlength=one.arrivals.size) if made else one.arrivals
