@@ -16,8 +16,8 @@ from functools import partial
 from compare import Report, Say, command, interleaved, pairwise
 from targets import yield_once
 
-from engine import ClosedLoop, Pool, RunPlan, run
-from engine.loops import new_loop
+from qs.engine import ClosedLoop, Pool, RunPlan, run
+from qs.engine.hosts.loops import new_loop
 
 CLIENTS = 64
 BARE, ENGINE = "bare coroutines", "engine, async"

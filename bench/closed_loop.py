@@ -18,7 +18,7 @@ import loadgen
 from compare import Report, Say, command, interleaved, pairwise
 from targets import no_op
 
-from engine import ClosedLoop, Pool, RunPlan, run
+from qs.engine import ClosedLoop, Pool, RunPlan, run
 
 ROWS = 16_384
 BARE, INLINE, THREAD = "bare loop, two clock reads and one store", "engine, inline", "engine, one thread"

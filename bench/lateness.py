@@ -24,7 +24,7 @@ import numpy as np
 from compare import Report, Say, command, interleaved
 from targets import no_op
 
-from engine import Poisson, Pool, RunPlan, Stop, run
+from qs.engine import Poisson, Pool, RunPlan, Stop, run
 
 PERCENTILES = (50.0, 99.0, 99.9)
 # rate/s: the goals for p50 and p99 in us and for CPU in percent

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from compare import Report, Say, command, interleaved, pairwise
 from targets import no_op
 
-from engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
 from qs.progress import Rich
 
 RATE_PER_S = 1_000.0

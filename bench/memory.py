@@ -21,7 +21,7 @@ import psutil
 from compare import Report, Say, command
 from targets import no_op
 
-from engine import ClosedLoop, IntervalRow, Poisson, Pool, Progress, RunPlan, Stop, run
+from qs.engine import ClosedLoop, IntervalRow, Poisson, Pool, Progress, RunPlan, Stop, run
 
 FIRST = 1_000_000
 OPEN_RATE = 500_000.0

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from compare import Report, Say, command, interleaved, pairwise
 
-from engine import ClosedLoop, Pool, RunPlan, run
+from qs.engine import ClosedLoop, Pool, RunPlan, run
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = {"digits": "digits-cnn-onnx-fp32", "bert": "bert-torch-fp32"}

@@ -17,7 +17,7 @@ import loadgen
 from compare import Report, Say, command, pairwise
 from targets import no_op
 
-from engine import Poisson, Pool, RunPlan, Stop, run
+from qs.engine import Poisson, Pool, RunPlan, Stop, run
 
 BOUND_NS = 10_000_000
 TRIES = 3

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from compare import Report, Say, command
 
-from engine import Factory, Poisson, Pool, RunPlan, RunResult, Stop, run
+from qs.engine import Factory, Poisson, Pool, RunPlan, RunResult, Stop, run
 
 WORKERS = (1, 2, 4)
 LOADS = (0.5, 0.7, 0.9)

@@ -16,9 +16,9 @@ import numpy as np
 from compare import Report, Say, command, interleaved, pairwise
 from hdrh.histogram import HdrHistogram
 
-from engine.histogram import HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS, Histogram
-from engine.memory import Field, local_memory
-from engine.recorder import Recorder
+from qs.engine.record.histogram import HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS, Histogram
+from qs.engine.record.memory import Field, local_memory
+from qs.engine.record.recorder import Recorder
 
 SLICE = 16_384
 HDR = "record_value"

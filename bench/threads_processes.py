@@ -15,7 +15,7 @@ from functools import partial
 from compare import Report, Say, command, interleaved, pairwise
 from targets import no_op
 
-from engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 
 LAYOUTS = {
     "1 thread": ("thread", 1),

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from compare import Report, Say, command, interleaved, pairwise
 
-from engine import ClosedLoop, Pool, RunPlan, run
+from qs.engine import ClosedLoop, Pool, RunPlan, run
 from qs.host.targets import target_of
 from qs.host.verifying import ALL, SAMPLE, Verifier
 

@@ -1,4 +1,4 @@
-"""What to run: load model, stop rule, pool, warm-up and limits. Plain values, checked all at once, run by `engine.run`."""
+"""What to run: load model, stop rule, pool, warm-up and limits. Plain values, checked all at once, run by `qs.engine.run`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.batching import Batching
-from engine.load import ClosedLoop, LoadModel
+from qs.engine.workers.batching import Batching
+from qs.engine.load import ClosedLoop, LoadModel
 
 if TYPE_CHECKING:
-    from engine.scenarios import Scenario
+    from qs.engine.judging.scenarios import Scenario
 
 POOL_KINDS = ("inline", "thread", "process", "async")
 # The longest interval that workers record by themselves.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.histogram import Histogram
-from engine.rule import Metric, Rule
+from qs.engine.record.histogram import Histogram
+from qs.engine.judging.rules import Metric, Rule
 
 if TYPE_CHECKING:
-    from engine.calibrate import EngineCost
-    from engine.caveats import Caveat
-    from engine.confidence import Confidence
-    from engine.watch import CpuUse
+    from qs.engine.conduct.calibrate import EngineCost
+    from qs.engine.judging.caveats import Caveat
+    from qs.engine.statistics.confidence import Confidence
+    from qs.engine.machine.watch import CpuUse
 
 REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
@@ -199,7 +199,7 @@ class RunResult:
 
     def write_columns(self, path: str | Path) -> None:
         """Write the raw columns to a .npz or .parquet file; ValueError when the run kept none (`keep_columns`)."""
-        from engine.columns import write_columns
+        from qs.engine.record.columns import write_columns
 
         if self.columns is None:
             raise ValueError("this run kept no columns; run it with keep_columns=True")
@@ -207,7 +207,7 @@ class RunResult:
 
     def write_hlog(self, path: str | Path) -> None:
         """Write the response times, interval by interval, as an HdrHistogram log that any HdrHistogram tool reads (unit: ns)."""
-        from engine.hlog import write_hlog
+        from qs.engine.record.hlog import write_hlog
 
         write_hlog(Path(path), self.intervals, self.started_at)
 
@@ -226,7 +226,7 @@ def summary(histogram: Histogram) -> dict[str, Any]:
 
 def from_counts(index: np.ndarray, counts: np.ndarray) -> Histogram:
     """A histogram of sparse counts; minimum, maximum and sum are as exact as the counts are (three digits)."""
-    from engine.histogram import highest_value_of, lowest_value_of
+    from qs.engine.record.histogram import highest_value_of, lowest_value_of
 
     histogram = Histogram()
     if index.size:

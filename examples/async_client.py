@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run_async
+from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run_async
 
 WORK_S = 0.005
 

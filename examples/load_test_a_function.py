@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
 
 ORDERS = [{"order": number, "lines": [{"item": item, "count": 2} for item in range(40)]} for number in range(10)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import ClosedLoop, Factory, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Factory, Pool, RunPlan, Stop, run
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from engine import Server, run
+from qs.engine import Server, run
 
 BOUND_S = 0.25
 

@@ -61,8 +61,8 @@ def test_links_lead_somewhere() -> None:
 
 def test_every_public_name_of_the_engine_is_a_real_one() -> None:
     """Names that the page imports from the engine are in its `__all__`."""
-    import engine
+    import qs.engine as engine
 
-    imported = re.findall(r"^from engine import (.+)$", PAGE.read_text(), re.MULTILINE)
+    imported = re.findall(r"^from qs.engine import (.+)$", PAGE.read_text(), re.MULTILINE)
     names = {name.strip() for line in imported for name in line.split(",")}
     assert names and names <= set(engine.__all__)

@@ -59,7 +59,7 @@ def shipped() -> set[str]:
 def test_the_wheel_holds_the_workspace_and_nothing_at_top_level(distributions):
     with zipfile.ZipFile(distributions[1]) as archive:
         names = set(archive.namelist())
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"qs", "engine", "quicksilver_perf"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"qs", "quicksilver_perf"}
     workspace = {name.removeprefix("qs/_workspace/") for name in names if name.startswith("qs/_workspace/")}
     assert shipped() - workspace == set()
     assert not any(name.endswith((".pt", ".pyc")) or "large.onnx" in name for name in names)

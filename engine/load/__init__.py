@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from engine.load.all_at_once import AllAtOnce
-from engine.load.closed import ClosedLoop
-from engine.load.constant import ConstantRate
-from engine.load.poisson import Poisson
-from engine.load.replay import Replay
-from engine.load.schedule import Schedule
-from engine.load.stages import Stage, Stages
+from qs.engine.load.all_at_once import AllAtOnce
+from qs.engine.load.closed import ClosedLoop
+from qs.engine.load.constant import ConstantRate
+from qs.engine.load.poisson import Poisson
+from qs.engine.load.replay import Replay
+from qs.engine.load.schedule import Schedule
+from qs.engine.load.stages import Stage, Stages
 
 LoadModel = ClosedLoop | Schedule
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.load.schedule import BLOCK, rate_faults
+from qs.engine.load.schedule import BLOCK, rate_faults
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.load.schedule import BLOCK, rate_faults
+from qs.engine.load.schedule import BLOCK, rate_faults
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.load.schedule import BLOCK, striped
+from qs.engine.load.schedule import BLOCK, striped
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Replay:
 
         Raises ValueError that names the file and the line or column. Parquet needs the package pyarrow.
         """
-        from engine.load.replay_file import read_due_seconds
+        from qs.engine.load.replay_file import read_due_seconds
 
         return Replay(read_due_seconds(Path(path), column), speed)
 

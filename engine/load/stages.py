@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.load.schedule import BLOCK, striped
+from qs.engine.load.schedule import BLOCK, striped
 
 
 @dataclass(frozen=True)

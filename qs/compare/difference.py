@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.beta import regularized_beta, student_t
+from qs.engine.statistics.beta import regularized_beta, student_t
 from qs.compare.logs import Series
 from qs.compare.measured import NS_PER_MS, Measured, same_arrivals
 from qs.compare.metrics import Metric, ones

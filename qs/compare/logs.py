@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.histogram import HALF_BITS, LOWEST_NS, SIGNIFICANT_DIGITS
+from qs.engine.record.histogram import HALF_BITS, LOWEST_NS, SIGNIFICANT_DIGITS
 from qs.errors import UserError
 
 # As many intervals as tell how noise is correlated; neighbours of longer logs are merged.
@@ -114,7 +114,7 @@ def _series(rows: Sequence[tuple[float, float, np.ndarray, np.ndarray]], wall_s:
 
 
 def _edges(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest value and width of each bin, as engine.histogram lays them out."""
+    """Lowest value and width of each bin, as qs.engine.record.histogram lays them out."""
     bucket = np.maximum((bins >> HALF_BITS) - 1, 0)
     return (bins - (bucket << HALF_BITS)) << bucket, np.int64(1) << bucket
 

@@ -67,7 +67,7 @@ class Metric:
         """Standard error, as a share, of where in its histogram bin a figure lies: percentiles report the bin's top."""
         if self.percentile is None or value <= 0:
             return 0.0
-        from engine.histogram import highest_value_of, index_of, lowest_value_of
+        from qs.engine.record.histogram import highest_value_of, index_of, lowest_value_of
 
         index = index_of(int(value))
         width = highest_value_of(index) - lowest_value_of(index)

@@ -212,7 +212,7 @@ class Bench:
         return Reference(path, shapes=about["outputs"])
 
     async def _started(self) -> _Limited:
-        from engine import ChildHost, Factory
+        from qs.engine import ChildHost, Factory
 
         found = self.prepared
         child = ChildHost(
@@ -256,7 +256,7 @@ class _Limited:
 
     async def call(self, method: str, deadline_s: float | None = None, **arguments: Any) -> Any:
         """As ChildHost.call; the limit, not `deadline_s`, ends it."""
-        from engine import HostTimeout
+        from qs.engine import HostTimeout
 
         left_s = max(self._bench._until - time.monotonic(), 2 * _DUMP_BEFORE_S)
         await self.child.call("dump_after", deadline_s=left_s, seconds=left_s - _DUMP_BEFORE_S)

@@ -97,7 +97,7 @@ def _resolution() -> Finding:
 
 def _sleep() -> Finding:
     """How late a sleep of half a millisecond ends: what a worker that waits for a due time has to make up for."""
-    from engine.pacing import sharpen_timer
+    from qs.engine.workers.pacing import sharpen_timer
 
     sharpen_timer()
     late = []

@@ -18,7 +18,7 @@ from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement, judge
 from qs.limit.trial import Trial
 
 if TYPE_CHECKING:
-    from engine import Histogram
+    from qs.engine import Histogram
 
 # Neighbours further away than this hardly add anything.
 REACH = 1.25
@@ -144,7 +144,7 @@ class Evidence:
 
     def response(self, rate: float) -> Histogram:
         """All response times at a rate."""
-        from engine import Histogram
+        from qs.engine import Histogram
 
         if rate not in self._responses:
             self._responses[rate] = Histogram()

@@ -26,7 +26,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from engine.beta import regularized_beta, student_t
+from qs.engine.statistics.beta import regularized_beta, student_t
 from qs.limit.goals import Goal
 from qs.limit.tally import Tally, Waits
 

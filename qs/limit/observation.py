@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine import Histogram, IntervalRow, RunResult
+    from qs.engine import Histogram, IntervalRow, RunResult
 
 # Caveats of the engine after which a rate that did not hold says more of the engine than of the target.
 OURS = ("engine_bound", "loop_bound")

@@ -92,7 +92,7 @@ def tallies_of(observation: Observation, goals: Sequence[Goal]) -> tuple[dict[st
 
 def first_over(bound_ns: int) -> int:
     """The first histogram index whose values may lie above a bound: one that straddles it (0.1 % wide) counts as over."""
-    from engine.histogram import highest_value_of, index_of
+    from qs.engine.record.histogram import highest_value_of, index_of
 
     index = index_of(bound_ns)
     return index if highest_value_of(index) > bound_ns else index + 1
@@ -100,7 +100,7 @@ def first_over(bound_ns: int) -> int:
 
 def middles_of(index: np.ndarray) -> np.ndarray:
     """The middle of each histogram cell in ns."""
-    from engine.histogram import HALF_BITS
+    from qs.engine.record.histogram import HALF_BITS
 
     bucket = np.maximum((index >> HALF_BITS) - 1, 0)
     return ((index - (bucket << HALF_BITS)) << bucket) + ((1 << bucket) - 1) / 2

@@ -11,7 +11,7 @@ from qs.limit.observation import Observation
 from qs.limit.tally import Tally, Waits, tallies_of
 
 if TYPE_CHECKING:
-    from engine import Histogram
+    from qs.engine import Histogram
 
 SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
 
@@ -125,7 +125,7 @@ def _decoded(plain: dict[str, Any]) -> Histogram:
     import numpy as np
     from hdrh.histogram import HdrHistogram
 
-    from engine import Histogram
+    from qs.engine import Histogram
 
     hdr = HdrHistogram.decode(plain["hdr"].encode("ascii"))
     histogram = Histogram()

@@ -111,7 +111,7 @@ def bucket_counts(histogram: Any) -> tuple[list[int], float]:
     """How many of an engine's histogram lie in each bucket, and the sum of its values in seconds, by the tops of its bins."""
     import numpy as np
 
-    from engine.histogram import highest_value_of
+    from qs.engine.record.histogram import highest_value_of
 
     filled = np.flatnonzero(histogram.counts)
     counts = histogram.counts[filled]

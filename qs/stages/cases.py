@@ -111,7 +111,7 @@ def unused(scenario: Mapping[str, Any]) -> list[str]:
 def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = None) -> Any:
     """The engine's plan of one case. Raises the engine's PlanError where a scenario's settings cannot be, UserError for a file of due
     times that cannot be read."""
-    from engine import Batching, ClosedLoop, Pool, RunPlan, Stop
+    from qs.engine import Batching, ClosedLoop, Pool, RunPlan, Stop
 
     warmup, timeout_s, drain = values["warmup"].value, values["timeout_s"].value, values["drain_s"].value
     open_loop = case.scenario in OPEN_LOOP
@@ -168,7 +168,7 @@ def _ends_itself(stop: Any) -> bool:
 
 def load_of(case: Case) -> Any:
     """The load of an open loop that is no scenario of MLPerf's."""
-    from engine import ConstantRate, Poisson, Replay, Stage, Stages
+    from qs.engine import ConstantRate, Poisson, Replay, Stage, Stages
 
     settings = case.settings or {}
     if case.scenario == POISSON:
@@ -187,7 +187,7 @@ def load_of(case: Case) -> Any:
 
 def scenario_of(case: Case) -> Any:
     """The engine's scenario of a case; what is not stated is MLPerf's own."""
-    from engine import MultiStream, Offline, Server, SingleStream
+    from qs.engine import MultiStream, Offline, Server, SingleStream
 
     settings = case.settings or {}
     least = "min_samples" if case.scenario == OFFLINE else "min_queries"
@@ -213,7 +213,7 @@ def scenario_of(case: Case) -> Any:
 
 def check_plans(values: Mapping[str, Value], cpus: Sequence[int], in_process: bool = False) -> None:
     """Refuse settings that cannot be run, all at once, before anything is loaded for them."""
-    from engine import PlanError
+    from qs.engine import PlanError
 
     faults = [*_pool_faults(values, in_process), *_affinity_faults(values, cpus)]
     for case in [] if faults else cases_of(values):

@@ -52,7 +52,7 @@ class BackendFailed(Exception):
 @contextmanager
 def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> Iterator[None]:
     """Turn what a host raises into UserError or BackendFailed. `what` names the step in messages."""
-    from engine import HostDied, HostError, HostTimeout
+    from qs.engine import HostDied, HostError, HostTimeout
 
     try:
         yield

@@ -27,14 +27,14 @@ VENDOR = "qs.host.vendor:VendorService"
 REFERENCE = "qs.host.reference:ReferenceService"
 ARTIFACT = "qs.host.artifact:ArtifactService"
 
-PACKAGES = ("engine", "qs")  # what of ours can be imported there, whatever the interpreter
+PACKAGES = ("qs",)  # what of ours can be imported there, whatever the interpreter
 WORK = "work"  # the backend's working folder, beside its report
 
 
 @asynccontextmanager
 async def backend_host(prepared: Any, environment: Environment, log_path: Path) -> AsyncIterator[LastingHost]:
     """The host of the chosen backend, for as long as the context lasts. What it prints goes to `log_path`."""
-    from engine import ChildHost, Factory, LocalHost
+    from qs.engine import ChildHost, Factory, LocalHost
 
     roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
     needed = [found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found]
@@ -101,7 +101,7 @@ async def artifact_host(log_path: Path) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _own_host(service: str, log_path: Path, work: Path | None) -> AsyncIterator[Any]:
-    from engine import ChildHost, Factory
+    from qs.engine import ChildHost, Factory
 
     made = ChildHost(Factory(service), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES)
     with outcomes("starting a process of our own"):

@@ -35,7 +35,7 @@ class LastingHost:
 
     async def call(self, method: str, /, deadline_s: float | None = None, **arguments: Any) -> Any:
         """Call a method in the host, a fresh one where the last was lost. Raises what the host raises."""
-        from engine import HostDied, HostTimeout
+        from qs.engine import HostDied, HostTimeout
 
         host = await self.ready()
         try:

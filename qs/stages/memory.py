@@ -68,7 +68,7 @@ class Footprint:
 
     def _free(self, pid: int | None) -> int | None:
         """What the process may grow to: what is available, and what it has."""
-        from engine.cgroup import folders_of, free_memory
+        from qs.engine.machine.cgroup import folders_of, free_memory
 
         available = _kilobytes(self._proc / "meminfo", "MemAvailable")
         held = self._status(pid, "VmRSS")

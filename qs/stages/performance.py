@@ -118,7 +118,7 @@ def _pid(bench: Bench, case: rows.Case) -> int | None:
 async def _measure_case(
     bench: Bench, case: rows.Case, title: str, histogram: Path | None, watch: Verification
 ) -> Measured:
-    from engine import run_async
+    from qs.engine import run_async
 
     journal, values, batch_size = bench.journal, bench.values, case.requested_batch_size
     try:

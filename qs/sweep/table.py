@@ -72,7 +72,7 @@ def _line(setting: Setting, trials: list[Mapping[str, Any]], histogram: Callable
 
 def _figure(whole: Any, metric: Any, valid: Sequence[Mapping[str, Any]]) -> float | None:
     """Over all trials together, from their logs. None where these do not support it, as for the row of a run."""
-    from engine.histogram import samples_needed
+    from qs.engine.record.histogram import samples_needed
 
     if whole is None or whole.series is None:
         return None

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import ClosedLoop, Factory, Pool, RunPlan, Stop, run
-from engine.load import ConstantRate, Poisson
-from engine.load.schedule import bounded
-from engine.memory import Field
-from engine.queue import NEVER_NS, ThreadQueue, capped, looking_ahead
-from engine.share import due_before
+from qs.engine import ClosedLoop, Factory, Pool, RunPlan, Stop, run
+from qs.engine.load import ConstantRate, Poisson
+from qs.engine.load.schedule import bounded
+from qs.engine.record.memory import Field
+from qs.engine.workers.queue import NEVER_NS, ThreadQueue, capped, looking_ahead
+from qs.engine.workers.share import due_before
 from tests.fakes import MS, S, Service, VirtualClock
 
 
@@ -158,7 +158,7 @@ def test_the_error_budget_does_not_wait_for_those_in_line():
 
 def test_an_interrupted_overload_counts_those_in_line():
     async def interrupted():
-        from engine import run_async
+        from qs.engine import run_async
 
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(0.5, stop.set)

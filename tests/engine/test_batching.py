@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import ConstantRate, Pool, Replay, RunPlan, Stop, run
-from engine.batching import Batching
+from qs.engine import ConstantRate, Pool, Replay, RunPlan, Stop, run
+from qs.engine.workers.batching import Batching
 from tests.fakes import MS, S, VirtualClock
 
 

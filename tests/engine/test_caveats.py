@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import (
+from qs.engine import (
     AllAtOnce,
     ClosedLoop,
     Histogram,
@@ -19,10 +19,10 @@ from engine import (
     Server,
     Stop,
 )
-from engine.calibrate import EngineCost
-from engine.caveats import RULES, caveats_of
-from engine.result import WarmUpResult
-from engine.watch import CpuUse, GroupUse
+from qs.engine.conduct.calibrate import EngineCost
+from qs.engine.judging.caveats import RULES, caveats_of
+from qs.engine.result import WarmUpResult
+from qs.engine.machine.watch import CpuUse, GroupUse
 
 MS = 1_000_000
 CLOSED = RunPlan(load=ClosedLoop(clients=1, iterations=1000))

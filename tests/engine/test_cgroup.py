@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cgroup import cpu_folders, folders_of, free_memory, quota_cores, throttled_s
+from qs.engine.machine.cgroup import cpu_folders, folders_of, free_memory, quota_cores, throttled_s
 
 
 def lay(root: Path, files: dict[str, str]) -> Path:

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 
-from engine import channel
+from qs.engine.hosts import channel
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import ChildHost, Factory, HostDied, HostError, HostTimeout
-from engine.host import LocalHost
+from qs.engine import ChildHost, Factory, HostDied, HostError, HostTimeout
+from qs.engine.hosts.host import LocalHost
 
 THING = Factory("tests.fakes:Thing", {"word": "hi"})
 

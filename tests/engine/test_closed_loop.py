@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from tests.fakes import MS, Counter, Nth, S, Service, VirtualClock, nothing
 
 NO_STOP = Stop()

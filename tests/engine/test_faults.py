@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from engine import (
+from qs.engine import (
     ChildHost,
     ClosedLoop,
     ConstantRate,

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run
 from tests.fakes import MS, S, Service, VirtualClock
 
 

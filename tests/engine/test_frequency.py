@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.frequency import FrequencyLog
+from qs.engine.machine.frequency import FrequencyLog
 
 
 def cpu(root: Path, number: int, mhz: int, base: int | None = None, events: int | None = None) -> None:

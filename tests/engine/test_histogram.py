@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.histogram import (
+from qs.engine.record.histogram import (
     COUNTS,
     HIGHEST_NS,
     LOWEST_NS,

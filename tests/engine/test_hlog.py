@@ -9,9 +9,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run
-from engine.columns import write_columns
-from engine.histogram import HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS, Histogram
+from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run
+from qs.engine.record.columns import write_columns
+from qs.engine.record.histogram import HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS, Histogram
 from tests.fakes import MS, Nth, S, Service, VirtualClock
 
 

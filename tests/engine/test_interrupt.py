@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run, run_async
+from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run, run_async
 from tests.engine.test_child_host import gone
 from tests.fakes import Counter, Nth
 
 PROGRAM = """
 import json, sys
-from engine import ClosedLoop, ConstantRate, Factory, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, ConstantRate, Factory, Pool, RunPlan, Stop, run
 
 load = {"closed": ClosedLoop(clients=2), "open": ConstantRate(500)}[sys.argv[2]]
 clients = 1 if sys.argv[1] == "inline" else 2

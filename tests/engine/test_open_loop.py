@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from engine import ClosedLoop, ConstantRate, Factory, Poisson, Pool, Replay, RunPlan, Stage, Stages, Stop, run
+from qs.engine import ClosedLoop, ConstantRate, Factory, Poisson, Pool, Replay, RunPlan, Stage, Stages, Stop, run
 from tests.fakes import MS, Counter, Nth, S, Service, VirtualClock
 
 INLINE = Pool("inline")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from engine import (
+from qs.engine import (
     ClosedLoop,
     ConstantRate,
     Factory,

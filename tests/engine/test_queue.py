@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.load import ConstantRate
-from engine.load.schedule import bounded
-from engine.queue import ProcessQueue, ThreadQueue, new_counter
+from qs.engine.load import ConstantRate
+from qs.engine.load.schedule import bounded
+from qs.engine.workers.queue import ProcessQueue, ThreadQueue, new_counter
 
 START = 10**15
 
@@ -70,9 +70,9 @@ def test_threads_share_each_due_time_once_and_each_in_order():
 SCRIPT = """
 import os, sys
 import numpy as np
-from engine.load import ConstantRate
-from engine.load.schedule import bounded
-from engine.queue import ProcessQueue
+from qs.engine.load import ConstantRate
+from qs.engine.load.schedule import bounded
+from qs.engine.workers.queue import ProcessQueue
 
 what, counter, count, start = sys.argv[1], *map(int, sys.argv[2:])
 os.write(1, b"x")

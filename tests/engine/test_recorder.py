@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.collect import IntervalLog, histogram_of, merged, rescue
-from engine.histogram import Histogram
-from engine.memory import Field, Phase, local_memory
-from engine.recorder import Recorder
+from qs.engine.conduct.assembling import IntervalLog, histogram_of, merged, rescue
+from qs.engine.record.histogram import Histogram
+from qs.engine.record.memory import Field, Phase, local_memory
+from qs.engine.record.recorder import Recorder
 from tests.fakes import MS, S
 
 START = 10**15

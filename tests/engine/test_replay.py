@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from engine.load import Replay
-from engine.load.replay_file import read_due_seconds
+from qs.engine.load import Replay
+from qs.engine.load.replay_file import read_due_seconds
 
 
 def written(folder, name: str, text: str):

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from engine.samples import pack, unpack
+from qs.engine.hosts.samples import pack, unpack
 
 
 def through(samples):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import Factory, MultiStream, Offline, PlanError, Pool, RunPlan, Server, SingleStream, run
-from engine.histogram import Histogram
-from engine.load import AllAtOnce, ClosedLoop, Poisson
-from engine.result import RunResult, WarmUpResult
+from qs.engine import Factory, MultiStream, Offline, PlanError, Pool, RunPlan, Server, SingleStream, run
+from qs.engine.record.histogram import Histogram
+from qs.engine.load import AllAtOnce, ClosedLoop, Poisson
+from qs.engine.result import RunResult, WarmUpResult
 from tests.fakes import MS, S, Service, VirtualClock
 
 SCENARIOS = [SingleStream(), MultiStream(), Server(100, 0.1), Offline()]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.load import ConstantRate, Poisson, Replay, Schedule, Stage, Stages
-from engine.load.schedule import BLOCK, bounded, striped
+from qs.engine.load import ConstantRate, Poisson, Replay, Schedule, Stage, Stages
+from qs.engine.load.schedule import BLOCK, bounded, striped
 
 STEPS = Stages((Stage(2, 100), Stage(1, 0), Stage(3, 50), Stage(2, 400, ramp=True)))
 

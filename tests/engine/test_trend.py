@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.trend import batch_means, drift, growth
+from qs.engine.statistics.trend import batch_means, drift, growth
 
 
 @pytest.mark.parametrize("change", [-0.3, -0.1, 0.1, 0.3])

@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from engine import cpu_times
-from engine.gil import WakeUps
-from engine.share import WorkerReport
-from engine.usage import ThreadUse
-from engine.watch import CpuUse, Watch
+from qs.engine.machine import cpu_times
+from qs.engine.machine.gil import WakeUps
+from qs.engine.workers.share import WorkerReport
+from qs.engine.machine.usage import ThreadUse
+from qs.engine.machine.watch import CpuUse, Watch
 
 SPIN = "import time\nwhile time.process_time() < {}: pass"
 

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from engine import ClosedLoop, ConstantRate, Poisson, Pool, RunPlan, Stop, run
-from engine.memory import Field, local_memory
-from engine.null import nothing
-from engine.recorder import Recorder
+from qs.engine import ClosedLoop, ConstantRate, Poisson, Pool, RunPlan, Stop, run
+from qs.engine.record.memory import Field, local_memory
+from qs.engine.workers.null import nothing
+from qs.engine.record.recorder import Recorder
 
 
 def pause(sample: object) -> None:

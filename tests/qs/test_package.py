@@ -27,12 +27,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("qs", ["numpy", "pydantic", "click", "rich", "engine", "onnxruntime", "json5"]),
+        ("qs", ["numpy", "pydantic", "click", "rich", "qs.engine", "onnxruntime", "json5"]),
         ("qs.workspace", ["numpy", "pydantic", "json5"]),
-        ("qs.config.task", ["numpy", "onnxruntime", "engine"]),
+        ("qs.config.task", ["numpy", "onnxruntime", "qs.engine"]),
         # A backend's own environment may hold numpy and nothing else of ours.
         ("qs.contract.test_accuracy, qs.contract.data_loader, qs.vendor.loading, qs.generated, qs.numeric",
-         ["pydantic", "click", "rich", "json5", "onnxruntime", "matplotlib", "platformdirs", "engine"]),
+         ["pydantic", "click", "rich", "json5", "onnxruntime", "matplotlib", "platformdirs", "qs.engine"]),
     ],
 )  # fmt: skip
 def test_importing_loads_nothing_heavy(module: str, unwanted: list[str]) -> None:

@@ -66,7 +66,7 @@ def test_the_developers_commands():
 
 
 def test_the_engine_in_the_readme(tmp_path):
-    (snippet,) = re.findall(r"```python\n(from engine.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(from qs.engine.*?)^```$", README, re.MULTILINE | re.DOTALL)
     (tmp_path / "snippet.py").write_text(snippet)
     ran = shell("python snippet.py", tmp_path)
     assert re.match(r"VALID \d+ [\d.]+ ms", ran.stdout)
@@ -109,4 +109,4 @@ def test_the_first_command_in_a_fresh_copy(tmp_path):
     names = "import importlib.util as u; print([n for n in ('qs', 'engine', 'datasets', 'backends', 'workloads') if u.find_spec(n)])"
     python = checkout / ".venv" / "bin" / "python"
     found = subprocess.check_output([python, "-c", names], cwd=tmp_path, env=env, text=True)
-    assert found.strip() == "['qs', 'engine']"
+    assert found.strip() == "['qs']"

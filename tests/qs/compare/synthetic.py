@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.histogram import Histogram, indices_of
-from engine.hlog import write_hlog
-from engine.result import IntervalRow, RunResult, WarmUpResult
+from qs.engine.record.histogram import Histogram, indices_of
+from qs.engine.record.hlog import write_hlog
+from qs.engine.result import IntervalRow, RunResult, WarmUpResult
 from qs.report.files import ReportFolder, write_json
 from qs.report.result import Record, to_result
 from qs.report.rows import Case, measured

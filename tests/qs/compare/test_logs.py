@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import ConstantRate, Pool, RunPlan, Stop, run
-from engine.histogram import highest_value_of
+from qs.engine import ConstantRate, Pool, RunPlan, Stop, run
+from qs.engine.record.histogram import highest_value_of
 from qs.compare.logs import MOST_CELLS, _edges, joined, read_log
 from qs.compare.metrics import METRICS, ones
 from qs.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from qs.compare.comparing import compare
 from qs.compare.sides import from_path
 from qs.report.files import ReportFolder, write_json

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine import Histogram, IntervalRow
-from engine.histogram import indices_of
+from qs.engine import Histogram, IntervalRow
+from qs.engine.record.histogram import indices_of
 from qs.limit.observation import Observation
 from qs.limit.settings import interval_s
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run_async
+from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run_async
 from qs.limit import LimitSettings, Observation, drain_s, find_limit, interval_s, parse_goals
 from tests.qs.limit.queues import true_limit
 

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from engine.beta import binomial_at_most
+from qs.engine.statistics.beta import binomial_at_most
 from qs.limit.goals import parse_goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, judge
 from qs.limit.tally import Tally, Waits, first_over, middles_of, tallies_of
@@ -123,7 +123,7 @@ def test_at_the_very_edge_verdicts_are_wrong_no_more_often_than_they_say(servers
 
 
 def test_a_histogram_cell_that_straddles_the_bound_counts_as_over():
-    from engine.histogram import highest_value_of, index_of
+    from qs.engine.record.histogram import highest_value_of, index_of
 
     for bound in (1_000, 2_047, 2_048, 20_000_000, 50_000_001, 1_000_000_000):
         assert highest_value_of(first_over(bound)) > bound

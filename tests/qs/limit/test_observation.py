@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from engine import Poisson, Pool, RunPlan, Stop, run
+from qs.engine import Poisson, Pool, RunPlan, Stop, run
 from qs.limit import Observation, interval_s, parse_goals
 from qs.limit.tally import BATCHES, tallies_of
 
@@ -67,7 +67,7 @@ def fake(result, **fields):
 def test_a_trial_that_the_engine_bounds_is_not_valid_and_says_why():
     result = result_of(lambda sample: None, 500.0, 0.2)
     assert Observation.of(fake(result, caveats=[SimpleNamespace(code="late_issue")]), 500.0, 0.2).valid
-    from engine.caveats import Caveat
+    from qs.engine.judging.caveats import Caveat
 
     bound = Observation.of(
         fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]), 500.0, 0.2

@@ -105,7 +105,7 @@ def test_a_text_file_holds_the_whole_run_at_its_end(tmp_path):
 def test_every_value_is_in_its_bucket():
     import numpy as np
 
-    from engine import Histogram
+    from qs.engine import Histogram
 
     histogram = Histogram()
     given = np.array([50_000, 150_000, 3_000_000, 2_000_000_000, 200_000_000_000], np.int64)

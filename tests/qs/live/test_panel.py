@@ -7,8 +7,8 @@ import sys
 import pexpect
 import pytest
 
-from engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
-from engine.progress import Progress
+from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
+from qs.engine.conduct.progress import Progress
 from qs.live.panel import Machine, Panel, bar
 from tests.qs.small_backend import environment
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from engine import ClosedLoop, RunPlan, run
-from engine.recorder import MOST_SLICES
+from qs.engine import ClosedLoop, RunPlan, run
+from qs.engine.record.recorder import MOST_SLICES
 from tests.qs.test_cli import qs
 
 # What the format asks of each kind of event (Trace Event Format, "Event Descriptions").
@@ -64,8 +64,8 @@ def test_slices_are_kept_only_when_asked_for_and_are_bounded():
 
 
 def test_many_slices_are_put_together():
-    from engine.memory import local_memory
-    from engine.recorder import Recorder
+    from qs.engine.record.memory import local_memory
+    from qs.engine.record.recorder import Recorder
 
     recorder = Recorder(local_memory(1, 16)[0], 10**9, 10**9, False, keep_slices=True)
     for number in range(3 * MOST_SLICES):

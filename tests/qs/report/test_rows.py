@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import ClosedLoop, Histogram, Pool, RunPlan, run
+from qs.engine import ClosedLoop, Histogram, Pool, RunPlan, run
 from qs.report.rows import Case, failed, latencies_ms, measured
 from qs.report.summary import completed, number
 

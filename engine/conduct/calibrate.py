@@ -1,0 +1,160 @@
+"""The engine's own cost: the same hosts, workers and kind of load with a target that does nothing, for a few hundredths of a second.
+
+The null run goes through the same messages and the same loops, in the same processes that the measured run uses afterwards. It tells
+the CPU time of a worker per request (issuing, recording and counting it, and the call of an empty function), which is free of other
+programs on the machine. The pacer thread of coroutines in open loop is not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from qs.engine.clock import MONOTONIC
+from qs.engine.errors import HostDied, HostTimeout
+from qs.engine.record.histogram import Histogram
+from qs.engine.hosts.host import Session
+from qs.engine.load import ClosedLoop, ConstantRate, LoadModel
+from qs.engine.record.memory import Field
+from qs.engine.workers.null import nothing, nothing_awaited
+from qs.engine.plan import RunPlan, Stop
+from qs.engine.workers.queue import new_counter
+from qs.engine.workers.share import Share, WorkerReport
+
+LONGEST_S = 0.03
+SHORTEST_S = 0.005
+SHARE_OF_RUN = 0.03
+WARM_UP = 500
+# Enough for LONGEST_S of a worker; all of them due at once, so that nobody waits for a due time.
+OPEN_LOOP_REQUESTS = 60_000
+AT_ONCE_PER_S = 1e9
+# Coroutines have no queue but the event loop: due at once they would all be in flight together, which no run is like.
+COROUTINES_PER_S = 20_000
+# More threads of one process than this take turns in the same way.
+MOST_THREADS = 8
+# For the word to start to reach another process. Event loops pass it spinning, so it is short, and only there.
+_HEAD_START_NS = 1_000_000
+
+
+@dataclass(frozen=True)
+class EngineCost:
+    """What the engine itself costs in a layout.
+
+    ns_per_request  CPU time of a worker per request with a target that does nothing
+    service_ns      the median service time of that target: so much of every service time is the engine's
+    requests        how many requests it was measured on
+    """
+
+    ns_per_request: float
+    service_ns: int
+    requests: int
+
+
+# What was measured in this process, by layout: a sweep of many runs pays once.
+_known: dict[tuple, EngineCost] = {}
+
+
+async def engine_cost(plan: RunPlan, sessions: Sequence[Session], fresh: bool = False) -> EngineCost | None:
+    """The engine's cost in the places of these sessions, which must not have been prepared yet; from memory unless `fresh`.
+
+    None where nothing could be measured. Raises HostDied or HostTimeout when a host is lost: the run could not have gone on either.
+    """
+    key = layout_key(plan, sessions)
+    if fresh or key not in _known:
+        cost = await _measure(plan, sessions)
+        if cost is None:
+            return None
+        _known[key] = cost
+    return _known[key]
+
+
+def layout_key(plan: RunPlan, sessions: Sequence[Session]) -> tuple:
+    """What the engine's cost depends on."""
+    open_loop = not isinstance(plan.load, ClosedLoop)
+    pinned = tuple(tuple(cpus) for cpus in plan.pool.affinity)
+    places = tuple((session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions)
+    return open_loop, pinned, places
+
+
+def budget_s(plan: RunPlan) -> float:
+    """How long the null run may take: a small share of the run where its length is known."""
+    lengths = [length for length in (plan.stop.duration_s, plan.stop.max_duration_s) if length is not None]
+    if not lengths:
+        return LONGEST_S
+    return min(max(min(lengths) * SHARE_OF_RUN, SHORTEST_S), LONGEST_S)
+
+
+def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
+    """The same part of a run that does nothing."""
+    plan = share.plan
+    coroutines = plan.pool.kind == "async"
+    workers = share.workers if coroutines else min(share.workers, MOST_THREADS)
+    load: LoadModel
+    if isinstance(plan.load, ClosedLoop):
+        load, stop = ClosedLoop(clients=plan.load.clients), Stop(duration_s=for_s)
+    elif coroutines:
+        load, stop = ConstantRate(COROUTINES_PER_S), Stop(iterations=max(int(COROUTINES_PER_S * for_s), 1))
+    else:
+        load, stop = ConstantRate(AT_ONCE_PER_S), Stop(iterations=OPEN_LOOP_REQUESTS)
+    plan = RunPlan(load=load, stop=stop, pool=replace(plan.pool, max_in_flight=None), warmup_iterations=WARM_UP)
+    return Share(plan, workers, share.first, counter_fd)
+
+
+async def _measure(plan: RunPlan, sessions: Sequence[Session]) -> EngineCost | None:
+    for_s = budget_s(plan)
+    several = len(sessions) > 1 and not isinstance(plan.load, ClosedLoop)
+    counter_fd = new_counter() if several else None
+    target = nothing_awaited if plan.pool.kind == "async" else nothing
+    twins = [session.beside(null_share(session.share, for_s, counter_fd), target) for session in sessions]
+    try:
+        answers = await asyncio.wait_for(_run(twins, for_s), plan.build_timeout_s)
+    except asyncio.TimeoutError:
+        for twin in twins:
+            twin.abandon()
+        raise HostTimeout("measuring the engine's own cost", plan.build_timeout_s) from None
+    finally:
+        for twin in twins:
+            twin.close()
+        if counter_fd is not None:
+            os.close(counter_fd)
+    reports = []
+    for answer in answers:
+        if isinstance(answer, HostDied):
+            raise answer
+        if isinstance(answer, BaseException):
+            return None
+        reports += answer
+    return cost_of(twins, reports)
+
+
+async def _run(twins: Sequence[Session], for_s: float) -> list[list[WorkerReport] | BaseException]:
+    prepared = await asyncio.gather(*(twin.prepare() for twin in twins), return_exceptions=True)
+    start_ns = MONOTONIC.now_ns() + (_HEAD_START_NS if any(twin.place for twin in twins) else 0)
+    ready = [twin for twin, failure in zip(twins, prepared) if failure is None]
+    for twin in ready:
+        for memory in twin.memories:
+            memory.header[Field.DRAIN_NS] = start_ns + int(for_s * 1e9)
+        twin.go(start_ns)
+    answers = await asyncio.gather(*(twin.finish() for twin in ready), return_exceptions=True)
+    return [*(failure for failure in prepared if failure is not None), *answers]
+
+
+def cost_of(sessions: Sequence[Session], reports: Sequence[WorkerReport]) -> EngineCost | None:
+    """The cost that a finished null run shows; None if it completed nothing."""
+    memories = [memory for session in sessions for memory in session.memories]
+    completed = sum(int(memory.header[Field.COMPLETED]) for memory in memories)
+    if not completed:
+        return None
+    service = Histogram()
+    for session in sessions:
+        closed = isinstance(session.share.plan.load, ClosedLoop)
+        for memory in session.memories:
+            for counts in (memory.response, memory.interval) if closed else (memory.service,):
+                service.counts += counts
+    service.count = int(service.counts.sum())
+    # Exact extremes are not known here, and only serve to bound percentiles.
+    service.max_ns = 1 << 62
+    cpu_ns = sum(report.cpu_ns for report in reports)
+    return EngineCost(cpu_ns / completed, service.percentile_ns(50), completed)

@@ -1,0 +1,171 @@
+"""Which hosts run which part of a plan, and for how long they belong to the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost, ChildSession
+from qs.engine.clock import Clock
+from qs.engine.errors import PlanError
+from qs.engine.hosts.host import AsyncSession, HostTarget, LocalSession, Session
+from qs.engine.load import ClosedLoop
+from qs.engine.record.memory import Field, WorkerMemory
+from qs.engine.plan import Factory, RunPlan
+from qs.engine.workers.queue import new_counter
+from qs.engine.hosts.samples import pack
+from qs.engine.workers.share import Share, iterations_of, schedule_of
+from qs.engine.workers.target import build
+
+ROWS = 16_000  # a little under 128 KiB a column, above which the allocator asks the kernel for every temporary array
+ROWS_OF_MANY = 8_192
+MANY = 8
+# A target that kills its process at every call must not keep the run alive for ever.
+MOST_REPLACEMENTS = 3
+
+
+@dataclass
+class Layout:
+    """The sessions of a run, the child processes started for it alone, and the descriptors it holds.
+
+    `hosts[n]` runs `sessions[n]`, and a lost one may be replaced a few times: its successor stands at the end of both.
+    """
+
+    sessions: list[Session] = field(default_factory=list)
+    hosts: list[ChildHost] = field(default_factory=list)
+    fds: list[int] = field(default_factory=list)
+    workers: int = 0
+    replacements: int = 0
+    keep_columns: bool = False
+
+    def replacement(self, number: int) -> Session | None:
+        """A started process with a session for what host `number` left undone; None when nothing is, or there were too many."""
+        if number >= len(self.hosts) or self.replacements >= MOST_REPLACEMENTS * self.workers:
+            return None
+        lost = self.sessions[number]
+        assert isinstance(lost, ChildSession)
+        share = left_of(lost.share, lost.memories)
+        if share is None:
+            return None
+        self.replacements += 1
+        host = self.hosts[number].clone()
+        host.start()
+        self.hosts.append(host)
+        return host.session(share, lost.target, lost.rows, lost.samples_fd)
+
+    async def close(self) -> None:
+        for session in self.sessions:
+            session.close()
+        for host in self.hosts:
+            await host.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+def left_of(share: Share, memories: Sequence[WorkerMemory]) -> Share | None:
+    """What a lost process had still to do. Each of its clients goes on with an equal part of what is left of their iterations."""
+    plan = share.plan
+    if not isinstance(plan.load, ClosedLoop):
+        return share  # the shared counter knows
+    counts = [iterations_of(share, plan.load, number) for number in range(share.workers)]
+    if None in counts:
+        return share
+    done = sum(int(memory.header[Field.COMPLETED] + memory.header[Field.FAILED]) for memory in memories)
+    # The request that each worker had in hand is lost with it, and counted as such.
+    left = sum(count for count in counts if count is not None) - done - share.workers
+    if left <= 0:
+        return None
+    load = replace(plan.load, iterations=-(-left // share.workers))
+    return replace(share, plan=replace(plan, load=load, stop=replace(plan.stop, iterations=None)))
+
+
+def workers_of(plan: RunPlan) -> int:
+    """How many workers a plan has in all: one a client in closed loop, else as the pool says."""
+    if isinstance(plan.load, ClosedLoop):
+        return plan.load.clients
+    return plan.pool.workers or 1
+
+
+def lay_out(
+    plan: RunPlan,
+    target: Any,
+    samples: Sequence[Any] | None,
+    spin: bool,
+    keep: bool,
+    clock: Clock,
+    slices: bool = False,
+) -> Layout:
+    """Sessions for the plan; child processes are made but not started. Raises PlanError where the target cannot go there."""
+    workers = workers_of(plan)
+    coroutines = plan.pool.kind == "async"
+    rows = ROWS if workers <= MANY else ROWS_OF_MANY
+    layout = Layout(workers=workers, keep_columns=keep)
+    if plan.pool.kind == "process" or coroutines and (plan.pool.workers or 1) > 1:
+        _over_processes(layout, plan, target, samples, workers, rows, spin, keep, slices)
+        return layout
+    share = Share(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
+    if isinstance(target, HostTarget):
+        layout.sessions.append(target.host.session(share, target, rows))
+    elif coroutines:
+        layout.sessions.append(AsyncSession(share, lambda instance: build(target, samples), rows))
+    else:
+        layout.sessions.append(LocalSession(share, lambda instance: build(target, samples), rows, clock=clock))
+    return layout
+
+
+def _over_processes(
+    layout: Layout,
+    plan: RunPlan,
+    target: Any,
+    samples: Sequence[Any] | None,
+    workers: int,
+    rows: int,
+    spin: bool,
+    keep: bool,
+    slices: bool,
+) -> None:
+    closed = isinstance(plan.load, ClosedLoop)
+    processes = min(plan.pool.workers or workers, workers)
+    base = target.host if isinstance(target, HostTarget) else ChildHost()
+    if not isinstance(base, ChildHost):
+        raise PlanError(["pool: kind 'process' needs a host that is a process itself, not one in this process"])
+    remote = target if isinstance(target, HostTarget) else _sendable(target)
+    # A batch cannot form across processes: each then has a share of the schedule for itself.
+    shared = not closed and plan.batching is None
+    counter = new_counter() if shared else None
+    samples_fd = None if samples is None or isinstance(target, HostTarget) else pack(samples)
+    layout.fds += [fd for fd in (counter, samples_fd) if fd is not None]
+    first = 0
+    for number in range(processes):
+        count = workers // processes + (number < workers % processes)
+        kind = "async" if plan.pool.kind == "async" else "process" if count == 1 else "thread"
+        affinity = tuple(plan.pool.affinity)
+        if affinity:
+            affinity = (affinity[number % len(affinity)],)
+        pool = replace(plan.pool, kind=kind, affinity=affinity, instances=1 if isinstance(target, HostTarget) else None)
+        load = plan.load if closed or shared else schedule_of(plan).shard(number, processes)
+        share = Share(replace(plan, load=load, pool=pool), count, first, counter, spin, keep, slices)
+        host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
+        layout.hosts.append(host)
+        layout.sessions.append(host.session(share, remote, rows, samples_fd))
+        first += count
+
+
+def _thread_environment(threads: int | None) -> dict[str, str]:
+    return {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def _sendable(target: Any) -> Any:
+    """A target that a process can be told: a Factory, or a function that can be found again by its module and name."""
+    if isinstance(target, Factory):
+        return target
+    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "<")
+    if module in (None, "__main__") or "<" in name:
+        raise PlanError(
+            [
+                f"target: {name} cannot be found from another process; give Factory('package.module:name') for kind 'process'"
+            ]
+        )
+    return target

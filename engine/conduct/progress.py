@@ -1,0 +1,192 @@
+"""What a watcher is told a few times a second while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qs.engine.clock import Clock
+from qs.engine.workers.closed_loop import FOREVER_NS
+from qs.engine.record.histogram import Histogram, highest_value_of
+from qs.engine.load import ClosedLoop
+from qs.engine.load.schedule import bounded
+from qs.engine.record.memory import Field, Phase, WorkerMemory
+from qs.engine.plan import RunPlan
+from qs.engine.record.recorder import Interval
+from qs.engine.workers.share import schedule_of, until_ns_of
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a run. `phase` is build, warmup, measure or drain; None stands for what is not known (yet).
+
+    queries_per_s is over the measured phase so far, now_per_s over the last tick; p50_ns and p99_ns are response times so far,
+    p50_now_ns and p99_now_ns those of the interval that was closed last; `response` holds the counts so far, which go on changing.
+    Open loop alone: in_flight requests are due and not answered, backlog of them have no worker yet, dropped were given up for a full
+    line; lateness_p99_ns is after the due times, so far.
+    """
+
+    phase: str
+    completed: int = 0
+    planned: int | None = None
+    errors: int = 0
+    elapsed_s: float = 0.0
+    queries_per_s: float = 0.0
+    now_per_s: float = 0.0
+    eta_s: float | None = None
+    p50_ns: int | None = None
+    p99_ns: int | None = None
+    p50_now_ns: int | None = None
+    p99_now_ns: int | None = None
+    in_flight: int | None = None
+    backlog: int | None = None
+    dropped: int = 0
+    lateness_p99_ns: int | None = None
+    response: Histogram | None = None
+
+
+LATEST = 3  # workers close an interval one after the other
+# Above this rate counting what is due would cost what watching may not.
+MOST_COUNTED_PER_S = 100_000
+
+
+class DueCount:
+    """How many requests of an open loop are due by now: its schedule is drawn along with the run."""
+
+    def __init__(self, plan: RunPlan):
+        self._blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations)
+        self._block = np.zeros(0, np.int64)
+        self._before = 0
+        self._gave_up = False
+
+    def until(self, offset_ns: int) -> int | None:
+        """None where the rate is too high to count."""
+        if self._gave_up:
+            return None
+        while not self._block.size or self._block[-1] < offset_ns:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            self._before += self._block.size
+            self._block = block
+            if self._before > MOST_COUNTED_PER_S * max(offset_ns / 1e9, 1.0):
+                self._gave_up = True
+                return None
+        return self._before + int(np.searchsorted(self._block, offset_ns, "right"))
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Meter:
+    """Reads the workers' counters and tells the watcher. It only reads: no worker waits for it."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        workers: int,
+        memories: Callable[[], Sequence[WorkerMemory]],
+        on_progress: OnProgress,
+        clock: Clock,
+    ):
+        """`memories` answers the memories of all workers there are by then."""
+        self._plan = plan
+        self._workers = workers
+        self._memories = memories
+        self._tell = on_progress
+        self._clock = clock
+        self._so_far = Histogram()
+        self._latest: dict[int, Histogram] = {}  # interval -> its response times, of the last few
+        self._due = None if isinstance(plan.load, ClosedLoop) else DueCount(plan)
+        self._last: tuple[int, float] = (0, 0.0)
+        self._coroutines = plan.pool.kind == "async"
+
+    def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
+        """Count closed intervals into the percentiles so far."""
+        for _, interval in intervals:
+            self._so_far.counts[interval.index] += interval.counts
+            count = int(interval.counts.sum())
+            self._so_far.count += count
+            latest = self._latest.setdefault(interval.number, Histogram())
+            latest.counts[interval.index] += interval.counts
+            latest.count += count
+        for number in sorted(self._latest)[:-LATEST]:
+            del self._latest[number]
+
+    def preparing(self) -> None:
+        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories())
+        planned = self._plan.warmup_iterations * self._workers or None
+        self._tell(Progress("warmup" if warm else "build", self._sum(Field.WARM_COMPLETED), planned))
+
+    def measuring(self, phase: str, start_ns: int, end_ns: int) -> None:
+        completed = self._sum(Field.COMPLETED)
+        elapsed_s = max((self._clock.now_ns() - start_ns) / 1e9, 0.0)
+        before, before_s = self._last
+        now_per_s = (completed - before) / (elapsed_s - before_s) if elapsed_s > before_s else 0.0
+        self._last = (completed, elapsed_s)
+        rate = completed / elapsed_s if elapsed_s else 0.0
+        p50_ns, p99_ns = (self._so_far.value_at(percentile) for percentile in (50, 99))
+        left_s = (end_ns - start_ns) / 1e9 - elapsed_s if end_ns < FOREVER_NS else None
+        errors = self._sum(Field.FAILED)
+        self._tell(
+            Progress(
+                phase,
+                completed,
+                self._plan.planned,
+                errors,
+                elapsed_s,
+                rate,
+                now_per_s,
+                self._eta_s(completed, rate, elapsed_s, left_s),
+                p50_ns,
+                p99_ns,
+                *self._latest_ns(),
+                **self._queue(start_ns, completed + errors),
+                response=self._so_far,
+            )
+        )
+
+    def _latest_ns(self) -> tuple[int | None, int | None]:
+        """Median and p99 of the interval that was closed last by all workers, or by those that have."""
+        if not self._latest:
+            return None, None
+        numbers = sorted(self._latest)
+        latest = self._latest[numbers[-2] if len(numbers) > 1 else numbers[0]]
+        return latest.value_at(50), latest.value_at(99)
+
+    def _queue(self, start_ns: int, answered: int) -> dict[str, Any]:
+        """Open loop: what is due and not answered, what of that has no worker, and how late requests are issued."""
+        if self._due is None:
+            return {}
+        dropped = self._sum(Field.DROPPED)
+        due = self._due.until(self._clock.now_ns() - start_ns)
+        # Rows of the slices in progress are answered, though not counted yet.
+        answered += sum(
+            int(np.count_nonzero(each.completed)) for each in self._memories() if each.header[Field.SLICE_NS]
+        )
+        in_flight = None if due is None else max(due - answered - dropped, 0)
+        backlog = None if in_flight is None or self._coroutines else max(in_flight - self._workers, 0)
+        counts = sum(memory.lateness for memory in self._memories())
+        total = int(np.sum(counts))
+        late_ns = highest_value_of(int(np.searchsorted(np.cumsum(counts), 0.99 * total))) if total else None
+        return {"in_flight": in_flight, "backlog": backlog, "dropped": dropped, "lateness_p99_ns": late_ns}
+
+    def _eta_s(self, completed: int, rate: float, elapsed_s: float, left_s: float | None) -> float | None:
+        ends = [] if left_s is None else [max(left_s, 0.0)]
+        stop = self._plan.stop
+        if (
+            stop.until_stable is None
+            and (stop.min_duration_s or stop.min_queries)
+            and (rate > 0 or not stop.min_queries)
+        ):
+            more = max((stop.min_queries or 0) - completed, 0)
+            ends.append(max((stop.min_duration_s or 0.0) - elapsed_s, more / rate if more else 0.0))
+        if self._plan.planned is not None and rate > 0:
+            ends.append(max(self._plan.planned - completed, 0) / rate)
+        return min(ends) if ends else None
+
+    def _sum(self, field: Field) -> int:
+        return sum(int(memory.header[field]) for memory in self._memories())

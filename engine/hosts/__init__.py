@@ -1,0 +1,1 @@
+"""Where targets live: this process, or a child of it."""

@@ -1,0 +1,358 @@
+"""The conductor's side of a host in a child process: starts it, asks it, watches it, and ends it.
+
+The child may run under another interpreter. What it prints goes to a log file. It may hang or die at any time; whoever waits for it then
+gets HostTimeout or HostDied within a bounded time, and what its workers measured is still in shared memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qs.engine.hosts import channel
+from qs.engine.errors import HostDied, HostError, HostTimeout
+from qs.engine.hosts.host import HostTarget
+from qs.engine.record.memory import Field, Phase, SharedMemory
+from qs.engine.plan import Factory
+from qs.engine.record.recorder import Interval
+from qs.engine.workers.share import Share, WorkerReport
+from qs.engine.workers.warmup import WarmUp
+
+_LOG_TAIL = 4_000
+_SEND_LIMIT_S = 30.0
+_LOOK_S = 0.5
+_END_LIMIT_S = 5.0
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class ChildHost:
+    """A child process that builds `factory`'s object and serves its methods.
+
+    python    the interpreter to run it under; with another than ours only `packages` of ours can be imported there
+    log_path  file that its standard output and error are appended to; None: a temporary one
+    cwd, env  as for a process; `env` is laid over this process's environment
+    """
+
+    def __init__(
+        self,
+        factory: Factory | None = None,
+        *,
+        python: str | None = None,
+        log_path: str | Path | None = None,
+        cwd: str | Path | None = None,
+        env: Mapping[str, str] | None = None,
+        packages: Sequence[str] = ("qs",),
+    ):
+        self._factory = factory
+        self._python = python or sys.executable
+        self._packages = tuple(dict.fromkeys(("qs", *packages)))
+        self._cwd = None if cwd is None else str(cwd)
+        self._env = dict(env or {})
+        self._own_log = log_path is None
+        self.log_path = Path(log_path) if log_path is not None else None
+        self._process: subprocess.Popen | None = None
+        self._built = False
+        self._down: socket.socket | None = None
+        self._up: socket.socket | None = None
+
+    def clone(self, env: Mapping[str, str] | None = None) -> ChildHost:
+        """Another host of the same kind, not started yet."""
+        return ChildHost(
+            self._factory,
+            python=self._python,
+            log_path=None if self._own_log else self.log_path,
+            cwd=self._cwd,
+            env={**self._env, **(env or {})},
+            packages=self._packages,
+        )
+
+    @property
+    def python(self) -> str:
+        return self._python
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    async def __aenter__(self) -> ChildHost:
+        self.start()
+        try:
+            await self.build()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Start the process without building anything in it. Raises OSError when the interpreter cannot be run."""
+        same = self._python == sys.executable
+        setup = json.dumps({"packages": self._places(), "path": sys.path if same else None})
+        bootstrap = str(Path(__file__).with_name("bootstrap.py"))
+        if self.log_path is None:
+            handle, name = tempfile.mkstemp(prefix="host-", suffix=".log")
+            self.log_path = Path(name)
+        else:
+            handle = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        down, child_down = socket.socketpair()
+        up, child_up = socket.socketpair()
+        fds = (child_down.fileno(), child_up.fileno())
+        try:
+            self._process = subprocess.Popen(
+                [self._python, "-u", "-X", "faulthandler", bootstrap, *map(str, fds), setup],
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=handle,
+                cwd=self._cwd,
+                env={**os.environ, **self._env},
+                pass_fds=fds,
+                start_new_session=True,
+            )
+        except BaseException:
+            down.close()
+            up.close()
+            if self._own_log:
+                self.log_path.unlink()
+            raise
+        finally:
+            child_down.close()
+            child_up.close()
+            os.close(handle)
+        down.settimeout(_SEND_LIMIT_S)
+        up.setblocking(False)
+        self._down, self._up = down, up
+
+    async def build(self) -> None:
+        """Build the object in the process that was started, where that has not been done."""
+        if self._factory is not None and not self._built:
+            self._send(("build", self._factory))
+            await self._answer("building the host's object", None)
+            self._built = True
+
+    async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
+        """Call a method of the host's object with plain data and await its plain answer.
+
+        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied when the process ended. A call that timed out or
+        was cancelled has ended the process.
+        """
+        self._send(("call", method, kwargs))
+        return await self._answer(method, deadline_s)
+
+    def target(self, method: str, /, **kwargs: Any) -> HostTarget:
+        """A target for `qs.engine.run_async`: in the host, `method(instance=number, **kwargs)` makes what is called."""
+        return HostTarget(self, method, kwargs)
+
+    def session(self, share: Share, target: Any, rows: int, samples_fd: int | None = None) -> ChildSession:
+        return ChildSession(self, share, target, rows, samples_fd)
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    async def close(self) -> None:
+        """Let the process end by itself for a moment, then end it, with whatever it started in its session."""
+        if self._down is not None:
+            self._down.close()
+            self._down = None
+        if self._process is not None:
+            await self._exit()
+        if self._up is not None:
+            self._up.close()
+            self._up = None
+        if self._own_log and self.log_path is not None:
+            self.log_path.unlink(missing_ok=True)
+
+    def log_tail(self) -> str:
+        """The end of what the process printed."""
+        try:
+            with open(self.log_path, "rb") as log:  # type: ignore[arg-type]
+                log.seek(0, os.SEEK_END)
+                log.seek(max(log.tell() - _LOG_TAIL, 0))
+                return log.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    def _places(self) -> dict[str, str]:
+        places = {}
+        for package in self._packages:
+            spec = find_spec(package)
+            if spec is None or not spec.submodule_search_locations:
+                raise ImportError(f"package {package!r} cannot be found to be shown to a child process")
+            places[package] = str(Path(next(iter(spec.submodule_search_locations))).parent)
+        return places
+
+    def _send(self, message: tuple, fds: Sequence[int] = ()) -> None:
+        if self._down is None:
+            raise HostDied("it was ended earlier", self.log_tail())
+        try:
+            channel.send(self._down, message, list(fds))
+        except OSError:
+            pass  # it is gone: the answer that is waited for next says how
+
+    async def _answer(self, what: str, deadline_s: float | None) -> Any:
+        """The next ("ok", value) of the child."""
+        message = await self._message(what, deadline_s)
+        return _value(message)
+
+    async def _message(self, what: str, deadline_s: float | None) -> tuple:
+        receiving = asyncio.ensure_future(channel.receive_plain(self._up))  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        limit = None if deadline_s is None else loop.time() + deadline_s
+        try:
+            while True:
+                wait_s = _LOOK_S if limit is None else min(_LOOK_S, max(limit - loop.time(), 0))
+                done, _ = await asyncio.wait({receiving}, timeout=wait_s)
+                if done:
+                    return receiving.result()
+                if limit is not None and loop.time() >= limit:
+                    self.kill()
+                    raise HostTimeout(what, deadline_s or 0.0, self.log_tail())
+                if not self.alive:
+                    # Its last message may still be on the way; then it is there already.
+                    done, _ = await asyncio.wait({receiving}, timeout=_LOOK_S)
+                    if done:
+                        return receiving.result()
+                    raise EOFError
+        except asyncio.CancelledError:
+            self.kill()  # its answer would be taken for the next call's
+            raise
+        except (EOFError, OSError):
+            raise HostDied(await self._exit(), self.log_tail()) from None
+        except Exception as fault:
+            if isinstance(fault, HostTimeout):
+                raise
+            raise HostError(type(fault).__name__, str(fault)) from fault
+        finally:
+            if not receiving.done():
+                receiving.cancel()
+
+    async def _exit(self) -> str:
+        """Wait a moment for the process's end, force it if need be, and say how it ended."""
+        process = self._process
+        assert process is not None
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + _END_LIMIT_S
+        pause_s = 0.002
+        forced = False
+        while process.poll() is None:
+            if loop.time() > limit and not forced:
+                self.kill()
+                forced = True
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.1)
+        # The leader is gone; what it started in its session goes with it.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        code = process.returncode
+        if forced:
+            return "it had to be ended"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+class ChildSession:
+    """A share run by the workers of one child process."""
+
+    inline = False
+
+    def __init__(self, host: ChildHost, share: Share, target: Any, rows: int, samples_fd: int | None):
+        self._host = host
+        self.share = share
+        self.target = target
+        self.rows = rows
+        self.samples_fd = samples_fd
+        self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
+        self.memories = self._shared.workers
+        self._intervals: deque[tuple[int, Interval]] = deque()
+
+    @property
+    def place(self) -> str:
+        return self._host.python
+
+    def beside(self, share: Share, target: Any) -> ChildSession:
+        return ChildSession(self._host, share, target, self.rows, None)
+
+    async def prepare(self) -> None:
+        fds = [self._shared.fd]
+        fds += [fd for fd in (self.share.counter_fd, self.samples_fd) if fd is not None]
+        target, method = self.target, None
+        kwargs: dict[str, Any] = {}
+        if isinstance(self.target, HostTarget):
+            target, method, kwargs = None, self.target.method, self.target.kwargs
+            await self._host.build()
+        self._host._send(("run", self.share, self.rows, target, method, kwargs), fds)
+        message = await self._host._message("building and warming up the target", None)
+        if message[0] != "ready":
+            _value(message)
+
+    def go(self, start_ns: int) -> None:
+        self._host._send(("go", start_ns))
+
+    async def finish(self) -> list[WorkerReport]:
+        while True:
+            message = await self._host._message("the run", None)
+            if message[0] == "intervals":
+                for worker, number, index, counts, failed in message[1]:
+                    interval = Interval(number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed)
+                    self._intervals.append((worker, interval))
+            else:
+                reports = [_report(plain) for plain in _value(message)]
+                if any(report.hung for report in reports):
+                    self._host.kill()  # a thread that hangs in it may wake up in the middle of what is measured next
+                return reports
+
+    def take_intervals(self) -> list[tuple[int, Interval]]:
+        taken = list(self._intervals)
+        self._intervals.clear()
+        return taken
+
+    def stop(self) -> None:
+        for memory in self.memories:
+            memory.header[Field.STOP] = 1
+
+    def abandon(self) -> int:
+        self.stop()
+        self._host.kill()
+        return sum(memory.header[Field.PHASE] != Phase.DONE for memory in self.memories)
+
+    def close(self) -> None:
+        self._shared.close()
+
+
+def _value(message: tuple) -> Any:
+    if message[0] == "ok":
+        return message[1]
+    raise HostError(*message[1:])
+
+
+def _report(plain: dict) -> WorkerReport:
+    warm = plain.pop("warm")
+    report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
+    dtypes = (np.int64, np.int64, np.int64, np.int8)
+    report.columns = [
+        tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes)) for part in report.columns
+    ]
+    return report

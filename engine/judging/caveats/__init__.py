@@ -1,0 +1,40 @@
+"""What could have moved a result, in plain words and with advice: one rule a function, each a pure function of a result and its plan.
+
+A caveat does not make a result INVALID: that is for the verdict. It says how far to trust the number and what to change.
+Nothing is measured here; what a rule does not know (None) it does not judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qs.engine.judging.caveats.caveat import Caveat
+from qs.engine.judging.caveats.cost import engine_bound, engine_cost, late_issue, loop_bound
+from qs.engine.judging.caveats.load import gil_bound, overload, throughput_drift, too_few_samples
+from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
+from qs.engine.plan import RunPlan
+from qs.engine.result import RunResult
+
+CaveatRule = Callable[[RunResult, RunPlan], "Caveat | None"]
+
+# The gravest first.
+RULES: tuple[CaveatRule, ...] = (
+    engine_bound,
+    gil_bound,
+    overload,
+    loop_bound,
+    late_issue,
+    engine_cost,
+    throughput_drift,
+    steal,
+    other_load,
+    throttled,
+    preempted,
+    too_few_samples,
+)
+
+
+def caveats_of(result: RunResult, plan: RunPlan) -> list[Caveat]:
+    """All that apply."""
+    found = (rule(result, plan) for rule in RULES)
+    return [caveat for caveat in found if caveat is not None]

@@ -1,0 +1,102 @@
+"""Caveats about the load and what the target made of it: samples, the global lock, a growing backlog, drift."""
+
+from __future__ import annotations
+
+from qs.engine.judging.caveats.caveat import Caveat
+from qs.engine.record.histogram import samples_needed
+from qs.engine.load.all_at_once import AllAtOnce
+from qs.engine.plan import RunPlan
+from qs.engine.result import RunResult
+from qs.engine.statistics.trend import drift, growth
+
+# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by them.
+LEAST_S = 0.5
+# Beside a target that frees the interpreter, a thread waits far less than a switch interval (5 ms); beside one that does not, one or more.
+HELD_NS = 2_500_000
+LEAST_IDLE = 0.25
+BACKLOG_SHARE = 0.01
+
+
+def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """Of the percentiles that the plan asks for, and of the one that its scenario judges."""
+    asked = set(plan.percentiles)
+    judged = getattr(plan.scenario, "percentile", None)
+    if judged is not None:
+        asked.add(judged)
+    wanted = sorted(p for p in asked if not result.response.supports(p))
+    if not wanted or not result.response.count:
+        return None
+    names = ", ".join(f"p{p:g}" for p in wanted)
+    needed = samples_needed(max(wanted, key=samples_needed))
+    return Caveat(
+        "too_few_samples",
+        f"{result.response.count} samples are too few for {names}, which {'is' if len(wanted) == 1 else 'are'} not reported",
+        f"measure at least {needed} requests",
+    )
+
+
+def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """Threads that share about one core although another is idle, while a thread beside them waits long for the interpreter.
+
+    A run too short for the latter is judged without it.
+    """
+    cpu = result.cpu
+    if cpu is None or cpu.elapsed_s < LEAST_S or cpu.cores < 2 or cpu.idle_cpus is None or cpu.idle_cpus < LEAST_IDLE:
+        return None
+    for group in cpu.groups:
+        cores = group.cpu_s / cpu.elapsed_s
+        if group.kind != "thread" or group.workers < 2 or not 0.8 <= cores <= 1.2:
+            continue
+        if group.wake_up_ns is None or group.wake_up_ns >= HELD_NS:
+            return Caveat(
+                "gil_bound",
+                f"{group.workers} threads together used {cores:.1f} cores: the target holds Python's global lock, "
+                "so its calls wait for one another and the waits are in the service times",
+                "use a process pool",
+            )
+    return None
+
+
+def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """A backlog that grew steadily by more than chance makes it, or of which much was left when the run was cut short."""
+    if not result.open_loop or isinstance(plan.load, AllAtOnce):
+        return None
+    arrived = result.completed + result.errors
+    handful = max(BACKLOG_SHARE * arrived, 10 + 4 * result.workers)
+    left = sum(result.errors_by_kind.get(kind, 0) for kind in ("dropped", "not issued"))
+    advice = "lower the rate, or give the target more workers"
+    if left >= handful:
+        text = f"{left} of {arrived} due requests never had their turn: more arrived than the target could answer"
+        return Caveat("overload", text, advice)
+    backlog = [float(row.in_flight) for row in _whole(result) if row.in_flight is not None]
+    # After its highest point the backlog is that of the drain, when nothing arrives any more.
+    grown = growth(backlog[: backlog.index(max(backlog)) + 1] if backlog else [])
+    if grown is None or grown < handful:
+        return None
+    return Caveat(
+        "overload",
+        f"the backlog kept growing, by {grown:.0f} requests: more arrived than the target could answer, "
+        "so response times depend on how long the run was",
+        advice,
+    )
+
+
+def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """Closed loop, or all due at once: else the schedule sets the throughput."""
+    if result.open_loop and not isinstance(plan.load, AllAtOnce):
+        return None
+    found = drift(result.rates)
+    if found is None:
+        return None
+    return Caveat(
+        "drift",
+        f"throughput {'rose' if found.change > 0 else 'fell'} by {abs(found.change):.0%} from the first half of the run to the second "
+        f"({found.first:.4g} to {found.second:.4g} queries/s), more than chance explains",
+        "warm up longer, or look for heat, other load or growing memory",
+    )
+
+
+def _whole(result: RunResult) -> list:
+    """The intervals of full length."""
+    length = max((row.length_s for row in result.intervals), default=0.0)
+    return [row for row in result.intervals if row.length_s >= length * (1 - 1e-9)]

@@ -1,0 +1,108 @@
+"""MLPerf's Server: queries of one sample arrive as a Poisson process; valid where p99 of the response time holds a bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qs.engine.errors import PlanError
+from qs.engine.load import Poisson
+from qs.engine.plan import RunPlan, Stop
+from qs.engine.result import RunResult
+from qs.engine.judging.rules import Metric, Rule, at_least, at_most
+from qs.engine.judging.scenarios.early_stopping import count_over, queries_needed
+from qs.engine.judging.scenarios.scenario import minimum_duration, minimum_queries, percentile_faults, positive
+
+
+@dataclass(frozen=True)
+class Server:
+    """`rate_per_s` queries a second, whose response time's `percentile` must be at most `bound_s`.
+
+    bound_s      None: any response time will do; the minimums alone decide
+    min_queries  None: as many as early stopping needs where none is over the bound, 459 for p99
+    seed         of the arrivals; None draws one, which the result names
+    """
+
+    rate_per_s: float
+    bound_s: float | None = None
+    percentile: float = 99.0
+    min_duration_s: float = 600.0
+    min_queries: int | None = None
+    max_duration_s: float | None = None
+    seed: int | None = 0
+
+    def faults(self) -> list[str]:
+        return percentile_faults(self.percentile) + positive(
+            rate_per_s=self.rate_per_s,
+            bound_s=self.bound_s,
+            min_duration_s=self.min_duration_s,
+            min_queries=self.min_queries,
+            max_duration_s=self.max_duration_s,
+        )
+
+    def plan(self, **fields: Any) -> RunPlan:
+        if self.faults():
+            raise PlanError(self.faults())
+        load = Poisson(self.rate_per_s, self.seed).seeded()
+        count, last_ns = self._schedule(load)
+        # As LoadGen does, the schedule ends with the first query due after both minimums: known beforehand, so no query that is due is
+        # left out, however far the target is behind. One microsecond covers the rounding to seconds.
+        stop = Stop(iterations=count, duration_s=(last_ns + 1_000) / 1e9, max_duration_s=self.max_duration_s)
+        return RunPlan(load=load, stop=stop, scenario=self, **fields)
+
+    def _schedule(self, load: Poisson) -> tuple[int, int]:
+        """How many queries until both minimums are reached, and when the last of them is due."""
+        before, least, until_ns = 0, self._least_queries(), int(self.min_duration_s * 1e9)
+        for block in load.blocks():
+            inside = max(int(np.searchsorted(block, until_ns, "left")) + 1, least - before)
+            if inside <= block.size:
+                return before + inside, int(block[inside - 1])
+            before += block.size
+        raise AssertionError("a Poisson process has no end")
+
+    def _least_queries(self) -> int:
+        return queries_needed(0, self.percentile) if self.min_queries is None else self.min_queries
+
+    def rules(self, result: RunResult) -> list[Rule]:
+        """Failed requests count as over the bound."""
+        minimums = [
+            minimum_duration(self.min_duration_s, result, "raise max_duration_s, or leave it out"),
+            minimum_queries(self._least_queries(), result),
+        ]
+        return minimums if self.bound_s is None else minimums + self._bound_rules(self.bound_s, result)
+
+    def _bound_rules(self, bound_s: float, result: RunResult) -> list[Rule]:
+        name, response = f"p{self.percentile:g}", result.response
+        queries = result.completed + result.errors
+        over = count_over(response, round(bound_s * 1e9)) + result.errors
+        needed = queries_needed(over, self.percentile)
+        return [
+            at_most(
+                f"{name} of the response time",
+                bound_s * 1e9,
+                response.percentile_ns(self.percentile) if response.count else None,
+                "ns",
+                f"lower rate_per_s below {self.rate_per_s:g}, or raise bound_s",
+            ),
+            at_least(
+                f"early stopping of {name} with {over} over the bound",
+                needed,
+                queries,
+                "queries",
+                self._advice(over, queries, needed),
+            ),
+        ]
+
+    def _advice(self, over: int, queries: int, needed: int) -> str:
+        if over >= queries * (1.0 - self.percentile / 100.0):
+            return f"lower rate_per_s below {self.rate_per_s:g}: more queries will not help"
+        return f"run at least {needed - queries} queries more (set min_queries={needed}), all within the bound, or lower rate_per_s"
+
+    def metric(self, result: RunResult) -> Metric:
+        return Metric(
+            f"completed queries/s of a Poisson load of {self.rate_per_s:g}/s",
+            result.queries_per_s,
+            "queries/s",
+        )

@@ -1,0 +1,1 @@
+"""What was measured: shared memory, recorders, histograms, intervals and the files they are written to."""

@@ -1,0 +1,255 @@
+"""Turns a slice's columns into counts: histograms, intervals, errors. Called between slices, never inside the timed loop.
+
+A worker stores the issued and completed times (and the due time in open loop) of its requests row by row; `flush` counts the
+rows of one slice. All state that others may want is in the worker's memory, so it survives the worker.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from qs.engine.faults import describe
+from qs.engine.record.histogram import Histogram
+from qs.engine.record.memory import Field, WorkerMemory
+
+# So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs the same at every rate.
+PACED_ROWS = 512
+# So many slices of a worker are kept for a trace, at most.
+MOST_SLICES = 2_048
+_NO_TIMES = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What one worker completed in one interval: counts of response times at histogram `index`, and failures."""
+
+    number: int
+    index: np.ndarray
+    counts: np.ndarray
+    failed: int
+
+    @staticmethod
+    def compact(number: int, index: np.ndarray, counts: np.ndarray, failed: int) -> Interval:
+        """In six bytes a filled count where the counts allow it: a long run keeps thousands of intervals."""
+        small = not counts.size or int(counts.max()) < 1 << 32
+        return Interval(number, index.astype(np.uint16), counts.astype(np.uint32 if small else np.int64), failed)
+
+
+class Recorder:
+    """One worker's recorder. `open_loop` says whether the due column is used; without it response time is service time."""
+
+    def __init__(
+        self,
+        memory: WorkerMemory,
+        interval_ns: int,
+        timeout_ns: int,
+        open_loop: bool,
+        keep_columns: bool = False,
+        keep_slices: bool = False,
+    ):
+        self.memory = memory
+        self.rows = memory.rows
+        self.open_loop = open_loop
+        self.errors: Counter[str] = Counter()
+        self.closed: list[Interval] = []
+        self.arrivals = np.zeros(64, np.int64)
+        self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = [] if keep_columns else None
+        self.slices: list[tuple[int, int, int]] | None = [] if keep_slices else None
+        self.first_fault: str | None = None
+        self._interval_ns = interval_ns
+        self._timeout_ns = timeout_ns
+        self._header = memory.header
+        self._interval = 0
+        self._interval_failed = 0
+        self._failed_ns: list[int] = []
+        self._current = Histogram(memory.interval)
+        self._response = Histogram(memory.response)
+        self._service = Histogram(memory.service)
+        self._lateness = Histogram(memory.lateness)
+        self._paced = Histogram()
+        self._free_ns = 0
+        # The hot loop stores through these: an item assignment to a typed memoryview is cheaper than one to a numpy array.
+        self.due = memory.due.data
+        self.issued = memory.issued.data
+        self.completed = memory.completed.data
+
+    def begin(self, now_ns: int) -> None:
+        """A slice begins: from here rows are written from the first."""
+        self.memory.completed[: int(self._header[Field.ROWS])] = 0
+        self._header[Field.ROWS] = 0
+        self._header[Field.SLICE_NS] = now_ns
+
+    def fail(self, kind: str, now_ns: int, detail: str | None = None, arrived: bool = True) -> None:
+        """Count a request that failed; its times are in no histogram. `arrived` is False when no row holds its due time."""
+        if not arrived:
+            self._arrive(np.array([now_ns]))
+        self.errors[kind] += 1
+        self._header[Field.FAILED] += 1
+        if self.first_fault is None and detail:
+            self.first_fault = detail
+        self._failed_ns.append(now_ns)  # counted into its interval with the rows that completed before it
+
+    def raised(self, fault: BaseException, now_ns: int, arrived: bool = True) -> None:
+        """Count a request whose target raised. Only the first is described: that reads source files and takes milliseconds."""
+        detail = describe(fault) if self.first_fault is None else None
+        self.fail(type(fault).__name__, now_ns, detail, arrived)
+
+    def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
+        """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were counted by `fail`."""
+        header = self._header
+        if header[Field.GIVEN_UP]:
+            return  # it came back after its rows had been counted for it
+        header[Field.ROWS] = rows
+        header[Field.FLUSHING] = 1
+        if rows:
+            memory = self.memory
+            issued, completed = memory.issued[:rows], memory.completed[:rows]
+            due = memory.due[:rows] if self.open_loop else issued
+            good = None
+            failed_rows = list(failed_rows)
+            if failed_rows:
+                due[failed_rows] = np.abs(due[failed_rows])
+                good = np.ones(rows, bool)
+                good[failed_rows] = False
+            if self.slices is not None:
+                self._keep_slice(int(issued[0]), int(completed[-1]), rows)
+            self._arrive(due)
+            if self.open_loop:
+                self._pace(due, issued, completed)
+            if not header[Field.FIRST_NS]:
+                header[Field.FIRST_NS] = completed[0] - issued[0]
+            if self.kept is not None:
+                outcome = np.zeros(rows, np.int8)
+                outcome[failed_rows] = 1
+                late = (completed - issued) > self._timeout_ns
+                outcome[late & (outcome == 0)] = 2
+                self.kept.append((due.copy(), issued.copy(), completed.copy(), outcome))
+            if good is not None:
+                due, issued, completed = due[good], issued[good], completed[good]
+            self._count(due, issued, completed)
+        elif self._failed_ns:
+            self._by_interval(_NO_TIMES, _NO_TIMES)
+        header[Field.FLUSHING] = 0
+        header[Field.SLICE_NS] = 0
+
+    def _keep_slice(self, began_ns: int, ended_ns: int, rows: int) -> None:
+        """(first issued, last completed, requests); neighbours are put together where there are too many."""
+        assert self.slices is not None
+        self.slices.append((began_ns, ended_ns, rows))
+        if len(self.slices) >= MOST_SLICES:
+            pairs = zip(self.slices[::2], self.slices[1::2])
+            self.slices[:] = [(first[0], second[1], first[2] + second[2]) for first, second in pairs]
+
+    def _pace(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
+        """Keep the lateness of requests that a worker waited for: free when they fell due, it had only to wake up in time."""
+        free = np.empty(min(due.size, PACED_ROWS), np.int64)
+        free[0] = self._free_ns
+        free[1:] = completed[: free.size - 1]
+        self._free_ns = int(completed[-1])
+        due = due[: free.size]
+        self._paced.record(np.maximum(issued[: free.size] - due, 0)[due > free])
+
+    def paced(self) -> list[tuple[int, int]]:
+        """Histogram index and count of the lateness of such requests; means something where one worker writes the rows in turn."""
+        filled = np.flatnonzero(self._paced.counts)
+        return list(zip(filled.tolist(), self._paced.counts[filled].tolist()))
+
+    def _count(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
+        header = self._header
+        service = completed - issued
+        if service.size and int(service.max()) > self._timeout_ns:
+            on_time = service <= self._timeout_ns
+            late = completed[~on_time]
+            header[Field.TIMED_OUT] += late.size
+            for moment in late.tolist():
+                self.fail("timeout", moment)
+            due, issued, completed, service = due[on_time], issued[on_time], completed[on_time], service[on_time]
+        if self.open_loop:
+            response = completed - due
+            self._service.record(service)
+            self._lateness.record(np.maximum(issued - due, 0))
+        else:
+            response = service
+        self._by_interval(completed, response)
+        if not completed.size:
+            return
+        header[Field.COMPLETED] += completed.size
+        header[Field.LAST_COMPLETED_NS] = max(int(header[Field.LAST_COMPLETED_NS]), int(completed[-1]))
+
+    def _by_interval(self, completed: np.ndarray, response: np.ndarray) -> None:
+        """Count response times, and the failures since the last flush, into the intervals in which they came back."""
+        start = int(self._header[Field.START_NS])
+        failed, self._failed_ns = sorted(self._failed_ns), []
+        row = failure = 0
+        while row < completed.size or failure < len(failed):
+            moments = ([int(completed[row])] if row < completed.size else []) + failed[failure : failure + 1]
+            self._advance(min(moments))
+            end_ns = start + (self._interval + 1) * self._interval_ns
+            if row < completed.size:
+                last = completed.size
+                if completed[-1] >= end_ns:
+                    last = int(np.searchsorted(completed, end_ns, "left"))
+                self._current.record(response[row:last])
+                row = last
+            last_failure = bisect_left(failed, end_ns)
+            self._interval_failed += last_failure - failure
+            failure = last_failure
+
+    def _advance(self, moment_ns: int) -> None:
+        """Close the current interval if the moment lies beyond it."""
+        number = (moment_ns - int(self._header[Field.START_NS])) // self._interval_ns
+        if number > self._interval:
+            self._close_interval()
+            self._interval = number
+
+    def _close_interval(self) -> None:
+        current = self._current
+        if current.count or self._interval_failed or current.out_of_range:
+            span = current.span
+            part = current.counts[span]
+            filled = np.flatnonzero(part)
+            self.closed.append(
+                Interval.compact(self._interval, filled + span.start, part[filled], self._interval_failed)
+            )
+            self._response.merge(current)
+            self._publish(Field.RESPONSE, self._response)
+            part[filled] = 0
+            current.count = current.min_ns = current.max_ns = current.sum_ns = current.out_of_range = 0
+        self._interval_failed = 0
+
+    def _arrive(self, due: np.ndarray) -> None:
+        """Count requests by the interval in which they were due."""
+        start, length = int(self._header[Field.START_NS]), self._interval_ns
+        first, last = (max(int(edge) - start, 0) // length for edge in (due.min(), due.max()))
+        if last >= self.arrivals.size:
+            self.arrivals = np.concatenate(
+                [self.arrivals, np.zeros(max(last + 1 - self.arrivals.size, self.arrivals.size), np.int64)]
+            )
+        if first == last:  # the usual case, and int64 division is slow
+            self.arrivals[first] += due.size
+        else:
+            found = np.bincount(np.maximum(due - start, 0) // length - first)
+            self.arrivals[first : first + found.size] += found
+
+    def _publish(self, at: Field, histogram: Histogram) -> None:
+        self._header[at : at + 5] = (
+            histogram.count,
+            histogram.min_ns,
+            histogram.max_ns,
+            histogram.sum_ns,
+            histogram.out_of_range,
+        )
+
+    def finish(self) -> None:
+        """Close the last interval: after this the memory holds all that was measured."""
+        if self._header[Field.GIVEN_UP]:
+            return
+        self._by_interval(_NO_TIMES, _NO_TIMES)
+        self._close_interval()
+        self._publish(Field.SERVICE, self._service)
+        self._publish(Field.LATENESS, self._lateness)

@@ -1,0 +1,115 @@
+"""The library's door: run a plan, blocking or on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from qs.engine.clock import MONOTONIC, Clock
+from qs.engine.conduct.conductor import Conductor
+from qs.engine.errors import PlanError
+from qs.engine.conduct.layout import lay_out
+from qs.engine.load import ClosedLoop, Poisson
+from qs.engine.hosts.loops import new_loop
+from qs.engine.plan import RunPlan
+from qs.engine.conduct.progress import OnProgress
+from qs.engine.result import RunResult
+from qs.engine.judging.scenarios import Scenario
+from qs.engine.conduct.spinning import look_at_cores, may_spin
+from qs.engine.workers.target import is_async
+
+
+def run(plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
+    """Run a plan, or a scenario's plan, and return what it measured; blocks. Options and errors as for `run_async`.
+
+    In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
+    Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside a coroutine: await `run_async` there.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("qs.engine.run blocks, and an event loop runs in this thread: await qs.engine.run_async instead")
+    loop = new_loop()
+    try:
+        return loop.run_until_complete(_interruptible(plan, target, samples, options))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _interruptible(
+    plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]
+) -> RunResult:
+    loop = asyncio.get_running_loop()
+    interrupt = options.setdefault("interrupt", asyncio.Event())
+    if threading.current_thread() is not threading.main_thread():
+        return await run_async(plan, target, samples, **options)
+
+    def first() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        interrupt.set()
+
+    before = signal.getsignal(signal.SIGINT)
+    loop.add_signal_handler(signal.SIGINT, first)
+    try:
+        return await run_async(plan, target, samples, **options)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        if before is not None:  # None: it was not set from Python and cannot be
+            signal.signal(signal.SIGINT, before)
+
+
+async def run_async(
+    plan: RunPlan | Scenario,
+    target: Any,
+    samples: Sequence[Any] | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    interrupt: asyncio.Event | None = None,
+    keep_columns: bool = False,
+    keep_slices: bool = False,
+    clock: Clock = MONOTONIC,
+) -> RunResult:
+    """Run a plan on the current event loop.
+
+    plan          a RunPlan, or a scenario, whose own plan is then run; its result is judged by the scenario's rules either way
+    target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
+    samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
+    on_progress   called about five times a second, and at every change of phase, on the event loop
+    interrupt     set it to end the run in order and keep what was measured
+    keep_slices   keep what each worker did when, slice by slice, in `result.slices`: bounded, for a trace
+    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then grows with requests
+
+    Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
+    fault of the target during the run is a counted outcome, never an exception.
+    """
+    if not isinstance(plan, RunPlan):
+        plan = plan.plan()
+    faults = plan.faults()
+    if faults:
+        raise PlanError(faults)
+    if isinstance(plan.load, Poisson):
+        plan = replace(plan, load=plan.load.seeded())
+    if is_async(target) and plan.pool.kind != "async":
+        plan = replace(plan, pool=replace(plan.pool, kind="async"))
+    spin = not isinstance(plan.load, ClosedLoop) and await _spin(plan, clock)
+    layout = lay_out(plan, target, samples, spin, keep_columns, clock, keep_slices)
+    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
+    try:
+        return await run.conduct()
+    finally:
+        for session in layout.sessions:
+            session.stop()
+        await layout.close()
+
+
+async def _spin(plan: RunPlan, clock: Clock) -> bool:
+    if clock is not MONOTONIC and plan.pool.spin == "auto":
+        return False  # another clock's time need not pass while one looks at it
+    return may_spin(plan, await look_at_cores(plan))

@@ -1,0 +1,1 @@
+"""Confidence intervals, trends, and the distributions behind them."""

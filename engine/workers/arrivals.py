@@ -1,0 +1,186 @@
+"""Open loop of coroutines: a pacer thread sleeps until due times and posts what is due to the event loop.
+
+Event-loop timers tick in milliseconds and pace nothing here. Each due time becomes a task, or waits in line for one of `max_in_flight`
+places. A request past its time-out is cancelled and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel
+from qs.engine.clock import MONOTONIC
+from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
+from qs.engine.record.memory import Field, Halt, halted
+from qs.engine.workers.pacing import sharpen_timer, waiter
+from qs.engine.plan import RunPlan
+from qs.engine.record.recorder import Recorder
+
+
+class AsyncArrivals:
+    """The measured phase of one share. `header` is where the run is asked to stop."""
+
+    def __init__(
+        self,
+        call: Callable[[Any], Awaitable[Any]],
+        feed: Iterator[Any],
+        recorder: Recorder,
+        header: np.ndarray,
+        plan: RunPlan,
+        abandoned: asyncio.Event,
+    ):
+        self._call = call
+        self._feed = feed
+        self._recorder = recorder
+        self._header = header
+        self._plan = plan
+        self._abandoned = abandoned
+
+    async def run(self, queue: Iterable[Any], on_tick: Callable[[], None]) -> None:
+        """Until the queue of due times is at its end, or the run is, and what was issued has come back or been given up."""
+        call, feed, header, recorder = self._call, self._feed, self._header, self._recorder
+        loop = asyncio.get_running_loop()
+        now_ns = MONOTONIC.now_ns
+        dues, issued, completed, last_row = recorder.due, recorder.issued, recorder.completed, recorder.rows - 1
+        most = self._plan.pool.max_in_flight or FOREVER_NS
+        cap = FOREVER_NS if self._plan.max_backlog is None else self._plan.max_backlog
+        timeout_ns = int(self._plan.timeout_s * 1e9)
+        in_flight: dict[asyncio.Task, int] = {}
+        late: set[asyncio.Task] = set()
+        backlog: deque[int] = deque()
+        ended = asyncio.Event()
+        closing = False
+        row = 0
+        slice_end = now_ns() + SLICE_NS
+        recorder.begin(now_ns())
+
+        def flush() -> None:
+            nonlocal row, slice_end
+            recorder.flush(row)
+            row = 0
+            now = now_ns()
+            slice_end = now + SLICE_NS
+            recorder.begin(now)
+
+        async def request(due: int, sample: Any) -> None:
+            nonlocal row
+            start = now_ns()
+            try:
+                await call(sample)
+            except asyncio.CancelledError:
+                kind = "timeout" if asyncio.current_task() in late else "cut off" if closing else "CancelledError"
+                recorder.fail(kind, now_ns(), arrived=False)
+                return
+            except (Exception, SystemExit) as fault:
+                recorder.raised(fault, now_ns(), arrived=False)
+                return
+            end = now_ns()
+            dues[row] = due
+            issued[row] = start
+            completed[row] = end
+            row += 1
+            if row > last_row or end >= slice_end:
+                flush()
+
+        def done(task: asyncio.Task) -> None:
+            in_flight.pop(task, None)
+            late.discard(task)
+            if backlog and len(in_flight) < most:
+                issue(backlog.popleft())
+
+        def issue(due: int) -> None:
+            task = loop.create_task(request(due, next(feed)))
+            in_flight[task] = now_ns()
+            task.add_done_callback(done)
+
+        def post(batch: list[int]) -> None:
+            for due in batch:
+                if len(in_flight) < most:
+                    issue(due)
+                else:
+                    backlog.append(due)
+                    if len(backlog) > cap + 1:  # the first in line has more than the cap behind it
+                        backlog.popleft()
+                        header[Field.DROPPED] += 1
+
+        pacer = threading.Thread(target=self._pace, args=(loop, queue, post, ended), name="pacer", daemon=True)
+        pacer.start()
+        try:
+            while not (ended.is_set() and not in_flight and not backlog):
+                await asyncio.sleep(TICK_S if in_flight or backlog or not ended.is_set() else 0)
+                flush()
+                on_tick()
+                limit = now_ns() - timeout_ns
+                for task, start in list(in_flight.items()):
+                    if start >= limit:
+                        break  # in order of issue: the rest are younger
+                    if task not in late:
+                        late.add(task)
+                        task.cancel()
+                    elif start < limit - STUBBORN_NS:
+                        recorder.fail("hung", now_ns(), arrived=False)  # its target would not be cancelled
+                        done(task)
+                if header[Field.STOP] == Halt.NOW:
+                    ended.set()
+                    self._drop(backlog)
+                if self._abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now_ns():
+                    self._drop(backlog)
+                    closing = True
+                    for _ in await cancel(set(in_flight)):
+                        recorder.fail("cut off", now_ns(), arrived=False)
+                    break
+        finally:
+            closing = True
+            await cancel(set(in_flight))
+        flush()
+        recorder.flush(0)
+
+    def _drop(self, backlog: deque[int]) -> None:
+        """Due requests that will not be issued any more."""
+        while backlog:
+            self._recorder.fail("not issued", MONOTONIC.now_ns(), arrived=False)
+            backlog.popleft()
+
+    def _pace(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        queue: Iterable[Any],
+        post: Callable[[list[int]], None],
+        ended: asyncio.Event,
+    ) -> None:
+        """The pacer thread: sleeps until the next due time and hands over everything that is due. It never spins: it would hold
+        the GIL against the loop that it feeds."""
+        sharpen_timer()
+        wait = waiter(MONOTONIC, self._header, spin=False)
+        try:
+            batch: list[int] = []
+            for block in queue:
+                for due in block:
+                    now = MONOTONIC.now_ns()
+                    if due > now:
+                        if batch:
+                            loop.call_soon_threadsafe(post, batch)
+                            batch = []
+                        if wait(due) < due:
+                            return
+                    batch.append(due)
+                    if len(batch) >= 1_024:
+                        loop.call_soon_threadsafe(post, batch)
+                        batch = []
+                        if halted(self._header, due):
+                            return
+            if batch:
+                loop.call_soon_threadsafe(post, batch)
+        except RuntimeError:
+            return  # the loop has closed
+        finally:
+            try:
+                loop.call_soon_threadsafe(ended.set)
+            except RuntimeError:
+                pass

@@ -1,0 +1,169 @@
+"""Dynamic batching: requests that are due close together share one call of the target, as an inference server's batcher would do.
+
+One batch forms at a time. It opens when a worker is free and a request is due, and closes when it holds `max_batch_size` requests
+or its oldest has waited `max_delay_us` since it was due. The worker then makes one call; each request keeps its own due
+time, so response time contains the wait for the batch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+
+from qs.engine.clock import Clock
+from qs.engine.workers.closed_loop import SLICE_NS
+from qs.engine.faults import is_interrupt
+from qs.engine.record.memory import Field, halted
+from qs.engine.workers.pacing import NAP_NS
+from qs.engine.workers.queue import DueTimes
+from qs.engine.record.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Collect up to `max_batch_size` requests, or those of `max_delay_us` after the first was due.
+
+    `collate` makes what the target is called with from the list of samples; by default their arrays are joined along the first
+    axis (`joined`). A function of a module, so that other processes can find it.
+    """
+
+    max_batch_size: int
+    max_delay_us: float = 0.0
+    collate: Callable[[list[Any]], Any] | None = None
+
+    def faults(self) -> list[str]:
+        found = []
+        if self.max_batch_size < 1:
+            found.append(f"batching max_batch_size: {self.max_batch_size} is not allowed, it must be at least 1")
+        if not self.max_delay_us >= 0:
+            found.append(f"batching max_delay_us: {self.max_delay_us} is not allowed, it must be at least 0")
+        return found
+
+
+def joined(samples: list[Any]) -> Any:
+    """One sample of several: arrays joined along the first axis, dicts, lists and tuples of arrays member by member.
+
+    Anything else is handed on as the list it came in.
+    """
+    first = samples[0]
+    if isinstance(first, np.ndarray):
+        return np.concatenate(samples)
+    if isinstance(first, dict):
+        return {key: joined([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, (list, tuple)):
+        return type(first)(joined(list(members)) for members in zip(*samples))
+    return samples
+
+
+class Batcher:
+    """Forms batches from a queue for the workers of one process; a worker holds the lock while its batch forms."""
+
+    def __init__(self, queue: Iterable[DueTimes], batching: Batching, clock: Clock):
+        self._dues = chain.from_iterable(queue)
+        self._size = batching.max_batch_size
+        self._delay_ns = int(batching.max_delay_us * 1_000)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next: int | None = None
+
+    def take(self, wait: Callable[[int], int], still_waiting: Callable[[], None]) -> list[int]:
+        """Wait for the next batch to close; its due times, oldest first. Empty at the end of the schedule, and when stopped.
+
+        `still_waiting` is called now and then while another worker's batch forms.
+        """
+        while not self._lock.acquire(timeout=NAP_NS / 1e9):
+            still_waiting()
+        try:
+            oldest = self._peek()
+            if oldest is None or wait(oldest) < oldest:
+                return []
+            batch = [oldest]
+            self._next = None
+            closes = oldest + self._delay_ns
+            while len(batch) < self._size:
+                due = self._peek()
+                # What is due by now belongs to the batch even when its time is up: the worker is only just free.
+                if due is None or due > max(closes, self._clock.now_ns()):
+                    break
+                if wait(due) < due:
+                    break
+                batch.append(due)
+                self._next = None
+            if len(batch) < self._size and wait(closes) < closes:
+                return batch  # stopped: what was collected is still issued
+            return batch
+        finally:
+            self._lock.release()
+
+    def _peek(self) -> int | None:
+        if self._next is None:
+            self._next = next(self._dues, None)
+        return self._next
+
+
+def batched_loop(
+    call: Callable[[Any], Any],
+    feed: Iterator[Any],
+    recorder: Recorder,
+    clock: Clock,
+    batcher: Batcher,
+    wait: Callable[[int], int],
+    collate: Callable[[list[Any]], Any],
+) -> Iterator[None]:
+    """Issue batch after batch until the schedule ends, the stop flag is set, or the drain limit has passed. Yields after slices."""
+    now_ns = clock.now_ns
+    header = recorder.memory.header
+    dues, issued, completed = recorder.memory.due, recorder.memory.issued, recorder.memory.completed
+    row = 0
+    failed: list[int] = []
+
+    def still_waiting() -> None:
+        header[Field.SLICE_NS] = now_ns()  # waiting is not hanging
+
+    recorder.begin(now_ns())
+    slice_end = now_ns() + SLICE_NS
+    while True:
+        batch = batcher.take(wait, still_waiting)
+        if not batch:
+            break
+        if row + len(batch) > recorder.rows:
+            recorder.flush(row, failed)
+            row, failed = 0, []
+            recorder.begin(now_ns())
+        start = now_ns()
+        try:
+            samples = collate(list(islice(feed, len(batch))))
+            start = now_ns()
+            call(samples)
+        except BaseException as fault:  # a target may raise anything, SystemExit included: its whole batch has failed
+            if is_interrupt(fault):
+                recorder.flush(row, failed)
+                raise
+            for number in range(len(batch)):
+                recorder.raised(fault, now_ns())
+                failed.append(row + number)
+        end = now_ns()
+        last = row + len(batch)
+        dues[row:last] = batch
+        if failed and failed[-1] >= row:
+            dues[row:last] *= -1  # as in open_loop: a mark for who reads the rows of a lost worker
+        issued[row:last] = start
+        completed[row:last] = end
+        row = last
+        header[Field.BATCHES] += 1
+        if end >= slice_end:
+            recorder.flush(row, failed)
+            row, failed = 0, []
+            yield
+            if halted(header, batch[-1]) or 0 < header[Field.DRAIN_NS] < end:
+                return
+            began = now_ns()
+            recorder.begin(began)
+            slice_end = began + SLICE_NS
+    recorder.flush(row, failed)
+    yield

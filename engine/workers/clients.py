@@ -1,0 +1,158 @@
+"""Closed loop of coroutines: clients as tasks of one event loop, each awaiting its request before it makes the next.
+
+A request past its time-out is cancelled and counted; one whose target would not be cancelled is counted as hung, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel, uncancel
+from qs.engine.clock import MONOTONIC
+from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
+from qs.engine.record.memory import Field
+from qs.engine.record.recorder import Recorder
+
+
+class AsyncClients:
+    """The clients of one phase, warm-up or measured. `header` is the run's, where it is asked to stop; `recorder` is the phase's."""
+
+    def __init__(
+        self,
+        call: Callable[[Any], Awaitable[Any]],
+        feed: Iterator[Any],
+        recorder: Recorder,
+        header: np.ndarray,
+        timeout_ns: int,
+        abandoned: asyncio.Event,
+    ):
+        self._call = call
+        self._feed = feed
+        self._recorder = recorder
+        self._header = header
+        self._timeout_ns = timeout_ns
+        self._abandoned = abandoned
+        self._given_up: set[asyncio.Task] = set()
+
+    async def run(
+        self,
+        counts: list[int | None],
+        until_ns: int,
+        think_s: float = 0.0,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        """One task a client; `counts` is how many requests each makes, None for no end but `until_ns` and the stop flag."""
+        call, feed, header, recorder = self._call, self._feed, self._header, self._recorder
+        now_ns = MONOTONIC.now_ns
+        issued, completed, last_row = recorder.issued, recorder.completed, recorder.rows - 1
+        began = [0] * len(counts)
+        row = 0
+        stopping = closing = False
+        slice_end = min(now_ns() + SLICE_NS, until_ns)
+        recorder.begin(now_ns())
+
+        def flush() -> None:
+            nonlocal row, slice_end, stopping
+            recorder.flush(row)
+            row = 0
+            now = now_ns()
+            stopping = stopping or bool(header[Field.STOP]) or now >= until_ns
+            slice_end = min(now + SLICE_NS, until_ns)
+            recorder.begin(now)
+
+        async def client(number: int, left: int) -> None:
+            nonlocal row
+            while left and not stopping:
+                left -= 1
+                if think_s and not await self._think(think_s, until_ns):
+                    return
+                sample = next(feed)
+                began[number] = start = now_ns()
+                if start >= until_ns:
+                    return
+                try:
+                    await call(sample)
+                except asyncio.CancelledError as fault:
+                    if closing:
+                        raise
+                    if not self._timed_out(number, began):
+                        recorder.raised(fault, now_ns(), arrived=False)  # the target's own
+                        await asyncio.sleep(0)
+                    continue
+                except (Exception, SystemExit) as fault:
+                    recorder.raised(fault, now_ns(), arrived=False)
+                    await asyncio.sleep(0)
+                    continue
+                finally:
+                    began[number] = 0
+                end = now_ns()
+                issued[row] = start
+                completed[row] = end
+                row += 1
+                if row > last_row or end >= slice_end:
+                    flush()
+
+        tasks = [
+            asyncio.ensure_future(client(number, FOREVER_NS if count is None else count))
+            for number, count in enumerate(counts)
+        ]
+        waiting: set[asyncio.Task] = set(tasks)
+        try:
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=TICK_S)
+                flush()
+                on_tick()
+                waiting -= self._cancel_late(tasks, began)
+                if self._abandoned.is_set() and waiting:
+                    recorder.errors["cut off"] += len(waiting)
+                    header[Field.FAILED] += len(waiting)
+                    break
+        finally:
+            closing = True
+            await cancel({task for task in tasks if not task.done()})
+        flush()
+        recorder.flush(0)
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _think(self, think_s: float, until_ns: int) -> bool:
+        """Pause before a request, but no longer than the run; whether there is still one to be made."""
+        now_ns = MONOTONIC.now_ns
+        end_ns = min(now_ns() + int(think_s * 1e9), until_ns)
+        while (left_ns := end_ns - now_ns()) > 0:
+            if self._header[Field.STOP]:
+                return False
+            await asyncio.sleep(min(left_ns / 1e9, TICK_S))
+        return end_ns < until_ns
+
+    def _cancel_late(self, tasks: list[asyncio.Task], began: list[int]) -> set[asyncio.Task]:
+        """Cancel requests past their time-out. Answers the clients whose target would not be cancelled: nobody waits for them."""
+        now = MONOTONIC.now_ns()
+        given_up = set()
+        for number, task in enumerate(tasks):
+            if task.done() or not began[number]:
+                continue
+            if began[number] < 0:  # cancelled at that instant
+                if now + began[number] > STUBBORN_NS and task not in self._given_up:
+                    self._given_up.add(task)
+                    self._recorder.fail("hung", now, arrived=False)
+                if task in self._given_up:
+                    given_up.add(task)
+            elif now - began[number] > self._timeout_ns:
+                began[number] = -now
+                task.cancel()
+        return given_up
+
+    def _timed_out(self, number: int, began: list[int]) -> bool:
+        """Whether the cancellation that arrived is this group's, for a request past its time-out; it is counted then."""
+        if began[number] >= 0:
+            return False
+        uncancel()
+        self._header[Field.TIMED_OUT] += 1
+        self._recorder.fail("timeout", MONOTONIC.now_ns(), arrived=False)
+        return True
