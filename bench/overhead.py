@@ -43,7 +43,7 @@ def load(model: str, say: Say) -> tuple[Predict, dict[str, np.ndarray]]:
     """A session of the model and one item of generated input."""
     import onnxruntime
 
-    from qs.sources import resolve
+    from qs.models import resolve
 
     info = json.loads((ROOT / "model_zoo" / f"{MODELS[model]}.json").read_text())
     resolved = resolve(info, ROOT, say=say)

@@ -16,8 +16,8 @@ import numpy as np
 from compare import Report, Say, command, interleaved, pairwise
 
 from qs.engine import ClosedLoop, Pool, RunPlan, run
-from qs.host.targets import target_of
-from qs.host.verifying import ALL, SAMPLE, Verifier
+from qs.inside.targets import target_of
+from qs.inside.verifying import ALL, SAMPLE, Verifier
 
 OUTPUT = np.zeros((1, 1000), np.float32)
 BATCHES = [{"x": np.full(4, float(number), np.float32)} for number in range(64)]

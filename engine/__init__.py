@@ -9,19 +9,19 @@ It knows no model, data set, vendor, file format or report. `run(plan, target, s
 
 from __future__ import annotations
 
-from qs.engine.workers.batching import Batching
-from qs.engine.hosts.child_host import ChildHost
-from qs.engine.statistics.confidence import Confidence, Estimate
-from qs.engine.running import run, run_async
-from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError
-from qs.engine.record.histogram import Histogram
-from qs.engine.hosts.host import HostTarget, LocalHost
-from qs.engine.load import AllAtOnce, ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
-from qs.engine.plan import Factory, Pool, RunPlan, Stop
 from qs.engine.conduct.progress import Progress
-from qs.engine.result import IntervalRow, RunResult
+from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError
+from qs.engine.hosts.child_host import ChildHost
+from qs.engine.hosts.host import HostTarget, LocalHost
 from qs.engine.judging.rules import Metric, Rule
 from qs.engine.judging.scenarios import MultiStream, Offline, Server, SingleStream
+from qs.engine.load import AllAtOnce, ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
+from qs.engine.plan import Factory, Pool, RunPlan, Stop
+from qs.engine.record.histogram import Histogram
+from qs.engine.result import IntervalRow, RunResult
+from qs.engine.running import run, run_async
+from qs.engine.statistics.confidence import Confidence, Estimate
+from qs.engine.workers.batching import Batching
 
 __all__ = [
     "AllAtOnce",

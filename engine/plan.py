@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qs.engine.workers.batching import Batching
 from qs.engine.load import ClosedLoop, LoadModel
+from qs.engine.workers.batching import Batching
 
 if TYPE_CHECKING:
     from qs.engine.judging.scenarios import Scenario

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qs.engine.record.histogram import Histogram
 from qs.engine.judging.rules import Metric, Rule
+from qs.engine.record.histogram import Histogram
 
 if TYPE_CHECKING:
     from qs.engine.conduct.calibrate import EngineCost
     from qs.engine.judging.caveats import Caveat
-    from qs.engine.statistics.confidence import Confidence
     from qs.engine.machine.watch import CpuUse
+    from qs.engine.statistics.confidence import Confidence
 
 REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.conduct.conductor import Conductor
-from qs.engine.errors import PlanError
 from qs.engine.conduct.layout import lay_out
-from qs.engine.load import ClosedLoop, Poisson
-from qs.engine.hosts.loops import new_loop
-from qs.engine.plan import RunPlan
 from qs.engine.conduct.progress import OnProgress
-from qs.engine.result import RunResult
-from qs.engine.judging.scenarios import Scenario
 from qs.engine.conduct.spinning import look_at_cores, may_spin
+from qs.engine.errors import PlanError
+from qs.engine.hosts.loops import new_loop
+from qs.engine.judging.scenarios import Scenario
+from qs.engine.load import ClosedLoop, Poisson
+from qs.engine.plan import RunPlan
+from qs.engine.result import RunResult
 from qs.engine.workers.target import is_async
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 
 def prepare(path: Path, seed: int, *, documents: Path, similarities: Path, tokenizer: Path, sequence: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 SIZE = 224
 ZOOMS = (0.875, 0.65)  # of the shorter side; each also mirrored

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 from qs.engine.clock import MONOTONIC
 from qs.engine.errors import HostDied, HostTimeout
-from qs.engine.record.histogram import Histogram
 from qs.engine.hosts.host import Session
 from qs.engine.load import ClosedLoop, ConstantRate, LoadModel
+from qs.engine.plan import RunPlan, Stop
+from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field
 from qs.engine.workers.null import nothing, nothing_awaited
-from qs.engine.plan import RunPlan, Stop
 from qs.engine.workers.queue import new_counter
 from qs.engine.workers.share import Share, WorkerReport
 

@@ -13,22 +13,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from qs.engine.clock import Clock
-from qs.engine.workers.closed_loop import SLICE_NS
-from qs.engine.conduct.assembling import IntervalLog, arrivals_of, errors_of, merged, rescue, warm_up_of
-from qs.engine.record.columns import columns_of
-from qs.engine.statistics.confidence import PERCENTILES, Confidence, Evidence
+from qs.engine.conduct.assembling import (
+    IntervalLog,
+    arrivals_of,
+    errors_of,
+    merged,
+    rescue,
+    warm_up_of,
+)
+from qs.engine.conduct.layout import Layout
+from qs.engine.conduct.progress import Meter, OnProgress
+from qs.engine.conduct.stopping import BUDGET, STABLE, Seen, StopRules, hold_to_rules
+from qs.engine.conduct.witness import Witness
 from qs.engine.errors import HostDied, HostError, HostTimeout
 from qs.engine.hosts.host import Session
-from qs.engine.conduct.layout import Layout
-from qs.engine.load import ClosedLoop
-from qs.engine.record.memory import Field, Halt, Phase
-from qs.engine.plan import RunPlan
-from qs.engine.conduct.progress import Meter, OnProgress
-from qs.engine.result import RunResult
-from qs.engine.workers.share import WorkerReport, due_before
-from qs.engine.conduct.stopping import BUDGET, STABLE, Seen, StopRules, hold_to_rules
 from qs.engine.judging.verdict import judge
-from qs.engine.conduct.witness import Witness
+from qs.engine.load import ClosedLoop
+from qs.engine.plan import RunPlan
+from qs.engine.record.columns import columns_of
+from qs.engine.record.memory import Field, Halt, Phase
+from qs.engine.result import RunResult
+from qs.engine.statistics.confidence import PERCENTILES, Confidence, Evidence
+from qs.engine.workers.closed_loop import SLICE_NS
+from qs.engine.workers.share import WorkerReport, due_before
 
 TICK_S = 0.2
 # The common start lies this far ahead of the word to start, so that the word reaches every worker before it.

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost, ChildSession
 from qs.engine.clock import Clock
 from qs.engine.errors import PlanError
+from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost, ChildSession
 from qs.engine.hosts.host import AsyncSession, HostTarget, LocalSession, Session
-from qs.engine.load import ClosedLoop
-from qs.engine.record.memory import Field, WorkerMemory
-from qs.engine.plan import Factory, RunPlan
-from qs.engine.workers.queue import new_counter
 from qs.engine.hosts.samples import pack
+from qs.engine.load import ClosedLoop
+from qs.engine.plan import Factory, RunPlan
+from qs.engine.record.memory import Field, WorkerMemory
+from qs.engine.workers.queue import new_counter
 from qs.engine.workers.share import Share, iterations_of, schedule_of
 from qs.engine.workers.target import build
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qs.engine.statistics.beta import binomial_at_most
-from qs.engine.statistics.confidence import Confidence, Estimate
+from qs.engine.judging.rules import Rule, at_least, at_most
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import RunResult
-from qs.engine.judging.rules import Rule, at_least, at_most
+from qs.engine.statistics.beta import binomial_at_most
+from qs.engine.statistics.confidence import Confidence, Estimate
 
 MINIMUMS, STABLE, BUDGET = "minimums reached", "stable", "error budget"
 # The rate is only taken to be above the budget when a run within it would show so many failures once in a hundred times.

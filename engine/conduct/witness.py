@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qs.engine.conduct.calibrate import EngineCost, engine_cost
-from qs.engine.judging.caveats import caveats_of
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.record.histogram import Histogram
+from qs.engine.conduct.calibrate import EngineCost, engine_cost
 from qs.engine.hosts.host import Session
+from qs.engine.judging.caveats import caveats_of
 from qs.engine.load import ClosedLoop
+from qs.engine.machine.watch import Watch
 from qs.engine.plan import RunPlan
+from qs.engine.record.histogram import Histogram
 from qs.engine.result import RunResult, from_counts
 from qs.engine.workers.share import WorkerReport
-from qs.engine.machine.watch import Watch
 
 
 class Witness:

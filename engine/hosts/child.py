@@ -13,17 +13,17 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from qs.engine.hosts import channel
-from qs.engine.workers.coroutines import AsyncGroup
 from qs.engine.errors import HostError
 from qs.engine.faults import describe, words
-from qs.engine.workers.threads import WorkerGroup
+from qs.engine.hosts import channel
 from qs.engine.hosts.loops import new_loop
-from qs.engine.record.memory import map_workers
-from qs.engine.plan import Factory
 from qs.engine.hosts.samples import unpack
+from qs.engine.plan import Factory
+from qs.engine.record.memory import map_workers
+from qs.engine.workers.coroutines import AsyncGroup
 from qs.engine.workers.share import Share, WorkerReport
 from qs.engine.workers.target import Built, build, import_reference
+from qs.engine.workers.threads import WorkerGroup
 
 _PR_SET_PDEATHSIG = 1
 

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.hosts import channel
 from qs.engine.errors import HostDied, HostError, HostTimeout
+from qs.engine.hosts import channel
 from qs.engine.hosts.host import HostTarget
-from qs.engine.record.memory import Field, Phase, SharedMemory
 from qs.engine.plan import Factory
+from qs.engine.record.memory import Field, Phase, SharedMemory
 from qs.engine.record.recorder import Interval
 from qs.engine.workers.share import Share, WorkerReport
 from qs.engine.workers.warmup import WarmUp

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from qs.engine.workers.coroutines import AsyncGroup
 from qs.engine.errors import HostError, HostTimeout
 from qs.engine.faults import describe, words
-from qs.engine.workers.threads import WorkerGroup
-from qs.engine.record.memory import WorkerMemory, local_memory
+from qs.engine.hosts.threads import in_daemon_thread
 from qs.engine.plan import Factory
+from qs.engine.record.memory import WorkerMemory, local_memory
 from qs.engine.record.recorder import Interval
+from qs.engine.workers.coroutines import AsyncGroup
 from qs.engine.workers.share import Share, WorkerReport
 from qs.engine.workers.target import Built, build, import_reference
-from qs.engine.hosts.threads import in_daemon_thread
+from qs.engine.workers.threads import WorkerGroup
 
 
 class Session(Protocol):

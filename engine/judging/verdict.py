@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qs.engine.result import RunResult
 from qs.engine.conduct.stopping import BUDGET
+from qs.engine.result import RunResult
 
 
 def judge(result: RunResult) -> None:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qs.engine.conduct.spinning import usable_cores, usable_cpus
 from qs.engine.machine.cgroup import cpu_folders, throttled_s
 from qs.engine.machine.cpu_times import HostTimes, family_s, host_times
 from qs.engine.machine.frequency import FrequencyLog
 from qs.engine.workers.share import WorkerReport
-from qs.engine.conduct.spinning import usable_cores, usable_cpus
 
 _LOOK_S = 1.0
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.statistics.beta import student_t
 from qs.engine.conduct.assembling import IntervalLog
 from qs.engine.record.histogram import highest_value_of, index_of, lowest_value_of, samples_needed
 from qs.engine.record.recorder import Interval
+from qs.engine.statistics.beta import student_t
 
 LEVEL = 0.95
 FEWEST, MOST = 10, 64

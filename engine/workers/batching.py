@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import Clock
-from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.faults import is_interrupt
 from qs.engine.record.memory import Field, halted
+from qs.engine.record.recorder import Recorder
+from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
-from qs.engine.record.recorder import Recorder
 
 
 @dataclass(frozen=True)

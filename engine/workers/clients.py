@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel, uncancel
 from qs.engine.clock import MONOTONIC
-from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel, uncancel
+from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
 
 
 class AsyncClients:

@@ -12,8 +12,8 @@ from typing import Any
 from qs.engine.clock import Clock
 from qs.engine.faults import is_interrupt
 from qs.engine.record.memory import Field
-from qs.engine.workers.pacing import waiter
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.pacing import waiter
 
 SLICE_NS = 50_000_000
 FOREVER_NS = 1 << 62

@@ -11,18 +11,25 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qs.engine.workers.arrivals import AsyncArrivals
-from qs.engine.workers.clients import AsyncClients
 from qs.engine.clock import MONOTONIC
-from qs.engine.workers.closed_loop import FOREVER_NS
 from qs.engine.errors import HostError
 from qs.engine.faults import describe, words
 from qs.engine.load import ClosedLoop
+from qs.engine.machine.usage import ThreadUse
 from qs.engine.record.memory import Field, Phase, WorkerMemory, local_memory
 from qs.engine.record.recorder import Interval, Recorder
-from qs.engine.workers.share import Share, WorkerReport, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.arrivals import AsyncArrivals
+from qs.engine.workers.clients import AsyncClients
+from qs.engine.workers.closed_loop import FOREVER_NS
+from qs.engine.workers.share import (
+    Share,
+    WorkerReport,
+    blocks_of,
+    iterations_of,
+    queue_of,
+    until_ns_of,
+)
 from qs.engine.workers.target import Built
-from qs.engine.machine.usage import ThreadUse
 from qs.engine.workers.warmup import ROWS as WARM_ROWS
 from qs.engine.workers.warmup import warm_up_report
 

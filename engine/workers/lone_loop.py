@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import Clock
-from qs.engine.workers.closed_loop import NEVER, SLICE_NS, chunk_of
 from qs.engine.faults import is_interrupt
 from qs.engine.record.memory import Field, halted
-from qs.engine.workers.open_loop import COUNT_NS, PAUSE_NS, QUIET_NS
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.closed_loop import NEVER, SLICE_NS, chunk_of
+from qs.engine.workers.open_loop import COUNT_NS, PAUSE_NS, QUIET_NS
 
 
 def lone_loop(

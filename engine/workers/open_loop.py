@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from qs.engine.clock import Clock
-from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.faults import is_interrupt
 from qs.engine.record.memory import Field, halted
-from qs.engine.workers.queue import DueTimes
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.closed_loop import SLICE_NS
+from qs.engine.workers.queue import DueTimes
 
 # Before a wait of at least this long the rows so far are counted: there is time, and a watcher sees them sooner.
 QUIET_NS = 5_000_000

@@ -8,10 +8,10 @@ from itertools import chain, islice
 
 import numpy as np
 
-from qs.engine.workers.closed_loop import FOREVER_NS
 from qs.engine.load import ClosedLoop
 from qs.engine.load.schedule import Schedule, bounded
 from qs.engine.plan import RunPlan
+from qs.engine.workers.closed_loop import FOREVER_NS
 from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
 from qs.engine.workers.warmup import WarmUp
 

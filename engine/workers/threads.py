@@ -14,22 +14,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from qs.engine.workers.batching import Batcher, batched_loop, joined
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.workers.closed_loop import closed_loop
 from qs.engine.errors import HostError
 from qs.engine.faults import is_interrupt, words
-from qs.engine.machine.gil import WakeUps
 from qs.engine.load import ClosedLoop
-from qs.engine.workers.lone_loop import lone_loop
+from qs.engine.machine.gil import WakeUps
+from qs.engine.machine.usage import ThreadUse
 from qs.engine.record.memory import Field, Phase, WorkerMemory
+from qs.engine.record.recorder import Interval, Recorder
+from qs.engine.workers.batching import Batcher, batched_loop, joined
+from qs.engine.workers.closed_loop import closed_loop
+from qs.engine.workers.lone_loop import lone_loop
 from qs.engine.workers.open_loop import open_loop
 from qs.engine.workers.pacing import sharpen_timer, waiter
 from qs.engine.workers.queue import DueTimes, LoneQueue, ProcessQueue, ThreadQueue, capped
-from qs.engine.record.recorder import Interval, Recorder
-from qs.engine.workers.share import Share, WorkerReport, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.share import (
+    Share,
+    WorkerReport,
+    blocks_of,
+    iterations_of,
+    queue_of,
+    until_ns_of,
+)
 from qs.engine.workers.target import Built
-from qs.engine.machine.usage import ThreadUse
 from qs.engine.workers.warmup import warm_up
 
 

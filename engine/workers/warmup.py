@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qs.engine.clock import Clock
-from qs.engine.workers.closed_loop import FOREVER_NS, closed_loop
-from qs.engine.record.memory import Field, WorkerMemory, local_memory
 from qs.engine.plan import RunPlan
+from qs.engine.record.memory import Field, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.closed_loop import FOREVER_NS, closed_loop
 from qs.engine.workers.target import Built
 
 if TYPE_CHECKING:

@@ -119,7 +119,12 @@ def model_of(p: Parameters) -> onnx.ModelProto:
 
 def quantize(source: Path, target: Path, images: np.ndarray) -> None:
     """Static int8 with QuantizeLinear and DequantizeLinear pairs, as vendors' compilers take it."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
 
     class Images(CalibrationDataReader):
         def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """A model file without a task: what its inputs are, what they may be fed, and the model info that stands for it.
 
-Pure planning: sessions are opened, and tried, by qs.host.artifact.
+Pure planning: sessions are opened, and tried, by qs.inside.artifact.
 """
 
 from __future__ import annotations

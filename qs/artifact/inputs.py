@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from qs.errors import Fault, Faults
-from qs.names import nearest
-from qs.onnx_io import FileTensor
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
+from qs.tensors.onnx_io import FileTensor
 
 TYPES = {
     "float": "FLOAT32",

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from qs.artifact.inputs import Input, unknown_input
-from qs.errors import Fault, Faults
-from qs.names import nearest
-from qs.onnx_io import FileTensor
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
+from qs.tensors.onnx_io import FileTensor
 
 _BEFORE_AND_AFTER = {
     "in", "input", "prev", "previous", "past", "last", "initial", "init",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.errors import Fault, Faults, UserError
-from qs.generated import InputSpec
+from qs.base.errors import Fault, Faults, UserError
+from qs.tensors.generated import InputSpec
 
 FLAG = "--data"
 MOST_ITEMS = 100_000

@@ -62,10 +62,10 @@ def command(
       qs compare @12 @13 --margin 1% --json
       qs compare reports/before reports/after --html comparison.html
     """
+    from qs.base.files import check_writable, write_atomic
     from qs.compare.comparing import compare
     from qs.compare.fail_if import met, parse_conditions
     from qs.compare.machine import known_spread
-    from qs.report.files import check_writable, write_atomic
 
     if len(results) < 2:
         raise click.UsageError("name at least two results: qs compare A B")
@@ -82,7 +82,7 @@ def command(
         sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         sys.stdout.buffer.flush()
     if page is not None:
-        from qs.report.html.compare_page import render_compare
+        from qs.render.html.compare_page import render_compare
 
         write_atomic(page, render_compare(found.to_dict()))
     if not quiet:

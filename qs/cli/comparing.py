@@ -6,18 +6,18 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from qs.base.interrupt import Interrupt
 from qs.cli.evaluation import measure
-from qs.interrupt import Interrupt
-from qs.numeric import PUBLISHED
-from qs.pipeline import draw, numeric_faults
-from qs.plan import Request
-from qs.progress import open_view
-from qs.report.journal import Journal
-from qs.report.summary import number
-from qs.serving import opened, set_up
-from qs.stages import checks
-from qs.stages.hosts import call
-from qs.stages.prepare import Prepared, prepare
+from qs.evaluate import checks
+from qs.evaluate.evaluation import draw, numeric_faults
+from qs.evaluate.hosts import call
+from qs.evaluate.prepare import Prepared, prepare
+from qs.evaluate.serving import opened, set_up
+from qs.render.summary import number
+from qs.result.journal import Journal
+from qs.settings.plan import Request
+from qs.tensors.numeric import PUBLISHED
+from qs.watch.progress import open_view
 
 SHOWN = (*PUBLISHED, "Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Count")
 

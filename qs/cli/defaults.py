@@ -50,7 +50,7 @@ def origins() -> dict[str, str]:
 
 def project_file(folder: Path) -> tuple[Path | None, dict[str, dict[str, str]]]:
     """The nearest file with a section of ours, and those sections."""
-    from qs.errors import UserError
+    from qs.base.errors import UserError
 
     for place in (folder, *folder.parents):
         for name in FILES:
@@ -93,7 +93,7 @@ def _offers(
 
 
 def _value(option: click.Option, text: str, source: str) -> object:
-    from qs.errors import UserError
+    from qs.base.errors import UserError
 
     if option.is_flag:
         word = text.strip().lower()
@@ -109,9 +109,9 @@ def _value(option: click.Option, text: str, source: str) -> object:
 
 def _check_keys(path: Path | None, sections: Mapping[str, Mapping[str, str]]) -> None:
     """Refuse keys that no option has: a misspelt default would silently not apply."""
+    from qs.base.errors import Fault, Faults
+    from qs.base.names import nearest
     from qs.cli.main import COMMANDS, load
-    from qs.errors import Fault, Faults
-    from qs.names import nearest
 
     faults = []
     for title, section in sections.items():

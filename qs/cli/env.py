@@ -49,8 +49,8 @@ def build_command(hardware_type: str, workspace: Path | None) -> None:
 
     A run uses it with --env new, or with --env auto when the current environment does not satisfy the requirements.
     """
+    from qs.base.workspace import Workspaces
     from qs.environments import interpreter_for
-    from qs.workspace import Workspaces
 
     folder = Workspaces.find(workspace).backend(hardware_type).path
     environment = interpreter_for(folder, "new", lambda line: click.echo(line, err=True))
@@ -72,8 +72,8 @@ def remove_command(key: str | None, everything: bool) -> None:
 
 
 def _one(key: str):
+    from qs.base.errors import UserError
     from qs.environments import stored
-    from qs.errors import UserError
 
     found = stored()
     meant = [each for each in found if key and each.key.startswith(key)]

@@ -1,4 +1,4 @@
-"""Runs an evaluation for the command line: signals, output streams, exit status. What is done is qs.pipeline's."""
+"""Runs an evaluation for the command line: signals, output streams, exit status. What is done is qs.evaluate.evaluation's."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from qs.base.errors import UserError
+from qs.base.interrupt import Interrupt, Interrupted
 from qs.cli.main import INTERRUPTED, INVALID, VALID
-from qs.errors import UserError
-from qs.interrupt import Interrupt, Interrupted
-from qs.pipeline import INTERRUPTED as STOPPED
-from qs.pipeline import Work, evaluate, open_journal
-from qs.plan import Request
-from qs.progress import open_view
-from qs.report.journal import Journal
-from qs.stages.failures import BackendFailed
-from qs.stages.prepare import Prepared, prepare
-from qs.stages.prepare_artifact import prepare_artifact
+from qs.evaluate.evaluation import INTERRUPTED as STOPPED
+from qs.evaluate.evaluation import Work, evaluate, open_journal
+from qs.evaluate.failures import BackendFailed
+from qs.evaluate.prepare import Prepared, prepare
+from qs.evaluate.prepare_artifact import prepare_artifact
+from qs.result.journal import Journal
+from qs.settings.plan import Request
+from qs.watch.progress import open_view
 
 
 def run_evaluation(request: Request, as_json: bool, quiet: bool) -> int:
@@ -35,8 +35,8 @@ def run_load(request: Request, dry_run: bool, as_json: bool, quiet: bool) -> int
     with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
         prepared = prepared_artifact(request, Path(folder), probe=not dry_run)
         if dry_run:
-            from qs.report.outline import print_outline
-            from qs.stages.outline import outline
+            from qs.evaluate.outline import outline
+            from qs.render.outline import print_outline
 
             print_outline(outline(prepared), as_json)
             return VALID
@@ -57,8 +57,8 @@ def prepared_artifact(request: Request, scratch: Path, probe: bool = True) -> Pr
 
 def measure(prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Work | None = None) -> int:
     """Run an evaluation, or other work with the same endings; report it; return the exit status."""
-    from qs.live.metrics import MeteredView, checked, exported
-    from qs.live.trace import NAME, Trace, TracedView
+    from qs.watch.metrics import MeteredView, checked, exported
+    from qs.watch.trace import NAME, Trace, TracedView
 
     request = prepared.request
     where = None if request.metrics is None else checked(request.metrics)
@@ -105,15 +105,15 @@ def remember(prepared: Prepared, journal: Journal, view: Any) -> None:
     if not prepared.request.history or not journal.record.rows:
         return
     from qs.history import record
-    from qs.report.result import to_result
+    from qs.result.result import to_result
 
     record(to_result(journal.record), journal.folder.result.absolute() if journal.started else None, view.warn)
 
 
 def report(journal: Journal, as_json: bool, quiet: bool) -> None:
     """With --json the result alone goes to standard output; else the summary does."""
-    from qs.report.result import to_result
-    from qs.report.summary import print_summary
+    from qs.render.summary import print_summary
+    from qs.result.result import to_result
 
     result = to_result(journal.record)
     if as_json:

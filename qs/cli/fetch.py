@@ -31,11 +31,11 @@ def command(tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: 
       qs fetch digits-cnn-onnx-fp32 resnet50-torch-fp32
       qs fetch digits-cnn-onnx-fp32 --offline
     """
+    from qs.base.errors import UserError, together
+    from qs.base.workspace import Workspaces
     from qs.config.task import load_task
-    from qs.errors import UserError, together
-    from qs.host.reference import printed_progress
-    from qs.sources import resolve, resolve_data
-    from qs.workspace import Workspaces
+    from qs.inside.reference import printed_progress
+    from qs.models import resolve, resolve_data
 
     def say(text: str) -> None:
         if not quiet:

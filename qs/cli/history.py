@@ -23,7 +23,7 @@ class Listing(click.Group):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        from qs.names import nearest
+        from qs.base.names import nearest
 
         try:
             return super().resolve_command(ctx, args)
@@ -140,7 +140,7 @@ def show(number: int, as_json: bool) -> int:
     if as_json:
         _print_json(result)
         return VALID
-    from qs.report.summary import print_summary
+    from qs.render.summary import print_summary
 
     click.echo(f"#{number}, {result['Execution Date']}" + (f", tags: {' '.join(found.tags)}" if found.tags else ""))
     print_summary(result, found.path, sys.stdout)

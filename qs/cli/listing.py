@@ -11,7 +11,7 @@ KINDS = ("tasks", "backends", "models", "datasets")
 
 def found(kind: str, workspace: Path | None = None) -> dict[str, Path]:
     """name -> path of everything of that kind, sorted by name; the first workspace that has a name wins."""
-    from qs.workspace import Workspaces
+    from qs.base.workspace import Workspaces
 
     workspaces = Workspaces.find(workspace)
     listed = getattr(workspaces, f"list_{kind}")()
@@ -24,8 +24,8 @@ def names(kind: str, workspace: Path | None = None) -> list[str]:
 
 def costs(path: Path) -> dict[str, int]:
     """What a model info states of `parameters` and `flops` (of one item, a multiply-add is two); {} where it is no JSON."""
-    from qs import jsonc
-    from qs.errors import UserError
+    from qs.base import jsonc
+    from qs.base.errors import UserError
 
     try:
         stated = jsonc.read(path)

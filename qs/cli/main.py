@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         return load(cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
-        from qs.names import nearest
+        from qs.base.names import nearest
 
         try:
             return super().resolve_command(ctx, args)
@@ -123,7 +123,7 @@ def group(ctx: click.Context) -> None:
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status. Only a bug raises: its traceback is what helps then."""
-    from qs.errors import UserError
+    from qs.base.errors import UserError
 
     try:
         status = group.main(args=list(arguments), prog_name="qs", standalone_mode=False)

@@ -1,4 +1,4 @@
-"""`qs numeric`: the comparison with the reference alone, or one of its items again. It reads the options; qs.stages.checks compares."""
+"""`qs numeric`: the comparison with the reference alone, or one of its items again. It reads the options; qs.evaluate.checks compares."""
 
 from __future__ import annotations
 

@@ -11,7 +11,18 @@ from typing import Any
 
 import click
 
-from qs.cli.types import CpuSets, Named, Rates, Scenario, Seconds, Share, WarmUp, WholeNumbers, bounds, whole_shape
+from qs.cli.types import (
+    CpuSets,
+    Named,
+    Rates,
+    Scenario,
+    Seconds,
+    Share,
+    WarmUp,
+    WholeNumbers,
+    bounds,
+    whole_shape,
+)
 
 Decorator = Callable[[Any], Any]
 PERCENT = click.FloatRange(min=0, max=100, min_open=True, max_open=True)
@@ -246,8 +257,8 @@ def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
     from dataclasses import fields
 
     from qs.cli.defaults import origins
-    from qs.plan import Feeding, Request
-    from qs.traffic import Traffic
+    from qs.settings.plan import Feeding, Request
+    from qs.settings.traffic import Traffic
 
     given = dict(options)
     renamed = {

@@ -1,4 +1,4 @@
-"""`qs report`: render again from saved files. It reads the options; qs.report's formats do the work."""
+"""`qs report`: render again from saved files. It reads the options; qs.render's formats do the work."""
 
 from __future__ import annotations
 

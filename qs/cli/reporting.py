@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from qs.errors import Fault, Faults, UserError
-from qs.report.files import check_writable, write_atomic
-from qs.report.formats import format_of
+from qs.base.errors import Fault, Faults, UserError
+from qs.base.files import check_writable, write_atomic
+from qs.render.formats import format_of
 
 STANDARD_OUTPUT = Path("-")
 
@@ -18,7 +18,7 @@ STANDARD_OUTPUT = Path("-")
 def render_one(place: Path, wanted: str, out: Path | None) -> Path | None:
     """Write a result in a format; where to, None for standard output. Raises UserError for what is no result."""
     from qs.compare.sides import in_folder
-    from qs.report.saved import read_json
+    from qs.result.saved import read_json
 
     path = in_folder(place) if place.is_dir() else place
     result = read_json(path)
@@ -42,7 +42,7 @@ def render_one(place: Path, wanted: str, out: Path | None) -> Path | None:
 
 def render_all(root: Path, out: Path | None) -> Path:
     """Write the index of all results below a folder."""
-    from qs.report.html.index_page import NAME, render_index
+    from qs.render.html.index_page import NAME, render_index
 
     if not root.is_dir():
         raise Faults([Fault("RESULT", "", str(root), "a folder of reports, with --all")])

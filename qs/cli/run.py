@@ -1,4 +1,4 @@
-"""`qs run`: the whole evaluation of one task on one backend. It reads the options; qs.pipeline does the work."""
+"""`qs run`: the whole evaluation of one task on one backend. It reads the options; qs.evaluate.evaluation does the work."""
 
 from __future__ import annotations
 

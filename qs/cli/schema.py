@@ -26,8 +26,8 @@ def command(name: str | None, folder: Path | None) -> None:
       qs schema workload
       qs schema --write schemas
     """
-    from qs.errors import UserError
-    from qs.report.files import write_json
+    from qs.base.errors import UserError
+    from qs.base.files import write_json
     from qs.schema.published import PUBLISHED, file_of, schema_of
 
     names = [name] if name else list(PUBLISHED)

@@ -1,4 +1,4 @@
-"""`qs sweep`: many settings in turn, and the highest rate within bounds. It reads the options; qs.stages.sweeping does the work."""
+"""`qs sweep`: many settings in turn, and the highest rate within bounds. It reads the options; qs.sweep.sweeping does the work."""
 
 from __future__ import annotations
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qs.base.errors import MISSING, Fault, Faults
+from qs.base.files import SWEEP
 from qs.cli import options as given
 from qs.cli.evaluation import measure, prepared_artifact
-from qs.errors import MISSING, Fault, Faults
+from qs.evaluate.performance import DRIVE
+from qs.evaluate.prepare import prepare
 from qs.limit import parse_goals
-from qs.progress import open_view
-from qs.report.files import SWEEP
-from qs.stages.performance import DRIVE
-from qs.stages.prepare import prepare
-from qs.stages.sweeping import Sweeping, SweepPlan
 from qs.sweep.grid import Axes
+from qs.sweep.sweeping import Sweeping, SweepPlan
+from qs.watch.progress import open_view
 
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 

@@ -117,8 +117,8 @@ class Scenario(click.ParamType):
     name = "scenario"
 
     def convert(self, value, param, ctx) -> str:
-        from qs.names import nearest
-        from qs.traffic import NAMES, spelled
+        from qs.base.names import nearest
+        from qs.settings.traffic import NAMES, spelled
 
         wanted = str(value).strip().replace("_", "").replace("-", "").replace(" ", "").casefold()
         for name in NAMES:
@@ -135,7 +135,7 @@ class Scenario(click.ParamType):
     def shell_complete(self, ctx, param, incomplete):
         from click.shell_completion import CompletionItem
 
-        from qs.traffic import NAMES, spelled
+        from qs.settings.traffic import NAMES, spelled
 
         return [CompletionItem(name) for name in map(spelled, NAMES) if name.startswith(incomplete)]
 

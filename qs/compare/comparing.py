@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from qs.base.errors import UserError
 from qs.compare.difference import LEVEL, differences
-from qs.compare.keys import Key, key_of, loosened, title_of
 from qs.compare.measured import compared, measured
 from qs.compare.sides import Side
 from qs.compare.spread import NOTHING, Known
 from qs.compare.unlike import Unlike, invalid, unlike
 from qs.compare.verdict import Case, Headline, headline, settled
-from qs.errors import UserError
+from qs.result.keys import Key, key_of, loosened, title_of
 
 MARGIN = 0.02
 SEED = 0  # of the resampling: the same files always give the same verdict

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.statistics.beta import regularized_beta, student_t
-from qs.compare.logs import Series
 from qs.compare.measured import NS_PER_MS, Measured, same_arrivals
 from qs.compare.metrics import Metric, ones
 from qs.compare.resampling import REPLICATES, block_length, weights_of
 from qs.compare.spread import Known, between
+from qs.engine.statistics.beta import regularized_beta, student_t
+from qs.result.logs import Series
 
 SLOWER, FASTER, SAME, CANNOT_TELL = "slower", "faster", "same", "cannot tell"
 LEVEL = 0.95

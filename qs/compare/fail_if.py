@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
 from qs.compare.difference import SLOWER
 from qs.compare.metrics import NAMES
 from qs.compare.verdict import Case
-from qs.errors import Fault, Faults
-from qs.names import nearest
 
 FLAG = "--fail_if"
 ALLOWED = "slower:5%, or of one figure: p99.slower:10%, throughput.slower:3%; with commas between several"

@@ -25,7 +25,7 @@ def _measured_here() -> float | None:
 def _from_here(result: Mapping[str, Any]) -> bool:
     import os
 
-    from qs.report.machine import cpu_name
+    from qs.base.machine import cpu_name
 
     host = result.get("Host") or {}
     return (host.get("CPU"), host.get("Logical CPUs")) == (cpu_name(), os.cpu_count())

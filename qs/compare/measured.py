@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qs.compare.keys import VENDOR
-from qs.compare.logs import Series, joined, read_log
+from qs.base.errors import UserError
 from qs.compare.metrics import METRICS, Metric, ones
 from qs.compare.sides import Side
-from qs.errors import UserError
+from qs.result.keys import VENDOR
+from qs.result.logs import Series, joined, read_log
 
 NS_PER_MS = 1e6
 OFFLINE = "Offline"

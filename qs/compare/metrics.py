@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qs.compare.logs import Series
+from qs.result.logs import Series
 
 # Below so many queries beyond a percentile, its resampled values are a handful of the largest and say nothing of its spread.
 BEYOND = 10

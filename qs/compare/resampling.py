@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qs.compare.logs import Series
+from qs.result.logs import Series
 
 REPLICATES = 500  # a standard error is then known to within 3 %: 1 / sqrt(2 x 500)
 # A correlation is taken for real where it passes this many times sqrt(log10(n) / n) (Politis and White, section 3).

@@ -10,7 +10,7 @@ from qs.compare.comparing import Compared, Comparison
 from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
 from qs.compare.sides import Side
 from qs.compare.verdict import Case
-from qs.report.summary import number
+from qs.render.summary import number
 
 STYLES = {"slower": "red", "faster": "green", "mixed": "yellow", "same": "", CANNOT_TELL: "dim"}
 LISTED = 8  # cases of one side only that are named; more are counted

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qs.errors import UserError
-from qs.report.saved import read_json
+from qs.base.errors import UserError
+from qs.result.saved import read_json
 
 PATTERNS = ("result-*.json", "sweep-*.json")
 KINDS = ("run", "load", "sweep")

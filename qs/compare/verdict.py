@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from qs.compare.difference import CANNOT_TELL, FASTER, LEVEL, SAME, SLOWER, Difference
-from qs.compare.keys import Key
 from qs.compare.measured import OFFLINE, Measured
+from qs.result.keys import Key
 
 MIXED = "mixed"
 

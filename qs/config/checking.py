@@ -11,10 +11,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 
-from qs.errors import MISSING, Fault, Faults, UserError
-from qs.names import PLAIN, is_plain, nearest
+from qs.base.errors import MISSING, Fault, Faults, UserError
+from qs.base.names import PLAIN, is_plain, nearest
 
 
 def _plain(value: str) -> str:
@@ -23,7 +31,7 @@ def _plain(value: str) -> str:
     return value
 
 
-_PLAIN_PATTERN = r"^[^\s./\\:]([^/\\:]*[^\s/\\:])?$"  # for schemas; the rule itself is qs.names'
+_PLAIN_PATTERN = r"^[^\s./\\:]([^/\\:]*[^\s/\\:])?$"  # for schemas; the rule itself is qs.base.names'
 PlainName = Annotated[StrictStr, AfterValidator(_plain), Field(json_schema_extra={"pattern": _PLAIN_PATTERN})]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Flag = Annotated[bool, Field(strict=True)]

@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PrivateAttr, StrictStr
 
-from qs import jsonc
+from qs.base import jsonc
+from qs.base.errors import Fault
 from qs.config.checking import Checkable, Checked, Count, Flag, as_object, check
 from qs.config.inputs import split
-from qs.errors import Fault
 
 EXPECTED = ("compile_precision", "compile_status", "sg_percent", "segments", "instance_count", "device_count")
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qs.errors import MISSING, Fault
-from qs.names import nearest
+from qs.base.errors import MISSING, Fault
+from qs.base.names import nearest
 
 TYPES = (
     "FLOAT32", "FLOAT16", "FLOAT64", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64", "LONG", "BOOL", "STRING",

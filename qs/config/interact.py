@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictStr
 
-from qs import jsonc
+from qs.base import jsonc
+from qs.base.errors import Fault, Faults, UserError
+from qs.base.names import nearest
 from qs.config.answering import UNREADABLE, read_as
 from qs.config.checking import Checkable, check
-from qs.errors import Fault, Faults, UserError
-from qs.names import nearest
 
 DIALOGS = ("Yes/No Dialog", "Radiolist Dialog", "Input Dialog")
 TYPES = ("bool", "int", "float", "str")

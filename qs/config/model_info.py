@@ -1,7 +1,7 @@
 """The model info (`model_zoo/<model>.json`): a model's file, inputs and outputs, data set and largest batch.
 
 Keys that are no rule's are kept: published files carry vendors' own. Finding the model's file is
-qs.sources' part.
+qs.models' part.
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StrictStr
 
-from qs import jsonc
-from qs.config.checking import Checkable, Checked, Count, Flag, PlainName, as_object, check, unknown_keys
+from qs.base import jsonc
+from qs.base.names import PLAIN
+from qs.config.checking import (
+    Checkable,
+    Checked,
+    Count,
+    Flag,
+    PlainName,
+    as_object,
+    check,
+    unknown_keys,
+)
 from qs.config.inputs import KEYS, check_inputs
 from qs.config.sources import Source, check_sources
-from qs.names import PLAIN
 
 FRAMEWORKS = ("Pytorch", "Tensorflow", "Onnx")
 _SPELLED = {name.casefold(): name for name in FRAMEWORKS}

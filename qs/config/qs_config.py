@@ -1,7 +1,7 @@
 """The QS config: what a backend's generate_qs_config() says about how to drive it.
 
 Every key is optional; an unknown one is a fault that names the nearest known one, here and in the objects inside,
-since a misspelt key would silently not apply. What a value means for a run is qs.plan's and qs.stages' part.
+since a misspelt key would silently not apply. What a value means for a run is qs.settings.plan's and qs.evaluate' part.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from qs.base.errors import MISSING, Fault, Faults
+from qs.base.names import nearest
 from qs.config.checking import Checkable, Count, as_object, check
-from qs.errors import MISSING, Fault, Faults
-from qs.names import nearest
-from qs.traffic import OPEN_LOOP
+from qs.settings.traffic import OPEN_LOOP
 
 Pool = Literal["thread", "inline", "process", "async"]
 ScenarioName = Literal[

@@ -1,6 +1,6 @@
 """The typed entries of `sources`: where a model's file, or one of a data set's, may come from, in order.
 
-Only their form is checked here; qs.sources fetches, builds and verifies.
+Only their form is checked here; qs.models fetches, builds and verifies.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictStr
 
+from qs.base.errors import MISSING, Fault
+from qs.base.names import nearest
 from qs.config.checking import Checkable, check
-from qs.errors import MISSING, Fault
-from qs.names import nearest
 
 Sha256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-fA-F]{64}$")]
 Text = Annotated[StrictStr, Field(min_length=1)]

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qs import jsonc
+from qs.base import jsonc
+from qs.base.errors import Fault, Faults, UserError, together
+from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo, check_model_info
 from qs.config.workload import Workload, check_workload
-from qs.errors import Fault, Faults, UserError, together
-from qs.workspace import Found, Workspaces
 
 
 @dataclass(frozen=True)

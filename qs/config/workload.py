@@ -12,9 +12,18 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictStr
 
-from qs import jsonc
-from qs.config.checking import Checkable, Checked, Count, Flag, PlainName, as_object, check, unknown_keys
-from qs.names import PLAIN, check_plain
+from qs.base import jsonc
+from qs.base.names import PLAIN, check_plain
+from qs.config.checking import (
+    Checkable,
+    Checked,
+    Count,
+    Flag,
+    PlainName,
+    as_object,
+    check,
+    unknown_keys,
+)
 
 
 def _not_empty(sizes: tuple[int, ...]) -> tuple[int, ...]:

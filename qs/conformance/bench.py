@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qs import plan
-from qs.conformance.closeness import tolerance
-from qs.errors import UserError
-from qs.report import machine
-from qs.stages.cases import check_plans
-from qs.stages.compiling import Compiled, compile_model, with_files
-from qs.stages.hosts import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
-from qs.stages.prepare import Prepared
-from qs.stages.working_folder import working_folder
+from qs.base import machine
+from qs.base.errors import UserError
+from qs.evaluate.compiling import Compiled, compile_model, with_files
+from qs.evaluate.hosts import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
+from qs.evaluate.prepare import Prepared
+from qs.evaluate.working_folder import working_folder
+from qs.settings import plan
+from qs.settings.cases import check_plans
+from qs.tensors.closeness import tolerance
 
 SERVICE = "qs.conformance.service:ConformanceService"
 REFERENCE_ITEMS = 16

@@ -15,8 +15,8 @@ HOST = True
 
 
 async def check(bench: Bench) -> Outcome:
-    from qs.stages.failures import BackendFailed
-    from qs.stages.vendor_mode import NOT_WRITTEN
+    from qs.evaluate.failures import BackendFailed
+    from qs.evaluate.vendor_mode import NOT_WRITTEN
 
     if bench.supports_qs:
         return skipped("QS mode is supported: benchmark() is never called")
@@ -35,8 +35,8 @@ async def check(bench: Bench) -> Outcome:
 
 def judge(answer: Any, batch_size: int, clients: int, iterations: int) -> Outcome:
     """`answer`: a dict or a list of dicts, in any spelling that a run understands; at that batch size, asked of those clients."""
-    from qs.report.doubts import doubts
-    from qs.report.vendor_numbers import EXPECTED, read
+    from qs.result.doubts import doubts
+    from qs.result.vendor_numbers import EXPECTED, read
 
     fix = f"return a dict (or a list of them) with BS, {', '.join(EXPECTED)}; items/s and milliseconds"
     rows = answer if isinstance(answer, list) else [answer]

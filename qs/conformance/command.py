@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qs.base.errors import UserError
 from qs.conformance.bench import Bench
 from qs.conformance.checks import CHECKS
 from qs.conformance.running import Result, run_checks
 from qs.environments import Environment, interpreter_for
-from qs.errors import UserError
-from qs.plan import Request
-from qs.stages.checks import resolve_model
-from qs.stages.log_cap import capped
-from qs.stages.prepare import Prepared, prepare
+from qs.evaluate.checks import resolve_model
+from qs.evaluate.log_cap import capped
+from qs.evaluate.prepare import Prepared, prepare
+from qs.settings.plan import Request
 
 TASK = "digits-cnn-onnx-fp32"  # small, with a data set and a trained model of its own
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qs.conformance.closeness import difference, in_words, too_far
 from qs.conformance.outcome import Outcome, Problem, judged
+from qs.tensors.closeness import difference, in_words, too_far
 
 if TYPE_CHECKING:
     from qs.conformance.bench import Bench

@@ -28,8 +28,8 @@ def observe(service: ConformanceService) -> dict[str, Any]:
 
 
 def judge(seen: dict[str, Any]) -> Outcome:
+    from qs.base.errors import Faults, UserError
     from qs.config.qs_config import parse_qs_config
-    from qs.errors import Faults, UserError
 
     problems = []
     if not seen["is_bool"]:
@@ -49,8 +49,8 @@ def judge(seen: dict[str, Any]) -> Outcome:
 
 async def check(bench: Bench) -> Outcome:
     """The runner and the batch sizes that a good config names are those of all further checks."""
+    from qs.base.errors import UserError
     from qs.config.qs_config import parse_qs_config
-    from qs.errors import UserError
 
     seen = await bench.observe("driving", "generate_qs_config")
     bench.supports_qs = seen["supported"]

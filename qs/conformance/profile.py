@@ -16,7 +16,7 @@ HOST = True
 
 
 async def check(bench: Bench) -> Outcome:
-    from qs.stages.compiling import configs_for
+    from qs.evaluate.compiling import configs_for
 
     configs = configs_for(bench.prepared, bench.resolved)
     raw = await bench.call("interact_profile", "get_interact_profile", configs=configs)
@@ -25,8 +25,8 @@ async def check(bench: Bench) -> Outcome:
 
 def judge(raw: Any, file: Path) -> Outcome:
     """`raw` is what get_interact_profile gave."""
+    from qs.base.errors import UserError
     from qs.config.interact import Profile, load_interact, parse_profile
-    from qs.errors import UserError
 
     problems: list[Problem] = []
     notes: list[str] = []

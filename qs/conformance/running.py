@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from qs.base.errors import UserError
 from qs.conformance.bench import Bench
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
-from qs.errors import UserError
-from qs.stages.hosts import BackendFailed
+from qs.evaluate.hosts import BackendFailed
 
 # Seconds. Compilers are slow; no other check needs more than a few hundred inferences.
 LIMIT_S, COMPILE_LIMIT_S = 300.0, 3600.0

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from qs.generated import split_names
-from qs.host.outputs import named_outputs
-from qs.host.plain import plain
-from qs.host.targets import is_coroutine
-from qs.host.vendor import VendorService
+from qs.inside.plain import plain
+from qs.inside.targets import is_coroutine
+from qs.inside.vendor import VendorService
+from qs.tensors.generated import split_names
+from qs.tensors.outputs import named_outputs
 
 MOST_SAMPLES = 8
 _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now

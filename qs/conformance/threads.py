@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qs.conformance.closeness import difference, too_far, worse
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
+from qs.tensors.closeness import difference, too_far, worse
 
 if TYPE_CHECKING:
     from qs.conformance.bench import Bench

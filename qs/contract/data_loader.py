@@ -92,7 +92,7 @@ class Dataset:
         kept to. The same arguments and `fake_seed` give the same feeds. ValueError for shapes or types that
         cannot be.
         """
-        from qs import generated
+        from qs.tensors import generated
 
         if not input_type:
             raise ValueError("get_fake_samples: input_type is empty; give one type per input, or one for all")

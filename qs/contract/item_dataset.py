@@ -17,8 +17,8 @@ import numpy as np
 from qs.contract import scoring
 from qs.contract.data_loader import Dataset
 from qs.contract.test_accuracy import AccuracyChecker
-from qs.generated import split_names
-from qs.host.outputs import named_outputs
+from qs.tensors.generated import split_names
+from qs.tensors.outputs import named_outputs
 
 
 class ItemDataset(Dataset):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 
 def pillow(data_set: str) -> Any:

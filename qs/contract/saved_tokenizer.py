@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qs.base.errors import UserError
 from qs.contract.wordpiece import Frame, Piece
-from qs.errors import UserError
 
 
 class SavedTokenizer:

@@ -67,11 +67,11 @@ class AccuracyChecker:
         Both are read as `<data set's name>.npy`: the backend's in `output_dir`, the reference's in
         `reference_dir`, else as published in `general_perf/reports/CPU/<model>` under the working directory.
         An empty dict where there is no reference. Mean Diff, Std Diff, Max Diff, Max Rel-Diff and Mean
-        Rel-Diff are those of qs.numeric.compare, whose other keys come with them: NaN and infinite values are
+        Rel-Diff are those of qs.tensors.numeric.compare, whose other keys come with them: NaN and infinite values are
         counted and fail the comparison, where the published code took them for 0. The three distributions are
         drawn to `<output_dir>/<model>-to-<precision>.png` where matplotlib is installed.
         """
-        from qs import numeric
+        from qs.tensors import numeric
 
         model = self.configs["model"]
         folder = self.reference_dir or Path("general_perf", "reports", "CPU", model)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qs.errors import MISSING, Fault, Faults, UserError
-from qs.generated import generated_feeds, split_names
-from qs.onnx_data import data_files
-from qs.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
+from qs.base.errors import MISSING, Fault, Faults, UserError
+from qs.tensors.generated import generated_feeds, split_names
+from qs.tensors.onnx_data import data_files
+from qs.tensors.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
 
 __all__ = [
     "MISSING",
@@ -38,6 +38,6 @@ def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
 
     Of several processes one builds and the others wait; a build that fails leaves nothing behind.
     """
-    from qs import cache
+    from qs.base import cache
 
     return cache.build_once(key, suffix, build)

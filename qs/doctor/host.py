@@ -98,7 +98,7 @@ def _others(root: Path, before: Times | None, after: Times | None) -> Finding:
 
 
 def _versions() -> Finding:
-    from qs.report.machine import describe
+    from qs.base.machine import describe
 
     facts: dict[str, Any] = describe()
     packages = ", ".join(f"{name} {version}" for name, version in facts["Packages"].items())

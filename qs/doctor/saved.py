@@ -20,7 +20,7 @@ def path() -> Path:
 
 def save(found: SelfBenchmark) -> Path:
     """Written whole. OSError where the folder cannot be written to."""
-    from qs.report.files import write_json
+    from qs.base.files import write_json
 
     write_json(path(), found.to_dict())
     return path()
@@ -28,7 +28,7 @@ def save(found: SelfBenchmark) -> Path:
 
 def last() -> SelfBenchmark | None:
     """None where there is none, or it is of another processor."""
-    from qs.report.machine import cpu_name, usable_cpus
+    from qs.base.machine import cpu_name, usable_cpus
 
     try:
         found = SelfBenchmark(**json.loads(path().read_text(encoding="utf-8")))

@@ -51,8 +51,8 @@ class SelfBenchmark:
 
 def measure(seconds: float = SECONDS, say: Callable[[str], None] = lambda text: None) -> SelfBenchmark:
     """Half of the time for the kernel, between the moments of which the engine is measured, so that all of it is spread out."""
+    from qs.base.machine import cpu_name, usable_cpus
     from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
-    from qs.report.machine import cpu_name, usable_cpus
 
     began = time.monotonic()
     kernel = _kernel()

@@ -19,11 +19,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from qs.base.errors import UserError
 from qs.environments import installers, store
 from qs.environments.identity import Identity, abi
 from qs.environments.requirements_file import Line
 from qs.environments.running import InstallFailed, run
-from qs.errors import UserError
 
 NUMPY = "numpy>=1.26"  # as in setup.cfg
 Say = Callable[[str], None]

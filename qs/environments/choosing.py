@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qs.base.errors import UserError
 from qs.environments.requirements_file import read
-from qs.errors import UserError
 
 REQUIREMENTS = "requirements.txt"
 MODES = ("auto", "current", "new")

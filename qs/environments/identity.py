@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from qs import cache
+from qs.base import cache
 from qs.environments.requirements_file import Line
 
 LAYOUT = 1  # of an environment's folder; another number makes all older ones strangers

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 _PIP_SETTINGS = re.compile(r"^\s*(extra-)?(index-url|find-links|no-index|constraint)\b", re.MULTILINE)
 _PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CONSTRAINT")

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from qs import cache
+from qs.base import cache
+from qs.base.errors import UserError
 from qs.environments.installers import python_of
 from qs.environments.running import LIMIT_S, Stopped
-from qs.errors import UserError
 
 RECORD = "qs-environment.json"
 _LOOK_S = 0.1

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 BUSY_S = 15.0
 

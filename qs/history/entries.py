@@ -12,10 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from qs.errors import UserError
+from qs.base.errors import UserError
+from qs.base.names import nearest
 from qs.history.database import database, opened
 from qs.history.recording import utc
-from qs.names import nearest
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qs.compare.keys import settings_of
-from qs.errors import Fault, Faults, UserError
+from qs.base.errors import Fault, Faults, UserError
+from qs.base.files import check_writable, write_atomic
 from qs.history.entries import Entry, Wanted, entries, result_of
-from qs.report.files import check_writable, write_atomic
+from qs.result.keys import settings_of
 
 SUFFIXES = (".csv", ".parquet")
 _ENTRY = (

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from qs.history.entries import Entry, local
 from qs.history.trend import Line, sparkline
-from qs.report.summary import number
+from qs.render.summary import number
 
 
 def print_entries(found: Sequence[Entry], stream: TextIO) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from qs.base.errors import UserError
 from qs.compare.sides import Side, check_measured
-from qs.errors import UserError
 from qs.history.entries import entry, histogram_of, local, result_of, tagged
 from qs.history.recording import histograms_of
-from qs.report.saved import checked
+from qs.result.saved import checked
 
 
 def from_history(text: str) -> Side:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qs.compare.keys import Key, key_of, title_of
-from qs.errors import Fault, Faults
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
 from qs.history.entries import Entry, Wanted, entries, result_of
-from qs.names import nearest
+from qs.result.keys import Key, key_of, title_of
 
 BARS = "▁▂▃▄▅▆▇█"
 SHORT = {"throughput": "QPS", "mean": "AVG Latency", "p50": "P50 Latency", "p90": "P90 Latency", "p95": "P95 Latency"}

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from qs.base.interrupt import Interrupted
 from qs.config.interact import Profile, Question
 from qs.interact.settling import SOURCE, Settled, settle, settle_asking
-from qs.interrupt import Interrupted
 
 DUMB = ("dumb", "unknown", "")
 

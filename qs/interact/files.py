@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qs import jsonc
-from qs.errors import UserError
+from qs.base import jsonc
+from qs.base.errors import UserError
 
 
 def read_answers(path: Path) -> dict[str, object]:

@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
 from qs.config.answering import UNREADABLE
 from qs.config.interact import Profile, Question
-from qs.errors import Fault, Faults
-from qs.names import nearest
 
 ANSWERS, TERMINAL, DEFAULT, BACKEND = "answers file", "terminal", "default", "backend"
 SOURCE = "the answers"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qs.errors import Fault, Faults
-from qs.names import nearest
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
 
 FLAG = "--slo"
 ALLOWED = "bounds such as p99=50ms, p99.9=80ms, p50=10ms, mean=10ms or errors=0.1%, with commas between several"

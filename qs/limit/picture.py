@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 from qs.limit.goals import Goal, parse_goals
 
 NS_PER_MS = 1e6

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 from qs.limit.evidence import HOPELESS, Evidence
 from qs.limit.goals import Goal, with_implied
 from qs.limit.judging import FAILS, HOLDS

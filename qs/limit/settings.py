@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qs.errors import Fault, Faults
+from qs.base.errors import Fault, Faults
 from qs.limit.goals import Goal
 
 # So many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the tail of the response times is to be seen.

@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from qs.errors import Fault, Faults, UserError
-from qs.names import check_plain
-from qs.workspace import Workspaces, roots_in
+from qs.base.errors import Fault, Faults, UserError
+from qs.base.names import check_plain
+from qs.base.workspace import Workspaces, roots_in
 
 ALLOWED = "upper-case letters A-Z, digits and '_', at most 40 of them: it becomes part of class names"
 _NAME = re.compile(r"[A-Z0-9_]{1,40}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qs.errors import UserError
-from qs.names import nearest
+from qs.base.errors import UserError
+from qs.base.names import nearest
 from qs.schema.making import (
     DIALECT,
     Schema,
@@ -142,7 +142,7 @@ _FORMS: dict[str, list[dict[str, Any]]] = {
 
 def result() -> Schema:
     """result-<precision>.json. Further keys may stand there: data sets name their metrics as they like."""
-    from qs.report.schema import Result
+    from qs.result.schema import Result
 
     return of_model(Result) | {"title": "Result"}
 

@@ -46,7 +46,7 @@ class Setting:
         return "-".join([*parts, *([self.pool] if self.pool else [])])
 
     def changes(self, cpus: int) -> dict[str, Any]:
-        """For qs.stages.trials. Copies that together have more threads than there are CPUs are not pinned to shares of them."""
+        """For qs.sweep.trials. Copies that together have more threads than there are CPUs are not pinned to shares of them."""
         found: dict[str, Any] = {"batch_sizes": (self.batch_size,)}
         for name in ("clients", "instances", "intra_op_threads", "pool"):
             if getattr(self, name) is not None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from qs.sweep.pareto import fronts
+from qs.base.pareto import fronts
 
 T = TypeVar("T")
 LAST = 4  # so many settings are left in the last round

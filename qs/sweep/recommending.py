@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qs.base.pareto import frontier
 from qs.limit.goals import Goal
 from qs.sweep.grid import Setting
-from qs.sweep.pareto import frontier
 from qs.sweep.table import Line, figures_of, ranking
 
 LATENCY, THROUGHPUT, BOUNDED, LIMIT = "latency", "throughput", "slo", "limit"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 ABOUT, TRIAL, LIMIT = "about", "trial", "limit"
 # A sweep that goes on may have another time or place, but must measure the same.
@@ -91,7 +91,7 @@ class State:
 
     def _rewrite(self, lines: list[dict[str, Any]]) -> None:
         """Without what was cut off, so that the next line begins a line."""
-        from qs.report.files import write_atomic
+        from qs.base.files import write_atomic
 
         write_atomic(self.path, b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines))
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from qs.vendor.loading import load_backend_class
+from qs.inside.loading import load_backend_class
 
 CPU = Path(__file__).resolve().parents[2] / "backends" / "CPU"
 

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 
 def test_a_whole_compile_result(compile_class, make_model):

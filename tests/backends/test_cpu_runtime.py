@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from qs.errors import UserError
-from qs.host.samples import GeneratedDataset
+from qs.base.errors import UserError
+from qs.inside.samples import GeneratedDataset
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qs.vendor.loading import load_dataset_classes
+from qs.inside.loading import load_dataset_classes
 
 ROOT = Path(__file__).resolve().parents[2]
 

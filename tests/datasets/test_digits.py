@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from qs.vendor.loading import load_dataset_classes
+from qs.inside.loading import load_dataset_classes
 
 ROOT = Path(__file__).resolve().parents[2]
 INFO = json.loads((ROOT / "model_zoo" / "digits-cnn-onnx-fp32.json").read_text())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 
 NCHW = {"inputs": "x", "outputs": "y", "input_shape": {"x": [1, 3, 224, 224]}, "input_type": "FLOAT32"}
 NHWC = {**NCHW, "input_shape": {"x": [1, 224, 224, 3]}}

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qs.base.errors import UserError
 from qs.contract.wordpiece import WordPiece
-from qs.errors import UserError
-from qs.vendor.loading import load_dataset_classes
+from qs.inside.loading import load_dataset_classes
 
 FOLDER = Path(__file__).resolve().parents[2] / "datasets" / "open_squad"
 WORDS = [

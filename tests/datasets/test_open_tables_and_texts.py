@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from qs.errors import UserError
-from qs.vendor.loading import load_dataset_classes
+from qs.base.errors import UserError
+from qs.inside.loading import load_dataset_classes
 from tests.datasets.conftest import ROOT
 
 WIDEDEEP = {

@@ -14,8 +14,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from qs.sources import resolve, resolve_data
-from qs.vendor.loading import load_dataset_classes
+from qs.inside.loading import load_dataset_classes
+from qs.models import resolve, resolve_data
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = 0.005
@@ -224,7 +224,7 @@ def test_minilm_is_an_encoder_of_a_free_batch():
 def test_without_its_labels_a_data_set_says_what_is_missing(name, tmp_path):
     import shutil
 
-    from qs.host.samples import open_data
+    from qs.inside.samples import open_data
 
     info = next(json.loads(path.read_text()) for path in (ROOT / "model_zoo").glob(f"{name}*.json"))
     shutil.copytree(ROOT / "datasets" / name, tmp_path / "datasets" / name)

@@ -8,7 +8,17 @@ import time
 import numpy as np
 import pytest
 
-from qs.engine import ClosedLoop, ConstantRate, Factory, Poisson, Pool, RunPlan, Stop, run, run_async
+from qs.engine import (
+    ClosedLoop,
+    ConstantRate,
+    Factory,
+    Poisson,
+    Pool,
+    RunPlan,
+    Stop,
+    run,
+    run_async,
+)
 from tests.fakes import MS, S
 
 

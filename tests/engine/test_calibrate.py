@@ -7,10 +7,28 @@ import os
 
 import pytest
 
-from qs.engine import ChildHost, ClosedLoop, ConstantRate, Factory, Poisson, Pool, RunPlan, Stop, run, run_async
-from qs.engine.conduct import calibrate
-from qs.engine.conduct.calibrate import EngineCost, budget_s, cost_of, engine_cost, layout_key, null_share
+from qs.engine import (
+    ChildHost,
+    ClosedLoop,
+    ConstantRate,
+    Factory,
+    Poisson,
+    Pool,
+    RunPlan,
+    Stop,
+    run,
+    run_async,
+)
 from qs.engine.clock import MONOTONIC
+from qs.engine.conduct import calibrate
+from qs.engine.conduct.calibrate import (
+    EngineCost,
+    budget_s,
+    cost_of,
+    engine_cost,
+    layout_key,
+    null_share,
+)
 from qs.engine.conduct.layout import lay_out
 from qs.engine.workers.null import nothing, nothing_awaited
 from qs.engine.workers.share import Share

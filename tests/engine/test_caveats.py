@@ -21,8 +21,8 @@ from qs.engine import (
 )
 from qs.engine.conduct.calibrate import EngineCost
 from qs.engine.judging.caveats import RULES, caveats_of
-from qs.engine.result import WarmUpResult
 from qs.engine.machine.watch import CpuUse, GroupUse
+from qs.engine.result import WarmUpResult
 
 MS = 1_000_000
 CLOSED = RunPlan(load=ClosedLoop(clients=1, iterations=1000))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.engine.statistics.confidence import FEWEST, Evidence, half_width, independent, percentile_of
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.recorder import Interval
+from qs.engine.statistics.confidence import FEWEST, Evidence, half_width, independent, percentile_of
 
 TICK_S = 0.1
 

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.engine.statistics.beta import binomial_at_most, regularized_beta, student_t
+from qs.engine.judging.scenarios.early_stopping import (
+    count_over,
+    estimate_ns,
+    may_be_over,
+    queries_needed,
+)
 from qs.engine.record.histogram import Histogram, highest_value_of, index_of
-from qs.engine.judging.scenarios.early_stopping import count_over, estimate_ns, may_be_over, queries_needed
+from qs.engine.statistics.beta import binomial_at_most, regularized_beta, student_t
 
 
 def exactly_at_most(count: int, trials: int, probability: float) -> float:

@@ -8,7 +8,19 @@ import time
 import numpy as np
 import pytest
 
-from qs.engine import ClosedLoop, ConstantRate, Factory, Poisson, Pool, Replay, RunPlan, Stage, Stages, Stop, run
+from qs.engine import (
+    ClosedLoop,
+    ConstantRate,
+    Factory,
+    Poisson,
+    Pool,
+    Replay,
+    RunPlan,
+    Stage,
+    Stages,
+    Stop,
+    run,
+)
 from tests.fakes import MS, Counter, Nth, S, Service, VirtualClock
 
 INLINE = Pool("inline")

@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.engine import Factory, MultiStream, Offline, PlanError, Pool, RunPlan, Server, SingleStream, run
-from qs.engine.record.histogram import Histogram
+from qs.engine import (
+    Factory,
+    MultiStream,
+    Offline,
+    PlanError,
+    Pool,
+    RunPlan,
+    Server,
+    SingleStream,
+    run,
+)
 from qs.engine.load import AllAtOnce, ClosedLoop, Poisson
+from qs.engine.record.histogram import Histogram
 from qs.engine.result import RunResult, WarmUpResult
 from tests.fakes import MS, S, Service, VirtualClock
 

@@ -7,8 +7,15 @@ import asyncio
 import pytest
 
 from qs.engine import ConstantRate, Pool, RunPlan
+from qs.engine.conduct.spinning import (
+    CoreView,
+    look_at_cores,
+    may_spin,
+    seen_between,
+    usable_cores,
+    usable_cpus,
+)
 from qs.engine.machine.cpu_times import HostTimes
-from qs.engine.conduct.spinning import CoreView, look_at_cores, may_spin, seen_between, usable_cores, usable_cpus
 
 QUIET = CoreView(cores=4, idle_cores=3.9, steal_share=0.0)
 

@@ -13,9 +13,9 @@ import pytest
 
 from qs.engine.machine import cpu_times
 from qs.engine.machine.gil import WakeUps
-from qs.engine.workers.share import WorkerReport
 from qs.engine.machine.usage import ThreadUse
 from qs.engine.machine.watch import CpuUse, Watch
+from qs.engine.workers.share import WorkerReport
 
 SPIN = "import time\nwhile time.process_time() < {}: pass"
 

@@ -9,8 +9,8 @@ import pytest
 
 from qs.engine import ClosedLoop, ConstantRate, Poisson, Pool, RunPlan, Stop, run
 from qs.engine.record.memory import Field, local_memory
-from qs.engine.workers.null import nothing
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.null import nothing
 
 
 def pause(sample: object) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from qs.generated import generated_feeds
+from qs.tensors.generated import generated_feeds
 from tests.model_zoo import zoo
 
 

@@ -182,7 +182,7 @@ def test_models_of_other_peoples_making_need_no_flag(package, tmp_path):
 
 @pytest.mark.slow
 def test_bert(tmp_path):
-    from qs.sources import resolve
+    from qs.models import resolve
 
     info = json.loads((ROOT / "model_zoo" / "bert-torch-fp32.json").read_text())
     found = result_of(tmp_path, resolve(info, ROOT).path, "--iterations", "4")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from qs.report.result import SCHEMA
+from qs.result.result import SCHEMA
 from qs.schema.published import schema_of
-from tests.qs.live.test_metrics import free_port
 from tests.qs.test_cli import qs
+from tests.qs.watch.test_metrics import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "other-tools.md").read_text()

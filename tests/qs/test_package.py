@@ -28,10 +28,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     ("module", "unwanted"),
     [
         ("qs", ["numpy", "pydantic", "click", "rich", "qs.engine", "onnxruntime", "json5"]),
-        ("qs.workspace", ["numpy", "pydantic", "json5"]),
+        ("qs.base.workspace", ["numpy", "pydantic", "json5"]),
         ("qs.config.task", ["numpy", "onnxruntime", "qs.engine"]),
         # A backend's own environment may hold numpy and nothing else of ours.
-        ("qs.contract.test_accuracy, qs.contract.data_loader, qs.vendor.loading, qs.generated, qs.numeric",
+        ("qs.contract.test_accuracy, qs.contract.data_loader, qs.inside.loading, qs.tensors.generated, qs.tensors.numeric",
          ["pydantic", "click", "rich", "json5", "onnxruntime", "matplotlib", "platformdirs", "qs.engine"]),
     ],
 )  # fmt: skip

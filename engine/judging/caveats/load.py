@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qs.engine.judging.caveats.caveat import Caveat
-from qs.engine.record.histogram import samples_needed
 from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.plan import RunPlan
+from qs.engine.record.histogram import samples_needed
 from qs.engine.result import RunResult
 from qs.engine.statistics.trend import drift, growth
 

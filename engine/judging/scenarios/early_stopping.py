@@ -14,8 +14,8 @@ import math
 
 import numpy as np
 
-from qs.engine.statistics.beta import binomial_at_most
 from qs.engine.record.histogram import Histogram, highest_value_of
+from qs.engine.statistics.beta import binomial_at_most
 
 CONFIDENCE = 0.99
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.engine.errors import PlanError
-from qs.engine.load import ClosedLoop
-from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
 from qs.engine.judging.rules import Metric, Rule
 from qs.engine.judging.scenarios.scenario import percentile_faults, positive
 from qs.engine.judging.scenarios.streams import least_queries, stream_metric, stream_rules
+from qs.engine.load import ClosedLoop
+from qs.engine.plan import RunPlan, Stop
+from qs.engine.result import RunResult
 
 
 @dataclass(frozen=True)

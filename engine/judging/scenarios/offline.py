@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.engine.errors import PlanError
+from qs.engine.judging.rules import Metric, Rule, at_least
+from qs.engine.judging.scenarios.scenario import minimum_duration, positive
 from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import RunResult
-from qs.engine.judging.rules import Metric, Rule, at_least
-from qs.engine.judging.scenarios.scenario import minimum_duration, positive
 
 # LoadGen issues a tenth more than it expects to need for the minimum duration (kSlack in test_settings_internal.cc).
 SLACK = 1.1

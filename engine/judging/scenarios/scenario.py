@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from qs.engine.judging.rules import Metric, Rule, at_least
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
-from qs.engine.judging.rules import Metric, Rule, at_least
 
 
 class Scenario(Protocol):

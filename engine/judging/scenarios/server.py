@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from qs.engine.errors import PlanError
+from qs.engine.judging.rules import Metric, Rule, at_least, at_most
+from qs.engine.judging.scenarios.early_stopping import count_over, queries_needed
+from qs.engine.judging.scenarios.scenario import (
+    minimum_duration,
+    minimum_queries,
+    percentile_faults,
+    positive,
+)
 from qs.engine.load import Poisson
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import RunResult
-from qs.engine.judging.rules import Metric, Rule, at_least, at_most
-from qs.engine.judging.scenarios.early_stopping import count_over, queries_needed
-from qs.engine.judging.scenarios.scenario import minimum_duration, minimum_queries, percentile_faults, positive
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qs.engine.result import RunResult
 from qs.engine.judging.rules import Metric, Rule, at_least
 from qs.engine.judging.scenarios.early_stopping import estimate_ns, queries_needed
 from qs.engine.judging.scenarios.scenario import minimum_duration, minimum_queries
+from qs.engine.result import RunResult
 
 
 def least_queries(min_queries: int | None, percentile: float) -> int:

@@ -6,8 +6,8 @@ import pytest
 
 from qs.artifact.inputs import described, fixed_batch, notes_on, other_guesses
 from qs.artifact.states import pairs, stated
-from qs.errors import Faults
-from qs.onnx_io import FileTensor
+from qs.base.errors import Faults
+from qs.tensors.onnx_io import FileTensor
 
 
 def tensor(name: str, shape: list, kind: str = "float") -> FileTensor:

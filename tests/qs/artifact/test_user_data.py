@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from qs.artifact.user_data import read_items
-from qs.errors import Faults
-from qs.generated import InputSpec
+from qs.base.errors import Faults
+from qs.tensors.generated import InputSpec
 
 PICTURE = InputSpec("x", (1, 3, 4, 6), "FLOAT32")
 ROW = InputSpec("x", (1, 3), "INT64")

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from qs.base.files import ReportFolder, write_json
 from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.hlog import write_hlog
 from qs.engine.result import IntervalRow, RunResult, WarmUpResult
-from qs.report.files import ReportFolder, write_json
-from qs.report.result import Record, to_result
-from qs.report.rows import Case, measured
+from qs.result.result import Record, to_result
+from qs.result.rows import Case, measured
 
 S = 1e9
 HOST = {

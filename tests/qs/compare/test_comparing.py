@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import UserError
 from qs.compare.comparing import compare
 from qs.compare.fail_if import Condition, met, parse_conditions
 from qs.compare.sides import Side, from_path
-from qs.errors import UserError
 from tests.qs.compare.synthetic import HOST, Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)

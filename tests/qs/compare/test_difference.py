@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from qs.compare.difference import differences
-from qs.compare.keys import key_of
 from qs.compare.measured import compared, measured, same_arrivals
 from qs.compare.metrics import METRICS
 from qs.compare.sides import Side, from_path
 from qs.compare.spread import NOTHING, Known, between
+from qs.result.keys import key_of
 from tests.qs.compare.synthetic import Drawn, Noise, write_result
 
 

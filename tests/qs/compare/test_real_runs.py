@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.base.files import ReportFolder, write_json
 from qs.compare.comparing import compare
 from qs.compare.sides import from_path
-from qs.report.files import ReportFolder, write_json
-from qs.report.result import Record, to_result
-from qs.report.rows import Case, measured
+from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.result.result import Record, to_result
+from qs.result.rows import Case, measured
 from tests.qs.compare.synthetic import HOST, SHA
 
 SECONDS = 3.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.compare.logs import Series
 from qs.compare.metrics import METRICS, Metric, ones
 from qs.compare.resampling import block_length, draw, weights_of
+from qs.result.logs import Series
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from qs.compare.keys import key_of, title_of
+from qs.base.errors import UserError
 from qs.compare.sides import from_path
-from qs.errors import UserError
+from qs.result.keys import key_of, title_of
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import Faults, UserError
 from qs.config.compile_result import check_compile_result, load_compile_result
-from qs.errors import Faults, UserError
 
 MODELS = [{"compiled_bs": size, "compiled_obj": f"model-{size}.engine"} for size in (1, 4)]
 RESULT = {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import Faults, UserError
 from qs.config.answering import UNREADABLE, read_as
 from qs.config.interact import Profile, load_interact, parse_profile
-from qs.errors import Faults, UserError
 from qs.interact.settling import settle
 
 PUBLISHED = [

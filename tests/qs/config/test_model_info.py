@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import MISSING, Faults
+from qs.base.workspace import shipped_root
 from qs.config.model_info import check_model_info, load_model_info
 from qs.config.sources import BuildSource, PathSource
-from qs.errors import MISSING, Faults
-from qs.workspace import shipped_root
 
 BERT = {
     "model": "bert-torch-fp32",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import MISSING, Faults, UserError
 from qs.config.interact import parse_profile
 from qs.config.qs_config import RUNNERS, SCENARIOS, QsConfig, parse_qs_config
-from qs.errors import MISSING, Faults, UserError
 
 WHOLE = {
     "qs_version": 2,

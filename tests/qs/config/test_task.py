@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import Faults, UserError
+from qs.base.workspace import Workspaces, shipped_root
 from qs.config.model_info import load_model_info
 from qs.config.task import fit_faults, load_task
 from qs.config.workload import load_workload
-from qs.errors import Faults, UserError
-from qs.workspace import Workspaces, shipped_root
 
 MODEL = {
     "model_path": "m.onnx",

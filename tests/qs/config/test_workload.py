@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qs.base.errors import Faults, UserError
 from qs.config.workload import Workload, check_workload, load_workload
-from qs.errors import Faults, UserError
 
 PUBLISHED = """{
     "model": "bert-torch-fp32", // the file in model_zoo

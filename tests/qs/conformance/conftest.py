@@ -15,9 +15,9 @@ from qs.conformance.bench import REFERENCE_ITEMS, Bench, Reference
 from qs.conformance.outcome import Outcome
 from qs.conformance.running import run_checks
 from qs.environments import Environment
-from qs.host.reference import ReferenceService
-from qs.plan import Request
-from qs.stages.prepare import prepare
+from qs.evaluate.prepare import prepare
+from qs.inside.reference import ReferenceService
+from qs.settings.plan import Request
 
 TASK = "tiny"
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3) - 5

@@ -8,11 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qs.conformance import agreement, benchmarking, contract, leaks, loading, naming, outputs, prints, threads
-from qs.conformance.closeness import difference, in_words, tolerance, too_far, worse
+from qs.conformance import (
+    agreement,
+    benchmarking,
+    contract,
+    leaks,
+    loading,
+    naming,
+    outputs,
+    prints,
+    threads,
+)
 from qs.conformance.outcome import FAIL, PASS, SKIP, Outcome, Problem, judged
 from qs.conformance.running import Result, vendor_place
 from qs.conformance.showing import counts, plain_lines, table, to_json, verdict
+from qs.tensors.closeness import difference, in_words, tolerance, too_far, worse
 
 
 def answer(*rows: object, dtype: type = np.float32) -> dict[str, np.ndarray]:

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from qs.base import machine
+from qs.base.machine import cpu_name
 from qs.compare.machine import known_spread
 from qs.compare.spread import NOTHING
 from qs.doctor import saved
 from qs.doctor.self_benchmark import SelfBenchmark
-from qs.report import machine
-from qs.report.machine import cpu_name
 from tests.qs.results import read_result
 from tests.qs.test_cli import qs, refused
 

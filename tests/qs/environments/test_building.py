@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from qs import environments
+from qs.base.errors import UserError
 from qs.environments import installers, store
 from qs.environments.running import Stopped
-from qs.errors import UserError
 from tests.qs.environments.packages import write_held, write_wheel
 
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from qs.base.errors import UserError
 from qs.environments import installers
-from qs.errors import UserError
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from qs.base.errors import UserError
 from qs.environments.requirements_file import read
-from qs.errors import UserError
 
 
 def lines(tmp_path, content, **others):

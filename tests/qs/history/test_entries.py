@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 from qs.history import record
 from qs.history.database import STEPS, data_dir, database, migrate, opened
 from qs.history.entries import Wanted, delete, entries, entry, histogram_of, result_of, tag, tagged

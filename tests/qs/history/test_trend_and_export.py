@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 from qs.history import record
 from qs.history.entries import Wanted
 from qs.history.exporting import export, table

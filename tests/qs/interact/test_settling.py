@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from qs.base.errors import Faults
 from qs.config.interact import parse_profile
-from qs.errors import Faults
 from qs.interact.asking import answers_of, silence
 from qs.interact.settling import ANSWERS, BACKEND, DEFAULT, TERMINAL, settle, settle_asking
 

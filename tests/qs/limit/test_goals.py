@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qs.errors import Faults
+from qs.base.errors import Faults
 from qs.limit.goals import Goal, parse_goal, parse_goals, with_implied
 
 

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from qs.errors import UserError
+from qs.base.errors import UserError
 from qs.limit import Limit, LimitSettings, find_limit, parse_goals
 from qs.limit.table import table_of
 from qs.limit.trial import CONFIRM

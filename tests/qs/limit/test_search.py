@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from qs.errors import Faults, UserError
+from qs.base.errors import Faults, UserError
 from qs.limit import LimitSettings, find_limit, parse_goals
 from qs.limit.judging import FAILS, HOLDS
 from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.errors import UserError
 from qs.config.interact import load_interact
-from qs.errors import UserError
 from qs.scaffold.writing import write_backend
 
 

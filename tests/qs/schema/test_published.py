@@ -8,13 +8,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from qs import jsonc
+from qs.base import jsonc
+from qs.base.errors import UserError
 from qs.cli.main import run_command_line
 from qs.config.interact import parse_profile
 from qs.config.model_info import check_model_info
 from qs.config.qs_config import parse_qs_config
 from qs.config.workload import check_workload
-from qs.errors import UserError
 from qs.schema.published import PUBLISHED, schema_of
 from tests.qs.config.test_qs_config import WHOLE
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.errors import UserError
+from qs.base.errors import UserError
+from qs.base.pareto import frontier, fronts
 from qs.limit import parse_goals
 from qs.sweep.grid import Axes, Setting, settings_of
 from qs.sweep.halving import LAST, rounds_of, seconds_each, survivors
 from qs.sweep.order import shuffled
-from qs.sweep.pareto import frontier, fronts
 from qs.sweep.recommending import BOUNDED, LATENCY, THROUGHPUT, frontier_of, recommended
 from qs.sweep.state import State
 from qs.sweep.table import ranking

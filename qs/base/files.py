@@ -1,0 +1,99 @@
+"""Where a report's files go, and how they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from qs.base.errors import UserError
+
+SWEEP, NUMERIC = "sweep", "numeric"
+
+
+def check_writable(folder: Path, flag: str = "--out") -> None:
+    """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing behind.
+
+    A real file is made and removed in the nearest folder that exists: permission bits alone do not tell (root, read-only mounts).
+    """
+    nearest = folder.absolute()
+    while not os.path.lexists(nearest) and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise UserError(f"{flag} {folder}: {nearest} is not a folder; name a folder that can be written to")
+    try:
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".qs-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{flag} {folder}: cannot write in {nearest} ({reason}); name a folder that can be written to"
+        ) from None
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, finds the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, content: object) -> None:
+    """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know becomes its text."""
+    import orjson
+
+    write_atomic(path, orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+@dataclass(frozen=True)
+class ReportFolder:
+    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. The precision tells runs of one model apart."""
+
+    path: Path
+    precision: str
+    kind: str = "run"
+
+    @property
+    def result(self) -> Path:
+        stem = self.kind if self.kind in (SWEEP, NUMERIC) else "result"
+        return self.path / f"{stem}-{self.precision}.json"
+
+    @property
+    def compile_result(self) -> Path:
+        return self.path / f"compile-{self.precision}.json"
+
+    @property
+    def answers(self) -> Path:
+        return self.path / f"answers-{self.precision}.json"
+
+    @property
+    def page(self) -> Path:
+        return self.path / ("sweep.html" if self.kind == SWEEP else "report.html")
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    def histogram(self, case: str) -> Path:
+        return self.path / "latency" / f"{self._stem}-{case}.hlog"
+
+    def forget_histograms(self) -> None:
+        """Remove an earlier run's logs of this precision, so that none is taken for this run's."""
+        for old in (self.path / "latency").glob(f"{self._stem}-*.hlog"):
+            old.unlink(missing_ok=True)
+
+    @property
+    def _stem(self) -> str:
+        return f"sweep-{self.precision}" if self.kind == SWEEP else self.precision

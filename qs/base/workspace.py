@@ -1,0 +1,197 @@
+"""Where tasks, models, backends and data sets are found: by path, in the first of several folders that has
+one.
+
+A workspace is a folder with some of `workloads/`, `model_zoo/`, `backends/` and `datasets/`; an upstream
+`general_perf` folder, or a folder that holds one, is a workspace as it is. Nothing is imported and no file's
+content is read here: that is the part of qs.config and qs.vendor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from qs.base.errors import UserError
+from qs.base.names import check_plain, is_plain, nearest
+
+FOLDERS = ("workloads", "model_zoo", "backends", "datasets")
+VARIABLE = "QS_WORKSPACE"
+_UPSTREAM = ("general_perf", "byte_mlperf", "byte_infer_perf/general_perf")
+_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing of a workspace: its file or folder, and the root of the workspace it was found in."""
+
+    name: str
+    path: Path
+    root: Path
+
+
+@dataclass(frozen=True)
+class Workspaces:
+    """Roots in the order they are searched; each directly holds some of the four folders."""
+
+    roots: tuple[Path, ...]
+
+    @classmethod
+    def find(cls, explicit: str | Path | None = None) -> Workspaces:
+        """The explicit folder, QS_WORKSPACE, the working directory where it is one, and the shipped one.
+
+        UserError where a folder that was named is not there or is no workspace.
+        """
+        roots: list[Path] = []
+        if explicit is not None:
+            roots += _named(Path(explicit), "--workspace")
+        if os.environ.get(VARIABLE):
+            roots += _named(Path(os.environ[VARIABLE]), VARIABLE)
+        with contextlib.suppress(FileNotFoundError):  # the working directory was deleted under us
+            roots += roots_in(Path.cwd())
+        shipped = shipped_root()
+        if shipped is not None:
+            roots.append(shipped)
+        return cls(tuple(dict.fromkeys(root.resolve() for root in roots)))
+
+    def task(self, name: str) -> Found:
+        """The workload file of a task."""
+        return self._file("task", "workloads", name, self.list_tasks)
+
+    def model(self, name: str) -> Found:
+        """The model info file of a model."""
+        return self._file("model", "model_zoo", name, self.list_models)
+
+    def backend(self, hardware: str) -> Found:
+        """The folder of a backend; upper and lower case of the hardware type do not matter."""
+        check_plain(hardware, "hardware type")
+        wanted = hardware.casefold()
+        folders = [
+            Found(entry.name, entry, root)
+            for root in self.roots
+            for entry in _entries(root / "backends")
+            if entry.name.casefold() == wanted and entry.is_dir()
+        ]
+        # A folder without code must not hide a later backend; alone, its loading says what lacks.
+        for found in sorted(folders, key=lambda found: not _is_backend(found.path)):
+            return found
+        raise self._unknown("hardware type", "backends", hardware, self.list_backends)
+
+    def dataset(self, name: str) -> Found | None:
+        """The folder of a data set, or None where no workspace has its code."""
+        check_plain(name, "data set")
+        for root in self.roots:
+            if _is_dataset(root / "datasets" / name):
+                return Found(name, root / "datasets" / name, root)
+        return None
+
+    def list_tasks(self) -> dict[str, Found]:
+        return self._list("workloads", _json_name)
+
+    def list_models(self) -> dict[str, Found]:
+        return self._list("model_zoo", _json_name)
+
+    def list_backends(self) -> dict[str, Found]:
+        listed: dict[str, Found] = {}
+        folded: set[str] = set()
+        for name, found in self._list("backends", lambda path: path.name if _is_backend(path) else None).items():
+            if name.casefold() not in folded:
+                folded.add(name.casefold())
+                listed[name] = found
+        return listed
+
+    def list_datasets(self) -> dict[str, Found]:
+        return self._list("datasets", lambda entry: entry.name if _is_dataset(entry) else None)
+
+    def _list(self, folder: str, name_of: Callable[[Path], str | None]) -> dict[str, Found]:
+        listed: dict[str, Found] = {}
+        for root in self.roots:
+            for entry in _entries(root / folder):
+                name = name_of(entry)
+                if name is not None and is_plain(name):
+                    listed.setdefault(name, Found(name, entry, root))
+        return dict(sorted(listed.items()))
+
+    def _file(self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]) -> Found:
+        check_plain(name, what)
+        for root in self.roots:
+            path = root / folder / f"{name}.json"
+            if path.is_file():
+                return Found(name, path, root)
+        raise self._unknown(what, folder, name, known)
+
+    def _unknown(self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]) -> UserError:
+        names = list(known())
+        parts = [f"unknown {what} {name!r}"]
+        near = nearest(name, names)
+        if near is not None:
+            parts.append(f"did you mean {near!r}?")
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        more = len(names) - _NAMES_SHOWN
+        parts.append(f"known: {shown or 'none'}" + (f" and {more} more" if more > 0 else ""))
+        places = ", ".join(str(root / folder) for root in self.roots)
+        parts.append(f"looked in {places or 'no workspace: none was found'}")
+        return UserError("; ".join(parts))
+
+
+def shipped_root() -> Path | None:
+    """The workspace that comes with the program: inside an installed package, or the checkout's root."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "_workspace"
+    if inside.is_dir():
+        return inside
+    # Beside an installed package lies site-packages, where `datasets` is somebody's library.
+    checkout = package.parent
+    return checkout if (checkout / "setup.cfg").is_file() and _is_root(checkout) else None
+
+
+def _named(folder: Path, origin: str) -> list[Path]:
+    try:
+        folder = folder.expanduser()
+        there = folder.is_dir()
+    except (ValueError, RuntimeError, OSError):  # a NUL, an unknown ~user, a name too long
+        there = False
+    if not there:
+        raise UserError(f"{origin}: {str(folder)!r} is not a folder")
+    roots = roots_in(folder)
+    if not roots:
+        wanted = ", ".join(f"{name}/" for name in FOLDERS)
+        raise UserError(
+            f"{origin}: {folder} is no workspace; allowed: a folder with at least one of {wanted}"
+            " or a folder that holds such a general_perf/"
+        )
+    return roots
+
+
+def roots_in(folder: Path) -> list[Path]:
+    """The workspaces that a folder is or holds, in the order they are searched; none where it is no workspace."""
+    return [root for root in (folder, *(folder / name for name in _UPSTREAM)) if _is_root(root)]
+
+
+def _is_root(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in FOLDERS)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        yield from sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
+
+
+def _json_name(entry: Path) -> str | None:
+    return entry.stem if entry.suffix == ".json" and entry.is_file() else None
+
+
+def _is_backend(folder: Path) -> bool:
+    """By its files: a folder of that kind has an entry file for the compiler or the runtime."""
+    wanted = {f"{kind}_backend_{folder.name}.py".casefold() for kind in ("compile", "runtime")}
+    return folder.is_dir() and any(entry.name.casefold() in wanted for entry in _entries(folder))
+
+
+def _is_dataset(folder: Path) -> bool:
+    return (folder / "data_loader.py").is_file()

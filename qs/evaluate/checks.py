@@ -1,0 +1,209 @@
+"""Are the answers right: the data set's accuracy, and numeric agreement with the reference run of the fp32 graph."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qs.base.errors import Fault, Faults
+from qs.evaluate.artifacts import digest
+from qs.evaluate.compiling import with_files
+from qs.evaluate.following import followed
+from qs.evaluate.hosts import WORK, BackendFailed, call, reference_host
+from qs.evaluate.prepare import Prepared
+from qs.tensors.digest import digests_of
+from qs.tensors.generated import split_names
+
+DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
+PINNED_WITHIN = 0.005
+
+
+async def accuracy(host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path) -> dict[str, Any]:
+    """The report's accuracy metrics, or {NOT_MEASURED: why}. Nothing is claimed for synthetic weights."""
+    percent = prepared.workload.data_percent
+    if resolved["synthetic"]:
+        where = prepared.model_info.model_path
+        return {
+            DATA_PERCENT: percent,
+            NOT_MEASURED: f"synthetic weights (drawn from seed {prepared.seed}, not trained); "
+            f"put the trained model at {where} in the workspace {prepared.model.root}",
+        }
+    found = await call(
+        host,
+        "accuracy",
+        "accuracy",
+        data_percent=percent,
+        output_dir=str(output_dir.absolute()),  # the backend works in another folder
+        predict_limit_s=_predict_limit(host, prepared),
+    )
+    if "not_measured" in found:
+        return {DATA_PERCENT: percent, NOT_MEASURED: found["not_measured"]}
+    return {DATA_PERCENT: percent, **found}
+
+
+def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
+    """Metrics that are not what the model info pins for this model on the whole data set."""
+    pinned = prepared.model_info.to_configs().get("pinned_metrics")
+    if not isinstance(pinned, dict) or metrics.get(DATA_PERCENT) != 100:
+        return []
+    return [
+        f"{name} is {metrics[name]}, not {value} as known for this model (+-{PINNED_WITHIN}): are the answers right?"
+        for name, value in pinned.items()
+        if isinstance(metrics.get(name), (int, float)) and not abs(metrics[name] - value) <= PINNED_WITHIN
+    ]
+
+
+async def numeric(
+    host: Any,
+    prepared: Prepared,
+    resolved: dict[str, Any],
+    batch_size: int,
+    items: int,
+    log: Path,
+    compiled: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}.
+
+    compiled   the compile result, whose segments name the tensors to be compared inside the graph
+    """
+    with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
+        outputs = Path(folder, "reference.npz")
+        about = await reference_outputs(prepared, resolved, items, outputs, log, segment_tensors(compiled))
+        found = await call(
+            host,
+            "numeric",
+            "numeric agreement",
+            reference_npz=str(outputs),
+            batch_size=batch_size,
+            items=items,
+            predict_limit_s=_predict_limit(host, prepared),
+        )
+    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")}}
+
+
+async def reference_outputs(
+    prepared: Prepared, resolved: dict[str, Any], items: int, to: Path, log: Path, tensors: list[str]
+) -> dict[str, Any]:
+    """Compute the reference's answers to the first items, or take them from the cache, and write them to a file.
+
+    The reference is the model's own graph; of a quantized one the fp32 model that `reference_model` in its model info names.
+    """
+    named = prepared.model_info.to_configs().get("reference_model")
+    async with reference_host(log, prepared.out.absolute() / WORK) as reference:
+        other = await _other_model(reference, prepared, str(named)) if named else resolved
+        about = await call(
+            reference,
+            "reference_outputs",
+            "the reference run",
+            model_path=other["path"],
+            model_info=with_files(prepared.model_info.to_configs(), resolved),
+            dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
+            fake=prepared.workload.fake_data,
+            seed=prepared.seed,
+            items=items,
+            out_npz=str(to),
+            tensors=[] if named else tensors,
+        )
+    return about | {"notes": [*about["notes"], f"the reference is the model {named}"]} if named else about
+
+
+async def _other_model(reference: Any, prepared: Prepared, name: str) -> dict[str, Any]:
+    """The file of another model in the workspaces."""
+    from qs.config.model_info import load_model_info
+
+    found = prepared.workspaces.model(name)
+    info, _ = load_model_info(found.path)
+    return await call(
+        reference,
+        "resolve_model",
+        f"the reference's model {name}",
+        model_info=info.to_configs(),
+        workspace_root=str(found.root),
+        seed=prepared.seed,
+        offline=prepared.request.offline,
+    )
+
+
+async def numeric_item(
+    host: Any, prepared: Prepared, resolved: dict[str, Any], batch_size: int, items: int, item: int, log: Path
+) -> dict[str, Any]:
+    """One item of that comparison again; its arrays are saved in the report's folder."""
+    with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
+        outputs = Path(folder, "reference.npz")
+        about = await reference_outputs(prepared, resolved, max(items, item + 1), outputs, log, [])
+        if item >= about["items"]:
+            raise Faults([Fault("--item", "", item, f"0 to {about['items'] - 1}: the data has {about['items']} items")])
+        found = await call(
+            host,
+            "numeric_item",
+            f"item {item}",
+            reference_npz=str(outputs),
+            batch_size=batch_size,
+            item=item,
+            folder=str(prepared.out.absolute()),
+            predict_limit_s=_predict_limit(host, prepared),
+        )
+    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")}}
+
+
+def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
+    """Names in the `output_tensor_map` of the segments: a dict by name, a list, or comma-separated names."""
+    found: list[str] = []
+    for segment in (compiled or {}).get("segments") or ():
+        named = segment.get("output_tensor_map") or ()
+        found += split_names(named) if isinstance(named, str) else [str(name) for name in named]
+    return list(dict.fromkeys(found))
+
+
+def _predict_limit(host: Any, prepared: Prepared) -> float | None:
+    """None in our own process: what ends a process that hangs would end this one, and a debugger may take its time."""
+    return None if prepared.request.in_process else host.limits.predict_s
+
+
+def given_model(described: dict[str, Any]) -> dict[str, Any]:
+    """What resolving a model answers, for a file that the user named."""
+    path, kind = Path(described["path"]), described["kind"]
+    size, sha256 = digest(path)
+    data = digests_of(path) if kind == "onnx" else {path.name: sha256}
+    return {
+        "path": str(path),
+        "kind": "given",
+        "synthetic": False,
+        "format": kind,
+        "sha256": data.pop(path.name),
+        "data": data,
+        "note": f"the given {'ONNX file' if kind == 'onnx' else kind}, {size / 1e6:.3g} MB",
+    }
+
+
+async def resolve_model(
+    prepared: Prepared, log: Path, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it; or the given artifact.
+
+    "dataset_files" has what the data set's own sources gave, by name. `say` hears what takes time, downloads with their progress.
+    """
+    if prepared.described is not None:
+        return await asyncio.to_thread(given_model, prepared.described)
+    offline = prepared.request.offline
+    async with reference_host(log) as reference, followed(log, say):
+        try:
+            model = await call(
+                reference,
+                "resolve_model",
+                "the model",
+                model_info=prepared.model_info.to_configs(),
+                workspace_root=str(prepared.model.root),
+                seed=prepared.seed,
+                offline=offline,
+            )
+            if prepared.dataset is None or prepared.workload.fake_data:
+                return model
+            folder = str(prepared.dataset.path)
+            files = await call(reference, "resolve_data", "the data set", dataset_folder=folder, offline=offline)
+        except BackendFailed as failure:
+            raise RuntimeError(f"{failure}\n{failure.detail}") from None
+    return model | {"dataset_files": files} if files else model

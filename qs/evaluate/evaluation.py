@@ -1,0 +1,141 @@
+"""One evaluation from start to report, in the published order: model, compile, accuracy, numeric, performance.
+
+The order and the endings live here, the work of each step in qs.evaluate. However a run ends once its model is there (well, interrupted,
+failed in the backend, refused), it leaves a report of what it had; the command line turns the ending into an exit status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from qs import __version__
+from qs.base import machine
+from qs.base.errors import UserError
+from qs.base.interrupt import Interrupt, Interrupted
+from qs.base.names import check_plain
+from qs.evaluate import checks
+from qs.evaluate.failures import BackendFailed
+from qs.evaluate.hosts import call
+from qs.evaluate.losses import note
+from qs.evaluate.performance import Bench, measure
+from qs.evaluate.prepare import Prepared
+from qs.evaluate.serving import opened, set_up
+from qs.evaluate.vendor_mode import measure_by_vendor
+from qs.result.journal import Journal
+from qs.result.result import Record
+
+COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = "complete", "compiled", "interrupted", "failed", "refused"
+
+
+def open_journal(prepared: Prepared, view: Any) -> Journal:
+    """A journal for a run that has not begun: it writes nothing yet."""
+    record = Record(
+        task=prepared.title,
+        kind=prepared.request.kind,
+        artifact=prepared.described,
+        hardware=prepared.hardware,
+        model=prepared.model_info.model,
+        command=list(prepared.request.command),
+        qs_version=__version__,
+        host=machine.describe(),
+        found=prepared.found,
+    )
+    return Journal(record, prepared.out, check_plain(prepared.model_info.model_precision, "precision").lower(), view)
+
+
+Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
+
+
+async def evaluate(
+    prepared: Prepared, journal: Journal, interrupt: Interrupt, work: Work | None = None
+) -> dict[str, Any]:
+    """Run everything; return the final result. Raises UserError for what the user must mend, Interrupted after an interruption.
+
+    work   what is done in place of an evaluation, with the same endings
+    """
+    for text in prepared.warnings:
+        journal.warn(text)
+    try:
+        await (work or _evaluate)(prepared, journal, interrupt)
+    except (asyncio.CancelledError, Interrupted):
+        journal.finish(INTERRUPTED)
+        raise Interrupted from None
+    except UserError as error:
+        journal.record.reasons.append(str(error))
+        journal.finish(REFUSED)
+        raise
+    except BackendFailed as failure:
+        journal.record.reasons.append(failure.said)
+        note(journal, failure)
+        return journal.finish(FAILED)
+    except Exception as bug:
+        journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
+        journal.finish(FAILED)
+        raise
+    return journal.finish(COMPILED if prepared.compile_only else COMPLETE)
+
+
+async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
+    async with opened(prepared, journal) as ready:
+        if prepared.compile_only:
+            return
+        bench = await set_up(ready, prepared, journal, interrupt)
+        await _check(bench, prepared, ready.resolved, ready.scratch / "reference.log")
+        if prepared.workload.test_perf:
+            if bench.values["verify"].value and not bench.driven:
+                journal.warn(
+                    "--verify: the backend times itself, its answers under load are not seen; --engine always has them checked"
+                )
+            with journal.stage("performance"):
+                await (measure(bench) if bench.driven else measure_by_vendor(bench))
+
+
+async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
+    """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what follows is still measured."""
+    record, journal = bench.journal.record, bench.journal
+    first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
+    if prepared.workload.test_accuracy:
+        with journal.stage("accuracy"):
+            try:
+                await call(bench.host, "load", f"load batch size {first}", batch_size=first)
+                record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
+                for text in checks.surprises(record.accuracy, prepared):
+                    journal.warn(text)
+            except BackendFailed as failure:
+                record.accuracy = _not_measured(journal, failure)
+    if prepared.workload.test_numeric:
+        with journal.stage("numeric"):
+            try:
+                await call(bench.host, "load", f"load batch size {first}", batch_size=first)
+                record.numeric = await checks.numeric(
+                    bench.host, prepared, resolved, first, items, log, record.compile_result
+                )
+                record.diff_dist = draw(record.numeric, journal.folder)
+                record.reasons += numeric_faults(record.numeric)
+            except BackendFailed as failure:
+                record.numeric = _not_measured(journal, failure)
+
+
+def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
+    journal.record.reasons.append(failure.said)
+    note(journal, failure)
+    return {checks.NOT_MEASURED: failure.said}
+
+
+def draw(numeric: dict[str, Any], folder: Any) -> str | None:
+    """The picture of the distributions, beside the report; its name. The numbers it is drawn from leave the result."""
+    from qs.render.picture import draw_distributions
+
+    return draw_distributions(numeric.pop("distributions", {}), folder.path / f"diff-{folder.precision}.png")
+
+
+def numeric_faults(found: dict[str, Any]) -> list[str]:
+    """A missing output, another shape, NaN and infinities are failures, not zeros."""
+    return [
+        f"numeric: output {name}: {metrics['failed']}"
+        for name, metrics in found["outputs"].items()
+        if metrics["failed"]
+    ]

@@ -1,0 +1,109 @@
+"""Whether a case will fit into memory, told from the cases before it. The kernel ends what does not fit, and at times others with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qs.result.rows import Case
+
+MARGIN = 1.1  # what is free is not all to be had: fragments, and what other programs take meanwhile
+_RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
+
+
+Seen = tuple[Case, int, int]  # a case, bytes after loading, bytes at most
+
+
+class Footprint:
+    """Resident memory of the backend's process (Linux; elsewhere nothing is known and nothing is held back)."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._loaded = 0
+        self._seen: list[Seen] = []
+        self._kills = 0
+
+    def loaded(self, pid: int | None) -> None:
+        """The case's model is loaded, and what comes now is counted to the case."""
+        self._loaded = self._status(pid, "VmRSS") or 0
+        self._kills = self._killed()
+        if pid is not None:
+            try:
+                (self._proc / str(pid) / "clear_refs").write_text(_RESET_PEAK)
+            except OSError:
+                pass  # then the peak is that of the process's life, which is that of its largest batch so far
+
+    def ended(self, pid: int | None, case: Case) -> int | None:
+        """The case's peak in bytes; None where it is not known."""
+        peak = self._status(pid, "VmHWM")
+        if peak:
+            self._seen.append((case, self._loaded, peak))
+        return peak
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether the kernel has ended a process for lack of memory since the case was loaded."""
+        return self._killed() > self._kills
+
+    def _killed(self) -> int:
+        try:
+            lines = (self._proc / "vmstat").read_text().splitlines()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def lacking(self, pid: int | None, case: Case) -> str | None:
+        """Why the case would not fit; None where it will, or where nothing like it was measured."""
+        alike = sorted((each for each in self._seen if _layout(each[0]) == _layout(case)), key=_size)
+        free = self._free(pid)
+        if free is None or not alike or case.batch_size <= _size(alike[-1]):
+            return None
+        needed = _expected(case.batch_size, alike)
+        if MARGIN * needed <= free:
+            return None
+        largest, _, peak = alike[-1]
+        return (
+            f"it would need about {needed / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB can be had (batch size "
+            f"{largest.requested_batch_size} took {peak / 1e9:.3g} GB); fewer --clients take less"
+        )
+
+    def _free(self, pid: int | None) -> int | None:
+        """What the process may grow to: what is available, and what it has."""
+        from qs.engine.machine.cgroup import folders_of, free_memory
+
+        available = _kilobytes(self._proc / "meminfo", "MemAvailable")
+        held = self._status(pid, "VmRSS")
+        if available is None or held is None:
+            return None
+        allowed = free_memory(folders_of("memory"))
+        return held + (available if allowed is None else min(available, allowed))
+
+    def _status(self, pid: int | None, name: str) -> int | None:
+        return None if pid is None else _kilobytes(self._proc / str(pid) / "status", name)
+
+
+def _layout(case: Case) -> tuple[object, ...]:
+    return case.clients, case.pool, case.instances
+
+
+def _size(seen: Seen) -> int:
+    return seen[0].batch_size
+
+
+def _expected(batch_size: int, alike: list[Seen]) -> float:
+    """Memory grows with the batch: along the line through the two largest sizes, or from what was loaded through the only one.
+    `alike` ascends by size."""
+    largest, loaded, peak = alike[-1]
+    smaller = [each for each in alike if _size(each) < largest.batch_size]
+    size, least = (_size(smaller[-1]), smaller[-1][2]) if smaller else (0, loaded)
+    slope = max(peak - least, 0) / (largest.batch_size - size)
+    return peak + slope * (batch_size - largest.batch_size)
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
+    """The line "name:   123 kB", in bytes."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    values = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(values[0]) * 1024 if values else None

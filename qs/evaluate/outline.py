@@ -1,0 +1,54 @@
+"""What a load test would do, with the origin of every value and about how long it takes; nothing is loaded or run.
+
+The backend's own QS config is not asked for: that takes its process. What it may still change is said.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qs.base import machine
+from qs.evaluate.prepare import Prepared
+from qs.settings import plan
+from qs.settings.cases import cases_of, check_plans
+from qs.tensors.generated import input_specs
+
+NOT_ASKED = "the backend was not asked: its QS config may change what neither the command line nor the artifact states"
+
+
+def outline(prepared: Prepared) -> dict[str, Any]:
+    """Plain data: {"artifact", "inputs", "values", "cases", "seconds", "notes"}. UserError for settings that cannot be."""
+    cpus = machine.usable_cpus()
+    values = plan.performance(prepared.request, prepared.workload_values, prepared.workload_given, None, None, cpus)
+    check_plans(values, cpus, prepared.request.in_process)
+    cases = cases_of(values)
+    specs = input_specs(prepared.model_info.to_configs())
+    warmup = values["warmup"].value
+    found: list[dict[str, Any]] = []
+    for case in cases:
+        measured_s = case.duration_s or case.time_limit_s
+        found.append(
+            {
+                "name": case.name,
+                "batch_size": case.batch_size,
+                "scenario": case.scenario or "closed loop",
+                "clients": case.clients,
+                "iterations": case.iterations,
+                "seconds": measured_s,
+                "warm_up_seconds": float(warmup.get("seconds") or 0.0),
+                "shapes": {spec.name: list(spec.batch_shape(case.batch_size)) for spec in specs},
+            }
+        )
+    open_end = any(each["seconds"] is None for each in found)
+    total = None if open_end else sum(each["seconds"] + each["warm_up_seconds"] for each in found)
+    return {
+        "artifact": str(prepared.request.artifact),
+        "hardware": prepared.hardware,
+        "report": str(prepared.out),
+        "inputs": (prepared.described or {}).get("inputs", []),
+        "states": (prepared.described or {}).get("states", {}),
+        "values": plan.plain(values),
+        "cases": found,
+        "seconds": total,
+        "notes": [*prepared.warnings, NOT_ASKED],
+    }

@@ -1,0 +1,205 @@
+"""The measured part: one case a batch size and scenario, driven by our engine as the QS config says, or timed by the backend itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from qs.base.interrupt import Interrupt, Interrupted
+from qs.evaluate.failures import CRASHED, BackendFailed, outcomes
+from qs.evaluate.hosts import call
+from qs.evaluate.losses import note, reason_of_loss
+from qs.evaluate.memory import Footprint
+from qs.evaluate.patience import Patience
+from qs.evaluate.vendor_mode import audit
+from qs.evaluate.verification import Verification
+from qs.render.summary import completed, number
+from qs.result import rows
+from qs.result.journal import Journal
+from qs.settings.cases import cases_of, plan_of, unused
+from qs.settings.plan import Value
+from qs.settings.traffic import MLPERF
+from qs.watch.progress import span
+
+# Our engine drives every backend, and none is asked for its own numbers: a load test is the engine's.
+DRIVE = "drive"
+NO_ROOM = "does not fit"
+NS_PER_S = 1e9
+UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every case is measured with."""
+
+    host: Any
+    values: Mapping[str, Value]
+    journal: Journal
+    interrupt: Interrupt
+    qs_mode: bool = True
+    engine: str = "auto"  # which rows our engine drives: auto, always, never; DRIVE
+    in_process: bool = False
+    patience: Patience = field(default_factory=Patience)
+    footprint: Footprint = field(default_factory=Footprint)
+
+    @property
+    def driven(self) -> bool:
+        """Whether our engine drives predict, or the backend times itself."""
+        return self.engine in ("always", DRIVE) or (self.qs_mode and self.engine != "never")
+
+
+async def measure(bench: Bench) -> None:
+    """Measure every case; the report is written after each. A case that fails is a row that says so, and the next is tried."""
+    journal, cases = bench.journal, cases_of(bench.values)
+    for text in dict.fromkeys(text for each in bench.values["scenarios"].value or () for text in unused(each)):
+        journal.warn(text)
+    for at, case in enumerate(cases, start=1):
+        batch_size = case.requested_batch_size
+        named = f"{case.scenario}, " if case.scenario else ""
+        title = f"{named}batch size {batch_size} ({at} of {len(cases)})"
+        journal.event("case begins", batch_size=batch_size, **({"scenario": case.scenario} if case.scenario else {}))
+        row = (await measure_case(bench, case, title)).row
+        if row["Outcome"] == NO_ROOM:
+            journal.warn(f"{title}: {row['Reasons'][0]}")
+            journal.event("case left out", batch_size=batch_size, why=row["Reasons"][0])
+            continue
+        if bench.engine == "always" and not bench.interrupt.requested.is_set():
+            row = await audit(bench, batch_size, row)
+        journal.record.rows.append(row)
+        journal.event("case ends", batch_size=batch_size, completed=row["Completed"], verdict=row["Verdict"])
+        journal.save()
+        if bench.interrupt.requested.is_set():
+            raise Interrupted
+    if not journal.record.rows:
+        journal.record.reasons.append("nothing was measured: no batch size fits into memory")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measurement. `result` is the engine's; None where the case could not be measured, and the row then says why."""
+
+    case: rows.Case
+    row: dict[str, Any]
+    result: Any | None
+
+
+async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Path | None = None) -> Measured:
+    """Load what the case asks for, warm it up and measure it once. A failure is a row that says so.
+
+    histogram   where the log of response times goes; None: the report's own place for this case
+    """
+    lacking = bench.footprint.lacking(_pid(bench, case), case)
+    if lacking is not None:
+        return Measured(case, rows.failed(case, f"not measured: {lacking}") | {"Outcome": NO_ROOM}, None)
+    timeout = bench.patience.timeout(case, bench.values["timeout_s"])
+    if timeout is not bench.values["timeout_s"]:
+        bench.journal.view.line(f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}")
+    bench = replace(bench, values={**bench.values, "timeout_s": timeout})
+    bench.host.limits = replace(bench.host.limits, predict_s=timeout.value)
+    with Verification.of(bench.values) as watch:
+        measured = await _measure_case(bench, case, title, histogram, watch)
+    row = measured.row
+    if row["Outcome"] == CRASHED and not row["Completed"] and bench.footprint.ran_out:
+        text = "not measured: it does not fit into memory, for lack of which the kernel ended the backend's process"
+        return Measured(case, rows.failed(case, text) | {"Outcome": NO_ROOM}, None)
+    if measured.result is not None and measured.result.completed:
+        bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
+    told = {"Predict Timeout": timeout.value, "Peak Memory Bytes": bench.footprint.ended(_pid(bench, case), case)}
+    return replace(measured, row=row | told)
+
+
+def _pid(bench: Bench, case: rows.Case) -> int | None:
+    """Of the process whose memory a case takes; None where it is not one, or ours."""
+    return None if case.pool == "process" else bench.host.pid
+
+
+async def _measure_case(
+    bench: Bench, case: rows.Case, title: str, histogram: Path | None, watch: Verification
+) -> Measured:
+    from qs.engine import run_async
+
+    journal, values, batch_size = bench.journal, bench.values, case.requested_batch_size
+    try:
+        asked = batch_size * (case.shared_by or 1)
+        loaded = await call(bench.host, "load", f"load batch size {asked}", batch_size=asked)
+        bench.footprint.loaded(_pid(bench, case))
+        if not case.shared_by:
+            case = replace(case, batch_size=loaded["loaded_batch_size"])
+        samples = await call(
+            bench.host,
+            "describe_samples",
+            f"samples of batch size {batch_size}",
+            batch_size=case.batch_size,
+            samples=values["samples"].value,
+        )
+        target = await bench.host.target(
+            "load_target",
+            batch_size=batch_size,
+            instances=case.instances,
+            affinity=[list(cpus) for cpus in case.affinity],
+            intra_op_threads=case.intra_op_threads,
+            samples=values["samples"].value,
+            lists=case.lists,
+            shared_by=case.shared_by,
+            setup=bench.host.told if case.pool == "process" else None,
+            **watch.arguments,
+        )
+        with (
+            outcomes("loading and warming up", method="warm_up"),
+            bench.interrupt.gently() as interrupt,
+            journal.view.case(title, _limit_s(case)) as show,
+        ):
+            result = await run_async(
+                plan_of(case, values, bench.host.limits),
+                target,
+                on_progress=show,
+                interrupt=interrupt,
+                keep_slices=hasattr(journal.view, "trace"),
+            )
+        ended = getattr(journal.view, "ended", None)
+        if ended is not None:
+            ended(result)
+    except BackendFailed as failure:
+        if failure.lost_host:
+            await bench.host.drop()
+        note(journal, failure, batch_size)
+        return Measured(case, rows.failed(case, failure.said) | {"Outcome": failure.outcome}, None)
+    lost = reason_of_loss(result, bench.host, title)
+    if lost is not None:
+        note(journal, lost, batch_size)
+        await bench.host.drop()
+    file = None
+    if result.response.count:
+        path = histogram or journal.folder.histogram(case.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        result.write_hlog(path)
+        file = f"{path.parent.name}/{path.name}"
+    row = rows.measured(case, result, file) | {"Load Time": loaded["seconds"], "Samples": samples}
+    row["Outcome"] = lost.outcome if lost else "raised" if result.errors else "done"
+    if lost is not None:
+        row["Reasons"].append(str(lost))
+    if case.intra_op_threads and case.pool != "process" and not loaded["takes_threads"]:
+        row["Warnings"].append(UNTOLD.format(case.intra_op_threads))
+    if lost is None:
+        await watch.judge(bench, case, row)
+    journal.view.line(f"{title}: {said(row)}")
+    return Measured(case, row, result)
+
+
+def _limit_s(case: rows.Case) -> float | None:
+    """When a case ends in any case: MLPerf's durations are the least ones."""
+    return case.time_limit_s if case.scenario in MLPERF else case.duration_s or case.time_limit_s
+
+
+def said(row: Mapping[str, Any]) -> str:
+    """One line on a case that has ended."""
+    parts = [f"{number(row['QPS'])} items/s"]
+    for name, short in (("AVG Latency", "average"), ("P99 Latency", "p99")):
+        if row[name] is not None:
+            parts.append(f"{short} {number(row[name])} ms")
+    parts.append(f"{completed(row)} queries")
+    if row["Errors"]:
+        parts.append(f"{row['Errors']} errors")
+    return ", ".join([*parts, row["Verdict"]])

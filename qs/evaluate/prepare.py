@@ -1,0 +1,167 @@
+"""Before any work: find and check everything that the run names, and report all faults at once.
+
+No model is loaded, no backend code runs, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qs.base.errors import Fault, Faults, UserError, together
+from qs.base.files import check_writable
+from qs.base.workspace import Found, Workspaces
+from qs.config.task import load_task
+from qs.evaluate.artifacts import Artifact, take
+from qs.interact.files import read_answers
+from qs.settings import plan
+from qs.settings.plan import Request
+
+T = TypeVar("T")
+OVERRIDES = ("clients", "iterations", "batch_sizes")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run needs to know before it starts, found and checked."""
+
+    request: Request
+    workspaces: Workspaces
+    workload: Any
+    model_info: Any
+    backend: Found
+    model: Found
+    dataset: Found | None  # None where there is no such data set on this machine
+    given_answers: dict[str, object] | None
+    found: dict[str, str]
+    warnings: tuple[str, ...]
+    artifact: Artifact | None = None  # what --compiled names, or `qs load` was given
+    described: dict[str, Any] | None = None  # what a model file without a task says of itself
+    given_data: dict[str, Any] | None = None  # the user's own items for it: qs.inside.given's arguments
+
+    @property
+    def hardware(self) -> str:
+        """The backend's name as its folder spells it; the report's folder is named so too."""
+        return self.backend.path.name
+
+    @property
+    def title(self) -> str:
+        """What is measured: the task's name, or the file's."""
+        return self.request.task or Path(str(self.request.artifact)).name
+
+    @property
+    def out(self) -> Path:
+        return self.request.out / self.hardware / self.model_info.model
+
+    @property
+    def seed(self) -> int:
+        return plan.settle("seed", (plan.COMMAND_LINE, vars(self.request))).value
+
+    @property
+    def workload_values(self) -> dict[str, Any]:
+        """What the workload offers to the measured part. An artifact's has no iterations: nobody stated a number that could be meant."""
+        values = self.workload.to_configs()
+        if self.request.artifact is not None:
+            del values["iterations"]
+        return values
+
+    @property
+    def workload_given(self) -> frozenset[str]:
+        """What the task's file itself states: nothing, where there is no task."""
+        return frozenset(self.workload.given) if self.request.artifact is None else frozenset()
+
+    @property
+    def compile_only(self) -> bool:
+        return self.request.compile_only or (self.workload.compile_only and self.artifact is None)
+
+
+def prepare(request: Request) -> Prepared:
+    """Check a request; UserError names everything that is wrong with it."""
+    workspaces = Workspaces.find(request.workspace)
+    overrides = {name: getattr(request, name) for name in OVERRIDES}
+    checks = Checks()
+    task = checks.attempt(lambda: load_task(workspaces, request.task, overrides))
+    backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
+    given = checks.attempt(partial(read_answers, request.answers)) if request.answers else None
+    checks.attempt(lambda: check_writable(request.out))
+    checks.attempt(lambda: check_env(request))
+    checks.attempt(lambda: _check_compiled(request))
+    checks.attempt(request.traffic.values)
+    if task is not None:
+        checks.attempt(lambda: _check_pool(request, task.workload))
+    artifact = None
+    if request.compiled and task is not None and backend is not None:
+        model = task.model_info.model
+        artifact = checks.attempt(partial(take, request.compiled, backend.path.name, model))
+    checks.raise_if_any()
+    assert task is not None and backend is not None  # what refused them was raised
+    if request.in_process:  # the backend works in another folder, and with it this process
+        request = replace(request, out=request.out.absolute())
+
+    dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
+    prepared = Prepared(
+        request=request,
+        workspaces=workspaces,
+        workload=task.workload,
+        model_info=task.model_info,
+        backend=backend,
+        model=task.model,
+        dataset=dataset,
+        given_answers=given,
+        found={
+            "Task": str(task.task.path),
+            "Backend": str(backend.path),
+            "Model": str(task.model.path),
+            "Dataset": str(dataset.path) if dataset else "",
+        },
+        warnings=task.warnings,
+        artifact=artifact,
+    )
+    check_writable(prepared.out)
+    return prepared
+
+
+def _check_pool(request: Request, workload: Any) -> None:
+    if request.pool == "inline" and workload.clients > 1:
+        hint = "inline has one client, the calling thread: add --clients 1"
+        raise Faults([Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)])
+
+
+def check_env(request: Request) -> None:
+    if request.in_process and request.env == "new":
+        hint = "leave out --in_process, or run with --env current"
+        raise Faults([Fault("--env", "", "new", "current, with --in_process", hint=hint)])
+
+
+def _check_compiled(request: Request) -> None:
+    if request.compiled is None:
+        return
+    faults = []
+    if request.compile_only:
+        faults.append(Fault("--compiled", "", str(request.compiled), "alone, without --compile_only"))
+    if request.answers:
+        hint = "the answers are those that it was compiled with"
+        faults.append(Fault("--answers", "", str(request.answers), "without --compiled", hint=hint))
+    if faults:
+        raise Faults(faults)
+
+
+class Checks:
+    """Runs checks that do not need each other, to say in one message what all of them refuse."""
+
+    def __init__(self) -> None:
+        self._errors: list[UserError] = []
+
+    def attempt(self, check: Callable[[], T]) -> T | None:
+        try:
+            return check()
+        except UserError as error:
+            self._errors.append(error)
+            return None
+
+    def raise_if_any(self) -> None:
+        if self._errors:
+            raise together(self._errors)

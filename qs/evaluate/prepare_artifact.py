@@ -1,0 +1,122 @@
+"""Before a load test: an artifact in a task's place. What it says of its inputs becomes a model info, and a workload of its own.
+
+Backend code does not run, and nothing is written. A model file is opened in a process of ours; one inference tries what had to be
+guessed, unless only the plan is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qs.base.errors import Fault, Faults
+from qs.base.files import check_writable
+from qs.base.workspace import Found, Workspaces
+from qs.evaluate.artifacts import Artifact, take
+from qs.evaluate.hosts import artifact_host, call
+from qs.evaluate.prepare import Checks, Prepared, check_env
+from qs.settings.plan import Request
+
+TASK = "load"  # a workload has to have a name; no file of it exists
+DEFAULT_BATCH_SIZE = 1
+
+
+async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
+    """Check a request for an artifact, and describe it. UserError names everything that is wrong, before anything is loaded.
+
+    scratch   a folder for the user's own items, which lasts as long as the backend's process
+    """
+    assert request.artifact is not None
+    workspaces = Workspaces.find(request.workspace)
+    checks = Checks()
+    path = request.artifact
+    checks.attempt(partial(_exists, path))
+    backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
+    checks.attempt(lambda: check_writable(request.out))
+    checks.attempt(lambda: check_env(request))
+    checks.attempt(request.traffic.values)
+    checks.raise_if_any()
+    assert backend is not None
+    artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
+    path = path.absolute()
+    described, given = await _described(request, path, scratch, probe)
+    if request.in_process:  # the backend works in another folder, and with it this process
+        request = replace(request, out=request.out.absolute())
+    prepared = Prepared(
+        request=replace(request, artifact=path),
+        workspaces=workspaces,
+        workload=_workload(request, described),
+        model_info=_model_info(described, path),
+        backend=backend,
+        model=Found(described["name"], path, path.parent),
+        dataset=None,
+        given_answers=None,
+        found={"Artifact": str(path), "Backend": str(backend.path)},
+        warnings=tuple(described["notes"]),
+        artifact=artifact,
+        described=described,
+        given_data=given,
+    )
+    check_writable(prepared.out)
+    return prepared
+
+
+def _exists(path: Path) -> None:
+    if not path.exists():
+        raise Faults([Fault("ARTIFACT", "", str(path), "a model file or folder, or a compile result, that is there")])
+
+
+def _compiled(path: Path, hardware: str) -> Artifact | None:
+    """A compile result, checked against the backend and the files that it names; None for a model file."""
+    return take(path, hardware, None) if path.suffix.lower() == ".json" else None
+
+
+async def _described(request: Request, path: Path, scratch: Path, probe: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The artifact's description, and what its inputs are fed."""
+    feeding = request.feeding
+    asked = {
+        "shapes": {name: list(shape) for name, shape in feeding.shapes.items()},
+        "types": dict(feeding.types),
+        "ranges": {name: list(bounds) for name, bounds in feeding.ranges.items()},
+        "states": None if feeding.states is None else dict(feeding.states),
+        "batch_sizes": list(request.batch_sizes or ()),
+        "probe": probe,
+    }
+    async with artifact_host(scratch / "artifact.log") as host:
+        described = await call(host, "describe", "reading the artifact", path=str(path), asked=asked)
+        files = {}
+        if feeding.data and probe:
+            files = await call(
+                host,
+                "read_data",
+                "reading the data",
+                description=described,
+                given={name: str(value) for name, value in feeding.data.items()},
+                out_folder=str(scratch / "data"),
+            )
+    return described, {"files": files, "fill": feeding.fill, "states": described["states"]}
+
+
+def _workload(request: Request, described: dict[str, Any]) -> Any:
+    from qs.config.workload import check_workload
+
+    stated: dict[str, Any] = {
+        "model": described["name"],
+        "test_accuracy": False,
+        "test_numeric": False,
+        "clients": 1,
+        "batch_sizes": list(request.batch_sizes or described["batch_sizes"] or (DEFAULT_BATCH_SIZE,)),
+    }
+    workload, _ = check_workload(stated, "qs load", TASK).result()
+    return workload
+
+
+def _model_info(described: dict[str, Any], path: Path) -> Any:
+    from qs.artifact import model_info_of
+    from qs.config.model_info import check_model_info
+
+    info, _ = check_model_info(model_info_of(described, described["name"], path), str(path)).result()
+    return info

@@ -1,0 +1,109 @@
+"""A backend that is ready to be measured: environment, model or artifact, host, compile result, runtime, data; the same for every command.
+
+What is then done with it is the caller's: one evaluation (qs.evaluate.evaluation), trials (qs.sweep).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qs.base import machine
+from qs.base.interrupt import Interrupt
+from qs.doctor.summary import check_now
+from qs.evaluate import checks
+from qs.evaluate.compiling import Compiled
+from qs.evaluate.environment import described, settle_environment
+from qs.evaluate.hosts import backend_host, call
+from qs.evaluate.obtaining import obtain
+from qs.evaluate.performance import Bench
+from qs.evaluate.prepare import Prepared
+from qs.result.journal import Journal
+from qs.settings import plan
+from qs.settings.cases import check_plans
+from qs.settings.limits import Limits
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A backend's host with a compile result. `resolved` says where the model's file is, `scratch` is a folder that goes with it."""
+
+    host: Any
+    resolved: dict[str, Any]
+    compiled: Compiled
+    scratch: Path
+
+
+@asynccontextmanager
+async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
+    """Settle the environment, find or build the model, start the backend's host, compile or take what was compiled."""
+    record, view = journal.record, journal.view
+    view.line(f"{prepared.title} on {prepared.hardware}: model {prepared.model_info.model}")
+    with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
+        with journal.stage("environment"):
+            environment = await settle_environment(prepared, view.line)
+        record.environment = described(environment)
+        with journal.stage("model"):
+            resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"), view.line)
+        record.model_source = resolved
+        view.line(f"model: {resolved['note']}")
+        journal.start()
+        async with backend_host(prepared, environment, journal.log) as host:
+            yield Opened(host, resolved, await obtain(host, prepared, resolved, journal), Path(scratch))
+
+
+async def set_up(opened: Opened, prepared: Prepared, journal: Journal, interrupt: Interrupt) -> Bench:
+    """Give the runtime its compile result, and settle every value of the measured part."""
+    host, configs, request = opened.host, opened.compiled.configs, prepared.request
+    await call(
+        host,
+        "configure_runtime",
+        "setting up the runtime",
+        compile_result=opened.compiled.raw,
+        workload=configs["workload"],
+        model_info=configs["model_info"],
+    )
+    mode = await call(host, "qs_mode", "generate_qs_config")
+    values = plan.performance(
+        request,
+        prepared.workload_values,
+        prepared.workload_given,
+        checked(mode, prepared.hardware),
+        opened.compiled.best_batch_sizes,
+        machine.usable_cpus(),
+    )
+    check_plans(values, machine.usable_cpus(), request.in_process)
+    journal.record.values = plan.plain(values)
+    journal.record.machine_check = check_now(values)
+    host.limits = Limits.asked(request, values["timeout_s"].value)
+    supported = bool(mode["supported"])
+    bench = Bench(host, values, journal, interrupt, supported, request.engine, request.in_process)
+    if bench.driven and not bench.qs_mode and values["clients"].value > 1:
+        journal.warn(
+            f"{values['clients'].value} clients call predict of one copy at the same time, and the backend has not said that they "
+            "may (it does not support QS mode); where it fails, add --clients 1"
+        )
+    if bench.driven:
+        runner, pool = values["runner"].value, values["pool"].value
+        await call(host, "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
+    return bench
+
+
+@asynccontextmanager
+async def serving(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> AsyncIterator[Bench]:
+    """Both in one, for whoever measures at once."""
+    async with opened(prepared, journal) as ready:
+        yield await set_up(ready, prepared, journal, interrupt)
+
+
+def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:
+    """The QS config of a backend that supports QS mode, validated; None of one that does not."""
+    from qs.config.qs_config import parse_qs_config
+
+    if not mode["supported"]:
+        return None
+    return parse_qs_config(mode["config"] or {}, f"{hardware}'s generate_qs_config()")

@@ -1,0 +1,66 @@
+"""Performance as the backend itself times it: in vendor mode its numbers are the row, in an audit they stand beside our engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qs.evaluate.failures import RAISED, BackendFailed
+from qs.evaluate.hosts import call
+from qs.evaluate.losses import note
+from qs.result import vendor_rows
+from qs.settings.plan import Value
+
+NOT_WRITTEN = "NotImplementedError"
+
+
+async def measure_by_vendor(bench: Any) -> None:
+    """Rows from `benchmark`, for a backend that does not support QS mode or with --engine never; `bench` is performance.Bench."""
+    for batch_size in bench.values["batch_sizes"].value:
+        bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
+        try:
+            answers = await _answers(bench, batch_size)
+            rows = [_row(given, batch_size, loaded, bench.values) for given, loaded in answers]
+        except BackendFailed as failure:
+            note(bench.journal, failure, batch_size)
+            rows = [vendor_rows.failed_row(batch_size, failure.said, failure.outcome)]
+        bench.journal.record.rows += rows
+        bench.journal.save()
+
+
+async def audit(bench: Any, batch_size: int, row: dict[str, Any]) -> dict[str, Any]:
+    """The engine's row with the backend's own numbers for the same batch size beside it."""
+    try:
+        answers = await _answers(bench, batch_size)
+    except BackendFailed as failure:
+        audited = row | vendor_rows.beside(row, {"Not Measured": str(failure), "Warnings": [str(failure)]})
+        if failure.outcome == RAISED and NOT_WRITTEN in str(failure):
+            return audited
+        note(bench.journal, failure, batch_size)
+        return audited | {"Verdict": "INVALID", "Reasons": [*row["Reasons"], failure.said]}
+    given, loaded = answers[0]
+    part = vendor_rows.vendor_part(given, loaded, *_asked(bench.values))
+    added = vendor_rows.beside(row, part)
+    if len(answers) > 1:
+        added["Warnings"].append(f"benchmark gave {len(answers)} rows; the first is shown")
+    return row | added
+
+
+async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any], int]]:
+    """What `benchmark` returned at that batch size, each dict with the batch size that was loaded."""
+    loaded = await call(bench.host, "load", f"load batch size {batch_size}", batch_size=batch_size)
+    step = f"benchmark batch size {batch_size}"
+    answer = await call(bench.host, "benchmark", step, batch_size=batch_size)
+    found = answer if isinstance(answer, list) else [answer]
+    if not found or not all(isinstance(given, dict) for given in found):
+        raise BackendFailed(f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step)
+    return [(given, loaded["loaded_batch_size"]) for given in found]
+
+
+def _row(given: Mapping[str, Any], asked: int, loaded: int, values: Mapping[str, Value]) -> dict[str, Any]:
+    row = vendor_rows.vendor_row(given, loaded, *_asked(values))
+    return row if asked == loaded else row | {"Requested BS": asked}
+
+
+def _asked(values: Mapping[str, Value]) -> tuple[int, int | None]:
+    return values["clients"].value, values["iterations"].value

@@ -1,0 +1,80 @@
+"""One loaded copy of a vendor's runtime: at which batch size, and on which CPUs its threads were started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from qs.base.errors import UserError
+
+
+class LoadedCopy:
+    """`batch_size` is the one really loaded; 0 before the first load."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.batch_size = 0
+        self._how: tuple | None = None
+        self._placement: dict[str, Any] | None = None
+
+    @property
+    def takes_placement(self) -> bool:
+        """Whether the backend wants to be told its place: its class has an attribute `placement`."""
+        return hasattr(type(self.backend), "placement")
+
+    def load(self, batch_size: int, placement: dict[str, Any] | None) -> None:
+        """Load, unless it is loaded that way: a vendor's load may take minutes. No placement: any will do."""
+        if placement is None and self._how is not None and self._how[0] == batch_size:
+            return
+        placement = placement or self._placement  # the next batch size is meant for the same place
+        cpus = tuple(sorted((placement and placement["cpus"]) or _allowed()))
+        knows = self.takes_placement
+        threads = placement["intra_op_threads"] if placement and knows else None
+        how = (batch_size, cpus, threads)
+        if how == self._how:
+            return
+        self._how, self.batch_size, self._placement = None, 0, placement
+        if knows:
+            self.backend.placement = placement
+        with _on_cpus(cpus):
+            self.backend.load(batch_size)
+        loaded = unless_left_out(self.backend.get_loaded_batch_size)
+        self.batch_size = int(loaded or _own_batch_size(self.backend) or batch_size)
+        self._how = how
+
+
+def _own_batch_size(backend: Any) -> int | None:
+    """What a backend without get_loaded_batch_size notes for itself, as most do in `load`."""
+    own = getattr(backend, "batch_size", None)
+    return own if isinstance(own, int) and own > 0 else None
+
+
+@contextmanager
+def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
+    """Run this thread on those CPUs for a while; threads started meanwhile inherit that and keep it."""
+    before = _allowed()
+    if not hasattr(os, "sched_setaffinity") or set(cpus) == before:
+        yield
+        return
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        raise UserError(f"affinity {list(cpus)}: {error.strerror}; this process may use {sorted(before)}") from None
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _allowed() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def unless_left_out(method: Callable[[], Any]) -> Any:
+    """None for a method that the vendor left as it is in the base class, or in a copy of it."""
+    try:
+        return method()
+    except NotImplementedError:
+        return None

@@ -1,0 +1,196 @@
+"""A task's data inside a host: its data set, or generated items where it has none; as batches of any size.
+
+Left out: scoring (the data set's AccuracyChecker) and the order in which the engine submits samples.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from qs.contract.data_loader import Dataset
+from qs.tensors.generated import GeneratedItems, input_specs
+
+# Distinct batches that the performance phase cycles through: enough that no cache knows them all by heart,
+# few enough
+# that their memory is bounded whatever the data set.
+MOST_BATCHES = 64
+MOST_BYTES = 256 << 20
+GENERATED_ITEMS = 64
+
+Feeds = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """`kind` is "dataset", "generated" or "given" (the user's own items for a model file), `why` the reason for the latter two; `items` is
+    None for generated data."""
+
+    dataset: Any
+    name: str
+    items: int | None
+    kind: str
+    why: str
+    seed: int
+
+    def about(self) -> dict[str, Any]:
+        return {"name": self.name, "items": self.items, "kind": self.kind, "why": self.why, "seed": self.seed}
+
+
+class GeneratedDataset(Dataset):
+    """Generated items behind the face of a data set, so that vendors' code needs no second way.
+
+    `source(seed)` makes the endless list that they are taken from.
+    """
+
+    def __init__(self, config: Mapping[str, Any], seed: int, source: Callable[[int], Any] | None = None) -> None:
+        super().__init__(config)
+        self.fake_seed = seed
+        self.items = GENERATED_ITEMS
+        self.source = source or partial(GeneratedItems, input_specs(config))
+        self._generated = self.source(seed)
+        self.rebatch(1, skip=False)
+
+    def name(self) -> str:
+        return "fake_dataset"
+
+    def rebatch(self, new_bs: int, skip: bool = True) -> None:
+        self.cur_bs = int(new_bs)
+        self.batch_num = max(1, self.items // self.cur_bs)
+        self.batched_data = _Batches(self._generated, self.cur_bs, self.batch_num)
+
+    def get_id(self, sample_id: int) -> list[int]:
+        return list(range(sample_id * self.cur_bs, (sample_id + 1) * self.cur_bs))
+
+
+class _Batches(Sequence):
+    """Made when asked for: at a large batch of images, all of them at once would not fit into memory."""
+
+    def __init__(self, generated: Any, size: int, count: int) -> None:
+        self._generated, self._size, self._count = generated, size, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Feeds: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Feeds]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(index)
+        return self._generated.feeds(index % self._count * self._size, self._size)
+
+
+def open_data(
+    model_info: Mapping[str, Any],
+    dataset_folder: str | None,
+    fake: bool,
+    seed: int | None,
+    workspace_root: str = "",
+) -> TaskData:
+    """The task's data set, preprocessed; generated where `fake` says so, it has none, or files are missing.
+
+    `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of the data
+    set's code; its other exceptions go through, since they are faults.
+    """
+    if seed is None:
+        seed = secrets.randbelow(1 << 31)
+    named = model_info.get("dataset_name")
+    why = ""
+    if fake:
+        why = "fake_data is true in the workload"
+    elif not named or named == "fake_dataset":
+        why = "the model names no data set"
+    elif dataset_folder is None:
+        why = (
+            f"there is no data set {named} on this machine; put its folder, with "
+            f"data_loader.py, test_accuracy.py and its files, at {Path(workspace_root, 'datasets', str(named))}"
+        )
+    else:
+        try:
+            dataset = _load(model_info, dataset_folder, seed)
+            return TaskData(dataset, str(named), int(dataset.get_item_count()), "dataset", "", seed)
+        except FileNotFoundError as error:
+            missing = error.filename
+            where = f"{missing} is missing; put it there" if missing else str(error)
+            why = f"the files of the data set {named} are not on this machine: {where}"
+    return TaskData(GeneratedDataset(model_info, seed), "generated", None, "generated", why, seed)
+
+
+def batches(data: TaskData, batch_size: int, most: int | None = None, seed: int | None = None) -> list[Feeds]:
+    """Distinct batches to cycle through: up to `most` (64) or 256 MB of them, at least one.
+
+    `seed` is for generated ones, where it is not to be the data's own.
+
+    A data set with fewer items than one batch fills it by beginning again from its first item.
+    """
+    most = MOST_BATCHES if most is None else max(1, most)
+    if data.kind != "dataset":
+        # not through the data set, whose own items are only as many as a vendor's loop needs
+        source: Iterator[Feeds] = data.dataset.source(data.seed if seed is None else seed).batches(batch_size, most)
+    else:
+        source = _rebatched(data.dataset, batch_size)
+    taken: list[Feeds] = []
+    held = 0
+    for feeds in source:
+        held += sum(np.asarray(array).nbytes for array in feeds.values())
+        if taken and held > MOST_BYTES:
+            break
+        taken.append(feeds)
+        if len(taken) >= most:
+            break
+    return taken
+
+
+def single_items(data: TaskData, count: int) -> list[Feeds]:
+    """The first `count` items, each as a batch of one; fewer where the data set has fewer."""
+    data.dataset.rebatch(1)
+    if data.items is not None:
+        count = min(count, int(data.dataset.get_batch_count()))
+    else:
+        return list(data.dataset.source(data.seed).batches(1, count))
+    return [feeds_of(data.dataset.get_samples(index)) for index in range(count)]
+
+
+def feeds_of(sample: Any) -> Feeds:
+    """get_samples gives feeds, or (feeds, labels)."""
+    return sample[0] if isinstance(sample, (tuple, list)) else sample
+
+
+def joined(items: Sequence[Feeds]) -> Feeds:
+    """Several batches as one, along the first dimension of every input."""
+    if len(items) == 1:
+        return items[0]
+    return {name: np.concatenate([np.asarray(item[name]) for item in items]) for name in items[0]}
+
+
+def _rebatched(dataset: Any, batch_size: int) -> Iterator[Feeds]:
+    dataset.rebatch(batch_size)
+    count = int(dataset.get_batch_count())
+    for index in range(count):
+        yield feeds_of(dataset.get_samples(index))
+    if count == 0:
+        dataset.rebatch(1)
+        items = int(dataset.get_batch_count())
+        if items == 0:
+            raise ValueError("the data set has no items")
+        yield joined([feeds_of(dataset.get_samples(index % items)) for index in range(batch_size)])
+
+
+def _load(model_info: Mapping[str, Any], folder: str, seed: int) -> Any:
+    from qs.inside.loading import load_dataset_classes
+
+    loader, _ = load_dataset_classes(Path(folder))
+    dataset = loader(dict(model_info))
+    dataset.fake_seed = seed
+    dataset.preprocess()
+    return dataset

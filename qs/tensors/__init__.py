@@ -1,0 +1,1 @@
+"""Arrays and ONNX files, with numpy alone: used in the process of a backend too."""

@@ -1,0 +1,56 @@
+"""SHA-256 of files. Of a large file it is remembered in the cache, as long as its size and time stay the
+same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from qs.base.cache import build_once, key_of
+from qs.base.errors import UserError
+from qs.tensors.onnx_data import data_files
+
+LARGE_BYTES = 64 << 20
+CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """The file's digest in hex."""
+    stat = path.stat()
+    if stat.st_size < LARGE_BYTES:
+        return read_sha256(path)
+
+    def note(new: Path) -> None:
+        new.write_text(read_sha256(path))
+
+    facts = {
+        "path": str(path.resolve()),
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "inode": stat.st_ino,
+    }
+    return build_once(f"digests/{key_of(facts)}", ".sha256", note).read_text()
+
+
+def digests_of(model: Path) -> dict[str, str]:
+    """File's name -> digest: of an ONNX file, and of those beside it that hold its weights. UserError where one is missing."""
+    return {file.name: sha256_of(file) for file in [model, *data_files(model)]}
+
+
+def read_sha256(path: Path) -> str:
+    """The digest of what the file holds now, nothing remembered."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def verified(path: Path, sha256: str) -> Path:
+    """A cached file that has the digest it is named after. UserError where it has another: it was changed, or put there wrongly."""
+    got = sha256_of(path)
+    if got != sha256:
+        raise UserError(f"{path} has sha256 {got}, not {sha256}: delete it, or put the right file there")
+    return path

@@ -1,0 +1,237 @@
+"""Generated inputs: sensible feeds for a model whose data set is absent, from a seed.
+
+A feed has to look like a request, or the run measures something else: token ids spread over a vocabulary,
+attention masks that end where the text ends, 0/1 segments, floats inside the model's range. Drawing
+everything from [0, 1) and casting it to the input's type makes every token id zero; that is the fault this
+module exists to avoid.
+
+Item i is a function of the inputs, the seed and i alone, never of the batch it travels in, so that a
+reference run at batch 1 and a backend at batch 24 see the same items.
+
+Left out: data sets (`datasets/`), rebatching of those (`qs.inside`), anything but numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NUMPY_TYPES = {
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "FLOAT64": np.float64,
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT16": np.int16,
+    "UINT16": np.uint16,
+    "INT32": np.int32,
+    "UINT32": np.uint32,
+    "INT64": np.int64,
+    "UINT64": np.uint64,
+    "LONG": np.int64,
+    "BOOL": np.bool_,
+    "STRING": np.str_,
+}
+DEFAULT_VOCABULARY = 1000  # ids below this exist in every published vocabulary
+_BLOCK_ITEMS = 256
+_BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model says.
+
+    batch_axis   the side that a batch multiplies: the first, but for files whose own shapes say otherwise; None: none
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    range: tuple[float, float] | None = None
+    batch_axis: int | None = 0
+
+    @property
+    def dtype(self) -> np.dtype:
+        return numpy_dtype(self.type)
+
+    def batch_shape(self, batch_size: int) -> tuple[int, ...]:
+        """The shape of a batch of that size."""
+        if self.batch_axis == 0 or not self.shape:
+            return batch_shape(self.shape, batch_size)
+        return tuple(side * batch_size if at == self.batch_axis else side for at, side in enumerate(self.shape))
+
+    def joined(self, items: np.ndarray) -> np.ndarray:
+        """A batch of items that lie one after the other, [count, *shape]; what a batch shares is the first item's."""
+        if not self.shape or self.batch_axis is None:
+            return np.asarray(items[0])
+        if self.batch_axis:
+            items = np.moveaxis(items, 0, self.batch_axis)
+        return items.reshape(self.batch_shape(items.shape[self.batch_axis]))
+
+
+def numpy_dtype(type_name: str) -> np.dtype:
+    """The numpy type of an input type of ByteMLPerf; LONG is int64. ValueError names the known ones."""
+    try:
+        return np.dtype(NUMPY_TYPES[type_name.strip().upper()])
+    except KeyError:
+        raise ValueError(f"unknown input type {type_name!r}; known: {', '.join(NUMPY_TYPES)}") from None
+
+
+def split_names(value: str | Sequence[str] | None) -> list[str]:
+    """Published files write lists as one comma-separated string; typed ones as lists. Both are read."""
+    if value is None:
+        return []
+    parts = value.split(",") if isinstance(value, str) else value
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def input_specs(model_info: Mapping) -> list[InputSpec]:
+    """The inputs of a model_info in its published spelling, in its order.
+
+    One type stands for all inputs when only one is given. ValueError when counts do not fit or a shape is
+    missing.
+    """
+    shapes = model_info.get("input_shape") or {}
+    names = split_names(model_info.get("inputs")) or list(shapes)
+    types = model_info.get("input_type")
+    if isinstance(types, Mapping):
+        types = [types[name] for name in names]
+    types = split_names(types)
+    if len(types) == 1:
+        types = types * len(names)
+    if len(types) != len(names):
+        raise ValueError(f"input_type has {len(types)} types for the {len(names)} inputs {', '.join(names)}")
+    ranges = model_info.get("input_range") or {}
+    specs = []
+    for name, type_name in zip(names, types, strict=True):
+        if name not in shapes:
+            raise ValueError(f"input_shape has no entry for the input {name!r}; it has: {', '.join(shapes)}")
+        bounds = ranges.get(name)
+        specs.append(
+            InputSpec(
+                name,
+                tuple(int(side) for side in shapes[name]),
+                type_name.upper(),
+                None if bounds is None else (float(bounds[0]), float(bounds[1])),
+                (model_info.get("input_batch_axis") or {}).get(name, 0),
+            )
+        )
+    return specs
+
+
+def batch_shape(shape: Sequence[int], batch_size: int) -> tuple[int, ...]:
+    """Batch b multiplies the first dimension, whatever it is at batch 1: [26, 2] becomes [26*b, 2]."""
+    return (int(shape[0]) * batch_size, *(int(side) for side in shape[1:])) if len(shape) else ()
+
+
+class GeneratedItems:
+    """An endless list of items. It holds the last block of them, a few MB; not for several threads."""
+
+    def __init__(self, specs: Sequence[InputSpec], seed: int) -> None:
+        self.specs = list(specs)
+        self.seed = int(seed)
+        item_bytes = sum(int(np.prod(spec.shape)) * max(spec.dtype.itemsize, 1) for spec in self.specs)
+        # The block is a function of the shapes alone: items must not change with the machine or the batch
+        # size.
+        self._block_items = max(1, min(_BLOCK_ITEMS, _BLOCK_BYTES // max(item_bytes, 1)))
+        self._held: tuple[int, dict[str, np.ndarray]] | None = None
+
+    def feeds(self, start: int, count: int) -> dict[str, np.ndarray]:
+        """Items start..start+count as one batch: each input has its first dimension times `count`."""
+        pieces: list[dict[str, np.ndarray]] = []
+        index = start
+        while index < start + count:
+            block, offset = divmod(index, self._block_items)
+            take = min(self._block_items - offset, start + count - index)
+            held = self._block(block)
+            pieces.append({name: array[offset : offset + take] for name, array in held.items()})
+            index += take
+        return {spec.name: spec.joined(np.concatenate([piece[spec.name] for piece in pieces])) for spec in self.specs}
+
+    def batches(self, batch_size: int, count: int) -> Iterator[dict[str, np.ndarray]]:
+        for index in range(count):
+            yield self.feeds(index * batch_size, batch_size)
+
+    def _block(self, block: int) -> dict[str, np.ndarray]:
+        if self._held is None or self._held[0] != block:
+            self._held = (block, self._draw(block))
+        return self._held[1]
+
+    def _draw(self, block: int) -> dict[str, np.ndarray]:
+        count = self._block_items
+        length_rng = np.random.default_rng([self.seed, block, 0])
+        lengths = _text_lengths(self.specs, count, length_rng)
+        drawn = {}
+        for number, spec in enumerate(self.specs, start=1):
+            rng = np.random.default_rng([self.seed, block, number])
+            drawn[spec.name] = _draw_input(spec, count, lengths, rng)
+        return drawn
+
+
+def generated_feeds(model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0) -> dict[str, np.ndarray]:
+    """One batch of generated items start..start+batch_size for a model_info in its published spelling."""
+    return GeneratedItems(input_specs(model_info), seed).feeds(start, batch_size)
+
+
+def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    shape = (count, *spec.shape)
+    kind = _kind(spec)
+    length = lengths.get(spec.shape[-1]) if spec.shape else None
+    if kind in ("mask", "padding") and length is not None:
+        inside = _inside(shape, length)
+        return (inside if kind == "mask" else ~inside).astype(spec.dtype)
+    if kind in ("mask", "padding"):  # nothing to be ragged over: all of it is text
+        return np.full(shape, kind == "mask").astype(spec.dtype)
+    if kind == "segment" and length is not None:
+        # question first, then the passage: one change from 0 to 1 inside the text, padding 0
+        change = (length * rng.uniform(0.05, 0.5, size=count)).astype(np.int64)
+        segments = (_inside(shape, length) & ~_inside(shape, change)).astype(spec.dtype)
+        return segments if spec.range is None else segments.clip(int(spec.range[0]), int(spec.range[1]) - 1)
+    if kind == "ids":
+        low, high = spec.range or (1, DEFAULT_VOCABULARY)
+        ids = rng.integers(int(low), max(int(high), int(low) + 1), size=shape)
+        if length is not None and int(low) <= 1:
+            ids = np.where(_inside(shape, length), ids, 0)  # 0 is [PAD] where ids start at 0 or 1
+        return ids.astype(spec.dtype)
+    return _draw_plain(spec, shape, rng)
+
+
+def _draw_plain(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    dtype = spec.dtype
+    if dtype.kind == "b":
+        return rng.integers(0, 2, size=shape).astype(np.bool_)
+    if dtype.kind == "U":
+        return np.char.add("text ", rng.integers(0, DEFAULT_VOCABULARY, size=shape).astype(np.str_))
+    if dtype.kind == "f":
+        low, high = spec.range or (0.0, 1.0)
+        return rng.uniform(low, high, size=shape).astype(dtype)
+    low, high = spec.range or (0, DEFAULT_VOCABULARY)
+    if spec.range is None and dtype.itemsize == 1:  # pixels or quantized values: the whole type
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max + 1
+    return rng.integers(int(low), max(int(high), int(low) + 1), size=shape).astype(dtype)
+
+
+def _kind(spec: InputSpec) -> str:
+    """What an input is by its name, as published models name theirs; 'plain' when the name says nothing."""
+    name = spec.name.lower()
+    if "mask" in name:
+        return "padding" if "pad" in name else "mask"
+    if "segment" in name or "token_type" in name:
+        return "segment"
+    if spec.dtype.kind != "b" and ("ids" in name or "token" in name or name.startswith("text")):
+        return "ids"
+    return "plain"
+
+
+def _text_lengths(specs: Sequence[InputSpec], count: int, rng: np.random.Generator) -> dict[int, np.ndarray]:
+    """Per sequence dimension that belongs to text: how long each item's text is, a quarter to the whole."""
+    sides = sorted({spec.shape[-1] for spec in specs if spec.shape and _kind(spec) != "plain"})
+    return {side: rng.integers(max(1, side // 4), side + 1, size=count) for side in sides if side > 1}
+
+
+def _inside(shape: tuple[int, ...], length: np.ndarray) -> np.ndarray:
+    position = np.arange(shape[-1])
+    inside = position < length.reshape((-1,) + (1,) * (len(shape) - 1))
+    return np.broadcast_to(inside, shape)

@@ -1,0 +1,177 @@
+"""How a model file's inputs and outputs are called, against how the model info calls them.
+
+A user's own export often names its inputs otherwise (`input_ids` for `input_ids.1`) or orders them otherwise.
+Names are matched first as they stand, then without the suffixes that exporters add, and what is left by
+position where types and shapes agree; anything that is not identical is said in a note. What cannot be
+matched is the user's error.
+
+Works on plain (name, shape, type) descriptions; no ONNX library is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qs.base.errors import UserError
+from qs.tensors.generated import InputSpec, input_specs, split_names
+
+_NUMPY = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(int16)": np.int16,
+    "tensor(uint16)": np.uint16,
+    "tensor(int32)": np.int32,
+    "tensor(uint32)": np.uint32,
+    "tensor(int64)": np.int64,
+    "tensor(uint64)": np.uint64,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+
+
+@dataclass(frozen=True)
+class FileTensor:
+    """An input or output as the model file declares it; a side of the shape that is no int is dynamic."""
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    type: str
+
+    @property
+    def dtype(self) -> np.dtype:
+        try:
+            return np.dtype(_NUMPY[self.type])
+        except KeyError:
+            raise UserError(f"the model's tensor {self.name!r} is a {self.type}; only tensors are fed") from None
+
+
+@dataclass(frozen=True)
+class Fed:
+    """One input: the model info's name for it, the file's, and the type that the file wants."""
+
+    declared: str
+    file: str
+    dtype: np.dtype
+    spec: InputSpec
+    tensor: FileTensor
+
+
+def file_tensors(nodes: Sequence) -> list[FileTensor]:
+    """From ONNX Runtime's `session.get_inputs()` or `get_outputs()`."""
+    return [FileTensor(node.name, tuple(node.shape or ()), node.type) for node in nodes]
+
+
+def bind_inputs(model_info: Mapping, tensors: Sequence[FileTensor], file: str) -> tuple[list[Fed], list[str]]:
+    """Which declared input feeds which input of the file, in the file's order, and notes on what differs.
+
+    UserError where counts, ranks, sizes or types cannot be brought together; it shows both sides.
+    """
+    specs = input_specs(model_info)
+    pairs = _match([spec.name for spec in specs], [tensor.name for tensor in tensors])
+    if pairs is None:
+        raise UserError(
+            f"{file} takes {len(tensors)} inputs ({_shown(tensors)}), but the model info names {len(specs)}: "
+            f"{', '.join(spec.name for spec in specs)}; make `inputs` in the model info agree with the file"
+        )
+    bound, notes = [], []
+    for tensor_index, (spec_index, how) in sorted(pairs.items()):
+        spec, tensor = specs[spec_index], tensors[tensor_index]
+        fault = _unfit(spec, tensor)
+        if fault:
+            raise UserError(
+                f"{file}: the input {tensor.name!r} cannot take {spec.name!r} of the model info: {fault}; "
+                f"the file takes {_shown(tensors)}"
+            )
+        if how:
+            notes.append(f"input {spec.name} feeds the file's {tensor.name} ({how})")
+        if spec.dtype != tensor.dtype and tensor.dtype.kind != "O":
+            notes.append(f"input {spec.name} is cast from {spec.dtype} to {tensor.dtype}")
+        bound.append(Fed(spec.name, tensor.name, tensor.dtype, spec, tensor))
+    return bound, notes
+
+
+def bind_outputs(model_info: Mapping, names: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """(file's name, reported name) for every output that is reported, in the model info's order, and notes.
+
+    The model info's names are reported where they can be matched; a file with more outputs than it names
+    gives those named. Where nothing fits the file's own names stand, with a note: outputs do no harm.
+    """
+    declared = split_names(model_info.get("outputs"))
+    if not declared:
+        return [(name, name) for name in names], []
+    if set(declared) <= set(names):
+        return [(name, name) for name in declared], []
+    pairs = _match(declared, list(names))
+    if pairs is None:
+        note = f"the file's outputs ({', '.join(names)}) are not those of the model info ({', '.join(declared)})"
+        return [(name, name) for name in names], [note]
+    by_declared = sorted((spec, tensor, how) for tensor, (spec, how) in pairs.items())
+    notes = [
+        f"the file's output {names[tensor]} is {declared[spec]} ({how})" for spec, tensor, how in by_declared if how
+    ]
+    return [(names[tensor], declared[spec]) for spec, tensor, _ in by_declared], notes
+
+
+def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
+    """Why the file cannot take this batch size by its declared shapes, or None."""
+    for fed in bound:
+        wanted = fed.spec.batch_shape(batch_size)
+        for position, (side, declared) in enumerate(zip(wanted, fed.tensor.shape, strict=False)):
+            if isinstance(declared, int) and declared > 0 and declared != side:
+                return f"input {fed.file} has {declared} fixed at position {position}, the batch has {side}"
+    return None
+
+
+def is_dynamic(bound: Sequence[Fed]) -> bool:
+    """True where no input fixes its first dimension, so that any batch size may be tried."""
+    batched = [fed for fed in bound if fed.tensor.shape and fed.spec.batch_axis is not None]
+    return not any(isinstance(fed.tensor.shape[fed.spec.batch_axis or 0], int) for fed in batched)
+
+
+def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int, str]] | None:
+    """index in found -> (index in declared, how: "" by its own name). None where the counts differ."""
+    if len(declared) != len(found):
+        return None
+    pairs: dict[int, tuple[int, str]] = {}
+    for how, key in (("", str), ("same name without the exporter's suffix", _bare)):
+        free = [index for index in range(len(declared)) if index not in {spec for spec, _ in pairs.values()}]
+        keys = [key(declared[index]) for index in free]
+        for tensor, name in enumerate(found):
+            if tensor not in pairs and keys.count(key(name)) == 1:
+                pairs[tensor] = (free[keys.index(key(name))], how)
+    # A second tensor of the same bare name must not take a partner that is already given away.
+    if len({spec for spec, _ in pairs.values()}) != len(pairs):
+        pairs = {tensor: pair for tensor, pair in pairs.items() if not pair[1]}
+    rest = [index for index in range(len(declared)) if index not in {spec for spec, _ in pairs.values()}]
+    for tensor in range(len(found)):
+        if tensor not in pairs:
+            pairs[tensor] = (rest.pop(0), "by position")
+    return pairs
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[.:]\d+$", "", name.strip()).lower()
+
+
+def _unfit(spec: InputSpec, tensor: FileTensor) -> str | None:
+    have, want = spec.dtype.kind, tensor.dtype.kind
+    have, want = ("i" if kind == "u" else kind for kind in (have, want))
+    if have != want and (have, want) not in {("i", "f"), ("b", "f"), ("b", "i"), ("i", "b"), ("U", "O")}:
+        return f"{spec.type} does not become {tensor.type} without loss"
+    if len(spec.shape) != len(tensor.shape):
+        return f"shape {list(spec.shape)} against {list(tensor.shape)}"
+    for at, (side, declared) in enumerate(zip(spec.shape, tensor.shape, strict=True)):
+        if at != spec.batch_axis and isinstance(declared, int) and declared > 0 and declared != side:
+            return f"shape {list(spec.shape)} against {list(tensor.shape)}"
+    return None
+
+
+def _shown(tensors: Sequence[FileTensor]) -> str:
+    return ", ".join(f"{tensor.name} {list(tensor.shape)} {tensor.type}" for tensor in tensors)

@@ -1,0 +1,185 @@
+"""What a person sees while a run goes on, always on standard error: rich on a terminal, plain lines elsewhere, nothing when quiet.
+
+A view is told facts (`line`, `warn`) and, during a case, the engine's progress (`case` returns the callback). It measures nothing itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+PLAIN_EVERY_S = 5.0
+PHASES = {"build": "loading", "warmup": "warming up", "measure": "measuring", "drain": "finishing"}
+Callback = Callable[[Any], None]
+
+
+def span(seconds: float) -> str:
+    """A time as a person says it: 40 ms, 1.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def rate(per_s: float) -> str:
+    """A rate with three digits that count."""
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
+
+
+def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:
+    """What is left after warm-up, at a speed above zero: how long, and how far a limit of time lets it come."""
+    speed = f"{rate(queries_per_s)} queries/s"
+    if planned is None:
+        return f"measuring for {span(limit_s)} at about {speed}" if limit_s else f"measuring at about {speed}"
+    needed_s = planned / queries_per_s
+    if limit_s is not None and needed_s > limit_s:
+        reach = min(planned, round(queries_per_s * limit_s))
+        far = f"about {reach} of them" if reach else "hardly one of them; those begun are finished"
+        return f"at {speed} all {planned} queries take {span(needed_s)}; the limit is {span(limit_s)}, {far}"
+    return f"{planned} queries at {speed} take about {span(needed_s)}"
+
+
+def state(progress: Any) -> str:
+    """One line on a case in flight."""
+    of = f" of {progress.planned}" if progress.planned else ""
+    parts = [f"{progress.completed}{of} queries"]
+    if progress.completed:
+        parts.append(f"{rate(progress.queries_per_s)} queries/s")
+    if progress.p50_ns:
+        parts.append(f"p50 {progress.p50_ns / 1e6:.3g} ms")
+    if progress.p99_ns:
+        parts.append(f"p99 {progress.p99_ns / 1e6:.3g} ms")
+    if progress.errors:
+        parts.append(f"{progress.errors} errors")
+    if progress.eta_s is not None:
+        parts.append(f"{span(progress.eta_s)} left")
+    return ", ".join(parts)
+
+
+class Quiet:
+    """Says nothing."""
+
+    def line(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
+        yield lambda progress: None
+
+
+class Plain:
+    """One line a fact, and one every few seconds during a case: readable in a log file."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
+        self._stream = stream
+        self._clock = clock
+
+    def line(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def warn(self, text: str) -> None:
+        self.line(f"warning: {text}")
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
+        watch = _Watch(title, limit_s, self.line, self._clock)
+        said = self._clock()
+
+        def update(progress: Any) -> None:
+            nonlocal said
+            watch.see(progress)
+            if progress.phase == "measure" and self._clock() - said >= PLAIN_EVERY_S:
+                said = self._clock()
+                self.line(f"{title}: {state(progress)}")
+
+        yield update
+
+
+class Rich:
+    """A panel that is redrawn in place; facts scroll above it."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
+        from rich.console import Console
+
+        self._console = Console(file=stream, highlight=False)
+        self._clock = clock
+
+    def line(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        self._console.print(f"warning: {text}", style="yellow", markup=False)
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
+        from rich.live import Live
+
+        from qs.watch.panel import Panel
+
+        watch = _Watch(title, limit_s, self.line, self._clock)
+        panel = Panel(title, limit_s)
+        with Live(panel, console=self._console, transient=True, refresh_per_second=4):
+
+            def update(progress: Any) -> None:
+                watch.see(progress)
+                panel.see(progress)
+
+            yield update
+
+
+class _Watch:
+    """Notices the end of the warm-up and says, once, how long the rest will take.
+
+    The speed is the warm-up's, or the measured phase's own as soon as that has ten queries to show.
+    """
+
+    ENOUGH = 10
+
+    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]):
+        self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
+        self._began = self._clock()
+        self._warm_rate = 0.0
+        self._said = False
+
+    def see(self, progress: Any) -> None:
+        now = self._clock()
+        if progress.phase == "build":
+            self._began = now
+        elif progress.phase == "warmup" and now > self._began:
+            self._warm_rate = progress.completed / (now - self._began)
+        elif progress.phase == "measure" and not self._said:
+            speed = progress.queries_per_s if progress.completed >= self.ENOUGH else self._warm_rate
+            if speed:
+                self._said = True
+                self._say(f"{self._title}: {outlook(progress.planned, speed, self._limit_s)}")
+
+
+def share(progress: Any, limit_s: float | None) -> tuple[float, float | None]:
+    """How full the bar is (done, total): by queries, or by time where time ends the case first."""
+    by_time = (min(progress.elapsed_s, limit_s), limit_s) if limit_s else (0.0, None)
+    if not progress.planned:
+        return by_time
+    by_count = (float(progress.completed), float(progress.planned))
+    if limit_s and progress.elapsed_s / limit_s > progress.completed / progress.planned:
+        return by_time
+    return by_count
+
+
+def open_view(quiet: bool, stream: TextIO | None = None) -> Quiet | Plain | Rich:
+    """The view that fits: none when quiet, rich on a terminal, plain lines elsewhere."""
+    stream = stream or sys.stderr
+    if quiet:
+        return Quiet()
+    return Rich(stream) if stream.isatty() else Plain(stream)

@@ -1,0 +1,121 @@
+"""A run as a trace that Perfetto and Chrome's tracing page open: stages, loads, phases of each case, slices of each worker, counters.
+
+The format is the Trace Event Format's JSON object ("traceEvents", times in microseconds). Slices are bounded by the engine; counters come from
+the rows' time series. Written at the end, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+NAME = "trace.json"
+PROCESS = 1
+STAGES, CASES, PHASES_ROW, FIRST_WORKER = 1, 2, 3, 10
+US_PER_S = 1e6
+
+
+class Trace:
+    """Collects events of one run; times count from when it was made."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter):
+        self._clock = clock
+        self._began = clock()
+        self._events: list[dict[str, Any]] = []
+        self._names: dict[int, str] = {STAGES: "stages", CASES: "cases", PHASES_ROW: "phases"}
+        self._phase: tuple[str, float] | None = None
+        self._measured_us: float | None = None
+
+    def _now_us(self) -> float:
+        return (self._clock() - self._began) * US_PER_S
+
+    def _complete(self, row: int, name: str, began_us: float, ended_us: float, **about: Any) -> None:
+        duration = max(ended_us - began_us, 0.0)
+        self._events.append(
+            {"ph": "X", "pid": PROCESS, "tid": row, "name": name, "ts": began_us, "dur": duration, "args": about}
+        )
+
+    @contextmanager
+    def span(self, row: int, name: str, **about: Any) -> Iterator[None]:
+        """Something that lasts as long as the context."""
+        began = self._now_us()
+        try:
+            yield
+        finally:
+            self._complete(row, name, began, self._now_us(), **about)
+
+    def see(self, progress: Any) -> None:
+        """Follow a case's phases, and note its counters."""
+        now = self._now_us()
+        if self._phase is None or self._phase[0] != progress.phase:
+            self._end_phase(now)
+            self._phase = (progress.phase, now)
+            if progress.phase == "measure":
+                self._measured_us = now - progress.elapsed_s * US_PER_S
+        if progress.phase == "measure":
+            self._count("queries/s", now, progress.now_per_s)
+            if progress.p99_now_ns:
+                self._count("p99 ms", now, progress.p99_now_ns / 1e6)
+            if progress.in_flight is not None:
+                self._count("in flight", now, progress.in_flight)
+
+    def ended(self, case: str, result: Any) -> None:
+        """A case is over: the slices of its workers."""
+        self._end_phase(self._now_us())
+        start = self._measured_us
+        if start is not None:
+            for worker, began_ns, ended_ns, requests in result.slices:
+                row = FIRST_WORKER + worker
+                self._names.setdefault(row, f"worker {worker}")
+                self._complete(row, case, start + began_ns / 1e3, start + ended_ns / 1e3, requests=requests)
+        self._measured_us = None
+
+    def _end_phase(self, now: float) -> None:
+        if self._phase is not None:
+            self._complete(PHASES_ROW, self._phase[0], self._phase[1], now)
+        self._phase = None
+
+    def _count(self, name: str, at: float, value: float) -> None:
+        self._events.append({"ph": "C", "pid": PROCESS, "tid": 0, "name": name, "ts": at, "args": {"value": value}})
+
+    def to_dict(self, title: str) -> dict[str, Any]:
+        about = [{"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": title}}]
+        for row, name in sorted(self._names.items()):
+            about.append({"ph": "M", "pid": PROCESS, "tid": row, "name": "thread_name", "args": {"name": name}})
+        return {"traceEvents": [*about, *sorted(self._events, key=lambda event: event["ts"])], "displayTimeUnit": "ms"}
+
+    def write(self, path: Path, title: str) -> None:
+        from qs.base.files import write_json
+
+        write_json(path, self.to_dict(title))
+
+
+class TracedView:
+    """A view whose cases are also traced."""
+
+    def __init__(self, view: Any, trace: Trace):
+        self._view = view
+        self.trace = trace
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._view, name)
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callable[[Any], None]]:
+        self._title = title
+        with self.trace.span(CASES, title), self._view.case(title, limit_s) as show:
+
+            def both(progress: Any) -> None:
+                show(progress)
+                self.trace.see(progress)
+
+            yield both
+
+    def ended(self, result: Any) -> None:
+        self.trace.ended(self._title, result)
+        after = getattr(self._view, "ended", None)
+        if after is not None:
+            after(result)

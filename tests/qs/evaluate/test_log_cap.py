@@ -1,0 +1,26 @@
+"""A log stays small while a process appends to it."""
+
+from __future__ import annotations
+
+from qs.evaluate import log_cap
+
+
+def test_head_and_tail_stay_and_the_writer_goes_on_at_the_end(tmp_path):
+    path = tmp_path / "log"
+    with path.open("ab", buffering=0) as writer:
+        writer.write(b"first\n" + b"x" * log_cap.MOST_BYTES + b"last\n")
+        assert log_cap.shorten(path)
+        writer.write(b"after\n")
+    text = path.read_bytes()
+    assert text.startswith(b"first\n") and text.endswith(b"last\nafter\n")
+    assert len(text) < log_cap.HEAD_BYTES + log_cap.TAIL_BYTES + 200
+    left_out = len(b"first\n" + b"last\n") + log_cap.MOST_BYTES - log_cap.HEAD_BYTES - log_cap.TAIL_BYTES
+    assert b"[... %d bytes are left out here ...]" % left_out in text
+
+
+def test_a_small_log_and_none_are_left_alone(tmp_path):
+    path = tmp_path / "log"
+    assert not log_cap.shorten(path)
+    path.write_bytes(b"x" * 1000)
+    assert not log_cap.shorten(path)
+    assert path.stat().st_size == 1000

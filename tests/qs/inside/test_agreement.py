@@ -1,0 +1,118 @@
+"""Worst items, replays, and segments of a real graph in two real sessions."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from qs.evaluate.checks import segment_tensors
+from qs.inside import reference_file
+from qs.inside.agreement import agreement, replay, segment_hook
+from qs.inside.reference import ReferenceService
+
+INFO = {
+    "model": "m", "inputs": "x", "outputs": "y", "input_shape": {"x": [1, 4]}, "input_type": "FLOAT32", "dataset_name": None,
+}  # fmt: skip
+WEIGHTS = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32)
+
+
+def graph(path, first=True, second=True, spoil=1.0):
+    """x @ w0 -> relu -> h; h @ w1 -> y: both, or one half of it."""
+    nodes = []
+    if first:
+        nodes += [helper.make_node("MatMul", ["x", "w0"], ["z"]), helper.make_node("Relu", ["z"], ["h"])]
+    if second:
+        nodes += [helper.make_node("MatMul", ["h", "w1"], ["y"])]
+    begin, end = "x" if first else "h", "y" if second else "h"
+    weights = [numpy_helper.from_array(each * spoil, f"w{number}") for number, each in enumerate(WEIGHTS)]
+    sides = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4])] for name in (begin, end)]
+    made = helper.make_graph(nodes, "g", *sides, weights)
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return str(path)
+
+
+class TwoSegments:
+    """A backend of two sessions; `spoil` is a fault in the second."""
+
+    def __init__(self, folder, spoil=1.0):
+        paths = graph(folder / "a.onnx", second=False), graph(folder / "b.onnx", first=False, spoil=spoil)
+        self.sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths]
+
+    def segment_outputs(self, feeds):
+        (h,) = self.sessions[0].run(None, {"x": feeds["x"]})
+        (y,) = self.sessions[1].run(None, {"h": h})
+        return {"h": h, "y": y}
+
+    def predict(self, feeds):
+        return {"y": self.segment_outputs(feeds)["y"]}
+
+
+@pytest.fixture
+def reference(tmp_path, monkeypatch):
+    monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
+    model = graph(tmp_path / "whole.onnx")
+
+    def make(items=6, tensors=("h", "no such tensor")):
+        out = tmp_path / "reference.npz"
+        about = ReferenceService().reference_outputs(model, INFO, None, False, 0, items, str(out), list(tensors))
+        return reference_file.load(out), about
+
+    return make
+
+
+def test_the_segment_where_answers_part_is_seen(reference, tmp_path):
+    made, _ = reference()
+    assert list(made.tensors[0]) == ["h"] and list(made.outputs[0]) == ["y"]
+    for spoil, y_differs in ((1.0, False), (1.5, True)):
+        backend = TwoSegments(tmp_path, spoil)
+        found = agreement(made, backend.predict, 4, ["y"], segment_hook(backend, made, 4))
+        assert found["segments"]["h"]["Max Diff"] < 1e-5 and found["segments"]["h"]["Elements"] == 24
+        assert (found["outputs"]["y"]["Max Diff"] > 1e-2) == y_differs
+        assert any("gives y, which the reference graph has not" in note for note in found["notes"])
+
+
+def test_a_backend_without_the_hook_has_no_segments(reference):
+    made, _ = reference()
+    predict = lambda feeds: {"y": np.maximum(feeds["x"] @ WEIGHTS[0], 0) @ WEIGHTS[1]}  # noqa: E731
+    assert segment_hook(object(), made, 2) is None
+    assert "segments" not in agreement(made, predict, 2, ["y"])
+
+
+@pytest.mark.parametrize(
+    ("segments", "expected"),
+    [
+        ([{"output_tensor_map": {"h": [1, 4]}}, {"output_tensor_map": "y, h"}], ["h", "y"]),
+        ([{"output_tensor_map": ["a"]}, {}], ["a"]),
+        ([], []),
+    ],
+)
+def test_tensors_of_segments(segments, expected):
+    assert segment_tensors({"segments": segments}) == expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_the_worst_item_can_be_replayed(reference, batch_size):
+    made, _ = reference()
+    right = lambda x: np.maximum(x @ WEIGHTS[0], 0) @ WEIGHTS[1]  # noqa: E731
+    bad = made.feeds[5]["x"]
+
+    def predict(feeds):
+        return [right(feeds["x"]) + 3 * (feeds["x"] == bad).all(axis=1, keepdims=True)]
+
+    found = agreement(made, predict, batch_size, ["y"])
+    assert found["outputs"]["y"]["Worst Item"] == {"item": 5, "max_diff": pytest.approx(3, abs=1e-4)}
+    rows, want, got = replay(made, predict, batch_size, ["y"], 5)
+    assert rows["y"]["Max Diff"] == pytest.approx(3, abs=1e-4) and want["y"].shape == got["y"].shape == (1, 4)
+    assert replay(made, predict, batch_size, ["y"], 4)[0]["y"]["Max Diff"] < 1e-5
+
+
+def test_a_reference_is_computed_once(reference, tmp_path):
+    (first, one), (second, two), (third, three) = reference(), reference(), reference(items=5)
+    assert (one["cached"], two["cached"], three["cached"]) == (False, True, False)
+    assert np.array_equal(first.outputs[3]["y"], second.outputs[3]["y"]) and len(third) == 5
+    graph(tmp_path / "whole.onnx", spoil=2.0)  # another model at the same place
+    assert reference()[1]["cached"] is False
+    assert len(list((tmp_path / "cache" / "references").glob("*.npz"))) == 3

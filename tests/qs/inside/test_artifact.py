@@ -1,0 +1,129 @@
+"""The service that reads a model file: real ONNX Runtime sessions on small graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qs.artifact import model_info_of
+from qs.base.errors import Faults, UserError
+from qs.inside.artifact import ArtifactService
+from qs.inside.given import GivenItems, open_given
+from qs.inside.targets import target_of
+from tests.qs.artifact import graphs
+
+
+def describe(path: Path, **asked):
+    return ArtifactService().describe(str(path), {"probe": True, **asked})
+
+
+def test_a_recurrent_model_needs_no_flag(tmp_path):
+    found = describe(graphs.recurrent(tmp_path / "vad.onnx"))
+    assert {each["name"]: each["shape"] for each in found["inputs"]} == {
+        "input": (1, 512),
+        "state": (1, 1, 1),
+        "sr": (),
+    }
+    assert found["states"] == {"state": "stateN"}
+    assert len(found["notes"]) == 3 and found["tried_s"] > 0
+
+
+def test_a_guess_is_tried_until_one_runs(tmp_path):
+    found = describe(graphs.needs_multiple_of(tmp_path / "m.onnx", 48))
+    assert found["inputs"][0]["shape"] == (1, 3, 48, 48)
+    stated = describe(graphs.needs_multiple_of(tmp_path / "n.onnx", 40), shapes={"x": [1, 3, 40, 40]})
+    assert stated["inputs"][0]["shape"] == (1, 3, 40, 40) and stated["notes"] == []
+    unprobed = describe(graphs.needs_multiple_of(tmp_path / "o.onnx", 48), probe=False)
+    assert unprobed["inputs"][0]["shape"] == (1, 3, 224, 224) and "not tried" in unprobed["notes"][0]
+
+
+def test_one_clear_message_where_nothing_runs(tmp_path):
+    with pytest.raises(UserError) as error:
+        describe(graphs.never_runs(tmp_path / "m.onnx"))
+    assert "--shape x=1,512" in str(error.value) and "ONNX Runtime said" in str(error.value)
+
+
+def test_all_types(tmp_path):
+    found = describe(graphs.of_all_types(tmp_path / "m.onnx"))
+    types = {each["name"]: each["type"] for each in found["inputs"]}
+    assert types == {"text": "STRING", "half": "FLOAT16", "flag": "BOOL", "ids": "INT64", "scale": "FLOAT32"}
+    feeds = GivenItems(model_info_of(found, "m", tmp_path), {}, 0).feeds(0, 3)
+    assert {name: array.shape for name, array in feeds.items()} == {
+        "text": (3, 1), "half": (3, 4), "flag": (3, 2), "ids": (3, 128), "scale": (),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [[], [8]])
+def test_a_file_fixed_to_a_batch_is_measured_at_it(tmp_path, asked):
+    found = describe(graphs.fixed_to_batch(tmp_path / "m.onnx", 8), batch_sizes=asked)
+    assert found["inputs"][0]["shape"] == (1, 5) and found["batch_sizes"] == [8]
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "asked", "said"),
+    [
+        (b"no model", ".onnx", {}, "cannot be read as an ONNX model"),
+        (b"x", ".engine", {}, "--shape images=1,3,224,224 --type images=FLOAT32"),
+        (b"x", ".engine", {"shapes": {"a": [1]}}, "the type of a"),
+        (b"x", ".engine", {"shapes": {"a": [1]}, "types": {"a": "FLOAT23"}}, "did you mean"),
+        (b'{"segments": []}', ".json", {}, "names no inputs"),
+    ],
+)
+def test_what_says_too_little(tmp_path, content, suffix, asked, said):
+    path = tmp_path / f"m{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        describe(path, **asked)
+    assert said in str(error.value)
+
+
+def test_a_format_of_the_backends_own_is_described_by_flags(tmp_path):
+    path = tmp_path / "m.engine"
+    path.write_bytes(b"x")
+    found = describe(path, shapes={"a": [1, 2]}, types={"a": "INT8"}, ranges={"a": [0, 5]})
+    assert found["inputs"][0]["range"] == [0, 5] and found["kind"] == "file" and found["format"] == "engine"
+
+
+def test_ranges_and_states_name_inputs_of_the_file(tmp_path):
+    path = graphs.recurrent(tmp_path / "m.onnx")
+    for asked, said in (
+        ({"ranges": {"sx": [0, 1]}}, "--range is 'sx'"),
+        ({"states": {"state": "output"}}, "an output of the input's shape"),
+    ):
+        with pytest.raises(Faults) as error:
+            describe(path, **asked)
+        assert said in str(error.value)
+    assert describe(path, states={})["states"] == {}
+
+
+def test_own_items_are_begun_again_and_the_rest_is_generated(tmp_path):
+    found = describe(graphs.recurrent(tmp_path / "m.onnx"), shapes={"input": [1, 2]})
+    np.save(tmp_path / "x.npy", np.array([[1, 2], [3, 4]], np.float32))
+    files = ArtifactService().read_data(found, {"input": str(tmp_path / "x.npy")}, str(tmp_path / "out"))
+    data = open_given(model_info_of(found, "m", tmp_path), {"files": files, "states": found["states"]}, 0)
+    assert (data.kind, data.items) == ("given", 2)
+    feeds = data.dataset.source(0).feeds(1, 3)
+    assert feeds["input"].tolist() == [[3, 4], [1, 2], [3, 4]]
+    assert feeds["state"].shape == (1, 3, 1) and not feeds["state"].any()
+    assert feeds["sr"] == 16000
+    with pytest.raises(Faults, match="--data is 'inputs'.*did you mean 'input'"):
+        ArtifactService().read_data(found, {"inputs": "x"}, str(tmp_path / "out"))
+
+
+def test_a_state_is_fed_back_and_each_thread_has_its_own(tmp_path):
+    import threading
+
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(graphs.recurrent(tmp_path / "m.onnx")))
+    names = [output.name for output in session.get_outputs()]
+    target = target_of(lambda feeds: dict(zip(names, session.run(names, feeds))), states={"state": "stateN"})
+    feeds = {"input": np.ones((1, 4), np.float32), "state": np.zeros((1, 1, 1), np.float32), "sr": np.array(16000)}
+    assert [float(target(feeds)["stateN"].item()) for _ in range(3)] == [4, 8, 12]
+    other = []
+    thread = threading.Thread(target=lambda: other.append(float(target(feeds)["stateN"].item())))
+    thread.start()
+    thread.join()
+    assert other == [4]

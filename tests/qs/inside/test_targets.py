@@ -1,0 +1,87 @@
+"""The form in which predict is called: one batch, several, or fewer items than the loaded batch has room for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from qs.base.errors import UserError
+from qs.inside.targets import Blocking, check_kind, filled, is_coroutine, target_of
+
+
+async def awaited(batch):
+    await asyncio.sleep(0)
+    return batch * 2
+
+
+class Callable:
+    async def __call__(self, batch):
+        return batch
+
+
+def test_what_is_a_coroutine_function():
+    assert [is_coroutine(each) for each in (awaited, Callable(), len, lambda batch: batch)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_one_batch_and_lists_of_batches():
+    assert target_of(lambda batch: batch * 2)(3) == 6
+    assert target_of(lambda batch: batch * 2, lists=True)([1, 2]) == [2, 4]
+    assert asyncio.run(target_of(awaited)(3)) == 6
+    assert asyncio.run(target_of(awaited, lists=True)([1, 2])) == [2, 4]
+
+
+def test_a_list_of_batches_is_awaited_at_once():
+    async def together():
+        met = asyncio.Barrier(3) if hasattr(asyncio, "Barrier") else None
+
+        async def predict(batch):
+            if met is not None:
+                await met.wait()  # none comes through before all are there
+            return batch
+
+        return await asyncio.wait_for(target_of(predict, lists=True)([1, 2, 3]), 5)
+
+    assert asyncio.run(together()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("items", "rows", "expected"), [(4, 4, [0, 1, 2, 3]), (3, 4, [0, 1, 2, 0]), (1, 4, [0, 0, 0, 0])]
+)
+def test_a_batch_is_filled_up_with_its_own_rows(items, rows, expected):
+    full = filled({"x": np.arange(items), "y": np.ones((items * 2, 3))}, {"x": rows, "y": rows * 2})
+    assert full["x"].tolist() == expected
+    assert full["y"].shape == (rows * 2, 3)
+    assert target_of(lambda batch: len(batch["x"]), rows={"x": rows})({"x": np.arange(items)}) == rows
+
+
+@pytest.mark.parametrize(
+    ("predict", "pool", "said"),
+    [(len, "async", "write `async def predict`"), (awaited, "thread", "which pool 'thread' cannot drive")],
+)
+def test_the_wrong_kind_for_a_pool_is_refused(predict, pool, said):
+    with pytest.raises(UserError, match=said):
+        check_kind(predict, pool)
+
+
+def test_the_right_kind_is_not():
+    check_kind(awaited, "async")
+    check_kind(len, "process")
+    check_kind(awaited, None)
+
+
+def test_a_coroutine_function_for_callers_that_do_not_await():
+    class Backend:
+        name = "b"
+        predict = staticmethod(awaited)
+
+    blocking = Blocking(Backend())
+    assert (blocking.predict(2), blocking.predict(3), blocking.name) == (4, 6, "b")
+    blocking.close()
+    blocking.close()

@@ -1,0 +1,229 @@
+"""The pages in a real browser: they load without a word or a request, show the right numbers, and can be used by everybody."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from qs.render.html import render_page
+from qs.render.html.compare_page import render_compare
+from qs.render.html.index_page import render_index
+from tests.qs.result import made
+from tests.qs.test_cli import qs
+
+MOST_BYTES = 2_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made.real(tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return folder / "report.html"
+
+
+def quiet(shown, path) -> None:
+    assert shown.said == []
+    assert shown.requests == [path.absolute().as_uri()]
+
+
+def test_it_loads_from_a_file_and_shows_the_right_numbers(show, page, folder):
+    assert page.stat().st_size < MOST_BYTES
+    shown = show(page)
+    quiet(shown, page)
+    result = made.result_of(folder)
+    assert shown.page.locator(".verdict").inner_text() == result["Verdict"]
+    assert f"Top-1 {result['Accuracy']['Top-1']:.3g}" in shown.page.locator(".headline").inner_text()
+    for number, row in enumerate(result["Performance"]):
+        cells = shown.page.locator("#performance tbody tr").nth(number).locator("td")
+        assert float(cells.nth(0).get_attribute("data-value")) == row["QPS"]
+        assert cells.nth(7).inner_text() == str(row["Completed"])
+    drawn = shown.page.evaluate("Object.keys(window.qsCharts)")
+    assert {"percentiles", "batches", "series"} <= set(drawn)
+    assert shown.page.locator(".chart svg").count() == len(drawn)
+
+
+def test_zoom_legend_and_choice_work(show, page):
+    shown = show(page)
+    domain = "JSON.stringify(window.qsCharts.percentiles.view.scale('y').domain())"
+    before = shown.page.evaluate(domain)
+    shown.page.locator("#chart-percentiles svg").scroll_into_view_if_needed()
+    box = shown.page.locator("#chart-percentiles svg").bounding_box()
+    shown.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    shown.page.mouse.wheel(0, -400)
+    shown.page.wait_for_function(f"{domain} !== {json.dumps(before)}")
+    lines = "[...document.querySelectorAll('#chart-percentiles g.mark-line path')]"
+    opacity = f"{lines}.map(each => each.getAttribute('opacity')).join()"
+    all_shown = shown.page.evaluate(opacity)
+    shown.page.locator("#chart-percentiles g.role-legend-label text").first.click()
+    shown.page.wait_for_function(f"{opacity} !== {json.dumps(all_shown)}")
+    chosen = "window.qsCharts.series.view.signal('chosen')"
+    first = shown.page.evaluate(chosen)
+    shown.page.locator("#chart-series select").select_option(index=1)
+    shown.page.wait_for_function(f"{chosen} !== {json.dumps(first)}")
+    assert shown.said == []
+
+
+def test_tables_sort_with_the_keyboard(show, page):
+    shown = show(page)
+    button = shown.page.locator("#performance thead button").nth(1)
+    column = "[...document.querySelectorAll('#performance tbody tr')].map(row => Number(row.cells[1].dataset.value))"
+    button.focus()
+    shown.page.keyboard.press("Enter")
+    down = shown.page.evaluate(column)
+    assert down == sorted(down, reverse=True)
+    assert shown.page.locator("#performance thead th").nth(1).get_attribute("aria-sort") == "descending"
+    shown.page.keyboard.press("Enter")
+    assert shown.page.evaluate(column) == down[::-1]
+
+
+def test_dark_mode_follows_the_system(show, page):
+    shown = show(page, color_scheme="light")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    axis = "getComputedStyle(document.querySelector('#chart-percentiles .role-axis-label text')).fill"
+    light = shown.page.evaluate(f"[{colour}, {axis}]")
+    shown.page.emulate_media(color_scheme="dark")
+    shown.page.wait_for_function(f"{axis} !== {json.dumps(light[1])}")
+    dark = shown.page.evaluate(f"[{colour}, {axis}]")
+    assert light[0] == "rgb(255, 255, 255)" and dark[0] != light[0]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_hangs_over_the_side(show, page, width):
+    shown = show(page, viewport={"width": width, "height": 800})
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_in_print_no_chart_is_cut(show, page):
+    shown = show(page, viewport={"width": 700, "height": 1000})
+    shown.page.emulate_media(media="print")
+    right = "getBoundingClientRect().right"
+    over = (
+        f"[...document.querySelectorAll('.chart svg')].map(svg => svg.{right} - document.querySelector('main').{right})"
+    )
+    assert all(each <= 1 for each in shown.page.evaluate(over))
+    assert shown.page.pdf(format="A4").startswith(b"%PDF")
+    kept = "[...document.querySelectorAll('figure')].every(each => getComputedStyle(each).breakInside === 'avoid')"
+    assert shown.page.evaluate(kept)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_accessibility_fault(show, page, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    shown = show(page, color_scheme=scheme)
+    shown.page.locator("details summary").first.click()
+    found = Axe().run(shown.page).response["violations"]
+    serious = [
+        (each["id"], [node["html"][:200] for node in each["nodes"][:3]])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_text_of_others_does_no_harm(show, folder, tmp_path):
+    result = made.evil(folder, tmp_path / "evil")
+    path = tmp_path / "evil" / "report.html"
+    path.write_bytes(render_page(result, tmp_path / "evil"))
+    shown = show(path)
+    quiet(shown, path)
+    assert shown.page.locator("img:not([src^='data:'])").count() == 0
+    text = shown.page.locator("body").inner_text()
+    assert made.EVIL in text and "characters left out" in text
+    assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert path.stat().st_size < MOST_BYTES
+
+
+def test_200_cases_and_24_hours_stay_small_and_open_quickly(show, folder, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_bytes(render_page(made.large(folder, 200, 24.0), folder))
+    assert path.stat().st_size < MOST_BYTES
+    began = time.perf_counter()
+    shown = show(path)
+    took = time.perf_counter() - began
+    quiet(shown, path)
+    print(f"{path.stat().st_size} bytes, opened in {took:.2f} s")
+    assert took < 20  # 2 s on an idle machine; this only keeps it from growing without bound
+    points = json.loads(shown.page.locator("#charts").text_content())["series"]["data"]["values"]
+    assert max(point["p99"] for point in points) == 93.0  # the peak is not thinned away
+    assert "put together" in shown.page.locator("main").inner_text()
+
+
+def test_an_open_loop_has_its_own_section(show, tmp_path):
+    path = made.opened(tmp_path) / "report.html"
+    shown = show(path)
+    quiet(shown, path)
+    assert "Response time is counted from when a query was due" in shown.page.locator("main").inner_text()
+    assert "parts" in shown.page.evaluate("Object.keys(window.qsCharts)")
+
+
+def test_a_comparison_side_by_side(show, folder, tmp_path):
+    path = tmp_path / "comparison.html"
+    ran = qs("compare", folder, folder, "--html", path, "--json", "--quiet")
+    assert ran.returncode == 0, ran.stderr
+    shown = show(path)
+    quiet(shown, path)
+    compared = json.loads(ran.stdout)
+    assert shown.page.locator(".verdict").inner_text() == compared["verdict"]
+    assert shown.page.locator(".chart svg").count() == 2
+    compared["comparisons"][0]["a"] = made.EVIL
+    path.write_bytes(render_compare(compared))
+    assert show(path).said == []
+
+
+def test_an_index_sorts_and_filters(show, folder, tmp_path):
+    root = folder.parent.parent
+    other = made.result_of(folder) | {"Task": f"another {made.EVIL}", "Backend": "ACME", "Verdict": "INVALID"}
+    (root / "ACME" / "x").mkdir(parents=True)
+    (root / "ACME" / "x" / "result-fp16.json").write_text(json.dumps(other))
+    (root / "ACME" / "x" / "result-bad.json").write_text("{}")
+    page, unread = render_index(root)
+    assert [each.name for each in unread] == ["result-bad.json"]
+    path = root / "index.html"
+    path.write_bytes(page)
+    shown = show(path)
+    quiet(shown, path)
+    visible = "[...document.querySelectorAll('#reports tbody tr')].filter(row => !row.hidden).length"
+    assert shown.page.evaluate(visible) == 2
+    shown.page.locator("select[name=backend]").select_option("ACME")
+    assert shown.page.evaluate(visible) == 1
+    shown.page.locator("select[name=backend]").select_option("")
+    shown.page.locator("input[name=words]").fill("digits cpu")
+    assert shown.page.evaluate(visible) == 1
+    assert shown.page.locator("output").inner_text() == "1 of 2"
+    shown.page.locator("input[name=words]").fill("")
+    shown.page.locator("#reports tbody tr a", has_text="digits").click()
+    assert shown.page.url.endswith("report.html")
+
+
+def test_a_sweep_has_its_settings_and_its_limit(show, tmp_path):
+    ran = qs(
+        "sweep",
+        *made.DIGITS,
+        "--batch_sizes",
+        "1",
+        "--clients",
+        "1",
+        "--duration",
+        "0.3s",
+        "--repeats",
+        "1",
+        "--slo",
+        "p99=5ms",
+        "--slo_budget",
+        "5s",
+        "--out",
+        tmp_path,
+        "--quiet",
+    )
+    assert ran.returncode in (0, 3), ran.stderr
+    path = tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "sweep.html"
+    shown = show(path)
+    quiet(shown, path)
+    assert "limit" in shown.page.evaluate("Object.keys(window.qsCharts)")
+    assert "For throughput" in shown.page.locator("main").inner_text()

@@ -1,0 +1,136 @@
+"""Every format of a real result, read back by another tool; older results; wrong input."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import pytest
+
+from qs.render.formats import format_of, names
+from qs.render.formats.md import text_of
+from qs.result.saved import checked
+from tests.qs.result import made
+from tests.qs.test_cli import qs, refused
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "results"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made.real(tmp_path_factory.mktemp("real"))
+
+
+def written(folder: Path, name: str, out: Path, result=None) -> Path:
+    made_by = format_of(name)
+    made_by.write(result or made.result_of(folder), folder, out / f"r{made_by.SUFFIX}")
+    return out / f"r{made_by.SUFFIX}"
+
+
+def test_the_command_offers_what_there_is():
+    from qs.cli.report import FORMATS
+
+    assert sorted(FORMATS) == names()
+
+
+def test_csv(folder, tmp_path):
+    rows = list(csv.DictReader(written(folder, "csv", tmp_path).read_text().splitlines()))
+    result = made.result_of(folder)
+    assert [float(row["items_per_s"]) for row in rows] == [row["QPS"] for row in result["Performance"]]
+    assert rows[0]["task"] == "digits-cnn-onnx-fp32" and rows[0]["verdict"] == "VALID"
+    evil = result | {"Task": "=1+1"}
+    assert next(csv.DictReader(written(folder, "csv", tmp_path, evil).read_text().splitlines()))["task"] == "'=1+1"
+
+
+def test_parquet(folder, tmp_path):
+    from pyarrow import parquet
+
+    table = parquet.read_table(written(folder, "parquet", tmp_path))
+    assert table["completed"].to_pylist() == [row["Completed"] for row in made.result_of(folder)["Performance"]]
+    assert str(table.schema.field("p99_ms").type) == "double"
+
+
+def test_markdown(folder, tmp_path):
+    text = written(folder, "md", tmp_path).read_text()
+    assert text.startswith("## digits-cnn-onnx-fp32 on CPU: VALID")
+    assert "| BS 8 |" in text and "qs run --task digits-cnn-onnx-fp32" in text
+    evil = text_of(made.evil(folder, tmp_path / "evil"))
+    assert "<script" not in evil.replace("\\<script", "") and "\n| x" not in evil
+
+
+def test_junit(folder, tmp_path):
+    suite = xml.parse(written(folder, "junit", tmp_path)).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "0")
+    result = made.result_of(folder)
+    result["Performance"][1] |= {"Verdict": "INVALID", "Reasons": ["5 of 10 requests failed \x00"]}
+    result["Reasons"] = ["numeric: output logits: NaN", "BS 8: 5 of 10 requests failed \x00"]
+    suite = xml.parse(written(folder, "junit", tmp_path, result)).getroot()[0]
+    failed = {
+        case.get("name"): case.find("failure").get("message") for case in suite if case.find("failure") is not None
+    }
+    assert failed == {"evaluation": "numeric: output logits: NaN", "BS 8": "5 of 10 requests failed ?"}
+
+
+def test_pdf(folder, tmp_path):
+    path = written(folder, "pdf", tmp_path)
+    assert path.read_bytes().startswith(b"%PDF") and path.stat().st_size > 20_000  # the charts are in it
+    assert written(folder, "pdf", tmp_path, made.evil(folder, tmp_path / "evil")).read_bytes().startswith(b"%PDF")
+
+
+def test_json_is_the_result(folder, tmp_path):
+    assert json.loads(written(folder, "json", tmp_path).read_text()) == made.result_of(folder)
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", ["html", "pdf", "md", "csv", "parquet", "junit"])
+def test_older_results_are_rendered(path, name, tmp_path):
+    result = checked(json.loads(path.read_text()), str(path))
+    assert written(tmp_path, name, tmp_path, result).stat().st_size > 100
+
+
+def test_the_command(folder, tmp_path):
+    ran = qs("report", folder, "--format", "md", "--output", "-")
+    assert ran.returncode == 0 and ran.stdout.startswith("## digits")
+    ran = qs("report", folder / "result-fp32.json", "--output", tmp_path / "a" / "page.html")
+    assert ran.returncode == 0 and (tmp_path / "a" / "page.html").stat().st_size > 900_000
+    ran = qs("report", "--all", folder.parent.parent)
+    assert ran.returncode == 0 and "digits" in (folder.parent.parent / "index.html").read_text()
+
+
+def test_wrong_input_is_one_message(folder, tmp_path):
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "other.json").write_text("{}")
+    (tmp_path / "new.json").write_text(json.dumps(made.result_of(folder) | {"schema_version": 99}))
+    refused(qs("report", tmp_path / "bad.json"), "is no JSON file")
+    refused(qs("report", tmp_path / "other.json"), "a result JSON")
+    refused(qs("report", tmp_path / "new.json"), "schema_version", "99")
+    refused(qs("report", tmp_path / "none"), "none")
+    refused(qs("report", folder, "--output", tmp_path), "a file")
+    refused(qs("report", "--all", folder / "result-fp32.json"), "a folder of reports")
+    refused(qs("report", folder, "--format", "xls"), "xls")
+
+
+def test_a_place_that_cannot_be_written_to_is_one_message(folder, tmp_path):
+    """/proc takes no files, whoever asks."""
+    refused(qs("report", folder, "--output", "/proc/x.html"), "--output /proc", "cannot write")
+    refused(qs("report", "--all", folder.parent.parent, "--output", "/proc/x.html"), "--output /proc")
+    refused(qs("compare", folder, folder, "--html", "/proc/x.html"), "--html /proc")
+    refused(qs("history", "export", "/proc/x.csv"), "FILE /proc")
+
+
+def test_the_log_read_back_by_another_tool_says_the_same(folder):
+    """Every percentile of a row from its .hlog, by the HdrHistogram library."""
+    from hdrh.histogram import HdrHistogram
+    from hdrh.log import HistogramLogReader
+
+    for row in made.result_of(folder)["Performance"]:
+        whole = HdrHistogram(1, 3_600_000_000_000, 3)
+        reader = HistogramLogReader(str(folder / row["Histogram"]), whole)
+        while (interval := reader.get_next_interval_histogram()) is not None:
+            whole.add(interval)
+        reader.close()
+        assert whole.get_total_count() == row["Completed"]
+        for key, percentile in (("P50 Latency", 50.0), ("P90 Latency", 90.0), ("P99 Latency", 99.0)):
+            assert whole.get_value_at_percentile(percentile) / 1e6 == pytest.approx(row[key], rel=1e-3)

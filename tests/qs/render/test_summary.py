@@ -1,0 +1,65 @@
+"""The summary is made of the result alone and stays readable at 80 columns."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from qs.render.summary import lines, print_summary, table
+
+ROW = {
+    "BS": 16384, "QPS": 123456.7, "AVG Latency": 123.4, "P50 Latency": 120.1, "P90 Latency": 130.0, "P99 Latency": 1234.5,
+    "P99.9 Latency": None, "Max Latency": 2345.6, "Clients": 3, "Completed": 97, "Planned": 300, "Errors": 2,
+    "Verdict": "INVALID", "Reasons": ["2 of 99 requests failed"], "Warnings": ["other programs used 1.0 CPUs"],
+}  # fmt: skip
+RESULT = {
+    "Model": "BERT", "Backend": "ACME[bold]", "Status": "interrupted", "Verdict": "INVALID", "Reasons": ["BS 4: 2 failed"],
+    "Warnings": ["the file is odd"], "Performance": [ROW],
+    "Accuracy": {"Data Percent": 100, "Not Measured": "no labels", "Numeric": {"Not Measured": "the reference run: killed"}},
+    "Samples": {"kind": "generated", "seed": 0, "why": "fake_data is true"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_no_cell_is_cut(wide):
+    from rich.console import Console
+
+    width = 110 if wide else 80
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(table(RESULT, wide))
+    text = stream.getvalue()
+    assert "…" not in text
+    for cell in ("16384", "123,457", "123.4", "1,234", "2,346", "97 of 300", "INVALID"):
+        assert cell in text
+    assert ("p99.9 ms" in text) == wide
+
+
+def test_everything_a_reader_must_know_is_said():
+    said = "\n".join(lines(RESULT))
+    for text in (
+        "accuracy not measured: no labels",
+        "numeric agreement not measured: the reference run: killed",
+        "samples: generated, seed 0; fake_data is true",
+        "warning: the file is odd",
+        "warning: BS 16384: other programs used 1.0 CPUs",
+        "verdict: INVALID (interrupted)",
+        "BS 4: 2 failed",
+    ):
+        assert text in said
+
+
+def test_a_run_that_measured_nothing_has_a_summary_too():
+    stream = io.StringIO()
+    print_summary(
+        {"Model": "X", "Backend": "Y", "Status": "failed", "Verdict": "INVALID", "Reasons": ["compile: no"]},
+        "r.json",
+        stream,
+    )
+    assert stream.getvalue() == "verdict: INVALID (failed)\n  compile: no\nreport: r.json\n"
+
+
+def test_brackets_of_a_vendor_are_not_markup():
+    stream = io.StringIO()
+    print_summary(RESULT, None, stream)
+    assert "acme" not in stream.getvalue() and "ACME[bold]" in stream.getvalue()

@@ -1,0 +1,102 @@
+"""Logs are read back as they were measured, silent intervals included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qs.base.errors import UserError
+from qs.compare.metrics import METRICS, ones
+from qs.engine import ConstantRate, Pool, RunPlan, Stop, run
+from qs.engine.record.histogram import highest_value_of
+from qs.result.logs import MOST_CELLS, _edges, joined, read_log
+from tests.fakes import MS, S, Service, VirtualClock
+
+
+@pytest.fixture(scope="module")
+def result():
+    """Four seconds before one server that stalls once: one second of them has no answer."""
+    clock = VirtualClock()
+    target = Service(clock, MS // 2, stall_at_ns=S, stall_ns=1_500 * MS)
+    return run(RunPlan(ConstantRate(500), Stop(duration_s=4), Pool("inline")), target, clock=clock)
+
+
+@pytest.fixture(scope="module")
+def text(result, tmp_path_factory):
+    path = tmp_path_factory.mktemp("log") / "run.hlog"
+    result.write_hlog(path)
+    return path.read_text()
+
+
+def test_the_figures_are_the_engines_own(result, text):
+    series = read_log(text, result.wall_s)
+    found = {metric.name: float(metric.of(series, ones(series))[0]) for metric in METRICS}
+    assert series.completed == result.completed == 2_000
+    assert series.seconds == pytest.approx(result.wall_s, abs=1e-5)
+    assert found["throughput"] == pytest.approx(result.queries_per_s, rel=1e-5)
+    assert found["mean"] == pytest.approx(result.response.mean_ns, rel=1e-3)
+    for name, percentile in (("p50", 50), ("p90", 90), ("p99", 99), ("p99.9", 99.9)):
+        assert min(found[name], result.response.max_ns) == result.response.percentile_ns(percentile)
+
+
+def test_intervals_without_an_answer_are_intervals(result, text):
+    series = read_log(text, result.wall_s)
+    silent = series.counts.sum(axis=1) == 0
+    assert silent.sum() == sum(row.completed == 0 for row in result.intervals) >= 1
+    assert series.lengths_s[silent].sum() == pytest.approx(
+        sum(row.length_s for row in result.intervals if not row.completed)
+    )
+
+
+def test_a_run_that_ended_in_silence_lasted_until_its_end(text):
+    assert read_log(text, 10.0).seconds == pytest.approx(10.0)
+    assert read_log(text, 10.0).counts[-1].sum() == 0
+
+
+def test_a_long_log_keeps_its_sums(text):
+    lines = [line for line in text.splitlines() if line[0] not in '#"']
+    payload = lines[0].split(",", 3)[3]
+    long = "\n".join(f"{second}.0,1.0,5.0,{payload}" for second in range(1_000))
+    series = read_log(long)
+    assert 2 < series.cells <= MOST_CELLS
+    assert series.seconds == pytest.approx(1_000)
+    assert series.completed == 1_000 * read_log(lines[0]).completed
+
+
+def test_an_empty_log_is_an_empty_series():
+    series = read_log("#[nothing]\n")
+    assert (series.cells, series.completed) == (0, 0)
+
+
+@pytest.mark.parametrize("line", ["1,2,3", "0.0,1.0,5.0,HISTFAAAAB", "a,b,c,d", "0.0,1.0,5.0,"])
+def test_a_damaged_log_is_one_message(line):
+    with pytest.raises(UserError, match=r"latency/x\.hlog"):
+        read_log(line, where="latency/x.hlog")
+
+
+def test_another_tools_log_is_refused():
+    from hdrh.histogram import HdrHistogram
+
+    other = HdrHistogram(1, 3_600_000, 2)
+    other.record_value(5)
+    with pytest.raises(UserError, match="three digits"):
+        read_log(f"0.0,1.0,5.0,{other.encode().decode()}")
+
+
+def test_bins_are_the_engines():
+    bins = np.array([0, 5, 2_047, 2_048, 5_000, 30_000])
+    low, width = _edges(bins)
+    assert (low + width - 1).tolist() == [highest_value_of(int(index)) for index in bins]
+
+
+def test_runs_put_together_hold_what_each_held(text):
+    whole = read_log(text)
+    lines = text.splitlines()
+    other = read_log("\n".join(lines[:-1]))
+    both = joined([whole, other])
+    assert both.starts == (0, whole.cells)
+    assert both.completed == whole.completed + other.completed
+    for number, part in enumerate((whole, other)):
+        again = both.run(number)
+        for metric in METRICS:
+            assert metric.of(again, ones(again))[0] == pytest.approx(metric.of(part, ones(part))[0])

@@ -1,0 +1,119 @@
+"""What a person reads while a run goes on."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from qs.watch.progress import Plain, Quiet, Rich, open_view, outlook, rate, share, span, state
+
+
+def progress(
+    phase="measure",
+    completed=0,
+    planned=300,
+    errors=0,
+    elapsed_s=0.0,
+    queries_per_s=0.0,
+    eta_s=None,
+    p50_ns=None,
+    p99_ns=None,
+):
+    return SimpleNamespace(**locals())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.04, "40 ms"),
+        (9.96, "10 s"),
+        (12.4, "12 s"),
+        (59.7, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_span(seconds, expected):
+    assert span(seconds) == expected
+
+
+@pytest.mark.parametrize(("per_s", "expected"), [(5.123, "5.12"), (0.21, "0.21"), (1234.5, "1,234")])
+def test_rate(per_s, expected):
+    assert rate(per_s) == expected
+
+
+@pytest.mark.parametrize(
+    ("planned", "speed", "limit_s", "expected"),
+    [
+        (300, 5.0, None, "300 queries at 5 queries/s take about 1 min 00 s"),
+        (
+            300,
+            5.0,
+            20.0,
+            "at 5 queries/s all 300 queries take 1 min 00 s; the limit is 20 s, about 100 of them",
+        ),
+        (
+            300,
+            0.02,
+            20.0,
+            "at 0.02 queries/s all 300 queries take 4 h 10 min; the limit is 20 s, hardly one of them; those begun are finished",
+        ),
+        (300, 500.0, 20.0, "300 queries at 500 queries/s take about 600 ms"),
+        (None, 5.0, 10.0, "measuring for 10 s at about 5 queries/s"),
+    ],
+)
+def test_outlook_says_how_long_the_rest_takes(planned, speed, limit_s, expected):
+    assert outlook(planned, speed, limit_s) == expected
+
+
+def test_state_names_errors_only_when_there_are_some():
+    calm = state(progress(completed=30, queries_per_s=5.0, p50_ns=200_000_000, eta_s=54.0))
+    assert calm == "30 of 300 queries, 5 queries/s, p50 200 ms, 54 s left"
+    assert "2 errors" in state(progress(completed=30, errors=2, queries_per_s=5.0))
+
+
+def test_the_bar_follows_what_ends_the_case_first():
+    assert share(progress(completed=30, elapsed_s=10.0), 20.0) == (10.0, 20.0)
+    assert share(progress(completed=290, elapsed_s=10.0), 20.0) == (290.0, 300.0)
+    assert share(progress(completed=30, elapsed_s=25.0), 20.0) == (20.0, 20.0)
+    assert share(progress(completed=30, planned=None), None) == (0.0, None)
+
+
+@pytest.mark.parametrize("make", [Plain, Rich])
+def test_a_case_says_its_outlook_once_after_the_warm_up(make):
+    stream = io.StringIO()
+    now = [0.0]
+    with make(stream, clock=lambda: now[0]).case("batch size 4", 20.0) as update:
+        update(progress("build"))
+        now[0] = 0.6
+        update(progress("warmup", completed=3))
+        update(progress("measure", completed=1, queries_per_s=5.0, elapsed_s=0.2))
+        update(progress("measure", completed=2, queries_per_s=5.0, elapsed_s=0.4))
+        update(progress("drain", completed=2, queries_per_s=5.0, elapsed_s=0.4))
+    assert " ".join(stream.getvalue().split()).count("the limit is 20 s, about 100 of them") == 1
+
+
+def test_plain_lines_come_every_few_seconds():
+    now = [0.0]
+    stream = io.StringIO()
+    with Plain(stream, clock=lambda: now[0]).case("batch size 4") as update:
+        for second in range(12):
+            now[0] = float(second)
+            update(progress("measure", completed=second, queries_per_s=1.0))
+    assert stream.getvalue().count("of 300 queries") == 2
+
+
+def test_without_a_terminal_lines_are_plain_and_quiet_says_nothing():
+    assert isinstance(open_view(False, io.StringIO()), Plain)
+    assert isinstance(open_view(True, io.StringIO()), Quiet)
+    with Quiet().case("x") as update:
+        assert update(progress()) is None
+
+
+@pytest.mark.parametrize("make", [Plain, Rich])
+def test_brackets_in_a_text_are_not_markup(make):
+    stream = io.StringIO()
+    make(stream).line("output [bold]x[/bold] of a vendor")
+    assert stream.getvalue() == "output [bold]x[/bold] of a vendor\n"
