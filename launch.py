@@ -1,6 +1,8 @@
-"""ByteMLPerf's command line on qs: `python launch.py --task T --hardware_type H` is `qs run` with the same options.
+"""ByteMLPerf's command line on qs: `python launch.py --task T --hardware_type H` is `qs run` with
+the same options.
 
---show_task_list and --show_hardware_list list and end, as they do there. Every option of `qs run` is taken.
+--show_task_list and --show_hardware_list list and end, as they do there. Every option of `qs run`
+is taken.
 """
 
 from __future__ import annotations

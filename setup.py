@@ -1,8 +1,10 @@
-"""Puts the workspace folders into the wheel as qs/_workspace/; everything else about packaging is in setup.cfg.
+"""Puts the workspace folders into the wheel as qs/_workspace/; everything else about packaging is
+in setup.cfg.
 
-The folders lie at the root of the repository because a workspace is found by path, never imported. Listed as packages
-they would be installed as top-level `datasets`, `backends` ... and shadow well-known libraries of those names. An
-editable install copies nothing: there the root of the checkout is the shipped workspace.
+The folders lie at the root of the repository because a workspace is found by path, never imported.
+Listed as packages they would be installed as top-level `datasets`, `backends` ... and shadow
+well-known libraries of those names. An editable install copies nothing: there the root of the
+checkout is the shipped workspace.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from setuptools.command.build_py import build_py
 
 FOLDERS = ("workloads", "backends", "model_zoo", "datasets")
 SKIPPED_SUFFIXES = {".pyc", ".pyo", ".pt", ".pth", ".log", ".tmp"}
-LARGEST_BYTES = 10 * 2**20  # what is larger is a user's own model file lying in the checkout, not ours to publish
+LARGEST_BYTES = (
+    10 * 2**20
+)  # what is larger is a user's own model file lying in the checkout, not ours to publish
 
 
 def workspace_files(root: Path) -> list[Path]:
@@ -28,7 +32,10 @@ def workspace_files(root: Path) -> list[Path]:
             if hidden or not path.is_file() or path.suffix in SKIPPED_SUFFIXES:
                 continue
             if path.stat().st_size > LARGEST_BYTES:
-                print(f"left out of the distribution, over {LARGEST_BYTES} bytes: {relative}", file=sys.stderr)
+                print(
+                    f"left out of the distribution, over {LARGEST_BYTES} bytes: {relative}",
+                    file=sys.stderr,
+                )
                 continue
             found.append(relative)
     return found

@@ -1,7 +1,8 @@
-"""Runs every benchmark, one after the other, and prints one table of goals; --write-readme puts it into bench/README.md.
+"""Runs every benchmark, one after the other, and prints one table of goals; --write-readme puts it
+into bench/README.md.
 
-Each runs in a process of its own by the command that a person would type. A benchmark that fails is a row that says so, and the
-exit status is 1; a missed goal is a finding, not a failure.
+Each runs in a process of its own by the command that a person would type. A benchmark that fails is
+a row that says so, and the exit status is 1; a missed goal is a finding, not a failure.
 
     python bench/all.py [--quick] [--write-readme] [--only closed_loop,recorder]
 """
@@ -44,7 +45,9 @@ def run_bench(bench: str, quick: bool) -> dict[str, Any] | None:
     """The benchmark's report; None where it failed, its error then is on standard error."""
     asked = ["--quick"] if quick else FULL.get(bench, [])
     done = subprocess.run(
-        [sys.executable, str(FOLDER / f"{bench}.py"), "--json", *asked], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(FOLDER / f"{bench}.py"), "--json", *asked],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return json.loads(done.stdout) if done.returncode == 0 else None
 
@@ -69,7 +72,9 @@ def _circumstances(reports: Sequence[tuple[str, dict[str, Any] | None]]) -> list
         return []
     first, facts = whole[0], whole[0]["machine"]
     versions = ", ".join(f"{name} {value}" for name, value in first["versions"].items() if value)
-    machine = f"{facts['cpu']}{' (virtual)' if facts['virtual'] else ''}, {facts['usable_cores']} cores, "
+    machine = (
+        f"{facts['cpu']}{' (virtual)' if facts['virtual'] else ''}, {facts['usable_cores']} cores, "
+    )
     machine += f"{facts['memory_gb']:g} GB, {facts['system']}"
     busiest = max(report["load"]["others_percent"] for report in whole)
     stolen = max(report["load"]["stolen_percent"] for report in whole)
@@ -105,10 +110,18 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="short runs: shows that everything works, not how fast")
-    parser.add_argument("--write-readme", action="store_true", help=f"replace the table in {README.name}")
-    parser.add_argument("--only", help="names, separated by commas; --write-readme then writes these rows alone")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="short runs: shows that everything works, not how fast"
+    )
+    parser.add_argument(
+        "--write-readme", action="store_true", help=f"replace the table in {README.name}"
+    )
+    parser.add_argument(
+        "--only", help="names, separated by commas; --write-readme then writes these rows alone"
+    )
     options = parser.parse_args()
     benches = tuple(options.only.split(",")) if options.only else BENCHES
     unknown = sorted(set(benches) - set(BENCHES))

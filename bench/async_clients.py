@@ -1,7 +1,8 @@
-"""Coroutines that yield once, 64 clients on one event loop: the engine against the same coroutines without any recording.
+"""Coroutines that yield once, 64 clients on one event loop: the engine against the same coroutines
+without any recording.
 
-Both run on the same kind of loop (uvloop where it is installed), interleaved in one run. Each bare client awaits the same
-coroutine in a plain loop: no clock is read, nothing is stored.
+Both run on the same kind of loop (uvloop where it is installed), interleaved in one run. Each bare
+client awaits the same coroutine in a plain loop: no clock is read, nothing is stored.
 
     python bench/async_clients.py [--json] [--quick]
 """
@@ -44,17 +45,28 @@ def bare_queries_per_s(iterations: int) -> float:
 def engine_queries_per_s(iterations: int) -> float:
     result = run(RunPlan(load=ClosedLoop(CLIENTS, iterations), pool=Pool("async")), yield_once)
     if result.completed != CLIENTS * iterations:
-        raise RuntimeError(f"{result.completed} of {CLIENTS * iterations} requests completed: {result.reasons}")
+        raise RuntimeError(
+            f"{result.completed} of {CLIENTS * iterations} requests completed: {result.reasons}"
+        )
     return result.queries_per_s
 
 
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
     iterations = 1_000 if options.quick else 30_000
-    sides = {BARE: partial(bare_queries_per_s, iterations), ENGINE: partial(engine_queries_per_s, iterations)}
+    sides = {
+        BARE: partial(bare_queries_per_s, iterations),
+        ENGINE: partial(engine_queries_per_s, iterations),
+    }
     found = interleaved(sides, options.rounds, say)
     for name, values in found.items():
         report.figure(name, "queries/s", values)
-    report.goal("queries/s of the engine / bare coroutines", ">=", 0.5, pairwise(found[ENGINE], found[BARE]), "x")
+    report.goal(
+        "queries/s of the engine / bare coroutines",
+        ">=",
+        0.5,
+        pairwise(found[ENGINE], found[BARE]),
+        "x",
+    )
 
 
 if __name__ == "__main__":

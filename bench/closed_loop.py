@@ -1,7 +1,8 @@
 """Cost of one request in closed loop: the engine, one client, a target that does nothing.
 
 Compared in one run, interleaved, with
-- the plainest loop that measures anything: read the clock, call, read the clock, store the difference;
+- the plainest loop that measures anything: read the clock, call, read the clock, store the
+  difference;
 - MLPerf LoadGen's SingleStream with a system under test that does nothing, plain and fast.
 
     python bench/closed_loop.py [--json] [--quick]
@@ -21,7 +22,11 @@ from targets import no_op
 from qs.engine import ClosedLoop, Pool, RunPlan, run
 
 ROWS = 16_384
-BARE, INLINE, THREAD = "bare loop, two clock reads and one store", "engine, inline", "engine, one thread"
+BARE, INLINE, THREAD = (
+    "bare loop, two clock reads and one store",
+    "engine, inline",
+    "engine, one thread",
+)
 PLAIN, FAST = "LoadGen SingleStream", "LoadGen SingleStream, fast system under test"
 
 
@@ -52,7 +57,8 @@ def loadgen_loop(duration_s: float, fast: bool) -> float:
 
 
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
-    # Many short rounds: the speed of a shared machine changes within seconds, and a ratio wants both sides within one mood of it.
+    # Many short rounds: the speed of a shared machine changes within seconds, and a ratio wants
+    # both sides within one mood of it.
     requests = 200_000 if options.quick else 500_000
     sides = {
         BARE: partial(bare_loop, requests),

@@ -1,8 +1,10 @@
-"""What the benchmarks share: run the sides in turn, compare them pair by pair, hold goals against them, print or dump the report.
+"""What the benchmarks share: run the sides in turn, compare them pair by pair, hold goals against
+them, print or dump the report.
 
-A machine drifts (frequency, neighbours, heat), so a figure taken now and another taken a minute later do not compare. Here
-every round runs every side once, A B A B ..., and a ratio is formed within each round; what is reported is the median of the
-rounds with their quartiles and extremes. No benchmark's own measuring is here.
+A machine drifts (frequency, neighbours, heat), so a figure taken now and another taken a minute
+later do not compare. Here every round runs every side once, A B A B ..., and a ratio is formed
+within each round; what is reported is the median of the rounds with their quartiles and extremes.
+No benchmark's own measuring is here.
 """
 
 from __future__ import annotations
@@ -40,14 +42,18 @@ class Spread:
         """Raises ValueError for no values."""
         if not values:
             raise ValueError("a spread needs at least one value")
-        low, _, high = quantiles(values, method="inclusive") if len(values) > 1 else (values[0],) * 3
+        low, _, high = (
+            quantiles(values, method="inclusive") if len(values) > 1 else (values[0],) * 3
+        )
         return Spread(median(values), min(values), low, high, max(values), len(values))
 
 
 def interleaved(
     sides: Mapping[str, Callable[[], Any]], rounds: int, say: Say = lambda text: None
 ) -> dict[str, list[Any]]:
-    """What each side gave in each round: all sides once, then all again. The garbage of one side is not left to the next."""
+    """What each side gave in each round: all sides once, then all again. The garbage of one side is
+    not left to the next.
+    """
     given: dict[str, list[Any]] = {name: [] for name in sides}
     for number in range(rounds):
         for name, side in sides.items():
@@ -63,7 +69,9 @@ def pairwise(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 class Report:
-    """What a benchmark found: figures with units, and goals with whether they were met. `values` None stands for not measured."""
+    """What a benchmark found: figures with units, and goals with whether they were met. `values`
+    None stands for not measured.
+    """
 
     def __init__(self, bench: str, compares: str, quick: bool):
         self.bench = bench
@@ -76,11 +84,17 @@ class Report:
     def figure(self, name: str, unit: str, values: Sequence[float] | None) -> None:
         self.figures.append({"name": name, "unit": unit, **_spread(values)})
 
-    def goal(self, what: str, relation: str, limit: float, values: Sequence[float] | None, unit: str = "") -> None:
-        """A goal is met when the median over the rounds is on the right side of the limit; None when it was not measured."""
+    def goal(
+        self, what: str, relation: str, limit: float, values: Sequence[float] | None, unit: str = ""
+    ) -> None:
+        """A goal is met when the median over the rounds is on the right side of the limit; None
+        when it was not measured.
+        """
         spread = _spread(values)
         met = None if values is None else RELATIONS[relation](spread["median"], limit)
-        self.goals.append({"what": what, "needed": f"{relation} {limit:g}", "unit": unit, **spread, "met": met})
+        self.goals.append(
+            {"what": what, "needed": f"{relation} {limit:g}", "unit": unit, **spread, "met": met}
+        )
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -107,17 +121,30 @@ AddOptions = Callable[[argparse.ArgumentParser], None]
 
 
 def command(
-    bench: str, description: str, measure: Measure, rounds: int, add_options: AddOptions = lambda parser: None
+    bench: str,
+    description: str,
+    measure: Measure,
+    rounds: int,
+    add_options: AddOptions = lambda parser: None,
 ) -> None:
-    """The command line of one benchmark. `rounds` is the default of a full run; --quick makes three short ones.
+    """The command line of one benchmark. `rounds` is the default of a full run; --quick makes three
+    short ones.
 
-    `description` (the script's docstring) says what it compares with. The report goes to standard output, what is going
-    on to standard error.
+    `description` (the script's docstring) says what it compares with. The report goes to standard
+    output, what is going on to standard error.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument("--quick", action="store_true", help="short runs: shows that it works, not how fast")
-    parser.add_argument("--rounds", type=int, help=f"how many times each side runs (default {rounds}; 3 with --quick)")
+    parser.add_argument(
+        "--quick", action="store_true", help="short runs: shows that it works, not how fast"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help=f"how many times each side runs (default {rounds}; 3 with --quick)",
+    )
     add_options(parser)
     options = parser.parse_args()
     if options.rounds is None:
@@ -157,7 +184,9 @@ def text_of(whole: Mapping[str, Any]) -> str:
     lines.append("")
     for goal in whole["goals"]:
         verdict = {True: "met", False: "MISSED", None: "n/a"}[goal["met"]]
-        lines.append(f"  {verdict:<6} {goal['what']} {goal['needed']} {goal['unit']}: {spread_text(goal)}")
+        lines.append(
+            f"  {verdict:<6} {goal['what']} {goal['needed']} {goal['unit']}: {spread_text(goal)}"
+        )
     lines += [f"  note: {note}" for note in whole["notes"]]
     if whole["quick"]:
         lines.append("  quick: shows that the benchmark works; its figures mean little")
@@ -165,7 +194,9 @@ def text_of(whole: Mapping[str, Any]) -> str:
 
 
 def spread_text(spread: Mapping[str, Any]) -> str:
-    """Median, quartiles and extremes, such as `172 ns [170 .. 181; 168 .. 190]`; n/a where nothing was measured."""
+    """Median, quartiles and extremes, such as `172 ns [170 .. 181; 168 .. 190]`; n/a where nothing
+    was measured.
+    """
     if spread["median"] is None:
         return "n/a"
     unit = f" {spread['unit']}" if spread["unit"] else ""

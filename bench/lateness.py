@@ -1,12 +1,16 @@
-"""How late requests are issued after their due times, and what the pacing costs: Poisson at 1,000 and 10,000 requests/s.
+"""How late requests are issued after their due times, and what the pacing costs: Poisson at 1,000
+and 10,000 requests/s.
 
 One worker, a target that does nothing. Compared, interleaved in one run, with
-- MLPerf LoadGen's Server scenario: its latency of a system under test that does nothing, counted from the scheduled time;
+- MLPerf LoadGen's Server scenario: its latency of a system under test that does nothing, counted
+  from the scheduled time;
 - the plain way: one coroutine that awaits asyncio.sleep until each due time;
-- the machine itself: a loop that never sleeps and does nothing but look at the clock. What makes it late is not the pacing.
+- the machine itself: a loop that never sleeps and does nothing but look at the clock. What makes it
+  late is not the pacing.
 
-CPU is the whole process's time over the wall time of the call, the conductor's part and the end of the run included; the
-null run that the engine makes once a layout to know its own cost is switched off.
+CPU is the whole process's time over the wall time of the call, the conductor's part and the end of
+the run included; the null run that the engine makes once a layout to know its own cost is switched
+off.
 
     python bench/lateness.py [--json] [--quick]
 """
@@ -44,7 +48,10 @@ def with_cpu(send: Callable[[], list[float]]) -> Row:
 
 def engine_send(rate: int, duration_s: float) -> list[float]:
     plan = RunPlan(
-        load=Poisson(rate), stop=Stop(duration_s=duration_s), pool=Pool("thread", workers=1), calibrate=False
+        load=Poisson(rate),
+        stop=Stop(duration_s=duration_s),
+        pool=Pool("thread", workers=1),
+        calibrate=False,
     )
     lateness = run(plan, no_op).lateness
     return [lateness.percentile_ns(percentile) / 1e3 for percentile in PERCENTILES]
@@ -56,7 +63,9 @@ def loadgen_send(rate: int, duration_s: float) -> list[float]:
 
 
 def asyncio_send(rate: int, duration_s: float) -> list[float]:
-    due_s = np.cumsum(np.random.default_rng(0).exponential(1 / rate, int(rate * duration_s))).tolist()
+    due_s = np.cumsum(
+        np.random.default_rng(0).exponential(1 / rate, int(rate * duration_s))
+    ).tolist()
     late_s = []
 
     async def send() -> None:
@@ -73,7 +82,9 @@ def asyncio_send(rate: int, duration_s: float) -> list[float]:
 
 def spinning_send(rate: int, duration_s: float) -> list[float]:
     due_ns = (
-        np.cumsum(np.random.default_rng(0).exponential(1e9 / rate, int(rate * duration_s))).astype(np.int64).tolist()
+        np.cumsum(np.random.default_rng(0).exponential(1e9 / rate, int(rate * duration_s)))
+        .astype(np.int64)
+        .tolist()
     )
     late_ns, start = [], time.perf_counter_ns()
     for due in due_ns:
@@ -99,7 +110,9 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
         for rate in GOALS
         for sender, send in senders.items()
     }
-    found = {name: list(zip(*rows)) for name, rows in interleaved(sides, options.rounds, say).items()}
+    found = {
+        name: list(zip(*rows)) for name, rows in interleaved(sides, options.rounds, say).items()
+    }
     for name, (p50, p99, p999, cpu) in found.items():
         for percentile, values in (("p50", p50), ("p99", p99), ("p99.9", p999)):
             report.figure(f"{name}: lateness {percentile}", "us", values)

@@ -1,7 +1,9 @@
-"""Drives MLPerf LoadGen (package mlcommons-loadgen, extra `bench`) with a system under test that does nothing.
+"""Drives MLPerf LoadGen (package mlcommons-loadgen, extra `bench`) with a system under test that
+does nothing.
 
-LoadGen is asked from Python, as Python users ask it. Its "fast" system under test is handed plain lists in place of query
-objects. Its logs go to a temporary folder and its trace is switched off: it is given its best.
+LoadGen is asked from Python, as Python users ask it. Its "fast" system under test is handed plain
+lists in place of query objects. Its logs go to a temporary folder and its trace is switched off: it
+is given its best.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ MISSING = "LoadGen is not installed (pip install mlcommons-loadgen): its columns
 
 @dataclass(frozen=True)
 class Summary:
-    """What LoadGen's summary file says. Latencies in ns; in Server they count from the scheduled time."""
+    """What LoadGen's summary file says. Latencies in ns; in Server they count from the scheduled
+    time.
+    """
 
     queries_per_s: float
     valid: bool
@@ -42,7 +46,9 @@ def single_stream(duration_s: float, fast: bool) -> Summary:
 
 
 def server(rate_per_s: float, duration_s: float, bound_ns: int, coalesce: bool = False) -> Summary:
-    """Poisson arrivals on the fast system under test. `coalesce` lets LoadGen hand over all queries that are due at once."""
+    """Poisson arrivals on the fast system under test. `coalesce` lets LoadGen hand over all queries
+    that are due at once.
+    """
     import mlperf_loadgen as lg
 
     settings = _settings(lg.TestScenario.Server, duration_s)

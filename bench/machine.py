@@ -1,4 +1,6 @@
-"""The machine a figure was taken on: what it is, what runs on it, and what else kept it busy meanwhile."""
+"""The machine a figure was taken on: what it is, what runs on it, and what else kept it busy
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _LOOK_S = 0.5
 
 
 def facts() -> dict[str, Any]:
-    """CPU, cores that this process may use, memory, system, and whether the frequency is let free to change."""
+    """CPU, cores that this process may use, memory, system, and whether the frequency is let free
+    to change.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return {
@@ -31,8 +35,12 @@ def facts() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Python, the packages that take part, and the commit of this checkout; None for what is not installed."""
-    found: dict[str, str | None] = {"python": f"{platform.python_implementation()} {platform.python_version()}"}
+    """Python, the packages that take part, and the commit of this checkout; None for what is not
+    installed.
+    """
+    found: dict[str, str | None] = {
+        "python": f"{platform.python_implementation()} {platform.python_version()}"
+    }
     for package in PACKAGES:
         try:
             found[package] = version(package)
@@ -43,7 +51,9 @@ def versions() -> dict[str, str | None]:
 
 
 class Load:
-    """Who else used the CPUs: a look before the benchmark, and the difference over its whole length."""
+    """Who else used the CPUs: a look before the benchmark, and the difference over its whole
+    length.
+    """
 
     def __init__(self) -> None:
         self.before_percent = psutil.cpu_percent(_LOOK_S)
@@ -52,11 +62,15 @@ class Load:
         self._own_s = _own_cpu_s()
 
     def since(self) -> dict[str, float]:
-        """Percent of all CPUs: used by others before and during the benchmark, and taken away by the hypervisor."""
+        """Percent of all CPUs: used by others before and during the benchmark, and taken away by
+        the hypervisor.
+        """
         times = psutil.cpu_times()
         total = sum(times) - sum(self._times)
         spent = (
-            total - (times.idle - self._times.idle) - (getattr(times, "iowait", 0) - getattr(self._times, "iowait", 0))
+            total
+            - (times.idle - self._times.idle)
+            - (getattr(times, "iowait", 0) - getattr(self._times, "iowait", 0))
         )
         others = spent - (_own_cpu_s() - self._own_s)
         stolen = getattr(times, "steal", 0) - getattr(self._times, "steal", 0)

@@ -1,12 +1,15 @@
-"""Does a long run cost more than a short one? Resident memory and cost per request over many requests.
+"""Does a long run cost more than a short one? Resident memory and cost per request over many
+requests.
 
-Closed loop and open loop, each in a process of its own on a target that does nothing. Memory is compared with what it was
-after the first million requests of the same run; cost per request is compared between the first and the last quarter of
-the run (in open loop, where the rate is given, the worker's CPU time cannot be had by the quarter: it is response time p50).
+Closed loop and open loop, each in a process of its own on a target that does nothing. Memory is
+compared with what it was after the first million requests of the same run; cost per request is
+compared between the first and the last quarter of the run (in open loop, where the rate is given,
+the worker's CPU time cannot be had by the quarter: it is response time p50).
 
     python bench/memory.py [--json] [--quick | --full]
 
---full makes the 10^8 requests of closed loop and the 10^7 of open loop; without it a tenth of them and half of them.
+--full makes the 10^8 requests of closed loop and the 10^7 of open loop; without it a tenth of them
+and half of them.
 """
 
 from __future__ import annotations
@@ -52,7 +55,9 @@ class Watch:
 
 
 def quarters(costs: Sequence[float]) -> float:
-    """Median of the last quarter over that of the first; the first and the last interval are left out where others are."""
+    """Median of the last quarter over that of the first; the first and the last interval are left
+    out where others are.
+    """
     inner = list(costs[1:-1]) or list(costs)
     part = max(len(inner) // 4, 1)
     return median(inner[-part:]) / median(inner[:part])
@@ -65,7 +70,9 @@ def closed_loop(requests: int, baseline: int, interval_s: float) -> tuple[float,
     result = run(plan, no_op, on_progress=watch)
     if result.completed != requests:
         raise RuntimeError(f"{result.completed} of {requests} requests completed: {result.reasons}")
-    return watch.growth_mb(), quarters([row.length_s / row.completed for row in filled(result.intervals)])
+    return watch.growth_mb(), quarters(
+        [row.length_s / row.completed for row in filled(result.intervals)]
+    )
 
 
 def open_loop(requests: int, baseline: int, interval_s: float) -> tuple[float, float]:
@@ -87,7 +94,9 @@ def filled(rows: Sequence[IntervalRow]) -> list[IntervalRow]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--full", action="store_true", help="10^8 requests in closed loop and 10^7 in open loop")
+    parser.add_argument(
+        "--full", action="store_true", help="10^8 requests in closed loop and 10^7 in open loop"
+    )
 
 
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
@@ -107,9 +116,17 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
                 found[name].append(fresh.submit(case, requests, baseline, interval_s).result())
     for name, (_, requests) in cases.items():
         growth, flat = zip(*found[name])
-        report.goal(f"{name}, {requests:.0e} requests: growth of resident memory", "<", LIMIT_MB, growth, "MB")
+        report.goal(
+            f"{name}, {requests:.0e} requests: growth of resident memory",
+            "<",
+            LIMIT_MB,
+            growth,
+            "MB",
+        )
         what = "cost per request" if name == "closed loop" else "response p50"
-        report.goal(f"{name}, {requests:.0e} requests: {what}, last quarter / first", "<=", FLAT, flat, "x")
+        report.goal(
+            f"{name}, {requests:.0e} requests: {what}, last quarter / first", "<=", FLAT, flat, "x"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""What the engine costs on real models: ONNX Runtime at batch 1, one client, against a bare loop over the same session.
+"""What the engine costs on real models: ONNX Runtime at batch 1, one client, against a bare loop
+over the same session.
 
-Interleaved in one run. The bare loop is that of closed_loop.py: two clock reads and one store a request, the least that measures a
-response time at all; the same without any clock is shown beside it. Models: `digits` (a small CNN of ten microseconds, where a slow engine
-shows; in one thread, since two that spin for each other on two cores measure whatever else wants a core) and `bert` (BERT-base question
-answering, sequence 384; its file is taken from the user's cache or built, which takes seconds).
+Interleaved in one run. The bare loop is that of closed_loop.py: two clock reads and one store a
+request, the least that measures a response time at all; the same without any clock is shown beside
+it. Models: `digits` (a small CNN of ten microseconds, where a slow engine shows; in one thread,
+since two that spin for each other on two cores measure whatever else wants a core) and `bert`
+(BERT-base question answering, sequence 384; its file is taken from the user's cache or built, which
+takes seconds).
 
     python bench/overhead.py [--json] [--quick] [--models digits,bert]
 
@@ -33,7 +36,12 @@ MORE_ROUNDS = {
     "digits": 4,
     "bert": 1,
 }  # many short ones where requests are short: a ratio wants both sides within one mood of the machine
-BARE, UNTIMED, THREAD, INLINE = "bare loop", "loop without a clock", "engine, one thread", "engine, inline"
+BARE, UNTIMED, THREAD, INLINE = (
+    "bare loop",
+    "loop without a clock",
+    "engine, one thread",
+    "engine, inline",
+)
 GOAL = 0.98
 
 Predict = Callable[[dict[str, np.ndarray]], Any]
@@ -49,13 +57,19 @@ def load(model: str, say: Say) -> tuple[Predict, dict[str, np.ndarray]]:
     resolved = resolve(info, ROOT, say=say)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = THREADS[model]
-    session = onnxruntime.InferenceSession(str(resolved.path), settings, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(resolved.path), settings, providers=["CPUExecutionProvider"]
+    )
     random = np.random.default_rng(0)
     feeds = {}
     for name, shape in info["input_shape"].items():
         low, high = info.get("input_range", {}).get(name, (0, 2))
         long = "LONG" in info["input_type"]
-        feeds[name] = random.integers(low, high, shape) if long else random.uniform(low, high, shape).astype(np.float32)
+        feeds[name] = (
+            random.integers(low, high, shape)
+            if long
+            else random.uniform(low, high, shape).astype(np.float32)
+        )
     return partial(session.run, None), feeds
 
 
@@ -77,10 +91,14 @@ def untimed_queries_per_s(predict: Predict, feeds: dict[str, np.ndarray], reques
     return requests / (time.perf_counter() - began)
 
 
-def engine_queries_per_s(kind: str, predict: Predict, feeds: dict[str, np.ndarray], requests: int) -> float:
+def engine_queries_per_s(
+    kind: str, predict: Predict, feeds: dict[str, np.ndarray], requests: int
+) -> float:
     result = run(RunPlan(load=ClosedLoop(iterations=requests), pool=Pool(kind)), predict, [feeds])
     if result.completed != requests:
-        raise RuntimeError(f"{result.completed} of {requests} requests completed: {result.first_fault}")
+        raise RuntimeError(
+            f"{result.completed} of {requests} requests completed: {result.first_fault}"
+        )
     return result.queries_per_s
 
 
@@ -91,14 +109,24 @@ def requests_for(predict: Predict, feeds: dict[str, np.ndarray], seconds: float)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", help=f"which of {', '.join(MODELS)} (default: all; with --quick digits)")
+    parser.add_argument(
+        "--models", help=f"which of {', '.join(MODELS)} (default: all; with --quick digits)"
+    )
 
 
 def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
-    names = options.models.split(",") if options.models else ["digits"] if options.quick else list(MODELS)
+    names = (
+        options.models.split(",")
+        if options.models
+        else ["digits"]
+        if options.quick
+        else list(MODELS)
+    )
     unknown = sorted(set(names) - set(MODELS))
     if unknown:
-        raise SystemExit(f"--models: {', '.join(unknown)} is not allowed; it takes {', '.join(MODELS)}")
+        raise SystemExit(
+            f"--models: {', '.join(unknown)} is not allowed; it takes {', '.join(MODELS)}"
+        )
     for model in names:
         predict, feeds = load(model, say)
         side_s = 0.2 if options.quick else SIDE_S[model]

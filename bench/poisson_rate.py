@@ -1,8 +1,10 @@
-"""The highest Poisson rate that one worker holds on a target that does nothing: three of three runs with response p99 <= 10 ms.
+"""The highest Poisson rate that one worker holds on a target that does nothing: three of three runs
+with response p99 <= 10 ms.
 
-Compared with MLPerf LoadGen's Server scenario on its fast system under test, and with the same while LoadGen may hand over
-several due queries at once. Each side climbs its own ladder of rates (steps of half as much again until one is not held, then
-halving the gap between held and not held); the tries of all sides are interleaved, and every try draws new due times.
+Compared with MLPerf LoadGen's Server scenario on its fast system under test, and with the same
+while LoadGen may hand over several due queries at once. Each side climbs its own ladder of rates
+(steps of half as much again until one is not held, then halving the gap between held and not held);
+the tries of all sides are interleaved, and every try draws new due times.
 
     python bench/poisson_rate.py [--json] [--quick]
 """
@@ -29,7 +31,9 @@ FAST, COALESCED = "LoadGen Server, fast", "LoadGen Server, fast, coalescing"
 
 
 class Climb:
-    """The search of one side: `rate` is what to try next; `tell` it how that went. `held` is 0 while nothing was held."""
+    """The search of one side: `rate` is what to try next; `tell` it how that went. `held` is 0
+    while nothing was held.
+    """
 
     def __init__(self, first: float, precision: float):
         self.rate = first
@@ -84,9 +88,13 @@ def climb_all(
 
 
 def engine_keeps(kind: str, duration_s: float, rate: float, seed: int) -> bool:
-    """Whether every request due in about `duration_s` was answered, and 99 % of them within the bound."""
+    """Whether every request due in about `duration_s` was answered, and 99 % of them within the
+    bound.
+    """
     requests = round(rate * duration_s)
-    plan = RunPlan(load=Poisson(rate, seed), stop=Stop(iterations=requests), pool=Pool(kind, workers=1))
+    plan = RunPlan(
+        load=Poisson(rate, seed), stop=Stop(iterations=requests), pool=Pool(kind, workers=1)
+    )
     result = run(plan, no_op)
     return result.completed == requests and result.response.percentile_ns(99) <= BOUND_NS
 
@@ -120,8 +128,12 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
         ratio = pairwise(found[ENGINE], found[name]) if name in found and all(found[name]) else None
         report.goal(f"{ENGINE} / {name}", ">=", 3, ratio, "x")
     if any(0 in rates for rates in found.values()):
-        report.note("a rate of 0 stands for a side that held nothing: this machine is too busy for this benchmark")
-    report.note(f"a try lasts {duration_s:g} s; rates are searched to within {(precision - 1) * 100:.0f} %")
+        report.note(
+            "a rate of 0 stands for a side that held nothing: this machine is too busy for this benchmark"
+        )
+    report.note(
+        f"a try lasts {duration_s:g} s; rates are searched to within {(precision - 1) * 100:.0f} %"
+    )
 
 
 if __name__ == "__main__":

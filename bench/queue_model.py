@@ -1,9 +1,11 @@
-"""Is the engine a queue? Response times of a target of fixed service time, against an exact simulation of a FIFO queue.
+"""Is the engine a queue? Response times of a target of fixed service time, against an exact
+simulation of a FIFO queue.
 
-The target sleeps a fixed time behind 1, 2 or 4 workers, under Poisson arrivals at 50, 70 and 90 % of what they can serve, in
-threads and in processes. Due times are the engine's own, so nothing of the difference is sampling error. The simulation is
-made twice for each run: with the nominal service time, which also shows every late wake-up of the system's sleep as it
-piles up in the queue; and with the service times that the target really took, request by request, which leaves the
+The target sleeps a fixed time behind 1, 2 or 4 workers, under Poisson arrivals at 50, 70 and 90 %
+of what they can serve, in threads and in processes. Due times are the engine's own, so nothing of
+the difference is sampling error. The simulation is made twice for each run: with the nominal
+service time, which also shows every late wake-up of the system's sleep as it piles up in the queue;
+and with the service times that the target really took, request by request, which leaves the
 engine's own error alone.
 
     python bench/queue_model.py [--json] [--quick]
@@ -40,7 +42,8 @@ class Case(NamedTuple):
 def fifo_responses(due_ns: Sequence[int], service_ns: Iterable[int], servers: int) -> np.ndarray:
     """Response times (int64 ns) of a first-come, first-served queue before `servers` equal servers.
 
-    Exact for any due times and service times (both in order of arrival): each request goes to the server that is free first.
+    Exact for any due times and service times (both in order of arrival): each request goes to the
+    server that is free first.
     """
     free = [0] * servers
     responses = []
@@ -53,7 +56,9 @@ def fifo_responses(due_ns: Sequence[int], service_ns: Iterable[int], servers: in
 
 def run_case(case: Case, service_s: float, duration_s: float, seed: int) -> RunResult:
     load = Poisson(case.load * case.workers / service_s, seed)
-    plan = RunPlan(load=load, stop=Stop(duration_s=duration_s), pool=Pool(case.pool, workers=case.workers))
+    plan = RunPlan(
+        load=load, stop=Stop(duration_s=duration_s), pool=Pool(case.pool, workers=case.workers)
+    )
     target = Factory("targets:Sleeper", {"service_s": service_s})
     result = run(plan, target, keep_columns=True)
     if result.verdict != "VALID":
@@ -66,7 +71,9 @@ def ratios(case: Case, service_s: float, duration_s: float, seed: int) -> dict[s
     result = run_case(case, service_s, duration_s, seed)
     columns = result.columns
     order = np.argsort(columns["due_ns"], kind="stable")
-    due, issued, completed = (columns[name][order] for name in ("due_ns", "issued_ns", "completed_ns"))
+    due, issued, completed = (
+        columns[name][order] for name in ("due_ns", "issued_ns", "completed_ns")
+    )
     found = {}
     for name, times in {
         NOMINAL: np.full(due.size, round(service_s * 1e9)),

@@ -1,7 +1,9 @@
-"""Counting values into a histogram a slice at a time, against HdrHistogram's record_value, and what a whole flush costs.
+"""Counting values into a histogram a slice at a time, against HdrHistogram's record_value, and what
+a whole flush costs.
 
-Values come in slices of 16,384, as the hot loop hands them over, in three shapes: a target that does nothing, a service with
-a usual spread, and one with a long tail. The counts must equal those that record_value leaves; the benchmark fails if not.
+Values come in slices of 16,384, as the hot loop hands them over, in three shapes: a target that
+does nothing, a service with a usual spread, and one with a long tail. The counts must equal those
+that record_value leaves; the benchmark fails if not.
 
     python bench/recorder.py [--json] [--quick]
 """

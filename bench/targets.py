@@ -19,8 +19,9 @@ async def yield_once(sample: Any) -> None:
 class Sleeper:
     """A server of fixed service time: it sleeps, and holds neither a core nor the GIL meanwhile.
 
-    The system's sleep ends 50 us late and more: 1 % of 5 ms, which behind a queue at 90 % load is 10 % of all waiting. So it sleeps
-    until `spin_s` before its end, and from then on looks at the clock, giving up the core and the GIL between looks.
+    The system's sleep ends 50 us late and more: 1 % of 5 ms, which behind a queue at 90 % load is
+    10 % of all waiting. So it sleeps until `spin_s` before its end, and from then on looks at the
+    clock, giving up the core and the GIL between looks.
     """
 
     def __init__(self, service_s: float, spin_s: float = 150e-6):

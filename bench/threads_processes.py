@@ -1,8 +1,9 @@
-"""What more workers give on a target that does nothing: four threads against one, two processes against one.
+"""What more workers give on a target that does nothing: four threads against one, two processes
+against one.
 
-Threads share one interpreter lock, so four of them can at best keep the rate of one; the goal is that they do not lose it to
-each other. Two processes share nothing, so they should do the work of two. Compared with the same engine at one worker,
-interleaved in one run.
+Threads share one interpreter lock, so four of them can at best keep the rate of one; the goal is
+that they do not lose it to each other. Two processes share nothing, so they should do the work of
+two. Compared with the same engine at one worker, interleaved in one run.
 
     python bench/threads_processes.py [--json] [--quick]
 """
@@ -39,8 +40,16 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
     found = interleaved(sides, options.rounds, say)
     for name, values in found.items():
         report.figure(name, "queries/s", values)
-    report.goal("4 threads / 1 thread", ">=", 0.9, pairwise(found["4 threads"], found["1 thread"]), "x")
-    report.goal("2 processes / 1 process", ">=", 1.8, pairwise(found["2 processes"], found["1 process"]), "x")
+    report.goal(
+        "4 threads / 1 thread", ">=", 0.9, pairwise(found["4 threads"], found["1 thread"]), "x"
+    )
+    report.goal(
+        "2 processes / 1 process",
+        ">=",
+        1.8,
+        pairwise(found["2 processes"], found["1 process"]),
+        "x",
+    )
 
 
 if __name__ == "__main__":

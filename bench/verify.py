@@ -1,6 +1,8 @@
-"""What does looking at answers cost? Against the same target unwatched: what `qs` makes of predict, verified not at all, by sample, and all.
+"""What does looking at answers cost? Against the same target unwatched: what `qs` makes of predict,
+verified not at all, by sample, and all.
 
-Off, the worker calls the very function that it called before the feature was there: the goal on it says that the two cannot be told apart.
+Off, the worker calls the very function that it called before the feature was there: the goal on it
+says that the two cannot be told apart.
 
     python bench/verify.py [--json] [--quick]
 """
@@ -65,7 +67,13 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
     for name in (SAMPLE, ALL):
         added = [one - other for one, other in zip(found[name], found["off"], strict=True)]
         report.figure(f"{name} adds to a request with an answer of 4 kB", "ns", added)
-    report.goal("off / without the feature", "<=", 1.05, pairwise(found["off"], found["without the feature"]), "x")
+    report.goal(
+        "off / without the feature",
+        "<=",
+        1.05,
+        pairwise(found["off"], found["without the feature"]),
+        "x",
+    )
 
 
 if __name__ == "__main__":

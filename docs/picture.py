@@ -26,7 +26,9 @@ def picture(result: dict) -> str:
     for line in lines(result):
         console.print(line, markup=False)
     svg = console.export_svg(title="qs run", theme=MONOKAI)
-    return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
+    return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL).replace(
+        "Fira Code", "monospace"
+    )
 
 
 if __name__ == "__main__":

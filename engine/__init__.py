@@ -1,6 +1,8 @@
-"""A load engine: runs a plan of requests against a callable, in this process or others, and says what it measured.
+"""A load engine: runs a plan of requests against a callable, in this process or others, and says
+what it measured.
 
-It knows no model, data set, vendor, file format or report. `run(plan, target, samples)` is the whole of it for most programs:
+It knows no model, data set, vendor, file format or report. `run(plan, target, samples)` is the
+whole of it for most programs:
 
     from qs.engine import ClosedLoop, Pool, RunPlan, run
     result = run(RunPlan(load=ClosedLoop(clients=4, iterations=1000)), target, samples)

@@ -1,7 +1,7 @@
 """The one clock: every due, issued and completed time of a run is read here.
 
-A clock has two methods, so a test can put one in whose time only moves when the target says so. Wall-clock time of day is
-not a clock in this sense; it only stamps reports.
+A clock has two methods, so a test can put one in whose time only moves when the target says so.
+Wall-clock time of day is not a clock in this sense; it only stamps reports.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ class Clock(Protocol):
 
 
 class MonotonicClock:
-    """The system's monotonic clock, one scale for every process of the machine (CLOCK_MONOTONIC on Linux)."""
+    """The system's monotonic clock, one scale for every process of the machine (CLOCK_MONOTONIC on
+    Linux).
+    """
 
     now_ns = staticmethod(time.perf_counter_ns)
 

@@ -1,4 +1,6 @@
-"""What can go wrong around a run, as opposed to inside it: a failed request is an outcome in the result, not an exception."""
+"""What can go wrong around a run, as opposed to inside it: a failed request is an outcome in the
+result, not an exception.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ class PlanError(ValueError):
 
 
 class HostError(RuntimeError):
-    """Code in a host raised. `kind` is the exception's class name, `traceback` its text as the host saw it."""
+    """Code in a host raised. `kind` is the exception's class name, `traceback` its text as the host
+    saw it.
+    """
 
     def __init__(self, kind: str, message: str, traceback: str = ""):
         super().__init__(f"{kind}: {message}" if message else kind)
@@ -22,7 +26,9 @@ class HostError(RuntimeError):
 
 
 class HostTimeout(RuntimeError):
-    """A host did not answer within its limit and was ended. `log_tail` is the end of what it printed."""
+    """A host did not answer within its limit and was ended. `log_tail` is the end of what it
+    printed.
+    """
 
     def __init__(self, what: str, limit_s: float, log_tail: str = ""):
         super().__init__(f"{what} did not end within {limit_s:g} s")

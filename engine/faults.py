@@ -1,4 +1,6 @@
-"""What a target raised: said in a few lines, without keeping the exception (and the frames and arrays it holds) alive."""
+"""What a target raised: said in a few lines, without keeping the exception (and the frames and
+arrays it holds) alive.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ LIMIT = 4_000
 
 
 def describe(fault: BaseException) -> str:
-    """The fault's traceback as text, from the target's frames on, at most LIMIT characters from its end."""
+    """The fault's traceback as text, from the target's frames on, at most LIMIT characters from its
+    end.
+    """
     text = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
     return text[-LIMIT:]
 
@@ -24,7 +28,9 @@ def words(fault: BaseException) -> str:
 
 
 def is_interrupt(fault: BaseException) -> bool:
-    """Whether it is a Ctrl-C given to this process, which only the main thread gets, and not one that a target raised by itself."""
+    """Whether it is a Ctrl-C given to this process, which only the main thread gets, and not one
+    that a target raised by itself.
+    """
     return (
         isinstance(fault, KeyboardInterrupt)
         and threading.current_thread() is threading.main_thread()

@@ -1,4 +1,6 @@
-"""What to run: load model, stop rule, pool, warm-up and limits. Plain values, checked all at once, run by `qs.engine.run`."""
+"""What to run: load model, stop rule, pool, warm-up and limits. Plain values, checked all at once,
+run by `qs.engine.run`.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ SPIN = ("never", "auto", "always")
 
 @dataclass(frozen=True)
 class Factory:
-    """Makes the target where it will run: `reference` ("package.module:name") is imported and called with `kwargs` in each worker.
+    """Makes the target where it will run: `reference` ("package.module:name") is imported and
+    called with `kwargs` in each worker.
 
-    `kwargs` must be picklable; what it makes need not be. The target it returns may carry its own `samples`.
+    `kwargs` must be picklable; what it makes need not be. The target it returns may carry its own
+    `samples`.
     """
 
     reference: str
@@ -34,13 +38,18 @@ class Factory:
 class Pool:
     """Where calls of the target run.
 
-    kind       "inline": in the calling thread; "thread"; "process": one process a worker; "async": coroutines on an event loop
+    kind       "inline": in the calling thread; "thread"; "process": one process a worker; "async":
+               coroutines on an event loop
     workers    how many call at once. None: one a client in closed loop, one in open loop
     instances  how many times a Factory is called. None: once a worker
-    affinity   CPU sets, given to the instances (or workers) in turn; empty leaves placement to the system
-    intra_op_threads  threads that a target may use inside one call; set in the environment before a process builds its target
-    max_in_flight     "async" in open loop: how many requests may be unanswered at a time. None: no bound
-    spin       whether a worker of open loop spins the last microseconds before a due time: "auto" where a core is free
+    affinity   CPU sets, given to the instances (or workers) in turn; empty leaves placement to the
+               system
+    intra_op_threads  threads that a target may use inside one call; set in the environment before a
+                      process builds its target
+    max_in_flight     "async" in open loop: how many requests may be unanswered at a time. None: no
+                      bound
+    spin       whether a worker of open loop spins the last microseconds before a due time: "auto"
+               where a core is free
     """
 
     kind: str = "thread"
@@ -54,29 +63,39 @@ class Pool:
     def faults(self) -> list[str]:
         found = []
         if self.kind not in POOL_KINDS:
-            found.append(f"pool kind: {self.kind!r} is not allowed, it must be one of {', '.join(POOL_KINDS)}")
+            found.append(
+                f"pool kind: {self.kind!r} is not allowed, it must be one of {', '.join(POOL_KINDS)}"
+            )
         if self.spin not in SPIN:
-            found.append(f"pool spin: {self.spin!r} is not allowed, it must be one of {', '.join(SPIN)}")
+            found.append(
+                f"pool spin: {self.spin!r} is not allowed, it must be one of {', '.join(SPIN)}"
+            )
         for name in ("workers", "instances", "intra_op_threads", "max_in_flight"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 found.append(f"pool {name}: {value} is not allowed, it must be at least 1")
         if self.kind == "inline" and (self.workers or 1) > 1:
-            found.append(f"pool workers: {self.workers} is not allowed inline, the calling thread is the only worker")
+            found.append(
+                f"pool workers: {self.workers} is not allowed inline, the calling thread is the only worker"
+            )
         return found
 
 
 @dataclass(frozen=True)
 class Stop:
-    """When the measured phase ends: at either maximum, else when both minimums are reached and it is stable, as far as asked for.
+    """When the measured phase ends: at either maximum, else when both minimums are reached and it
+    is stable, as far as asked for.
 
     duration_s      no request is issued (closed loop) or due (open loop) after it
-    iterations      requests in all, over all workers (a client's own count is the closed loop's `iterations`)
+    iterations      requests in all, over all workers (a client's own count is the closed loop's
+                    `iterations`)
     max_duration_s  a limit on top of the plan: the run ends there, marked so, with what it has
     min_duration_s, min_queries   go on until both are reached; needs no other rule
-    until_stable    go on until the 95 % confidence intervals (half-widths) of throughput and of `stable_percentile` of the response time
-                    are at most this share of their values: 0.01 is 1 %. Needs a maximum. engine/confidence.py says how
-    max_errors, max_error_rate    the error budget: the run ends when more requests failed, or surely a larger share of them.
+    until_stable    go on until the 95 % confidence intervals (half-widths) of throughput and of
+                    `stable_percentile` of the response time are at most this share of their values:
+                    0.01 is 1 %. Needs a maximum. engine/confidence.py says how
+    max_errors, max_error_rate    the error budget: the run ends when more requests failed, or
+                                  surely a larger share of them.
                     Failures within the budget do not make the result INVALID
     """
 
@@ -92,12 +111,21 @@ class Stop:
 
     def faults(self) -> list[str]:
         found = []
-        for name in ("duration_s", "max_duration_s", "min_duration_s", "iterations", "min_queries", "until_stable"):
+        for name in (
+            "duration_s",
+            "max_duration_s",
+            "min_duration_s",
+            "iterations",
+            "min_queries",
+            "until_stable",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 found.append(f"{name}: {value} is not allowed, it must be above 0")
         if not 0 < self.stable_percentile < 100:
-            found.append(f"stable_percentile: {self.stable_percentile} is not allowed, it must lie between 0 and 100")
+            found.append(
+                f"stable_percentile: {self.stable_percentile} is not allowed, it must lie between 0 and 100"
+            )
         if self.max_errors is not None and self.max_errors < 0:
             found.append(f"max_errors: {self.max_errors} is not allowed, it must be at least 0")
         if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
@@ -108,13 +136,16 @@ class Stop:
 
     @property
     def has_maximum(self) -> bool:
-        return any(limit is not None for limit in (self.duration_s, self.iterations, self.max_duration_s))
+        return any(
+            limit is not None for limit in (self.duration_s, self.iterations, self.max_duration_s)
+        )
 
     @property
     def has_end(self) -> bool:
         """Whether it ends a load that has no end of its own."""
         return self.has_maximum or any(
-            asked is not None for asked in (self.min_duration_s, self.min_queries, self.until_stable)
+            asked is not None
+            for asked in (self.min_duration_s, self.min_queries, self.until_stable)
         )
 
 
@@ -122,16 +153,23 @@ class Stop:
 class RunPlan:
     """One measured run.
 
-    warmup_iterations  per worker, before the measured phase, recorded apart; warmup_s goes on until that time as well
-    timeout_s          a request that takes longer counts as an error of kind "timeout"; one that never returns ends its worker
+    warmup_iterations  per worker, before the measured phase, recorded apart; warmup_s goes on until
+                       that time as well
+    timeout_s          a request that takes longer counts as an error of kind "timeout"; one that
+                       never returns ends its worker
     batching           open loop: let requests that are due close together share a call
     build_timeout_s    how long building and warming up the targets may take in all
-    drain_s            how long after the end requests may still come back before they are cut off and counted
-    percentiles        of response time that the result is wanted for; it warns when it has too few samples for one
-    calibrate          measure the engine's own cost first, in the same processes with a target that does nothing (<= 0.1 s; once a layout)
-    max_backlog        open loop: a due request behind which more than so many due requests wait is dropped, and counted. None: no cap.
-                       Coroutines over several processes have such a line in each process
-    samples_per_query  call the target with a list of so many consecutive samples; None: with one sample
+    drain_s            how long after the end requests may still come back before they are cut off
+                       and counted
+    percentiles        of response time that the result is wanted for; it warns when it has too few
+                       samples for one
+    calibrate          measure the engine's own cost first, in the same processes with a target that
+                       does nothing (<= 0.1 s; once a layout)
+    max_backlog        open loop: a due request behind which more than so many due requests wait is
+                       dropped, and counted. None: no cap. Coroutines over several processes have
+                       such a line in each process
+    samples_per_query  call the target with a list of so many consecutive samples; None: with one
+                       sample
     interval_s         length of the result's intervals
     scenario           what judges the result; set by the scenario's own `plan`
     """
@@ -170,27 +208,41 @@ class RunPlan:
         if self.batching is not None:
             found += self.batching.faults()
             if isinstance(self.load, ClosedLoop) or self.pool.kind == "async":
-                found.append("batching: only blocking targets in open loop share calls; leave it out here")
+                found.append(
+                    "batching: only blocking targets in open loop share calls; leave it out here"
+                )
         if isinstance(self.load, ClosedLoop):
             found += self._closed_loop_faults(self.load)
         elif not stop.has_end and not self.load_ends:
-            found.append("stop: an open loop of this kind has no end of its own; give duration_s or iterations")
+            found.append(
+                "stop: an open loop of this kind has no end of its own; give duration_s or iterations"
+            )
         if stop.until_stable is not None and not stop.has_maximum and not self.load_ends:
-            found.append("until_stable: a run that never gets stable would never end; give max_duration_s as well")
+            found.append(
+                "until_stable: a run that never gets stable would never end; give max_duration_s as well"
+            )
         return found + self._query_faults()
 
     def _query_faults(self) -> list[str]:
         found = []
         if self.max_backlog is not None:
             if self.max_backlog < 0:
-                found.append(f"max_backlog: {self.max_backlog} is not allowed, it must be at least 0")
+                found.append(
+                    f"max_backlog: {self.max_backlog} is not allowed, it must be at least 0"
+                )
             if isinstance(self.load, ClosedLoop):
-                found.append("max_backlog: nothing is due in closed loop, so nothing can wait; leave it out")
+                found.append(
+                    "max_backlog: nothing is due in closed loop, so nothing can wait; leave it out"
+                )
         if self.samples_per_query is not None:
             if self.samples_per_query < 1:
-                found.append(f"samples_per_query: {self.samples_per_query} is not allowed, it must be at least 1")
+                found.append(
+                    f"samples_per_query: {self.samples_per_query} is not allowed, it must be at least 1"
+                )
             if self.batching is not None:
-                found.append("samples_per_query: batching makes the lists here; leave one of the two out")
+                found.append(
+                    "samples_per_query: batching makes the lists here; leave one of the two out"
+                )
         return found
 
     @property
@@ -212,7 +264,9 @@ class RunPlan:
             )
         workers = self.pool.workers
         if self.pool.kind == "inline" and load.clients != 1:
-            found.append(f"clients: {load.clients} is not allowed inline, the calling thread is the only client")
+            found.append(
+                f"clients: {load.clients} is not allowed inline, the calling thread is the only client"
+            )
         elif self.pool.kind == "thread" and workers is not None and 0 < workers < load.clients:
             found.append(
                 f"pool workers: {workers} is not allowed with {load.clients} clients, each drives its own thread"
@@ -225,7 +279,9 @@ class RunPlan:
 
     @property
     def recorded_per_interval(self) -> int:
-        """How many times as fine as the result's intervals the workers record, so that a run of seconds has batches to compare."""
+        """How many times as fine as the result's intervals the workers record, so that a run of
+        seconds has batches to compare.
+        """
         return max(math.ceil(self.interval_s / RECORDED_S), 1)
 
     @property
@@ -235,6 +291,12 @@ class RunPlan:
 
     @property
     def planned(self) -> int | None:
-        """How many requests the plan asks for, where it says; None when time or another rule decides."""
-        counts = [count for count in (getattr(self.load, "planned", None), self.stop.iterations) if count is not None]
+        """How many requests the plan asks for, where it says; None when time or another rule
+        decides.
+        """
+        counts = [
+            count
+            for count in (getattr(self.load, "planned", None), self.stop.iterations)
+            if count is not None
+        ]
         return min(counts) if counts else None

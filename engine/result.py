@@ -1,4 +1,6 @@
-"""What a run measured: counts, histograms, a row per interval, and a verdict with its reasons. Plain values, no behaviour but output."""
+"""What a run measured: counts, histograms, a row per interval, and a verdict with its reasons.
+Plain values, no behaviour but output.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """One interval of the measured phase. Percentiles of response time; None where nothing completed.
+    """One interval of the measured phase. Percentiles of response time; None where nothing
+    completed.
 
-    `in_flight` is how many requests were due (closed loop: issued) and not completed at the interval's end.
+    `in_flight` is how many requests were due (closed loop: issued) and not completed at the
+    interval's end.
     """
 
     start_s: float
@@ -44,7 +48,9 @@ class IntervalRow:
 
 @dataclass(frozen=True)
 class WarmUpResult:
-    """The warm-up, which is in no other figure. `mean_ns` is the mean service time, `wall_s` the longest worker's."""
+    """The warm-up, which is in no other figure. `mean_ns` is the mean service time, `wall_s` the
+    longest worker's.
+    """
 
     completed: int = 0
     errors: int = 0
@@ -56,28 +62,42 @@ class WarmUpResult:
 class RunResult:
     """The outcome of a run.
 
-    completed        requests answered without a fault within the time-out; only these are in the histograms
-    errors           all others that were issued or due, by kind in errors_by_kind (a raised exception's class name; "timeout": came
-                     back too late; "hung": never came back; "died": lost with its process; "dropped": backlog over its cap; "cut off":
-                     not back when the drain limit ended; "not issued": due, but the run was cut short before its turn came)
-    wall_s           from the common start to the last completion; queries_per_s = completed / wall_s
-    response         completed - due in open loop; in closed loop, which has no due times, the same as service
+    completed        requests answered without a fault within the time-out; only these are in the
+                     histograms
+    errors           all others that were issued or due, by kind in errors_by_kind (a raised
+                     exception's class name; "timeout": came back too late; "hung": never came back;
+                     "died": lost with its process; "dropped": backlog over its cap; "cut off": not
+                     back when the drain limit ended; "not issued": due, but the run was cut short
+                     before its turn came)
+    wall_s           from the common start to the last completion; queries_per_s = completed /
+                     wall_s
+    response         completed - due in open loop; in closed loop, which has no due times, the same
+                     as service
     service          completed - issued          lateness: issued - due, open loop only
     planned          how many requests the plan asked for, None when time decided
-    batches          calls of the target where dynamic batching was on; completed / batches is the mean batch size
+    batches          calls of the target where dynamic batching was on; completed / batches is the
+                     mean batch size
     first_ns         service time of the first call of all, warm-up included
-    ended_by         "plan", "duration", "time limit", "minimums reached", "stable", "error budget" or "interrupt"
-    confidence       intervals of throughput and of percentiles of the response time; when "stable" ended the run, those it then had
+    ended_by         "plan", "duration", "time limit", "minimums reached", "stable", "error budget"
+                     or "interrupt"
+    confidence       intervals of throughput and of percentiles of the response time; when "stable"
+                     ended the run, those it then had
     rules            what the scenario, or the stop rule, needed and what was measured
-    scenario, metric the scenario that made the plan, and the number that its results are compared by
+    scenario, metric the scenario that made the plan, and the number that its results are compared
+    by
     samples_per_query  samples in a request; samples_per_s = queries_per_s * samples_per_query
-    seed             of the due times, also where the plan left it to be drawn; None where nothing was drawn
+    seed             of the due times, also where the plan left it to be drawn; None where nothing
+                     was drawn
     engine_cost      what the engine itself costs in this layout; None where it was not measured
-    cpu              what the run and the rest of the machine used of the CPUs; None on another clock than the machine's
-    pacing           open loop: lateness of requests that found a worker free, so that nothing but the engine delayed them (of many
-                     requests a sample); None where that cannot be told
-    rates            completions per second over the run, as finely as the workers recorded them: at most about a hundred values
-    caveats          what could have moved the result, for programs; `warnings` has them in words, beside the run's own notes
+    cpu              what the run and the rest of the machine used of the CPUs; None on another
+                     clock than the machine's
+    pacing           open loop: lateness of requests that found a worker free, so that nothing but
+                     the engine delayed them (of many requests a sample); None where that cannot be
+                     told
+    rates            completions per second over the run, as finely as the workers recorded them: at
+                     most about a hundred values
+    caveats          what could have moved the result, for programs; `warnings` has them in words,
+                     beside the run's own notes
     verdict          "VALID", or "INVALID" for the named reasons
     """
 
@@ -109,7 +129,8 @@ class RunResult:
     caveats: list[Caveat] = field(default_factory=list)
     rates: list[float] = field(repr=False, default_factory=list)
     columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
-    # (worker, first issued, last completed, requests) by slice, ns from the start; empty unless the run kept them (`keep_slices`)
+    # (worker, first issued, last completed, requests) by slice, ns from the start; empty unless the
+    # run kept them (`keep_slices`)
     slices: list[tuple[int, int, int, int]] = field(repr=False, default_factory=list)
     confidence: Confidence | None = None
     rules: list[Rule] = field(default_factory=list)
@@ -198,7 +219,9 @@ class RunResult:
         }
 
     def write_columns(self, path: str | Path) -> None:
-        """Write the raw columns to a .npz or .parquet file; ValueError when the run kept none (`keep_columns`)."""
+        """Write the raw columns to a .npz or .parquet file; ValueError when the run kept none
+        (`keep_columns`).
+        """
         from qs.engine.record.columns import write_columns
 
         if self.columns is None:
@@ -206,14 +229,18 @@ class RunResult:
         write_columns(self.columns, Path(path))
 
     def write_hlog(self, path: str | Path) -> None:
-        """Write the response times, interval by interval, as an HdrHistogram log that any HdrHistogram tool reads (unit: ns)."""
+        """Write the response times, interval by interval, as an HdrHistogram log that any
+        HdrHistogram tool reads (unit: ns).
+        """
         from qs.engine.record.hlog import write_hlog
 
         write_hlog(Path(path), self.intervals, self.started_at)
 
 
 def summary(histogram: Histogram) -> dict[str, Any]:
-    """Count, minimum, mean, maximum and percentiles in ns; a percentile the count does not support is None."""
+    """Count, minimum, mean, maximum and percentiles in ns; a percentile the count does not support
+    is None.
+    """
     return {
         "count": histogram.count,
         "min_ns": histogram.min_ns,
@@ -225,7 +252,9 @@ def summary(histogram: Histogram) -> dict[str, Any]:
 
 
 def from_counts(index: np.ndarray, counts: np.ndarray) -> Histogram:
-    """A histogram of sparse counts; minimum, maximum and sum are as exact as the counts are (three digits)."""
+    """A histogram of sparse counts; minimum, maximum and sum are as exact as the counts are (three
+    digits).
+    """
     from qs.engine.record.histogram import highest_value_of, lowest_value_of
 
     histogram = Histogram()
@@ -235,5 +264,7 @@ def from_counts(index: np.ndarray, counts: np.ndarray) -> Histogram:
         histogram.min_ns = lowest_value_of(int(index[0]))
         histogram.max_ns = highest_value_of(int(index[-1]))
         middles = [(lowest_value_of(at) + highest_value_of(at)) // 2 for at in index.tolist()]
-        histogram.sum_ns = int(sum(middle * count for middle, count in zip(middles, counts.tolist())))
+        histogram.sum_ns = int(
+            sum(middle * count for middle, count in zip(middles, counts.tolist()))
+        )
     return histogram

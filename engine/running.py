@@ -23,18 +23,24 @@ from qs.engine.result import RunResult
 from qs.engine.workers.target import is_async
 
 
-def run(plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None = None, **options: Any) -> RunResult:
-    """Run a plan, or a scenario's plan, and return what it measured; blocks. Options and errors as for `run_async`.
+def run(
+    plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None = None, **options: Any
+) -> RunResult:
+    """Run a plan, or a scenario's plan, and return what it measured; blocks. Options and errors as
+    for `run_async`.
 
-    In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds what was measured; a second
-    Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside a coroutine: await `run_async` there.
+    In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds
+    what was measured; a second Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside
+    a coroutine: await `run_async` there.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         pass
     else:
-        raise RuntimeError("qs.engine.run blocks, and an event loop runs in this thread: await qs.engine.run_async instead")
+        raise RuntimeError(
+            "qs.engine.run blocks, and an event loop runs in this thread: await qs.engine.run_async instead"
+        )
     loop = new_loop()
     try:
         return loop.run_until_complete(_interruptible(plan, target, samples, options))
@@ -78,16 +84,21 @@ async def run_async(
 ) -> RunResult:
     """Run a plan on the current event loop.
 
-    plan          a RunPlan, or a scenario, whose own plan is then run; its result is judged by the scenario's rules either way
+    plan          a RunPlan, or a scenario, whose own plan is then run; its result is judged by the
+                  scenario's rules either way
     target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
-    samples       cycled over the requests; None calls the target with None, or with the samples that the target carries
+    samples       cycled over the requests; None calls the target with None, or with the samples
+                  that the target carries
     on_progress   called about five times a second, and at every change of phase, on the event loop
     interrupt     set it to end the run in order and keep what was measured
-    keep_slices   keep what each worker did when, slice by slice, in `result.slices`: bounded, for a trace
-    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then grows with requests
+    keep_slices   keep what each worker did when, slice by slice, in `result.slices`: bounded, for a
+                  trace
+    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`;
+                  memory then grows with requests
 
-    Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout when a target cannot be built. A
-    fault of the target during the run is a counted outcome, never an exception.
+    Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout
+    when a target cannot be built. A fault of the target during the run is a counted outcome, never
+    an exception.
     """
     if not isinstance(plan, RunPlan):
         plan = plan.plan()

@@ -1,6 +1,8 @@
-"""Load-test an HTTP server with an asynchronous client: coroutines, thousands of which one event loop can have in flight.
+"""Load-test an HTTP server with an asynchronous client: coroutines, thousands of which one event
+loop can have in flight.
 
-The server is the standard library's, started here on the loopback interface; the client is a few lines over asyncio's streams.
+The server is the standard library's, started here on the loopback interface; the client is a few
+lines over asyncio's streams.
 
     python examples/async_client.py
 """
@@ -27,7 +29,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 class Client:
-    """The target. A coroutine function, or as here an object with one: called with a sample, it makes one request."""
+    """The target. A coroutine function, or as here an object with one: called with a sample, it
+    makes one request.
+    """
 
     def __init__(self, port: int):
         self._port = port
@@ -48,17 +52,31 @@ async def main() -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     client = Client(server.sockets[0].getsockname()[1])
     async with server:
-        closed = await run_async(RunPlan(load=ClosedLoop(clients=8, iterations=40), pool=Pool("async")), client, ["/"])
-        print(f"8 clients: {closed.queries_per_s:,.0f} queries/s, p50 {closed.response.percentile_ns(50) / 1e6:.1f} ms")
+        closed = await run_async(
+            RunPlan(load=ClosedLoop(clients=8, iterations=40), pool=Pool("async")), client, ["/"]
+        )
+        print(
+            f"8 clients: {closed.queries_per_s:,.0f} queries/s, p50 {closed.response.percentile_ns(50) / 1e6:.1f} ms"
+        )
 
-        plan = RunPlan(load=Poisson(200, seed=1), stop=Stop(duration_s=2), pool=Pool("async", max_in_flight=100))
+        plan = RunPlan(
+            load=Poisson(200, seed=1),
+            stop=Stop(duration_s=2),
+            pool=Pool("async", max_in_flight=100),
+        )
         opened = await run_async(plan, client, ["/"])
-        print(f"200/s at random: p99 {opened.response.percentile_ns(99) / 1e6:.1f} ms, {opened.verdict}")
+        print(
+            f"200/s at random: p99 {opened.response.percentile_ns(99) / 1e6:.1f} ms, {opened.verdict}"
+        )
 
         some_missing = await run_async(
-            RunPlan(load=ClosedLoop(clients=2, iterations=20), pool=Pool("async")), client, ["/", "/missing"]
+            RunPlan(load=ClosedLoop(clients=2, iterations=20), pool=Pool("async")),
+            client,
+            ["/", "/missing"],
         )
-        print(f"half of the pages missing: {some_missing.completed} completed, errors {some_missing.errors_by_kind}")
+        print(
+            f"half of the pages missing: {some_missing.completed} completed, errors {some_missing.errors_by_kind}"
+        )
         print(f"{some_missing.verdict}: {some_missing.reasons[0]}")
 
 

@@ -1,4 +1,5 @@
-"""Load-test a function: how fast it is when asked in a loop, and how long users would wait when they come at random.
+"""Load-test a function: how fast it is when asked in a loop, and how long users would wait when
+they come at random.
 
 python examples/load_test_a_function.py
 """
@@ -10,7 +11,10 @@ from typing import Any
 
 from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
 
-ORDERS = [{"order": number, "lines": [{"item": item, "count": 2} for item in range(40)]} for number in range(10)]
+ORDERS = [
+    {"order": number, "lines": [{"item": item, "count": 2} for item in range(40)]}
+    for number in range(10)
+]
 
 
 def encode(order: dict[str, Any]) -> str:
@@ -19,9 +23,14 @@ def encode(order: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    # Closed loop: one client that asks again as soon as it is answered. It shows the highest rate of one caller.
+    # Closed loop: one client that asks again as soon as it is answered. It shows the highest rate
+    # of one caller.
     closed = run(
-        RunPlan(load=ClosedLoop(clients=1, iterations=20_000), pool=Pool("inline"), warmup_iterations=100),
+        RunPlan(
+            load=ClosedLoop(clients=1, iterations=20_000),
+            pool=Pool("inline"),
+            warmup_iterations=100,
+        ),
         encode,
         ORDERS,
     )
@@ -29,12 +38,17 @@ def main() -> None:
         f"closed loop: {closed.queries_per_s:,.0f} queries/s, service time p99 {closed.service.percentile_ns(99) / 1e3:.0f} us"
     )
 
-    # Open loop: requests are due at random times, whether or not the function keeps up. Response time counts from the due time.
-    plan = RunPlan(load=Poisson(rate_per_s=2_000, seed=1), stop=Stop(duration_s=2), warmup_iterations=100)
+    # Open loop: requests are due at random times, whether or not the function keeps up. Response
+    # time counts from the due time.
+    plan = RunPlan(
+        load=Poisson(rate_per_s=2_000, seed=1), stop=Stop(duration_s=2), warmup_iterations=100
+    )
     opened = run(plan, encode, ORDERS)
     for name, times in (("response", opened.response), ("service", opened.service)):
         p50, p99 = times.percentile_ns(50) / 1e3, times.percentile_ns(99) / 1e3
-        print(f"2,000/s at random: {name} time p50 {p50:.0f} us, p99 {p99:.0f} us over {times.count:,} requests")
+        print(
+            f"2,000/s at random: {name} time p50 {p50:.0f} us, p99 {p99:.0f} us over {times.count:,} requests"
+        )
     print(f"{opened.verdict}; {len(opened.warnings)} warnings")
     for warning in opened.warnings:
         print(f"  {warning}")

@@ -1,7 +1,8 @@
 """Load-test an ONNX model in two processes, each with a session of its own.
 
-A session cannot be sent to another process, so the plan names a factory: it is imported and called in each process, and what it
-returns is the target. Here it is this file's class, which brings its samples along: images of handwritten digits.
+A session cannot be sent to another process, so the plan names a factory: it is imported and called
+in each process, and what it returns is the target. Here it is this file's class, which brings its
+samples along: images of handwritten digits.
 
     python examples/onnx_two_processes.py
 """
@@ -24,11 +25,17 @@ class Digits:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads  # two processes that each take all cores would only fight for them
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        options.intra_op_num_threads = (
+            threads  # two processes that each take all cores would only fight for them
+        )
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
         with np.load(images) as held_out:
             images_of_held_out = held_out["images"]
-        self.samples = [image.reshape(1, 1, 8, 8).astype(np.float32) / 16 for image in images_of_held_out[:100]]
+        self.samples = [
+            image.reshape(1, 1, 8, 8).astype(np.float32) / 16 for image in images_of_held_out[:100]
+        ]
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self._session.run(None, {"image": image})[0]
@@ -52,7 +59,9 @@ def main() -> None:
         )
         result = run(plan, target)
         p99_us = result.response.percentile_ns(99) / 1e3
-        print(f"{processes} x 1 thread: {result.queries_per_s:,.0f} queries/s, p99 {p99_us:.0f} us, {result.verdict}")
+        print(
+            f"{processes} x 1 thread: {result.queries_per_s:,.0f} queries/s, p99 {p99_us:.0f} us, {result.verdict}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What the scripts that trained the shipped models share: He's initialization, Adam, and the way to an ONNX file. numpy alone.
+"""What the scripts that trained the shipped models share: He's initialization, Adam, and the way to
+an ONNX file. numpy alone.
 
 Not a training library: gradients are written by hand in each script.
 """
@@ -37,7 +38,8 @@ def fit(
     batch: int,
     peak_rate: float,
 ) -> Parameters:
-    """Adam (Kingma, Ba, 2014, arXiv:1412.6980) with a rate that rises for a tenth of the steps and falls along a cosine.
+    """Adam (Kingma, Ba, 2014, arXiv:1412.6980) with a rate that rises for a tenth of the steps and
+    falls along a cosine.
 
     gradients   of a batch, which it gets as the numbers of its items
     """
@@ -54,7 +56,11 @@ def fit(
             for name, g in grad.items():
                 mean[name] = 0.9 * mean[name] + 0.1 * g
                 square[name] = 0.999 * square[name] + 0.001 * g * g
-                move = mean[name] / (1 - 0.9**step) / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
+                move = (
+                    mean[name]
+                    / (1 - 0.9**step)
+                    / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
+                )
                 p[name] = (p[name] - rate * move).astype(np.float32)
     return p
 
@@ -70,10 +76,15 @@ def onnx_model(
     graph = helper.make_graph(
         list(nodes),
         name,
-        [helper.make_tensor_value_info(each, kind, shape) for each, (kind, shape) in inputs.items()],
+        [
+            helper.make_tensor_value_info(each, kind, shape)
+            for each, (kind, shape) in inputs.items()
+        ],
         [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],
         [numpy_helper.from_array(value, each) for each, value in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name=name)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name=name
+    )
     onnx.checker.check_model(model)
     return model

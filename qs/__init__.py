@@ -1,8 +1,8 @@
 """One load engine that measures every inference backend written to ByteMLPerf's two classes.
 
-Importing this package loads nothing heavy: numpy, onnxruntime, pydantic and the engine come in where they are
-used. The four classes of the plug-in contract stand here for vendors (`from qs import CompileBackend`) and
-are loaded on first use.
+Importing this package loads nothing heavy: numpy, onnxruntime, pydantic and the engine come in
+where they are used. The four classes of the plug-in contract stand here for vendors (`from qs
+import CompileBackend`) and are loaded on first use.
 """
 
 from __future__ import annotations

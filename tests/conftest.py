@@ -7,9 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-# One profile for every property test. The first run on a machine builds hypothesis' character tables inside
-# a test, and a busy machine is slow anywhere: neither may fail a test, so nothing here is timed. CI draws the
-# same examples every time; a developer's machine looks for new ones.
+# One profile for every property test. The first run on a machine builds hypothesis' character
+# tables inside a test, and a busy machine is slow anywhere: neither may fail a test, so nothing
+# here is timed. CI draws the same examples every time; a developer's machine looks for new ones.
 settings.register_profile(
     "house",
     deadline=None,

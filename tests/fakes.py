@@ -1,4 +1,5 @@
-"""Stand-ins that tests of the engine share: a clock that moves only when told, and targets that do what real ones must not.
+"""Stand-ins that tests of the engine share: a clock that moves only when told, and targets that do
+what real ones must not.
 
 Targets here are importable by name (`tests.fakes:name`), so a child process can build them.
 """
@@ -18,7 +19,9 @@ S = 1_000_000_000
 
 
 class VirtualClock:
-    """A clock whose time passes only in `sleep_ns` and `advance_ns`, at once: an hour of load runs in a moment."""
+    """A clock whose time passes only in `sleep_ns` and `advance_ns`, at once: an hour of load runs
+    in a moment.
+    """
 
     def __init__(self, now_ns: int = 1_000 * S):
         self.time_ns = now_ns
@@ -34,9 +37,13 @@ class VirtualClock:
 
 
 class Service:
-    """A target on a virtual clock: every call takes `takes_ns`, the one that finds the clock past `stall_at_ns` takes longer."""
+    """A target on a virtual clock: every call takes `takes_ns`, the one that finds the clock past
+    `stall_at_ns` takes longer.
+    """
 
-    def __init__(self, clock: VirtualClock, takes_ns: int, stall_at_ns: int | None = None, stall_ns: int = 0):
+    def __init__(
+        self, clock: VirtualClock, takes_ns: int, stall_at_ns: int | None = None, stall_ns: int = 0
+    ):
         self.clock = clock
         self.takes_ns = takes_ns
         self.began_ns = clock.now_ns()
@@ -79,9 +86,18 @@ def make_nothing(samples: list | None = None):
 
 
 class Nth:
-    """A target that sleeps `pause_s` in each call and does `what` in call number `nth` (from 1), or from it on."""
+    """A target that sleeps `pause_s` in each call and does `what` in call number `nth` (from 1), or
+    from it on.
+    """
 
-    def __init__(self, nth: int, what: str, onward: bool = False, pause_s: float = 0.0, marker: str | None = None):
+    def __init__(
+        self,
+        nth: int,
+        what: str,
+        onward: bool = False,
+        pause_s: float = 0.0,
+        marker: str | None = None,
+    ):
         self.nth = nth
         self.what = what
         self.onward = onward
@@ -102,7 +118,9 @@ def make_nth(**options):
 
 
 def make_nth_in_one_instance(instance_file: str, **options):
-    """A factory whose first product, over all processes, misbehaves; the others answer at once. `instance_file` must not exist."""
+    """A factory whose first product, over all processes, misbehaves; the others answer at once.
+    `instance_file` must not exist.
+    """
     try:
         os.close(os.open(instance_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     except FileExistsError:
@@ -161,7 +179,12 @@ class Thing:
         return value
 
     def where(self) -> dict:
-        return {"pid": os.getpid(), "cwd": os.getcwd(), "executable": sys.executable, "environ": dict(os.environ)}
+        return {
+            "pid": os.getpid(),
+            "cwd": os.getcwd(),
+            "executable": sys.executable,
+            "environ": dict(os.environ),
+        }
 
     def misbehave(self, what: str) -> None:
         misbehave(what)

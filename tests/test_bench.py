@@ -1,4 +1,5 @@
-"""Each benchmark runs by its command and says what it measured in one shape; the parts that judge are right.
+"""Each benchmark runs by its command and says what it measured in one shape; the parts that judge
+are right.
 
 Left out: what the figures are. Quick runs on a busy machine say nothing about speed.
 """
@@ -23,7 +24,9 @@ SLOW = {"poisson_rate", "queue_model", "memory", "lateness"}
 
 @pytest.fixture(scope="module")
 def module():
-    """Imports a script of bench/ as it is imported by its neighbours, and leaves nothing of it behind."""
+    """Imports a script of bench/ as it is imported by its neighbours, and leaves nothing of it
+    behind.
+    """
     before = set(sys.modules)
     sys.path.insert(0, str(BENCH))
     try:
@@ -37,7 +40,9 @@ def module():
 
 def benches() -> list:
     names = sorted(
-        path.stem for path in BENCH.glob("*.py") if "command(" in path.read_text() and path.stem != "compare"
+        path.stem
+        for path in BENCH.glob("*.py")
+        if "command(" in path.read_text() and path.stem != "compare"
     )
     return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
 
@@ -57,7 +62,9 @@ def run_script(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("bench", benches())
 def test_quick_run_reports_in_one_shape(bench: str, tmp_path: Path) -> None:
     rounds = "1" if bench in SLOW else "2"
-    done = run_script(str(BENCH / f"{bench}.py"), "--quick", "--json", "--rounds", rounds, cwd=tmp_path)
+    done = run_script(
+        str(BENCH / f"{bench}.py"), "--quick", "--json", "--rounds", rounds, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["bench"] == bench and report["quick"] is True and report["compares"]
@@ -69,7 +76,11 @@ def test_quick_run_reports_in_one_shape(bench: str, tmp_path: Path) -> None:
         assert set(entry) >= SPREAD | {"unit"}
         if entry["median"] is not None:
             assert (
-                entry["least"] <= entry["lower_quartile"] <= entry["median"] <= entry["upper_quartile"] <= entry["most"]
+                entry["least"]
+                <= entry["lower_quartile"]
+                <= entry["median"]
+                <= entry["upper_quartile"]
+                <= entry["most"]
             )
             assert entry["rounds"] in (1, 2)
     for goal in report["goals"]:
@@ -93,7 +104,11 @@ def test_a_wrong_option_is_one_message(tmp_path: Path) -> None:
         ["all.py", "--only", "x"],
     ):
         done = run_script(str(BENCH / arguments[0]), *arguments[1:], cwd=tmp_path)
-        assert done.returncode != 0 and "is not allowed" in done.stderr and "Traceback" not in done.stderr
+        assert (
+            done.returncode != 0
+            and "is not allowed" in done.stderr
+            and "Traceback" not in done.stderr
+        )
 
 
 def test_sides_take_turns(module) -> None:
@@ -171,12 +186,16 @@ def test_figures_have_three_digits(module, value: float, text: str) -> None:
         ([0, 5], [10, 1], 1, [10, 6]),  # first come, first served: a short one waits for a long one
     ],
 )
-def test_the_simulated_queue(module, due: list[int], service: list[int], servers: int, responses: list[int]) -> None:
+def test_the_simulated_queue(
+    module, due: list[int], service: list[int], servers: int, responses: list[int]
+) -> None:
     assert module("queue_model").fifo_responses(due, service, servers).tolist() == responses
 
 
 def test_the_simulated_queue_agrees_with_the_theory_of_one_server(module) -> None:
-    """Mean wait before one server of fixed service time: load * service / (2 (1 - load)), Pollaczek and Khinchine."""
+    """Mean wait before one server of fixed service time: load * service / (2 (1 - load)), Pollaczek
+    and Khinchine.
+    """
     load, service, count = 0.5, 1_000, 400_000
     due = np.cumsum(np.random.default_rng(5).exponential(service / load, count)).astype(np.int64)
     responses = module("queue_model").fifo_responses(due.tolist(), [service] * count, 1)
@@ -201,7 +220,9 @@ def test_the_climb_finds_a_known_capacity(module, capacity: float) -> None:
         climb.tell(climb.rate <= capacity)
     assert capacity / 1.05 <= climb.held <= capacity
     assert all(tried.count(rate) == 3 for rate in set(tried) if rate <= capacity)  # 3 of 3
-    assert all(tried.count(rate) == 1 for rate in set(tried) if rate > capacity)  # one failure is enough
+    assert all(
+        tried.count(rate) == 1 for rate in set(tried) if rate > capacity
+    )  # one failure is enough
 
 
 def test_the_last_quarter_is_compared_with_the_first(module) -> None:
@@ -261,6 +282,11 @@ def test_the_table_replaces_what_stood_between_its_markers(module, tmp_path: Pat
     path.write_text(f"before\n{every.BEGIN}\nold\n{every.END}\nafter\n")
     every.write_whole(path, every.with_table(path.read_text(), table))
     text = path.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and table.strip() in text
+    assert (
+        text.startswith("before\n")
+        and text.endswith("after\n")
+        and "old" not in text
+        and table.strip() in text
+    )
     with pytest.raises(ValueError, match="markers"):
         every.with_table("no markers", table)

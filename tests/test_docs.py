@@ -1,4 +1,6 @@
-"""The snippets of docs/engine.md run as they stand, in order, in one program; a snippet that begins with a file's name is that file."""
+"""The snippets of docs/engine.md run as they stand, in order, in one program; a snippet that begins
+with a file's name is that file.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def test_the_page_of_the_engine(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
         },
         capture_output=True,
         text=True,

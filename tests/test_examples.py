@@ -15,7 +15,11 @@ EXAMPLES = ROOT / "examples"
 
 # What must stand in the output: facts of the example, nothing that a busy machine could change.
 SHOWN = {
-    "load_test_a_function": (r"closed loop: [\d,]+ queries/s", r"response time p50 \d+ us", "VALID"),
+    "load_test_a_function": (
+        r"closed loop: [\d,]+ queries/s",
+        r"response time p50 \d+ us",
+        "VALID",
+    ),
     "async_client": (
         r"8 clients: [\d,]+ queries/s",
         "200/s at random: p99 .* VALID",

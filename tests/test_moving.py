@@ -20,7 +20,9 @@ ENTRIES = ("run.sh", "launch.py", "requirements.txt")
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A folder with the checkout's entry points, to run them in and leave no report in the checkout. shell(command) -> what it printed."""
+    """A folder with the checkout's entry points, to run them in and leave no report in the
+    checkout. shell(command) -> what it printed.
+    """
     for name in ENTRIES:
         (tmp_path / name).symlink_to(ROOT / name)
     upstream = tmp_path / "byte_infer_perf"
@@ -32,8 +34,15 @@ def checkout(tmp_path):
     (tools / "pip").write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
-    env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "BYTEMLPERF": str(upstream)}
-    env |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}  # what the tests run in has it all
+    env = {
+        **os.environ,
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "BYTEMLPERF": str(upstream),
+    }
+    env |= {
+        "PIP_NO_INDEX": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }  # what the tests run in has it all
 
     def shell(command: str, status: int = 0) -> str:
         ran = subprocess.run(
@@ -68,7 +77,9 @@ def test_every_command_of_the_page(checkout):
 
 @pytest.mark.slow
 def test_the_guides_own_command(checkout):
-    (command,) = re.findall(r"`(\./run\.sh --task resnet50-torch-fp32 --hardware_type) XXX`", PAGE.read_text())
+    (command,) = re.findall(
+        r"`(\./run\.sh --task resnet50-torch-fp32 --hardware_type) XXX`", PAGE.read_text()
+    )
     printed = checkout(f"{command} CPU --no_input --batch_sizes 4 --time_limit 2")
     assert "verdict: VALID" in printed
     folder = checkout.folder / "reports" / "CPU" / "resnet50-torch-fp32"
@@ -76,7 +87,9 @@ def test_the_guides_own_command(checkout):
 
 
 def test_lists(checkout):
-    assert {"digits-cnn-onnx-fp32", "resnet50-torch-fp32"} <= set(checkout("./run.sh --show_task_list").split())
+    assert {"digits-cnn-onnx-fp32", "resnet50-torch-fp32"} <= set(
+        checkout("./run.sh --show_task_list").split()
+    )
     assert "CPU" in checkout("./run.sh --show-hardware-list").split()
     assert "OLDGEN" in checkout('cd "$BYTEMLPERF" && ../run.sh --show_hardware_list').split()
 
@@ -92,7 +105,9 @@ def test_requirements_are_those_of_the_package():
     setup.read(ROOT / "setup.cfg")
     stated = setup["options"]["install_requires"].strip().splitlines()
     listed = [
-        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
     ]
     assert listed == stated
 

@@ -1,4 +1,6 @@
-"""The wheel carries everything: built as a release is, installed into an empty environment, run far from the checkout."""
+"""The wheel carries everything: built as a release is, installed into an empty environment, run far
+from the checkout.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +51,17 @@ def distributions(checkout) -> tuple[Path, Path]:
 
 def shipped() -> set[str]:
     """What git knows of the four folders, or what lies in them where there is no git."""
-    listed = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode == 0 and listed.stdout:
         return set(listed.stdout.split())
-    return {str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(ROOT))
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.slow
@@ -60,7 +69,9 @@ def test_the_wheel_holds_the_workspace_and_nothing_at_top_level(distributions):
     with zipfile.ZipFile(distributions[1]) as archive:
         names = set(archive.namelist())
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qs", "quicksilver_perf"}
-    workspace = {name.removeprefix("qs/_workspace/") for name in names if name.startswith("qs/_workspace/")}
+    workspace = {
+        name.removeprefix("qs/_workspace/") for name in names if name.startswith("qs/_workspace/")
+    }
     assert shipped() - workspace == set()
     assert not any(name.endswith((".pt", ".pyc")) or "large.onnx" in name for name in names)
 
@@ -70,7 +81,14 @@ def test_the_sdist_holds_what_the_wheel_needs(distributions):
     with tarfile.open(distributions[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert shipped() - names == set()
-    assert {"setup.py", "setup.cfg", "pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md"} <= names
+    assert {
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+    } <= names
 
 
 @pytest.mark.slow
@@ -78,7 +96,9 @@ def test_the_wheel_runs_in_an_empty_environment_from_any_folder(distributions, t
     environment, elsewhere = tmp_path / "venv", tmp_path / "elsewhere"
     elsewhere.mkdir()
     env = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV", "QS_WORKSPACE")
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "VIRTUAL_ENV", "QS_WORKSPACE")
     }
 
     def do(*command: object) -> str:
@@ -97,8 +117,13 @@ def test_the_wheel_runs_in_an_empty_environment_from_any_folder(distributions, t
     do(sys.executable, "-m", "venv", environment)
     do(environment / "bin" / "python", "-m", "pip", "install", "-q", distributions[1])
     do(environment / "bin" / "python", "-m", "pip", "check")
-    result = json.loads(do(environment / "bin" / "qs", "run", "--task", TASK, "--hardware_type", "CPU", "--json"))
-    assert (result["Verdict"], result["Accuracy"]["Top-1"]) == ("VALID", pytest.approx(0.98667, abs=0.005))
+    result = json.loads(
+        do(environment / "bin" / "qs", "run", "--task", TASK, "--hardware_type", "CPU", "--json")
+    )
+    assert (result["Verdict"], result["Accuracy"]["Top-1"]) == (
+        "VALID",
+        pytest.approx(0.98667, abs=0.005),
+    )
     assert all(str(environment) in place for place in result["Found In"].values())
     assert (elsewhere / "reports" / "CPU" / TASK / "result-fp32.json").is_file()
     code = "import importlib.util as u; print([n for n in ('workloads', 'backends', 'model_zoo', 'datasets') if u.find_spec(n)])"

@@ -13,13 +13,15 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_picture_shows_the_result_and_fetches_nothing(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = (
-        "-m qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --iterations 5 --no_input --quiet"
+    command = "-m qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --iterations 5 --no_input --quiet"
+    subprocess.run(
+        [sys.executable, *command.split()], cwd=tmp_path, env=env, check=True, timeout=120
     )
-    subprocess.run([sys.executable, *command.split()], cwd=tmp_path, env=env, check=True, timeout=120)
     (saved,) = tmp_path.glob("reports/CPU/*/result-*.json")
     drawn = tmp_path / "picture.svg"
-    subprocess.run([sys.executable, ROOT / "docs/picture.py", saved, drawn], env=env, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, ROOT / "docs/picture.py", saved, drawn], env=env, check=True, timeout=60
+    )
     text = drawn.read_text()
     words = re.sub(r"<[^>]*>", " ", text).replace("&#160;", " ")
     assert "Top-1 0.9867" in words and "verdict: VALID" in words and "items/s" in words

@@ -1,8 +1,8 @@
-"""Which batch sizes are worth measuring on this machine: those that no other size beats in both throughput
-and latency.
+"""Which batch sizes are worth measuring on this machine: those that no other size beats in both
+throughput and latency.
 
-A quick analysis, not a measurement: a few inferences a size, one client, medians, a bound on the whole time.
-The numbers decide which sizes are run and are not reported as results.
+A quick analysis, not a measurement: a few inferences a size, one client, medians, a bound on the
+whole time. The numbers decide which sizes are run and are not reported as results.
 """
 
 from __future__ import annotations
@@ -43,20 +43,25 @@ def measure(
     clock: Callable[[], float] = time.perf_counter,
     total_budget_s: float = TOTAL_BUDGET_S,
 ) -> list[Point]:
-    """Median latency of each size, in ascending order, until the next one would not fit the budget any more.
+    """Median latency of each size, in ascending order, until the next one would not fit the budget
+    any more.
 
-    `run_once(size)` is one blocking inference; the first of each size warms up and is not counted, save
-    for sizes that take over half a second. Sizes grow, so what is cut off are those that take longest; at
-    least one is measured.
+    `run_once(size)` is one blocking inference; the first of each size warms up and is not counted,
+    save for sizes that take over half a second. Sizes grow, so what is cut off are those that take
+    longest; at least one is measured.
     """
     points: list[Point] = []
     begin = clock()
     for size in sorted(sizes):
         expected_s = points[-1].latency_s * size / points[-1].batch_size if points else 0.0
-        # What takes long is run less often: its noise is smaller, and its first run hardly slower than the next.
+        # What takes long is run less often: its noise is smaller, and its first run hardly slower
+        # than the next.
         slow = expected_s >= SIZE_BUDGET_S
         least = _LEAST_RUNS_SLOW if slow else _LEAST_RUNS
-        if points and clock() - begin + expected_s * (least if slow else least + 1) > total_budget_s:
+        if (
+            points
+            and clock() - begin + expected_s * (least if slow else least + 1) > total_budget_s
+        ):
             break
         if not slow:
             run_once(size)
@@ -76,7 +81,9 @@ def unbeaten(points: Sequence[Point]) -> list[int]:
     """
     kept = []
     best = 0.0
-    for point in sorted(points, key=lambda point: (point.latency_s, -point.items_per_s, point.batch_size)):
+    for point in sorted(
+        points, key=lambda point: (point.latency_s, -point.items_per_s, point.batch_size)
+    ):
         if point.items_per_s > best:
             kept.append(point.batch_size)
             best = point.items_per_s

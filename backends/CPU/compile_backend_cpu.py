@@ -1,8 +1,8 @@
 """The CPU backend's compiler: ONNX Runtime's graph optimizer, and a trial of what it made.
 
-"Compiled" here means: optimized once and cached, its inputs brought together with the model info's, placed,
-and run at the batch sizes that a few seconds allow, so that a graph with a batch size baked in fails here and
-not in the measured part.
+"Compiled" here means: optimized once and cached, its inputs brought together with the model info's,
+placed, and run at the batch sizes that a few seconds allow, so that a graph with a batch size baked
+in fails here and not in the measured part.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from qs.contract.tools import (
 from . import batch_analysis, cores, sessions
 
 TRIAL_BUDGET_S = 5.0
-# Handing work to a second thread costs tens of microseconds; below this, one thread a request is as fast and
-# leaves the other cores to the other clients.
+# Handing work to a second thread costs tens of microseconds; below this, one thread a request is as
+# fast and leaves the other cores to the other clients.
 SMALL_REQUEST_S = 0.002
-# ONNX Runtime can plan a request's memory as one block. That saves a small request some microseconds (6 % of 7 us), and holds up to half as
-# much again for each request in flight, which at large ones are gigabytes and save nothing (BERT is 2 % faster without).
+# ONNX Runtime can plan a request's memory as one block. That saves a small request some
+# microseconds (6 % of 7 us), and holds up to half as much again for each request in flight, which
+# at large ones are gigabytes and save nothing (BERT is 2 % faster without).
 LARGE_REQUEST_S = 0.01
 
 
@@ -52,7 +53,8 @@ class CompileBackendCPU(CompileBackend):
         return json.loads(Path(__file__).with_name("CPU.json").read_text())
 
     def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
-        """The configs with `optimized_model` and `model_notes`: the cached graph, and how it came about.
+        """The configs with `optimized_model` and `model_notes`: the cached graph, and how it came
+        about.
 
         Idempotent. UserError where the model file is missing or no ONNX file.
         """
@@ -62,7 +64,9 @@ class CompileBackendCPU(CompileBackend):
         return self._configs
 
     def get_best_batch_size(self) -> list[int] | None:
-        """The sizes no other beats, measured now, if the answer `tune_batch_sizes` is true or a sweep wants to know; else None."""
+        """The sizes no other beats, measured now, if the answer `tune_batch_sizes` is true or a
+        sweep wants to know; else None.
+        """
         configs = self._configs
         if configs is None or not (
             (configs.get("interact_info") or {}).get("tune_batch_sizes")
@@ -116,7 +120,9 @@ class CompileBackendCPU(CompileBackend):
             "compile_precision": str(info.get("model_precision") or "FP32").upper(),
             "optimizations": {
                 "graph": "ONNX Runtime, extended level offline, layouts at load",
-                "memory": "planned as one block a request" if planned else "taken as a request goes on",
+                "memory": "planned as one block a request"
+                if planned
+                else "taken as a request goes on",
             },
             "instance_count": 1,
             "device_count": cores.package_count(cpus),
@@ -130,7 +136,9 @@ class CompileBackendCPU(CompileBackend):
                     "is_fallback": False,
                     "input_tensor_map": {fed.declared: list(fed.spec.shape) for fed in declared},
                     "output_tensor_map": [reported for _, reported in outputs],
-                    "compiled_model": [{"compiled_bs": size, "compiled_obj": str(path)} for size in good],
+                    "compiled_model": [
+                        {"compiled_bs": size, "compiled_obj": str(path)} for size in good
+                    ],
                 }
             ],
             "dataset_name": info.get("dataset_name"),
@@ -143,8 +151,12 @@ class CompileBackendCPU(CompileBackend):
             "notes": [*configs.get("model_notes", []), *notes, *more],
         }
 
-    def _try(self, session: Any, info: dict, bound: list, sizes: list[int]) -> tuple[dict[int, str], float, list[int]]:
-        """Faults by batch size, seconds of the last trial, and which sizes were run: always the smallest."""
+    def _try(
+        self, session: Any, info: dict, bound: list, sizes: list[int]
+    ) -> tuple[dict[int, str], float, list[int]]:
+        """Faults by batch size, seconds of the last trial, and which sizes were run: always the
+        smallest.
+        """
         faults: dict[int, str] = {}
         tried: list[int] = []
         begin, last_s = time.perf_counter(), 0.0
@@ -187,9 +199,13 @@ def _model_file(info: dict[str, Any]) -> Path:
     for path in (stated, Path(__file__).parents[2] / stated):
         if path.is_file():
             if path.suffix.lower() != ".onnx":
-                raise UserError(f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file")
+                raise UserError(
+                    f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file"
+                )
             return path.resolve()
-    raise UserError(f"the model file {stated} is missing; put it there, or `qs run` resolves it from its sources")
+    raise UserError(
+        f"the model file {stated} is missing; put it there, or `qs run` resolves it from its sources"
+    )
 
 
 def _threads(configs: dict[str, Any]) -> int:

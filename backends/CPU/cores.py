@@ -1,7 +1,7 @@
 """Which cores this process may use: its affinity mask and the CPU quota of its cgroups, v1 or v2.
 
-os.cpu_count() counts what the machine has; a container with a quota of two CPUs on a machine of 64 gets 64
-threads from it that are throttled most of the time. Nothing is changed here, only read.
+os.cpu_count() counts what the machine has; a container with a quota of two CPUs on a machine of 64
+gets 64 threads from it that are throttled most of the time. Nothing is changed here, only read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ def allowed_cpus() -> list[int]:
 
 
 def usable_cpus(root: Path = Path("/")) -> list[int]:
-    """The CPUs to run on: those allowed, and no more than the quota pays for (rounded down, at least one)."""
+    """The CPUs to run on: those allowed, and no more than the quota pays for (rounded down, at
+    least one).
+    """
     cpus = allowed_cpus()
     quota = cpu_quota(root)
     if quota is None or quota >= len(cpus):
@@ -28,7 +30,9 @@ def usable_cpus(root: Path = Path("/")) -> list[int]:
 
 
 def core_count(cpus: Sequence[int], root: Path = Path("/")) -> int:
-    """Physical cores behind these logical CPUs: matrix kernels gain nothing from a core's second thread."""
+    """Physical cores behind these logical CPUs: matrix kernels gain nothing from a core's second
+    thread.
+    """
     return len({_core(cpu, root) for cpu in cpus})
 
 
@@ -38,7 +42,9 @@ def package_count(cpus: Sequence[int], root: Path = Path("/")) -> int:
 
 
 def split(cpus: Sequence[int], parts: int, root: Path = Path("/")) -> list[list[int]]:
-    """The CPUs in `parts` groups of nearly equal size; threads of a core and cores of a package stay together."""
+    """The CPUs in `parts` groups of nearly equal size; threads of a core and cores of a package
+    stay together.
+    """
     ordered = sorted(cpus, key=lambda cpu: (_core(cpu, root), cpu))
     size, more = divmod(len(ordered), parts)
     groups, begin = [], 0
@@ -54,7 +60,9 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     quotas = []
     for mount, relative in _cgroups(root):
         folder = mount / relative
-        if not folder.is_dir():  # inside a container the path is the host's; its own group is the mount itself
+        if (
+            not folder.is_dir()
+        ):  # inside a container the path is the host's; its own group is the mount itself
             folder = mount
         while True:
             quota = _quota_v2(folder) or _quota_v1(folder)
@@ -82,7 +90,13 @@ def _cgroups(root: Path) -> list[tuple[Path, str]]:
     for line in _lines(root / "proc/self/cgroup"):
         hierarchy, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        version = "v2" if hierarchy == "0" and not controllers else "v1" if "cpu" in controllers.split(",") else ""
+        version = (
+            "v2"
+            if hierarchy == "0" and not controllers
+            else "v1"
+            if "cpu" in controllers.split(",")
+            else ""
+        )
         if version in mounts:
             found.append((mounts[version], path.lstrip("/")))
     return found
@@ -97,7 +111,9 @@ def _quota_v2(folder: Path) -> float | None:
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota, period = (" ".join(_lines(folder / f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
+    quota, period = (
+        " ".join(_lines(folder / f"cpu.cfs_{name}_us")) for name in ("quota", "period")
+    )
     return _ratio(quota, period) if quota and period and not quota.startswith("-") else None
 
 
@@ -109,10 +125,14 @@ def _ratio(quota: str, period: str) -> float | None:
 
 
 def _core(cpu: int, root: Path) -> tuple[int, int]:
-    """(package, core) of a logical CPU; where the kernel does not say, every CPU is a core of package 0."""
+    """(package, core) of a logical CPU; where the kernel does not say, every CPU is a core of
+    package 0.
+    """
     folder = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
     try:
-        package, core = (int((folder / name).read_text()) for name in ("physical_package_id", "core_id"))
+        package, core = (
+            int((folder / name).read_text()) for name in ("physical_package_id", "core_id")
+        )
     except (OSError, ValueError):
         return 0, cpu
     return max(package, 0), core

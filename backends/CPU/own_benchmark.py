@@ -1,7 +1,9 @@
-"""A plain closed loop, for where our engine does not drive: clients in threads, each submits and waits.
+"""A plain closed loop, for where our engine does not drive: clients in threads, each submits and
+waits.
 
-Honest in the little it says: one latency per request, queueing for a core included because the client waits
-for it; items over the wall time of all clients; the first request of each client is warm-up and not counted.
+Honest in the little it says: one latency per request, queueing for a core included because the
+client waits for it; items over the wall time of all clients; the first request of each client is
+warm-up and not counted.
 """
 
 from __future__ import annotations
@@ -85,5 +87,7 @@ def _batches(backend: Any, dataloader: Any, batch_size: int) -> list[dict[str, n
         count = min(dataloader.get_batch_count(), MOST_BATCHES)
         samples = [dataloader.get_samples(index) for index in range(count)]
         if samples:
-            return [sample[0] if isinstance(sample, (tuple, list)) else sample for sample in samples]
+            return [
+                sample[0] if isinstance(sample, (tuple, list)) else sample for sample in samples
+            ]
     return [generated_feeds(backend.model_info, batch_size)]

@@ -1,4 +1,6 @@
-"""The CPU backend's runtime: one ONNX Runtime session, driven by our engine or by a plain loop of its own."""
+"""The CPU backend's runtime: one ONNX Runtime session, driven by our engine or by a plain loop of
+its own.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from qs.contract.tools import UserError, bind_inputs, bind_outputs, file_tensors
 from . import cores, sessions
 from .own_benchmark import closed_loop
 
-# More threads than this on one inference gain little at the published batch sizes; further cores take further
-# copies.
+# More threads than this on one inference gain little at the published batch sizes; further cores
+# take further copies.
 MOST_THREADS = 16
 
 
 class RuntimeBackendCPU(RuntimeBackend):
     """One loaded copy of the model.
 
-    `placement`, where the framework sets it before `load`, holds this copy's "intra_op_threads". Its CPUs
-    need no saying: ONNX Runtime's threads inherit the affinity of the thread that loads.
+    `placement`, where the framework sets it before `load`, holds this copy's "intra_op_threads".
+    Its CPUs need no saying: ONNX Runtime's threads inherit the affinity of the thread that loads.
     """
 
     placement: dict[str, Any] | None = None
@@ -43,8 +45,10 @@ class RuntimeBackendCPU(RuntimeBackend):
         return f"ONNX Runtime {onnxruntime.__version__}"
 
     def load(self, batch_size: int) -> None:
-        """A session for that batch size; an open one is kept while path, threads and affinity are the same. Where requests are large,
-        each size gets its own: the memory of a smaller one is no use to a larger one, and would stay."""
+        """A session for that batch size; an open one is kept while path, threads and affinity are
+        the same. Where requests are large, each size gets its own: the memory of a smaller one is
+        no use to a larger one, and would stay.
+        """
         path = self._compiled_for(batch_size)
         threads = self._threads()
         planned = bool((self.configs or {}).get("memory_planned", True))
@@ -88,8 +92,9 @@ class RuntimeBackendCPU(RuntimeBackend):
         configs = self.configs or {}
         threads = int(configs.get("intra_op_threads") or physical)
         if not configs.get("intra_op_threads_asked"):
-            # Clients compute in threads of their own, the session's pool comes on top: together they shall be the
-            # cores, or they wait for each other (BERT, 3 clients on 2 cores: one thread costs 13 % less CPU than two).
+            # Clients compute in threads of their own, the session's pool comes on top: together
+            # they shall be the cores, or they wait for each other (BERT, 3 clients on 2 cores: one
+            # thread costs 13 % less CPU than two).
             threads = min(threads, per_instance - -(-clients // instances) + 1)
         return {
             "qs_version": 2,
@@ -101,7 +106,9 @@ class RuntimeBackendCPU(RuntimeBackend):
         }
 
     def benchmark(self, dataloader: Any) -> dict[str, Any]:
-        """BS, QPS (items/s), AVG Latency and P99 Latency (ms) of as many clients as the workload has."""
+        """BS, QPS (items/s), AVG Latency and P99 Latency (ms) of as many clients as the workload
+        has.
+        """
         return closed_loop(self, dataloader)
 
     def _compiled_for(self, batch_size: int) -> str:
@@ -121,7 +128,9 @@ class RuntimeBackendCPU(RuntimeBackend):
         return compiled[batch_size]
 
     def _threads(self) -> int:
-        asked = (self.placement or {}).get("intra_op_threads") or (self.configs or {}).get("intra_op_threads")
+        asked = (self.placement or {}).get("intra_op_threads") or (self.configs or {}).get(
+            "intra_op_threads"
+        )
         return int(asked) if asked else cores.core_count(cores.usable_cpus())
 
     def _bind(self, path: str) -> None:

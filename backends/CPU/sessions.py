@@ -1,10 +1,10 @@
-"""ONNX Runtime sessions of this backend: how they are opened, optimized ahead of time, and where nodes were
-placed.
+"""ONNX Runtime sessions of this backend: how they are opened, optimized ahead of time, and where
+nodes were placed.
 
-A graph is optimized in two steps. The portable part (ONNX Runtime's "extended" level) is done once and
-cached; it holds for any processor of the same architecture. The last part, memory layouts for this very
-processor, is done each time a session opens, so that a cache folder shared by unlike machines is never wrong.
-Opening BERT-base that way takes 0.35 s, not 2.2 s.
+A graph is optimized in two steps. The portable part (ONNX Runtime's "extended" level) is done once
+and cached; it holds for any processor of the same architecture. The last part, memory layouts for
+this very processor, is done each time a session opens, so that a cache folder shared by unlike
+machines is never wrong. Opening BERT-base that way takes 0.35 s, not 2.2 s.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ LEAST_DATA = "session.optimized_model_external_initializers_min_size_in_bytes"
 
 
 def open_session(
-    path: str | Path, threads: int, level: str = "ALL", config: Mapping[str, str] = NOTHING, **options: Any
+    path: str | Path,
+    threads: int,
+    level: str = "ALL",
+    config: Mapping[str, str] = NOTHING,
+    **options: Any,
 ) -> Any:
     """A session on the CPU with that many intra-op threads (the calling thread is one of them).
 
-    `options` are SessionOptions attributes, `config` its entries. UserError where ONNX Runtime cannot read or run the model.
+    `options` are SessionOptions attributes, `config` its entries. UserError where ONNX Runtime
+    cannot read or run the model.
     """
     import onnxruntime
 
@@ -38,7 +43,9 @@ def open_session(
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_{level_name(level)}")
+    settings.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, f"ORT_{level_name(level)}"
+    )
     for name, value in options.items():
         setattr(settings, name, value)
     for name, text in config.items():
@@ -66,14 +73,17 @@ def optimized(path: Path) -> tuple[Path, str]:
 
     def build(target: Path) -> None:
         made.append(target)
-        # Weights beside the model are written beside the optimized graph: one protobuf file holds 2 GB.
+        # Weights beside the model are written beside the optimized graph: one protobuf file holds 2
+        # GB.
         beside = {DATA_FILE: f"{target.name}.data", LEAST_DATA: "1024"} if data else NOTHING
         open_session(path, 1, "EXTENDED", beside, optimized_model_filepath=str(target))
 
     try:
         found = build_once(key, ".onnx", build)
     except UserError as error:
-        open_session(path, 1)  # a model that cannot run at all is the user's error; one that cannot be saved is not
+        open_session(
+            path, 1
+        )  # a model that cannot run at all is the user's error; one that cannot be saved is not
         return path, f"optimized on every load, not cached: {error}"
     return (
         found,
@@ -84,7 +94,9 @@ def optimized(path: Path) -> tuple[Path, str]:
 def placement(path: Path, threads: int, feeds: dict[str, Any]) -> dict[str, int]:
     """Executed nodes by execution provider, from the profile of one real inference."""
     with TemporaryDirectory(prefix="qs-cpu-") as folder:
-        session = open_session(path, threads, enable_profiling=True, profile_file_prefix=str(Path(folder, "profile")))
+        session = open_session(
+            path, threads, enable_profiling=True, profile_file_prefix=str(Path(folder, "profile"))
+        )
         session.run(None, feeds)
         events = json.loads(Path(session.end_profiling()).read_text())
     nodes: dict[str, str] = {}

@@ -1,4 +1,6 @@
-"""9,769 held-out rows of the Adult census: eight categories and five numbers a person, and whether the income is over 50,000 dollars."""
+"""9,769 held-out rows of the Adult census: eight categories and five numbers a person, and whether
+the income is over 50,000 dollars.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from qs.contract.item_dataset import ItemDataset
 
 
 class DataLoader(ItemDataset):
-    """config is the model info; its inputs are the categories, int64 [batch, 8], and the scaled numbers, float32 [batch, 5]."""
+    """config is the model info; its inputs are the categories, int64 [batch, 8], and the scaled
+    numbers, float32 [batch, 5].
+    """
 
     FOLDER = Path(__file__).resolve().parent
 
@@ -19,7 +23,8 @@ class DataLoader(ItemDataset):
             self.categorical = held_out["categorical"].astype(np.int64)
             self.strata = held_out["labels"].astype(np.int64)
             numbers = held_out["numeric"].astype(np.float64)
-            # the columns capital-gain and capital-loss, as the model was trained: mean and std are of the training rows
+            # the columns capital-gain and capital-loss, as the model was trained: mean and std are
+            # of the training rows
             numbers[:, 2:4] = np.log1p(numbers[:, 2:4])
             self.numeric = ((numbers - held_out["mean"]) / held_out["std"]).astype(np.float32)
         self.items = len(self.strata)

@@ -15,6 +15,8 @@ class AccuracyChecker(ItemChecker):
         found = next(iter(outputs.values())).astype(np.float64).reshape(len(items))
         labels = self.dataloader.strata[items].astype(bool)
         if not np.isfinite(found).all():
-            raise ValueError(f"{int((~np.isfinite(found)).sum())} of {len(items)} probabilities are not finite")
+            raise ValueError(
+                f"{int((~np.isfinite(found)).sum())} of {len(items)} probabilities are not finite"
+            )
         area, interval = auc(found, labels)
         return {"AUC": (area, interval, "delong"), "Accuracy": proportion((found > 0.5) == labels)}

@@ -1,6 +1,7 @@
 """The 450 held-out digits as batches of float32 images in 0..1, shaped [batch, 1, 8, 8].
 
-As everywhere in these data sets a batch is always full: items that do not fill a last one are left out of it.
+As everywhere in these data sets a batch is always full: items that do not fill a last one are left
+out of it.
 """
 
 from __future__ import annotations
@@ -45,5 +46,7 @@ class DataLoader(data_loader.Dataset):
         self.cur_bs = size
         self.batch_num = self.items // size
         full = self.batch_num * size
-        self.batched_data = [{self.input_name: batch} for batch in self.images[:full].reshape(-1, size, 1, 8, 8)]
+        self.batched_data = [
+            {self.input_name: batch} for batch in self.images[:full].reshape(-1, size, 1, 8, 8)
+        ]
         self.labels = list(self.targets[:full].reshape(-1, size))

@@ -12,16 +12,20 @@ class AccuracyChecker(test_accuracy.AccuracyChecker):
     """Takes the first output as logits [batch, 10]."""
 
     def calculate_acc(self, data_percent):
-        """{"Top-1": share} over the first `data_percent` of the batches (at least one); the logits go to
-        `<output_dir>/digits.npy` as [items, 10]."""
+        """{"Top-1": share} over the first `data_percent` of the batches (at least one); the logits
+        go to `<output_dir>/digits.npy` as [items, 10].
+        """
         batches = self.dataloader.get_batch_count()
         used = max(1, int(batches * (data_percent or 100) / 100))
         outputs, right = [], 0
         for index in range(used):
             feeds, labels = self.dataloader.get_samples(index)
             logits = np.asarray(_first(self.runtime_backend.predict(feeds)), dtype=np.float32)
-            # A row of NaN has a largest element for argmax, the first: it must not count as the digit 0.
-            right += int(((logits.argmax(axis=-1) == labels) & np.isfinite(logits).all(axis=-1)).sum())
+            # A row of NaN has a largest element for argmax, the first: it must not count as the
+            # digit 0.
+            right += int(
+                ((logits.argmax(axis=-1) == labels) & np.isfinite(logits).all(axis=-1)).sum()
+            )
             outputs.append(logits)
         self.save_outputs(outputs)
         items = sum(len(logits) for logits in outputs)

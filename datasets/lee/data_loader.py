@@ -1,4 +1,6 @@
-"""The 50 Lee documents as token ids of 256 places, and the similarity of each pair as people judged it."""
+"""The 50 Lee documents as token ids of 256 places, and the similarity of each pair as people judged
+it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from qs.contract.item_dataset import ItemDataset
 
 
 class DataLoader(ItemDataset):
-    """config is the model info; its inputs are token ids, attention mask and token types, in that order."""
+    """config is the model info; its inputs are token ids, attention mask and token types, in that
+    order.
+    """
 
     FOLDER = Path(__file__).resolve().parent
 

@@ -1,4 +1,5 @@
-"""Token ids of the Lee documents, and what people said of their similarity, as one npz that a backend's environment reads with numpy alone.
+"""Token ids of the Lee documents, and what people said of their similarity, as one npz that a
+backend's environment reads with numpy alone.
 
 Runs in the environment of qs, where the extra `zoo` brings the library tokenizers.
 """
@@ -12,8 +13,12 @@ import numpy as np
 from qs.base.errors import UserError
 
 
-def prepare(path: Path, seed: int, *, documents: Path, similarities: Path, tokenizer: Path, sequence: int) -> None:
-    """Write `ids`, `mask` (int32 [50, sequence]) and `similarities` (float32 [50, 50], 0..1) to `path`."""
+def prepare(
+    path: Path, seed: int, *, documents: Path, similarities: Path, tokenizer: Path, sequence: int
+) -> None:
+    """Write `ids`, `mask` (int32 [50, sequence]) and `similarities` (float32 [50, 50], 0..1) to
+    `path`.
+    """
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
@@ -23,7 +28,11 @@ def prepare(path: Path, seed: int, *, documents: Path, similarities: Path, token
     reader = Tokenizer.from_file(str(tokenizer))
     reader.enable_truncation(sequence)
     reader.enable_padding(length=sequence)
-    texts = [line.strip() for line in documents.read_text(encoding="latin-1").splitlines() if line.strip()]
+    texts = [
+        line.strip()
+        for line in documents.read_text(encoding="latin-1").splitlines()
+        if line.strip()
+    ]
     encoded = reader.encode_batch(texts)
     table = np.loadtxt(similarities, dtype=np.float32)
     if table.shape != (len(texts), len(texts)):

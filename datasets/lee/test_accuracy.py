@@ -1,4 +1,5 @@
-"""Document similarity: the cosine of two documents' vectors against what people said of the pair, as Pearson's and Spearman's correlation.
+"""Document similarity: the cosine of two documents' vectors against what people said of the pair,
+as Pearson's and Spearman's correlation.
 
 A document's vector is the mean of its tokens' last hidden states, padding left out.
 """
@@ -17,7 +18,9 @@ class AccuracyChecker(ItemChecker):
 
     def score(self, outputs, items, groups):
         if len(items) < 4:
-            raise UserError(f"the similarity of documents needs at least 4 of them, this share has {len(items)}")
+            raise UserError(
+                f"the similarity of documents needs at least 4 of them, this share has {len(items)}"
+            )
         loader = self.dataloader
         vectors = pooled(next(iter(outputs.values())), loader.mask[items])
         found, said = vectors @ vectors.T, loader.similarities[np.ix_(items, items)]
@@ -35,7 +38,9 @@ def pooled(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def correlation(found, said, measure) -> tuple[float, list[float], str]:
-    """The measure over all pairs, and its interval by drawing documents, since pairs of one document are not independent."""
+    """The measure over all pairs, and its interval by drawing documents, since pairs of one
+    document are not independent.
+    """
     count = len(found)
     rows, columns = np.triu_indices(count, 1)
     rng = np.random.default_rng(0)
@@ -46,7 +51,11 @@ def correlation(found, said, measure) -> tuple[float, list[float], str]:
         real = a != b  # a document is alike itself, whatever the model
         drawn.append(measure(found[a[real], b[real]], said[a[real], b[real]]))
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return float(measure(found[rows, columns], said[rows, columns])), [float(low), float(high)], "bootstrap"
+    return (
+        float(measure(found[rows, columns], said[rows, columns])),
+        [float(low), float(high)],
+        "bootstrap",
+    )
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:

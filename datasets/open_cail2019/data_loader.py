@@ -1,7 +1,8 @@
 """CAIL2019-SCM, similar cases: `cail2019.jsonl` (JSON lines) and the model's `vocab.txt`.
 
-A line is a triplet {"A", "B", "C", "label": "B" or "C"}: is A more like B or like C? Or a pair {"text1", "text2", "label": 0 or 1}: alike or
-not? One kind a file. An item is a pair of texts as tokens and segments; a triplet is two of them, the similar one first.
+A line is a triplet {"A", "B", "C", "label": "B" or "C"}: is A more like B or like C? Or a pair
+{"text1", "text2", "label": 0 or 1}: alike or not? One kind a file. An item is a pair of texts as
+tokens and segments; a triplet is two of them, the similar one first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from qs.contract.wordpiece import PADDING, SEPARATOR, START, WordPiece
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: the input whose name says segment gets those, the other one the tokens."""
+    """config is the model info: the input whose name says segment gets those, the other one the
+    tokens.
+    """
 
     FOLDER = Path(__file__).resolve().parent
 
@@ -40,7 +43,9 @@ class DataLoader(ItemDataset):
         tokens = np.full((len(items), self.length), self.tokenizer.id(PADDING), dtype=np.float32)
         segments = np.zeros_like(tokens)
         for row, item in enumerate(items):
-            first, second = ([piece.id for piece in self.tokenizer(text)] for text in self.pairs[item])
+            first, second = (
+                [piece.id for piece in self.tokenizer(text)] for text in self.pairs[item]
+            )
             while len(first) + len(second) > self.length - 3:  # the longer one gives way
                 (first if len(first) >= len(second) else second).pop()
             separator = self.tokenizer.id(SEPARATOR)
@@ -55,7 +60,9 @@ class DataLoader(ItemDataset):
 
 
 def read_pairs(path: Path):
-    """(whether they are triplets, pairs of texts, labels); Faults names the first line that is wrong."""
+    """(whether they are triplets, pairs of texts, labels); Faults names the first line that is
+    wrong.
+    """
     pairs, targets, kinds = [], [], set()
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
@@ -83,7 +90,16 @@ def read_pairs(path: Path):
                 pairs.append((texts[0], texts[1]))
                 targets.append(int(label))
             if len(kinds) > 1:
-                raise Faults([Fault(str(path), f"line {number}", sorted(record), "the same kind as the lines before")])
+                raise Faults(
+                    [
+                        Fault(
+                            str(path),
+                            f"line {number}",
+                            sorted(record),
+                            "the same kind as the lines before",
+                        )
+                    ]
+                )
     if not pairs:
         raise UserError(f"{path}: has no lines")
     return kinds == {True}, pairs, np.array(targets)

@@ -1,8 +1,10 @@
-"""CIFAR-100's test pictures: `cifar-100-python/test` (the python version) or `cifar-100-binary/test.bin`, fine labels.
+"""CIFAR-100's test pictures: `cifar-100-python/test` (the python version) or
+`cifar-100-binary/test.bin`, fine labels.
 
-For models that compare pictures with texts (videobert, CLIP) the texts of the 100 classes come from `text.npy`, tokens [100, 77] as the
-model's own tokenizer gives them for the classes in the order of their labels: every item has all of them. Pictures are enlarged to the
-model's size (bicubic) and scaled by CLIP's means and deviations. Needs Pillow in the backend's environment.
+For models that compare pictures with texts (videobert, CLIP) the texts of the 100 classes come from
+`text.npy`, tokens [100, 77] as the model's own tokenizer gives them for the classes in the order of
+their labels: every item has all of them. Pictures are enlarged to the model's size (bicubic) and
+scaled by CLIP's means and deviations. Needs Pillow in the backend's environment.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: its input with four sides takes the pictures, one with two the texts."""
+    """config is the model info: its input with four sides takes the pictures, one with two the
+    texts.
+    """
 
     FOLDER = Path(__file__).resolve().parent
 
@@ -56,7 +60,9 @@ class DataLoader(ItemDataset):
         size = self.shape(self.image_input)[-1]
         pixels = np.stack(
             [
-                resized_and_cropped(Image.fromarray(self.images[item].transpose(1, 2, 0)), size, size, bicubic=True)
+                resized_and_cropped(
+                    Image.fromarray(self.images[item].transpose(1, 2, 0)), size, size, bicubic=True
+                )
                 for item in items
             ]
         )
@@ -74,16 +80,36 @@ def from_python(path: Path):
     """(pictures [n, 3, 32, 32] uint8, fine labels [n])."""
     content = safe_pickle.load(path)
     if not isinstance(content, dict):
-        raise Faults([Fault(str(path), "", type(content).__name__, "a dict with data and fine_labels")])
+        raise Faults(
+            [Fault(str(path), "", type(content).__name__, "a dict with data and fine_labels")]
+        )
     faults = []
     data, labels = content.get(b"data"), content.get(b"fine_labels")
-    if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2 and data.shape[1] == PIXELS):
-        shown = f"{data.dtype} {list(data.shape)}" if isinstance(data, np.ndarray) else type(data).__name__
+    if not (
+        isinstance(data, np.ndarray)
+        and data.dtype == np.uint8
+        and data.ndim == 2
+        and data.shape[1] == PIXELS
+    ):
+        shown = (
+            f"{data.dtype} {list(data.shape)}"
+            if isinstance(data, np.ndarray)
+            else type(data).__name__
+        )
         faults.append(Fault(str(path), "data", shown, f"uint8 [n, {PIXELS}]"))
-    if not (isinstance(labels, list) and all(isinstance(each, int) and 0 <= each < CLASSES for each in labels)):
-        faults.append(Fault(str(path), "fine_labels", labels, f"a list of whole numbers from 0 to {CLASSES - 1}"))
+    if not (
+        isinstance(labels, list)
+        and all(isinstance(each, int) and 0 <= each < CLASSES for each in labels)
+    ):
+        faults.append(
+            Fault(
+                str(path), "fine_labels", labels, f"a list of whole numbers from 0 to {CLASSES - 1}"
+            )
+        )
     elif not faults and len(labels) != len(data):
-        faults.append(Fault(str(path), "fine_labels", f"{len(labels)} labels", f"{len(data)}, one a picture"))
+        faults.append(
+            Fault(str(path), "fine_labels", f"{len(labels)} labels", f"{len(data)}, one a picture")
+        )
     if faults:
         raise Faults(faults)
     return data.reshape(-1, 3, SIDE, SIDE), np.array(labels)
@@ -95,13 +121,29 @@ def from_binary(path: Path):
     record = 2 + PIXELS
     if not content.size or content.size % record:
         raise Faults(
-            [Fault(str(path), "size", content.size, f"a multiple of {record} bytes, the records of CIFAR-100")]
+            [
+                Fault(
+                    str(path),
+                    "size",
+                    content.size,
+                    f"a multiple of {record} bytes, the records of CIFAR-100",
+                )
+            ]
         )
     records = content.reshape(-1, record)
     labels = records[:, 1].astype(np.int64)
     wrong = np.flatnonzero(labels >= CLASSES)
     if wrong.size:
-        raise Faults([Fault(str(path), f"record {wrong[0]}, fine label", int(labels[wrong[0]]), f"0 to {CLASSES - 1}")])
+        raise Faults(
+            [
+                Fault(
+                    str(path),
+                    f"record {wrong[0]}, fine label",
+                    int(labels[wrong[0]]),
+                    f"0 to {CLASSES - 1}",
+                )
+            ]
+        )
     return records[:, 2:].reshape(-1, 3, SIDE, SIDE), labels
 
 
@@ -111,5 +153,11 @@ def read_text(path: Path, shape: list[int]) -> np.ndarray:
     except ValueError as error:
         raise UserError(f"{path}: cannot be read as an array of numbers: {error}") from None
     if list(text.shape) != shape or text.dtype.kind not in "iu":
-        raise Faults([Fault(str(path), "shape", f"{list(text.shape)} {text.dtype}", f"whole numbers {shape}")])
+        raise Faults(
+            [
+                Fault(
+                    str(path), "shape", f"{list(text.shape)} {text.dtype}", f"whole numbers {shape}"
+                )
+            ]
+        )
     return text.astype(np.int64)

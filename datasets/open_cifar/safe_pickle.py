@@ -1,7 +1,9 @@
-"""CIFAR's `python version` is a pickle: read by an unpickler that makes dicts, lists, text, bytes, numbers and numpy arrays, and nothing else.
+"""CIFAR's `python version` is a pickle: read by an unpickler that makes dicts, lists, text, bytes,
+numbers and numpy arrays, and nothing else.
 
-A pickle may name any function to be called. Here only the names that arrays of numbers are pickled with are resolved; any other is
-refused before it is looked up, so that no code of the file's choosing runs.
+A pickle may name any function to be called. Here only the names that arrays of numbers are pickled
+with are resolved; any other is refused before it is looked up, so that no code of the file's
+choosing runs.
 """
 
 from __future__ import annotations
@@ -16,10 +18,15 @@ from qs.contract.tools import UserError
 
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ALLOWED = {
-    **{(module, "_reconstruct"): _RECONSTRUCT for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
+    **{
+        (module, "_reconstruct"): _RECONSTRUCT
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+    },
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): lambda text, encoding: text.encode("latin1") if encoding == "latin1" else _refuse(encoding),
+    ("_codecs", "encode"): lambda text, encoding: (
+        text.encode("latin1") if encoding == "latin1" else _refuse(encoding)
+    ),
 }
 MOST_BYTES = 1 << 30
 

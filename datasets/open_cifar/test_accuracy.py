@@ -1,4 +1,6 @@
-"""Top-1 and Top-5 over the 100 fine classes, from the first output's scores of pictures against texts."""
+"""Top-1 and Top-5 over the 100 fine classes, from the first output's scores of pictures against
+texts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ CLASSES = 100
 
 
 class AccuracyChecker(ItemChecker):
-    """Takes the first output as [items, 100]; or [items, 100 * batch], whose texts are the same 100 for every item."""
+    """Takes the first output as [items, 100]; or [items, 100 * batch], whose texts are the same 100
+    for every item.
+    """
 
     def score(self, outputs, items, groups):
         scores = next(iter(outputs.values()))

@@ -1,9 +1,10 @@
 """Criteo's display advertising challenge: 13 numbers and 26 categories an item, clicked or not.
 
-From `numeric.npy` [n, 13], `categorical.npy` [n, 52] and `label.npy` [n] or [n, 1], as published; or from `eval.csv`, lines
-of label, I1..I13, C1..C26. A batch of b is [26 * b, 2] of (column, bucket of 1000) and [b, 13]. As published, numbers are scaled
-to 0..1 by the file's own minima and maxima, and the columns stand in the order of their names as text (I1, I10 ... I9; C10 ... C19,
-C1, C20 ...).
+From `numeric.npy` [n, 13], `categorical.npy` [n, 52] and `label.npy` [n] or [n, 1], as published;
+or from `eval.csv`, lines of label, I1..I13, C1..C26. A batch of b is [26 * b, 2] of (column, bucket
+of 1000) and [b, 13]. As published, numbers are scaled to 0..1 by the file's own minima and maxima,
+and the columns stand in the order of their names as text (I1, I10 ... I9; C10 ... C19, C1, C20
+...).
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ CATEGORY_ORDER = sorted(range(CATEGORIES), key=lambda at: f"C{at + 1}_embedding"
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: its input with 26 rows an item takes the categories, the other the numbers."""
+    """config is the model info: its input with 26 rows an item takes the categories, the other the
+    numbers.
+    """
 
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
         names = self.inputs()
-        self.categorical_input = next((name for name in names if self.shape(name)[0] == CATEGORIES), names[0])
+        self.categorical_input = next(
+            (name for name in names if self.shape(name)[0] == CATEGORIES), names[0]
+        )
         self.numeric_input = next(name for name in names if name != self.categorical_input)
         try:
             arrays = self.find("numeric.npy", "categorical.npy", "label.npy")
@@ -40,7 +45,9 @@ class DataLoader(ItemDataset):
             try:
                 (file,) = self.find("eval.csv")
             except FileNotFoundError:
-                raise FileNotFoundError(f"{missing.filename or missing}; eval.csv beside it would do as well") from None
+                raise FileNotFoundError(
+                    f"{missing.filename or missing}; eval.csv beside it would do as well"
+                ) from None
             self.numbers, self.categories, labels = from_csv(file)
         else:
             self.numbers, self.categories, labels = from_arrays(*arrays)
@@ -59,7 +66,9 @@ class DataLoader(ItemDataset):
 
 
 def from_arrays(numeric: Path, categorical: Path, label: Path):
-    """(numbers [n, 13] float32, categories [n, 26, 2] int64, labels [n]); Faults where a file is not that."""
+    """(numbers [n, 13] float32, categories [n, 26, 2] int64, labels [n]); Faults where a file is
+    not that.
+    """
     found, faults = {}, []
     for path, each in ((numeric, NUMBERS), (categorical, 2 * CATEGORIES), (label, 1)):
         try:
@@ -67,11 +76,17 @@ def from_arrays(numeric: Path, categorical: Path, label: Path):
         except ValueError as error:
             raise UserError(f"{path}: cannot be read as an array of numbers: {error}") from None
         if array.dtype.kind not in "biuf" or array.size != len(np.atleast_1d(array)) * each:
-            faults.append(Fault(str(path), "shape", f"{list(array.shape)} {array.dtype}", f"numbers [n, {each}]"))
+            faults.append(
+                Fault(
+                    str(path), "shape", f"{list(array.shape)} {array.dtype}", f"numbers [n, {each}]"
+                )
+            )
         found[path] = array
     if not faults and len({len(array) for array in found.values()}) > 1:
         sizes = {path.name: len(array) for path, array in found.items()}
-        faults.append(Fault(str(label), "items", sizes, "the same number of items in all three files"))
+        faults.append(
+            Fault(str(label), "items", sizes, "the same number of items in all three files")
+        )
     if faults:
         raise Faults(faults)
     numbers, categories, labels = found[numeric], found[categorical], found[label].reshape(-1)
@@ -90,12 +105,24 @@ def from_csv(path: Path):
             place = f"line {number}"
             if len(row) != 1 + NUMBERS + CATEGORIES:
                 raise Faults(
-                    [Fault(str(path), place, f"{len(row)} columns", "40: the label, 13 numbers, 26 categories")]
+                    [
+                        Fault(
+                            str(path),
+                            place,
+                            f"{len(row)} columns",
+                            "40: the label, 13 numbers, 26 categories",
+                        )
+                    ]
                 )
             if row[0] not in ("0", "1"):
                 raise Faults([Fault(str(path), f"{place}, column 1", row[0], "0 or 1")])
             labels.append(int(row[0]))
-            numbers.append([_number(path, place, at, text) for at, text in enumerate(row[1 : 1 + NUMBERS], start=2)])
+            numbers.append(
+                [
+                    _number(path, place, at, text)
+                    for at, text in enumerate(row[1 : 1 + NUMBERS], start=2)
+                ]
+            )
             buckets.append([_bucket(row[1 + NUMBERS + at]) for at in CATEGORY_ORDER])
     if not labels:
         raise UserError(f"{path}: has no lines")
@@ -111,7 +138,9 @@ def _number(path: Path, place: str, column: int, text: str) -> float:
     try:
         return float(text or 0)
     except ValueError:
-        raise Faults([Fault(str(path), f"{place}, column {column}", text, "a number, or nothing")]) from None
+        raise Faults(
+            [Fault(str(path), f"{place}, column {column}", text, "a number, or nothing")]
+        ) from None
 
 
 @cache

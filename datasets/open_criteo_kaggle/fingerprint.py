@@ -1,6 +1,8 @@
-"""FarmHash's Fingerprint64 of up to 16 bytes: the buckets that TensorFlow's to_hash_bucket_fast gives to categories.
+"""FarmHash's Fingerprint64 of up to 16 bytes: the buckets that TensorFlow's to_hash_bucket_fast
+gives to categories.
 
-From the published definition of FarmHash (Google, 2014): multiplications modulo 2^64, rotations to the right.
+From the published definition of FarmHash (Google, 2014): multiplications modulo 2^64, rotations to
+the right.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""ImageNet's validation pictures: `val/` with the pictures, and `val_map.txt` with a line `name class` (0..999) for each; or `val/<class folder>/`.
+"""ImageNet's validation pictures: `val/` with the pictures, and `val_map.txt` with a line `name
+class` (0..999) for each; or `val/<class folder>/`.
 
-Classes of folders are their places in sorted order, as for WordNet ids (n01440764 is 0). Standard preprocessing: shorter side to 256/224 of the
-model's size (bilinear), the middle cut out; NCHW is scaled to 0..1 and by the published means and deviations of RGB; NHWC (TensorFlow's
-ResNet-50) has 0..255 less the means of RGB. `preprocessing` in the model info, {"mean": [3], "std": [3], "scale": number}, says otherwise.
-Needs Pillow in the backend's environment.
+Classes of folders are their places in sorted order, as for WordNet ids (n01440764 is 0). Standard
+preprocessing: shorter side to 256/224 of the model's size (bilinear), the middle cut out; NCHW is
+scaled to 0..1 and by the published means and deviations of RGB; NHWC (TensorFlow's ResNet-50) has
+0..255 less the means of RGB. `preprocessing` in the model info, {"mean": [3], "std": [3], "scale":
+number}, says otherwise. Needs Pillow in the backend's environment.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ PICTURES = {".jpeg", ".jpg", ".png"}
 
 
 class DataLoader(ItemDataset):
-    """config is the model info; its first input takes the pictures, [1, 3, size, size] or [1, size, size, 3]."""
+    """config is the model info; its first input takes the pictures, [1, 3, size, size] or [1, size,
+    size, 3].
+    """
 
     FOLDER = Path(__file__).resolve().parent
 
@@ -33,24 +37,33 @@ class DataLoader(ItemDataset):
         _, *sides = self.shape(self.input)
         self.channels_first = sides[0] == 3
         self.size = sides[-1] if self.channels_first else sides[0]
-        self.how = {**(TORCH if self.channels_first else TENSORFLOW), **(self.config.get("preprocessing") or {})}
+        self.how = {
+            **(TORCH if self.channels_first else TENSORFLOW),
+            **(self.config.get("preprocessing") or {}),
+        }
         if any(each.is_dir() for each in folder.iterdir()):
             listed = from_folders(folder)
         else:
             (names,) = self.find("val_map.txt")
             listed = from_list(folder, names)
-        self.paths, self.strata = [path for path, _ in listed], np.array([number for _, number in listed])
+        self.paths, self.strata = (
+            [path for path, _ in listed],
+            np.array([number for _, number in listed]),
+        )
         self.items = len(self.paths)
         self.rebatch(1, skip=False)
 
     def feeds(self, items):
         shorter = round(self.size * 256 / 224)
         pixels = np.stack(
-            [resized_and_cropped(opened(self.paths[item], self.name()), shorter, self.size) for item in items]
+            [
+                resized_and_cropped(opened(self.paths[item], self.name()), shorter, self.size)
+                for item in items
+            ]
         )
-        values = (pixels.astype(np.float64) * self.how["scale"] - np.array(self.how["mean"])) / np.array(
-            self.how["std"]
-        )
+        values = (
+            pixels.astype(np.float64) * self.how["scale"] - np.array(self.how["mean"])
+        ) / np.array(self.how["std"])
         if self.channels_first:
             values = values.transpose(0, 3, 1, 2)
         return {self.input: np.ascontiguousarray(values, dtype=np.float32)}
@@ -81,10 +94,21 @@ def from_list(folder: Path, names: Path) -> list[tuple[Path, int]]:
             continue
         name, _, label = line.strip().rpartition(" ")
         if not name or not label.isdigit():
-            raise Faults([Fault(str(names), f"line {number}", line, "a picture's name and its class, 0 to 999")])
+            raise Faults(
+                [
+                    Fault(
+                        str(names),
+                        f"line {number}",
+                        line,
+                        "a picture's name and its class, 0 to 999",
+                    )
+                ]
+            )
         path = folder / name.strip()
         if not path.is_file():
-            raise Faults([Fault(str(names), f"line {number}", name, f"the name of a picture in {folder}")])
+            raise Faults(
+                [Fault(str(names), f"line {number}", name, f"the name of a picture in {folder}")]
+            )
         listed.append((path, int(label)))
     if not listed:
         raise UserError(f"{names}: names no pictures")

@@ -1,4 +1,6 @@
-"""Top-1 and Top-5: the share of pictures whose class has the largest output, or one of the five largest."""
+"""Top-1 and Top-5: the share of pictures whose class has the largest output, or one of the five
+largest.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,8 @@ class AccuracyChecker(ItemChecker):
         labels = self.dataloader.strata[items]
         if labels.max() >= scores.shape[1]:
             where = Path(self.dataloader.FOLDER)
-            raise UserError(f"{where}: a picture has class {labels.max()}, the model {scores.shape[1]} classes")
+            raise UserError(
+                f"{where}: a picture has class {labels.max()}, the model {scores.shape[1]} classes"
+            )
         ranks = rank_of_label(scores, labels)
         return {"Top-1": proportion(ranks < 1), "Top-5": proportion(ranks < 5)}

@@ -1,8 +1,11 @@
-"""SQuAD 1.1 from `dev-v1.1.json` and the model's tokenizer: questions with their paragraph, in windows that the model can take.
+"""SQuAD 1.1 from `dev-v1.1.json` and the model's tokenizer: questions with their paragraph, in
+windows that the model can take.
 
-An item is a window: [CLS] question [SEP] piece of the paragraph [SEP], or as the tokenizer has it, padded. Long paragraphs give several
-windows, DOC_STRIDE tokens apart; questions are cut to MAX_QUERY tokens. The window's length is the model's own (384 as published).
-The tokenizer is `vocab.txt` (WordPiece), or what the model info's key `tokenizer` says: `tokenizer.json`, beside the model's file or here.
+An item is a window: [CLS] question [SEP] piece of the paragraph [SEP], or as the tokenizer has it,
+padded. Long paragraphs give several windows, DOC_STRIDE tokens apart; questions are cut to
+MAX_QUERY tokens. The window's length is the model's own (384 as published). The tokenizer is
+`vocab.txt` (WordPiece), or what the model info's key `tokenizer` says: `tokenizer.json`, beside the
+model's file or here.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Window:
-    """`first` is the position of the paragraph's first piece in the input; `best[i]`: this window shows piece i with the most context."""
+    """`first` is the position of the paragraph's first piece in the input; `best[i]`: this window
+    shows piece i with the most context.
+    """
 
     question: int
     ids: np.ndarray
@@ -46,7 +51,9 @@ class Window:
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: inputs whose names say mask, and token_type or segment, get those; the third one gets the ids."""
+    """config is the model info: inputs whose names say mask, and token_type or segment, get those;
+    the third one gets the ids.
+    """
 
     FOLDER = Path(__file__).resolve().parent
 
@@ -84,7 +91,9 @@ class DataLoader(ItemDataset):
             ids[row, : window.length], segments[row, : window.length] = window.ids, window.segments
             mask[row, : window.length] = 1
         given = {"ids": ids, "mask": mask, "segments": segments}
-        types = dict(zip(self.inputs(), _types(self.config["input_type"], len(self.inputs())), strict=True))
+        types = dict(
+            zip(self.inputs(), _types(self.config["input_type"], len(self.inputs())), strict=True)
+        )
         return {
             name: given[role].astype(np.int32 if types[name] == "INT32" else np.int64)
             for role, name in self.roles.items()
@@ -97,7 +106,13 @@ class DataLoader(ItemDataset):
 
 def role_of(name: str) -> str:
     low = name.lower()
-    return "mask" if "mask" in low else "segments" if "segment" in low or "token_type" in low else "ids"
+    return (
+        "mask"
+        if "mask" in low
+        else "segments"
+        if "segment" in low or "token_type" in low
+        else "ids"
+    )
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -114,12 +129,23 @@ def read_questions(path: Path) -> list[Question]:
         ):
             place = f"data[{a}].paragraphs[{p}]"
             context = _text(paragraph, "context", file, place)
-            for q, asked in enumerate(_list(_of(paragraph, "qas", file, place), file, f"{place}.qas")):
+            for q, asked in enumerate(
+                _list(_of(paragraph, "qas", file, place), file, f"{place}.qas")
+            ):
                 where = f"{place}.qas[{q}]"
                 answers = _list(_of(asked, "answers", file, where), file, f"{where}.answers")
-                texts = tuple(_text(each, "text", file, f"{where}.answers[{n}]") for n, each in enumerate(answers))
+                texts = tuple(
+                    _text(each, "text", file, f"{where}.answers[{n}]")
+                    for n, each in enumerate(answers)
+                )
                 if not texts:
-                    raise Faults([Fault(file, f"{where}.answers", [], "at least one answer, as in SQuAD 1.1")])
+                    raise Faults(
+                        [
+                            Fault(
+                                file, f"{where}.answers", [], "at least one answer, as in SQuAD 1.1"
+                            )
+                        ]
+                    )
                 name, text = _text(asked, "id", file, where), _text(asked, "question", file, where)
                 found.append(Question(name, text, context, texts))
     if not found:
@@ -131,7 +157,16 @@ def _of(record, key, file, place):
     if not isinstance(record, dict):
         raise Faults([Fault(file, place or "the file", record, f"an object with {key!r}")])
     if key not in record:
-        raise Faults([Fault(file, f"{place}.{key}".lstrip("."), MISSING, "a value: SQuAD 1.1 has it in every record")])
+        raise Faults(
+            [
+                Fault(
+                    file,
+                    f"{place}.{key}".lstrip("."),
+                    MISSING,
+                    "a value: SQuAD 1.1 has it in every record",
+                )
+            ]
+        )
     return record[key]
 
 
@@ -148,7 +183,9 @@ def _text(record, key, file, place):
     return value
 
 
-def windows(number: int, question: Question, tokenizer: WordPiece | SavedTokenizer, length: int) -> list[Window]:
+def windows(
+    number: int, question: Question, tokenizer: WordPiece | SavedTokenizer, length: int
+) -> list[Window]:
     """The question's windows over its paragraph."""
     frame = tokenizer.frame
     asked = [piece.id for piece in tokenizer(question.text)][:MAX_QUERY]
@@ -164,23 +201,33 @@ def windows(number: int, question: Question, tokenizer: WordPiece | SavedTokeniz
     found = []
     for which, (begin, count) in enumerate(spans):
         shown = tuple(pieces[begin : begin + count])
-        ids = np.array([*frame.begin, *asked, *frame.between, *(piece.id for piece in shown), *frame.end])
+        ids = np.array(
+            [*frame.begin, *asked, *frame.between, *(piece.id for piece in shown), *frame.end]
+        )
         segments = np.zeros(len(ids), dtype=np.int64)
         segments[first:] = frame.segment
-        best = np.array([_most_context(spans, begin + at) == which for at in range(count)], dtype=bool)
+        best = np.array(
+            [_most_context(spans, begin + at) == which for at in range(count)], dtype=bool
+        )
         found.append(Window(number, ids, segments, len(ids), first, shown, best))
     return found
 
 
 def _most_context(spans: list[tuple[int, int]], piece: int) -> int:
-    """The window that shows a piece with the most context on its poorer side, as BERT's published evaluation takes it."""
+    """The window that shows a piece with the most context on its poorer side, as BERT's published
+    evaluation takes it.
+    """
     scores = [
-        min(piece - begin, begin + count - 1 - piece) + 0.01 * count if begin <= piece < begin + count else -1.0
+        min(piece - begin, begin + count - 1 - piece) + 0.01 * count
+        if begin <= piece < begin + count
+        else -1.0
         for begin, count in spans
     ]
     return int(np.argmax(scores))
 
 
 def _types(stated, count):
-    names = [name.strip() for name in stated.split(",")] if isinstance(stated, str) else list(stated)
+    names = (
+        [name.strip() for name in stated.split(",")] if isinstance(stated, str) else list(stated)
+    )
     return names * count if len(names) == 1 else names

@@ -1,7 +1,9 @@
-"""Exact Match and F1 of SQuAD 1.1, in percent, by the official definition; answers are the best of the N_BEST spans of each window.
+"""Exact Match and F1 of SQuAD 1.1, in percent, by the official definition; answers are the best of
+the N_BEST spans of each window.
 
-Official: answers in lower case without punctuation, articles and spare spaces; each question counts its best gold answer. The text of
-an answer is the paragraph's own, from the first token's first character to the last token's last.
+Official: answers in lower case without punctuation, articles and spare spaces; each question counts
+its best gold answer. The text of an answer is the paragraph's own, from the first token's first
+character to the last token's last.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ class AccuracyChecker(ItemChecker):
             if found is not None and found[0] > best.get(window.question, (-np.inf, ""))[0]:
                 score, first, last = found
                 context = data.questions[window.question].context
-                best[window.question] = (score, context[window.pieces[first].begin : window.pieces[last].end])
+                best[window.question] = (
+                    score,
+                    context[window.pieces[first].begin : window.pieces[last].end],
+                )
         exact, f1 = [], []
         for number in groups:
             answer = best.get(number, (0.0, ""))[1]
@@ -41,7 +46,11 @@ class AccuracyChecker(ItemChecker):
         match = wilson(int(sum(exact)), len(exact))
         return {
             "Exact Match": (100 * float(np.mean(exact)), [100 * each for each in match], "wilson"),
-            "F1": (100 * float(np.mean(f1)), [100 * each for each in bootstrap_mean(f1)], "bootstrap"),
+            "F1": (
+                100 * float(np.mean(f1)),
+                [100 * each for each in bootstrap_mean(f1)],
+                "bootstrap",
+            ),
         }
 
 
@@ -51,18 +60,25 @@ def two_logits(outputs):
         (both,) = arrays.values()
         if both.ndim == 3 and both.shape[-1] == 2:
             return both[..., 0], both[..., 1]
-    by_name = {side: [array for name, array in arrays.items() if side in name.lower()] for side in ("start", "end")}
+    by_name = {
+        side: [array for name, array in arrays.items() if side in name.lower()]
+        for side in ("start", "end")
+    }
     if len(by_name["start"]) == len(by_name["end"]) == 1:
         return by_name["start"][0], by_name["end"][0]
     if len(arrays) == 2:
         first, second = arrays.values()
         return first, second
     shapes = {name: list(array.shape) for name, array in arrays.items()}
-    raise ValueError(f"outputs {shapes}; needed: start and end logits, or one output [items, length, 2]")
+    raise ValueError(
+        f"outputs {shapes}; needed: start and end logits, or one output [items, length, 2]"
+    )
 
 
 def best_span(start, end, window):
-    """(score, first piece, last piece) of the best span of the window, None where there is none with finite scores."""
+    """(score, first piece, last piece) of the best span of the window, None where there is none
+    with finite scores.
+    """
     shown = slice(window.first, window.first + len(window.pieces))
     start, end = start[shown], end[shown]
     begins = [at for at in _largest(start) if window.best[at]]

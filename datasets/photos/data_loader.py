@@ -1,4 +1,6 @@
-"""Twelve pictures of three photographs, as float32 [batch, 3, 224, 224], RGB, (value - 127) / 128; and what the model is known to answer."""
+"""Twelve pictures of three photographs, as float32 [batch, 3, 224, 224], RGB, (value - 127) / 128;
+and what the model is known to answer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from qs.contract.item_dataset import ItemDataset
 
 
 class DataLoader(ItemDataset):
-    """config is the model info; its first input takes the pictures. `golden` are the known probabilities, float32 [12, 1000]."""
+    """config is the model info; its first input takes the pictures. `golden` are the known
+    probabilities, float32 [12, 1000].
+    """
 
     FOLDER = Path(__file__).resolve().parent
 

@@ -1,4 +1,5 @@
-"""Three photographs, each cut in four ways to 224 x 224, as one npz that a backend's environment reads with numpy alone.
+"""Three photographs, each cut in four ways to 224 x 224, as one npz that a backend's environment
+reads with numpy alone.
 
 Runs in the environment of qs, where the extra `zoo` brings Pillow.
 """
@@ -16,7 +17,9 @@ ZOOMS = (0.875, 0.65)  # of the shorter side; each also mirrored
 
 
 def prepare(path: Path, seed: int, **photos: Path) -> None:
-    """Write `pictures` (uint8 [4 x photos, 224, 224, 3], RGB) and `names` to `path`, photos in the order of their names."""
+    """Write `pictures` (uint8 [4 x photos, 224, 224, 3], RGB) and `names` to `path`, photos in the
+    order of their names.
+    """
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -30,7 +33,9 @@ def prepare(path: Path, seed: int, **photos: Path) -> None:
         for zoom in ZOOMS:
             side = min(photo.size) * zoom
             left, top = (photo.width - side) / 2, (photo.height - side) / 2
-            cut = photo.resize((SIZE, SIZE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
+            cut = photo.resize(
+                (SIZE, SIZE), Image.Resampling.BICUBIC, (left, top, left + side, top + side)
+            )
             pictures += [np.asarray(cut), np.asarray(ImageOps.mirror(cut))]
             names += [f"{name} {zoom:g}", f"{name} {zoom:g} mirrored"]
     with path.open("wb") as file:

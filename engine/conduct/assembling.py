@@ -1,4 +1,6 @@
-"""From the workers' memories and reports to one result: merging workers gives exactly what one recorder would have held."""
+"""From the workers' memories and reports to one result: merging workers gives exactly what one
+recorder would have held.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,18 @@ from qs.engine.workers.share import WorkerReport
 
 
 def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogram:
-    """One histogram of a worker: exact where the worker published its sums, else as exact as its counts."""
+    """One histogram of a worker: exact where the worker published its sums, else as exact as its
+    counts.
+    """
     count, least, most, total, out_of_range = (int(cell) for cell in memory.header[at : at + 5])
     if count == int(counts.sum()):
         histogram = Histogram(counts.copy())
-        histogram.count, histogram.min_ns, histogram.max_ns, histogram.sum_ns = count, least, most, total
+        histogram.count, histogram.min_ns, histogram.max_ns, histogram.sum_ns = (
+            count,
+            least,
+            most,
+            total,
+        )
     else:
         filled = np.flatnonzero(counts)
         histogram = from_counts(filled, counts[filled])
@@ -28,12 +37,17 @@ def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogr
 
 
 def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
-    """Count the requests that a lost worker had completed and not counted yet; its memory is then as if it had ended there.
+    """Count the requests that a lost worker had completed and not counted yet; its memory is then
+    as if it had ended there.
 
     A row whose due time is negated holds a request that failed, which was counted at once.
     """
     header = memory.header
-    in_slice = header[Field.SLICE_NS] and not header[Field.FLUSHING] and header[Field.PHASE] == Phase.MEASURE
+    in_slice = (
+        header[Field.SLICE_NS]
+        and not header[Field.FLUSHING]
+        and header[Field.PHASE] == Phase.MEASURE
+    )
     header[Field.PHASE] = Phase.DONE
     rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
     due, issued, completed = memory.due[:rows], memory.issued[:rows], memory.completed[:rows]
@@ -56,7 +70,9 @@ def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
     header[Field.LAST_COMPLETED_NS] = completed[-1]
 
 
-def merged(memories: Sequence[WorkerMemory], open_loop: bool) -> tuple[Histogram, Histogram, Histogram]:
+def merged(
+    memories: Sequence[WorkerMemory], open_loop: bool
+) -> tuple[Histogram, Histogram, Histogram]:
     """Response, service and lateness of all workers."""
     response, service, lateness = Histogram(), Histogram(), Histogram()
     for memory in memories:
@@ -71,7 +87,9 @@ def merged(memories: Sequence[WorkerMemory], open_loop: bool) -> tuple[Histogram
 
 
 class IntervalLog:
-    """Merges the workers' intervals as they come in, and halves its own resolution when there are too many to keep."""
+    """Merges the workers' intervals as they come in, and halves its own resolution when there are
+    too many to keep.
+    """
 
     LIMIT = 8_192
     # Filled counts kept in all, about 6 MB, as long as there are more than FEW intervals.
@@ -81,7 +99,9 @@ class IntervalLog:
     PARTS = 32
 
     def __init__(self, interval_s: float, scale: int = 1, limit: int = LIMIT):
-        """Intervals that come in are `interval_s` long, and `scale` of them are merged into one from the beginning."""
+        """Intervals that come in are `interval_s` long, and `scale` of them are merged into one
+        from the beginning.
+        """
         self.interval_s = interval_s
         self._scale = scale
         self._limit = limit
@@ -98,14 +118,19 @@ class IntervalLog:
                 self._cells -= sum(part.index.size for part in parts)
                 parts[:] = [_one(number, parts)]
                 self._cells += parts[0].index.size
-        while len(self._found) > self._limit or (self._cells > self.CELLS and len(self._found) > self.FEW):
+        while len(self._found) > self._limit or (
+            self._cells > self.CELLS and len(self._found) > self.FEW
+        ):
             self._coarsen()
 
     def cells(self, until_s: float) -> tuple[list[Interval], float]:
         """The whole intervals until a time, empty ones included, and their length in seconds."""
         length_s = self.interval_s * self._scale
         # A hair is added because 0.3 / 0.1 is below 3.
-        return [_one(number, self._found.get(number, [])) for number in range(int(until_s / length_s + 1e-9))], length_s
+        return [
+            _one(number, self._found.get(number, []))
+            for number in range(int(until_s / length_s + 1e-9))
+        ], length_s
 
     def _coarsen(self) -> None:
         self._scale *= 2
@@ -116,11 +141,17 @@ class IntervalLog:
         self._cells = sum(parts[0].index.size for parts in self._found.values())
 
     def rows(self, arrivals: np.ndarray, wall_s: float, lost: bool) -> list[IntervalRow]:
-        """One row an interval up to the last, empty ones included. `arrivals` counts requests due per interval_s."""
+        """One row an interval up to the last, empty ones included. `arrivals` counts requests due
+        per interval_s.
+        """
         if not self._found:
             return []
         rows = []
-        due = np.add.reduceat(arrivals, np.arange(0, arrivals.size, self._scale)) if arrivals.size else arrivals
+        due = (
+            np.add.reduceat(arrivals, np.arange(0, arrivals.size, self._scale))
+            if arrivals.size
+            else arrivals
+        )
         arrived = done = 0
         length = self.interval_s * self._scale
         for number in range(max(self._found) + 1):
@@ -132,7 +163,9 @@ class IntervalLog:
             rows.append(
                 IntervalRow(
                     start_s,
-                    min(length, max(wall_s - start_s, 0.0)) if number == max(self._found) else length,
+                    min(length, max(wall_s - start_s, 0.0))
+                    if number == max(self._found)
+                    else length,
                     histogram.count,
                     whole.failed,
                     histogram.percentile_ns(50) if histogram.count else None,
@@ -165,7 +198,9 @@ def arrivals_of(reports: Sequence[WorkerReport]) -> np.ndarray:
     return np.trim_zeros(total, "b")
 
 
-def errors_of(reports: Sequence[WorkerReport], memories: Sequence[WorkerMemory], lost: Counter[str]) -> dict[str, int]:
+def errors_of(
+    reports: Sequence[WorkerReport], memories: Sequence[WorkerMemory], lost: Counter[str]
+) -> dict[str, int]:
     """Failed requests by kind. A lost worker's report names no kinds; its count is in its memory."""
     errors: Counter[str] = Counter(lost)
     for report, memory in zip(reports, memories):
@@ -184,4 +219,6 @@ def warm_up_of(reports: Sequence[WorkerReport]) -> WarmUpResult:
     if not warm:
         return WarmUpResult()
     mean = sum(one.mean_ns * one.completed for one in warm) / completed if completed else 0.0
-    return WarmUpResult(completed, sum(one.failed for one in warm), max(one.wall_ns for one in warm) / 1e9, mean)
+    return WarmUpResult(
+        completed, sum(one.failed for one in warm), max(one.wall_ns for one in warm) / 1e9, mean
+    )

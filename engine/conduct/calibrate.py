@@ -1,8 +1,10 @@
-"""The engine's own cost: the same hosts, workers and kind of load with a target that does nothing, for a few hundredths of a second.
+"""The engine's own cost: the same hosts, workers and kind of load with a target that does nothing,
+for a few hundredths of a second.
 
-The null run goes through the same messages and the same loops, in the same processes that the measured run uses afterwards. It tells
-the CPU time of a worker per request (issuing, recording and counting it, and the call of an empty function), which is free of other
-programs on the machine. The pacer thread of coroutines in open loop is not in it.
+The null run goes through the same messages and the same loops, in the same processes that the
+measured run uses afterwards. It tells the CPU time of a worker per request (issuing, recording and
+counting it, and the call of an empty function), which is free of other programs on the machine. The
+pacer thread of coroutines in open loop is not in it.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ WARM_UP = 500
 # Enough for LONGEST_S of a worker; all of them due at once, so that nobody waits for a due time.
 OPEN_LOOP_REQUESTS = 60_000
 AT_ONCE_PER_S = 1e9
-# Coroutines have no queue but the event loop: due at once they would all be in flight together, which no run is like.
+# Coroutines have no queue but the event loop: due at once they would all be in flight together,
+# which no run is like.
 COROUTINES_PER_S = 20_000
 # More threads of one process than this take turns in the same way.
 MOST_THREADS = 8
-# For the word to start to reach another process. Event loops pass it spinning, so it is short, and only there.
+# For the word to start to reach another process. Event loops pass it spinning, so it is short, and
+# only there.
 _HEAD_START_NS = 1_000_000
 
 
@@ -43,7 +47,8 @@ class EngineCost:
     """What the engine itself costs in a layout.
 
     ns_per_request  CPU time of a worker per request with a target that does nothing
-    service_ns      the median service time of that target: so much of every service time is the engine's
+    service_ns      the median service time of that target: so much of every service time is the
+                    engine's
     requests        how many requests it was measured on
     """
 
@@ -56,10 +61,14 @@ class EngineCost:
 _known: dict[tuple, EngineCost] = {}
 
 
-async def engine_cost(plan: RunPlan, sessions: Sequence[Session], fresh: bool = False) -> EngineCost | None:
-    """The engine's cost in the places of these sessions, which must not have been prepared yet; from memory unless `fresh`.
+async def engine_cost(
+    plan: RunPlan, sessions: Sequence[Session], fresh: bool = False
+) -> EngineCost | None:
+    """The engine's cost in the places of these sessions, which must not have been prepared yet;
+    from memory unless `fresh`.
 
-    None where nothing could be measured. Raises HostDied or HostTimeout when a host is lost: the run could not have gone on either.
+    None where nothing could be measured. Raises HostDied or HostTimeout when a host is lost: the
+    run could not have gone on either.
     """
     key = layout_key(plan, sessions)
     if fresh or key not in _known:
@@ -74,13 +83,17 @@ def layout_key(plan: RunPlan, sessions: Sequence[Session]) -> tuple:
     """What the engine's cost depends on."""
     open_loop = not isinstance(plan.load, ClosedLoop)
     pinned = tuple(tuple(cpus) for cpus in plan.pool.affinity)
-    places = tuple((session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions)
+    places = tuple(
+        (session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions
+    )
     return open_loop, pinned, places
 
 
 def budget_s(plan: RunPlan) -> float:
     """How long the null run may take: a small share of the run where its length is known."""
-    lengths = [length for length in (plan.stop.duration_s, plan.stop.max_duration_s) if length is not None]
+    lengths = [
+        length for length in (plan.stop.duration_s, plan.stop.max_duration_s) if length is not None
+    ]
     if not lengths:
         return LONGEST_S
     return min(max(min(lengths) * SHARE_OF_RUN, SHORTEST_S), LONGEST_S)
@@ -95,10 +108,15 @@ def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
     if isinstance(plan.load, ClosedLoop):
         load, stop = ClosedLoop(clients=plan.load.clients), Stop(duration_s=for_s)
     elif coroutines:
-        load, stop = ConstantRate(COROUTINES_PER_S), Stop(iterations=max(int(COROUTINES_PER_S * for_s), 1))
+        load, stop = (
+            ConstantRate(COROUTINES_PER_S),
+            Stop(iterations=max(int(COROUTINES_PER_S * for_s), 1)),
+        )
     else:
         load, stop = ConstantRate(AT_ONCE_PER_S), Stop(iterations=OPEN_LOOP_REQUESTS)
-    plan = RunPlan(load=load, stop=stop, pool=replace(plan.pool, max_in_flight=None), warmup_iterations=WARM_UP)
+    plan = RunPlan(
+        load=load, stop=stop, pool=replace(plan.pool, max_in_flight=None), warmup_iterations=WARM_UP
+    )
     return Share(plan, workers, share.first, counter_fd)
 
 
@@ -107,7 +125,9 @@ async def _measure(plan: RunPlan, sessions: Sequence[Session]) -> EngineCost | N
     several = len(sessions) > 1 and not isinstance(plan.load, ClosedLoop)
     counter_fd = new_counter() if several else None
     target = nothing_awaited if plan.pool.kind == "async" else nothing
-    twins = [session.beside(null_share(session.share, for_s, counter_fd), target) for session in sessions]
+    twins = [
+        session.beside(null_share(session.share, for_s, counter_fd), target) for session in sessions
+    ]
     try:
         answers = await asyncio.wait_for(_run(twins, for_s), plan.build_timeout_s)
     except asyncio.TimeoutError:

@@ -1,7 +1,8 @@
-"""Conducts a run: lays it out over hosts, starts the workers together, watches, stops, collects. In the path of no request.
+"""Conducts a run: lays it out over hosts, starts the workers together, watches, stops, collects. In
+the path of no request.
 
-Data's way: RunPlan -> target built in each worker -> warm-up, recorded apart -> measured phase: due, issued, completed -> columns
--> histograms and intervals -> merged into one RunResult.
+Data's way: RunPlan -> target built in each worker -> warm-up, recorded apart -> measured phase:
+due, issued, completed -> columns -> histograms and intervals -> merged into one RunResult.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.share import WorkerReport, due_before
 
 TICK_S = 0.2
-# The common start lies this far ahead of the word to start, so that the word reaches every worker before it.
+# The common start lies this far ahead of the word to start, so that the word reaches every worker
+# before it.
 HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "async": 2_000_000, "process": 20_000_000}
 _GRACE_NS = 200_000_000
 _ANSWER_NS = 1_000_000_000
@@ -49,17 +51,26 @@ class Conductor:
     """One run's state from layout to result."""
 
     def __init__(
-        self, plan: RunPlan, layout: Layout, on_progress: OnProgress | None, interrupt: asyncio.Event, clock: Clock
+        self,
+        plan: RunPlan,
+        layout: Layout,
+        on_progress: OnProgress | None,
+        interrupt: asyncio.Event,
+        clock: Clock,
     ):
         self._plan = plan
         self._layout = layout
         self._sessions: list[Session] = layout.sessions
-        self._meter = Meter(plan, layout.workers, self._memories, on_progress or (lambda progress: None), clock)
+        self._meter = Meter(
+            plan, layout.workers, self._memories, on_progress or (lambda progress: None), clock
+        )
         self._witness = Witness(plan, clock)
         self._interrupt = interrupt
         self._clock = clock
         self._log = IntervalLog(plan.recorded_ns / 1e9, plan.recorded_per_interval)
-        self._evidence = Evidence(plan.recorded_ns / 1e9, (*PERCENTILES, plan.stop.stable_percentile))
+        self._evidence = Evidence(
+            plan.recorded_ns / 1e9, (*PERCENTILES, plan.stop.stable_percentile)
+        )
         self._rules = StopRules(plan.stop)
         self._start_ns = 0
         self._lost: Counter[str] = Counter()
@@ -78,7 +89,9 @@ class Conductor:
         await self._prepare()
         self._witness.begin()
         inline = any(session.inline for session in self._sessions)
-        ahead = HEAD_START_NS["inline" if inline else "process" if self._layout.hosts else self._plan.pool.kind]
+        ahead = HEAD_START_NS[
+            "inline" if inline else "process" if self._layout.hosts else self._plan.pool.kind
+        ]
         started_at = time.time() + ahead / 1e9
         self._start_ns = self._clock.now_ns() + ahead
         for session in self._sessions:
@@ -89,12 +102,16 @@ class Conductor:
         return self._result(reports, started_at)
 
     async def _prepare(self) -> None:
-        """Build and warm up everywhere at once. The first failure ends the run; a hung warm-up or build is a HostTimeout."""
+        """Build and warm up everywhere at once. The first failure ends the run; a hung warm-up or
+        build is a HostTimeout.
+        """
         tasks = [asyncio.ensure_future(session.prepare()) for session in self._sessions]
         began = self._clock.now_ns()
         try:
             while True:
-                done, waiting = await asyncio.wait(tasks, timeout=TICK_S, return_when=asyncio.FIRST_EXCEPTION)
+                done, waiting = await asyncio.wait(
+                    tasks, timeout=TICK_S, return_when=asyncio.FIRST_EXCEPTION
+                )
                 for task in done:
                     task.result()
                 self._meter.preparing()
@@ -115,7 +132,9 @@ class Conductor:
 
     async def _watch(self) -> list[list[WorkerReport]]:
         """Tick until every session has ended, of itself or by being abandoned."""
-        tasks: list[asyncio.Future] = [asyncio.ensure_future(session.finish()) for session in self._sessions]
+        tasks: list[asyncio.Future] = [
+            asyncio.ensure_future(session.finish()) for session in self._sessions
+        ]
         interrupted = asyncio.ensure_future(self._interrupt.wait())
         try:
             while True:
@@ -151,13 +170,20 @@ class Conductor:
         self._apply_stop_rules()
         now = self._clock.now_ns()
         if self._stopped_ns is None and all(
-            memory.header[Field.PHASE] == Phase.DONE or now >= self._end_ns() for memory in self._memories()
+            memory.header[Field.PHASE] == Phase.DONE or now >= self._end_ns()
+            for memory in self._memories()
         ):
             self._stopped_ns = now
             self._set_drain_limit(now)
-        self._meter.measuring("measure" if self._stopped_ns is None else "drain", self._start_ns, self._end_ns())
-        # A worker looks at the limit after a slice: one that keeps to it must not be taken for one that does not come back.
-        drained = self._stopped_ns is not None and now - self._stopped_ns > self._drain_ns() + 2 * SLICE_NS
+        self._meter.measuring(
+            "measure" if self._stopped_ns is None else "drain", self._start_ns, self._end_ns()
+        )
+        # A worker looks at the limit after a slice: one that keeps to it must not be taken for one
+        # that does not come back.
+        drained = (
+            self._stopped_ns is not None
+            and now - self._stopped_ns > self._drain_ns() + 2 * SLICE_NS
+        )
         for number, session in enumerate(self._sessions):
             if number in self._abandoned or tasks[number].done() or session.inline:
                 continue
@@ -168,19 +194,27 @@ class Conductor:
                     self._lost["hung" if hung else "cut off"] += int(session.abandon())
                 continue
             for memory in session.memories:
-                if memory.header[Field.PHASE] != Phase.DONE and (drained or self._is_hung(memory.header, now)):
-                    self._give_up(memory, "hung" if self._is_hung(memory.header, now) else "cut off")
+                if memory.header[Field.PHASE] != Phase.DONE and (
+                    drained or self._is_hung(memory.header, now)
+                ):
+                    self._give_up(
+                        memory, "hung" if self._is_hung(memory.header, now) else "cut off"
+                    )
             self._end_what_does_not_answer(number, session, now)
 
     def _give_up(self, memory: Any, why: str) -> None:
-        """Wait no longer for one worker: count the request in its hands, and what it had measured and not counted yet."""
+        """Wait no longer for one worker: count the request in its hands, and what it had measured
+        and not counted yet.
+        """
         memory.header[Field.GIVEN_UP] = 1
         memory.header[Field.STOP] = Halt.NOW
         rescue(memory, not isinstance(self._plan.load, ClosedLoop), int(self._plan.timeout_s * 1e9))
         self._lost[why] += 1
 
     def _end_what_does_not_answer(self, number: int, session: Session, now: int) -> None:
-        """A host all whose workers have ended or were given up answers at once, unless it hangs itself."""
+        """A host all whose workers have ended or were given up answers at once, unless it hangs
+        itself.
+        """
         if any(memory.header[Field.PHASE] != Phase.DONE for memory in session.memories):
             return
         if not any(memory.header[Field.GIVEN_UP] for memory in session.memories):
@@ -206,7 +240,9 @@ class Conductor:
                 tasks.append(asyncio.ensure_future(self._join_late(session)))
 
     def _count_loss(self, number: int, fault: BaseException | None) -> None:
-        """Count what a lost process had measured and not counted yet, and the requests that were lost with it."""
+        """Count what a lost process had measured and not counted yet, and the requests that were
+        lost with it.
+        """
         memories = self._sessions[number].memories
         if number not in self._abandoned:
             unfinished = sum(memory.header[Field.PHASE] != Phase.DONE for memory in memories)
@@ -215,7 +251,9 @@ class Conductor:
         else:
             self._notes["a worker process did not come back and was ended"] += 1
         for memory in memories:
-            rescue(memory, not isinstance(self._plan.load, ClosedLoop), int(self._plan.timeout_s * 1e9))
+            rescue(
+                memory, not isinstance(self._plan.load, ClosedLoop), int(self._plan.timeout_s * 1e9)
+            )
 
     async def _join_late(self, session: Session) -> list[WorkerReport]:
         await session.prepare()
@@ -228,7 +266,9 @@ class Conductor:
         if self._stopped_ns is not None:
             return
         memories = self._memories()
-        failed = sum(int(memory.header[Field.FAILED] + memory.header[Field.DROPPED]) for memory in memories)
+        failed = sum(
+            int(memory.header[Field.FAILED] + memory.header[Field.DROPPED]) for memory in memories
+        )
         answered_s = max((self._last_answer_ns() - self._start_ns) / 1e9, 0.0)
         seen = Seen(self._elapsed_s(), answered_s, self._completed(), failed + self._lost.total())
         why = self._rules.ended_by(seen, self._confidence_so_far)
@@ -237,12 +277,16 @@ class Conductor:
 
     def _confidence_so_far(self) -> Confidence:
         workers = sum(
-            len(session.memories) for number, session in enumerate(self._sessions) if number not in self._replaced
+            len(session.memories)
+            for number, session in enumerate(self._sessions)
+            if number not in self._replaced
         )
         return self._evidence.confidence(self._evidence.complete_s(workers))
 
     def _last_answer_ns(self) -> int:
-        return max((int(memory.header[Field.LAST_COMPLETED_NS]) for memory in self._memories()), default=0)
+        return max(
+            (int(memory.header[Field.LAST_COMPLETED_NS]) for memory in self._memories()), default=0
+        )
 
     def _stop(self, why: str, halt: Halt = Halt.NOW) -> None:
         self._ended_by = why
@@ -261,7 +305,9 @@ class Conductor:
 
     def _drain_ns(self) -> int:
         limit_s = self._plan.drain_s
-        return int((min(limit_s, _INTERRUPT_DRAIN_S) if self._ended_by == "interrupt" else limit_s) * 1e9)
+        return int(
+            (min(limit_s, _INTERRUPT_DRAIN_S) if self._ended_by == "interrupt" else limit_s) * 1e9
+        )
 
     def _end_ns(self) -> int:
         stop = self._plan.stop
@@ -271,7 +317,11 @@ class Conductor:
     def _is_hung(self, header: Any, now: int) -> bool:
         began = int(header[Field.SLICE_NS])
         running = header[Field.PHASE] in (Phase.WARM_UP, Phase.MEASURE)
-        return bool(running and began and now - began > SLICE_NS + _GRACE_NS + int(self._plan.timeout_s * 1e9))
+        return bool(
+            running
+            and began
+            and now - began > SLICE_NS + _GRACE_NS + int(self._plan.timeout_s * 1e9)
+        )
 
     def _hung_workers(self) -> bool:
         now = self._clock.now_ns()
@@ -286,7 +336,9 @@ class Conductor:
     def _elapsed_s(self) -> float:
         return max((self._clock.now_ns() - self._start_ns) / 1e9, 0.0)
 
-    def _reports_of(self, number: int, session: Session, task: asyncio.Future) -> list[WorkerReport]:
+    def _reports_of(
+        self, number: int, session: Session, task: asyncio.Future
+    ) -> list[WorkerReport]:
         """A session's reports; for one whose process was lost, what its memory still says."""
         try:
             reports = task.result()
@@ -296,7 +348,9 @@ class Conductor:
             reports = [WorkerReport(-1) for _ in session.memories]
         hung = [report.worker for report in reports if report.hung]
         if hung:
-            self._notes[f"worker {', '.join(map(str, hung))} did not come back and was abandoned"] += 1
+            self._notes[
+                f"worker {', '.join(map(str, hung))} did not come back and was abandoned"
+            ] += 1
         for report in reports:
             if report.crash:
                 self._lost["worker failed"] += 1
@@ -320,13 +374,17 @@ class Conductor:
         return max(min(ends) - self._start_ns, 0) / 1e9
 
     def _cut_by_time(self, accounted: int, last_ns: int) -> bool:
-        """Whether the duration or the time limit ended the run, and not the load's own end; the last answer may be before it."""
+        """Whether the duration or the time limit ended the run, and not the load's own end; the
+        last answer may be before it.
+        """
         if self._plan.planned is not None:
             return accounted < self._plan.planned and self._clock.now_ns() >= self._end_ns()
         return not self._plan.load_ends or last_ns >= self._end_ns()
 
     def _not_issued(self, accounted: int) -> int:
-        """How many requests were due and had no turn, where the run was cut short; the schedule is counted again for that."""
+        """How many requests were due and had no turn, where the run was cut short; the schedule is
+        counted again for that.
+        """
         if isinstance(self._plan.load, ClosedLoop):
             return 0
         now = self._clock.now_ns()
@@ -347,13 +405,20 @@ class Conductor:
         errors = errors_of(reports, memories, self._lost)
         accounted = self._completed() + sum(errors.values())
         if self._ended_by == "plan" and end_ns < 1 << 62 and self._cut_by_time(accounted, last):
-            by_limit = self._plan.stop.duration_s is None or self._plan.stop.duration_s * 1e9 > end_ns - self._start_ns
+            by_limit = (
+                self._plan.stop.duration_s is None
+                or self._plan.stop.duration_s * 1e9 > end_ns - self._start_ns
+            )
             self._ended_by = "time limit" if by_limit else "duration"
         lost = any(report.worker < 0 for report in reports)
         not_issued = self._not_issued(accounted)
         if not_issued:
             errors["not issued"] = errors.get("not issued", 0) + not_issued
-        firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories if memory.header[Field.FIRST_NS]]
+        firsts = [
+            int(memory.header[Field.FIRST_NS])
+            for memory in memories
+            if memory.header[Field.FIRST_NS]
+        ]
         result = RunResult(
             completed=self._completed(),
             errors_by_kind=errors,
@@ -372,7 +437,9 @@ class Conductor:
             started_at=started_at,
             interrupted=self._ended_by == "interrupt",
             ended_by=self._ended_by,
-            first_fault=next((report.first_fault for report in reports if report.first_fault), None),
+            first_fault=next(
+                (report.first_fault for report in reports if report.first_fault), None
+            ),
             batches=None
             if self._plan.batching is None
             else sum(int(memory.header[Field.BATCHES]) for memory in memories),
@@ -389,7 +456,9 @@ class Conductor:
             seed=getattr(self._plan.load, "seed", None),
         )
         hold_to_rules(result, self._plan)
-        result.warnings += [note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()]
+        result.warnings += [
+            note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()
+        ]
         self._witness.testify(result, self._sessions, by_session)
         judge(result)
         return result

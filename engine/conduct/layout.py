@@ -19,7 +19,9 @@ from qs.engine.workers.queue import new_counter
 from qs.engine.workers.share import Share, iterations_of, schedule_of
 from qs.engine.workers.target import build
 
-ROWS = 16_000  # a little under 128 KiB a column, above which the allocator asks the kernel for every temporary array
+# a little under 128 KiB a column, above which the allocator asks the kernel for every temporary
+# array
+ROWS = 16_000
 ROWS_OF_MANY = 8_192
 MANY = 8
 # A target that kills its process at every call must not keep the run alive for ever.
@@ -28,9 +30,11 @@ MOST_REPLACEMENTS = 3
 
 @dataclass
 class Layout:
-    """The sessions of a run, the child processes started for it alone, and the descriptors it holds.
+    """The sessions of a run, the child processes started for it alone, and the descriptors it
+    holds.
 
-    `hosts[n]` runs `sessions[n]`, and a lost one may be replaced a few times: its successor stands at the end of both.
+    `hosts[n]` runs `sessions[n]`, and a lost one may be replaced a few times: its successor stands
+    at the end of both.
     """
 
     sessions: list[Session] = field(default_factory=list)
@@ -41,7 +45,9 @@ class Layout:
     keep_columns: bool = False
 
     def replacement(self, number: int) -> Session | None:
-        """A started process with a session for what host `number` left undone; None when nothing is, or there were too many."""
+        """A started process with a session for what host `number` left undone; None when nothing
+        is, or there were too many.
+        """
         if number >= len(self.hosts) or self.replacements >= MOST_REPLACEMENTS * self.workers:
             return None
         lost = self.sessions[number]
@@ -65,14 +71,18 @@ class Layout:
 
 
 def left_of(share: Share, memories: Sequence[WorkerMemory]) -> Share | None:
-    """What a lost process had still to do. Each of its clients goes on with an equal part of what is left of their iterations."""
+    """What a lost process had still to do. Each of its clients goes on with an equal part of what
+    is left of their iterations.
+    """
     plan = share.plan
     if not isinstance(plan.load, ClosedLoop):
         return share  # the shared counter knows
     counts = [iterations_of(share, plan.load, number) for number in range(share.workers)]
     if None in counts:
         return share
-    done = sum(int(memory.header[Field.COMPLETED] + memory.header[Field.FAILED]) for memory in memories)
+    done = sum(
+        int(memory.header[Field.COMPLETED] + memory.header[Field.FAILED]) for memory in memories
+    )
     # The request that each worker had in hand is lost with it, and counted as such.
     left = sum(count for count in counts if count is not None) - done - share.workers
     if left <= 0:
@@ -97,7 +107,9 @@ def lay_out(
     clock: Clock,
     slices: bool = False,
 ) -> Layout:
-    """Sessions for the plan; child processes are made but not started. Raises PlanError where the target cannot go there."""
+    """Sessions for the plan; child processes are made but not started. Raises PlanError where the
+    target cannot go there.
+    """
     workers = workers_of(plan)
     coroutines = plan.pool.kind == "async"
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
@@ -111,7 +123,9 @@ def lay_out(
     elif coroutines:
         layout.sessions.append(AsyncSession(share, lambda instance: build(target, samples), rows))
     else:
-        layout.sessions.append(LocalSession(share, lambda instance: build(target, samples), rows, clock=clock))
+        layout.sessions.append(
+            LocalSession(share, lambda instance: build(target, samples), rows, clock=clock)
+        )
     return layout
 
 
@@ -130,7 +144,9 @@ def _over_processes(
     processes = min(plan.pool.workers or workers, workers)
     base = target.host if isinstance(target, HostTarget) else ChildHost()
     if not isinstance(base, ChildHost):
-        raise PlanError(["pool: kind 'process' needs a host that is a process itself, not one in this process"])
+        raise PlanError(
+            ["pool: kind 'process' needs a host that is a process itself, not one in this process"]
+        )
     remote = target if isinstance(target, HostTarget) else _sendable(target)
     # A batch cannot form across processes: each then has a share of the schedule for itself.
     shared = not closed and plan.batching is None
@@ -144,9 +160,16 @@ def _over_processes(
         affinity = tuple(plan.pool.affinity)
         if affinity:
             affinity = (affinity[number % len(affinity)],)
-        pool = replace(plan.pool, kind=kind, affinity=affinity, instances=1 if isinstance(target, HostTarget) else None)
+        pool = replace(
+            plan.pool,
+            kind=kind,
+            affinity=affinity,
+            instances=1 if isinstance(target, HostTarget) else None,
+        )
         load = plan.load if closed or shared else schedule_of(plan).shard(number, processes)
-        share = Share(replace(plan, load=load, pool=pool), count, first, counter, spin, keep, slices)
+        share = Share(
+            replace(plan, load=load, pool=pool), count, first, counter, spin, keep, slices
+        )
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)
         layout.sessions.append(host.session(share, remote, rows, samples_fd))
@@ -158,7 +181,9 @@ def _thread_environment(threads: int | None) -> dict[str, str]:
 
 
 def _sendable(target: Any) -> Any:
-    """A target that a process can be told: a Factory, or a function that can be found again by its module and name."""
+    """A target that a process can be told: a Factory, or a function that can be found again by its
+    module and name.
+    """
     if isinstance(target, Factory):
         return target
     module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "<")

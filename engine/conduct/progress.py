@@ -21,11 +21,13 @@ from qs.engine.workers.share import schedule_of, until_ns_of
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a run. `phase` is build, warmup, measure or drain; None stands for what is not known (yet).
+    """A moment of a run. `phase` is build, warmup, measure or drain; None stands for what is not
+    known (yet).
 
-    queries_per_s is over the measured phase so far, now_per_s over the last tick; p50_ns and p99_ns are response times so far,
-    p50_now_ns and p99_now_ns those of the interval that was closed last; `response` holds the counts so far, which go on changing.
-    Open loop alone: in_flight requests are due and not answered, backlog of them have no worker yet, dropped were given up for a full
+    queries_per_s is over the measured phase so far, now_per_s over the last tick; p50_ns and p99_ns
+    are response times so far, p50_now_ns and p99_now_ns those of the interval that was closed last;
+    `response` holds the counts so far, which go on changing. Open loop alone: in_flight requests
+    are due and not answered, backlog of them have no worker yet, dropped were given up for a full
     line; lateness_p99_ns is after the due times, so far.
     """
 
@@ -57,7 +59,9 @@ class DueCount:
     """How many requests of an open loop are due by now: its schedule is drawn along with the run."""
 
     def __init__(self, plan: RunPlan):
-        self._blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations)
+        self._blocks = bounded(
+            schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations
+        )
         self._block = np.zeros(0, np.int64)
         self._before = 0
         self._gave_up = False
@@ -119,7 +123,9 @@ class Meter:
     def preparing(self) -> None:
         warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories())
         planned = self._plan.warmup_iterations * self._workers or None
-        self._tell(Progress("warmup" if warm else "build", self._sum(Field.WARM_COMPLETED), planned))
+        self._tell(
+            Progress("warmup" if warm else "build", self._sum(Field.WARM_COMPLETED), planned)
+        )
 
     def measuring(self, phase: str, start_ns: int, end_ns: int) -> None:
         completed = self._sum(Field.COMPLETED)
@@ -150,7 +156,9 @@ class Meter:
         )
 
     def _latest_ns(self) -> tuple[int | None, int | None]:
-        """Median and p99 of the interval that was closed last by all workers, or by those that have."""
+        """Median and p99 of the interval that was closed last by all workers, or by those that
+        have.
+        """
         if not self._latest:
             return None, None
         numbers = sorted(self._latest)
@@ -158,23 +166,40 @@ class Meter:
         return latest.value_at(50), latest.value_at(99)
 
     def _queue(self, start_ns: int, answered: int) -> dict[str, Any]:
-        """Open loop: what is due and not answered, what of that has no worker, and how late requests are issued."""
+        """Open loop: what is due and not answered, what of that has no worker, and how late
+        requests are issued.
+        """
         if self._due is None:
             return {}
         dropped = self._sum(Field.DROPPED)
         due = self._due.until(self._clock.now_ns() - start_ns)
         # Rows of the slices in progress are answered, though not counted yet.
         answered += sum(
-            int(np.count_nonzero(each.completed)) for each in self._memories() if each.header[Field.SLICE_NS]
+            int(np.count_nonzero(each.completed))
+            for each in self._memories()
+            if each.header[Field.SLICE_NS]
         )
         in_flight = None if due is None else max(due - answered - dropped, 0)
-        backlog = None if in_flight is None or self._coroutines else max(in_flight - self._workers, 0)
+        backlog = (
+            None if in_flight is None or self._coroutines else max(in_flight - self._workers, 0)
+        )
         counts = sum(memory.lateness for memory in self._memories())
         total = int(np.sum(counts))
-        late_ns = highest_value_of(int(np.searchsorted(np.cumsum(counts), 0.99 * total))) if total else None
-        return {"in_flight": in_flight, "backlog": backlog, "dropped": dropped, "lateness_p99_ns": late_ns}
+        late_ns = (
+            highest_value_of(int(np.searchsorted(np.cumsum(counts), 0.99 * total)))
+            if total
+            else None
+        )
+        return {
+            "in_flight": in_flight,
+            "backlog": backlog,
+            "dropped": dropped,
+            "lateness_p99_ns": late_ns,
+        }
 
-    def _eta_s(self, completed: int, rate: float, elapsed_s: float, left_s: float | None) -> float | None:
+    def _eta_s(
+        self, completed: int, rate: float, elapsed_s: float, left_s: float | None
+    ) -> float | None:
         ends = [] if left_s is None else [max(left_s, 0.0)]
         stop = self._plan.stop
         if (

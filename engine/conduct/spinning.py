@@ -1,4 +1,6 @@
-"""Whether a worker of open loop may spin the last microseconds before a due time: only where it takes the core from nobody."""
+"""Whether a worker of open loop may spin the last microseconds before a due time: only where it
+takes the core from nobody.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ class CoreView:
 
     cores        how many this process may use, by its affinity mask and its control group's quota
     idle_cores   how many of the machine's were idle over the last moments; None: not known
-    steal_share  how much of the machine's CPU time the hypervisor gave to others over the last moments; None: not known
+    steal_share  how much of the machine's CPU time the hypervisor gave to others over the last
+                 moments; None: not known
     """
 
     cores: float
@@ -44,8 +47,8 @@ def usable_cores() -> float:
 
 
 def may_spin(plan: RunPlan, view: CoreView) -> bool:
-    """ "always" and "never" as asked; "auto" where every worker and its target's own threads have a core, one is left, and the
-    cores that were seen idle are really this machine's to give.
+    """ "always" and "never" as asked; "auto" where every worker and its target's own threads have a
+    core, one is left, and the cores that were seen idle are really this machine's to give.
     """
     pool = plan.pool
     if pool.spin != "auto":
@@ -58,7 +61,9 @@ def may_spin(plan: RunPlan, view: CoreView) -> bool:
 
 
 def _could(plan: RunPlan, cores: float) -> bool:
-    """Whether "auto" may spin at all with so many cores. The pacer of coroutines never does: it would hold the GIL against them."""
+    """Whether "auto" may spin at all with so many cores. The pacer of coroutines never does: it
+    would hold the GIL against them.
+    """
     pool = plan.pool
     if pool.kind == "async":
         return False
@@ -68,7 +73,9 @@ def _could(plan: RunPlan, cores: float) -> bool:
 
 
 async def look_at_cores(plan: RunPlan, look_s: float = LOOK_S) -> CoreView:
-    """Watch the machine's cores for a moment, if what they do could change the answer of `may_spin`."""
+    """Watch the machine's cores for a moment, if what they do could change the answer of
+    `may_spin`.
+    """
     view = CoreView(usable_cores())
     if plan.pool.spin != "auto" or not _could(plan, view.cores):
         return view

@@ -1,8 +1,10 @@
-"""When the measured phase ends by a rule that looks at what was measured: minimums, stability, the error budget.
+"""When the measured phase ends by a rule that looks at what was measured: minimums, stability, the
+error budget.
 
-The rules are pure: the conductor tells them a few times a second what was seen. What is known beforehand (a duration, a number of requests)
-is not here: it cuts the schedule itself. A run that goes on until it is stable is looked at ever more seldom (each time it has become a
-tenth longer), because every look is another chance to stop at a lucky moment.
+The rules are pure: the conductor tells them a few times a second what was seen. What is known
+beforehand (a duration, a number of requests) is not here: it cuts the schedule itself. A run that
+goes on until it is stable is looked at ever more seldom (each time it has become a tenth longer),
+because every look is another chance to stop at a lucky moment.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from qs.engine.statistics.beta import binomial_at_most
 from qs.engine.statistics.confidence import Confidence, Estimate
 
 MINIMUMS, STABLE, BUDGET = "minimums reached", "stable", "error budget"
-# The rate is only taken to be above the budget when a run within it would show so many failures once in a hundred times.
+# The rate is only taken to be above the budget when a run within it would show so many failures
+# once in a hundred times.
 _SURE = 0.99
 _LONGER = 1.1
-# How long after the minimum duration to wait for an answer that comes after it; nothing may be answered any more.
+# How long after the minimum duration to wait for an answer that comes after it; nothing may be
+# answered any more.
 _LAST_ANSWER_S = 1.0
 
 
@@ -43,7 +47,9 @@ class StopRules:
         self.reached: Confidence | None = None
 
     def ended_by(self, seen: Seen, confidence: Callable[[], Confidence]) -> str | None:
-        """The rule that ends the run now, or None. `confidence` is called only where stability is asked for and due to be looked at."""
+        """The rule that ends the run now, or None. `confidence` is called only where stability is
+        asked for and due to be looked at.
+        """
         stop = self._stop
         if budget_spent(stop, seen.completed, seen.failed):
             return BUDGET
@@ -67,22 +73,31 @@ class StopRules:
 
     def _minimums(self, seen: Seen) -> bool:
         least_s = self._stop.min_duration_s or 0.0
-        # A result's duration ends with its last answer, so that answer must come after the minimum as well.
+        # A result's duration ends with its last answer, so that answer must come after the minimum
+        # as well.
         long_enough = seen.answered_s >= least_s or seen.elapsed_s >= least_s + _LAST_ANSWER_S
-        return seen.elapsed_s >= least_s and long_enough and seen.completed >= (self._stop.min_queries or 0)
+        return (
+            seen.elapsed_s >= least_s
+            and long_enough
+            and seen.completed >= (self._stop.min_queries or 0)
+        )
 
 
 def budget_spent(stop: Stop, completed: int, failed: int) -> bool:
-    """Whether more requests failed than `max_errors`, or surely a larger share than `max_error_rate`.
+    """Whether more requests failed than `max_errors`, or surely a larger share than
+    `max_error_rate`.
 
-    The share is above the budget when so many failures would come from a share within it with a probability of at most 1 %
-    (binomial), so that one early failure does not end a run whose budget is 1 %.
+    The share is above the budget when so many failures would come from a share within it with a
+    probability of at most 1 % (binomial), so that one early failure does not end a run whose budget
+    is 1 %.
     """
     if stop.max_errors is not None and failed > stop.max_errors:
         return True
     if stop.max_error_rate is None or not failed:
         return False
-    return 1.0 - binomial_at_most(failed - 1, completed + failed, stop.max_error_rate) <= 1.0 - _SURE
+    return (
+        1.0 - binomial_at_most(failed - 1, completed + failed, stop.max_error_rate) <= 1.0 - _SURE
+    )
 
 
 def watched(stop: Stop, confidence: Confidence) -> tuple[Estimate, Estimate]:
@@ -101,13 +116,17 @@ def hold_to_rules(result: RunResult, plan: RunPlan) -> None:
 
 
 def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
-    """What the stop rule asked for, held against the result: a maximum may have ended the run before."""
+    """What the stop rule asked for, held against the result: a maximum may have ended the run
+    before.
+    """
     rules = []
     longer = "raise the maximum that ended the run (max_duration_s, duration_s or iterations)"
     if stop.min_duration_s is not None:
         rules.append(at_least("minimum duration", stop.min_duration_s, result.wall_s, "s", longer))
     if stop.min_queries is not None:
-        rules.append(at_least("minimum queries", stop.min_queries, result.completed, "queries", longer))
+        rules.append(
+            at_least("minimum queries", stop.min_queries, result.completed, "queries", longer)
+        )
     if stop.until_stable is not None and result.confidence is not None:
         names = ("throughput", f"p{stop.stable_percentile:g} of the response time")
         for name, estimate in zip(names, watched(stop, result.confidence)):

@@ -1,4 +1,5 @@
-"""What speaks for or against a run's numbers: the engine's own cost before it, the machine around it, and the caveats that follow.
+"""What speaks for or against a run's numbers: the engine's own cost before it, the machine around
+it, and the caveats that follow.
 
 The conductor calls it at five points of a run; it is in the path of no request.
 """
@@ -22,7 +23,9 @@ from qs.engine.workers.share import WorkerReport
 
 
 class Witness:
-    """One run's. On another clock than the machine's own nothing is measured: its times and the machine's have nothing in common."""
+    """One run's. On another clock than the machine's own nothing is measured: its times and the
+    machine's have nothing in common.
+    """
 
     def __init__(self, plan: RunPlan, clock: Clock):
         self._plan = plan
@@ -45,23 +48,35 @@ class Witness:
             self._watch.tick()
 
     def testify(
-        self, result: RunResult, sessions: Sequence[Session], by_session: Sequence[Sequence[WorkerReport]]
+        self,
+        result: RunResult,
+        sessions: Sequence[Session],
+        by_session: Sequence[Sequence[WorkerReport]],
     ) -> None:
         """Add to a finished result what was seen, and a warning for each caveat."""
         kinds = [session.share.plan.pool.kind for session in sessions]
         if self._watch is not None:
-            here = [session.inline or not session.place and kind == "async" for session, kind in zip(sessions, kinds)]
+            here = [
+                session.inline or not session.place and kind == "async"
+                for session, kind in zip(sessions, kinds)
+            ]
             result.cpu = self._watch.result(kinds, by_session, here)
         result.engine_cost = self._cost
-        result.pacing = pacing_of(self._plan, result, [report for reports in by_session for report in reports])
+        result.pacing = pacing_of(
+            self._plan, result, [report for reports in by_session for report in reports]
+        )
         result.caveats = caveats_of(result, self._plan)
         result.warnings += [str(caveat) for caveat in result.caveats]
 
 
-def pacing_of(plan: RunPlan, result: RunResult, reports: Sequence[WorkerReport]) -> Histogram | None:
-    """How late the engine issued requests that nothing but it could delay; None where that cannot be told.
+def pacing_of(
+    plan: RunPlan, result: RunResult, reports: Sequence[WorkerReport]
+) -> Histogram | None:
+    """How late the engine issued requests that nothing but it could delay; None where that cannot
+    be told.
 
-    With workers: those that a worker waited for. With coroutines: all, unless a bound on the requests in flight made them wait.
+    With workers: those that a worker waited for. With coroutines: all, unless a bound on the
+    requests in flight made them wait.
     """
     if isinstance(plan.load, ClosedLoop) or plan.batching is not None:
         return None

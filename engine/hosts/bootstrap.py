@@ -1,8 +1,10 @@
-"""First file a child process runs, by its path and under whatever interpreter: makes the named packages importable, nothing else.
+"""First file a child process runs, by its path and under whatever interpreter: makes the named
+packages importable, nothing else.
 
-Putting our site-packages on the child's path would give a backend's own environment our numpy in place of its own; so only the
-packages themselves are made findable. Arguments: descriptor to read from, descriptor to write to, and a JSON object
-{"packages": {name: parent folder}, "path": sys.path to use or null}.
+Putting our site-packages on the child's path would give a backend's own environment our numpy in
+place of its own; so only the packages themselves are made findable. Arguments: descriptor to read
+from, descriptor to write to, and a JSON object {"packages": {name: parent folder}, "path": sys.path
+to use or null}.
 """
 
 import importlib.machinery
@@ -18,7 +20,11 @@ class NamedPackages:
 
     def find_spec(self, name, path=None, target=None):
         place = self.places.get(name)
-        return importlib.machinery.PathFinder.find_spec(name, [place]) if place and path is None else None
+        return (
+            importlib.machinery.PathFinder.find_spec(name, [place])
+            if place and path is None
+            else None
+        )
 
 
 if __name__ == "__main__":

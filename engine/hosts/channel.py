@@ -1,7 +1,9 @@
-"""Messages between a conductor and a child process: length-prefixed pickles over Unix sockets, with file descriptors beside them.
+"""Messages between a conductor and a child process: length-prefixed pickles over Unix sockets, with
+file descriptors beside them.
 
-What a child sends is read by an unpickler that knows plain data only (None, bool, int, float, str, bytes, list, tuple, dict):
-a child runs code that is not trusted, and no message of its can name a class or call a function in the conductor.
+What a child sends is read by an unpickler that knows plain data only (None, bool, int, float, str,
+bytes, list, tuple, dict): a child runs code that is not trusted, and no message of its can name a
+class or call a function in the conductor.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def send(sock: socket.socket, message: Any, fds: list[int] | tuple[int, ...] = ()) -> None:
-    """Send one message (blocking, within the socket's time-out). Raises OSError when the other side is gone."""
+    """Send one message (blocking, within the socket's time-out). Raises OSError when the other side
+    is gone.
+    """
     data = pickle.dumps(message, _PROTOCOL)
     head = _LENGTH.pack(len(data))
     if fds:
@@ -39,7 +43,9 @@ def send(sock: socket.socket, message: Any, fds: list[int] | tuple[int, ...] = (
 
 
 def receive(sock: socket.socket) -> tuple[Any, list[int]]:
-    """Wait for one message and its descriptors. Raises EOFError when the other side is gone. Trusted direction only."""
+    """Wait for one message and its descriptors. Raises EOFError when the other side is gone.
+    Trusted direction only.
+    """
     head, fds, _, _ = socket.recv_fds(sock, _LENGTH.size, _MOST_FDS)
     if not head:
         raise EOFError
@@ -48,7 +54,9 @@ def receive(sock: socket.socket) -> tuple[Any, list[int]]:
 
 
 async def receive_plain(sock: socket.socket) -> Any:
-    """Wait on the event loop for one message of a child. Raises EOFError when it is gone, UnpicklingError when it is not plain."""
+    """Wait on the event loop for one message of a child. Raises EOFError when it is gone,
+    UnpicklingError when it is not plain.
+    """
     loop = asyncio.get_running_loop()
 
     async def exactly(size: int) -> bytes:

@@ -1,6 +1,8 @@
-"""The child's side of a host in a process of its own: builds one object, answers calls of its methods, runs shares of plans.
+"""The child's side of a host in a process of its own: builds one object, answers calls of its
+methods, runs shares of plans.
 
-One message at a time, on the main thread, as vendor code expects. Stopping needs no message: the stop flag lies in shared memory.
+One message at a time, on the main thread, as vendor code expects. Stopping needs no message: the
+stop flag lies in shared memory.
 """
 
 from __future__ import annotations
@@ -67,27 +69,35 @@ class Child:
                 value = self.run_share(share, rows, target, method, kwargs, fds)
         except HostError as fault:
             channel.send(self.up, ("error", fault.kind, fault.message, fault.traceback))
-        except BaseException as fault:  # code that is not trusted may raise anything, SystemExit included
+        except (
+            BaseException
+        ) as fault:  # code that is not trusted may raise anything, SystemExit included
             channel.send(self.up, ("error", type(fault).__name__, words(fault), describe(fault)))
         else:
             self._send_value(value)
 
     def _send_value(self, value: Any) -> None:
-        """Send an answer; one that cannot be pickled is a fault of who gave it, not the end of this process."""
+        """Send an answer; one that cannot be pickled is a fault of who gave it, not the end of this
+        process.
+        """
         try:
             channel.send(self.up, ("ok", value))
         except OSError:
             raise
-        except Exception as fault:  # nothing was sent yet: pickling raises whatever the value's own code raises
+        except (
+            Exception
+        ) as fault:  # nothing was sent yet: pickling raises whatever the value's own code raises
             why = f"the answer, of type {type(value).__name__}, cannot be pickled: {words(fault)}; give plain data"
             channel.send(self.up, ("error", type(fault).__name__, why, ""))
 
     def run_share(
         self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]
     ) -> list[dict]:
-        """Build and warm up, say ready, wait for the start, run; intervals go up as they close. Returns the workers' reports.
+        """Build and warm up, say ready, wait for the start, run; intervals go up as they close.
+        Returns the workers' reports.
 
-        The target is `target` itself, or what this host's object makes when `method` is called with instance=number and kwargs.
+        The target is `target` itself, or what this host's object makes when `method` is called with
+        instance=number and kwargs.
         """
         coroutines = share.plan.pool.kind == "async"
         memories = map_workers(fds[0], 1 if coroutines else share.workers, rows)
@@ -97,11 +107,17 @@ class Child:
         samples = unpack(rest.pop(0)) if rest else None
 
         def make(instance: int) -> Built:
-            made = target if method is None else getattr(self.object, method)(instance=instance, **kwargs)
+            made = (
+                target
+                if method is None
+                else getattr(self.object, method)(instance=instance, **kwargs)
+            )
             return build(made, samples)
 
         if coroutines:
-            reports = new_loop().run_until_complete(self._run_coroutines(AsyncGroup(share, make, memories[0])))
+            reports = new_loop().run_until_complete(
+                self._run_coroutines(AsyncGroup(share, make, memories[0]))
+            )
         else:
             group = WorkerGroup(share, make, memories)
             group.prepare()
@@ -129,7 +145,13 @@ class Child:
         closed = group.take_intervals()
         if closed:
             plain = [
-                (worker, one.number, one.index.astype("<u2").tobytes(), one.counts.astype("<u4").tobytes(), one.failed)
+                (
+                    worker,
+                    one.number,
+                    one.index.astype("<u2").tobytes(),
+                    one.counts.astype("<u4").tobytes(),
+                    one.failed,
+                )
                 for worker, one in closed
             ]
             channel.send(self.up, ("intervals", plain))
@@ -142,6 +164,8 @@ def _plain(report: Any) -> dict:
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to end this process with its parent, so that a killed conductor leaves nothing running (Linux)."""
+    """Ask the kernel to end this process with its parent, so that a killed conductor leaves nothing
+    running (Linux).
+    """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,7 +1,8 @@
 """The conductor's side of a host in a child process: starts it, asks it, watches it, and ends it.
 
-The child may run under another interpreter. What it prints goes to a log file. It may hang or die at any time; whoever waits for it then
-gets HostTimeout or HostDied within a bounded time, and what its workers measured is still in shared memory.
+The child may run under another interpreter. What it prints goes to a log file. It may hang or die
+at any time; whoever waits for it then gets HostTimeout or HostDied within a bounded time, and what
+its workers measured is still in shared memory.
 """
 
 from __future__ import annotations
@@ -35,13 +36,19 @@ _LOG_TAIL = 4_000
 _SEND_LIMIT_S = 30.0
 _LOOK_S = 0.5
 _END_LIMIT_S = 5.0
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 class ChildHost:
     """A child process that builds `factory`'s object and serves its methods.
 
-    python    the interpreter to run it under; with another than ours only `packages` of ours can be imported there
+    python    the interpreter to run it under; with another than ours only `packages` of ours can be
+              imported there
     log_path  file that its standard output and error are appended to; None: a temporary one
     cwd, env  as for a process; `env` is laid over this process's environment
     """
@@ -100,7 +107,9 @@ class ChildHost:
         await self.close()
 
     def start(self) -> None:
-        """Start the process without building anything in it. Raises OSError when the interpreter cannot be run."""
+        """Start the process without building anything in it. Raises OSError when the interpreter
+        cannot be run.
+        """
         same = self._python == sys.executable
         setup = json.dumps({"packages": self._places(), "path": sys.path if same else None})
         bootstrap = str(Path(__file__).with_name("bootstrap.py"))
@@ -147,17 +156,21 @@ class ChildHost:
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
         """Call a method of the host's object with plain data and await its plain answer.
 
-        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied when the process ended. A call that timed out or
-        was cancelled has ended the process.
+        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied when the
+        process ended. A call that timed out or was cancelled has ended the process.
         """
         self._send(("call", method, kwargs))
         return await self._answer(method, deadline_s)
 
     def target(self, method: str, /, **kwargs: Any) -> HostTarget:
-        """A target for `qs.engine.run_async`: in the host, `method(instance=number, **kwargs)` makes what is called."""
+        """A target for `qs.engine.run_async`: in the host, `method(instance=number, **kwargs)`
+        makes what is called.
+        """
         return HostTarget(self, method, kwargs)
 
-    def session(self, share: Share, target: Any, rows: int, samples_fd: int | None = None) -> ChildSession:
+    def session(
+        self, share: Share, target: Any, rows: int, samples_fd: int | None = None
+    ) -> ChildSession:
         return ChildSession(self, share, target, rows, samples_fd)
 
     def kill(self) -> None:
@@ -172,7 +185,9 @@ class ChildHost:
         return self._process is not None and self._process.poll() is None
 
     async def close(self) -> None:
-        """Let the process end by itself for a moment, then end it, with whatever it started in its session."""
+        """Let the process end by itself for a moment, then end it, with whatever it started in its
+        session.
+        """
         if self._down is not None:
             self._down.close()
             self._down = None
@@ -199,7 +214,9 @@ class ChildHost:
         for package in self._packages:
             spec = find_spec(package)
             if spec is None or not spec.submodule_search_locations:
-                raise ImportError(f"package {package!r} cannot be found to be shown to a child process")
+                raise ImportError(
+                    f"package {package!r} cannot be found to be shown to a child process"
+                )
             places[package] = str(Path(next(iter(spec.submodule_search_locations))).parent)
         return places
 
@@ -278,7 +295,9 @@ class ChildSession:
 
     inline = False
 
-    def __init__(self, host: ChildHost, share: Share, target: Any, rows: int, samples_fd: int | None):
+    def __init__(
+        self, host: ChildHost, share: Share, target: Any, rows: int, samples_fd: int | None
+    ):
         self._host = host
         self.share = share
         self.target = target
@@ -316,12 +335,15 @@ class ChildSession:
             message = await self._host._message("the run", None)
             if message[0] == "intervals":
                 for worker, number, index, counts, failed in message[1]:
-                    interval = Interval(number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed)
+                    interval = Interval(
+                        number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed
+                    )
                     self._intervals.append((worker, interval))
             else:
                 reports = [_report(plain) for plain in _value(message)]
                 if any(report.hung for report in reports):
-                    self._host.kill()  # a thread that hangs in it may wake up in the middle of what is measured next
+                    # a thread that hangs in it may wake up in the middle of what is measured next
+                    self._host.kill()
                 return reports
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
@@ -353,6 +375,7 @@ def _report(plain: dict) -> WorkerReport:
     report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
     dtypes = (np.int64, np.int64, np.int64, np.int8)
     report.columns = [
-        tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes)) for part in report.columns
+        tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes))
+        for part in report.columns
     ]
     return report

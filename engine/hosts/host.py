@@ -1,6 +1,8 @@
-"""Where targets live and the hot loops run. A conductor sees every kind of host through the same few messages.
+"""Where targets live and the hot loops run. A conductor sees every kind of host through the same
+few messages.
 
-A host can build an object, call its methods, and run a share of a plan against a target; `LocalHost` does so in this process.
+A host can build an object, call its methods, and run a share of a plan against a target;
+`LocalHost` does so in this process.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class Session(Protocol):
     def stop(self) -> None: ...
 
     def abandon(self) -> int:
-        """Patience has ended: `finish` returns soon. Answers how many requests were in hand that no report will count."""
+        """Patience has ended: `finish` returns soon. Answers how many requests were in hand that no
+        report will count.
+        """
         ...
 
     def close(self) -> None: ...
@@ -63,7 +67,9 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class HostTarget:
-    """A target that a host's object makes: `method(instance=number, **kwargs)`, called in the host for each instance."""
+    """A target that a host's object makes: `method(instance=number, **kwargs)`, called in the host
+    for each instance.
+    """
 
     host: Any
     method: str
@@ -89,19 +95,31 @@ class LocalHost:
         self.object = None
 
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
-        """Call a method of the object in a thread. Raises HostError with what it raised, HostTimeout after `deadline_s`."""
-        return await self._in_thread(lambda: getattr(self.object, method)(**kwargs), method, deadline_s)
+        """Call a method of the object in a thread. Raises HostError with what it raised,
+        HostTimeout after `deadline_s`.
+        """
+        return await self._in_thread(
+            lambda: getattr(self.object, method)(**kwargs), method, deadline_s
+        )
 
     def target(self, method: str, /, **kwargs: Any) -> HostTarget:
         return HostTarget(self, method, kwargs)
 
     def session(self, share: Share, target: HostTarget, rows: int) -> Session:
         def make(instance: int) -> Built:
-            return build(getattr(self.object, target.method)(instance=instance, **target.kwargs), None)
+            return build(
+                getattr(self.object, target.method)(instance=instance, **target.kwargs), None
+            )
 
-        return AsyncSession(share, make, rows) if share.plan.pool.kind == "async" else LocalSession(share, make, rows)
+        return (
+            AsyncSession(share, make, rows)
+            if share.plan.pool.kind == "async"
+            else LocalSession(share, make, rows)
+        )
 
-    async def _in_thread(self, function: Callable[[], Any], what: str, deadline_s: float | None) -> Any:
+    async def _in_thread(
+        self, function: Callable[[], Any], what: str, deadline_s: float | None
+    ) -> Any:
         def guarded() -> Any:
             try:
                 return function()
@@ -115,7 +133,9 @@ class LocalHost:
 
 
 class LocalSession:
-    """A share run by workers of this process: threads, or inline on the event loop's own thread, slice by slice."""
+    """A share run by workers of this process: threads, or inline on the event loop's own thread,
+    slice by slice.
+    """
 
     place = ""
 
@@ -145,7 +165,9 @@ class LocalSession:
 
     @staticmethod
     async def _stepwise(steps: Iterator[None]) -> None:
-        """Between slices the event loop gets its turn: progress, stop rules and cancellation happen there."""
+        """Between slices the event loop gets its turn: progress, stop rules and cancellation happen
+        there.
+        """
         for _ in steps:
             await asyncio.sleep(0)
 

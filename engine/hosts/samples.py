@@ -1,4 +1,6 @@
-"""Samples in shared memory: written once, mapped by every worker process, never pickled per request."""
+"""Samples in shared memory: written once, mapped by every worker process, never pickled per
+request.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _HEAD = struct.Struct("<Q")
 
 
 def pack(samples: Sequence[Any]) -> int:
-    """A descriptor of a nameless file in memory that holds the samples; arrays lie in it as they are, aligned to 64 bytes."""
+    """A descriptor of a nameless file in memory that holds the samples; arrays lie in it as they
+    are, aligned to 64 bytes.
+    """
     buffers: list[pickle.PickleBuffer] = []
     data = pickle.dumps(list(samples), 5, buffer_callback=buffers.append)
     raws = [buffer.raw() for buffer in buffers]
@@ -41,4 +45,6 @@ def unpack(fd: int) -> list[Any]:
     size = _HEAD.unpack(whole[: _HEAD.size])[0]
     data, places = pickle.loads(whole[_HEAD.size : _HEAD.size + size])
     base = -(-(_HEAD.size + size) // _ALIGN) * _ALIGN
-    return pickle.loads(data, buffers=[whole[base + start : base + start + length] for start, length in places])
+    return pickle.loads(
+        data, buffers=[whole[base + start : base + start + length] for start, length in places]
+    )

@@ -1,4 +1,6 @@
-"""Awaiting a blocking call in a thread that cannot keep the process alive, for calls that may never come back."""
+"""Awaiting a blocking call in a thread that cannot keep the process alive, for calls that may never
+come back.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ T = TypeVar("T")
 
 
 async def in_daemon_thread(function: Callable[[], T]) -> T:
-    """Run `function` in a daemon thread of its own and await its result. Cancelling stops the waiting, not the thread."""
+    """Run `function` in a daemon thread of its own and await its result. Cancelling stops the
+    waiting, not the thread.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 

@@ -1,4 +1,6 @@
-"""What a result is judged by: rules (what was needed, what was measured, what to change where it failed) and the number it counts by."""
+"""What a result is judged by: rules (what was needed, what was measured, what to change where it
+failed) and the number it counts by.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rule:
-    """`measured` must be at least (or at most) `needed`; None: it could not be measured, and the rule failed.
+    """`measured` must be at least (or at most) `needed`; None: it could not be measured, and the
+    rule failed.
 
     Both are numbers in `unit`. `advice` says what to change; it stands also where the rule passed.
     """
@@ -32,7 +35,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Metric:
-    """The one number that results of a scenario are compared by. None: the run was too short to give it.
+    """The one number that results of a scenario are compared by. None: the run was too short to
+    give it.
 
     `unit`: ns, queries/s or samples/s.
     """
@@ -50,7 +54,9 @@ def at_least(name: str, needed: float, measured: float | None, unit: str, advice
 
 
 def at_most(name: str, needed: float, measured: float | None, unit: str, advice: str) -> Rule:
-    return Rule(name, needed, measured, measured is not None and measured <= needed, advice, unit, "at most")
+    return Rule(
+        name, needed, measured, measured is not None and measured <= needed, advice, unit, "at most"
+    )
 
 
 def _said(value: float | None, unit: str) -> str:

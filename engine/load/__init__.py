@@ -12,4 +12,14 @@ from qs.engine.load.stages import Stage, Stages
 
 LoadModel = ClosedLoop | Schedule
 
-__all__ = ["AllAtOnce", "ClosedLoop", "ConstantRate", "LoadModel", "Poisson", "Replay", "Schedule", "Stage", "Stages"]
+__all__ = [
+    "AllAtOnce",
+    "ClosedLoop",
+    "ConstantRate",
+    "LoadModel",
+    "Poisson",
+    "Replay",
+    "Schedule",
+    "Stage",
+    "Stages",
+]

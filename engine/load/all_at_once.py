@@ -12,12 +12,18 @@ from qs.engine.load.schedule import BLOCK
 
 @dataclass(frozen=True)
 class AllAtOnce:
-    """`count` requests due at 0. Response time then contains the wait for all that were taken before: look at the rate."""
+    """`count` requests due at 0. Response time then contains the wait for all that were taken
+    before: look at the rate.
+    """
 
     count: int
 
     def faults(self) -> list[str]:
-        return [] if self.count >= 1 else [f"count: {self.count} is not allowed, it must be at least 1"]
+        return (
+            []
+            if self.count >= 1
+            else [f"count: {self.count} is not allowed, it must be at least 1"]
+        )
 
     @property
     def planned(self) -> int:

@@ -1,7 +1,8 @@
 """Closed loop: each client issues its next request when the last one has come back.
 
-The rate is whatever the target gives. There is no due time, so a stalled target is simply not asked, and the stall shows in one
-sample: closed-loop response time is service time. Use an open-loop model to see what users of a busy service would see.
+The rate is whatever the target gives. There is no due time, so a stalled target is simply not
+asked, and the stall shows in one sample: closed-loop response time is service time. Use an
+open-loop model to see what users of a busy service would see.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """`clients` at a time, each `iterations` times (None: until the stop rule), pausing `think_time_s` before each request."""
+    """`clients` at a time, each `iterations` times (None: until the stop rule), pausing
+    `think_time_s` before each request.
+    """
 
     clients: int = 1
     iterations: int | None = None

@@ -22,7 +22,8 @@ class ConstantRate:
         return rate_faults("rate_per_s", self.rate_per_s)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        # Each due time is computed from its number, never from the one before, so no rounding error adds up.
+        # Each due time is computed from its number, never from the one before, so no rounding error
+        # adds up.
         number = self.first
         while True:
             numbers = np.arange(number, number + BLOCK * self.step, self.step, dtype=np.int64)

@@ -13,10 +13,12 @@ from qs.engine.load.schedule import BLOCK, rate_faults
 
 @dataclass(frozen=True)
 class Poisson:
-    """A Poisson process of `rate_per_s`. The same seed gives the same due times on every machine; None draws a new one each time.
+    """A Poisson process of `rate_per_s`. The same seed gives the same due times on every machine;
+    None draws a new one each time.
 
-    A Poisson process split by fair coin is as many independent Poisson processes of the shared rate (Kingman, "Poisson
-    Processes", 1993, colouring theorem), so a shard is one of its own, with a stream spawned from the seed.
+    A Poisson process split by fair coin is as many independent Poisson processes of the shared rate
+    (Kingman, "Poisson Processes", 1993, colouring theorem), so a shard is one of its own, with a
+    stream spawned from the seed.
     """
 
     rate_per_s: float
@@ -27,9 +29,12 @@ class Poisson:
         return rate_faults("rate_per_s", self.rate_per_s)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=self.stream)))
+        random = np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=self.stream))
+        )
         mean_ns = 1e9 / self.rate_per_s
-        # The running time is kept as whole nanoseconds plus a remainder: a float64 sum alone would lose digits in a day.
+        # The running time is kept as whole nanoseconds plus a remainder: a float64 sum alone would
+        # lose digits in a day.
         whole = 0
         while True:
             offsets = np.cumsum(random.standard_exponential(BLOCK)) * mean_ns
@@ -38,7 +43,9 @@ class Poisson:
             whole = int(due[-1])
 
     def seeded(self) -> Poisson:
-        """The same process with a seed drawn where there was none, so that all who make its due times agree, and can be told which."""
+        """The same process with a seed drawn where there was none, so that all who make its due
+        times agree, and can be told which.
+        """
         return self if self.seed is not None else replace(self, seed=secrets.randbits(63))
 
     def shard(self, index: int, of: int) -> Poisson:

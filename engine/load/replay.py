@@ -22,17 +22,26 @@ class Replay:
 
     @staticmethod
     def from_file(path: str | Path, column: str | None = None, speed: float = 1.0) -> Replay:
-        """Read due times in seconds: a text file with one a line, or a column of a CSV or Parquet file.
+        """Read due times in seconds: a text file with one a line, or a column of a CSV or Parquet
+        file.
 
-        Raises ValueError that names the file and the line or column. Parquet needs the package pyarrow.
+        Raises ValueError that names the file and the line or column. Parquet needs the package
+        pyarrow.
         """
         from qs.engine.load.replay_file import read_due_seconds
 
         return Replay(read_due_seconds(Path(path), column), speed)
 
     def __reduce__(self):
-        """As plain numbers: a worker process may have another version of numpy, which could not read our arrays."""
-        return Replay, (tuple(np.asarray(self.due_s, np.float64).tolist()), self.speed, self.index, self.of)
+        """As plain numbers: a worker process may have another version of numpy, which could not
+        read our arrays.
+        """
+        return Replay, (
+            tuple(np.asarray(self.due_s, np.float64).tolist()),
+            self.speed,
+            self.index,
+            self.of,
+        )
 
     def faults(self) -> list[str]:
         found = []
@@ -46,7 +55,9 @@ class Replay:
         return found
 
     def blocks(self) -> Iterator[np.ndarray]:
-        due = np.sort(np.rint(np.asarray(self.due_s, np.float64) * (1e9 / self.speed)).astype(np.int64))
+        due = np.sort(
+            np.rint(np.asarray(self.due_s, np.float64) * (1e9 / self.speed)).astype(np.int64)
+        )
         whole = (due[first : first + BLOCK] for first in range(0, due.size, BLOCK))
         return whole if self.of == 1 else striped(whole, self.index, self.of)
 

@@ -14,7 +14,8 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
     """Float64 seconds from a file. CSV and Parquet take `column`, or their only column.
 
     A text file may hold blank lines and comments (#); a table must have a due time in every row.
-    Raises ValueError naming file, line or column, and what is allowed; OSError where the file cannot be read.
+    Raises ValueError naming file, line or column, and what is allowed; OSError where the file
+    cannot be read.
     """
     kind = path.suffix.lower()
     try:
@@ -25,7 +26,9 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
         else:
             due = _from_text(path)
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: not a text file (UTF-8); due times are read from text, .csv and .parquet") from None
+        raise ValueError(
+            f"{path}: not a text file (UTF-8); due times are read from text, .csv and .parquet"
+        ) from None
     if not due.size:
         raise ValueError(f"{path}: holds no due time, at least one is needed")
     return due
@@ -34,7 +37,12 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
 def _from_text(path: Path) -> np.ndarray:
     lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)
     return _numbers(
-        path, ((number, text) for number, text in lines if text.strip() and not text.strip().startswith("#"))
+        path,
+        (
+            (number, text)
+            for number, text in lines
+            if text.strip() and not text.strip().startswith("#")
+        ),
     )
 
 
@@ -61,9 +69,13 @@ def _from_csv(path: Path, column: str | None) -> np.ndarray:
         rows = csv.reader(file)
         names = next(rows, [])
         if names and all(_number(name) is not None for name in names):
-            raise ValueError(f"{path}: its first line must name the columns, it is {','.join(names)[:40]!r}")
+            raise ValueError(
+                f"{path}: its first line must name the columns, it is {','.join(names)[:40]!r}"
+            )
         position = names.index(_choose(path, column, names))
-        cells = ((rows.line_num, row[position] if position < len(row) else "") for row in rows if row)
+        cells = (
+            (rows.line_num, row[position] if position < len(row) else "") for row in rows if row
+        )
         return _numbers(path, cells)
 
 
@@ -72,7 +84,9 @@ def _from_parquet(path: Path, column: str | None) -> np.ndarray:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise ValueError(f"{path}: reading Parquet needs the package pyarrow (pip install pyarrow)") from None
+        raise ValueError(
+            f"{path}: reading Parquet needs the package pyarrow (pip install pyarrow)"
+        ) from None
     try:
         file = parquet.ParquetFile(path)
     except pyarrow.ArrowInvalid as error:
@@ -81,12 +95,18 @@ def _from_parquet(path: Path, column: str | None) -> np.ndarray:
         name = _choose(path, column, file.schema_arrow.names)
         found = file.read(columns=[name]).column(name)
     if not (pyarrow.types.is_integer(found.type) or pyarrow.types.is_floating(found.type)):
-        raise ValueError(f"{path}: column {name!r} holds {found.type}; due times are numbers of seconds")
-    due = found.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)  # a missing value becomes NaN
+        raise ValueError(
+            f"{path}: column {name!r} holds {found.type}; due times are numbers of seconds"
+        )
+    due = found.cast(pyarrow.float64()).to_numpy(
+        zero_copy_only=False
+    )  # a missing value becomes NaN
     wrong = np.flatnonzero(~((due >= 0) & (due < math.inf)))
     if wrong.size:
         row = int(wrong[0])
-        raise ValueError(f"{path}, row {row + 1}: {found[row].as_py()} is not a number of seconds, at least 0")
+        raise ValueError(
+            f"{path}, row {row + 1}: {found[row].as_py()} is not a number of seconds, at least 0"
+        )
     return due
 
 

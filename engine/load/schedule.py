@@ -1,7 +1,8 @@
 """What every open-loop model is: a sequence of due times, fixed before the run.
 
-A schedule knows no clock. It yields absolute offsets from the start of the measured phase, in blocks, so that a long run needs no
-more memory than a short one and every worker, in whatever process, can produce the same sequence for itself.
+A schedule knows no clock. It yields absolute offsets from the start of the measured phase, in
+blocks, so that a long run needs no more memory than a short one and every worker, in whatever
+process, can produce the same sequence for itself.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ class Schedule(Protocol):
     """A load model of open loop."""
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Non-decreasing int64 offsets in ns from the start, in arrays of at most BLOCK; may be endless."""
+        """Non-decreasing int64 offsets in ns from the start, in arrays of at most BLOCK; may be
+        endless.
+        """
         ...
 
     def shard(self, index: int, of: int) -> Schedule:
-        """The part of the schedule that worker `index` of `of` runs alone; all parts together are the schedule."""
+        """The part of the schedule that worker `index` of `of` runs alone; all parts together are
+        the schedule.
+        """
         ...
 
     def faults(self) -> list[str]:
@@ -31,7 +36,9 @@ class Schedule(Protocol):
         ...
 
 
-def bounded(blocks: Iterator[np.ndarray], until_ns: int | None, count: int | None) -> Iterator[np.ndarray]:
+def bounded(
+    blocks: Iterator[np.ndarray], until_ns: int | None, count: int | None
+) -> Iterator[np.ndarray]:
     """The blocks cut at a time (exclusive) and after a number of requests, whichever is first."""
     left = count
     for block in blocks:
@@ -51,7 +58,9 @@ def bounded(blocks: Iterator[np.ndarray], until_ns: int | None, count: int | Non
 
 
 def striped(blocks: Iterator[np.ndarray], index: int, of: int) -> Iterator[np.ndarray]:
-    """Every `of`-th due time, beginning with number `index`: an exact share without any coordination."""
+    """Every `of`-th due time, beginning with number `index`: an exact share without any
+    coordination.
+    """
     position = 0
     for block in blocks:
         first = (index - position) % of
@@ -64,4 +73,6 @@ def striped(blocks: Iterator[np.ndarray], index: int, of: int) -> Iterator[np.nd
 def rate_faults(name: str, rate_per_s: float) -> list[str]:
     if rate_per_s > 0 and np.isfinite(rate_per_s):
         return []
-    return [f"{name}: {rate_per_s} is not allowed, it must be a positive number of requests per second"]
+    return [
+        f"{name}: {rate_per_s} is not allowed, it must be a positive number of requests per second"
+    ]

@@ -12,7 +12,8 @@ from qs.engine.load.schedule import BLOCK, striped
 
 @dataclass(frozen=True)
 class Stage:
-    """`duration_s` at `rate_per_s`, or going in a straight line from the rate before it when `ramp` is true.
+    """`duration_s` at `rate_per_s`, or going in a straight line from the rate before it when `ramp`
+    is true.
 
     A rate of 0 is a pause. A burst is a short stage of a high rate; a soak is a long one.
     """
@@ -24,13 +25,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stages:
-    """Stages one after the other, ending after the last. With `seed` None requests are evenly spaced, else Poisson.
+    """Stages one after the other, ending after the last. With `seed` None requests are evenly
+    spaced, else Poisson.
 
-    Due times solve R(t) = n, where R is the expected number of requests until t, the integral of the rate: for n = 0, 1, 2, ... the
-    result follows the rate evenly; for n at the points of a unit-rate Poisson process it is a Poisson process of
-    that rate (the time-change theorem; Cinlar, "Introduction to Stochastic Processes", 1975, 4.7). In a stage of
-    duration d from rate a to rate b, R(t) = a t + (b - a) t^2 / (2 d), whose inverse that does not cancel for small b - a is
-    t = 2 n / (a + sqrt(a^2 + 2 n (b - a) / d)).
+    Due times solve R(t) = n, where R is the expected number of requests until t, the integral of
+    the rate: for n = 0, 1, 2, ... the result follows the rate evenly; for n at the points of a
+    unit-rate Poisson process it is a Poisson process of that rate (the time-change theorem; Cinlar,
+    "Introduction to Stochastic Processes", 1975, 4.7). In a stage of duration d from rate a to rate
+    b, R(t) = a t + (b - a) t^2 / (2 d), whose inverse that does not cancel for small b - a is t = 2
+    n / (a + sqrt(a^2 + 2 n (b - a) / d)).
     """
 
     stages: tuple[Stage, ...]
@@ -44,9 +47,13 @@ class Stages:
             found.append("stages: empty, at least one stage is needed")
         for number, stage in enumerate(self.stages):
             if not stage.duration_s > 0:
-                found.append(f"stages[{number}].duration_s: {stage.duration_s} is not allowed, it must be above 0")
+                found.append(
+                    f"stages[{number}].duration_s: {stage.duration_s} is not allowed, it must be above 0"
+                )
             if not stage.rate_per_s >= 0 or not np.isfinite(stage.rate_per_s):
-                found.append(f"stages[{number}].rate_per_s: {stage.rate_per_s} is not allowed, it must be at least 0")
+                found.append(
+                    f"stages[{number}].rate_per_s: {stage.rate_per_s} is not allowed, it must be at least 0"
+                )
         if not found and self.expected == 0:
             found.append("stages: every rate is 0, so no request would be made")
         return found
@@ -87,9 +94,13 @@ class Stages:
             while True:
                 inside = number[: int(np.searchsorted(number, before + expected, "left"))] - before
                 if inside.size:
-                    root = np.sqrt(np.maximum(start * start + 2 * inside * (end - start) / duration, 0.0))
+                    root = np.sqrt(
+                        np.maximum(start * start + 2 * inside * (end - start) / duration, 0.0)
+                    )
                     total = start + root
-                    offset = np.divide(2 * inside, total, out=np.zeros_like(inside), where=total > 0)
+                    offset = np.divide(
+                        2 * inside, total, out=np.zeros_like(inside), where=total > 0
+                    )
                     yield np.rint((started_s + np.minimum(offset, duration)) * 1e9).astype(np.int64)
                 number = number[inside.size :]
                 if number.size:

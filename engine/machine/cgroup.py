@@ -1,6 +1,8 @@
-"""What the control groups of this process allow it: CPU quota, how long it was held back by one, memory. Linux; versions 1 and 2.
+"""What the control groups of this process allow it: CPU quota, how long it was held back by one,
+memory. Linux; versions 1 and 2.
 
-A container with half a core sees all the machine's CPUs in every other place. Reads a few small files; sets nothing.
+A container with half a core sees all the machine's CPUs in every other place. Reads a few small
+files; sets nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ def cpu_folders(memberships: str | None = None, root: Path = ROOT) -> list[Path]
 def folders_of(controller: str, memberships: str | None = None, root: Path = ROOT) -> list[Path]:
     """The folders whose limits this process is under, its own first and the topmost last.
 
-    `memberships` is the text of /proc/self/cgroup: lines "number:controllers:/path", version 2 with number 0 and no controllers. Inside
-    a container the path may be the host's and not exist here; the mounted root is then the group itself.
+    `memberships` is the text of /proc/self/cgroup: lines "number:controllers:/path", version 2 with
+    number 0 and no controllers. Inside a container the path may be the host's and not exist here;
+    the mounted root is then the group itself.
     """
     if memberships is None:
         memberships = _text(OWN) or ""
@@ -40,7 +43,10 @@ def folders_of(controller: str, memberships: str | None = None, root: Path = ROO
                 continue
             if not folder.is_dir() or ".." in folder.parts:
                 folder = top
-            folders += [folder, *(above for above in folder.parents if above == top or top in above.parents)]
+            folders += [
+                folder,
+                *(above for above in folder.parents if above == top or top in above.parents),
+            ]
     return list(dict.fromkeys(folders))
 
 
@@ -61,7 +67,9 @@ def quota_cores(folders: list[Path]) -> float | None:
 
 
 def throttled_s(folders: list[Path]) -> float | None:
-    """How long these groups have been held back by their quota since they were made, in seconds; None where it is not told."""
+    """How long these groups have been held back by their quota since they were made, in seconds;
+    None where it is not told.
+    """
     found = []
     for folder in folders:
         for line in (_text(folder / "cpu.stat") or "").splitlines():
@@ -72,12 +80,17 @@ def throttled_s(folders: list[Path]) -> float | None:
 
 
 def free_memory(folders: list[Path]) -> int | None:
-    """Bytes that may still be taken, by the tightest of the folders; None where nothing limits. Cached files count as free."""
+    """Bytes that may still be taken, by the tightest of the folders; None where nothing limits.
+    Cached files count as free.
+    """
     left = []
     for folder in folders:
         limit, used = (
             _number(folder / new) if (folder / new).exists() else _number(folder / old)
-            for new, old in (("memory.max", "memory.limit_in_bytes"), ("memory.current", "memory.usage_in_bytes"))
+            for new, old in (
+                ("memory.max", "memory.limit_in_bytes"),
+                ("memory.current", "memory.usage_in_bytes"),
+            )
         )
         if limit is None or used is None:
             continue

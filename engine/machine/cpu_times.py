@@ -1,4 +1,5 @@
-"""How the CPU time of this machine and of this process's family is spent, read through psutil; None where that is not installed.
+"""How the CPU time of this machine and of this process's family is spent, read through psutil; None
+where that is not installed.
 
 Only the conductor reads these, around a run and never inside it.
 """
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HostTimes:
-    """CPU seconds of all CPUs together since the machine started, at an instant (monotonic seconds).
+    """CPU seconds of all CPUs together since the machine started, at an instant (monotonic
+    seconds).
 
-    `steal_s` is time that a virtual machine wanted to run and its host gave to others; always 0 on bare metal.
+    `steal_s` is time that a virtual machine wanted to run and its host gave to others; always 0 on
+    bare metal.
     """
 
     at_s: float
@@ -23,7 +26,9 @@ class HostTimes:
 
 
 def host_times() -> HostTimes | None:
-    """The machine's CPU times now. In ticks of 10 ms a CPU on Linux: only differences over 0.1 s and more mean something."""
+    """The machine's CPU times now. In ticks of 10 ms a CPU on Linux: only differences over 0.1 s
+    and more mean something.
+    """
     try:
         import psutil
     except ImportError:
@@ -38,7 +43,9 @@ def host_times() -> HostTimes | None:
 
 
 def family_s() -> float | None:
-    """CPU seconds used so far by this process, all its descendants, and those that ended and were waited for."""
+    """CPU seconds used so far by this process, all its descendants, and those that ended and were
+    waited for.
+    """
     try:
         import psutil
     except ImportError:
@@ -51,6 +58,9 @@ def family_s() -> float | None:
         except psutil.Error:
             continue  # it has just ended; its time is in its parent's
         total += (
-            times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+            times.user
+            + times.system
+            + getattr(times, "children_user", 0.0)
+            + getattr(times, "children_system", 0.0)
         )
     return total

@@ -1,4 +1,6 @@
-"""Whether the CPUs ran at the speed they should, as far as the kernel shows it (Linux, sysfs). Virtual machines mostly show nothing."""
+"""Whether the CPUs ran at the speed they should, as far as the kernel shows it (Linux, sysfs).
+Virtual machines mostly show nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +13,45 @@ MOST_CPUS = 8
 
 
 class FrequencyLog:
-    """The frequencies seen during a run, and the thermal throttling events in it. Made before the run; `look` now and then."""
+    """The frequencies seen during a run, and the thermal throttling events in it. Made before the
+    run; `look` now and then.
+    """
 
     def __init__(self, cpus: Iterable[int], folder: Path = CPUS):
         self._folder = folder
         self._cpus = [
-            cpu for cpu in sorted(cpus)[:MOST_CPUS] if (folder / f"cpu{cpu}/cpufreq/scaling_cur_freq").exists()
+            cpu
+            for cpu in sorted(cpus)[:MOST_CPUS]
+            if (folder / f"cpu{cpu}/cpufreq/scaling_cur_freq").exists()
         ]
         self._events = self._thermal_events()
-        self.base_mhz = max(filter(None, (self._mhz(cpu, "base_frequency") for cpu in self._cpus)), default=None)
+        self.base_mhz = max(
+            filter(None, (self._mhz(cpu, "base_frequency") for cpu in self._cpus)), default=None
+        )
         self.seen_mhz: list[float] = []
 
     def look(self) -> None:
-        """Note the highest frequency of the watched CPUs now: idle ones run slow, and that is no fault."""
-        highest = max(filter(None, (self._mhz(cpu, "scaling_cur_freq") for cpu in self._cpus)), default=None)
+        """Note the highest frequency of the watched CPUs now: idle ones run slow, and that is no
+        fault.
+        """
+        highest = max(
+            filter(None, (self._mhz(cpu, "scaling_cur_freq") for cpu in self._cpus)), default=None
+        )
         if highest is not None:
             self.seen_mhz.append(highest)
 
     def thermal_events(self) -> int | None:
-        """Throttling events of all CPUs since this log was made; None where the kernel does not count them."""
+        """Throttling events of all CPUs since this log was made; None where the kernel does not
+        count them.
+        """
         now = self._thermal_events()
         return None if now is None or self._events is None else now - self._events
 
     def _thermal_events(self) -> int | None:
-        counts = [_number(path) for path in self._folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")]
+        counts = [
+            _number(path)
+            for path in self._folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
+        ]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
 

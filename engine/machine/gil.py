@@ -1,6 +1,8 @@
-"""How long a thread that wakes up must wait until the interpreter lets it run: what a target that holds the GIL does to the others.
+"""How long a thread that wakes up must wait until the interpreter lets it run: what a target that
+holds the GIL does to the others.
 
-Costs nothing: the thread that watches over a group of workers waits with a time-out anyway, and its waits end late by just that.
+Costs nothing: the thread that watches over a group of workers waits with a time-out anyway, and its
+waits end late by just that.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ LEAST = 3
 
 
 class WakeUps:
-    """How late timed waits ended: `waiting` before each, `timed_out` after one that ran to its time-out."""
+    """How late timed waits ended: `waiting` before each, `timed_out` after one that ran to its
+    time-out.
+    """
 
     def __init__(self) -> None:
         self._late_ns: deque[int] = deque(maxlen=KEPT)

@@ -1,4 +1,6 @@
-"""What one thread used of a CPU, and how often it was put aside: read by the thread itself, before and after what it measures."""
+"""What one thread used of a CPU, and how often it was put aside: read by the thread itself, before
+and after what it measures.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,18 @@ if TYPE_CHECKING:
 
 
 class ThreadUse:
-    """Made by a thread when its measured phase begins; `into` is called by the same thread at its end."""
+    """Made by a thread when its measured phase begins; `into` is called by the same thread at its
+    end.
+    """
 
     def __init__(self) -> None:
         self._cpu_ns = time.thread_time_ns()
         self._switches = _switches()
 
     def into(self, report: WorkerReport) -> None:
-        """Leave in a worker's report the CPU time, and the context switches where the system counts them by thread."""
+        """Leave in a worker's report the CPU time, and the context switches where the system counts
+        them by thread.
+        """
         report.cpu_ns = time.thread_time_ns() - self._cpu_ns
         now = _switches()
         if now is not None and self._switches is not None:

@@ -1,8 +1,10 @@
-"""What the machine did while a run was measured: CPU time of the run and of everything else, steal, switches, throttling.
+"""What the machine did while a run was measured: CPU time of the run and of everything else, steal,
+switches, throttling.
 
-Read by the conductor just before the start and just after the end, when no request is in flight; between them only a frequency file is
-read, about once a second and only where there is one. That is far below a thousandth of a core. It sees what the system shows: in a
-container the machine's figures may be those of the whole host.
+Read by the conductor just before the start and just after the end, when no request is in flight;
+between them only a frequency file is read, about once a second and only where there is one. That is
+far below a thousandth of a core. It sees what the system shows: in a container the machine's
+figures may be those of the whole host.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _LOOK_S = 1.0
 
 @dataclass(frozen=True)
 class GroupUse:
-    """The workers of one process. `wake_up_ns`: how late a thread beside them typically woke up (see `qs.engine.machine.gil`)."""
+    """The workers of one process. `wake_up_ns`: how late a thread beside them typically woke up
+    (see `qs.engine.machine.gil`).
+    """
 
     kind: str
     workers: int
@@ -34,19 +38,22 @@ class GroupUse:
 
 @dataclass(frozen=True)
 class CpuUse:
-    """CPU seconds and events of one measured phase of `elapsed_s`. None: this system does not tell, or psutil is not installed.
+    """CPU seconds and events of one measured phase of `elapsed_s`. None: this system does not tell,
+    or psutil is not installed.
 
     cores             how many cores this process may use: affinity mask and quota
     host_cpus         how many CPUs host_busy_s and steal_s are summed over
-    workers_s         the worker threads, with what the target did in them; threads that the target started are in run_s only
+    workers_s         the worker threads, with what the target did in them; threads that the target
+                      started are in run_s only
     conductor_s       the thread that conducts, without the workers that run in it
     run_s             this process and all its descendants
     host_busy_s       everything on the machine, the run included
     steal_s           wanted by this virtual machine and given to others by its host
-    switches          of the worker threads: voluntary ones wait for something, involuntary ones lost their core to another thread
+    switches          of the worker threads: voluntary ones wait for something, involuntary ones
+                      lost their core to another thread
     quota_held_back_s how long a control group's CPU quota held this process back
-    thermal_events    times that CPUs slowed down for heat; base_mhz, seen_mhz: nominal frequency, and that of the fastest CPU as it was
-                      seen about once a second
+    thermal_events    times that CPUs slowed down for heat; base_mhz, seen_mhz: nominal frequency,
+                      and that of the fastest CPU as it was seen about once a second
     """
 
     elapsed_s: float
@@ -77,13 +84,17 @@ class CpuUse:
         """CPUs of the machine that nobody used, on average."""
         if self.host_busy_s is None or not self.elapsed_s:
             return None
-        return max(self.host_cpus - (self.host_busy_s + (self.steal_s or 0.0)) / self.elapsed_s, 0.0)
+        return max(
+            self.host_cpus - (self.host_busy_s + (self.steal_s or 0.0)) / self.elapsed_s, 0.0
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, with the frequencies as their least, their last and their number."""
         plain = asdict(self)
         seen = plain.pop("seen_mhz")
-        plain["frequency_mhz"] = {"least": min(seen), "last": seen[-1], "looks": len(seen)} if seen else None
+        plain["frequency_mhz"] = (
+            {"least": min(seen), "last": seen[-1], "looks": len(seen)} if seen else None
+        )
         plain["others_s"] = self.others_s
         return plain
 
@@ -106,7 +117,9 @@ class Watch:
             self._looked_s = now
             self._frequency.look()
 
-    def result(self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerReport]], here: Sequence[bool]) -> CpuUse:
+    def result(
+        self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerReport]], here: Sequence[bool]
+    ) -> CpuUse:
         """What was used since this watch was made.
 
         kinds, by_group  each group's pool kind and its workers' reports
@@ -118,7 +131,9 @@ class Watch:
         groups = []
         for kind, reports in zip(kinds, by_group):
             cpu_s = sum(report.cpu_ns for report in reports) / 1e9
-            groups.append(GroupUse(kind, len(reports), cpu_s, reports[0].wake_up_ns if reports else None))
+            groups.append(
+                GroupUse(kind, len(reports), cpu_s, reports[0].wake_up_ns if reports else None)
+            )
         inside_s = sum(group.cpu_s for group, in_here in zip(groups, here) if in_here)
         all_reports = [report for reports in by_group for report in reports]
         return CpuUse(

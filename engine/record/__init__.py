@@ -1,1 +1,3 @@
-"""What was measured: shared memory, recorders, histograms, intervals and the files they are written to."""
+"""What was measured: shared memory, recorders, histograms, intervals and the files they are written
+to.
+"""

@@ -1,4 +1,6 @@
-"""Raw columns of a run: one row a request, for whoever wants to check a figure or compute another. Off unless asked for."""
+"""Raw columns of a run: one row a request, for whoever wants to check a figure or compute another.
+Off unless asked for.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ OUTCOMES = ("completed", "failed", "timeout")  # what the numbers in the column 
 
 
 def columns_of(reports: Sequence[WorkerReport], start_ns: int) -> dict[str, np.ndarray]:
-    """Columns of all workers in order of completion, times in ns from the common start, and `worker`.
+    """Columns of all workers in order of completion, times in ns from the common start, and
+    `worker`.
 
-    A closed-loop request has no due time: its due_ns is its issued_ns. A request that raised in closed loop has no row; it is in the
-    counts by kind.
+    A closed-loop request has no due time: its due_ns is its issued_ns. A request that raised in
+    closed loop has no row; it is in the counts by kind.
     """
     parts: list[list[np.ndarray]] = [[] for _ in range(len(NAMES) + 1)]
     for report in reports:
@@ -30,12 +33,15 @@ def columns_of(reports: Sequence[WorkerReport], start_ns: int) -> dict[str, np.n
         np.concatenate(part) if part else np.zeros(0, np.int64) for part in parts
     )
     order = np.argsort(completed, kind="stable")
-    times = {name: column[order] - start_ns for name, column in zip(NAMES, (due, issued, completed))}
+    times = {
+        name: column[order] - start_ns for name, column in zip(NAMES, (due, issued, completed))
+    }
     return {**times, "outcome": outcome[order], "worker": worker[order]}
 
 
 def write_columns(columns: dict[str, np.ndarray], path: Path) -> None:
-    """Write columns to a .npz or .parquet file, whole or not at all. Parquet needs the package pyarrow.
+    """Write columns to a .npz or .parquet file, whole or not at all. Parquet needs the package
+    pyarrow.
 
     Raises ValueError for another suffix, ImportError where pyarrow is missing.
     """

@@ -1,8 +1,9 @@
 """HDR histograms filled by vectorised numpy: 1 ns to 1 h, three significant digits.
 
-The counts are laid out as HdrHistogram lays them out, and `record` leaves the very counts that the hdrhistogram package's
-`record_value` would have left, at a few nanoseconds a value in place of some six hundred. Encoding, logs and every other
-exchange with HdrHistogram's world goes through that package (`to_hdr`), imported only there.
+The counts are laid out as HdrHistogram lays them out, and `record` leaves the very counts that the
+hdrhistogram package's `record_value` would have left, at a few nanoseconds a value in place of some
+six hundred. Encoding, logs and every other exchange with HdrHistogram's world goes through that
+package (`to_hdr`), imported only there.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ LOWEST_NS = 1
 HIGHEST_NS = 3_600_000_000_000
 SIGNIFICANT_DIGITS = 3
 
-# HdrHistogram's layout for that range: 2,048 sub-buckets (the power of two at or above 2 x 10^3), each further bucket
-# holding the upper half of them at twice the width, and 32 buckets until an hour fits.
+# HdrHistogram's layout for that range: 2,048 sub-buckets (the power of two at or above 2 x 10^3),
+# each further bucket holding the upper half of them at twice the width, and 32 buckets until an
+# hour fits.
 SUB_BUCKET_BITS = 11
 HALF_BITS = SUB_BUCKET_BITS - 1
 SUB_BUCKET_MASK = (1 << SUB_BUCKET_BITS) - 1
@@ -35,8 +37,8 @@ def index_of(value_ns: int) -> int:
 def indices_of(values_ns: np.ndarray) -> np.ndarray:
     """`index_of` for an int64 array whose values lie in [0, TRACKABLE_LIMIT_NS).
 
-    The bucket is the position of the highest set bit, which is the exponent of the value as a float64: exact here, because
-    trackable values need 43 of a float64's 53 bits.
+    The bucket is the position of the highest set bit, which is the exponent of the value as a
+    float64: exact here, because trackable values need 43 of a float64's 53 bits.
     """
     exponent = (values_ns | SUB_BUCKET_MASK).astype(np.float64).view(np.int64)
     exponent >>= 52
@@ -62,9 +64,10 @@ def highest_value_of(index: int) -> int:
 def samples_needed(percentile: float) -> int:
     """How many samples a percentile needs before it says more than "at least the maximum".
 
-    With n samples the maximum is an upper bound of the p-quantile with probability 1 - p^n (order statistics; S. S. Wilks,
-    "Determination of sample sizes for setting tolerance limits", Annals of Mathematical Statistics 12, 1941). We ask for
-    95 %: 59 samples for p95, 299 for p99, 2,995 for p99.9. The bound is the same below the median by symmetry.
+    With n samples the maximum is an upper bound of the p-quantile with probability 1 - p^n (order
+    statistics; S. S. Wilks, "Determination of sample sizes for setting tolerance limits", Annals of
+    Mathematical Statistics 12, 1941). We ask for 95 %: 59 samples for p95, 299 for p99, 2,995 for
+    p99.9. The bound is the same below the median by symmetry.
     """
     share = max(percentile, 100.0 - percentile) / 100.0
     if share >= 1.0:
@@ -75,8 +78,8 @@ def samples_needed(percentile: float) -> int:
 class Histogram:
     """Counts of values in ns, with the exact minimum, maximum and sum beside them.
 
-    `out_of_range` counts the values that HdrHistogram cannot hold (negative, or above about 1.2 h): they are in no
-    percentile and never silently lost.
+    `out_of_range` counts the values that HdrHistogram cannot hold (negative, or above about 1.2 h):
+    they are in no percentile and never silently lost.
     """
 
     __slots__ = ("counts", "count", "min_ns", "max_ns", "sum_ns", "out_of_range")
@@ -119,8 +122,12 @@ class Histogram:
 
     @property
     def span(self) -> slice:
-        """Where counts above 0 may lie: most of a histogram is empty, and passing over all of it costs tens of microseconds."""
-        return slice(index_of(self.min_ns), index_of(self.max_ns) + 1) if self.count else slice(0, 0)
+        """Where counts above 0 may lie: most of a histogram is empty, and passing over all of it
+        costs tens of microseconds.
+        """
+        return (
+            slice(index_of(self.min_ns), index_of(self.max_ns) + 1) if self.count else slice(0, 0)
+        )
 
     def _extend(self, count: int, least: int, most: int, total: int) -> None:
         self.min_ns = min(self.min_ns, least) if self.count else least
@@ -134,9 +141,11 @@ class Histogram:
         return self.sum_ns / self.count if self.count else 0.0
 
     def percentile_ns(self, percentile: float) -> int:
-        """The value at a percentile (0 to 100) by HdrHistogram's definition, never outside [min_ns, max_ns]; 0 when empty.
+        """The value at a percentile (0 to 100) by HdrHistogram's definition, never outside [min_ns,
+        max_ns]; 0 when empty.
 
-        It answers for any count; `supports` says whether the count carries it, and `reported_ns` answers None if not.
+        It answers for any count; `supports` says whether the count carries it, and `reported_ns`
+        answers None if not.
         """
         value = self.value_at(percentile)
         return 0 if value is None else min(max(value, self.min_ns), self.max_ns)
@@ -150,7 +159,9 @@ class Histogram:
         return highest_value_of(index) if percentile else lowest_value_of(index)
 
     def supports(self, percentile: float) -> bool:
-        """Whether there are enough values for this percentile to be more than a guess (`samples_needed`)."""
+        """Whether there are enough values for this percentile to be more than a guess
+        (`samples_needed`).
+        """
         return self.count >= samples_needed(percentile)
 
     def reported_ns(self, percentile: float) -> int | None:

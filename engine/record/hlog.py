@@ -14,7 +14,8 @@ NS_PER_MS = 1e6
 
 
 def write_hlog(path: Path, intervals: Sequence[IntervalRow], started_at: float) -> None:
-    """Write one interval histogram a row, its values in ns, its start relative to `started_at` (seconds since the epoch).
+    """Write one interval histogram a row, its values in ns, its start relative to `started_at`
+    (seconds since the epoch).
 
     The file appears whole or not at all.
     """
@@ -26,12 +27,15 @@ def write_hlog(path: Path, intervals: Sequence[IntervalRow], started_at: float) 
             writer = HistogramLogWriter(file)
             writer.output_comment("[Response times in ns]")
             writer.output_log_format_version()
-            stamp = datetime.fromtimestamp(started_at, timezone.utc).isoformat(timespec="milliseconds")
+            stamp = datetime.fromtimestamp(started_at, timezone.utc).isoformat(
+                timespec="milliseconds"
+            )
             writer.output_comment(f"[StartTime: {started_at:.3f} (seconds since epoch), {stamp}]")
             writer.output_legend()
             for row in intervals:
                 if row.completed:
-                    # The library takes a start of 0 for "not given" and then reads the histogram's own stamps, in ms.
+                    # The library takes a start of 0 for "not given" and then reads the histogram's
+                    # own stamps, in ms.
                     hdr = row.histogram().to_hdr()
                     hdr.set_start_time_stamp(row.start_s * 1000)
                     hdr.set_end_time_stamp((row.start_s + row.length_s) * 1000)

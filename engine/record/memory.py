@@ -1,7 +1,8 @@
 """What a worker writes as it goes, laid out in one buffer that another process may map.
 
-Counters, columns and histograms of one worker lie here, so whoever watches can read them at any time, also after the worker was
-killed. The buffer is ordinary memory for workers in this process and shared memory for the others; the layout is the same.
+Counters, columns and histograms of one worker lie here, so whoever watches can read them at any
+time, also after the worker was killed. The buffer is ordinary memory for workers in this process
+and shared memory for the others; the layout is the same.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from qs.engine.record.histogram import COUNTS
 
 
 class Field(IntEnum):
-    """The int64 cells at the front of a worker's memory. Written by the worker, but for STOP and START_NS."""
+    """The int64 cells at the front of a worker's memory. Written by the worker, but for STOP and
+    START_NS.
+    """
 
     STOP = 0  # set by the conductor: a Halt
     START_NS = 1  # set by the conductor: the instant that offsets count from
-    DRAIN_NS = 2  # set by the conductor: after this instant due requests are not issued any more (0: no limit)
+    # set by the conductor: after this instant due requests are not issued any more (0: no limit)
+    DRAIN_NS = 2
     PHASE = 3
     SLICE_NS = 4  # when the slice in progress began; 0 between slices
     COMPLETED = 5  # requests answered in time and without a fault
@@ -34,18 +38,22 @@ class Field(IntEnum):
     FLUSHING = 12  # 1 while a slice is being counted into the histograms
     ROWS = 13  # rows of the slice in progress whose times were written last
     BATCHES = 14  # calls of the target by dynamic batching
-    UNTIL_NS = 15  # set by the conductor with Halt.DRAIN: what is due from this instant on is not issued any more
+    # set by the conductor with Halt.DRAIN: what is due from this instant on is not issued any more
+    UNTIL_NS = 15
     RESPONSE = 16  # 16..21: of each histogram count, min, max, sum, out of range
     SERVICE = 24
     LATENESS = 32
-    GIVEN_UP = 40  # 1: set by the conductor, nobody waits for this worker any more and nothing it does now is counted
+    # 1: set by the conductor, nobody waits for this worker any more and nothing it does now is
+    # counted
+    GIVEN_UP = 40
 
 
 class Halt(IntEnum):
     """What the STOP cell says. To a closed loop both mean the same: issue nothing more."""
 
     NOW = 1  # issue nothing more
-    DRAIN = 2  # issue only what is already due: the requests that wait in line are part of what is measured
+    # issue only what is already due: the requests that wait in line are part of what is measured
+    DRAIN = 2
 
 
 def halted(header: np.ndarray, due_ns: int) -> bool:
@@ -67,7 +75,9 @@ COLUMNS = ("due", "issued", "completed")
 
 
 class WorkerMemory:
-    """Views over one worker's part of a buffer: `header`, three columns of `rows`, three histograms' counts and the current interval's."""
+    """Views over one worker's part of a buffer: `header`, three columns of `rows`, three
+    histograms' counts and the current interval's.
+    """
 
     def __init__(self, buffer, rows: int, offset: int = 0):
         whole = np.frombuffer(buffer, np.int64, self.cells(rows), offset)

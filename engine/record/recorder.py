@@ -1,7 +1,9 @@
-"""Turns a slice's columns into counts: histograms, intervals, errors. Called between slices, never inside the timed loop.
+"""Turns a slice's columns into counts: histograms, intervals, errors. Called between slices, never
+inside the timed loop.
 
-A worker stores the issued and completed times (and the due time in open loop) of its requests row by row; `flush` counts the
-rows of one slice. All state that others may want is in the worker's memory, so it survives the worker.
+A worker stores the issued and completed times (and the due time in open loop) of its requests row
+by row; `flush` counts the rows of one slice. All state that others may want is in the worker's
+memory, so it survives the worker.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from qs.engine.faults import describe
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field, WorkerMemory
 
-# So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs the same at every rate.
+# So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs
+# the same at every rate.
 PACED_ROWS = 512
 # So many slices of a worker are kept for a trace, at most.
 MOST_SLICES = 2_048
@@ -26,7 +29,9 @@ _NO_TIMES = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Interval:
-    """What one worker completed in one interval: counts of response times at histogram `index`, and failures."""
+    """What one worker completed in one interval: counts of response times at histogram `index`, and
+    failures.
+    """
 
     number: int
     index: np.ndarray
@@ -35,13 +40,19 @@ class Interval:
 
     @staticmethod
     def compact(number: int, index: np.ndarray, counts: np.ndarray, failed: int) -> Interval:
-        """In six bytes a filled count where the counts allow it: a long run keeps thousands of intervals."""
+        """In six bytes a filled count where the counts allow it: a long run keeps thousands of
+        intervals.
+        """
         small = not counts.size or int(counts.max()) < 1 << 32
-        return Interval(number, index.astype(np.uint16), counts.astype(np.uint32 if small else np.int64), failed)
+        return Interval(
+            number, index.astype(np.uint16), counts.astype(np.uint32 if small else np.int64), failed
+        )
 
 
 class Recorder:
-    """One worker's recorder. `open_loop` says whether the due column is used; without it response time is service time."""
+    """One worker's recorder. `open_loop` says whether the due column is used; without it response
+    time is service time.
+    """
 
     def __init__(
         self,
@@ -58,7 +69,9 @@ class Recorder:
         self.errors: Counter[str] = Counter()
         self.closed: list[Interval] = []
         self.arrivals = np.zeros(64, np.int64)
-        self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = [] if keep_columns else None
+        self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = (
+            [] if keep_columns else None
+        )
         self.slices: list[tuple[int, int, int]] | None = [] if keep_slices else None
         self.first_fault: str | None = None
         self._interval_ns = interval_ns
@@ -73,7 +86,8 @@ class Recorder:
         self._lateness = Histogram(memory.lateness)
         self._paced = Histogram()
         self._free_ns = 0
-        # The hot loop stores through these: an item assignment to a typed memoryview is cheaper than one to a numpy array.
+        # The hot loop stores through these: an item assignment to a typed memoryview is cheaper
+        # than one to a numpy array.
         self.due = memory.due.data
         self.issued = memory.issued.data
         self.completed = memory.completed.data
@@ -85,22 +99,30 @@ class Recorder:
         self._header[Field.SLICE_NS] = now_ns
 
     def fail(self, kind: str, now_ns: int, detail: str | None = None, arrived: bool = True) -> None:
-        """Count a request that failed; its times are in no histogram. `arrived` is False when no row holds its due time."""
+        """Count a request that failed; its times are in no histogram. `arrived` is False when no
+        row holds its due time.
+        """
         if not arrived:
             self._arrive(np.array([now_ns]))
         self.errors[kind] += 1
         self._header[Field.FAILED] += 1
         if self.first_fault is None and detail:
             self.first_fault = detail
-        self._failed_ns.append(now_ns)  # counted into its interval with the rows that completed before it
+        self._failed_ns.append(
+            now_ns
+        )  # counted into its interval with the rows that completed before it
 
     def raised(self, fault: BaseException, now_ns: int, arrived: bool = True) -> None:
-        """Count a request whose target raised. Only the first is described: that reads source files and takes milliseconds."""
+        """Count a request whose target raised. Only the first is described: that reads source files
+        and takes milliseconds.
+        """
         detail = describe(fault) if self.first_fault is None else None
         self.fail(type(fault).__name__, now_ns, detail, arrived)
 
     def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
-        """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were counted by `fail`."""
+        """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were
+        counted by `fail`.
+        """
         header = self._header
         if header[Field.GIVEN_UP]:
             return  # it came back after its rows had been counted for it
@@ -138,15 +160,21 @@ class Recorder:
         header[Field.SLICE_NS] = 0
 
     def _keep_slice(self, began_ns: int, ended_ns: int, rows: int) -> None:
-        """(first issued, last completed, requests); neighbours are put together where there are too many."""
+        """(first issued, last completed, requests); neighbours are put together where there are too
+        many.
+        """
         assert self.slices is not None
         self.slices.append((began_ns, ended_ns, rows))
         if len(self.slices) >= MOST_SLICES:
             pairs = zip(self.slices[::2], self.slices[1::2])
-            self.slices[:] = [(first[0], second[1], first[2] + second[2]) for first, second in pairs]
+            self.slices[:] = [
+                (first[0], second[1], first[2] + second[2]) for first, second in pairs
+            ]
 
     def _pace(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
-        """Keep the lateness of requests that a worker waited for: free when they fell due, it had only to wake up in time."""
+        """Keep the lateness of requests that a worker waited for: free when they fell due, it had
+        only to wake up in time.
+        """
         free = np.empty(min(due.size, PACED_ROWS), np.int64)
         free[0] = self._free_ns
         free[1:] = completed[: free.size - 1]
@@ -155,7 +183,9 @@ class Recorder:
         self._paced.record(np.maximum(issued[: free.size] - due, 0)[due > free])
 
     def paced(self) -> list[tuple[int, int]]:
-        """Histogram index and count of the lateness of such requests; means something where one worker writes the rows in turn."""
+        """Histogram index and count of the lateness of such requests; means something where one
+        worker writes the rows in turn.
+        """
         filled = np.flatnonzero(self._paced.counts)
         return list(zip(filled.tolist(), self._paced.counts[filled].tolist()))
 
@@ -168,7 +198,12 @@ class Recorder:
             header[Field.TIMED_OUT] += late.size
             for moment in late.tolist():
                 self.fail("timeout", moment)
-            due, issued, completed, service = due[on_time], issued[on_time], completed[on_time], service[on_time]
+            due, issued, completed, service = (
+                due[on_time],
+                issued[on_time],
+                completed[on_time],
+                service[on_time],
+            )
         if self.open_loop:
             response = completed - due
             self._service.record(service)
@@ -179,15 +214,21 @@ class Recorder:
         if not completed.size:
             return
         header[Field.COMPLETED] += completed.size
-        header[Field.LAST_COMPLETED_NS] = max(int(header[Field.LAST_COMPLETED_NS]), int(completed[-1]))
+        header[Field.LAST_COMPLETED_NS] = max(
+            int(header[Field.LAST_COMPLETED_NS]), int(completed[-1])
+        )
 
     def _by_interval(self, completed: np.ndarray, response: np.ndarray) -> None:
-        """Count response times, and the failures since the last flush, into the intervals in which they came back."""
+        """Count response times, and the failures since the last flush, into the intervals in which
+        they came back.
+        """
         start = int(self._header[Field.START_NS])
         failed, self._failed_ns = sorted(self._failed_ns), []
         row = failure = 0
         while row < completed.size or failure < len(failed):
-            moments = ([int(completed[row])] if row < completed.size else []) + failed[failure : failure + 1]
+            moments = ([int(completed[row])] if row < completed.size else []) + failed[
+                failure : failure + 1
+            ]
             self._advance(min(moments))
             end_ns = start + (self._interval + 1) * self._interval_ns
             if row < completed.size:
@@ -214,12 +255,16 @@ class Recorder:
             part = current.counts[span]
             filled = np.flatnonzero(part)
             self.closed.append(
-                Interval.compact(self._interval, filled + span.start, part[filled], self._interval_failed)
+                Interval.compact(
+                    self._interval, filled + span.start, part[filled], self._interval_failed
+                )
             )
             self._response.merge(current)
             self._publish(Field.RESPONSE, self._response)
             part[filled] = 0
-            current.count = current.min_ns = current.max_ns = current.sum_ns = current.out_of_range = 0
+            current.count = current.min_ns = current.max_ns = current.sum_ns = (
+                current.out_of_range
+            ) = 0
         self._interval_failed = 0
 
     def _arrive(self, due: np.ndarray) -> None:
@@ -228,7 +273,10 @@ class Recorder:
         first, last = (max(int(edge) - start, 0) // length for edge in (due.min(), due.max()))
         if last >= self.arrivals.size:
             self.arrivals = np.concatenate(
-                [self.arrivals, np.zeros(max(last + 1 - self.arrivals.size, self.arrivals.size), np.int64)]
+                [
+                    self.arrivals,
+                    np.zeros(max(last + 1 - self.arrivals.size, self.arrivals.size), np.int64),
+                ]
             )
         if first == last:  # the usual case, and int64 division is slow
             self.arrivals[first] += due.size

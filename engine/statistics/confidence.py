@@ -1,14 +1,18 @@
-"""How far a throughput and a percentile can be trusted: confidence intervals by batch means, which allow for autocorrelation.
+"""How far a throughput and a percentile can be trusted: confidence intervals by batch means, which
+allow for autocorrelation.
 
-Requests that follow each other are not independent (a queue, a cache, a throttled core), so the usual interval of n values is far
-too narrow. The run is cut into intervals, and neighbouring intervals into batches; the interval comes from the spread of the
-batches' values by Student's t. A batch's value is its completions per second, or its percentile of response time (batch
-quantiles: Seila, "A batching approach to quantile estimation in regenerative simulations", Management Science 28, 1982).
+Requests that follow each other are not independent (a queue, a cache, a throttled core), so the
+usual interval of n values is far too narrow. The run is cut into intervals, and neighbouring
+intervals into batches; the interval comes from the spread of the batches' values by Student's t. A
+batch's value is its completions per second, or its percentile of response time (batch quantiles:
+Seila, "A batching approach to quantile estimation in regenerative simulations", Management Science
+28, 1982).
 
-Batches must be long enough to be independent of each other. As in Fishman, "Grouping observations in digital simulation",
-Management Science 24, 1978: begin with many batches and double their length until von Neumann's ratio no longer shows positive
-correlation between neighbours at the 5 % level. Fewer than 10 batches say nothing of their spread (Schmeiser, "Batch size effects
-in the analysis of simulation output", Operations Research 30, 1982: 10 to 30 suffice), and then there is no interval.
+Batches must be long enough to be independent of each other. As in Fishman, "Grouping observations
+in digital simulation", Management Science 24, 1978: begin with many batches and double their length
+until von Neumann's ratio no longer shows positive correlation between neighbours at the 5 % level.
+Fewer than 10 batches say nothing of their spread (Schmeiser, "Batch size effects in the analysis of
+simulation output", Operations Research 30, 1982: 10 to 30 suffice), and then there is no interval.
 
 Left out: detection of a transient at the beginning, which the warm-up is for.
 """
@@ -37,7 +41,9 @@ TOO_SHORT = "the run was shorter than one interval"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the half-width of its confidence interval, in its own unit; None where there is none, and `why`."""
+    """A value and the half-width of its confidence interval, in its own unit; None where there is
+    none, and `why`.
+    """
 
     value: float | None
     half_width: float | None
@@ -60,7 +66,10 @@ class Confidence:
 
     def to_dict(self) -> dict[str, Any]:
         plain = {"level": self.level, "queries_per_s": _plain(self.throughput)}
-        return plain | {f"p{percentile:g}_ns": _plain(estimate) for percentile, estimate in self.response.items()}
+        return plain | {
+            f"p{percentile:g}_ns": _plain(estimate)
+            for percentile, estimate in self.response.items()
+        }
 
 
 class Evidence:
@@ -81,8 +90,12 @@ class Evidence:
             self._last[worker] = interval.number
 
     def complete_s(self, workers: int) -> float:
-        """Until when every one of the workers has reported all it completed; 0.0 while one has reported nothing."""
-        return (min(self._last.values()) + 1) * self._interval_s if len(self._last) >= workers else 0.0
+        """Until when every one of the workers has reported all it completed; 0.0 while one has
+        reported nothing.
+        """
+        return (
+            (min(self._last.values()) + 1) * self._interval_s if len(self._last) >= workers else 0.0
+        )
 
     def rates(self, until_s: float) -> list[float]:
         """Completions per second, interval after interval, until a time."""
@@ -105,10 +118,14 @@ def _throughput(counts: np.ndarray, length_s: float) -> Estimate:
     value = float(counts.sum()) / (counts.size * length_s)
     found = Estimate(value, None, why=f"fewer than {FEWEST} intervals")
     for size, batches in _groupings(counts.size):
-        means = counts[counts.size - size * batches :].reshape(batches, size).mean(axis=1) / length_s
+        means = (
+            counts[counts.size - size * batches :].reshape(batches, size).mean(axis=1) / length_s
+        )
         if independent(means):
             return Estimate(value, half_width(means), batches)
-        found = Estimate(value, None, batches, "neighbouring batches are correlated: the run is too short")
+        found = Estimate(
+            value, None, batches, "neighbouring batches are correlated: the run is too short"
+        )
     return found
 
 
@@ -125,14 +142,19 @@ def _percentile(cells: Sequence[Interval], percentile: float) -> Estimate:
             continue
         values = np.array([percentile_of(group, percentile) for group in groups], np.float64)
         if independent(values):
-            # A histogram's bin is 0.1 % wide: values that agree to the bin are not known any better.
+            # A histogram's bin is 0.1 % wide: values that agree to the bin are not known any
+            # better.
             return Estimate(value, max(half_width(values), _bin_width(value) / 2), batches)
-        found = Estimate(value, None, batches, "neighbouring batches are correlated: the run is too short")
+        found = Estimate(
+            value, None, batches, "neighbouring batches are correlated: the run is too short"
+        )
     return found
 
 
 def _groupings(cells: int) -> Iterator[tuple[int, int]]:
-    """Cells a batch and number of batches, from many short to few long; what does not fill a batch is left out at the front."""
+    """Cells a batch and number of batches, from many short to few long; what does not fill a batch
+    is left out at the front.
+    """
     size = max(math.ceil(cells / MOST), 1)
     while cells // size >= FEWEST:
         yield size, cells // size
@@ -140,10 +162,11 @@ def _groupings(cells: int) -> Iterator[tuple[int, int]]:
 
 
 def independent(values: np.ndarray) -> bool:
-    """Whether neighbours show no positive correlation: von Neumann's ratio, in Fishman's form, tested at 5 %.
+    """Whether neighbours show no positive correlation: von Neumann's ratio, in Fishman's form,
+    tested at 5 %.
 
-    C = 1 - sum (y_j - y_{j+1})^2 / (2 sum (y_j - mean)^2) is the lag-1 correlation but for its ends; without
-    correlation it is close to normal with mean 0 and variance (k - 2) / (k^2 - 1).
+    C = 1 - sum (y_j - y_{j+1})^2 / (2 sum (y_j - mean)^2) is the lag-1 correlation but for its
+    ends; without correlation it is close to normal with mean 0 and variance (k - 2) / (k^2 - 1).
     """
     spread = float(((values - values.mean()) ** 2).sum())
     if spread == 0.0:

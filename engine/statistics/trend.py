@@ -1,7 +1,9 @@
-"""Whether a run changed while it was measured: the rate between its halves, and a backlog that keeps growing. Pure functions of series.
+"""Whether a run changed while it was measured: the rate between its halves, and a backlog that
+keeps growing. Pure functions of series.
 
-Both ask whether a change is real before they call it one: neighbouring intervals resemble each other, so they are put together in
-batches whose means are nearly independent, and the halves' means are compared by Welch's test.
+Both ask whether a change is real before they call it one: neighbouring intervals resemble each
+other, so they are put together in batches whose means are nearly independent, and the halves' means
+are compared by Welch's test.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ CONFIDENCE = 0.99
 
 @dataclass(frozen=True)
 class Drift:
-    """Mean of the first and of the second half, and the second's difference from the first as a share of it."""
+    """Mean of the first and of the second half, and the second's difference from the first as a
+    share of it.
+    """
 
     first: float
     second: float
@@ -32,9 +36,11 @@ class Drift:
 
 
 def drift(series: Sequence[float], least: float = 0.05) -> Drift | None:
-    """The change between the halves of a series if it is at least `least` and hardly chance (1 %); None otherwise.
+    """The change between the halves of a series if it is at least `least` and hardly chance (1 %);
+    None otherwise.
 
-    Of an odd number the one in the middle is left out. Fewer than LEAST_INTERVALS values cannot tell.
+    Of an odd number the one in the middle is left out. Fewer than LEAST_INTERVALS values cannot
+    tell.
     """
     values = np.asarray(series, np.float64)
     if values.size < LEAST_INTERVALS:
@@ -47,25 +53,34 @@ def drift(series: Sequence[float], least: float = 0.05) -> Drift | None:
     errors = [float(part.var(ddof=1)) / part.size for part in (first, second)]
     total = sum(errors)
     if total > 0:
-        # Welch and Satterthwaite: B. L. Welch, "The generalization of Student's problem", Biometrika 34, 1947.
-        freedom = total**2 / sum(error**2 / (part.size - 1) for error, part in zip(errors, (first, second)))
-        if abs(found.second - found.first) < student_t(CONFIDENCE, max(int(freedom), 1)) * math.sqrt(total):
+        # Welch and Satterthwaite: B. L. Welch, "The generalization of Student's problem",
+        # Biometrika 34, 1947.
+        freedom = total**2 / sum(
+            error**2 / (part.size - 1) for error, part in zip(errors, (first, second))
+        )
+        if abs(found.second - found.first) < student_t(
+            CONFIDENCE, max(int(freedom), 1)
+        ) * math.sqrt(total):
             return None
     return found
 
 
 def batch_means(values: np.ndarray) -> np.ndarray:
-    """Means of at most BATCHES batches of equal length; what does not fill the last is left out at the front."""
+    """Means of at most BATCHES batches of equal length; what does not fill the last is left out at
+    the front.
+    """
     length = max(values.size // BATCHES, 1)
     count = values.size // length
     return values[values.size - count * length :].reshape(count, length).mean(axis=1)
 
 
 def growth(series: Sequence[float]) -> float | None:
-    """By how much a series grew from its first to its last value, along the straight line through it.
+    """By how much a series grew from its first to its last value, along the straight line through
+    it.
 
-    None when it did not grow, or not steadily: the line must explain more than half of the variance, and the last third lie
-    above the middle one, and that above the first. Fewer than 3 values cannot tell.
+    None when it did not grow, or not steadily: the line must explain more than half of the
+    variance, and the last third lie above the middle one, and that above the first. Fewer than 3
+    values cannot tell.
     """
     values = np.asarray(series, np.float64)
     if values.size < 3:

@@ -1,7 +1,8 @@
-"""Open loop of coroutines: a pacer thread sleeps until due times and posts what is due to the event loop.
+"""Open loop of coroutines: a pacer thread sleeps until due times and posts what is due to the event
+loop.
 
-Event-loop timers tick in milliseconds and pace nothing here. Each due time becomes a task, or waits in line for one of `max_in_flight`
-places. A request past its time-out is cancelled and counted.
+Event-loop timers tick in milliseconds and pace nothing here. Each due time becomes a task, or waits
+in line for one of `max_in_flight` places. A request past its time-out is cancelled and counted.
 """
 
 from __future__ import annotations
@@ -43,11 +44,18 @@ class AsyncArrivals:
         self._abandoned = abandoned
 
     async def run(self, queue: Iterable[Any], on_tick: Callable[[], None]) -> None:
-        """Until the queue of due times is at its end, or the run is, and what was issued has come back or been given up."""
+        """Until the queue of due times is at its end, or the run is, and what was issued has come
+        back or been given up.
+        """
         call, feed, header, recorder = self._call, self._feed, self._header, self._recorder
         loop = asyncio.get_running_loop()
         now_ns = MONOTONIC.now_ns
-        dues, issued, completed, last_row = recorder.due, recorder.issued, recorder.completed, recorder.rows - 1
+        dues, issued, completed, last_row = (
+            recorder.due,
+            recorder.issued,
+            recorder.completed,
+            recorder.rows - 1,
+        )
         most = self._plan.pool.max_in_flight or FOREVER_NS
         cap = FOREVER_NS if self._plan.max_backlog is None else self._plan.max_backlog
         timeout_ns = int(self._plan.timeout_s * 1e9)
@@ -74,7 +82,13 @@ class AsyncArrivals:
             try:
                 await call(sample)
             except asyncio.CancelledError:
-                kind = "timeout" if asyncio.current_task() in late else "cut off" if closing else "CancelledError"
+                kind = (
+                    "timeout"
+                    if asyncio.current_task() in late
+                    else "cut off"
+                    if closing
+                    else "CancelledError"
+                )
                 recorder.fail(kind, now_ns(), arrived=False)
                 return
             except (Exception, SystemExit) as fault:
@@ -109,7 +123,9 @@ class AsyncArrivals:
                         backlog.popleft()
                         header[Field.DROPPED] += 1
 
-        pacer = threading.Thread(target=self._pace, args=(loop, queue, post, ended), name="pacer", daemon=True)
+        pacer = threading.Thread(
+            target=self._pace, args=(loop, queue, post, ended), name="pacer", daemon=True
+        )
         pacer.start()
         try:
             while not (ended.is_set() and not in_flight and not backlog):
@@ -124,7 +140,9 @@ class AsyncArrivals:
                         late.add(task)
                         task.cancel()
                     elif start < limit - STUBBORN_NS:
-                        recorder.fail("hung", now_ns(), arrived=False)  # its target would not be cancelled
+                        recorder.fail(
+                            "hung", now_ns(), arrived=False
+                        )  # its target would not be cancelled
                         done(task)
                 if header[Field.STOP] == Halt.NOW:
                     ended.set()
@@ -154,8 +172,9 @@ class AsyncArrivals:
         post: Callable[[list[int]], None],
         ended: asyncio.Event,
     ) -> None:
-        """The pacer thread: sleeps until the next due time and hands over everything that is due. It never spins: it would hold
-        the GIL against the loop that it feeds."""
+        """The pacer thread: sleeps until the next due time and hands over everything that is due.
+        It never spins: it would hold the GIL against the loop that it feeds.
+        """
         sharpen_timer()
         wait = waiter(MONOTONIC, self._header, spin=False)
         try:

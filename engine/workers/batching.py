@@ -1,8 +1,10 @@
-"""Dynamic batching: requests that are due close together share one call of the target, as an inference server's batcher would do.
+"""Dynamic batching: requests that are due close together share one call of the target, as an
+inference server's batcher would do.
 
-One batch forms at a time. It opens when a worker is free and a request is due, and closes when it holds `max_batch_size` requests
-or its oldest has waited `max_delay_us` since it was due. The worker then makes one call; each request keeps its own due
-time, so response time contains the wait for the batch.
+One batch forms at a time. It opens when a worker is free and a request is due, and closes when it
+holds `max_batch_size` requests or its oldest has waited `max_delay_us` since it was due. The worker
+then makes one call; each request keeps its own due time, so response time contains the wait for the
+batch.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from qs.engine.workers.queue import DueTimes
 class Batching:
     """Collect up to `max_batch_size` requests, or those of `max_delay_us` after the first was due.
 
-    `collate` makes what the target is called with from the list of samples; by default their arrays are joined along the first
-    axis (`joined`). A function of a module, so that other processes can find it.
+    `collate` makes what the target is called with from the list of samples; by default their arrays
+    are joined along the first axis (`joined`). A function of a module, so that other processes can
+    find it.
     """
 
     max_batch_size: int
@@ -39,14 +42,19 @@ class Batching:
     def faults(self) -> list[str]:
         found = []
         if self.max_batch_size < 1:
-            found.append(f"batching max_batch_size: {self.max_batch_size} is not allowed, it must be at least 1")
+            found.append(
+                f"batching max_batch_size: {self.max_batch_size} is not allowed, it must be at least 1"
+            )
         if not self.max_delay_us >= 0:
-            found.append(f"batching max_delay_us: {self.max_delay_us} is not allowed, it must be at least 0")
+            found.append(
+                f"batching max_delay_us: {self.max_delay_us} is not allowed, it must be at least 0"
+            )
         return found
 
 
 def joined(samples: list[Any]) -> Any:
-    """One sample of several: arrays joined along the first axis, dicts, lists and tuples of arrays member by member.
+    """One sample of several: arrays joined along the first axis, dicts, lists and tuples of arrays
+    member by member.
 
     Anything else is handed on as the list it came in.
     """
@@ -61,7 +69,9 @@ def joined(samples: list[Any]) -> Any:
 
 
 class Batcher:
-    """Forms batches from a queue for the workers of one process; a worker holds the lock while its batch forms."""
+    """Forms batches from a queue for the workers of one process; a worker holds the lock while its
+    batch forms.
+    """
 
     def __init__(self, queue: Iterable[DueTimes], batching: Batching, clock: Clock):
         self._dues = chain.from_iterable(queue)
@@ -72,7 +82,8 @@ class Batcher:
         self._next: int | None = None
 
     def take(self, wait: Callable[[int], int], still_waiting: Callable[[], None]) -> list[int]:
-        """Wait for the next batch to close; its due times, oldest first. Empty at the end of the schedule, and when stopped.
+        """Wait for the next batch to close; its due times, oldest first. Empty at the end of the
+        schedule, and when stopped.
 
         `still_waiting` is called now and then while another worker's batch forms.
         """
@@ -87,7 +98,8 @@ class Batcher:
             closes = oldest + self._delay_ns
             while len(batch) < self._size:
                 due = self._peek()
-                # What is due by now belongs to the batch even when its time is up: the worker is only just free.
+                # What is due by now belongs to the batch even when its time is up: the worker is
+                # only just free.
                 if due is None or due > max(closes, self._clock.now_ns()):
                     break
                 if wait(due) < due:
@@ -115,7 +127,9 @@ def batched_loop(
     wait: Callable[[int], int],
     collate: Callable[[list[Any]], Any],
 ) -> Iterator[None]:
-    """Issue batch after batch until the schedule ends, the stop flag is set, or the drain limit has passed. Yields after slices."""
+    """Issue batch after batch until the schedule ends, the stop flag is set, or the drain limit has
+    passed. Yields after slices.
+    """
     now_ns = clock.now_ns
     header = recorder.memory.header
     dues, issued, completed = recorder.memory.due, recorder.memory.issued, recorder.memory.completed
@@ -140,7 +154,9 @@ def batched_loop(
             samples = collate(list(islice(feed, len(batch))))
             start = now_ns()
             call(samples)
-        except BaseException as fault:  # a target may raise anything, SystemExit included: its whole batch has failed
+        except (
+            BaseException
+        ) as fault:  # a target may raise anything, SystemExit included: its whole batch has failed
             if is_interrupt(fault):
                 recorder.flush(row, failed)
                 raise

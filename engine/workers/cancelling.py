@@ -11,7 +11,9 @@ STUBBORN_NS = 1_000_000_000
 
 
 async def cancel(tasks: set[asyncio.Task]) -> set[asyncio.Task]:
-    """Cancel tasks and wait for their ends, for a while: a target may refuse. Answers those that did."""
+    """Cancel tasks and wait for their ends, for a while: a target may refuse. Answers those that
+    did.
+    """
     for task in tasks:
         task.cancel()
     if not tasks:

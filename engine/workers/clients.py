@@ -1,6 +1,8 @@
-"""Closed loop of coroutines: clients as tasks of one event loop, each awaiting its request before it makes the next.
+"""Closed loop of coroutines: clients as tasks of one event loop, each awaiting its request before
+it makes the next.
 
-A request past its time-out is cancelled and counted; one whose target would not be cancelled is counted as hung, and nobody waits for it.
+A request past its time-out is cancelled and counted; one whose target would not be cancelled is
+counted as hung, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
 
 
 class AsyncClients:
-    """The clients of one phase, warm-up or measured. `header` is the run's, where it is asked to stop; `recorder` is the phase's."""
+    """The clients of one phase, warm-up or measured. `header` is the run's, where it is asked to
+    stop; `recorder` is the phase's.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,9 @@ class AsyncClients:
         think_s: float = 0.0,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """One task a client; `counts` is how many requests each makes, None for no end but `until_ns` and the stop flag."""
+        """One task a client; `counts` is how many requests each makes, None for no end but
+        `until_ns` and the stop flag.
+        """
         call, feed, header, recorder = self._call, self._feed, self._header, self._recorder
         now_ns = MONOTONIC.now_ns
         issued, completed, last_row = recorder.issued, recorder.completed, recorder.rows - 1
@@ -121,7 +127,9 @@ class AsyncClients:
                 task.result()
 
     async def _think(self, think_s: float, until_ns: int) -> bool:
-        """Pause before a request, but no longer than the run; whether there is still one to be made."""
+        """Pause before a request, but no longer than the run; whether there is still one to be
+        made.
+        """
         now_ns = MONOTONIC.now_ns
         end_ns = min(now_ns() + int(think_s * 1e9), until_ns)
         while (left_ns := end_ns - now_ns()) > 0:
@@ -131,7 +139,9 @@ class AsyncClients:
         return end_ns < until_ns
 
     def _cancel_late(self, tasks: list[asyncio.Task], began: list[int]) -> set[asyncio.Task]:
-        """Cancel requests past their time-out. Answers the clients whose target would not be cancelled: nobody waits for them."""
+        """Cancel requests past their time-out. Answers the clients whose target would not be
+        cancelled: nobody waits for them.
+        """
         now = MONOTONIC.now_ns()
         given_up = set()
         for number, task in enumerate(tasks):
@@ -149,7 +159,9 @@ class AsyncClients:
         return given_up
 
     def _timed_out(self, number: int, began: list[int]) -> bool:
-        """Whether the cancellation that arrived is this group's, for a request past its time-out; it is counted then."""
+        """Whether the cancellation that arrived is this group's, for a request past its time-out;
+        it is counted then.
+        """
         if began[number] >= 0:
             return False
         uncancel()

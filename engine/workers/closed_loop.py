@@ -1,7 +1,8 @@
 """The closed-loop hot path: one client, driven in slices inside the thread it is pinned to.
 
-`zip` reads the clock, calls the target and reads the clock again without a step of bytecode in between, so the loop
-around the target costs about as much as the plainest one that could be written, and stores two stamps in it.
+`zip` reads the clock, calls the target and reads the clock again without a step of bytecode in
+between, so the loop around the target costs about as much as the plainest one that could be
+written, and stores two stamps in it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ def closed_loop(
     until_ns: int = FOREVER_NS,
     think_ns: int = 0,
 ) -> Iterator[None]:
-    """Call the target with sample after sample until `iterations`, `until_ns` or the stop flag; yields after every slice.
+    """Call the target with sample after sample until `iterations`, `until_ns` or the stop flag;
+    yields after every slice.
 
-    `feed` is endless. A slice ends with the first request that completes after SLICE_NS, or when the columns are full.
+    `feed` is endless. A slice ends with the first request that completes after SLICE_NS, or when
+    the columns are full.
     """
     now_ns = clock.now_ns
     header = recorder.memory.header
@@ -62,10 +65,13 @@ def closed_loop(
                 row = first - 1
                 last = min(first + chunk, rows)
                 # The stamps go straight from the tuple that zip makes into the columns.
-                for row, issued[row], _, completed[row] in zip(range(first, last), reads, calls, reads):  # noqa: B007
+                for row, issued[row], _, completed[row] in zip(  # noqa: B007
+                    range(first, last), reads, calls, reads
+                ):
                     pass
                 if row + 1 < last:
-                    # The target raised StopIteration, which map and zip take for the end of their input.
+                    # The target raised StopIteration, which map and zip take for the end of their
+                    # input.
                     fault = StopIteration("raised by the target")
                     break
                 first = last
@@ -73,7 +79,9 @@ def closed_loop(
                 if end >= slice_end:
                     break
                 chunk = chunk_of(end - began, first, until_ns - end)
-        except BaseException as raised:  # a target may raise anything, SystemExit included: it is one failed request
+        except (
+            BaseException
+        ) as raised:  # a target may raise anything, SystemExit included: it is one failed request
             if is_interrupt(raised):
                 recorder.flush(row + 1)
                 raise
@@ -87,7 +95,9 @@ def closed_loop(
 
 
 def chunk_of(spent_ns: int, done: int, left_ns: int) -> int:
-    """How many requests to make before the clock is looked at again: about a millisecond of them, one where the end is near."""
+    """How many requests to make before the clock is looked at again: about a millisecond of them,
+    one where the end is near.
+    """
     if left_ns < 2 * _LOOK_NS:
         return 1
     return min(max(_LOOK_NS * done // max(spent_ns, 1), 1), _CHUNK)

@@ -1,7 +1,8 @@
 """Coroutine targets: requests as coroutines of one event loop, in closed or open loop.
 
-The counterpart of `WorkerGroup` for targets that await. One loop is one worker with one recorder; its rows are stored as requests
-complete. How requests come to be made is the part of `AsyncClients` (closed loop) and `AsyncArrivals` (open loop).
+The counterpart of `WorkerGroup` for targets that await. One loop is one worker with one recorder;
+its rows are stored as requests complete. How requests come to be made is the part of `AsyncClients`
+(closed loop) and `AsyncArrivals` (open loop).
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class AsyncGroup:
         self._make = make
         self._header = memory.header
         open_loop = not isinstance(plan.load, ClosedLoop)
-        self._recorder = self._new_recorder(memory, open_loop, share.keep_columns, share.keep_slices)
+        self._recorder = self._new_recorder(
+            memory, open_loop, share.keep_columns, share.keep_slices
+        )
         self._built: Built | None = None
         self._feed: Iterator[Any] = iter(())
         self._abandoned = asyncio.Event()
@@ -56,7 +59,9 @@ class AsyncGroup:
     def _new_recorder(
         self, memory: WorkerMemory, open_loop: bool, keep: bool = False, slices: bool = False
     ) -> Recorder:
-        return Recorder(memory, self._plan.recorded_ns, int(self._plan.timeout_s * 1e9), open_loop, keep, slices)
+        return Recorder(
+            memory, self._plan.recorded_ns, int(self._plan.timeout_s * 1e9), open_loop, keep, slices
+        )
 
     # -- the caller's side
 
@@ -81,7 +86,12 @@ class AsyncGroup:
 
     async def run(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
         """Run the measured phase to its end."""
-        header, recorder, report, load = self._header, self._recorder, self.reports[0], self._plan.load
+        header, recorder, report, load = (
+            self._header,
+            self._recorder,
+            self.reports[0],
+            self._plan.load,
+        )
         header[Field.PHASE] = Phase.MEASURE
         self._built.tell("begin_measuring")  # type: ignore[union-attr]
         use = ThreadUse()
@@ -90,12 +100,16 @@ class AsyncGroup:
             while MONOTONIC.now_ns() < start_ns:
                 await asyncio.sleep(0)
             if isinstance(load, ClosedLoop):
-                counts = [iterations_of(self.share, load, client) for client in range(self.share.workers)]
+                counts = [
+                    iterations_of(self.share, load, client) for client in range(self.share.workers)
+                ]
                 until_ns = until_ns_of(self._plan, start_ns)
                 await self._clients(recorder).run(counts, until_ns, load.think_time_s, on_tick)
             else:
                 call = self._built.call  # type: ignore[union-attr]
-                arrivals = AsyncArrivals(call, self._feed, recorder, header, self._plan, self._abandoned)
+                arrivals = AsyncArrivals(
+                    call, self._feed, recorder, header, self._plan, self._abandoned
+                )
                 await arrivals.run(self._queue, on_tick)
             self._built.tell("end_measuring")  # type: ignore[union-attr]
         except Exception:
@@ -139,7 +153,9 @@ class AsyncGroup:
         if self._plan.warmup_iterations:
             await self._clients(recorder).run([self._plan.warmup_iterations] * workers, FOREVER_NS)
         if MONOTONIC.now_ns() < began + int(self._plan.warmup_s * 1e9):
-            await self._clients(recorder).run([None] * workers, began + int(self._plan.warmup_s * 1e9))
+            await self._clients(recorder).run(
+                [None] * workers, began + int(self._plan.warmup_s * 1e9)
+            )
         recorder.finish()
         self._header[Field.FIRST_NS] = own.header[Field.FIRST_NS]
         self.reports[0].warm = warm_up_report(own, recorder, MONOTONIC.now_ns() - began)

@@ -1,7 +1,9 @@
-"""The open-loop hot path of a worker that has the schedule for itself: what is late already is issued in bursts.
+"""The open-loop hot path of a worker that has the schedule for itself: what is late already is
+issued in bursts.
 
-As `open_loop`, and with the same results. But nobody else takes from this schedule, so a worker that is behind can see how many
-requests are due by now, and issue those one after the other as the closed loop does, with no step of bytecode around the target.
+As `open_loop`, and with the same results. But nobody else takes from this schedule, so a worker
+that is behind can see how many requests are due by now, and issue those one after the other as the
+closed loop does, with no step of bytecode around the target.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def lone_loop(
     blocks: Iterable[np.ndarray],
     wait: Callable[[int], int],
 ) -> Iterator[None]:
-    """Issue requests as they fall due until the blocks (absolute ns) end, the stop flag is set, or the drain limit has passed."""
+    """Issue requests as they fall due until the blocks (absolute ns) end, the stop flag is set, or
+    the drain limit has passed.
+    """
     now_ns = clock.now_ns
     header, dues = recorder.memory.header, recorder.memory.due
     issued, completed, rows = recorder.issued, recorder.completed, recorder.rows
@@ -64,14 +68,16 @@ def lone_loop(
             fault: BaseException | None = None
             spent = now_ns()
             try:
-                for row, issued[row], _, completed[row] in zip(range(first, end_row), reads, calls, reads):  # noqa: B007
+                for row, issued[row], _, completed[row] in zip(  # noqa: B007
+                    range(first, end_row), reads, calls, reads
+                ):
                     pass
                 if row + 1 < end_row:
-                    # The target raised StopIteration, which map and zip take for the end of their input.
+                    # The target raised StopIteration, which map and zip take for the end of their
+                    # input.
                     fault = StopIteration("raised by the target")
-            except (
-                BaseException
-            ) as raised:  # a target may raise anything, SystemExit included: it is one failed request
+            # a target may raise anything, SystemExit included: it is one failed request
+            except BaseException as raised:
                 if is_interrupt(raised):
                     recorder.flush(row + 1, failed)
                     raise
@@ -81,7 +87,9 @@ def lone_loop(
                 end = now_ns()
                 recorder.raised(fault, end)
                 failed.append(row)
-                dues[row] = -dues[row]  # so that whoever reads the rows of a lost worker knows this one for a failure
+                dues[row] = -dues[
+                    row
+                ]  # so that whoever reads the rows of a lost worker knows this one for a failure
                 issued[row] = completed[row] = end
                 row += 1
             end = completed[row - 1]

@@ -1,4 +1,6 @@
-"""Targets that do nothing, at module level so that any process can be told of them: what is left in a run is the engine's own cost."""
+"""Targets that do nothing, at module level so that any process can be told of them: what is left in
+a run is the engine's own cost.
+"""
 
 from __future__ import annotations
 

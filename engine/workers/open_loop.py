@@ -1,7 +1,8 @@
 """The open-loop hot path: a worker that paces itself.
 
-An idle worker takes the next due time, waits until it, and issues; if that instant has passed it issues at once and keeps the due
-time. That is a FIFO queue before as many servers as there are workers, and response time (completed - due) contains the wait.
+An idle worker takes the next due time, waits until it, and issues; if that instant has passed it
+issues at once and keeps the due time. That is a FIFO queue before as many servers as there are
+workers, and response time (completed - due) contains the wait.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.queue import DueTimes
 
-# Before a wait of at least this long the rows so far are counted: there is time, and a watcher sees them sooner.
+# Before a wait of at least this long the rows so far are counted: there is time, and a watcher sees
+# them sooner.
 QUIET_NS = 5_000_000
-# Counting takes some tenths of a millisecond where the caches have gone cold. What falls due meanwhile is late, and to a worker that is
-# behind it is lost service time, which all requests in line wait for. So from the end of a slice on it is done in the first pause that
-# is long enough, and without one only after a few slices.
+# Counting takes some tenths of a millisecond where the caches have gone cold. What falls due
+# meanwhile is late, and to a worker that is behind it is lost service time, which all requests in
+# line wait for. So from the end of a slice on it is done in the first pause that is long enough,
+# and without one only after a few slices.
 PAUSE_NS = 500_000
 COUNT_NS = 5 * SLICE_NS
 
@@ -33,7 +36,9 @@ def open_loop(
     queue: Iterable[DueTimes],
     wait: Callable[[int], int],
 ) -> Iterator[None]:
-    """Issue requests as they fall due until the queue ends, the stop flag is set, or the drain limit has passed."""
+    """Issue requests as they fall due until the queue ends, the stop flag is set, or the drain
+    limit has passed.
+    """
     now_ns = clock.now_ns
     header = recorder.memory.header
     dues, issued, completed = recorder.due, recorder.issued, recorder.completed
@@ -61,13 +66,16 @@ def open_loop(
                     return
             try:
                 call(take())
-            except BaseException as fault:  # a target may raise anything, SystemExit included: it is one failed request
+            # a target may raise anything, SystemExit included: it is one failed request
+            except BaseException as fault:
                 if is_interrupt(fault):
                     recorder.flush(row, failed)
                     raise
                 recorder.raised(fault, now_ns())
                 failed.append(row)
-                due = -due  # so that whoever reads the rows of a lost worker knows this one for a failure
+                due = (
+                    -due
+                )  # so that whoever reads the rows of a lost worker knows this one for a failure
             end = now_ns()
             dues[row] = due
             issued[row] = start

@@ -1,6 +1,8 @@
-"""Waiting for a due time: sleep until shortly before it, spin the rest where a core is free for that.
+"""Waiting for a due time: sleep until shortly before it, spin the rest where a core is free for
+that.
 
-Sleeps are until an instant, never for a while, so nothing drifts; and none is by an event loop's timer, which ticks in milliseconds.
+Sleeps are until an instant, never for a while, so nothing drifts; and none is by an event loop's
+timer, which ticks in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from qs.engine.record.memory import Field
 
 # A sleeping worker looks at its stop flag this often.
 NAP_NS = 50_000_000
-# How long before the due time to wake up and spin. It is learned: a late awakening moves it up by three halves of what an early one
-# moves it down, so that three sleeps in five end in time, whatever this machine's timers are like today. To catch the fourth as well
-# would cost more spinning than it is worth: most of a sleep's lateness is the same each time, the rest has a long tail.
+# How long before the due time to wake up and spin. It is learned: a late awakening moves it up by
+# three halves of what an early one moves it down, so that three sleeps in five end in time,
+# whatever this machine's timers are like today. To catch the fourth as well would cost more
+# spinning than it is worth: most of a sleep's lateness is the same each time, the rest has a long
+# tail.
 SPIN_NS = 30_000
 _SPIN_LEAST_NS = 4_000
 _SPIN_MOST_NS = 100_000
@@ -28,7 +32,9 @@ _PR_SET_TIMERSLACK = 29
 
 
 def sharpen_timer() -> None:
-    """Ask for the least timer slack for this thread (Linux; 50 us by default), so that sleeps end when asked. Harmless elsewhere."""
+    """Ask for the least timer slack for this thread (Linux; 50 us by default), so that sleeps end
+    when asked. Harmless elsewhere.
+    """
     if sys.platform.startswith("linux"):
         try:
             ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
@@ -37,7 +43,9 @@ def sharpen_timer() -> None:
 
 
 def waiter(clock: Clock, header: np.ndarray, spin: bool) -> Callable[[int], int]:
-    """A function that waits until an instant and returns the clock's reading there; less than the instant if it was stopped."""
+    """A function that waits until an instant and returns the clock's reading there; less than the
+    instant if it was stopped.
+    """
     now_ns, sleep_ns = clock.now_ns, clock.sleep_ns
     margin = SPIN_NS if spin else 0
 
@@ -52,7 +60,11 @@ def waiter(clock: Clock, header: np.ndarray, spin: bool) -> Callable[[int], int]
                 sleep_ns(min(due_ns - now - margin, NAP_NS))
                 now = now_ns()
             if margin:
-                margin = min(margin + _UP_NS, _SPIN_MOST_NS) if now > due_ns else max(margin - _DOWN_NS, _SPIN_LEAST_NS)
+                margin = (
+                    min(margin + _UP_NS, _SPIN_MOST_NS)
+                    if now > due_ns
+                    else max(margin - _DOWN_NS, _SPIN_LEAST_NS)
+                )
         while now < due_ns:
             now = now_ns()
         return now

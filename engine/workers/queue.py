@@ -1,8 +1,10 @@
-"""The schedule as the queue: idle workers take the next due time from one shared counter, with nothing handed over.
+"""The schedule as the queue: idle workers take the next due time from one shared counter, with
+nothing handed over.
 
-Inside a process the counter is a list iterator that the workers share: taking the next due time is one C call that holds the GIL.
-Across processes it is the offset of a shared file description: `lseek(fd, 1, SEEK_CUR)` adds one and returns the
-sum in the kernel, which locks the offset meanwhile (see `new_counter`), so no worker that dies can leave it locked.
+Inside a process the counter is a list iterator that the workers share: taking the next due time is
+one C call that holds the GIL. Across processes it is the offset of a shared file description:
+`lseek(fd, 1, SEEK_CUR)` adds one and returns the sum in the kernel, which locks the offset
+meanwhile (see `new_counter`), so no worker that dies can leave it locked.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ NEVER_NS = 1 << 62
 
 
 class ThreadQueue:
-    """Due times of one schedule, shared by the worker threads of one process. Instants are absolute ns."""
+    """Due times of one schedule, shared by the worker threads of one process. Instants are absolute
+    ns.
+    """
 
     def __init__(self, blocks: Iterator[np.ndarray], start_ns: int):
         self._blocks = blocks
@@ -32,7 +36,9 @@ class ThreadQueue:
         self._current = self._next()  # before anybody waits for it
 
     def __iter__(self) -> Iterator[DueTimes]:
-        """One worker's view: shared iterators, block after block. Several workers may each iterate at the same time."""
+        """One worker's view: shared iterators, block after block. Several workers may each iterate
+        at the same time.
+        """
         number = -1
         while True:
             with self._lock:
@@ -50,7 +56,9 @@ class ThreadQueue:
 
 
 class LoneQueue:
-    """The whole schedule of one worker, as arrays: it may look ahead, for nobody else takes from it."""
+    """The whole schedule of one worker, as arrays: it may look ahead, for nobody else takes from
+    it.
+    """
 
     def __init__(self, blocks: Iterator[np.ndarray], start_ns: int):
         self._blocks = blocks
@@ -64,7 +72,9 @@ class LoneQueue:
 
 
 class ProcessQueue:
-    """The same for workers in different processes, each of which makes the blocks for itself and shares only the counter."""
+    """The same for workers in different processes, each of which makes the blocks for itself and
+    shares only the counter.
+    """
 
     def __init__(self, blocks: Iterator[np.ndarray], start_ns: int, counter_fd: int):
         self._blocks = blocks
@@ -92,10 +102,12 @@ class ProcessQueue:
 
 
 def new_counter() -> int:
-    """A descriptor whose file offset counts claims, beginning at 0. Processes that inherit or are sent it share it.
+    """A descriptor whose file offset counts claims, beginning at 0. Processes that inherit or are
+    sent it share it.
 
-    The file must have been opened by a path: only then does Linux hold the offset's lock during a seek (FMODE_ATOMIC_POS, set in
-    do_dentry_open). On the descriptor that memfd_create answers, seeks at the same time lose counts: up to one in two hundred here.
+    The file must have been opened by a path: only then does Linux hold the offset's lock during a
+    seek (FMODE_ATOMIC_POS, set in do_dentry_open). On the descriptor that memfd_create answers,
+    seeks at the same time lose counts: up to one in two hundred here.
     """
     nameless = anonymous_file(0)
     try:
@@ -108,7 +120,8 @@ def new_counter() -> int:
 
 
 def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.ndarray]:
-    """Rows of two: each due time and the one `distance` places behind it in line, NEVER_NS where the schedule ends before.
+    """Rows of two: each due time and the one `distance` places behind it in line, NEVER_NS where
+    the schedule ends before.
 
     A queue of such rows hands out pairs, which `capped` turns into due times again.
     """
@@ -123,10 +136,14 @@ def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.nd
         yield np.column_stack([held, np.full(held.size, NEVER_NS)])
 
 
-def capped(queue: Iterable[Iterator[list[int]]], now_ns: Callable[[], int], header: np.ndarray) -> Iterator[DueTimes]:
-    """One worker's view of a queue of pairs: the due times that are not dropped; the others are counted in `header`.
+def capped(
+    queue: Iterable[Iterator[list[int]]], now_ns: Callable[[], int], header: np.ndarray
+) -> Iterator[DueTimes]:
+    """One worker's view of a queue of pairs: the due times that are not dropped; the others are
+    counted in `header`.
 
-    A request is dropped when the second of its pair is due as well: then more requests wait behind it than the cap allows.
+    A request is dropped when the second of its pair is due as well: then more requests wait behind
+    it than the cap allows.
     """
     for pairs in queue:
         yield _kept(pairs, now_ns, header)

@@ -18,7 +18,9 @@ from qs.engine.workers.warmup import WarmUp
 
 @dataclass
 class Share:
-    """The part of a plan that one host runs: `workers` of them, the first being number `first` of the whole run."""
+    """The part of a plan that one host runs: `workers` of them, the first being number `first` of
+    the whole run.
+    """
 
     plan: RunPlan
     workers: int
@@ -31,7 +33,9 @@ class Share:
 
 @dataclass
 class WorkerReport:
-    """What one worker says at its end, beside what lies in its memory; `columns` only where they are kept."""
+    """What one worker says at its end, beside what lies in its memory; `columns` only where they
+    are kept.
+    """
 
     worker: int
     warm: WarmUp | None = None
@@ -44,15 +48,21 @@ class WorkerReport:
     paced: list[tuple[int, int]] = field(
         default_factory=list
     )  # lateness of requests that a worker waited for, as counts
-    wake_up_ns: int | None = None  # how late the thread that watches over the group woke up (the first worker's report)
+    wake_up_ns: int | None = (
+        None  # how late the thread that watches over the group woke up (the first worker's report)
+    )
     hung: bool = False
     crash: str | None = None
     columns: list = field(default_factory=list)
-    slices: list = field(default_factory=list)  # (first issued, last completed, requests), where they are kept
+    slices: list = field(
+        default_factory=list
+    )  # (first issued, last completed, requests), where they are kept
 
 
 def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:
-    """A client's count: its own, or its part of the stop rule's count over all clients, whichever is less."""
+    """A client's count: its own, or its part of the stop rule's count over all clients, whichever
+    is less.
+    """
     total = share.plan.stop.iterations
     if total is None:
         return load.iterations
@@ -62,7 +72,9 @@ def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:
 
 def until_ns_of(plan: RunPlan, start_ns: int) -> int:
     """The instant after which nothing is issued (closed loop) or due (open loop)."""
-    limits = [limit for limit in (plan.stop.duration_s, plan.stop.max_duration_s) if limit is not None]
+    limits = [
+        limit for limit in (plan.stop.duration_s, plan.stop.max_duration_s) if limit is not None
+    ]
     return start_ns + int(min(limits) * 1e9) if limits else FOREVER_NS
 
 
@@ -73,8 +85,9 @@ def schedule_of(plan: RunPlan) -> Schedule:
 
 
 def blocks_of(share: Share) -> Iterator[np.ndarray]:
-    """The schedule of an open loop, cut by the stop rule. The first block is drawn here and now: it may import, sort or seed,
-    and none of that may happen after the common start."""
+    """The schedule of an open loop, cut by the stop rule. The first block is drawn here and now: it
+    may import, sort or seed, and none of that may happen after the common start.
+    """
     plan = share.plan
     blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations)
     # With coroutines the line of those that wait is the event loop's, which caps it itself.
@@ -83,7 +96,9 @@ def blocks_of(share: Share) -> Iterator[np.ndarray]:
     return chain(list(islice(blocks, 1)), blocks)
 
 
-def queue_of(share: Share, blocks: Iterator[np.ndarray], start_ns: int) -> ThreadQueue | ProcessQueue:
+def queue_of(
+    share: Share, blocks: Iterator[np.ndarray], start_ns: int
+) -> ThreadQueue | ProcessQueue:
     """The due times of these blocks as the workers of this share take them."""
     if share.counter_fd is None:
         return ThreadQueue(blocks, start_ns)
@@ -91,6 +106,10 @@ def queue_of(share: Share, blocks: Iterator[np.ndarray], start_ns: int) -> Threa
 
 
 def due_before(plan: RunPlan, offset_ns: int) -> int:
-    """How many requests of an open loop are due before an offset from the start, by its schedule and stop rule."""
-    blocks = bounded(schedule_of(plan).blocks(), min(until_ns_of(plan, 0), offset_ns), plan.stop.iterations)
+    """How many requests of an open loop are due before an offset from the start, by its schedule
+    and stop rule.
+    """
+    blocks = bounded(
+        schedule_of(plan).blocks(), min(until_ns_of(plan, 0), offset_ns), plan.stop.iterations
+    )
     return sum(block.size for block in blocks)

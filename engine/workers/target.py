@@ -20,13 +20,16 @@ class Built:
     samples: Sequence[Any]
 
     def tell(self, moment: str) -> None:
-        """Call the target's own `begin_measuring` or `end_measuring`, where it has one: in each worker's thread, outside what is timed."""
+        """Call the target's own `begin_measuring` or `end_measuring`, where it has one: in each
+        worker's thread, outside what is timed.
+        """
         hook = getattr(self.call, moment, None)
         if hook is not None:
             hook()
 
     def feed(self, offset: int = 0, per_query: int | None = None) -> Iterator[Any]:
-        """The samples for ever, beginning at a different one for each worker so that workers do not march in step.
+        """The samples for ever, beginning at a different one for each worker so that workers do not
+        march in step.
 
         With `per_query`, lists of so many consecutive samples.
         """
@@ -46,7 +49,9 @@ def import_reference(reference: str) -> Any:
 
 
 def build(target: Any, samples: Sequence[Any] | None) -> Built:
-    """Call a Factory, or take the target as it is. A target may carry `samples`; those given with the run come first."""
+    """Call a Factory, or take the target as it is. A target may carry `samples`; those given with
+    the run come first.
+    """
     if isinstance(target, Factory):
         target = import_reference(target.reference)(**target.kwargs)
     if not callable(target):
@@ -58,7 +63,9 @@ def build(target: Any, samples: Sequence[Any] | None) -> Built:
 
 
 def is_async(target: Any) -> bool:
-    """Whether calling the target gives a coroutine (a coroutine function, or an object whose __call__ is one)."""
+    """Whether calling the target gives a coroutine (a coroutine function, or an object whose
+    __call__ is one).
+    """
     if inspect.iscoroutinefunction(target):
         return True
     call = getattr(target, "__call__", None)  # noqa: B004

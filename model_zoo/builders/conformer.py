@@ -1,8 +1,10 @@
-"""A Conformer encoder for lines of text or speech: convolution within, attention with relative places across.
+"""A Conformer encoder for lines of text or speech: convolution within, attention with relative
+places across.
 
-Gulati et al., 2020, arXiv:2005.08100; sizes of its medium model (16 layers of 256, 4 heads, kernel 31). Names and shapes of
-a layer are those of `transformers`' Wav2Vec2Conformer with relative places. In: float32 [batch, 3, 64, 512], which two
-convolutions make a fourth as long, and a bool [batch, 128] that is true at padding. Out: [batch, 128, 256].
+Gulati et al., 2020, arXiv:2005.08100; sizes of its medium model (16 layers of 256, 4 heads, kernel
+31). Names and shapes of a layer are those of `transformers`' Wav2Vec2Conformer with relative
+places. In: float32 [batch, 3, 64, 512], which two convolutions make a fourth as long, and a bool
+[batch, 128] that is true at padding. Out: [batch, 128, 256].
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def conformer_graph(
     silenced = graph.op("Mul", graph.op("Cast", padding, to=FLOAT), graph.number(MASKED_SCORE))
     mask = graph.op("Unsqueeze", silenced, graph.ints([1, 2]))
     places = graph.constant(_places(length, hidden))
-    kept = graph.op("Unsqueeze", graph.op("Cast", graph.op("Not", padding), to=FLOAT), graph.ints([2]))
+    kept = graph.op(
+        "Unsqueeze", graph.op("Cast", graph.op("Not", padding), to=FLOAT), graph.ints([2])
+    )
     for index in range(layers):
         x = _layer(graph, f"layers.{index}", x, places, mask, kept, hidden, heads, kernel, length)
     graph.output(outputs[0], x, ["batch", length, hidden])
@@ -53,18 +57,35 @@ def _linear(graph: Graph, name: str, x: str, into: int, out: int, bias: bool = T
 
 
 def _places(length: int, hidden: int) -> np.ndarray:
-    """[2 length - 1, hidden]: sines (even) and cosines (odd) of the distances length - 1 down to 1 - length."""
+    """[2 length - 1, hidden]: sines (even) and cosines (odd) of the distances length - 1 down to 1
+    - length.
+    """
     distance = np.arange(length - 1, -length, -1)[:, None]
     angle = distance * np.exp(np.arange(0, hidden, 2) * (-math.log(10000.0) / hidden))
-    return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(2 * length - 1, hidden).astype(np.float32)
+    return (
+        np.stack([np.sin(angle), np.cos(angle)], axis=-1)
+        .reshape(2 * length - 1, hidden)
+        .astype(np.float32)
+    )
 
 
 def _layer(
-    graph: Graph, name: str, x: str, places: str, mask: str, kept: str, hidden: int, heads: int, kernel: int, n: int
+    graph: Graph,
+    name: str,
+    x: str,
+    places: str,
+    mask: str,
+    kept: str,
+    hidden: int,
+    heads: int,
+    kernel: int,
+    n: int,
 ) -> str:
     x = _half(graph, f"{name}.ffn1", x, hidden)
     inner = graph.layer_norm(f"{name}.self_attn_layer_norm", x, hidden, EPS)
-    x = graph.op("Add", x, _attention(graph, f"{name}.self_attn", inner, places, mask, hidden, heads, n))
+    x = graph.op(
+        "Add", x, _attention(graph, f"{name}.self_attn", inner, places, mask, hidden, heads, n)
+    )
     x = graph.op("Add", x, _convolution(graph, f"{name}.conv_module", x, kept, hidden, kernel))
     x = _half(graph, f"{name}.ffn2", x, hidden)
     return graph.layer_norm(f"{name}.final_layer_norm", x, hidden, EPS)
@@ -78,32 +99,45 @@ def _half(graph: Graph, name: str, x: str, hidden: int) -> str:
     return graph.op("Add", x, graph.op("Mul", inner, graph.number(0.5)))
 
 
-def _attention(graph: Graph, name: str, x: str, places: str, mask: str, hidden: int, heads: int, n: int) -> str:
+def _attention(
+    graph: Graph, name: str, x: str, places: str, mask: str, hidden: int, heads: int, n: int
+) -> str:
     """(query + u) . key + (query + v) . place, as in Transformer-XL."""
     size = hidden // heads
     query, key, value = (
-        graph.heads(_linear(graph, f"{name}.linear_{each}", x, hidden, hidden), heads, size) for each in "qkv"
+        graph.heads(_linear(graph, f"{name}.linear_{each}", x, hidden, hidden), heads, size)
+        for each in "qkv"
     )
     place = _linear(graph, f"{name}.linear_pos", places, hidden, hidden, bias=False)
     place = graph.transpose(graph.reshape(place, [-1, heads, size]), 1, 2, 0)
     u, v = (graph.parameter(f"{name}.pos_bias_{each}", (heads, size), 0.1) for each in "uv")
-    to_key, to_place = (graph.op("Add", query, graph.reshape(each, [heads, 1, size])) for each in (u, v))
+    to_key, to_place = (
+        graph.op("Add", query, graph.reshape(each, [heads, 1, size])) for each in (u, v)
+    )
     by_distance = graph.reshape(graph.op("MatMul", to_place, place), [0, heads, n * (2 * n - 1)])
     row, column = np.arange(n)[:, None], np.arange(n)[None]
-    index = graph.ints(row * (2 * n - 1) + n - 1 - row + column)  # row q, distance q - k, stored from n - 1 downwards
-    scores = graph.op("Mul", graph.op("Gather", by_distance, index, axis=2), graph.number(size**-0.5))
+    index = graph.ints(
+        row * (2 * n - 1) + n - 1 - row + column
+    )  # row q, distance q - k, stored from n - 1 downwards
+    scores = graph.op(
+        "Mul", graph.op("Gather", by_distance, index, axis=2), graph.number(size**-0.5)
+    )
     mixed = graph.attend(to_key, key, value, size, [scores, mask])
     return _linear(graph, f"{name}.linear_out", mixed, hidden, hidden)
 
 
 def _convolution(graph: Graph, name: str, x: str, kept: str, hidden: int, kernel: int) -> str:
-    """Gate, depthwise convolution over time, batch normalization, SiLU. Padding is silenced before time is mixed."""
+    """Gate, depthwise convolution over time, batch normalization, SiLU. Padding is silenced before
+    time is mixed.
+    """
     x = graph.op("Mul", graph.layer_norm(f"{name}.layer_norm", x, hidden, EPS), kept)
     x = graph.transpose(x, 0, 2, 1)
     x = _along(graph, f"{name}.pointwise_conv1", x, hidden, 2 * hidden)
     first, gate = graph.split(x, 2, hidden, axis=1)
     x = graph.op("Mul", first, graph.op("Sigmoid", gate))
-    weight = graph.parameter(f"{name}.depthwise_conv.weight", (hidden, 1, kernel), (2.0 / kernel) ** 0.5)
+    weight = graph.parameter(
+        f"{name}.depthwise_conv.weight", (hidden, 1, kernel), (2.0 / kernel) ** 0.5
+    )
     x = graph.op("Conv", x, weight, kernel_shape=[kernel], pads=[kernel // 2] * 2, group=hidden)
     x = graph.silu(graph.batch_norm(f"{name}.batch_norm", x, hidden, eps=EPS))
     return graph.transpose(_along(graph, f"{name}.pointwise_conv2", x, hidden, hidden), 0, 2, 1)

@@ -1,6 +1,8 @@
-"""What a network consists of and costs: its parameters, and the floating-point operations of one item.
+"""What a network consists of and costs: its parameters, and the floating-point operations of one
+item.
 
-Operations are those of convolutions and matrix products, which are all but a few percent; a multiply-add counts as two.
+Operations are those of convolutions and matrix products, which are all but a few percent; a
+multiply-add counts as two.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import onnx
 
 
 def flops(model: onnx.ModelProto, batch: int = 1) -> int:
-    """Operations at a batch size, from shapes that ONNX infers; ValueError where it cannot infer one."""
+    """Operations at a batch size, from shapes that ONNX infers; ValueError where it cannot infer
+    one.
+    """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in (*fixed.graph.input, *fixed.graph.output):
@@ -35,7 +39,9 @@ def _multiply_adds(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> 
     try:
         made, first, second = shapes[node.output[0]], shapes[node.input[0]], shapes[node.input[1]]
     except KeyError as missing:
-        raise ValueError(f"the shape of {missing} at {node.op_type} {node.name} is not known") from None
+        raise ValueError(
+            f"the shape of {missing} at {node.op_type} {node.name} is not known"
+        ) from None
     if node.op_type == "Conv":  # a filter has [out, in / groups, *kernel] weights
         return math.prod(made) * math.prod(second[1:])
     return math.prod(made) * first[-1]

@@ -1,7 +1,8 @@
 """DeBERTa for question answering: attention over content and relative places, apart.
 
-He et al., 2020, arXiv:2006.03654; names and shapes as `transformers.DebertaForQuestionAnswering` (microsoft/deberta-base).
-It has neither absolute places nor token types: the input of token types exists, as published, and is not used.
+He et al., 2020, arXiv:2006.03654; names and shapes as `transformers.DebertaForQuestionAnswering`
+(microsoft/deberta-base). It has neither absolute places nor token types: the input of token types
+exists, as published, and is not used.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from .graph import FLOAT, INT64, Graph
 BASE = {"vocabulary": 50265, "eps": 1e-7}
 
 
-def deberta_graph(*, inputs: Sequence[str], outputs: Sequence[str], distance: int = 512, **sizes: int) -> Graph:
+def deberta_graph(
+    *, inputs: Sequence[str], outputs: Sequence[str], distance: int = 512, **sizes: int
+) -> Graph:
     """distance: relative places are cut to [-distance, distance)."""
     graph, size = Graph("deberta"), Sizes(**{**BASE, **sizes})
     ids, mask, _ = (graph.input(name, ["batch", size.sequence], INT64) for name in inputs)
@@ -32,17 +35,23 @@ def deberta_graph(*, inputs: Sequence[str], outputs: Sequence[str], distance: in
     added = graph.mask(mask)
     for index in range(size.layers):
         name = f"deberta.encoder.layer.{index}"
-        x = feed_forward(graph, name, x, _attention(graph, f"{name}.attention.self", x, table, added, size), size)
+        x = feed_forward(
+            graph, name, x, _attention(graph, f"{name}.attention.self", x, table, added, size), size
+        )
     graph.question_answering(x, size.hidden, size.sequence, outputs)
     return graph
 
 
 def _attention(graph: Graph, name: str, x: str, table: str, mask: str, size: Sizes) -> str:
-    """Scores are content-content + content-place + place-content, each scaled by 1 / sqrt(3 hidden / heads)."""
+    """Scores are content-content + content-place + place-content, each scaled by 1 / sqrt(3 hidden
+    / heads).
+    """
     hidden, heads, each, n = size.hidden, size.heads, size.head, size.sequence
     scale = 1.0 / math.sqrt(3 * each)
     # in_proj holds query, key, value of each head side by side
-    joint = graph.heads(graph.linear(f"{name}.in_proj", x, hidden, 3 * hidden, bias=False), heads, 3 * each)
+    joint = graph.heads(
+        graph.linear(f"{name}.in_proj", x, hidden, 3 * hidden, bias=False), heads, 3 * each
+    )
     query, key, value = graph.split(joint, 3, each)
     biases = [graph.parameter(f"{name}.{part}_bias", (hidden,), 0.0) for part in ("q", "v")]
     query, value = (
@@ -52,21 +61,31 @@ def _attention(graph: Graph, name: str, x: str, table: str, mask: str, size: Siz
     query = graph.op("Mul", query, graph.number(scale))
     places = [graph.linear(f"{name}.pos_proj", table, hidden, hidden, bias=False)]
     places.append(graph.linear(f"{name}.pos_q_proj", table, hidden, hidden))
-    key_places, query_places = (graph.transpose(graph.reshape(part, [-1, heads, each]), 1, 0, 2) for part in places)
+    key_places, query_places = (
+        graph.transpose(graph.reshape(part, [-1, heads, each]), 1, 0, 2) for part in places
+    )
     query_places = graph.op("Mul", query_places, graph.number(scale))
 
     row, column = np.arange(n)[:, None], np.arange(n)[None]
-    by_distance = row * 2 * n + row - column + n  # [q, k]: the place of (q, distance q - k) in a row-major [n, 2n]
+    by_distance = (
+        row * 2 * n + row - column + n
+    )  # [q, k]: the place of (q, distance q - k) in a row-major [n, 2n]
     by_key = column * 2 * n + row - column + n  # the place of (k, distance q - k)
     to_place = graph.op("MatMul", query, graph.transpose(key_places, 0, 2, 1))
     from_place = graph.op("MatMul", key, graph.transpose(query_places, 0, 2, 1))
-    added = [_picked(graph, to_place, by_distance, heads, n), _picked(graph, from_place, by_key, heads, n), mask]
+    added = [
+        _picked(graph, to_place, by_distance, heads, n),
+        _picked(graph, from_place, by_key, heads, n),
+        mask,
+    ]
     return graph.attend(query, key, value, each, added, scale=1.0)
 
 
 def _picked(graph: Graph, scores: str, places: np.ndarray, heads: int, n: int) -> str:
     """[batch, heads, n, 2n] of scores by distance -> [batch, heads, n, n] by query and key."""
-    return graph.op("Gather", graph.reshape(scores, [0, heads, 2 * n * n]), graph.constant(places), axis=2)
+    return graph.op(
+        "Gather", graph.reshape(scores, [0, heads, 2 * n * n]), graph.constant(places), axis=2
+    )
 
 
 def build_deberta(path: Path, seed: int, **how: object) -> None:

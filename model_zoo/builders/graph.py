@@ -1,9 +1,11 @@
-"""What the builders share: an ONNX graph under construction, its parameters, and the blocks that networks are made of.
+"""What the builders share: an ONNX graph under construction, its parameters, and the blocks that
+networks are made of.
 
-A `Graph` holds nodes, constants and the descriptions of parameters. Parameters are drawn one at a time while the file is
-written (`write`), or not at all (`outline`, for counting): a network of a gigabyte is described in milliseconds.
-Every method that adds something returns the name of the tensor that it made. Shapes are at [batch, ...], batch free.
-Left out: training, dropout. Opset 17 is the first with LayerNormalization; older runtimes refuse a newer IR version.
+A `Graph` holds nodes, constants and the descriptions of parameters. Parameters are drawn one at a
+time while the file is written (`write`), or not at all (`outline`, for counting): a network of a
+gigabyte is described in milliseconds. Every method that adds something returns the name of the
+tensor that it made. Shapes are at [batch, ...], batch free. Left out: training, dropout. Opset 17
+is the first with LayerNormalization; older runtimes refuse a newer IR version.
 """
 
 from __future__ import annotations
@@ -19,10 +21,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8
-FLOAT, INT32, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
-# Added to the scores of masked tokens. Its exponential is 0 in fp32, and it survives a conversion to fp16.
+FLOAT, INT32, INT64, BOOL = (
+    TensorProto.FLOAT,
+    TensorProto.INT32,
+    TensorProto.INT64,
+    TensorProto.BOOL,
+)
+# Added to the scores of masked tokens. Its exponential is 0 in fp32, and it survives a conversion
+# to fp16.
 MASKED_SCORE = -10000.0
-# A protobuf message holds less than 2 GiB; what is larger has its parameters in a file of their own beside it.
+# A protobuf message holds less than 2 GiB; what is larger has its parameters in a file of their own
+# beside it.
 LARGEST_FILE_BYTES = 2_000_000_000
 PAGE_BYTES = 4096  # where parameters begin in that file, so that a runtime can map them
 TRANSFORMER_STD = 0.02  # what BERT and its kin are initialized with
@@ -30,7 +39,8 @@ TRANSFORMER_STD = 0.02  # what BERT and its kin are initialized with
 
 @dataclass(frozen=True)
 class Parameter:
-    """shape: as the graph stores it. std 0: all values are `mean`. centred: each output's weights have mean 0.
+    """shape: as the graph stores it. std 0: all values are `mean`. centred: each output's weights
+    have mean 0.
 
     turned: the graph stores the transpose of what torch does, as a linear layer's weights.
     """
@@ -55,7 +65,9 @@ class Parameter:
 
 
 class Graph:
-    """Nodes, constants and parameters as they are added. Names of parameters are those of the published code."""
+    """Nodes, constants and parameters as they are added. Names of parameters are those of the
+    published code.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -72,7 +84,9 @@ class Graph:
         return name
 
     def output(self, name: str, x: str, shape: Sequence[int | str], kind: int = FLOAT) -> None:
-        self.nodes.append(helper.make_node("Identity", [x], [name], name=f"output_{len(self.outputs)}"))
+        self.nodes.append(
+            helper.make_node("Identity", [x], [name], name=f"output_{len(self.outputs)}")
+        )
         self.outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
 
     def op(self, kind: str, *inputs: str, **attributes: object) -> str:
@@ -89,7 +103,11 @@ class Graph:
     def constant(self, value: np.ndarray) -> str:
         """A constant that is no parameter; equal ones are kept once."""
         for name, known in self.constants.items():
-            if known.dtype == value.dtype and known.shape == value.shape and np.array_equal(known, value):
+            if (
+                known.dtype == value.dtype
+                and known.shape == value.shape
+                and np.array_equal(known, value)
+            ):
                 return name
         name = f"constant_{len(self.constants)}"
         self.constants[name] = value
@@ -101,10 +119,14 @@ class Graph:
     def number(self, value: float) -> str:
         return self.constant(np.asarray(value, np.float32))
 
-    def parameter(self, name: str, shape: Sequence[int], std: float = TRANSFORMER_STD, **how: object) -> str:
+    def parameter(
+        self, name: str, shape: Sequence[int], std: float = TRANSFORMER_STD, **how: object
+    ) -> str:
         described = Parameter(tuple(shape), std, **how)
         if self.parameters.setdefault(name, described) != described:
-            raise ValueError(f"parameter {name} is {self.parameters[name]} already, not {described}")
+            raise ValueError(
+                f"parameter {name} is {self.parameters[name]} already, not {described}"
+            )
         return name
 
     # ---- short spellings
@@ -116,29 +138,53 @@ class Graph:
         return self.op("Transpose", x, perm=list(order))
 
     def slice(self, x: str, axis: int, start: int, end: int, step: int = 1) -> str:
-        return self.op("Slice", x, self.ints([start]), self.ints([end]), self.ints([axis]), self.ints([step]))
+        return self.op(
+            "Slice", x, self.ints([start]), self.ints([end]), self.ints([axis]), self.ints([step])
+        )
 
-    def embedding(self, name: str, ids: str, rows: int, size: int, std: float = TRANSFORMER_STD) -> str:
+    def embedding(
+        self, name: str, ids: str, rows: int, size: int, std: float = TRANSFORMER_STD
+    ) -> str:
         return self.op("Gather", self.parameter(name, (rows, size), std), ids)
 
     # ---- blocks
 
-    def linear(self, name: str, x: str, into: int, out: int, bias: bool = True, std: float = TRANSFORMER_STD) -> str:
-        product = self.op("MatMul", x, self.parameter(f"{name}.weight", (into, out), std, turned=True))
-        return self.op("Add", product, self.parameter(f"{name}.bias", (out,), 0.0)) if bias else product
+    def linear(
+        self,
+        name: str,
+        x: str,
+        into: int,
+        out: int,
+        bias: bool = True,
+        std: float = TRANSFORMER_STD,
+    ) -> str:
+        product = self.op(
+            "MatMul", x, self.parameter(f"{name}.weight", (into, out), std, turned=True)
+        )
+        return (
+            self.op("Add", product, self.parameter(f"{name}.bias", (out,), 0.0))
+            if bias
+            else product
+        )
 
     def layer_norm(self, name: str, x: str, size: int, eps: float) -> str:
         scale = self.parameter(f"{name}.weight", (size,), 0.0, mean=1.0)
         shift = self.parameter(f"{name}.bias", (size,), 0.0)
         return self.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=eps)
 
-    def group_norm(self, name: str, x: str, channels: int, side: int, groups: int = 32, eps: float = 1e-6) -> str:
-        """[batch, channels, side, side]; opset 17 spells it as an instance normalization of joined channels."""
+    def group_norm(
+        self, name: str, x: str, channels: int, side: int, groups: int = 32, eps: float = 1e-6
+    ) -> str:
+        """[batch, channels, side, side]; opset 17 spells it as an instance normalization of joined
+        channels.
+        """
         ones, zeros = (self.constant(np.full(groups, value, np.float32)) for value in (1.0, 0.0))
         joined = self.reshape(x, [0, groups, -1])
         alike = self.op("InstanceNormalization", joined, ones, zeros, epsilon=eps)
         apart = self.reshape(alike, [-1, channels, side, side])
-        scale = self.reshape(self.parameter(f"{name}.weight", (channels,), 0.0, mean=1.0), [channels, 1, 1])
+        scale = self.reshape(
+            self.parameter(f"{name}.weight", (channels,), 0.0, mean=1.0), [channels, 1, 1]
+        )
         shift = self.reshape(self.parameter(f"{name}.bias", (channels,), 0.0), [channels, 1, 1])
         return self.op("Add", self.op("Mul", apart, scale), shift)
 
@@ -156,8 +202,9 @@ class Graph:
         bias: bool = True,
         gain: float = 1.0,
     ) -> str:
-        """A square convolution; weights N(0, gain / fan-in), each filter of mean 0, so that what all inputs have in
-        common does not grow from layer to layer and make all answers alike."""
+        """A square convolution; weights N(0, gain / fan-in), each filter of mean 0, so that what
+        all inputs have in common does not grow from layer to layer and make all answers alike.
+        """
         seen = into // groups
         std = math.sqrt(gain / (seen * size * size))
         inputs = [x, self.parameter(f"{name}.weight", (out, seen, size, size), std, centred=True)]
@@ -165,24 +212,35 @@ class Graph:
             inputs.append(self.parameter(f"{name}.bias", (out,), 0.0))
         around = list(pads) if pads is not None else [size // 2] * 4
         shared = {"group": groups} if groups > 1 else {}
-        return self.op("Conv", *inputs, kernel_shape=[size] * 2, strides=[stride] * 2, pads=around, **shared)
+        return self.op(
+            "Conv", *inputs, kernel_shape=[size] * 2, strides=[stride] * 2, pads=around, **shared
+        )
 
-    def batch_norm(self, name: str, x: str, channels: int, gamma: float = 1.0, eps: float = 1e-5) -> str:
+    def batch_norm(
+        self, name: str, x: str, channels: int, gamma: float = 1.0, eps: float = 1e-5
+    ) -> str:
         initial = {"weight": gamma, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
-        parts = [self.parameter(f"{name}.{part}", (channels,), 0.0, mean=mean) for part, mean in initial.items()]
+        parts = [
+            self.parameter(f"{name}.{part}", (channels,), 0.0, mean=mean)
+            for part, mean in initial.items()
+        ]
         return self.op("BatchNormalization", x, *parts, epsilon=eps)
 
     def gelu(self, x: str) -> str:
         """x * (1 + erf(x / sqrt 2)) / 2: the exact form."""
         erf = self.op("Erf", self.op("Div", x, self.number(math.sqrt(2.0))))
-        return self.op("Mul", self.op("Mul", x, self.op("Add", erf, self.number(1.0))), self.number(0.5))
+        return self.op(
+            "Mul", self.op("Mul", x, self.op("Add", erf, self.number(1.0))), self.number(0.5)
+        )
 
     def gelu_tanh(self, x: str) -> str:
         """The tanh approximation, which ALBERT was trained with."""
         cube = self.op("Mul", self.op("Mul", x, x), x)
         inner = self.op("Add", x, self.op("Mul", cube, self.number(0.044715)))
         tanh = self.op("Tanh", self.op("Mul", inner, self.number(math.sqrt(2.0 / math.pi))))
-        return self.op("Mul", self.op("Mul", x, self.number(0.5)), self.op("Add", tanh, self.number(1.0)))
+        return self.op(
+            "Mul", self.op("Mul", x, self.number(0.5)), self.op("Add", tanh, self.number(1.0))
+        )
 
     def silu(self, x: str) -> str:
         return self.op("Mul", x, self.op("Sigmoid", x))
@@ -196,10 +254,19 @@ class Graph:
         """[batch, n, heads * size] -> [batch, heads, n, size]."""
         return self.transpose(self.reshape(x, [0, 0, heads, size]), 0, 2, 1, 3)
 
-    def attend(self, query: str, key: str, value: str, size: int, added: Sequence[str] = (), scale: float = 0) -> str:
+    def attend(
+        self,
+        query: str,
+        key: str,
+        value: str,
+        size: int,
+        added: Sequence[str] = (),
+        scale: float = 0,
+    ) -> str:
         """Softmax attention of [batch, heads, n, size]; `added` are added to the scaled scores.
 
-        -> [batch, n, heads * size]. scale: what scores are multiplied with, 1 / sqrt(size) where it is 0.
+        -> [batch, n, heads * size]. scale: what scores are multiplied with, 1 / sqrt(size) where it
+        is 0.
         """
         scores = self.op("MatMul", query, self.transpose(key, 0, 1, 3, 2))
         scores = self.op("Mul", scores, self.number(scale or 1.0 / math.sqrt(size)))
@@ -213,12 +280,18 @@ class Graph:
         return self.reshape(self.transpose(x, 0, 2, 1, 3), [0, 0, -1])
 
     def mask(self, kept: str) -> str:
-        """[batch, n] of 1 (token) and 0 (padding) -> [batch, 1, 1, n] of what is added to the scores."""
+        """[batch, n] of 1 (token) and 0 (padding) -> [batch, 1, 1, n] of what is added to the
+        scores.
+        """
         wide = self.op("Unsqueeze", self.op("Cast", kept, to=FLOAT), self.ints([1, 2]))
         return self.op("Mul", self.op("Sub", self.number(1.0), wide), self.number(MASKED_SCORE))
 
-    def question_answering(self, x: str, hidden: int, sequence: int, outputs: Sequence[str]) -> None:
-        """The head of extractive question answering: logits of an answer's start and of its end, [batch, sequence]."""
+    def question_answering(
+        self, x: str, hidden: int, sequence: int, outputs: Sequence[str]
+    ) -> None:
+        """The head of extractive question answering: logits of an answer's start and of its end,
+        [batch, sequence].
+        """
         logits = self.linear("qa_outputs", x, hidden, 2)
         for name, part in zip(outputs, self.split(logits, 2, 1), strict=True):
             self.output(name, self.op("Squeeze", part, self.ints([-1])), ["batch", sequence])
@@ -226,20 +299,31 @@ class Graph:
     # ---- the whole
 
     def outline(self) -> onnx.ModelProto:
-        """The model with its parameters declared as inputs: enough to check it, to infer shapes and to count."""
-        declared = [helper.make_tensor_value_info(name, FLOAT, each.shape) for name, each in self.parameters.items()]
+        """The model with its parameters declared as inputs: enough to check it, to infer shapes and
+        to count.
+        """
+        declared = [
+            helper.make_tensor_value_info(name, FLOAT, each.shape)
+            for name, each in self.parameters.items()
+        ]
         return self._model([*self.inputs, *declared])
 
     def write(self, path: Path, seed: int, given: Mapping[str, np.ndarray] | None = None) -> None:
-        """The model as an ONNX file, its parameters drawn, or taken from `given` (name -> array, laid out as torch's).
+        """The model as an ONNX file, its parameters drawn, or taken from `given` (name -> array,
+        laid out as torch's).
 
-        They stand in the file, or in `<path>.data` where they would be too large for it. Each has a random stream of its own.
+        They stand in the file, or in `<path>.data` where they would be too large for it. Each has a
+        random stream of its own.
         """
         total = sum(4 * math.prod(each.shape) for each in self.parameters.values())
-        (self._write_apart if total > LARGEST_FILE_BYTES else self._write_whole)(path, self._values(seed, given))
+        (self._write_apart if total > LARGEST_FILE_BYTES else self._write_whole)(
+            path, self._values(seed, given)
+        )
         onnx.checker.check_model(str(path))
 
-    def _values(self, seed: int, given: Mapping[str, np.ndarray] | None) -> Iterator[tuple[str, np.ndarray]]:
+    def _values(
+        self, seed: int, given: Mapping[str, np.ndarray] | None
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """Every parameter as it is stored, little-endian, one at a time."""
         for index, (name, described) in enumerate(self.parameters.items()):
             if given is None:
@@ -253,13 +337,16 @@ class Graph:
             yield name, np.ascontiguousarray(value, "<f4")
 
     def _write_whole(self, path: Path, values: Iterator[tuple[str, np.ndarray]]) -> None:
-        """Serialized protobuf messages that follow one another are read as one merged message, so each parameter follows
-        as a model that holds nothing else: no second copy of a gigabyte."""
+        """Serialized protobuf messages that follow one another are read as one merged message, so
+        each parameter follows as a model that holds nothing else: no second copy of a gigabyte.
+        """
         with open(path, "wb") as file:
             file.write(self._model(self.inputs).SerializeToString())
             for name, data in values:
                 tensor = onnx.TensorProto(name=name, data_type=FLOAT, dims=data.shape)
-                head = tensor.SerializeToString() + announced(TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes)
+                head = tensor.SerializeToString() + announced(
+                    TensorProto.RAW_DATA_FIELD_NUMBER, data.nbytes
+                )
                 size = len(head) + data.nbytes
                 initializer = announced(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size)
                 graph = announced(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(initializer) + size)
@@ -283,12 +370,15 @@ class Graph:
         constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
         graph = helper.make_graph(self.nodes, self.name, list(inputs), self.outputs, constants)
         opset = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name=self.name)
+        return helper.make_model(
+            graph, opset_imports=opset, ir_version=IR_VERSION, producer_name=self.name
+        )
 
 
 def announced(field: int, size: int) -> bytes:
-    """What stands in a protobuf message before `size` bytes of `field` (wire type 2, length-delimited);
-    see protobuf.dev/programming-guides/encoding."""
+    """What stands in a protobuf message before `size` bytes of `field` (wire type 2,
+    length-delimited); see protobuf.dev/programming-guides/encoding.
+    """
     return _varint(field << 3 | 2) + _varint(size)
 
 

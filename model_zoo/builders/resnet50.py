@@ -1,8 +1,9 @@
-"""ResNet-50 v1.5 for 1000 classes, or in TensorFlow's form: images with channels last, 1001 classes of which the first is none.
+"""ResNet-50 v1.5 for 1000 classes, or in TensorFlow's form: images with channels last, 1001 classes
+of which the first is none.
 
-He et al., 2015, arXiv:1512.03385, table 1, with the stride of a block in its 3x3 convolution (v1.5); names and shapes as
-torchvision's `resnet50`. Batch normalization stays a node of its own, as in the published model: runtimes fold it.
-Left out: the resizing and normalizing of images.
+He et al., 2015, arXiv:1512.03385, table 1, with the stride of a block in its 3x3 convolution
+(v1.5); names and shapes as torchvision's `resnet50`. Batch normalization stays a node of its own,
+as in the published model: runtimes fold it. Left out: the resizing and normalizing of images.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from pathlib import Path
 from .graph import Graph
 
 EXPANSION = 4  # a bottleneck's last convolution has this many times the channels of its first
-# What a block adds is small beside what passes it by, so that the sum over 16 blocks stays of order 1.
+# What a block adds is small beside what passes it by, so that the sum over 16 blocks stays of order
+# 1.
 LAST_GAMMA = 0.25
-# Pooling averages most of the differences between images away; this variance gain of the last layer gives
-# logits a deviation of 1 to 3 for images of variance 1: answers that differ visibly and are not saturated.
+# Pooling averages most of the differences between images away; this variance gain of the last layer
+# gives logits a deviation of 1 to 3 for images of variance 1: answers that differ visibly and are
+# not saturated.
 LOGIT_GAIN = 500.0
 
 
@@ -37,7 +40,9 @@ def resnet_graph(
     if channels_last:
         x = graph.transpose(x, 0, 3, 1, 2)
     x = _convolution(graph, "conv1", "bn1", x, 3, width, 7, 2)
-    x = graph.op("MaxPool", graph.op("Relu", x), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    x = graph.op(
+        "MaxPool", graph.op("Relu", x), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]
+    )
     into = width
     for stage, count in enumerate(blocks):
         for block in range(count):
@@ -52,7 +57,15 @@ def resnet_graph(
 
 
 def _convolution(
-    graph: Graph, name: str, norm: str, x: str, into: int, out: int, size: int = 1, stride: int = 1, gamma: float = 1.0
+    graph: Graph,
+    name: str,
+    norm: str,
+    x: str,
+    into: int,
+    out: int,
+    size: int = 1,
+    stride: int = 1,
+    gamma: float = 1.0,
 ) -> str:
     x = graph.conv(name, x, into, out, size, stride, bias=False, gain=2.0)  # He: a ReLU follows
     return graph.batch_norm(norm, x, out, gamma=gamma)
@@ -62,10 +75,14 @@ def _bottleneck(graph: Graph, name: str, x: str, into: int, width: int, stride: 
     """[batch, into, h, w] -> [batch, 4 width, h / stride, w / stride]."""
     out = width * EXPANSION
     y = graph.op("Relu", _convolution(graph, f"{name}.conv1", f"{name}.bn1", x, into, width))
-    y = graph.op("Relu", _convolution(graph, f"{name}.conv2", f"{name}.bn2", y, width, width, 3, stride))
+    y = graph.op(
+        "Relu", _convolution(graph, f"{name}.conv2", f"{name}.bn2", y, width, width, 3, stride)
+    )
     y = _convolution(graph, f"{name}.conv3", f"{name}.bn3", y, width, out, gamma=LAST_GAMMA)
     if stride != 1 or into != out:
-        x = _convolution(graph, f"{name}.downsample.0", f"{name}.downsample.1", x, into, out, 1, stride)
+        x = _convolution(
+            graph, f"{name}.downsample.0", f"{name}.downsample.1", x, into, out, 1, stride
+        )
     return graph.op("Relu", graph.op("Add", y, x))
 
 

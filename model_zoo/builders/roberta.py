@@ -1,7 +1,8 @@
-"""RoBERTa for question answering, from `transformers.RobertaForQuestionAnswering`'s names and shapes.
+"""RoBERTa for question answering, from `transformers.RobertaForQuestionAnswering`'s names and
+shapes.
 
-Liu et al., 2019, arXiv:1907.11692: BERT's network; places are counted over what is no padding, from 2 on. There is one
-token type: its input exists, as published, and holds zeros.
+Liu et al., 2019, arXiv:1907.11692: BERT's network; places are counted over what is no padding, from
+2 on. There is one token type: its input exists, as published, and holds zeros.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ def roberta_graph(*, inputs: Sequence[str], outputs: Sequence[str], **sizes: int
     text = graph.op("Cast", graph.op("Not", graph.op("Equal", ids, pad)), to=INT64)
     places = graph.op("Add", graph.op("Mul", graph.op("CumSum", text, graph.ints(1)), text), pad)
     x = graph.embedding(f"{base}.word_embeddings.weight", ids, size.vocabulary, size.hidden)
-    x = graph.op("Add", x, graph.embedding(f"{base}.token_type_embeddings.weight", types, 1, size.hidden))
-    x = graph.op("Add", x, graph.embedding(f"{base}.position_embeddings.weight", places, size.positions, size.hidden))
+    x = graph.op(
+        "Add", x, graph.embedding(f"{base}.token_type_embeddings.weight", types, 1, size.hidden)
+    )
+    x = graph.op(
+        "Add",
+        x,
+        graph.embedding(f"{base}.position_embeddings.weight", places, size.positions, size.hidden),
+    )
     x = graph.layer_norm(f"{base}.LayerNorm", x, size.hidden, size.eps)
     x = encoded(graph, "roberta.encoder", x, graph.mask(mask), size)
     graph.question_answering(x, size.hidden, size.sequence, outputs)

@@ -1,7 +1,8 @@
 """RoFormer for text classification: BERT whose queries and keys are turned by their place.
 
 Su et al., 2021, arXiv:2104.09864; sizes of roformer_chinese_base, names and shapes as
-`transformers.RoFormerForSequenceClassification`. In: token ids and segments as float32, as published; token 0 is padding.
+`transformers.RoFormerForSequenceClassification`. In: token ids and segments as float32, as
+published; token 0 is padding.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ BASE = {"vocabulary": 50000, "sequence": 1024, "positions": 1536}
 HEAD_STD = 0.1  # of the last layer: probabilities that differ visibly
 
 
-def roformer_graph(*, inputs: Sequence[str], outputs: Sequence[str], classes: int = 2, **sizes: int) -> Graph:
+def roformer_graph(
+    *, inputs: Sequence[str], outputs: Sequence[str], classes: int = 2, **sizes: int
+) -> Graph:
     """inputs: segments, then tokens. Out: probabilities, [batch, classes]."""
     graph, size = Graph("roformer"), Sizes(**{**BASE, **sizes})
     given = [graph.input(name, ["batch", size.sequence], FLOAT) for name in inputs]
     segments, tokens = (graph.op("Cast", each, to=INT64) for each in given)
     base = "roformer.embeddings"
     x = graph.embedding(f"{base}.word_embeddings.weight", tokens, size.vocabulary, size.hidden)
-    x = graph.op("Add", x, graph.embedding(f"{base}.token_type_embeddings.weight", segments, 2, size.hidden))
+    x = graph.op(
+        "Add", x, graph.embedding(f"{base}.token_type_embeddings.weight", segments, 2, size.hidden)
+    )
     x = graph.layer_norm(f"{base}.LayerNorm", x, size.hidden, size.eps)
     added = graph.mask(graph.op("Cast", tokens, to=BOOL))
     for index in range(size.layers):
@@ -34,14 +39,18 @@ def roformer_graph(*, inputs: Sequence[str], outputs: Sequence[str], classes: in
         query, key = (_turned(graph, part, size) for part in (query, key))
         x = feed_forward(graph, name, x, graph.attend(query, key, value, size.head, [added]), size)
     first = graph.op("Gather", x, graph.ints(0), axis=1)
-    pooled = graph.gelu(graph.linear("classifier.dense", first, size.hidden, size.hidden, std=HEAD_STD / 2))
+    pooled = graph.gelu(
+        graph.linear("classifier.dense", first, size.hidden, size.hidden, std=HEAD_STD / 2)
+    )
     logits = graph.linear("classifier.out_proj", pooled, size.hidden, classes, std=HEAD_STD)
     graph.output(outputs[0], graph.op("Softmax", logits, axis=-1), ["batch", classes])
     return graph
 
 
 def _turned(graph: Graph, x: str, size: Sizes) -> str:
-    """Each pair of neighbouring values (a, b) at place p becomes (a cos - b sin, b cos + a sin), angle p / 10000^(2i/d)."""
+    """Each pair of neighbouring values (a, b) at place p becomes (a cos - b sin, b cos + a sin),
+    angle p / 10000^(2i/d).
+    """
     angle = np.arange(size.sequence)[:, None] / 10000 ** (np.arange(0, size.head, 2) / size.head)
     sin, cos = (np.repeat(form(angle), 2, axis=-1).astype(np.float32) for form in (np.sin, np.cos))
     pairs = graph.reshape(x, [0, size.heads, size.sequence, size.head // 2, 2])

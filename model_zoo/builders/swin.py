@@ -1,7 +1,9 @@
-"""Swin Transformer for 1000 classes: attention within windows that are shifted in every other layer.
+"""Swin Transformer for 1000 classes: attention within windows that are shifted in every other
+layer.
 
-Liu et al., 2021, arXiv:2103.14030; names and shapes as `transformers.SwinForImageClassification`, sizes of
-swin-large-patch4-window12-384. In: float32 [batch, 3, image, image]. Out: logits, [batch, classes].
+Liu et al., 2021, arXiv:2103.14030; names and shapes as `transformers.SwinForImageClassification`,
+sizes of swin-large-patch4-window12-384. In: float32 [batch, 3, image, image]. Out: logits, [batch,
+classes].
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def swin_graph(
 ) -> Graph:
     graph = Graph("swin")
     x = graph.input(inputs[0], ["batch", 3, image, image], FLOAT)
-    x = graph.conv("swin.embeddings.patch_embeddings.projection", x, 3, width, PATCH, PATCH, pads=[0] * 4)
+    x = graph.conv(
+        "swin.embeddings.patch_embeddings.projection", x, 3, width, PATCH, PATCH, pads=[0] * 4
+    )
     side = image // PATCH
     x = graph.transpose(graph.reshape(x, [0, width, side * side]), 0, 2, 1)
     x = graph.layer_norm("swin.embeddings.norm", x, width, EPS)
@@ -46,11 +50,17 @@ def swin_graph(
             side, width = side // 2, width * 2
     x = graph.layer_norm("swin.layernorm", x, width, EPS)
     pooled = graph.op("ReduceMean", x, axes=[1], keepdims=0)
-    graph.output(outputs[0], graph.linear("classifier", pooled, width, classes, std=HEAD_STD), ["batch", classes])
+    graph.output(
+        outputs[0],
+        graph.linear("classifier", pooled, width, classes, std=HEAD_STD),
+        ["batch", classes],
+    )
     return graph
 
 
-def _block(graph: Graph, name: str, x: str, side: int, width: int, heads: int, window: int, shift: int) -> str:
+def _block(
+    graph: Graph, name: str, x: str, side: int, width: int, heads: int, window: int, shift: int
+) -> str:
     inner = graph.layer_norm(f"{name}.layernorm_before", x, width, EPS)
     inner = graph.reshape(inner, [-1, side, side, width])
     inner = _rolled(graph, inner, side, shift)
@@ -67,15 +77,23 @@ def _block(graph: Graph, name: str, x: str, side: int, width: int, heads: int, w
     return graph.op("Add", x, graph.linear(f"{name}.output.dense", inner, 4 * width, width))
 
 
-def _attention(graph: Graph, name: str, x: str, side: int, width: int, heads: int, window: int, shift: int) -> str:
-    """[windows, window^2, width]; a bias for each relative place, and no attention across an edge that shifting made."""
+def _attention(
+    graph: Graph, name: str, x: str, side: int, width: int, heads: int, window: int, shift: int
+) -> str:
+    """[windows, window^2, width]; a bias for each relative place, and no attention across an edge
+    that shifting made.
+    """
     size, places = width // heads, window * window
-    parts = [graph.linear(f"{name}.self.{each}", x, width, width) for each in ("query", "key", "value")]
+    parts = [
+        graph.linear(f"{name}.self.{each}", x, width, width) for each in ("query", "key", "value")
+    ]
     query, key, value = (graph.heads(part, heads, size) for part in parts)
     at = np.stack(np.meshgrid(np.arange(window), np.arange(window), indexing="ij")).reshape(2, -1)
     apart = at[:, :, None] - at[:, None] + window - 1
     index = graph.ints(apart[0] * (2 * window - 1) + apart[1])
-    table = graph.parameter(f"{name}.self.relative_position_bias_table", ((2 * window - 1) ** 2, heads))
+    table = graph.parameter(
+        f"{name}.self.relative_position_bias_table", ((2 * window - 1) ** 2, heads)
+    )
     bias = graph.transpose(graph.op("Gather", table, index), 2, 0, 1)
     query = graph.op("Mul", query, graph.number(size**-0.5))
     scores = graph.op("Add", graph.op("MatMul", query, graph.transpose(key, 0, 1, 3, 2)), bias)
@@ -89,12 +107,18 @@ def _attention(graph: Graph, name: str, x: str, side: int, width: int, heads: in
 
 
 def _edges(side: int, window: int, shift: int) -> np.ndarray:
-    """[windows, window^2, window^2]: 0 within one part of the image, -100 across parts that shifting joined."""
+    """[windows, window^2, window^2]: 0 within one part of the image, -100 across parts that
+    shifting joined.
+    """
     strips = np.zeros(side, np.int64)
     strips[side - window : side - shift], strips[side - shift :] = 1, 2
     parts = strips[:, None] * 3 + strips[None]
     across = side // window
-    parts = parts.reshape(across, window, across, window).transpose(0, 2, 1, 3).reshape(across * across, -1)
+    parts = (
+        parts.reshape(across, window, across, window)
+        .transpose(0, 2, 1, 3)
+        .reshape(across * across, -1)
+    )
     return np.where(parts[:, :, None] == parts[:, None], 0.0, -100.0).astype(np.float32)
 
 
@@ -102,17 +126,27 @@ def _rolled(graph: Graph, x: str, side: int, shift: int) -> str:
     """[batch, side, side, width], moved up and left by `shift` around the edges."""
     cut = shift % side
     for axis in (1, 2) if cut else ():
-        x = graph.op("Concat", graph.slice(x, axis, cut, side), graph.slice(x, axis, 0, cut), axis=axis)
+        x = graph.op(
+            "Concat", graph.slice(x, axis, cut, side), graph.slice(x, axis, 0, cut), axis=axis
+        )
     return x
 
 
 def _merged(graph: Graph, name: str, x: str, side: int, width: int) -> str:
     """Each 2 by 2 patches become one of twice the width."""
     x = graph.reshape(x, [-1, side, side, width])
-    corners = [graph.slice(graph.slice(x, 1, row, side, 2), 2, column, side, 2) for column in (0, 1) for row in (0, 1)]
+    corners = [
+        graph.slice(graph.slice(x, 1, row, side, 2), 2, column, side, 2)
+        for column in (0, 1)
+        for row in (0, 1)
+    ]
     x = graph.reshape(graph.op("Concat", *corners, axis=-1), [-1, side * side // 4, 4 * width])
     return graph.linear(
-        f"{name}.reduction", graph.layer_norm(f"{name}.norm", x, 4 * width, EPS), 4 * width, 2 * width, bias=False
+        f"{name}.reduction",
+        graph.layer_norm(f"{name}.norm", x, 4 * width, EPS),
+        4 * width,
+        2 * width,
+        bias=False,
     )
 
 

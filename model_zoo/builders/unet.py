@@ -1,7 +1,9 @@
-"""A denoising UNet of Stable Diffusion's kind, conditioned on a text's hidden states and a time step.
+"""A denoising UNet of Stable Diffusion's kind, conditioned on a text's hidden states and a time
+step.
 
-Rombach et al., 2021, arXiv:2112.10752; names, shapes and sizes as `diffusers.UNet2DConditionModel` has them by default, save for
-the text's width: that is Stable Diffusion 1, 860 million parameters. Its 3.4 GB lie in a file beside the graph's.
+Rombach et al., 2021, arXiv:2112.10752; names, shapes and sizes as `diffusers.UNet2DConditionModel`
+has them by default, save for the text's width: that is Stable Diffusion 1, 860 million parameters.
+Its 3.4 GB lie in a file beside the graph's.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ def unet_graph(
     text: int = 768,
     length: int = 77,
 ) -> Graph:
-    """inputs: sample, timestep, encoder_hidden_states. attends: which levels look at the text. layers: of a level on the way
-    down; on the way up it has one more."""
+    """inputs: sample, timestep, encoder_hidden_states. attends: which levels look at the text.
+    layers: of a level on the way down; on the way up it has one more.
+    """
     graph = Graph("unet")
     x = graph.input(inputs[0], ["batch", channels, side, side], FLOAT)
     step = graph.input(inputs[1], ["batch"], INT64)
@@ -46,7 +49,9 @@ def unet_graph(
         for index in range(layers):
             x = _resnet(graph, f"{name}.resnets.{index}", x, moment, side, before, width, time)
             if attending:
-                x = _transformer(graph, f"{name}.attentions.{index}", x, states, side, width, heads, text)
+                x = _transformer(
+                    graph, f"{name}.attentions.{index}", x, states, side, width, heads, text
+                )
             kept.append((x, width))
             before = width
         if level < last:
@@ -56,20 +61,28 @@ def unet_graph(
     x = _resnet(graph, "mid_block.resnets.0", x, moment, side, before, before, time)
     x = _transformer(graph, "mid_block.attentions.0", x, states, side, before, heads, text)
     x = _resnet(graph, "mid_block.resnets.1", x, moment, side, before, before, time)
-    for level, (width, attending) in enumerate(zip(reversed(widths), reversed(attends), strict=True)):
+    for level, (width, attending) in enumerate(
+        zip(reversed(widths), reversed(attends), strict=True)
+    ):
         name = f"up_blocks.{level}"
         for index in range(layers + 1):
             skipped, more = kept.pop()
             x = graph.op("Concat", x, skipped, axis=1)
-            x = _resnet(graph, f"{name}.resnets.{index}", x, moment, side, before + more, width, time)
+            x = _resnet(
+                graph, f"{name}.resnets.{index}", x, moment, side, before + more, width, time
+            )
             if attending:
-                x = _transformer(graph, f"{name}.attentions.{index}", x, states, side, width, heads, text)
+                x = _transformer(
+                    graph, f"{name}.attentions.{index}", x, states, side, width, heads, text
+                )
             before = width
         if level < last:
             x = graph.conv(f"{name}.upsamplers.0.conv", enlarged(graph, x), width, width, 3)
             side *= 2
     x = graph.silu(graph.group_norm("conv_norm_out", x, before, side, eps=EPS))
-    graph.output(outputs[0], graph.conv("conv_out", x, before, channels, 3), ["batch", channels, side, side])
+    graph.output(
+        outputs[0], graph.conv("conv_out", x, before, channels, 3), ["batch", channels, side, side]
+    )
     return graph
 
 
@@ -88,7 +101,9 @@ def _time(graph: Graph, step: str, width: int, time: int) -> str:
     return _linear(graph, "time_embedding.linear_2", x, time, time)
 
 
-def _resnet(graph: Graph, name: str, x: str, moment: str, side: int, into: int, out: int, time: int) -> str:
+def _resnet(
+    graph: Graph, name: str, x: str, moment: str, side: int, into: int, out: int, time: int
+) -> str:
     y = graph.silu(graph.group_norm(f"{name}.norm1", x, into, side, eps=EPS))
     y = graph.conv(f"{name}.conv1", y, into, out, 3, gain=2.0)
     shift = _linear(graph, f"{name}.time_emb_proj", moment, time, out)
@@ -100,15 +115,23 @@ def _resnet(graph: Graph, name: str, x: str, moment: str, side: int, into: int, 
     return graph.op("Add", x, y)
 
 
-def _transformer(graph: Graph, name: str, x: str, states: str, side: int, width: int, heads: int, text: int) -> str:
-    """Attention over the image's places, then over the text's tokens, then a gated feed-forward part."""
+def _transformer(
+    graph: Graph, name: str, x: str, states: str, side: int, width: int, heads: int, text: int
+) -> str:
+    """Attention over the image's places, then over the text's tokens, then a gated feed-forward
+    part.
+    """
     y = graph.group_norm(f"{name}.norm", x, width, side)
     y = graph.conv(f"{name}.proj_in", y, width, width, 1)
     y = graph.transpose(graph.reshape(y, [0, width, side * side]), 0, 2, 1)
     block = f"{name}.transformer_blocks.0"
     for number, (given, into) in enumerate((("", width), (states, text)), start=1):
         inner = graph.layer_norm(f"{block}.norm{number}", y, width, EPS)
-        y = graph.op("Add", y, _attention(graph, f"{block}.attn{number}", inner, given or inner, width, into, heads))
+        y = graph.op(
+            "Add",
+            y,
+            _attention(graph, f"{block}.attn{number}", inner, given or inner, width, into, heads),
+        )
     inner = graph.layer_norm(f"{block}.norm3", y, width, EPS)
     inner = _linear(graph, f"{block}.ff.net.0.proj", inner, width, 8 * width)
     kept, gate = graph.split(inner, 2, 4 * width)
@@ -118,10 +141,14 @@ def _transformer(graph: Graph, name: str, x: str, states: str, side: int, width:
     return graph.op("Add", x, graph.conv(f"{name}.proj_out", y, width, width, 1, gain=SHRINK))
 
 
-def _attention(graph: Graph, name: str, x: str, given: str, width: int, into: int, heads: int) -> str:
+def _attention(
+    graph: Graph, name: str, x: str, given: str, width: int, into: int, heads: int
+) -> str:
     size = width // heads
     query = _linear(graph, f"{name}.to_q", x, width, width, bias=False)
-    key, value = (_linear(graph, f"{name}.to_{each}", given, into, width, bias=False) for each in "kv")
+    key, value = (
+        _linear(graph, f"{name}.to_{each}", given, into, width, bias=False) for each in "kv"
+    )
     mixed = graph.attend(*(graph.heads(part, heads, size) for part in (query, key, value)), size)
     return _linear(graph, f"{name}.to_out.0", mixed, width, width)
 

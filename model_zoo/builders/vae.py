@@ -1,7 +1,8 @@
 """Stable Diffusion's autoencoder, its two halves as models of their own.
 
-Rombach et al., 2021, arXiv:2112.10752; sizes of `diffusers.AutoencoderKL` as Stable Diffusion 1 has it. The encoder
-gives the mean of its distribution, without noise: two runs of one request must agree.
+Rombach et al., 2021, arXiv:2112.10752; sizes of `diffusers.AutoencoderKL` as Stable Diffusion 1 has
+it. The encoder gives the mean of its distribution, without noise: two runs of one request must
+agree.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def _middle(graph: Graph, name: str, x: str, side: int, width: int) -> str:
 
 
 def encoder_graph(
-    *, inputs: Sequence[str], outputs: Sequence[str], image: int = 256, widths: Sequence[int] = (128, 256, 512, 512)
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    image: int = 256,
+    widths: Sequence[int] = (128, 256, 512, 512),
 ) -> Graph:
     graph = Graph("vae_encoder")
     x = graph.input(inputs[0], ["batch", 3, image, image], FLOAT)
@@ -59,12 +64,18 @@ def encoder_graph(
     x = graph.silu(graph.group_norm("encoder.conv_norm_out", x, before, side))
     x = graph.conv("encoder.conv_out", x, before, 2 * LATENTS, 3)
     moments = graph.conv("quant_conv", x, 2 * LATENTS, 2 * LATENTS, 1)
-    graph.output(outputs[0], graph.split(moments, 2, LATENTS, axis=1)[0], ["batch", LATENTS, side, side])
+    graph.output(
+        outputs[0], graph.split(moments, 2, LATENTS, axis=1)[0], ["batch", LATENTS, side, side]
+    )
     return graph
 
 
 def decoder_graph(
-    *, inputs: Sequence[str], outputs: Sequence[str], latent: int = 32, widths: Sequence[int] = (128, 256, 512, 512)
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    latent: int = 32,
+    widths: Sequence[int] = (128, 256, 512, 512),
 ) -> Graph:
     graph = Graph("vae_decoder")
     x = graph.input(inputs[0], ["batch", LATENTS, latent, latent], FLOAT)
@@ -90,7 +101,13 @@ def enlarged(graph: Graph, x: str) -> str:
     """Every pixel becomes 2 by 2."""
     scales = graph.constant(np.asarray([1, 1, 2, 2], np.float32))
     return graph.op(
-        "Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        "Resize",
+        x,
+        "",
+        scales,
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
     )
 
 

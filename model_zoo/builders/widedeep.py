@@ -1,9 +1,10 @@
 """Wide & Deep for click-through rates at the published shapes.
 
-Cheng et al., 2016, arXiv:1606.07792; sizes of Intel's wide_deep_large_ds, which the published model was trained with: 26
-categories of 1000 hashed values, embeddings of 32, 13 numbers, hidden layers of 1024, 512 and 256.
-In: 26 rows [category, hashed value] an item, int64 [26 * batch, 2], and float32 [batch, 13]. Both columns are taken modulo
-their size, so that no value lies outside a table. Out: probabilities of no click and click, [batch, 2].
+Cheng et al., 2016, arXiv:1606.07792; sizes of Intel's wide_deep_large_ds, which the published model
+was trained with: 26 categories of 1000 hashed values, embeddings of 32, 13 numbers, hidden layers
+of 1024, 512 and 256. In: 26 rows [category, hashed value] an item, int64 [26 * batch, 2], and
+float32 [batch, 13]. Both columns are taken modulo their size, so that no value lies outside a
+table. Out: probabilities of no click and click, [batch, 2].
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""YOLOv5 (v6.0): a detector with its three grids of raw predictions, and the decoded list of all of them.
+"""YOLOv5 (v6.0): a detector with its three grids of raw predictions, and the decoded list of all of
+them.
 
-Sizes of ultralytics' yolov5s, batch normalization folded into the convolutions, as its exports have it. Written from the
-published description of the network: CSP blocks, spatial pyramid pooling, and a path that goes up and down again.
-In: float32 [batch, 3, 640, 640]. Out: [batch, 25200, 85] boxes, then [batch, 3, side, side, 85] at strides 8, 16 and 32.
+Sizes of ultralytics' yolov5s, batch normalization folded into the convolutions, as its exports have
+it. Written from the published description of the network: CSP blocks, spatial pyramid pooling, and
+a path that goes up and down again. In: float32 [batch, 3, 640, 640]. Out: [batch, 25200, 85] boxes,
+then [batch, 3, side, side, 85] at strides 8, 16 and 32.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import numpy as np
 
 from .graph import FLOAT, Graph
 
-GAIN = 2.5  # raw predictions with a deviation of 1: SiLU, residual sums and pooling taken together, found by trial
+# raw predictions with a deviation of 1: SiLU, residual sums and pooling taken together, found by
+# trial
+GAIN = 2.5
 PIXEL_GAIN = 12.0  # pixels in [0, 1) have a variance of 1 / 12
 ANCHORS = {
     8: ((10, 13), (16, 30), (33, 23)),
@@ -23,7 +27,9 @@ ANCHORS = {
 }
 
 
-def _conv(graph: Graph, name: str, x: str, into: int, out: int, size: int = 1, stride: int = 1) -> str:
+def _conv(
+    graph: Graph, name: str, x: str, into: int, out: int, size: int = 1, stride: int = 1
+) -> str:
     return graph.silu(graph.conv(f"{name}.conv", x, into, out, size, stride, gain=GAIN))
 
 
@@ -32,7 +38,12 @@ def _csp(graph: Graph, name: str, x: str, into: int, out: int, depth: int, add: 
     y = _conv(graph, f"{name}.cv1", x, into, half)
     for index in range(depth):
         inner = _conv(
-            graph, f"{name}.m.{index}.cv2", _conv(graph, f"{name}.m.{index}.cv1", y, half, half), half, half, 3
+            graph,
+            f"{name}.m.{index}.cv2",
+            _conv(graph, f"{name}.m.{index}.cv1", y, half, half),
+            half,
+            half,
+            3,
         )
         y = graph.op("Add", y, inner) if add else inner
     y = graph.op("Concat", y, _conv(graph, f"{name}.cv2", x, into, half), axis=1)
@@ -42,14 +53,22 @@ def _csp(graph: Graph, name: str, x: str, into: int, out: int, depth: int, add: 
 def _pyramid(graph: Graph, name: str, x: str, width: int) -> str:
     parts = [_conv(graph, f"{name}.cv1", x, width, width // 2)]
     for _ in range(3):
-        parts.append(graph.op("MaxPool", parts[-1], kernel_shape=[5, 5], pads=[2] * 4, strides=[1, 1]))
+        parts.append(
+            graph.op("MaxPool", parts[-1], kernel_shape=[5, 5], pads=[2] * 4, strides=[1, 1])
+        )
     return _conv(graph, f"{name}.cv2", graph.op("Concat", *parts, axis=1), 2 * width, width)
 
 
 def _enlarged(graph: Graph, x: str) -> str:
     scales = graph.constant(np.asarray([1, 1, 2, 2], np.float32))
     return graph.op(
-        "Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        "Resize",
+        x,
+        "",
+        scales,
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
     )
 
 
@@ -66,7 +85,9 @@ def yolov5_graph(
     graph = Graph("yolov5")
     x = graph.input(inputs[0], ["batch", 3, image, image], FLOAT)
     w2, w4, w8, w16 = (width * times for times in (2, 4, 8, 16))
-    x = graph.silu(graph.conv("model.0.conv", x, 3, width, 6, 2, pads=[2] * 4, gain=GAIN * PIXEL_GAIN))
+    x = graph.silu(
+        graph.conv("model.0.conv", x, 3, width, 6, 2, pads=[2] * 4, gain=GAIN * PIXEL_GAIN)
+    )
     x = _csp(graph, "model.2", _conv(graph, "model.1", x, width, w2, 3, 2), w2, w2, depth)
     fine = _csp(graph, "model.4", _conv(graph, "model.3", x, w2, w4, 3, 2), w4, w4, 2 * depth)
     middle = _csp(graph, "model.6", _conv(graph, "model.5", fine, w4, w8, 3, 2), w8, w8, 3 * depth)
@@ -75,7 +96,9 @@ def yolov5_graph(
 
     top = _conv(graph, "model.10", x, w16, w8)
     x = graph.op("Concat", _enlarged(graph, top), middle, axis=1)
-    between = _conv(graph, "model.14", _csp(graph, "model.13", x, w16, w8, depth, add=False), w8, w4)
+    between = _conv(
+        graph, "model.14", _csp(graph, "model.13", x, w16, w8, depth, add=False), w8, w4
+    )
     x = graph.op("Concat", _enlarged(graph, between), fine, axis=1)
     small = _csp(graph, "model.17", x, w8, w4, depth, add=False)
     x = graph.op("Concat", _conv(graph, "model.18", small, w4, w4, 3, 2), between, axis=1)
@@ -89,7 +112,9 @@ def yolov5_graph(
         x = graph.conv(f"model.24.m.{level}", x, into, 3 * values, 1, gain=GAIN)
         raw = graph.transpose(graph.reshape(x, [0, 3, values, side, side]), 0, 1, 3, 4, 2)
         graph.output(outputs[1 + level], raw, ["batch", 3, side, side, values])
-        boxes.append(graph.reshape(_decoded(graph, raw, side, stride, values), [0, 3 * side * side, values]))
+        boxes.append(
+            graph.reshape(_decoded(graph, raw, side, stride, values), [0, 3 * side * side, values])
+        )
     cells = 3 * sum((image // stride) ** 2 for stride in ANCHORS)
     graph.output(outputs[0], graph.op("Concat", *boxes, axis=1), ["batch", cells, classes + 5])
     graph.outputs.insert(0, graph.outputs.pop())
@@ -98,7 +123,9 @@ def yolov5_graph(
 
 def _decoded(graph: Graph, raw: str, side: int, stride: int, values: int) -> str:
     """Centre (2 s - 0.5 + cell) * stride, size (2 s)^2 * anchor, the rest s, of s = sigmoid(raw)."""
-    cells = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)[None, None].astype(np.float32)
+    cells = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)[None, None].astype(
+        np.float32
+    )
     anchors = np.asarray(ANCHORS[stride], np.float32).reshape(1, 3, 1, 1, 2)
     s = graph.op("Sigmoid", raw)
     doubled = graph.op("Mul", graph.slice(s, 4, 0, 4), graph.number(2.0))

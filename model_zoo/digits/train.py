@@ -1,12 +1,13 @@
-"""Trains the digits CNN that lies beside this file, and writes the held-out images that it is checked
-against.
+"""Trains the digits CNN that lies beside this file, and writes the held-out images that it is
+checked against.
 
-Run `python -m model_zoo.digits.train` in the checkout (needs scikit-learn, for its images; about five seconds). Seeded
-throughout, on one BLAS thread: on the same machine it gives the same file, on one whose BLAS rounds otherwise
-a model of about the same score. It is numpy alone, so that nothing stands between the images and the
-committed model. Not a training library.
+Run `python -m model_zoo.digits.train` in the checkout (needs scikit-learn, for its images; about
+five seconds). Seeded throughout, on one BLAS thread: on the same machine it gives the same file, on
+one whose BLAS rounds otherwise a model of about the same score. It is numpy alone, so that nothing
+stands between the images and the committed model. Not a training library.
 
-The network: conv 3x3 (8) - ReLU - conv 3x3 (16) - ReLU - max pool 2x2 - dense (10); 3,818 parameters.
+The network: conv 3x3 (8) - ReLU - conv 3x3 (16) - ReLU - max pool 2x2 - dense (10); 3,818
+parameters.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ HELD_OUT_FILE = HERE.parent.parent / "datasets" / "digits" / "held_out.npz"
 
 
 def split() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(train images, train labels, held-out images, held-out labels); images uint8 [n, 8, 8], labels uint8
-    [n].
+    """(train images, train labels, held-out images, held-out labels); images uint8 [n, 8, 8],
+    labels uint8 [n].
     """
     from sklearn.datasets import load_digits
 
@@ -47,10 +48,13 @@ def split() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def initial(rng: np.random.Generator) -> Parameters:
     return {
-        "conv1.weight": he(rng, 8, 1, 3, 3), "conv1.bias": np.zeros(8, np.float32),
-        "conv2.weight": he(rng, 16, 8, 3, 3), "conv2.bias": np.zeros(16, np.float32),
-        "dense.weight": he(rng, 10, 256), "dense.bias": np.zeros(10, np.float32),
-    }  # fmt: skip
+        "conv1.weight": he(rng, 8, 1, 3, 3),
+        "conv1.bias": np.zeros(8, np.float32),
+        "conv2.weight": he(rng, 16, 8, 3, 3),
+        "conv2.bias": np.zeros(16, np.float32),
+        "dense.weight": he(rng, 10, 256),
+        "dense.bias": np.zeros(10, np.float32),
+    }
 
 
 def patches(x: np.ndarray) -> np.ndarray:
@@ -110,19 +114,29 @@ def train(images: np.ndarray, labels: np.ndarray, *, epochs: int = EPOCHS) -> Pa
 
     # More threads add up in another order, and would save no time on arrays this small.
     with threadpool_limits(1):
-        return fit(initial(rng), slopes, rng, len(x), epochs=epochs, batch=BATCH, peak_rate=PEAK_RATE)
+        return fit(
+            initial(rng), slopes, rng, len(x), epochs=epochs, batch=BATCH, peak_rate=PEAK_RATE
+        )
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
     """ONNX, batch free: `image` float32 [batch, 1, 8, 8] in 0..1 -> `logits` float32 [batch, 10]."""
     nodes = [
-        helper.make_node("Conv", ["image", "conv1.weight", "conv1.bias"], ["c1"], "conv1", pads=[1, 1, 1, 1]),
+        helper.make_node(
+            "Conv", ["image", "conv1.weight", "conv1.bias"], ["c1"], "conv1", pads=[1, 1, 1, 1]
+        ),
         helper.make_node("Relu", ["c1"], ["r1"], "relu1"),
-        helper.make_node("Conv", ["r1", "conv2.weight", "conv2.bias"], ["c2"], "conv2", pads=[1, 1, 1, 1]),
+        helper.make_node(
+            "Conv", ["r1", "conv2.weight", "conv2.bias"], ["c2"], "conv2", pads=[1, 1, 1, 1]
+        ),
         helper.make_node("Relu", ["c2"], ["r2"], "relu2"),
-        helper.make_node("MaxPool", ["r2"], ["pooled"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node(
+            "MaxPool", ["r2"], ["pooled"], "pool", kernel_shape=[2, 2], strides=[2, 2]
+        ),
         helper.make_node("Flatten", ["pooled"], ["flat"], "flatten"),
-        helper.make_node("Gemm", ["flat", "dense.weight", "dense.bias"], ["logits"], "dense", transB=1),
+        helper.make_node(
+            "Gemm", ["flat", "dense.weight", "dense.bias"], ["logits"], "dense", transB=1
+        ),
     ]
     image = {"image": (TensorProto.FLOAT, ["batch", 1, 8, 8])}
     return onnx_model("digits_cnn", nodes, image, ("logits", ["batch", 10]), p)
@@ -140,7 +154,9 @@ def logits_of(p: Parameters, images: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=MODEL, help="the ONNX file to write")
-    parser.add_argument("--held_out", type=Path, default=HELD_OUT_FILE, help="the held-out images to write")
+    parser.add_argument(
+        "--held_out", type=Path, default=HELD_OUT_FILE, help="the held-out images to write"
+    )
     args = parser.parse_args()
     train_images, train_labels, images, labels = split()
     np.savez_compressed(args.held_out, images=images, labels=labels)

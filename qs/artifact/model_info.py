@@ -21,7 +21,9 @@ def name_of(path: Path) -> str:
 
 
 def model_info_of(described: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """In the published spelling; `input_batch_axis` is ours, for inputs whose batch is not their first side."""
+    """In the published spelling; `input_batch_axis` is ours, for inputs whose batch is not their
+    first side.
+    """
     inputs = described["inputs"]
     info: dict[str, Any] = {
         "model": name,

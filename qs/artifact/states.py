@@ -1,7 +1,9 @@
-"""Inputs that an output of the call before feeds: recurrent states and caches, recognised by their names.
+"""Inputs that an output of the call before feeds: recurrent states and caches, recognised by their
+names.
 
-`h` and `hn`, `state` and `stateN`, `past_key_values.0.key` and `present.0.key`, `cache_in` and `cache_out`: what is left of two names
-without the words for before and after is the same. Only a pair of one type and one shape is fed back.
+`h` and `hn`, `state` and `stateN`, `past_key_values.0.key` and `present.0.key`, `cache_in` and
+`cache_out`: what is left of two names without the words for before and after is the same. Only a
+pair of one type and one shape is fed back.
 """
 
 from __future__ import annotations
@@ -15,9 +17,23 @@ from qs.base.names import nearest
 from qs.tensors.onnx_io import FileTensor
 
 _BEFORE_AND_AFTER = {
-    "in", "input", "prev", "previous", "past", "last", "initial", "init",
-    "out", "output", "next", "new", "present", "current", "updated", "n",
-}  # fmt: skip
+    "in",
+    "input",
+    "prev",
+    "previous",
+    "past",
+    "last",
+    "initial",
+    "init",
+    "out",
+    "output",
+    "next",
+    "new",
+    "present",
+    "current",
+    "updated",
+    "n",
+}
 _CALLED = re.compile(r"state|cache|hidden|memory|past|context|(^|_)[hc](n|_|$|\d)", re.IGNORECASE)
 
 
@@ -39,12 +55,20 @@ def pairs(inputs: Sequence[Input], outputs: Sequence[FileTensor]) -> dict[str, s
     return found
 
 
-def stated(given: Mapping[str, str], inputs: Sequence[Input], outputs: Sequence[FileTensor]) -> dict[str, str]:
+def stated(
+    given: Mapping[str, str], inputs: Sequence[Input], outputs: Sequence[FileTensor]
+) -> dict[str, str]:
     """The user's own pairs. Raises Faults for names that the file does not have."""
     names, results = [each.name for each in inputs], [each.name for each in outputs]
     faults = [unknown_input("--state", name, names) for name in given if name not in names]
     faults += [
-        Fault("--state", name, output, "an output: " + ", ".join(results), nearest=nearest(output, results))
+        Fault(
+            "--state",
+            name,
+            output,
+            "an output: " + ", ".join(results),
+            nearest=nearest(output, results),
+        )
         for name, output in given.items()
         if output not in results
     ]
@@ -54,7 +78,9 @@ def stated(given: Mapping[str, str], inputs: Sequence[Input], outputs: Sequence[
 
 
 def _stem(name: str) -> tuple[str, ...]:
-    """The words of a name in order, without those for before and after: past_key_values.0.key -> (0, key)."""
+    """The words of a name in order, without those for before and after: past_key_values.0.key ->
+    (0, key).
+    """
     words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", re.sub(r":\d+$", "", name))
     kept = [word.lower() for word in words if word.lower() not in _BEFORE_AND_AFTER]
     if len(kept) == 1 and len(kept[0]) == 2 and kept[0][1] == "n":

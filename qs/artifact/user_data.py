@@ -1,7 +1,9 @@
-"""The user's own items of one input, from files: .npy, .npz, .raw or .bin, .json, .txt (strings, one a line), images; or a folder of them.
+"""The user's own items of one input, from files: .npy, .npz, .raw or .bin, .json, .txt (strings,
+one a line), images; or a folder of them.
 
-Everything becomes one array [items, *shape at batch size 1] of the input's type. Nothing is cast that would lose something. Images are
-scaled to the input's height and width, and to [0, 1] where the input is of floats; other preprocessing is the user's.
+Everything becomes one array [items, *shape at batch size 1] of the input's type. Nothing is cast
+that would lose something. Images are scaled to the input's height and width, and to [0, 1] where
+the input is of floats; other preprocessing is the user's.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def read_items(spec: InputSpec, path: Path) -> np.ndarray:
 
 def _files(spec: InputSpec, path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(each for each in path.iterdir() if each.suffix.lower() in READERS and each.is_file())
+        found = sorted(
+            each for each in path.iterdir() if each.suffix.lower() in READERS and each.is_file()
+        )
         if not found:
             raise _fault(spec, path, f"a folder with files that end in {', '.join(READERS)}")
         return found
@@ -56,13 +60,20 @@ def _items(spec: InputSpec, file: Path) -> np.ndarray:
 
 
 def _shaped(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
-    """[items, *shape]: from several items along the batch's side, from one item, or from one without the side of 1."""
+    """[items, *shape]: from several items along the batch's side, from one item, or from one
+    without the side of 1.
+    """
     shape = spec.shape
     if array.shape == shape:
         return array[None]
     if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
         return array
-    if shape and array.ndim == len(shape) and array.shape[1:] == shape[1:] and array.shape[0] % shape[0] == 0:
+    if (
+        shape
+        and array.ndim == len(shape)
+        and array.shape[1:] == shape[1:]
+        and array.shape[0] % shape[0] == 0
+    ):
         return array.reshape(-1, *shape)
     if shape and shape[0] == 1 and array.shape == shape[1:]:
         return array.reshape(1, *shape)
@@ -78,8 +89,14 @@ def _cast(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
         if dtype.kind == "U" and array.dtype.kind == "U":
             return array
         raise _fault(spec, file, f"values of type {spec.type}", f"it holds {array.dtype}")
-    if dtype.kind in "iub" and array.dtype.kind == "f" and np.any(np.abs(array - np.rint(array)) > _INTEGRAL):
-        raise _fault(spec, file, f"whole numbers, for {spec.type}", f"it holds {array.dtype} with fractions")
+    if (
+        dtype.kind in "iub"
+        and array.dtype.kind == "f"
+        and np.any(np.abs(array - np.rint(array)) > _INTEGRAL)
+    ):
+        raise _fault(
+            spec, file, f"whole numbers, for {spec.type}", f"it holds {array.dtype} with fractions"
+        )
     if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
         if array.min() < limits.min or array.max() > limits.max:
@@ -98,7 +115,12 @@ def _npz(spec: InputSpec, file: Path) -> np.ndarray:
             return arrays[spec.name]
         if len(names) == 1:
             return arrays[names[0]]
-    raise _fault(spec, file, f"an archive with one array, or one named {spec.name}", f"it has {', '.join(names)}")
+    raise _fault(
+        spec,
+        file,
+        f"an archive with one array, or one named {spec.name}",
+        f"it has {', '.join(names)}",
+    )
 
 
 def _raw(spec: InputSpec, file: Path) -> np.ndarray:
@@ -109,7 +131,12 @@ def _raw(spec: InputSpec, file: Path) -> np.ndarray:
     bytes_of_one = size * spec.dtype.itemsize
     if not values.size or file.stat().st_size % bytes_of_one:
         hint = f"it has {file.stat().st_size} bytes"
-        raise _fault(spec, file, f"a multiple of {bytes_of_one} bytes: {list(spec.shape)} of {spec.type}", hint)
+        raise _fault(
+            spec,
+            file,
+            f"a multiple of {bytes_of_one} bytes: {list(spec.shape)} of {spec.type}",
+            hint,
+        )
     return values.reshape(-1, *spec.shape)
 
 
@@ -117,7 +144,12 @@ def _json(spec: InputSpec, file: Path) -> np.ndarray:
     content = json.loads(file.read_text(encoding="utf-8"))
     if isinstance(content, Mapping):
         if spec.name not in content:
-            raise _fault(spec, file, f"a list, or an object with the key {spec.name}", f"it has {', '.join(content)}")
+            raise _fault(
+                spec,
+                file,
+                f"a list, or an object with the key {spec.name}",
+                f"it has {', '.join(content)}",
+            )
         content = content[spec.name]
     return np.array(content)
 
@@ -133,12 +165,16 @@ def _image(spec: InputSpec, file: Path) -> np.ndarray:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise UserError(f"{file}: images are read by Pillow: pip install 'quicksilver-perf[images]'") from None
+        raise UserError(
+            f"{file}: images are read by Pillow: pip install 'quicksilver-perf[images]'"
+        ) from None
 
     height, width, channels, first = _layout(spec, file)
     try:
         with Image.open(file) as opened:
-            picture = opened.convert("L" if channels == 1 else "RGB").resize((width, height), Image.Resampling.BILINEAR)
+            picture = opened.convert("L" if channels == 1 else "RGB").resize(
+                (width, height), Image.Resampling.BILINEAR
+            )
     except UnidentifiedImageError:
         raise _fault(spec, file, "an image") from None
     pixels = np.asarray(picture).reshape(height, width, channels)
@@ -151,12 +187,18 @@ def _image(spec: InputSpec, file: Path) -> np.ndarray:
 
 def _layout(spec: InputSpec, file: Path) -> tuple[int, int, int, bool]:
     """Height, width, channels, and whether the channels come first."""
-    sides: Sequence[int] = spec.shape[1:] if len(spec.shape) == 4 and spec.shape[0] == 1 else spec.shape
+    sides: Sequence[int] = (
+        spec.shape[1:] if len(spec.shape) == 4 and spec.shape[0] == 1 else spec.shape
+    )
     if len(sides) == 3 and sides[0] in (1, 3):
         return sides[1], sides[2], sides[0], True
     if len(sides) == 3 and sides[2] in (1, 3):
         return sides[0], sides[1], sides[2], False
-    raise _fault(spec, file, f"for an input of [1, 3, H, W] or [1, H, W, 3]; {spec.name} is {list(spec.shape)}")
+    raise _fault(
+        spec,
+        file,
+        f"for an input of [1, 3, H, W] or [1, H, W, 3]; {spec.name} is {list(spec.shape)}",
+    )
 
 
 def _fault(spec: InputSpec, path: Path, allowed: str, hint: str | None = None) -> Faults:

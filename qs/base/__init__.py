@@ -1,1 +1,3 @@
-"""What every part of qs shares: errors, names, files, words, workspaces. Imports nothing else of qs."""
+"""What every part of qs shares: errors, names, files, words, workspaces. Imports nothing else of
+qs.
+"""

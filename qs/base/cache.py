@@ -1,9 +1,10 @@
-"""The user's cache folder, and files in it that are built exactly once, however many processes ask at the
-same time.
+"""The user's cache folder, and files in it that are built exactly once, however many processes ask
+at the same time.
 
-A cached file is whole or absent: it is built in a folder beside its place and renamed at the end, after the files that go with it
-(a large model's weights; their names begin with its own). Its name is its identity: the caller's key holds everything that the
-content depends on, so nothing here ever expires. Left out: eviction (the user may delete any file at any time).
+A cached file is whole or absent: it is built in a folder beside its place and renamed at the end,
+after the files that go with it (a large model's weights; their names begin with its own). Its name
+is its identity: the caller's key holds everything that the content depends on, so nothing here ever
+expires. Left out: eviction (the user may delete any file at any time).
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ LOCK_TIMEOUT_S = 1800.0  # longer than any build or download takes; a lock dies 
 
 
 def cache_dir() -> Path:
-    """QS_CACHE where it is set, else the platform's cache folder of the user. Made where it is missing."""
+    """QS_CACHE where it is set, else the platform's cache folder of the user. Made where it is
+    missing.
+    """
     given = os.environ.get("QS_CACHE")
     if given:
         folder = Path(given).expanduser()
@@ -34,7 +37,9 @@ def cache_dir() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the cache folder {folder}: {error.strerror}; set QS_CACHE to another") from error
+        raise UserError(
+            f"cannot make the cache folder {folder}: {error.strerror}; set QS_CACHE to another"
+        ) from error
     return folder.resolve()
 
 
@@ -45,11 +50,12 @@ def key_of(parts: Mapping[str, object]) -> str:
 
 
 def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
-    """The cached file `<key><suffix>`; where it is missing, `build(path of that name in a temporary folder)` makes it first.
+    """The cached file `<key><suffix>`; where it is missing, `build(path of that name in a temporary
+    folder)` makes it first.
 
-    key may hold folders ("models/ab12"). Of several processes one builds and the others wait for it. When
-    `build` raises, nothing is left behind and the next caller tries again. A build that makes no file, or others beside it whose
-    names do not begin with its name, is a RuntimeError.
+    key may hold folders ("models/ab12"). Of several processes one builds and the others wait for
+    it. When `build` raises, nothing is left behind and the next caller tries again. A build that
+    makes no file, or others beside it whose names do not begin with its name, is a RuntimeError.
     """
     path = cache_dir() / f"{key}{suffix}"
     if path.is_file():
@@ -64,7 +70,8 @@ def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of `path` (the file `<path>.lock`) against other processes and threads.
 
-    UserError where its folder cannot be written, or when the holder does not let go within half an hour.
+    UserError where its folder cannot be written, or when the holder does not let go within half an
+    hour.
     """
     import filelock
 
@@ -73,7 +80,9 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout as error:
-        raise UserError(f"another process has held {path}.lock for {LOCK_TIMEOUT_S / 60:.0f} minutes") from error
+        raise UserError(
+            f"another process has held {path}.lock for {LOCK_TIMEOUT_S / 60:.0f} minutes"
+        ) from error
     except OSError as error:
         raise UserError(
             f"cannot write to {path.parent}: {error.strerror}; set QS_CACHE to a folder of yours"
@@ -85,7 +94,8 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _build(path: Path, build: Callable[[Path], None]) -> None:
-    # One fixed name, since the lock is held: what a killed build left behind is removed, not piled up.
+    # One fixed name, since the lock is held: what a killed build left behind is removed, not piled
+    # up.
     folder = path.with_name(f".building-{path.name}")
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -102,6 +112,8 @@ def _build(path: Path, build: Callable[[Path], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(f"no space left in the cache folder {path.parent}; free some or set QS_CACHE") from error
+        raise UserError(
+            f"no space left in the cache folder {path.parent}; free some or set QS_CACHE"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

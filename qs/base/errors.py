@@ -1,7 +1,7 @@
 """The user's errors: one clear message, exit status 2, no traceback.
 
-A bug is any other exception and keeps its traceback; a failed request is a recorded outcome of a run, not an
-exception. Nothing here prints or exits: that is the command line's part.
+A bug is any other exception and keeps its traceback; a failed request is a recorded outcome of a
+run, not an exception. Nothing here prints or exits: that is the command line's part.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ class UserError(Exception):
 class Fault:
     """One thing that is wrong in what the user gave.
 
-    `file` is the file, or the flag (`--clients`) the value came from; `key` is the place in it, empty where
-    the file as a whole is meant; `value` is what stands there; `allowed` says in words what may stand there.
+    `file` is the file, or the flag (`--clients`) the value came from; `key` is the place in it,
+    empty where the file as a whole is meant; `value` is what stands there; `allowed` says in words
+    what may stand there.
     """
 
     file: str
@@ -60,7 +61,9 @@ class Fault:
 
 
 class Faults(UserError):
-    """Everything that is wrong, at once: a user who mends one fault must not meet the next one only then."""
+    """Everything that is wrong, at once: a user who mends one fault must not meet the next one only
+    then.
+    """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
@@ -80,5 +83,7 @@ def together(errors: Sequence[UserError]) -> UserError:
     if len(errors) == 1:
         return errors[0]
     if all(isinstance(error, Faults) for error in errors):
-        return Faults(fault for error in errors if isinstance(error, Faults) for fault in error.faults)
+        return Faults(
+            fault for error in errors if isinstance(error, Faults) for fault in error.faults
+        )
     return UserError("\n".join(str(error) for error in errors))

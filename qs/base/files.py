@@ -14,15 +14,19 @@ SWEEP, NUMERIC = "sweep", "numeric"
 
 
 def check_writable(folder: Path, flag: str = "--out") -> None:
-    """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing behind.
+    """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing
+    behind.
 
-    A real file is made and removed in the nearest folder that exists: permission bits alone do not tell (root, read-only mounts).
+    A real file is made and removed in the nearest folder that exists: permission bits alone do not
+    tell (root, read-only mounts).
     """
     nearest = folder.absolute()
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise UserError(f"{flag} {folder}: {nearest} is not a folder; name a folder that can be written to")
+        raise UserError(
+            f"{flag} {folder}: {nearest} is not a folder; name a folder that can be written to"
+        )
     try:
         with tempfile.NamedTemporaryFile(dir=nearest, prefix=".qs-"):
             pass
@@ -51,15 +55,22 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know becomes its text."""
+    """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know
+    becomes its text.
+    """
     import orjson
 
-    write_atomic(path, orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    write_atomic(
+        path,
+        orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE),
+    )
 
 
 @dataclass(frozen=True)
 class ReportFolder:
-    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. The precision tells runs of one model apart."""
+    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. The precision tells
+    runs of one model apart.
+    """
 
     path: Path
     precision: str

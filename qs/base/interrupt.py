@@ -1,4 +1,5 @@
-"""What a Ctrl-C does to a run: the case in flight ends in order and keeps what it measured; any other step is cancelled.
+"""What a Ctrl-C does to a run: the case in flight ends in order and keeps what it measured; any
+other step is cancelled.
 
 Installing signal handlers, and what a second Ctrl-C does, is the command line's part.
 """

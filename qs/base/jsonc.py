@@ -1,7 +1,7 @@
 """JSON as the published files are written: with // and /* */ comments and trailing commas.
 
-Reading only. Two things that JSON leaves open are refused, for they hide mistakes: a key given twice, and
-NaN or Infinity as a number. What the values mean is qs.config's part.
+Reading only. Two things that JSON leaves open are refused, for they hide mistakes: a key given
+twice, and NaN or Infinity as a number. What the values mean is qs.config's part.
 """
 
 from __future__ import annotations
@@ -28,15 +28,21 @@ def read_text(path: str | Path) -> str:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+        raise UserError(
+            f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8"
+        ) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def loads(text: str, name: str) -> object:
     """The value of a text; `name` is what messages call it."""
     if not text.strip():
-        raise UserError(f"{name}: the file is empty; allowed: JSON, with // comments and trailing commas")
+        raise UserError(
+            f"{name}: the file is empty; allowed: JSON, with // comments and trailing commas"
+        )
     try:
         # Most files are plain JSON, and json reads them a thousand times faster than json5.
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -62,7 +68,9 @@ def _loads_json5(text: str, name: str) -> object:
     except ValueError as error:
         place = _JSON5_PLACE.match(str(error))
         where, what = (f"{name}, line {place[1]}", place[2]) if place else (name, str(error))
-        raise UserError(f"{where}: not JSON: {what}; allowed: JSON, with // comments and trailing commas") from None
+        raise UserError(
+            f"{where}: not JSON: {what}; allowed: JSON, with // comments and trailing commas"
+        ) from None
 
 
 class _Refused(Exception):

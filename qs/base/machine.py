@@ -1,4 +1,6 @@
-"""What machine and which versions a result was measured with. Read once, before the measured phase; it changes nothing."""
+"""What machine and which versions a result was measured with. Read once, before the measured phase;
+it changes nothing.
+"""
 
 from __future__ import annotations
 

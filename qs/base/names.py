@@ -1,7 +1,8 @@
-"""Names of tasks, hardware, models and data sets: which are plain, and which known one was probably meant.
+"""Names of tasks, hardware, models and data sets: which are plain, and which known one was probably
+meant.
 
-A plain name is one path component and nothing else, so that joining it to a folder stays inside that folder.
-Looking names up on disk is qs.base.workspace's part.
+A plain name is one path component and nothing else, so that joining it to a folder stays inside
+that folder. Looking names up on disk is qs.base.workspace's part.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def is_plain(name: object) -> bool:
         isinstance(name, str)
         and 0 < len(name) <= _LONGEST
         and name == name.strip()
-        and name.isprintable()  # refuses NUL, line breaks, and the surrogates of undecodable arguments
+        # refuses NUL, line breaks, and the surrogates of undecodable arguments
+        and name.isprintable()
         and not name.startswith(".")
         and not any(mark in name for mark in "/\\:")
     )
@@ -36,9 +38,11 @@ def check_plain(name: str, what: str) -> str:
 
 
 def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The candidate that was probably meant by a misspelt name, or None where nothing is near enough.
+    """The candidate that was probably meant by a misspelt name, or None where nothing is near
+    enough.
 
-    `cutoff` is how alike they must be, from 0 to 1 (difflib's ratio); case and '-' against '_' do not count.
+    `cutoff` is how alike they must be, from 0 to 1 (difflib's ratio); case and '-' against '_' do
+    not count.
     """
     by_folded: dict[str, str] = {}
     for candidate in candidates:

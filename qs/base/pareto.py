@@ -9,7 +9,9 @@ T = TypeVar("T")
 
 
 def frontier(figures: Mapping[T, tuple[float, float]]) -> list[T]:
-    """figures: (throughput, response time). Those that no other equals in one and beats in the other, by rising response time."""
+    """figures: (throughput, response time). Those that no other equals in one and beats in the
+    other, by rising response time.
+    """
     best, found = float("-inf"), []
     for each in sorted(figures, key=lambda key: (figures[key][1], -figures[key][0])):
         if figures[each][0] > best:

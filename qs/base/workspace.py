@@ -1,9 +1,9 @@
-"""Where tasks, models, backends and data sets are found: by path, in the first of several folders that has
-one.
+"""Where tasks, models, backends and data sets are found: by path, in the first of several folders
+that has one.
 
-A workspace is a folder with some of `workloads/`, `model_zoo/`, `backends/` and `datasets/`; an upstream
-`general_perf` folder, or a folder that holds one, is a workspace as it is. Nothing is imported and no file's
-content is read here: that is the part of qs.config and qs.vendor.
+A workspace is a folder with some of `workloads/`, `model_zoo/`, `backends/` and `datasets/`; an
+upstream `general_perf` folder, or a folder that holds one, is a workspace as it is. Nothing is
+imported and no file's content is read here: that is the part of qs.config and qs.vendor.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Workspaces:
 
     @classmethod
     def find(cls, explicit: str | Path | None = None) -> Workspaces:
-        """The explicit folder, QS_WORKSPACE, the working directory where it is one, and the shipped one.
+        """The explicit folder, QS_WORKSPACE, the working directory where it is one, and the shipped
+        one.
 
         UserError where a folder that was named is not there or is no workspace.
         """
@@ -96,7 +97,9 @@ class Workspaces:
     def list_backends(self) -> dict[str, Found]:
         listed: dict[str, Found] = {}
         folded: set[str] = set()
-        for name, found in self._list("backends", lambda path: path.name if _is_backend(path) else None).items():
+        for name, found in self._list(
+            "backends", lambda path: path.name if _is_backend(path) else None
+        ).items():
             if name.casefold() not in folded:
                 folded.add(name.casefold())
                 listed[name] = found
@@ -114,7 +117,9 @@ class Workspaces:
                     listed.setdefault(name, Found(name, entry, root))
         return dict(sorted(listed.items()))
 
-    def _file(self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]) -> Found:
+    def _file(
+        self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]
+    ) -> Found:
         check_plain(name, what)
         for root in self.roots:
             path = root / folder / f"{name}.json"
@@ -122,7 +127,9 @@ class Workspaces:
                 return Found(name, path, root)
         raise self._unknown(what, folder, name, known)
 
-    def _unknown(self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]) -> UserError:
+    def _unknown(
+        self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]
+    ) -> UserError:
         names = list(known())
         parts = [f"unknown {what} {name!r}"]
         near = nearest(name, names)
@@ -137,7 +144,9 @@ class Workspaces:
 
 
 def shipped_root() -> Path | None:
-    """The workspace that comes with the program: inside an installed package, or the checkout's root."""
+    """The workspace that comes with the program: inside an installed package, or the checkout's
+    root.
+    """
     package = Path(__file__).resolve().parent.parent
     inside = package / "_workspace"
     if inside.is_dir():
@@ -166,7 +175,9 @@ def _named(folder: Path, origin: str) -> list[Path]:
 
 
 def roots_in(folder: Path) -> list[Path]:
-    """The workspaces that a folder is or holds, in the order they are searched; none where it is no workspace."""
+    """The workspaces that a folder is or holds, in the order they are searched; none where it is no
+    workspace.
+    """
     return [root for root in (folder, *(folder / name for name in _UPSTREAM)) if _is_root(root)]
 
 

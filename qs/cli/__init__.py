@@ -1,1 +1,3 @@
-"""The command line: one module a command, imported only when that command is typed. No measuring happens here."""
+"""The command line: one module a command, imported only when that command is typed. No measuring
+happens here.
+"""

@@ -1,4 +1,6 @@
-"""`qs check`: the conformance test of a vendor's folder. It reads the options; qs.conformance does the work."""
+"""`qs check`: the conformance test of a vendor's folder. It reads the options; qs.conformance does
+the work.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,22 @@ from qs.cli.types import Seconds
 
 
 @click.command("check", short_help="Test whether a backend keeps the contract.")
-@click.option("--hardware_type", required=True, help="Name of a folder in backends/, for example CPU.")
-@click.option("--task", default="digits-cnn-onnx-fp32", show_default=True, help="The task to test it with.")
+@click.option(
+    "--hardware_type", required=True, help="Name of a folder in backends/, for example CPU."
+)
+@click.option(
+    "--task", default="digits-cnn-onnx-fp32", show_default=True, help="The task to test it with."
+)
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path),
     help="Folder to search first for tasks, backends, models and data sets.",
 )
-@click.option("--answers", type=click.Path(path_type=Path), help="JSON file with answers to the backend's questions.")
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path),
+    help="JSON file with answers to the backend's questions.",
+)
 @click.option(
     "--env",
     type=click.Choice(["auto", "current", "new"]),
@@ -36,8 +46,12 @@ from qs.cli.types import Seconds
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep what the backend prints in this file.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of generated weights and inputs.  [default: 0]")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on standard output.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of generated weights and inputs.  [default: 0]"
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the results as JSON on standard output."
+)
 def command(as_json: bool, **options) -> int:
     """Test whether a backend keeps the contract: names, methods, compile, load, predict, threads, answers, leaks.
 

@@ -30,7 +30,10 @@ HISTORY_MARKS = ("#", "@")
     help="Exit with status 3 where this holds: slower:5% (any figure), p99.slower:10%, throughput.slower:3%. May be repeated.",
 )
 @click.option(
-    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of it, side by side."
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page of it, side by side.",
 )
 @click.option(
     "--json",
@@ -79,7 +82,9 @@ def command(
         import orjson
 
         said = found.to_dict() | {"fail_if": [str(each) for each in conditions], "met": holds}
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.write(
+            orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        )
         sys.stdout.buffer.flush()
     if page is not None:
         from qs.render.html.compare_page import render_compare

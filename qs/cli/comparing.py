@@ -55,9 +55,13 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
     which = f"item {found['item']}" if "item" in found else f"{found['items']} items"
     cached = ", from the cache" if found["reference"]["cached"] else ""
     print(
-        f"{which} at batch size {found['batch_size']}; reference: {found['reference']['runtime']}{cached}", file=stream
+        f"{which} at batch size {found['batch_size']}; reference: {found['reference']['runtime']}{cached}",
+        file=stream,
     )
-    for kind, rows in (("output", found["outputs"]), ("segment's tensor", found.get("segments", {}))):
+    for kind, rows in (
+        ("output", found["outputs"]),
+        ("segment's tensor", found.get("segments", {})),
+    ):
         for name, row in rows.items():
             print(f"{kind} {name}:{' ' + row['failed'] if row['failed'] else ''}", file=stream)
             told = [f"{key} {_figure(row[key])}" for key in SHOWN if row.get(key) is not None]

@@ -1,4 +1,6 @@
-"""`qs completion`: the script that makes a shell complete commands, options and their values. click writes it."""
+"""`qs completion`: the script that makes a shell complete commands, options and their values. click
+writes it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Defaults of options that are not on the command line: variables QS_<OPTION>, then a project's file, section [qs].
+"""Defaults of options that are not on the command line: variables QS_<OPTION>, then a project's
+file, section [qs].
 
-A variable or section for one command wins over the one for all: QS_RUN_CLIENTS over QS_CLIENTS, [qs.run] over [qs]. The file is qs.cfg or
-setup.cfg, in the working directory or the nearest folder above that has one with such a section. A value from here is checked like a
-typed one, and the report names where it came from.
+A variable or section for one command wins over the one for all: QS_RUN_CLIENTS over QS_CLIENTS,
+[qs.run] over [qs]. The file is qs.cfg or setup.cfg, in the working directory or the nearest folder
+above that has one with such a section. A value from here is checked like a typed one, and the
+report names where it came from.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ import click
 FILES = ("qs.cfg", "setup.cfg")
 SECTION = "qs"
 ORIGINS = "qs.origins"
-# These say where things are, on their own account: QS_WORKSPACE is searched beside --workspace, not in its stead.
+# These say where things are, on their own account: QS_WORKSPACE is searched beside --workspace, not
+# in its stead.
 RESERVED = ("QS_WORKSPACE", "QS_CACHE", "QS_DATA")
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
 def apply(ctx: click.Context, name: str, command: click.Command) -> None:
-    """Put the defaults of the command `name` into the context that it is made from. Raises UserError for a file that cannot be read."""
+    """Put the defaults of the command `name` into the context that it is made from. Raises
+    UserError for a file that cannot be read.
+    """
     found: dict[str, tuple[object, str]] = {}
     path, sections = project_file(Path.cwd())
     options = {option.name: option for option in command.params if isinstance(option, click.Option)}
@@ -31,7 +36,10 @@ def apply(ctx: click.Context, name: str, command: click.Command) -> None:
         for source, text in _offers(name, option, path, sections):
             found[str(option.name)] = (_value(option, text, source), source)
             break
-    ctx.default_map = {**(ctx.default_map or {}), name: {key: value for key, (value, _) in found.items()}}
+    ctx.default_map = {
+        **(ctx.default_map or {}),
+        name: {key: value for key, (value, _) in found.items()},
+    }
     ctx.meta[ORIGINS] = {key: source for key, (_, source) in found.items()}
     _check_keys(path, sections)
 
@@ -117,7 +125,9 @@ def _check_keys(path: Path | None, sections: Mapping[str, Mapping[str, str]]) ->
     for title, section in sections.items():
         named = title.removeprefix(SECTION).removeprefix(".")
         if named and named not in COMMANDS:
-            faults.append(Fault(str(path), f"[{title}]", named, "a command", nearest(named, list(COMMANDS))))
+            faults.append(
+                Fault(str(path), f"[{title}]", named, "a command", nearest(named, list(COMMANDS)))
+            )
             continue
         known = {
             flag.lstrip("-").replace("-", "_")
@@ -128,6 +138,14 @@ def _check_keys(path: Path | None, sections: Mapping[str, Mapping[str, str]]) ->
         }
         for key, text in section.items():
             if key.replace("-", "_") not in known:
-                faults.append(Fault(str(path), f"[{title}] {key}", text, "an option", nearest(key, sorted(known))))
+                faults.append(
+                    Fault(
+                        str(path),
+                        f"[{title}] {key}",
+                        text,
+                        "an option",
+                        nearest(key, sorted(known)),
+                    )
+                )
     if faults:
         raise Faults(faults)

@@ -11,15 +11,33 @@ from qs.cli.types import CpuSets, Seconds
 
 
 @click.command("doctor", short_help="Is this machine fit to measure on, and what to change.")
-@click.option("--no_benchmark", is_flag=True, help="Only look: leave out the self-benchmark of ten seconds.")
 @click.option(
-    "--benchmark_time", type=Seconds(), default="10s", show_default=True, help="How long the self-benchmark takes."
+    "--no_benchmark", is_flag=True, help="Only look: leave out the self-benchmark of ten seconds."
 )
-@click.option("--instances", type=click.IntRange(min=1), help="Judge for a plan with so many loaded copies.")
-@click.option("--intra_op_threads", type=click.IntRange(min=1), help="Judge for a plan with so many threads a copy.")
-@click.option("--affinity", type=CpuSets(), help="Judge for a plan with these CPUs of each copy, for example 0-3/4-7.")
+@click.option(
+    "--benchmark_time",
+    type=Seconds(),
+    default="10s",
+    show_default=True,
+    help="How long the self-benchmark takes.",
+)
+@click.option(
+    "--instances", type=click.IntRange(min=1), help="Judge for a plan with so many loaded copies."
+)
+@click.option(
+    "--intra_op_threads",
+    type=click.IntRange(min=1),
+    help="Judge for a plan with so many threads a copy.",
+)
+@click.option(
+    "--affinity",
+    type=CpuSets(),
+    help="Judge for a plan with these CPUs of each copy, for example 0-3/4-7.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
-def command(no_benchmark: bool, benchmark_time: float, instances, intra_op_threads, affinity, as_json: bool) -> int:
+def command(
+    no_benchmark: bool, benchmark_time: float, instances, intra_op_threads, affinity, as_json: bool
+) -> int:
     """Look at cores, quota, hardware threads, frequency, clocks, memory, limits, thread variables, stolen time and other load; say what each
     does to a measurement and how to mend it. Then measure for ten seconds what differences this machine can resolve today.
 
@@ -36,7 +54,9 @@ def command(no_benchmark: bool, benchmark_time: float, instances, intra_op_threa
     from qs.doctor.self_benchmark import measure
     from qs.doctor.summary import machine_check
 
-    planned = Planned(instances=instances, intra_op_threads=intra_op_threads, affinity=affinity or ())
+    planned = Planned(
+        instances=instances, intra_op_threads=intra_op_threads, affinity=affinity or ()
+    )
     findings = look(planned, watch_s=WATCH_S)
     benchmark = None
     if not no_benchmark:

@@ -1,4 +1,6 @@
-"""`qs env`: the backends' environments in the cache; see them, make one ahead of a run, remove them."""
+"""`qs env`: the backends' environments in the cache; see them, make one ahead of a run, remove
+them.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,17 @@ def list_command(as_json: bool) -> None:
 
 
 @command.command("build", short_help="Make the environment of a backend ahead of a run.")
-@click.option("--hardware_type", required=True, help="Name of a folder in backends/, for example CPU.")
-@click.option("--workspace", type=click.Path(path_type=Path), help="Folder to search first for backends.")
+@click.option(
+    "--hardware_type", required=True, help="Name of a folder in backends/, for example CPU."
+)
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), help="Folder to search first for backends."
+)
 def build_command(hardware_type: str, workspace: Path | None) -> None:
     """Make the environment of a backend, unless it is there; print its interpreter.
 
-    A run uses it with --env new, or with --env auto when the current environment does not satisfy the requirements.
+    A run uses it with --env new, or with --env auto when the current environment does not satisfy
+    the requirements.
     """
     from qs.base.workspace import Workspaces
     from qs.environments import interpreter_for
@@ -65,7 +72,9 @@ def remove_command(key: str | None, everything: bool) -> None:
     from qs.environments import remove, stored
 
     if (key is None) != everything:
-        raise click.UsageError("name the KEY of one environment, as in `qs env list`, or give --all.")
+        raise click.UsageError(
+            "name the KEY of one environment, as in `qs env list`, or give --all."
+        )
     for each in stored() if everything else [_one(key or "")]:
         remove(each)
         click.echo(f"removed {each.key}", err=True)
@@ -90,7 +99,13 @@ def _row(each) -> tuple[str, ...]:
     if each.built is None:
         return (each.key, "", "", "", "unfinished: being built, or its build was cut off")
     used = datetime.fromtimestamp(each.last_used).strftime("%Y-%m-%d %H:%M")
-    return (each.key, each.built.python, f"{each.built.size_bytes / 2**20:.0f} MiB", used, each.built.source)
+    return (
+        each.key,
+        each.built.python,
+        f"{each.built.size_bytes / 2**20:.0f} MiB",
+        used,
+        each.built.source,
+    )
 
 
 def _plain(each) -> dict[str, object]:
@@ -101,5 +116,7 @@ def _plain(each) -> dict[str, object]:
     about["finished"] = each.built is not None
     if each.built is not None:
         about |= asdict(each.built)
-        about["last_used"] = datetime.fromtimestamp(each.last_used, timezone.utc).isoformat(timespec="seconds")
+        about["last_used"] = datetime.fromtimestamp(each.last_used, timezone.utc).isoformat(
+            timespec="seconds"
+        )
     return about

@@ -1,4 +1,6 @@
-"""Runs an evaluation for the command line: signals, output streams, exit status. What is done is qs.evaluate.evaluation's."""
+"""Runs an evaluation for the command line: signals, output streams, exit status. What is done is
+qs.evaluate.evaluation's.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def run_load(request: Request, dry_run: bool, as_json: bool, quiet: bool) -> int
 
 
 def prepared_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
-    """The artifact, described and checked. KeyboardInterrupt after Ctrl-C: nothing was measured yet."""
+    """The artifact, described and checked. KeyboardInterrupt after Ctrl-C: nothing was measured
+    yet.
+    """
     interrupt = Interrupt()
     work = prepare_artifact(request, scratch, probe)
     try:
@@ -55,7 +59,9 @@ def prepared_artifact(request: Request, scratch: Path, probe: bool = True) -> Pr
         raise UserError(f"{request.artifact}: {failure}") from None
 
 
-def measure(prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Work | None = None) -> int:
+def measure(
+    prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Work | None = None
+) -> int:
     """Run an evaluation, or other work with the same endings; report it; return the exit status."""
     from qs.watch.metrics import MeteredView, checked, exported
     from qs.watch.trace import NAME, Trace, TracedView
@@ -73,11 +79,14 @@ def measure(prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Wor
         finally:
             if request.trace and journal.started:
                 view.trace.write(
-                    journal.folder.path / NAME, f"qs {request.kind} {prepared.title} on {prepared.hardware}"
+                    journal.folder.path / NAME,
+                    f"qs {request.kind} {prepared.title} on {prepared.hardware}",
                 )
 
 
-def _measured(prepared: Prepared, journal: Journal, view: Any, as_json: bool, quiet: bool, work: Work | None) -> int:
+def _measured(
+    prepared: Prepared, journal: Journal, view: Any, as_json: bool, quiet: bool, work: Work | None
+) -> int:
     interrupt = Interrupt()
 
     def at_once() -> None:
@@ -101,13 +110,19 @@ def _measured(prepared: Prepared, journal: Journal, view: Any, as_json: bool, qu
 
 
 def remember(prepared: Prepared, journal: Journal, view: Any) -> None:
-    """An entry in the history, where something was measured. What keeps it from being written is a warning, never a failure."""
+    """An entry in the history, where something was measured. What keeps it from being written is a
+    warning, never a failure.
+    """
     if not prepared.request.history or not journal.record.rows:
         return
     from qs.history import record
     from qs.result.result import to_result
 
-    record(to_result(journal.record), journal.folder.result.absolute() if journal.started else None, view.warn)
+    record(
+        to_result(journal.record),
+        journal.folder.result.absolute() if journal.started else None,
+        view.warn,
+    )
 
 
 def report(journal: Journal, as_json: bool, quiet: bool) -> None:
@@ -119,7 +134,9 @@ def report(journal: Journal, as_json: bool, quiet: bool) -> None:
     if as_json:
         import orjson
 
-        sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.write(
+            orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        )
         sys.stdout.buffer.flush()
     if not quiet:
         where = str(journal.folder.result) if journal.started else None
@@ -129,8 +146,12 @@ def report(journal: Journal, as_json: bool, quiet: bool) -> None:
             print(f"page: {journal.folder.page}", file=stream)
 
 
-def run_on_loop(work: Coroutine[Any, Any, Any], interrupt: Interrupt, at_once: Callable[[], None]) -> Any:
-    """Run a coroutine on uvloop where it is installed. The first Ctrl-C or SIGTERM interrupts it, a second calls `at_once`."""
+def run_on_loop(
+    work: Coroutine[Any, Any, Any], interrupt: Interrupt, at_once: Callable[[], None]
+) -> Any:
+    """Run a coroutine on uvloop where it is installed. The first Ctrl-C or SIGTERM interrupts it, a
+    second calls `at_once`.
+    """
     try:
         from uvloop import new_event_loop
     except ImportError:

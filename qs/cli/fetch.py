@@ -1,4 +1,6 @@
-"""`qs fetch`: everything that tasks need from elsewhere, fetched, verified and built into the cache before it is wanted."""
+"""`qs fetch`: everything that tasks need from elsewhere, fetched, verified and built into the cache
+before it is wanted.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,26 @@ from qs.cli import options as given
 
 
 @click.command("fetch", short_help="Fetch the models and data of tasks ahead.")
-@click.argument("tasks", nargs=-1, required=True, metavar="TASK...", shell_complete=given.known("tasks"))
+@click.argument(
+    "tasks", nargs=-1, required=True, metavar="TASK...", shell_complete=given.known("tasks")
+)
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path),
     help="Folder to search first for tasks, models and data sets.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of generated weights.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of generated weights.",
+)
 @given.offline
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
-def command(tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: bool, quiet: bool) -> int:
+def command(
+    tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: bool, quiet: bool
+) -> int:
     """Fetch, verify and build the models and data of TASK... into the cache, so that `qs run --offline` finds them. What is there stays.
 
     With --offline it only looks, and says which file is to be put where. Exit status 2 where something of a task cannot be had.
@@ -50,8 +62,14 @@ def command(tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: 
             options: dict[str, Any] = {"progress": printed_progress(say), "offline": offline}
             model = resolve(info, task.model.root, seed, say, **options)
             say(f"{name}: model {model.path} ({model.note})")
-            dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
-            for file, found in (resolve_data(dataset.path, say, **options) if dataset else {}).items():
+            dataset = (
+                workspaces.dataset(task.model_info.dataset_name)
+                if task.model_info.dataset_name
+                else None
+            )
+            for file, found in (
+                resolve_data(dataset.path, say, **options) if dataset else {}
+            ).items():
                 say(f"{name}: data {found['path']} ({file}, {found['note']})")
         except UserError as error:
             errors.append(UserError(f"{name}: {error}"))

@@ -15,7 +15,9 @@ TAG = "a tag has no spaces, is not a number alone, and starts with no # or @"
 
 
 class Listing(click.Group):
-    """A group that lists where no command is named, so that `qs history --task T` says what it means."""
+    """A group that lists where no command is named, so that `qs history --task T` says what it
+    means.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
@@ -29,7 +31,9 @@ class Listing(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = nearest(args[0], self.commands)
-            raise click.UsageError(f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx) from None
+            raise click.UsageError(
+                f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx
+            ) from None
 
 
 class Moment(click.ParamType):
@@ -64,12 +68,20 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--task", help="Of this task, or model file."),
         click.option("--hardware_type", "--hardware", "hardware", help="On this backend."),
         click.option("--model", help="Of this model."),
-        click.option("--kind", type=click.Choice(["run", "load", "sweep"]), help="Made by this command."),
         click.option(
-            "--verdict", type=click.Choice(["VALID", "INVALID"], case_sensitive=False), help="With this verdict."
+            "--kind", type=click.Choice(["run", "load", "sweep"]), help="Made by this command."
+        ),
+        click.option(
+            "--verdict",
+            type=click.Choice(["VALID", "INVALID"], case_sensitive=False),
+            help="With this verdict.",
         ),
         click.option("--tag", help="With this tag."),
-        click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 2026-11-24T10:00, 7d, 12h."),
+        click.option(
+            "--since",
+            type=Moment(),
+            help="Started at or after: 2026-11-24, 2026-11-24T10:00, 7d, 12h.",
+        ),
         click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest."),
     )
     for option in reversed(options):
@@ -142,7 +154,10 @@ def show(number: int, as_json: bool) -> int:
         return VALID
     from qs.render.summary import print_summary
 
-    click.echo(f"#{number}, {result['Execution Date']}" + (f", tags: {' '.join(found.tags)}" if found.tags else ""))
+    click.echo(
+        f"#{number}, {result['Execution Date']}"
+        + (f", tags: {' '.join(found.tags)}" if found.tags else "")
+    )
     print_summary(result, found.path, sys.stdout)
     return VALID
 
@@ -165,7 +180,10 @@ def tag(number: int, name: str, remove: bool) -> int:
         raise click.BadParameter(f"{name!r} cannot be a tag; {TAG}.", param_hint="NAME")
     changed = put(number, name, remove)
     if not changed:
-        click.echo(f"#{number} had no tag {name}" if remove else f"#{number} has the tag {name} already", err=True)
+        click.echo(
+            f"#{number} had no tag {name}" if remove else f"#{number} has the tag {name} already",
+            err=True,
+        )
     return VALID
 
 
@@ -249,7 +267,10 @@ def _wanted(options: dict[str, Any]) -> Any:
 
 
 def _plain(line: Any) -> dict[str, Any]:
-    points = [{"id": each.entry.id, "started": each.entry.started, "value": each.value} for each in line.points]
+    points = [
+        {"id": each.entry.id, "started": each.entry.started, "value": each.value}
+        for each in line.points
+    ]
     return {
         "case": line.title,
         "latest": line.latest,
@@ -262,5 +283,7 @@ def _plain(line: Any) -> dict[str, Any]:
 def _print_json(value: Any) -> None:
     import orjson
 
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.write(
+        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    )
     sys.stdout.buffer.flush()

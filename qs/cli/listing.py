@@ -1,4 +1,6 @@
-"""`qs list`: what the workspaces hold, and where each thing was found; of models also their size and cost."""
+"""`qs list`: what the workspaces hold, and where each thing was found; of models also their size
+and cost.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ KINDS = ("tasks", "backends", "models", "datasets")
 
 
 def found(kind: str, workspace: Path | None = None) -> dict[str, Path]:
-    """name -> path of everything of that kind, sorted by name; the first workspace that has a name wins."""
+    """name -> path of everything of that kind, sorted by name; the first workspace that has a name
+    wins.
+    """
     from qs.base.workspace import Workspaces
 
     workspaces = Workspaces.find(workspace)
@@ -23,7 +27,9 @@ def names(kind: str, workspace: Path | None = None) -> list[str]:
 
 
 def costs(path: Path) -> dict[str, int]:
-    """What a model info states of `parameters` and `flops` (of one item, a multiply-add is two); {} where it is no JSON."""
+    """What a model info states of `parameters` and `flops` (of one item, a multiply-add is two); {}
+    where it is no JSON.
+    """
     from qs.base import jsonc
     from qs.base.errors import UserError
 
@@ -56,7 +62,10 @@ def described(name: str, width: int, stated: dict[str, int]) -> str:
 @click.argument("kind", type=click.Choice([*KINDS, "all"]), default="all")
 @click.option("--workspace", type=click.Path(path_type=Path), help="Folder to search first.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="As JSON: kind -> name -> path (of models alone: path, parameters, flops)."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="As JSON: kind -> name -> path (of models alone: path, parameters, flops).",
 )
 def command(kind: str, workspace: Path | None, as_json: bool) -> None:
     """List what the workspaces hold: tasks, backends, models, datasets, or all of them.
@@ -74,9 +83,13 @@ def command(kind: str, workspace: Path | None, as_json: bool) -> None:
     if as_json:
         import json
 
-        shown: dict[str, dict[str, object]] = {k: {n: str(p) for n, p in rows.items()} for k, rows in listed.items()}
+        shown: dict[str, dict[str, object]] = {
+            k: {n: str(p) for n, p in rows.items()} for k, rows in listed.items()
+        }
         if kind == "models":
-            shown["models"] = {name: {"path": str(path), **costs(path)} for name, path in listed["models"].items()}
+            shown["models"] = {
+                name: {"path": str(path), **costs(path)} for name, path in listed["models"].items()
+            }
         click.echo(json.dumps(shown, indent=2))
         return
     for each, rows in listed.items():

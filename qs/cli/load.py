@@ -1,4 +1,6 @@
-"""`qs load`: a load test of a model file or a compile result. It reads the options; what they ask for is done elsewhere."""
+"""`qs load`: a load test of a model file or a compile result. It reads the options; what they ask
+for is done elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from qs.cli import options as given
 @given.measuring
 @given.feeding
 @click.option(
-    "--dry_run", is_flag=True, help="Print the plan, where each value comes from and how long it takes; run nothing."
+    "--dry_run",
+    is_flag=True,
+    help="Print the plan, where each value comes from and how long it takes; run nothing.",
 )
 @given.answers
 @given.timeouts

@@ -1,7 +1,8 @@
 """The group of commands, and how every ending becomes an exit status.
 
-0 valid; 1 a bug (its traceback is shown); 2 the user's input or environment (one message); 3 measured but INVALID;
-130 interrupted. A command is named in COMMANDS and imported when it is typed, so that `--help` stays quick.
+0 valid; 1 a bug (its traceback is shown); 2 the user's input or environment (one message); 3
+measured but INVALID; 130 interrupted. A command is named in COMMANDS and imported when it is typed,
+so that `--help` stays quick.
 """
 
 from __future__ import annotations
@@ -15,14 +16,30 @@ from qs import __version__
 
 VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 
-# command -> module that holds a click command of the same name, and the line that `--help` shows for it.
+# command -> module that holds a click command of the same name, and the line that `--help` shows
+# for it.
 COMMANDS = {
-    "run": ("qs.cli.run", "Compile, check and measure one task on one backend, and write the report."),
-    "fetch": ("qs.cli.fetch", "Fetch the models and data of tasks ahead, for a machine or a time without a network."),
+    "run": (
+        "qs.cli.run",
+        "Compile, check and measure one task on one backend, and write the report.",
+    ),
+    "fetch": (
+        "qs.cli.fetch",
+        "Fetch the models and data of tasks ahead, for a machine or a time without a network.",
+    ),
     "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
-    "sweep": ("qs.cli.sweep", "Measure many settings in turn, and find the highest rate within bounds."),
-    "numeric": ("qs.cli.numeric", "Compare a backend's numbers with the fp32 reference, or replay one item."),
-    "report": ("qs.cli.report", "Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit."),
+    "sweep": (
+        "qs.cli.sweep",
+        "Measure many settings in turn, and find the highest rate within bounds.",
+    ),
+    "numeric": (
+        "qs.cli.numeric",
+        "Compare a backend's numbers with the fp32 reference, or replay one item.",
+    ),
+    "report": (
+        "qs.cli.report",
+        "Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit.",
+    ),
     "compare": (
         "qs.cli.compare",
         "Compare results case by case: by how much they differ, and whether that is more than noise.",
@@ -30,9 +47,18 @@ COMMANDS = {
     "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
     "doctor": ("qs.cli.doctor", "Is this machine fit to measure on, and what to change."),
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
-    "check": ("qs.cli.check", "Test whether a backend keeps the contract, and say how to fix what does not."),
-    "list": ("qs.cli.listing", "List the tasks, backends, models or data sets that the workspaces hold."),
-    "schema": ("qs.cli.schema", "Print or write the JSON schemas of workloads, models, QS configs and results."),
+    "check": (
+        "qs.cli.check",
+        "Test whether a backend keeps the contract, and say how to fix what does not.",
+    ),
+    "list": (
+        "qs.cli.listing",
+        "List the tasks, backends, models or data sets that the workspaces hold.",
+    ),
+    "schema": (
+        "qs.cli.schema",
+        "Print or write the JSON schemas of workloads, models, QS configs and results.",
+    ),
     "completion": ("qs.cli.completion", "Print the script that makes your shell complete qs."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
 }
@@ -44,7 +70,9 @@ def load(name: str) -> click.Command:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when asked for; their help lines are known without importing them."""
+    """A group whose commands are imported when asked for; their help lines are known without
+    importing them.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,7 +89,9 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = nearest(args[0], COMMANDS) if args else None
-            raise click.UsageError(f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx) from None
+            raise click.UsageError(
+                f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -111,7 +141,8 @@ def _show_list(kind: str):
 def group(ctx: click.Context) -> None:
     """Measure inference backends: compile a task's model, check its answers, load it, and report.
 
-    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured but INVALID, 130 interrupted.
+    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured but INVALID, 130
+    interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -1,4 +1,6 @@
-"""`qs new-backend`: writes a vendor folder that works, to be changed into a real one. What is written is qs.scaffold's part."""
+"""`qs new-backend`: writes a vendor folder that works, to be changed into a real one. What is
+written is qs.scaffold's part.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Options that several commands take, written once: where things are, how much load, how it arrives, how long a backend may take.
+"""Options that several commands take, written once: where things are, how much load, how it
+arrives, how long a backend may take.
 
-`request_of` turns what was typed into the Request that the program runs on. Left out: what the options do.
+`request_of` turns what was typed into the Request that the program runs on. Left out: what the
+options do.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ POOLS = ("thread", "inline", "process", "async")
 
 
 def _together(*options: Decorator) -> Decorator:
-    """The options in the order in which they are written here, which is the order that --help shows."""
+    """The options in the order in which they are written here, which is the order that --help
+    shows.
+    """
 
     def decorate(command: Any) -> Any:
         for option in reversed(options):
@@ -62,7 +66,9 @@ def known(kind: str) -> Callable[..., list[str]]:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
         from qs.cli.listing import names
 
-        return [name for name in names(kind, ctx.params.get("workspace")) if name.startswith(incomplete)]
+        return [
+            name for name in names(kind, ctx.params.get("workspace")) if name.startswith(incomplete)
+        ]
 
     return complete
 
@@ -91,7 +97,10 @@ amount = _together(
         help="Measure each batch size for this long, in place of a number of iterations.",
     ),
     click.option(
-        "--batch_sizes", "--batch_size", type=WholeNumbers(), help="Batch sizes to measure, for example 1,4,8."
+        "--batch_sizes",
+        "--batch_size",
+        type=WholeNumbers(),
+        help="Batch sizes to measure, for example 1,4,8.",
     ),
 )
 
@@ -102,12 +111,20 @@ pools = _together(
         help="What the clients run in; async is for backends whose predict is a coroutine function.",
     ),
     click.option("--instances", type=click.IntRange(min=1), help="Loaded copies of the model."),
-    click.option("--intra_op_threads", type=click.IntRange(min=1), help="Threads that one inference may use."),
-    click.option("--affinity", type=CpuSets(), help="CPUs of each loaded copy, for example 0-3/4-7."),
+    click.option(
+        "--intra_op_threads", type=click.IntRange(min=1), help="Threads that one inference may use."
+    ),
+    click.option(
+        "--affinity", type=CpuSets(), help="CPUs of each loaded copy, for example 0-3/4-7."
+    ),
 )
 
 measuring = _together(
-    click.option("--warmup", type=WarmUp(), help="Before measuring: iterations per client (3) or a time (2s)."),
+    click.option(
+        "--warmup",
+        type=WarmUp(),
+        help="Before measuring: iterations per client (3) or a time (2s).",
+    ),
     click.option(
         "--time_limit",
         type=Seconds(),
@@ -119,7 +136,9 @@ measuring = _together(
         help="Compare answers given under load with idle ones: of a random sample of requests, or of all.",
     ),
     click.option(
-        "--seed", type=click.IntRange(min=0), help="Seed of generated weights, inputs and arrivals.  [default: 0]"
+        "--seed",
+        type=click.IntRange(min=0),
+        help="Seed of generated weights, inputs and arrivals.  [default: 0]",
     ),
 )
 
@@ -130,35 +149,103 @@ traffic = _together(
         help="How load arrives: closed_loop (each client sends when its answer has come), poisson, constant_rate, stages, replay, or "
         "MLPerf's single_stream, multi_stream, server, offline with their rules.",
     ),
-    click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Queries/s that arrive (poisson, constant_rate, server)."),
-    click.option("--arrivals", type=click.Choice(["poisson", "even"]), help="At random (poisson) or at equal distances (even).  [default: poisson]"),
-    click.option("--stages", type=Rates(), help="Rates one after the other: 10s:100,20s:~500,1m:500 (~: in a straight line)."),
-    click.option("--replay", type=click.Path(path_type=Path), help="File with recorded due times in seconds: text, CSV or Parquet."),
+    click.option(
+        "--rate",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Queries/s that arrive (poisson, constant_rate, server).",
+    ),
+    click.option(
+        "--arrivals",
+        type=click.Choice(["poisson", "even"]),
+        help="At random (poisson) or at equal distances (even).  [default: poisson]",
+    ),
+    click.option(
+        "--stages",
+        type=Rates(),
+        help="Rates one after the other: 10s:100,20s:~500,1m:500 (~: in a straight line).",
+    ),
+    click.option(
+        "--replay",
+        type=click.Path(path_type=Path),
+        help="File with recorded due times in seconds: text, CSV or Parquet.",
+    ),
     click.option("--replay_column", help="Column of --replay, where the file has several."),
-    click.option("--replay_speed", type=click.FloatRange(min=0, min_open=True), help="Play --replay so many times as fast."),
-    click.option("--latency_slo", type=Seconds(), help="server: bound of the response time's percentile, for example 50ms."),
+    click.option(
+        "--replay_speed",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Play --replay so many times as fast.",
+    ),
+    click.option(
+        "--latency_slo",
+        type=Seconds(),
+        help="server: bound of the response time's percentile, for example 50ms.",
+    ),
     click.option("--percentile", type=PERCENT, help="Percentile that a scenario is judged by."),
-    click.option("--samples_per_query", type=click.IntRange(min=1), help="multi_stream, offline: samples in a query."),
-    click.option("--think_time", type=Seconds(), help="closed_loop: pause of a client before each query."),
-    click.option("--max_batch_size", type=click.IntRange(min=1), help="Open loop: let up to so many queries share a call of predict."),
-    click.option("--max_delay", type=Seconds(), help="How long a query may wait for others that share its call, for example 2ms."),
-    click.option("--max_backlog", type=click.IntRange(min=0), help="Open loop: drop, and count, a query behind which more than so many wait."),
-    click.option("--spin", type=click.Choice(["never", "auto", "always"]), help="Open loop: spin the last microseconds before a due time."),
-)  # fmt: skip
+    click.option(
+        "--samples_per_query",
+        type=click.IntRange(min=1),
+        help="multi_stream, offline: samples in a query.",
+    ),
+    click.option(
+        "--think_time", type=Seconds(), help="closed_loop: pause of a client before each query."
+    ),
+    click.option(
+        "--max_batch_size",
+        type=click.IntRange(min=1),
+        help="Open loop: let up to so many queries share a call of predict.",
+    ),
+    click.option(
+        "--max_delay",
+        type=Seconds(),
+        help="How long a query may wait for others that share its call, for example 2ms.",
+    ),
+    click.option(
+        "--max_backlog",
+        type=click.IntRange(min=0),
+        help="Open loop: drop, and count, a query behind which more than so many wait.",
+    ),
+    click.option(
+        "--spin",
+        type=click.Choice(["never", "auto", "always"]),
+        help="Open loop: spin the last microseconds before a due time.",
+    ),
+)
 
 stopping = _together(
-    click.option("--until_stable", type=Share(), help="Go on until throughput and p99 are known to within this share, for example 1%."),
-    click.option("--stable_percentile", type=PERCENT, help="The percentile that --until_stable looks at.  [default: 99]"),
+    click.option(
+        "--until_stable",
+        type=Share(),
+        help="Go on until throughput and p99 are known to within this share, for example 1%.",
+    ),
+    click.option(
+        "--stable_percentile",
+        type=PERCENT,
+        help="The percentile that --until_stable looks at.  [default: 99]",
+    ),
     click.option("--min_duration", type=Seconds(), help="Go on for at least this long."),
-    click.option("--min_queries", type=click.IntRange(min=1), help="Go on for at least so many queries."),
-    click.option("--max_errors", type=click.IntRange(min=0), help="End, and be valid up to, so many failed queries."),
+    click.option(
+        "--min_queries", type=click.IntRange(min=1), help="Go on for at least so many queries."
+    ),
+    click.option(
+        "--max_errors",
+        type=click.IntRange(min=0),
+        help="End, and be valid up to, so many failed queries.",
+    ),
     click.option("--max_error_rate", type=Share(), help="The same as a share, for example 0.1%."),
-    click.option("--drain", type=Seconds(), help="How long queries in flight may still take after the end.  [default: --predict_timeout]"),
-)  # fmt: skip
+    click.option(
+        "--drain",
+        type=Seconds(),
+        help="How long queries in flight may still take after the end.  [default: --predict_timeout]",
+    ),
+)
 
 timeouts = _together(
-    click.option("--compile_timeout", type=Seconds(), help="Longest time to compile.  [default: 1h]"),
-    click.option("--load_timeout", type=Seconds(), help="Longest time to load one copy.  [default: 20m]"),
+    click.option(
+        "--compile_timeout", type=Seconds(), help="Longest time to compile.  [default: 1h]"
+    ),
+    click.option(
+        "--load_timeout", type=Seconds(), help="Longest time to load one copy.  [default: 20m]"
+    ),
     click.option(
         "--predict_timeout",
         type=Seconds(),
@@ -203,32 +290,52 @@ offline = click.option(
 
 feeding = _together(
     click.option(
-        "--shape", type=Named(whole_shape, "shape", "images=1,3,224,224"), multiple=True,
+        "--shape",
+        type=Named(whole_shape, "shape", "images=1,3,224,224"),
+        multiple=True,
         help="Shape of an input at batch size 1: name=1,3,224,224, or name=scalar. Once for each input that needs it.",
     ),
     click.option(
-        "--type", "types", type=Named(str.upper, "type", "ids=INT64"), multiple=True,
+        "--type",
+        "types",
+        type=Named(str.upper, "type", "ids=INT64"),
+        multiple=True,
         help="Type of an input, for artifacts that cannot be read: name=INT64.",
     ),
     click.option(
-        "--range", "ranges", type=Named(bounds, "range", "ids=0,30522"), multiple=True,
+        "--range",
+        "ranges",
+        type=Named(bounds, "range", "ids=0,30522"),
+        multiple=True,
         help="Generated values of an input, from the first up to below the second: name=0,30522.",
     ),
     click.option(
-        "--data", type=Named(Path, "data", "images=folder/"), multiple=True,
+        "--data",
+        type=Named(Path, "data", "images=folder/"),
+        multiple=True,
         help="Your own items of an input: name=file or folder with .npy, .npz, .raw, .json, .png or .jpg.",
     ),
     click.option(
-        "--state", type=Named(str, "state", "h=hn"), multiple=True,
+        "--state",
+        type=Named(str, "state", "h=hn"),
+        multiple=True,
         help="An input that an output of the call before feeds: input=output.  [default: where their names say so]",
     ),
     click.option("--no_state", is_flag=True, help="Feed no output back, whatever the names say."),
     click.option(
-        "--fill", type=click.Choice(["random", "zeros"]), default="random", show_default=True,
+        "--fill",
+        type=click.Choice(["random", "zeros"]),
+        default="random",
+        show_default=True,
         help="What inputs without data get.",
     ),
-    click.option("--samples", "sample_count", type=click.IntRange(min=1), help="Distinct batches to cycle through.  [default: up to 64]"),
-)  # fmt: skip
+    click.option(
+        "--samples",
+        "sample_count",
+        type=click.IntRange(min=1),
+        help="Distinct batches to cycle through.  [default: up to 64]",
+    ),
+)
 
 watching = _together(
     click.option(
@@ -253,7 +360,9 @@ output = _together(
 
 
 def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
-    """The Request that these options ask for. Options that a command does not have are as if not given."""
+    """The Request that these options ask for. Options that a command does not have are as if not
+    given.
+    """
     from dataclasses import fields
 
     from qs.cli.defaults import origins

@@ -1,4 +1,6 @@
-"""`qs report`: render again from saved files. It reads the options; qs.render's formats do the work."""
+"""`qs report`: render again from saved files. It reads the options; qs.render's formats do the
+work.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,17 @@ from qs.cli.main import VALID
 FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
 
 
-@click.command("report", short_help="Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit.")
+@click.command(
+    "report", short_help="Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit."
+)
 @click.argument("place", type=click.Path(path_type=Path), metavar="RESULT")
 @click.option(
-    "--format", "wanted", type=click.Choice(FORMATS), default="html", show_default=True, help="What to write."
+    "--format",
+    "wanted",
+    type=click.Choice(FORMATS),
+    default="html",
+    show_default=True,
+    help="What to write.",
 )
 @click.option(
     "--output",
@@ -22,7 +31,12 @@ FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
     type=click.Path(path_type=Path),
     help="File to write; - for standard output.  [default: beside the result]",
 )
-@click.option("--all", "everything", is_flag=True, help="An index page of all results below the folder RESULT.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="An index page of all results below the folder RESULT.",
+)
 def command(place: Path, wanted: str, out: Path | None, everything: bool) -> int:
     """Render RESULT again, from its saved files alone: a result JSON, or the folder of its report. With --all: an index of all reports below
     a folder.

@@ -16,7 +16,9 @@ STANDARD_OUTPUT = Path("-")
 
 
 def render_one(place: Path, wanted: str, out: Path | None) -> Path | None:
-    """Write a result in a format; where to, None for standard output. Raises UserError for what is no result."""
+    """Write a result in a format; where to, None for standard output. Raises UserError for what is
+    no result.
+    """
     from qs.compare.sides import in_folder
     from qs.result.saved import read_json
 

@@ -1,4 +1,6 @@
-"""`qs run`: the whole evaluation of one task on one backend. It reads the options; qs.evaluate.evaluation does the work."""
+"""`qs run`: the whole evaluation of one task on one backend. It reads the options;
+qs.evaluate.evaluation does the work.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,15 @@ from qs.cli.types import Seconds
 @given.amount
 @given.pools
 @given.measuring
-@click.option("--numeric_items", type=click.IntRange(min=1), help="Items compared with the reference.  [default: 16]")
+@click.option(
+    "--numeric_items",
+    type=click.IntRange(min=1),
+    help="Items compared with the reference.  [default: 16]",
+)
 @given.answers
-@click.option("--compile_only", is_flag=True, help="Stop after compiling; leave the compile result.")
+@click.option(
+    "--compile_only", is_flag=True, help="Stop after compiling; leave the compile result."
+)
 @click.option(
     "--compiled",
     type=click.Path(path_type=Path),
@@ -39,7 +47,9 @@ from qs.cli.types import Seconds
     "beside ours (always, an audit); none, each times itself (never).",
 )
 @given.timeouts
-@click.option("--benchmark_timeout", type=Seconds(), help="Longest time for a benchmark.  [default: 1h]")
+@click.option(
+    "--benchmark_timeout", type=Seconds(), help="Longest time for a benchmark.  [default: 1h]"
+)
 @given.process
 @given.traffic
 @given.stopping

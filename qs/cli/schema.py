@@ -1,4 +1,6 @@
-"""`qs schema`: prints the JSON schemas that editors and other programs check files with, or writes them to a folder."""
+"""`qs schema`: prints the JSON schemas that editors and other programs check files with, or writes
+them to a folder.
+"""
 
 from __future__ import annotations
 
@@ -39,4 +41,6 @@ def command(name: str | None, folder: Path | None) -> None:
     elif name is not None:
         click.echo(json.dumps(schemas[name], indent=2))
     else:
-        raise UserError(f"name a schema ({', '.join(PUBLISHED)}), or a folder for all of them with --write")
+        raise UserError(
+            f"name a schema ({', '.join(PUBLISHED)}), or a folder for all of them with --write"
+        )

@@ -1,4 +1,6 @@
-"""`qs sweep`: many settings in turn, and the highest rate within bounds. It reads the options; qs.sweep.sweeping does the work."""
+"""`qs sweep`: many settings in turn, and the highest rate within bounds. It reads the options;
+qs.sweep.sweeping does the work.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,14 @@ from qs.cli import options as given
 from qs.cli.types import Seconds, WholeNumbers, Words
 
 
-@click.command("sweep", short_help="Measure many settings in turn, and find the highest rate within bounds.")
+@click.command(
+    "sweep", short_help="Measure many settings in turn, and find the highest rate within bounds."
+)
 @click.option(
-    "--task", default="", help="Name of a file in workloads/, without .json.", shell_complete=given.known("tasks")
+    "--task",
+    default="",
+    help="Name of a file in workloads/, without .json.",
+    shell_complete=given.known("tasks"),
 )
 @click.option(
     "--artifact",
@@ -27,10 +34,22 @@ from qs.cli.types import Seconds, WholeNumbers, Words
     type=WholeNumbers(),
     help="Axis.  [default: the backend's own analysis, else the task's]",
 )
-@click.option("--clients", type=WholeNumbers(), help="Axis: clients that submit at the same time, for example 1,2,4.")
-@click.option("--instances", type=WholeNumbers(), help="Axis: loaded copies of the model, in threads.")
-@click.option("--intra_op_threads", type=WholeNumbers(), help="Axis: threads that one inference may use.")
-@click.option("--pool", type=Words(given.POOLS), help="Axis: what the clients run in, for example thread,process.")
+@click.option(
+    "--clients",
+    type=WholeNumbers(),
+    help="Axis: clients that submit at the same time, for example 1,2,4.",
+)
+@click.option(
+    "--instances", type=WholeNumbers(), help="Axis: loaded copies of the model, in threads."
+)
+@click.option(
+    "--intra_op_threads", type=WholeNumbers(), help="Axis: threads that one inference may use."
+)
+@click.option(
+    "--pool",
+    type=Words(given.POOLS),
+    help="Axis: what the clients run in, for example thread,process.",
+)
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
@@ -38,7 +57,9 @@ from qs.cli.types import Seconds, WholeNumbers, Words
     show_default=True,
     help="How often each setting is measured, in rounds.",
 )
-@click.option("--duration", type=Seconds(), default="3s", show_default=True, help="How long each time.")
+@click.option(
+    "--duration", type=Seconds(), default="3s", show_default=True, help="How long each time."
+)
 @click.option(
     "--budget",
     type=Seconds(),
@@ -57,7 +78,11 @@ from qs.cli.types import Seconds, WholeNumbers, Words
     show_default=True,
     help="Time for that search; with --budget half of the budget.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the sweep that was interrupted in this --out, or killed.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the sweep that was interrupted in this --out, or killed.",
+)
 @given.measuring
 @given.feeding
 @given.answers

@@ -25,14 +25,20 @@ def run_sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     """Sweep, print what was asked for, return the exit status."""
     asked = dict(options)
     goals = parse_goals(asked.pop("slo"))
-    own = {name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")}
+    own = {
+        name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
+    }
     axes = {name: asked.pop(name) or () for name in AXES}
     if bool(asked["task"]) == bool(asked["artifact"]):
         raise Faults([Fault("--task", "", asked["task"] or MISSING, "either --task or --artifact")])
     request = given.request_of({**asked, "engine": DRIVE}, kind=SWEEP)
     plan = SweepPlan(
         axes=Axes(
-            request.batch_sizes or (), axes["clients"], axes["instances"], axes["intra_op_threads"], axes["pool"]
+            request.batch_sizes or (),
+            axes["clients"],
+            axes["instances"],
+            axes["intra_op_threads"],
+            axes["pool"],
         ),
         repeats=own["repeats"],
         duration_s=own["duration"],
@@ -52,6 +58,10 @@ def run_sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
 
 def _command(request: Any) -> tuple[str, ...]:
     """What measures the same without a setting."""
-    what = ("run", "--task", request.task) if request.artifact is None else ("load", str(request.artifact))
+    what = (
+        ("run", "--task", request.task)
+        if request.artifact is None
+        else ("load", str(request.artifact))
+    )
     where = () if request.workspace is None else ("--workspace", str(request.workspace))
     return ("qs", *what, "--hardware_type", request.hardware_type, *where)

@@ -1,4 +1,6 @@
-"""Kinds of values that several commands take. Each refuses a wrong value in one sentence that says what is allowed."""
+"""Kinds of values that several commands take. Each refuses a wrong value in one sentence that says
+what is allowed.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Seconds(click.ParamType):
         try:
             seconds = float(text.removesuffix(unit)) * UNITS[unit or "s"]
         except ValueError:
-            self.fail(f"{value!r} is not a time; write for example 20, 20s, 500ms or 2m.", param, ctx)
+            self.fail(
+                f"{value!r} is not a time; write for example 20, 20s, 500ms or 2m.", param, ctx
+            )
         if not (math.isfinite(seconds) and seconds > 0):
             self.fail(f"{value!r} is not above zero.", param, ctx)
         return seconds
@@ -70,7 +74,9 @@ class Words(click.ParamType):
         found = tuple(part.strip() for part in str(value).split(","))
         for word in found:
             if word not in self.allowed:
-                self.fail(f"{word!r} in {value!r} is not one of {', '.join(self.allowed)}.", param, ctx)
+                self.fail(
+                    f"{word!r} in {value!r} is not one of {', '.join(self.allowed)}.", param, ctx
+                )
         return tuple(dict.fromkeys(found))
 
     def get_metavar(self, param, ctx=None) -> str:
@@ -112,7 +118,9 @@ class Share(click.ParamType):
 
 
 class Scenario(click.ParamType):
-    """How load arrives: closed_loop, poisson, constant_rate, stages, replay, single_stream, multi_stream, server, offline."""
+    """How load arrives: closed_loop, poisson, constant_rate, stages, replay, single_stream,
+    multi_stream, server, offline.
+    """
 
     name = "scenario"
 
@@ -141,7 +149,9 @@ class Scenario(click.ParamType):
 
 
 class Rates(click.ParamType):
-    """Stages of load: 10s:100,20s:~500,1m:500 is 10 s at 100/s, 20 s in a straight line up to 500/s, a minute at 500/s."""
+    """Stages of load: 10s:100,20s:~500,1m:500 is 10 s at 100/s, 20 s in a straight line up to
+    500/s, a minute at 500/s.
+    """
 
     name = "stages"
 
@@ -179,8 +189,14 @@ class CpuSets(click.ParamType):
             cpus: list[int] = []
             for piece in part.split(","):
                 first, dash, last = piece.strip().partition("-")
-                if not first.isdigit() or (dash and not (last.isdigit() and int(last) >= int(first))):
-                    self.fail(f"{piece.strip()!r} in {value!r} names no CPUs; write for example 0-3/4-7.", param, ctx)
+                if not first.isdigit() or (
+                    dash and not (last.isdigit() and int(last) >= int(first))
+                ):
+                    self.fail(
+                        f"{piece.strip()!r} in {value!r} names no CPUs; write for example 0-3/4-7.",
+                        param,
+                        ctx,
+                    )
                 cpus += range(int(first), int(last if dash else first) + 1)
             sets.append(tuple(dict.fromkeys(cpus)))
         return tuple(sets)
@@ -197,11 +213,17 @@ class Named(click.ParamType):
             return value
         key, equals, text = str(value).partition("=")
         if not equals or not key.strip() or not text.strip():
-            self.fail(f"{value!r} is not name=value; write for example {self._example}.", param, ctx)
+            self.fail(
+                f"{value!r} is not name=value; write for example {self._example}.", param, ctx
+            )
         try:
             return key.strip(), self._of(text.strip())
         except ValueError:
-            self.fail(f"{text.strip()!r} in {value!r} is not allowed; write for example {self._example}.", param, ctx)
+            self.fail(
+                f"{text.strip()!r} in {value!r} is not allowed; write for example {self._example}.",
+                param,
+                ctx,
+            )
 
 
 def whole_shape(text: str) -> tuple[int, ...]:

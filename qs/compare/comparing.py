@@ -1,6 +1,8 @@
-"""A comparison from start to end: match cases, refuse what cannot be compared, take the differences, settle the verdicts.
+"""A comparison from start to end: match cases, refuse what cannot be compared, take the
+differences, settle the verdicts.
 
-The first result is the baseline; each other one is compared with it, and the headline is over all of them.
+The first result is the baseline; each other one is compared with it, and the headline is over all
+of them.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ class Compared:
         }
 
 
-def compare(sides: Sequence[Side], margin: float = MARGIN, anyway: bool = False, known: Known = NOTHING) -> Compared:
+def compare(
+    sides: Sequence[Side], margin: float = MARGIN, anyway: bool = False, known: Known = NOTHING
+) -> Compared:
     """Compare results. UserError names all that keeps them from being compared, unless `anyway`."""
     baseline, *others = sides
     if not anyway:
@@ -74,7 +78,9 @@ def compare(sides: Sequence[Side], margin: float = MARGIN, anyway: bool = False,
     comparisons = [_compare(baseline, other, margin, anyway, known) for other in others]
     cases = iter(settled(case for comparison in comparisons for case in comparison.cases))
     comparisons = [replace(each, cases=[next(cases) for _ in each.cases]) for each in comparisons]
-    return Compared(comparisons, headline([case for each in comparisons for case in each.cases]), margin, known)
+    return Compared(
+        comparisons, headline([case for each in comparisons for case in each.cases]), margin, known
+    )
 
 
 def _refuse(sides: Sequence[Side]) -> None:
@@ -90,7 +96,9 @@ def _refuse(sides: Sequence[Side]) -> None:
         said += [between + text for text in found]
     if said:
         lines = "\n".join(f"  {text}" for text in dict.fromkeys(said))
-        raise UserError(f"these cannot be compared as they are; add --anyway to do it all the same:\n{lines}")
+        raise UserError(
+            f"these cannot be compared as they are; add --anyway to do it all the same:\n{lines}"
+        )
 
 
 def _compare(a: Side, b: Side, margin: float, anyway: bool, known: Known) -> Comparison:
@@ -101,15 +109,28 @@ def _compare(a: Side, b: Side, margin: float, anyway: bool, known: Known) -> Com
         if key in theirs:
             first, second = measured(a, ours[key]), measured(b, theirs[key])
             found = differences(first, second, compared(first, second), margin, known, rng)
-            said = [f"A: {first.lacks}"] * bool(first.lacks) + [f"B: {second.lacks}"] * bool(second.lacks)
+            said = [f"A: {first.lacks}"] * bool(first.lacks) + [f"B: {second.lacks}"] * bool(
+                second.lacks
+            )
             said += [
                 f"{side} is INVALID: {reason}"
                 for side, each in (("A", first), ("B", second))
                 for reason in each.invalid
             ]
             if first.overloaded != second.overloaded:
-                said.append(f"{'A' if first.overloaded else 'B'} could not keep up with the load, the other could")
-            cases.append(Case(key, _title(ours[key][0], theirs[key][0]), first, second, tuple(found), tuple(said)))
+                said.append(
+                    f"{'A' if first.overloaded else 'B'} could not keep up with the load, the other could"
+                )
+            cases.append(
+                Case(
+                    key,
+                    _title(ours[key][0], theirs[key][0]),
+                    first,
+                    second,
+                    tuple(found),
+                    tuple(said),
+                )
+            )
     return Comparison(
         a,
         b,
@@ -126,14 +147,18 @@ def _weaker(number: int, row: Mapping[str, Any]) -> Any:
 
 
 def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
-    """The rows by key. Where no key is in both and that is not to matter, by the strongest of the weaker keys that tells cases apart."""
+    """The rows by key. Where no key is in both and that is not to matter, by the strongest of the
+    weaker keys that tells cases apart.
+    """
     ours, theirs = _by(key_of, a), _by(key_of, b)
     if set(ours) & set(theirs) or not anyway:
         return ours, theirs, []
     for number in range(len(loosened({}))):
         by_weaker = [_by(partial(_weaker, number), side) for side in (a, b)]
         both = set(by_weaker[0]) & set(by_weaker[1])
-        unique = all(len({key_of(row) for row in rows[key]}) == 1 for rows in by_weaker for key in both)
+        unique = all(
+            len({key_of(row) for row in rows[key]}) == 1 for rows in by_weaker for key in both
+        )
         if both and unique:
             names = ", ".join(name for name, _ in loosened({})[number]) or "being the only one"
             return by_weaker[0], by_weaker[1], [f"no case is in both: matched by {names} alone"]
@@ -172,7 +197,8 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
                 "runs": [case.a.runs, case.b.runs],
                 "notes": list(case.notes),
                 "differences": [
-                    each.to_dict() | {"stands": stands} for each, stands in zip(case.differences, case.stands)
+                    each.to_dict() | {"stands": stands}
+                    for each, stands in zip(case.differences, case.stands)
                 ],
             }
             for case in comparison.cases

@@ -1,13 +1,17 @@
-"""By how much one figure of a case differs between two results, with a confidence interval, and what that says.
+"""By how much one figure of a case differs between two results, with a confidence interval, and
+what that says.
 
-Everything is done with logarithms: a difference is a ratio, and 10 % more is as far from nothing as 10 % less. The interval is Student's t
-around the difference, with the degrees of freedom of Welch and Satterthwaite for its sources of variance:
+Everything is done with logarithms: a difference is a ratio, and 10 % more is as far from nothing as
+10 % less. The interval is Student's t around the difference, with the degrees of freedom of Welch
+and Satterthwaite for its sources of variance:
 
     within runs     the stationary bootstrap (qs.compare.resampling), for each side
-    between runs    qs.compare.spread: a hierarchical bootstrap, which would draw repeats first, gives (n - 1) / n of it, from too few repeats
+    between runs    qs.compare.spread: a hierarchical bootstrap, which would draw repeats first,
+                    gives (n - 1) / n of it, from too few repeats
 
-A figure is slower (faster) where the whole interval lies beyond the margin, the same where all of it lies within the margin on both sides;
-else one cannot tell. So a difference as small as the margin is called slower at most once in forty times.
+A figure is slower (faster) where the whole interval lies beyond the margin, the same where all of
+it lies within the margin on both sides; else one cannot tell. So a difference as small as the
+margin is called slower at most once in forty times.
 """
 
 from __future__ import annotations
@@ -44,7 +48,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Difference:
-    """a and b in items/s or ms. change, low and high as shares of a: 0.1 is 10 % more. None: not known, and `why`.
+    """a and b in items/s or ms. change, low and high as shares of a: 0.1 is 10 % more. None: not
+    known, and `why`.
 
     p   how probable a difference so far beyond the margin would be if there were none beyond it
     """
@@ -87,7 +92,12 @@ class Unknown(Exception):
 
 
 def differences(
-    a: Measured, b: Measured, metrics: Iterable[Metric], margin: float, known: Known, rng: np.random.Generator
+    a: Measured,
+    b: Measured,
+    metrics: Iterable[Metric],
+    margin: float,
+    known: Known,
+    rng: np.random.Generator,
 ) -> list[Difference]:
     """Of every metric. `margin` as a share, 0.02 for 2 %."""
     return [difference(a, b, metric, margin, known, rng) for metric in metrics]
@@ -108,12 +118,19 @@ def difference(
     return judged(metric, values[0], values[1], parts, margin)
 
 
-def judged(metric: Metric, a: float, b: float, parts: tuple[Part, ...], margin: float) -> Difference:
+def judged(
+    metric: Metric, a: float, b: float, parts: tuple[Part, ...], margin: float
+) -> Difference:
     """The interval and the verdict that follow from the variances."""
     found = math.log(b / a)
     variance = sum(part.variance for part in parts)
-    # Welch and Satterthwaite: B. L. Welch, "The generalization of Student's problem", Biometrika 34, 1947.
-    freedom = max(int(variance**2 / sum(part.variance**2 / part.freedom for part in parts)), 1) if variance else 1
+    # Welch and Satterthwaite: B. L. Welch, "The generalization of Student's problem", Biometrika
+    # 34, 1947.
+    freedom = (
+        max(int(variance**2 / sum(part.variance**2 / part.freedom for part in parts)), 1)
+        if variance
+        else 1
+    )
     error = math.sqrt(variance)
     half = student_t(LEVEL, freedom) * error
     allowed = math.log1p(margin)
@@ -140,7 +157,9 @@ def _beyond(distance: float, error: float, freedom: int) -> float:
     return regularized_beta(freedom / (freedom + t * t), freedom / 2, 0.5)
 
 
-def _parts(a: Measured, b: Measured, metric: Metric, known: Known, rng: np.random.Generator) -> tuple[Part, ...]:
+def _parts(
+    a: Measured, b: Measured, metric: Metric, known: Known, rng: np.random.Generator
+) -> tuple[Part, ...]:
     if a.overloaded and b.overloaded and not metric.rate:
         raise Unknown(
             "both were offered more than they could answer, so response times depend on how long they were measured"
@@ -151,10 +170,17 @@ def _parts(a: Measured, b: Measured, metric: Metric, known: Known, rng: np.rando
         parts = [_together(a.series, b.series, metric, rng)]
     else:
         parts = [_within(side, name, metric, rng) for name, side in zip("AB", (a, b))]
-    sides = [(_logarithms(side, metric), _one_run(parts, name, side.runs)) for name, side in zip("AB", (a, b))]
+    sides = [
+        (_logarithms(side, metric), _one_run(parts, name, side.runs))
+        for name, side in zip("AB", (a, b))
+    ]
     more = between(known, metric, sides)
     parts.append(Part("between runs", more.variance * (1.0 / a.runs + 1.0 / b.runs), more.freedom))
-    rough = sum(metric.resolution(value * NS_PER_MS) ** 2 for side in (a, b) if (value := side.value(metric)))
+    rough = sum(
+        metric.resolution(value * NS_PER_MS) ** 2
+        for side in (a, b)
+        if (value := side.value(metric))
+    )
     if rough:
         parts.append(Part("histogram bins", rough, 1e6))
     return tuple(parts)
@@ -172,8 +198,10 @@ def _within(side: Measured, name: str, metric: Metric, rng: np.random.Generator)
 
 
 def _together(a: Series, b: Series, metric: Metric, rng: np.random.Generator) -> Part:
-    """The variance of the difference where both had the same arrivals: the same intervals are drawn for both, so that what the
-    schedule does to both (a ramp, a burst, a chance cluster) is no noise."""
+    """The variance of the difference where both had the same arrivals: the same intervals are drawn
+    for both, so that what the schedule does to both (a ramp, a burst, a chance cluster) is no
+    noise.
+    """
     cells = min(a.cells, b.cells)
     block = max(_block(a, "A", metric), _block(b, "B", metric))
     weights = weights_of(rng, _first(a, cells), block)
@@ -210,7 +238,9 @@ def _check(side: Measured, name: str, metric: Metric) -> None:
     """Enough intervals and queries."""
     assert side.series is not None
     if side.series.completed < metric.queries_needed:
-        raise Unknown(f"{name} has {side.series.completed:,} queries; {metric.name} needs {metric.queries_needed:,}")
+        raise Unknown(
+            f"{name} has {side.series.completed:,} queries; {metric.name} needs {metric.queries_needed:,}"
+        )
     cells = min(side.series.run(number).cells for number in range(side.runs))
     if cells < FEWEST_CELLS:
         raise Unknown(
@@ -247,4 +277,6 @@ def _one_run(parts: list[Part], name: str, runs: int) -> float:
 
 
 def _first(series: Series, cells: int) -> Series:
-    return Series(series.lengths_s[:cells], series.counts[:cells], series.middles_ns, series.tops_ns)
+    return Series(
+        series.lengths_s[:cells], series.counts[:cells], series.middles_ns, series.tops_ns
+    )

@@ -14,13 +14,17 @@ from qs.compare.metrics import NAMES
 from qs.compare.verdict import Case
 
 FLAG = "--fail_if"
-ALLOWED = "slower:5%, or of one figure: p99.slower:10%, throughput.slower:3%; with commas between several"
+ALLOWED = (
+    "slower:5%, or of one figure: p99.slower:10%, throughput.slower:3%; with commas between several"
+)
 _CONDITION = re.compile(r"(?:(?P<metric>.+)\.)?(?P<word>\w+):(?P<share>[^:%]+)%?")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Holds where a figure is slower, beside all others that were compared, and by at least `share`. `metric` None: any figure."""
+    """Holds where a figure is slower, beside all others that were compared, and by at least
+    `share`. `metric` None: any figure.
+    """
 
     share: float
     metric: str | None = None
@@ -59,7 +63,9 @@ def parse_conditions(texts: Iterable[str], margin: float) -> tuple[Condition, ..
 
 def met(conditions: Sequence[Condition], cases: Sequence[Case]) -> list[str]:
     """All that holds, one line each."""
-    return [f"{condition}: {where}" for condition in conditions for where in condition.met_by(cases)]
+    return [
+        f"{condition}: {where}" for condition in conditions for where in condition.met_by(cases)
+    ]
 
 
 def _condition(text: str, margin: float) -> Condition | Fault:
@@ -68,7 +74,9 @@ def _condition(text: str, margin: float) -> Condition | Fault:
         return Fault(FLAG, "", text, ALLOWED)
     metric = matched["metric"]
     if metric is not None and metric not in NAMES:
-        return Fault(FLAG, "", text, f"a figure among {', '.join(NAMES)}", nearest=nearest(metric, NAMES))
+        return Fault(
+            FLAG, "", text, f"a figure among {', '.join(NAMES)}", nearest=nearest(metric, NAMES)
+        )
     percent = text.endswith("%")
     try:
         share = float(matched["share"]) / (100.0 if percent else 1.0)

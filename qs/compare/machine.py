@@ -1,4 +1,6 @@
-"""The spread between runs of this machine, as its self-benchmark found it, where the results were measured on a machine like it."""
+"""The spread between runs of this machine, as its self-benchmark found it, where the results were
+measured on a machine like it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,15 @@ from qs.compare.spread import NOTHING, Known
 
 
 def known_spread(results: Sequence[Mapping[str, Any]]) -> Known:
-    """What `qs doctor` measured here; the assumption where it did not, or where a result comes from another processor."""
+    """What `qs doctor` measured here; the assumption where it did not, or where a result comes from
+    another processor.
+    """
     share = _measured_here() if all(map(_from_here, results)) else None
-    return NOTHING if share is None else Known(share, f"{share:.2%}, as qs doctor measured on this machine")
+    return (
+        NOTHING
+        if share is None
+        else Known(share, f"{share:.2%}, as qs doctor measured on this machine")
+    )
 
 
 def _measured_here() -> float | None:

@@ -1,4 +1,5 @@
-"""What one side measured of one case: its rows, and the intervals of its runs where their logs are there.
+"""What one side measured of one case: its rows, and the intervals of its runs where their logs are
+there.
 
 Several rows with one key are repeats of each other, and so are several logs of one row.
 """
@@ -23,7 +24,9 @@ OVERLOAD = "overload"
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """series: of all runs together; None where a log is missing, and `lacks` then says which and why."""
+    """series: of all runs together; None where a log is missing, and `lacks` then says which and
+    why.
+    """
 
     rows: tuple[Mapping[str, Any], ...]
     series: Series | None
@@ -103,13 +106,23 @@ def _runs(side: Side, row: Mapping[str, Any]) -> list[Series] | str:
 
 
 def compared(a: Measured, b: Measured) -> tuple[Metric, ...]:
-    """The figures that mean something. Offline's queries are all due at the start: their response times say the throughput again."""
-    return tuple(metric for metric in METRICS if metric.rate or OFFLINE not in (a.scenario, b.scenario))
+    """The figures that mean something. Offline's queries are all due at the start: their response
+    times say the throughput again.
+    """
+    return tuple(
+        metric for metric in METRICS if metric.rate or OFFLINE not in (a.scenario, b.scenario)
+    )
 
 
 def same_arrivals(a: Measured, b: Measured) -> bool:
     """Whether requests were due at the same times in both, interval by interval, in one run each."""
-    if not (a.open_loop and b.open_loop) or a.series is None or b.series is None or a.runs > 1 or b.runs > 1:
+    if (
+        not (a.open_loop and b.open_loop)
+        or a.series is None
+        or b.series is None
+        or a.runs > 1
+        or b.runs > 1
+    ):
         return False
     seeds = a.row.get("Seed"), b.row.get("Seed")
     if seeds[0] != seeds[1] or (seeds[0] is None and a.scenario in ("Poisson", "Server")):

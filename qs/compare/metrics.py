@@ -1,6 +1,8 @@
-"""The figures that are compared, each a function of a series of intervals and of how often each interval counts.
+"""The figures that are compared, each a function of a series of intervals and of how often each
+interval counts.
 
-`weights` has a row a replicate and a column a cell; a row of ones gives the series' own figure. Figures are in items/s and ns.
+`weights` has a row a replicate and a column a cell; a row of ones gives the series' own figure.
+Figures are in items/s and ns.
 """
 
 from __future__ import annotations
@@ -12,14 +14,17 @@ import numpy as np
 
 from qs.result.logs import Series
 
-# Below so many queries beyond a percentile, its resampled values are a handful of the largest and say nothing of its spread.
+# Below so many queries beyond a percentile, its resampled values are a handful of the largest and
+# say nothing of its spread.
 BEYOND = 10
 FEWEST_QUERIES = 20
 
 
 @dataclass(frozen=True)
 class Metric:
-    """`key` is the figure's name in the report, where it is in ms; `percentile` None: throughput or mean."""
+    """`key` is the figure's name in the report, where it is in ms; `percentile` None: throughput or
+    mean.
+    """
 
     name: str
     key: str
@@ -42,7 +47,9 @@ class Metric:
         return max(math.ceil(round(BEYOND / share, 6)), FEWEST_QUERIES)
 
     def of(self, series: Series, weights: np.ndarray) -> np.ndarray:
-        """The figure in each replicate; throughput in queries/s. NaN where a replicate holds no answer."""
+        """The figure in each replicate; throughput in queries/s. NaN where a replicate holds no
+        answer.
+        """
         if self.rate:
             return _ratio(weights @ series.counts.sum(axis=1), weights @ series.lengths_s)
         if self.percentile is None:
@@ -51,9 +58,11 @@ class Metric:
         return _percentile(series, weights, self.percentile)
 
     def influence(self, series: Series, value: float) -> np.ndarray:
-        """What each cell adds to the figure's error, but for a factor: its correlation from cell to cell is the figure's.
+        """What each cell adds to the figure's error, but for a factor: its correlation from cell to
+        cell is the figure's.
 
-        For a percentile that is the surplus of queries above it (Bahadur's representation of a quantile).
+        For a percentile that is the surplus of queries above it (Bahadur's representation of a
+        quantile).
         """
         counts = series.counts.sum(axis=1)
         if self.rate:
@@ -64,7 +73,9 @@ class Metric:
         return above - (1.0 - self.percentile / 100.0) * counts
 
     def resolution(self, value: float) -> float:
-        """Standard error, as a share, of where in its histogram bin a figure lies: percentiles report the bin's top."""
+        """Standard error, as a share, of where in its histogram bin a figure lies: percentiles
+        report the bin's top.
+        """
         if self.percentile is None or value <= 0:
             return 0.0
         from qs.engine.record.histogram import highest_value_of, index_of, lowest_value_of
@@ -94,7 +105,9 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _percentile(series: Series, weights: np.ndarray, percentile: float) -> np.ndarray:
-    """By HdrHistogram's definition, found by bisection over the bins: a step costs one column of the table, not all of it."""
+    """By HdrHistogram's definition, found by bisection over the bins: a step costs one column of
+    the table, not all of it.
+    """
     below = np.cumsum(series.counts, axis=1)
     if not below.size:
         return np.full(weights.shape[0], np.nan)

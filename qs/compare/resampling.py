@@ -1,9 +1,12 @@
-"""How much a figure would vary if the run were measured again under the same noise: the stationary bootstrap.
+"""How much a figure would vary if the run were measured again under the same noise: the stationary
+bootstrap.
 
-Requests that follow each other are not independent, so not requests are resampled but stretches of neighbouring intervals, of random
-length (D. N. Politis and J. P. Romano, "The stationary bootstrap", Journal of the American Statistical Association 89, 1994). Their
-mean length follows from the correlation that the run shows: D. N. Politis and H. White, "Automatic block-length selection for the
-dependent bootstrap", Econometric Reviews 23, 2004, as corrected by A. Patton, Politis and White, Econometric Reviews 28, 2009.
+Requests that follow each other are not independent, so not requests are resampled but stretches of
+neighbouring intervals, of random length (D. N. Politis and J. P. Romano, "The stationary
+bootstrap", Journal of the American Statistical Association 89, 1994). Their mean length follows
+from the correlation that the run shows: D. N. Politis and H. White, "Automatic block-length
+selection for the dependent bootstrap", Econometric Reviews 23, 2004, as corrected by A. Patton,
+Politis and White, Econometric Reviews 28, 2009.
 
 Left out: what differs between runs as a whole, which no run shows (qs.compare.spread).
 """
@@ -18,15 +21,18 @@ import numpy as np
 from qs.result.logs import Series
 
 REPLICATES = 500  # a standard error is then known to within 3 %: 1 / sqrt(2 x 500)
-# A correlation is taken for real where it passes this many times sqrt(log10(n) / n) (Politis and White, section 3).
+# A correlation is taken for real where it passes this many times sqrt(log10(n) / n) (Politis and
+# White, section 3).
 _NOTABLE = 2.0
-# The optimum is that of the least mean squared error. To call noise a difference is worse than to say that one cannot tell, so blocks are
-# twice as long: slow noise, up to that which lasts as long as the run, is cut off less.
+# The optimum is that of the least mean squared error. To call noise a difference is worse than to
+# say that one cannot tell, so blocks are twice as long: slow noise, up to that which lasts as long
+# as the run, is cut off less.
 _LONGER = 2.0
 
 
 def block_length(influences: Sequence[np.ndarray]) -> float:
-    """Mean length of a block in cells, for the runs of one side: of each the influence of its cells.
+    """Mean length of a block in cells, for the runs of one side: of each the influence of its
+    cells.
 
     At least the cube root of the number of cells: few cells hide a correlation that is there.
     """
@@ -52,7 +58,9 @@ def block_length(influences: Sequence[np.ndarray]) -> float:
 
 
 def draw(rng: np.random.Generator, cells: int, block: float, replicates: int) -> np.ndarray:
-    """How often each cell is drawn, a row a replicate: circular blocks whose lengths are geometric with mean `block`."""
+    """How often each cell is drawn, a row a replicate: circular blocks whose lengths are geometric
+    with mean `block`.
+    """
     fresh = rng.random((replicates, cells)) < 1.0 / max(block, 1.0)
     fresh[:, 0] = True
     places = np.arange(cells)
@@ -60,13 +68,21 @@ def draw(rng: np.random.Generator, cells: int, block: float, replicates: int) ->
     first = np.take_along_axis(rng.integers(cells, size=(replicates, cells)), began, axis=1)
     drawn = (first + places - began) % cells
     drawn += np.arange(replicates)[:, None] * cells
-    return np.bincount(drawn.ravel(), minlength=replicates * cells).reshape(replicates, cells).astype(np.float64)
+    return (
+        np.bincount(drawn.ravel(), minlength=replicates * cells)
+        .reshape(replicates, cells)
+        .astype(np.float64)
+    )
 
 
-def weights_of(rng: np.random.Generator, series: Series, block: float, replicates: int = REPLICATES) -> np.ndarray:
+def weights_of(
+    rng: np.random.Generator, series: Series, block: float, replicates: int = REPLICATES
+) -> np.ndarray:
     """Each run of a series resampled for itself."""
     ends = (*series.starts[1:], series.cells)
-    return np.hstack([draw(rng, end - start, block, replicates) for start, end in zip(series.starts, ends)])
+    return np.hstack(
+        [draw(rng, end - start, block, replicates) for start, end in zip(series.starts, ends)]
+    )
 
 
 def _correlations(influences: Sequence[np.ndarray]) -> np.ndarray | None:
@@ -76,12 +92,17 @@ def _correlations(influences: Sequence[np.ndarray]) -> np.ndarray | None:
     sums = np.zeros(lags + 1)
     for each in influences:
         centred = each - each.mean()
-        sums += [float((centred[: centred.size - lag] * centred[lag:]).sum()) / centred.size for lag in range(lags + 1)]
+        sums += [
+            float((centred[: centred.size - lag] * centred[lag:]).sum()) / centred.size
+            for lag in range(lags + 1)
+        ]
     return sums / sums[0] if sums[0] > 0.0 else None
 
 
 def _quiet(cells: int) -> int:
-    """After so many lags in a row without notable correlation there is none (K_N of Politis and White)."""
+    """After so many lags in a row without notable correlation there is none (K_N of Politis and
+    White).
+    """
     return max(5, math.ceil(math.log10(cells)))
 
 

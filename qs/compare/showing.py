@@ -1,4 +1,6 @@
-"""A comparison on the terminal: a table for each case, and what it does not say in numbers below it. Fits 80 columns."""
+"""A comparison on the terminal: a table for each case, and what it does not say in numbers below
+it. Fits 80 columns.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ def print_compared(found: Compared, stream: TextIO) -> None:
         say("")
     for line in _closing(found):
         say(line)
-    console.print(Text(f"verdict: {found.headline.sentence()}", style=STYLES[found.headline.verdict] or "bold"))
+    console.print(
+        Text(
+            f"verdict: {found.headline.sentence()}", style=STYLES[found.headline.verdict] or "bold"
+        )
+    )
 
 
 def signed(share: float | None) -> str:
@@ -62,10 +68,16 @@ def _table(case: Case) -> Any:
     from rich.text import Text
 
     made = Table(
-        title=Text(case.title), box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True, pad_edge=False
+        title=Text(case.title),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        collapse_padding=True,
+        pad_edge=False,
     )
     for heading in ("", "A", "B", "change", f"{LEVEL * 100:g} % interval", "verdict"):
-        made.add_column(heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True)
+        made.add_column(
+            heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True
+        )
     for each in case.differences:
         interval = "" if each.low is None else f"{_percent(each.low)} .. {signed(each.high)}"
         cells = [each.metric.heading, number(each.a), number(each.b), signed(each.change), interval]
@@ -81,7 +93,9 @@ def _notes(case: Case, margin: float) -> Iterator[str]:
     yield from case.notes
     whys: dict[str, list[str]] = {}
     for each in case.differences:
-        if each.why and not any(note.partition(": ")[2] in each.why for note in case.notes if note.partition(": ")[2]):
+        if each.why and not any(
+            note.partition(": ")[2] in each.why for note in case.notes if note.partition(": ")[2]
+        ):
             whys.setdefault(each.why, []).append(each.metric.name)
     for why, names in whys.items():
         yield f"{', '.join(names)}: {why}"
@@ -97,7 +111,9 @@ def smallest(difference: Difference, margin: float) -> float | None:
     """The least change from which an interval of this width would not reach back to the margin."""
     if difference.low is None or difference.high is None:
         return None
-    return math.expm1((math.log1p(difference.high) - math.log1p(difference.low)) / 2.0 + math.log1p(margin))
+    return math.expm1(
+        (math.log1p(difference.high) - math.log1p(difference.low)) / 2.0 + math.log1p(margin)
+    )
 
 
 def _unmatched(comparison: Comparison) -> list[str]:

@@ -1,6 +1,8 @@
-"""The results that are compared, from saved files alone: a result JSON, or a report folder that holds one.
+"""The results that are compared, from saved files alone: a result JSON, or a report folder that
+holds one.
 
-Results of the history come in through the same face. Left out: judging whether they may be compared (qs.compare.unlike).
+Results of the history come in through the same face. Left out: judging whether they may be compared
+(qs.compare.unlike).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ KINDS = ("run", "load", "sweep")
 
 @dataclass(frozen=True)
 class Side:
-    """One result. `histogram` gives the text of the log that a row names, or None where there is none with this run's content.
+    """One result. `histogram` gives the text of the log that a row names, or None where there is
+    none with this run's content.
 
     name    what it was called on the command line
     notes   what a reader should know of how it was found
@@ -36,7 +39,9 @@ class Side:
 
 
 def from_path(text: str) -> Side:
-    """A result file, the folder of its report, or the folder of all reports where it holds but one. Raises UserError."""
+    """A result file, the folder of its report, or the folder of all reports where it holds but one.
+    Raises UserError.
+    """
     given = Path(text)
     path = in_folder(given) if given.is_dir() else given
     result = read_result(path)
@@ -68,10 +73,15 @@ def in_folder(folder: Path) -> Path:
     found = [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
     if not found:  # the folder of a backend, or of all reports
         found = [
-            path for depth in ("*", "*/*") for pattern in PATTERNS for path in sorted(folder.glob(f"{depth}/{pattern}"))
+            path
+            for depth in ("*", "*/*")
+            for pattern in PATTERNS
+            for path in sorted(folder.glob(f"{depth}/{pattern}"))
         ]
     if len(found) == 1:
         return found[0]
     if not found:
         raise UserError(f"{folder}: holds no result ({' or '.join(PATTERNS)})")
-    raise UserError(f"{folder}: holds {len(found)} results, name one of them: {', '.join(map(str, found))}")
+    raise UserError(
+        f"{folder}: holds {len(found)} results, name one of them: {', '.join(map(str, found))}"
+    )

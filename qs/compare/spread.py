@@ -1,9 +1,12 @@
-"""By how much two runs of the same thing differ although nothing changed: another layout in memory, other neighbours, another temperature.
+"""By how much two runs of the same thing differ although nothing changed: another layout in memory,
+other neighbours, another temperature.
 
-No run shows it of itself, so intervals from within runs are too narrow to compare runs by (T. Kalibera and R. Jones, "Rigorous
-benchmarking in reasonable time", ISMM 2013). Repeats show it. Where there are few or none, it is what the machine's self-benchmark found, or an
-assumption; repeats and that are weighed by their degrees of freedom (moderated variance: G. K. Smyth, "Linear models and empirical Bayes
-methods", Statistical Applications in Genetics and Molecular Biology 3, 2004).
+No run shows it of itself, so intervals from within runs are too narrow to compare runs by (T.
+Kalibera and R. Jones, "Rigorous benchmarking in reasonable time", ISMM 2013). Repeats show it.
+Where there are few or none, it is what the machine's self-benchmark found, or an assumption;
+repeats and that are weighed by their degrees of freedom (moderated variance: G. K. Smyth, "Linear
+models and empirical Bayes methods", Statistical Applications in Genetics and Molecular Biology 3,
+2004).
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ class Between:
 
 
 def between(known: Known, metric: Metric, sides: Sequence[tuple[np.ndarray, float]]) -> Between:
-    """Of each side: the logarithms of its runs' figures, and the variance of one of them that is explained from within the runs."""
+    """Of each side: the logarithms of its runs' figures, and the variance of one of them that is
+    explained from within the runs.
+    """
     total, freedom = FREEDOM * known.of(metric) ** 2, float(FREEDOM)
     for values, within in sides:
         if values.size > 1:

@@ -1,11 +1,14 @@
-"""What is unlike in two results beside their numbers: refused where the numbers then say nothing of each other, else named.
+"""What is unlike in two results beside their numbers: refused where the numbers then say nothing of
+each other, else named.
 
-    refused     another task or model, another file of the model, another processor or number of cores, other samples (a data set against generated
-                ones, or another data set), another load than the cases show (think time, backlog), a result that is INVALID
-    named       backend, precision, versions of qs, of the backend and of packages, kernel, environment, settings, seeds, an end before the end
+    refused     another task or model, another file of the model, another processor or number of
+                cores, other samples (a data set against generated ones, or another data set),
+                another load than the cases show (think time, backlog), a result that is INVALID
+    named       backend, precision, versions of qs, of the backend and of packages, kernel,
+                environment, settings, seeds, an end before the end
 
-A difference of what is named is often what is compared; a difference of what is refused is a comparison of other things, which may be
-asked for.
+A difference of what is named is often what is compared; a difference of what is refused is a
+comparison of other things, which may be asked for.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ class Unlike:
 def unlike(a: Result, b: Result) -> list[Unlike]:
     """Everything that differs, the refused first."""
     found = [Unlike(what, x, y, True) for what, x, y in _pairs(a, b, REFUSED) if _differ(x, y)]
-    found += [Unlike(what, x, y, True) for what, x, y in _values(a, b) if what in _SHAPES_LOAD and x != y]
+    found += [
+        Unlike(what, x, y, True) for what, x, y in _values(a, b) if what in _SHAPES_LOAD and x != y
+    ]
     found += [Unlike(what, x, y) for what, x, y in _pairs(a, b, NAMED) if x != y]
     found += [Unlike(f"package {what}", x, y) for what, x, y in _packages(a, b) if x != y]
     found += [
@@ -75,7 +80,9 @@ def _task(result: Result) -> Any:
 
 
 def _weights(result: Result) -> Any:
-    """Of the files beside the model's that hold them, whatever they are called; None where it holds them itself."""
+    """Of the files beside the model's that hold them, whatever they are called; None where it holds
+    them itself.
+    """
     return ", ".join(sorted((_at("Model Source", "data")(result) or {}).values())) or None
 
 
@@ -109,11 +116,29 @@ NAMED: dict[str, Callable[[Result], Any]] = {
 }
 # Effective values that no case shows, and that are another load.
 _SHAPES_LOAD = {"think_time_s", "max_backlog"}
-_IN_THE_CASE = {"scenarios", "batching", "clients", "pool", "instances", "intra_op_threads", "batch_sizes"}
-_HOW_LONG = {"iterations", "duration_s", "time_limit_s", "stop", "numeric_items", "timeout_s", "drain_s"}
+_IN_THE_CASE = {
+    "scenarios",
+    "batching",
+    "clients",
+    "pool",
+    "instances",
+    "intra_op_threads",
+    "batch_sizes",
+}
+_HOW_LONG = {
+    "iterations",
+    "duration_s",
+    "time_limit_s",
+    "stop",
+    "numeric_items",
+    "timeout_s",
+    "drain_s",
+}
 
 
-def _pairs(a: Result, b: Result, fields: Mapping[str, Callable[[Result], Any]]) -> Iterator[tuple[str, Any, Any]]:
+def _pairs(
+    a: Result, b: Result, fields: Mapping[str, Callable[[Result], Any]]
+) -> Iterator[tuple[str, Any, Any]]:
     for what, find in fields.items():
         yield what, find(a), find(b)
 

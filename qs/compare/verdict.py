@@ -1,8 +1,10 @@
-"""From the differences of single figures to one verdict for each case and one for the whole comparison.
+"""From the differences of single figures to one verdict for each case and one for the whole
+comparison.
 
-Of many comparisons some look different by chance alone. So here a figure counts as slower or faster only where that stands beside all
-others (S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979): the chance of even one
-false alarm is then at most 5 %, however many cases there are.
+Of many comparisons some look different by chance alone. So here a figure counts as slower or faster
+only where that stands beside all others (S. Holm, "A simple sequentially rejective multiple test
+procedure", Scandinavian Journal of Statistics 6, 1979): the chance of even one false alarm is then
+at most 5 %, however many cases there are.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ MIXED = "mixed"
 
 @dataclass(frozen=True)
 class Case:
-    """One case that both results have. `stands`: which of the differences count beside all the others."""
+    """One case that both results have. `stands`: which of the differences count beside all the
+    others.
+    """
 
     key: Key
     title: str
@@ -58,7 +62,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Headline:
-    """The verdict of a whole comparison. `tests`: how many figures were compared; `counts`: cases by verdict."""
+    """The verdict of a whole comparison. `tests`: how many figures were compared; `counts`: cases
+    by verdict.
+    """
 
     verdict: str
     tests: int
@@ -67,7 +73,11 @@ class Headline:
     def sentence(self) -> str:
         parts = [f"{count} {verdict}" for verdict, count in self.counts.items()]
         cases = sum(self.counts.values())
-        return f"{self.verdict}: of {cases} case{'s' * (cases != 1)} {', '.join(parts)}" if cases > 1 else self.verdict
+        return (
+            f"{self.verdict}: of {cases} case{'s' * (cases != 1)} {', '.join(parts)}"
+            if cases > 1
+            else self.verdict
+        )
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -87,13 +97,19 @@ def settled(cases: Iterable[Case]) -> list[Case]:
     adjusted = iter(holm(tests))
     found = []
     for case in cases:
-        stands = tuple(each.p is not None and next(adjusted) < 1.0 - LEVEL for each in case.differences)
-        found.append(Case(case.key, case.title, case.a, case.b, case.differences, case.notes, stands))
+        stands = tuple(
+            each.p is not None and next(adjusted) < 1.0 - LEVEL for each in case.differences
+        )
+        found.append(
+            Case(case.key, case.title, case.a, case.b, case.differences, case.notes, stands)
+        )
     return found
 
 
 def headline(cases: Sequence[Case]) -> Headline:
-    """One verdict: slower where something is slower and nothing faster; the same only where every case is."""
+    """One verdict: slower where something is slower and nothing faster; the same only where every
+    case is.
+    """
     counts = Counter(case.verdict for case in cases)
     tests = sum(each.p is not None for case in cases for each in case.differences)
     if counts[MIXED] or (counts[SLOWER] and counts[FASTER]):

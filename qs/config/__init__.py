@@ -1,1 +1,3 @@
-"""The published files as typed, checked values: workload, model info, interact profile, compile result."""
+"""The published files as typed, checked values: workload, model info, interact profile, compile
+result.
+"""

@@ -1,4 +1,6 @@
-"""Answers of the types that interact profiles know, read strictly: "12" is a whole number, true is none."""
+"""Answers of the types that interact profiles know, read strictly: "12" is a whole number, true is
+none.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def read_as(kind: str, value: object) -> object:
-    """`value` as a bool, int, float or str (`kind`), or UNREADABLE. Strings may stand for the others."""
+    """`value` as a bool, int, float or str (`kind`), or UNREADABLE. Strings may stand for the
+    others.
+    """
     if kind == "str":
         plain = isinstance(value, (int, float)) and not isinstance(value, bool)
         return str(value) if plain else value if isinstance(value, str) else UNREADABLE

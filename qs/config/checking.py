@@ -1,8 +1,9 @@
 """From a raw JSON object to a typed one, with every fault at once.
 
-The rules of one key are pydantic's, written on the models; this module turns its errors into Faults that say
-what is allowed in words, settles aliases, and keeps the keys that are right when others are wrong, so that
-checks across keys and files still run. Reading files and those further checks are the callers' part.
+The rules of one key are pydantic's, written on the models; this module turns its errors into Faults
+that say what is allowed in words, settles aliases, and keeps the keys that are right when others
+are wrong, so that checks across keys and files still run. Reading files and those further checks
+are the callers' part.
 """
 
 from __future__ import annotations
@@ -31,8 +32,12 @@ def _plain(value: str) -> str:
     return value
 
 
-_PLAIN_PATTERN = r"^[^\s./\\:]([^/\\:]*[^\s/\\:])?$"  # for schemas; the rule itself is qs.base.names'
-PlainName = Annotated[StrictStr, AfterValidator(_plain), Field(json_schema_extra={"pattern": _PLAIN_PATTERN})]
+_PLAIN_PATTERN = (
+    r"^[^\s./\\:]([^/\\:]*[^\s/\\:])?$"  # for schemas; the rule itself is qs.base.names'
+)
+PlainName = Annotated[
+    StrictStr, AfterValidator(_plain), Field(json_schema_extra={"pattern": _PLAIN_PATTERN})
+]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -62,7 +67,9 @@ M = TypeVar("M", bound=Checkable)
 
 @dataclass(frozen=True)
 class Checked(Generic[M]):
-    """What came of a check: the typed value if there is no fault, and the values of the keys that are right."""
+    """What came of a check: the typed value if there is no fault, and the values of the keys that
+    are right.
+    """
 
     value: M | None
     right: Mapping[str, Any]
@@ -93,7 +100,8 @@ def check(
 ) -> Checked[M]:
     """Check every key of a raw object against the model `cls`.
 
-    `file_of` gives a key another origin than `file`, such as a flag; `prefix` stands before keys in faults.
+    `file_of` gives a key another origin than `file`, such as a flag; `prefix` stands before keys in
+    faults.
     """
     origin = file_of or (lambda key: file)
     settled, faults = _settle_aliases(cls, raw, file)
@@ -101,7 +109,10 @@ def check(
     try:
         value = cls.model_validate(settled)
     except ValidationError as error:
-        faults += [_fault(cls, problem, settled, origin, prefix) for problem in error.errors(include_url=False)]
+        faults += [
+            _fault(cls, problem, settled, origin, prefix)
+            for problem in error.errors(include_url=False)
+        ]
     wrong = {fault.key.removeprefix(prefix).partition("[")[0].partition(".")[0] for fault in faults}
     if value is not None:
         right = {name: getattr(value, name) for name in cls.model_fields if name not in wrong}
@@ -110,7 +121,9 @@ def check(
     return Checked(value if not faults else None, right, tuple(faults))
 
 
-def unknown_keys(cls: type[Checkable], raw: Iterable[str], file: str, *, only_near: bool = False) -> list[str]:
+def unknown_keys(
+    cls: type[Checkable], raw: Iterable[str], file: str, *, only_near: bool = False
+) -> list[str]:
     """A warning for each key that no rule knows, with the known one that was probably meant.
 
     `only_near`: just those that look like a misspelt known one, where vendors' own keys are usual.
@@ -123,7 +136,9 @@ def unknown_keys(cls: type[Checkable], raw: Iterable[str], file: str, *, only_ne
             if only_near and near is None:
                 continue
             meant = f"; did you mean {near!r}?" if near else ""
-            warnings.append(f"{file}: unknown key {key!r}{meant} (passed on to the backend as it is)")
+            warnings.append(
+                f"{file}: unknown key {key!r}{meant} (passed on to the backend as it is)"
+            )
     return warnings
 
 
@@ -135,20 +150,28 @@ def key_path(place: Sequence[str | int]) -> str:
     return path
 
 
-def _settle_aliases(cls: type[Checkable], raw: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[Fault]]:
+def _settle_aliases(
+    cls: type[Checkable], raw: Mapping[str, Any], file: str
+) -> tuple[dict[str, Any], list[Fault]]:
     settled, faults = dict(raw), []
     for alias, name in cls.ALIASES.items():
         if alias not in settled:
             continue
         value = settled.pop(alias)
         if name in settled and settled[name] != value:
-            faults.append(Fault(file, alias, value, f"the same as {name!r}, or only one of the two"))
+            faults.append(
+                Fault(file, alias, value, f"the same as {name!r}, or only one of the two")
+            )
         settled.setdefault(name, value)
     return settled, faults
 
 
 def _fault(
-    cls: type[Checkable], problem: Any, raw: Mapping[str, Any], origin: Callable[[str], str], prefix: str
+    cls: type[Checkable],
+    problem: Any,
+    raw: Mapping[str, Any],
+    origin: Callable[[str], str],
+    prefix: str,
 ) -> Fault:
     place = problem["loc"]
     field = str(place[0])

@@ -1,7 +1,8 @@
-"""The compile result: what a backend's `compile` says it made, typed for reports, untouched for the runtime.
+"""The compile result: what a backend's `compile` says it made, typed for reports, untouched for the
+runtime.
 
-Vendors leave keys out and add their own: the former warn, the latter pass through. Only values of a wrong
-kind are faults. Loading what the result names is the runtime backend's part.
+Vendors leave keys out and add their own: the former warn, the latter pass through. Only values of a
+wrong kind are faults. Loading what the result names is the runtime backend's part.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from qs.base.errors import Fault
 from qs.config.checking import Checkable, Checked, Count, Flag, as_object, check
 from qs.config.inputs import split
 
-EXPECTED = ("compile_precision", "compile_status", "sg_percent", "segments", "instance_count", "device_count")
+EXPECTED = (
+    "compile_precision",
+    "compile_status",
+    "sg_percent",
+    "segments",
+    "instance_count",
+    "device_count",
+)
 
 
 class CompiledModel(Checkable):
@@ -88,7 +96,9 @@ class CompileResult(Checkable):
 
     @property
     def compiled_batch_sizes(self) -> tuple[int, ...]:
-        """The batch sizes that every compiled (not fallback) segment has an artifact for, ascending."""
+        """The batch sizes that every compiled (not fallback) segment has an artifact for,
+        ascending.
+        """
         sizes = [
             {made.compiled_bs for made in segment.compiled_model if made.compiled_bs}
             for segment in self.segments
@@ -102,7 +112,9 @@ class CompileResult(Checkable):
 
 
 def load_compile_result(path: str | Path) -> tuple[CompileResult, list[str]]:
-    """The compile result in a file, and warnings. Faults names everything that is wrong with it, at once."""
+    """The compile result in a file, and warnings. Faults names everything that is wrong with it, at
+    once.
+    """
     return check_compile_result(jsonc.read(path), str(path)).result()
 
 

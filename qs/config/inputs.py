@@ -1,7 +1,9 @@
-"""A model's inputs and outputs: names, shapes at batch 1, types and value ranges, checked against each other.
+"""A model's inputs and outputs: names, shapes at batch 1, types and value ranges, checked against
+each other.
 
-Four keys of a model info describe the inputs together (`inputs`, `input_shape`, `input_type`, `input_range`),
-so they are checked together. Published files write lists as one comma-separated string; both are read.
+Four keys of a model info describe the inputs together (`inputs`, `input_shape`, `input_type`,
+`input_range`), so they are checked together. Published files write lists as one comma-separated
+string; both are read.
 """
 
 from __future__ import annotations
@@ -15,14 +17,25 @@ from qs.base.errors import MISSING, Fault
 from qs.base.names import nearest
 
 TYPES = (
-    "FLOAT32", "FLOAT16", "FLOAT64", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64", "LONG", "BOOL", "STRING",
-)  # fmt: skip
+    "FLOAT32",
+    "FLOAT16",
+    "FLOAT64",
+    "INT8",
+    "UINT8",
+    "INT16",
+    "UINT16",
+    "INT32",
+    "UINT32",
+    "INT64",
+    "UINT64",
+    "LONG",
+    "BOOL",
+    "STRING",
+)
 KEYS = ("inputs", "outputs", "input_shape", "input_type", "input_range")
 
 _NAMES = "names, as a list or one comma-separated string"
-_SHAPES = (
-    "an object, input name -> list of whole numbers >= 1, the shape at batch 1 ([]: a scalar, which a batch shares)"
-)
+_SHAPES = "an object, input name -> list of whole numbers >= 1, the shape at batch 1 ([]: a scalar, which a batch shares)"
 _TYPES = f"one type per input, or one for all, of {', '.join(TYPES)}"
 _RANGES = "an object, input name -> [low, high), two finite numbers, low < high"
 
@@ -40,7 +53,9 @@ class Inputs:
 
 
 def check_inputs(raw: Mapping[str, Any], file: str) -> Inputs:
-    """The input and output keys of a raw model info. `inputs` may be absent: those of `input_shape`."""
+    """The input and output keys of a raw model info. `inputs` may be absent: those of
+    `input_shape`.
+    """
     found = Inputs()
     faults = found.faults
     shapes = _shapes(raw.get("input_shape", MISSING), file, faults)
@@ -76,7 +91,9 @@ def _names(value: object, key: str, file: str, faults: list[Fault]) -> tuple[str
     return tuple(names)
 
 
-def _shapes(value: object, file: str, faults: list[Fault]) -> dict[str, tuple[int, ...] | None] | None:
+def _shapes(
+    value: object, file: str, faults: list[Fault]
+) -> dict[str, tuple[int, ...] | None] | None:
     """Name -> shape, None for a shape that is wrong; None where there are no names to go by."""
     if not isinstance(value, dict) or not value:
         faults.append(Fault(file, "input_shape", value, _SHAPES))
@@ -91,19 +108,25 @@ def _shapes(value: object, file: str, faults: list[Fault]) -> dict[str, tuple[in
     return shapes
 
 
-def _same_names(inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]) -> None:
+def _same_names(
+    inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]
+) -> None:
     for name in inputs:
         if name not in shapes:
             near = nearest(name, [known for known in shapes if known not in inputs])
             hint = f"is {near!r} a misspelling of it?" if near else None
-            faults.append(Fault(file, f"input_shape.{name}", MISSING, "a shape for every input", hint=hint))
+            faults.append(
+                Fault(file, f"input_shape.{name}", MISSING, "a shape for every input", hint=hint)
+            )
     for name in shapes:
         if name not in inputs:
             allowed = "one of the inputs: " + ", ".join(inputs)
             faults.append(Fault(file, "input_shape", name, allowed, nearest=nearest(name, inputs)))
 
 
-def _types(value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]) -> dict[str, str]:
+def _types(
+    value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]
+) -> dict[str, str]:
     types = split(value)
     if not isinstance(types, list) or not types:
         faults.append(Fault(file, "input_type", value, _TYPES))
@@ -127,7 +150,9 @@ def _types(value: object, inputs: tuple[str, ...], file: str, faults: list[Fault
     return dict(zip(inputs, known, strict=True))
 
 
-def _ranges(value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]) -> dict[str, tuple[float, float]]:
+def _ranges(
+    value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]
+) -> dict[str, tuple[float, float]]:
     if value is None:
         return {}
     if not isinstance(value, dict):

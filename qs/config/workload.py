@@ -1,7 +1,7 @@
 """The workload of a task (`workloads/<task>.json`): which model, which tests, how much load.
 
-Absent keys have defaults; unknown ones warn and are passed on. Whether the batch sizes fit the model is
-qs.config.task's part.
+Absent keys have defaults; unknown ones warn and are passed on. Whether the batch sizes fit the
+model is qs.config.task's part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from qs.config.checking import (
 
 
 def _not_empty(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    if not sizes:  # Field(min_length=1) would also count wrong sizes as absent, and fault one mistake twice
+    if (
+        not sizes
+    ):  # Field(min_length=1) would also count wrong sizes as absent, and fault one mistake twice
         raise ValueError("empty")
     return sizes
 
@@ -42,9 +44,9 @@ class Workload(Checkable):
     test_numeric: Flag = True
     clients: Count = 3
     iterations: Count = 100
-    batch_sizes: Annotated[tuple[Count, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})] = (
-        1,
-    )
+    batch_sizes: Annotated[
+        tuple[Count, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
+    ] = (1,)
     fake_data: Flag = False
     data_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
     compile_only: Flag = False
@@ -55,7 +57,10 @@ class Workload(Checkable):
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "task": PLAIN,
         "model": f"the name of a file in model_zoo/ without .json: {PLAIN}",
-        **dict.fromkeys(("test_perf", "test_accuracy", "test_numeric", "fake_data", "compile_only"), "true or false"),
+        **dict.fromkeys(
+            ("test_perf", "test_accuracy", "test_numeric", "fake_data", "compile_only"),
+            "true or false",
+        ),
         "clients": "a whole number >= 1",
         "iterations": "a whole number >= 1, per client",
         "batch_sizes": "a list of whole numbers >= 1, not empty",
@@ -78,16 +83,20 @@ class Workload(Checkable):
         return {**known, "batch_sizes": list(self.batch_sizes), **self.extra_keys}
 
 
-def load_workload(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[Workload, list[str]]:
+def load_workload(
+    path: str | Path, overrides: Mapping[str, Any] | None = None
+) -> tuple[Workload, list[str]]:
     """The workload in a file, and warnings. Faults names everything that is wrong with it, at once.
 
-    `overrides` (key -> value, None: not given) replace the file's values and are checked like them; in faults
-    they go by their flag, `--clients`.
+    `overrides` (key -> value, None: not given) replace the file's values and are checked like them;
+    in faults they go by their flag, `--clients`.
     """
     return check_workload(jsonc.read(path), str(path), Path(path).stem, overrides).result()
 
 
-def check_workload(raw: object, file: str, task: str, overrides: Mapping[str, Any] | None = None) -> Checked[Workload]:
+def check_workload(
+    raw: object, file: str, task: str, overrides: Mapping[str, Any] | None = None
+) -> Checked[Workload]:
     """The same, for a value that was read already, with faults returned and not raised."""
     check_plain(task, "task")
     stated = as_object(raw, file, "workload")
@@ -107,7 +116,9 @@ def check_workload(raw: object, file: str, task: str, overrides: Mapping[str, An
         warnings.append(f"{file}: unknown key 'task'; a task is named by its file")
     sizes, repeated = _without_repeats(checked.right.get("batch_sizes", ()))
     if repeated:
-        warnings.append(f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once")
+        warnings.append(
+            f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once"
+        )
     value = checked.value
     if value is not None:
         value = value.model_copy(update={"batch_sizes": sizes}) if repeated else value

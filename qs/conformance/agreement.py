@@ -15,8 +15,8 @@ NEEDS: tuple[str, ...] = ("predict",)
 HOST = True
 ITEMS = 16
 
-# Least cosine similarity of an output with the reference's. What rounding costs stays above; wrong rows, a lost bias or a
-# transposed weight fall below.
+# Least cosine similarity of an output with the reference's. What rounding costs stays above; wrong
+# rows, a lost bias or a transposed weight fall below.
 LEAST_COSINE = {"FP32": 0.9999, "TF32": 0.999, "FP16": 0.999, "BF16": 0.99}
 OF_OTHERS = 0.95
 
@@ -56,5 +56,7 @@ def judge(found: Mapping[int, dict[str, Any]], precision: object) -> Outcome:
                 fix = "compare layer by layer from the inputs on; look at the order of items, layouts and casts first"
                 problems.append(Problem(f"batch size {size}, output {output}: {why}", fix))
     sizes = " and ".join(map(str, found))
-    good = f"cosine similarity of at least {lowest:.6f} at batch sizes {sizes}; {name} needs {least:g}"
+    good = (
+        f"cosine similarity of at least {lowest:.6f} at batch sizes {sizes}; {name} needs {least:g}"
+    )
     return judged(problems, good)

@@ -1,6 +1,8 @@
-"""Arrays: predict does not write into its feeds, and no later call writes into an answer that was given.
+"""Arrays: predict does not write into its feeds, and no later call writes into an answer that was
+given.
 
-Samples are cycled through, and accuracy checkers keep answers: either fault makes numbers wrong without any error.
+Samples are cycled through, and accuracy checkers keep answers: either fault makes numbers wrong
+without any error.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ HOST = True
 
 
 def observe(service: ConformanceService, batch_size: int) -> dict[str, Any]:
-    """The inputs that were written into, the outputs that changed later, and whether that could be seen."""
+    """The inputs that were written into, the outputs that changed later, and whether that could be
+    seen.
+    """
     opened = service.opened(batch_size)
     feeds = {name: np.array(array) for name, array in opened.samples[0].items()}
     before = {name: np.array(array) for name, array in feeds.items()}

@@ -1,6 +1,8 @@
-"""What the checks work with: the task, and a host with the backend in it, a fresh one after each that was lost.
+"""What the checks work with: the task, and a host with the backend in it, a fresh one after each
+that was lost.
 
-Every call of a check ends by that check's limit. In which order checks run and what their endings mean is qs.conformance.running's part.
+Every call of a check ends by that check's limit. In which order checks run and what their endings
+mean is qs.conformance.running's part.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _DUMP_BEFORE_S = 0.5  # a hang's stacks are written that long before the process
 
 @dataclass(frozen=True)
 class Reference:
-    """The reference's items and answers in a file, or `why` there is none. `shapes`: output -> its shape for one item."""
+    """The reference's items and answers in a file, or `why` there is none. `shapes`: output -> its
+    shape for one item.
+    """
 
     path: Path | None
     why: str = ""
@@ -39,7 +43,9 @@ class Reference:
 
 
 class Bench:
-    """One backend, one task. `environment` says under which interpreter; `scratch` is for files that are not kept."""
+    """One backend, one task. `environment` says under which interpreter; `scratch` is for files
+    that are not kept.
+    """
 
     def __init__(
         self,
@@ -55,7 +61,9 @@ class Bench:
         self._environment, self._log, self._scratch = environment, log, scratch
         self._reference = reference
         roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
-        needed = [found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found]
+        needed = [
+            found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found
+        ]
         self._work = working_folder(scratch / WORK, roots, needed)
         self._host: _Limited | None = None
         self._limit_s, self._until = 0.0, 0.0
@@ -70,7 +78,9 @@ class Bench:
         self._limit_s, self._until = limit_s, time.monotonic() + limit_s
 
     async def ready(self, limit_s: float) -> None:
-        """A host that is as far as the checks have come: started, and compiled in once compiling has worked."""
+        """A host that is as far as the checks have come: started, and compiled in once compiling
+        has worked.
+        """
         self.limit(limit_s)
         if self._host is None:
             self._host = await self._started()
@@ -90,7 +100,9 @@ class Bench:
             self._host.child.kill()
 
     async def call(self, method: str, what: str, **arguments: Any) -> Any:
-        """Call a method of the service. BackendFailed or UserError where that goes wrong; `what` names it in messages."""
+        """Call a method of the service. BackendFailed or UserError where that goes wrong; `what`
+        names it in messages.
+        """
         assert self._host is not None, "ready() comes first"
         self._host.what = what
         return await call(self._host, method, what, **arguments)
@@ -115,7 +127,9 @@ class Bench:
         return compiled
 
     async def drive(self, config: Mapping[str, Any]) -> None:
-        """From now on with the runner and the batch sizes of a QS config. UserError where no run can be planned with it."""
+        """From now on with the runner and the batch sizes of a QS config. UserError where no run
+        can be planned with it.
+        """
         found, cpus = self.prepared, machine.usable_cpus()
         values = plan.performance(
             found.request,
@@ -131,7 +145,9 @@ class Bench:
 
     async def _use_runner(self, values: dict[str, plan.Value]) -> None:
         runner, pool = values["runner"].value, values["pool"].value
-        await self.call("use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
+        await self.call(
+            "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values)
+        )
 
     @property
     def pool(self) -> str | None:
@@ -147,7 +163,9 @@ class Bench:
     def batch_sizes(self) -> list[int]:
         """Those that a run would measure, ascending."""
         named = self.compiled.configs["workload"]["batch_sizes"]
-        return sorted({int(size) for size in (self._values["batch_sizes"].value if self._values else named)})
+        return sorted(
+            {int(size) for size in (self._values["batch_sizes"].value if self._values else named)}
+        )
 
     @property
     def outer_batch_sizes(self) -> list[int]:
@@ -175,7 +193,9 @@ class Bench:
         return self._log.stat().st_size if self._log.exists() else 0
 
     async def predicted(self) -> dict[int, dict[str, Any]]:
-        """Batch size -> what its first answer looks like: qs.conformance.predicting. Asked for once, it may be slow."""
+        """Batch size -> what its first answer looks like: qs.conformance.predicting. Asked for
+        once, it may be slow.
+        """
         for size in self.batch_sizes:
             if size not in self._predicted:
                 what = f"predict at batch size {size}"
@@ -237,7 +257,9 @@ class Bench:
             try:
                 await asyncio.wait({starting}, timeout=self._until - time.monotonic())
                 if not starting.done():
-                    raise BackendFailed(f"{what}: no answer within {self._limit_s:g} s", child.log_tail())
+                    raise BackendFailed(
+                        f"{what}: no answer within {self._limit_s:g} s", child.log_tail()
+                    )
                 await starting
             finally:
                 if not starting.done():
@@ -248,11 +270,14 @@ class Bench:
 
 
 class _Limited:
-    """A child host whose calls all end by the bench's limit, and which says where it stood when that was reached."""
+    """A child host whose calls all end by the bench's limit, and which says where it stood when
+    that was reached.
+    """
 
     def __init__(self, child: Any, bench: Bench) -> None:
         self.child, self._bench = child, bench
-        self.what = ""  # the step that the next call is, where it is not the method's name that says it best
+        # the step that the next call is, where it is not the method's name that says it best
+        self.what = ""
 
     async def call(self, method: str, deadline_s: float | None = None, **arguments: Any) -> Any:
         """As ChildHost.call; the limit, not `deadline_s`, ends it."""

@@ -1,4 +1,6 @@
-"""The backend's own benchmark, where QS mode is not supported: it gives the numbers that a report shows."""
+"""The backend's own benchmark, where QS mode is not supported: it gives the numbers that a report
+shows.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ async def check(bench: Bench) -> Outcome:
 
 
 def judge(answer: Any, batch_size: int, clients: int, iterations: int) -> Outcome:
-    """`answer`: a dict or a list of dicts, in any spelling that a run understands; at that batch size, asked of those clients."""
+    """`answer`: a dict or a list of dicts, in any spelling that a run understands; at that batch
+    size, asked of those clients.
+    """
     from qs.result.doubts import doubts
     from qs.result.vendor_numbers import EXPECTED, read
 

@@ -1,4 +1,6 @@
-"""All checks, in the order they are made. A module is a check: NAME, ABOUT, NEEDS (names of earlier checks), HOST, and `check`."""
+"""All checks, in the order they are made. A module is a check: NAME, ABOUT, NEEDS (names of earlier
+checks), HOST, and `check`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One conformance test from what was typed to its results: finds the task and the backend, runs the checks, keeps the log or not."""
+"""One conformance test from what was typed to its results: finds the task and the backend, runs the
+checks, keeps the log or not.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Asked:
 
 
 def conform(asked: Asked, view: Any, say: Callable[[str], None]) -> tuple[str, list[Result]]:
-    """(the backend's name as its folder spells it, results). UserError where there is nothing to test."""
+    """(the backend's name as its folder spells it, results). UserError where there is nothing to
+    test.
+    """
     if asked.log is not None:
         _check_writable(asked.log)
     with tempfile.TemporaryDirectory(prefix="qs-check-") as folder:

@@ -20,11 +20,16 @@ async def check(bench: Bench) -> Outcome:
 
 
 def judge(raw: dict[str, Any], batch_sizes: list[int]) -> Outcome:
-    """Missing keys are said and forgiven, as `qs run` does; wrong ones are faults, though the rest can be tried."""
+    """Missing keys are said and forgiven, as `qs run` does; wrong ones are faults, though the rest
+    can be tried.
+    """
     from qs.config.compile_result import check_compile_result
 
     checked = check_compile_result(raw, "the compile result")
-    problems = [Problem(str(fault), f"let compile give {fault.allowed} as {fault.key}") for fault in checked.faults]
+    problems = [
+        Problem(str(fault), f"let compile give {fault.allowed} as {fault.key}")
+        for fault in checked.faults
+    ]
     result = checked.value
     if result is None:
         return judged(problems, "", blocks=False)

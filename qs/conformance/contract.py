@@ -1,4 +1,6 @@
-"""The contract: both classes load, have the methods that are called, take the arguments that are given, and say their versions."""
+"""The contract: both classes load, have the methods that are called, take the arguments that are
+given, and say their versions.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,15 @@ if TYPE_CHECKING:
     from qs.conformance.bench import Bench
     from qs.conformance.service import ConformanceService
 
-NAME, ABOUT = "contract", "both classes have the methods that are called, with the arguments that are given"
+NAME, ABOUT = (
+    "contract",
+    "both classes have the methods that are called, with the arguments that are given",
+)
 NEEDS: tuple[str, ...] = ()
 HOST = True
 
-# method -> how many arguments it is called with beside self. Those without which nothing can be tried come first.
+# method -> how many arguments it is called with beside self. Those without which nothing can be
+# tried come first.
 ESSENTIAL = {"compile": ("compile",), "runtime": ("load", "predict")}
 REQUIRED = {
     "compile": ("compile", "version"),
@@ -43,7 +49,9 @@ ARGUMENTS = {
 
 
 def observe(service: ConformanceService) -> dict[str, Any]:
-    """Per kind: the class's name, whether it is one of the contract's, each method's state, and what version() gives."""
+    """Per kind: the class's name, whether it is one of the contract's, each method's state, and
+    what version() gives.
+    """
     from qs.contract.compile_backend import CompileBackend
     from qs.contract.runtime_backend import RuntimeBackend
 
@@ -86,17 +94,26 @@ def judge(seen: dict[str, Any]) -> Outcome:
         cls, methods = about["class"], about["methods"]
         base = f"{kind.capitalize()}Backend"
         if not about["derived"]:
-            problems.append(Problem(f"{cls} is no {base}", f"derive it: from qs import {base}; class {cls}({base})"))
+            problems.append(
+                Problem(
+                    f"{cls} is no {base}", f"derive it: from qs import {base}; class {cls}({base})"
+                )
+            )
         for name, state in methods.items():
-            # What the base class has a default for may be left out, though not by a class that does not derive from it.
+            # What the base class has a default for may be left out, though not by a class that does
+            # not derive from it.
             if state == "ok" or (state == "not written" and name not in REQUIRED[kind]):
                 continue
             blocks = blocks or name in ESSENTIAL[kind]
             takes = ", ".join(["self", *["argument"] * ARGUMENTS[kind][name]])
-            problems.append(Problem(f"{cls}.{name} {_in_words(state)}", f"write def {name}({takes})"))
+            problems.append(
+                Problem(f"{cls}.{name} {_in_words(state)}", f"write def {name}({takes})")
+            )
         if methods["version"] == "ok" and not about["version"]:
             shown = about["version_type"] if about["version"] is None else "an empty string"
-            problems.append(Problem(f"{cls}.version() gives {shown}", "return a string that names the version"))
+            problems.append(
+                Problem(f"{cls}.version() gives {shown}", "return a string that names the version")
+            )
     versions = ", ".join(str(about["version"]) for about in seen.values())
     return judged(problems, f"compiler and runtime: {versions}", blocks)
 

@@ -33,17 +33,25 @@ def judge(seen: dict[str, Any]) -> Outcome:
 
     problems = []
     if not seen["is_bool"]:
-        problems.append(Problem(f"is_qs_mode_supported() gives {seen['said']}", "return True or False"))
+        problems.append(
+            Problem(f"is_qs_mode_supported() gives {seen['said']}", "return True or False")
+        )
     if not seen["supported"]:
         return judged(problems, "QS mode is not supported: benchmark() is called", blocks=False)
     config = seen["config"] or {}
     try:
         parse_qs_config(config, ORIGIN)
     except Faults as faults:
-        problems += [Problem(str(fault), f"mend {fault.key} in {ORIGIN}") for fault in faults.faults]
+        problems += [
+            Problem(str(fault), f"mend {fault.key} in {ORIGIN}") for fault in faults.faults
+        ]
     except UserError as error:
         problems.append(Problem(str(error), f"let {ORIGIN} return a dict"))
-    stated = ", ".join(f"{key} {value}" for key, value in config.items()) if isinstance(config, dict) else ""
+    stated = (
+        ", ".join(f"{key} {value}" for key, value in config.items())
+        if isinstance(config, dict)
+        else ""
+    )
     return judged(problems, stated or "all left to defaults", blocks=False)
 
 

@@ -1,4 +1,6 @@
-"""Batch independence: what an item is answered depends neither on its neighbours in the batch nor on its place in it."""
+"""Batch independence: what an item is answered depends neither on its neighbours in the batch nor
+on its place in it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ HOST = True
 
 
 def observe(service: ConformanceService, batch_size: int) -> dict[str, Any]:
-    """How far the first item's answer moves among other neighbours, and all of them with their order reversed."""
+    """How far the first item's answer moves among other neighbours, and all of them with their
+    order reversed.
+    """
     opened = service.opened(batch_size)
     size = opened.batch_size
     if size < 2:
@@ -57,7 +61,9 @@ def _mixed(one: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([rows(one, size, [0]), rows(other, size, list(range(1, size)))])
 
 
-def _difference(want: dict, got: dict, size: int, names: list[str], before: list[int], after: list[int]) -> dict:
+def _difference(
+    want: dict, got: dict, size: int, names: list[str], before: list[int], after: list[int]
+) -> dict:
     if any(name not in got or got[name].shape != want[name].shape for name in names):
         return difference(want, got)
     return difference(
@@ -90,7 +96,9 @@ def judge(seen: dict[str, Any], allowed: float) -> Outcome:
     if not seen["other_items"]:
         good.append("only the order was changed: there are no other items to mix in")
     if seen["left_out"]:
-        good.append(f"not compared, since not divided among the items: {', '.join(seen['left_out'])}")
+        good.append(
+            f"not compared, since not divided among the items: {', '.join(seen['left_out'])}"
+        )
     return judged(problems, "; ".join(good))
 
 

@@ -20,13 +20,19 @@ HOST = True
 FIRST, LOADS = 3, 10  # not counted, counted
 LONGEST_S, LEAST_LOADS = 60.0, 3
 SPARE_BYTES = 16 << 20  # allocators, caches and a garbage collector that comes late
-OF_MODEL = 0.5  # and that share of the model's file, over all loads: a leaked copy a load is far above
+OF_MODEL = (
+    0.5  # and that share of the model's file, over all loads: a leaked copy a load is far above
+)
 
 
-def observe(service: ConformanceService, batch_size: int, allowed_bytes: int) -> dict[str, Any] | None:
-    """What grew over the counted loads, each followed by a predict; None where the system does not say.
+def observe(
+    service: ConformanceService, batch_size: int, allowed_bytes: int
+) -> dict[str, Any] | None:
+    """What grew over the counted loads, each followed by a predict; None where the system does not
+    say.
 
-    Given up early where memory has grown by three times what is allowed: the machine is not to be filled.
+    Given up early where memory has grown by three times what is allowed: the machine is not to be
+    filled.
     """
     if not Path("/proc/self/statm").exists():
         return None

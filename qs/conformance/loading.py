@@ -41,4 +41,9 @@ def judge(seen: Mapping[int, dict[str, Any]]) -> Outcome:
 
 
 async def check(bench: Bench) -> Outcome:
-    return judge({size: await bench.observe("loading", f"load({size})", batch_size=size) for size in bench.batch_sizes})
+    return judge(
+        {
+            size: await bench.observe("loading", f"load({size})", batch_size=size)
+            for size in bench.batch_sizes
+        }
+    )

@@ -1,4 +1,6 @@
-"""Names: the folder in upper case, its files in lower case, its classes after the folder. Read, not run."""
+"""Names: the folder in upper case, its files in lower case, its classes after the folder. Read, not
+run.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ async def check(bench: Bench) -> Outcome:
 
 
 def judge(folder: Path) -> Outcome:
-    """Upper and lower case are forgiven by `qs run` on one machine, and break the folder on the next."""
+    """Upper and lower case are forgiven by `qs run` on one machine, and break the folder on the
+    next.
+    """
     hardware = folder.name.upper()
     problems = []
     if not _FOLDER.fullmatch(folder.name):
@@ -38,7 +42,11 @@ def judge(folder: Path) -> Outcome:
             problems += _class_problems(folder / found, f"{kind.capitalize()}Backend{hardware}")
     profile = _spelt(f"{hardware}.json", present)
     if profile is not None and profile != f"{hardware}.json":
-        problems.append(Problem(f"the interact profile is called {profile}", f"rename {profile} to {hardware}.json"))
+        problems.append(
+            Problem(
+                f"the interact profile is called {profile}", f"rename {profile} to {hardware}.json"
+            )
+        )
     absent = [name for name in (f"{hardware}.json", "requirements.txt") if name not in present]
     note = f"; without {' and '.join(absent)}, which may be left out" if absent else ""
     return judged(problems, f"{folder.name}: folder, files and classes{note}", blocks=False)
@@ -58,12 +66,19 @@ def _class_problems(file: Path, wanted: str) -> list[Problem]:
         names = _top_names(ast.parse(file.read_text("utf-8")))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        return [Problem(f"{file.name} is not Python{f', line {line}' if line else ''}: {error}", "mend that line")]
+        return [
+            Problem(
+                f"{file.name} is not Python{f', line {line}' if line else ''}: {error}",
+                "mend that line",
+            )
+        ]
     if wanted in names or "*" in names:  # a star may bring anything
         return []
     found = _spelt(wanted, sorted(names))
     if found is not None:
-        return [Problem(f"{file.name} has a class {found}", f"rename the class {found} to {wanted}")]
+        return [
+            Problem(f"{file.name} has a class {found}", f"rename the class {found} to {wanted}")
+        ]
     return [Problem(f"{file.name} has no class {wanted}", f"add the class {wanted} to {file.name}")]
 
 

@@ -39,7 +39,9 @@ def failed(reason: str, fix: str, blocks: bool = True) -> Outcome:
 
 
 def judged(problems: Sequence[Problem], good: str, blocks: bool = True) -> Outcome:
-    """Failed with all problems, each way to fix them said once; passed with `good` where there is none."""
+    """Failed with all problems, each way to fix them said once; passed with `good` where there is
+    none.
+    """
     if not problems:
         return passed(good)
     reasons = "; ".join(problem.reason for problem in problems)

@@ -16,9 +16,13 @@ HOST = True
 
 
 def judge(
-    seen: Sequence[dict[str, Any]], names: Sequence[str], reference: Mapping[str, Sequence[int]] | None
+    seen: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    reference: Mapping[str, Sequence[int]] | None,
 ) -> Outcome:
-    """`seen`: what was observed at each batch size. `reference`: output -> its shape for one item, where the reference could be run."""
+    """`seen`: what was observed at each batch size. `reference`: output -> its shape for one item,
+    where the reference could be run.
+    """
     given = list(seen[0]["shapes"])
     missing = [name for name in names if name not in given]
     problems = []
@@ -33,15 +37,24 @@ def judge(
         one = reference.get(name) if reference else None
         wrong = _wrong_shape(name, seen, one)
         if wrong:
-            fix = f"return {_shape(one)} for each item, stacked along the first dimension" if one else ""
+            fix = (
+                f"return {_shape(one)} for each item, stacked along the first dimension"
+                if one
+                else ""
+            )
             problems.append(
-                Problem(wrong, fix or "let the first dimension grow with the batch, and the others not at all")
+                Problem(
+                    wrong,
+                    fix or "let the first dimension grow with the batch, and the others not at all",
+                )
             )
     shown = ", ".join(f"{name} {shape}" for name, shape in seen[-1]["shapes"].items())
     return judged(problems, f"at batch size {seen[-1]['batch_size']}: {shown}")
 
 
-def _wrong_shape(name: str, seen: Sequence[dict[str, Any]], one: Sequence[int] | None) -> str | None:
+def _wrong_shape(
+    name: str, seen: Sequence[dict[str, Any]], one: Sequence[int] | None
+) -> str | None:
     """Sides of 1 do not count: vendors add and drop them."""
     first = None
     for about in seen:

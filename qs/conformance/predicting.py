@@ -28,4 +28,6 @@ async def check(bench: Bench) -> Outcome:
     about = seen[bench.batch_sizes[0]]
     count = len(about["shapes"])
     sizes = ", ".join(map(str, seen))
-    return passed(f"batch sizes {sizes}: a {about['kind']} of {count} output{'' if count == 1 else 's'}")
+    return passed(
+        f"batch sizes {sizes}: a {about['kind']} of {count} output{'' if count == 1 else 's'}"
+    )

@@ -1,4 +1,6 @@
-"""Prints: how much a backend prints while it predicts. Never a failure, since it goes to the log; at speed it costs time."""
+"""Prints: how much a backend prints while it predicts. Never a failure, since it goes to the log;
+at speed it costs time.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def judge(begin: int, end: int) -> Outcome:
     if each:
         return passed(f"predict prints {each:,.0f} bytes a call: they go to the log, {costs}")
     if begin:
-        return passed(f"predict prints nothing; the rest printed {begin:,} bytes, which went to the log")
+        return passed(
+            f"predict prints nothing; the rest printed {begin:,} bytes, which went to the log"
+        )
     return passed("nothing")
 
 

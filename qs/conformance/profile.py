@@ -1,4 +1,6 @@
-"""The interact profile: the questions in NAME.json, and those that get_interact_profile gives, are ones that can be asked."""
+"""The interact profile: the questions in NAME.json, and those that get_interact_profile gives, are
+ones that can be asked.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def judge(raw: Any, file: Path) -> Outcome:
         try:
             profile, warnings = read()
         except UserError as error:
-            problems.append(Problem(" ".join(str(error).split()), f"mend the questions of {source}"))
+            problems.append(
+                Problem(" ".join(str(error).split()), f"mend the questions of {source}")
+            )
             continue
         problems += [Problem(text, f"mend the questions of {source}") for text in warnings]
         notes += [

@@ -1,4 +1,6 @@
-"""Runs the checks one after the other. One that hangs, crashes, exits or raises has failed, and the next gets a fresh host."""
+"""Runs the checks one after the other. One that hangs, crashes, exits or raises has failed, and the
+next gets a fresh host.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ async def run_checks(
     begun: Callable[[str], None] = lambda name: None,
     ended: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Every check's result, in order. `limit_s` is for each of them (None: generous ones, longer for compile)."""
+    """Every check's result, in order. `limit_s` is for each of them (None: generous ones, longer
+    for compile).
+    """
     results: dict[str, Result] = {}
     try:
         for module in checks:
@@ -57,7 +61,9 @@ async def run_checks(
 
 
 def _not_tried(module: ModuleType, results: Mapping[str, Result]) -> Outcome | None:
-    """Why a check has nothing to look at, or None. A check that is not among those that run holds nobody up."""
+    """Why a check has nothing to look at, or None. A check that is not among those that run holds
+    nobody up.
+    """
     for need in module.NEEDS:
         if need in results and results[need].outcome.blocks:
             how = "failed" if results[need].outcome.status == FAIL else "was skipped"
@@ -83,16 +89,22 @@ def _lost(failure: BackendFailed, bench: Bench) -> Outcome:
     place = vendor_place(failure.detail, bench.folder)
     reason = " ".join(str(failure).split())
     if place:
-        return failed(f"{reason} ({place})", f"look at {place}; `qs check --log FILE` keeps all that was printed")
+        return failed(
+            f"{reason} ({place})",
+            f"look at {place}; `qs check --log FILE` keeps all that was printed",
+        )
     return failed(reason, "look at the end of the log; `qs check --log FILE` keeps it")
 
 
 def vendor_place(text: str, folder: Path) -> str | None:
-    """The backend's own line that a traceback, or the dump of a crash or a hang, is about: "file.py, line 12, in predict".
+    """The backend's own line that a traceback, or the dump of a crash or a hang, is about:
+    "file.py, line 12, in predict".
 
     Python's traceback has the innermost call last, faulthandler's dumps have it first.
     """
-    frames = [frame for frame in _FRAME.finditer(text) if Path(frame["file"]).is_relative_to(folder)]
+    frames = [
+        frame for frame in _FRAME.finditer(text) if Path(frame["file"]).is_relative_to(folder)
+    ]
     if not frames:
         return None
     frame = frames[0] if "most recent call first" in text else frames[-1]

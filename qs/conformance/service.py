@@ -1,4 +1,6 @@
-"""The backend under test, in its own process: what a run would do with it, and a look at it for each check."""
+"""The backend under test, in its own process: what a run would do with it, and a look at it for
+each check.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,13 @@ _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 
 
 class ConformanceService(VendorService):
-    """VendorService with eyes. `dump_at_s`: as dump_after, while the vendor's code is being loaded; on
-    the monotonic clock, which all processes of a machine share."""
+    """VendorService with eyes. `dump_at_s`: as dump_after, while the vendor's code is being loaded;
+    on the monotonic clock, which all processes of a machine share.
+    """
 
-    def __init__(self, workspace_roots: Sequence[str], backend_folder: str, hardware: str, dump_at_s: float) -> None:
+    def __init__(
+        self, workspace_roots: Sequence[str], backend_folder: str, hardware: str, dump_at_s: float
+    ) -> None:
         self.dump_after(dump_at_s - time.monotonic())
         super().__init__(workspace_roots, backend_folder, hardware)
         self.dump_after(None)
@@ -35,7 +40,9 @@ class ConformanceService(VendorService):
         return plain(importlib.import_module(f"qs.conformance.{check}").observe(self, **arguments))
 
     def dump_after(self, seconds: float | None) -> None:
-        """Write every thread's stack to the log after that time, so that a hang can be located. None: no more."""
+        """Write every thread's stack to the log after that time, so that a hang can be located.
+        None: no more.
+        """
         faulthandler.cancel_dump_traceback_later()
         if seconds is not None:
             faulthandler.dump_traceback_later(max(seconds, 0.01), file=_STANDARD_ERROR)
@@ -74,7 +81,9 @@ class Opened:
         return is_coroutine(self._target)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the one event loop of this copy, to which what it awaited before may be bound."""
+        """Run a coroutine on the one event loop of this copy, to which what it awaited before may
+        be bound.
+        """
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         return self._loop.run_until_complete(work)
@@ -87,7 +96,9 @@ class Opened:
         return named_outputs(raw, self._names)
 
     def answer(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """predict on a copy of the feeds, and a copy of what it gives: nobody else's writing can be in either."""
+        """predict on a copy of the feeds, and a copy of what it gives: nobody else's writing can be
+        in either.
+        """
         return self._copied(self.raw(_copy(feeds)))
 
     async def answer_later(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -31,7 +31,9 @@ FIX = "keep nothing of one call on self, or guard it with a lock; else say pool 
 
 
 def observe(service: ConformanceService, batch_size: int, allowed: float) -> dict[str, Any]:
-    """Calls, wrong answers and errors of some clients that call predict of one copy at the same time."""
+    """Calls, wrong answers and errors of some clients that call predict of one copy at the same
+    time.
+    """
     opened = service.opened(batch_size)
     tally = Tally(opened, allowed)
     if opened.awaits:
@@ -64,7 +66,9 @@ class Tally:
             self._wrong.append(found)
 
     def raised(self, error: BaseException) -> None:
-        """It goes on after that: an error that comes once in a while must not hide how many answers are wrong."""
+        """It goes on after that: an error that comes once in a while must not hide how many answers
+        are wrong.
+        """
         self._errors.append(traceback.format_exception_only(type(error), error)[-1].strip())
 
     def facts(self) -> dict[str, Any]:
@@ -95,7 +99,10 @@ def _in_threads(opened: Opened, tally: Tally) -> None:
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
     try:
-        threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(CLIENTS)]
+        threads = [
+            threading.Thread(target=client, args=(number,), daemon=True)
+            for number in range(CLIENTS)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -117,15 +124,23 @@ async def _as_coroutines(opened: Opened, tally: Tally) -> None:
 
 
 def judge(seen: dict[str, Any], allowed: float, pool: str | None) -> Outcome:
-    """`pool` is what the QS config asks for: a pool that never calls one copy from two threads needs no thread safety."""
+    """`pool` is what the QS config asks for: a pool that never calls one copy from two threads
+    needs no thread safety.
+    """
     if seen["distinct"] < 2:
-        return skipped("there is only one batch to submit: mixed-up answers could not be told from right ones")
+        return skipped(
+            "there is only one batch to submit: mixed-up answers could not be told from right ones"
+        )
     found = []
     if seen["errors"]:
-        found.append(f"{seen['errors']} of {seen['calls']} concurrent calls raised {seen['first_error']}")
+        found.append(
+            f"{seen['errors']} of {seen['calls']} concurrent calls raised {seen['first_error']}"
+        )
     if seen["wrong"]:
         why = too_far(seen["worst"], allowed)
-        found.append(f"{seen['wrong']} of {seen['calls']} concurrent answers are not the serial ones: {why}")
+        found.append(
+            f"{seen['wrong']} of {seen['calls']} concurrent answers are not the serial ones: {why}"
+        )
     if found and pool in _ALONE:
         return passed(
             f"it is not thread-safe, and its QS config does not ask for that (pool {pool}): {'; '.join(found)}"

@@ -1,7 +1,7 @@
 """The base of data sets: `datasets/<name>/data_loader.py` holds a class `DataLoader(Dataset)`.
 
-A data set gives batches of feeds and their labels; scoring them is the AccuracyChecker's part, driving a
-backend the engine's.
+A data set gives batches of feeds and their labels; scoring them is the AccuracyChecker's part,
+driving a backend the engine's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-# Data sets and vendors import it from here. LONG is 64 bits: numpy's own `long` differs by platform.
+# Data sets and vendors import it from here. LONG is 64 bits: numpy's own `long` differs by
+# platform.
 INPUT_TYPE: dict[str, Any] = {
     "BOOL": np.bool_,
     "FLOAT16": np.float16,
@@ -29,8 +30,9 @@ INPUT_TYPE: dict[str, Any] = {
 class Dataset:
     """Base of every data set. `config` is the model info in its published spelling.
 
-    A subclass fills `batched_data` (one dict of feeds per batch), `labels` (one entry per batch), `items`
-    (how many single items), `batch_num` and `cur_bs` (items per batch) in `preprocess` and `rebatch`.
+    A subclass fills `batched_data` (one dict of feeds per batch), `labels` (one entry per batch),
+    `items` (how many single items), `batch_num` and `cur_bs` (items per batch) in `preprocess` and
+    `rebatch`.
     """
 
     # Also class attributes, for subclasses whose __init__ does not call this one.
@@ -59,7 +61,9 @@ class Dataset:
         return None
 
     def rebatch(self, new_bs: int, skip: bool = True) -> None:
-        """Batch the items anew, `new_bs` to a batch; with `skip`, nothing is done where `cur_bs` is that."""
+        """Batch the items anew, `new_bs` to a batch; with `skip`, nothing is done where `cur_bs` is
+        that.
+        """
         raise NotImplementedError("Dataset:rebatch")
 
     def get_item_count(self) -> int:
@@ -87,20 +91,26 @@ class Dataset:
     ) -> dict[str, np.ndarray]:
         """Generated feeds for one batch: input name -> array, first dimension times `batch_size`.
 
-        `shape` is at batch 1; `input_type` has one type per input in the order of `shape`, or one for all.
-        Token ids spread over a vocabulary and masks are ragged, never all zeros; the model's `input_range` is
-        kept to. The same arguments and `fake_seed` give the same feeds. ValueError for shapes or types that
-        cannot be.
+        `shape` is at batch 1; `input_type` has one type per input in the order of `shape`, or one
+        for all. Token ids spread over a vocabulary and masks are ragged, never all zeros; the
+        model's `input_range` is kept to. The same arguments and `fake_seed` give the same feeds.
+        ValueError for shapes or types that cannot be.
         """
         from qs.tensors import generated
 
         if not input_type:
-            raise ValueError("get_fake_samples: input_type is empty; give one type per input, or one for all")
+            raise ValueError(
+                "get_fake_samples: input_type is empty; give one type per input, or one for all"
+            )
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1")
+            raise ValueError(
+                f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1"
+            )
         for name, sides in shape.items():
             if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in sides):
-                raise ValueError(f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed sizes >= 1")
+                raise ValueError(
+                    f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed sizes >= 1"
+                )
         ranges = self.config.get("input_range") if isinstance(self.config, Mapping) else None
         inputs = {
             "inputs": list(shape),

@@ -1,8 +1,10 @@
-"""A data set that is known item by item, and a checker that scores each item once, whatever the batch size.
+"""A data set that is known item by item, and a checker that scores each item once, whatever the
+batch size.
 
-A subclass says what one item's feeds and label are; batches, shares, ids and the raw outputs' file come from here. Items may be
-read when they are asked for, so a data set need not fit into memory. Items of one `group` (the pieces of a long text, the two sides of a
-pair) are scored together, and a share takes all of a group or none.
+A subclass says what one item's feeds and label are; batches, shares, ids and the raw outputs' file
+come from here. Items may be read when they are asked for, so a data set need not fit into memory.
+Items of one `group` (the pieces of a long text, the two sides of a pair) are scored together, and a
+share takes all of a group or none.
 """
 
 from __future__ import annotations
@@ -22,11 +24,17 @@ from qs.tensors.outputs import named_outputs
 
 
 class ItemDataset(Dataset):
-    """`items` and what follows are set by a subclass's `preprocess`, which ends with `rebatch(1, skip=False)`."""
+    """`items` and what follows are set by a subclass's `preprocess`, which ends with `rebatch(1,
+    skip=False)`.
+    """
 
     FOLDER: Path  # the data set's own
-    groups: np.ndarray | None = None  # the group of each item, ascending from 0; None: each item is one
-    strata: np.ndarray | None = None  # the class of each group, from which shares take alike; None: there are none
+    groups: np.ndarray | None = (
+        None  # the group of each item, ascending from 0; None: each item is one
+    )
+    strata: np.ndarray | None = (
+        None  # the class of each group, from which shares take alike; None: there are none
+    )
     drawn = True  # shares are drawn, by the run's seed; False: the leading part is taken
 
     def feeds(self, items: Any) -> dict[str, np.ndarray]:
@@ -59,11 +67,14 @@ class ItemDataset(Dataset):
         """(items, groups, how they were chosen) of `percent` percent of the groups."""
         groups = np.arange(self.items) if self.groups is None else self.groups
         count = int(groups[-1]) + 1 if len(groups) else 0
-        chosen, how = scoring.take_share(count, percent, self.fake_seed if self.drawn else None, self.strata)
+        chosen, how = scoring.take_share(
+            count, percent, self.fake_seed if self.drawn else None, self.strata
+        )
         return np.flatnonzero(np.isin(groups, chosen)), chosen, how
 
     def find(self, *names: str) -> list[Path]:
-        """The data set's files: those that its sources gave, else in its own folder or in $QS_DATASETS/<its name>.
+        """The data set's files: those that its sources gave, else in its own folder or in
+        $QS_DATASETS/<its name>.
 
         FileNotFoundError names all that are missing.
         """
@@ -77,11 +88,15 @@ class ItemDataset(Dataset):
             else next((place / name for place in places if (place / name).exists()), None)
             for name in names
         ]
-        missing = [str(places[0] / name) for name, path in zip(names, found, strict=True) if path is None]
+        missing = [
+            str(places[0] / name) for name, path in zip(names, found, strict=True) if path is None
+        ]
         if len(missing) == 1:
             raise FileNotFoundError(2, "No such file or directory", missing[0])
         if missing:
-            raise FileNotFoundError(f"{', '.join(missing[:-1])} and {missing[-1]} are missing; put them there")
+            raise FileNotFoundError(
+                f"{', '.join(missing[:-1])} and {missing[-1]} are missing; put them there"
+            )
         return [path for path in found if path is not None]
 
     def inputs(self) -> list[str]:
@@ -93,29 +108,44 @@ class ItemDataset(Dataset):
         return [int(side) for side in self.config["input_shape"][name]]
 
     def batches(self, items: Sequence[int]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """(items, feeds) of full batches over those items; the last one is filled up by beginning again from the first."""
+        """(items, feeds) of full batches over those items; the last one is filled up by beginning
+        again from the first.
+        """
         wanted = np.asarray(items)
         for begin in range(0, len(wanted), self.cur_bs):
             real = wanted[begin : begin + self.cur_bs]
-            yield real, self.feeds(np.resize(wanted, begin + self.cur_bs)[begin:] if len(real) < self.cur_bs else real)
+            yield (
+                real,
+                self.feeds(
+                    np.resize(wanted, begin + self.cur_bs)[begin:]
+                    if len(real) < self.cur_bs
+                    else real
+                ),
+            )
 
 
 class ItemChecker(AccuracyChecker):
     """Runs the chosen items and hands their outputs to `score`, which a subclass has."""
 
-    def score(self, outputs: Mapping[str, np.ndarray], items: np.ndarray, groups: np.ndarray) -> Scored:
+    def score(
+        self, outputs: Mapping[str, np.ndarray], items: np.ndarray, groups: np.ndarray
+    ) -> Scored:
         """Metrics from the outputs, one row an item."""
         raise NotImplementedError("ItemChecker:score")
 
     def calculate_acc(self, data_percent: int) -> dict[str, Any]:
         """The metrics; `evidence` holds the number of scored groups, the share and the intervals."""
         items, groups, how = self.dataloader.share(data_percent)
-        names = split_names((self.configs or {}).get("outputs") or self.dataloader.config.get("outputs"))
+        names = split_names(
+            (self.configs or {}).get("outputs") or self.dataloader.config.get("outputs")
+        )
         answers: dict[str, list[np.ndarray]] = {}
         for real, feeds in self.dataloader.batches(items):
             outputs = named_outputs(self.runtime_backend.predict(feeds), names)
             for name, array in outputs.items():
-                answers.setdefault(name, []).append(_rows(array, len(real), self.dataloader.cur_bs, name))
+                answers.setdefault(name, []).append(
+                    _rows(array, len(real), self.dataloader.cur_bs, name)
+                )
         outputs = {name: np.concatenate(pieces) for name, pieces in answers.items()}
         self.save_outputs(next(iter(outputs.values())))
         scored = self.score(outputs, items, groups)
@@ -123,7 +153,9 @@ class ItemChecker(AccuracyChecker):
             "Items": len(groups),
             "Share": how.to_dict(),
             "Confidence Intervals": {name: interval for name, (_, interval, _) in scored.items()},
-            "Interval Sources": {name: scoring.SOURCES[source] for name, (_, _, source) in scored.items()},
+            "Interval Sources": {
+                name: scoring.SOURCES[source] for name, (_, _, source) in scored.items()
+            },
         }
         return {name: round(float(value), 5) for name, (value, _, _) in scored.items()}
 
@@ -139,7 +171,8 @@ def proportion(right: np.ndarray) -> tuple[float, list[float], str]:
 
 
 def rank_of_label(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many classes score at least as high as the label's own, itself left out: 0 is top-1. Rows that are not finite rank last.
+    """How many classes score at least as high as the label's own, itself left out: 0 is top-1. Rows
+    that are not finite rank last.
 
     An equal score ranks before the label: answers that are all alike are not right answers.
     """
@@ -152,5 +185,7 @@ def rank_of_label(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _rows(array: np.ndarray, real: int, batch_size: int, name: str) -> np.ndarray:
     array = np.asarray(array)
     if not array.ndim or len(array) != batch_size:
-        raise ValueError(f"output {name} has shape {list(array.shape)} for a batch of {batch_size} items")
+        raise ValueError(
+            f"output {name} has shape {list(array.shape)} for a batch of {batch_size} items"
+        )
     return array[:real]

@@ -40,7 +40,9 @@ def resized_and_cropped(picture: Any, shorter: int, size: int, bicubic: bool = F
     method = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
     # Cut off, not rounded: as torchvision's Resize does it.
     wide, high = (
-        (shorter, int(shorter * height / width)) if width <= height else (int(shorter * width / height), shorter)
+        (shorter, int(shorter * height / width))
+        if width <= height
+        else (int(shorter * width / height), shorter)
     )
     picture = picture.resize((wide, high), method) if scale != 1 else picture
     left, top = round((picture.size[0] - size) / 2), round((picture.size[1] - size) / 2)

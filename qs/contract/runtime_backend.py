@@ -1,7 +1,7 @@
 """The runtime's half of a backend: loads what was compiled and runs inferences.
 
-A vendor subclasses RuntimeBackend as `RuntimeBackendXXX` in `backends/XXX/runtime_backend_xxx.py`. Timing,
-clients and percentiles are the engine's part where `is_qs_mode_supported` says True.
+A vendor subclasses RuntimeBackend as `RuntimeBackendXXX` in `backends/XXX/runtime_backend_xxx.py`.
+Timing, clients and percentiles are the engine's part where `is_qs_mode_supported` says True.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from typing import Any
 
 
 class RuntimeBackend:
-    """Base of every runtime backend; constructed without arguments, once per loaded copy of the model.
+    """Base of every runtime backend; constructed without arguments, once per loaded copy of the
+    model.
 
-    After construction the framework sets `configs` (the compile result), `workload` and `model_info`. A class that has an
-    attribute `placement` gets it set before `load` as well, where it is known: {"instance", "instances", "cpus",
-    "intra_op_threads"}, the last two as in the QS config. `predict` may be a coroutine function, with the runner "async".
+    After construction the framework sets `configs` (the compile result), `workload` and
+    `model_info`. A class that has an attribute `placement` gets it set before `load` as well, where
+    it is known: {"instance", "instances", "cpus", "intra_op_threads"}, the last two as in the QS
+    config. `predict` may be a coroutine function, with the runner "async".
     """
 
     # Also class attributes, for subclasses whose __init__ does not call this one.
@@ -43,26 +45,33 @@ class RuntimeBackend:
         raise NotImplementedError("RuntimeBackend:get_loaded_batch_size")
 
     def predict(self, data: Any) -> Any:
-        """One blocking inference: input name -> array of the loaded batch; outputs by name, or in order.
+        """One blocking inference: input name -> array of the loaded batch; outputs by name, or in
+        order.
 
         Returns a dict, list or tuple of arrays.
         """
         raise NotImplementedError("RuntimeBackend:predict")
 
     def segment_outputs(self, data: Any) -> Any:
-        """Optional: tensors at the ends of segments, for the same feeds as predict: tensor name -> array.
+        """Optional: tensors at the ends of segments, for the same feeds as predict: tensor name ->
+        array.
 
-        Names are those of the model's graph, as in the segments' `output_tensor_map`. They are compared with the reference's, so that
-        a backend of several segments sees in which one the answers part.
+        Names are those of the model's graph, as in the segments' `output_tensor_map`. They are
+        compared with the reference's, so that a backend of several segments sees in which one the
+        answers part.
         """
         raise NotImplementedError("RuntimeBackend:segment_outputs")
 
     def is_qs_mode_supported(self) -> bool:
-        """True: our engine drives `predict` as `generate_qs_config` says. False: `benchmark` is called."""
+        """True: our engine drives `predict` as `generate_qs_config` says. False: `benchmark` is
+        called.
+        """
         return False
 
     def generate_qs_config(self) -> dict[str, Any] | None:
-        """How the engine shall drive this backend; asked only in QS mode. None leaves all to defaults."""
+        """How the engine shall drive this backend; asked only in QS mode. None leaves all to
+        defaults.
+        """
         return None
 
     def benchmark(self, dataloader: Any) -> Any:

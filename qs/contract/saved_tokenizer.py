@@ -1,7 +1,8 @@
-"""A tokenizer as the library `tokenizers` saves it (`tokenizer.json`): byte-level BPE, SentencePiece's unigrams, or any other.
+"""A tokenizer as the library `tokenizers` saves it (`tokenizer.json`): byte-level BPE,
+SentencePiece's unigrams, or any other.
 
-RoBERTa and DeBERTa have the first kind, ALBERT the second. The library is imported when a file is read: a data set runs in a backend's
-environment, whose requirements then name it.
+RoBERTa and DeBERTa have the first kind, ALBERT the second. The library is imported when a file is
+read: a data set runs in a backend's environment, whose requirements then name it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from qs.contract.wordpiece import Frame, Piece
 
 
 class SavedTokenizer:
-    """Pieces of a text without special tokens, and `frame`: what a model of it wants around and between two texts."""
+    """Pieces of a text without special tokens, and `frame`: what a model of it wants around and
+    between two texts.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -33,7 +36,10 @@ class SavedTokenizer:
 
     def __call__(self, text: str) -> list[Piece]:
         coded = self._tokenizer.encode(text, add_special_tokens=False)
-        return [Piece(number, *_trimmed(text, *place)) for number, place in zip(coded.ids, coded.offsets, strict=True)]
+        return [
+            Piece(number, *_trimmed(text, *place))
+            for number, place in zip(coded.ids, coded.offsets, strict=True)
+        ]
 
     def _frame(self, path: Path) -> Frame:
         """Read off a pair of texts."""

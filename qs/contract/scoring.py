@@ -1,10 +1,12 @@
-"""What a metric is worth: shares of a data set that are drawn in a stated way, and 95 % confidence intervals.
+"""What a metric is worth: shares of a data set that are drawn in a stated way, and 95 % confidence
+intervals.
 
 Numpy alone, since data sets run in a backend's environment. Left out: which metric a data set has.
 
-Sources. Proportions: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", J. Am. Stat. Assoc. 22 (1927).
-Area under the ROC curve: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, Biometrics 44 (1988), by the midranks of X. Sun and W. Xu,
-IEEE Signal Process. Lett. 21 (2014). Other means over items: the percentile bootstrap, B. Efron, Ann. Stat. 7 (1979).
+Sources. Proportions: E. B. Wilson, "Probable inference, the law of succession, and statistical
+inference", J. Am. Stat. Assoc. 22 (1927). Area under the ROC curve: E. R. DeLong, D. M. DeLong, D.
+L. Clarke-Pearson, Biometrics 44 (1988), by the midranks of X. Sun and W. Xu, IEEE Signal Process.
+Lett. 21 (2014). Other means over items: the percentile bootstrap, B. Efron, Ann. Stat. 7 (1979).
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ import numpy as np
 WHOLE, LEADING, STRATIFIED, RANDOM = "whole", "leading", "stratified", "random"
 Z_95 = 1.959963984540054
 ROUNDS = 2000
-SOURCES = {"wilson": "Wilson 1927", "delong": "DeLong 1988", "bootstrap": "percentile bootstrap, 2000 rounds"}
+SOURCES = {
+    "wilson": "Wilson 1927",
+    "delong": "DeLong 1988",
+    "bootstrap": "percentile bootstrap, 2000 rounds",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ def take_share(
 ) -> tuple[np.ndarray, Share]:
     """(ascending positions of the chosen of `count`, how they were chosen); at least one is.
 
-    strata   a class for each: every class then gives its share, to within one. None: drawn from all alike
+    strata   a class for each: every class then gives its share, to within one. None: drawn from all
+             alike
     seed     None: the first ones are taken, and nothing is drawn
     """
     if percent is None or percent >= 100:
@@ -49,7 +56,8 @@ def take_share(
     order = np.random.default_rng(seed).permutation(count)
     if strata is None:
         return np.sort(order[:wanted]), Share(RANDOM, percent, seed)
-    # Each item's place within its class, as a share of the class: the lowest of these are an even part of every class.
+    # Each item's place within its class, as a share of the class: the lowest of these are an even
+    # part of every class.
     strata = np.asarray(strata)[order]
     _, classes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     by_class = np.argsort(classes, kind="stable")
@@ -65,7 +73,11 @@ def wilson(right: int, count: int) -> list[float]:
         raise ValueError(f"wilson: {right} of {count}")
     share, square = right / count, Z_95 * Z_95
     middle = (share + square / (2 * count)) / (1 + square / count)
-    half = Z_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    half = (
+        Z_95
+        / (1 + square / count)
+        * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    )
     return [max(0.0, middle - half), min(1.0, middle + half)]
 
 
@@ -81,9 +93,11 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0) -> list[float]:
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[float]]:
-    """(area under the ROC curve, its interval): the chance that a positive item outscores a negative, ties counting half.
+    """(area under the ROC curve, its interval): the chance that a positive item outscores a
+    negative, ties counting half.
 
-    ValueError where one of the classes is missing. With one item of a class there is no variance to see: its interval is [0, 1].
+    ValueError where one of the classes is missing. With one item of a class there is no variance to
+    see: its interval is [0, 1].
     """
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
     positive, negative = scores[labels], scores[~labels]

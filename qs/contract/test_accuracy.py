@@ -1,7 +1,8 @@
-"""The base of accuracy checkers: `datasets/<name>/test_accuracy.py` holds a class `AccuracyChecker`.
+"""The base of accuracy checkers: `datasets/<name>/test_accuracy.py` holds a class
+`AccuracyChecker`.
 
-It scores a backend on its data set and saves the raw outputs, so that they can be compared with the CPU
-reference's. Which numbers are good enough is not decided here.
+It scores a backend on its data set and saves the raw outputs, so that they can be compared with the
+CPU reference's. Which numbers are good enough is not decided here.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ log = logging.getLogger("TestAccuracy")
 class AccuracyChecker:
     """Base of every accuracy checker; constructed without arguments.
 
-    The framework then sets `configs` (the compile result), `dataloader`, `runtime_backend`, `output_dir`, and
-    `reference_dir` where the reference's outputs do not lie in the published place.
+    The framework then sets `configs` (the compile result), `dataloader`, `runtime_backend`,
+    `output_dir`, and `reference_dir` where the reference's outputs do not lie in the published
+    place.
     """
 
     # Also class attributes, for subclasses whose __init__ does not call this one.
@@ -29,7 +31,8 @@ class AccuracyChecker:
     runtime_backend: Any = None
     output_dir: str = ""
     reference_dir: str | None = None
-    # Set by calculate_acc where the checker knows it: {"Items", "Share", "Confidence Intervals"}, as the report shows them.
+    # Set by calculate_acc where the checker knows it: {"Items", "Share", "Confidence Intervals"},
+    # as the report shows them.
     evidence: dict[str, Any] | None = None
 
     def __init__(self) -> None:
@@ -41,15 +44,16 @@ class AccuracyChecker:
     def calculate_acc(self, data_percent: int) -> dict[str, Any]:
         """Run `data_percent` (1-100) percent of the batches; the metrics by name.
 
-        Also saves the raw outputs as `<output_dir>/<data set's name>.npy`; `save_outputs` does that.
+        Also saves the raw outputs as `<output_dir>/<data set's name>.npy`; `save_outputs` does
+        that.
         """
         raise NotImplementedError("AccuracyChecker:calculate_acc")
 
     def save_outputs(self, outputs: np.ndarray | Sequence[Any]) -> str:
         """Save raw outputs as `<output_dir>/<data set's name>.npy` and return that path.
 
-        `outputs` is one array, or one array per batch, joined along the first dimension; the last batch may
-        be smaller.
+        `outputs` is one array, or one array per batch, joined along the first dimension; the last
+        batch may be smaller.
         """
         if not isinstance(outputs, np.ndarray):
             batches = [np.asarray(batch) for batch in outputs]
@@ -65,11 +69,12 @@ class AccuracyChecker:
         """How far the saved outputs lie from the CPU reference's, in the published metrics.
 
         Both are read as `<data set's name>.npy`: the backend's in `output_dir`, the reference's in
-        `reference_dir`, else as published in `general_perf/reports/CPU/<model>` under the working directory.
-        An empty dict where there is no reference. Mean Diff, Std Diff, Max Diff, Max Rel-Diff and Mean
-        Rel-Diff are those of qs.tensors.numeric.compare, whose other keys come with them: NaN and infinite values are
-        counted and fail the comparison, where the published code took them for 0. The three distributions are
-        drawn to `<output_dir>/<model>-to-<precision>.png` where matplotlib is installed.
+        `reference_dir`, else as published in `general_perf/reports/CPU/<model>` under the working
+        directory. An empty dict where there is no reference. Mean Diff, Std Diff, Max Diff, Max
+        Rel-Diff and Mean Rel-Diff are those of qs.tensors.numeric.compare, whose other keys come
+        with them: NaN and infinite values are counted and fail the comparison, where the published
+        code took them for 0. The three distributions are drawn to
+        `<output_dir>/<model>-to-<precision>.png` where matplotlib is installed.
         """
         from qs.tensors import numeric
 
@@ -92,12 +97,15 @@ class AccuracyChecker:
 
 
 def _flat(outputs: np.ndarray) -> np.ndarray:
-    # Checkers save the same outputs as [batches, batch, ...] or as [items, ...]: only the order counts.
+    # Checkers save the same outputs as [batches, batch, ...] or as [items, ...]: only the order
+    # counts.
     return outputs.reshape(-1)
 
 
 def _draw(reference: np.ndarray, outputs: np.ndarray, path: Path) -> None:
-    """Histograms of the difference, the reference and the outputs, side by side, counts on a log scale."""
+    """Histograms of the difference, the reference and the outputs, side by side, counts on a log
+    scale.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

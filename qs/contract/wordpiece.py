@@ -1,7 +1,9 @@
-"""BERT's tokenizer, from a vocab.txt: basic tokens with their places in the text, then the longest pieces that the vocabulary has.
+"""BERT's tokenizer, from a vocab.txt: basic tokens with their places in the text, then the longest
+pieces that the vocabulary has.
 
-Own code of the standard library alone, since data sets run in a backend's environment. The definition is that of the BERT paper's
-published code: lower case without accents (uncased models), spaces around punctuation and Chinese characters, greedy longest match.
+Own code of the standard library alone, since data sets run in a backend's environment. The
+definition is that of the BERT paper's published code: lower case without accents (uncased models),
+spaces around punctuation and Chinese characters, greedy longest match.
 """
 
 from __future__ import annotations
@@ -15,9 +17,15 @@ from qs.base.errors import UserError
 UNKNOWN, START, SEPARATOR, PADDING = "[UNK]", "[CLS]", "[SEP]", "[PAD]"
 LONGEST_WORD = 100
 _IDEOGRAPHS = (
-    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
-)  # fmt: skip
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Frame:
-    """Ids of the special tokens before, between and after two texts; `segment`: the token type of the second text and what follows it."""
+    """Ids of the special tokens before, between and after two texts; `segment`: the token type of
+    the second text and what follows it.
+    """
 
     begin: tuple[int, ...]
     between: tuple[int, ...]
@@ -52,11 +62,15 @@ class WordPiece:
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); one token a line is allowed") from None
+            raise UserError(
+                f"{path}: is not UTF-8 text (byte {error.start}); one token a line is allowed"
+            ) from None
         vocab = {line.rstrip("\r"): number for number, line in enumerate(lines) if line.strip()}
         missing = [token for token in (PADDING, UNKNOWN, START, SEPARATOR) if token not in vocab]
         if missing:
-            raise UserError(f"{path}: has no token {', '.join(missing)}; the vocab.txt of a BERT model is needed")
+            raise UserError(
+                f"{path}: has no token {', '.join(missing)}; the vocab.txt of a BERT model is needed"
+            )
         return cls(vocab, lower)
 
     def id(self, token: str) -> int:
@@ -132,8 +146,14 @@ def words(text: str, lower: bool = True) -> list[tuple[str, int, int]]:
 def _alone(char: str, kind: str) -> bool:
     code = ord(char)
     ascii_sign = 33 <= code <= 47 or 58 <= code <= 64 or 91 <= code <= 96 or 123 <= code <= 126
-    return ascii_sign or kind.startswith("P") or any(low <= code <= high for low, high in _IDEOGRAPHS)
+    return (
+        ascii_sign or kind.startswith("P") or any(low <= code <= high for low, high in _IDEOGRAPHS)
+    )
 
 
 def _plain(char: str) -> str:
-    return "".join(each for each in unicodedata.normalize("NFD", char.lower()) if unicodedata.category(each) != "Mn")
+    return "".join(
+        each
+        for each in unicodedata.normalize("NFD", char.lower())
+        if unicodedata.category(each) != "Mn"
+    )

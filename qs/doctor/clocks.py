@@ -1,4 +1,6 @@
-"""Speed and time: the frequency governor and the frequency now, turbo, the clock's source and resolution, how late sleeps end."""
+"""Speed and time: the frequency governor and the frequency now, turbo, the clock's source and
+resolution, how late sleeps end.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,16 @@ def _governor(root: Path) -> Finding:
         return Finding("frequency governor", UNKNOWN, "not shown: the machine's owner sets it")
     if name in ("performance", "userspace"):
         return Finding("frequency governor", OK, name)
-    effect = (
-        "cores that waited run slower for the first milliseconds: short requests at low rates look slower than they are"
+    effect = "cores that waited run slower for the first milliseconds: short requests at low rates look slower than they are"
+    return Finding(
+        "frequency governor", WARN, name, effect, "cpupower frequency-set -g performance"
     )
-    return Finding("frequency governor", WARN, name, effect, "cpupower frequency-set -g performance")
 
 
 def _frequency(root: Path) -> Finding:
     now, nominal, top = (
-        number(root / CPU0 / name) for name in ("scaling_cur_freq", "base_frequency", "cpuinfo_max_freq")
+        number(root / CPU0 / name)
+        for name in ("scaling_cur_freq", "base_frequency", "cpuinfo_max_freq")
     )
     if now is None:
         return Finding("frequency", UNKNOWN, "not shown")
@@ -45,7 +48,9 @@ def _frequency(root: Path) -> Finding:
     value = f"{now / 1e3:.0f} MHz" + (f" of {against / 1e3:.0f}" if against else "")
     if nominal and now < SLOW_CLOCK * nominal:
         effect = "below its nominal frequency while this program ran: throttled, or asleep by its governor"
-        return Finding("frequency", WARN, value, effect, "cool the machine, or set its governor", figures)
+        return Finding(
+            "frequency", WARN, value, effect, "cool the machine, or set its governor", figures
+        )
     return Finding("frequency", OK, value, figures=figures)
 
 
@@ -69,7 +74,13 @@ def _source(root: Path) -> Finding:
     if name in FAST_SOURCES:
         return Finding("clock source", OK, name)
     effect = "every look at the clock is a call of the kernel: microseconds, twice a request"
-    return Finding("clock source", WARN, name, effect, "boot with clocksource=tsc where the processor's is stable")
+    return Finding(
+        "clock source",
+        WARN,
+        name,
+        effect,
+        "boot with clocksource=tsc where the processor's is stable",
+    )
 
 
 def _resolution() -> Finding:
@@ -96,7 +107,9 @@ def _resolution() -> Finding:
 
 
 def _sleep() -> Finding:
-    """How late a sleep of half a millisecond ends: what a worker that waits for a due time has to make up for."""
+    """How late a sleep of half a millisecond ends: what a worker that waits for a due time has to
+    make up for.
+    """
     from qs.engine.workers.pacing import sharpen_timer
 
     sharpen_timer()

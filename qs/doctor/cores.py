@@ -1,4 +1,6 @@
-"""Cores: how many this process may use, by affinity and by quota, whether they share hardware threads, and whether the plan has room on them."""
+"""Cores: how many this process may use, by affinity and by quota, whether they share hardware
+threads, and whether the plan has room on them.
+"""
 
 from __future__ import annotations
 
@@ -55,14 +57,21 @@ def _quota(quota: float | None, usable: int) -> Finding:
     if quota is None:
         return Finding("CPU quota", OK, "none", figures={"cores": None})
     if quota >= usable:
-        return Finding("CPU quota", OK, f"{quota:g} cores, no less than there are", figures={"cores": quota})
+        return Finding(
+            "CPU quota", OK, f"{quota:g} cores, no less than there are", figures={"cores": quota}
+        )
     effect = "whoever uses more is held back for tens of milliseconds, which lands in p99"
     fix = f"raise the container's CPU limit to {usable}, or plan for at most {max(int(quota), 1)} busy threads"
-    return Finding("CPU quota", WARN, f"{quota:g} cores on {usable} CPUs", effect, fix, {"cores": quota})
+    return Finding(
+        "CPU quota", WARN, f"{quota:g} cores on {usable} CPUs", effect, fix, {"cores": quota}
+    )
 
 
 def _smt(usable: tuple[int, ...], root: Path) -> Finding:
-    siblings = {cpu: cpu_numbers(text(root / CPUS / f"cpu{cpu}/topology/thread_siblings_list")) for cpu in usable}
+    siblings = {
+        cpu: cpu_numbers(text(root / CPUS / f"cpu{cpu}/topology/thread_siblings_list"))
+        for cpu in usable
+    }
     shared = sorted({each for each in siblings.values() if len(set(each) & set(usable)) > 1})
     if not any(siblings.values()):
         return Finding("hardware threads", UNKNOWN, "not shown")
@@ -71,7 +80,9 @@ def _smt(usable: tuple[int, ...], root: Path) -> Finding:
     value = "shared cores: " + ", ".join(map(cpu_text, shared))
     effect = "two threads of one core slow each other down by a third and more, at random"
     fix = f"pin instances to one thread a core: --affinity {'/'.join(str(each[0]) for each in shared)}"
-    return Finding("hardware threads", WARN, value, effect, fix, {"siblings": [list(each) for each in shared]})
+    return Finding(
+        "hardware threads", WARN, value, effect, fix, {"siblings": [list(each) for each in shared]}
+    )
 
 
 def _room(planned: Planned, usable: tuple[int, ...], quota: float | None) -> Finding:
@@ -85,14 +96,29 @@ def _room(planned: Planned, usable: tuple[int, ...], quota: float | None) -> Fin
     if busy <= cores:
         return Finding("room for the plan", OK, value, figures=figures)
     effect = "threads wait for each other's cores: the runtime's own scheduling is measured with the model"
-    return Finding("room for the plan", WARN, value, effect, "fewer --instances, or --intra_op_threads", figures)
+    return Finding(
+        "room for the plan",
+        WARN,
+        value,
+        effect,
+        "fewer --instances, or --intra_op_threads",
+        figures,
+    )
 
 
 def _affinity(planned: Planned, usable: tuple[int, ...]) -> Finding:
     if not planned.affinity:
-        return Finding("affinity", OK, "instances are not pinned" if planned.stated else "nothing is pinned")
+        return Finding(
+            "affinity", OK, "instances are not pinned" if planned.stated else "nothing is pinned"
+        )
     missing = sorted({cpu for cpus in planned.affinity for cpu in cpus} - set(usable))
     value = " / ".join(cpu_text(cpus) for cpus in planned.affinity)
     if missing:
-        return Finding("affinity", WARN, value, f"CPUs {missing} may not be used", f"choose of {cpu_text(usable)}")
+        return Finding(
+            "affinity",
+            WARN,
+            value,
+            f"CPUs {missing} may not be used",
+            f"choose of {cpu_text(usable)}",
+        )
     return Finding("affinity", OK, value)

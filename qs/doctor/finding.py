@@ -1,4 +1,6 @@
-"""What one look at the machine found: a plain value that the table, the JSON and the reports are made from."""
+"""What one look at the machine found: a plain value that the table, the JSON and the reports are
+made from.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ OK, WARN, UNKNOWN = "ok", "warn", "unknown"
 class Finding:
     """One property of the machine.
 
-    status   "ok"; "warn": it moves results; "unknown": this machine does not show it, which is no fault
+    status   "ok"; "warn": it moves results; "unknown": this machine does not show it, which is no
+             fault
     value    what was found, with its unit
     effect   what it does to a measurement, also where it is well
     fix      how to change it; empty where there is nothing to change

@@ -57,7 +57,9 @@ def _kind(root: Path) -> Finding:
     if HYPERVISOR in (text(root / "proc/cpuinfo") or ""):
         kinds.append("virtual machine" + (f" ({vendor})" if vendor else ""))
     if not kinds:
-        return Finding("kind of machine", OK, "no container or virtual machine is seen", figures={"kinds": []})
+        return Finding(
+            "kind of machine", OK, "no container or virtual machine is seen", figures={"kinds": []}
+        )
     effect = "neighbours share caches, memory and maybe cores: compare runs that were made in turn, and repeat them"
     return Finding("kind of machine", OK, " in a ".join(kinds), effect, figures={"kinds": kinds})
 
@@ -85,7 +87,10 @@ def _others(root: Path, before: Times | None, after: Times | None) -> Finding:
     shown = f"load average {load[0]}" if load else "load not shown"
     if before is None or after is None or after.total <= before.total:
         return Finding(
-            "other load", UNKNOWN if not load else OK, shown, figures={"load_1m": float(load[0]) if load else None}
+            "other load",
+            UNKNOWN if not load else OK,
+            shown,
+            figures={"load_1m": float(load[0]) if load else None},
         )
     share = (after.busy - before.busy) / (after.total - before.total)
     value = f"{percent(share)} of all CPUs, {shown}"
@@ -93,7 +98,12 @@ def _others(root: Path, before: Times | None, after: Times | None) -> Finding:
     if share <= OTHERS:
         return Finding("other load", OK, value, figures=figures)
     return Finding(
-        "other load", WARN, value, "other programs take cores from the run", "stop them: top shows them", figures
+        "other load",
+        WARN,
+        value,
+        "other programs take cores from the run",
+        "stop them: top shows them",
+        figures,
     )
 
 
@@ -102,4 +112,6 @@ def _versions() -> Finding:
 
     facts: dict[str, Any] = describe()
     packages = ", ".join(f"{name} {version}" for name, version in facts["Packages"].items())
-    return Finding("versions", OK, f"{facts['Python']}, {os.uname().sysname} {os.uname().release}, {packages}")
+    return Finding(
+        "versions", OK, f"{facts['Python']}, {os.uname().sysname} {os.uname().release}, {packages}"
+    )

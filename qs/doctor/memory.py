@@ -31,7 +31,12 @@ def _free(known: dict[str, int]) -> Finding:
     figures = {"available_bytes": free, "total_bytes": total}
     if free < LEAST_FREE * total:
         return Finding(
-            "memory", WARN, value, "the kernel frees pages in the middle of requests", "stop other programs", figures
+            "memory",
+            WARN,
+            value,
+            "the kernel frees pages in the middle of requests",
+            "stop other programs",
+            figures,
         )
     return Finding("memory", OK, value, figures=figures)
 
@@ -44,7 +49,9 @@ def _swap(known: dict[str, int]) -> Finding:
     value = "none" if not total else f"{size(used)} of {size(total)} used"
     if total and used > SWAPPED * total:
         effect = "a page that is fetched back costs a request milliseconds"
-        return Finding("swap", WARN, value, effect, "swapoff -a while measuring", {"used_bytes": used})
+        return Finding(
+            "swap", WARN, value, effect, "swapoff -a while measuring", {"used_bytes": used}
+        )
     return Finding("swap", OK, value, figures={"used_bytes": used})
 
 
@@ -63,9 +70,19 @@ def _limits() -> Finding:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     memory, _ = resource.getrlimit(resource.RLIMIT_AS)
     shown = "unlimited" if files == resource.RLIM_INFINITY else str(files)
-    value = f"{shown} open files" + ("" if memory == resource.RLIM_INFINITY else f", {size(memory)} of address space")
+    value = f"{shown} open files" + (
+        "" if memory == resource.RLIM_INFINITY else f", {size(memory)} of address space"
+    )
     if memory != resource.RLIM_INFINITY:
-        return Finding("limits", WARN, value, "a model that does not fit fails to load", "ulimit -v unlimited")
+        return Finding(
+            "limits", WARN, value, "a model that does not fit fails to load", "ulimit -v unlimited"
+        )
     if files != resource.RLIM_INFINITY and files < FILES:
-        return Finding("limits", WARN, value, "pools of many processes need several files each", "ulimit -n 4096")
+        return Finding(
+            "limits",
+            WARN,
+            value,
+            "pools of many processes need several files each",
+            "ulimit -n 4096",
+        )
     return Finding("limits", OK, value)

@@ -21,8 +21,13 @@ class Planned:
 
     @staticmethod
     def of(values: Mapping[str, Any] | None) -> Planned:
-        """From a plan's values, plain or with their origins (`qs.settings.plan.Value`); what else they hold is passed over."""
-        found = {name: each.value if isinstance(each, Value) else each for name, each in (values or {}).items()}
+        """From a plan's values, plain or with their origins (`qs.settings.plan.Value`); what else
+        they hold is passed over.
+        """
+        found = {
+            name: each.value if isinstance(each, Value) else each
+            for name, each in (values or {}).items()
+        }
         sets: Sequence[Sequence[int]] = found.get("affinity") or ()
         return Planned(
             found.get("clients"),
@@ -42,7 +47,13 @@ class Planned:
         return (self.clients if self.pool == "process" else self.instances) or 1
 
     def threads(self, cores: float) -> int | None:
-        """Threads of one copy: as stated, or as `qs.settings.plan.share_out` shares the cores out; None where the library decides."""
-        if self.intra_op_threads is None and self.instances is not None and self.pool not in ("process", "async"):
+        """Threads of one copy: as stated, or as `qs.settings.plan.share_out` shares the cores out;
+        None where the library decides.
+        """
+        if (
+            self.intra_op_threads is None
+            and self.instances is not None
+            and self.pool not in ("process", "async")
+        ):
             return max(int(cores) // self.instances, 1)
         return self.intra_op_threads

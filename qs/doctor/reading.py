@@ -1,4 +1,6 @@
-"""Reading the kernel's small files below a root, so that a test can lay out another machine. What is not there is None, never a fault."""
+"""Reading the kernel's small files below a root, so that a test can lay out another machine. What
+is not there is None, never a fault.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ ROOT = Path("/")
 
 
 def text(path: Path) -> str | None:
-    """A file's words without the white space around them; None where it cannot be read, or is no text."""
+    """A file's words without the white space around them; None where it cannot be read, or is no
+    text.
+    """
     try:
         return path.read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
     except OSError:
@@ -64,7 +68,13 @@ def cpu_text(cpus: Iterable[int]) -> str:
 def percent(share: float) -> str:
     """0.0213 -> "2.1 %"."""
     value = share * 100
-    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.1f} %" if value >= 0.95 else f"{value:.2g} %"
+    return (
+        f"{value:.0f} %"
+        if value >= 10 or value == 0
+        else f"{value:.1f} %"
+        if value >= 0.95
+        else f"{value:.2g} %"
+    )
 
 
 def size(amount: float) -> str:

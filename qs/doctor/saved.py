@@ -1,4 +1,6 @@
-"""The last self-benchmark of this machine, kept in the user's data folder: comparisons and reports read it."""
+"""The last self-benchmark of this machine, kept in the user's data folder: comparisons and reports
+read it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Ten seconds that say what this machine can resolve today: the engine's cost, its lateness, and how far runs of a fixed kernel differ.
+"""Ten seconds that say what this machine can resolve today: the engine's cost, its lateness, and
+how far runs of a fixed kernel differ.
 
-The kernel is a matrix product of one thread, run for a moment, again and again: nothing in it changes, so what its speed does is the machine's.
-What two single runs must differ by to be told apart follows from the spread between those moments: 2.8 standard deviations of a difference
-(1.96 x sqrt 2; two-sided at 95 %).
+The kernel is a matrix product of one thread, run for a moment, again and again: nothing in it
+changes, so what its speed does is the machine's. What two single runs must differ by to be told
+apart follows from the spread between those moments: 2.8 standard deviations of a difference (1.96 x
+sqrt 2; two-sided at 95 %).
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class SelfBenchmark:
     """engine_ns     the engine's cost of one request, that of a target that does nothing
     lateness_p50_ns, lateness_p99_ns   of requests at 1,000/s, after their due times
     spread          standard deviation between moments of the kernel, as a share of its speed
-    resolves        the least difference between two runs that is more than this machine's noise, as a share
+    resolves        the least difference between two runs that is more than this machine's noise, as
+                    a share
     """
 
     engine_ns: float
@@ -49,8 +52,12 @@ class SelfBenchmark:
         )
 
 
-def measure(seconds: float = SECONDS, say: Callable[[str], None] = lambda text: None) -> SelfBenchmark:
-    """Half of the time for the kernel, between the moments of which the engine is measured, so that all of it is spread out."""
+def measure(
+    seconds: float = SECONDS, say: Callable[[str], None] = lambda text: None
+) -> SelfBenchmark:
+    """Half of the time for the kernel, between the moments of which the engine is measured, so that
+    all of it is spread out.
+    """
     from qs.base.machine import cpu_name, usable_cpus
     from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
 
@@ -63,7 +70,10 @@ def measure(seconds: float = SECONDS, say: Callable[[str], None] = lambda text: 
         if number == MOMENTS // 3:
             say("the engine's cost")
             plan = RunPlan(
-                load=ClosedLoop(), stop=Stop(duration_s=engine_s), pool=Pool("thread", workers=1), calibrate=False
+                load=ClosedLoop(),
+                stop=Stop(duration_s=engine_s),
+                pool=Pool("thread", workers=1),
+                calibrate=False,
             )
             closed = run(plan, _nothing)
         if number == 2 * MOMENTS // 3:
@@ -94,7 +104,9 @@ def _nothing(sample: Any) -> None:
 
 
 def _kernel() -> Callable[[], Any]:
-    """Vector arithmetic of one thread: numpy's own loops, which no library's thread pool takes part in."""
+    """Vector arithmetic of one thread: numpy's own loops, which no library's thread pool takes part
+    in.
+    """
     import numpy as np
 
     left = np.random.default_rng(0).random((KERNEL_SIDE, KERNEL_SIDE))

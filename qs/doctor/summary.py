@@ -20,10 +20,14 @@ def sentence(findings: Sequence[Finding], benchmark: SelfBenchmark | None, age: 
     if benchmark is None:
         return f"{first}. Not measured what differences it resolves: qs doctor"
     when = f" (qs doctor, {age})" if age else ""
-    return f"{first}. Differences between two runs below {benchmark.resolves:.1%} are noise here{when}"
+    return (
+        f"{first}. Differences between two runs below {benchmark.resolves:.1%} are noise here{when}"
+    )
 
 
-def machine_check(findings: Sequence[Finding], benchmark: SelfBenchmark | None, age: str = "") -> dict[str, Any]:
+def machine_check(
+    findings: Sequence[Finding], benchmark: SelfBenchmark | None, age: str = ""
+) -> dict[str, Any]:
     """For a report: plain data."""
     return {
         "summary": sentence(findings, benchmark, age),
@@ -33,7 +37,9 @@ def machine_check(findings: Sequence[Finding], benchmark: SelfBenchmark | None, 
 
 
 def check_now(values: Any = None) -> dict[str, Any]:
-    """The same for the run that is about to begin: a few milliseconds, and what the last self-benchmark found."""
+    """The same for the run that is about to begin: a few milliseconds, and what the last
+    self-benchmark found.
+    """
     from qs.doctor import saved
     from qs.doctor.looking import look
     from qs.doctor.planned import Planned

@@ -1,7 +1,9 @@
-"""One environment per backend: what a vendor's requirements.txt asks for, kept away from the conductor's own packages.
+"""One environment per backend: what a vendor's requirements.txt asks for, kept away from the
+conductor's own packages.
 
-`interpreter_for` answers which interpreter a backend runs under; it makes an environment in the cache where one is needed.
-Left out: interpreters of another Python version than the conductor's, and conda.
+`interpreter_for` answers which interpreter a backend runs under; it makes an environment in the
+cache where one is needed. Left out: interpreters of another Python version than the conductor's,
+and conda.
 """
 
 from __future__ import annotations

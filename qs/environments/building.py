@@ -1,6 +1,8 @@
-"""Builds an environment once, however many processes ask for it at the same time, and leaves nothing of a build that failed.
+"""Builds an environment once, however many processes ask for it at the same time, and leaves
+nothing of a build that failed.
 
-numpy is the one package that the plug-in contract needs; it is added where the vendor does not ask for it.
+numpy is the one package that the plug-in contract needs; it is added where the vendor does not ask
+for it.
 """
 
 from __future__ import annotations
@@ -48,7 +50,11 @@ _LIST_LIMIT_S = 120.0
 
 
 def ensure(
-    identity: Identity, source: Path, lines: Sequence[Line], say: Say, stop: threading.Event | None = None
+    identity: Identity,
+    source: Path,
+    lines: Sequence[Line],
+    say: Say,
+    stop: threading.Event | None = None,
 ) -> tuple[store.Stored, bool]:
     """The environment of that identity, and whether it was built now.
 
@@ -71,12 +77,19 @@ def ensure(
 
 
 def _build(
-    identity: Identity, source: Path, lines: Sequence[Line], say: Say, stop: threading.Event | None, lock: int
+    identity: Identity,
+    source: Path,
+    lines: Sequence[Line],
+    say: Say,
+    stop: threading.Event | None,
+    lock: int,
 ) -> store.Stored:
     path = store.folder() / identity.key
     store.clear(path)  # what a build left that was cut off, or whose interpreter is gone
     tool = installers.choose(path)
-    say(f"environment {identity.key}: making it with {tool.name} ({tool.why}) in {path}, for this and later runs")
+    say(
+        f"environment {identity.key}: making it with {tool.name} ({tool.why}) in {path}, for this and later runs"
+    )
 
     def step(command: Sequence[str]) -> None:
         variables = installers.environment_variables(path)
@@ -113,7 +126,9 @@ def _build(
                 f"no space left for an environment in {path.parent}; free some or set QS_CACHE"
             ) from failure
         raise
-    say(f"environment {identity.key}: ready after {built.seconds:.1f} s, {built.size_bytes / 2**20:.0f} MiB")
+    say(
+        f"environment {identity.key}: ready after {built.seconds:.1f} s, {built.size_bytes / 2**20:.0f} MiB"
+    )
     return store.look(identity.key)
 
 
@@ -128,10 +143,13 @@ def _fill(
     """Install what the file asks for, and numpy; return name -> version of all that is there then."""
     asked = ("-r", str(source)) if lines else ()
     named = any(re.match(r"numpy\b", line.expanded, re.IGNORECASE) for line in lines)
-    # Beside the file, a bare name: whatever version the file, or what it asks for, restricts numpy to is the one that comes.
+    # Beside the file, a bare name: whatever version the file, or what it asks for, restricts numpy
+    # to is the one that comes.
     hashed = any("--hash" in line.expanded or "--require-hashes" in line.expanded for line in lines)
     if not named:
-        say(f"environment: {NUMPY} is added, which the plug-in contract needs and {source.name} does not name")
+        say(
+            f"environment: {NUMPY} is added, which the plug-in contract needs and {source.name} does not name"
+        )
     if asked or not hashed:
         step((*tool.install, *asked, *(() if hashed else ("numpy",))))
     packages = _packages(path)
@@ -149,9 +167,13 @@ def _fill(
 def _packages(path: Path) -> dict[str, str]:
     """name -> version of what is installed in an environment, as its own interpreter sees it."""
     command = [str(installers.python_of(path)), "-I", "-c", _LIST]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_LIST_LIMIT_S, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_LIST_LIMIT_S, check=False
+    )
     if done.returncode:
-        raise InstallFailed(f"its interpreter ends with status {done.returncode}", done.stderr.splitlines())
+        raise InstallFailed(
+            f"its interpreter ends with status {done.returncode}", done.stderr.splitlines()
+        )
     return json.loads(done.stdout)
 
 

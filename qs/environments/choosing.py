@@ -1,4 +1,5 @@
-"""Which interpreter a backend runs under: ours where that already has what the backend asks for, else one of its own.
+"""Which interpreter a backend runs under: ours where that already has what the backend asks for,
+else one of its own.
 
 Checking costs milliseconds and runs nothing of the backend's.
 """
@@ -21,7 +22,9 @@ MODES = ("auto", "current", "new")
 
 @dataclass(frozen=True)
 class Environment:
-    """`key` names the environment in the cache, None is our own. `variables` are to be set for what runs under `python`."""
+    """`key` names the environment in the cache, None is our own. `variables` are to be set for what
+    runs under `python`.
+    """
 
     python: str
     key: str | None
@@ -34,11 +37,14 @@ class Environment:
 def interpreter_for(
     backend_folder: Path, mode: str, say: Callable[[str], None], stop: threading.Event | None = None
 ) -> Environment:
-    """The interpreter for a backend; builds an environment where one is needed and missing, which can take minutes.
+    """The interpreter for a backend; builds an environment where one is needed and missing, which
+    can take minutes.
 
-    mode   auto: ours where it satisfies requirements.txt; current: ours in any case; new: one of its own in any case
+    mode   auto: ours where it satisfies requirements.txt; current: ours in any case; new: one of
+           its own in any case
     say    hears lines of progress
-    stop   set from another thread, it ends the wait with running.Stopped, and nothing is left behind
+    stop   set from another thread, it ends the wait with running.Stopped, and nothing is left
+           behind
     UserError where requirements.txt cannot be read, or installing what it asks for fails.
     """
     if mode not in MODES:
@@ -67,17 +73,27 @@ def interpreter_for(
 
     found, created = building.ensure(identity(source.parent, lines), source, lines, say, stop)
     if found.built is None:  # somebody removed it between then and now
-        raise UserError(f"environment {found.key} is gone: it was removed while it was about to be used")
+        raise UserError(
+            f"environment {found.key} is gone: it was removed while it was about to be used"
+        )
     if not created:
-        say(f"environment {found.key}: used again, built {found.built.created} with {found.built.tool}")
+        say(
+            f"environment {found.key}: used again, built {found.built.created} with {found.built.tool}"
+        )
     variables = installers.activated(found.path) | _apart()
     return Environment(found.python, found.key, created, why, found.built.packages, variables)
 
 
 def _apart() -> dict[str, str]:
-    """What keeps our own packages out: PYTHONPATH goes before an environment's packages. A vendor's own entries stay."""
+    """What keeps our own packages out: PYTHONPATH goes before an environment's packages. A vendor's
+    own entries stay.
+    """
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = [entry for entry in entries if entry and not any(Path(entry, name).exists() for name in ("qs", "numpy"))]
+    kept = [
+        entry
+        for entry in entries
+        if entry and not any(Path(entry, name).exists() for name in ("qs", "numpy"))
+    ]
     found = {"PYTHONPATH": os.pathsep.join(kept), "PYTHONHOME": ""}
     return {name: value for name, value in found.items() if os.environ.get(name)}
 

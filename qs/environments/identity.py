@@ -1,6 +1,8 @@
-"""What an environment is named after: the content of its requirements, and the interpreter that it is made for.
+"""What an environment is named after: the content of its requirements, and the interpreter that it
+is made for.
 
-Equal content in two folders is one environment. Lines that name local files or folders are tied to what lies there.
+Equal content in two folders is one environment. Lines that name local files or folders are tied to
+what lies there.
 """
 
 from __future__ import annotations
@@ -36,11 +38,15 @@ class Identity:
 
 def abi() -> str:
     """The interpreter's binary interface: what compiled extensions are built for."""
-    return sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag or sys.implementation.name
+    return (
+        sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag or sys.implementation.name
+    )
 
 
 def identity(folder: Path, lines: Sequence[Line]) -> Identity:
-    """The identity of an environment for `lines`, under this interpreter. `folder` is what relative paths start from."""
+    """The identity of an environment for `lines`, under this interpreter. `folder` is what relative
+    paths start from.
+    """
     asked = {
         "lines": [[line.constraint, " ".join(line.expanded.split())] for line in lines],
         "local": [state for line in lines for state in _local_state(folder, line)],
@@ -61,7 +67,9 @@ def _local_state(folder: Path, line: Line) -> Iterator[list[object]]:
     elif path.is_dir() and not line.expanded.startswith(("-f", "--find-links")):
         for file in sorted(path.rglob("*")):
             parts = file.relative_to(path).parts
-            made = any(p.startswith(".") or p in _MADE_BY_BUILDS or p.endswith(".egg-info") for p in parts)
+            made = any(
+                p.startswith(".") or p in _MADE_BY_BUILDS or p.endswith(".egg-info") for p in parts
+            )
             if not made and file.is_file():
                 about = file.stat()
                 yield ["/".join(parts), about.st_size, about.st_mtime_ns]

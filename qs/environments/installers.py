@@ -1,7 +1,8 @@
-"""The two ways to make an environment and fill it: uv, and venv with pip. Only their command lines are known here.
+"""The two ways to make an environment and fill it: uv, and venv with pip. Only their command lines
+are known here.
 
-uv does not read pip's configuration. Where pip is told of an index of its own and uv is not, pip is taken, so that packages come
-from where the user wants them.
+uv does not read pip's configuration. Where pip is told of an index of its own and uv is not, pip is
+taken, so that packages come from where the user wants them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,16 @@ from pathlib import Path
 
 from qs.base.errors import UserError
 
-_PIP_SETTINGS = re.compile(r"^\s*(extra-)?(index-url|find-links|no-index|constraint)\b", re.MULTILINE)
-_PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CONSTRAINT")
+_PIP_SETTINGS = re.compile(
+    r"^\s*(extra-)?(index-url|find-links|no-index|constraint)\b", re.MULTILINE
+)
+_PIP_VARIABLES = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_CONSTRAINT",
+)
 _UV_VARIABLES = (
     "UV_INDEX",
     "UV_DEFAULT_INDEX",
@@ -30,7 +39,8 @@ _UV_VARIABLES = (
 _PIP_WITH_PYTHON = (22, 3)  # from here on pip installs into an environment that it is not part of
 _GLOBAL_PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
 
-# What would send an installation elsewhere than into the new environment, or make it find packages outside of it.
+# What would send an installation elsewhere than into the new environment, or make it find packages
+# outside of it.
 _MISLEADING = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -52,7 +62,9 @@ _MISLEADING = (
 
 @dataclass(frozen=True)
 class Installer:
-    """`create` makes an environment's folder, `install` + arguments installs into it; both as command lines."""
+    """`create` makes an environment's folder, `install` + arguments installs into it; both as
+    command lines.
+    """
 
     name: str
     why: str
@@ -70,7 +82,10 @@ def choose(folder: Path) -> Installer:
     configured = None if program is None else pip_configuration()
     if program is not None and (configured is None or pip_version() is None):
         return _uv(program, folder)
-    return _pip(folder, f"{configured} names an index, which uv does not read" if configured else "uv is not there")
+    return _pip(
+        folder,
+        f"{configured} names an index, which uv does not read" if configured else "uv is not there",
+    )
 
 
 def uv_program() -> str | None:
@@ -84,7 +99,11 @@ def _uv_package() -> str | None:
         files = metadata.distribution("uv").files or []
     except metadata.PackageNotFoundError:
         return None
-    programs = (os.path.realpath(file.locate()) for file in files if file.name == "uv" and file.parent.name == "bin")
+    programs = (
+        os.path.realpath(file.locate())
+        for file in files
+        if file.name == "uv" and file.parent.name == "bin"
+    )
     return next(filter(os.path.isfile, programs), None)
 
 
@@ -138,8 +157,9 @@ def _pip(folder: Path, why: str) -> Installer:
     python = str(python_of(folder))
     version = pip_version()
     if version is not None and version >= _PIP_WITH_PYTHON:
-        # Our own pip fills it: a venv without a pip of its own is made in a tenth of the time. pip is run by its path, since
-        # -m looks in the working directory first, which is the vendor's and may hold a file called like a standard module.
+        # Our own pip fills it: a venv without a pip of its own is made in a tenth of the time. pip
+        # is run by its path, since -m looks in the working directory first, which is the vendor's
+        # and may hold a file called like a standard module.
         spec = util.find_spec("pip")
         assert spec is not None and spec.submodule_search_locations
         package = next(iter(spec.submodule_search_locations))
@@ -149,7 +169,9 @@ def _pip(folder: Path, why: str) -> Installer:
         raise UserError(
             "neither uv nor pip is here to make the backend's environment: install one of them, or run with --env current"
         )
-    return Installer("pip", why, (*venv, str(folder)), (python, "-I", "-m", "pip", "install", *options))
+    return Installer(
+        "pip", why, (*venv, str(folder)), (python, "-I", "-m", "pip", "install", *options)
+    )
 
 
 def _pip_files() -> list[Path]:
@@ -157,5 +179,9 @@ def _pip_files() -> list[Path]:
     home = Path.home()
     settings = os.environ.get("XDG_CONFIG_HOME") or home / ".config"
     named = os.environ.get("PIP_CONFIG_FILE")
-    own = [home / ".pip" / "pip.conf", Path(settings, "pip", "pip.conf"), Path(sys.prefix, "pip.conf")]
+    own = [
+        home / ".pip" / "pip.conf",
+        Path(settings, "pip", "pip.conf"),
+        Path(sys.prefix, "pip.conf"),
+    ]
     return [*map(Path, _GLOBAL_PIP_FILES), *own, *([Path(named)] if named else [])]

@@ -1,6 +1,8 @@
-"""The lines of a requirements.txt as pip reads them: comments, continuations, ${VARIABLES}, and files named by -r and -c.
+"""The lines of a requirements.txt as pip reads them: comments, continuations, ${VARIABLES}, and
+files named by -r and -c.
 
-Lines are only read here. What they ask for is qs.environments.satisfied's part, and installing it the installer's.
+Lines are only read here. What they ask for is qs.environments.satisfied's part, and installing it
+the installer's.
 """
 
 from __future__ import annotations
@@ -16,14 +18,18 @@ from qs.base.errors import UserError
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # pip knows this spelling only
-_INCLUDE = re.compile(r"(?:-(?P<short>[rc])\s*|--(?P<long>requirement|constraint)(?:\s*=\s*|\s+))(?P<file>\S.*)")
+_INCLUDE = re.compile(
+    r"(?:-(?P<short>[rc])\s*|--(?P<long>requirement|constraint)(?:\s*=\s*|\s+))(?P<file>\S.*)"
+)
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _LINE_OPTIONS = re.compile(r"\s--?[a-z]")  # --hash=sha256:..., --config-settings ...
 
 
 @dataclass(frozen=True)
 class Line:
-    """One logical line. `text` is fit to be shown; `expanded` has the variables' values, and who may use a URL."""
+    """One logical line. `text` is fit to be shown; `expanded` has the variables' values, and who
+    may use a URL.
+    """
 
     file: Path
     number: int
@@ -49,7 +55,8 @@ class Line:
 
 
 def read(path: Path) -> list[Line]:
-    """All lines of a file, those of included files in their place; an include from the network stays a line, as an option.
+    """All lines of a file, those of included files in their place; an include from the network
+    stays a line, as an option.
 
     UserError where a file cannot be read, or includes itself.
     """
@@ -59,7 +66,9 @@ def read(path: Path) -> list[Line]:
 def _lines(path: Path, constraint: bool, above: tuple[Path, ...]) -> Iterator[Line]:
     path = path.resolve()
     if path in above:
-        raise UserError(f"{above[-1]}: includes {path}, which includes it; remove one of the two lines")
+        raise UserError(
+            f"{above[-1]}: includes {path}, which includes it; remove one of the two lines"
+        )
     for number, text in _logical(_content(path, above)):
         expanded = _VARIABLE.sub(lambda found: os.environ.get(found[1]) or found[0], text)
         include = _INCLUDE.fullmatch(expanded)
@@ -81,13 +90,17 @@ def _content(path: Path, above: tuple[Path, ...]) -> str:
 
 
 def _logical(content: str) -> Iterator[tuple[int, str]]:
-    """(number of the first line, text) without comments and empty lines; a backslash at the end continues a line."""
+    """(number of the first line, text) without comments and empty lines; a backslash at the end
+    continues a line.
+    """
     parts: list[str] = []
     first = 0
     for number, line in enumerate(content.splitlines(), start=1):
         if not parts:
             first = number
-        comment = line.lstrip().startswith("#")  # ends a continued line even when it ends in a backslash
+        comment = line.lstrip().startswith(
+            "#"
+        )  # ends a continued line even when it ends in a backslash
         if line.endswith("\\") and not comment:
             parts.append(line[:-1])
             continue

@@ -1,7 +1,8 @@
-"""Runs an installer: its lines are passed on as they come, its last ones kept, and it ends when it is told to.
+"""Runs an installer: its lines are passed on as they come, its last ones kept, and it ends when it
+is told to.
 
-It runs in a session of its own, so that a Ctrl-C at the terminal reaches it through us, in order, and whatever it started ends
-with it.
+It runs in a session of its own, so that a Ctrl-C at the terminal reaches it through us, in order,
+and whatever it started ends with it.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def run(
 
 
 def _lines(process: subprocess.Popen[bytes], stop: threading.Event | None) -> Iterator[str]:
-    """What it prints, until it has ended; a process that it left behind with our pipe is not waited for."""
+    """What it prints, until it has ended; a process that it left behind with our pipe is not waited
+    for.
+    """
     assert process.stdout is not None
     limit = time.monotonic() + LIMIT_S
     pending = b""

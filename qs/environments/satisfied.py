@@ -1,7 +1,9 @@
-"""Does an environment already hold what a requirements.txt asks for? Answered from metadata; nothing is imported or fetched.
+"""Does an environment already hold what a requirements.txt asks for? Answered from metadata;
+nothing is imported or fetched.
 
-As pip does, the dependencies of what is asked for are looked at too: a package whose own requirements are not met does not
-count. Where a line cannot be judged from names and versions (a URL, a path, -e, an index of its own, hashes), the answer is no.
+As pip does, the dependencies of what is asked for are looked at too: a package whose own
+requirements are not met does not count. Where a line cannot be judged from names and versions (a
+URL, a path, -e, an index of its own, hashes), the answer is no.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ NO_EXTRA = frozenset({""})
 
 
 def unmet(lines: Iterable[Line], find: Find = metadata.distribution) -> list[str]:
-    """Why the lines are not satisfied, one reason each; empty where they are. `find` looks a distribution up by name."""
+    """Why the lines are not satisfied, one reason each; empty where they are. `find` looks a
+    distribution up by name.
+    """
     reasons: list[str] = []
     wanted: list[Requirement] = []
     constraints: dict[str, list[Requirement]] = {}
@@ -59,7 +63,9 @@ def _requirement(line: Line) -> Requirement:
     return requirement
 
 
-def _missing(wanted: list[Requirement], constraints: dict[str, list[Requirement]], find: Find) -> list[str]:
+def _missing(
+    wanted: list[Requirement], constraints: dict[str, list[Requirement]], find: Find
+) -> list[str]:
     reasons = []
     queue = deque((requirement, "") for requirement in wanted)
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -88,7 +94,9 @@ def _missing(wanted: list[Requirement], constraints: dict[str, list[Requirement]
         extras = NO_EXTRA | frozenset(requirement.extras)
         if (name, extras) not in seen:
             seen.add((name, extras))
-            queue.extend((need, found.metadata.get("Name", name)) for need in needs if _applies(need, extras))
+            queue.extend(
+                (need, found.metadata.get("Name", name)) for need in needs if _applies(need, extras)
+            )
     return reasons
 
 

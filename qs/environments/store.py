@@ -1,7 +1,9 @@
-"""The environments in the cache: a folder each, whose record is written last, so that one without a record is unfinished.
+"""The environments in the cache: a folder each, whose record is written last, so that one without a
+record is unfinished.
 
-An environment is built where it stays, since what is installed in it names its place. Its lock lies beside it and is held by whoever
-builds it, the installer's process included: were the builder killed, the lock holds until the installer has ended too.
+An environment is built where it stays, since what is installed in it names its place. Its lock lies
+beside it and is held by whoever builds it, the installer's process included: were the builder
+killed, the lock holds until the installer has ended too.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Built:
 
 @dataclass(frozen=True)
 class Stored:
-    """One environment of the cache. `built` is None while it is being built, or where a build was cut off."""
+    """One environment of the cache. `built` is None while it is being built, or where a build was
+    cut off.
+    """
 
     key: str
     path: Path
@@ -83,7 +87,9 @@ def look(key: str) -> Stored:
 
 
 def ready(key: str) -> Stored | None:
-    """The environment when it can be used: finished, and the interpreter that it was made from is still there."""
+    """The environment when it can be used: finished, and the interpreter that it was made from is
+    still there.
+    """
     found = look(key)
     return found if found.built is not None and Path(found.python).exists() else None
 
@@ -107,17 +113,23 @@ def size_bytes(path: Path) -> int:
 
 
 def remove(found: Stored) -> None:
-    """Remove an environment. UserError where one is being built, or a process runs under its interpreter."""
+    """Remove an environment. UserError where one is being built, or a process runs under its
+    interpreter.
+    """
     with locked(found.key, waiting=None):
         users = _running_under(found.path)
         if users:
             numbers = ", ".join(map(str, users))
-            raise UserError(f"environment {found.key} is used by process {numbers}; remove it when that has ended")
+            raise UserError(
+                f"environment {found.key} is used by process {numbers}; remove it when that has ended"
+            )
         clear(found.path)
 
 
 def clear(path: Path) -> None:
-    """Remove a folder; its record first, so that nobody takes what is left of it for an environment."""
+    """Remove a folder; its record first, so that nobody takes what is left of it for an
+    environment.
+    """
     try:
         (path / RECORD).unlink(missing_ok=True)
         if path.exists():
@@ -127,10 +139,13 @@ def clear(path: Path) -> None:
 
 
 @contextmanager
-def locked(key: str, waiting: Callable[[], None] | None, stop: threading.Event | None = None) -> Iterator[int]:
+def locked(
+    key: str, waiting: Callable[[], None] | None, stop: threading.Event | None = None
+) -> Iterator[int]:
     """Hold the lock of an environment; gives its descriptor.
 
-    Where another holds it: with `waiting`, that is called once and the lock waited for; without, a UserError.
+    Where another holds it: with `waiting`, that is called once and the lock waited for; without, a
+    UserError.
     """
     path = folder() / f"{key}.lock"
     try:
@@ -148,7 +163,9 @@ def locked(key: str, waiting: Callable[[], None] | None, stop: threading.Event |
         os.close(lock)
 
 
-def _acquire(lock: int, key: str, waiting: Callable[[], None] | None, stop: threading.Event | None) -> None:
+def _acquire(
+    lock: int, key: str, waiting: Callable[[], None] | None, stop: threading.Event | None
+) -> None:
     limit = time.monotonic() + LIMIT_S
     told = False
     while True:
@@ -164,7 +181,9 @@ def _acquire(lock: int, key: str, waiting: Callable[[], None] | None, stop: thre
         if stop is not None and stop.is_set():
             raise Stopped
         if time.monotonic() > limit:
-            raise UserError(f"another process has been building environment {key} for {LIMIT_S / 3600:.0f} h")
+            raise UserError(
+                f"another process has been building environment {key} for {LIMIT_S / 3600:.0f} h"
+            )
         time.sleep(_LOOK_S)
 
 

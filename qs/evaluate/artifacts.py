@@ -1,7 +1,9 @@
-"""A compile result as an artifact: left on disk so that a later run, anywhere, can take it and compile nothing.
+"""A compile result as an artifact: left on disk so that a later run, anywhere, can take it and
+compile nothing.
 
-The file is the backend's own compile result, and beside its keys one of ours, ARTIFACT, with what a later run must know. Paths in it are
-absolute; every file that it names is stated with its SHA-256. The named files stay where the backend put them.
+The file is the backend's own compile result, and beside its keys one of ours, ARTIFACT, with what a
+later run must know. Paths in it are absolute; every file that it names is stated with its SHA-256.
+The named files stay where the backend put them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from qs.tensors.onnx_data import data_files
 ARTIFACT = "qs_artifact"
 FORMAT = 1
 OBJECT_KEY = "compiled_obj"
-_LIVING = re.compile(r"<.* at 0x[0-9a-f]+>")  # what Python says of an object that says nothing of itself
+_LIVING = re.compile(
+    r"<.* at 0x[0-9a-f]+>"
+)  # what Python says of an object that says nothing of itself
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,12 @@ class Artifact:
     about: dict[str, Any]
 
 
-def leave(path: Path, raw: Mapping[str, Any], about: Mapping[str, Any], work: Path) -> list[dict[str, Any]]:
-    """Write the artifact; the files that it names, each {"key", "path", "bytes", "sha256"}. `work`: what relative paths are relative to."""
+def leave(
+    path: Path, raw: Mapping[str, Any], about: Mapping[str, Any], work: Path
+) -> list[dict[str, Any]]:
+    """Write the artifact; the files that it names, each {"key", "path", "bytes", "sha256"}. `work`:
+    what relative paths are relative to.
+    """
     files: list[dict[str, Any]] = []
     content = _with_absolute_paths(dict(raw), work, "", files)
     for each in files:
@@ -45,7 +53,9 @@ def leave(path: Path, raw: Mapping[str, Any], about: Mapping[str, Any], work: Pa
 
 
 def find(given: Path, hardware: str, model: str) -> Path:
-    """The artifact in a folder, in the report folder of that backend and model inside it, or the file itself."""
+    """The artifact in a folder, in the report folder of that backend and model inside it, or the
+    file itself.
+    """
     if given.is_file():
         return given
     places = (given, given / hardware / model)
@@ -69,7 +79,9 @@ def find(given: Path, hardware: str, model: str) -> Path:
 
 
 def take(given: Path, hardware: str, model: str | None) -> Artifact:
-    """Read an artifact and check that it is of that backend and model (None: of any), and that its files are those that were compiled."""
+    """Read an artifact and check that it is of that backend and model (None: of any), and that its
+    files are those that were compiled.
+    """
     path = given if model is None else find(given, hardware, model)
     content = jsonc.read(path)
     if not isinstance(content, dict):
@@ -95,7 +107,9 @@ def take(given: Path, hardware: str, model: str | None) -> Artifact:
 
 
 def digest(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file; of a folder, or an ONNX file with weights beside it, of the files' names and contents in order."""
+    """Bytes and SHA-256 of a file; of a folder, or an ONNX file with weights beside it, of the
+    files' names and contents in order.
+    """
     from qs.tensors.digest import sha256_of
 
     files, root = sorted(each for each in path.rglob("*") if each.is_file()), path
@@ -111,7 +125,9 @@ def digest(path: Path) -> tuple[int, str]:
 
 
 def _weights(path: Path) -> list[Path]:
-    """The files beside an ONNX file that are part of it. Where one is missing, whoever opens the model says so."""
+    """The files beside an ONNX file that are part of it. Where one is missing, whoever opens the
+    model says so.
+    """
     try:
         return data_files(path) if path.suffix == ".onnx" else []
     except UserError:
@@ -121,22 +137,34 @@ def _weights(path: Path) -> list[Path]:
 def _changed(artifact: Path, stated: Mapping[str, Any]) -> Fault | None:
     path = Path(str(stated.get("path")))
     if not path.exists():
-        return Fault(str(artifact), str(stated.get("key")), str(path), "a file that is there; compile again")
+        return Fault(
+            str(artifact), str(stated.get("key")), str(path), "a file that is there; compile again"
+        )
     if digest(path)[1] != stated.get("sha256"):
         hint = f"its SHA-256 is no longer {stated.get('sha256')}; compile again"
-        return Fault(str(artifact), str(stated.get("key")), str(path), "the file that was compiled", hint=hint)
+        return Fault(
+            str(artifact),
+            str(stated.get("key")),
+            str(path),
+            "the file that was compiled",
+            hint=hint,
+        )
     return None
 
 
 def _with_absolute_paths(value: Any, work: Path, key: str, files: list[dict[str, Any]]) -> Any:
-    """A copy in which every text that names a file or folder is its absolute path, without our own links in it."""
+    """A copy in which every text that names a file or folder is its absolute path, without our own
+    links in it.
+    """
     if isinstance(value, Mapping):
         return {
             name: _with_absolute_paths(item, work, f"{key}.{name}" if key else str(name), files)
             for name, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_with_absolute_paths(item, work, f"{key}[{at}]", files) for at, item in enumerate(value)]
+        return [
+            _with_absolute_paths(item, work, f"{key}[{at}]", files) for at, item in enumerate(value)
+        ]
     if not isinstance(value, str) or not _may_be_path(value, key):
         return value
     try:
@@ -163,5 +191,7 @@ def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _may_be_path(text: str, key: str) -> bool:
-    """What a compiled_obj says may be a bare file name; any other value must look like a path to be taken for one."""
+    """What a compiled_obj says may be a bare file name; any other value must look like a path to be
+    taken for one.
+    """
     return bool(text.strip()) and ("/" in text or OBJECT_KEY in key.rpartition(".")[2])

@@ -1,4 +1,6 @@
-"""Are the answers right: the data set's accuracy, and numeric agreement with the reference run of the fp32 graph."""
+"""Are the answers right: the data set's accuracy, and numeric agreement with the reference run of
+the fp32 graph.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,12 @@ DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
 PINNED_WITHIN = 0.005
 
 
-async def accuracy(host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path) -> dict[str, Any]:
-    """The report's accuracy metrics, or {NOT_MEASURED: why}. Nothing is claimed for synthetic weights."""
+async def accuracy(
+    host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path
+) -> dict[str, Any]:
+    """The report's accuracy metrics, or {NOT_MEASURED: why}. Nothing is claimed for synthetic
+    weights.
+    """
     percent = prepared.workload.data_percent
     if resolved["synthetic"]:
         where = prepared.model_info.model_path
@@ -52,7 +58,8 @@ def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
     return [
         f"{name} is {metrics[name]}, not {value} as known for this model (+-{PINNED_WITHIN}): are the answers right?"
         for name, value in pinned.items()
-        if isinstance(metrics.get(name), (int, float)) and not abs(metrics[name] - value) <= PINNED_WITHIN
+        if isinstance(metrics.get(name), (int, float))
+        and not abs(metrics[name] - value) <= PINNED_WITHIN
     ]
 
 
@@ -71,7 +78,9 @@ async def numeric(
     """
     with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
         outputs = Path(folder, "reference.npz")
-        about = await reference_outputs(prepared, resolved, items, outputs, log, segment_tensors(compiled))
+        about = await reference_outputs(
+            prepared, resolved, items, outputs, log, segment_tensors(compiled)
+        )
         found = await call(
             host,
             "numeric",
@@ -81,15 +90,25 @@ async def numeric(
             items=items,
             predict_limit_s=_predict_limit(host, prepared),
         )
-    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")}}
+    return {
+        **found,
+        "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")},
+    }
 
 
 async def reference_outputs(
-    prepared: Prepared, resolved: dict[str, Any], items: int, to: Path, log: Path, tensors: list[str]
+    prepared: Prepared,
+    resolved: dict[str, Any],
+    items: int,
+    to: Path,
+    log: Path,
+    tensors: list[str],
 ) -> dict[str, Any]:
-    """Compute the reference's answers to the first items, or take them from the cache, and write them to a file.
+    """Compute the reference's answers to the first items, or take them from the cache, and write
+    them to a file.
 
-    The reference is the model's own graph; of a quantized one the fp32 model that `reference_model` in its model info names.
+    The reference is the model's own graph; of a quantized one the fp32 model that `reference_model`
+    in its model info names.
     """
     named = prepared.model_info.to_configs().get("reference_model")
     async with reference_host(log, prepared.out.absolute() / WORK) as reference:
@@ -107,7 +126,11 @@ async def reference_outputs(
             out_npz=str(to),
             tensors=[] if named else tensors,
         )
-    return about | {"notes": [*about["notes"], f"the reference is the model {named}"]} if named else about
+    return (
+        about | {"notes": [*about["notes"], f"the reference is the model {named}"]}
+        if named
+        else about
+    )
 
 
 async def _other_model(reference: Any, prepared: Prepared, name: str) -> dict[str, Any]:
@@ -128,14 +151,29 @@ async def _other_model(reference: Any, prepared: Prepared, name: str) -> dict[st
 
 
 async def numeric_item(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], batch_size: int, items: int, item: int, log: Path
+    host: Any,
+    prepared: Prepared,
+    resolved: dict[str, Any],
+    batch_size: int,
+    items: int,
+    item: int,
+    log: Path,
 ) -> dict[str, Any]:
     """One item of that comparison again; its arrays are saved in the report's folder."""
     with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
         outputs = Path(folder, "reference.npz")
         about = await reference_outputs(prepared, resolved, max(items, item + 1), outputs, log, [])
         if item >= about["items"]:
-            raise Faults([Fault("--item", "", item, f"0 to {about['items'] - 1}: the data has {about['items']} items")])
+            raise Faults(
+                [
+                    Fault(
+                        "--item",
+                        "",
+                        item,
+                        f"0 to {about['items'] - 1}: the data has {about['items']} items",
+                    )
+                ]
+            )
         found = await call(
             host,
             "numeric_item",
@@ -146,11 +184,16 @@ async def numeric_item(
             folder=str(prepared.out.absolute()),
             predict_limit_s=_predict_limit(host, prepared),
         )
-    return {**found, "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")}}
+    return {
+        **found,
+        "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")},
+    }
 
 
 def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
-    """Names in the `output_tensor_map` of the segments: a dict by name, a list, or comma-separated names."""
+    """Names in the `output_tensor_map` of the segments: a dict by name, a list, or comma-separated
+    names.
+    """
     found: list[str] = []
     for segment in (compiled or {}).get("segments") or ():
         named = segment.get("output_tensor_map") or ()
@@ -159,7 +202,9 @@ def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
 
 
 def _predict_limit(host: Any, prepared: Prepared) -> float | None:
-    """None in our own process: what ends a process that hangs would end this one, and a debugger may take its time."""
+    """None in our own process: what ends a process that hangs would end this one, and a debugger
+    may take its time.
+    """
     return None if prepared.request.in_process else host.limits.predict_s
 
 
@@ -182,9 +227,11 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
 async def resolve_model(
     prepared: Prepared, log: Path, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
-    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory goes with it; or the given artifact.
+    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory
+    goes with it; or the given artifact.
 
-    "dataset_files" has what the data set's own sources gave, by name. `say` hears what takes time, downloads with their progress.
+    "dataset_files" has what the data set's own sources gave, by name. `say` hears what takes time,
+    downloads with their progress.
     """
     if prepared.described is not None:
         return await asyncio.to_thread(given_model, prepared.described)
@@ -203,7 +250,9 @@ async def resolve_model(
             if prepared.dataset is None or prepared.workload.fake_data:
                 return model
             folder = str(prepared.dataset.path)
-            files = await call(reference, "resolve_data", "the data set", dataset_folder=folder, offline=offline)
+            files = await call(
+                reference, "resolve_data", "the data set", dataset_folder=folder, offline=offline
+            )
         except BackendFailed as failure:
             raise RuntimeError(f"{failure}\n{failure.detail}") from None
     return model | {"dataset_files": files} if files else model

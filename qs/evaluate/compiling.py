@@ -1,4 +1,6 @@
-"""From a resolved model to a compile result: questions, pre_optimize, data set, batch sizes, compile. All of it in the backend's host."""
+"""From a resolved model to a compile result: questions, pre_optimize, data set, batch sizes,
+compile. All of it in the backend's host.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from qs.evaluate.prepare import Prepared
 
 @dataclass(frozen=True)
 class Compiled:
-    """What compiling brought. `raw` is the compile result as the backend gave it, its own keys included."""
+    """What compiling brought. `raw` is the compile result as the backend gave it, its own keys
+    included.
+    """
 
     configs: dict[str, Any]
     raw: dict[str, Any]
@@ -25,7 +29,9 @@ class Compiled:
 
 
 def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
-    """The published `configs`, before any answer: the batch sizes of the command line stand in the workload already."""
+    """The published `configs`, before any answer: the batch sizes of the command line stand in the
+    workload already.
+    """
     workload = prepared.workload.to_configs()
     request = prepared.request
     asked = {
@@ -35,14 +41,22 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
         "instances": request.instances,
     }
     workload |= {name: value for name, value in asked.items() if value is not None}
-    model_info = with_files(prepared.model_info.to_configs(), resolved) | {"model_path": resolved["path"]}
-    # A sweep that names no batch sizes wants the backend's analysis of them; a backend may look here for it.
-    wanted = {"command": request.kind, "analyse_batch_sizes": request.kind == "sweep" and not request.batch_sizes}
+    model_info = with_files(prepared.model_info.to_configs(), resolved) | {
+        "model_path": resolved["path"]
+    }
+    # A sweep that names no batch sizes wants the backend's analysis of them; a backend may look
+    # here for it.
+    wanted = {
+        "command": request.kind,
+        "analyse_batch_sizes": request.kind == "sweep" and not request.batch_sizes,
+    }
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
 
 
 def with_files(model_info: dict[str, Any], resolved: dict[str, Any]) -> dict[str, Any]:
-    """The model info with `dataset_files`, name -> path, where the data set's own sources gave some: its loader reads them there."""
+    """The model info with `dataset_files`, name -> path, where the data set's own sources gave
+    some: its loader reads them there.
+    """
     files = {name: each["path"] for name, each in resolved.get("dataset_files", {}).items()}
     return model_info | {"dataset_files": files} if files else model_info
 
@@ -56,8 +70,8 @@ async def compile_model(
 ) -> Compiled:
     """Run the steps of the published order up to and including `compile`.
 
-    `keep_answers` gets the answers and their origins as soon as they are settled: what a person typed outlives a
-    compiler that fails.
+    `keep_answers` gets the answers and their origins as soon as they are settled: what a person
+    typed outlives a compiler that fails.
     """
     configs = configs_for(prepared, resolved)
     versions = await call(host, "versions", "version")
@@ -94,12 +108,16 @@ async def compile_model(
 
 
 async def _settled(raw: Any, prepared: Prepared, say: Any) -> tuple[Any, list[str]]:
-    """The answers to the backend's questions, asked at the terminal where there is one, and warnings."""
+    """The answers to the backend's questions, asked at the terminal where there is one, and
+    warnings.
+    """
     from qs.config.interact import parse_profile
     from qs.interact.asking import answers_of, silence
 
     request = prepared.request
     profile, warnings = parse_profile(raw, f"the interact profile of {prepared.hardware}")
     source = str(request.answers) if request.answers else None
-    settled = await answers_of(profile, prepared.given_answers, source, silence(request.no_input), say)
+    settled = await answers_of(
+        profile, prepared.given_answers, source, silence(request.no_input), say
+    )
     return settled, [*warnings, *settled.warnings]

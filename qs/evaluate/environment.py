@@ -1,4 +1,6 @@
-"""The interpreter that the backend runs under: settled before anything is loaded, and written into the report."""
+"""The interpreter that the backend runs under: settled before anything is loaded, and written into
+the report.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from qs.evaluate.prepare import Prepared
 
 
 async def settle_environment(prepared: Prepared, say: Callable[[str], None]) -> Environment:
-    """As --env asks; in our own process there is only our own. A cancellation ends an installation and leaves nothing of it."""
+    """As --env asks; in our own process there is only our own. A cancellation ends an installation
+    and leaves nothing of it.
+    """
     mode = "current" if prepared.request.in_process else prepared.request.env
     stop = threading.Event()
     try:
@@ -23,7 +27,9 @@ async def settle_environment(prepared: Prepared, say: Callable[[str], None]) -> 
 
 
 def described(environment: Environment) -> dict[str, Any]:
-    """The report's section. `Key` is null for the interpreter that qs itself runs under; its packages stand in `Host`."""
+    """The report's section. `Key` is null for the interpreter that qs itself runs under; its
+    packages stand in `Host`.
+    """
     return {
         "Key": environment.key,
         "Interpreter": environment.python,

@@ -1,7 +1,9 @@
-"""One evaluation from start to report, in the published order: model, compile, accuracy, numeric, performance.
+"""One evaluation from start to report, in the published order: model, compile, accuracy, numeric,
+performance.
 
-The order and the endings live here, the work of each step in qs.evaluate. However a run ends once its model is there (well, interrupted,
-failed in the backend, refused), it leaves a report of what it had; the command line turns the ending into an exit status.
+The order and the endings live here, the work of each step in qs.evaluate. However a run ends once
+its model is there (well, interrupted, failed in the backend, refused), it leaves a report of what
+it had; the command line turns the ending into an exit status.
 """
 
 from __future__ import annotations
@@ -27,7 +29,13 @@ from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.result.journal import Journal
 from qs.result.result import Record
 
-COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = "complete", "compiled", "interrupted", "failed", "refused"
+COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = (
+    "complete",
+    "compiled",
+    "interrupted",
+    "failed",
+    "refused",
+)
 
 
 def open_journal(prepared: Prepared, view: Any) -> Journal:
@@ -43,7 +51,12 @@ def open_journal(prepared: Prepared, view: Any) -> Journal:
         host=machine.describe(),
         found=prepared.found,
     )
-    return Journal(record, prepared.out, check_plain(prepared.model_info.model_precision, "precision").lower(), view)
+    return Journal(
+        record,
+        prepared.out,
+        check_plain(prepared.model_info.model_precision, "precision").lower(),
+        view,
+    )
 
 
 Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
@@ -52,7 +65,8 @@ Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
 async def evaluate(
     prepared: Prepared, journal: Journal, interrupt: Interrupt, work: Work | None = None
 ) -> dict[str, Any]:
-    """Run everything; return the final result. Raises UserError for what the user must mend, Interrupted after an interruption.
+    """Run everything; return the final result. Raises UserError for what the user must mend,
+    Interrupted after an interruption.
 
     work   what is done in place of an evaluation, with the same endings
     """
@@ -94,14 +108,18 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
 
 
 async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
-    """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what follows is still measured."""
+    """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what
+    follows is still measured.
+    """
     record, journal = bench.journal.record, bench.journal
     first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:
                 await call(bench.host, "load", f"load batch size {first}", batch_size=first)
-                record.accuracy = await checks.accuracy(bench.host, prepared, resolved, journal.folder.path)
+                record.accuracy = await checks.accuracy(
+                    bench.host, prepared, resolved, journal.folder.path
+                )
                 for text in checks.surprises(record.accuracy, prepared):
                     journal.warn(text)
             except BackendFailed as failure:
@@ -126,10 +144,14 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
 
 
 def draw(numeric: dict[str, Any], folder: Any) -> str | None:
-    """The picture of the distributions, beside the report; its name. The numbers it is drawn from leave the result."""
+    """The picture of the distributions, beside the report; its name. The numbers it is drawn from
+    leave the result.
+    """
     from qs.render.picture import draw_distributions
 
-    return draw_distributions(numeric.pop("distributions", {}), folder.path / f"diff-{folder.precision}.png")
+    return draw_distributions(
+        numeric.pop("distributions", {}), folder.path / f"diff-{folder.precision}.png"
+    )
 
 
 def numeric_faults(found: dict[str, Any]) -> list[str]:

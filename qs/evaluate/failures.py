@@ -1,4 +1,5 @@
-"""What went wrong in a host, named: raised, exited, crashed, timed out. Becomes a reason and an entry of the report, and exit 3.
+"""What went wrong in a host, named: raised, exited, crashed, timed out. Becomes a reason and an
+entry of the report, and exit 3.
 
 What the user must mend is a UserError instead, and exit 2.
 """
@@ -21,7 +22,8 @@ _FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)', re.MULTILINE)
 
 
 class BackendFailed(Exception):
-    """The backend raised, died or hung. The message says in which step and how; it goes into the report.
+    """The backend raised, died or hung. The message says in which step and how; it goes into the
+    report.
 
     outcome   one of RAISED, EXITED, CRASHED, TIMED_OUT
     detail    the traceback, or the end of what the process had printed
@@ -59,17 +61,23 @@ def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> It
     except HostTimeout as timeout:
         limit = f"within {timeout.limit_s if deadline_s is None else deadline_s:.3g} s"
         flag = f" (--{FLAGS[method]})" if method in FLAGS else ""
-        raise BackendFailed(f"{what}: no answer {limit}{flag}", timeout.log_tail, TIMED_OUT, what) from None
+        raise BackendFailed(
+            f"{what}: no answer {limit}{flag}", timeout.log_tail, TIMED_OUT, what
+        ) from None
     except HostDied as died:
         raise _death(what, died.exit, died.log_tail) from None
     except HostError as error:
         if error.kind in ("UserError", "Faults"):
             raise UserError(error.message) from None
-        raise BackendFailed(f"{what}: {error.kind}: {error.message}", error.traceback, RAISED, what) from None
+        raise BackendFailed(
+            f"{what}: {error.kind}: {error.message}", error.traceback, RAISED, what
+        ) from None
 
 
 def _place(traceback: str) -> str:
-    """The line of the vendor's own that it came from: the innermost one in a backend's or data set's folder."""
+    """The line of the vendor's own that it came from: the innermost one in a backend's or data
+    set's folder.
+    """
     own = [
         (path, line)
         for path, line in _FRAME.findall(traceback)
@@ -80,11 +88,17 @@ def _place(traceback: str) -> str:
 
 def _death(what: str, how: str, log_tail: str) -> BackendFailed:
     if _WATCHDOG.search(log_tail) and how == "exit status 1":
-        return BackendFailed(f"{what}: predict gave no answer in time (--predict_timeout)", log_tail, TIMED_OUT, what)
+        return BackendFailed(
+            f"{what}: predict gave no answer in time (--predict_timeout)", log_tail, TIMED_OUT, what
+        )
     outcome = EXITED if how.startswith("exit status") else CRASHED
     return BackendFailed(f"{what}: the process ended ({how}{hint(how)})", log_tail, outcome, what)
 
 
 def hint(how: str) -> str:
     """What an exit that says nothing itself is likely to mean."""
-    return "; that is how the kernel ends what takes too much memory" if how == "signal SIGKILL" else ""
+    return (
+        "; that is how the kernel ends what takes too much memory"
+        if how == "signal SIGKILL"
+        else ""
+    )

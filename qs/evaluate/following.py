@@ -1,4 +1,6 @@
-"""A process's log shown line by line while it works: the model's process says there what it downloads and builds."""
+"""A process's log shown line by line while it works: the model's process says there what it
+downloads and builds.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ EVERY_S = 0.2
 
 @asynccontextmanager
 async def followed(log: Path, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """What is appended to `log` meanwhile goes to `say`, whole lines, until the end; the last of it as well."""
+    """What is appended to `log` meanwhile goes to `say`, whole lines, until the end; the last of it
+    as well.
+    """
     place = log.stat().st_size if log.exists() else 0
 
     def show() -> None:

@@ -1,7 +1,7 @@
 """Where backend code and reference code live, and how they are asked.
 
-A backend lives in a child process of its own, never in ours; with --in_process it lives here, for a debugger. What a failure means to a
-run is qs.evaluate.failures' part.
+A backend lives in a child process of its own, never in ours; with --in_process it lives here, for a
+debugger. What a failure means to a run is qs.evaluate.failures' part.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ WORK = "work"  # the backend's working folder, beside its report
 
 
 @asynccontextmanager
-async def backend_host(prepared: Any, environment: Environment, log_path: Path) -> AsyncIterator[LastingHost]:
-    """The host of the chosen backend, for as long as the context lasts. What it prints goes to `log_path`."""
+async def backend_host(
+    prepared: Any, environment: Environment, log_path: Path
+) -> AsyncIterator[LastingHost]:
+    """The host of the chosen backend, for as long as the context lasts. What it prints goes to
+    `log_path`.
+    """
     from qs.engine import ChildHost, Factory, LocalHost
 
     roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
@@ -94,7 +98,9 @@ async def reference_host(log_path: Path, work: Path | None = None) -> AsyncItera
 
 @asynccontextmanager
 async def artifact_host(log_path: Path) -> AsyncIterator[Any]:
-    """A host with our own code: it reads a model file and tries its shapes, where a fault of a runtime may take the process down."""
+    """A host with our own code: it reads a model file and tries its shapes, where a fault of a
+    runtime may take the process down.
+    """
     async with _own_host(ARTIFACT, log_path, None) as host:
         yield host
 
@@ -103,7 +109,9 @@ async def artifact_host(log_path: Path) -> AsyncIterator[Any]:
 async def _own_host(service: str, log_path: Path, work: Path | None) -> AsyncIterator[Any]:
     from qs.engine import ChildHost, Factory
 
-    made = ChildHost(Factory(service), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES)
+    made = ChildHost(
+        Factory(service), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES
+    )
     with outcomes("starting a process of our own"):
         await made.__aenter__()
     try:

@@ -1,6 +1,8 @@
-"""A backend's host that is started anew after it was lost, with what it needs to go on given to it again.
+"""A backend's host that is started anew after it was lost, with what it needs to go on given to it
+again.
 
-So a crash or a hang costs the batch size it happened in, and no other. What was compiled in the lost process is known as plain data.
+So a crash or a hang costs the batch size it happened in, and no other. What was compiled in the
+lost process is known as plain data.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class LastingHost:
         self._told: dict[str, dict[str, Any]] = {}
 
     async def call(self, method: str, /, deadline_s: float | None = None, **arguments: Any) -> Any:
-        """Call a method in the host, a fresh one where the last was lost. Raises what the host raises."""
+        """Call a method in the host, a fresh one where the last was lost. Raises what the host
+        raises.
+        """
         from qs.engine import HostDied, HostTimeout
 
         host = await self.ready()
@@ -48,7 +52,9 @@ class LastingHost:
         return answer
 
     async def ready(self) -> Any:
-        """The engine's host, alive. BackendFailed or UserError where a fresh one cannot be brought that far."""
+        """The engine's host, alive. BackendFailed or UserError where a fresh one cannot be brought
+        that far.
+        """
         if self._host is not None and not getattr(self._host, "alive", True):
             await self.drop()
         if self._host is None:

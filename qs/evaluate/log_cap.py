@@ -1,6 +1,8 @@
-"""Keeps a log file small while a process appends to it: its head and its tail stay, what lies between goes.
+"""Keeps a log file small while a process appends to it: its head and its tail stay, what lies
+between goes.
 
-A backend that prints a megabyte a call would fill the disk. The file is shortened in place; its writer appends, so it goes on at the end.
+A backend that prints a megabyte a call would fill the disk. The file is shortened in place; its
+writer appends, so it goes on at the end.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ async def _keep(path: Path) -> None:
 
 
 def shorten(path: Path) -> bool:
-    """Shorten the file if it is above the limit; whether it was. What is written at this very moment may be lost."""
+    """Shorten the file if it is above the limit; whether it was. What is written at this very
+    moment may be lost.
+    """
     try:
         if path.stat().st_size <= MOST_BYTES:
             return False

@@ -1,4 +1,6 @@
-"""Failures of a backend, into the report: each once, with the batch size it happened in and the end of the log."""
+"""Failures of a backend, into the report: each once, with the batch size it happened in and the end
+of the log.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,20 @@ _EXIT = re.compile(r"the host process ended: (.+?)(?: \(\d+ times\))?$")  # in t
 
 
 def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None) -> None:
-    """Into the record's `Failures` and the events. That it is a reason as well is the caller's part."""
+    """Into the record's `Failures` and the events. That it is a reason as well is the caller's
+    part.
+    """
     entry = failure.to_dict() | ({} if batch_size is None else {"Batch Size": batch_size})
     journal.record.failures.append(entry)
-    journal.event("backend failed", **{name.lower().replace(" ", "_"): value for name, value in entry.items()})
+    journal.event(
+        "backend failed", **{name.lower().replace(" ", "_"): value for name, value in entry.items()}
+    )
 
 
 def reason_of_loss(result: Any, host: Any, title: str) -> BackendFailed | None:
-    """What ended the backend's process in the middle of a measurement; None where it lives. `result` is the engine's."""
+    """What ended the backend's process in the middle of a measurement; None where it lives.
+    `result` is the engine's.
+    """
     kinds = result.errors_by_kind
     if HUNG in kinds:
         text = f"predict gave no answer within {host.limits.predict_s:.3g} s (--predict_timeout); what was measured before is kept"

@@ -1,4 +1,6 @@
-"""Whether a case will fit into memory, told from the cases before it. The kernel ends what does not fit, and at times others with it."""
+"""Whether a case will fit into memory, told from the cases before it. The kernel ends what does not
+fit, and at times others with it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Seen = tuple[Case, int, int]  # a case, bytes after loading, bytes at most
 
 
 class Footprint:
-    """Resident memory of the backend's process (Linux; elsewhere nothing is known and nothing is held back)."""
+    """Resident memory of the backend's process (Linux; elsewhere nothing is known and nothing is
+    held back).
+    """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
@@ -30,7 +34,9 @@ class Footprint:
             try:
                 (self._proc / str(pid) / "clear_refs").write_text(_RESET_PEAK)
             except OSError:
-                pass  # then the peak is that of the process's life, which is that of its largest batch so far
+                # then the peak is that of the process's life, which is that of its largest batch so
+                # far
+                pass
 
     def ended(self, pid: int | None, case: Case) -> int | None:
         """The case's peak in bytes; None where it is not known."""
@@ -53,7 +59,9 @@ class Footprint:
 
     def lacking(self, pid: int | None, case: Case) -> str | None:
         """Why the case would not fit; None where it will, or where nothing like it was measured."""
-        alike = sorted((each for each in self._seen if _layout(each[0]) == _layout(case)), key=_size)
+        alike = sorted(
+            (each for each in self._seen if _layout(each[0]) == _layout(case)), key=_size
+        )
         free = self._free(pid)
         if free is None or not alike or case.batch_size <= _size(alike[-1]):
             return None
@@ -90,8 +98,9 @@ def _size(seen: Seen) -> int:
 
 
 def _expected(batch_size: int, alike: list[Seen]) -> float:
-    """Memory grows with the batch: along the line through the two largest sizes, or from what was loaded through the only one.
-    `alike` ascends by size."""
+    """Memory grows with the batch: along the line through the two largest sizes, or from what was
+    loaded through the only one. `alike` ascends by size.
+    """
     largest, loaded, peak = alike[-1]
     smaller = [each for each in alike if _size(each) < largest.batch_size]
     size, least = (_size(smaller[-1]), smaller[-1][2]) if smaller else (0, loaded)

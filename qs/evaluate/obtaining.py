@@ -1,4 +1,6 @@
-"""The compile result of a run: compiled now, or taken from an artifact; judged, recorded, and left on disk."""
+"""The compile result of a run: compiled now, or taken from an artifact; judged, recorded, and left
+on disk.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from qs.result.journal import Journal
 from qs.watch.progress import span
 
 
-async def obtain(host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal) -> Compiled:
+async def obtain(
+    host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal
+) -> Compiled:
     """Compile, or take what --compiled names; the record and the files say which."""
     record, artifact = journal.record, prepared.artifact
     with journal.stage("compile"):
@@ -35,7 +39,11 @@ async def obtain(host: Any, prepared: Prepared, resolved: dict[str, Any], journa
         else:
             record.compiled_from = str(artifact.path)
             record.artifacts = list(artifact.about.get("files", ()))
-    how = f"compiled in {span(compiled.seconds)}" if artifact is None else f"compiled before ({artifact.path})"
+    how = (
+        f"compiled in {span(compiled.seconds)}"
+        if artifact is None
+        else f"compiled before ({artifact.path})"
+    )
     status = (record.compile_result or {}).get("compile_status")
     journal.view.line(f"{how} to {precision}: {status or 'no status'}")
     return compiled
@@ -46,35 +54,53 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
     from qs.config.compile_result import check_compile_result
 
     record = journal.record
-    typed, warnings = check_compile_result(compiled.raw, f"{prepared.hardware}'s compile result").result()
+    typed, warnings = check_compile_result(
+        compiled.raw, f"{prepared.hardware}'s compile result"
+    ).result()
     record.compile_result = typed.to_configs()
     for text in (*compiled.warnings, *warnings):
         journal.warn(text)
     if typed.fallbacks:
         names = ", ".join(map(str, typed.fallbacks))
-        journal.warn(f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}")
+        journal.warn(
+            f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}"
+        )
     if typed.compile_status is not None and not typed.succeeded:
-        record.reasons.append(f"compile status is {typed.compile_status!r}, not every subgraph compiled")
+        record.reasons.append(
+            f"compile status is {typed.compile_status!r}, not every subgraph compiled"
+        )
     precision = str(typed.compile_precision or prepared.model_info.model_precision)
     journal.compiled_to(check_plain(precision, "precision").lower())
     return precision
 
 
 async def _taken(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], artifact: artifacts.Artifact, journal: Journal
+    host: Any,
+    prepared: Prepared,
+    resolved: dict[str, Any],
+    artifact: artifacts.Artifact,
+    journal: Journal,
 ) -> Compiled:
-    """What compile_model answers, from an artifact: the runtime gets the configs that it was compiled with."""
+    """What compile_model answers, from an artifact: the runtime gets the configs that it was
+    compiled with.
+    """
     about = artifact.about
     configs = configs_for(prepared, resolved)
     configs["interact_info"] = about.get("answers") or {}
     # where this machine has the data set's files, not the one that compiled
-    configs["model_info"] = with_files(configs["model_info"] | (about.get("model_info") or {}), resolved)
-    journal.keep_answers(configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with"))
+    configs["model_info"] = with_files(
+        configs["model_info"] | (about.get("model_info") or {}), resolved
+    )
+    journal.keep_answers(
+        configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with")
+    )
     versions = await call(host, "versions", "version")
     before, warnings = about.get("versions") or {}, []
     for name, version in versions.items():
         if before.get(name) not in (None, version):
-            warnings.append(f"compiled with the {name} version {before[name]!r}, now it is {version!r}")
+            warnings.append(
+                f"compiled with the {name} version {before[name]!r}, now it is {version!r}"
+            )
     dataset = await call(
         host,
         "set_dataset",
@@ -89,7 +115,13 @@ async def _taken(
     if sizes and not prepared.request.batch_sizes:
         configs["workload"]["batch_sizes"] = list(sizes)
     return Compiled(
-        configs, artifact.raw, versions, dataset, sizes, float(about.get("seconds") or 0.0), tuple(warnings)
+        configs,
+        artifact.raw,
+        versions,
+        dataset,
+        sizes,
+        float(about.get("seconds") or 0.0),
+        tuple(warnings),
     )
 
 

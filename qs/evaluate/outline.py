@@ -1,6 +1,8 @@
-"""What a load test would do, with the origin of every value and about how long it takes; nothing is loaded or run.
+"""What a load test would do, with the origin of every value and about how long it takes; nothing is
+loaded or run.
 
-The backend's own QS config is not asked for: that takes its process. What it may still change is said.
+The backend's own QS config is not asked for: that takes its process. What it may still change is
+said.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ NOT_ASKED = "the backend was not asked: its QS config may change what neither th
 
 
 def outline(prepared: Prepared) -> dict[str, Any]:
-    """Plain data: {"artifact", "inputs", "values", "cases", "seconds", "notes"}. UserError for settings that cannot be."""
+    """Plain data: {"artifact", "inputs", "values", "cases", "seconds", "notes"}. UserError for
+    settings that cannot be.
+    """
     cpus = machine.usable_cpus()
-    values = plan.performance(prepared.request, prepared.workload_values, prepared.workload_given, None, None, cpus)
+    values = plan.performance(
+        prepared.request, prepared.workload_values, prepared.workload_given, None, None, cpus
+    )
     check_plans(values, cpus, prepared.request.in_process)
     cases = cases_of(values)
     specs = input_specs(prepared.model_info.to_configs())

@@ -1,4 +1,6 @@
-"""The measured part: one case a batch size and scenario, driven by our engine as the QS config says, or timed by the backend itself."""
+"""The measured part: one case a batch size and scenario, driven by our engine as the QS config
+says, or timed by the backend itself.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from qs.settings.plan import Value
 from qs.settings.traffic import MLPERF
 from qs.watch.progress import span
 
-# Our engine drives every backend, and none is asked for its own numbers: a load test is the engine's.
+# Our engine drives every backend, and none is asked for its own numbers: a load test is the
+# engine's.
 DRIVE = "drive"
 NO_ROOM = "does not fit"
 NS_PER_S = 1e9
@@ -51,15 +54,23 @@ class Bench:
 
 
 async def measure(bench: Bench) -> None:
-    """Measure every case; the report is written after each. A case that fails is a row that says so, and the next is tried."""
+    """Measure every case; the report is written after each. A case that fails is a row that says
+    so, and the next is tried.
+    """
     journal, cases = bench.journal, cases_of(bench.values)
-    for text in dict.fromkeys(text for each in bench.values["scenarios"].value or () for text in unused(each)):
+    for text in dict.fromkeys(
+        text for each in bench.values["scenarios"].value or () for text in unused(each)
+    ):
         journal.warn(text)
     for at, case in enumerate(cases, start=1):
         batch_size = case.requested_batch_size
         named = f"{case.scenario}, " if case.scenario else ""
         title = f"{named}batch size {batch_size} ({at} of {len(cases)})"
-        journal.event("case begins", batch_size=batch_size, **({"scenario": case.scenario} if case.scenario else {}))
+        journal.event(
+            "case begins",
+            batch_size=batch_size,
+            **({"scenario": case.scenario} if case.scenario else {}),
+        )
         row = (await measure_case(bench, case, title)).row
         if row["Outcome"] == NO_ROOM:
             journal.warn(f"{title}: {row['Reasons'][0]}")
@@ -68,7 +79,9 @@ async def measure(bench: Bench) -> None:
         if bench.engine == "always" and not bench.interrupt.requested.is_set():
             row = await audit(bench, batch_size, row)
         journal.record.rows.append(row)
-        journal.event("case ends", batch_size=batch_size, completed=row["Completed"], verdict=row["Verdict"])
+        journal.event(
+            "case ends", batch_size=batch_size, completed=row["Completed"], verdict=row["Verdict"]
+        )
         journal.save()
         if bench.interrupt.requested.is_set():
             raise Interrupted
@@ -78,24 +91,32 @@ async def measure(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """One measurement. `result` is the engine's; None where the case could not be measured, and the row then says why."""
+    """One measurement. `result` is the engine's; None where the case could not be measured, and the
+    row then says why.
+    """
 
     case: rows.Case
     row: dict[str, Any]
     result: Any | None
 
 
-async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Path | None = None) -> Measured:
+async def measure_case(
+    bench: Bench, case: rows.Case, title: str, histogram: Path | None = None
+) -> Measured:
     """Load what the case asks for, warm it up and measure it once. A failure is a row that says so.
 
     histogram   where the log of response times goes; None: the report's own place for this case
     """
     lacking = bench.footprint.lacking(_pid(bench, case), case)
     if lacking is not None:
-        return Measured(case, rows.failed(case, f"not measured: {lacking}") | {"Outcome": NO_ROOM}, None)
+        return Measured(
+            case, rows.failed(case, f"not measured: {lacking}") | {"Outcome": NO_ROOM}, None
+        )
     timeout = bench.patience.timeout(case, bench.values["timeout_s"])
     if timeout is not bench.values["timeout_s"]:
-        bench.journal.view.line(f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}")
+        bench.journal.view.line(
+            f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}"
+        )
     bench = replace(bench, values={**bench.values, "timeout_s": timeout})
     bench.host.limits = replace(bench.host.limits, predict_s=timeout.value)
     with Verification.of(bench.values) as watch:
@@ -106,7 +127,10 @@ async def measure_case(bench: Bench, case: rows.Case, title: str, histogram: Pat
         return Measured(case, rows.failed(case, text) | {"Outcome": NO_ROOM}, None)
     if measured.result is not None and measured.result.completed:
         bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
-    told = {"Predict Timeout": timeout.value, "Peak Memory Bytes": bench.footprint.ended(_pid(bench, case), case)}
+    told = {
+        "Predict Timeout": timeout.value,
+        "Peak Memory Bytes": bench.footprint.ended(_pid(bench, case), case),
+    }
     return replace(measured, row=row | told)
 
 

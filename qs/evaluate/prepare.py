@@ -40,7 +40,9 @@ class Prepared:
     warnings: tuple[str, ...]
     artifact: Artifact | None = None  # what --compiled names, or `qs load` was given
     described: dict[str, Any] | None = None  # what a model file without a task says of itself
-    given_data: dict[str, Any] | None = None  # the user's own items for it: qs.inside.given's arguments
+    given_data: dict[str, Any] | None = (
+        None  # the user's own items for it: qs.inside.given's arguments
+    )
 
     @property
     def hardware(self) -> str:
@@ -62,7 +64,9 @@ class Prepared:
 
     @property
     def workload_values(self) -> dict[str, Any]:
-        """What the workload offers to the measured part. An artifact's has no iterations: nobody stated a number that could be meant."""
+        """What the workload offers to the measured part. An artifact's has no iterations: nobody
+        stated a number that could be meant.
+        """
         values = self.workload.to_configs()
         if self.request.artifact is not None:
             del values["iterations"]
@@ -101,7 +105,9 @@ def prepare(request: Request) -> Prepared:
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
 
-    dataset = workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
+    dataset = (
+        workspaces.dataset(task.model_info.dataset_name) if task.model_info.dataset_name else None
+    )
     prepared = Prepared(
         request=request,
         workspaces=workspaces,
@@ -127,7 +133,9 @@ def prepare(request: Request) -> Prepared:
 def _check_pool(request: Request, workload: Any) -> None:
     if request.pool == "inline" and workload.clients > 1:
         hint = "inline has one client, the calling thread: add --clients 1"
-        raise Faults([Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)])
+        raise Faults(
+            [Fault("--pool", "", "inline", f"thread with {workload.clients} clients", hint=hint)]
+        )
 
 
 def check_env(request: Request) -> None:
@@ -141,7 +149,9 @@ def _check_compiled(request: Request) -> None:
         return
     faults = []
     if request.compile_only:
-        faults.append(Fault("--compiled", "", str(request.compiled), "alone, without --compile_only"))
+        faults.append(
+            Fault("--compiled", "", str(request.compiled), "alone, without --compile_only")
+        )
     if request.answers:
         hint = "the answers are those that it was compiled with"
         faults.append(Fault("--answers", "", str(request.answers), "without --compiled", hint=hint))

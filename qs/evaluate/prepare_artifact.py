@@ -1,7 +1,8 @@
-"""Before a load test: an artifact in a task's place. What it says of its inputs becomes a model info, and a workload of its own.
+"""Before a load test: an artifact in a task's place. What it says of its inputs becomes a model
+info, and a workload of its own.
 
-Backend code does not run, and nothing is written. A model file is opened in a process of ours; one inference tries what had to be
-guessed, unless only the plan is asked for.
+Backend code does not run, and nothing is written. A model file is opened in a process of ours; one
+inference tries what had to be guessed, unless only the plan is asked for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ DEFAULT_BATCH_SIZE = 1
 
 
 async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
-    """Check a request for an artifact, and describe it. UserError names everything that is wrong, before anything is loaded.
+    """Check a request for an artifact, and describe it. UserError names everything that is wrong,
+    before anything is loaded.
 
     scratch   a folder for the user's own items, which lasts as long as the backend's process
     """
@@ -66,15 +68,28 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
 
 def _exists(path: Path) -> None:
     if not path.exists():
-        raise Faults([Fault("ARTIFACT", "", str(path), "a model file or folder, or a compile result, that is there")])
+        raise Faults(
+            [
+                Fault(
+                    "ARTIFACT",
+                    "",
+                    str(path),
+                    "a model file or folder, or a compile result, that is there",
+                )
+            ]
+        )
 
 
 def _compiled(path: Path, hardware: str) -> Artifact | None:
-    """A compile result, checked against the backend and the files that it names; None for a model file."""
+    """A compile result, checked against the backend and the files that it names; None for a model
+    file.
+    """
     return take(path, hardware, None) if path.suffix.lower() == ".json" else None
 
 
-async def _described(request: Request, path: Path, scratch: Path, probe: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+async def _described(
+    request: Request, path: Path, scratch: Path, probe: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The artifact's description, and what its inputs are fed."""
     feeding = request.feeding
     asked = {
@@ -86,7 +101,9 @@ async def _described(request: Request, path: Path, scratch: Path, probe: bool) -
         "probe": probe,
     }
     async with artifact_host(scratch / "artifact.log") as host:
-        described = await call(host, "describe", "reading the artifact", path=str(path), asked=asked)
+        described = await call(
+            host, "describe", "reading the artifact", path=str(path), asked=asked
+        )
         files = {}
         if feeding.data and probe:
             files = await call(
@@ -108,7 +125,9 @@ def _workload(request: Request, described: dict[str, Any]) -> Any:
         "test_accuracy": False,
         "test_numeric": False,
         "clients": 1,
-        "batch_sizes": list(request.batch_sizes or described["batch_sizes"] or (DEFAULT_BATCH_SIZE,)),
+        "batch_sizes": list(
+            request.batch_sizes or described["batch_sizes"] or (DEFAULT_BATCH_SIZE,)
+        ),
     }
     workload, _ = check_workload(stated, "qs load", TASK).result()
     return workload
@@ -118,5 +137,7 @@ def _model_info(described: dict[str, Any], path: Path) -> Any:
     from qs.artifact import model_info_of
     from qs.config.model_info import check_model_info
 
-    info, _ = check_model_info(model_info_of(described, described["name"], path), str(path)).result()
+    info, _ = check_model_info(
+        model_info_of(described, described["name"], path), str(path)
+    ).result()
     return info

@@ -1,6 +1,8 @@
-"""A backend that is ready to be measured: environment, model or artifact, host, compile result, runtime, data; the same for every command.
+"""A backend that is ready to be measured: environment, model or artifact, host, compile result,
+runtime, data; the same for every command.
 
-What is then done with it is the caller's: one evaluation (qs.evaluate.evaluation), trials (qs.sweep).
+What is then done with it is the caller's: one evaluation (qs.evaluate.evaluation), trials
+(qs.sweep).
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from qs.settings.limits import Limits
 
 @dataclass(frozen=True)
 class Opened:
-    """A backend's host with a compile result. `resolved` says where the model's file is, `scratch` is a folder that goes with it."""
+    """A backend's host with a compile result. `resolved` says where the model's file is, `scratch`
+    is a folder that goes with it.
+    """
 
     host: Any
     resolved: dict[str, Any]
@@ -40,7 +44,9 @@ class Opened:
 
 @asynccontextmanager
 async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
-    """Settle the environment, find or build the model, start the backend's host, compile or take what was compiled."""
+    """Settle the environment, find or build the model, start the backend's host, compile or take
+    what was compiled.
+    """
     record, view = journal.record, journal.view
     view.line(f"{prepared.title} on {prepared.hardware}: model {prepared.model_info.model}")
     with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
@@ -53,10 +59,14 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
         view.line(f"model: {resolved['note']}")
         journal.start()
         async with backend_host(prepared, environment, journal.log) as host:
-            yield Opened(host, resolved, await obtain(host, prepared, resolved, journal), Path(scratch))
+            yield Opened(
+                host, resolved, await obtain(host, prepared, resolved, journal), Path(scratch)
+            )
 
 
-async def set_up(opened: Opened, prepared: Prepared, journal: Journal, interrupt: Interrupt) -> Bench:
+async def set_up(
+    opened: Opened, prepared: Prepared, journal: Journal, interrupt: Interrupt
+) -> Bench:
     """Give the runtime its compile result, and settle every value of the measured part."""
     host, configs, request = opened.host, opened.compiled.configs, prepared.request
     await call(
@@ -89,12 +99,21 @@ async def set_up(opened: Opened, prepared: Prepared, journal: Journal, interrupt
         )
     if bench.driven:
         runner, pool = values["runner"].value, values["pool"].value
-        await call(host, "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values))
+        await call(
+            host,
+            "use_runner",
+            "the runner",
+            runner=runner,
+            pool=pool,
+            config=plan.effective(values),
+        )
     return bench
 
 
 @asynccontextmanager
-async def serving(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> AsyncIterator[Bench]:
+async def serving(
+    prepared: Prepared, journal: Journal, interrupt: Interrupt
+) -> AsyncIterator[Bench]:
     """Both in one, for whoever measures at once."""
     async with opened(prepared, journal) as ready:
         yield await set_up(ready, prepared, journal, interrupt)

@@ -1,4 +1,6 @@
-"""Performance as the backend itself times it: in vendor mode its numbers are the row, in an audit they stand beside our engine's."""
+"""Performance as the backend itself times it: in vendor mode its numbers are the row, in an audit
+they stand beside our engine's.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ NOT_WRITTEN = "NotImplementedError"
 
 
 async def measure_by_vendor(bench: Any) -> None:
-    """Rows from `benchmark`, for a backend that does not support QS mode or with --engine never; `bench` is performance.Bench."""
+    """Rows from `benchmark`, for a backend that does not support QS mode or with --engine never;
+    `bench` is performance.Bench.
+    """
     for batch_size in bench.values["batch_sizes"].value:
         bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
         try:
@@ -33,7 +37,9 @@ async def audit(bench: Any, batch_size: int, row: dict[str, Any]) -> dict[str, A
     try:
         answers = await _answers(bench, batch_size)
     except BackendFailed as failure:
-        audited = row | vendor_rows.beside(row, {"Not Measured": str(failure), "Warnings": [str(failure)]})
+        audited = row | vendor_rows.beside(
+            row, {"Not Measured": str(failure), "Warnings": [str(failure)]}
+        )
         if failure.outcome == RAISED and NOT_WRITTEN in str(failure):
             return audited
         note(bench.journal, failure, batch_size)
@@ -53,11 +59,15 @@ async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any],
     answer = await call(bench.host, "benchmark", step, batch_size=batch_size)
     found = answer if isinstance(answer, list) else [answer]
     if not found or not all(isinstance(given, dict) for given in found):
-        raise BackendFailed(f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step)
+        raise BackendFailed(
+            f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step
+        )
     return [(given, loaded["loaded_batch_size"]) for given in found]
 
 
-def _row(given: Mapping[str, Any], asked: int, loaded: int, values: Mapping[str, Value]) -> dict[str, Any]:
+def _row(
+    given: Mapping[str, Any], asked: int, loaded: int, values: Mapping[str, Value]
+) -> dict[str, Any]:
     row = vendor_rows.vendor_row(given, loaded, *_asked(values))
     return row if asked == loaded else row | {"Requested BS": asked}
 

@@ -1,4 +1,6 @@
-"""Answers under load: kept by the workers of a case where that was asked for, judged when it has ended."""
+"""Answers under load: kept by the workers of a case where that was asked for, judged when it has
+ended.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,13 @@ class Verification:
         except BackendFailed as failure:
             if failure.lost_host:
                 await bench.host.drop()
-            row["Verification"] = {"mode": self.mode, "checked": 0, "wrong": 0, "worst": None, "tolerance": None}
+            row["Verification"] = {
+                "mode": self.mode,
+                "checked": 0,
+                "wrong": 0,
+                "worst": None,
+                "tolerance": None,
+            }
             row["Verification"]["not_verified"] = failure.said
             _invalid(row, f"verification: {failure.said}")
             return

@@ -1,6 +1,8 @@
-"""The folder that a backend works in: old vendor code opens `general_perf/backends/XXX/XXX.json` there, whatever the workspace's layout.
+"""The folder that a backend works in: old vendor code opens `general_perf/backends/XXX/XXX.json`
+there, whatever the workspace's layout.
 
-It lies beside the report and stays: what a backend writes under relative names is there in the next run, and a compile result may name it.
+It lies beside the report and stays: what a backend writes under relative names is there in the next
+run, and a compile result may name it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ def working_folder(folder: Path, roots: Sequence[Path], needed: Sequence[Path | 
     """Make `folder` one to work in, and return it, absolute.
 
     roots    workspaces, the backend's own first
-    needed   files and folders that a run uses; where they all lie in the first workspace, the view is that workspace itself
+    needed   files and folders that a run uses; where they all lie in the first workspace, the view
+             is that workspace itself
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,8 @@ def _show_all(place: Path, holders: Sequence[Path]) -> None:
 
 
 def _link(place: Path, target: Path) -> None:
-    """A symbolic link; one that is there already is turned, anything else is the backend's and left alone.
+    """A symbolic link; one that is there already is turned, anything else is the backend's and left
+    alone.
 
     Another run may be doing the same at the same time.
     """

@@ -1,6 +1,7 @@
 """The database file: where it is, how it is opened, and how an older one becomes one of today.
 
-SQLite through the standard library. Several processes may use it at once: writers wait for each other, readers for nobody (WAL).
+SQLite through the standard library. Several processes may use it at once: writers wait for each
+other, readers for nobody (WAL).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from qs.base.errors import UserError
 
 BUSY_S = 15.0
 
-# Each step brings the schema one version on; a step is never changed once it was released, a new one is added.
+# Each step brings the schema one version on; a step is never changed once it was released, a new
+# one is added.
 STEPS: tuple[str, ...] = (
     """
     CREATE TABLE entries (
@@ -70,7 +72,8 @@ def database() -> Path:
 
 @contextmanager
 def opened(write: bool = False) -> Iterator[sqlite3.Connection]:
-    """A connection to the database, brought up to date first; the first writer makes it. What is written is kept at the end, or not at all.
+    """A connection to the database, brought up to date first; the first writer makes it. What is
+    written is kept at the end, or not at all.
 
     UserError where it cannot be used.
     """
@@ -100,7 +103,9 @@ def opened(write: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) -> None:
-    """Bring the schema up to date, each step whole or not at all. UserError for a database of a later qs."""
+    """Bring the schema up to date, each step whole or not at all. UserError for a database of a
+    later qs.
+    """
     version = _version(connection)
     if version > len(steps):
         raise UserError(
@@ -130,7 +135,8 @@ def _statements(script: str) -> list[str]:
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Readers and a writer at the same time. The mode stays in the file, so it is set once.
 
-    SQLite does not wait for others here, however long the time-out, so we do; a file system that cannot share memory keeps the old mode.
+    SQLite does not wait for others here, however long the time-out, so we do; a file system that
+    cannot share memory keeps the old mode.
     """
     until = time.monotonic() + BUSY_S
     while True:

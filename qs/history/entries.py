@@ -1,4 +1,6 @@
-"""Finding, tagging and removing entries. Each function is one transaction; UserError where an entry is not there."""
+"""Finding, tagging and removing entries. Each function is one transaction; UserError where an entry
+is not there.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from qs.history.recording import utc
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which entries: all that is given must hold. since, before: a time as ISO 8601; hardware and model without regard to case."""
+    """Which entries: all that is given must hold. since, before: a time as ISO 8601; hardware and
+    model without regard to case.
+    """
 
     task: str | None = None
     hardware: str | None = None
@@ -72,7 +76,9 @@ def entries(wanted: Wanted = Wanted()) -> list[Entry]:
 def entry(number: int) -> Entry:
     """One entry. UserError where there is none of that number."""
     with opened() as connection:
-        row = connection.execute(f"SELECT {COLUMNS} FROM entries WHERE id = ?", (number,)).fetchone()
+        row = connection.execute(
+            f"SELECT {COLUMNS} FROM entries WHERE id = ?", (number,)
+        ).fetchone()
         if row is None:
             raise _absent([number])
         return Entry(**dict(row), tags=_tags(connection).get(number, ()))
@@ -88,7 +94,9 @@ def result_of(number: int) -> dict[str, Any]:
 
 
 def histogram_of(number: int, name: str) -> str | None:
-    """The text of a log that an entry's result names; None where it was not kept and does not lie where it was with the same content."""
+    """The text of a log that an entry's result names; None where it was not kept and does not lie
+    where it was with the same content.
+    """
     with opened() as connection:
         row = connection.execute(
             "SELECT sha256, content, path FROM histograms JOIN entries ON id = entry WHERE entry = ? AND name = ?",
@@ -110,8 +118,16 @@ def tag(number: int, name: str, remove: bool = False) -> bool:
     entry(number)
     with opened(write=True) as connection:
         if remove:
-            return connection.execute("DELETE FROM tags WHERE entry = ? AND name = ?", (number, name)).rowcount > 0
-        return connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (number, name)).rowcount > 0
+            return (
+                connection.execute(
+                    "DELETE FROM tags WHERE entry = ? AND name = ?", (number, name)
+                ).rowcount
+                > 0
+            )
+        return (
+            connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (number, name)).rowcount
+            > 0
+        )
 
 
 def tagged(name: str) -> int:
@@ -125,11 +141,16 @@ def tagged(name: str) -> int:
     if row is not None:
         return int(row["id"])
     near = nearest(name, known)
-    raise UserError(f"no entry of the history has the tag {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+    raise UserError(
+        f"no entry of the history has the tag {name!r}"
+        + (f"; did you mean {near!r}?" if near else "")
+    )
 
 
 def delete(numbers: Sequence[int] = (), before: str | None = None) -> int:
-    """Remove entries, with their tags and logs, by number or by age; how many went. UserError, and none goes, where one is not there."""
+    """Remove entries, with their tags and logs, by number or by age; how many went. UserError, and
+    none goes, where one is not there.
+    """
     with opened(write=True) as connection:
         there = {row["id"] for row in connection.execute("SELECT id FROM entries")}
         missing = [number for number in numbers if number not in there]
@@ -139,7 +160,9 @@ def delete(numbers: Sequence[int] = (), before: str | None = None) -> int:
         for number in dict.fromkeys(numbers):
             gone += connection.execute("DELETE FROM entries WHERE id = ?", (number,)).rowcount
         if before is not None:
-            gone += connection.execute("DELETE FROM entries WHERE started < ?", (utc(before),)).rowcount
+            gone += connection.execute(
+                "DELETE FROM entries WHERE started < ?", (utc(before),)
+            ).rowcount
     if gone:
         _give_back()
     return gone

@@ -1,4 +1,6 @@
-"""The history as a table of its cases, one a row, for spreadsheets and data frames: CSV, or Parquet where pyarrow is installed."""
+"""The history as a table of its cases, one a row, for spreadsheets and data frames: CSV, or Parquet
+where pyarrow is installed.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ _WHOLE = ("id", "batch_size", "clients", "instances", "intra_op_threads", *_COUN
 
 
 def export(path: Path, wanted: Wanted = Wanted()) -> int:
-    """Write the cases of the entries, oldest first; how many. UserError for another suffix, or a place that cannot be written to."""
+    """Write the cases of the entries, oldest first; how many. UserError for another suffix, or a
+    place that cannot be written to.
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise Faults([Fault("FILE", "", str(path), f"a name that ends in {' or '.join(SUFFIXES)}")])
@@ -75,14 +79,18 @@ def export(path: Path, wanted: Wanted = Wanted()) -> int:
 def table(wanted: Wanted = Wanted()) -> list[dict[str, Any]]:
     """One dict a case, all with the same columns."""
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
-    return [_flat(each, row) for each in found for row in result_of(each.id).get("Performance") or ()]
+    return [
+        _flat(each, row) for each in found for row in result_of(each.id).get("Performance") or ()
+    ]
 
 
 def _flat(found: Entry, row: Mapping[str, Any]) -> dict[str, Any]:
     flat = {name: getattr(found, name) for name in _ENTRY}
     flat["tags"] = " ".join(found.tags)
     flat |= {column: row.get(key) for key, column in _WORDS.items()}
-    flat["settings"] = json.dumps(settings_of(row), sort_keys=True, default=str) if row.get("Settings") else None
+    flat["settings"] = (
+        json.dumps(settings_of(row), sort_keys=True, default=str) if row.get("Settings") else None
+    )
     flat |= {column: _float(row.get(key)) for key, column in _NUMBERS.items()}
     flat |= {column: row.get(key) for key, column in _COUNTS.items()}
     flat["reasons"] = "; ".join(row.get("Reasons") or ())
@@ -94,7 +102,9 @@ def _float(value: Any) -> float | None:
 
 
 def _writer(suffix: str):
-    """A function from rows to the file's content, found before anything is read: a missing package is said at once."""
+    """A function from rows to the file's content, found before anything is read: a missing package
+    is said at once.
+    """
     if suffix == ".csv":
         return _csv
     try:
@@ -120,13 +130,27 @@ def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
     numbers = set(_NUMBERS.values())
     kinds = {
-        name: pyarrow.int64() if name in _WHOLE else pyarrow.float64() if name in numbers else pyarrow.string()
+        name: pyarrow.int64()
+        if name in _WHOLE
+        else pyarrow.float64()
+        if name in numbers
+        else pyarrow.string()
         for name in _columns()
     }
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), pyarrow.schema(list(kinds.items()))), sink)
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_pylist(list(rows), pyarrow.schema(list(kinds.items()))), sink
+    )
     return sink.getvalue().to_pybytes()
 
 
 def _columns() -> list[str]:
-    return [*_ENTRY, "tags", *_WORDS.values(), "settings", *_NUMBERS.values(), *_COUNTS.values(), "reasons"]
+    return [
+        *_ENTRY,
+        "tags",
+        *_WORDS.values(),
+        "settings",
+        *_NUMBERS.values(),
+        *_COUNTS.values(),
+        "reasons",
+    ]

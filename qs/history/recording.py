@@ -1,6 +1,8 @@
-"""A new entry: the whole result, columns to find it by, and the logs of response times that it names.
+"""A new entry: the whole result, columns to find it by, and the logs of response times that it
+names.
 
-The logs are kept because the next run of the same task writes its own over them, and a comparison with last week's run needs last week's.
+The logs are kept because the next run of the same task writes its own over them, and a comparison
+with last week's run needs last week's.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ MOST_BYTES = 4_000_000
 
 
 def record(
-    result: Mapping[str, Any], result_path: Path | None, warn: Callable[[str], None] = lambda text: None
+    result: Mapping[str, Any],
+    result_path: Path | None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> int | None:
-    """Keep a result; return the entry's number. A result that is there already (a sweep that was taken up again) is replaced.
+    """Keep a result; return the entry's number. A result that is there already (a sweep that was
+    taken up again) is replaced.
 
     result_path   where the result was written, None where it was not
-    warn          hears one line where it cannot be kept; nothing is raised, because a measurement must not fail for its history
+    warn          hears one line where it cannot be kept; nothing is raised, because a measurement
+                  must not fail for its history
     """
     from qs.history.database import opened
 
@@ -45,10 +51,14 @@ def record(
                 f"SELECT max(id) FROM entries WHERE {where}", tuple(entry[name] for name in ONCE)
             ).fetchone()
             connection.execute("DELETE FROM histograms WHERE entry = ?", (number,))
-            connection.executemany("INSERT INTO histograms VALUES (?, ?, ?, ?)", [(number, *log) for log in logs])
+            connection.executemany(
+                "INSERT INTO histograms VALUES (?, ?, ?, ?)", [(number, *log) for log in logs]
+            )
         return int(number)
     except Exception as error:
-        warn(f"this run is not in the history: {' '.join(str(error).split()) or type(error).__name__}")
+        warn(
+            f"this run is not in the history: {' '.join(str(error).split()) or type(error).__name__}"
+        )
         return None
 
 
@@ -75,17 +85,25 @@ def entry_of(result: Mapping[str, Any], result_path: Path | None) -> dict[str, A
 def utc(moment: str) -> str:
     """A time as the database sorts it: UTC, to the microsecond."""
     found = datetime.fromisoformat(moment)
-    found = found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found.astimezone(timezone.utc)
+    found = (
+        found.replace(tzinfo=timezone.utc)
+        if found.tzinfo is None
+        else found.astimezone(timezone.utc)
+    )
     return found.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def histograms_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The logs that rows name, each once."""
-    names = [name for row in rows for name in (row.get("Histograms") or [row.get("Histogram")]) if name]
+    names = [
+        name for row in rows for name in (row.get("Histograms") or [row.get("Histogram")]) if name
+    ]
     return list(dict.fromkeys(names))
 
 
-def _logs(result: Mapping[str, Any], result_path: Path | None) -> Iterable[tuple[str, str, bytes | None]]:
+def _logs(
+    result: Mapping[str, Any], result_path: Path | None
+) -> Iterable[tuple[str, str, bytes | None]]:
     """Name, digest and content of each log that is there."""
     if result_path is None:
         return

@@ -30,7 +30,9 @@ def print_entries(found: Sequence[Entry], stream: TextIO) -> None:
 
 
 def print_trend(metric: str, lines: Sequence[Line], stream: TextIO) -> None:
-    """One line a case: its runs from the oldest to the newest as bars, the latest, and its change against the median of those before."""
+    """One line a case: its runs from the oldest to the newest as bars, the latest, and its change
+    against the median of those before.
+    """
     table = _table("case", "runs", "oldest to newest", metric, "change")
     for line in lines:
         change = "" if line.change is None else f"{line.change * 100:+.1f} %"
@@ -53,4 +55,6 @@ def _table(*headings: str) -> Any:
 def _print(table: Any, stream: TextIO) -> None:
     from rich.console import Console
 
-    Console(file=stream, highlight=False, markup=False, width=None if stream.isatty() else 120).print(table)
+    Console(
+        file=stream, highlight=False, markup=False, width=None if stream.isatty() else 120
+    ).print(table)

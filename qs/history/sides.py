@@ -1,4 +1,6 @@
-"""Entries of the history as results to compare: #12, @12, or @TAG for the newest entry with that tag."""
+"""Entries of the history as results to compare: #12, @12, or @TAG for the newest entry with that
+tag.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from qs.result.saved import checked
 
 
 def from_history(text: str) -> Side:
-    """The result of an entry. Where a log of it is gone, a note says so: what the result itself holds is compared then."""
+    """The result of an entry. Where a log of it is gone, a note says so: what the result itself
+    holds is compared then.
+    """
     mark, name = text[0], text[1:]
     if name.isdigit():
         number = int(name)
@@ -24,9 +28,13 @@ def from_history(text: str) -> Side:
     result = checked(result, text)
     check_measured(result, text)
     said = text if name.isdigit() else f"{text} (#{number})"
-    gone = [each for each in histograms_of(result["Performance"]) if histogram_of(number, each) is None]
+    gone = [
+        each for each in histograms_of(result["Performance"]) if histogram_of(number, each) is None
+    ]
     notes = (
-        (f"{said}: {len(gone)} of its histograms are gone; of those cases only what the result states is compared",)
+        (
+            f"{said}: {len(gone)} of its histograms are gone; of those cases only what the result states is compared",
+        )
         if gone
         else ()
     )

@@ -13,8 +13,19 @@ from qs.history.entries import Entry, Wanted, entries, result_of
 from qs.result.keys import Key, key_of, title_of
 
 BARS = "▁▂▃▄▅▆▇█"
-SHORT = {"throughput": "QPS", "mean": "AVG Latency", "p50": "P50 Latency", "p90": "P90 Latency", "p95": "P95 Latency"}
-SHORT |= {"p99": "P99 Latency", "p99.9": "P99.9 Latency", "max": "Max Latency", "min": "Min Latency"}
+SHORT = {
+    "throughput": "QPS",
+    "mean": "AVG Latency",
+    "p50": "P50 Latency",
+    "p90": "P90 Latency",
+    "p95": "P95 Latency",
+}
+SHORT |= {
+    "p99": "P99 Latency",
+    "p99.9": "P99.9 Latency",
+    "max": "Max Latency",
+    "min": "Min Latency",
+}
 DEFAULT = "QPS"
 
 
@@ -50,9 +61,11 @@ class Line:
 
 
 def trend(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[Line]]:
-    """The figure's name in the report, and a line for each case. INVALID measurements are no points.
+    """The figure's name in the report, and a line for each case. INVALID measurements are no
+    points.
 
-    metric   a key of the report's rows (QPS, P99 Latency), or a short name (throughput, p99). Raises Faults where no row has it.
+    metric   a key of the report's rows (QPS, P99 Latency), or a short name (throughput, p99).
+             Raises Faults where no row has it.
     """
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
     rows = [
@@ -75,12 +88,24 @@ def trend(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[Line]]:
 def named(metric: str, rows: Sequence[dict[str, Any]]) -> str:
     """The key of the rows that is meant."""
     known = sorted({key for row in rows for key, value in row.items() if is_number(value)})
-    by_folded = {key.casefold(): key for key in known} | {short: key for short, key in SHORT.items() if key in known}
+    by_folded = {key.casefold(): key for key in known} | {
+        short: key for short, key in SHORT.items() if key in known
+    }
     meant = by_folded.get(metric.casefold())
     if meant is not None or not known:
         return meant or SHORT.get(metric.casefold(), metric)
     near = nearest(metric, [*known, *SHORT])
-    raise Faults([Fault("--metric", "", metric, f"a figure of the report's rows: {', '.join(known)}", nearest=near)])
+    raise Faults(
+        [
+            Fault(
+                "--metric",
+                "",
+                metric,
+                f"a figure of the report's rows: {', '.join(known)}",
+                nearest=near,
+            )
+        ]
+    )
 
 
 def is_number(value: Any) -> bool:

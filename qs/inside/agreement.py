@@ -24,13 +24,15 @@ def agreement(
     output_names: list[str],
     segment_outputs: Callable[[Any], Any] | None = None,
 ) -> dict[str, Any]:
-    """{"outputs": {name: metrics}, "summary": metrics over all, "items", "batch_size", "notes", "distributions"}.
+    """{"outputs": {name: metrics}, "summary": metrics over all, "items", "batch_size", "notes",
+    "distributions"}.
 
-    Items are batched to `batch_size`; the last batch is filled up from the first items, whose answers are
-    dropped. An output that the backend does not give is a failed one. Each output names its worst item.
+    Items are batched to `batch_size`; the last batch is filled up from the first items, whose
+    answers are dropped. An output that the backend does not give is a failed one. Each output names
+    its worst item.
 
-    segment_outputs   gives tensors from inside the backend's graph, by the model's names: "segments" then compares
-                      those that the reference has, {tensor: metrics}
+    segment_outputs   gives tensors from inside the backend's graph, by the model's names:
+                      "segments" then compares those that the reference has, {tensor: metrics}
     """
     answers: dict[str, list[np.ndarray]] = {}
     inside: dict[str, list[np.ndarray]] = {}
@@ -71,12 +73,16 @@ def agreement(
     return found
 
 
-def segments(reference: Reference, inside: Mapping[str, list[np.ndarray]], notes: list[str]) -> dict[str, Any]:
+def segments(
+    reference: Reference, inside: Mapping[str, list[np.ndarray]], notes: list[str]
+) -> dict[str, Any]:
     """Metrics of the tensors that both sides have, in the reference's order."""
     known = list(reference.tensors[0])
     unknown = [name for name in inside if name not in known]
     if unknown:
-        notes.append(f"segment_outputs gives {', '.join(unknown)}, which the reference graph has not by these names")
+        notes.append(
+            f"segment_outputs gives {', '.join(unknown)}, which the reference graph has not by these names"
+        )
     found = {}
     for name in known:
         if name in inside:
@@ -86,9 +92,15 @@ def segments(reference: Reference, inside: Mapping[str, list[np.ndarray]], notes
 
 
 def replay(
-    reference: Reference, predict: Callable[[Any], Any], batch_size: int, output_names: list[str], item: int
+    reference: Reference,
+    predict: Callable[[Any], Any],
+    batch_size: int,
+    output_names: list[str],
+    item: int,
 ) -> tuple[dict[str, Any], Answers, Answers]:
-    """(metrics of one item by output, its reference, the backend's answer): in the batch that `agreement` has it in."""
+    """(metrics of one item by output, its reference, the backend's answer): in the batch that
+    `agreement` has it in.
+    """
     begin = item // batch_size * batch_size
     outputs = named_outputs(predict(batch_of(reference, begin, batch_size)), output_names)
     pairs = paired(list(reference.outputs[item]), list(outputs))
@@ -103,7 +115,11 @@ def replay(
         whole = np.atleast_1d(outputs[given])
         rows_each = len(whole) // batch_size if len(whole) % batch_size == 0 else len(whole)
         place = item - begin
-        own = whole[place * rows_each : (place + 1) * rows_each] if len(whole) % batch_size == 0 else whole
+        own = (
+            whole[place * rows_each : (place + 1) * rows_each]
+            if len(whole) % batch_size == 0
+            else whole
+        )
         got[name] = _one_array([own], array.shape)
         rows[name] = numeric.compare(array, got[name])
     return rows, want, got
@@ -115,17 +131,27 @@ def save_item(folder: str, item: int, **sides: Mapping[str, Any]) -> dict[str, s
     for side, arrays in sides.items():
         files[side] = str(Path(folder, f"item-{item}-{side}.npz"))
         with open(files[side], "wb") as file:
-            named: dict[str, Any] = {name.replace("/", "_"): np.asarray(array) for name, array in arrays.items()}
+            named: dict[str, Any] = {
+                name.replace("/", "_"): np.asarray(array) for name, array in arrays.items()
+            }
             np.savez(file, **named)
     return files
 
 
-def segment_hook(backend: Any, reference: Reference, batch_size: int) -> Callable[[Any], Any] | None:
-    """The backend's own segment_outputs, where it has one and the reference has tensors to compare with."""
+def segment_hook(
+    backend: Any, reference: Reference, batch_size: int
+) -> Callable[[Any], Any] | None:
+    """The backend's own segment_outputs, where it has one and the reference has tensors to compare
+    with.
+    """
     own = getattr(backend, "segment_outputs", None)
     if own is None or not reference.tensors:
         return None
-    return own if unless_left_out(lambda: own(batch_of(reference, 0, batch_size))) is not None else None
+    return (
+        own
+        if unless_left_out(lambda: own(batch_of(reference, 0, batch_size))) is not None
+        else None
+    )
 
 
 def batch_of(reference: Reference, begin: int, batch_size: int) -> dict[str, np.ndarray]:
@@ -138,7 +164,12 @@ def _compared(want: np.ndarray, got: np.ndarray, items: int) -> dict[str, Any]:
     return numeric.compare(want, got) | {"Worst Item": numeric.worst_item(want, got, items)}
 
 
-def _collect(kept: dict[str, list[np.ndarray]], outputs: Mapping[str, np.ndarray], count: int, batch_size: int) -> None:
+def _collect(
+    kept: dict[str, list[np.ndarray]],
+    outputs: Mapping[str, np.ndarray],
+    count: int,
+    batch_size: int,
+) -> None:
     for name, array in outputs.items():
         kept.setdefault(name, []).append(_first_items(array, count, batch_size))
 

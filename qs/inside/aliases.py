@@ -1,10 +1,11 @@
 """Upstream's import paths, for as long as vendor code needs them.
 
 Existing backends and data sets say `from general_perf.backends import compile_backend`, older ones
-`byte_mlperf`; they import their own helpers as `general_perf.backends.XXX.helper`, and some as plain
-`helper`. Inside `upstream_imports` all of these resolve: the contract's modules to qs.contract, everything
-else to the private packages of qs.inside.packages, so that a module loaded by two names is one module. Files
-that such code opens relative to the working directory are not our concern here.
+`byte_mlperf`; they import their own helpers as `general_perf.backends.XXX.helper`, and some as
+plain `helper`. Inside `upstream_imports` all of these resolve: the contract's modules to
+qs.contract, everything else to the private packages of qs.inside.packages, so that a module loaded
+by two names is one module. Files that such code opens relative to the working directory are not our
+concern here.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ UPSTREAM = ("general_perf", "byte_mlperf")
 
 
 @contextmanager
-def upstream_imports(roots: Sequence[str | Path] = (), folder: str | Path | None = None) -> Iterator[None]:
+def upstream_imports(
+    roots: Sequence[str | Path] = (), folder: str | Path | None = None
+) -> Iterator[None]:
     """Within: upstream's names resolve, over the workspaces' `roots` in their order.
 
-    `folder` is a backend's or data set's folder: its workspace is searched first, and modules beside its
-    entry file can be imported by their bare names, where no installed module has that name. Vendor code that
-    imports inside its methods needs this open when they are called; it may be nested, and is not for several
-    threads that enter and leave at different times. Afterwards sys.modules and sys.meta_path are as they
-    were, save for the private packages.
+    `folder` is a backend's or data set's folder: its workspace is searched first, and modules
+    beside its entry file can be imported by their bare names, where no installed module has that
+    name. Vendor code that imports inside its methods needs this open when they are called; it may
+    be nested, and is not for several threads that enter and leave at different times. Afterwards
+    sys.modules and sys.meta_path are as they were, save for the private packages.
     """
     searched = [Path(root) for root in roots]
     siblings = None
@@ -87,7 +90,9 @@ class _Upstream(importlib.abc.MetaPathFinder):
     def __init__(self, packages: list[str]) -> None:
         self.packages = packages
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
         top, _, rest = fullname.partition(".")
         if top not in UPSTREAM or not rest:
             return None
@@ -99,14 +104,17 @@ class _Upstream(importlib.abc.MetaPathFinder):
 
 
 class _Siblings(importlib.abc.MetaPathFinder):
-    """A bare `helper` is the module beside the entry file. Last in line: an installed library of that name
-    wins, as it does upstream, where vendors' folders are not on the path at all."""
+    """A bare `helper` is the module beside the entry file. Last in line: an installed library of
+    that name wins, as it does upstream, where vendors' folders are not on the path at all.
+    """
 
     def __init__(self, folder: Path, package: str) -> None:
         self.folder, self.package = folder, package
         self.given: set[str] = set()
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
         beside = (self.folder / f"{fullname}.py", self.folder / fullname / "__init__.py")
         if "." in fullname or not any(file.is_file() for file in beside):
             return None
@@ -124,7 +132,9 @@ class _SiblingParts(importlib.abc.MetaPathFinder):
     def __init__(self, siblings: _Siblings) -> None:
         self.siblings = siblings
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
         if "." not in fullname or not self.siblings.gave(fullname):
             return None
         real = f"{self.siblings.package}.{fullname}"
@@ -144,12 +154,15 @@ class _Alias(importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import system has just put the alias's spec on the module; relative imports go by the real one.
+        # The import system has just put the alias's spec on the module; relative imports go by the
+        # real one.
         module.__spec__ = self.spec
 
 
 def _exists(name: str) -> bool:
-    """Whether such a module can be found. Its parents are imported for that; what they raise goes through."""
+    """Whether such a module can be found. Its parents are imported for that; what they raise goes
+    through.
+    """
     if name in sys.modules:
         return True
     try:

@@ -1,4 +1,5 @@
-"""Reads a model file in a process of our own: its inputs, one inference that tries what had to be guessed, and the user's own items.
+"""Reads a model file in a process of our own: its inputs, one inference that tries what had to be
+guessed, and the user's own items.
 
 A fault of a runtime may take this process down; it holds nothing that is missed.
 """
@@ -35,8 +36,9 @@ class ArtifactService:
 
         asked   the user's own {"shapes", "types", "ranges", "states", "batch_sizes", "probe"}
 
-        Returns {"path", "name", "kind", "format", "precision", "inputs", "outputs", "states", "batch_sizes", "notes", "open_s",
-        "tried_s"}. Faults for what does not fit the file, UserError for a file that says too little, or that cannot be run.
+        Returns {"path", "name", "kind", "format", "precision", "inputs", "outputs", "states",
+        "batch_sizes", "notes", "open_s", "tried_s"}. Faults for what does not fit the file,
+        UserError for a file that says too little, or that cannot be run.
         """
         file = Path(path)
         if file.suffix.lower() == ".json":
@@ -51,10 +53,17 @@ class ArtifactService:
                 each["range"] = list(asked["ranges"][each["name"]])
         return found
 
-    def read_data(self, description: Mapping[str, Any], given: Mapping[str, str], out_folder: str) -> dict[str, str]:
+    def read_data(
+        self, description: Mapping[str, Any], given: Mapping[str, str], out_folder: str
+    ) -> dict[str, str]:
         """The user's own items, one .npy an input. Faults for what does not fit."""
-        specs = {spec.name: spec for spec in input_specs(model_info_of(description, "data", Path("data")))}
-        faults = [reading.unknown_input(FLAG, name, list(specs)) for name in given if name not in specs]
+        specs = {
+            spec.name: spec
+            for spec in input_specs(model_info_of(description, "data", Path("data")))
+        }
+        faults = [
+            reading.unknown_input(FLAG, name, list(specs)) for name in given if name not in specs
+        ]
         arrays = {}
         for name, path in given.items():
             if name not in specs:
@@ -94,7 +103,11 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     notes = []
     if asked.get("probe") and (fed_back or any(each.guessed for each in inputs)):
         inputs, results, tried_s = _tried(session, file, inputs, fed_back, only or 1)
-        mismatched = [name for name, output in fed_back.items() if not _alike(inputs, name, results[output], only or 1)]
+        mismatched = [
+            name
+            for name, output in fed_back.items()
+            if not _alike(inputs, name, results[output], only or 1)
+        ]
         if mismatched and asked.get("states") is not None:
             raise Faults(
                 Fault(
@@ -110,8 +123,11 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     elif any(each.guessed for each in inputs):
         notes.append("guessed shapes were not tried")
     notes += reading.notes_on(inputs)
-    notes += [f"the output {output} is fed back into {name}, by their names (--no_state: not)" for name, output in fed_back.items()
-              if asked.get("states") is None]  # fmt: skip
+    notes += [
+        f"the output {output} is fed back into {name}, by their names (--no_state: not)"
+        for name, output in fed_back.items()
+        if asked.get("states") is None
+    ]
     return {
         "path": str(file),
         "name": name_of(file),
@@ -144,14 +160,21 @@ def _open(file: Path) -> Any:
 def _tried(
     session: Any, file: Path, inputs: list[Input], fed_back: Mapping[str, str], batch_size: int
 ) -> tuple[list[Input], dict[str, np.ndarray], float]:
-    """The first guesses that can be run, what came out, and how long that took. UserError where none can."""
+    """The first guesses that can be run, what came out, and how long that took. UserError where
+    none can.
+    """
     from qs.inside.given import GivenItems
 
     names = [output.name for output in session.get_outputs()]
     began, first_fault = time.perf_counter(), None
     for guess in [inputs, *reading.other_guesses(inputs)]:
         info = model_info_of(
-            {"inputs": [asdict(each) for each in guess], "outputs": names, "format": "onnx", "precision": "FP32"},
+            {
+                "inputs": [asdict(each) for each in guess],
+                "outputs": names,
+                "format": "onnx",
+                "precision": "FP32",
+            },
             "try",
             file,
         )
@@ -166,7 +189,8 @@ def _tried(
             break
     open_ones = [each for each in inputs if each.guessed]
     flags = (
-        " ".join(f"--shape {each.name}={','.join(map(str, each.shape))}" for each in open_ones) or "--data and --range"
+        " ".join(f"--shape {each.name}={','.join(map(str, each.shape))}" for each in open_ones)
+        or "--data and --range"
     )
     raise UserError(
         f"{file}: no inference succeeded with shapes that were guessed ({'; '.join(each.said() for each in inputs)}); state what it takes, "
@@ -181,9 +205,14 @@ def _object(array: np.ndarray) -> np.ndarray:
 def _alike(inputs: Sequence[Input], name: str, result: Any, batch_size: int) -> bool:
     (each,) = (each for each in inputs if each.name == name)
     spec = input_specs(
-        model_info_of({"inputs": [asdict(each)], "outputs": [], "format": "", "precision": ""}, "x", Path("x"))
+        model_info_of(
+            {"inputs": [asdict(each)], "outputs": [], "format": "", "precision": ""}, "x", Path("x")
+        )
     )[0]
-    return tuple(np.shape(result)) == spec.batch_shape(batch_size) and np.asarray(result).dtype == spec.dtype
+    return (
+        tuple(np.shape(result)) == spec.batch_shape(batch_size)
+        and np.asarray(result).dtype == spec.dtype
+    )
 
 
 def _precision(file: Path) -> str:
@@ -222,11 +251,20 @@ def _of_compile_result(file: Path) -> dict[str, Any]:
             f"{file}: names no inputs with shapes (model_info, input_tensor_map of the first segment) and types (input_type)"
         )
     try:
-        specs = input_specs({"input_shape": shapes, "input_type": types, "inputs": info.get("inputs"),
-                             "input_range": info.get("input_range"), "input_batch_axis": info.get("input_batch_axis")})  # fmt: skip
+        specs = input_specs(
+            {
+                "input_shape": shapes,
+                "input_type": types,
+                "inputs": info.get("inputs"),
+                "input_range": info.get("input_range"),
+                "input_batch_axis": info.get("input_batch_axis"),
+            }
+        )
     except ValueError as error:
         raise UserError(f"{file}: {error}") from None
-    outputs = info.get("outputs") or (list(segments[-1].get("output_tensor_map") or ()) if segments else [])
+    outputs = info.get("outputs") or (
+        list(segments[-1].get("output_tensor_map") or ()) if segments else []
+    )
     sizes = sorted(
         {
             made["compiled_bs"]
@@ -243,7 +281,9 @@ def _of_compile_result(file: Path) -> dict[str, Any]:
         "framework": content.get("framework"),
         "precision": str(content.get("compile_precision") or "FP32"),
         "inputs": [
-            asdict(Input(spec.name, spec.type, spec.shape, spec.shape, spec.batch_axis, (), spec.range))
+            asdict(
+                Input(spec.name, spec.type, spec.shape, spec.shape, spec.batch_axis, (), spec.range)
+            )
             for spec in specs
         ],
         "outputs": outputs.split(",") if isinstance(outputs, str) else list(outputs),
@@ -268,7 +308,8 @@ def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         )
     _check_types(asked)
     inputs = [
-        Input(name, types[name], tuple(shape), tuple(shape), 0 if shape else None) for name, shape in shapes.items()
+        Input(name, types[name], tuple(shape), tuple(shape), 0 if shape else None)
+        for name, shape in shapes.items()
     ]
     return {
         "path": str(file),

@@ -1,4 +1,6 @@
-"""One loaded copy of a vendor's runtime: at which batch size, and on which CPUs its threads were started."""
+"""One loaded copy of a vendor's runtime: at which batch size, and on which CPUs its threads were
+started.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class LoadedCopy:
         return hasattr(type(self.backend), "placement")
 
     def load(self, batch_size: int, placement: dict[str, Any] | None) -> None:
-        """Load, unless it is loaded that way: a vendor's load may take minutes. No placement: any will do."""
+        """Load, unless it is loaded that way: a vendor's load may take minutes. No placement: any
+        will do.
+        """
         if placement is None and self._how is not None and self._how[0] == batch_size:
             return
         placement = placement or self._placement  # the next batch size is meant for the same place
@@ -53,7 +57,9 @@ def _own_batch_size(backend: Any) -> int | None:
 
 @contextmanager
 def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
-    """Run this thread on those CPUs for a while; threads started meanwhile inherit that and keep it."""
+    """Run this thread on those CPUs for a while; threads started meanwhile inherit that and keep
+    it.
+    """
     before = _allowed()
     if not hasattr(os, "sched_setaffinity") or set(cpus) == before:
         yield
@@ -61,7 +67,9 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
     try:
         os.sched_setaffinity(0, cpus)
     except OSError as error:
-        raise UserError(f"affinity {list(cpus)}: {error.strerror}; this process may use {sorted(before)}") from None
+        raise UserError(
+            f"affinity {list(cpus)}: {error.strerror}; this process may use {sorted(before)}"
+        ) from None
     try:
         yield
     finally:
@@ -69,7 +77,11 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
 
 
 def _allowed() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    return (
+        os.sched_getaffinity(0)
+        if hasattr(os, "sched_getaffinity")
+        else set(range(os.cpu_count() or 1))
+    )
 
 
 def unless_left_out(method: Callable[[], Any]) -> Any:

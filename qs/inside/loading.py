@@ -1,7 +1,7 @@
 """Backends' and data sets' classes, loaded from their folders by path.
 
-Naming rules are checked here, and whatever goes wrong while such code loads becomes one message that names
-the line and the cause. Instances, processes and environments are qs.inside's part.
+Naming rules are checked here, and whatever goes wrong while such code loads becomes one message
+that names the line and the cause. Instances, processes and environments are qs.inside's part.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from qs.inside.aliases import folder_package, upstream_imports
 
 
 def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile") -> type:
-    """CompileBackendXXX or RuntimeBackendXXX (`kind` "compile" or "runtime") of a folder `backends/XXX`.
+    """CompileBackendXXX or RuntimeBackendXXX (`kind` "compile" or "runtime") of a folder
+    `backends/XXX`.
 
-    UserError where the file or the class is missing, or the code cannot be loaded. Imports that the class
-    makes later, in its methods, need qs.inside.aliases.upstream_imports around the calls.
+    UserError where the file or the class is missing, or the code cannot be loaded. Imports that the
+    class makes later, in its methods, need qs.inside.aliases.upstream_imports around the calls.
     """
     if kind not in ("compile", "runtime"):
         raise ValueError(f"kind is {kind!r}; allowed: 'compile', 'runtime'")
@@ -33,13 +34,17 @@ def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile")
 
 
 def load_dataset_classes(folder: str | Path) -> tuple[type, type | None]:
-    """DataLoader of a folder `datasets/<name>`, and its AccuracyChecker where it has a test_accuracy.py."""
+    """DataLoader of a folder `datasets/<name>`, and its AccuracyChecker where it has a
+    test_accuracy.py.
+    """
     folder = Path(folder).resolve()
     loader_file = _entry(folder, "data_loader")
     loader = _class_of(_load(folder, loader_file), "DataLoader", folder / f"{loader_file}.py")
     if not (folder / "test_accuracy.py").is_file():
         return loader, None
-    checker = _class_of(_load(folder, "test_accuracy"), "AccuracyChecker", folder / "test_accuracy.py")
+    checker = _class_of(
+        _load(folder, "test_accuracy"), "AccuracyChecker", folder / "test_accuracy.py"
+    )
     return loader, checker
 
 
@@ -59,7 +64,9 @@ def _entry(folder: Path, stem: str) -> str:
 
 def _load(folder: Path, stem: str) -> ModuleType:
     if "." in folder.name or "." in folder.parent.name:
-        raise UserError(f"{folder}: code cannot be loaded from a folder with a '.' in its name; rename it")
+        raise UserError(
+            f"{folder}: code cannot be loaded from a folder with a '.' in its name; rename it"
+        )
     package = folder_package(folder)
     importlib.invalidate_caches()  # files written a moment ago (a scaffold, a test) are found too
     with upstream_imports(folder=folder):
@@ -74,7 +81,9 @@ def _place(error: BaseException, folder: Path, stem: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     inside = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(folder)
     ]
     if not inside:
         return str(folder / f"{stem}.py")
@@ -85,12 +94,18 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the code ended the program (exit status {error.code!r}) while it was being loaded"
     text = " ".join(str(error).split()) or "no message"
-    missing = "; is it in the folder's requirements.txt?" if isinstance(error, ModuleNotFoundError) else ""
+    missing = (
+        "; is it in the folder's requirements.txt?"
+        if isinstance(error, ModuleNotFoundError)
+        else ""
+    )
     return f"cannot be loaded: {type(error).__name__}: {text}{missing}"
 
 
 def _class_of(module: ModuleType, name: str, file: Path) -> type:
-    """The class called `name`, where upper and lower case do not matter; one defined elsewhere counts too."""
+    """The class called `name`, where upper and lower case do not matter; one defined elsewhere
+    counts too.
+    """
     classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
     for key in sorted(classes, key=lambda key: key != name):
         if key.casefold() == name.casefold():

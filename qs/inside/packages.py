@@ -1,9 +1,9 @@
 """Private packages: where code that is loaded by path lives in sys.modules.
 
-A workspace becomes a package with a name of its own, made from its path, and so do `backends` and `datasets`
-in it. Relative imports then work, at any later time too; two workspaces with a backend of the same name do
-not meet; and no top-level `datasets` or `backends` hides the library of that name. What old import paths such
-code uses is qs.inside.aliases' part.
+A workspace becomes a package with a name of its own, made from its path, and so do `backends` and
+`datasets` in it. Relative imports then work, at any later time too; two workspaces with a backend
+of the same name do not meet; and no top-level `datasets` or `backends` hides the library of that
+name. What old import paths such code uses is qs.inside.aliases' part.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def give_contract(package: ModuleType, modules: dict[str, ModuleType]) -> None:
 
 
 def _package(name: str, folder: Path) -> ModuleType:
-    """A package without code of its own: an `__init__.py` of `backends/` or `datasets/` itself is not run."""
+    """A package without code of its own: an `__init__.py` of `backends/` or `datasets/` itself is
+    not run.
+    """
     package = ModuleType(name)
     package.__path__ = [str(folder)]
     sys.modules[name] = package

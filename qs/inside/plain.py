@@ -1,4 +1,6 @@
-"""Vendor values as plain data: numpy scalars and arrays, paths and sets too; anything else as its text."""
+"""Vendor values as plain data: numpy scalars and arrays, paths and sets too; anything else as its
+text.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ import numpy as np
 
 def plain(value: Any) -> Any:
     """A copy in None, bool, int, float, str, bytes, list and dict. Keys become strings."""
-    if isinstance(value, np.generic):  # first: numpy's str and float are also Python's, but unpickle as numpy's
+    if isinstance(
+        value, np.generic
+    ):  # first: numpy's str and float are also Python's, but unpickle as numpy's
         return plain(value.item())
     if value is None or isinstance(value, (bool, bytes)):
         return value
@@ -35,10 +39,14 @@ def plain(value: Any) -> Any:
 
 
 def restored(value: Any, original: Any) -> Any:
-    """`value`, a plain copy that may have been changed since, with the original's objects where it was not."""
+    """`value`, a plain copy that may have been changed since, with the original's objects where it
+    was not.
+    """
     if value == plain(original):
         return original
     if isinstance(value, dict) and isinstance(original, Mapping):
         known = {str(key): item for key, item in original.items()}
-        return {key: restored(item, known[key]) if key in known else item for key, item in value.items()}
+        return {
+            key: restored(item, known[key]) if key in known else item for key, item in value.items()
+        }
     return value

@@ -1,8 +1,9 @@
-"""The reference: what the fp32 ONNX graph answers, computed as plainly as can be; and where models come from.
+"""The reference: what the fp32 ONNX graph answers, computed as plainly as can be; and where models
+come from.
 
-Runs in our own interpreter, in a process that ends afterwards, so that the memory of building or running a
-large model goes with it. The session is unoptimized and single-threaded: an optimizer's or a scheduler's
-fault must not be in both.
+Runs in our own interpreter, in a process that ends afterwards, so that the memory of building or
+running a large model goes with it. The session is unoptimized and single-threaded: an optimizer's
+or a scheduler's fault must not be in both.
 """
 
 from __future__ import annotations
@@ -30,19 +31,34 @@ class ReferenceService:
     """Stateless; every method stands alone."""
 
     def resolve_model(
-        self, model_info: dict[str, Any], workspace_root: str, seed: int | None = 0, offline: bool = False
+        self,
+        model_info: dict[str, Any],
+        workspace_root: str,
+        seed: int | None = 0,
+        offline: bool = False,
     ) -> dict[str, Any]:
         """qs.models.Resolved as plain data. What it says on the way is printed: the host logs it."""
         from qs.models import resolve
 
-        found = resolve(model_info, Path(workspace_root), seed or 0, _say, progress=printed_progress(), offline=offline)
+        found = resolve(
+            model_info,
+            Path(workspace_root),
+            seed or 0,
+            _say,
+            progress=printed_progress(),
+            offline=offline,
+        )
         return plain(found.to_dict())
 
     def resolve_data(self, dataset_folder: str, offline: bool = False) -> dict[str, dict[str, str]]:
-        """The files that the data set's own `sources.json` names: name -> path, sha256, note. Fetched and made here, where our libraries are."""
+        """The files that the data set's own `sources.json` names: name -> path, sha256, note.
+        Fetched and made here, where our libraries are.
+        """
         from qs.models import resolve_data
 
-        return resolve_data(Path(dataset_folder), _say, progress=printed_progress(), offline=offline)
+        return resolve_data(
+            Path(dataset_folder), _say, progress=printed_progress(), offline=offline
+        )
 
     def reference_outputs(
         self,
@@ -55,13 +71,15 @@ class ReferenceService:
         out_npz: str,
         tensors: list[str] | None = None,
     ) -> dict[str, Any]:
-        """Run the first `items` of the task's data one by one and write inputs and outputs to `out_npz`.
+        """Run the first `items` of the task's data one by one and write inputs and outputs to
+        `out_npz`.
 
-        Computed once for a model, its items and this ONNX Runtime, and kept in the cache. `tensors` names tensors inside the graph
-        that are written too, those of them that it has.
+        Computed once for a model, its items and this ONNX Runtime, and kept in the cache. `tensors`
+        names tensors inside the graph that are written too, those of them that it has.
 
-        Returns {"path", "items", "outputs": {name: shape of one item}, "seconds", "notes", "runtime"} and
-        what the data is (name, kind, why, seed). UserError where the model cannot be run on this data.
+        Returns {"path", "items", "outputs": {name: shape of one item}, "seconds", "notes",
+        "runtime"} and what the data is (name, kind, why, seed). UserError where the model cannot be
+        run on this data.
         """
         from qs.inside.aliases import upstream_imports
 
@@ -76,7 +94,9 @@ class ReferenceService:
             computed.append(path)
             _compute(path, model_path, model_info, feeds, tensors or [])
 
-        kept = cache.build_once(f"references/{_key(model_path, model_info, feeds, tensors or [])}", ".npz", compute)
+        kept = cache.build_once(
+            f"references/{_key(model_path, model_info, feeds, tensors or [])}", ".npz", compute
+        )
         shutil.copyfile(kept, out_npz)
         about = reference_file.load(out_npz, items=1)
         return plain(
@@ -100,20 +120,29 @@ def _say(text: str) -> None:
 def printed_progress(
     say: Callable[[str], None] = _say, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int, int | None], None]:
-    """What a download calls with bytes so far and in all: a line every few seconds, and none for a short one."""
+    """What a download calls with bytes so far and in all: a line every few seconds, and none for a
+    short one.
+    """
     said = clock()
 
     def progress(done: int, total: int | None) -> None:
         nonlocal said
         if clock() - said >= PROGRESS_EVERY_S:
             said = clock()
-            say(f"  {done / 1e6:,.0f}" + (f" of {total / 1e6:,.0f} MB ({done / total:.0%})" if total else " MB"))
+            say(
+                f"  {done / 1e6:,.0f}"
+                + (f" of {total / 1e6:,.0f} MB ({done / total:.0%})" if total else " MB")
+            )
 
     return progress
 
 
-def _key(model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds], tensors: list[str]) -> str:
-    """Everything that the answers follow from: the model's bytes, the items' bytes, names, and who computes."""
+def _key(
+    model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds], tensors: list[str]
+) -> str:
+    """Everything that the answers follow from: the model's bytes, the items' bytes, names, and who
+    computes.
+    """
     import onnxruntime
 
     digest = hashlib.sha256()
@@ -121,7 +150,9 @@ def _key(model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds]
         for name, array in item.items():
             digest.update(f"{name} {array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-    declared = {key: model_info.get(key) for key in ("inputs", "outputs", "input_shape", "input_type")}
+    declared = {
+        key: model_info.get(key) for key in ("inputs", "outputs", "input_shape", "input_type")
+    }
     return cache.key_of(
         {
             "model": sorted(digests_of(Path(model_path)).values()),
@@ -135,7 +166,11 @@ def _key(model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds]
 
 
 def _compute(
-    path: Path, model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds], tensors: list[str]
+    path: Path,
+    model_path: str,
+    model_info: dict[str, Any],
+    feeds: list[samples.Feeds],
+    tensors: list[str],
 ) -> None:
     session, bound, outputs, inside, notes, version = _open(model_path, model_info, tensors)
     answers, middles = [], []
@@ -145,15 +180,21 @@ def _compute(
             results = session.run([*(name for name, _ in outputs), *inside], given)
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"{model_path} cannot be run on this task's inputs: {reason}") from error
-        answers.append({reported: result for (_, reported), result in zip(outputs, results, strict=False)})
+            raise UserError(
+                f"{model_path} cannot be run on this task's inputs: {reason}"
+            ) from error
+        answers.append(
+            {reported: result for (_, reported), result in zip(outputs, results, strict=False)}
+        )
         middles.append(dict(zip(inside, results[len(outputs) :], strict=True)))
     about = {"notes": notes, "runtime": f"ONNX Runtime {version}, unoptimized, one thread"}
     reference_file.save(path, feeds, answers, middles if inside else [], about)
 
 
 def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
-    """What a session loads: the file, or a copy in memory that gives those inner tensors too; and which of them it has."""
+    """What a session loads: the file, or a copy in memory that gives those inner tensors too; and
+    which of them it has.
+    """
     if not tensors:
         return model_path, []
     import onnx

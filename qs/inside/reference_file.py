@@ -1,7 +1,8 @@
-"""The file between the reference run and the backend's host: items with their reference outputs, in one .npz.
+"""The file between the reference run and the backend's host: items with their reference outputs, in
+one .npz.
 
-The inputs travel with the outputs, so that both sides saw the same items whatever their versions of numpy and
-of the data set's libraries. Nothing in it is pickled.
+The inputs travel with the outputs, so that both sides saw the same items whatever their versions of
+numpy and of the data set's libraries. Nothing in it is pickled.
 """
 
 from __future__ import annotations
@@ -68,9 +69,14 @@ def load(path: str | Path, items: int | None = None) -> Reference:
         count = int(arrays["items"]) if items is None else min(items, int(arrays["items"]))
         feeds, outputs, tensors = (
             [
-                {name: arrays[f"{side}_{number}_{index}"] for number, name in enumerate(names.get(key, []))}
+                {
+                    name: arrays[f"{side}_{number}_{index}"]
+                    for number, name in enumerate(names.get(key, []))
+                }
                 for index in range(count)
             ]
             for side, key in (("in", "inputs"), ("out", "outputs"), ("mid", "tensors"))
         )
-    return Reference(feeds, outputs, tensors if names.get("tensors") else [], names.get("about", {}))
+    return Reference(
+        feeds, outputs, tensors if names.get("tensors") else [], names.get("about", {})
+    )

@@ -1,8 +1,8 @@
 """What stands in a runtime backend's place where its QS config names another runner.
 
-Both have the backend's face as far as a loaded copy needs it: load, get_loaded_batch_size, predict, placement.
-`predict` of either takes a batch's feeds. Which runner is used is the QS config's to say; driving it is the
-engine's part.
+Both have the backend's face as far as a loaded copy needs it: load, get_loaded_batch_size, predict,
+placement. `predict` of either takes a batch's feeds. Which runner is used is the QS config's to
+say; driving it is the engine's part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ BACKEND, ASYNC, ONNXRUNTIME = "backend", "async", "onnxruntime"
 
 
 class OnnxRunner:
-    """ONNX Runtime on a model file, with no vendor code in the way; the same file serves every batch size."""
+    """ONNX Runtime on a model file, with no vendor code in the way; the same file serves every
+    batch size.
+    """
 
     placement: dict[str, Any] | None = None
 
@@ -47,7 +49,9 @@ class OnnxRunner:
         if threads:
             options.intra_op_num_threads = int(threads)
         self._session = None  # the old copy's memory goes before the new one comes
-        session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=onnxruntime.get_available_providers()
+        )
         bound, _ = bind_inputs(self._model_info, file_tensors(session.get_inputs()), str(path))
         fault = batch_fault(bound, batch_size)
         if fault is not None:
@@ -67,17 +71,20 @@ class OnnxRunner:
         given = {}
         for declared, name, dtype in self._inputs:
             array = feeds[declared]
-            given[name] = array if getattr(array, "dtype", None) == dtype else np.asarray(array).astype(dtype)
+            given[name] = (
+                array if getattr(array, "dtype", None) == dtype else np.asarray(array).astype(dtype)
+            )
         return dict(zip(self._reported, self._session.run(self._names, given), strict=True))
 
 
 class FactoryRunner:
-    """A vendor's own runner: `reference` ("package.module:factory") is called with the config, and returns predict.
+    """A vendor's own runner: `reference` ("package.module:factory") is called with the config, and
+    returns predict.
 
     The config is the QS config, with this copy's `batch_size`, `instance`, `instances`, `cpus` and
-    `intra_op_threads`, and `compile_result`, `workload` and `model_info` as a runtime backend gets them. The factory
-    is called anew for another batch size. predict takes feeds, and may be a coroutine function where the pool is
-    "async".
+    `intra_op_threads`, and `compile_result`, `workload` and `model_info` as a runtime backend gets
+    them. The factory is called anew for another batch size. predict takes feeds, and may be a
+    coroutine function where the pool is "async".
     """
 
     placement: dict[str, Any] | None = None
@@ -89,13 +96,18 @@ class FactoryRunner:
 
     def load(self, batch_size: int) -> None:
         factory = _named(self._reference)
-        place = {key: (self.placement or {}).get(key) for key in ("instances", "cpus", "intra_op_threads")}
+        place = {
+            key: (self.placement or {}).get(key)
+            for key in ("instances", "cpus", "intra_op_threads")
+        }
         stated = {key: value for key, value in place.items() if value is not None}
         own = {"batch_size": batch_size, "instance": self._instance, **stated}
         predict = factory({**self._config, **own})
         if not callable(predict):
             kind = type(predict).__name__
-            raise UserError(f"runner {self._reference!r} returned {kind}; allowed: predict, a callable")
+            raise UserError(
+                f"runner {self._reference!r} returned {kind}; allowed: predict, a callable"
+            )
         self.predict, self._batch_size = predict, batch_size
 
     def get_loaded_batch_size(self) -> int:
@@ -103,7 +115,9 @@ class FactoryRunner:
 
 
 def _named(reference: str) -> Any:
-    """What "package.module:factory" names. Modules beside the backend's files go by their bare names."""
+    """What "package.module:factory" names. Modules beside the backend's files go by their bare
+    names.
+    """
     module, _, name = reference.partition(":")
     try:
         found = getattr(importlib.import_module(module), name, None)
@@ -120,7 +134,8 @@ def _named(reference: str) -> Any:
 def artifact_file(
     stated: str | None, compile_result: Mapping[str, Any], places: Iterable[Path], batch_size: int
 ) -> Path:
-    """The file for a batch size: the stated artifact, else what the compile result names for it, else UserError.
+    """The file for a batch size: the stated artifact, else what the compile result names for it,
+    else UserError.
 
     Relative paths are looked for in `places`, in their order.
     """
@@ -145,4 +160,6 @@ def _compiled(compile_result: Mapping[str, Any], batch_size: int) -> list[str]:
         if isinstance(model.get("compiled_obj"), str)
     ]
     models.sort(key=lambda model: model.get("compiled_bs") != batch_size)
-    return list(dict.fromkeys(path for model in models for path in split_names(model["compiled_obj"])))
+    return list(
+        dict.fromkeys(path for model in models for path in split_names(model["compiled_obj"]))
+    )

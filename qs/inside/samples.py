@@ -1,6 +1,8 @@
-"""A task's data inside a host: its data set, or generated items where it has none; as batches of any size.
+"""A task's data inside a host: its data set, or generated items where it has none; as batches of
+any size.
 
-Left out: scoring (the data set's AccuracyChecker) and the order in which the engine submits samples.
+Left out: scoring (the data set's AccuracyChecker) and the order in which the engine submits
+samples.
 """
 
 from __future__ import annotations
@@ -17,9 +19,8 @@ import numpy as np
 from qs.contract.data_loader import Dataset
 from qs.tensors.generated import GeneratedItems, input_specs
 
-# Distinct batches that the performance phase cycles through: enough that no cache knows them all by heart,
-# few enough
-# that their memory is bounded whatever the data set.
+# Distinct batches that the performance phase cycles through: enough that no cache knows them all by
+# heart, few enough that their memory is bounded whatever the data set.
 MOST_BATCHES = 64
 MOST_BYTES = 256 << 20
 GENERATED_ITEMS = 64
@@ -29,8 +30,9 @@ Feeds = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class TaskData:
-    """`kind` is "dataset", "generated" or "given" (the user's own items for a model file), `why` the reason for the latter two; `items` is
-    None for generated data."""
+    """`kind` is "dataset", "generated" or "given" (the user's own items for a model file), `why`
+    the reason for the latter two; `items` is None for generated data.
+    """
 
     dataset: Any
     name: str
@@ -40,7 +42,13 @@ class TaskData:
     seed: int
 
     def about(self) -> dict[str, Any]:
-        return {"name": self.name, "items": self.items, "kind": self.kind, "why": self.why, "seed": self.seed}
+        return {
+            "name": self.name,
+            "items": self.items,
+            "kind": self.kind,
+            "why": self.why,
+            "seed": self.seed,
+        }
 
 
 class GeneratedDataset(Dataset):
@@ -49,7 +57,9 @@ class GeneratedDataset(Dataset):
     `source(seed)` makes the endless list that they are taken from.
     """
 
-    def __init__(self, config: Mapping[str, Any], seed: int, source: Callable[[int], Any] | None = None) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], seed: int, source: Callable[[int], Any] | None = None
+    ) -> None:
         super().__init__(config)
         self.fake_seed = seed
         self.items = GENERATED_ITEMS
@@ -70,7 +80,9 @@ class GeneratedDataset(Dataset):
 
 
 class _Batches(Sequence):
-    """Made when asked for: at a large batch of images, all of them at once would not fit into memory."""
+    """Made when asked for: at a large batch of images, all of them at once would not fit into
+    memory.
+    """
 
     def __init__(self, generated: Any, size: int, count: int) -> None:
         self._generated, self._size, self._count = generated, size, count
@@ -97,10 +109,11 @@ def open_data(
     seed: int | None,
     workspace_root: str = "",
 ) -> TaskData:
-    """The task's data set, preprocessed; generated where `fake` says so, it has none, or files are missing.
+    """The task's data set, preprocessed; generated where `fake` says so, it has none, or files are
+    missing.
 
-    `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of the data
-    set's code; its other exceptions go through, since they are faults.
+    `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of
+    the data set's code; its other exceptions go through, since they are faults.
     """
     if seed is None:
         seed = secrets.randbelow(1 << 31)
@@ -126,7 +139,9 @@ def open_data(
     return TaskData(GeneratedDataset(model_info, seed), "generated", None, "generated", why, seed)
 
 
-def batches(data: TaskData, batch_size: int, most: int | None = None, seed: int | None = None) -> list[Feeds]:
+def batches(
+    data: TaskData, batch_size: int, most: int | None = None, seed: int | None = None
+) -> list[Feeds]:
     """Distinct batches to cycle through: up to `most` (64) or 256 MB of them, at least one.
 
     `seed` is for generated ones, where it is not to be the data's own.
@@ -136,7 +151,9 @@ def batches(data: TaskData, batch_size: int, most: int | None = None, seed: int 
     most = MOST_BATCHES if most is None else max(1, most)
     if data.kind != "dataset":
         # not through the data set, whose own items are only as many as a vendor's loop needs
-        source: Iterator[Feeds] = data.dataset.source(data.seed if seed is None else seed).batches(batch_size, most)
+        source: Iterator[Feeds] = data.dataset.source(data.seed if seed is None else seed).batches(
+            batch_size, most
+        )
     else:
         source = _rebatched(data.dataset, batch_size)
     taken: list[Feeds] = []

@@ -1,7 +1,8 @@
-"""What the engine calls: predict in the form that a plan's queries have, blocking or as a coroutine function.
+"""What the engine calls: predict in the form that a plan's queries have, blocking or as a coroutine
+function.
 
-A query is one batch; or a list of batches, where the plan has several samples a query; or fewer items than the loaded
-batch, where queries that are due close together share a call.
+A query is one batch; or a list of batches, where the plan has several samples a query; or fewer
+items than the loaded batch, where queries that are due close together share a call.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from qs.base.errors import UserError
 
 
 def is_coroutine(predict: Any) -> bool:
-    """Whether calling it gives a coroutine (a coroutine function, or an object whose __call__ is one)."""
+    """Whether calling it gives a coroutine (a coroutine function, or an object whose __call__ is
+    one).
+    """
     if inspect.iscoroutinefunction(predict):
         return True
     return inspect.iscoroutinefunction(getattr(predict, "__call__", None))  # noqa: B004
@@ -29,7 +32,9 @@ def check_kind(predict: Any, pool: str | None) -> None:
     if pool is None or is_coroutine(predict) == (pool == "async"):
         return
     if pool == "async":
-        raise UserError("pool 'async' drives coroutines, and predict is none; write `async def predict`")
+        raise UserError(
+            "pool 'async' drives coroutines, and predict is none; write `async def predict`"
+        )
     raise UserError(
         f"predict is a coroutine function, which pool {pool!r} cannot drive; "
         "state runner 'async' in the QS config, or pool 'async' with a runner of your own"
@@ -45,7 +50,8 @@ def target_of(
 ) -> Callable[[Any], Any]:
     """A new function, so that it can carry samples.
 
-    lists   a query is a list of batches: predict is called for one after the other, a coroutine for all at once
+    lists   a query is a list of batches: predict is called for one after the other, a coroutine for
+            all at once
     rows    input -> rows of the loaded batch: batches with fewer are filled up with their own rows
     states  input -> output of the same thread's call before, which feeds it from the second call on
     verifier  a Verifier that keeps answers, to be judged after the case (qs.inside.verifying)
@@ -77,7 +83,9 @@ def target_of(
 
 
 def feeding_back(predict: Callable[[Any], Any], states: Mapping[str, str]) -> Callable[[Any], Any]:
-    """predict as one stream a thread: the outputs that are state go into the next call. Outputs are looked up by name."""
+    """predict as one stream a thread: the outputs that are state go into the next call. Outputs are
+    looked up by name.
+    """
     carried = threading.local()
 
     def call(batch: Any) -> Any:
@@ -91,13 +99,17 @@ def feeding_back(predict: Callable[[Any], Any], states: Mapping[str, str]) -> Ca
 def filled(batch: Mapping[str, np.ndarray], rows: Mapping[str, int]) -> dict[str, np.ndarray]:
     """A batch with so many rows in every input, repeating its own from the first."""
     return {
-        name: array if len(array) == rows[name] else np.resize(array, (rows[name], *array.shape[1:]))
+        name: array
+        if len(array) == rows[name]
+        else np.resize(array, (rows[name], *array.shape[1:]))
         for name, array in batch.items()
     }
 
 
 class Blocking:
-    """A backend whose predict is a coroutine function, for callers that do not await: checkers, comparisons."""
+    """A backend whose predict is a coroutine function, for callers that do not await: checkers,
+    comparisons.
+    """
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -130,9 +142,13 @@ def put_back(backend: Any) -> None:
 
 
 def rows_of(batch: Mapping[str, Any], items: int, copy: Any) -> dict[str, int] | None:
-    """Input -> rows of the loaded batch, for a batch of so many items; None where the copy takes any number."""
+    """Input -> rows of the loaded batch, for a batch of so many items; None where the copy takes
+    any number.
+    """
     if getattr(copy.backend, "any_batch_size", False):
         return None
     if copy.batch_size < items:
-        raise UserError(f"loaded is a batch of {copy.batch_size} items, fewer than the {items} of one query")
+        raise UserError(
+            f"loaded is a batch of {copy.batch_size} items, fewer than the {items} of one query"
+        )
     return {name: len(array) * copy.batch_size // items for name, array in batch.items()}

@@ -1,9 +1,9 @@
 """A vendor's backend and the task's data set, behind methods that take and give plain data.
 
-Lives in the backend's own process, whose environment may hold nothing of ours but numpy; so nothing else is
-imported here. The order of calls is the published one: pre_optimize, set_dataset, best_batch_sizes, compile,
-configure_runtime, use_runner, load, then accuracy, numeric, benchmark or load_target in any order. Deadlines, logs and
-crashes are the host's part.
+Lives in the backend's own process, whose environment may hold nothing of ours but numpy; so nothing
+else is imported here. The order of calls is the published one: pre_optimize, set_dataset,
+best_batch_sizes, compile, configure_runtime, use_runner, load, then accuracy, numeric, benchmark or
+load_target in any order. Deadlines, logs and crashes are the host's part.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ NOT_STATED = "not stated"
 
 
 class VendorService:
-    """One backend for one task. Vendor exceptions go through; what the user got wrong is a UserError.
+    """One backend for one task. Vendor exceptions go through; what the user got wrong is a
+    UserError.
 
-    Upstream's import paths resolve from construction to `close`, since vendors also import inside their
-    methods.
+    Upstream's import paths resolve from construction to `close`, since vendors also import inside
+    their methods.
     """
 
     def __init__(self, workspace_roots: Sequence[str], backend_folder: str, hardware: str) -> None:
@@ -57,7 +58,9 @@ class VendorService:
         self._data: samples.TaskData | None = None
         self._dataset_folder: str | None = None
         self._states: dict[str, str] = {}  # input -> output of the call before that feeds it
-        self._configs: Any = None  # these two as the vendor gave them; plain copies went out and come back
+        self._configs: Any = (
+            None  # these two as the vendor gave them; plain copies went out and come back
+        )
         self._compiled: Any = None
         self._settings: tuple[Any, dict, dict] | None = None
         self._runner: dict[str, Any] = {"runner": BACKEND, "pool": None, "config": {}}
@@ -89,7 +92,8 @@ class VendorService:
         seed: int | None,
         given: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Load and preprocess the task's data. `given` is the user's own, for an artifact: qs.inside.given says what it holds.
+        """Load and preprocess the task's data. `given` is the user's own, for an artifact:
+        qs.inside.given says what it holds.
 
         Returns {"name", "items", "kind": "dataset" | "generated" | "given", "why", "seed"}.
         """
@@ -99,7 +103,9 @@ class VendorService:
             self._data = (
                 open_given(configs["model_info"], given, seed)
                 if given is not None
-                else samples.open_data(configs["model_info"], dataset_folder, fake, seed, self._root)
+                else samples.open_data(
+                    configs["model_info"], dataset_folder, fake, seed, self._root
+                )
             )
             self._batches = None
         return self._data.about()
@@ -109,27 +115,35 @@ class VendorService:
         return [int(size) for size in found] if isinstance(found, (list, tuple)) and found else None
 
     def compile(self, configs: dict[str, Any]) -> dict[str, Any]:
-        """The vendor's compile result, its own keys included. Objects in it stay here and go out as text."""
+        """The vendor's compile result, its own keys included. Objects in it stay here and go out as
+        text.
+        """
         configs = restored(configs, self._configs)
         self._compiler.segment(configs)
         result = self._compiler.compile(configs, self._data.dataset if self._data else None)
         if not isinstance(result, Mapping):
-            raise UserError(f"{self._folder}: compile returned {type(result).__name__}; allowed: a dict")
+            raise UserError(
+                f"{self._folder}: compile returned {type(result).__name__}; allowed: a dict"
+            )
         self._compiled = result
         return plain(result)
 
     def configure_runtime(
         self, compile_result: dict[str, Any], workload: dict[str, Any], model_info: dict[str, Any]
     ) -> None:
-        """What every copy of the runtime gets. A result that was compiled here keeps the vendor's objects."""
+        """What every copy of the runtime gets. A result that was compiled here keeps the vendor's
+        objects.
+        """
         with self._lock:
             self._settings = (restored(compile_result, self._compiled), workload, model_info)
             self._copies.clear()
 
     def use_runner(self, runner: str, pool: str | None, config: dict[str, Any]) -> None:
-        """What computes from now on: the runtime backend (also the default), or what its QS config names.
+        """What computes from now on: the runtime backend (also the default), or what its QS config
+        names.
 
-        `pool` is the kind of pool that will drive it, `config` the QS config for a runner of the vendor's own.
+        `pool` is the kind of pool that will drive it, `config` the QS config for a runner of the
+        vendor's own.
         """
         with self._lock:
             self._runner = {"runner": runner, "pool": pool, "config": config}
@@ -139,7 +153,8 @@ class VendorService:
     def load(self, batch_size: int) -> dict[str, Any]:
         """Load the first copy. The batch size really loaded may be another than the one asked for.
 
-        "takes_threads": whether the runner has an attribute `placement`, through which it learns intra_op_threads.
+        "takes_threads": whether the runner has an attribute `placement`, through which it learns
+        intra_op_threads.
         """
         with self._lock:
             begin = time.perf_counter()
@@ -156,18 +171,22 @@ class VendorService:
             return {"supported": False, "config": None}
         return {"supported": True, "config": plain(backend.generate_qs_config())}
 
-    def accuracy(self, data_percent: int, output_dir: str, predict_limit_s: float | None = None) -> dict[str, Any]:
+    def accuracy(
+        self, data_percent: int, output_dir: str, predict_limit_s: float | None = None
+    ) -> dict[str, Any]:
         """The checker's metrics at the batch size that is loaded, or {"not_measured": why}.
 
-        Raw outputs are left in `output_dir` by the checker, as published. A predict that takes longer than
-        its limit ends this process.
+        Raw outputs are left in `output_dir` by the checker, as published. A predict that takes
+        longer than its limit ends this process.
         """
         data = self._task_data()
         if data.kind != "dataset":
             return {"not_measured": data.why}
         _, checker_class = load_dataset_classes(self._dataset_folder or "")
         if checker_class is None:
-            return {"not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"}
+            return {
+                "not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"
+            }
         with self._lock:
             copy = self._any_loaded()
             backend = blocking(copy.backend)
@@ -175,7 +194,8 @@ class VendorService:
             checker = checker_class()
             # published checkers read these off the compile result, where not every vendor puts them
             known = {
-                key: model_info.get(key) for key in ("model", "dataset_name", "model_precision", "inputs", "outputs")
+                key: model_info.get(key)
+                for key in ("model", "dataset_name", "model_precision", "inputs", "outputs")
             }
             checker.configs = {**known, **result}
             checker.dataloader = data.dataset
@@ -197,8 +217,10 @@ class VendorService:
     def numeric(
         self, reference_npz: str, batch_size: int, items: int, predict_limit_s: float | None = None
     ) -> dict[str, Any]:
-        """{"outputs": {name: metrics}, "summary": metrics, ...} against the items and outputs in a reference
-        file; "segments" where the backend has segment_outputs. A predict that takes longer than its limit ends this process."""
+        """{"outputs": {name: metrics}, "summary": metrics, ...} against the items and outputs in a
+        reference file; "segments" where the backend has segment_outputs. A predict that takes
+        longer than its limit ends this process.
+        """
         reference = reference_file.load(reference_npz, items)
         with self._lock:
             copy = self._loaded(0, batch_size, None)
@@ -207,14 +229,22 @@ class VendorService:
             try:
                 with limited(backend, predict_limit_s):
                     inside = segment_hook(copy.backend, reference, copy.batch_size)
-                    return plain(agreement(reference, backend.predict, copy.batch_size, outputs, inside))
+                    return plain(
+                        agreement(reference, backend.predict, copy.batch_size, outputs, inside)
+                    )
             finally:
                 put_back(backend)
 
     def numeric_item(
-        self, reference_npz: str, batch_size: int, item: int, folder: str, predict_limit_s: float | None = None
+        self,
+        reference_npz: str,
+        batch_size: int,
+        item: int,
+        folder: str,
+        predict_limit_s: float | None = None,
     ) -> dict[str, Any]:
-        """One item of the comparison again: {"outputs": {name: metrics}, "files": {"reference", "backend", "feeds"}}.
+        """One item of the comparison again: {"outputs": {name: metrics}, "files": {"reference",
+        "backend", "feeds"}}.
 
         The three .npz in `folder` hold its arrays by name.
         """
@@ -225,7 +255,9 @@ class VendorService:
             backend = blocking(copy.backend)
             try:
                 with limited(backend, predict_limit_s):
-                    rows, want, got = replay(reference, backend.predict, copy.batch_size, names, item)
+                    rows, want, got = replay(
+                        reference, backend.predict, copy.batch_size, names, item
+                    )
             finally:
                 put_back(backend)
         files = save_item(folder, item, reference=want, backend=got, feeds=reference.feeds[item])
@@ -245,12 +277,18 @@ class VendorService:
             return plain(copy.backend.benchmark(self._task_data().dataset))
 
     def describe_samples(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
-        """What load_target submits: set_dataset's answer, "distinct_batches", "items_per_batch", "bytes"."""
+        """What load_target submits: set_dataset's answer, "distinct_batches", "items_per_batch",
+        "bytes".
+        """
         with self._lock:
             taken = self._batches_of(batch_size, samples)
             held = sum(array.nbytes for feeds in taken for array in feeds.values())
         about = self._task_data().about()
-        return about | {"distinct_batches": len(taken), "items_per_batch": batch_size, "bytes": held}
+        return about | {
+            "distinct_batches": len(taken),
+            "items_per_batch": batch_size,
+            "bytes": held,
+        }
 
     def load_target(
         self,
@@ -267,17 +305,17 @@ class VendorService:
     ) -> Callable[[Any], Any]:
         """predict of copy `instance`, loaded; `.samples` are the batches to cycle.
 
-        Those are as large as what is really loaded, `.loaded_batch_size`. The copy is loaded on the calling
-        thread's CPUs, or on those that `affinity` has for the instance (one list of CPUs each);
-        threads that the backend starts stay on them. `samples` is {"count", "seed"} of the QS config, or a
-        count.
+        Those are as large as what is really loaded, `.loaded_batch_size`. The copy is loaded on the
+        calling thread's CPUs, or on those that `affinity` has for the instance (one list of CPUs
+        each); threads that the backend starts stay on them. `samples` is {"count", "seed"} of the
+        QS config, or a count.
 
         lists      a query is a list of batches
-        shared_by  up to so many queries share a call: loaded is a batch for all of them, and `.samples` are
-                   the queries' own, `batch_size` items each
+        shared_by  up to so many queries share a call: loaded is a batch for all of them, and
+                   `.samples` are the queries' own, `batch_size` items each
         verify     {"mode", "seed", "folder"}: keep answers there, for `verification`
-        setup      method -> arguments, for a process that has not been told: set_dataset, configure_runtime,
-                   use_runner
+        setup      method -> arguments, for a process that has not been told: set_dataset,
+                   configure_runtime, use_runner
         """
         if self._settings is None:
             for method, arguments in (setup or {}).items():
@@ -290,11 +328,14 @@ class VendorService:
             "intra_op_threads": intra_op_threads,
         }
         with self._lock:
-            for spare in [number for number in self._copies if number >= instances and number != instance]:
+            for spare in [
+                number for number in self._copies if number >= instances and number != instance
+            ]:
                 del self._copies[spare]
             copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
             if is_coroutine(copy.backend.predict):
-                # What awaited in one event loop (a checker's, an earlier case's) may be bound to it: begin anew.
+                # What awaited in one event loop (a checker's, an earlier case's) may be bound to
+                # it: begin anew.
                 del self._copies[instance]
                 copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
             check_kind(copy.backend.predict, self._runner["pool"])
@@ -322,7 +363,9 @@ class VendorService:
         shared_by: int | None = None,
         predict_limit_s: float | None = None,
     ) -> dict[str, Any]:
-        """Judge the answers that the workers of a case left in `folder`: the arguments are those of its load_target."""
+        """Judge the answers that the workers of a case left in `folder`: the arguments are those of
+        its load_target.
+        """
         with self._lock:
             if is_coroutine(self._copy(0).backend.predict):
                 del self._copies[0]  # it may be bound to the event loop of the case
@@ -334,10 +377,14 @@ class VendorService:
                 with limited(backend, predict_limit_s):
                     return plain(
                         judged(
-                            folder, mode, taken, backend.predict, split_names(model_info.get("outputs")),
+                            folder,
+                            mode,
+                            taken,
+                            backend.predict,
+                            split_names(model_info.get("outputs")),
                             result.get("compile_precision"),
                         )
-                    )  # fmt: skip
+                    )
             finally:
                 put_back(backend)
 
@@ -366,13 +413,17 @@ class VendorService:
         if runner == ONNXRUNTIME:
             places = [Path(self._root), self._folder, Path.cwd()]
             return OnnxRunner(
-                lambda batch_size: artifact_file(config.get("artifact"), result, places, batch_size),
+                lambda batch_size: artifact_file(
+                    config.get("artifact"), result, places, batch_size
+                ),
                 model_info,
             )
         known = {"compile_result": result, "workload": workload, "model_info": model_info}
         return FactoryRunner(runner, {**config, **known}, instance)
 
-    def _loaded(self, instance: int, batch_size: int, placement: dict[str, Any] | None) -> LoadedCopy:
+    def _loaded(
+        self, instance: int, batch_size: int, placement: dict[str, Any] | None
+    ) -> LoadedCopy:
         copy = self._copy(instance)
         copy.load(batch_size, placement)
         return copy

@@ -1,8 +1,11 @@
-"""Answers given under load, kept while a case is measured and judged after it: a backend that answers wrongly when busy is caught.
+"""Answers given under load, kept while a case is measured and judged after it: a backend that
+answers wrongly when busy is caught.
 
-Each worker keeps its own, within bounds, and writes them to a file when its measured phase has ended; so the workers may be threads,
-processes or an event loop. `sample` keeps a seeded random few of a worker's requests (a copy of their outputs each, nothing for all others);
-`all` takes a checksum of every answer and keeps one copy of each answer that is new. Judging: `judged`, on an idle backend.
+Each worker keeps its own, within bounds, and writes them to a file when its measured phase has
+ended; so the workers may be threads, processes or an event loop. `sample` keeps a seeded random few
+of a worker's requests (a copy of their outputs each, nothing for all others); `all` takes a
+checksum of every answer and keeps one copy of each answer that is new. Judging: `judged`, on an
+idle backend.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Answer:
-    """`sample` is the batch's place among the case's; None: the engine joined several, and `feeds` are what was asked."""
+    """`sample` is the batch's place among the case's; None: the engine joined several, and `feeds`
+    are what was asked.
+    """
 
     request: int
     sample: int | None
@@ -47,7 +52,9 @@ class Answer:
 
 @dataclass
 class Kept:
-    """What one worker keeps. Algorithm L (Li 1994) tells the next request to keep, so that all others cost one comparison."""
+    """What one worker keeps. Algorithm L (Li 1994) tells the next request to keep, so that all
+    others cost one comparison.
+    """
 
     mode: str
     random: random.Random
@@ -67,8 +74,12 @@ class Kept:
         elif number >= self._next:
             self._some(number, sample, feeds, raw, names)
 
-    def _some(self, number: int, sample: int | None, feeds: Any, raw: Any, names: Sequence[str]) -> None:
-        answer = Answer(number, sample, _copied(raw, names), None if sample is not None else _own(feeds))
+    def _some(
+        self, number: int, sample: int | None, feeds: Any, raw: Any, names: Sequence[str]
+    ) -> None:
+        answer = Answer(
+            number, sample, _copied(raw, names), None if sample is not None else _own(feeds)
+        )
         if len(self.reservoir) < RESERVOIR:
             self.reservoir.append(answer)
         else:
@@ -88,7 +99,9 @@ class Kept:
             known.count += 1
             return
         size = sum(array.nbytes for array in outputs.values())
-        if len(self.distinct) >= MOST_DISTINCT or (self.distinct and self._bytes + size > MOST_BYTES):
+        if len(self.distinct) >= MOST_DISTINCT or (
+            self.distinct and self._bytes + size > MOST_BYTES
+        ):
             self.unchecked += 1
             return
         self._bytes += size
@@ -99,10 +112,20 @@ class Kept:
 
 
 class Verifier:
-    """Wraps predict in one worker's process. `samples` are the batches that it is called with, told apart by identity."""
+    """Wraps predict in one worker's process. `samples` are the batches that it is called with, told
+    apart by identity.
+    """
 
-    def __init__(self, mode: str, seed: int, folder: str, instance: int, names: Sequence[str]) -> None:
-        self._mode, self._seed, self._folder, self._instance, self._names = mode, seed, Path(folder), instance, names
+    def __init__(
+        self, mode: str, seed: int, folder: str, instance: int, names: Sequence[str]
+    ) -> None:
+        self._mode, self._seed, self._folder, self._instance, self._names = (
+            mode,
+            seed,
+            Path(folder),
+            instance,
+            names,
+        )
         self._places: dict[int, int] = {}
         self._samples: Sequence[Any] = ()
         self._local = threading.local()
@@ -139,7 +162,9 @@ class Verifier:
         """In the worker's thread, after its warm-up: what came before is not looked at."""
         worker = next(self._workers)
         self._local.worker = worker
-        self._local.kept = Kept(self._mode, random.Random(f"{self._seed} {self._instance} {worker}"))
+        self._local.kept = Kept(
+            self._mode, random.Random(f"{self._seed} {self._instance} {worker}")
+        )
 
     def end_measuring(self) -> None:
         """In the worker's thread, after its last request: write down what was kept."""
@@ -152,7 +177,9 @@ def checksum(outputs: Mapping[str, np.ndarray]) -> int:
     for name in sorted(outputs):
         array = outputs[name]
         found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
-        found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"", found)
+        found = zlib.crc32(
+            np.ascontiguousarray(array).view(np.uint8).data if array.size else b"", found
+        )
     return found
 
 
@@ -162,13 +189,22 @@ def write(path: Path, kept: Kept) -> None:
     arrays: dict[str, Any] = {}
     entries = []
     for number, answer in enumerate(answers):
-        entry: dict[str, Any] = {"request": answer.request, "sample": answer.sample, "count": answer.count}
+        entry: dict[str, Any] = {
+            "request": answer.request,
+            "sample": answer.sample,
+            "count": answer.count,
+        }
         for side, given in (("outputs", answer.outputs), ("feeds", answer.feeds)):
             entry[side] = None if given is None else list(given)
             for place, array in enumerate((given or {}).values()):
                 arrays[f"{side}_{number}_{place}"] = array
         entries.append(entry)
-    about = {"mode": kept.mode, "requests": kept.requests, "unchecked": kept.unchecked, "answers": entries}
+    about = {
+        "mode": kept.mode,
+        "requests": kept.requests,
+        "unchecked": kept.unchecked,
+        "answers": entries,
+    }
     partial = path.with_name(f".{path.name}")
     with partial.open("wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)
@@ -183,10 +219,15 @@ def read(path: Path) -> tuple[dict[str, Any], list[Answer]]:
             outputs, feeds = (
                 None
                 if entry[side] is None
-                else {name: arrays[f"{side}_{number}_{place}"] for place, name in enumerate(entry[side])}
+                else {
+                    name: arrays[f"{side}_{number}_{place}"]
+                    for place, name in enumerate(entry[side])
+                }
                 for side in ("outputs", "feeds")
             )
-            answers.append(Answer(entry["request"], entry["sample"], outputs or {}, feeds, entry["count"]))
+            answers.append(
+                Answer(entry["request"], entry["sample"], outputs or {}, feeds, entry["count"])
+            )
     return about, answers
 
 
@@ -198,11 +239,13 @@ def judged(
     names: Sequence[str],
     precision: object,
 ) -> dict[str, Any]:
-    """The row's Verification: kept answers against those that the same backend gives to the same feeds when it is idle.
+    """The row's Verification: kept answers against those that the same backend gives to the same
+    feeds when it is idle.
 
-    An answer is wrong where it is further from the idle one than `tolerance` (of the output's largest value): what the compiled
-    precision may cost, or twice what two idle answers to one feed differ by. It is wrong as well, however near, where it is another
-    sample's idle answer to the bit and not its own.
+    An answer is wrong where it is further from the idle one than `tolerance` (of the output's
+    largest value): what the compiled precision may cost, or twice what two idle answers to one feed
+    differ by. It is wrong as well, however near, where it is another sample's idle answer to the
+    bit and not its own.
     """
     found = [(path.stem, *read(path)) for path in sorted(Path(folder).glob("[!.]*.npz"))]
     idle: dict[Any, Arrays] = {}
@@ -215,10 +258,18 @@ def judged(
             repeat = worse(repeat, difference(first, _copied(predict(feeds), names)))
         return first
 
-    wanted = sorted({answer.sample for _, _, answers in found for answer in answers if answer.sample is not None})
+    wanted = sorted(
+        {
+            answer.sample
+            for _, _, answers in found
+            for answer in answers
+            if answer.sample is not None
+        }
+    )
     for sample in wanted:
         idle[sample] = ask(samples[sample])
-    # What the idle backend does not repeat cannot be asked of the busy one; but where it is not even close to itself, that is said.
+    # What the idle backend does not repeat cannot be asked of the busy one; but where it is not
+    # even close to itself, that is said.
     allowed = max(tolerance(precision), 2 * repeat["apart"])
     sums = {sample: checksum(outputs) for sample, outputs in idle.items()}
     checked, wrong, worst = 0, 0, None
@@ -238,9 +289,13 @@ def judged(
                 continue
             wrong += answer.count
             told = {
-                "request": answer.request, "worker": worker, "sample": answer.sample, "output": apart["output"],
-                "apart": None if apart["problem"] else apart["apart"], "why": why,
-            }  # fmt: skip
+                "request": answer.request,
+                "worker": worker,
+                "sample": answer.sample,
+                "output": apart["output"],
+                "apart": None if apart["problem"] else apart["apart"],
+                "why": why,
+            }
             if worst is None or _more(told, worst):
                 worst = told
     said = {

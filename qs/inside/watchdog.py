@@ -1,7 +1,9 @@
-"""A limit on one call of predict where the engine does not drive it: in a data set's checker and in the numeric comparison.
+"""A limit on one call of predict where the engine does not drive it: in a data set's checker and in
+the numeric comparison.
 
-The interpreter's own watchdog thread needs no lock of Python's, so it also ends a process that hangs in C code; before that it writes
-every thread's stack to the log. The conductor reads the outcome from there.
+The interpreter's own watchdog thread needs no lock of Python's, so it also ends a process that
+hangs in C code; before that it writes every thread's stack to the log. The conductor reads the
+outcome from there.
 """
 
 from __future__ import annotations
@@ -15,8 +17,11 @@ _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 
 
 @contextmanager
-def limited(backend: Any, limit_s: float | None, read: Callable[[Any], Any] = lambda answer: answer) -> Iterator[None]:
-    """Within: a call of `backend.predict` that takes longer than `limit_s` ends this process. None: no limit.
+def limited(
+    backend: Any, limit_s: float | None, read: Callable[[Any], Any] = lambda answer: answer
+) -> Iterator[None]:
+    """Within: a call of `backend.predict` that takes longer than `limit_s` ends this process. None:
+    no limit.
 
     `read` is done to every answer.
     """

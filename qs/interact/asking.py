@@ -1,4 +1,6 @@
-"""Whether a person is asked, and the answers that come of it. The dialogs themselves are qs.interact.terminal's."""
+"""Whether a person is asked, and the answers that come of it. The dialogs themselves are
+qs.interact.terminal's.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,11 @@ async def answers_of(
     why_silent: str | None,
     say: Callable[[str], None],
 ) -> Settled:
-    """Settle a profile: with the answers given, then with a person's, or with defaults where `why_silent` says why.
+    """Settle a profile: with the answers given, then with a person's, or with defaults where
+    `why_silent` says why.
 
-    `source` is the file that the answers came from. Raises Faults for answers that do not fit, before anything is
-    asked, and Interrupted where the person stops.
+    `source` is the file that the answers came from. Raises Faults for answers that do not fit,
+    before anything is asked, and Interrupted where the person stops.
     """
     source = source or SOURCE
     if why_silent is None:
@@ -46,11 +49,15 @@ async def answers_of(
     defaults = settled.by_default
     if defaults:
         shown = ", ".join(f"{name} = {json.dumps(answer)}" for name, answer in defaults.items())
-        say(f"not asked ({why_silent}), so the defaults hold: {shown}; --answers FILE answers otherwise")
+        say(
+            f"not asked ({why_silent}), so the defaults hold: {shown}; --answers FILE answers otherwise"
+        )
     return settled
 
 
-async def _asked(profile: Profile, given: Mapping[str, Any] | None, source: str, say: Callable[[str], None]) -> Settled:
+async def _asked(
+    profile: Profile, given: Mapping[str, Any] | None, source: str, say: Callable[[str], None]
+) -> Settled:
     terminal: Any = None
 
     async def ask(question: Question) -> object:

@@ -1,7 +1,8 @@
-"""From a backend's questions to the flat `interact_info`, whoever answers: a file, a person, or the defaults.
+"""From a backend's questions to the flat `interact_info`, whoever answers: a file, a person, or the
+defaults.
 
-One walk over the questions serves all of them. It knows no terminal and no file; it yields the questions that
-are still open.
+One walk over the questions serves all of them. It knows no terminal and no file; it yields the
+questions that are still open.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ SOURCE = "the answers"
 
 @dataclass
 class Settled:
-    """Question name -> answer, and where each came from. Questions that were not to be asked are in neither."""
+    """Question name -> answer, and where each came from. Questions that were not to be asked are in
+    neither.
+    """
 
     answers: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -34,7 +37,9 @@ class Settled:
     @property
     def by_default(self) -> dict[str, Any]:
         """The answers that nobody gave."""
-        return {name: answer for name, answer in self.answers.items() if self.origins[name] == DEFAULT}
+        return {
+            name: answer for name, answer in self.answers.items() if self.origins[name] == DEFAULT
+        }
 
 
 def settling(
@@ -42,9 +47,9 @@ def settling(
 ) -> Generator[Question, object, Settled]:
     """Yields each question that `given` does not answer; send its answer, or None for the default.
 
-    A question whose `depends` fail is left out, and so is one without answer and default. Raises Faults, before
-    the first question, where a given answer has no question, or is not of its type or among its options;
-    `source` is what messages call the place that the answers came from.
+    A question whose `depends` fail is left out, and so is one without answer and default. Raises
+    Faults, before the first question, where a given answer has no question, or is not of its type
+    or among its options; `source` is what messages call the place that the answers came from.
     """
     given = given or {}
     faults = answer_faults(profile, given, source)
@@ -57,7 +62,9 @@ def settling(
         name = question.name
         if not all(settled.answers.get(need) for need in question.needs):
             if name in given:
-                settled.warnings.append(f"{source}: {name} was not asked, as {question.depends} does not hold")
+                settled.warnings.append(
+                    f"{source}: {name} was not asked, as {question.depends} does not hold"
+                )
             continue
         if name in given:
             settled.put(name, question.read(given[name]), ANSWERS)
@@ -68,11 +75,15 @@ def settling(
         elif question.preset is not None:
             settled.put(name, question.preset, DEFAULT)
         else:
-            settled.warnings.append(f"{profile.source}: {name} has no default and no answer; it is left out")
+            settled.warnings.append(
+                f"{profile.source}: {name} has no default and no answer; it is left out"
+            )
     return settled
 
 
-def settle(profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE) -> Settled:
+def settle(
+    profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE
+) -> Settled:
     """What was given, and the defaults. Raises Faults, as `settling` says."""
     walk = settling(profile, given, source)
     try:
@@ -100,7 +111,9 @@ async def settle_asking(
 
 
 def answer_faults(profile: Profile, given: Mapping[str, Any], source: str) -> list[Fault]:
-    """Everything that is wrong with given answers: names that no question has, and values that none can take."""
+    """Everything that is wrong with given answers: names that no question has, and values that none
+    can take.
+    """
     questions = {question.name: question for question in profile.questions}
     known = [*questions, *profile.settled]
     names = "the name of a question: " + (", ".join(known) or "there is none")

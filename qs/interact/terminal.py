@@ -1,8 +1,8 @@
 """The three dialogs of an interact profile at a real terminal, in the line where the cursor stands.
 
-Yes/No and Input are lines with the default in brackets, taken by Enter; a Radiolist is moved through with the
-arrows or its numbers. They are drawn on standard error: standard output may be the result's. Who is asked at all
-is qs.interact.asking's part.
+Yes/No and Input are lines with the default in brackets, taken by Enter; a Radiolist is moved
+through with the arrows or its numbers. They are drawn on standard error: standard output may be the
+result's. Who is asked at all is qs.interact.asking's part.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ _SHORT = {"y": True, "n": False}
 
 
 class Terminal:
-    """One terminal's input and output, as prompt_toolkit sees them. Made without them: this process's own."""
+    """One terminal's input and output, as prompt_toolkit sees them. Made without them: this
+    process's own.
+    """
 
     def __init__(self, input: Any = None, output: Any = None) -> None:
         from prompt_toolkit.input import create_input
@@ -27,7 +29,8 @@ class Terminal:
         self._output = output or create_output(stdout=sys.stderr)
 
     async def ask(self, question: Question) -> object:
-        """The person's answer, of the question's type and among its options; asked again until it is.
+        """The person's answer, of the question's type and among its options; asked again until it
+        is.
 
         Raises KeyboardInterrupt on Ctrl-C and EOFError on Ctrl-D or a terminal that has gone.
         """
@@ -87,7 +90,9 @@ class Terminal:
         def _end(event: Any) -> None:
             event.app.exit(exception=EOFError())
 
-        asked = Label(f"{heading(question)} (arrows or numbers, then Enter)", dont_extend_height=True)
+        asked = Label(
+            f"{heading(question)} (arrows or numbers, then Enter)", dont_extend_height=True
+        )
         app: Any = Application(
             layout=Layout(HSplit([asked, options]), focused_element=options),
             key_bindings=keys,
@@ -107,10 +112,14 @@ def heading(question: Question) -> str:
 
 
 def prompt_of(question: Question) -> str:
-    """The line that a Yes/No or Input dialog begins with: the question, what is allowed, and the default."""
+    """The line that a Yes/No or Input dialog begins with: the question, what is allowed, and the
+    default.
+    """
     preset = question.preset
     if _is_yes_no(question):
-        shown = {True: "Y/n", False: "y/N", None: "y/n"}[preset if isinstance(preset, bool) else None]
+        shown = {True: "Y/n", False: "y/N", None: "y/n"}[
+            preset if isinstance(preset, bool) else None
+        ]
         return f"{heading(question)} [{shown}] "
     allowed = "" if question.type == "str" else f", {question.allowed}"
     default = "" if preset is None else f" [{preset}]"

@@ -1,6 +1,8 @@
-"""The highest rate at which stated bounds hold, found by measuring: `find_limit` awaits trials, and knows nothing of how they are made.
+"""The highest rate at which stated bounds hold, found by measuring: `find_limit` awaits trials, and
+knows nothing of how they are made.
 
-Left out: what a trial is made on (its target, pool and host), files but the picture, and the command line.
+Left out: what a trial is made on (its target, pool and host), files but the picture, and the
+command line.
 """
 
 from __future__ import annotations

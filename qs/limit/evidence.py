@@ -1,9 +1,10 @@
-"""What all trials so far say: of each rate whether the goals hold there, and where between two rates the limit is likely to be.
+"""What all trials so far say: of each rate whether the goals hold there, and where between two
+rates the limit is likely to be.
 
-More load makes no request faster: that is all that is assumed of the target. So if a rate fails, every higher one does, and
-requests at a higher rate that were answered in time speak for the lower ones as well. The test of a rate therefore takes the
-trials of its neighbours on the side that can only speak against the verdict: above it to show that it holds, below it to show that
-it fails.
+More load makes no request faster: that is all that is assumed of the target. So if a rate fails,
+every higher one does, and requests at a higher rate that were answered in time speak for the lower
+ones as well. The test of a rate therefore takes the trials of its neighbours on the side that can
+only speak against the verdict: above it to show that it holds, below it to show that it fails.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 # Neighbours further away than this hardly add anything.
 REACH = 1.25
-# The backlog of a queue that just keeps up wanders: n arrivals with standard deviation up to sqrt(2 n) where service times are
-# exponential, sqrt(n) where they are constant. Four times sqrt(n) is met by chance once in 200 (2 (1 - Phi(4 / sqrt(2)))) at most.
+# The backlog of a queue that just keeps up wanders: n arrivals with standard deviation up to sqrt(2
+# n) where service times are exponential, sqrt(n) where they are constant. Four times sqrt(n) is met
+# by chance once in 200 (2 (1 - Phi(4 / sqrt(2)))) at most.
 HOPELESS, DOUBTFUL = 4.0, 2.0
 BEHIND = "the target does not keep up"
 
@@ -72,12 +74,17 @@ class Evidence:
         """One goal by the trials at these rates together."""
         key = (goal.name, rates)
         if key not in self._judged:
-            trials = [[(trial.tallies[goal.name], trial.waits) for trial in self.at(rate)] for rate in rates]
+            trials = [
+                [(trial.tallies[goal.name], trial.waits) for trial in self.at(rate)]
+                for rate in rates
+            ]
             self._judged[key] = judge(goal, trials, self.confidence)
         return self._judged[key]
 
     def backlog(self, rate: float) -> float:
-        """How far the target fell behind at a rate, in standard deviations of chance; below 1 where it kept up."""
+        """How far the target fell behind at a rate, in standard deviations of chance; below 1 where
+        it kept up.
+        """
         trials = self.at(rate)
         waits_s = max((goal.bound_ns or 0 for goal in self.goals), default=0) / 1e9
         # A queue as long as the bound allows to wait is within the goals.
@@ -116,13 +123,17 @@ class Evidence:
         return Verdict(HOLDS)
 
     def confidence_at(self, rate: float) -> float:
-        """How surely a rate holds: 1 less the chance of so good a result if one of the goals just failed there. 0 where the target fell
-        behind."""
+        """How surely a rate holds: 1 less the chance of so good a result if one of the goals just
+        failed there. 0 where the target fell behind.
+        """
         if not self.at(rate) or self.backlog(rate) > DOUBTFUL:
             return 0.0
         above = self._above(rate)
         chances = [
-            min(self.judged(goal, *above[:count]).by_chance_holds for count in range(1, len(above) + 1))
+            min(
+                self.judged(goal, *above[:count]).by_chance_holds
+                for count in range(1, len(above) + 1)
+            )
             for goal in self.goals
         ]
         return 1.0 - max(chances)
@@ -139,7 +150,11 @@ class Evidence:
     def holds(self) -> float | None:
         """The highest rate that holds, below the lowest that fails."""
         fails = self.fails
-        held = [rate for rate in self.rates if self.verdict(rate).kind == HOLDS and (fails is None or rate < fails)]
+        held = [
+            rate
+            for rate in self.rates
+            if self.verdict(rate).kind == HOLDS and (fails is None or rate < fails)
+        ]
         return held[-1] if held else None
 
     def response(self, rate: float) -> Histogram:

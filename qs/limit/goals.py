@@ -1,4 +1,5 @@
-"""What must hold under load: a bound on a percentile or on the mean of the response time, or on the share of failed requests.
+"""What must hold under load: a bound on a percentile or on the mean of the response time, or on the
+share of failed requests.
 
 Bounds on throughput are left out: the search for a limit is one.
 """
@@ -16,7 +17,8 @@ from qs.base.names import nearest
 FLAG = "--slo"
 ALLOWED = "bounds such as p99=50ms, p99.9=80ms, p50=10ms, mean=10ms or errors=0.1%, with commas between several"
 UNITS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9}
-# A goal of times says nothing of requests that never came back; of these no more than this share may be.
+# A goal of times says nothing of requests that never came back; of these no more than this share
+# may be.
 MOST_FAILED = 0.01
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)$")
 _TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)$")
@@ -26,7 +28,8 @@ _TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)$")
 class Goal:
     """One bound that holds or does not.
 
-    share     how many of the requests may miss it: 0.01 for p99, the bound itself for errors; None for the mean
+    share     how many of the requests may miss it: 0.01 for p99, the bound itself for errors; None
+              for the mean
     bound_ns  what the response time may be at most; None for errors
 
     A failed request misses every percentile's bound; the mean is that of the answered ones.
@@ -40,7 +43,9 @@ class Goal:
     def __str__(self) -> str:
         if self.bound_ns is None:
             return f"{self.name}={self.share * 100:g}%" if self.share else f"{self.name}=0"
-        unit = next(unit for unit in ("s", "ms", "us") if self.bound_ns >= UNITS_NS[unit] or unit == "us")
+        unit = next(
+            unit for unit in ("s", "ms", "us") if self.bound_ns >= UNITS_NS[unit] or unit == "us"
+        )
         return f"{self.name}={self.bound_ns / UNITS_NS[unit]:g}{unit}"
 
     @property
@@ -58,7 +63,9 @@ def parse_goal(text: str) -> Goal:
 
 
 def parse_goals(texts: Iterable[str]) -> tuple[Goal, ...]:
-    """Several bounds, one a text or with commas between them. Raises Faults with all that is wrong with them."""
+    """Several bounds, one a text or with commas between them. Raises Faults with all that is wrong
+    with them.
+    """
     goals: list[Goal] = []
     faults: list[Fault] = []
     for part in (part for text in texts for part in text.split(",")):
@@ -66,7 +73,15 @@ def parse_goals(texts: Iterable[str]) -> tuple[Goal, ...]:
         if isinstance(found, Fault):
             faults.append(found)
         elif found.name in [goal.name for goal in goals]:
-            faults.append(Fault(FLAG, "slo", part.strip(), "each name once", hint=f"{found.name} is bounded twice"))
+            faults.append(
+                Fault(
+                    FLAG,
+                    "slo",
+                    part.strip(),
+                    "each name once",
+                    hint=f"{found.name} is bounded twice",
+                )
+            )
         else:
             goals.append(found)
     if faults:
@@ -106,7 +121,12 @@ def _goal(text: str) -> Goal | Fault:
 
 def _time_fault(text: str) -> Fault:
     name = text.partition("=")[0].strip()
-    return Fault(FLAG, "slo", text.strip(), f"a time above 0 with its unit (us, ms, s or m), such as {name}=50ms")
+    return Fault(
+        FLAG,
+        "slo",
+        text.strip(),
+        f"a time above 0 with its unit (us, ms, s or m), such as {name}=50ms",
+    )
 
 
 def _time_ns(text: str) -> int | None:

@@ -1,20 +1,25 @@
-"""Does a goal hold? A test of counted requests that neither takes noise for an answer nor requests of a queue for independent.
+"""Does a goal hold? A test of counted requests that neither takes noise for an answer nor requests
+of a queue for independent.
 
-A percentile's bound is a statement on a share: p99 <= 50 ms holds when at most 1 % of the requests take longer. The share is tested as
-a binomial one (C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
-Biometrika 26, 1934), after the requests were made fewer by what their crowding costs: a queue's long waits come together, so a
-thousand requests say no more than some hundred independent ones. That effective number is E. L. Korn and B. I. Graubard's
-("Confidence intervals for proportions with small expected number of positive counts estimated from survey data", Survey Methodology
-24, 1998): n / (variance between batches / variance of independent requests), and less for few batches. A trial in which hardly
-anything missed the bound shows nothing of the crowding, so before a goal is said to hold the response times themselves are looked at:
-in queues the variance of their batches' means, against that of independent ones, is about as large as that of the share over a bound
-near p99 (we computed both for M/D/1, M/D/2 and M/D/4 at loads of 14 to 94 %: they differ by a quarter at most, up to 90 %). The larger of
-the two counts.
+A percentile's bound is a statement on a share: p99 <= 50 ms holds when at most 1 % of the requests
+take longer. The share is tested as a binomial one (C. J. Clopper, E. S. Pearson, "The use of
+confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26, 1934), after
+the requests were made fewer by what their crowding costs: a queue's long waits come together, so a
+thousand requests say no more than some hundred independent ones. That effective number is E. L.
+Korn and B. I. Graubard's ("Confidence intervals for proportions with small expected number of
+positive counts estimated from survey data", Survey Methodology 24, 1998): n / (variance between
+batches / variance of independent requests), and less for few batches. A trial in which hardly
+anything missed the bound shows nothing of the crowding, so before a goal is said to hold the
+response times themselves are looked at: in queues the variance of their batches' means, against
+that of independent ones, is about as large as that of the share over a bound near p99 (we computed
+both for M/D/1, M/D/2 and M/D/4 at loads of 14 to 94 %: they differ by a quarter at most, up to 90
+%). The larger of the two counts.
 
-Batches are intervals of a trial; neighbours are put together until they no longer show correlation (G. S. Fishman, "Grouping
-observations in digital simulation", Management Science 24, 1978), down to 10, below which their spread says little (B. Schmeiser,
-"Batch size effects in the analysis of simulation output", Operations Research 30, 1982). A mean is tested by Student's t over the
-same batches.
+Batches are intervals of a trial; neighbours are put together until they no longer show correlation
+(G. S. Fishman, "Grouping observations in digital simulation", Management Science 24, 1978), down to
+10, below which their spread says little (B. Schmeiser, "Batch size effects in the analysis of
+simulation output", Operations Research 30, 1982). A mean is tested by Student's t over the same
+batches.
 """
 
 from __future__ import annotations
@@ -41,9 +46,11 @@ _MOST_CORRELATED = 0.9
 class Judgement:
     """One goal at one rate, or over several.
 
-    value      the share that missed the bound; of a mean, the mean in ns. None where nothing was seen
+    value      the share that missed the bound; of a mean, the mean in ns. None where nothing was
+               seen
     effective  how many independent requests would say as much; of a mean, the batches
-    by_chance_holds, by_chance_fails  how likely what was seen is, or better, if the goal just fails; or worse, if it just holds
+    by_chance_holds, by_chance_fails  how likely what was seen is, or better, if the goal just
+                                      fails; or worse, if it just holds
     error      standard error of the value; of a share, at the value itself
     """
 
@@ -81,12 +88,22 @@ class Judgement:
             reach = _student(2 * confidence - 1, max(round(self.effective) - 1, 1)) * self.error
             return max(self.value - reach, 0.0), self.value + reach
         trials, seen = self.effective, self.value * self.effective
-        low = 0.0 if seen <= 0 else _crossing(lambda share: _at_least(seen, trials, share) <= risk, 0.0, self.value)
-        high = 1.0 if seen >= trials else _crossing(lambda share: at_most(seen, trials, share) > risk, self.value, 1.0)
+        low = (
+            0.0
+            if seen <= 0
+            else _crossing(lambda share: _at_least(seen, trials, share) <= risk, 0.0, self.value)
+        )
+        high = (
+            1.0
+            if seen >= trials
+            else _crossing(lambda share: at_most(seen, trials, share) > risk, self.value, 1.0)
+        )
         return low, high
 
 
-def judge(goal: Goal, rates: Sequence[Sequence[tuple[Tally, Waits]]], confidence: float) -> Judgement:
+def judge(
+    goal: Goal, rates: Sequence[Sequence[tuple[Tally, Waits]]], confidence: float
+) -> Judgement:
     """All the trials given together; those at one rate are one sequence."""
     tallies = [[tally for tally, _ in of_rate] for of_rate in rates]
     requests = float(sum(tally.requests.sum() for of_rate in tallies for tally in of_rate))
@@ -96,15 +113,21 @@ def judge(goal: Goal, rates: Sequence[Sequence[tuple[Tally, Waits]]], confidence
     value = missed / requests
     if goal.share == 0:
         # No test shows that nothing ever fails: what was seen is all there is to say.
-        return Judgement(goal, int(requests), value, requests, float(missed > 0), float(missed == 0), 0.0)
-    variance, batches = _variance([[(tally.missed, tally.requests) for tally in of_rate] for of_rate in tallies])
+        return Judgement(
+            goal, int(requests), value, requests, float(missed > 0), float(missed == 0), 0.0
+        )
+    variance, batches = _variance(
+        [[(tally.missed, tally.requests) for tally in of_rate] for of_rate in tallies]
+    )
     if goal.share is None:
         return _judge_mean(goal, int(requests), value, variance, batches)
     crowding = variance / (requests * value * (1 - value)) if 0 < value < 1 else 1.0
     shown = _effective(requests, crowding, batches, confidence)
     waits = [waits for of_rate in rates for _, waits in of_rate]
     effective = (
-        min(shown, _effective(requests, *_crowding_of(waits), confidence)) if goal.bound_ns is not None else shown
+        min(shown, _effective(requests, *_crowding_of(waits), confidence))
+        if goal.bound_ns is not None
+        else shown
     )
     return Judgement(
         goal,
@@ -118,21 +141,30 @@ def judge(goal: Goal, rates: Sequence[Sequence[tuple[Tally, Waits]]], confidence
 
 
 def _effective(requests: float, crowding: float, batches: int, confidence: float) -> float:
-    """So many independent requests say as much; fewer for few batches, whose spread is not well known."""
+    """So many independent requests say as much; fewer for few batches, whose spread is not well
+    known.
+    """
     if batches < 2:
         return min(requests, 1.0)
-    few, many = _student(2 * confidence - 1, batches - 1), _student(2 * confidence - 1, max(int(requests) - 1, 1))
+    few, many = (
+        _student(2 * confidence - 1, batches - 1),
+        _student(2 * confidence - 1, max(int(requests) - 1, 1)),
+    )
     return requests / max(crowding, 1.0) * min((many / few) ** 2, 1.0)
 
 
 def _crowding_of(waits: Sequence[Waits]) -> tuple[float, int]:
-    """By how much the response times' batches vary more than independent ones would, each trial around its own mean; and the batches."""
+    """By how much the response times' batches vary more than independent ones would, each trial
+    around its own mean; and the batches.
+    """
     alone = sum(each.variance_ns2 * float(each.answered.sum()) for each in waits)
     variance, batches = _variance([[(each.total_ns, each.answered)] for each in waits])
     return (variance / alone if alone > 0 else 1.0), batches
 
 
-def _judge_mean(goal: Goal, requests: int, value: float, variance: float, batches: int) -> Judgement:
+def _judge_mean(
+    goal: Goal, requests: int, value: float, variance: float, batches: int
+) -> Judgement:
     if batches < 2:
         return Judgement(goal, requests, value, batches, 1.0, 1.0, math.inf)
     error = math.sqrt(variance) / requests
@@ -147,14 +179,19 @@ def _judge_mean(goal: Goal, requests: int, value: float, variance: float, batche
 
 
 def _variance(groups: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]]) -> tuple[float, int]:
-    """Variance of the sum of what was counted, around each group's own share, and the number of batches that it comes from.
+    """Variance of the sum of what was counted, around each group's own share, and the number of
+    batches that it comes from.
 
-    The estimator of a ratio's variance (W. G. Cochran, "Sampling Techniques", 3rd edition, 1977, chapter 6), batches being the units.
-    Where even the longest batches are correlated, it is widened as a first-order autoregression would have it.
+    The estimator of a ratio's variance (W. G. Cochran, "Sampling Techniques", 3rd edition, 1977,
+    chapter 6), batches being the units. Where even the longest batches are correlated, it is
+    widened as a first-order autoregression would have it.
     """
     size = 1
     while True:
-        trials = [[(_together(counted, size), _together(of, size)) for counted, of in group] for group in groups]
+        trials = [
+            [(_together(counted, size), _together(of, size)) for counted, of in group]
+            for group in groups
+        ]
         residuals = []
         for group in trials:
             whole = sum(float(of.sum()) for _, of in group)

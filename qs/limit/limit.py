@@ -1,4 +1,6 @@
-"""What a search found: the limit with its confidence, what bounds it, every rate tried, and the curve of latency against rate."""
+"""What a search found: the limit with its confidence, what bounds it, every rate tried, and the
+curve of latency against rate.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ CURVE_PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
 @dataclass(frozen=True)
 class Point:
-    """One rate: the verdict on it, and all its trials together. Times in ns, None where too few requests were answered for the figure.
+    """One rate: the verdict on it, and all its trials together. Times in ns, None where too few
+    requests were answered for the figure.
 
-    goals  by goal: what was measured, what is allowed, and the interval of the true value at the confidence for each end
+    goals  by goal: what was measured, what is allowed, and the interval of the true value at the
+           confidence for each end
     """
 
     rate_per_s: float
@@ -45,10 +49,14 @@ class Point:
 class Limit:
     """The outcome of a search.
 
-    rate_per_s    the highest rate that was shown to hold; None where none was, and the reason says why
-    confirmed     whether a long trial with arrivals of its own, that the search had not seen, bore it out
-    likely_per_s  where the bound is likely to be met exactly, read off a line through the trials; nothing was shown for it
-    holds_per_s, fails_per_s   the bracket: the limit itself lies between the rate that holds and the lowest that was shown to fail, each
+    rate_per_s    the highest rate that was shown to hold; None where none was, and the reason says
+                  why
+    confirmed     whether a long trial with arrivals of its own, that the search had not seen, bore
+                  it out
+    likely_per_s  where the bound is likely to be met exactly, read off a line through the trials;
+                  nothing was shown for it
+    holds_per_s, fails_per_s   the bracket: the limit itself lies between the rate that holds and
+                               the lowest that was shown to fail, each
                   at the confidence. None where that end was not found
     confidence    the chance of so clear a result if the rate did not hold is at most 1 - confidence
     reason        why there is no limit, or no upper end of it; None where both were found
@@ -129,7 +137,9 @@ _PLAIN = (
 def curve_of(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The curve of points as `to_dict` has them."""
     names = ("rate_per_s", "due_per_s", "answered_per_s", "verdict", "mean_ns")
-    return [{**{name: point[name] for name in names}, **point["percentiles_ns"]} for point in points]
+    return [
+        {**{name: point[name] for name in names}, **point["percentiles_ns"]} for point in points
+    ]
 
 
 def limit_of(
@@ -141,14 +151,27 @@ def limit_of(
     settings: LimitSettings,
     spent_s: float,
 ) -> Limit:
-    """From all that was seen, once the search has settled on a rate; `likely`: where its line has the edge."""
+    """From all that was seen, once the search has settled on a rate; `likely`: where its line has
+    the edge.
+    """
     fails = next(
-        (other for other in evidence.rates if evidence.verdict(other).kind == FAILS and other > (rate or 0.0)), None
+        (
+            other
+            for other in evidence.rates
+            if evidence.verdict(other).kind == FAILS and other > (rate or 0.0)
+        ),
+        None,
     )
-    confirming = [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM] if confirmed else []
+    confirming = (
+        [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM] if confirmed else []
+    )
     points = [point_of(evidence, each) for each in evidence.rates]
-    # The trials for the curve were made after the search had settled, and do not change what it had shown.
-    points = [replace(point, verdict=HOLDS, why="") if point.rate_per_s == rate else point for point in points]
+    # The trials for the curve were made after the search had settled, and do not change what it had
+    # shown.
+    points = [
+        replace(point, verdict=HOLDS, why="") if point.rate_per_s == rate else point
+        for point in points
+    ]
     return Limit(
         goals=tuple(str(goal) for goal in evidence.goals if not goal.implied),
         rate_per_s=rate,
@@ -167,7 +190,9 @@ def limit_of(
     )
 
 
-def _reason(evidence: Evidence, rate: float | None, fails: float | None, confirmed: bool) -> str | None:
+def _reason(
+    evidence: Evidence, rate: float | None, fails: float | None, confirmed: bool
+) -> str | None:
     rates = evidence.rates
     if rate is None:
         if not rates:
@@ -179,7 +204,9 @@ def _reason(evidence: Evidence, rate: float | None, fails: float | None, confirm
     if not confirmed:
         return NOT_CONFIRMED
     if fails is None:
-        unclear = [other for other in rates if other > rate and evidence.verdict(other).kind != HOLDS]
+        unclear = [
+            other for other in rates if other > rate and evidence.verdict(other).kind != HOLDS
+        ]
         if unclear:
             return f"no rate was shown to fail; {unclear[0]:.4g} requests/s stayed unclear"
         return f"{NOTHING_FAILS}: {rates[-1]:.4g} requests/s"
@@ -187,9 +214,18 @@ def _reason(evidence: Evidence, rate: float | None, fails: float | None, confirm
 
 
 def _needed(evidence: Evidence) -> str:
-    """What was too little: of n independent requests none misses a goal that just fails with probability (1 - share)^n."""
-    found = [(evidence.judged(goal, rate), rate) for goal in evidence.goals if goal.share for rate in evidence.rates]
-    seen, rate = max(found, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0))
+    """What was too little: of n independent requests none misses a goal that just fails with
+    probability (1 - share)^n.
+    """
+    found = [
+        (evidence.judged(goal, rate), rate)
+        for goal in evidence.goals
+        if goal.share
+        for rate in evidence.rates
+    ]
+    seen, rate = max(
+        found, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0)
+    )
     if seen is None:
         return "give it more time"
     least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
@@ -228,7 +264,9 @@ def point_of(evidence: Evidence, rate: float) -> Point:
     verdict = evidence.verdict(rate)
     seconds = sum(trial.duration_s for trial in trials)
     wall_s = sum(trial.wall_s for trial in trials)
-    requests, failed = (sum(getattr(trial, name) for trial in trials) for name in ("requests", "failed"))
+    requests, failed = (
+        sum(getattr(trial, name) for trial in trials) for name in ("requests", "failed")
+    )
     answered = requests - failed
     return Point(
         rate_per_s=rate,
@@ -240,19 +278,34 @@ def point_of(evidence: Evidence, rate: float) -> Point:
         failed=failed,
         due_per_s=requests / seconds if seconds else 0.0,
         answered_per_s=answered / wall_s if wall_s else 0.0,
-        mean_ns=sum(trial.mean_ns * trial.completed for trial in trials) / answered if answered else None,
-        percentiles_ns={f"p{each:g}_ns": response.reported_ns(each) for each in _percentiles(evidence.goals)},
-        goals={str(goal): _judged(goal, evidence.judged(goal, rate), evidence.confidence) for goal in evidence.goals},
+        mean_ns=sum(trial.mean_ns * trial.completed for trial in trials) / answered
+        if answered
+        else None,
+        percentiles_ns={
+            f"p{each:g}_ns": response.reported_ns(each) for each in _percentiles(evidence.goals)
+        },
+        goals={
+            str(goal): _judged(goal, evidence.judged(goal, rate), evidence.confidence)
+            for goal in evidence.goals
+        },
     )
 
 
 def _percentiles(goals: Sequence[Goal]) -> list[float]:
-    return sorted({*CURVE_PERCENTILES, *(goal.percentile for goal in goals if goal.percentile is not None)})
+    return sorted(
+        {*CURVE_PERCENTILES, *(goal.percentile for goal in goals if goal.percentile is not None)}
+    )
 
 
 def _judged(goal: Goal, judgement: Judgement, confidence: float) -> dict[str, Any]:
     interval = judgement.interval(confidence)
-    what = "mean_ns" if goal.share is None else "share_failed" if goal.bound_ns is None else "share_over"
+    what = (
+        "mean_ns"
+        if goal.share is None
+        else "share_failed"
+        if goal.bound_ns is None
+        else "share_over"
+    )
     return {
         "of": what,
         "measured": judgement.value,

@@ -1,8 +1,10 @@
-"""Where the limit is likely to lie: straight lines through what was seen near it. They guide the search and decide nothing.
+"""Where the limit is likely to lie: straight lines through what was seen near it. They guide the
+search and decide nothing.
 
-For each goal a line goes through the logarithm of the share over the bound (or of the mean) against that of the rate. Where next to no
-request was over the bound the share is read off the tail of those that were not: waits in a queue have an exponential tail (J. F. C.
-Kingman, "Inequalities in the theory of queues", Journal of the Royal Statistical Society B 32, 1970).
+For each goal a line goes through the logarithm of the share over the bound (or of the mean) against
+that of the rate. Where next to no request was over the bound the share is read off the tail of
+those that were not: waits in a queue have an exponential tail (J. F. C. Kingman, "Inequalities in
+the theory of queues", Journal of the Royal Statistical Society B 32, 1970).
 """
 
 from __future__ import annotations
@@ -17,18 +19,22 @@ from qs.limit.evidence import HOPELESS, Evidence
 from qs.limit.goals import Goal
 from qs.limit.judging import at_most
 
-# Excess within which a line is taken for what is a curve: from a thirtieth of the bound's share to ten times it.
+# Excess within which a line is taken for what is a curve: from a thirtieth of the bound's share to
+# ten times it.
 NEAR = (-3.4, 2.3)
 # Rates further than this from the one nearest to the edge say nothing of the line there.
 AROUND = 1.6
 # What lies off the line is put at its end, and this uncertain; FAR is anything beyond it.
 VAGUE, FAR = 0.5, 10.0
-# With independent arrivals a tenth more load makes the share over a bound grow by a fifth at the least (one server, few waits) and
-# a hundredfold at the most; without a slope of its own the line has one between.
+# With independent arrivals a tenth more load makes the share over a bound grow by a fifth at the
+# least (one server, few waits) and a hundredfold at the most; without a slope of its own the line
+# has one between.
 FLATTEST, STEEPEST, USUAL, USUAL_ERROR = 1.0, 60.0, 8.0, 6.0
-# What a line misses of a curve is taken for an error of so much, and of so large a part of the distance from the edge.
+# What a line misses of a curve is taken for an error of so much, and of so large a part of the
+# distance from the edge.
 BENT, BENDING = 0.1, 0.3
-# A verdict is expected where it would come out at a value so many standard errors worse than the line says: three times in four.
+# A verdict is expected where it would come out at a value so many standard errors worse than the
+# line says: three times in four.
 PRUDENCE = 0.7
 # Fewer effective requests than this over a bound are read off the tail instead.
 SEEN = 4.0
@@ -38,7 +44,8 @@ SEEN = 4.0
 class Line:
     """One goal's excess (0: it just holds) against the logarithm of the rate.
 
-    told_per_s  what a second of trial tells: effective requests; of a mean, one over the square of its relative error
+    told_per_s  what a second of trial tells: effective requests; of a mean, one over the square of
+                its relative error
     """
 
     goal: Goal
@@ -88,7 +95,9 @@ def line_of(evidence: Evidence, goal: Goal) -> Line | None:
     seconds = sum(trial.duration_s for rate in rates.tolist() for trial in evidence.at(rate))
     judged = [evidence.judged(goal, rate) for rate in rates.tolist()]
     if goal.share is None:
-        told = sum((each.value or 0.0) ** 2 / each.error**2 for each in judged if 0 < each.error < math.inf)
+        told = sum(
+            (each.value or 0.0) ** 2 / each.error**2 for each in judged if 0 < each.error < math.inf
+        )
     else:
         told = sum(each.effective for each in judged)
     return Line(
@@ -102,7 +111,9 @@ def line_of(evidence: Evidence, goal: Goal) -> Line | None:
     )
 
 
-def promises(evidence: Evidence, lines: list[Line], rate: float, seconds: float, prudence: float = PRUDENCE) -> bool:
+def promises(
+    evidence: Evidence, lines: list[Line], rate: float, seconds: float, prudence: float = PRUDENCE
+) -> bool:
     """Whether so many more seconds at a rate are likely to show that all goals hold there."""
     return all(_promises(evidence, line, rate, seconds, prudence) for line in lines)
 
@@ -114,7 +125,9 @@ def _promises(evidence: Evidence, line: Line, rate: float, seconds: float, prude
     if goal.share is None:
         error = math.hypot(1.0 / math.sqrt(line.told_per_s * seconds), line.error(rate))
         return (
-            excess + NormalDist().inv_cdf(evidence.confidence) / math.sqrt(line.told_per_s * seconds) + prudence * error
+            excess
+            + NormalDist().inv_cdf(evidence.confidence) / math.sqrt(line.told_per_s * seconds)
+            + prudence * error
             <= 0
         )
     to_come = line.told_per_s * seconds
@@ -128,8 +141,10 @@ def _promises(evidence: Evidence, line: Line, rate: float, seconds: float, prude
 
 
 def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
-    """Rate, excess and its error where a line may go through: around the rate that is nearest to the edge. Of those too far over or under
-    the bound the nearest on each side, no further than a line reaches."""
+    """Rate, excess and its error where a line may go through: around the rate that is nearest to
+    the edge. Of those too far over or under the bound the nearest on each side, no further than a
+    line reaches.
+    """
     seen = [(rate, *excess_of(evidence, goal, rate)) for rate in evidence.rates]
     said = [each for each in seen if each[2] < FAR]
     nearest = min(said, key=lambda each: abs(each[1]), default=(0.0, 0.0, 0.0))[0]
@@ -141,16 +156,21 @@ def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
 
 
 def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float]:
-    """How far a rate is from the goal's edge, as a logarithm that is 0 at the edge, and its standard error; FAR is no knowledge."""
+    """How far a rate is from the goal's edge, as a logarithm that is 0 at the edge, and its
+    standard error; FAR is no knowledge.
+    """
     if evidence.backlog(rate) > HOPELESS:
-        # A target that falls behind makes requests wait; that they fail as well is said of it only where nothing else is bounded.
+        # A target that falls behind makes requests wait; that they fail as well is said of it only
+        # where nothing else is bounded.
         timed = goal.bound_ns is not None or all(other.bound_ns is None for other in evidence.goals)
         return (FAR, VAGUE) if timed else (-FAR, FAR)
     judged = evidence.judged(goal, rate)
     if judged.value is None:
         return -FAR, FAR
     if goal.share is None:
-        return math.log(max(judged.value, 1.0) / judged.allowed), min(judged.error / max(judged.value, 1.0), FAR)
+        return math.log(max(judged.value, 1.0) / judged.allowed), min(
+            judged.error / max(judged.value, 1.0), FAR
+        )
     seen = judged.value * judged.effective
     if goal.bound_ns is None and not seen:
         return -FAR, FAR  # where nothing fails, nothing can be said of when something will
@@ -162,11 +182,17 @@ def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float
             return tail
         if not seen:
             return -FAR, FAR  # nothing waits: the limit is not near, and nobody knows how far
-    return math.log((seen + 0.5) / (judged.effective + 1.0) / judged.allowed), 1.0 / math.sqrt(seen + 0.5)
+    return math.log((seen + 0.5) / (judged.effective + 1.0) / judged.allowed), 1.0 / math.sqrt(
+        seen + 0.5
+    )
 
 
-def _by_tail(evidence: Evidence, goal: Goal, rate: float, effective: float) -> tuple[float, float] | None:
-    """The share over a bound as an exponential tail has it: through the response times that more requests, and fewer, are above."""
+def _by_tail(
+    evidence: Evidence, goal: Goal, rate: float, effective: float
+) -> tuple[float, float] | None:
+    """The share over a bound as an exponential tail has it: through the response times that more
+    requests, and fewer, are above.
+    """
     response = evidence.response(rate)
     if not response.count or goal.share is None or goal.bound_ns is None:
         return None

@@ -1,4 +1,6 @@
-"""The curve of response time against rate, as a picture: PNG or SVG, by the file's ending. matplotlib is imported when one is drawn."""
+"""The curve of response time against rate, as a picture: PNG or SVG, by the file's ending.
+matplotlib is imported when one is drawn.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,17 @@ from qs.limit.goals import Goal, parse_goals
 
 NS_PER_MS = 1e6
 FORMATS = (".png", ".svg")
-# Dark enough on white, and told apart by those who do not see red and green (Okabe and Ito's colours).
+# Dark enough on white, and told apart by those who do not see red and green (Okabe and Ito's
+# colours).
 COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7")
 HOLDING, FAILING = "#009E73", "#D55E00"
 
 
 def draw_curve(limit: dict[str, Any], path: Path, title: str | None = None) -> None:
-    """Draw what `Limit.to_dict` says. Above: percentiles and mean of the response time by rate, the bounds and the limit; below: what was
-    answered. Raises UserError for an ending other than .png and .svg, or where nothing was measured."""
+    """Draw what `Limit.to_dict` says. Above: percentiles and mean of the response time by rate, the
+    bounds and the limit; below: what was answered. Raises UserError for an ending other than .png
+    and .svg, or where nothing was measured.
+    """
     if Path(path).suffix.lower() not in FORMATS:
         raise UserError(f"{path}: a picture of a curve is a .png or an .svg file")
     curve = limit["curve"]
@@ -48,7 +53,15 @@ def _draw_times(axes: Any, curve: Sequence[dict[str, Any]], goals: Sequence[Goal
     for name, colour in zip(["mean_ns", *columns], ("#555555", *COLOURS * 3)):
         rates, times = _series(curve, name)
         label = name.removesuffix("_ns")
-        axes.plot(rates, times, "--" if label == "mean" else "-", color=colour, marker="o", markersize=3, label=label)
+        axes.plot(
+            rates,
+            times,
+            "--" if label == "mean" else "-",
+            color=colour,
+            marker="o",
+            markersize=3,
+            label=label,
+        )
     for goal in goals:
         if goal.bound_ns is not None:
             axes.axhline(goal.bound_ns / NS_PER_MS, color="black", linewidth=1, linestyle=":")
@@ -69,7 +82,12 @@ def _draw_throughput(axes: Any, curve: Sequence[dict[str, Any]]) -> None:
     rates = [point["rate_per_s"] for point in curve]
     axes.plot(rates, rates, ":", color="black", linewidth=1, label="asked for")
     axes.plot(
-        rates, [point["answered_per_s"] for point in curve], "-o", color=COLOURS[0], markersize=3, label="answered"
+        rates,
+        [point["answered_per_s"] for point in curve],
+        "-o",
+        color=COLOURS[0],
+        markersize=3,
+        label="answered",
     )
     axes.set_ylabel("requests/s")
     axes.set_xlabel("rate of Poisson arrivals (requests/s)")
@@ -82,7 +100,11 @@ def _mark_limit(axes: Any, limit: dict[str, Any], labelled: bool) -> None:
         axes.axvline(rate, color=HOLDING, linewidth=2, label=said if labelled else None)
     if fails is not None:
         axes.axvline(
-            fails, color=FAILING, linewidth=1, linestyle="--", label=f"fails: {fails:.4g}/s" if labelled else None
+            fails,
+            color=FAILING,
+            linewidth=1,
+            linestyle="--",
+            label=f"fails: {fails:.4g}/s" if labelled else None,
         )
 
 

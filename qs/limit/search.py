@@ -1,10 +1,12 @@
-"""The search for the highest rate that holds: look where it is likely to lie, confirm what was found, measure around it.
+"""The search for the highest rate that holds: look where it is likely to lie, confirm what was
+found, measure around it.
 
-Where to measure next is guided by straight lines through what was seen (qs.limit.line); what holds and what fails is decided by
-tests alone (qs.limit.evidence), and what stays unclear is taken for a rate that does not hold: the error is on the safe side.
+Where to measure next is guided by straight lines through what was seen (qs.limit.line); what holds
+and what fails is decided by tests alone (qs.limit.evidence), and what stays unclear is taken for a
+rate that does not hold: the error is on the safe side.
 
-The search is a deterministic function of its settings and of what its trials showed, so one that was interrupted goes on by being
-started again with the trials it had.
+The search is a deterministic function of its settings and of what its trials showed, so one that
+was interrupted goes on by being started again with the trials it had.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ TrialRun = Callable[[float, float, int], Awaitable[Observation]]
 
 # Shares of the budget by which the phases are over.
 SEARCH_SHARE, CONFIRM_SHARE = 0.4, 0.92
-# So far the next rate is at most from those measured; nearer than CLOSE to one it is no longer a first look; a bracket that is WIDE is
-# narrowed by a fifth at least.
+# So far the next rate is at most from those measured; nearer than CLOSE to one it is no longer a
+# first look; a bracket that is WIDE is narrowed by a fifth at least.
 FURTHER, CLOSE, WIDE = 2.0, 1.06, 1.15
 # With so little of what is allowed over the bound, as a logarithm, a rate is far from the limit.
 AT_EASE = -1.0
@@ -48,7 +50,9 @@ FOLLOWS = 0.9
 
 @dataclass(frozen=True)
 class Step:
-    """One trial is over: what it was, and how the search stands. `again` is True for one that was known from before."""
+    """One trial is over: what it was, and how the search stands. `again` is True for one that was
+    known from before.
+    """
 
     trial: Trial
     verdict: str
@@ -79,9 +83,10 @@ async def find_limit(
 ) -> Limit:
     """Find the highest Poisson rate at which all the goals hold.
 
-    trial    measures once: trial(rate_per_s, duration_s, seed). Its plan is RunPlan(load=Poisson(rate_per_s, seed),
-             stop=Stop(duration_s=duration_s)) with the drain limit and the interval that qs.limit's drain_s and interval_s say. What it
-             raises ends the search and goes through; what was done until then is with `on_step`
+    trial    measures once: trial(rate_per_s, duration_s, seed). Its plan is
+             RunPlan(load=Poisson(rate_per_s, seed), stop=Stop(duration_s=duration_s)) with the
+             drain limit and the interval that qs.limit's drain_s and interval_s say. What it raises
+             ends the search and goes through; what was done until then is with `on_step`
     on_step  called after each trial; `step.trial.to_dict()` is what to save
     done     trials of the same search from before; they are not measured again
 
@@ -96,7 +101,12 @@ async def find_limit(
 
 class _Search:
     def __init__(
-        self, goals: tuple[Goal, ...], trial: TrialRun, settings: LimitSettings, on_step: OnStep, done: Iterable[Trial]
+        self,
+        goals: tuple[Goal, ...],
+        trial: TrialRun,
+        settings: LimitSettings,
+        on_step: OnStep,
+        done: Iterable[Trial],
     ):
         self._goals = goals
         self._trial = trial
@@ -112,15 +122,23 @@ class _Search:
         await self._look_around()
         held = await self._confirm()
         rate = held or self._evidence.holds or self._surest(self._evidence.rates)
-        surely = min(self._evidence.confidence_at(rate), self._settings.confidence) if rate is not None else None
+        surely = (
+            min(self._evidence.confidence_at(rate), self._settings.confidence)
+            if rate is not None
+            else None
+        )
         likely = min((line.rate_at(0.0) for line in lines_of(self._evidence)), default=None)
         if self._settings.curve:
             await self._draw(rate)
         everything = Evidence(self._goals, self._settings.confidence, self._trials)
-        return limit_of(everything, rate, surely, held is not None, likely, self._settings, self._spent_s)
+        return limit_of(
+            everything, rate, surely, held is not None, likely, self._settings, self._spent_s
+        )
 
     async def _look_around(self) -> None:
-        """Trials where the edge is likely, until the search's part of the budget is spent or nothing higher is likely to be shown."""
+        """Trials where the edge is likely, until the search's part of the budget is spent or
+        nothing higher is likely to be shown.
+        """
         settings, evidence = self._settings, self._evidence
         rate: float | None = self._start
         while rate is not None:
@@ -128,7 +146,9 @@ class _Search:
             # A short look is enough at first; a longer one is worth its time near the edge.
             if any(1 / CLOSE <= other / rate <= CLOSE for other in evidence.rates):
                 worth = min((line.edge_error for line in lines_of(evidence)), default=1.0)
-                seconds = max(seconds, settings.longest_point_s * min((settings.slack / worth) ** 2, 1.0))
+                seconds = max(
+                    seconds, settings.longest_point_s * min((settings.slack / worth) ** 2, 1.0)
+                )
             if not await self._measure(SEARCH, rate, seconds, SEARCH_SHARE):
                 return
             rate = self._climb() or self._unknown_edge()
@@ -138,7 +158,9 @@ class _Search:
                     return
 
     def _climb(self) -> float | None:
-        """Well above the highest rate tried, as long as that shows no sign of the limit; None where it does."""
+        """Well above the highest rate tried, as long as that shows no sign of the limit; None where
+        it does.
+        """
         evidence = self._evidence
         highest = evidence.rates[-1] if evidence.rates else 0.0
         if (
@@ -153,15 +175,26 @@ class _Search:
         return rate if rate > highest else None
 
     def _unknown_edge(self) -> float | None:
-        """Where the edge is likely as long as that is only a guess, between what holds and what was not shown to; None once it is known."""
+        """Where the edge is likely as long as that is only a guess, between what holds and what was
+        not shown to; None once it is known.
+        """
         evidence = self._evidence
         lines = lines_of(evidence)
         nearest = min(lines, key=lambda line: line.rate_at(0.0), default=None)
-        if nearest is None or evidence.fails == evidence.rates[0] or nearest.edge_error <= self._settings.slack / 2:
+        if (
+            nearest is None
+            or evidence.fails == evidence.rates[0]
+            or nearest.edge_error <= self._settings.slack / 2
+        ):
             return None
-        rate = max(min(nearest.rate_at(0.0), evidence.rates[-1] * FURTHER, self._highest), evidence.rates[0] / FURTHER)
+        rate = max(
+            min(nearest.rate_at(0.0), evidence.rates[-1] * FURTHER, self._highest),
+            evidence.rates[0] / FURTHER,
+        )
         holds = evidence.holds
-        beyond = next((other for other in evidence.rates if holds is not None and other > holds), None)
+        beyond = next(
+            (other for other in evidence.rates if holds is not None and other > holds), None
+        )
         if holds is not None and beyond is not None:
             gap = beyond / holds
             if gap > WIDE:
@@ -173,9 +206,11 @@ class _Search:
         return self._rung(rate)
 
     async def _confirm(self) -> float | None:
-        """The highest rate that a long trial with arrivals of its own bears out: itself as measured, and all trials together by test.
+        """The highest rate that a long trial with arrivals of its own bears out: itself as
+        measured, and all trials together by test.
 
-        Where time ends before a test shows it, that of the borne-out rates which is surest."""
+        Where time ends before a test shows it, that of the borne-out rates which is surest.
+        """
         settings, evidence = self._settings, self._evidence
         most, held = math.inf, None
         while True:
@@ -184,8 +219,12 @@ class _Search:
             if rate is None or (held is not None and rate <= held):
                 break
             # What is left after this one would be too short for one more: better one long trial.
-            seconds = settings.confirmation_s if left_s > 1.5 * settings.confirmation_s else left_s / 1.05
-            if seconds < settings.confirmation_s / 3 or not await self._measure(CONFIRM, rate, seconds, CONFIRM_SHARE):
+            seconds = (
+                settings.confirmation_s if left_s > 1.5 * settings.confirmation_s else left_s / 1.05
+            )
+            if seconds < settings.confirmation_s / 3 or not await self._measure(
+                CONFIRM, rate, seconds, CONFIRM_SHARE
+            ):
                 break
             met = self._borne_out(rate)
             if met and evidence.verdict(rate).kind == HOLDS:
@@ -193,11 +232,19 @@ class _Search:
             else:
                 most = rate if met else self._rung(rate / (1 + settings.resolution))
         tried = {trial.rate_per_s for trial in self._trials if trial.phase == CONFIRM}
-        return self._surest(rate for rate in tried if self._borne_out(rate)) if held is None else held
+        return (
+            self._surest(rate for rate in tried if self._borne_out(rate)) if held is None else held
+        )
 
     def _surest(self, rates: Iterable[float]) -> float | None:
-        """The rate that holds with the most confidence, the higher one of equals; None where it is none to speak of."""
-        sure = [rate for rate in sorted(rates, reverse=True) if self._evidence.confidence_at(rate) > EVEN]
+        """The rate that holds with the most confidence, the higher one of equals; None where it is
+        none to speak of.
+        """
+        sure = [
+            rate
+            for rate in sorted(rates, reverse=True)
+            if self._evidence.confidence_at(rate) > EVEN
+        ]
         return max(sure, key=self._evidence.confidence_at, default=None)
 
     def _borne_out(self, rate: float) -> bool:
@@ -209,9 +256,12 @@ class _Search:
             and all(alone.judged(goal, rate).met for goal in self._goals)
         )
 
-    def _next(self, seconds: float, most: float = math.inf, prudence: float = PRUDENCE) -> float | None:
-        """The highest rate that so many more seconds are likely to show to hold, not above `most` and not too far from what was measured.
-        None: there is none."""
+    def _next(
+        self, seconds: float, most: float = math.inf, prudence: float = PRUDENCE
+    ) -> float | None:
+        """The highest rate that so many more seconds are likely to show to hold, not above `most`
+        and not too far from what was measured. None: there is none.
+        """
         evidence = self._evidence
         if not evidence.rates:
             return self._start if len(self._trials) < TRIES else None
@@ -229,31 +279,46 @@ class _Search:
             self._highest,
             math.inf if fails is None else fails / (1 + self._settings.resolution),
         )
-        # Where the line has a thirtieth of what may be over the bound, lower rates are no longer more easily shown to hold.
+        # Where the line has a thirtieth of what may be over the bound, lower rates are no longer
+        # more easily shown to hold.
         surely = min((line.rate_at(NEAR[0]) for line in lines), default=0.0)
         near = min((line.rate_at(0.0) for line in lines), default=0.0) * (1 - self._settings.slack)
         floor = max(holds or max(lowest / FURTHER, self._lowest), min(max(surely, near), top))
         return self._rung(self._highest_promising(lines, floor, max(top, floor), seconds, prudence))
 
     def _too_slow(self, rate: float) -> bool:
-        """Whether nine in ten requests miss a bound: then they do not wait for one another only, and little less load will not help."""
+        """Whether nine in ten requests miss a bound: then they do not wait for one another only,
+        and little less load will not help.
+        """
         quick_ns = self._evidence.response(rate).percentile_ns(10)
         return any(goal.bound_ns is not None and quick_ns > goal.bound_ns for goal in self._goals)
 
-    def _highest_promising(self, lines: list[Line], floor: float, top: float, seconds: float, prudence: float) -> float:
-        """By bisection over the rungs: what promises to hold does so at lower rates too, all but always."""
+    def _highest_promising(
+        self, lines: list[Line], floor: float, top: float, seconds: float, prudence: float
+    ) -> float:
+        """By bisection over the rungs: what promises to hold does so at lower rates too, all but
+        always.
+        """
         step = math.log1p(self._settings.resolution)
         low, high = 0, math.floor(math.log(top / floor) / step + 0.5)
         while high > low:
             middle = (low + high + 1) // 2
-            if promises(self._evidence, lines, self._rung(floor * math.exp(middle * step)), seconds, prudence):
+            if promises(
+                self._evidence,
+                lines,
+                self._rung(floor * math.exp(middle * step)),
+                seconds,
+                prudence,
+            ):
                 low = middle
             else:
                 high = middle - 1
         return floor * math.exp(low * step)
 
     def _rung(self, rate: float) -> float:
-        """The nearest of the rates that are tried: they lie a resolution apart, so that trials come together on few of them."""
+        """The nearest of the rates that are tried: they lie a resolution apart, so that trials come
+        together on few of them.
+        """
         step = math.log1p(self._settings.resolution)
         lowest = math.ceil(math.log(self._lowest / self._start) / step - 1e-9)
         highest = math.floor(math.log(self._highest / self._start) / step + 1e-9)
@@ -262,8 +327,9 @@ class _Search:
         return float(f"{self._start * math.exp(number * step):.4g}")
 
     async def _draw(self, rate: float | None) -> None:
-        """Short trials below and above, so that the curve can be drawn until throughput stops following. With no limit what was tried
-        is the curve."""
+        """Short trials below and above, so that the curve can be drawn until throughput stops
+        following. With no limit what was tried is the curve.
+        """
         if rate is None:
             return
         wanted = [self._rung(rate * part) for part in (*BELOW, *ABOVE)]
@@ -273,21 +339,27 @@ class _Search:
             if all(abs(trial.rate_per_s / each - 1) > 0.04 for trial in self._trials)
         ]
         for left, each in zip(range(len(wanted), 0, -1), wanted):
-            if each > min((trial.rate_per_s for trial in self._trials if _collapsed(trial)), default=math.inf):
+            if each > min(
+                (trial.rate_per_s for trial in self._trials if _collapsed(trial)), default=math.inf
+            ):
                 return
             seconds = self._settings.first_look_s(self._goals, each)
             if rate < each <= rate * NEXT and self._evidence.fails is None:
                 # Long enough to show that it fails: the upper end of the bracket.
                 seconds = self._settings.longest_point_s
             seconds = min(seconds, self._left_s(1.0) / left)
-            if seconds < self._settings.shortest_s / 4 or not await self._measure(CURVE, each, seconds, 1.0):
+            if seconds < self._settings.shortest_s / 4 or not await self._measure(
+                CURVE, each, seconds, 1.0
+            ):
                 return
 
     def _left_s(self, share: float) -> float:
         return self._settings.budget_s * share - self._spent_s
 
     async def _measure(self, phase: str, rate: float, seconds: float, share: float) -> bool:
-        """One trial, or what it showed before; False where there is no room for it in that share of the budget."""
+        """One trial, or what it showed before; False where there is no room for it in that share of
+        the budget.
+        """
         number = len(self._trials)
         if number >= self._settings.most_trials or seconds > self._left_s(share):
             return False
@@ -295,7 +367,12 @@ class _Search:
         seed = seed_of(self._settings.seed, number)
         kept = self._done.get(number)
         if kept is not None:
-            if (kept.phase, kept.rate_per_s, kept.duration_s, kept.seed) != (phase, rate, seconds, seed):
+            if (kept.phase, kept.rate_per_s, kept.duration_s, kept.seed) != (
+                phase,
+                rate,
+                seconds,
+                seed,
+            ):
                 raise UserError(
                     f"trial {number + 1} from before is not of this search: it ran at {kept.rate_per_s:g}/s for {kept.duration_s:g} s, "
                     f"and this search comes to {rate:g}/s for {seconds:g} s; search anew, or with the same settings and bounds"
@@ -303,10 +380,18 @@ class _Search:
             found = kept
         else:
             began = time.monotonic()
-            observation = replace(await self._trial(rate, seconds, seed), rate_per_s=rate, duration_s=seconds)
-            found = Trial.of(observation, self._goals, number, phase, seed, time.monotonic() - began)
+            observation = replace(
+                await self._trial(rate, seconds, seed), rate_per_s=rate, duration_s=seconds
+            )
+            found = Trial.of(
+                observation, self._goals, number, phase, seed, time.monotonic() - began
+            )
         self._add(found)
-        evidence = Evidence(self._goals, self._settings.confidence, [found]) if phase == CURVE else self._evidence
+        evidence = (
+            Evidence(self._goals, self._settings.confidence, [found])
+            if phase == CURVE
+            else self._evidence
+        )
         verdict = evidence.verdict(rate)
         self._on_step(
             Step(
@@ -326,17 +411,25 @@ class _Search:
         self._spent_s += trial.took_s
         if trial.phase != CURVE:
             self._evidence.add(trial)
-        vain = sum(not other.valid for other in self._trials if other.rate_per_s == trial.rate_per_s)
+        vain = sum(
+            not other.valid for other in self._trials if other.rate_per_s == trial.rate_per_s
+        )
         if vain >= TRIES:
             # Half way down to what could be measured.
-            reached = max((rate for rate in self._evidence.rates if rate < trial.rate_per_s), default=self._lowest)
+            reached = max(
+                (rate for rate in self._evidence.rates if rate < trial.rate_per_s),
+                default=self._lowest,
+            )
             self._highest = max(
-                math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2), self._lowest
+                math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2),
+                self._lowest,
             )
 
 
 def _collapsed(trial: Trial) -> bool:
-    """Whether throughput no longer followed the rate: less was answered per second than was due, and much was left at the end."""
+    """Whether throughput no longer followed the rate: less was answered per second than was due,
+    and much was left at the end.
+    """
     left = (1 - FOLLOWS) * trial.requests
     return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(
         left, HOPELESS * math.sqrt(trial.requests)

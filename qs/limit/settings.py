@@ -1,4 +1,6 @@
-"""How a search for a limit goes about: where it begins, how long its trials are, when it has seen enough."""
+"""How a search for a limit goes about: where it begins, how long its trials are, when it has seen
+enough.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from typing import Any
 from qs.base.errors import Fault, Faults
 from qs.limit.goals import Goal
 
-# So many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the tail of the response times is to be seen.
+# So many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the
+# tail of the response times is to be seen.
 FIRST_LOOK = 1.5
-# A queue whose waits come near a bound remembers for as long; a trial lasts so many times the longest bound at least.
+# A queue whose waits come near a bound remembers for as long; a trial lasts so many times the
+# longest bound at least.
 BOUNDS_A_TRIAL = 20
 INTERVALS = 40
 # Where the search begins: at this share of what the target does in closed loop.
@@ -22,18 +26,23 @@ NO_HINT_PER_S = 10.0
 
 @dataclass(frozen=True)
 class LimitSettings:
-    """Everything a search depends on beside what its trials show: with the same settings and the same trials it does the same.
+    """Everything a search depends on beside what its trials show: with the same settings and the
+    same trials it does the same.
 
-    hint_per_s   about what the target can do: its throughput in closed loop. None: the search begins at 10 requests a second
-    lowest_per_s, highest_per_s   rates that it does not leave. None: a fiftieth of where it begins, or what lets 20 requests fall due in
-                 point_s; a hundred times where it begins, and without a hint a hundred thousand times
+    hint_per_s   about what the target can do: its throughput in closed loop. None: the search
+                 begins at 10 requests a second
+    lowest_per_s, highest_per_s   rates that it does not leave. None: a fiftieth of where it begins,
+                                  or what lets 20 requests fall due in
+                 point_s; a hundred times where it begins, and without a hint a hundred thousand
+                 times
     budget_s     what all trials together may take, from the start of each until its last answer
-    trial_s      the shortest trial; point_s: what one rate may take until it is given up as unclear; confirm_s: the confirmation.
-                 None: a share of the budget
+    trial_s      the shortest trial; point_s: what one rate may take until it is given up as
+                 unclear; confirm_s: the confirmation. None: a share of the budget
     confidence   of "holds" and of "fails", each
-    slack        how far below the likely limit the search goes for a rate that it can show to hold; where the budget is too short for
-                 that, the limit is stated with less confidence
-    resolution   the search ends when the rate that holds and the next that does not are as near as this share
+    slack        how far below the likely limit the search goes for a rate that it can show to hold;
+                 where the budget is too short for that, the limit is stated with less confidence
+    resolution   the search ends when the rate that holds and the next that does not are as near as
+                 this share
     curve        whether to measure below and above the limit for the curve, besides
     """
 
@@ -68,15 +77,30 @@ class LimitSettings:
             if value is not None and not (math.isfinite(value) and value > 0):
                 found.append(Fault("the search for a limit", name, value, "above 0"))
         if not 0.5 < self.confidence < 1:
-            found.append(Fault("the search for a limit", "confidence", self.confidence, "above 0.5 and below 1"))
+            found.append(
+                Fault(
+                    "the search for a limit", "confidence", self.confidence, "above 0.5 and below 1"
+                )
+            )
         for name in ("resolution", "slack"):
             if not 0 < getattr(self, name) < 1:
-                found.append(Fault("the search for a limit", name, getattr(self, name), "above 0 and below 1"))
+                found.append(
+                    Fault(
+                        "the search for a limit", name, getattr(self, name), "above 0 and below 1"
+                    )
+                )
         if self.seed < 0:
             found.append(Fault("the search for a limit", "seed", self.seed, "0 or above"))
         lowest, highest = self.lowest_per_s, self.highest_per_s
         if lowest is not None and highest is not None and not lowest < highest:
-            found.append(Fault("the search for a limit", "highest_per_s", self.highest_per_s, "above lowest_per_s"))
+            found.append(
+                Fault(
+                    "the search for a limit",
+                    "highest_per_s",
+                    self.highest_per_s,
+                    "above lowest_per_s",
+                )
+            )
         if found:
             raise Faults(found)
 
@@ -105,7 +129,10 @@ class LimitSettings:
         goals = tuple(goals)
         shares = [goal.share for goal in goals if goal.share]
         enough = FIRST_LOOK / min(shares, default=0.01) / rate
-        return min(max(self.shortest_s, BOUNDS_A_TRIAL * longest_bound_s(goals), enough), self.longest_point_s)
+        return min(
+            max(self.shortest_s, BOUNDS_A_TRIAL * longest_bound_s(goals), enough),
+            self.longest_point_s,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -123,14 +150,18 @@ def longest_bound_s(goals: Iterable[Goal]) -> float:
 
 
 def drain_s(goals: Iterable[Goal], duration_s: float) -> float:
-    """What a trial's plan must set as its drain limit (`RunPlan.drain_s`): how long requests may still come back after the last was due.
+    """What a trial's plan must set as its drain limit (`RunPlan.drain_s`): how long requests may
+    still come back after the last was due.
 
-    A request that waits for twice the longest bound has missed it. Half of the trial's own time is enough to answer what half as much
-    again as the target's capacity leaves undone, so that its throughput beyond the limit is seen. What is cut off there counts as failed.
+    A request that waits for twice the longest bound has missed it. Half of the trial's own time is
+    enough to answer what half as much again as the target's capacity leaves undone, so that its
+    throughput beyond the limit is seen. What is cut off there counts as failed.
     """
     return max(1.0, 2 * longest_bound_s(goals), duration_s / 2)
 
 
 def interval_s(duration_s: float) -> float:
-    """What a trial's plan must set as the length of its intervals (`RunPlan.interval_s`), which the batches are made of."""
+    """What a trial's plan must set as the length of its intervals (`RunPlan.interval_s`), which the
+    batches are made of.
+    """
     return duration_s / INTERVALS

@@ -1,4 +1,5 @@
-"""How one trial stands to one goal: counts by batches of neighbouring intervals, small enough to be kept in a result.
+"""How one trial stands to one goal: counts by batches of neighbouring intervals, small enough to be
+kept in a result.
 
 What the counts say of the goal is qs.limit.judging's part.
 """
@@ -39,7 +40,9 @@ class Tally:
 
 @dataclass(frozen=True)
 class Waits:
-    """A trial's response times by batch: how many were answered, the sum of their times in ns, and of all the sum of their squares."""
+    """A trial's response times by batch: how many were answered, the sum of their times in ns, and
+    of all the sum of their squares.
+    """
 
     answered: np.ndarray
     total_ns: np.ndarray
@@ -49,10 +52,18 @@ class Waits:
     def variance_ns2(self) -> float:
         """Of one response time."""
         count = float(self.answered.sum())
-        return max(self.squares_ns2 / count - (float(self.total_ns.sum()) / count) ** 2, 0.0) if count else 0.0
+        return (
+            max(self.squares_ns2 / count - (float(self.total_ns.sum()) / count) ** 2, 0.0)
+            if count
+            else 0.0
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"answered": self.answered.tolist(), "total_ns": self.total_ns.tolist(), "squares_ns2": self.squares_ns2}
+        return {
+            "answered": self.answered.tolist(),
+            "total_ns": self.total_ns.tolist(),
+            "squares_ns2": self.squares_ns2,
+        }
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Waits:
@@ -66,7 +77,9 @@ def tallies_of(observation: Observation, goals: Sequence[Goal]) -> tuple[dict[st
     inside = sum(row.start_s < observation.duration_s * (1 - 1e-9) for row in rows)
     count = max(min(inside, BATCHES), 1)
     # What was answered after the last request had fallen due belongs to the last batch.
-    of_row = np.array([min(at * count // max(inside, 1), count - 1) for at in range(len(rows))], np.int64)
+    of_row = np.array(
+        [min(at * count // max(inside, 1), count - 1) for at in range(len(rows))], np.int64
+    )
     nothing = np.zeros(0, np.int64)
     batch = np.repeat(of_row, [row.index.size for row in rows])
     index = np.concatenate([nothing, *(row.index for row in rows)]).astype(np.int64)
@@ -86,12 +99,16 @@ def tallies_of(observation: Observation, goals: Sequence[Goal]) -> tuple[dict[st
         elif goal.bound_ns is None:
             found[goal.name] = Tally(answered + failed, failed)
         else:
-            found[goal.name] = Tally(answered + failed, sums(counts * (index >= first_over(goal.bound_ns))) + failed)
+            found[goal.name] = Tally(
+                answered + failed, sums(counts * (index >= first_over(goal.bound_ns))) + failed
+            )
     return found, Waits(answered, total, float((counts * middles**2).sum()))
 
 
 def first_over(bound_ns: int) -> int:
-    """The first histogram index whose values may lie above a bound: one that straddles it (0.1 % wide) counts as over."""
+    """The first histogram index whose values may lie above a bound: one that straddles it (0.1 %
+    wide) counts as over.
+    """
     from qs.engine.record.histogram import highest_value_of, index_of
 
     index = index_of(bound_ns)

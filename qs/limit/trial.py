@@ -1,4 +1,6 @@
-"""One trial as it is kept: all that the search needs of it again, so that a search that was interrupted goes on from its trials."""
+"""One trial as it is kept: all that the search needs of it again, so that a search that was
+interrupted goes on from its trials.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
 class Trial:
     """A trial by its number in the search, which with the search's seed makes its own seed.
 
-    took_s  what it cost of the budget: until the last request was due and answered, or all of its time where that was longer
+    took_s  what it cost of the budget: until the last request was due and answered, or all of its
+            time where that was longer
     """
 
     number: int
@@ -53,7 +56,14 @@ class Trial:
         return self.requests / self.duration_s if self.duration_s > 0 else 0.0
 
     @staticmethod
-    def of(observation: Observation, goals: Sequence[Goal], number: int, phase: str, seed: int, took_s: float) -> Trial:
+    def of(
+        observation: Observation,
+        goals: Sequence[Goal],
+        number: int,
+        phase: str,
+        seed: int,
+        took_s: float,
+    ) -> Trial:
         tallies, waits = tallies_of(observation, goals)
         return Trial(
             number=number,
@@ -75,7 +85,9 @@ class Trial:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data. The response times' counts are a compressed HdrHistogram in base64, which any of its tools reads."""
+        """Plain data. The response times' counts are a compressed HdrHistogram in base64, which any
+        of its tools reads.
+        """
         plain = {name: getattr(self, name) for name in _PLAIN}
         return plain | {
             "reasons": list(self.reasons),
@@ -117,7 +129,9 @@ _EXACT = ("count", "min_ns", "max_ns", "sum_ns", "out_of_range")
 
 
 def _encoded(histogram: Histogram) -> dict[str, Any]:
-    return {name: getattr(histogram, name) for name in _EXACT} | {"hdr": histogram.to_hdr().encode().decode("ascii")}
+    return {name: getattr(histogram, name) for name in _EXACT} | {
+        "hdr": histogram.to_hdr().encode().decode("ascii")
+    }
 
 
 def _decoded(plain: dict[str, Any]) -> Histogram:

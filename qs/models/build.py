@@ -1,9 +1,12 @@
-"""The source `build`: a builder in the workspace's model_zoo/ (or the data set's folder) writes the file.
+"""The source `build`: a builder in the workspace's model_zoo/ (or the data set's folder) writes the
+file.
 
-Without `files` a model's weights are drawn from the seed, synthetic: good for speed and numeric agreement, worthless for accuracy. With
-`files` it is made of trained weights, or a data set of its raw files: each is fetched, verified and passed to the builder by name, tensors
-(.safetensors, .pth) as a dict of arrays, anything else as a path. The cached file is keyed by the builder's own source, that of the files
-beside it which it imports, its arguments, the files' digests and the seed, so an edited builder builds anew.
+Without `files` a model's weights are drawn from the seed, synthetic: good for speed and numeric
+agreement, worthless for accuracy. With `files` it is made of trained weights, or a data set of its
+raw files: each is fetched, verified and passed to the builder by name, tensors (.safetensors, .pth)
+as a dict of arrays, anything else as a path. The cached file is keyed by the builder's own source,
+that of the files beside it which it imports, its arguments, the files' digests and the seed, so an
+edited builder builds anew.
 """
 
 from __future__ import annotations
@@ -30,11 +33,11 @@ FETCHED = {"url": url.obtain, "pypi": pypi.obtain}
 
 
 def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
-    """(file, note). entry: `builder` ("builders/bert.py:build_bert_qa", relative to model_zoo/), optional
-    `kwargs`.
+    """(file, note). entry: `builder` ("builders/bert.py:build_bert_qa", relative to model_zoo/),
+    optional `kwargs`.
 
-    The builder is called as build(path, seed, **kwargs). UserError where it is missing or takes other
-    arguments.
+    The builder is called as build(path, seed, **kwargs). UserError where it is missing or takes
+    other arguments.
     """
     spelled = str(entry.get("builder", ""))
     kwargs = dict(entry.get("kwargs") or {})
@@ -42,7 +45,9 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     file, name = _locate(spelled, request)
     parts: dict[str, Any] = {"source": _source_digest(file), "name": name, "kwargs": kwargs}
     parts |= (
-        {"files": {argument: sha256_of(path) for argument, path in files.items()}} if files else {"seed": request.seed}
+        {"files": {argument: sha256_of(path) for argument, path in files.items()}}
+        if files
+        else {"seed": request.seed}
     )
     key = key_of(parts)
 
@@ -51,7 +56,9 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         try:
             inspect.signature(function).bind(path, request.seed, **kwargs, **files)
         except TypeError as error:
-            raise UserError(f"{request.model}: builder {spelled} does not take these kwargs: {error}") from error
+            raise UserError(
+                f"{request.model}: builder {spelled} does not take these kwargs: {error}"
+            ) from error
         how = (
             f"of {', '.join(file.name[:12] for file in files.values())}"
             if files
@@ -59,7 +66,9 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         )
         request.say(f"building {request.model} {how} ({spelled})")
         start = time.perf_counter()
-        function(path, request.seed, **kwargs, **{name: opened(file) for name, file in files.items()})
+        function(
+            path, request.seed, **kwargs, **{name: opened(file) for name, file in files.items()}
+        )
         size = sum(each.stat().st_size for each in (path, *data_files(path))) / 1e6
         request.say(f"built {request.model}: {size:,.0f} MB in {time.perf_counter() - start:.1f} s")
 
@@ -70,7 +79,9 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
 
 
 def fetched(entry: Mapping[str, Any], request: Request) -> tuple[dict[str, Path], list[str]]:
-    """The files that the builder is made to take, by argument, and where each came from. NotHere where one cannot be had."""
+    """The files that the builder is made to take, by argument, and where each came from. NotHere
+    where one cannot be had.
+    """
     found, notes = {}, []
     for argument, sources in (entry.get("files") or {}).items():
         found[argument], note = _first(sources, request)
@@ -110,7 +121,9 @@ def _locate(spelled: str, request: Request) -> tuple[Path, str]:
     folder = (request.workspace_root / request.folder).resolve()
     relative, colon, name = spelled.partition(":")
     if not (colon and relative.endswith(".py") and name.isidentifier()):
-        raise UserError(f"{request.model}: builder {spelled!r} is not of the form 'builders/file.py:function'")
+        raise UserError(
+            f"{request.model}: builder {spelled!r} is not of the form 'builders/file.py:function'"
+        )
     file = (folder / relative).resolve()
     if not file.is_relative_to(folder):
         raise UserError(f"{request.model}: builder {spelled!r} lies outside {folder}")
@@ -120,7 +133,9 @@ def _locate(spelled: str, request: Request) -> tuple[Path, str]:
 
 
 def _source_digest(file: Path) -> str:
-    """Of the file's bytes and of those beside it that it imports (`from .graph import Graph`), however indirectly."""
+    """Of the file's bytes and of those beside it that it imports (`from .graph import Graph`),
+    however indirectly.
+    """
     found: dict[Path, bytes] = {}
     waiting = [file]
     while waiting:
@@ -142,7 +157,9 @@ def _source_digest(file: Path) -> str:
 
 
 def _load(file: Path, name: str, key: str) -> Callable[..., None]:
-    """The builder. Its folder is a package for as long as it is loaded, so that `from .graph import ...` works."""
+    """The builder. Its folder is a package for as long as it is loaded, so that `from .graph import
+    ...` works.
+    """
     package = ModuleType(f"_qs_builders_{key}")
     package.__path__ = [str(file.parent)]
     sys.modules[package.__name__] = package

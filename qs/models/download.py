@@ -18,10 +18,11 @@ CHUNK_BYTES = 64 << 10  # at most so much is lost when a connection breaks
 
 
 def download(url: str, part: Path, progress: Callable[[int, int | None], None]) -> None:
-    """Fetch `url` into `part`, after what `part` already holds. A broken connection is tried again, from
-    where it broke.
+    """Fetch `url` into `part`, after what `part` already holds. A broken connection is tried again,
+    from where it broke.
 
-    NotHere when the server refuses or cannot be reached; `part` then keeps what came, for the next time.
+    NotHere when the server refuses or cannot be reached; `part` then keeps what came, for the next
+    time.
     """
     import requests
 
@@ -50,10 +51,14 @@ def _attempt(url: str, part: Path, progress: Callable[[int, int | None], None]) 
     # Identity: a compressed body's length is not the file's, and cannot be resumed.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_S, READ_S)) as response:
-        if response.status_code == 416:  # nothing after what we have: it was complete, or is of another file
+        if (
+            response.status_code == 416
+        ):  # nothing after what we have: it was complete, or is of another file
             return
         response.raise_for_status()
-        if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(
+            f"bytes {have}-"
+        ):
             have = 0  # the server sends the whole
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None

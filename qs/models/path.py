@@ -1,4 +1,6 @@
-"""The source `path`: the user's own file at `model_path`, or a model's ONNX export beside it as `<stem>.onnx`."""
+"""The source `path`: the user's own file at `model_path`, or a model's ONNX export beside it as
+`<stem>.onnx`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         raise NotHere("model_path is empty")
     tried = places(request, str(wanted))
     for place in tried:
-        # An export beside the original comes first: it needs no conversion, and someone made it on purpose.
+        # An export beside the original comes first: it needs no conversion, and someone made it on
+        # purpose.
         export = place.with_suffix(request.suffix)
         if export.is_file():
             note = f"the file {place}" if export == place else f"the ONNX export beside {place}"
@@ -25,7 +28,9 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         if place.is_file():
             return _checked(place), f"the file {place}"
         if place.is_dir():
-            raise UserError(f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}")
+            raise UserError(
+                f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
+            )
     beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
     raise NotHere(f"no file at {tried[0]}{beside}")
 
@@ -39,5 +44,7 @@ def _checked(path: Path) -> Path:
     if not start:
         raise UserError(f"{path} is empty")
     if start.startswith(b"version https://git-lfs"):
-        raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came from")
+        raise UserError(
+            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came from"
+        )
     return path

@@ -1,11 +1,13 @@
 """Tensors out of what torch.save wrote (`.pth`), without torch and without running what is in it.
 
-Such a file is a pickle, and unpickling runs any function that the file names. So nothing is unpickled: the opcodes are read by the standard
-library's disassembler and interpreted here by a small machine that knows plain values, and for the few names that a dict of tensors
-needs says what they stand for. Any other opcode or name is refused. Both formats are read: the archive (torch 1.6 and later) and the one before it.
+Such a file is a pickle, and unpickling runs any function that the file names. So nothing is
+unpickled: the opcodes are read by the standard library's disassembler and interpreted here by a
+small machine that knows plain values, and for the few names that a dict of tensors needs says what
+they stand for. Any other opcode or name is refused. Both formats are read: the archive (torch 1.6
+and later) and the one before it.
 
-Left out: sparse and quantized tensors, whole pickled modules (their classes are code), byte orders other than little.
-Formats: torch/serialization.py; opcodes: the module pickletools.
+Left out: sparse and quantized tensors, whole pickled modules (their classes are code), byte orders
+other than little. Formats: torch/serialization.py; opcodes: the module pickletools.
 """
 
 from __future__ import annotations
@@ -27,10 +29,21 @@ MAX_BYTES = 8 << 30  # all tensors together
 MAX_PICKLE_BYTES = 64 << 20
 MAX_OPCODES = 5_000_000
 STORAGES = {
-    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
-    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
-}  # fmt: skip
-CALLED = ("collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter")
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+CALLED = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+)
 _MARK = object()
 
 
@@ -63,12 +76,22 @@ class _Tensor:
 def read(path: Path) -> dict[str, np.ndarray]:
     """name -> array of a file that holds a dict of tensors (a state dict, also under "state_dict").
 
-    UserError, one line, for a file that holds anything else, is damaged, or asks for what is not tensors.
+    UserError, one line, for a file that holds anything else, is damaged, or asks for what is not
+    tensors.
     """
     try:
         tensors, bytes_of = _archive(path) if zipfile.is_zipfile(path) else _older(path)
         return {name: _array(value, bytes_of) for name, value in tensors.items()}
-    except (_Refused, zipfile.BadZipFile, zlib.error, KeyError, IndexError, TypeError, ValueError, EOFError) as error:
+    except (
+        _Refused,
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        EOFError,
+    ) as error:
         raise UserError(f"{path} is not read as tensors: {error}") from error
 
 
@@ -78,7 +101,10 @@ def _archive(path: Path) -> tuple[dict[str, _Tensor], Any]:
         found = [name for name in listed if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(found) != 1:
             raise _Refused("an archive without one data.pkl")
-        if listed[found[0]].file_size > MAX_PICKLE_BYTES or sum(info.file_size for info in listed.values()) > MAX_BYTES:
+        if (
+            listed[found[0]].file_size > MAX_PICKLE_BYTES
+            or sum(info.file_size for info in listed.values()) > MAX_BYTES
+        ):
             raise _Refused("larger than is read")
         top = found[0].removesuffix("data.pkl")
         order = f"{top}byteorder"
@@ -94,7 +120,9 @@ def _archive(path: Path) -> tuple[dict[str, _Tensor], Any]:
 
 
 def _older(path: Path) -> tuple[dict[str, _Tensor], Any]:
-    """Five pickles (magic number, protocol, machine, the object, the storages' keys), then each storage: its count, its values."""
+    """Five pickles (magic number, protocol, machine, the object, the storages' keys), then each
+    storage: its count, its values.
+    """
     with path.open("rb") as file:
         if path.stat().st_size > MAX_BYTES:
             raise _Refused("larger than is read")
@@ -128,13 +156,17 @@ def _array(tensor: _Tensor, bytes_of: Any) -> np.ndarray:
     raw = bytes_of(tensor.storage)
     if len(raw) != tensor.storage.count * kind.itemsize:
         raise _Refused(f"the storage {tensor.storage.key} is cut short")
-    last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True))
+    last = tensor.offset + sum(
+        (size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True)
+    )
     if min((tensor.offset, *tensor.shape, *tensor.strides), default=0) < 0 or (
         0 not in tensor.shape and last >= tensor.storage.count
     ):
         raise _Refused("a tensor reaches out of its storage")
     flat = np.frombuffer(raw, kind)[tensor.offset :]
-    view = np.lib.stride_tricks.as_strided(flat, tensor.shape, [step * kind.itemsize for step in tensor.strides])
+    view = np.lib.stride_tricks.as_strided(
+        flat, tensor.shape, [step * kind.itemsize for step in tensor.strides]
+    )
     return np.ascontiguousarray(view).reshape(tensor.shape)
 
 
@@ -154,8 +186,19 @@ class _Machine:
     """The pickle machine without everything that could act: it puts plain values on a stack."""
 
     PLAIN = frozenset(
-        ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING")
-    )  # fmt: skip
+        (
+            "BINUNICODE",
+            "SHORT_BINUNICODE",
+            "BINUNICODE8",
+            "BININT",
+            "BININT1",
+            "BININT2",
+            "LONG1",
+            "BINFLOAT",
+            "BINSTRING",
+            "SHORT_BINSTRING",
+        )
+    )
     CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
     TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
@@ -210,7 +253,11 @@ class _Machine:
             raise _Refused(f"it has the opcode {name}, which no tensors need")
 
     def _marked(self) -> list[Any]:
-        place = len(self.stack) - 1 - next(n for n, value in enumerate(reversed(self.stack)) if value is _MARK)
+        place = (
+            len(self.stack)
+            - 1
+            - next(n for n, value in enumerate(reversed(self.stack)) if value is _MARK)
+        )
         taken = self.stack[place + 1 :]
         del self.stack[place:]
         return taken
@@ -222,7 +269,12 @@ class _Machine:
 
     def _storage(self, stated: Any) -> _Storage:
         what, storage, key, _, count = stated[:5]
-        if what != "storage" or not isinstance(storage, _Name) or type(count) is not int or count < 0:
+        if (
+            what != "storage"
+            or not isinstance(storage, _Name)
+            or type(count) is not int
+            or count < 0
+        ):
             raise _Refused("a storage is not stated as torch does")
         made = _Storage(STORAGES[storage.name.removeprefix("torch ")], str(key), count)
         return self.storages.setdefault(made.key, made)
@@ -240,7 +292,9 @@ def _called(function: Any, arguments: Any) -> Any:
         return dict(*arguments)
     if name == "torch._utils _rebuild_tensor_v2":
         storage, offset, shape, strides = arguments[:4]
-        if not isinstance(storage, _Storage) or not all(type(n) is int for n in (offset, *shape, *strides)):
+        if not isinstance(storage, _Storage) or not all(
+            type(n) is int for n in (offset, *shape, *strides)
+        ):
             raise _Refused("a tensor is not stated as torch does")
         return _Tensor(storage, offset, tuple(shape), tuple(strides))
     if name == "torch._utils _rebuild_parameter":

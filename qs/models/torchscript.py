@@ -1,8 +1,8 @@
 """A TorchScript file (`.pt`) converted to ONNX once, with a free batch dimension, and cached.
 
-Needs torch, which only the extra `torch` brings. Only TorchScript is read: its loader restores a program's
-own archive and executes no pickled code; a `.pt` that holds anything else (a state dict, a pickled module) is
-refused unread.
+Needs torch, which only the extra `torch` brings. Only TorchScript is read: its loader restores a
+program's own archive and executes no pickled code; a `.pt` that holds anything else (a state dict,
+a pickled module) is refused unread.
 """
 
 from __future__ import annotations
@@ -21,15 +21,24 @@ from qs.tensors.onnx_data import data_files
 
 OPSET = 17
 TORCH_TYPES = {
-    "FLOAT32": "float32", "FLOAT16": "float16", "INT8": "int8", "UINT8": "uint8", "INT16": "int16",
-    "INT32": "int32", "INT64": "int64", "LONG": "int64", "BOOL": "bool",
-}  # fmt: skip
+    "FLOAT32": "float32",
+    "FLOAT16": "float16",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "LONG": "int64",
+    "BOOL": "bool",
+}
 
 
 def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
-    """(ONNX file, note) of the TorchScript file at `path`; names, shapes and types come from the model info.
+    """(ONNX file, note) of the TorchScript file at `path`; names, shapes and types come from the
+    model info.
 
-    UserError where torch is not installed, the file is no TorchScript, or torch cannot load or export it.
+    UserError where torch is not installed, the file is no TorchScript, or torch cannot load or
+    export it.
     """
     _check_archive(path)
     if find_spec("torch") is None:
@@ -47,9 +56,16 @@ def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
     types = types * len(names) if len(types) == 1 else types
     torch_version = version("torch")
     key = key_of(
-        {"file": sha256_of(path), "inputs": names, "outputs": outputs, "shapes": shapes, "types": types,
-         "torch": torch_version, "opset": OPSET}
-    )  # fmt: skip
+        {
+            "file": sha256_of(path),
+            "inputs": names,
+            "outputs": outputs,
+            "shapes": shapes,
+            "types": types,
+            "torch": torch_version,
+            "opset": OPSET,
+        }
+    )
 
     def build(new: Path) -> None:
         request.say(f"converting {path.name} to ONNX with torch {torch_version}")
@@ -61,7 +77,9 @@ def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
 
 def _check_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is not a TorchScript archive (damaged, or saved by other means than torch.jit.save)")
+        raise UserError(
+            f"{path} is not a TorchScript archive (damaged, or saved by other means than torch.jit.save)"
+        )
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     # torch.save writes <top>/data.pkl as well, but never compiled code nor constants.
@@ -113,7 +131,9 @@ def _export(
 
 
 def gather(model: Path) -> None:
-    """Weights that lie in files beside the model, as torch writes what one protobuf cannot hold, into the one `<model>.data`."""
+    """Weights that lie in files beside the model, as torch writes what one protobuf cannot hold,
+    into the one `<model>.data`.
+    """
     import onnx
 
     scattered = data_files(model)
@@ -121,7 +141,9 @@ def gather(model: Path) -> None:
         whole = onnx.load(str(model))
         for each in scattered:
             each.unlink()
-        onnx.save_model(whole, str(model), save_as_external_data=True, location=f"{model.name}.data")
+        onnx.save_model(
+            whole, str(model), save_as_external_data=True, location=f"{model.name}.data"
+        )
 
 
 def _check_names(path: Path, new: Path, names: list[str], outputs: list[str]) -> None:
@@ -132,4 +154,6 @@ def _check_names(path: Path, new: Path, names: list[str], outputs: list[str]) ->
     for what, wanted, got in (("inputs", names, graph.input), ("outputs", outputs, graph.output)):
         found = [value.name for value in got]
         if found != wanted:
-            raise UserError(f"{path} has the {what} {', '.join(found)}; the model info says {', '.join(wanted)}")
+            raise UserError(
+                f"{path} has the {what} {', '.join(found)}; the model info says {', '.join(wanted)}"
+            )

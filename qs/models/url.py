@@ -17,8 +17,8 @@ from qs.tensors.digest import read_sha256, verified
 
 
 def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
-    """(file, note). entry: `url` (http or https) and `sha256`. NotHere where the server cannot be reached or
-    refuses, UserError where what it sends is not the stated file.
+    """(file, note). entry: `url` (http or https) and `sha256`. NotHere where the server cannot be
+    reached or refuses, UserError where what it sends is not the stated file.
     """
     url = str(entry.get("url", ""))
     address = urlsplit(url)
@@ -29,19 +29,27 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
 
     def build(path: Path) -> None:
         if request.offline:
-            raise NotHere(f"offline, and {url} is not in the cache; {place_for(sha256, name.suffix)}")
+            raise NotHere(
+                f"offline, and {url} is not in the cache; {place_for(sha256, name.suffix)}"
+            )
         request.say(f"downloading {url}")
         part = cache_dir() / "models" / f"{sha256}.part"
         resumed = part.exists()
         download(url, part, request.progress)
         got = read_sha256(part)
-        if got != sha256 and resumed:  # the old part may have been of another file: once more, from the start
+        if (
+            got != sha256 and resumed
+        ):  # the old part may have been of another file: once more, from the start
             part.unlink()
             download(url, part, request.progress)
             got = read_sha256(part)
         if got != sha256:
             part.unlink()
-            raise UserError(f"{request.model}: {url} has sha256 {got}, not {sha256}; the download was deleted")
+            raise UserError(
+                f"{request.model}: {url} has sha256 {got}, not {sha256}; the download was deleted"
+            )
         os.replace(part, path)
 
-    return verified(build_once(f"models/{sha256}", name.suffix, build), sha256), f"downloaded from {url}"
+    return verified(
+        build_once(f"models/{sha256}", name.suffix, build), sha256
+    ), f"downloaded from {url}"

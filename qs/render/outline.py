@@ -13,7 +13,9 @@ def print_outline(plan: Mapping[str, Any], as_json: bool, stream: TextIO | None 
     if as_json:
         import orjson
 
-        sys.stdout.buffer.write(orjson.dumps(plan, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.write(
+            orjson.dumps(plan, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        )
         sys.stdout.buffer.flush()
         return
     print("\n".join(lines(plan)), file=stream or sys.stdout)
@@ -41,7 +43,9 @@ def lines(plan: Mapping[str, Any]) -> list[str]:
         )
     total = plan["seconds"]
     said.append(
-        f"takes about {span(total)}, and loading" if total else "takes as long as its iterations do, and loading"
+        f"takes about {span(total)}, and loading"
+        if total
+        else "takes as long as its iterations do, and loading"
     )
     said.append(f"report: {plan['report']}")
     return said + [f"note: {text}" for text in plan["notes"]]

@@ -1,6 +1,8 @@
-"""The picture of the published report: how the differences, the reference's values and the backend's are distributed.
+"""The picture of the published report: how the differences, the reference's values and the
+backend's are distributed.
 
-Drawn by matplotlib's Agg canvas, which needs no display; not by pyplot, which keeps figures alive and picks a window system.
+Drawn by matplotlib's Agg canvas, which needs no display; not by pyplot, which keeps figures alive
+and picks a window system.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ PANELS = (
 
 
 def draw_distributions(outputs: Mapping[str, Mapping[str, Any]], path: Path) -> str | None:
-    """Three panels an output, counts on a log scale; the file's name, None where there is nothing to draw.
+    """Three panels an output, counts on a log scale; the file's name, None where there is nothing
+    to draw.
 
-    `outputs`: output -> panel -> {"counts", "edges"}, as qs.tensors.numeric.distributions gives them.
+    `outputs`: output -> panel -> {"counts", "edges"}, as qs.tensors.numeric.distributions gives
+    them.
     """
     shown = dict(list(outputs.items())[:MOST_OUTPUTS])
     if not shown:

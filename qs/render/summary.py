@@ -1,4 +1,6 @@
-"""The summary on the terminal, made from the result JSON alone, so that a saved report prints the same."""
+"""The summary on the terminal, made from the result JSON alone, so that a saved report prints the
+same.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def number(value: Any) -> str:
         return "n/a"
     if isinstance(value, float):
         size = abs(value)
-        return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}"
+        return (
+            f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}"
+        )
     return str(value)
 
 
@@ -86,7 +90,11 @@ def lines(result: dict[str, Any]) -> list[str]:
     if compiled:
         said.append(compilation(compiled))
     if result.get("Kind") == "load":
-        said += [first_inference(row) for row in result.get("Performance", []) if row.get("First Inference")]
+        said += [
+            first_inference(row)
+            for row in result.get("Performance", [])
+            if row.get("First Inference")
+        ]
     environment = result.get("Environment")
     if environment and environment["Key"]:
         said.append(f"environment: {environment['Key']}, the backend's own")
@@ -116,7 +124,11 @@ def lines(result: dict[str, Any]) -> list[str]:
 def compilation(section: dict[str, Any]) -> str:
     """How it was compiled. What the backend does not state is not said."""
     before = section.get("Compiled From")
-    how = f"compiled before ({before})" if before else f"compiled in {span(section['Compile Duration'])}"
+    how = (
+        f"compiled before ({before})"
+        if before
+        else f"compiled in {span(section['Compile Duration'])}"
+    )
     to = f" to {section['Compile Precision']}" if section["Compile Precision"] else ""
     facts = [section["Compile Status"] or "no status"]
     if section["Subgraph Coverage"] is not None:
@@ -158,14 +170,17 @@ def accuracy(section: dict[str, Any] | None) -> list[str]:
         }
         if own:
             bounds = section.get("Confidence Intervals") or {}
-            scores = (f"{name} {_exact(value)}{_between(bounds.get(name))}" for name, value in own.items())
+            scores = (
+                f"{name} {_exact(value)}{_between(bounds.get(name))}" for name, value in own.items()
+            )
             said.append("accuracy: " + ", ".join(scores) + scored_on(section))
     numeric = section.get("Numeric")
     if numeric and numeric.get("Not Measured"):
         said.append(f"numeric agreement not measured: {numeric['Not Measured']}")
     elif numeric:
         shown = ", ".join(
-            f"{name} {_exact(section.get(name))}" for name in ("Max Diff", "Mean Diff", "Cosine Similarity")
+            f"{name} {_exact(section.get(name))}"
+            for name in ("Max Diff", "Mean Diff", "Cosine Similarity")
         )
         said.append(f"numeric agreement with the reference: {shown}")
     return said
@@ -176,7 +191,11 @@ def scored_on(section: Mapping[str, Any]) -> str:
     if not section.get("Items"):
         return ""
     share = section.get("Share") or {}
-    part = "" if share.get("kind", "whole") == "whole" else f", a {share['kind']} share of {share['percent']:g} %"
+    part = (
+        ""
+        if share.get("kind", "whole") == "whole"
+        else f", a {share['kind']} share of {share['percent']:g} %"
+    )
     seed = "" if share.get("seed") is None else f", seed {share['seed']}"
     return f" ({section['Items']} items{part}{seed}; 95 % intervals in brackets)"
 

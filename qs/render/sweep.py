@@ -44,7 +44,9 @@ def table(sweep: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
     shown = [
-        (key, heading) for key, heading in SETTINGS if any(line["setting"][key] is not None for line in sweep["table"])
+        (key, heading)
+        for key, heading in SETTINGS
+        if any(line["setting"][key] is not None for line in sweep["table"])
     ]
     made = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in (
@@ -67,7 +69,10 @@ def table(sweep: Mapping[str, Any]) -> Any:
 
 def lines(sweep: Mapping[str, Any]) -> Sequence[str]:
     """How it was measured, and the recommendations with their commands."""
-    said = [f"* no other setting has both more throughput and less {sweep['ranked_by']}", sweep["method"]]
+    said = [
+        f"* no other setting has both more throughput and less {sweep['ranked_by']}",
+        sweep["method"],
+    ]
     for each in sweep["recommendations"]:
         said.append(f"for {each['for']}: {each['why']}")
         if each["command"]:

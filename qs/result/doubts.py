@@ -1,6 +1,8 @@
-"""Numbers that a backend measured of itself and that cannot all be true, or do not mean what their name says.
+"""Numbers that a backend measured of itself and that cannot all be true, or do not mean what their
+name says.
 
-Only arithmetic on what was stated: nothing here measures. A contradiction makes a row INVALID, a doubt is a warning.
+Only arithmetic on what was stated: nothing here measures. A contradiction makes a row INVALID, a
+doubt is a warning.
 """
 
 from __future__ import annotations
@@ -37,17 +39,22 @@ class Doubt:
 
 
 def in_flight(numbers: Mapping[str, float], batch_size: int) -> float | None:
-    """Little's law: queries in flight on average = queries per second x average latency. None where one is not known."""
+    """Little's law: queries in flight on average = queries per second x average latency. None where
+    one is not known.
+    """
     if "QPS" not in numbers or "AVG Latency" not in numbers:
         return None
     return numbers["QPS"] / batch_size * numbers["AVG Latency"] / 1e3
 
 
-def doubts(numbers: Mapping[str, float], batch_size: int, clients: int, iterations: int | None) -> list[Doubt]:
+def doubts(
+    numbers: Mapping[str, float], batch_size: int, clients: int, iterations: int | None
+) -> list[Doubt]:
     """What is wrong with a row's numbers.
 
     clients      those that the workload asks for
-    iterations   queries that the workload asks of each; a benchmark that does not say how many it made is taken to have made these
+    iterations   queries that the workload asks of each; a benchmark that does not say how many it
+                 made is taken to have made these
     """
     found = []
     average, p99 = numbers.get("AVG Latency"), numbers.get("P99 Latency")
@@ -70,7 +77,11 @@ def doubts(numbers: Mapping[str, float], batch_size: int, clients: int, iteratio
     if p99 is not None and count is not None and count <= 100:
         stated = "Completed" in numbers or "Iterations" in numbers
         text = f"P99 Latency of {int(count)} samples is their maximum, no percentile"
-        how = "" if stated else " (the backend does not say how many it took; these are the workload's iterations)"
+        how = (
+            ""
+            if stated
+            else " (the backend does not say how many it took; these are the workload's iterations)"
+        )
         found.append(Doubt(P99_IS_MAXIMUM, text + how))
     elif p99 is not None and p99 == numbers.get("Max Latency"):
         found.append(Doubt(P99_IS_MAXIMUM, f"P99 Latency {p99:g} ms is the maximum, no percentile"))

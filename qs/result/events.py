@@ -1,4 +1,6 @@
-"""events.jsonl: what happened when, one JSON object a line, written as it happens and flushed. For people and scripts, not for timing."""
+"""events.jsonl: what happened when, one JSON object a line, written as it happens and flushed. For
+people and scripts, not for timing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import BinaryIO
 
 
 class EventLog:
-    """Appends events of one run: {"time": seconds since 1970, "event": kind, ...}. A new run begins a new file."""
+    """Appends events of one run: {"time": seconds since 1970, "event": kind, ...}. A new run begins
+    a new file.
+    """
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Keeps the report on disk in step with the run: events as they happen, the whole result after every stage and case.
+"""Keeps the report on disk in step with the run: events as they happen, the whole result after
+every stage and case.
 
 Nothing is written before `start`, so that a run refused for its input leaves no trace.
 """
@@ -46,7 +47,12 @@ class Journal:
         self._path.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         self._events = EventLog(self.folder.events)
-        self.event("start", task=self.record.task, backend=self.record.hardware, command=self.record.command)
+        self.event(
+            "start",
+            task=self.record.task,
+            backend=self.record.hardware,
+            command=self.record.command,
+        )
 
     def compiled_to(self, precision: str) -> None:
         """The precision that the backend compiled to names the files from now on."""
@@ -58,7 +64,9 @@ class Journal:
             self.folder.forget_histograms()
 
     def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:
-        """The answers to the backend's questions: in the result, and in a file that --answers takes again."""
+        """The answers to the backend's questions: in the result, and in a file that --answers takes
+        again.
+        """
         self.record.answers, self.record.answer_origins = answers, origins
         if answers:
             self.event("answers", answers=answers, origins=origins)
@@ -102,7 +110,9 @@ class Journal:
     def finish(self, status: str) -> dict[str, object]:
         """The last word: how the run ended."""
         self.record.status = status
-        self.event("end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons())
+        self.event(
+            "end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons()
+        )
         result = self.save()
         if self._events is not None:
             self._draw(result)
@@ -116,4 +126,6 @@ class Journal:
 
             write_atomic(self.folder.page, render_page(result, self._path))
         except Exception as error:
-            self.view.warn(f"{self.folder.page.name} was not drawn: {type(error).__name__}: {error}")
+            self.view.warn(
+                f"{self.folder.page.name} was not drawn: {type(error).__name__}: {error}"
+            )

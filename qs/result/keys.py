@@ -1,7 +1,8 @@
-"""What makes a case: rows with equal keys are measurements of the same thing, in one result or in several.
+"""What makes a case: rows with equal keys are measurements of the same thing, in one result or in
+several.
 
-How long a case was measured (iterations, durations) and the seed of its arrivals are no part of it: they say how much is known
-of the case, not what it is.
+How long a case was measured (iterations, durations) and the seed of its arrivals are no part of it:
+they say how much is known of the case, not what it is.
 """
 
 from __future__ import annotations
@@ -33,17 +34,24 @@ def key_of(row: Mapping[str, Any]) -> Key:
     found["Batching"] = {name: (row.get("Batching") or {}).get(name) for name in _BATCHING}
     if row.get("Mode") == VENDOR:
         found["Mode"] = VENDOR
-    return tuple((name, _plain(value)) for name, value in found.items() if _stated(value) is not None)
+    return tuple(
+        (name, _plain(value)) for name, value in found.items() if _stated(value) is not None
+    )
 
 
 def settings_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The scenario's own settings that shape the load."""
-    return {name: value for name, value in (row.get("Settings") or {}).items() if name not in _HOW_LONG}
+    return {
+        name: value for name, value in (row.get("Settings") or {}).items() if name not in _HOW_LONG
+    }
 
 
 def title_of(row: Mapping[str, Any]) -> str:
     """The case in words: BS 4, Poisson 200/s, 2 clients, pool thread, 1 instance."""
-    words = [f"BS {row.get('BS')}", " ".join([str(row.get("Scenario") or _by_whom(row)), *_settings(row)])]
+    words = [
+        f"BS {row.get('BS')}",
+        " ".join([str(row.get("Scenario") or _by_whom(row)), *_settings(row)]),
+    ]
     if row.get("Clients") is not None:
         words.append(_counted(row["Clients"], "client"))
     if row.get("Pool") is not None:
@@ -87,7 +95,9 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _stated(value: Any) -> Any:
-    """None where nothing is said, also by a section whose every value is null: a new setting must not part old results from new."""
+    """None where nothing is said, also by a section whose every value is null: a new setting must
+    not part old results from new.
+    """
     if isinstance(value, Mapping):
         return {name: each for name, each in value.items() if each is not None} or None
     return value

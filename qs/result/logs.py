@@ -1,7 +1,8 @@
 """Response times of a run, interval by interval, from its HdrHistogram log.
 
-The payloads are decoded by the hdrhistogram package; the lines around them are split here, because a log may come from a database
-as well as from a file, and because intervals without an answer, which the log leaves out, are intervals all the same.
+The payloads are decoded by the hdrhistogram package; the lines around them are split here, because
+a log may come from a database as well as from a file, and because intervals without an answer,
+which the log leaves out, are intervals all the same.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Series:
 
 
 def read_log(text: str, wall_s: float | None = None, where: str = "log") -> Series:
-    """The intervals of a log. `wall_s`: how long the run lasted, where it ended with intervals without an answer.
+    """The intervals of a log. `wall_s`: how long the run lasted, where it ended with intervals
+    without an answer.
 
     Raises UserError for a log that is damaged, or whose values are not ours (ns, three digits).
     """
@@ -69,8 +71,12 @@ def read_log(text: str, wall_s: float | None = None, where: str = "log") -> Seri
         try:
             start, length, _, payload = line.split(",", 3)
             rows.append((float(start), float(length), *_decoded(payload)))
-        except Exception as error:  # the package raises whatever base64, zlib and its own checks raise
-            raise UserError(f"{where}: is no HdrHistogram log of qs: {type(error).__name__}: {error}") from None
+        except (
+            Exception
+        ) as error:  # the package raises whatever base64, zlib and its own checks raise
+            raise UserError(
+                f"{where}: is no HdrHistogram log of qs: {type(error).__name__}: {error}"
+            ) from None
     rows.sort(key=lambda row: row[0])
     return _merged(_series(rows, wall_s))
 
@@ -80,14 +86,19 @@ def _decoded(payload: str) -> tuple[np.ndarray, np.ndarray]:
     from hdrh.histogram import HdrHistogram
 
     histogram = HdrHistogram.decode(payload)
-    if (histogram.lowest_trackable_value, histogram.significant_figures) != (LOWEST_NS, SIGNIFICANT_DIGITS):
+    if (histogram.lowest_trackable_value, histogram.significant_figures) != (
+        LOWEST_NS,
+        SIGNIFICANT_DIGITS,
+    ):
         raise ValueError("its values are not in ns with three digits")
     counts = np.frombuffer(histogram.counts, np.uint64)
     index = np.flatnonzero(counts)
     return index, counts[index].astype(np.float64)
 
 
-def _series(rows: Sequence[tuple[float, float, np.ndarray, np.ndarray]], wall_s: float | None) -> Series:
+def _series(
+    rows: Sequence[tuple[float, float, np.ndarray, np.ndarray]], wall_s: float | None
+) -> Series:
     usual = max((length for _, length, _, _ in rows), default=0.0)
     nothing = np.zeros(0, np.int64), np.zeros(0)
     cells: list[tuple[float, np.ndarray, np.ndarray]] = []
@@ -110,7 +121,12 @@ def _series(rows: Sequence[tuple[float, float, np.ndarray, np.ndarray]], wall_s:
     for number, (_, index, counts) in enumerate(cells):
         table[number, np.searchsorted(bins, index)] = counts
     low, width = _edges(bins)
-    return Series(np.array([length for length, _, _ in cells]), table, low + (width - 1) / 2.0, low + width - 1.0)
+    return Series(
+        np.array([length for length, _, _ in cells]),
+        table,
+        low + (width - 1) / 2.0,
+        low + width - 1.0,
+    )
 
 
 def _edges(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,4 +163,6 @@ def joined(runs: Sequence[Series]) -> Series:
         starts.append(first)
         first += run.cells
         seen += run.tops_ns.size
-    return Series(np.concatenate([run.lengths_s for run in runs]), table, middles, tops, tuple(starts))
+    return Series(
+        np.concatenate([run.lengths_s for run in runs]), table, middles, tops, tuple(starts)
+    )

@@ -1,7 +1,7 @@
 """The result JSON: ByteMLPerf's keys exactly, and what a reader needs beside them.
 
-`Record` fills up as the run goes and `to_result` can render it at any time: after every case, and after an
-interruption, the same function writes what there is.
+`Record` fills up as the run goes and `to_result` can render it at any time: after every case, and
+after an interruption, the same function writes what there is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ SCHEMA = 1  # raised where readers of results must change; qs.result.schema type
 
 @dataclass
 class Record:
-    """Everything known about a run so far. Sections that were not reached stay None and are left out of the result."""
+    """Everything known about a run so far. Sections that were not reached stay None and are left
+    out of the result.
+    """
 
     task: str
     hardware: str
@@ -25,7 +27,9 @@ class Record:
     command: list[str]
     qs_version: str
     kind: str = "run"  # run, load, sweep
-    artifact: dict[str, Any] | None = None  # what a model file says of itself, where no task names the model
+    artifact: dict[str, Any] | None = (
+        None  # what a model file says of itself, where no task names the model
+    )
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     host: dict[str, Any] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
@@ -54,14 +58,25 @@ class Record:
 
     @property
     def verdict(self) -> str:
-        """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out which settings fail: it is INVALID where all
-        do."""
+        """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out
+        which settings fail: it is INVALID where all do.
+        """
         if self.kind == SWEEP:
-            return "INVALID" if self.reasons or not any(row["Verdict"] == "VALID" for row in self.rows) else "VALID"
-        return "INVALID" if self.reasons or any(row["Verdict"] == "INVALID" for row in self.rows) else "VALID"
+            return (
+                "INVALID"
+                if self.reasons or not any(row["Verdict"] == "VALID" for row in self.rows)
+                else "VALID"
+            )
+        return (
+            "INVALID"
+            if self.reasons or any(row["Verdict"] == "INVALID" for row in self.rows)
+            else "VALID"
+        )
 
     def all_reasons(self) -> list[str]:
-        """The run's own reasons, then each row's with its batch size; those of a sweep's settings stand in its table."""
+        """The run's own reasons, then each row's with its batch size; those of a sweep's settings
+        stand in its table.
+        """
         if self.kind == SWEEP:
             return list(self.reasons)
         return [
@@ -71,7 +86,9 @@ class Record:
 
 
 def to_result(record: Record) -> dict[str, Any]:
-    """Plain data, published keys first. A section that the run did not reach is missing, `Status` says how far it came."""
+    """Plain data, published keys first. A section that the run did not reach is missing, `Status`
+    says how far it came.
+    """
     compiled = record.compile_result or {}
     result: dict[str, Any] = {
         "Model": record.model.upper(),
@@ -128,12 +145,15 @@ def to_result(record: Record) -> dict[str, Any]:
 
 
 def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, object]:
-    """The published section, with the compile status, the batch sizes, and the subgraphs that fell back to the CPU.
+    """The published section, with the compile status, the batch sizes, and the subgraphs that fell
+    back to the CPU.
 
     A backend that does not state its coverage has that share of its segments that do not fall back.
     """
     segments = compiled.get("segments") or []
-    fallbacks = [_number(segment, at) for at, segment in enumerate(segments) if segment.get("is_fallback")]
+    fallbacks = [
+        _number(segment, at) for at, segment in enumerate(segments) if segment.get("is_fallback")
+    ]
     coverage = compiled.get("sg_percent")
     if coverage is None and segments:
         coverage = 100.0 * (1 - len(fallbacks) / len(segments))
@@ -161,11 +181,15 @@ def _number(segment: dict[str, Any], at: int) -> Any:
 
 
 def accuracy(record: Record) -> dict[str, Any]:
-    """Metrics of the data set's checker, then the agreement with the reference; either may say why it was not measured."""
+    """Metrics of the data set's checker, then the agreement with the reference; either may say why
+    it was not measured.
+    """
     section: dict[str, Any] = dict(record.accuracy or {})
     if record.numeric is not None:
         numeric = dict(record.numeric)
-        section |= {name: value for name, value in numeric.pop("summary", {}).items() if name != "failed"}
+        section |= {
+            name: value for name, value in numeric.pop("summary", {}).items() if name != "failed"
+        }
         section["Diff Dist"] = record.diff_dist
         section["Numeric"] = numeric
     return section

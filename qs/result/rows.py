@@ -1,7 +1,9 @@
-"""One row of the report's `Performance`: ByteMLPerf's keys, and beside them what one needs to judge the number.
+"""One row of the report's `Performance`: ByteMLPerf's keys, and beside them what one needs to judge
+the number.
 
-Latencies are in ms, unrounded; a percentile that the number of samples does not support is null. In closed loop a query has no due
-time, so its response time is its service time and `AVG Latency` means both. BS x Completed / Wall Time is QPS, in items per second.
+Latencies are in ms, unrounded; a percentile that the number of samples does not support is null. In
+closed loop a query has no due time, so its response time is its service time and `AVG Latency`
+means both. BS x Completed / Wall Time is QPS, in items per second.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ PERCENTILES = {
 
 @dataclass(frozen=True)
 class Case:
-    """What one row was asked for. `batch_size` is the one that was loaded, `requested_batch_size` the one that was asked for."""
+    """What one row was asked for. `batch_size` is the one that was loaded, `requested_batch_size`
+    the one that was asked for.
+    """
 
     name: str
     batch_size: int
@@ -41,7 +45,9 @@ class Case:
     @property
     def lists(self) -> bool:
         """Whether a query is a list of batches."""
-        return bool((self.settings or {}).get("samples_per_query")) or self.scenario == "MultiStream"
+        return (
+            bool((self.settings or {}).get("samples_per_query")) or self.scenario == "MultiStream"
+        )
 
     @property
     def shared_by(self) -> int | None:
@@ -67,7 +73,11 @@ def latencies_ms(histogram) -> dict[str, float | None]:
 def measured(case: Case, result, histogram_file: str | None) -> dict[str, Any]:
     """The row of a case that our engine drove; `result` is the engine's RunResult."""
     items_per_s = case.batch_size * result.samples_per_s
-    row: dict[str, Any] = {"BS": case.batch_size, "QPS": items_per_s, **latencies_ms(result.response)}
+    row: dict[str, Any] = {
+        "BS": case.batch_size,
+        "QPS": items_per_s,
+        **latencies_ms(result.response),
+    }
     if case.batch_size != case.requested_batch_size:
         row["Requested BS"] = case.requested_batch_size
     row |= {
@@ -106,8 +116,10 @@ def measured(case: Case, result, histogram_file: str | None) -> dict[str, Any]:
 
 
 def under_scenario(case: Case, result) -> dict[str, Any]:
-    """What a scenario's row has more: its settings, every rule, the number that it is compared by, and in open loop the
-    response time (from the due time) apart from the service time and from the lateness of issue. Summaries are in ns."""
+    """What a scenario's row has more: its settings, every rule, the number that it is compared by,
+    and in open loop the response time (from the due time) apart from the service time and from the
+    lateness of issue. Summaries are in ns.
+    """
     own: dict[str, Any] = {
         "Settings": case.settings,
         "Samples Per Query": result.samples_per_query,
@@ -139,12 +151,18 @@ def warm_up(summary) -> dict[str, Any]:
 
 
 def confidence(found) -> dict[str, Any] | None:
-    """Half-widths of the confidence intervals; null where the run was too short for one, with the reason."""
+    """Half-widths of the confidence intervals; null where the run was too short for one, with the
+    reason.
+    """
     if found is None:
         return None
-    rows: dict[str, Any] = {"Level": found.level, "Queries Per Second": _estimate(found.throughput, 1.0)}
+    rows: dict[str, Any] = {
+        "Level": found.level,
+        "Queries Per Second": _estimate(found.throughput, 1.0),
+    }
     return rows | {
-        f"P{percentile:g} Latency": _estimate(each, NS_PER_MS) for percentile, each in found.response.items()
+        f"P{percentile:g} Latency": _estimate(each, NS_PER_MS)
+        for percentile, each in found.response.items()
     }
 
 
@@ -158,7 +176,9 @@ def _estimate(estimate, unit: float) -> dict[str, Any]:
 
 
 def intervals(rows) -> list[dict[str, Any]]:
-    """The time series: one entry an interval of the measured phase (a second, less in short runs), latencies in ms."""
+    """The time series: one entry an interval of the measured phase (a second, less in short runs),
+    latencies in ms.
+    """
     return [
         {
             "Start": row.start_s,

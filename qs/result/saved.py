@@ -25,7 +25,16 @@ def checked(result: Any, where: str) -> dict[str, Any]:
     from qs.result.result import SCHEMA
 
     if not isinstance(result, dict) or "schema_version" not in result or "Backend" not in result:
-        raise Faults([Fault(where, "", "not a result", "a result JSON of qs run, qs load or qs sweep, or its folder")])
+        raise Faults(
+            [
+                Fault(
+                    where,
+                    "",
+                    "not a result",
+                    "a result JSON of qs run, qs load or qs sweep, or its folder",
+                )
+            ]
+        )
     version = result["schema_version"]
     if version != SCHEMA:
         hint = "it was written by another version of qs"

@@ -1,7 +1,8 @@
 """The result JSON as typed models, for readers of it and for its published schema.
 
-What programs may rely on stands here; further keys are allowed everywhere, since data sets name their metrics and
-vendors their numbers as they like. A change that breaks a reader raises SCHEMA in qs.result.result.
+What programs may rely on stands here; further keys are allowed everywhere, since data sets name
+their metrics and vendors their numbers as they like. A change that breaks a reader raises SCHEMA in
+qs.result.result.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def _title(name: str) -> str:
 class Part(BaseModel):
     """A section. Its keys are in the published spelling."""
 
-    model_config = ConfigDict(extra="allow", alias_generator=_title, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow", alias_generator=_title, populate_by_name=True, protected_namespaces=()
+    )
 
 
 class GraphCompile(Part):
@@ -61,7 +64,9 @@ class Accuracy(Part):
 
 
 class Row(Part):
-    """One measured case. Latencies are in ms, QPS counts items; null: not measured, or too few samples to tell."""
+    """One measured case. Latencies are in ms, QPS counts items; null: not measured, or too few
+    samples to tell.
+    """
 
     bs: Count = Field(alias="BS")
     qps: Number = Field(alias="QPS")
@@ -69,7 +74,9 @@ class Row(Part):
     p99_latency: Number = Field(alias="P99 Latency")
     mode: Literal["QS", "vendor", "audit"]
     requested_bs: Count = Field(None, alias="Requested BS")
-    outcome: Literal["done", "raised", "exited", "crashed", "timed out", "does not fit"] | None = None
+    outcome: Literal["done", "raised", "exited", "crashed", "timed out", "does not fit"] | None = (
+        None
+    )
     flags: list[str] = []
     vendor: dict[str, Any] | None = None
     difference_percent: dict[str, Number] | None = None
@@ -97,7 +104,9 @@ class Row(Part):
 
 
 class MachineCheck(BaseModel):
-    """What `qs doctor` looks at, before the run; the self-benchmark is the last one of this machine."""
+    """What `qs doctor` looks at, before the run; the self-benchmark is the last one of this
+    machine.
+    """
 
     summary: str
     findings: list[dict[str, Any]]
@@ -112,7 +121,9 @@ class EffectiveValue(BaseModel):
 
 
 class Result(Part):
-    """result-<precision>.json. Sections that a run did not reach are absent; Status says how far it came."""
+    """result-<precision>.json. Sections that a run did not reach are absent; Status says how far it
+    came.
+    """
 
     schema_version: Literal[SCHEMA] = Field(alias="schema_version")  # type: ignore[valid-type]
     model: str

@@ -1,7 +1,8 @@
-"""What a backend's own `benchmark` returned, read: ByteMLPerf's numbers under any of the spellings that vendors use.
+"""What a backend's own `benchmark` returned, read: ByteMLPerf's numbers under any of the spellings
+that vendors use.
 
-A number that cannot be read is refused with its key and what is allowed, never guessed. Whether numbers that can be read can also be
-true is qs.result.doubts' part.
+A number that cannot be read is refused with its key and what is allowed, never guessed. Whether
+numbers that can be read can also be true is qs.result.doubts' part.
 """
 
 from __future__ import annotations
@@ -13,14 +14,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LATENCIES = {
-    "avg": "AVG Latency", "average": "AVG Latency", "mean": "AVG Latency", "min": "Min Latency", "max": "Max Latency",
-    "p50": "P50 Latency", "p90": "P90 Latency", "p95": "P95 Latency", "p99": "P99 Latency", "p99.9": "P99.9 Latency",
-}  # fmt: skip
+    "avg": "AVG Latency",
+    "average": "AVG Latency",
+    "mean": "AVG Latency",
+    "min": "Min Latency",
+    "max": "Max Latency",
+    "p50": "P50 Latency",
+    "p90": "P90 Latency",
+    "p95": "P95 Latency",
+    "p99": "P99 Latency",
+    "p99.9": "P99.9 Latency",
+}
 _COUNTS = {
-    "bs": "BS", "batch size": "BS", "batchsize": "BS", "iterations": "Iterations", "completed": "Completed",
-    "samples": "Completed", "clients": "Clients", "threads": "Clients",
-}  # fmt: skip
-_NUMBER = re.compile(r"\s*([-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(.*?)\s*", re.I)
+    "bs": "BS",
+    "batch size": "BS",
+    "batchsize": "BS",
+    "iterations": "Iterations",
+    "completed": "Completed",
+    "samples": "Completed",
+    "clients": "Clients",
+    "threads": "Clients",
+}
+_NUMBER = re.compile(
+    r"\s*([-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(.*?)\s*",
+    re.I,
+)
 _IN_MS = {"": 1.0, "ms": 1.0, "s": 1e3, "sec": 1e3, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ns": 1e-6}
 _PER_S = ("", "qps", "/s", "fps", "ips", "items/s", "samples/s", "queries/s", "images/s", "seq/s")
 EXPECTED = ("QPS", "AVG Latency", "P99 Latency")
@@ -28,7 +46,9 @@ EXPECTED = ("QPS", "AVG Latency", "P99 Latency")
 
 @dataclass
 class VendorNumbers:
-    """`known` holds what was understood, under the published names; `faults` says what was not, `missing` what was not there."""
+    """`known` holds what was understood, under the published names; `faults` says what was not,
+    `missing` what was not there.
+    """
 
     known: dict[str, float | int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -54,13 +74,17 @@ def read(given: Mapping[str, Any]) -> VendorNumbers:
             found.faults.append(f"benchmark: {key} is {value!r:.60}; {error}")
             continue
         if name in found.known and found.known[name] != number:
-            found.faults.append(f"benchmark: {key} says {number:g}, but {name} was {found.known[name]:g}")
+            found.faults.append(
+                f"benchmark: {key} says {number:g}, but {name} was {found.known[name]:g}"
+            )
         found.known.setdefault(name, number)
     return found
 
 
 def _published(key: str) -> tuple[str | None, str]:
-    """The published name of a key, and the unit that the key itself states: "avg_latency(us)" -> "AVG Latency", "us"."""
+    """The published name of a key, and the unit that the key itself states: "avg_latency(us)" ->
+    "AVG Latency", "us".
+    """
     text = re.sub(r"[\s_\-]+", " ", key.strip().lower())
     unit = ""
     stated = re.fullmatch(r"(.*?)\s*[(\[]\s*([^)\]]*?)\s*[)\]]", text)
@@ -84,7 +108,10 @@ def _number(value: Any, name: str, unit: str) -> float | int:
     if isinstance(value, (int, float)):
         number, said = float(value), ""
     elif isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
-        number, said = float(match.group(1).replace(",", "").replace("_", "")), match.group(2).lower()
+        number, said = (
+            float(match.group(1).replace(",", "").replace("_", "")),
+            match.group(2).lower(),
+        )
     else:
         raise ValueError("allowed: a number")
     if said and unit and said != unit:

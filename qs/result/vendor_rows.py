@@ -1,4 +1,6 @@
-"""Rows of `Performance` that come from a backend's own `benchmark`, and its numbers beside those of our engine."""
+"""Rows of `Performance` that come from a backend's own `benchmark`, and its numbers beside those of
+our engine.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,12 @@ VENDOR, AUDIT, QS = "vendor", "audit", "QS"
 NOT_COMPARABLE = "timed by the backend itself, in its own way: not comparable with rows of mode QS"
 
 
-def vendor_part(given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None) -> dict[str, Any]:
-    """One dict of a benchmark's answer under the published names, with what is to be said about it. Latencies in ms."""
+def vendor_part(
+    given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None
+) -> dict[str, Any]:
+    """One dict of a benchmark's answer under the published names, with what is to be said about it.
+    Latencies in ms.
+    """
     numbers = read(given)
     size = int(numbers.known.get("BS", batch_size))
     found = doubts(numbers.known, size, clients, iterations)
@@ -39,7 +45,9 @@ def vendor_part(given: Mapping[str, Any], batch_size: int, clients: int, iterati
     }
 
 
-def vendor_row(given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None) -> dict[str, Any]:
+def vendor_row(
+    given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None
+) -> dict[str, Any]:
     """A row that the backend timed itself."""
     part = vendor_part(given, batch_size, clients, iterations)
     return {
@@ -66,14 +74,20 @@ def failed_row(batch_size: int, reason: str, outcome: str) -> dict[str, Any]:
 
 
 def beside(row: Mapping[str, Any], vendor: Mapping[str, Any]) -> dict[str, Any]:
-    """What an audit adds to the engine's row: the backend's own numbers, and by how many percent they differ from ours.
+    """What an audit adds to the engine's row: the backend's own numbers, and by how many percent
+    they differ from ours.
 
-    A difference is (vendor's / ours - 1) x 100. What speaks against the vendor's numbers is a warning: ours stay valid.
+    A difference is (vendor's / ours - 1) x 100. What speaks against the vendor's numbers is a
+    warning: ours stay valid.
     """
     difference = {
-        name: (vendor[name] / row[name] - 1) * 100 if vendor.get(name) and row.get(name) else None for name in EXPECTED
+        name: (vendor[name] / row[name] - 1) * 100 if vendor.get(name) and row.get(name) else None
+        for name in EXPECTED
     }
-    said = [f"the backend's own numbers: {text}" for text in (*vendor.get("Reasons", ()), *vendor.get("Warnings", ()))]
+    said = [
+        f"the backend's own numbers: {text}"
+        for text in (*vendor.get("Reasons", ()), *vendor.get("Warnings", ()))
+    ]
     return {
         "Mode": AUDIT,
         "Vendor": {name: value for name, value in vendor.items() if name != "Verdict"},

@@ -13,7 +13,9 @@ from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import check_plain
 from qs.base.workspace import Workspaces, roots_in
 
-ALLOWED = "upper-case letters A-Z, digits and '_', at most 40 of them: it becomes part of class names"
+ALLOWED = (
+    "upper-case letters A-Z, digits and '_', at most 40 of them: it becomes part of class names"
+)
 _NAME = re.compile(r"[A-Z0-9_]{1,40}")
 
 # Template -> the file it becomes, in the order in which a reader should open them.
@@ -26,10 +28,11 @@ FILES = {
 
 
 def write_backend(name: str, into: Path) -> list[Path]:
-    """Write `backends/<name>/` into the workspace that the folder `into` is, or becomes; the files' paths.
+    """Write `backends/<name>/` into the workspace that the folder `into` is, or becomes; the files'
+    paths.
 
-    UserError for a name that cannot be one, a backend of that name in any workspace, and a folder that cannot
-    be written; then nothing is left behind.
+    UserError for a name that cannot be one, a backend of that name in any workspace, and a folder
+    that cannot be written; then nothing is left behind.
     """
     check_backend_name(name)
     into = into.resolve()
@@ -38,7 +41,9 @@ def write_backend(name: str, into: Path) -> list[Path]:
     words = {"NAME": name, "name": name.lower()}
     templates = files("qs.scaffold.templates")
     texts = {
-        Template(file).substitute(words): Template((templates / source).read_text("utf-8")).substitute(words)
+        Template(file).substitute(words): Template(
+            (templates / source).read_text("utf-8")
+        ).substitute(words)
         for source, file in FILES.items()
     }
     created = not backends.exists()
@@ -77,7 +82,8 @@ def _refuse_known(name: str, backends: Path) -> None:
 
 def _write_whole(folder: Path, texts: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as scratch:
-        # A folder of its own inside: a temporary one is for its owner alone, the backend need not be.
+        # A folder of its own inside: a temporary one is for its owner alone, the backend need not
+        # be.
         made = Path(scratch, folder.name)
         made.mkdir()
         for file, text in texts.items():

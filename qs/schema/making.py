@@ -1,7 +1,7 @@
 """From a typed model to a JSON schema that accepts what the model's loader accepts.
 
-pydantic knows the rules of one key; aliases, other spellings and words for people are added here. Which models are
-published is qs.schema.published's part.
+pydantic knows the rules of one key; aliases, other spellings and words for people are added here.
+Which models are published is qs.schema.published's part.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def with_aliases(schema: Schema, aliases: Mapping[str, str]) -> None:
         properties[alias] = {**deepcopy(properties[key]), "description": f"the same as {key}"}
         if key in required:
             required.remove(key)
-            schema.setdefault("allOf", []).append({"anyOf": [{"required": [key]}, {"required": [alias]}]})
+            schema.setdefault("allOf", []).append(
+                {"anyOf": [{"required": [key]}, {"required": [alias]}]}
+            )
 
 
 def closed(schema: Schema) -> None:
@@ -53,7 +55,9 @@ def closed(schema: Schema) -> None:
 
 
 def any_case(words: Sequence[str]) -> str:
-    """A pattern for one of the words in upper or lower case: JSON schema's patterns have no flag for that."""
+    """A pattern for one of the words in upper or lower case: JSON schema's patterns have no flag
+    for that.
+    """
     return "|".join("".join(_both(letter) for letter in word) for word in words)
 
 
@@ -66,6 +70,10 @@ def one_line_or_list(word: str) -> Schema:
     return {
         "anyOf": [
             {"type": "string", "pattern": rf"^\s*({word})\s*(,\s*({word})\s*)*$"},
-            {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": rf"^\s*({word})\s*$"}},
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string", "pattern": rf"^\s*({word})\s*$"},
+            },
         ]
     }

@@ -1,4 +1,6 @@
-"""The schemas that are published, by name. Each is made when asked for; none is kept as a file beside its model."""
+"""The schemas that are published, by name. Each is made when asked for; none is kept as a file
+beside its model.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def qs_config() -> Schema:
 
 
 def workload() -> Schema:
-    """workloads/<task>.json. Unknown keys are allowed: they are passed on to the backend, with a warning."""
+    """workloads/<task>.json. Unknown keys are allowed: they are passed on to the backend, with a
+    warning.
+    """
     from qs.config.workload import Workload
 
     schema = of_model(Workload)
@@ -54,7 +58,9 @@ def workload() -> Schema:
 
 
 def model_info() -> Schema:
-    """model_zoo/<model>.json. The keys that describe inputs and outputs have several published spellings."""
+    """model_zoo/<model>.json. The keys that describe inputs and outputs have several published
+    spellings.
+    """
     from qs.config.inputs import TYPES
     from qs.config.model_info import FRAMEWORKS, ModelInfo
     from qs.config.sources import BuildSource, PypiSource, UrlSource
@@ -100,7 +106,9 @@ def model_info() -> Schema:
 
 
 def interact() -> Schema:
-    """backends/XXX/XXX.json, or what get_interact_profile returns: questions, or ready answers, or nothing."""
+    """backends/XXX/XXX.json, or what get_interact_profile returns: questions, or ready answers, or
+    nothing.
+    """
     from qs.config.interact import DIALOGS, Question
 
     schema = of_model(Question)
@@ -110,7 +118,10 @@ def interact() -> Schema:
     schema["allOf"] = [
         {
             "if": if_radio,
-            "then": {"properties": {"options": {"type": "array", "minItems": 1}}, "required": ["options"]},
+            "then": {
+                "properties": {"options": {"type": "array", "minItems": 1}},
+                "required": ["options"],
+            },
         },
         *(
             {
@@ -133,15 +144,23 @@ def interact() -> Schema:
 
 # What a default of each type may be written as; strings stand for the others.
 _FORMS: dict[str, list[dict[str, Any]]] = {
-    "bool": [{"type": "boolean"}, {"type": "string", "pattern": rf"^\s*({any_case(('true', 'yes', 'false', 'no'))})\s*$"}],
+    "bool": [
+        {"type": "boolean"},
+        {"type": "string", "pattern": rf"^\s*({any_case(('true', 'yes', 'false', 'no'))})\s*$"},
+    ],
     "int": [{"type": "integer"}, {"type": "string", "pattern": r"^\s*[+-]?[0-9]+(_[0-9]+)*\s*$"}],
-    "float": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[+-]?[0-9_.]+([eE][+-]?[0-9]+)?\s*$"}],
+    "float": [
+        {"type": "number"},
+        {"type": "string", "pattern": r"^\s*[+-]?[0-9_.]+([eE][+-]?[0-9]+)?\s*$"},
+    ],
     "str": [{"type": "string"}, {"type": "number"}],
-}  # fmt: skip
+}
 
 
 def result() -> Schema:
-    """result-<precision>.json. Further keys may stand there: data sets name their metrics as they like."""
+    """result-<precision>.json. Further keys may stand there: data sets name their metrics as they
+    like.
+    """
     from qs.result.schema import Result
 
     return of_model(Result) | {"title": "Result"}

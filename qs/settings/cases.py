@@ -1,8 +1,10 @@
-"""Which cases a run measures, one a row of the report, and the engine's plan of each. Nothing is loaded or run here.
+"""Which cases a run measures, one a row of the report, and the engine's plan of each. Nothing is
+loaded or run here.
 
-Without scenarios a case is a batch size in closed loop. With them it is a batch size under one of MLPerf's scenarios, whose
-sample is one batch of that size; the engine's scenario brings the load, the stop rule and the rules that judge it; or under an open
-loop that nothing judges: Poisson, ConstantRate, Stages, Replay.
+Without scenarios a case is a batch size in closed loop. With them it is a batch size under one of
+MLPerf's scenarios, whose sample is one batch of that size; the engine's scenario brings the load,
+the stop rule and the rules that judge it; or under an open loop that nothing judges: Poisson,
+ConstantRate, Stages, Replay.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from qs.settings.traffic import (
     STAGES,
 )
 
-WARM_UP_S = 60.0  # beside the time that loading may take; a warm-up that hangs is found by the limit of predict
+# beside the time that loading may take; a warm-up that hangs is found by the limit of predict
+WARM_UP_S = 60.0
 INTERVALS, UNKNOWN_INTERVAL_S = 20, 0.25
 ONE_CLIENT = ("SingleStream", "MultiStream")
 COROUTINES = "async"
 
-# What each scenario makes of the keys of its entry in the QS config, or of the command line's options, beside `name`.
+# What each scenario makes of the keys of its entry in the QS config, or of the command line's
+# options, beside `name`.
 USES = {
     POISSON: ("target_qps", "duration_s", "seed"),
     CONSTANT_RATE: ("target_qps", "duration_s"),
@@ -56,7 +60,10 @@ def cases_of(values: Mapping[str, Value]) -> list[Case]:
 
 
 def case_of(
-    batch_size: int, values: Mapping[str, Value], scenario: Mapping[str, Any] | None = None, number: int = 1
+    batch_size: int,
+    values: Mapping[str, Value],
+    scenario: Mapping[str, Any] | None = None,
+    number: int = 1,
 ) -> Case:
     """The settings of one case; `number` tells scenarios of one name apart."""
     clients = values["clients"].value
@@ -77,14 +84,17 @@ def case_of(
     return case if scenario is None else _under(case, values, scenario, number)
 
 
-def _under(case: Case, values: Mapping[str, Value], scenario: Mapping[str, Any], number: int) -> Case:
+def _under(
+    case: Case, values: Mapping[str, Value], scenario: Mapping[str, Any], number: int
+) -> Case:
     name = scenario["name"]
     settled = {key: scenario.get(key) for key in USES[name]}
     if "seed" in settled and settled["seed"] is None:
         settled["seed"] = values["seed"].value
     clients = 1 if name in ONE_CLIENT else case.clients
     batching = values["batching"].value if name in OPEN_LOOP else None
-    # The workload's iterations are closed loop's; asked for here, they are the least number of queries.
+    # The workload's iterations are closed loop's; asked for here, they are the least number of
+    # queries.
     counted = asked(values["iterations"]) and case.iterations is not None
     if "duration_s" in settled and asked(values["duration_s"]):
         settled["duration_s"] = case.duration_s
@@ -119,11 +129,16 @@ def unused(scenario: Mapping[str, Any]) -> list[str]:
 
 
 def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = None) -> Any:
-    """The engine's plan of one case. Raises the engine's PlanError where a scenario's settings cannot be, UserError for a file of due
-    times that cannot be read."""
+    """The engine's plan of one case. Raises the engine's PlanError where a scenario's settings
+    cannot be, UserError for a file of due times that cannot be read.
+    """
     from qs.engine import Batching, ClosedLoop, Pool, RunPlan, Stop
 
-    warmup, timeout_s, drain = values["warmup"].value, values["timeout_s"].value, values["drain_s"].value
+    warmup, timeout_s, drain = (
+        values["warmup"].value,
+        values["timeout_s"].value,
+        values["drain_s"].value,
+    )
     open_loop = case.scenario in OPEN_LOOP
     pool = Pool(
         kind=case.pool,
@@ -131,7 +146,9 @@ def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = Non
         instances=case.instances,
         affinity=case.affinity,
         intra_op_threads=case.intra_op_threads,
-        max_in_flight=case.clients if open_loop and case.pool == COROUTINES and asked(values["clients"]) else None,
+        max_in_flight=case.clients
+        if open_loop and case.pool == COROUTINES and asked(values["clients"])
+        else None,
         spin=values["spin"].value or "auto",
     )
     common: dict[str, Any] = {
@@ -148,7 +165,9 @@ def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = Non
         if name in values:
             common[name] = values[name].value
     if case.batching:
-        common["batching"] = Batching(case.batching["max_batch_size"], case.batching.get("max_delay_us") or 0.0)
+        common["batching"] = Batching(
+            case.batching["max_batch_size"], case.batching.get("max_delay_us") or 0.0
+        )
     stop = Stop(max_duration_s=case.time_limit_s, **(values["stop"].value or {}))
     if case.scenario is None:
         load = ClosedLoop(case.clients, case.iterations, values["think_time_s"].value or 0.0)
@@ -161,7 +180,9 @@ def plan_of(case: Case, values: Mapping[str, Value], limits: Limits | None = Non
 
 
 def interval_s(case: Case) -> float:
-    """Length of the time series' intervals: a second, and less in short runs, so that a comparison has some twenty to resample."""
+    """Length of the time series' intervals: a second, and less in short runs, so that a comparison
+    has some twenty to resample.
+    """
     known = case.duration_s or case.time_limit_s
     return min(max(known / INTERVALS, 0.05), 1.0) if known else UNKNOWN_INTERVAL_S
 
@@ -173,7 +194,9 @@ def _judged(plan: Any, stop: Any) -> Any:
 
 
 def _ends_itself(stop: Any) -> bool:
-    return any(rule is not None for rule in (stop.until_stable, stop.min_duration_s, stop.min_queries))
+    return any(
+        rule is not None for rule in (stop.until_stable, stop.min_duration_s, stop.min_queries)
+    )
 
 
 def load_of(case: Case) -> Any:
@@ -190,7 +213,9 @@ def load_of(case: Case) -> Any:
         stages = tuple(Stage(*stage) for stage in settings["stages"])
         return Stages(stages, None if even else settings["seed"])
     try:
-        return Replay.from_file(settings["due_file"], settings.get("column"), settings.get("speed") or 1.0)
+        return Replay.from_file(
+            settings["due_file"], settings.get("column"), settings.get("speed") or 1.0
+        )
     except (ValueError, OSError) as error:
         raise UserError(f"--replay: {error}") from None
 
@@ -217,8 +242,15 @@ def scenario_of(case: Case) -> Any:
         }
     if case.scenario == OFFLINE:
         given["expected_samples_per_s"] = settings.get("target_qps")
-    kinds = {"SingleStream": SingleStream, "MultiStream": MultiStream, "Server": Server, "Offline": Offline}
-    return kinds[str(case.scenario)](**{key: value for key, value in given.items() if value is not None})
+    kinds = {
+        "SingleStream": SingleStream,
+        "MultiStream": MultiStream,
+        "Server": Server,
+        "Offline": Offline,
+    }
+    return kinds[str(case.scenario)](
+        **{key: value for key, value in given.items() if value is not None}
+    )
 
 
 def check_plans(values: Mapping[str, Value], cpus: Sequence[int], in_process: bool = False) -> None:
@@ -239,7 +271,9 @@ def _pool_faults(values: Mapping[str, Value], in_process: bool) -> list[str]:
     pool, runner = values["pool"], values["runner"]
     said = f"pool {pool.value!r} ({pool.origin})"
     if runner.value == "async" and pool.value != COROUTINES:
-        return [f"{said}: the runner is 'async' ({runner.origin}), whose predict only pool 'async' drives"]
+        return [
+            f"{said}: the runner is 'async' ({runner.origin}), whose predict only pool 'async' drives"
+        ]
     if pool.value == COROUTINES and runner.value in ("backend", "onnxruntime"):
         return [f"{said}: predict of the runner {runner.value!r} blocks; add --pool thread"]
     if pool.value == "process" and in_process:

@@ -1,4 +1,6 @@
-"""How long a backend may take for each thing that it is asked, before its process is ended. All of them are flags of `qs run`."""
+"""How long a backend may take for each thing that it is asked, before its process is ended. All of
+them are flags of `qs run`.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Limits:
 
     @classmethod
     def asked(cls, request: Any, predict_s: float | None = None) -> Limits:
-        """The command line's, the defaults where it says nothing. `predict_s`: the settled one, which a QS config may state."""
+        """The command line's, the defaults where it says nothing. `predict_s`: the settled one,
+        which a QS config may state.
+        """
         given = {
             "compile_s": request.compile_timeout,
             "load_s": request.load_timeout,

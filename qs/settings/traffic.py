@@ -1,7 +1,9 @@
-"""How load arrives, as the command line says it: which scenario, what rate, when it ends. Pure: plain values in, plain values out.
+"""How load arrives, as the command line says it: which scenario, what rate, when it ends. Pure:
+plain values in, plain values out.
 
-What a QS config states under the same names (`scenarios`, `batching`) is replaced by what is stated here. How values of several origins
-are settled is qs.settings.plan's part, and what the engine makes of them is qs.settings.cases'.
+What a QS config states under the same names (`scenarios`, `batching`) is replaced by what is stated
+here. How values of several origins are settled is qs.settings.plan's part, and what the engine
+makes of them is qs.settings.cases'.
 """
 
 from __future__ import annotations
@@ -17,13 +19,30 @@ CLOSED_LOOP = "ClosedLoop"
 POISSON, CONSTANT_RATE, STAGES, REPLAY = "Poisson", "ConstantRate", "Stages", "Replay"
 SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE = "SingleStream", "MultiStream", "Server", "Offline"
 # As `--scenario` takes them: also in lower case, and with or without underscores.
-NAMES = (CLOSED_LOOP, POISSON, CONSTANT_RATE, STAGES, REPLAY, SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE)
+NAMES = (
+    CLOSED_LOOP,
+    POISSON,
+    CONSTANT_RATE,
+    STAGES,
+    REPLAY,
+    SINGLE_STREAM,
+    MULTI_STREAM,
+    SERVER,
+    OFFLINE,
+)
 OPEN_LOOP = (POISSON, CONSTANT_RATE, STAGES, REPLAY, SERVER, OFFLINE)
 RATED = (POISSON, CONSTANT_RATE, SERVER)
 MLPERF = (SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE)
 POISSON_ARRIVALS, EVEN_ARRIVALS = "poisson", "even"
 
-_STOP = ("min_duration_s", "min_queries", "until_stable", "stable_percentile", "max_errors", "max_error_rate")
+_STOP = (
+    "min_duration_s",
+    "min_queries",
+    "until_stable",
+    "stable_percentile",
+    "max_errors",
+    "max_error_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,9 @@ class Traffic:
 
     @property
     def name(self) -> str | None:
-        """The scenario that is meant: what is given implies it where --scenario does not say it. None: nothing of the kind is given."""
+        """The scenario that is meant: what is given implies it where --scenario does not say it.
+        None: nothing of the kind is given.
+        """
         if self.scenario is not None:
             return self.scenario
         if self.stages is not None:
@@ -72,14 +93,19 @@ class Traffic:
         return None
 
     def values(self) -> dict[str, Any]:
-        """By the names that a plan settles; None where nothing is given. Raises Faults for what cannot be together."""
+        """By the names that a plan settles; None where nothing is given. Raises Faults for what
+        cannot be together.
+        """
         faults = self.faults()
         if faults:
             raise Faults(faults)
         stop = {key: getattr(self, key) for key in _STOP if getattr(self, key) is not None}
         batching = None
         if self.max_batch_size is not None:
-            batching = {"max_batch_size": self.max_batch_size, "max_delay_us": self.max_delay_us or 0.0}
+            batching = {
+                "max_batch_size": self.max_batch_size,
+                "max_delay_us": self.max_delay_us or 0.0,
+            }
         return {
             "scenarios": self._scenarios(),
             "stop": stop or None,
@@ -107,7 +133,9 @@ class Traffic:
             "column": self.replay_column,
             "speed": self.replay_speed,
         }
-        return [{"name": name, **{key: value for key, value in stated.items() if value is not None}}]
+        return [
+            {"name": name, **{key: value for key, value in stated.items() if value is not None}}
+        ]
 
     def faults(self) -> list[Fault]:
         """What is missing, or means nothing, beside the scenario."""
@@ -120,7 +148,9 @@ class Traffic:
         )
         for flag, value, scenarios in needs:
             if name in scenarios and value is None:
-                found.append(Fault(f"--{flag}", flag, MISSING, f"given, as --scenario is {spelled(name)}"))
+                found.append(
+                    Fault(f"--{flag}", flag, MISSING, f"given, as --scenario is {spelled(name)}")
+                )
         means: Sequence[tuple[str, object, tuple[str, ...]]] = (
             ("rate", self.rate, (*RATED, OFFLINE)),
             ("stages", self.stages, (STAGES,)),
@@ -139,19 +169,40 @@ class Traffic:
         for flag, value, scenarios in means:
             if value is not None and name not in scenarios:
                 allowed = f"given only with --scenario {', '.join(map(spelled, scenarios))}"
-                found.append(Fault(f"--{flag}", flag, value, allowed, hint=f"here it is {spelled(name)}"))
-        for flag, value in (("min_duration", self.min_duration_s), ("min_queries", self.min_queries)):
+                found.append(
+                    Fault(f"--{flag}", flag, value, allowed, hint=f"here it is {spelled(name)}")
+                )
+        for flag, value in (
+            ("min_duration", self.min_duration_s),
+            ("min_queries", self.min_queries),
+        ):
             if value is not None and name in MLPERF:
                 instead = "--duration" if flag == "min_duration" else "--iterations"
                 allowed = f"left out: {spelled(name)} has its own, which {instead} states"
                 found.append(Fault(f"--{flag}", flag, value, allowed))
         if self.max_delay_us is not None and self.max_batch_size is None:
-            found.append(Fault("--max_delay", "max_delay", self.max_delay_us, "given only with --max_batch_size"))
-        if self.arrivals is not None and name in (POISSON, CONSTANT_RATE) and self.scenario is not None:
+            found.append(
+                Fault(
+                    "--max_delay",
+                    "max_delay",
+                    self.max_delay_us,
+                    "given only with --max_batch_size",
+                )
+            )
+        if (
+            self.arrivals is not None
+            and name in (POISSON, CONSTANT_RATE)
+            and self.scenario is not None
+        ):
             wanted = EVEN_ARRIVALS if name == CONSTANT_RATE else POISSON_ARRIVALS
             if self.arrivals != wanted:
                 found.append(
-                    Fault("--arrivals", "arrivals", self.arrivals, f"{wanted}, as --scenario is {spelled(name)}")
+                    Fault(
+                        "--arrivals",
+                        "arrivals",
+                        self.arrivals,
+                        f"{wanted}, as --scenario is {spelled(name)}",
+                    )
                 )
         return found
 

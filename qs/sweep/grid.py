@@ -40,13 +40,19 @@ class Setting:
         parts = [f"bs{self.batch_size}"]
         parts += [
             f"{letter}{value}"
-            for letter, value in (("c", self.clients), ("i", self.instances), ("t", self.intra_op_threads))
+            for letter, value in (
+                ("c", self.clients),
+                ("i", self.instances),
+                ("t", self.intra_op_threads),
+            )
             if value is not None
         ]
         return "-".join([*parts, *([self.pool] if self.pool else [])])
 
     def changes(self, cpus: int) -> dict[str, Any]:
-        """For qs.sweep.trials. Copies that together have more threads than there are CPUs are not pinned to shares of them."""
+        """For qs.sweep.trials. Copies that together have more threads than there are CPUs are not
+        pinned to shares of them.
+        """
         found: dict[str, Any] = {"batch_sizes": (self.batch_size,)}
         for name in ("clients", "instances", "intra_op_threads", "pool"):
             if getattr(self, name) is not None:
@@ -64,7 +70,12 @@ class Setting:
             "--intra_op_threads": self.intra_op_threads,
             "--pool": self.pool,
         }
-        return [word for flag, value in stated.items() if value is not None for word in (flag, str(value))]
+        return [
+            word
+            for flag, value in stated.items()
+            if value is not None
+            for word in (flag, str(value))
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,10 +85,13 @@ class Setting:
         return Setting(**plain)
 
 
-def settings_of(axes: Axes, batch_sizes: Sequence[int], default_clients: int, default_pool: str) -> list[Setting]:
+def settings_of(
+    axes: Axes, batch_sizes: Sequence[int], default_clients: int, default_pool: str
+) -> list[Setting]:
     """Every combination that can be, each once.
 
-    batch_sizes  where the axes name none. A process is a copy of its own and an event loop has one for all, so `instances` varies in threads
+    batch_sizes  where the axes name none. A process is a copy of its own and an event loop has one
+                 for all, so `instances` varies in threads
     alone; more copies than clients would stand idle; inline has one client.
     """
     found: dict[Setting, None] = {}

@@ -1,5 +1,6 @@
-"""In what order settings are measured: every round has all of them once, in an order of its own, so that a machine that slows down or warms
-up over the sweep favours none."""
+"""In what order settings are measured: every round has all of them once, in an order of its own, so
+that a machine that slows down or warms up over the sweep favours none.
+"""
 
 from __future__ import annotations
 

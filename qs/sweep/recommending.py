@@ -1,4 +1,6 @@
-"""The setting to take: for response time, for throughput, and under bounds; each with the command that measures it again."""
+"""The setting to take: for response time, for throughput, and under bounds; each with the command
+that measures it again.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ ALIKE = 0.01  # throughputs this near count as equal: the one that answers soone
 NS_PER_MS = 1e6
 
 
-def recommended(lines: Sequence[Line], goals: Sequence[Goal], command: Sequence[str]) -> list[dict[str, Any]]:
-    """[{"for", "name", "setting", "why", "command"}]; `name` is None, and `why` says it, where no setting meets the bounds.
+def recommended(
+    lines: Sequence[Line], goals: Sequence[Goal], command: Sequence[str]
+) -> list[dict[str, Any]]:
+    """[{"for", "name", "setting", "why", "command"}]; `name` is None, and `why` says it, where no
+    setting meets the bounds.
 
     command  what measures the task, without a setting: qs run --task T --hardware_type H
     """
@@ -28,26 +33,46 @@ def recommended(lines: Sequence[Line], goals: Sequence[Goal], command: Sequence[
     of = {line["name"]: line for line in lines}
     quickest = min(figures, key=lambda name: (figures[name][1], -figures[name][0]))
     found = [
-        _said(LATENCY, of[quickest], f"the least {_words(by)}, {figures[quickest][1]:.3g} ms", command),
+        _said(
+            LATENCY, of[quickest], f"the least {_words(by)}, {figures[quickest][1]:.3g} ms", command
+        ),
         _fastest(THROUGHPUT, list(figures), figures, of, "the most throughput", command),
     ]
     if goals:
         bounds = ", ".join(map(str, goals))
         holding = [name for name in figures if all(holds(goal, of[name]) for goal in goals)]
         if holding:
-            found.append(_fastest(BOUNDED, holding, figures, of, f"the most throughput within {bounds}", command))
+            found.append(
+                _fastest(
+                    BOUNDED, holding, figures, of, f"the most throughput within {bounds}", command
+                )
+            )
         else:
             why = f"no setting holds {bounds} in closed loop"
-            found.append({"for": BOUNDED, "name": None, "setting": None, "why": why, "command": None})
+            found.append(
+                {"for": BOUNDED, "name": None, "setting": None, "why": why, "command": None}
+            )
     return found
 
 
-def at_the_limit(line: Line, rate_per_s: float, goals: Sequence[Goal], command: Sequence[str]) -> dict[str, Any]:
+def at_the_limit(
+    line: Line, rate_per_s: float, goals: Sequence[Goal], command: Sequence[str]
+) -> dict[str, Any]:
     """The setting that a limit was found for, with the command that loads it so."""
     setting = Setting.from_dict(line["setting"])
-    why = f"the highest Poisson rate within {', '.join(map(str, goals))}, {rate_per_s:.4g} requests/s"
-    typed = shlex.join([*command, *setting.flags(), "--rate", f"{rate_per_s:.6g}", "--duration", "30s"])
-    return {"for": LIMIT, "name": line["name"], "setting": line["setting"], "why": why, "command": typed}
+    why = (
+        f"the highest Poisson rate within {', '.join(map(str, goals))}, {rate_per_s:.4g} requests/s"
+    )
+    typed = shlex.join(
+        [*command, *setting.flags(), "--rate", f"{rate_per_s:.6g}", "--duration", "30s"]
+    )
+    return {
+        "for": LIMIT,
+        "name": line["name"],
+        "setting": line["setting"],
+        "why": why,
+        "command": typed,
+    }
 
 
 def holds(goal: Goal, line: Line) -> bool:
@@ -66,8 +91,13 @@ def frontier_of(lines: Sequence[Line]) -> list[str]:
 
 
 def _fastest(
-    purpose: str, names: list[str], figures: Mapping[str, tuple[float, float]], of: Mapping[str, Line], why: str, command: Sequence[str]
-) -> dict[str, Any]:  # fmt: skip
+    purpose: str,
+    names: list[str],
+    figures: Mapping[str, tuple[float, float]],
+    of: Mapping[str, Line],
+    why: str,
+    command: Sequence[str],
+) -> dict[str, Any]:
     most = max(figures[name][0] for name in names)
     near = [name for name in names if figures[name][0] >= most * (1 - ALIKE)]
     chosen = min(near, key=lambda name: figures[name][1])
@@ -77,7 +107,13 @@ def _fastest(
 def _said(purpose: str, line: Line, why: str, command: Sequence[str]) -> dict[str, Any]:
     setting = Setting.from_dict(line["setting"])
     typed = shlex.join([*command, *setting.flags()])
-    return {"for": purpose, "name": line["name"], "setting": line["setting"], "why": why, "command": typed}
+    return {
+        "for": purpose,
+        "name": line["name"],
+        "setting": line["setting"],
+        "why": why,
+        "command": typed,
+    }
 
 
 def _words(key: str) -> str:

@@ -1,6 +1,8 @@
-"""What a sweep has measured so far, one JSON object a line, written as each trial ends: a sweep that was killed goes on from it.
+"""What a sweep has measured so far, one JSON object a line, written as each trial ends: a sweep
+that was killed goes on from it.
 
-The first line says what is swept; a sweep of something else does not go on from it. A line that was cut off in the middle is not read.
+The first line says what is swept; a sweep of something else does not go on from it. A line that was
+cut off in the middle is not read.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ class State:
     """The file of one sweep. `trials` are those known already, by (round, setting's name)."""
 
     def __init__(self, path: Path, about: Mapping[str, Any], resume: bool):
-        """Begins a new file, or with `resume` reads the one that is there. Raises UserError where that is of another sweep."""
+        """Begins a new file, or with `resume` reads the one that is there. Raises UserError where
+        that is of another sweep.
+        """
         self.path = path
         self.trials: dict[tuple[int, str], dict[str, Any]] = {}
         self.limit_trials: list[dict[str, Any]] = []
@@ -55,7 +59,13 @@ class State:
             self._rewrite([{"kind": ABOUT, **about}])
 
     def trial(self, round_number: int, name: str, row: Mapping[str, Any], took_s: float) -> None:
-        entry = {"kind": TRIAL, "round": round_number, "name": name, "took_s": took_s, "row": dict(row)}
+        entry = {
+            "kind": TRIAL,
+            "round": round_number,
+            "name": name,
+            "took_s": took_s,
+            "row": dict(row),
+        }
         self._append(entry)
         self.trials[(round_number, name)] = entry
 
@@ -93,7 +103,9 @@ class State:
         """Without what was cut off, so that the next line begins a line."""
         from qs.base.files import write_atomic
 
-        write_atomic(self.path, b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines))
+        write_atomic(
+            self.path, b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines)
+        )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
-"""A sweep as work in place of an evaluation: measure every setting in turn, then the limit; what was measured is saved as it ends."""
+"""A sweep as work in place of an evaluation: measure every setting in turn, then the limit; what
+was measured is saved as it ends.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,18 @@ from qs.sweep.state import State
 from qs.sweep.table import figures_of, ranking, table_of
 from qs.sweep.trials import trial
 
-OVERHEAD_S = 1.0  # beside its measured time, a trial loads and warms up; learned as the sweep goes on
+OVERHEAD_S = (
+    1.0  # beside its measured time, a trial loads and warms up; learned as the sweep goes on
+)
 LIMIT_SHARE = 0.5  # of a budget, where a limit is looked for as well
 ALL, HALVING = "all settings, interleaved", "successive halving"
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What is asked for. `budget_s` None: every setting `repeats` times for `duration_s`; else the budget decides."""
+    """What is asked for. `budget_s` None: every setting `repeats` times for `duration_s`; else the
+    budget decides.
+    """
 
     axes: Axes
     repeats: int
@@ -66,7 +72,9 @@ class Sweeping:
 
     async def work(self, prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with serving(prepared, journal, interrupt) as bench:
-            sizes, clients, pool = (bench.values[name].value for name in ("batch_sizes", "clients", "pool"))
+            sizes, clients, pool = (
+                bench.values[name].value for name in ("batch_sizes", "clients", "pool")
+            )
             self._settings = settings_of(self.plan.axes, sizes, clients, pool)
             if not self._settings:
                 raise UserError(
@@ -80,11 +88,17 @@ class Sweeping:
             if self.plan.resume:
                 known = len(state.trials) + len(state.limit_trials)
                 journal.view.line(
-                    f"going on after {known} trials" if state.resumed else "nothing to go on from; begun anew"
+                    f"going on after {known} trials"
+                    if state.resumed
+                    else "nothing to go on from; begun anew"
                 )
             self._keep(journal, state)
             with journal.stage("sweep"):
-                await (self._halve(bench, journal, state) if self.plan.budget_s else self._all(bench, journal, state))
+                await (
+                    self._halve(bench, journal, state)
+                    if self.plan.budget_s
+                    else self._all(bench, journal, state)
+                )
             if self.plan.goals:
                 with journal.stage("limit"):
                     await self._find_limit(bench, journal, state)
@@ -92,7 +106,9 @@ class Sweeping:
 
     async def _all(self, bench: Bench, journal: Journal, state: State) -> None:
         for number in range(self.plan.repeats):
-            self._rounds.append({"settings": len(self._settings), "seconds_each": self.plan.duration_s})
+            self._rounds.append(
+                {"settings": len(self._settings), "seconds_each": self.plan.duration_s}
+            )
             await self._round(bench, journal, state, number, self._settings, self.plan.duration_s)
 
     async def _halve(self, bench: Bench, journal: Journal, state: State) -> None:
@@ -101,22 +117,38 @@ class Sweeping:
         for number in range(len(counts)):
             overhead = self._overhead_s(state)
             before = sum(entry["took_s"] for (at, _), entry in state.trials.items() if at < number)
-            measured_s = [entry["row"].get("Duration") for (at, _), entry in state.trials.items() if at == number]
-            each_s = next(filter(None, measured_s), None) or seconds_each(budget_s, counts, number, before, overhead)
+            measured_s = [
+                entry["row"].get("Duration")
+                for (at, _), entry in state.trials.items()
+                if at == number
+            ]
+            each_s = next(filter(None, measured_s), None) or seconds_each(
+                budget_s, counts, number, before, overhead
+            )
             counts = [*counts[:number], len(left), *counts[number + 1 :]]
             self._rounds.append({"settings": len(left), "seconds_each": each_s})
             await self._round(bench, journal, state, number, left, each_s)
             if number + 1 < len(counts):
                 lines = self._table(journal, state)
                 figures = figures_of(lines, ranking(lines))
-                kept = survivors({each.name: figures.get(each.name) for each in left}, counts[number + 1])
+                kept = survivors(
+                    {each.name: figures.get(each.name) for each in left}, counts[number + 1]
+                )
                 left = [each for each in left if each.name in kept]
                 if not left:
                     return
-                journal.view.line(f"round {number + 1} of {len(counts)}: {len(left)} settings go on")
+                journal.view.line(
+                    f"round {number + 1} of {len(counts)}: {len(left)} settings go on"
+                )
 
     async def _round(
-        self, bench: Bench, journal: Journal, state: State, number: int, settings: Sequence[Setting], seconds: float
+        self,
+        bench: Bench,
+        journal: Journal,
+        state: State,
+        number: int,
+        settings: Sequence[Setting],
+        seconds: float,
     ) -> None:
         cpus = len(machine.usable_cpus())
         seed = bench.values["seed"].value or 0
@@ -137,7 +169,9 @@ class Sweeping:
     async def _find_limit(self, bench: Bench, journal: Journal, state: State) -> None:
         goals, line = self.plan.goals, self._for_limit(journal, state)
         if line is None:
-            journal.record.reasons.append("no limit was looked for: no setting was measured without a fault")
+            journal.record.reasons.append(
+                "no limit was looked for: no setting was measured without a fault"
+            )
             return
         setting = Setting.from_dict(line["setting"])
         self._limited = setting.name
@@ -156,7 +190,9 @@ class Sweeping:
             }
             measured = await trial(bench, asked, f"{rate:.4g}/s for {duration_s:.3g} s", "limit")
             if measured.result is None:
-                raise UserError(f"the limit cannot be found: at {rate:.4g}/s {'; '.join(measured.row['Reasons'])}")
+                raise UserError(
+                    f"the limit cannot be found: at {rate:.4g}/s {'; '.join(measured.row['Reasons'])}"
+                )
             return Observation.of(measured.result, rate, duration_s)
 
         def on_step(step: Any) -> None:
@@ -176,9 +212,14 @@ class Sweeping:
             journal.record.reasons.append(self._limit.sentence())
 
     def _for_limit(self, journal: Journal, state: State) -> dict[str, Any] | None:
-        """The setting that is recommended under the bounds; where none holds them in closed loop, the one that answers soonest."""
+        """The setting that is recommended under the bounds; where none holds them in closed loop,
+        the one that answers soonest.
+        """
         lines = self._table(journal, state)
-        chosen = {each["for"]: each["name"] for each in recommended(lines, self.plan.goals, self.plan.command)}
+        chosen = {
+            each["for"]: each["name"]
+            for each in recommended(lines, self.plan.goals, self.plan.command)
+        }
         name = chosen.get(BOUNDED) or chosen.get(LATENCY)
         return next((line for line in lines if line["name"] == name), None)
 
@@ -205,14 +246,23 @@ class Sweeping:
         record.sweep = {
             "axes": self.plan.axes.to_dict(),
             "method": method
-            + ("" if self.plan.budget_s else f", {self.plan.repeats} times for {self.plan.duration_s:g} s each"),
+            + (
+                ""
+                if self.plan.budget_s
+                else f", {self.plan.repeats} times for {self.plan.duration_s:g} s each"
+            ),
             "rounds": self._rounds,
             "ranked_by": ranking(lines),
             "table": lines,
             "pareto": frontier_of(lines),
-            "recommendations": [*recommended(lines, self.plan.goals, self.plan.command), *self._at_the_limit(lines)],
+            "recommendations": [
+                *recommended(lines, self.plan.goals, self.plan.command),
+                *self._at_the_limit(lines),
+            ],
             "goals": [str(goal) for goal in self.plan.goals],
-            "limit": None if self._limit is None else {"setting": self._limited, **self._limit.to_dict(trials=False)},
+            "limit": None
+            if self._limit is None
+            else {"setting": self._limited, **self._limit.to_dict(trials=False)},
             "curve": self._curve,
         }
         journal.save()
@@ -242,7 +292,10 @@ class Sweeping:
 
     def _overhead_s(self, state: State) -> float:
         """What a trial has cost beside its measured time, so far."""
-        costs = [entry["took_s"] - (entry["row"].get("Wall Time") or 0.0) for entry in state.trials.values()]
+        costs = [
+            entry["took_s"] - (entry["row"].get("Wall Time") or 0.0)
+            for entry in state.trials.values()
+        ]
         return sum(costs) / len(costs) if costs else OVERHEAD_S
 
 

@@ -1,4 +1,6 @@
-"""What the trials of each setting come to: figures over all of them together, and how far they differ from each other."""
+"""What the trials of each setting come to: figures over all of them together, and how far they
+differ from each other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from qs.compare.sides import Side
 from qs.sweep.grid import Setting
 
 Line = dict[str, Any]
-# The response times that settings are ranked by: the first that all of them have enough queries for.
+# The response times that settings are ranked by: the first that all of them have enough queries
+# for.
 RANKED_BY = ("P99 Latency", "P90 Latency", "P50 Latency", "AVG Latency")
 
 
@@ -35,9 +38,13 @@ def table_of(
 
 
 def ranking(lines: Sequence[Line]) -> str:
-    """The name of the response time that settings are ranked by; the mean where they have nothing else in common."""
+    """The name of the response time that settings are ranked by; the mean where they have nothing
+    else in common.
+    """
     valid = [line for line in lines if line["verdict"] == "VALID"]
-    return next((name for name in RANKED_BY if all(line[name] is not None for line in valid)), RANKED_BY[-1])
+    return next(
+        (name for name in RANKED_BY if all(line[name] is not None for line in valid)), RANKED_BY[-1]
+    )
 
 
 def figures_of(lines: Sequence[Line], by: str) -> dict[str, tuple[float, float]]:
@@ -49,7 +56,9 @@ def figures_of(lines: Sequence[Line], by: str) -> dict[str, tuple[float, float]]
     }
 
 
-def _line(setting: Setting, trials: list[Mapping[str, Any]], histogram: Callable[[str], str | None]) -> Line:
+def _line(
+    setting: Setting, trials: list[Mapping[str, Any]], histogram: Callable[[str], str | None]
+) -> Line:
     valid = [row for row in trials if row["Verdict"] == "VALID"]
     rates = [row["QPS"] for row in valid if row["QPS"] is not None]
     line: Line = {
@@ -62,7 +71,9 @@ def _line(setting: Setting, trials: list[Mapping[str, Any]], histogram: Callable
         "verdict": "VALID" if len(valid) == len(trials) else "INVALID",
         "first_fault": next((row["First Fault"] for row in trials if row.get("First Fault")), None),
         "reasons": list(dict.fromkeys(reason for row in trials for reason in row["Reasons"])),
-        "spread_percent": 100.0 * (max(rates) - min(rates)) / median(rates) if len(rates) > 1 else None,
+        "spread_percent": 100.0 * (max(rates) - min(rates)) / median(rates)
+        if len(rates) > 1
+        else None,
     }
     whole = measured(Side("sweep", {}, histogram), valid) if valid else None
     for metric in METRICS:
@@ -71,7 +82,9 @@ def _line(setting: Setting, trials: list[Mapping[str, Any]], histogram: Callable
 
 
 def _figure(whole: Any, metric: Any, valid: Sequence[Mapping[str, Any]]) -> float | None:
-    """Over all trials together, from their logs. None where these do not support it, as for the row of a run."""
+    """Over all trials together, from their logs. None where these do not support it, as for the row
+    of a run.
+    """
     from qs.engine.record.histogram import samples_needed
 
     if whole is None or whole.series is None:

@@ -16,13 +16,17 @@ from qs.settings.cases import cases_of, check_plans
 ORIGIN = "this trial"
 
 
-async def trial(bench: Bench, changes: Mapping[str, Any], title: str, name: str | None = None) -> Measured:
-    """Measure once, with some of the bench's settled values changed (by the names of a QS config and of a plan).
+async def trial(
+    bench: Bench, changes: Mapping[str, Any], title: str, name: str | None = None
+) -> Measured:
+    """Measure once, with some of the bench's settled values changed (by the names of a QS config
+    and of a plan).
 
     name   stem of the histogram's file; None: the case's own
 
-    The record's rows stay as they are, and nothing is saved but the histogram. Raises UserError for settings that cannot be, and
-    Interrupted after Ctrl-C: what was measured of this trial up to then is not of the length that was asked for.
+    The record's rows stay as they are, and nothing is saved but the histogram. Raises UserError for
+    settings that cannot be, and Interrupted after Ctrl-C: what was measured of this trial up to
+    then is not of the length that was asked for.
     """
     cpus = machine.usable_cpus()
     values = plan.changed(bench.values, changes, ORIGIN, cpus)

@@ -1,7 +1,8 @@
 """How far two answers to the same question lie apart, and how far they may.
 
-Compared with the answer's own largest magnitude, since vendors add numbers in another order from call to call and from batch to batch:
-that moves the last digits. A race, a stale buffer or a neighbour's row moves the first ones.
+Compared with the answer's own largest magnitude, since vendors add numbers in another order from
+call to call and from batch to batch: that moves the last digits. A race, a stale buffer or a
+neighbour's row moves the first ones.
 """
 
 from __future__ import annotations
@@ -11,8 +12,17 @@ from typing import Any
 
 import numpy as np
 
-# Of an output's largest magnitude. Rounding of a deep network's sums in that precision stays well below it.
-TOLERANCES = {"FP32": 1e-4, "TF32": 5e-3, "FP16": 2e-2, "BF16": 3e-2, "INT8": 5e-2, "FP8": 1e-1, "INT4": 1e-1}
+# Of an output's largest magnitude. Rounding of a deep network's sums in that precision stays well
+# below it.
+TOLERANCES = {
+    "FP32": 1e-4,
+    "TF32": 5e-3,
+    "FP16": 2e-2,
+    "BF16": 3e-2,
+    "INT8": 5e-2,
+    "FP8": 1e-1,
+    "INT4": 1e-1,
+}
 Answer = Mapping[str, np.ndarray]
 
 
@@ -23,7 +33,9 @@ def tolerance(precision: object) -> float:
 
 
 def difference(want: Answer, got: Answer) -> dict[str, Any]:
-    """{"apart": share of the largest magnitude, "output": where it is largest, "problem": None or why it cannot be said}."""
+    """{"apart": share of the largest magnitude, "output": where it is largest, "problem": None or
+    why it cannot be said}.
+    """
     if set(want) != set(got):
         return _problem(f"outputs {', '.join(sorted(want))} became {', '.join(sorted(got))}")
     worst: dict[str, Any] = {"apart": 0.0, "output": next(iter(want), ""), "problem": None}

@@ -1,5 +1,5 @@
-"""SHA-256 of files. Of a large file it is remembered in the cache, as long as its size and time stay the
-same.
+"""SHA-256 of files. Of a large file it is remembered in the cache, as long as its size and time
+stay the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def sha256_of(path: Path) -> str:
 
 
 def digests_of(model: Path) -> dict[str, str]:
-    """File's name -> digest: of an ONNX file, and of those beside it that hold its weights. UserError where one is missing."""
+    """File's name -> digest: of an ONNX file, and of those beside it that hold its weights.
+    UserError where one is missing.
+    """
     return {file.name: sha256_of(file) for file in [model, *data_files(model)]}
 
 
@@ -49,8 +51,12 @@ def read_sha256(path: Path) -> str:
 
 
 def verified(path: Path, sha256: str) -> Path:
-    """A cached file that has the digest it is named after. UserError where it has another: it was changed, or put there wrongly."""
+    """A cached file that has the digest it is named after. UserError where it has another: it was
+    changed, or put there wrongly.
+    """
     got = sha256_of(path)
     if got != sha256:
-        raise UserError(f"{path} has sha256 {got}, not {sha256}: delete it, or put the right file there")
+        raise UserError(
+            f"{path} has sha256 {got}, not {sha256}: delete it, or put the right file there"
+        )
     return path

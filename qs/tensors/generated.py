@@ -1,12 +1,12 @@
 """Generated inputs: sensible feeds for a model whose data set is absent, from a seed.
 
-A feed has to look like a request, or the run measures something else: token ids spread over a vocabulary,
-attention masks that end where the text ends, 0/1 segments, floats inside the model's range. Drawing
-everything from [0, 1) and casting it to the input's type makes every token id zero; that is the fault this
-module exists to avoid.
+A feed has to look like a request, or the run measures something else: token ids spread over a
+vocabulary, attention masks that end where the text ends, 0/1 segments, floats inside the model's
+range. Drawing everything from [0, 1) and casting it to the input's type makes every token id zero;
+that is the fault this module exists to avoid.
 
-Item i is a function of the inputs, the seed and i alone, never of the batch it travels in, so that a
-reference run at batch 1 and a backend at batch 24 see the same items.
+Item i is a function of the inputs, the seed and i alone, never of the batch it travels in, so that
+a reference run at batch 1 and a backend at batch 24 see the same items.
 
 Left out: data sets (`datasets/`), rebatching of those (`qs.inside`), anything but numpy.
 """
@@ -41,9 +41,11 @@ _BLOCK_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model says.
+    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model
+    says.
 
-    batch_axis   the side that a batch multiplies: the first, but for files whose own shapes say otherwise; None: none
+    batch_axis   the side that a batch multiplies: the first, but for files whose own shapes say
+                 otherwise; None: none
     """
 
     name: str
@@ -60,10 +62,15 @@ class InputSpec:
         """The shape of a batch of that size."""
         if self.batch_axis == 0 or not self.shape:
             return batch_shape(self.shape, batch_size)
-        return tuple(side * batch_size if at == self.batch_axis else side for at, side in enumerate(self.shape))
+        return tuple(
+            side * batch_size if at == self.batch_axis else side
+            for at, side in enumerate(self.shape)
+        )
 
     def joined(self, items: np.ndarray) -> np.ndarray:
-        """A batch of items that lie one after the other, [count, *shape]; what a batch shares is the first item's."""
+        """A batch of items that lie one after the other, [count, *shape]; what a batch shares is
+        the first item's.
+        """
         if not self.shape or self.batch_axis is None:
             return np.asarray(items[0])
         if self.batch_axis:
@@ -72,15 +79,21 @@ class InputSpec:
 
 
 def numpy_dtype(type_name: str) -> np.dtype:
-    """The numpy type of an input type of ByteMLPerf; LONG is int64. ValueError names the known ones."""
+    """The numpy type of an input type of ByteMLPerf; LONG is int64. ValueError names the known
+    ones.
+    """
     try:
         return np.dtype(NUMPY_TYPES[type_name.strip().upper()])
     except KeyError:
-        raise ValueError(f"unknown input type {type_name!r}; known: {', '.join(NUMPY_TYPES)}") from None
+        raise ValueError(
+            f"unknown input type {type_name!r}; known: {', '.join(NUMPY_TYPES)}"
+        ) from None
 
 
 def split_names(value: str | Sequence[str] | None) -> list[str]:
-    """Published files write lists as one comma-separated string; typed ones as lists. Both are read."""
+    """Published files write lists as one comma-separated string; typed ones as lists. Both are
+    read.
+    """
     if value is None:
         return []
     parts = value.split(",") if isinstance(value, str) else value
@@ -90,8 +103,8 @@ def split_names(value: str | Sequence[str] | None) -> list[str]:
 def input_specs(model_info: Mapping) -> list[InputSpec]:
     """The inputs of a model_info in its published spelling, in its order.
 
-    One type stands for all inputs when only one is given. ValueError when counts do not fit or a shape is
-    missing.
+    One type stands for all inputs when only one is given. ValueError when counts do not fit or a
+    shape is missing.
     """
     shapes = model_info.get("input_shape") or {}
     names = split_names(model_info.get("inputs")) or list(shapes)
@@ -102,12 +115,16 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
     if len(types) == 1:
         types = types * len(names)
     if len(types) != len(names):
-        raise ValueError(f"input_type has {len(types)} types for the {len(names)} inputs {', '.join(names)}")
+        raise ValueError(
+            f"input_type has {len(types)} types for the {len(names)} inputs {', '.join(names)}"
+        )
     ranges = model_info.get("input_range") or {}
     specs = []
     for name, type_name in zip(names, types, strict=True):
         if name not in shapes:
-            raise ValueError(f"input_shape has no entry for the input {name!r}; it has: {', '.join(shapes)}")
+            raise ValueError(
+                f"input_shape has no entry for the input {name!r}; it has: {', '.join(shapes)}"
+            )
         bounds = ranges.get(name)
         specs.append(
             InputSpec(
@@ -132,9 +149,11 @@ class GeneratedItems:
     def __init__(self, specs: Sequence[InputSpec], seed: int) -> None:
         self.specs = list(specs)
         self.seed = int(seed)
-        item_bytes = sum(int(np.prod(spec.shape)) * max(spec.dtype.itemsize, 1) for spec in self.specs)
-        # The block is a function of the shapes alone: items must not change with the machine or the batch
-        # size.
+        item_bytes = sum(
+            int(np.prod(spec.shape)) * max(spec.dtype.itemsize, 1) for spec in self.specs
+        )
+        # The block is a function of the shapes alone: items must not change with the machine or the
+        # batch size.
         self._block_items = max(1, min(_BLOCK_ITEMS, _BLOCK_BYTES // max(item_bytes, 1)))
         self._held: tuple[int, dict[str, np.ndarray]] | None = None
 
@@ -148,7 +167,10 @@ class GeneratedItems:
             held = self._block(block)
             pieces.append({name: array[offset : offset + take] for name, array in held.items()})
             index += take
-        return {spec.name: spec.joined(np.concatenate([piece[spec.name] for piece in pieces])) for spec in self.specs}
+        return {
+            spec.name: spec.joined(np.concatenate([piece[spec.name] for piece in pieces]))
+            for spec in self.specs
+        }
 
     def batches(self, batch_size: int, count: int) -> Iterator[dict[str, np.ndarray]]:
         for index in range(count):
@@ -170,12 +192,18 @@ class GeneratedItems:
         return drawn
 
 
-def generated_feeds(model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0) -> dict[str, np.ndarray]:
-    """One batch of generated items start..start+batch_size for a model_info in its published spelling."""
+def generated_feeds(
+    model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0
+) -> dict[str, np.ndarray]:
+    """One batch of generated items start..start+batch_size for a model_info in its published
+    spelling.
+    """
     return GeneratedItems(input_specs(model_info), seed).feeds(start, batch_size)
 
 
-def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _draw_input(
+    spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
     shape = (count, *spec.shape)
     kind = _kind(spec)
     length = lengths.get(spec.shape[-1]) if spec.shape else None
@@ -188,7 +216,11 @@ def _draw_input(spec: InputSpec, count: int, lengths: dict[int, np.ndarray], rng
         # question first, then the passage: one change from 0 to 1 inside the text, padding 0
         change = (length * rng.uniform(0.05, 0.5, size=count)).astype(np.int64)
         segments = (_inside(shape, length) & ~_inside(shape, change)).astype(spec.dtype)
-        return segments if spec.range is None else segments.clip(int(spec.range[0]), int(spec.range[1]) - 1)
+        return (
+            segments
+            if spec.range is None
+            else segments.clip(int(spec.range[0]), int(spec.range[1]) - 1)
+        )
     if kind == "ids":
         low, high = spec.range or (1, DEFAULT_VOCABULARY)
         ids = rng.integers(int(low), max(int(high), int(low) + 1), size=shape)
@@ -214,7 +246,9 @@ def _draw_plain(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generato
 
 
 def _kind(spec: InputSpec) -> str:
-    """What an input is by its name, as published models name theirs; 'plain' when the name says nothing."""
+    """What an input is by its name, as published models name theirs; 'plain' when the name says
+    nothing.
+    """
     name = spec.name.lower()
     if "mask" in name:
         return "padding" if "pad" in name else "mask"
@@ -225,10 +259,16 @@ def _kind(spec: InputSpec) -> str:
     return "plain"
 
 
-def _text_lengths(specs: Sequence[InputSpec], count: int, rng: np.random.Generator) -> dict[int, np.ndarray]:
-    """Per sequence dimension that belongs to text: how long each item's text is, a quarter to the whole."""
+def _text_lengths(
+    specs: Sequence[InputSpec], count: int, rng: np.random.Generator
+) -> dict[int, np.ndarray]:
+    """Per sequence dimension that belongs to text: how long each item's text is, a quarter to the
+    whole.
+    """
     sides = sorted({spec.shape[-1] for spec in specs if spec.shape and _kind(spec) != "plain"})
-    return {side: rng.integers(max(1, side // 4), side + 1, size=count) for side in sides if side > 1}
+    return {
+        side: rng.integers(max(1, side // 4), side + 1, size=count) for side in sides if side > 1
+    }
 
 
 def _inside(shape: tuple[int, ...], length: np.ndarray) -> np.ndarray:

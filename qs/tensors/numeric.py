@@ -1,13 +1,14 @@
 """Numeric agreement: how far outputs lie from the reference's, in the published metrics and ours.
 
-Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all elements, mean,
-standard deviation and maximum of d; relative: d / |reference|, where a reference of 0 (or a float32
-subnormal, which devices flush to 0) divides by 1. Two things differ from the published code: NaN and infinite
-values are counted and fail the output instead of being replaced by 0, and nothing is rounded. The metrics are
-taken over the places where both sides are finite.
+Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all
+elements, mean, standard deviation and maximum of d; relative: d / |reference|, where a reference of
+0 (or a float32 subnormal, which devices flush to 0) divides by 1. Two things differ from the
+published code: NaN and infinite values are counted and fail the output instead of being replaced by
+0, and nothing is rounded. The metrics are taken over the places where both sides are finite.
 
-An output fails where its numbers are not there, not finite, or plainly other answers (LEAST_COSINE). How much less precise than the
-reference a backend may be is for its reader to say. Left out: drawing, and which items were run.
+An output fails where its numbers are not there, not finite, or plainly other answers
+(LEAST_COSINE). How much less precise than the reference a backend may be is for its reader to say.
+Left out: drawing, and which items were run.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from collections.abc import Mapping
 import numpy as np
 
 PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
-# Reduced precision (bfloat16, int8) keeps the angle between the outputs far above this; an output below it was computed wrongly.
+# Reduced precision (bfloat16, int8) keeps the angle between the outputs far above this; an output
+# below it was computed wrongly.
 LEAST_COSINE = 0.95
 _ZERO_BELOW = float(np.finfo(np.float32).tiny)
 
 
 def compare(reference: np.ndarray, other: np.ndarray) -> dict:
-    """Metrics of one output. Shapes must be equal: where they are not, `failed` says so, without numbers.
+    """Metrics of one output. Shapes must be equal: where they are not, `failed` says so, without
+    numbers.
 
-    Keys: the five published ones, "Cosine Similarity", "Max ULP" (both float32: how many float32 values lie between, at most),
-    "Top-1 Agreement" ([rows, classes]: share of rows whose largest value stands in the same place), "NaN Count", "Inf Count"
-    (of `other`), "Elements", "failed" (None, or why). A metric that does not exist (no finite element) is None.
+    Keys: the five published ones, "Cosine Similarity", "Max ULP" (both float32: how many float32
+    values lie between, at most), "Top-1 Agreement" ([rows, classes]: share of rows whose largest
+    value stands in the same place), "NaN Count", "Inf Count" (of `other`), "Elements", "failed"
+    (None, or why). A metric that does not exist (no finite element) is None.
     """
     reference, other = np.asarray(reference), np.asarray(other)
     result: dict = {
@@ -42,11 +46,15 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict:
         "failed": None,
     }
     if reference.shape != other.shape:
-        result["failed"] = f"shape {list(other.shape)} where the reference has {list(reference.shape)}"
+        result["failed"] = (
+            f"shape {list(other.shape)} where the reference has {list(reference.shape)}"
+        )
         return result
     if reference.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
         same = bool(np.array_equal(reference, other))
-        result["failed"] = None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
+        result["failed"] = (
+            None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
+        )
         return result
     want, got = reference.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     result["NaN Count"] = int(np.count_nonzero(np.isnan(got)))
@@ -73,7 +81,9 @@ def summarise(outputs: Mapping[str, Mapping]) -> dict:
         weights = np.array([row["Elements"] for row in rows], dtype=np.float64)
         weights /= weights.sum()
         mean = float(np.dot(weights, [row["Mean Diff"] for row in rows]))
-        square = float(np.dot(weights, [row["Std Diff"] ** 2 + row["Mean Diff"] ** 2 for row in rows]))
+        square = float(
+            np.dot(weights, [row["Std Diff"] ** 2 + row["Mean Diff"] ** 2 for row in rows])
+        )
         cosines = [row["Cosine Similarity"] for row in rows if row["Cosine Similarity"] is not None]
         summary.update(
             {
@@ -108,7 +118,9 @@ def _distances(want: np.ndarray, got: np.ndarray) -> dict:
 
 
 def _ulp(want: np.ndarray, got: np.ndarray) -> int:
-    """The largest distance in float32 values: bits as integers that are ordered as the floats are; -0 and 0 are one."""
+    """The largest distance in float32 values: bits as integers that are ordered as the floats are;
+    -0 and 0 are one.
+    """
     ordered = []
     for array in (want, got):
         bits = np.ascontiguousarray(array).view(np.int32).astype(np.int64)
@@ -125,21 +137,32 @@ def _same_top(want: np.ndarray, got: np.ndarray) -> float | None:
 
 
 def worst_item(want: np.ndarray, got: np.ndarray, items: int) -> dict | None:
-    """{"item", "max_diff"} of the item that is furthest off; an item that is not finite is further off than any, its max_diff None.
+    """{"item", "max_diff"} of the item that is furthest off; an item that is not finite is further
+    off than any, its max_diff None.
 
     None where shapes differ, or rows do not divide into that many items.
     """
-    if want.shape != got.shape or not want.ndim or not want.size or len(want) % items or want.dtype.kind not in "biuf":
+    if (
+        want.shape != got.shape
+        or not want.ndim
+        or not want.size
+        or len(want) % items
+        or want.dtype.kind not in "biuf"
+    ):
         return None
     with np.errstate(invalid="ignore"):
-        apart = np.abs(want.astype(np.float64) - got.astype(np.float64)).reshape(items, -1).max(axis=1)
+        apart = (
+            np.abs(want.astype(np.float64) - got.astype(np.float64)).reshape(items, -1).max(axis=1)
+        )
     apart = np.where(np.isfinite(apart), apart, np.inf)
     item = int(apart.argmax())
     return {"item": item, "max_diff": float(apart[item]) if np.isfinite(apart[item]) else None}
 
 
 def distributions(want: np.ndarray, got: np.ndarray, bins: int = 80) -> dict | None:
-    """Histograms of reference - other, reference and other, over the places where both are finite: {"counts", "edges"} each."""
+    """Histograms of reference - other, reference and other, over the places where both are finite:
+    {"counts", "edges"} each.
+    """
     if want.shape != got.shape or want.dtype.kind not in "biuf" or got.dtype.kind not in "biuf":
         return None
     want, got = want.astype(np.float64).ravel(), got.astype(np.float64).ravel()

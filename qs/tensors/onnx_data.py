@@ -1,8 +1,10 @@
-"""The files beside an ONNX file that hold its weights (external data): found without an ONNX library.
+"""The files beside an ONNX file that hold its weights (external data): found without an ONNX
+library.
 
-A tensor that lies elsewhere has an entry of key "location", whose value is the file's name relative to the model's folder
-(onnx.proto3, TensorProto.external_data). In a serialized model that entry begins with the same eleven bytes always, so they
-are looked for; weights in the file itself are not parsed.
+A tensor that lies elsewhere has an entry of key "location", whose value is the file's name relative
+to the model's folder (onnx.proto3, TensorProto.external_data). In a serialized model that entry
+begins with the same eleven bytes always, so they are looked for; weights in the file itself are not
+parsed.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ from pathlib import Path
 
 from qs.base.errors import UserError
 
-# StringStringEntryProto: field 1 (key), 8 bytes, "location"; field 2 (value), whose length and bytes follow.
+# StringStringEntryProto: field 1 (key), 8 bytes, "location"; field 2 (value), whose length and
+# bytes follow.
 _ENTRY = b"\x0a\x08location\x12"
 
 
 def data_files(model: Path) -> list[Path]:
-    """Existing files, in order of name; [] where the model holds all of its weights itself. UserError where one is missing."""
+    """Existing files, in order of name; [] where the model holds all of its weights itself.
+    UserError where one is missing.
+    """
     found = []
     for name in sorted(_locations(model)):
         path = model.parent / name

@@ -1,9 +1,9 @@
 """How a model file's inputs and outputs are called, against how the model info calls them.
 
-A user's own export often names its inputs otherwise (`input_ids` for `input_ids.1`) or orders them otherwise.
-Names are matched first as they stand, then without the suffixes that exporters add, and what is left by
-position where types and shapes agree; anything that is not identical is said in a note. What cannot be
-matched is the user's error.
+A user's own export often names its inputs otherwise (`input_ids` for `input_ids.1`) or orders them
+otherwise. Names are matched first as they stand, then without the suffixes that exporters add, and
+what is left by position where types and shapes agree; anything that is not identical is said in a
+note. What cannot be matched is the user's error.
 
 Works on plain (name, shape, type) descriptions; no ONNX library is imported here.
 """
@@ -38,7 +38,9 @@ _NUMPY = {
 
 @dataclass(frozen=True)
 class FileTensor:
-    """An input or output as the model file declares it; a side of the shape that is no int is dynamic."""
+    """An input or output as the model file declares it; a side of the shape that is no int is
+    dynamic.
+    """
 
     name: str
     shape: tuple[int | str | None, ...]
@@ -49,7 +51,9 @@ class FileTensor:
         try:
             return np.dtype(_NUMPY[self.type])
         except KeyError:
-            raise UserError(f"the model's tensor {self.name!r} is a {self.type}; only tensors are fed") from None
+            raise UserError(
+                f"the model's tensor {self.name!r} is a {self.type}; only tensors are fed"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,11 @@ def file_tensors(nodes: Sequence) -> list[FileTensor]:
     return [FileTensor(node.name, tuple(node.shape or ()), node.type) for node in nodes]
 
 
-def bind_inputs(model_info: Mapping, tensors: Sequence[FileTensor], file: str) -> tuple[list[Fed], list[str]]:
-    """Which declared input feeds which input of the file, in the file's order, and notes on what differs.
+def bind_inputs(
+    model_info: Mapping, tensors: Sequence[FileTensor], file: str
+) -> tuple[list[Fed], list[str]]:
+    """Which declared input feeds which input of the file, in the file's order, and notes on what
+    differs.
 
     UserError where counts, ranks, sizes or types cannot be brought together; it shows both sides.
     """
@@ -97,11 +104,15 @@ def bind_inputs(model_info: Mapping, tensors: Sequence[FileTensor], file: str) -
     return bound, notes
 
 
-def bind_outputs(model_info: Mapping, names: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """(file's name, reported name) for every output that is reported, in the model info's order, and notes.
+def bind_outputs(
+    model_info: Mapping, names: Sequence[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """(file's name, reported name) for every output that is reported, in the model info's order,
+    and notes.
 
-    The model info's names are reported where they can be matched; a file with more outputs than it names
-    gives those named. Where nothing fits the file's own names stand, with a note: outputs do no harm.
+    The model info's names are reported where they can be matched; a file with more outputs than it
+    names gives those named. Where nothing fits the file's own names stand, with a note: outputs do
+    no harm.
     """
     declared = split_names(model_info.get("outputs"))
     if not declared:
@@ -114,7 +125,9 @@ def bind_outputs(model_info: Mapping, names: Sequence[str]) -> tuple[list[tuple[
         return [(name, name) for name in names], [note]
     by_declared = sorted((spec, tensor, how) for tensor, (spec, how) in pairs.items())
     notes = [
-        f"the file's output {names[tensor]} is {declared[spec]} ({how})" for spec, tensor, how in by_declared if how
+        f"the file's output {names[tensor]} is {declared[spec]} ({how})"
+        for spec, tensor, how in by_declared
+        if how
     ]
     return [(names[tensor], declared[spec]) for spec, tensor, _ in by_declared], notes
 
@@ -141,7 +154,11 @@ def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int
         return None
     pairs: dict[int, tuple[int, str]] = {}
     for how, key in (("", str), ("same name without the exporter's suffix", _bare)):
-        free = [index for index in range(len(declared)) if index not in {spec for spec, _ in pairs.values()}]
+        free = [
+            index
+            for index in range(len(declared))
+            if index not in {spec for spec, _ in pairs.values()}
+        ]
         keys = [key(declared[index]) for index in free]
         for tensor, name in enumerate(found):
             if tensor not in pairs and keys.count(key(name)) == 1:
@@ -149,7 +166,9 @@ def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int
     # A second tensor of the same bare name must not take a partner that is already given away.
     if len({spec for spec, _ in pairs.values()}) != len(pairs):
         pairs = {tensor: pair for tensor, pair in pairs.items() if not pair[1]}
-    rest = [index for index in range(len(declared)) if index not in {spec for spec, _ in pairs.values()}]
+    rest = [
+        index for index in range(len(declared)) if index not in {spec for spec, _ in pairs.values()}
+    ]
     for tensor in range(len(found)):
         if tensor not in pairs:
             pairs[tensor] = (rest.pop(0), "by position")
@@ -163,12 +182,23 @@ def _bare(name: str) -> str:
 def _unfit(spec: InputSpec, tensor: FileTensor) -> str | None:
     have, want = spec.dtype.kind, tensor.dtype.kind
     have, want = ("i" if kind == "u" else kind for kind in (have, want))
-    if have != want and (have, want) not in {("i", "f"), ("b", "f"), ("b", "i"), ("i", "b"), ("U", "O")}:
+    if have != want and (have, want) not in {
+        ("i", "f"),
+        ("b", "f"),
+        ("b", "i"),
+        ("i", "b"),
+        ("U", "O"),
+    }:
         return f"{spec.type} does not become {tensor.type} without loss"
     if len(spec.shape) != len(tensor.shape):
         return f"shape {list(spec.shape)} against {list(tensor.shape)}"
     for at, (side, declared) in enumerate(zip(spec.shape, tensor.shape, strict=True)):
-        if at != spec.batch_axis and isinstance(declared, int) and declared > 0 and declared != side:
+        if (
+            at != spec.batch_axis
+            and isinstance(declared, int)
+            and declared > 0
+            and declared != side
+        ):
             return f"shape {list(spec.shape)} against {list(tensor.shape)}"
     return None
 

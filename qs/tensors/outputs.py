@@ -9,11 +9,11 @@ import numpy as np
 
 
 def named_outputs(raw: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """From a dict, list, tuple or single array, of numpy arrays or tensors. Copies device tensors to the
-    host.
+    """From a dict, list, tuple or single array, of numpy arrays or tensors. Copies device tensors
+    to the host.
 
-    `names` are the model info's outputs; they name the members of a list or tuple of that length. Other
-    members are "output_0", "output_1" ... TypeError for what is no output at all.
+    `names` are the model info's outputs; they name the members of a list or tuple of that length.
+    Other members are "output_0", "output_1" ... TypeError for what is no output at all.
     """
     if raw is None or isinstance(raw, (str, bytes)):
         raise TypeError(f"predict returned {raw!r}; allowed: a dict, list or tuple of arrays")
@@ -33,7 +33,11 @@ def as_arrays(raw: Any) -> Any:
     if isinstance(raw, Mapping):
         return {name: as_arrays(value) for name, value in raw.items()}
     if isinstance(raw, (list, tuple)):
-        return type(raw)(map(as_arrays, raw)) if type(raw) in (list, tuple) else [as_arrays(value) for value in raw]
+        return (
+            type(raw)(map(as_arrays, raw))
+            if type(raw) in (list, tuple)
+            else [as_arrays(value) for value in raw]
+        )
     return to_numpy(raw) if hasattr(raw, "numpy") else raw
 
 
@@ -54,7 +58,9 @@ def to_numpy(value: Any) -> np.ndarray:
 
 
 def paired(reference: Sequence[str], given: Sequence[str]) -> dict[str, str | None]:
-    """Reference output -> the backend's: by name, else by position where none is known and counts agree."""
+    """Reference output -> the backend's: by name, else by position where none is known and counts
+    agree.
+    """
     if set(reference) & set(given) or len(reference) != len(given):
         return {name: name if name in given else None for name in reference}
     return dict(zip(reference, given, strict=True))

@@ -1,7 +1,8 @@
-"""Metrics of a run for Prometheus while it goes on: an endpoint on this machine, or a text file for a collector that reads such files.
+"""Metrics of a run for Prometheus while it goes on: an endpoint on this machine, or a text file for
+a collector that reads such files.
 
-`--metrics :9464` serves http://127.0.0.1:9464/metrics, `--metrics file:run.prom` writes the file every few seconds, whole or not at all. The
-formats are the prometheus_client package's.
+`--metrics :9464` serves http://127.0.0.1:9464/metrics, `--metrics file:run.prom` writes the file
+every few seconds, whole or not at all. The formats are the prometheus_client package's.
 """
 
 from __future__ import annotations
@@ -18,15 +19,24 @@ FLAG = "--metrics"
 ALLOWED = ":PORT, HOST:PORT, or file:PATH"
 LOOPBACK = "127.0.0.1"
 FILE_EVERY_S = 2.0
-# Upper edges of the response times' histogram, in seconds: a tenth of a millisecond to a minute and a half.
-EDGES_S = tuple(round(base * 10.0**power, 6) for power in range(-4, 2) for base in (1.0, 2.5, 5.0)) + (100.0,)
+# Upper edges of the response times' histogram, in seconds: a tenth of a millisecond to a minute and
+# a half.
+EDGES_S = tuple(
+    round(base * 10.0**power, 6) for power in range(-4, 2) for base in (1.0, 2.5, 5.0)
+) + (100.0,)
 LABELS = ("task", "backend")
 
 
 class Exporter:
     """The metrics of one run. `update` is told every progress, `finished` every row."""
 
-    def __init__(self, task: str, backend: str, file: Path | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        task: str,
+        backend: str,
+        file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = CollectorRegistry()
@@ -34,21 +44,33 @@ class Exporter:
         self._clock = clock
 
         def of(kind: Any, name: str, text: str, **more: Any) -> Any:
-            return kind(f"qs_{name}", text, LABELS, registry=self.registry, **more).labels(task, backend)
+            return kind(f"qs_{name}", text, LABELS, registry=self.registry, **more).labels(
+                task, backend
+            )
 
         self.queries = of(Counter, "queries", "Queries that were answered in the measured phases")
         self.errors = of(Counter, "errors", "Queries that failed in the measured phases")
         self.per_s = of(Gauge, "queries_per_second", "Queries per second over the last moment")
         self.in_flight = of(Gauge, "in_flight", "Open loop: queries that are due and not answered")
         self.backlog = of(Gauge, "backlog", "Open loop: queries that wait for a worker")
-        self.p50 = of(Gauge, "response_p50_seconds", "Median of the response time, of the last interval")
-        self.p99 = of(Gauge, "response_p99_seconds", "p99 of the response time, of the last interval")
+        self.p50 = of(
+            Gauge, "response_p50_seconds", "Median of the response time, of the last interval"
+        )
+        self.p99 = of(
+            Gauge, "response_p99_seconds", "p99 of the response time, of the last interval"
+        )
         self.cases = of(Counter, "cases", "Cases that have ended")
         self.response = of(
-            Histogram, "response_seconds", "Response times of the queries that were answered", buckets=EDGES_S
+            Histogram,
+            "response_seconds",
+            "Response times of the queries that were answered",
+            buckets=EDGES_S,
         )
         self._phase = Gauge(
-            "qs_phase", "1 for what the run does now", (*LABELS, "case", "phase"), registry=self.registry
+            "qs_phase",
+            "1 for what the run does now",
+            (*LABELS, "case", "phase"),
+            registry=self.registry,
         )
         self._seen = (0, 0)
         self._counted: tuple[list[int], float] = ([0] * (len(EDGES_S) + 1), 0.0)
@@ -90,7 +112,9 @@ class Exporter:
         self._write(0.0)
 
     def _count(self, histogram: Any) -> None:
-        """What was answered since the last look. All at once: the library observes one value at a time, which takes minutes for millions."""
+        """What was answered since the last look. All at once: the library observes one value at a
+        time, which takes minutes for millions.
+        """
         counts, sum_s = bucket_counts(histogram)
         before, before_s = self._counted
         for bucket, count, seen in zip(self.response._buckets, counts, before):
@@ -108,7 +132,9 @@ class Exporter:
 
 
 def bucket_counts(histogram: Any) -> tuple[list[int], float]:
-    """How many of an engine's histogram lie in each bucket, and the sum of its values in seconds, by the tops of its bins."""
+    """How many of an engine's histogram lie in each bucket, and the sum of its values in seconds,
+    by the tops of its bins.
+    """
     import numpy as np
 
     from qs.engine.record.histogram import highest_value_of
@@ -117,7 +143,9 @@ def bucket_counts(histogram: Any) -> tuple[list[int], float]:
     counts = histogram.counts[filled]
     tops_s = np.array([highest_value_of(int(index)) for index in filled], float) / 1e9
     places = np.searchsorted(np.array(EDGES_S), tops_s, "left")
-    return np.bincount(places, counts, minlength=len(EDGES_S) + 1).astype(int).tolist(), float(counts @ tops_s)
+    return np.bincount(places, counts, minlength=len(EDGES_S) + 1).astype(int).tolist(), float(
+        counts @ tops_s
+    )
 
 
 def checked(text: str) -> tuple[str, int] | Path:
@@ -131,8 +159,12 @@ def checked(text: str) -> tuple[str, int] | Path:
 
 
 @contextmanager
-def exported(where: tuple[str, int] | Path | None, task: str, backend: str) -> Iterator[Exporter | None]:
-    """The exporter of a run, served as long as the context lasts. Faults where the port is taken or the file cannot be written."""
+def exported(
+    where: tuple[str, int] | Path | None, task: str, backend: str
+) -> Iterator[Exporter | None]:
+    """The exporter of a run, served as long as the context lasts. Faults where the port is taken or
+    the file cannot be written.
+    """
     if where is None:
         yield None
         return
@@ -152,7 +184,15 @@ def exported(where: tuple[str, int] | Path | None, task: str, backend: str) -> I
     except OSError as error:
         reason = error.strerror or str(error)
         raise Faults(
-            [Fault(FLAG, "", f"{host}:{port}", "an address of this machine, and a port that is free", hint=reason)]
+            [
+                Fault(
+                    FLAG,
+                    "",
+                    f"{host}:{port}",
+                    "an address of this machine, and a port that is free",
+                    hint=reason,
+                )
+            ]
         ) from None
     try:
         yield exporter

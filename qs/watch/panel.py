@@ -1,4 +1,6 @@
-"""The panel of a case in flight: how far, how fast now and overall, response times now and overall, what waits, what the machine does."""
+"""The panel of a case in flight: how far, how fast now and overall, response times now and overall,
+what waits, what the machine does.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Panel:
 
 
 class Machine:
-    """CPU and memory, looked at once a second: the thread that conducts (this one), the whole machine."""
+    """CPU and memory, looked at once a second: the thread that conducts (this one), the whole
+    machine.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
@@ -84,7 +88,9 @@ class Machine:
 
         own_s, busy = time.thread_time(), psutil.cpu_percent(None)
         self.conductor = (own_s - self._own_s) / (now - self._looked_s)
-        self.host = busy / 100 if self._before is not None else None  # the first call has nothing to compare with
+        self.host = (
+            busy / 100 if self._before is not None else None
+        )  # the first call has nothing to compare with
         memory = psutil.virtual_memory()
         self.free = memory.available / memory.total
         self._before, self._looked_s, self._own_s = busy, now, own_s

@@ -1,6 +1,8 @@
-"""What a person sees while a run goes on, always on standard error: rich on a terminal, plain lines elsewhere, nothing when quiet.
+"""What a person sees while a run goes on, always on standard error: rich on a terminal, plain lines
+elsewhere, nothing when quiet.
 
-A view is told facts (`line`, `warn`) and, during a case, the engine's progress (`case` returns the callback). It measures nothing itself.
+A view is told facts (`line`, `warn`) and, during a case, the engine's progress (`case` returns the
+callback). It measures nothing itself.
 """
 
 from __future__ import annotations
@@ -36,10 +38,16 @@ def rate(per_s: float) -> str:
 
 
 def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:
-    """What is left after warm-up, at a speed above zero: how long, and how far a limit of time lets it come."""
+    """What is left after warm-up, at a speed above zero: how long, and how far a limit of time lets
+    it come.
+    """
     speed = f"{rate(queries_per_s)} queries/s"
     if planned is None:
-        return f"measuring for {span(limit_s)} at about {speed}" if limit_s else f"measuring at about {speed}"
+        return (
+            f"measuring for {span(limit_s)} at about {speed}"
+            if limit_s
+            else f"measuring at about {speed}"
+        )
     needed_s = planned / queries_per_s
     if limit_s is not None and needed_s > limit_s:
         reach = min(planned, round(queries_per_s * limit_s))
@@ -147,7 +155,13 @@ class _Watch:
 
     ENOUGH = 10
 
-    def __init__(self, title: str, limit_s: float | None, say: Callable[[str], None], clock: Callable[[], float]):
+    def __init__(
+        self,
+        title: str,
+        limit_s: float | None,
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+    ):
         self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
         self._began = self._clock()
         self._warm_rate = 0.0

@@ -1,7 +1,9 @@
-"""A run as a trace that Perfetto and Chrome's tracing page open: stages, loads, phases of each case, slices of each worker, counters.
+"""A run as a trace that Perfetto and Chrome's tracing page open: stages, loads, phases of each
+case, slices of each worker, counters.
 
-The format is the Trace Event Format's JSON object ("traceEvents", times in microseconds). Slices are bounded by the engine; counters come from
-the rows' time series. Written at the end, whole or not at all.
+The format is the Trace Event Format's JSON object ("traceEvents", times in microseconds). Slices
+are bounded by the engine; counters come from the rows' time series. Written at the end, whole or
+not at all.
 """
 
 from __future__ import annotations
@@ -32,10 +34,20 @@ class Trace:
     def _now_us(self) -> float:
         return (self._clock() - self._began) * US_PER_S
 
-    def _complete(self, row: int, name: str, began_us: float, ended_us: float, **about: Any) -> None:
+    def _complete(
+        self, row: int, name: str, began_us: float, ended_us: float, **about: Any
+    ) -> None:
         duration = max(ended_us - began_us, 0.0)
         self._events.append(
-            {"ph": "X", "pid": PROCESS, "tid": row, "name": name, "ts": began_us, "dur": duration, "args": about}
+            {
+                "ph": "X",
+                "pid": PROCESS,
+                "tid": row,
+                "name": name,
+                "ts": began_us,
+                "dur": duration,
+                "args": about,
+            }
         )
 
     @contextmanager
@@ -70,7 +82,9 @@ class Trace:
             for worker, began_ns, ended_ns, requests in result.slices:
                 row = FIRST_WORKER + worker
                 self._names.setdefault(row, f"worker {worker}")
-                self._complete(row, case, start + began_ns / 1e3, start + ended_ns / 1e3, requests=requests)
+                self._complete(
+                    row, case, start + began_ns / 1e3, start + ended_ns / 1e3, requests=requests
+                )
         self._measured_us = None
 
     def _end_phase(self, now: float) -> None:
@@ -79,13 +93,28 @@ class Trace:
         self._phase = None
 
     def _count(self, name: str, at: float, value: float) -> None:
-        self._events.append({"ph": "C", "pid": PROCESS, "tid": 0, "name": name, "ts": at, "args": {"value": value}})
+        self._events.append(
+            {"ph": "C", "pid": PROCESS, "tid": 0, "name": name, "ts": at, "args": {"value": value}}
+        )
 
     def to_dict(self, title: str) -> dict[str, Any]:
-        about = [{"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": title}}]
+        about = [
+            {"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": title}}
+        ]
         for row, name in sorted(self._names.items()):
-            about.append({"ph": "M", "pid": PROCESS, "tid": row, "name": "thread_name", "args": {"name": name}})
-        return {"traceEvents": [*about, *sorted(self._events, key=lambda event: event["ts"])], "displayTimeUnit": "ms"}
+            about.append(
+                {
+                    "ph": "M",
+                    "pid": PROCESS,
+                    "tid": row,
+                    "name": "thread_name",
+                    "args": {"name": name},
+                }
+            )
+        return {
+            "traceEvents": [*about, *sorted(self._events, key=lambda event: event["ts"])],
+            "displayTimeUnit": "ms",
+        }
 
     def write(self, path: Path, title: str) -> None:
         from qs.base.files import write_json

@@ -37,8 +37,12 @@ def part(compile_class):
     return lambda name: importlib.import_module(f"{package}.{name}")
 
 
-def linear_model(path, batch="batch", inputs=("x",), outputs=("y",), element=TensorProto.FLOAT, reshape=None):
-    """y = (sum of the inputs, as float) @ w; w is [4, 3] and fixed. `reshape` bakes a batch size into the graph."""
+def linear_model(
+    path, batch="batch", inputs=("x",), outputs=("y",), element=TensorProto.FLOAT, reshape=None
+):
+    """y = (sum of the inputs, as float) @ w; w is [4, 3] and fixed. `reshape` bakes a batch size
+    into the graph.
+    """
     weights = np.arange(12, dtype=np.float32).reshape(4, 3) / 10
     nodes, terms = [], []
     for name in inputs:
@@ -87,8 +91,17 @@ def make_model(tmp_path):
             "max_batch_size": 16,
             **(info or {}),
         }
-        workload = {"model": "linear", "clients": 3, "iterations": 50, "batch_sizes": list(batch_sizes)}
-        return {"workload": workload, "model_info": model_info, "interact_info": answers or {}}, weights
+        workload = {
+            "model": "linear",
+            "clients": 3,
+            "iterations": 50,
+            "batch_sizes": list(batch_sizes),
+        }
+        return {
+            "workload": workload,
+            "model_info": model_info,
+            "interact_info": answers or {},
+        }, weights
 
     return make
 

@@ -17,7 +17,9 @@ def test_a_whole_compile_result(compile_class, make_model):
     result = compile_class().compile(configs)
     assert result["compile_status"] == "success"
     assert result["sg_percent"] == 100.0
-    assert result["nodes_by_provider"] and set(result["nodes_by_provider"]) == {"CPUExecutionProvider"}
+    assert result["nodes_by_provider"] and set(result["nodes_by_provider"]) == {
+        "CPUExecutionProvider"
+    }
     assert result["instance_count"] == 1 and result["device_count"] >= 1
     assert result["compile_precision"] == "FP32" and result["input_type"] == ["FLOAT32"]
     assert result["max_batch_size"] == 16 and result["dynamic_batch"] is True
@@ -51,16 +53,24 @@ def test_the_optimized_graph_is_cached_by_content_and_version(compile_class, mak
 
 
 def test_the_cached_graph_holds_no_layout_of_one_processor(compile_class):
-    """NCHWc convolutions are chosen for the machine they are optimized on; a shared cache must not hold any."""
-    digits = Path(__file__).resolve().parents[2] / "model_zoo" / "digits" / "digits-cnn-onnx-fp32.onnx"
-    configs = compile_class().pre_optimize({"workload": {}, "model_info": {"model_path": str(digits)}})
+    """NCHWc convolutions are chosen for the machine they are optimized on; a shared cache must not
+    hold any.
+    """
+    digits = (
+        Path(__file__).resolve().parents[2] / "model_zoo" / "digits" / "digits-cnn-onnx-fp32.onnx"
+    )
+    configs = compile_class().pre_optimize(
+        {"workload": {}, "model_info": {"model_path": str(digits)}}
+    )
     nodes = onnx.load(configs["optimized_model"]).graph.node
     assert {"FusedConv"} <= {node.op_type for node in nodes}
     assert not [node.name for node in nodes if node.domain == "com.microsoft.nchwc"]
 
 
 @pytest.mark.parametrize("text", [b"", b"no protobuf at all"])
-def test_a_damaged_model_is_the_users_error_and_leaves_nothing(compile_class, make_model, tmp_path, text):
+def test_a_damaged_model_is_the_users_error_and_leaves_nothing(
+    compile_class, make_model, tmp_path, text
+):
     configs, _ = make_model()
     Path(configs["model_info"]["model_path"]).write_bytes(text)
     with pytest.raises(UserError, match="cannot open"):
@@ -90,7 +100,9 @@ def test_a_declared_batch_that_is_fixed(compile_class, make_model):
 
 
 def test_a_batch_baked_into_the_graph_is_found_by_the_trial(compile_class, make_model):
-    """The inputs claim any batch; a Reshape inside knows better. It must not fail only in the measured part."""
+    """The inputs claim any batch; a Reshape inside knows better. It must not fail only in the
+    measured part.
+    """
     configs, _ = make_model(reshape=1, batch_sizes=[1, 4])
     result = compile_class().compile(configs)
     assert result["compile_status"].startswith("failed for batch size 4")
@@ -117,7 +129,9 @@ def test_threads_follow_the_answer(compile_class, make_model):
     configs, _ = make_model(answers={"intra_op_threads": 2})
     assert compile_class().compile(configs)["intra_op_threads"] == 2
     configs, _ = make_model()
-    assert compile_class().compile(configs)["intra_op_threads"] == 1, "a tiny model gains nothing from a second"
+    assert compile_class().compile(configs)["intra_op_threads"] == 1, (
+        "a tiny model gains nothing from a second"
+    )
 
 
 def test_best_batch_sizes_only_when_asked(compile_class, make_model):
@@ -149,7 +163,11 @@ def test_the_profile_asks_what_the_backend_reads(compile_class):
 
 
 def test_version_names_the_runtime(compile_class, runtime_class):
-    assert compile_class().version() == runtime_class().version() == f"ONNX Runtime {onnxruntime.__version__}"
+    assert (
+        compile_class().version()
+        == runtime_class().version()
+        == f"ONNX Runtime {onnxruntime.__version__}"
+    )
 
 
 def test_long_is_int64_in_the_trial(compile_class, make_model):

@@ -10,7 +10,11 @@ def cores(part):
 
 def machine(root, cgroup="", mounts="", files=None, topology=None):
     """A root folder as the kernel would show it."""
-    for name, text in {"proc/self/cgroup": cgroup, "proc/self/mounts": mounts, **(files or {})}.items():
+    for name, text in {
+        "proc/self/cgroup": cgroup,
+        "proc/self/mounts": mounts,
+        **(files or {}),
+    }.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -37,7 +41,10 @@ V1 = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu,cpuacct 0 0\n"
         (
             "0::/a/b\n",
             V2,
-            {"sys/fs/cgroup/a/b/cpu.max": "400000 100000\n", "sys/fs/cgroup/a/cpu.max": "300000 100000\n"},
+            {
+                "sys/fs/cgroup/a/b/cpu.max": "400000 100000\n",
+                "sys/fs/cgroup/a/cpu.max": "300000 100000\n",
+            },
             3.0,
         ),
         # inside a container the path names the host's hierarchy, the limit lies at the mount
@@ -45,7 +52,10 @@ V1 = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu,cpuacct 0 0\n"
         (
             "4:cpu,cpuacct:/\n",
             V1,
-            {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"},
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
             None,
         ),
         (
@@ -88,7 +98,16 @@ def test_a_quota_takes_whole_cores_before_second_threads(cores, tmp_path, monkey
 
 
 def test_cores_and_packages(cores, tmp_path):
-    topology = {0: (0, 0), 1: (0, 1), 2: (1, 0), 3: (1, 1), 4: (0, 0), 5: (0, 1), 6: (1, 0), 7: (1, 1)}
+    topology = {
+        0: (0, 0),
+        1: (0, 1),
+        2: (1, 0),
+        3: (1, 1),
+        4: (0, 0),
+        5: (0, 1),
+        6: (1, 0),
+        7: (1, 1),
+    }
     root = machine(tmp_path, topology=topology)
     assert cores.core_count(range(8), root) == 4
     assert cores.package_count(range(8), root) == 2

@@ -15,7 +15,9 @@ X = np.arange(8, dtype=np.float32).reshape(2, 4)
 
 
 def test_predict_answers_by_the_model_infos_names(make_model, loaded):
-    configs, weights = make_model(batch_sizes=[2], outputs=("y", "z"), info={"outputs": "logits,positive"})
+    configs, weights = make_model(
+        batch_sizes=[2], outputs=("y", "z"), info={"outputs": "logits,positive"}
+    )
     runtime = loaded(configs, 2)
     assert runtime.get_loaded_batch_size() == 2
     outputs = runtime.predict({"x": X - 5})
@@ -75,7 +77,9 @@ def test_load_of_sizes_that_were_not_compiled(make_model, loaded):
 def _threads_on(cpus):
     """Kernel threads of this process that may run on exactly those CPUs."""
     return {
-        int(task.name) for task in Path("/proc/self/task").iterdir() if os.sched_getaffinity(int(task.name)) == cpus
+        int(task.name)
+        for task in Path("/proc/self/task").iterdir()
+        if os.sched_getaffinity(int(task.name)) == cpus
     }
 
 
@@ -111,7 +115,9 @@ def test_a_session_is_kept_while_nothing_about_it_changes(make_model, loaded):
 
 
 @pytest.mark.parametrize("planned", [True, False])
-def test_large_requests_get_a_session_for_each_size_and_no_plan_of_memory(make_model, loaded, planned):
+def test_large_requests_get_a_session_for_each_size_and_no_plan_of_memory(
+    make_model, loaded, planned
+):
     configs, _ = make_model()
     backend = loaded(configs, 1)
     backend.configs = {**backend.configs, "memory_planned": planned}
@@ -130,7 +136,9 @@ def test_qs_config_of_this_machine(make_model, loaded):
     assert runtime.is_qs_mode_supported() is True
     config = runtime.generate_qs_config()
     allowed = os.sched_getaffinity(0)
-    assert config["qs_version"] == 2 and config["runner"] == "backend" and config["pool"] == "thread"
+    assert (
+        config["qs_version"] == 2 and config["runner"] == "backend" and config["pool"] == "thread"
+    )
     assert 1 <= config["instances"] <= 3 and len(config["affinity"]) == config["instances"]
     assert all(set(cpus) <= allowed for cpus in config["affinity"])
     assert 1 <= config["instances"] * config["intra_op_threads"] <= len(allowed)
@@ -149,13 +157,16 @@ def test_qs_config_of_this_machine(make_model, loaded):
         (64, 1, {}, 1, 64),
         (20, 4, {}, 2, 9),
         (21, 4, {}, 2, 9),
-        # a small model is not worth a second thread; what the user asked for counts, up to the cores
+        # a small model is not worth a second thread; what the user asked for counts, up to the
+        # cores
         (16, 1, {"intra_op_threads": 1}, 1, 1),
         (4, 3, {"intra_op_threads": 4, "intra_op_threads_asked": True}, 1, 4),
         (4, 3, {"intra_op_threads": 9, "intra_op_threads_asked": True}, 1, 4),
     ],
 )
-def test_qs_config_by_cores_and_clients(runtime_class, part, monkeypatch, cpus, clients, compiled, instances, threads):
+def test_qs_config_by_cores_and_clients(
+    runtime_class, part, monkeypatch, cpus, clients, compiled, instances, threads
+):
     cores = part("cores")
     monkeypatch.setattr(cores, "usable_cpus", lambda: list(range(cpus)))
     monkeypatch.setattr(cores, "_core", lambda cpu, root: (0, cpu))

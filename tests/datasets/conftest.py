@@ -1,4 +1,6 @@
-"""Data sets of the published formats, on tiny files that a test writes where the data set looks for them."""
+"""Data sets of the published formats, on tiny files that a test writes where the data set looks for
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """open(name, model info) -> the preprocessed data set; folder(name) is where its files go; score(...) runs its checker."""
+    """open(name, model info) -> the preprocessed data set; folder(name) is where its files go;
+    score(...) runs its checker.
+    """
     monkeypatch.setenv("QS_DATASETS", str(tmp_path))
 
     def folder(name: str) -> Path:

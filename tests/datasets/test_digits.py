@@ -1,4 +1,6 @@
-"""The digits task: its data, its score through real loaders and a real session, what the score notices."""
+"""The digits task: its data, its score through real loaders and a real session, what the score
+notices.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Runtime:
     """A runtime backend in the least words: the committed model in a real session."""
 
     def __init__(self, spoil=lambda feeds: feeds, answer=lambda outputs: outputs, as_list=False):
-        self.session = onnxruntime.InferenceSession(str(ROOT / INFO["model_path"]), providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            str(ROOT / INFO["model_path"]), providers=["CPUExecutionProvider"]
+        )
         self.spoil, self.answer, self.as_list = spoil, answer, as_list
 
     def predict(self, feeds):
@@ -68,8 +72,16 @@ def test_other_batch_sizes_score_alike_on_their_full_batches(loader, tmp_path, b
 @pytest.mark.parametrize(
     ("name", "spoil", "answer"),
     [
-        ("transposed", lambda feeds: {"image": feeds["image"].transpose(0, 1, 3, 2).copy()}, lambda out: out),
-        ("upside down", lambda feeds: {"image": feeds["image"][:, :, ::-1].copy()}, lambda out: out),
+        (
+            "transposed",
+            lambda feeds: {"image": feeds["image"].transpose(0, 1, 3, 2).copy()},
+            lambda out: out,
+        ),
+        (
+            "upside down",
+            lambda feeds: {"image": feeds["image"][:, :, ::-1].copy()},
+            lambda out: out,
+        ),
         ("shifted by one request", lambda feeds: feeds, lambda out: np.roll(out, 1, axis=0)),
         ("not a number", lambda feeds: feeds, lambda out: np.full_like(out, np.nan)),
         ("all alike", lambda feeds: feeds, np.zeros_like),
@@ -89,7 +101,11 @@ def test_a_share_of_the_data_is_its_first_part(loader, tmp_path):
 
 
 def test_the_data_are_real_images_in_the_models_range(loader):
-    assert (loader.name(), loader.get_item_count(), loader.get_batch_count()) == ("digits", 450, 450)
+    assert (loader.name(), loader.get_item_count(), loader.get_batch_count()) == (
+        "digits",
+        450,
+        450,
+    )
     assert loader.images.dtype == np.float32 and loader.images.shape == (450, 1, 8, 8)
     assert loader.images.min() == 0 and loader.images.max() == 1
     counts = np.bincount(loader.targets, minlength=10)
@@ -101,7 +117,11 @@ def test_the_data_are_real_images_in_the_models_range(loader):
 def test_rebatching_keeps_every_item_with_its_label(loader, size, batches):
     images, labels = loader.images.copy(), loader.targets.copy()
     loader.rebatch(size)
-    assert (loader.cur_bs, loader.get_batch_count(), len(loader.batched_data)) == (size, batches, batches)
+    assert (loader.cur_bs, loader.get_batch_count(), len(loader.batched_data)) == (
+        size,
+        batches,
+        batches,
+    )
     for index in range(batches):
         feeds, wanted = loader.get_samples(index)
         assert feeds["image"].shape == (size, 1, 8, 8)

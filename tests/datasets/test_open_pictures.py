@@ -1,4 +1,6 @@
-"""ImageNet and CIFAR-100: published file formats, preprocessing and metrics by hand, and a pickle that would run code."""
+"""ImageNet and CIFAR-100: published file formats, preprocessing and metrics by hand, and a pickle
+that would run code.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from PIL import Image
 
 from qs.base.errors import UserError
 
-NCHW = {"inputs": "x", "outputs": "y", "input_shape": {"x": [1, 3, 224, 224]}, "input_type": "FLOAT32"}
+NCHW = {
+    "inputs": "x",
+    "outputs": "y",
+    "input_shape": {"x": [1, 3, 224, 224]},
+    "input_type": "FLOAT32",
+}
 NHWC = {**NCHW, "input_shape": {"x": [1, 224, 224, 3]}}
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 20, 30)]
 
@@ -35,7 +42,10 @@ def listed(published, lines="a.png 0\nb.png 1\nc.png 2\n"):
     [
         (NCHW, [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225]),
         (NHWC, [255 - 123.68, -116.779, -103.939]),
-        ({**NCHW, "preprocessing": {"scale": 2, "mean": [1, 2, 3], "std": [4, 4, 4]}}, [509 / 4, -0.5, -0.75]),
+        (
+            {**NCHW, "preprocessing": {"scale": 2, "mean": [1, 2, 3], "std": [4, 4, 4]}},
+            [509 / 4, -0.5, -0.75],
+        ),
     ],
 )
 def test_standard_preprocessing(published, info, expected):
@@ -67,8 +77,14 @@ def test_top_1_and_top_5_by_hand(published, saved, batch_size):
     pictures(folder / "val", ["n01/a.png", "n02/b.JPEG", "n03/c.png", "n03/d.png"])
     data = published.open("open_imagenet", **NCHW)
     assert data.strata.tolist() == [0, 1, 2, 2]
-    # the label's class has, by picture, the largest output; the second largest; the sixth; the same as all others
-    tables = {0: [9, 1, 2, 3, 4, 5, 6], 1: [9, 8, 0, 0, 0, 0, 0], 2: [9, 8, 1, 5, 4, 3, 2], 3: [1] * 7}
+    # the label's class has, by picture, the largest output; the second largest; the sixth; the same
+    # as all others
+    tables = {
+        0: [9, 1, 2, 3, 4, 5, 6],
+        1: [9, 8, 0, 0, 0, 0, 0],
+        2: [9, 8, 1, 5, 4, 3, 2],
+        3: [1] * 7,
+    }
     by_colour = {data.feeds([item])["x"].tobytes(): row for item, row in tables.items()}
 
     def predict(feeds):
@@ -77,7 +93,9 @@ def test_top_1_and_top_5_by_hand(published, saved, batch_size):
     metrics, evidence = published.score(data, predict, batch_size)
     assert metrics == {"Top-1": 0.25, "Top-5": 0.5}
     assert evidence["Items"] == 4 and saved("open_imagenet").shape == (4, 7)
-    np.testing.assert_allclose(evidence["Confidence Intervals"]["Top-1"], [0.0456, 0.6994], atol=1e-4)
+    np.testing.assert_allclose(
+        evidence["Confidence Intervals"]["Top-1"], [0.0456, 0.6994], atol=1e-4
+    )
 
 
 def test_a_class_for_the_background_is_left_out(published):
@@ -90,7 +108,10 @@ def test_a_class_for_the_background_is_left_out(published):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("a.png zero\n", "val_map.txt: line 1 is 'a.png zero'; allowed: a picture's name and its class"),
+        (
+            "a.png zero\n",
+            "val_map.txt: line 1 is 'a.png zero'; allowed: a picture's name and its class",
+        ),
         ("a.png 0\nq.png 1\n", "val_map.txt: line 2 is 'q.png'; allowed: the name of a picture in"),
         ("\n", "val_map.txt: names no pictures"),
     ],
@@ -125,7 +146,11 @@ def cifar_data():
 def as_python(published, content=None, text=True):
     folder = published.folder("open_cifar")
     (folder / "cifar-100-python").mkdir()
-    content = {b"data": cifar_data(), b"fine_labels": LABELS, b"filenames": [b"a"] * 4} if content is None else content
+    content = (
+        {b"data": cifar_data(), b"fine_labels": LABELS, b"filenames": [b"a"] * 4}
+        if content is None
+        else content
+    )
     raw = content if isinstance(content, bytes) else pickle.dumps(content, protocol=2)
     (folder / "cifar-100-python" / "test").write_bytes(raw)
     if text:
@@ -149,7 +174,9 @@ def test_both_formats_of_cifar_are_the_same_items(published, write):
     feeds, labels = data.get_samples(1)
     assert feeds["image"].shape == (2, 3, 224, 224) and feeds["text"].shape == (200, 77)
     assert labels.tolist() == [99, 0] and feeds["text"][100, 0] == 0
-    np.testing.assert_allclose(feeds["image"][0, 0], (100 / 255 - 0.48145466) / 0.26862954, rtol=1e-5)
+    np.testing.assert_allclose(
+        feeds["image"][0, 0], (100 / 255 - 0.48145466) / 0.26862954, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("batch_size", "columns"), [(1, 100), (2, 100), (2, 200), (3, 300)])
@@ -159,7 +186,10 @@ def test_cifar_top_1_and_top_5_by_hand(published, batch_size, columns):
 
     def predict(feeds):
         scores = np.zeros((len(feeds["image"]), 100), np.float32)
-        scores[:, 7], scores[:, 99] = 2, 1  # right for two items, second for the third; the fourth's is one of 98 zeros
+        scores[:, 7], scores[:, 99] = (
+            2,
+            1,
+        )  # right for two items, second for the third; the fourth's is one of 98 zeros
         return [np.tile(scores, (1, columns // 100))]
 
     assert published.score(data, predict, batch_size)[0] == {"Top-1": 0.5, "Top-5": 0.75}
@@ -179,7 +209,9 @@ class Malicious:
 def test_a_malicious_pickle_runs_nothing(published, tmp_path, protocol):
     ran = tmp_path / "ran"
     as_python(published, pickle.dumps({b"data": Malicious(f"touch {ran}")}, protocol=protocol))
-    with pytest.raises(UserError, match=r"cifar-100-python/test: refused: it asks for (posix|nt)\.system"):
+    with pytest.raises(
+        UserError, match=r"cifar-100-python/test: refused: it asks for (posix|nt)\.system"
+    ):
         published.open("open_cifar", **VIDEOBERT)
     assert not ran.exists()
 
@@ -191,7 +223,10 @@ def test_a_malicious_pickle_runs_nothing(published, tmp_path, protocol):
         (pickle.dumps(eval), "it asks for builtins.eval"),
         (pickle.dumps({b"data": cifar_data()}, protocol=2)[:-4000], "refused"),
         ([1], "allowed: a dict with data and fine_labels"),
-        ({b"data": cifar_data(), b"fine_labels": [1]}, "fine_labels is '1 labels'; allowed: 4, one a picture"),
+        (
+            {b"data": cifar_data(), b"fine_labels": [1]},
+            "fine_labels is '1 labels'; allowed: 4, one a picture",
+        ),
         ({b"data": cifar_data(), b"fine_labels": [1, 2, 3, 100]}, "from 0 to 99"),
         (
             {b"data": cifar_data()[:, :5], b"fine_labels": LABELS},
@@ -207,7 +242,9 @@ def test_a_broken_cifar_file(published, content, said):
 
 def test_a_broken_binary_and_missing_texts(published):
     folder = published.folder("open_cifar")
-    with pytest.raises(FileNotFoundError, match=r"cifar-100-python/test \(or .*test.bin\) is missing"):
+    with pytest.raises(
+        FileNotFoundError, match=r"cifar-100-python/test \(or .*test.bin\) is missing"
+    ):
         published.open("open_cifar", **VIDEOBERT)
     (folder / "cifar-100-binary").mkdir()
     (folder / "cifar-100-binary" / "test.bin").write_bytes(b"x" * 3075)

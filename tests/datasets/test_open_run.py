@@ -1,4 +1,6 @@
-"""A whole run on a published data set: its share and intervals in the report, missing files, and a broken record."""
+"""A whole run on a published data set: its share and intervals in the report, missing files, and a
+broken record.
+"""
 
 from __future__ import annotations
 
@@ -36,19 +38,45 @@ INFO = {
 
 @pytest.fixture
 def clicks(tmp_path):
-    """A workspace with a backend that answers the first number, and a task on Criteo; run(...) -> (status, result, stderr)."""
-    root = write(tmp_path / "space", {}, predict=PREDICT, test_accuracy=True, data_percent=50, batch_sizes=[4])
+    """A workspace with a backend that answers the first number, and a task on Criteo; run(...) ->
+    (status, result, stderr).
+    """
+    root = write(
+        tmp_path / "space",
+        {},
+        predict=PREDICT,
+        test_accuracy=True,
+        data_percent=50,
+        batch_sizes=[4],
+    )
     (root / "model_zoo").mkdir()
     (root / "model_zoo" / "clicks.json").write_text(json.dumps(INFO))
-    (root / "model_zoo" / "clicks.onnx").write_bytes((ROOT / "model_zoo/digits/digits-cnn-onnx-fp32.onnx").read_bytes())
+    (root / "model_zoo" / "clicks.onnx").write_bytes(
+        (ROOT / "model_zoo/digits/digits-cnn-onnx-fp32.onnx").read_bytes()
+    )
     task = json.loads((root / "workloads" / "small.json").read_text())
     (root / "workloads" / "small.json").write_text(json.dumps(task | {"model": "clicks"}))
     data = tmp_path / "data" / "open_criteo_kaggle"
     data.mkdir(parents=True)
 
     def run():
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "QS_DATASETS": str(data.parent), "QS_WORKSPACE": str(root)}
-        command = ["run", "--task", "small", "--hardware_type", HARDWARE, "--quiet", "--no_history", "--seed", "5"]
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "QS_DATASETS": str(data.parent),
+            "QS_WORKSPACE": str(root),
+        }
+        command = [
+            "run",
+            "--task",
+            "small",
+            "--hardware_type",
+            HARDWARE,
+            "--quiet",
+            "--no_history",
+            "--seed",
+            "5",
+        ]
         ran = subprocess.run(
             [sys.executable, "-m", "qs", *command],
             cwd=root,
@@ -96,5 +124,7 @@ def test_a_broken_record_is_one_message_and_exit_2(clicks):
     assert (
         said.strip()
         .splitlines()[-1]
-        .endswith("eval.csv: line 1 is '3 columns'; allowed: 40: the label, 13 numbers, 26 categories")
+        .endswith(
+            "eval.csv: line 1 is '3 columns'; allowed: 40: the label, 13 numbers, 26 categories"
+        )
     )

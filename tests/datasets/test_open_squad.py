@@ -35,17 +35,26 @@ CONTEXT = "Ada Lovelace wrote it in 1843. The old Engine was in Rome."
 INFO = {
     "inputs": "input_ids.1,attention_mask.1,token_type_ids.1",
     "outputs": "start_logits,end_logits",
-    "input_shape": {name: [1, 32] for name in ("input_ids.1", "attention_mask.1", "token_type_ids.1")},
+    "input_shape": {
+        name: [1, 32] for name in ("input_ids.1", "attention_mask.1", "token_type_ids.1")
+    },
     "input_type": "LONG",
 }
 
 
 def article(context, *questions):
     qas = [
-        {"id": str(number), "question": text, "answers": [{"text": each, "answer_start": 0} for each in answers]}
+        {
+            "id": str(number),
+            "question": text,
+            "answers": [{"text": each, "answer_start": 0} for each in answers],
+        }
         for number, (text, answers) in enumerate(questions)
     ]
-    return {"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": context, "qas": qas}]}]}
+    return {
+        "version": "1.1",
+        "data": [{"title": "t", "paragraphs": [{"context": context, "qas": qas}]}],
+    }
 
 
 THREE = article(
@@ -58,7 +67,9 @@ THREE = article(
 
 def write(published, content=THREE, vocab=WORDS):
     folder = published.folder("open_squad")
-    (folder / "dev-v1.1.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    (folder / "dev-v1.1.json").write_text(
+        content if isinstance(content, str) else json.dumps(content)
+    )
     (folder / "vocab.txt").write_text("\n".join(vocab) + "\n")
     return folder
 
@@ -70,7 +81,9 @@ def spans(data, *texts):
         start = np.zeros((len(feeds["input_ids.1"]), 32), np.float32)
         end = np.zeros_like(start)
         for row, ids in enumerate(feeds["input_ids.1"]):
-            window = next(each for each in data.windows if np.array_equal(each.ids, ids[: each.length]))
+            window = next(
+                each for each in data.windows if np.array_equal(each.ids, ids[: each.length])
+            )
             text = texts[window.question]
             begin = data.questions[window.question].context.index(text)
             for at, piece in enumerate(window.pieces):
@@ -86,7 +99,20 @@ def test_an_item_is_the_question_and_the_paragraph(published):
     data = published.open("open_squad", **INFO)
     feeds, ids = data.get_samples(0)
     tokens = [WORDS[number] for number in feeds["input_ids.1"][0]]
-    assert tokens[:12] == ["[CLS]", "who", "wrote", "it", "?", "[SEP]", "ada", "love", "##lace", "wrote", "it", "in"]
+    assert tokens[:12] == [
+        "[CLS]",
+        "who",
+        "wrote",
+        "it",
+        "?",
+        "[SEP]",
+        "ada",
+        "love",
+        "##lace",
+        "wrote",
+        "it",
+        "in",
+    ]
     assert tokens[12:15] == ["18", "##43", "."] and tokens[21:24] == [".", "[SEP]", "[PAD]"]
     assert feeds["attention_mask.1"][0].sum() == 23
     assert feeds["token_type_ids.1"][0].tolist() == [0] * 6 + [1] * 17 + [0] * 9
@@ -99,8 +125,8 @@ def test_an_item_is_the_question_and_the_paragraph(published):
 def test_exact_match_and_f1_by_hand(published, saved, batch_size):
     write(published)
     data = published.open("open_squad", **INFO)
-    # question 0: right; 1: "The old Engine was in Rome" against "in Rome": 2 of 5 words without "the", recall 1: F1 4/7;
-    # question 2: nothing in common
+    # question 0: right; 1: "The old Engine was in Rome" against "in Rome": 2 of 5 words without
+    # "the", recall 1: F1 4/7; question 2: nothing in common
     predict = spans(data, "Ada Lovelace", "The old Engine was in Rome", "Engine")
     metrics, evidence = published.score(data, predict, batch_size)
     assert metrics == {
@@ -143,14 +169,23 @@ def test_answers_shifted_by_one_request_are_noticed(published):
 
     def predict(feeds):
         held.append(right(feeds))
-        return held[-2] if len(held) > 1 else {name: np.zeros_like(array) for name, array in held[-1].items()}
+        return (
+            held[-2]
+            if len(held) > 1
+            else {name: np.zeros_like(array) for name, array in held[-1].items()}
+        )
 
     assert published.score(data, predict)[0]["Exact Match"] == 0
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("The  Cat, sat!", "cat sat"), ("An apple a day", "apple day"), ("theatre", "theatre"), ("U.S.", "us")],
+    [
+        ("The  Cat, sat!", "cat sat"),
+        ("An apple a day", "apple day"),
+        ("theatre", "theatre"),
+        ("U.S.", "us"),
+    ],
 )
 def test_normalization_is_the_official_one(text, expected):
     _, checker = load_dataset_classes(FOLDER)
@@ -186,11 +221,21 @@ def test_word_pieces(text, expected):
         ({"data": 3}, "dev-v1.1.json: data is 3; allowed: a list"),
         ({}, "dev-v1.1.json: data is missing"),
         ({"data": [{"title": "t"}]}, r"data\[0\].paragraphs is missing"),
-        ({"data": [{"paragraphs": [{"qas": []}]}]}, r"data\[0\].paragraphs\[0\].context is missing"),
+        (
+            {"data": [{"paragraphs": [{"qas": []}]}]},
+            r"data\[0\].paragraphs\[0\].context is missing",
+        ),
         (
             {
                 "data": [
-                    {"paragraphs": [{"context": "c", "qas": [{"id": 7, "question": "q", "answers": [{"text": "a"}]}]}]}
+                    {
+                        "paragraphs": [
+                            {
+                                "context": "c",
+                                "qas": [{"id": 7, "question": "q", "answers": [{"text": "a"}]}],
+                            }
+                        ]
+                    }
                 ]
             },
             r"data\[0\].paragraphs\[0\].qas\[0\].id is 7; allowed: text",
@@ -210,7 +255,9 @@ def test_missing_files_are_named(published):
     folder = published.folder("open_squad")
     with pytest.raises(FileNotFoundError) as told:
         published.open("open_squad", **INFO)
-    assert f"{folder}/dev-v1.1.json and {folder}/vocab.txt are missing; put them there" in str(told.value)
+    assert f"{folder}/dev-v1.1.json and {folder}/vocab.txt are missing; put them there" in str(
+        told.value
+    )
     (folder / "vocab.txt").write_text("x")
     with pytest.raises(FileNotFoundError) as told:
         published.open("open_squad", **INFO)
@@ -219,12 +266,16 @@ def test_missing_files_are_named(published):
 
 def test_a_vocabulary_without_its_special_tokens(published):
     write(published, vocab=["hello"])
-    with pytest.raises(UserError, match=r"vocab.txt: has no token \[PAD\], \[UNK\], \[CLS\], \[SEP\]"):
+    with pytest.raises(
+        UserError, match=r"vocab.txt: has no token \[PAD\], \[UNK\], \[CLS\], \[SEP\]"
+    ):
         published.open("open_squad", **INFO)
 
 
 def saved_tokenizer(kind):
-    """What the library makes of a few words: RoBERTa's kind of byte-level BPE, or ALBERT's unigrams."""
+    """What the library makes of a few words: RoBERTa's kind of byte-level BPE, or ALBERT's
+    unigrams.
+    """
     tokenizers = pytest.importorskip("tokenizers")
     from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
@@ -234,10 +285,14 @@ def saved_tokenizer(kind):
         made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         special = ["<s>", "<pad>", "</s>", "<unk>"]
         trainer = trainers.BpeTrainer(
-            vocab_size=300, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+            vocab_size=300,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         )
         made.train_from_iterator(texts, trainer)
-        made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=False)
+        made.post_processor = processors.RobertaProcessing(
+            ("</s>", 2), ("<s>", 0), trim_offsets=False
+        )
     else:
         made = tokenizers.Tokenizer(models.Unigram())
         made.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -264,7 +319,12 @@ def test_other_tokenizers_as_their_library_saves_them(published, tmp_path, kind,
     wide = {name: [1, 96] for name in INFO["input_shape"]}
     data = published.open(
         "open_squad",
-        **INFO | {"tokenizer": "tokenizer.json", "model_path": str(tmp_path / "model" / "m.pt"), "input_shape": wide},
+        **INFO
+        | {
+            "tokenizer": "tokenizer.json",
+            "model_path": str(tmp_path / "model" / "m.pt"),
+            "input_shape": wide,
+        },
     )
     feeds, _ = data.get_samples(0)
     made.no_truncation()
@@ -275,15 +335,21 @@ def test_other_tokenizers_as_their_library_saves_them(published, tmp_path, kind,
     assert feeds["token_type_ids.1"][0].tolist() == wanted.type_ids
     window = data.windows[0]
     shown = "".join(CONTEXT[piece.begin : piece.end] for piece in window.pieces)
-    assert CONTEXT.replace(" ", "") in shown  # unigrams count the first letter to the mark before it as well
+    assert (
+        CONTEXT.replace(" ", "") in shown
+    )  # unigrams count the first letter to the mark before it as well
 
     def predict(feeds):
         start, end = np.zeros((2, len(feeds["input_ids.1"]), 96), np.float32)
         for row, ids in enumerate(feeds["input_ids.1"]):
-            window = next(each for each in data.windows if np.array_equal(each.ids, ids[: each.length]))
+            window = next(
+                each for each in data.windows if np.array_equal(each.ids, ids[: each.length])
+            )
             for at, piece in enumerate(window.pieces):
                 start[row, window.first + at] += 5 * (piece.begin == CONTEXT.index("Ada"))
-                end[row, window.first + at] += 5 * (piece.end == CONTEXT.index("Lovelace") + len("Lovelace"))
+                end[row, window.first + at] += 5 * (
+                    piece.end == CONTEXT.index("Lovelace") + len("Lovelace")
+                )
         return {"start_logits": start, "end_logits": end}
 
     metrics, _ = published.score(data, predict)

@@ -46,7 +46,9 @@ def test_the_published_layout(published):
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("two", [True, False])
 def test_auc_and_top_1_by_hand(published, batch_size, two):
-    """Positives 0.9 and 0.4, negatives 0.4 and 0.6: of four pairs 0.9 wins two, 0.4 ties one and loses one: 2.5 / 4."""
+    """Positives 0.9 and 0.4, negatives 0.4 and 0.6: of four pairs 0.9 wins two, 0.4 ties one and
+    loses one: 2.5 / 4.
+    """
     arrays(published)
     data = published.open("open_criteo_kaggle", **WIDEDEEP)
     clicked = np.array([0.9, 0.4, 0.4, 0.6])
@@ -58,27 +60,39 @@ def test_auc_and_top_1_by_hand(published, batch_size, two):
     metrics, evidence = published.score(data, predict, batch_size)
     assert metrics == {"AUC": 0.625, "Top-1": 0.5}
     assert evidence["Interval Sources"] == {"AUC": "DeLong 1988", "Top-1": "Wilson 1927"}
-    # placements: positives 1 and 0.25, negatives 0.75 and 0.5; variances 0.28125 and 0.03125, each over 2
+    # placements: positives 1 and 0.25, negatives 0.75 and 0.5; variances 0.28125 and 0.03125, each
+    # over 2
     half = 1.959964 * np.sqrt(0.28125 / 2 + 0.03125 / 2)
-    np.testing.assert_allclose(evidence["Confidence Intervals"]["AUC"], [max(0, 0.625 - half), 1.0], atol=1e-6)
+    np.testing.assert_allclose(
+        evidence["Confidence Intervals"]["AUC"], [max(0, 0.625 - half), 1.0], atol=1e-6
+    )
 
 
 def test_the_csv_is_read_as_published(published):
     folder = published.folder("open_criteo_kaggle")
     line = lambda label, number, first: ",".join([label, *number, first, *["68fd1e64"] * 25])  # noqa: E731
     numbers = [[str(at) for at in range(1, 14)], [""] * 13, [str(at * 2) for at in range(1, 14)]]
-    rows = [line("1", numbers[0], "05db9164"), line("0", numbers[1], ""), line("1", numbers[2], "5a9ed9b0")]
+    rows = [
+        line("1", numbers[0], "05db9164"),
+        line("0", numbers[1], ""),
+        line("1", numbers[2], "5a9ed9b0"),
+    ]
     (folder / "eval.csv").write_text("\n".join(rows) + "\n")
     data = published.open("open_criteo_kaggle", **WIDEDEEP)
     np.testing.assert_allclose(data.numbers[:, 0], [0.5, 0, 1])
     assert data.categories[0, :, 0].tolist() == list(range(26))
-    # C1 stands after C10..C19: an empty category has another bucket than a filled one, all other columns are alike
+    # C1 stands after C10..C19: an empty category has another bucket than a filled one, all other
+    # columns are alike
     assert [len(set(data.categories[:, at, 1])) for at in range(26)] == [1] * 10 + [3] + [1] * 15
 
 
 @pytest.mark.parametrize(
     ("text", "buckets", "expected"),
-    [("Hello", 3, 0), ("TensorFlow", 3, 2), ("2.x", 3, 2)],  # from the documentation of tf.strings.to_hash_bucket_fast
+    [
+        ("Hello", 3, 0),
+        ("TensorFlow", 3, 2),
+        ("2.x", 3, 2),
+    ],  # from the documentation of tf.strings.to_hash_bucket_fast
 )
 def test_buckets_are_tensorflows(text, buckets, expected):
     loader, _ = load_dataset_classes(ROOT / "datasets" / "open_criteo_kaggle")
@@ -89,8 +103,14 @@ def test_buckets_are_tensorflows(text, buckets, expected):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"numeric": np.zeros((4, 12))}, r"numeric.npy: shape is '\[4, 12\] float64'; allowed: numbers \[n, 13\]"),
-        ({"label": np.zeros(3)}, "label.npy: items is .*the same number of items in all three files"),
+        (
+            {"numeric": np.zeros((4, 12))},
+            r"numeric.npy: shape is '\[4, 12\] float64'; allowed: numbers \[n, 13\]",
+        ),
+        (
+            {"label": np.zeros(3)},
+            "label.npy: items is .*the same number of items in all three files",
+        ),
         ({"label": np.array(["a"] * 4)}, "label.npy: shape is"),
     ],
 )
@@ -104,8 +124,14 @@ def test_broken_arrays(published, changed, said):
     ("text", "said"),
     [
         ("1,2,3\n", "eval.csv: line 1 is '3 columns'; allowed: 40"),
-        (",".join(["2", *["1"] * 13, *["a"] * 26]) + "\n", "eval.csv: line 1, column 1 is '2'; allowed: 0 or 1"),
-        (",".join(["1", "x", *["1"] * 12, *["a"] * 26]) + "\n", "eval.csv: line 1, column 2 is 'x'; allowed: a number"),
+        (
+            ",".join(["2", *["1"] * 13, *["a"] * 26]) + "\n",
+            "eval.csv: line 1, column 1 is '2'; allowed: 0 or 1",
+        ),
+        (
+            ",".join(["1", "x", *["1"] * 12, *["a"] * 26]) + "\n",
+            "eval.csv: line 1, column 2 is 'x'; allowed: a number",
+        ),
         ("", "eval.csv: has no lines"),
     ],
 )
@@ -117,7 +143,10 @@ def test_a_broken_csv(published, text, said):
 
 def test_missing_files_of_criteo(published):
     folder = published.folder("open_criteo_kaggle")
-    with pytest.raises(FileNotFoundError, match="numeric.npy, .*categorical.npy and .*label.npy are missing.*eval.csv"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="numeric.npy, .*categorical.npy and .*label.npy are missing.*eval.csv",
+    ):
         published.open("open_criteo_kaggle", **WIDEDEEP)
     arrays(published)
     (folder / "label.npy").unlink()
@@ -133,13 +162,18 @@ def test_one_label_only_has_no_auc(published):
 
 
 @pytest.mark.parametrize(
-    ("percent", "kind", "items"), [(100, "whole", 40), (50, "stratified", 20), (10, "stratified", 4)]
+    ("percent", "kind", "items"),
+    [(100, "whole", 40), (50, "stratified", 20), (10, "stratified", 4)],
 )
 def test_a_share_keeps_the_classes_in_proportion(published, percent, kind, items):
     arrays(published, labels=[1] * 10 + [0] * 30, count=40)
     data = published.open("open_criteo_kaggle", seed=3, **WIDEDEEP)
     _, evidence = published.score(data, lambda feeds: [feeds[NUMBERS][:, :1]], 4, percent)
-    assert evidence["Share"] == {"kind": kind, "percent": percent, "seed": None if percent == 100 else 3}
+    assert evidence["Share"] == {
+        "kind": kind,
+        "percent": percent,
+        "seed": None if percent == 100 else 3,
+    }
     assert evidence["Items"] == items
     chosen, _, _ = data.share(percent)
     assert data.strata[chosen].mean() == pytest.approx(0.25)
@@ -161,7 +195,11 @@ TRIPLETS = [
 
 def cail(published, records=TRIPLETS, text=None):
     folder = published.folder("open_cail2019")
-    lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in records) if text is None else text
+    lines = (
+        "\n".join(json.dumps(each, ensure_ascii=False) for each in records)
+        if text is None
+        else text
+    )
     (folder / "cail2019.jsonl").write_text(lines, encoding="utf-8")
     (folder / "vocab.txt").write_text("\n".join(VOCAB), encoding="utf-8")
 
@@ -206,7 +244,10 @@ def test_pairs_by_hand(published):
     ("text", "said"),
     [
         ('{"A": "x", "B": "y", "label": "B"}', "line 1, C is missing; allowed: text"),
-        ('{"A": "x", "B": "y", "C": "z", "label": "D"}', "line 1, label is 'D'; allowed: 'B' or 'C'"),
+        (
+            '{"A": "x", "B": "y", "C": "z", "label": "D"}',
+            "line 1, label is 'D'; allowed: 'B' or 'C'",
+        ),
         ('{"text1": "x", "text2": "y", "label": 2}', "line 1, label is 2; allowed: 0 or 1"),
         ('\n{"A"', "line 2 is not JSON"),
         ("[1]", r"line 1 is \[1\]; allowed: an object"),

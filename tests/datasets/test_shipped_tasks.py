@@ -1,7 +1,9 @@
-"""The shipped tasks with trained weights: pinned metrics on the real data through real sessions, and the faults that they must notice.
+"""The shipped tasks with trained weights: pinned metrics on the real data through real sessions,
+and the faults that they must notice.
 
-A fault is noticed where a metric leaves its pin by more than 0.005, or, where a class cannot see it, where the largest difference to
-the model's own outputs does (numeric agreement and the golden answers look at that).
+A fault is noticed where a metric leaves its pin by more than 0.005, or, where a class cannot see
+it, where the largest difference to the model's own outputs does (numeric agreement and the golden
+answers look at that).
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ TASKS = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in FETCHE
 
 
 class Task:
-    """A task's model in a real session, its data and its checker. Outputs of the whole data set are computed once for each input."""
+    """A task's model in a real session, its data and its checker. Outputs of the whole data set are
+    computed once for each input.
+    """
 
     def __init__(self, name: str) -> None:
         info = json.loads((ROOT / "model_zoo" / f"{name}.json").read_text())
@@ -33,7 +37,9 @@ class Task:
         model = resolve(info, ROOT)
         assert not model.synthetic
         files = {file: found["path"] for file, found in resolve_data(folder).items()}
-        self.session = onnxruntime.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            str(model.path), providers=["CPUExecutionProvider"]
+        )
         loader, self.checker = load_dataset_classes(folder)
         self.data = loader({**info, "dataset_files": files})
         self.data.preprocess()
@@ -60,7 +66,11 @@ class Task:
 
         self.data.rebatch(1, skip=False)
         checker = self.checker()
-        checker.configs, checker.dataloader, checker.runtime_backend = self.info, self.data, Replay()
+        checker.configs, checker.dataloader, checker.runtime_backend = (
+            self.info,
+            self.data,
+            Replay(),
+        )
         checker.output_dir = str(tmp_path)
         found = checker.calculate_acc(100)
         self.evidence = checker.evidence
@@ -113,12 +123,24 @@ def test_one_answer_in_twenty_misrouted_is_noticed(name, tmp_path):
 
 
 FAULTS = {
-    "transposed digits": ("mnist-cnn-onnx-fp32", lambda f: {"image": f["image"].transpose(0, 1, 3, 2).copy()}),
-    "transposed digits, int8": ("mnist-cnn-onnx-int8", lambda f: {"image": f["image"].transpose(0, 1, 3, 2).copy()}),
+    "transposed digits": (
+        "mnist-cnn-onnx-fp32",
+        lambda f: {"image": f["image"].transpose(0, 1, 3, 2).copy()},
+    ),
+    "transposed digits, int8": (
+        "mnist-cnn-onnx-int8",
+        lambda f: {"image": f["image"].transpose(0, 1, 3, 2).copy()},
+    ),
     "digits not scaled": ("mnist-cnn-onnx-int8", lambda f: {"image": f["image"] * 255}),
     "digits scaled twice": ("mnist-cnn-onnx-fp32", lambda f: {"image": f["image"] / 255}),
-    "numbers not normalized": ("adult-widedeep-onnx-fp32", lambda f: {**f, "numeric": f["numeric"] * 10 + 38}),
-    "numbers in another order": ("adult-widedeep-onnx-fp32", lambda f: {**f, "numeric": f["numeric"][:, ::-1].copy()}),
+    "numbers not normalized": (
+        "adult-widedeep-onnx-fp32",
+        lambda f: {**f, "numeric": f["numeric"] * 10 + 38},
+    ),
+    "numbers in another order": (
+        "adult-widedeep-onnx-fp32",
+        lambda f: {**f, "numeric": f["numeric"][:, ::-1].copy()},
+    ),
     "categories in another order": (
         "adult-widedeep-onnx-fp32",
         lambda f: {**f, "categorical": np.roll(f["categorical"], 1, 0)},
@@ -133,14 +155,28 @@ SLOW_FAULTS = {
         "minilm-onnx-int8",
         lambda f: {**f, "attention_mask": np.ones_like(f["attention_mask"])},
     ),
-    "colours swapped": ("efficientnet-lite0-onnx-fp32", lambda f: {"image": f["image"][:, ::-1].copy()}),
-    "pictures transposed": ("efficientnet-lite0-onnx-fp32", lambda f: {"image": f["image"].transpose(0, 1, 3, 2).copy()}),
-    "pictures not normalized": ("efficientnet-lite0-onnx-fp32", lambda f: {"image": f["image"] * 128 + 127}),
-    "pictures scaled to 0..1": ("efficientnet-lite0-onnx-fp32", lambda f: {"image": f["image"] * 0.5 + 0.5}),
-}  # fmt: skip
+    "colours swapped": (
+        "efficientnet-lite0-onnx-fp32",
+        lambda f: {"image": f["image"][:, ::-1].copy()},
+    ),
+    "pictures transposed": (
+        "efficientnet-lite0-onnx-fp32",
+        lambda f: {"image": f["image"].transpose(0, 1, 3, 2).copy()},
+    ),
+    "pictures not normalized": (
+        "efficientnet-lite0-onnx-fp32",
+        lambda f: {"image": f["image"] * 128 + 127},
+    ),
+    "pictures scaled to 0..1": (
+        "efficientnet-lite0-onnx-fp32",
+        lambda f: {"image": f["image"] * 0.5 + 0.5},
+    ),
+}
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW_FAULTS)])
+@pytest.mark.parametrize(
+    "fault", [*FAULTS, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW_FAULTS)]
+)
 def test_a_wrong_input_is_noticed(fault, tmp_path):
     name, spoil = (FAULTS | SLOW_FAULTS)[fault]
     task = task_of(name)
@@ -152,7 +188,10 @@ def test_int8_digits_stay_within_a_hundredth_of_fp32(tmp_path):
     """What quantization costs, with its largest difference."""
     exact, coarse = right("mnist-cnn-onnx-fp32"), right("mnist-cnn-onnx-int8")
     answers = {"fp32": exact, "int8": coarse}
-    scores = [task_of(f"mnist-cnn-onnx-{kind}").metrics(each, tmp_path)["Top-1"] for kind, each in answers.items()]
+    scores = [
+        task_of(f"mnist-cnn-onnx-{kind}").metrics(each, tmp_path)["Top-1"]
+        for kind, each in answers.items()
+    ]
     assert abs(scores[0] - scores[1]) <= 0.01
     apart = float(np.abs(exact - coarse).max())
     assert 0 < apart < 0.2 * np.abs(exact).max(), apart
@@ -161,7 +200,9 @@ def test_int8_digits_stay_within_a_hundredth_of_fp32(tmp_path):
 @pytest.mark.slow
 def test_colours_swapped_are_seen_by_the_difference_even_where_five_classes_do_not(tmp_path):
     task = task_of("efficientnet-lite0-onnx-fp32")
-    found = task.metrics(task.outputs(lambda feeds: {"image": feeds["image"][:, ::-1].copy()}), tmp_path)
+    found = task.metrics(
+        task.outputs(lambda feeds: {"image": feeds["image"][:, ::-1].copy()}), tmp_path
+    )
     assert found["Golden Max Diff"] > 10 * PIN
 
 
@@ -195,7 +236,9 @@ def test_a_run_from_an_empty_cache_is_valid_and_then_needs_no_network(name, tmp_
     ]
     env = {**os.environ, "QS_CACHE": str(tmp_path / "cache"), "QS_DATA": str(tmp_path / "data")}
     for more in ((), ("--offline",)):
-        ran = subprocess.run([*command, *more], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            [*command, *more], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
         assert ran.returncode == 0, ran.stderr
         accuracy = json.loads(ran.stdout)["Accuracy"]
         for metric, value in task_of(name).pinned.items():
@@ -205,9 +248,15 @@ def test_a_run_from_an_empty_cache_is_valid_and_then_needs_no_network(name, tmp_
 @pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["first token", "padding included", "largest"])
 def test_another_pooling_is_noticed(pooling, tmp_path):
-    """The vectors as another pooling gives them, handed to the checker as states that are alike in every place."""
+    """The vectors as another pooling gives them, handed to the checker as states that are alike in
+    every place.
+    """
     task, states = task_of("minilm-onnx-fp32"), right("minilm-onnx-fp32")
-    pooled = {"first token": states[:, 0], "padding included": states.mean(axis=1), "largest": states.max(axis=1)}
+    pooled = {
+        "first token": states[:, 0],
+        "padding included": states.mean(axis=1),
+        "largest": states.max(axis=1),
+    }
     found = task.metrics(np.repeat(pooled[pooling][:, None], states.shape[1], axis=1), tmp_path)
     assert noticed(task, found)
 
@@ -215,7 +264,9 @@ def test_another_pooling_is_noticed(pooling, tmp_path):
 @pytest.mark.slow
 def test_minilm_is_an_encoder_of_a_free_batch():
     info = json.loads((ROOT / "model_zoo" / "minilm-onnx-fp32.json").read_text())
-    session = onnxruntime.InferenceSession(str(resolve(info, ROOT).path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(resolve(info, ROOT).path), providers=["CPUExecutionProvider"]
+    )
     assert [each.name for each in session.get_outputs()] == ["last_hidden_state"]
     assert [each.shape for each in session.get_outputs()] == [["batch", 256, 384]]
 

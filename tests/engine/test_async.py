@@ -1,4 +1,6 @@
-"""Coroutine targets: the same counts and faults as blocking ones, in closed and open loop, here and in processes."""
+"""Coroutine targets: the same counts and faults as blocking ones, in closed and open loop, here and
+in processes.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def test_every_client_makes_its_iterations(clients):
     result = run(RunPlan(ClosedLoop(clients, 500)), target)
     assert (result.completed, result.errors, target.calls) == (clients * 500, 0, clients * 500)
     assert target.most == clients
-    assert (result.pool, result.clients, result.verdict) == ("async", clients, "VALID"), result.reasons
+    assert (result.pool, result.clients, result.verdict) == ("async", clients, "VALID"), (
+        result.reasons
+    )
     assert result.response.count == clients * 500
     assert sum(row.completed for row in result.intervals) == clients * 500
 
@@ -97,7 +101,8 @@ def test_whatever_a_target_raises_is_counted_by_kind(load, what):
 
 @pytest.mark.parametrize("load", [ClosedLoop(2, 10), ConstantRate(200)], ids=["closed", "open"])
 @pytest.mark.parametrize(
-    ("what", "kind"), [("hang", "timeout"), pytest.param("hang whatever comes", "hung", marks=pytest.mark.slow)]
+    ("what", "kind"),
+    [("hang", "timeout"), pytest.param("hang whatever comes", "hung", marks=pytest.mark.slow)],
 )
 def test_a_request_that_hangs_is_counted_and_the_run_ends(load, what, kind):
     """One that would not be cancelled kept the run alive for ever."""
@@ -120,7 +125,8 @@ def test_open_loop_keeps_due_times_and_bounds_what_is_in_flight():
     assert target.most == 2
     assert np.array_equal(np.sort(result.columns["due_ns"]), next(ConstantRate(400).blocks())[:80])
     assert (result.columns["issued_ns"] >= result.columns["due_ns"]).all()
-    # Two places of 20 ms serve 100/s: the last of 80 requests, due at 0.2 s, cannot have been answered before 0.8 s.
+    # Two places of 20 ms serve 100/s: the last of 80 requests, due at 0.2 s, cannot have been
+    # answered before 0.8 s.
     assert result.response.max_ns >= 0.55 * S
     assert result.wall_s >= 0.75
 
@@ -134,7 +140,9 @@ def test_unbounded_requests_do_not_wait_for_each_other():
 
 
 def test_what_the_drain_limit_cuts_off_is_counted():
-    plan = RunPlan(ConstantRate(400), Stop(duration_s=0.5), Pool("async", max_in_flight=1), drain_s=0.3)
+    plan = RunPlan(
+        ConstantRate(400), Stop(duration_s=0.5), Pool("async", max_in_flight=1), drain_s=0.3
+    )
     result = run(plan, Target(pause_s=0.02))
     assert 0 < result.completed < 100
     assert result.completed + result.errors == 200
@@ -168,7 +176,9 @@ def test_an_interrupt_ends_the_run_in_order():
     async def inside(load):
         interrupt = asyncio.Event()
         asyncio.get_running_loop().call_later(0.3, interrupt.set)
-        return await run_async(RunPlan(load, Stop(duration_s=600)), Target(pause_s=0.001), interrupt=interrupt)
+        return await run_async(
+            RunPlan(load, Stop(duration_s=600)), Target(pause_s=0.001), interrupt=interrupt
+        )
 
     for load in (ClosedLoop(2), Poisson(200)):
         result = asyncio.run(inside(load))
@@ -180,7 +190,9 @@ def test_an_interrupt_ends_the_run_in_order():
 def test_cancelling_the_run_leaves_no_task():
     async def inside():
         task = asyncio.ensure_future(
-            run_async(RunPlan(ClosedLoop(3), Stop(duration_s=600)), Target(2, "hang", pause_s=0.001))
+            run_async(
+                RunPlan(ClosedLoop(3), Stop(duration_s=600)), Target(2, "hang", pause_s=0.001)
+            )
         )
         await asyncio.sleep(0.3)
         task.cancel()
@@ -197,7 +209,8 @@ def test_cancelling_the_run_leaves_no_task():
 def test_event_loops_in_several_processes(load):
     stop = Stop(iterations=200)
     result = run(
-        RunPlan(load, stop, Pool("async", workers=2)), Factory("tests.engine.test_async:make", {"pause_s": 0.001})
+        RunPlan(load, stop, Pool("async", workers=2)),
+        Factory("tests.engine.test_async:make", {"pause_s": 0.001}),
     )
     assert (result.completed, result.errors) == (200, 0)
 
@@ -208,7 +221,8 @@ def test_a_coroutine_that_blocks_its_loop_for_ever_is_ended_with_its_process():
     began = time.monotonic()
     result = run(plan, Factory("tests.engine.test_async:make_blocking"))
     assert time.monotonic() - began < 30
-    # Each of two processes blocks at its 20th call; those that replace them make the ten that were left.
+    # Each of two processes blocks at its 20th call; those that replace them make the ten that were
+    # left.
     assert (result.completed, result.errors_by_kind) == (58, {"hung": 2})
     assert result.verdict == "INVALID"
 

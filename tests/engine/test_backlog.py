@@ -1,4 +1,6 @@
-"""The cap on the backlog drops exactly what a queue of that length would, and whatever is due and never issued is counted."""
+"""The cap on the backlog drops exactly what a queue of that length would, and whatever is due and
+never issued is counted.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from tests.fakes import MS, S, Service, VirtualClock
 
 
 def simulated(due: list[int], takes: int, cap: int) -> tuple[list[int], int]:
-    """One server before which requests wait; when it is free and more than `cap` wait behind the first, the first is dropped."""
+    """One server before which requests wait; when it is free and more than `cap` wait behind the
+    first, the first is dropped.
+    """
     waiting = deque(due)
     free, answered, dropped = 0, [], 0
     while waiting:
@@ -62,9 +66,12 @@ def test_without_a_cap_nothing_is_dropped():
 
 def test_a_stall_drops_only_what_it_made_wait():
     clock = VirtualClock()
-    plan = RunPlan(load=ConstantRate(1_000), stop=Stop(duration_s=3), pool=Pool("inline"), max_backlog=10)
+    plan = RunPlan(
+        load=ConstantRate(1_000), stop=Stop(duration_s=3), pool=Pool("inline"), max_backlog=10
+    )
     result = run(plan, Service(clock, MS // 10, stall_at_ns=S, stall_ns=S), clock=clock)
-    # About a thousand fall due in the stalled second; ten of them and the first in line are answered.
+    # About a thousand fall due in the stalled second; ten of them and the first in line are
+    # answered.
     assert 985 <= result.dropped <= 990
     assert result.completed + result.dropped == 3_000
 
@@ -76,7 +83,9 @@ def test_looking_ahead_pairs_each_due_time_with_the_one_behind_it(steps, distanc
     for block in steps:
         blocks.append(due[at : at + len(block)])
         at += len(block)
-    pairs = [tuple(pair) for block in looking_ahead(iter(blocks), distance) for pair in block.tolist()]
+    pairs = [
+        tuple(pair) for block in looking_ahead(iter(blocks), distance) for pair in block.tolist()
+    ]
     all_due = [int(value) for block in blocks for value in block]
     assert pairs == list(zip(all_due, all_due[distance:] + [NEVER_NS] * distance))
 
@@ -90,8 +99,15 @@ def test_an_endless_schedule_is_paired_as_it_goes():
 
 
 def test_processes_drop_too():
-    plan = RunPlan(load=ConstantRate(1_000), stop=Stop(iterations=400), pool=Pool("process", workers=2), max_backlog=3)
-    result = run(plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.01}))
+    plan = RunPlan(
+        load=ConstantRate(1_000),
+        stop=Stop(iterations=400),
+        pool=Pool("process", workers=2),
+        max_backlog=3,
+    )
+    result = run(
+        plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.01})
+    )
     assert result.completed + result.dropped == 400 and result.dropped > 100
     # Whoever is issued has at most three behind it, so has waited for about three arrivals at most.
     assert result.lateness.percentile_ns(50) < 20 * MS
@@ -130,7 +146,9 @@ def test_faults(plan, word):
 
 def test_what_the_drain_limit_cuts_is_counted():
     plan = RunPlan(load=ConstantRate(1_000), stop=Stop(duration_s=0.4), drain_s=0.2)
-    result = run(plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.005}))
+    result = run(
+        plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.005})
+    )
     assert result.completed + result.not_issued + result.errors_by_kind.get("cut off", 0) == 400
     assert result.not_issued > 100
     assert any("not issued" in reason for reason in result.reasons)
@@ -141,7 +159,10 @@ def test_what_waits_for_a_place_at_the_drain_limit_is_not_issued():
         await asyncio.sleep(0.02)
 
     plan = RunPlan(
-        load=ConstantRate(1_000), stop=Stop(duration_s=0.3), drain_s=0.2, pool=Pool("async", max_in_flight=2)
+        load=ConstantRate(1_000),
+        stop=Stop(duration_s=0.3),
+        drain_s=0.2,
+        pool=Pool("async", max_in_flight=2),
     )
     result = run(plan, target)
     assert result.not_issued > 100
@@ -150,7 +171,9 @@ def test_what_waits_for_a_place_at_the_drain_limit_is_not_issued():
 
 def test_the_error_budget_does_not_wait_for_those_in_line():
     plan = RunPlan(load=ConstantRate(1_000), stop=Stop(duration_s=60, max_errors=5))
-    failing = Factory("tests.fakes:make_nth", {"nth": 50, "what": "ValueError", "onward": True, "pause_s": 0.004})
+    failing = Factory(
+        "tests.fakes:make_nth", {"nth": 50, "what": "ValueError", "onward": True, "pause_s": 0.004}
+    )
     result = run(plan, failing)
     assert result.ended_by == "error budget" and result.wall_s < 5
     assert result.completed == 49 and result.errors_by_kind["ValueError"] > 5

@@ -1,4 +1,6 @@
-"""Dynamic batching: requests due close together share a call, each with its own times; nothing is lost at the edges."""
+"""Dynamic batching: requests due close together share a call, each with its own times; nothing is
+lost at the edges.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,20 @@ def batched(due_s, target: Batches, **options):
     ("due_ms", "size", "delay_ms", "batches", "response_ms"),
     [
         ([0, 1, 2, 50], 4, 5, [3, 1], [15, 14, 13, 15]),  # closes 5 ms after its oldest
-        ([0, 1, 2, 3, 4], 2, 5, [2, 2, 1], [11, 10, 19, 18, 27]),  # full at once; the others wait for the worker
+        (
+            [0, 1, 2, 3, 4],
+            2,
+            5,
+            [2, 2, 1],
+            [11, 10, 19, 18, 27],
+        ),  # full at once; the others wait for the worker
         ([0, 0, 0], 8, 0, [3], [10, 10, 10]),  # all that is due when the worker is free
         ([0, 30, 60], 8, 5, [1, 1, 1], [15, 15, 15]),
     ],
 )
-def test_batches_close_when_full_or_when_their_time_is_up(due_ms, size, delay_ms, batches, response_ms):
+def test_batches_close_when_full_or_when_their_time_is_up(
+    due_ms, size, delay_ms, batches, response_ms
+):
     target = Batches(VirtualClock())
     due_s = [ms / 1_000 for ms in due_ms]
     result = batched(due_s, target, max_batch_size=size, max_delay_us=delay_ms * 1_000)
@@ -62,7 +72,9 @@ def test_every_request_is_in_one_batch(workers):
     result = run(plan, target, samples=ONE, keep_columns=True)
     assert (result.completed, sum(target.sizes)) == (400, 400)
     assert max(target.sizes) <= 8
-    assert np.array_equal(np.sort(result.columns["due_ns"]), next(ConstantRate(2_000).blocks())[:400])
+    assert np.array_equal(
+        np.sort(result.columns["due_ns"]), next(ConstantRate(2_000).blocks())[:400]
+    )
 
 
 def test_a_failed_batch_fails_all_its_requests():
@@ -75,7 +87,9 @@ def test_a_failed_batch_fails_all_its_requests():
             raise ValueError("the second")
 
     plan = RunPlan(
-        Replay(tuple(k / 100 for k in range(12))), pool=Pool("inline"), batching=Batching(3, max_delay_us=20_000)
+        Replay(tuple(k / 100 for k in range(12))),
+        pool=Pool("inline"),
+        batching=Batching(3, max_delay_us=20_000),
     )
     result = run(plan, faulty, samples=ONE, clock=clock)
     assert (result.completed, result.errors_by_kind) == (9, {"ValueError": 3})
@@ -88,7 +102,11 @@ def test_samples_that_cannot_be_joined_are_failed_requests():
     def collate(samples):
         raise TypeError("cannot be joined")
 
-    plan = RunPlan(Replay((0.0, 0.01)), pool=Pool("inline"), batching=Batching(2, max_delay_us=0, collate=collate))
+    plan = RunPlan(
+        Replay((0.0, 0.01)),
+        pool=Pool("inline"),
+        batching=Batching(2, max_delay_us=0, collate=collate),
+    )
     result = run(plan, Batches(), samples=ONE)
     assert (result.completed, result.errors_by_kind) == (0, {"TypeError": 2})
 
@@ -96,7 +114,10 @@ def test_samples_that_cannot_be_joined_are_failed_requests():
 def test_workers_that_wait_for_another_s_batch_do_not_hang():
     """They were taken for hung when a batch took longer to come than the time-out."""
     plan = RunPlan(
-        Replay((0.0, 1.2)), pool=Pool("thread", workers=3), timeout_s=0.3, batching=Batching(4, max_delay_us=1_000)
+        Replay((0.0, 1.2)),
+        pool=Pool("thread", workers=3),
+        timeout_s=0.3,
+        batching=Batching(4, max_delay_us=1_000),
     )
     result = run(plan, Batches(), samples=ONE)
     assert (result.completed, result.errors_by_kind) == (2, {})

@@ -1,4 +1,6 @@
-"""The engine's own cost: measured in every layout, in the processes of the run, within its budget, once."""
+"""The engine's own cost: measured in every layout, in the processes of the run, within its budget,
+once.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,9 @@ def test_the_run_after_it_is_whole():
     for kind in ("inline", "thread", "process"):
         result = run(RunPlan(load=ClosedLoop(clients=1, iterations=40), pool=Pool(kind)), nothing)
         assert (result.completed, result.errors, result.response.count) == (40, 0, 40), kind
-    plan = RunPlan(load=ConstantRate(2_000), stop=Stop(iterations=50), pool=Pool("process", workers=2))
+    plan = RunPlan(
+        load=ConstantRate(2_000), stop=Stop(iterations=50), pool=Pool("process", workers=2)
+    )
     result = run(plan, nothing)
     assert (result.completed, result.errors) == (50, 0)
 

@@ -1,4 +1,6 @@
-"""Every caveat as a table of what was seen, with the rows beside the limit where it must keep silent."""
+"""Every caveat as a table of what was seen, with the rows beside the limit where it must keep
+silent.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def result_of(open_loop: bool = False, **changes: object) -> RunResult:
 
 
 def codes(result: RunResult, plan: RunPlan | None = None) -> list[str]:
-    return [caveat.code for caveat in caveats_of(result, plan or (OPEN if result.open_loop else CLOSED))]
+    return [
+        caveat.code for caveat in caveats_of(result, plan or (OPEN if result.open_loop else CLOSED))
+    ]
 
 
 def cpu(**changes: object) -> CpuUse:
@@ -100,7 +104,9 @@ def test_a_sound_run_has_none(open_loop):
 
 
 def test_what_is_not_known_is_not_judged():
-    unknown = CpuUse(elapsed_s=10.0, cores=4.0, host_cpus=4, workers_s=9.0, conductor_s=0.1, groups=QUIET.groups)
+    unknown = CpuUse(
+        elapsed_s=10.0, cores=4.0, host_cpus=4, workers_s=9.0, conductor_s=0.1, groups=QUIET.groups
+    )
     assert codes(result_of(cpu=unknown)) == []
     assert codes(result_of(cpu=None, engine_cost=None)) == []
     assert codes(result_of(open_loop=True, cpu=None, engine_cost=None, pacing=None)) == []
@@ -108,7 +114,9 @@ def test_what_is_not_known_is_not_judged():
 
 def test_a_run_that_completed_nothing_breaks_no_rule():
     empty = histogram([])
-    nothing = result_of(completed=0, response=empty, service=empty, intervals=[], rates=[], wall_s=0.0)
+    nothing = result_of(
+        completed=0, response=empty, service=empty, intervals=[], rates=[], wall_s=0.0
+    )
     assert codes(nothing) == []
     assert codes(replace(nothing, open_loop=True, pacing=empty), OPEN) == []
 
@@ -135,12 +143,16 @@ def test_the_percentile_of_a_scenario_is_asked_for():
 
 
 def test_too_few_samples_says_how_many_it_takes():
-    caveat = caveats_of(result_of(response=histogram([MS] * 100)), replace(CLOSED, percentiles=(50.0, 99.0, 99.9)))[0]
+    caveat = caveats_of(
+        result_of(response=histogram([MS] * 100)), replace(CLOSED, percentiles=(50.0, 99.0, 99.9))
+    )[0]
     assert "100 samples are too few for p99, p99.9" in caveat.text
     assert "2995" in caveat.advice
 
 
-def threads(workers: int, cores: float, wake_up_ns: int | None, kind: str = "thread") -> tuple[GroupUse, ...]:
+def threads(
+    workers: int, cores: float, wake_up_ns: int | None, kind: str = "thread"
+) -> tuple[GroupUse, ...]:
     return (GroupUse(kind, workers, cores * 10.0, wake_up_ns),)
 
 
@@ -201,7 +213,9 @@ def test_engine_bound(ns_per_request, completed, workers_s, expected):
 )
 def test_engine_cost(service_ns, cost, open_loop, expected):
     pacing = histogram(np.full(400, 10)) if open_loop else None
-    result = result_of(open_loop, service=histogram(np.full(1000, service_ns)), engine_cost=cost, pacing=pacing)
+    result = result_of(
+        open_loop, service=histogram(np.full(1000, service_ns)), engine_cost=cost, pacing=pacing
+    )
     assert codes(result) == expected
 
 
@@ -219,7 +233,10 @@ def test_loop_bound(busy_s, expected):
         (np.full(400, 510_000), ["late_issue"]),
         (np.r_[np.full(397, 1_000), np.full(3, 9 * MS)], []),  # not the 99th percentile
         (np.r_[np.full(395, 1_000), np.full(5, 9 * MS)], ["late_issue"]),
-        (np.r_[np.full(90, 1_000), np.full(10, 9 * MS)], ["late_issue"]),  # too few for p99: p95 tells
+        (
+            np.r_[np.full(90, 1_000), np.full(10, 9 * MS)],
+            ["late_issue"],
+        ),  # too few for p99: p95 tells
         (np.full(20, 9 * MS), []),  # too few for any
     ],
 )

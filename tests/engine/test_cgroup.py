@@ -34,7 +34,11 @@ def lay(root: Path, files: dict[str, str]) -> Path:
             {"cpu/job/cpu.cfs_quota_us": "250000", "cpu/job/cpu.cfs_period_us": "100000"},
             2.5,
         ),
-        ("4:cpu:/job\n", {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, None),
+        (
+            "4:cpu:/job\n",
+            {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"},
+            None,
+        ),
         (
             "4:cpuset:/job\n",
             {"cpuset/job/cpu.cfs_quota_us": "1000", "cpuset/job/cpu.cfs_period_us": "100000"},
@@ -71,11 +75,24 @@ def test_throttled(tmp_path, files, seconds):
 @pytest.mark.parametrize(
     ("memberships", "files", "free"),
     [
-        ("0::/\n", {"memory.max": "1000", "memory.current": "300", "memory.stat": "anon 1\ninactive_file 50\n"}, 750),
+        (
+            "0::/\n",
+            {
+                "memory.max": "1000",
+                "memory.current": "300",
+                "memory.stat": "anon 1\ninactive_file 50\n",
+            },
+            750,
+        ),
         ("0::/\n", {"memory.max": "max", "memory.current": "300"}, None),
         (
             "0::/a\n",
-            {"memory.max": "500", "memory.current": "450", "a/memory.max": "400", "a/memory.current": "10"},
+            {
+                "memory.max": "500",
+                "memory.current": "450",
+                "a/memory.max": "400",
+                "a/memory.current": "10",
+            },
             50,
         ),
         (
@@ -83,7 +100,11 @@ def test_throttled(tmp_path, files, seconds):
             {"memory/job/memory.limit_in_bytes": "900", "memory/job/memory.usage_in_bytes": "950"},
             0,
         ),
-        ("3:cpu:/job\n", {"cpu/job/memory.limit_in_bytes": "900", "cpu/job/memory.usage_in_bytes": "1"}, None),
+        (
+            "3:cpu:/job\n",
+            {"cpu/job/memory.limit_in_bytes": "900", "cpu/job/memory.usage_in_bytes": "1"},
+            None,
+        ),
         ("0::/\n", {}, None),
     ],
 )

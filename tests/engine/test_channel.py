@@ -1,4 +1,6 @@
-"""Messages: what goes in comes out, descriptors travel beside, and a child can send plain data only."""
+"""Messages: what goes in comes out, descriptors travel beside, and a child can send plain data
+only.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,15 @@ def pair():
 
 
 def plainly(sender: socket.socket, receiver: socket.socket, data: bytes):
-    """What a conductor makes of bytes that a child sent, and whether the next message still comes through."""
+    """What a conductor makes of bytes that a child sent, and whether the next message still comes
+    through.
+    """
 
     async def receive():
         receiver.setblocking(False)
-        thread = threading.Thread(target=lambda: (sender.sendall(data), channel.send(sender, "next")))
+        thread = threading.Thread(
+            target=lambda: (sender.sendall(data), channel.send(sender, "next"))
+        )
         thread.start()
         try:
             first = await channel.receive_plain(receiver)
@@ -46,7 +52,19 @@ def framed(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "message",
-    [None, True, -1, 1 << 80, 2.5, "wörd", b"\0\xff", [1, [2]], (), {"a": (1, {"b": [None]})}, b"x" * 5_000_000],
+    [
+        None,
+        True,
+        -1,
+        1 << 80,
+        2.5,
+        "wörd",
+        b"\0\xff",
+        [1, [2]],
+        (),
+        {"a": (1, {"b": [None]})},
+        b"x" * 5_000_000,
+    ],
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("protocol", [3, 4, 5])
@@ -69,7 +87,16 @@ class Marker:
 
 @pytest.mark.parametrize(
     "message",
-    [np.float64(1), np.arange(3), Marker(), [{"deep": (np.int8(1),)}], Marker, print, ValueError("x"), range(3)],
+    [
+        np.float64(1),
+        np.arange(3),
+        Marker(),
+        [{"deep": (np.int8(1),)}],
+        Marker,
+        print,
+        ValueError("x"),
+        range(3),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_everything_else_is_refused_by_name_and_the_stream_goes_on(pair, message):

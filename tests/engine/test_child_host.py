@@ -1,4 +1,6 @@
-"""A host in a child process: it answers, and whatever what lives in it does, the conductor gets a named fault in bounded time."""
+"""A host in a child process: it answers, and whatever what lives in it does, the conductor gets a
+named fault in bounded time.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,13 @@ def test_cwd_environment_and_log_are_as_told(tmp_path):
 
 def test_what_raises_is_a_host_error_and_the_host_lives_on():
     async def work(host):
-        for what in ("ValueError", "SystemExit", "StopIteration", "KeyboardInterrupt", "GeneratorExit"):
+        for what in (
+            "ValueError",
+            "SystemExit",
+            "StopIteration",
+            "KeyboardInterrupt",
+            "GeneratorExit",
+        ):
             with pytest.raises(HostError) as caught:
                 await host.call("misbehave", what=what)
             assert caught.value.kind == what
@@ -125,7 +133,9 @@ def test_a_process_that_ends_says_how(what, exit, logged):
     in_host(work)
 
 
-@pytest.mark.parametrize("what", ["hang with the GIL", pytest.param("hang", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "what", ["hang with the GIL", pytest.param("hang", marks=pytest.mark.slow)]
+)
 def test_a_hang_ends_at_its_deadline_with_its_process(what):
     async def work(host):
         began = time.monotonic()
@@ -211,8 +221,12 @@ def test_what_the_host_started_goes_with_it():
 
 
 def test_another_interpreter_sees_our_package_and_its_own_path_only():
-    """The same interpreter by another name stands for the one of a backend's own environment: our path is not its path."""
-    names = {Path(sys.executable).with_name(name) for name in ("python", "python3")} - {Path(sys.executable)}
+    """The same interpreter by another name stands for the one of a backend's own environment: our
+    path is not its path.
+    """
+    names = {Path(sys.executable).with_name(name) for name in ("python", "python3")} - {
+        Path(sys.executable)
+    }
     other = next((name for name in sorted(names) if name.exists()), None)
     if other is None:
         pytest.skip("this interpreter has one name only")

@@ -1,4 +1,6 @@
-"""Closed loop: exact counts, whatever the target raises, on the real engine; times on a virtual clock."""
+"""Closed loop: exact counts, whatever the target raises, on the real engine; times on a virtual
+clock.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def inline(load: ClosedLoop, stop: Stop = NO_STOP, **options) -> RunPlan:
 def test_every_client_makes_its_iterations(clients, iterations):
     target = Counter()
     result = run(RunPlan(ClosedLoop(clients, iterations)), target, samples=["a", "b", "c"])
-    assert (result.completed, result.errors, result.planned) == (clients * iterations,) * 1 + (0, clients * iterations)
+    assert (result.completed, result.errors, result.planned) == (clients * iterations,) * 1 + (
+        0,
+        clients * iterations,
+    )
     assert len(target.seen) == clients * iterations
     assert result.response.count == result.service.count == clients * iterations
     assert result.lateness.count == 0
@@ -107,7 +112,9 @@ def test_a_target_that_always_fails():
 
 
 def test_an_interrupt_that_a_target_raises_in_its_thread_is_a_failed_request():
-    """It ended the worker without a word: half the requests were never made and the verdict was VALID."""
+    """It ended the worker without a word: half the requests were never made and the verdict was
+    VALID.
+    """
     result = run(RunPlan(ClosedLoop(clients=2, iterations=10)), Nth(3, "KeyboardInterrupt"))
     assert (result.completed, result.errors_by_kind) == (19, {"KeyboardInterrupt": 1})
 
@@ -133,7 +140,11 @@ def test_every_request_is_in_the_intervals_failed_or_not():
 def test_service_times_are_exact_on_a_virtual_clock():
     clock = VirtualClock()
     result = run(inline(ClosedLoop(iterations=1_000)), Service(clock, 3 * MS), clock=clock)
-    assert (result.service.min_ns, result.service.max_ns, result.service.sum_ns) == (3 * MS, 3 * MS, 3 * S)
+    assert (result.service.min_ns, result.service.max_ns, result.service.sum_ns) == (
+        3 * MS,
+        3 * MS,
+        3 * S,
+    )
     assert result.response.percentile_ns(99) == 3 * MS
     assert result.wall_s == 3.0
     assert result.queries_per_s == pytest.approx(1_000 / 3)
@@ -214,7 +225,9 @@ def test_warm_up_is_apart():
 
 def test_warm_up_goes_on_until_its_time():
     clock = VirtualClock()
-    result = run(inline(ClosedLoop(iterations=1), warmup_s=1.0), Service(clock, 100 * MS), clock=clock)
+    result = run(
+        inline(ClosedLoop(iterations=1), warmup_s=1.0), Service(clock, 100 * MS), clock=clock
+    )
     assert result.warmup.completed == 10
 
 
@@ -226,7 +239,9 @@ def test_what_fails_in_warm_up_is_counted_there():
 
 def test_columns_are_every_request():
     clock = VirtualClock()
-    result = run(inline(ClosedLoop(iterations=40_000)), Service(clock, 1_000), clock=clock, keep_columns=True)
+    result = run(
+        inline(ClosedLoop(iterations=40_000)), Service(clock, 1_000), clock=clock, keep_columns=True
+    )
     columns = result.columns
     assert len(columns["issued_ns"]) == 40_000
     assert ((columns["completed_ns"] - columns["issued_ns"]) == 1_000).all()

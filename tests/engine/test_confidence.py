@@ -1,4 +1,6 @@
-"""Confidence intervals by batch means cover the truth as often as they say, also where neighbours are correlated; and say n/a else."""
+"""Confidence intervals by batch means cover the truth as often as they say, also where neighbours
+are correlated; and say n/a else.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ def interval(number: int, values, failed: int = 0) -> Interval:
 
 def evidence_of(per_interval) -> Evidence:
     evidence = Evidence(TICK_S)
-    evidence.add((0, interval(number, values)) for number, values in enumerate(per_interval) if len(values))
+    evidence.add(
+        (0, interval(number, values)) for number, values in enumerate(per_interval) if len(values)
+    )
     return evidence
 
 
 def correlated(random, count: int, memory: float) -> np.ndarray:
-    """A series with mean 0 whose neighbours correlate by `memory` (AR(1)), begun in its stationary state."""
+    """A series with mean 0 whose neighbours correlate by `memory` (AR(1)), begun in its stationary
+    state.
+    """
     noise = random.standard_normal(count) * np.sqrt(1 - memory * memory)
     series = np.empty(count)
     series[0] = random.standard_normal()
@@ -38,14 +44,19 @@ def correlated(random, count: int, memory: float) -> np.ndarray:
 
 
 def coverage(memory: float, runs: int = 100, intervals: int = 400) -> tuple[float, float, int]:
-    """How often the intervals cover the true rate: by batch means, by treating every interval as independent; and how often n/a."""
+    """How often the intervals cover the true rate: by batch means, by treating every interval as
+    independent; and how often n/a.
+    """
     random = np.random.Generator(np.random.PCG64(7))
     covered = naive = missing = 0
     for _ in range(runs):
-        counts = np.maximum(np.rint(200 + 20 * correlated(random, intervals, memory)), 1).astype(int)
+        counts = np.maximum(np.rint(200 + 20 * correlated(random, intervals, memory)), 1).astype(
+            int
+        )
         evidence = Evidence(TICK_S, percentiles=())
         evidence.add(
-            (0, Interval(number, np.array([500]), np.array([count]), 0)) for number, count in enumerate(counts.tolist())
+            (0, Interval(number, np.array([500]), np.array([count]), 0))
+            for number, count in enumerate(counts.tolist())
         )
         throughput = evidence.confidence(intervals * TICK_S).throughput
         naive += abs(counts.mean() - 200) <= half_width(counts.astype(float))
@@ -81,7 +92,9 @@ def test_a_correlated_series_is_found_out():
 
 
 def test_a_drifting_run_has_no_interval():
-    found = evidence_of([np.full(100 + number, 1_000_000 + 5_000 * number) for number in range(100)]).confidence(10.0)
+    found = evidence_of(
+        [np.full(100 + number, 1_000_000 + 5_000 * number) for number in range(100)]
+    ).confidence(10.0)
     assert found.throughput.half_width is None and "correlated" in found.throughput.why
     assert found.response[50].half_width is None
     assert found.throughput.value == pytest.approx(1_495)
@@ -112,8 +125,13 @@ def test_percentiles_are_covered_as_often_as_they_say():
     random = np.random.Generator(np.random.PCG64(3))
     true_p90, covered = -np.log(0.1) * MS, 0
     for _ in range(100):
-        estimate = evidence_of(random.exponential(MS, (40, 100)).astype(int)).confidence(4.0).response[90]
-        covered += estimate.half_width is not None and abs(estimate.value - true_p90) <= estimate.half_width
+        estimate = (
+            evidence_of(random.exponential(MS, (40, 100)).astype(int)).confidence(4.0).response[90]
+        )
+        covered += (
+            estimate.half_width is not None
+            and abs(estimate.value - true_p90) <= estimate.half_width
+        )
     assert covered >= 85
 
 

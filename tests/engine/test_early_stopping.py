@@ -1,4 +1,6 @@
-"""The early-stopping bound equals the exact binomial sum, and LoadGen's published numbers; so does the beta function behind it."""
+"""The early-stopping bound equals the exact binomial sum, and LoadGen's published numbers; so does
+the beta function behind it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from qs.engine.statistics.beta import binomial_at_most, regularized_beta, studen
 
 def exactly_at_most(count: int, trials: int, probability: float) -> float:
     return math.fsum(
-        math.comb(trials, hits) * probability**hits * (1 - probability) ** (trials - hits) for hits in range(count + 1)
+        math.comb(trials, hits) * probability**hits * (1 - probability) ** (trials - hits)
+        for hits in range(count + 1)
     )
 
 
@@ -49,12 +52,15 @@ def test_the_beta_function_where_it_is_known(x, a, b, value):
     assert regularized_beta(x, a, b) == pytest.approx(value, rel=1e-12)
 
 
-@pytest.mark.parametrize(("degrees", "t"), [(1, 12.7062), (2, 4.3027), (9, 2.2622), (30, 2.0423), (1_000, 1.9623)])
+@pytest.mark.parametrize(
+    ("degrees", "t"), [(1, 12.7062), (2, 4.3027), (9, 2.2622), (30, 2.0423), (1_000, 1.9623)]
+)
 def test_students_t_of_the_tables(degrees, t):
     assert student_t(0.95, degrees) == pytest.approx(t, abs=5e-5)
 
 
-# h_min + t of LoadGen: 459 queries for Server's p99, and what SingleStream and MultiStream ask for at least (MLPerf's 64 and 662).
+# h_min + t of LoadGen: 459 queries for Server's p99, and what SingleStream and MultiStream ask for
+# at least (MLPerf's 64 and 662).
 @pytest.mark.parametrize(
     ("over", "percentile", "needed"),
     [(0, 99, 459), (1, 99, 662), (0, 90, 44), (1, 90, 64), (0, 99.9, 4_603), (0, 50, 7)],
@@ -76,7 +82,9 @@ def test_the_least_number_of_queries(over, percentile, needed):
     ],
 )
 def test_as_many_are_discarded_as_by_loadgen(queries, percentile, discarded):
-    """What LoadGen 6.0.17 wrote in its summaries ("Would discard ... highest latency queries") for runs of so many queries."""
+    """What LoadGen 6.0.17 wrote in its summaries ("Would discard ... highest latency queries") for
+    runs of so many queries.
+    """
     assert may_be_over(queries, percentile) - 1 == discarded
 
 
@@ -130,7 +138,9 @@ def test_with_the_least_number_the_estimate_is_the_maximum():
 def test_the_estimate_holds_as_often_as_it_says():
     random = np.random.Generator(np.random.PCG64(1))
     true_p90 = -math.log(0.1) * 1e6
-    below = sum(estimate_ns(recorded(random.exponential(1e6, 400)), 90) < true_p90 for _ in range(1_000))
+    below = sum(
+        estimate_ns(recorded(random.exponential(1e6, 400)), 90) < true_p90 for _ in range(1_000)
+    )
     assert below <= 20  # 1 % of 1,000, and three standard deviations
 
 

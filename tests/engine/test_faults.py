@@ -1,4 +1,6 @@
-"""Runs in which something goes wrong: every fault is counted by kind, the run ends in bounded time with what it measured."""
+"""Runs in which something goes wrong: every fault is counted by kind, the run ends in bounded time
+with what it measured.
+"""
 
 from __future__ import annotations
 
@@ -75,15 +77,21 @@ def test_a_hung_thread_does_not_stop_the_others():
 
 
 def test_a_hung_thread_of_an_open_loop_leaves_the_line_to_the_others():
-    plan = RunPlan(ConstantRate(500), Stop(duration_s=1.0), Pool("thread", workers=2), timeout_s=0.5)
+    plan = RunPlan(
+        ConstantRate(500), Stop(duration_s=1.0), Pool("thread", workers=2), timeout_s=0.5
+    )
     result, took = timed(plan, Nth(50, "hang"))
     assert took < 20
     assert (result.completed, result.errors_by_kind) == (499, {"hung": 1})
 
 
-@pytest.mark.parametrize("what", ["hang", pytest.param("hang with the GIL", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "what", ["hang", pytest.param("hang with the GIL", marks=pytest.mark.slow)]
+)
 def test_a_hung_process_is_ended_and_what_it_measured_stays(what):
-    plan = RunPlan(ClosedLoop(clients=2, iterations=200), pool=Pool("process"), timeout_s=0.3, drain_s=1)
+    plan = RunPlan(
+        ClosedLoop(clients=2, iterations=200), pool=Pool("process"), timeout_s=0.3, drain_s=1
+    )
     result, took = timed(plan, nth(nth=150, what=what, **PAUSE))
     assert took < 30
     assert result.errors_by_kind["hung"] == 2
@@ -127,7 +135,10 @@ def test_a_hang_in_building_is_a_timeout(kind):
 )
 def test_a_target_that_cannot_be_built_is_a_host_error(kind, what):
     with pytest.raises(HostError) as caught:
-        run(RunPlan(ClosedLoop(iterations=1), pool=Pool(kind)), Factory("tests.fakes:Broken", {"what": what}))
+        run(
+            RunPlan(ClosedLoop(iterations=1), pool=Pool(kind)),
+            Factory("tests.fakes:Broken", {"what": what}),
+        )
     assert caught.value.kind == what
     assert "in misbehave" in caught.value.traceback
 
@@ -135,7 +146,10 @@ def test_a_target_that_cannot_be_built_is_a_host_error(kind, what):
 def test_an_interrupt_raised_while_building_is_a_host_error():
     """In a thread it passed for a target that was built."""
     with pytest.raises(HostError) as caught:
-        run(RunPlan(ClosedLoop(iterations=1)), Factory("tests.fakes:Broken", {"what": "KeyboardInterrupt"}))
+        run(
+            RunPlan(ClosedLoop(iterations=1)),
+            Factory("tests.fakes:Broken", {"what": "KeyboardInterrupt"}),
+        )
     assert caught.value.kind == "KeyboardInterrupt"
 
 
@@ -156,9 +170,13 @@ def test_a_process_that_dies_while_building_is_a_host_died():
 # -- a process that dies
 
 
-@pytest.mark.parametrize("what", ["crash", *(pytest.param(what, marks=pytest.mark.slow) for what in ("exit", "kill"))])
+@pytest.mark.parametrize(
+    "what", ["crash", *(pytest.param(what, marks=pytest.mark.slow) for what in ("exit", "kill"))]
+)
 def test_a_process_that_dies_in_mid_run_leaves_what_it_measured(what, tmp_path):
-    """One of two dies at its 60th call, once: the other goes on, the lost one is replaced, one request is lost."""
+    """One of two dies at its 60th call, once: the other goes on, the lost one is replaced, one
+    request is lost.
+    """
     plan = RunPlan(ClosedLoop(clients=2, iterations=150), pool=Pool("process"))
     target = Factory(
         "tests.fakes:make_nth_in_one_instance",
@@ -239,13 +257,18 @@ def test_a_host_s_target_runs_in_the_host(kind):
             plan = RunPlan(ClosedLoop(iterations=500), pool=Pool(kind), warmup_iterations=5)
             first = await run_async(plan, host.target("make"))
             assert await host.call("say") == "w"
-            second = await run_async(plan, host.target("make", nth=7, what="RuntimeError", onward=True))
+            second = await run_async(
+                plan, host.target("make", nth=7, what="RuntimeError", onward=True)
+            )
             return first, second
 
     first, second = asyncio.run(inside())
     assert (first.completed, first.errors, first.warmup.completed) == (500, 0, 5)
     assert first.verdict == "VALID", first.reasons
-    assert (second.completed, second.errors_by_kind) == (0, {"RuntimeError": 500}) or second.completed <= 2
+    assert (second.completed, second.errors_by_kind) == (
+        0,
+        {"RuntimeError": 500},
+    ) or second.completed <= 2
     assert "as asked" in second.first_fault
 
 
@@ -266,7 +289,9 @@ def test_samples_reach_processes_and_an_answer_may_be_anything():
     import numpy as np
 
     result = run(
-        plan, Factory("tests.engine.test_faults:checks_samples"), samples=[{"x": np.arange(4)}, {"x": np.ones(4)}]
+        plan,
+        Factory("tests.engine.test_faults:checks_samples"),
+        samples=[{"x": np.arange(4)}, {"x": np.ones(4)}],
     )
     assert (result.completed, result.errors_by_kind) == (40, {})
 

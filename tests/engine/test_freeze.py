@@ -1,8 +1,10 @@
-"""The freeze test: a target that stalls half of the time must show in open loop and must not in closed loop.
+"""The freeze test: a target that stalls half of the time must show in open loop and must not in
+closed loop.
 
-Ten seconds, a request due every millisecond, each served in 0.1 ms, and one stall of 5 s. The 5,000 requests that fall due during
-the stall wait in line: the k-th of them has waited 5,000 - k ms for the stall's end and then for the k before it, 0.1 ms each:
-5,000 - 0.9 k ms. One percent of 10,000 requests is 100, so p99 is 5,000 - 90 = 4,910 ms. A closed loop does not ask in that time.
+Ten seconds, a request due every millisecond, each served in 0.1 ms, and one stall of 5 s. The 5,000
+requests that fall due during the stall wait in line: the k-th of them has waited 5,000 - k ms for
+the stall's end and then for the k before it, 0.1 ms each: 5,000 - 0.9 k ms. One percent of 10,000
+requests is 100, so p99 is 5,000 - 90 = 4,910 ms. A closed loop does not ask in that time.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from tests.fakes import MS, S, Service, VirtualClock
 def test_open_loop_shows_the_stall():
     clock = VirtualClock()
     target = Service(clock, MS // 10, stall_at_ns=2 * S, stall_ns=5 * S)
-    result = run(RunPlan(ConstantRate(1_000), Stop(duration_s=10), Pool("inline")), target, clock=clock)
+    result = run(
+        RunPlan(ConstantRate(1_000), Stop(duration_s=10), Pool("inline")), target, clock=clock
+    )
     assert (result.completed, result.errors) == (10_000, 0)
     assert result.response.percentile_ns(99) == pytest.approx(4_910 * MS, rel=1e-3)
     assert result.response.max_ns == 5 * S + MS // 10
@@ -59,7 +63,9 @@ class Stalling:
 
 
 def test_in_real_time():
-    """One second, 200 due a second, a stall of half a second: p95 of open loop is about 0.4 s, closed loop's some milliseconds."""
+    """One second, 200 due a second, a stall of half a second: p95 of open loop is about 0.4 s,
+    closed loop's some milliseconds.
+    """
     plan = RunPlan(ConstantRate(200), Stop(duration_s=1.0), Pool("thread", workers=2))
     opened = run(plan, Stalling(0.001, 0.2, 0.5))
     closed = run(RunPlan(ClosedLoop(clients=2), Stop(duration_s=1.0)), Stalling(0.001, 0.2, 0.5))

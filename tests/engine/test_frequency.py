@@ -7,7 +7,9 @@ from pathlib import Path
 from qs.engine.machine.frequency import FrequencyLog
 
 
-def cpu(root: Path, number: int, mhz: int, base: int | None = None, events: int | None = None) -> None:
+def cpu(
+    root: Path, number: int, mhz: int, base: int | None = None, events: int | None = None
+) -> None:
     folder = root / f"cpu{number}"
     (folder / "cpufreq").mkdir(parents=True, exist_ok=True)
     (folder / "cpufreq/scaling_cur_freq").write_text(f"{mhz * 1000}\n")

@@ -22,9 +22,24 @@ from qs.engine.record.histogram import (
     samples_needed,
 )
 
-# Every edge of the layout: around powers of two, sub-bucket edges of several buckets, and both ends of the range.
+# Every edge of the layout: around powers of two, sub-bucket edges of several buckets, and both ends
+# of the range.
 EDGES = sorted(
-    {0, 1, 2, 2047, 2048, 2049, 4095, 4096, 4097, HIGHEST_NS - 1, HIGHEST_NS, HIGHEST_NS + 1, TRACKABLE_LIMIT_NS - 1}
+    {
+        0,
+        1,
+        2,
+        2047,
+        2048,
+        2049,
+        4095,
+        4096,
+        4097,
+        HIGHEST_NS - 1,
+        HIGHEST_NS,
+        HIGHEST_NS + 1,
+        TRACKABLE_LIMIT_NS - 1,
+    }
     | {(1 << bit) + by for bit in range(1, 42) for by in (-1, 0, 1)}
     | {(1 << bit) * 3 // 2 + by for bit in range(11, 41) for by in (-1, 0, 1)}
 )
@@ -116,7 +131,12 @@ def test_what_does_not_fit_is_counted_and_nowhere_else(size):
 
 def test_only_values_that_do_not_fit():
     histogram = ours([-5, TRACKABLE_LIMIT_NS])
-    assert (histogram.count, histogram.out_of_range, histogram.min_ns, histogram.max_ns) == (0, 2, 0, 0)
+    assert (histogram.count, histogram.out_of_range, histogram.min_ns, histogram.max_ns) == (
+        0,
+        2,
+        0,
+        0,
+    )
     assert histogram.percentile_ns(50) == 0
 
 
@@ -127,7 +147,11 @@ def test_empty():
     assert histogram.to_hdr().total_count == 0
 
 
-@given(st.lists(st.lists(trackable | st.sampled_from([-1, TRACKABLE_LIMIT_NS]), max_size=40), max_size=5))
+@given(
+    st.lists(
+        st.lists(trackable | st.sampled_from([-1, TRACKABLE_LIMIT_NS]), max_size=40), max_size=5
+    )
+)
 @settings(max_examples=40)
 def test_merged_equals_whole(parts):
     merged = Histogram()
@@ -142,7 +166,9 @@ def test_percentiles_are_the_library_s_within_minimum_and_maximum(values):
     histogram = ours(values)
     library = theirs(values).get_percentile_to_value_dict(list(PERCENTILES))
     found = [histogram.percentile_ns(percentile) for percentile in PERCENTILES]
-    expected = [min(max(library[percentile], min(values)), max(values)) for percentile in PERCENTILES]
+    expected = [
+        min(max(library[percentile], min(values)), max(values)) for percentile in PERCENTILES
+    ]
     assert found == expected
     assert found == sorted(found)
     assert min(values) <= found[0] and found[-1] == max(values)
@@ -164,7 +190,18 @@ def test_minimum_maximum_and_mean_are_exact(values):
 
 @pytest.mark.parametrize(
     ("percentile", "needed"),
-    [(50, 5), (90, 29), (95, 59), (99, 299), (99.9, 2_995), (99.99, 29_956), (5, 59), (1, 299), (0, 1), (100, 1)],
+    [
+        (50, 5),
+        (90, 29),
+        (95, 59),
+        (99, 299),
+        (99.9, 2_995),
+        (99.99, 29_956),
+        (5, 59),
+        (1, 299),
+        (0, 1),
+        (100, 1),
+    ],
 )
 def test_samples_needed(percentile, needed):
     assert samples_needed(percentile) == needed
@@ -182,9 +219,15 @@ def test_a_percentile_without_samples_is_not_reported(count, reported):
 def test_to_hdr_is_what_the_library_would_hold(values):
     converted, direct = ours(values).to_hdr(), theirs(values)
     assert same_counts(ours(values), converted) and same_counts(ours(values), direct)
-    assert (converted.total_count, converted.min_value, converted.max_value) == (len(values), min(values), max(values))
+    assert (converted.total_count, converted.min_value, converted.max_value) == (
+        len(values),
+        min(values),
+        max(values),
+    )
     assert converted.encode() == direct.encode()
-    assert HdrHistogram.decode(converted.encode()).get_value_at_percentile(99) == direct.get_value_at_percentile(99)
+    assert HdrHistogram.decode(converted.encode()).get_value_at_percentile(
+        99
+    ) == direct.get_value_at_percentile(99)
 
 
 def test_recording_again_adds():

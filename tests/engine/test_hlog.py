@@ -17,10 +17,17 @@ from tests.fakes import MS, Nth, S, Service, VirtualClock
 
 @pytest.fixture(scope="module")
 def result():
-    """Four seconds of a line before one server that stalls once for half a second, one second of which has no answer."""
+    """Four seconds of a line before one server that stalls once for half a second, one second of
+    which has no answer.
+    """
     clock = VirtualClock()
     target = Service(clock, MS // 2, stall_at_ns=S, stall_ns=1_500 * MS)
-    return run(RunPlan(ConstantRate(500), Stop(duration_s=4), Pool("inline")), target, clock=clock, keep_columns=True)
+    return run(
+        RunPlan(ConstantRate(500), Stop(duration_s=4), Pool("inline")),
+        target,
+        clock=clock,
+        keep_columns=True,
+    )
 
 
 def empty() -> HdrHistogram:
@@ -60,9 +67,14 @@ def test_intervals_lie_where_they_were(result, tmp_path):
             )
         )
     reader.close()
-    rows = [(row.start_s, round(row.length_s, 3), row.completed) for row in result.intervals if row.completed]
+    rows = [
+        (row.start_s, round(row.length_s, 3), row.completed)
+        for row in result.intervals
+        if row.completed
+    ]
     assert found == [
-        (pytest.approx(start, abs=0.002), pytest.approx(length, abs=0.002), count) for start, length, count in rows
+        (pytest.approx(start, abs=0.002), pytest.approx(length, abs=0.002), count)
+        for start, length, count in rows
     ]
     assert abs(reader.get_start_time_sec() - result.started_at) < 0.002
 
@@ -81,7 +93,9 @@ def test_a_log_that_cannot_be_written_leaves_nothing(result, tmp_path):
 
 
 def test_a_run_without_an_answer_is_an_empty_log(tmp_path):
-    failed = run(RunPlan(ClosedLoop(iterations=3), pool=Pool("inline")), Nth(1, "ValueError", onward=True))
+    failed = run(
+        RunPlan(ClosedLoop(iterations=3), pool=Pool("inline")), Nth(1, "ValueError", onward=True)
+    )
     failed.write_hlog(tmp_path / "run.hlog")
     reader = HistogramLogReader(str(tmp_path / "run.hlog"), empty())
     assert reader.get_next_interval_histogram() is None
@@ -120,7 +134,11 @@ def test_columns_of_another_kind_are_refused(result, tmp_path):
 
 def test_the_whole_as_hdr_histogram(result):
     hdr = result.response.to_hdr()
-    assert (hdr.total_count, hdr.min_value, hdr.max_value) == (2_000, result.response.min_ns, result.response.max_ns)
+    assert (hdr.total_count, hdr.min_value, hdr.max_value) == (
+        2_000,
+        result.response.min_ns,
+        result.response.max_ns,
+    )
 
 
 def test_plain_data_of_a_result_is_json_and_agrees(result):

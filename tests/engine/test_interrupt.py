@@ -1,4 +1,6 @@
-"""Ctrl-C: the run ends in order with what was measured, and nothing is left running, whoever is killed how."""
+"""Ctrl-C: the run ends in order with what was measured, and nothing is left running, whoever is
+killed how.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +51,20 @@ class Program:
         command = [sys.executable, "-c", PROGRAM, kind, load, str(hang_at)]
         root = Path(__file__).parents[2]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            start_new_session=True,
         )
         line = self.process.stdout.readline()
         if line != "going\n":
             self.process.kill()
             raise AssertionError((line, self.process.communicate()))
-        self.children = [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
+        self.children = [
+            child.pid for child in psutil.Process(self.process.pid).children(recursive=True)
+        ]
 
     def end(self) -> tuple[dict, str]:
         out, err = self.process.communicate(timeout=60)
@@ -113,7 +122,9 @@ def test_ctrl_c_while_a_thread_hangs(start):
     assert sum(result["errors"].values()) == 2
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kill", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_killed_program_leaves_no_process(start, kill):
     """Not even those that hang and will never see that nobody listens."""
     program = start("process", "closed", 20)
@@ -198,7 +209,9 @@ def test_the_callers_own_handler_is_back_after_a_run():
 def test_run_works_outside_the_main_thread():
     found = []
     thread = threading.Thread(
-        target=lambda: found.append(run(RunPlan(ConstantRate(1_000), Stop(iterations=50)), Counter(), None))
+        target=lambda: found.append(
+            run(RunPlan(ConstantRate(1_000), Stop(iterations=50)), Counter(), None)
+        )
     )
     thread.start()
     thread.join(60)

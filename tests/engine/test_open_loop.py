@@ -1,4 +1,6 @@
-"""Open loop: due times are kept when late, the line is first come first served, and what is cut off is counted."""
+"""Open loop: due times are kept when late, the line is first come first served, and what is cut off
+is counted.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ INLINE = Pool("inline")
 
 
 def fifo(due: np.ndarray, takes_ns: int, servers: int = 1) -> np.ndarray:
-    """Response times of a first-come first-served line before as many servers, each request taking the same."""
+    """Response times of a first-come first-served line before as many servers, each request taking
+    the same.
+    """
     free = [0] * servers
     found = []
     for moment in due.tolist():
@@ -39,7 +43,9 @@ def fifo(due: np.ndarray, takes_ns: int, servers: int = 1) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", [900, 1_100])
 def test_response_times_are_those_of_a_line_before_one_server(rate):
-    """Poisson arrivals before a server of 1 ms, below and above what it can serve, against an exact simulation."""
+    """Poisson arrivals before a server of 1 ms, below and above what it can serve, against an exact
+    simulation.
+    """
     clock = VirtualClock()
     load = Poisson(rate, seed=3)
     due = next(load.blocks())[:5_000]
@@ -81,14 +87,21 @@ def test_workers_share_every_due_time_once(kind):
 
 
 def test_unseeded_processes_agree_on_one_schedule():
-    """Each drew a schedule of its own and they shared only its numbers: requests came in bursts that nobody asked for."""
+    """Each drew a schedule of its own and they shared only its numbers: requests came in bursts
+    that nobody asked for.
+    """
     plan = RunPlan(Poisson(1_000, seed=None), Stop(iterations=400), Pool("process", workers=2))
-    result = run(plan, Factory("tests.fakes:make_nth", {"nth": 0, "what": "", "pause_s": 0.001}), keep_columns=True)
+    result = run(
+        plan,
+        Factory("tests.fakes:make_nth", {"nth": 0, "what": "", "pause_s": 0.001}),
+        keep_columns=True,
+    )
     due, worker = result.columns["due_ns"], result.columns["worker"]
     order = np.argsort(due, kind="stable")
     assert due.size == 400
     assert len(set(worker.tolist())) == 2
-    # Claims are in the order of the one schedule: a due time taken by one process lies between its neighbours of the other.
+    # Claims are in the order of the one schedule: a due time taken by one process lies between its
+    # neighbours of the other.
     issued = result.columns["issued_ns"][order]
     assert np.all(np.diff(due[order]) >= 0)
     assert np.all(issued >= due[order])
@@ -104,7 +117,9 @@ def test_stages_and_replay_end_by_themselves():
 
 def test_duration_cuts_the_schedule_not_what_is_under_way():
     clock = VirtualClock()
-    result = run(RunPlan(ConstantRate(10), Stop(duration_s=1), INLINE), Service(clock, 150 * MS), clock=clock)
+    result = run(
+        RunPlan(ConstantRate(10), Stop(duration_s=1), INLINE), Service(clock, 150 * MS), clock=clock
+    )
     assert (result.completed, result.ended_by) == (10, "duration")
     assert result.wall_s == pytest.approx(1.5)
 
@@ -125,7 +140,10 @@ def test_whatever_a_target_raises_is_counted_by_kind(raised):
 
 
 def test_a_target_that_fails_from_its_seventh_call_on():
-    result = run(RunPlan(ConstantRate(5_000), Stop(iterations=100), INLINE), Nth(7, "RuntimeError", onward=True))
+    result = run(
+        RunPlan(ConstantRate(5_000), Stop(iterations=100), INLINE),
+        Nth(7, "RuntimeError", onward=True),
+    )
     assert (result.completed, result.errors_by_kind) == (6, {"RuntimeError": 94})
     assert sum(row.errors for row in result.intervals) == 94
 
@@ -133,15 +151,21 @@ def test_a_target_that_fails_from_its_seventh_call_on():
 def test_what_takes_longer_than_the_time_out_is_an_error_and_in_no_percentile():
     clock = VirtualClock()
     target = Service(clock, MS, stall_at_ns=100 * MS, stall_ns=3 * S)
-    result = run(RunPlan(ConstantRate(100), Stop(iterations=50), INLINE, timeout_s=2), target, clock=clock)
+    result = run(
+        RunPlan(ConstantRate(100), Stop(iterations=50), INLINE, timeout_s=2), target, clock=clock
+    )
     assert (result.completed, result.errors_by_kind) == (49, {"timeout": 1})
     assert result.service.max_ns == MS
     assert result.response.max_ns == pytest.approx(3 * S, rel=0.02)
 
 
 def test_what_the_drain_limit_cuts_off_is_counted():
-    """1,000 are due in half a second; one worker of 10 ms serves some 80 until the drain limit. The rest must not vanish."""
-    plan = RunPlan(ConstantRate(2_000), Stop(duration_s=0.5), Pool("thread", workers=1), drain_s=0.3)
+    """1,000 are due in half a second; one worker of 10 ms serves some 80 until the drain limit. The
+    rest must not vanish.
+    """
+    plan = RunPlan(
+        ConstantRate(2_000), Stop(duration_s=0.5), Pool("thread", workers=1), drain_s=0.3
+    )
     began = time.monotonic()
     result = run(plan, Nth(0, "", pause_s=0.01))
     assert time.monotonic() - began < 20
@@ -164,8 +188,8 @@ def test_the_backlog_cap_drops_and_counts():
     assert result.completed + result.errors == 1_000
     assert set(result.errors_by_kind) == {"dropped"}
     assert result.completed == pytest.approx(100, abs=6)
-    # Six due requests behind one are more than the cap, so none that was served had waited more than 6 ms, but for the
-    # last six, behind which no more come.
+    # Six due requests behind one are more than the cap, so none that was served had waited more
+    # than 6 ms, but for the last six, behind which no more come.
     took = result.columns["completed_ns"] - result.columns["due_ns"]
     assert took[:-6].max() <= 16 * MS
     assert took.max() <= 6 * 10 * MS + 6 * MS
@@ -179,7 +203,9 @@ def test_a_cap_that_is_never_reached_drops_nothing():
 
 
 def test_a_stop_by_minimums_serves_the_line_that_waits():
-    """Two thousand a second before workers of 10 ms: those that wait in line when the minimum is reached belong to the result."""
+    """Two thousand a second before workers of 10 ms: those that wait in line when the minimum is
+    reached belong to the result.
+    """
     plan = RunPlan(ConstantRate(400), Stop(min_queries=40), Pool("thread", workers=2), drain_s=30)
     result = run(plan, Nth(0, "", pause_s=0.01))
     assert result.errors == 0

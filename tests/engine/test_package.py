@@ -1,4 +1,6 @@
-"""The engine is a library of its own: it knows nothing of the program around it, and importing it does nothing and loads little."""
+"""The engine is a library of its own: it knows nothing of the program around it, and importing it
+does nothing and loads little.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,12 @@ def test_every_file_knows_only_the_engine_and_what_it_is_built_on(path):
     foreign = imported(tree) - set(sys.stdlib_module_names) - {"qs.engine"}
     assert foreign <= AT_IMPORT | WHERE_USED
     at_top = ast.Module(
-        [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))], []
+        [
+            node
+            for node in tree.body
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        ],
+        [],
     )
     assert imported(at_top) - set(sys.stdlib_module_names) - {"qs.engine"} <= AT_IMPORT
 
@@ -58,7 +65,9 @@ print(json.dumps({
 }))
 """
     seen = json.loads(
-        subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
     )
     assert seen["same"] is True
     assert seen["threads"] == 1

@@ -37,25 +37,53 @@ ONCE = ClosedLoop(iterations=1)
             ["clients: 0", "iterations: -1", "think_time_s: -1"],
         ),
         (RunPlan(ONCE, pool=Pool("fibre")), ["pool kind: 'fibre'"]),
-        (RunPlan(ONCE, pool=Pool(spin="sometimes", workers=0)), ["pool spin: 'sometimes'", "pool workers: 0"]),
+        (
+            RunPlan(ONCE, pool=Pool(spin="sometimes", workers=0)),
+            ["pool spin: 'sometimes'", "pool workers: 0"],
+        ),
         (
             RunPlan(ONCE, pool=Pool(instances=0, intra_op_threads=-1)),
             ["pool instances: 0", "pool intra_op_threads: -1"],
         ),
         (RunPlan(ONCE, Stop(duration_s=0, min_queries=-4)), ["duration_s: 0", "min_queries: -4"]),
         (RunPlan(ONCE, Stop(duration_s=float("nan"))), ["duration_s: nan"]),
-        (RunPlan(ONCE, timeout_s=0, drain_s=-1, interval_s=0), ["drain_s: -1", "timeout_s: 0", "interval_s: 0"]),
-        (RunPlan(ONCE, warmup_iterations=-1, warmup_s=-0.5), ["warmup_iterations: -1", "warmup_s: -0.5"]),
+        (
+            RunPlan(ONCE, timeout_s=0, drain_s=-1, interval_s=0),
+            ["drain_s: -1", "timeout_s: 0", "interval_s: 0"],
+        ),
+        (
+            RunPlan(ONCE, warmup_iterations=-1, warmup_s=-0.5),
+            ["warmup_iterations: -1", "warmup_s: -0.5"],
+        ),
         (RunPlan(ONCE, build_timeout_s=float("nan")), ["build_timeout_s: nan"]),
         (RunPlan(ClosedLoop(clients=2, iterations=1), pool=Pool("inline")), ["clients: 2"]),
-        (RunPlan(ClosedLoop(clients=4, iterations=1), pool=Pool("thread", workers=2)), ["pool workers: 2"]),
-        (RunPlan(ClosedLoop(clients=2, iterations=1), pool=Pool("process", workers=3)), ["pool workers: 3"]),
+        (
+            RunPlan(ClosedLoop(clients=4, iterations=1), pool=Pool("thread", workers=2)),
+            ["pool workers: 2"],
+        ),
+        (
+            RunPlan(ClosedLoop(clients=2, iterations=1), pool=Pool("process", workers=3)),
+            ["pool workers: 3"],
+        ),
         (RunPlan(Poisson(10)), ["stop: an open loop of this kind has no end"]),
         (RunPlan(ConstantRate(0)), ["rate_per_s: 0", "stop: an open loop"]),
         (RunPlan(Replay(()), pool=Pool("inline", workers=2)), ["due_s: empty", "pool workers: 2"]),
         (
-            RunPlan(ClosedLoop(clients=0), Stop(iterations=0), Pool("x", workers=0), timeout_s=-1, drain_s=-1),
-            ["clients: 0", "iterations: 0", "pool kind: 'x'", "pool workers: 0", "drain_s: -1", "timeout_s: -1"],
+            RunPlan(
+                ClosedLoop(clients=0),
+                Stop(iterations=0),
+                Pool("x", workers=0),
+                timeout_s=-1,
+                drain_s=-1,
+            ),
+            [
+                "clients: 0",
+                "iterations: 0",
+                "pool kind: 'x'",
+                "pool workers: 0",
+                "drain_s: -1",
+                "timeout_s: -1",
+            ],
         ),
     ],
     ids=lambda value: None,
@@ -132,7 +160,8 @@ def test_planned(plan, planned):
 
 
 @pytest.mark.parametrize(
-    "reference", ["tests.fakes", "tests.fakes:", ":make", "tests.fakes:no_such_name", "tests.none:make"]
+    "reference",
+    ["tests.fakes", "tests.fakes:", ":make", "tests.fakes:no_such_name", "tests.none:make"],
 )
 def test_a_factory_that_names_nothing_is_a_host_error(reference):
     with pytest.raises(HostError):

@@ -23,15 +23,23 @@ def everything(queue) -> list[int]:
 
 
 def dues(count: int) -> list[int]:
-    return [START + int(due) for block in bounded(ConstantRate(1e9).blocks(), None, count) for due in block]
+    return [
+        START + int(due)
+        for block in bounded(ConstantRate(1e9).blocks(), None, count)
+        for due in block
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 16_383, 16_384, 16_385, 50_000])
 def test_one_worker_gets_the_schedule_in_order(count):
-    assert everything(ThreadQueue(bounded(ConstantRate(1e9).blocks(), None, count), START)) == dues(count)
+    assert everything(ThreadQueue(bounded(ConstantRate(1e9).blocks(), None, count), START)) == dues(
+        count
+    )
     counter = new_counter()
     try:
-        found = everything(ProcessQueue(bounded(ConstantRate(1e9).blocks(), None, count), START, counter))
+        found = everything(
+            ProcessQueue(bounded(ConstantRate(1e9).blocks(), None, count), START, counter)
+        )
     finally:
         os.close(counter)
     assert found == dues(count)
@@ -87,12 +95,17 @@ sys.stdout.buffer.write(claims.tobytes())
 
 
 def in_processes(workers: int, work: str, count: int) -> list[np.ndarray]:
-    """Let processes that share one new counter, and begin together, `claim` due times or `seek` so many times each."""
+    """Let processes that share one new counter, and begin together, `claim` due times or `seek` so
+    many times each.
+    """
     counter = new_counter()
     command = [sys.executable, "-c", SCRIPT, work, str(counter), str(count), str(START)]
     root = Path(__file__).parents[2]
     pipe = subprocess.PIPE
-    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, pass_fds=[counter], cwd=root) for _ in range(workers)]
+    started = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, pass_fds=[counter], cwd=root)
+        for _ in range(workers)
+    ]
     os.close(counter)
     for process in started:
         assert process.stdout.read(1) == b"x"
@@ -112,6 +125,8 @@ def test_processes_share_each_due_time_once():
 
 
 def test_the_counter_loses_no_claim_of_processes_that_seek_at_once():
-    """On a descriptor straight from memfd_create it lost some in every other run: the kernel does not lock its offset."""
+    """On a descriptor straight from memfd_create it lost some in every other run: the kernel does
+    not lock its offset.
+    """
     claims = np.concatenate(in_processes(3, "seek", 100_000))
     assert np.array_equal(np.sort(claims), np.arange(1, 300_001))

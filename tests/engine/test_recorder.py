@@ -1,4 +1,6 @@
-"""Recorders: what a slice's columns become. Merged recorders hold what one would have held; intervals sum to the whole."""
+"""Recorders: what a slice's columns become. Merged recorders hold what one would have held;
+intervals sum to the whole.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def recorder(open_loop: bool = True, interval_ns: int = S) -> Recorder:
 
 
 def record(one: Recorder, requests: list[Request], slices: list[int] = ()) -> Recorder:
-    """Do what a loop does: rows in the order of completion, flushed where the slices say and when the columns are full."""
+    """Do what a loop does: rows in the order of completion, flushed where the slices say and when
+    the columns are full.
+    """
     row, failed = 0, []
     one.begin(START)
     for number, request in enumerate(requests):
@@ -68,7 +72,9 @@ def record(one: Recorder, requests: list[Request], slices: list[int] = ()) -> Re
 
 def histograms(recorders: list[Recorder], open_loop: bool = True) -> list[tuple]:
     found = merged([one.memory for one in recorders], open_loop)
-    return [(h.counts.tobytes(), h.count, h.min_ns, h.max_ns, h.sum_ns, h.out_of_range) for h in found]
+    return [
+        (h.counts.tobytes(), h.count, h.min_ns, h.max_ns, h.sum_ns, h.out_of_range) for h in found
+    ]
 
 
 @st.composite
@@ -79,7 +85,9 @@ def requests(draw, most: int = 150) -> list[Request]:
         due = free + draw(st.integers(-200, 200)) * MS
         issued = max(due, free) + draw(st.integers(0, 3 * MS))
         took = draw(st.sampled_from([0, 1, 900, 3 * MS, 70 * MS, TIMEOUT, TIMEOUT + 1, 2_500 * MS]))
-        made.append(Request(max(due, 0), issued, took, draw(st.sampled_from([*OUTCOMES[:1] * 6, "raised"]))))
+        made.append(
+            Request(max(due, 0), issued, took, draw(st.sampled_from([*OUTCOMES[:1] * 6, "raised"])))
+        )
         free = issued + took
     return made
 
@@ -127,7 +135,9 @@ def test_several_recorders_merged_are_one(parts):
     assert histograms(several) == expected(flat, True)
 
 
-@given(requests(), st.lists(st.integers(0, 150), max_size=10), st.sampled_from([S, S // 10, 3 * MS]))
+@given(
+    requests(), st.lists(st.integers(0, 150), max_size=10), st.sampled_from([S, S // 10, 3 * MS])
+)
 @settings(max_examples=12)
 def test_every_request_is_in_the_interval_in_which_it_completed(made, slices, interval_ns):
     one = record(recorder(interval_ns=interval_ns), made, slices)
@@ -143,24 +153,40 @@ def test_every_request_is_in_the_interval_in_which_it_completed(made, slices, in
     whole = Histogram()
     for interval in one.closed:
         whole.counts[interval.index] += interval.counts
-    assert np.array_equal(whole.counts, histogram_of(one.memory, Field.RESPONSE, one.memory.response).counts)
+    assert np.array_equal(
+        whole.counts, histogram_of(one.memory, Field.RESPONSE, one.memory.response).counts
+    )
 
 
 @given(requests(), st.sampled_from([S, S // 10]))
 @settings(max_examples=8)
 def test_arrivals_are_counted_by_due_time(made, interval_ns):
     one = record(recorder(interval_ns=interval_ns), made)
-    arrived = np.bincount([r.due // interval_ns for r in made], minlength=one.arrivals.size) if made else one.arrivals
+    arrived = (
+        np.bincount([r.due // interval_ns for r in made], minlength=one.arrivals.size)
+        if made
+        else one.arrivals
+    )
     assert np.array_equal(one.arrivals, arrived)
 
 
 def test_failures_late_in_a_slice_do_not_move_what_completed_before_them():
-    """A timeout that ends 30 s after the slice began took the slice's good requests into its own interval."""
+    """A timeout that ends 30 s after the slice began took the slice's good requests into its own
+    interval.
+    """
     one = recorder()
     record(
-        one, [Request(0, 0, 5 * MS), Request(6 * MS, 6 * MS, 30 * S), Request(7 * MS, 30 * S + 7 * MS, MS, "raised")]
+        one,
+        [
+            Request(0, 0, 5 * MS),
+            Request(6 * MS, 6 * MS, 30 * S),
+            Request(7 * MS, 30 * S + 7 * MS, MS, "raised"),
+        ],
     )
-    assert [(i.number, int(i.counts.sum()), i.failed) for i in one.closed] == [(0, 1, 0), (30, 0, 2)]
+    assert [(i.number, int(i.counts.sum()), i.failed) for i in one.closed] == [
+        (0, 1, 0),
+        (30, 0, 2),
+    ]
 
 
 def test_a_timeout_is_what_took_longer_not_what_took_as_long():
@@ -192,7 +218,9 @@ def test_first_fault_is_kept():
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_interval_rows_sum_to_the_whole_and_know_what_is_in_flight(scale):
-    """Ten due a second, one answered every 200 ms: the line grows by five a second, then is worked off."""
+    """Ten due a second, one answered every 200 ms: the line grows by five a second, then is worked
+    off.
+    """
     made = [Request(k * 100 * MS, k * 200 * MS, 200 * MS) for k in range(40)]
     one = record(recorder(), made)
     log = IntervalLog(1.0)
@@ -233,7 +261,9 @@ def test_many_intervals_are_merged_not_kept():
 
 @pytest.mark.parametrize("open_loop", [True, False])
 def test_what_a_lost_worker_had_not_counted_is_counted_for_it(open_loop):
-    """A slice counted, a slice begun: two answers, one that came too late, and, in open loop, one that raised and was counted then."""
+    """A slice counted, a slice begun: two answers, one that came too late, and, in open loop, one
+    that raised and was counted then.
+    """
     one = recorder(open_loop)
     header = one.memory.header
     header[Field.PHASE] = Phase.MEASURE
@@ -249,14 +279,20 @@ def test_what_a_lost_worker_had_not_counted_is_counted_for_it(open_loop):
         one.completed[row] = START + (issued + took) * MS
     if open_loop:
         one.fail("ValueError", START + 500 * MS)
-        one.due[3], one.issued[3], one.completed[3] = -(START + 499 * MS), START + 499 * MS, START + 500 * MS
+        one.due[3], one.issued[3], one.completed[3] = (
+            -(START + 499 * MS),
+            START + 499 * MS,
+            START + 500 * MS,
+        )
     rescue(one.memory, open_loop, TIMEOUT)
     response, service, lateness = merged([one.memory], open_loop)
     assert header[Field.COMPLETED] == response.count == service.count == 3
     assert lateness.count == (3 if open_loop else 0)
     assert (header[Field.FAILED], header[Field.TIMED_OUT]) == (2 if open_loop else 1, 1)
     assert header[Field.LAST_COMPLETED_NS] == START + 23 * MS
-    assert response.max_ns == pytest.approx(9 * MS, rel=1e-3)  # rescued values are as exact as counts are
+    assert response.max_ns == pytest.approx(
+        9 * MS, rel=1e-3
+    )  # rescued values are as exact as counts are
     assert header[Field.PHASE] == Phase.DONE
 
 

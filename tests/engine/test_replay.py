@@ -1,4 +1,6 @@
-"""Recorded due times: read from text, CSV and Parquet; what cannot be read is named with its file and line."""
+"""Recorded due times: read from text, CSV and Parquet; what cannot be read is named with its file
+and line.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,12 @@ def test_from_file_makes_a_replay(tmp_path):
         ("due.csv", "name,due\na,0.1\nb\n", "due", "due.csv, line 3"),
         ("due.csv", "name,due\na,0.1\nb,\n", "due", "due.csv, line 3"),
         ("due.csv", "name,due\na,0.1\n", None, "due.csv: no column was named; it has name, due"),
-        ("due.csv", "name,due\na,0.1\n", "dew", "due.csv: there is no column 'dew'; it has name, due"),
+        (
+            "due.csv",
+            "name,due\na,0.1\n",
+            "dew",
+            "due.csv: there is no column 'dew'; it has name, due",
+        ),
         ("due.csv", "0.1\n0.2\n", None, "due.csv: its first line must name the columns"),
         ("due.csv", "", None, "due.csv"),
     ],
@@ -104,11 +111,18 @@ class TestParquet:
 
     def test_the_only_column_or_the_named_one(self, tmp_path):
         assert read_due_seconds(self.table(tmp_path, due=[0.5, 1.5])).tolist() == [0.5, 1.5]
-        assert read_due_seconds(self.table(tmp_path, name=["a", "b"], due=[1, 2]), "due").tolist() == [1.0, 2.0]
+        assert read_due_seconds(
+            self.table(tmp_path, name=["a", "b"], due=[1, 2]), "due"
+        ).tolist() == [1.0, 2.0]
 
     @pytest.mark.parametrize(
         ("due", "said"),
-        [([0.5, None], "row 2"), ([0.5, -1.0], "row 2"), ([float("nan")], "row 1"), (["a"], "string")],
+        [
+            ([0.5, None], "row 2"),
+            ([0.5, -1.0], "row 2"),
+            ([float("nan")], "row 1"),
+            (["a"], "string"),
+        ],
     )
     def test_sad_columns_name_file_and_row(self, tmp_path, due, said):
         with pytest.raises(ValueError, match=rf"due\.parquet.*{said}"):

@@ -1,4 +1,6 @@
-"""Samples cross to worker processes by mapping: what comes out is what went in, and arrays are not copied."""
+"""Samples cross to worker processes by mapping: what comes out is what went in, and arrays are not
+copied.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ def through(samples):
 
 def same(one, other) -> bool:
     if isinstance(one, np.ndarray):
-        return isinstance(other, np.ndarray) and one.dtype == other.dtype and np.array_equal(one, other)
+        return (
+            isinstance(other, np.ndarray)
+            and one.dtype == other.dtype
+            and np.array_equal(one, other)
+        )
     if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)):
@@ -39,7 +45,10 @@ RANDOM = np.random.default_rng(0)
         [
             {
                 "ids": np.arange(384),
-                "deep": {"mask": np.ones((4, 384), np.int8), "list": [np.float16(1), (np.zeros(3), "x")]},
+                "deep": {
+                    "mask": np.ones((4, 384), np.int8),
+                    "list": [np.float16(1), (np.zeros(3), "x")],
+                },
             }
         ],
         [RANDOM.normal(size=(7, 5, 3)).astype(np.float32) for _ in range(20)],
@@ -51,7 +60,19 @@ RANDOM = np.random.default_rng(0)
         [np.array([{"an": "object"}, None], dtype=object)],
         [np.zeros(3, dtype=[("a", "i4"), ("b", "f8")])],
     ],
-    ids=["none", "plain", "nested", "many", "empty", "scalar", "fortran", "strided", "dtypes", "objects", "records"],
+    ids=[
+        "none",
+        "plain",
+        "nested",
+        "many",
+        "empty",
+        "scalar",
+        "fortran",
+        "strided",
+        "dtypes",
+        "objects",
+        "records",
+    ],
 )
 def test_what_comes_out_is_what_went_in(samples):
     assert same(samples, through(samples))
@@ -64,7 +85,10 @@ def test_a_sample_that_is_a_tuple_or_an_array_of_rows():
 
 
 def test_arrays_lie_in_the_shared_file_aligned_and_read_only():
-    samples = [{"a": np.arange(5, dtype=np.int8), "b": np.arange(1_000.0)}, np.ones((3, 3), np.float32)]
+    samples = [
+        {"a": np.arange(5, dtype=np.int8), "b": np.arange(1_000.0)},
+        np.ones((3, 3), np.float32),
+    ]
     fd = pack(samples)
     once, twice = unpack(fd), unpack(fd)
     os.close(fd)

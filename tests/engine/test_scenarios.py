@@ -1,4 +1,6 @@
-"""Each scenario asks for what MLPerf's rules ask for, and says of a result what was needed, what was measured and what to change."""
+"""Each scenario asks for what MLPerf's rules ask for, and says of a result what was needed, what
+was measured and what to change.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from tests.fakes import MS, S, Service, VirtualClock
 SCENARIOS = [SingleStream(), MultiStream(), Server(100, 0.1), Offline()]
 
 
-def result_of(response_ns, wall_s: float, errors: int = 0, per_query: int = 1, ended_by: str = "plan") -> RunResult:
+def result_of(
+    response_ns, wall_s: float, errors: int = 0, per_query: int = 1, ended_by: str = "plan"
+) -> RunResult:
     response = Histogram()
     response.record(np.asarray(response_ns, np.int64))
     return RunResult(
@@ -68,23 +72,32 @@ def test_600_seconds_by_default(scenario):
 
 def test_plans():
     single, multi = SingleStream().plan(), MultiStream().plan(pool=Pool("inline"), timeout_s=5)
-    assert (single.load, single.stop.min_queries, single.samples_per_query) == (ClosedLoop(1), 64, None)
+    assert (single.load, single.stop.min_queries, single.samples_per_query) == (
+        ClosedLoop(1),
+        64,
+        None,
+    )
     assert (multi.load, multi.stop.min_queries, multi.samples_per_query) == (ClosedLoop(1), 662, 8)
     assert (multi.pool.kind, multi.timeout_s, multi.scenario) == ("inline", 5, MultiStream())
     assert SingleStream(min_queries=1_000).plan().stop.min_queries == 1_000
     assert Offline().plan().load == AllAtOnce(24_576)
-    assert Offline(expected_samples_per_s=100).plan().load == AllAtOnce(66_000)  # 600 s and a tenth more
+    assert Offline(expected_samples_per_s=100).plan().load == AllAtOnce(
+        66_000
+    )  # 600 s and a tenth more
     assert Offline(expected_samples_per_s=100, samples_per_query=64).plan().load == AllAtOnce(1_032)
 
 
-@pytest.mark.parametrize(("min_duration_s", "min_queries"), [(2.0, None), (0.001, 700), (2.0, 10), (30.0, 100)])
+@pytest.mark.parametrize(
+    ("min_duration_s", "min_queries"), [(2.0, None), (0.001, 700), (2.0, 10), (30.0, 100)]
+)
 def test_server_schedules_until_both_minimums_are_reached(min_duration_s, min_queries):
     scenario = Server(1_000, 0.1, min_duration_s=min_duration_s, min_queries=min_queries, seed=3)
     plan = scenario.plan()
     due = np.concatenate([block for _, block in zip(range(4), Poisson(1_000, 3).blocks())])
     count, least = plan.stop.iterations, 459 if min_queries is None else min_queries
     assert count == max(int(np.count_nonzero(due < min_duration_s * 1e9)) + 1, least)
-    # One more would be due after the duration: nothing that is counted is cut, nothing else is let in.
+    # One more would be due after the duration: nothing that is counted is cut, nothing else is let
+    # in.
     assert due[count - 1] < plan.stop.duration_s * 1e9 < due[count - 1] + 10_000
 
 
@@ -144,7 +157,10 @@ def test_server_within_its_bound():
 def test_server_too_slow_is_told_to_lower_the_rate():
     scenario = Server(100, bound_s=0.010, min_duration_s=5)
     found = failing(scenario, result_of([5 * MS] * 900 + [50 * MS] * 100, 10.0))
-    assert list(found) == ["p99 of the response time", "early stopping of p99 with 100 over the bound"]
+    assert list(found) == [
+        "p99 of the response time",
+        "early stopping of p99 with 100 over the bound",
+    ]
     bound = found["p99 of the response time"]
     assert bound.needed == 10 * MS and bound.measured == pytest.approx(50 * MS, rel=1e-3)
     assert (
@@ -152,24 +168,38 @@ def test_server_too_slow_is_told_to_lower_the_rate():
         and "at most 10 ms" in bound.sentence()
         and "lower rate_per_s below 100" in bound.sentence()
     )
-    assert "more queries will not help" in found["early stopping of p99 with 100 over the bound"].advice
+    assert (
+        "more queries will not help"
+        in found["early stopping of p99 with 100 over the bound"].advice
+    )
 
 
 def test_server_that_holds_but_is_too_short_is_told_how_many_more():
-    # 5 of 1,000 over the bound: p99 holds, but so lucky a run is not yet unlikely enough (1,307 are needed).
-    found = failing(Server(100, bound_s=0.010, min_duration_s=5), result_of([5 * MS] * 995 + [50 * MS] * 5, 10.0))
+    # 5 of 1,000 over the bound: p99 holds, but so lucky a run is not yet unlikely enough (1,307 are
+    # needed).
+    found = failing(
+        Server(100, bound_s=0.010, min_duration_s=5),
+        result_of([5 * MS] * 995 + [50 * MS] * 5, 10.0),
+    )
     (rule,) = found.values()
     assert rule.name == "early stopping of p99 with 5 over the bound" and rule.measured == 1_000
-    assert f"min_queries={rule.needed}" in rule.advice and f"{rule.needed - 1_000} queries more" in rule.advice
+    assert (
+        f"min_queries={rule.needed}" in rule.advice
+        and f"{rule.needed - 1_000} queries more" in rule.advice
+    )
 
 
 def test_servers_failed_requests_are_over_the_bound():
-    names = verdicts(Server(100, bound_s=0.010, min_duration_s=5), result_of([5 * MS] * 500, 10.0, errors=3))
+    names = verdicts(
+        Server(100, bound_s=0.010, min_duration_s=5), result_of([5 * MS] * 500, 10.0, errors=3)
+    )
     assert names["early stopping of p99 with 3 over the bound"] is False
 
 
 def test_offline_is_told_to_make_more_samples():
-    found = failing(Offline(min_samples=1_000, min_duration_s=60), result_of([MS] * 250, 10.0, per_query=4))
+    found = failing(
+        Offline(min_samples=1_000, min_duration_s=60), result_of([MS] * 250, 10.0, per_query=4)
+    )
     assert list(found) == ["minimum duration"]
     assert "expected_samples_per_s to at least 100" in found["minimum duration"].advice
     assert Offline().metric(result_of([MS] * 250, 10.0, per_query=4)).value == 100
@@ -197,7 +227,10 @@ def test_a_server_of_600_seconds_on_a_virtual_clock(takes_ms, verdict):
     assert result.wall_s >= 600
     assert bool(result.reasons) == (verdict == "INVALID")
     if result.reasons:
-        assert any("p99 of the response time" in reason and "lower rate_per_s" in reason for reason in result.reasons)
+        assert any(
+            "p99 of the response time" in reason and "lower rate_per_s" in reason
+            for reason in result.reasons
+        )
 
 
 class Seen:
@@ -222,7 +255,11 @@ def test_multi_stream_hands_over_lists_of_consecutive_samples():
 
 def test_offline_takes_every_sample_at_once():
     seen = Seen()
-    result = run(Offline(min_samples=1_000, min_duration_s=1e-6, samples_per_query=8), seen, samples=list(range(1_000)))
+    result = run(
+        Offline(min_samples=1_000, min_duration_s=1e-6, samples_per_query=8),
+        seen,
+        samples=list(range(1_000)),
+    )
     assert sorted(sample for call in seen.calls for sample in call) == list(range(1_000))
     assert (result.verdict, result.completed, result.open_loop) == ("VALID", 125, True)
     assert result.metric.value == result.samples_per_s == pytest.approx(1_000 / result.wall_s)
@@ -236,7 +273,9 @@ def test_offline_over_processes():
 
 def test_offline_that_runs_out_of_time_says_what_was_not_issued():
     scenario = Offline(min_samples=100_000, min_duration_s=0.1, max_duration_s=0.2, drain_s=0.1)
-    result = run(scenario, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.005}))
+    result = run(
+        scenario, Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.005})
+    )
     assert result.verdict == "INVALID"
     assert result.not_issued + result.completed + result.errors_by_kind.get("cut off", 0) == 100_000
     assert any("minimum samples" in reason for reason in result.reasons)
@@ -246,7 +285,9 @@ def test_offline_that_runs_out_of_time_says_what_was_not_issued():
 def test_a_scenario_is_judged_also_by_way_of_its_plan():
     plan = SingleStream(min_duration_s=0.05).plan()
     assert isinstance(plan, RunPlan)
-    assert [rule.name for rule in run(plan, Seen()).rules] == [rule.name for rule in run(plan.scenario, Seen()).rules]
+    assert [rule.name for rule in run(plan, Seen()).rules] == [
+        rule.name for rule in run(plan.scenario, Seen()).rules
+    ]
 
 
 def test_a_time_limit_before_the_minimums_is_invalid_with_numbers():
@@ -255,5 +296,7 @@ def test_a_time_limit_before_the_minimums_is_invalid_with_numbers():
     result = run(plan, Service(clock, 100 * MS), clock=clock)
     assert (result.verdict, result.ended_by) == ("INVALID", "time limit")
     assert result.completed == pytest.approx(1_000, rel=0.01)
-    assert result.reasons == ["minimum duration: 100 s, needed at least 600 s; raise max_duration_s, or leave it out"]
+    assert result.reasons == [
+        "minimum duration: 100 s, needed at least 600 s; raise max_duration_s, or leave it out"
+    ]
     assert result.metric.value == pytest.approx(100 * MS, rel=1e-3)

@@ -1,4 +1,6 @@
-"""Schedules: exact rates, the right distributions, the same due times from the same seed, and shards that make the whole."""
+"""Schedules: exact rates, the right distributions, the same due times from the same seed, and
+shards that make the whole.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def whole(schedule: Schedule, until_s: float | None = None) -> np.ndarray:
 
 
 def kolmogorov_smirnov(samples: np.ndarray, distribution) -> float:
-    """sqrt(n) times the greatest distance of the empirical distribution to the given one; 1.63 is exceeded once in 100 cases."""
+    """sqrt(n) times the greatest distance of the empirical distribution to the given one; 1.63 is
+    exceeded once in 100 cases.
+    """
     ordered = np.sort(samples)
     n = ordered.size
     expected = distribution(ordered)
@@ -65,7 +69,11 @@ def test_blocks_are_int64_in_order_and_bounded(schedule):
         last = int(block[-1])
 
 
-@given(st.lists(st.lists(st.integers(0, 50), max_size=12), max_size=6), st.integers(0, 60), st.integers(0, 40))
+@given(
+    st.lists(st.lists(st.integers(0, 50), max_size=12), max_size=6),
+    st.integers(0, 60),
+    st.integers(0, 40),
+)
 @settings(max_examples=50)
 def test_bounded_cuts_at_time_and_count(parts, until, count):
     flat = sorted(offset for part in parts for offset in part)
@@ -95,14 +103,21 @@ def test_bounded_takes_no_more_blocks_than_it_needs():
 def test_stripes_make_the_whole(sizes, of):
     edges = np.cumsum([0, *sizes])
     blocks = [np.arange(start, end) for start, end in zip(edges, edges[1:])]
-    stripes = [[int(x) for block in striped(iter(blocks), index, of) for x in block] for index in range(of)]
+    stripes = [
+        [int(x) for block in striped(iter(blocks), index, of) for x in block] for index in range(of)
+    ]
     assert stripes == [list(range(index, int(edges[-1]), of)) for index in range(of)]
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7])
 @pytest.mark.parametrize(
     "schedule",
-    [ConstantRate(997), STEPS, Stages(STEPS.stages, seed=5), Replay(np.random.default_rng(1).uniform(0, 8, 40_000))],
+    [
+        ConstantRate(997),
+        STEPS,
+        Stages(STEPS.stages, seed=5),
+        Replay(np.random.default_rng(1).uniform(0, 8, 40_000)),
+    ],
     ids=["constant", "stages", "stages-poisson", "replay"],
 )
 def test_shards_together_are_the_schedule(schedule, of):
@@ -112,16 +127,24 @@ def test_shards_together_are_the_schedule(schedule, of):
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize("schedule", [ConstantRate(997), STEPS, Replay(tuple(np.linspace(0, 8, 1_000)))], ids=repr)
+@pytest.mark.parametrize(
+    "schedule", [ConstantRate(997), STEPS, Replay(tuple(np.linspace(0, 8, 1_000)))], ids=repr
+)
 def test_shards_of_shards_together_are_the_schedule(schedule):
-    parts = [whole(schedule.shard(outer, 2).shard(inner, 3), 8) for outer in range(2) for inner in range(3)]
+    parts = [
+        whole(schedule.shard(outer, 2).shard(inner, 3), 8)
+        for outer in range(2)
+        for inner in range(3)
+    ]
     assert np.array_equal(np.sort(np.concatenate(parts)), whole(schedule, 8))
 
 
 # -- constant rate
 
 
-@pytest.mark.parametrize(("rate", "number"), [(1, 10), (3, 100_000), (1_000, 50_000), (333.25, 40_000), (1e6, 200_000)])
+@pytest.mark.parametrize(
+    ("rate", "number"), [(1, 10), (3, 100_000), (1_000, 50_000), (333.25, 40_000), (1e6, 200_000)]
+)
 def test_constant_rate_is_exact_to_a_nanosecond_and_does_not_drift(rate, number):
     due = first(ConstantRate(rate), number + 1)
     assert due.size == number + 1
@@ -157,7 +180,9 @@ def test_the_test_of_distribution_can_fail():
     assert kolmogorov_smirnov(gaps_s, lambda x: 1 - np.exp(-1_000 * x)) > 10
 
 
-@pytest.mark.parametrize("make", [lambda seed: Poisson(800, seed), lambda seed: Stages(STEPS.stages, seed)])
+@pytest.mark.parametrize(
+    "make", [lambda seed: Poisson(800, seed), lambda seed: Stages(STEPS.stages, seed)]
+)
 def test_the_seed_decides_the_due_times(make):
     def due(seed):
         return first(make(seed), 400)
@@ -183,12 +208,17 @@ def test_poisson_shards_are_independent_and_add_up_to_the_rate():
     together = np.sort(np.concatenate(shards))
     assert together.size == pytest.approx(60_000, rel=0.02)
     gaps_s = np.diff(together, prepend=0) / 1e9
-    # Whole nanoseconds make ties of the shortest gaps; at 3,000/s they are far below what the test resolves.
+    # Whole nanoseconds make ties of the shortest gaps; at 3,000/s they are far below what the test
+    # resolves.
     assert kolmogorov_smirnov(gaps_s, lambda x: 1 - np.exp(-3_000 * x)) < 1.63
 
 
 def test_poisson_shards_of_shards_differ():
-    parts = [first(Poisson(400, 1).shard(outer, 2).shard(inner, 2), 50) for outer in range(2) for inner in range(2)]
+    parts = [
+        first(Poisson(400, 1).shard(outer, 2).shard(inner, 2), 50)
+        for outer in range(2)
+        for inner in range(2)
+    ]
     assert len({tuple(part.tolist()) for part in parts}) == 4
 
 
@@ -197,13 +227,19 @@ def test_poisson_shards_of_shards_differ():
 
 def test_steps_have_their_counts_and_gaps():
     due = whole(STEPS) / 1e9
-    assert ((due < 2).sum(), ((due >= 2) & (due < 3)).sum(), ((due >= 3) & (due < 6)).sum()) == (200, 0, 150)
+    assert ((due < 2).sum(), ((due >= 2) & (due < 3)).sum(), ((due >= 3) & (due < 6)).sum()) == (
+        200,
+        0,
+        150,
+    )
     assert np.allclose(np.diff(due[due < 2]), 0.01)
     assert np.allclose(np.diff(due[(due >= 3) & (due < 6)]), 0.02)
 
 
 def test_a_ramp_follows_the_integral_of_its_rate():
-    """From 50/s to 400/s in 2 s: R(t) = 50 t + 87.5 t^2, so 450 requests, of which 137.5 in the first second."""
+    """From 50/s to 400/s in 2 s: R(t) = 50 t + 87.5 t^2, so 450 requests, of which 137.5 in the
+    first second.
+    """
     due = whole(STEPS) / 1e9 - 6
     due = due[due >= 0]
     assert due.size == 450
@@ -223,7 +259,16 @@ def test_a_ramp_from_nothing_and_one_to_nothing():
 def test_expected_and_rate_at():
     assert STEPS.expected == 200 + 0 + 150 + 450
     assert STEPS.duration_s == 8
-    assert [STEPS.rate_at(t) for t in (0, 1.9, 2.5, 3, 6, 7, 8, 100)] == [100, 100, 0, 50, 50, 225, 0, 0]
+    assert [STEPS.rate_at(t) for t in (0, 1.9, 2.5, 3, 6, 7, 8, 100)] == [
+        100,
+        100,
+        0,
+        50,
+        50,
+        225,
+        0,
+        0,
+    ]
 
 
 def test_seeded_stages_are_poisson_of_the_same_rate():
@@ -239,7 +284,13 @@ def test_seeded_stages_are_poisson_of_the_same_rate():
 def test_stages_over_many_blocks_lose_nothing_at_the_joints():
     stages = Stages(tuple(Stage(1, rate) for rate in (BLOCK, 3, BLOCK - 1, BLOCK + 1, 1)))
     assert whole(stages).size == stages.expected
-    assert np.bincount(whole(stages) // 1_000_000_000).tolist() == [BLOCK, 3, BLOCK - 1, BLOCK + 1, 1]
+    assert np.bincount(whole(stages) // 1_000_000_000).tolist() == [
+        BLOCK,
+        3,
+        BLOCK - 1,
+        BLOCK + 1,
+        1,
+    ]
 
 
 # -- faults
@@ -253,7 +304,10 @@ def test_stages_over_many_blocks_lose_nothing_at_the_joints():
         (ConstantRate(float("nan")), ["rate_per_s"]),
         (Poisson(float("inf")), ["rate_per_s"]),
         (Stages(()), ["stages: empty"]),
-        (Stages((Stage(0, 5), Stage(1, -1), Stage(1, 1))), ["stages[0].duration_s: 0", "stages[1].rate_per_s: -1"]),
+        (
+            Stages((Stage(0, 5), Stage(1, -1), Stage(1, 1))),
+            ["stages[0].duration_s: 0", "stages[1].rate_per_s: -1"],
+        ),
         (Stages((Stage(1, 0), Stage(2, 0))), ["every rate is 0"]),
         (Replay(()), ["empty"]),
         (Replay((0.0, -1.0)), ["at least 0"]),

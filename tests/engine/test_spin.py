@@ -1,4 +1,6 @@
-"""Whether a worker may spin: the rule as a table over what was seen, and one real look at this machine."""
+"""Whether a worker may spin: the rule as a table over what was seen, and one real look at this
+machine.
+"""
 
 from __future__ import annotations
 

@@ -17,15 +17,23 @@ NARROW = Confidence(Estimate(100.0, 0.5, 20), {99.0: Estimate(1e6, 1e3, 20)})
 UNKNOWN = Confidence(Estimate(100.0, 0.5, 20), {99.0: Estimate(1e6, None, 0, "too few")})
 
 
-def ended(stop: Stop, elapsed_s=10.0, answered_s=10.0, completed=1_000, failed=0, confidence=NARROW):
-    return StopRules(stop).ended_by(Seen(elapsed_s, answered_s, completed, failed), lambda: confidence)
+def ended(
+    stop: Stop, elapsed_s=10.0, answered_s=10.0, completed=1_000, failed=0, confidence=NARROW
+):
+    return StopRules(stop).ended_by(
+        Seen(elapsed_s, answered_s, completed, failed), lambda: confidence
+    )
 
 
 @pytest.mark.parametrize(
     ("stop", "seen", "by"),
     [
         (Stop(), {}, None),
-        (Stop(duration_s=1, iterations=1, max_duration_s=1), {}, None),  # these cut the schedule itself
+        (
+            Stop(duration_s=1, iterations=1, max_duration_s=1),
+            {},
+            None,
+        ),  # these cut the schedule itself
         (Stop(min_duration_s=10), {}, "minimums reached"),
         (Stop(min_duration_s=11), {}, None),
         (Stop(min_queries=1_000), {}, "minimums reached"),
@@ -125,12 +133,19 @@ def test_both_minimums():
 def test_a_maximum_before_the_minimums_is_invalid_and_says_what_to_change():
     result = run(RunPlan(stop=Stop(min_queries=10**9, max_duration_s=0.2)), pause)
     assert (result.ended_by, result.verdict) == ("time limit", "INVALID")
-    assert len(result.reasons) == 1 and "minimum queries" in result.reasons[0] and "max_duration_s" in result.reasons[0]
+    assert (
+        len(result.reasons) == 1
+        and "minimum queries" in result.reasons[0]
+        and "max_duration_s" in result.reasons[0]
+    )
 
 
 def test_until_stable_ends_with_the_widths_it_reached():
     clock = VirtualClock()
-    plan = RunPlan(stop=Stop(until_stable=0.02, stable_percentile=90, max_duration_s=10_000), pool=Pool("inline"))
+    plan = RunPlan(
+        stop=Stop(until_stable=0.02, stable_percentile=90, max_duration_s=10_000),
+        pool=Pool("inline"),
+    )
     result = run(plan, Service(clock, 20 * MS), clock=clock)
     assert (result.ended_by, result.verdict) == ("stable", "VALID")
     assert result.confidence.throughput.value == pytest.approx(50, rel=0.02)
@@ -154,11 +169,17 @@ def test_a_run_that_never_gets_stable_is_invalid_with_numbers():
     result = run(plan, Growing(clock, 10 * MS), clock=clock)
     assert (result.ended_by, result.verdict) == ("time limit", "INVALID")
     assert result.completed > 1_000 and result.response.percentile_ns(50) > 10 * MS
-    assert any("throughput" in reason and "n/a" in reason and "correlated" in reason for reason in result.reasons)
+    assert any(
+        "throughput" in reason and "n/a" in reason and "correlated" in reason
+        for reason in result.reasons
+    )
 
 
 def test_the_error_budget_ends_a_failing_run_soon():
-    failing = Factory("tests.fakes:make_nth", {"nth": 101, "what": "ValueError", "onward": True, "pause_s": 0.0005})
+    failing = Factory(
+        "tests.fakes:make_nth",
+        {"nth": 101, "what": "ValueError", "onward": True, "pause_s": 0.0005},
+    )
     result = run(RunPlan(load=ClosedLoop(iterations=10**9), stop=Stop(max_errors=20)), failing)
     assert (result.ended_by, result.verdict, result.completed) == ("error budget", "INVALID", 100)
     assert result.errors > 20
@@ -169,13 +190,21 @@ def test_failures_within_the_budget_leave_the_result_valid():
     failing = Factory("tests.fakes:make_nth", {"nth": 10, "what": "ValueError"})
     plan = RunPlan(load=ClosedLoop(iterations=500), stop=Stop(max_error_rate=0.01))
     result = run(plan, failing)
-    assert (result.completed, result.errors_by_kind, result.verdict) == (499, {"ValueError": 1}, "VALID")
+    assert (result.completed, result.errors_by_kind, result.verdict) == (
+        499,
+        {"ValueError": 1},
+        "VALID",
+    )
     assert run(RunPlan(load=plan.load), failing).verdict == "INVALID"
 
 
 def test_a_rule_that_ends_open_loop_lets_those_in_line_have_their_turn():
-    """Issued at 1,000/s and served at most at 500/s: at the end about as many wait as were answered. All of them were due, and count."""
-    plan = RunPlan(load=ConstantRate(1_000), stop=Stop(min_queries=200), pool=Pool("thread", workers=1))
+    """Issued at 1,000/s and served at most at 500/s: at the end about as many wait as were
+    answered. All of them were due, and count.
+    """
+    plan = RunPlan(
+        load=ConstantRate(1_000), stop=Stop(min_queries=200), pool=Pool("thread", workers=1)
+    )
     result = run(
         plan,
         Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.002}),
@@ -188,7 +217,9 @@ def test_a_rule_that_ends_open_loop_lets_those_in_line_have_their_turn():
 
 
 def test_a_drawn_seed_is_the_same_for_all_and_is_told():
-    plan = RunPlan(load=Poisson(2_000, seed=None), stop=Stop(iterations=200), pool=Pool("process", workers=2))
+    plan = RunPlan(
+        load=Poisson(2_000, seed=None), stop=Stop(iterations=200), pool=Pool("process", workers=2)
+    )
     result = run(plan, Factory("tests.fakes:make_nothing"), keep_columns=True)
     assert result.completed == 200 and result.seed is not None
     expected = next(Poisson(2_000, result.seed).blocks())[:200]
@@ -199,5 +230,9 @@ def test_a_drawn_seed_is_the_same_for_all_and_is_told():
 def test_progress_says_when_both_minimums_will_be_reached():
     seen = []
     run(RunPlan(stop=Stop(min_duration_s=0.9, min_queries=50)), pause, on_progress=seen.append)
-    etas = [progress.eta_s for progress in seen if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8]
+    etas = [
+        progress.eta_s
+        for progress in seen
+        if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8
+    ]
     assert etas and all(eta is not None and 0 <= eta <= 0.85 for eta in etas)

@@ -24,7 +24,9 @@ def test_pure_noise_is_hardly_ever_a_drift():
 
 
 def test_noise_that_resembles_its_neighbour_is_not_taken_for_many_samples():
-    """An autoregressive series of 400 values: a test that took them for independent would see drift in most of them."""
+    """An autoregressive series of 400 values: a test that took them for independent would see drift
+    in most of them.
+    """
     random = np.random.default_rng(2)
     alarms = naive = 0
     for _ in range(100):
@@ -89,7 +91,9 @@ def test_growth(series, grown):
 
 
 def test_a_queue_at_seventy_percent_load_does_not_grow():
-    """Backlogs of a real queue (Lindley's recursion), read once a second: they swing, and do not grow beyond a handful."""
+    """Backlogs of a real queue (Lindley's recursion), read once a second: they swing, and do not
+    grow beyond a handful.
+    """
     random = np.random.default_rng(3)
     for _ in range(50):
         waiting, read = 0.0, []

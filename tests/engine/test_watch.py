@@ -1,4 +1,6 @@
-"""What a run and its machine used: figures of real work in this process and its children, within what is physically possible."""
+"""What a run and its machine used: figures of real work in this process and its children, within
+what is physically possible.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +54,14 @@ def test_workers_in_the_conducting_thread_are_not_counted_twice():
 
 def test_workers_are_told_apart_by_their_group():
     reports = [
-        WorkerReport(0, cpu_ns=1_000_000_000, wake_up_ns=7, involuntary_switches=3, voluntary_switches=5),
+        WorkerReport(
+            0, cpu_ns=1_000_000_000, wake_up_ns=7, involuntary_switches=3, voluntary_switches=5
+        ),
         WorkerReport(1, cpu_ns=500_000_000, involuntary_switches=4),
     ]
-    use = Watch().result(["thread", "process"], [reports, [WorkerReport(2, cpu_ns=250_000_000)]], [False, False])
+    use = Watch().result(
+        ["thread", "process"], [reports, [WorkerReport(2, cpu_ns=250_000_000)]], [False, False]
+    )
     assert [(group.kind, group.workers, group.cpu_s, group.wake_up_ns) for group in use.groups] == [
         ("thread", 2, 1.5, 7),
         ("process", 1, 0.25, None),
@@ -64,7 +70,9 @@ def test_workers_are_told_apart_by_their_group():
 
 
 def test_plain_data_of_it_is_json():
-    use = CpuUse(10.0, 2.0, 2, 1.0, 0.1, run_s=1.2, host_busy_s=1.5, seen_mhz=(3000.0, 2000.0, 2500.0))
+    use = CpuUse(
+        10.0, 2.0, 2, 1.0, 0.1, run_s=1.2, host_busy_s=1.5, seen_mhz=(3000.0, 2000.0, 2500.0)
+    )
     plain = json.loads(json.dumps(use.to_dict()))
     assert plain["frequency_mhz"] == {"least": 2000.0, "last": 2500.0, "looks": 3}
     assert plain["others_s"] == pytest.approx(0.3)

@@ -1,4 +1,6 @@
-"""Honesty end to end: real runs of targets that spoil a measurement in a known way are found out, and say so in words."""
+"""Honesty end to end: real runs of targets that spoil a measurement in a known way are found out,
+and say so in words.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_a_result_carries_all_of_it_as_plain_data():
 
 
 def test_a_target_that_does_nothing_measures_the_engine():
-    result = run(RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=0.3), pool=Pool("inline")), nothing)
+    result = run(
+        RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=0.3), pool=Pool("inline")), nothing
+    )
     assert {"engine_bound", "engine_cost"} & set(result.warning_codes)
 
 
@@ -56,19 +60,28 @@ class Tiring:
 
 
 def test_a_target_that_tires_drifts():
-    result = run(RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=1.6), pool=Pool("thread")), Tiring(300))
+    result = run(
+        RunPlan(load=ClosedLoop(clients=1), stop=Stop(duration_s=1.6), pool=Pool("thread")),
+        Tiring(300),
+    )
     assert "drift" in result.warning_codes
     assert sum(result.rates) > 0
 
 
 def test_more_than_the_target_can_answer_is_overload():
-    plan = RunPlan(load=ConstantRate(2_000), stop=Stop(duration_s=0.4), pool=Pool("thread"), drain_s=0.1)
+    plan = RunPlan(
+        load=ConstantRate(2_000), stop=Stop(duration_s=0.4), pool=Pool("thread"), drain_s=0.1
+    )
     assert "overload" in run(plan, pause).warning_codes
 
 
-@pytest.mark.parametrize("pool", [Pool("thread", workers=2, spin="never"), Pool("process", workers=2, spin="never")])
+@pytest.mark.parametrize(
+    "pool", [Pool("thread", workers=2, spin="never"), Pool("process", workers=2, spin="never")]
+)
 def test_pacing_holds_only_requests_that_found_a_worker_free(pool):
-    """At twice the capacity nearly all requests wait for a worker: lateness shows it, pacing is the engine's alone."""
+    """At twice the capacity nearly all requests wait for a worker: lateness shows it, pacing is the
+    engine's alone.
+    """
     plan = RunPlan(load=ConstantRate(2_000), stop=Stop(iterations=200), pool=pool)
     result = run(plan, pause)
     assert result.lateness.percentile_ns(90) > 20_000_000
@@ -81,7 +94,10 @@ def test_pacing_of_coroutines_is_their_lateness_unless_their_number_is_bounded()
     load, stop = ConstantRate(1_000), Stop(iterations=30)
     free = run(RunPlan(load=load, stop=stop, pool=Pool("async")), coroutine)
     assert free.pacing is free.lateness
-    assert run(RunPlan(load=load, stop=stop, pool=Pool("async", max_in_flight=1)), coroutine).pacing is None
+    assert (
+        run(RunPlan(load=load, stop=stop, pool=Pool("async", max_in_flight=1)), coroutine).pacing
+        is None
+    )
     assert run(RunPlan(load=ClosedLoop(clients=2, iterations=5)), coroutine).pacing is None
 
 

@@ -1,7 +1,8 @@
 """BERT for question answering in plain numpy, float64: what the ONNX builder is compared with.
 
-Written from the paper and from the published parameter names, one item and one head at a time; it shares no
-line with the builder. `parameters` are float arrays by their published names, linear weights [out, in].
+Written from the paper and from the published parameter names, one item and one head at a time; it
+shares no line with the builder. `parameters` are float arrays by their published names, linear
+weights [out, in].
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ erf = np.vectorize(math.erf)
 
 
 def bert_qa(parameters, *, layers, heads, eps, ids, mask, token_types):
-    """(start logits, end logits), each [batch, sequence]; ids, mask, token_types: int [batch, sequence]."""
+    """(start logits, end logits), each [batch, sequence]; ids, mask, token_types: int [batch,
+    sequence].
+    """
     p = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
-    answers = [_item(p, layers, heads, eps, *item) for item in zip(ids, mask, token_types, strict=True)]
+    answers = [
+        _item(p, layers, heads, eps, *item) for item in zip(ids, mask, token_types, strict=True)
+    ]
     return np.stack([start for start, _ in answers]), np.stack([end for _, end in answers])
 
 
@@ -41,7 +46,9 @@ def _item(p, layers, heads, eps, ids, mask, token_types):
     size = x.shape[-1] // heads
     for index in range(layers):
         layer = f"bert.encoder.layer.{index}"
-        query, key, value = (linear(f"{layer}.attention.self.{part}", x) for part in ("query", "key", "value"))
+        query, key, value = (
+            linear(f"{layer}.attention.self.{part}", x) for part in ("query", "key", "value")
+        )
         contexts = []
         for head in range(heads):
             own = slice(head * size, (head + 1) * size)

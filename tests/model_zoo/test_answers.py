@@ -1,4 +1,6 @@
-"""What seeded networks answer: finite, spread, and different for different items, else agreement would prove nothing."""
+"""What seeded networks answer: finite, spread, and different for different items, else agreement
+would prove nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ def answers(name, file, **sizes):
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     file.unlink()
     feeds = generated_feeds(info, 2)
-    return session, feeds, dict(zip(info["outputs"].split(","), session.run(None, feeds), strict=True))
+    return (
+        session,
+        feeds,
+        dict(zip(info["outputs"].split(","), session.run(None, feeds), strict=True)),
+    )
 
 
 # task: the least deviation between items, the largest value

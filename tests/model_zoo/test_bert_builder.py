@@ -33,7 +33,9 @@ def tiny_graph():
 
 
 def any_parameters(graph, seed=3):
-    """Laid out as torch's. None is left at its initial value: a forgotten bias or LayerNorm weight must show."""
+    """Laid out as torch's. None is left at its initial value: a forgotten bias or LayerNorm weight
+    must show.
+    """
     rng = np.random.default_rng(seed)
     parameters = {}
     for name, described in graph.parameters.items():
@@ -47,7 +49,13 @@ def any_feeds(sequence, vocabulary, batch=3):
     shape = (batch, sequence)
     mask = (np.arange(sequence) < rng.integers(2, sequence, (batch, 1))).astype(np.int64)
     mask[0] = 1
-    return dict(zip(INPUTS, [rng.integers(0, vocabulary, shape), mask, rng.integers(0, 2, shape)], strict=True))
+    return dict(
+        zip(
+            INPUTS,
+            [rng.integers(0, vocabulary, shape), mask, rng.integers(0, 2, shape)],
+            strict=True,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,7 @@ def test_it_computes_what_bert_computes(tiny):
     ids, mask, token_types = feeds.values()
     expected = numpy_bert.bert_qa(
         parameters, layers=2, heads=3, eps=1e-12, ids=ids, mask=mask, token_types=token_types
-    )  # fmt: skip
+    )
     for got, wanted in zip(session.run(OUTPUTS, feeds), expected, strict=True):
         assert np.std(wanted) > 0.3  # a flat answer would hide differences
         np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5)
@@ -93,7 +101,9 @@ def test_an_item_answers_alike_alone_and_in_a_batch(tiny):
     session, _, feeds = tiny
     together = session.run(OUTPUTS, feeds)
     for index in range(3):
-        alone = session.run(OUTPUTS, {name: value[index : index + 1] for name, value in feeds.items()})
+        alone = session.run(
+            OUTPUTS, {name: value[index : index + 1] for name, value in feeds.items()}
+        )
         for got, wanted in zip(alone, together, strict=True):
             np.testing.assert_allclose(got[0], wanted[index], rtol=0, atol=1e-5)
 
@@ -107,7 +117,8 @@ def test_the_signature_is_the_published_one(tiny):
 
 
 def test_bert_base_has_as_many_parameters_as_the_published_model():
-    # num_parameters() of transformers' BertForQuestionAnswering, bert-base-uncased, which has no pooler.
+    # num_parameters() of transformers' BertForQuestionAnswering, bert-base-uncased, which has no
+    # pooler.
     parameters = bert.bert_qa_graph(inputs=INPUTS, outputs=OUTPUTS).parameters
     assert sum(math.prod(each.shape) for each in parameters.values()) == 108_893_186
     layer = [math.prod(each.shape) for name, each in parameters.items() if ".layer.0." in name]
@@ -117,7 +128,10 @@ def test_bert_base_has_as_many_parameters_as_the_published_model():
 def test_seeded_parameters_are_drawn_as_bert_draws_them(tmp_path):
     sizes = {"layers": 1, "hidden": 64, "heads": 2, "intermediate": 256, "vocabulary": 500}
     bert.build_bert_qa(tmp_path / "m.onnx", 0, inputs=INPUTS, outputs=OUTPUTS, **sizes)
-    drawn = {each.name: numpy_helper.to_array(each) for each in onnx.load(tmp_path / "m.onnx").graph.initializer}
+    drawn = {
+        each.name: numpy_helper.to_array(each)
+        for each in onnx.load(tmp_path / "m.onnx").graph.initializer
+    }
     for name in bert.bert_qa_graph(inputs=INPUTS, outputs=OUTPUTS, **sizes).parameters:
         value = drawn[name]
         if name.endswith("LayerNorm.weight"):
@@ -126,7 +140,9 @@ def test_seeded_parameters_are_drawn_as_bert_draws_them(tmp_path):
             assert (value == 0).all()
         elif value.size > 10_000:
             assert abs(value.mean()) < 1e-3 and value.std() == pytest.approx(0.02, rel=0.02), name
-    query, key = (drawn[f"bert.encoder.layer.0.attention.self.{part}.weight"] for part in ("query", "key"))
+    query, key = (
+        drawn[f"bert.encoder.layer.0.attention.self.{part}.weight"] for part in ("query", "key")
+    )
     assert not np.array_equal(query, key)
 
 
@@ -154,9 +170,15 @@ def test_the_encoder_takes_what_it_needs_of_trained_weights(tmp_path):
     """Names as in transformers.BertModel, which has a pooler besides."""
     graph = bert.bert_encoder_graph(inputs=INPUTS, output="states", **TINY)
     given = any_parameters(graph)
-    weights = {name.removeprefix("bert."): value for name, value in given.items()} | {"pooler.dense.bias": np.ones(24)}
-    bert.build_bert_encoder(tmp_path / "m.onnx", 0, weights=weights, inputs=INPUTS, output="states", **TINY)
-    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    weights = {name.removeprefix("bert."): value for name, value in given.items()} | {
+        "pooler.dense.bias": np.ones(24)
+    }
+    bert.build_bert_encoder(
+        tmp_path / "m.onnx", 0, weights=weights, inputs=INPUTS, output="states", **TINY
+    )
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"]
+    )
     (states,) = session.run(None, any_feeds(9, 50))
     assert states.shape == (3, 9, 24) and np.std(states[0] - states[1]) > 0.1
 
@@ -172,13 +194,19 @@ def test_bert_base_is_built_in_time_and_runs(tmp_path):
     info, kwargs = zoo.info("bert-torch-fp32"), zoo.source("bert-torch-fp32")["kwargs"]
     start = time.perf_counter()
     bert.build_bert_qa(tmp_path / "base.onnx", 0, **kwargs)
-    assert time.perf_counter() - start < 30  # 8 s on two idle cores; the limit leaves room for a busy machine
-    session = onnxruntime.InferenceSession(str(tmp_path / "base.onnx"), providers=["CPUExecutionProvider"])
+    assert (
+        time.perf_counter() - start < 30
+    )  # 8 s on two idle cores; the limit leaves room for a busy machine
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "base.onnx"), providers=["CPUExecutionProvider"]
+    )
     (tmp_path / "base.onnx").unlink()
     feeds = any_feeds(384, 30522, batch=2)
     starts, ends = session.run(info["outputs"].split(","), feeds)
     assert starts.shape == ends.shape == (2, 384)
     assert np.isfinite(starts).all() and np.std(starts) > 0.1
     # Whoever ignores the mask is noticed, although these weights are small.
-    unmasked = session.run(OUTPUTS, feeds | {"attention_mask.1": np.ones_like(feeds["attention_mask.1"])})
+    unmasked = session.run(
+        OUTPUTS, feeds | {"attention_mask.1": np.ones_like(feeds["attention_mask.1"])}
+    )
     assert np.abs(unmasked[0][1] - starts[1]).max() > 1e-3

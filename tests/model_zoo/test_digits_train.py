@@ -42,7 +42,9 @@ def test_the_gradients_are_the_losss_slopes():
         for place in zip(*np.unravel_index(rng.choice(value.size, 5), value.shape), strict=True):
             step = np.zeros_like(value)
             step[place] = 1e-6
-            slope = (loss(parameters | {name: value + step}) - loss(parameters | {name: value - step})) / 2e-6
+            slope = (
+                loss(parameters | {name: value + step}) - loss(parameters | {name: value - step})
+            ) / 2e-6
             assert grad[name][place] == pytest.approx(slope, rel=1e-3, abs=1e-7), (name, place)
 
 
@@ -53,7 +55,9 @@ def test_a_runtime_computes_what_the_script_computes():
     session = onnxruntime.InferenceSession(str(train.MODEL), providers=["CPUExecutionProvider"])
     scaled = (images[:, None] / train.PIXEL_MAX).astype(np.float32)
     got = session.run(None, {"image": scaled})[0]
-    np.testing.assert_allclose(got, train.logits_of(committed_parameters(), images), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        got, train.logits_of(committed_parameters(), images), rtol=0, atol=1e-4
+    )
 
 
 @pytest.mark.slow
@@ -61,6 +65,7 @@ def test_training_again_gives_a_model_of_the_same_score():
     train_images, train_labels, images, labels = train.split()
     parameters = train.train(train_images, train_labels)
     again, before = (
-        (train.logits_of(p, images).argmax(axis=1) == labels).mean() for p in (parameters, committed_parameters())
+        (train.logits_of(p, images).argmax(axis=1) == labels).mean()
+        for p in (parameters, committed_parameters())
     )
     assert again == pytest.approx(before, abs=0.01)  # another BLAS rounds otherwise

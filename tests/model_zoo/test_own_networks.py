@@ -1,4 +1,6 @@
-"""Small networks of the zoo against what numpy computes from their weights, written from the papers and sharing no line with a builder."""
+"""Small networks of the zoo against what numpy computes from their weights, written from the papers
+and sharing no line with a builder.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,28 @@ from tests.model_zoo import numpy_bert, zoo
 def drawn(graph):
     """Every parameter, laid out as torch's, none at its initial value."""
     rng = np.random.default_rng(0)
-    made = {name: rng.normal(0, 0.2, each.shape).astype(np.float32) for name, each in graph.parameters.items()}
-    return {name: value.T if graph.parameters[name].turned else value for name, value in made.items()}
+    made = {
+        name: rng.normal(0, 0.2, each.shape).astype(np.float32)
+        for name, each in graph.parameters.items()
+    }
+    return {
+        name: value.T if graph.parameters[name].turned else value for name, value in made.items()
+    }
 
 
 def computed(graph, given, feeds, folder):
     graph.write(folder / "small.onnx", 0, given)
-    session = onnxruntime.InferenceSession(str(folder / "small.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(folder / "small.onnx"), providers=["CPUExecutionProvider"]
+    )
     return session.run([value.name for value in graph.outputs], feeds)
 
 
 def test_wide_and_deep(tmp_path):
     sizes = {"categories": 3, "buckets": 10, "embedding": 4, "numbers": 2, "hidden": (8, 5)}
-    graph = zoo.builder("widedeep").widedeep_graph(inputs=["rows", "numbers"], outputs=["odds"], **sizes)
+    graph = zoo.builder("widedeep").widedeep_graph(
+        inputs=["rows", "numbers"], outputs=["odds"], **sizes
+    )
     p, rng = drawn(graph), np.random.default_rng(1)
     rows = np.stack([np.tile(np.arange(3), 4), rng.integers(0, 1000, 12)], axis=1)
     numbers = rng.normal(size=(4, 2)).astype(np.float32)
@@ -52,24 +63,42 @@ def test_berts_tensorflow_form(tmp_path):
         "positions": 14,
         "sequence": 9,
     }
-    graph = zoo.builder("bert").bert_tf_graph(inputs=["ids", "mask", "types"], outputs=["logits"], **sizes)
+    graph = zoo.builder("bert").bert_tf_graph(
+        inputs=["ids", "mask", "types"], outputs=["logits"], **sizes
+    )
     p, rng = drawn(graph), np.random.default_rng(1)
-    ids, types, mask = rng.integers(1, 50, (2, 9)), rng.integers(0, 2, (2, 9)), np.ones((2, 9), np.int64)
+    ids, types, mask = (
+        rng.integers(1, 50, (2, 9)),
+        rng.integers(0, 2, (2, 9)),
+        np.ones((2, 9), np.int64),
+    )
     mask[1, 6:] = 0
-    feeds = {name: value.astype(np.int32) for name, value in (("ids", ids), ("mask", mask), ("types", types))}
+    feeds = {
+        name: value.astype(np.int32)
+        for name, value in (("ids", ids), ("mask", mask), ("types", types))
+    }
     (logits,) = computed(graph, p, feeds, tmp_path)
-    wanted = numpy_bert.bert_qa(p, layers=2, heads=3, eps=1e-12, ids=ids, mask=mask, token_types=types)
-    np.testing.assert_allclose(logits[mask == 1], np.stack(wanted, axis=-1)[mask == 1], rtol=0, atol=1e-4)
+    wanted = numpy_bert.bert_qa(
+        p, layers=2, heads=3, eps=1e-12, ids=ids, mask=mask, token_types=types
+    )
+    np.testing.assert_allclose(
+        logits[mask == 1], np.stack(wanted, axis=-1)[mask == 1], rtol=0, atol=1e-4
+    )
     assert np.std(logits) > 0.1
 
 
 def test_resnets_tensorflow_form_is_the_other_one_turned(tmp_path):
     sizes = {"blocks": (1, 1), "width": 8, "classes": 5, "image": 32}
     graphs = [
-        zoo.builder("resnet50").resnet_graph(inputs=["x"], outputs=["y"], channels_last=last, **sizes)
+        zoo.builder("resnet50").resnet_graph(
+            inputs=["x"], outputs=["y"], channels_last=last, **sizes
+        )
         for last in (False, True)
     ]
-    p, images = drawn(graphs[0]), np.random.default_rng(0).normal(0, 10, (2, 3, 32, 32)).astype(np.float32)
+    p, images = (
+        drawn(graphs[0]),
+        np.random.default_rng(0).normal(0, 10, (2, 3, 32, 32)).astype(np.float32),
+    )
     p |= {name: np.abs(value) + 0.5 for name, value in p.items() if name.endswith("running_var")}
     (wanted,) = computed(graphs[0], p, {"x": images}, tmp_path)
     (got,) = computed(graphs[1], p, {"x": images.transpose(0, 2, 3, 1)}, tmp_path)
@@ -85,10 +114,14 @@ def test_a_detectors_boxes_are_its_grids_decoded(tmp_path):
         32: ((116, 90), (156, 198), (373, 326)),
     }
     builder = zoo.builder("yolov5")
-    graph = builder.yolov5_graph(inputs=["images"], outputs=["all", "8", "16", "32"], image=64, width=8, classes=2)
+    graph = builder.yolov5_graph(
+        inputs=["images"], outputs=["all", "8", "16", "32"], image=64, width=8, classes=2
+    )
     images = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
     graph.write(tmp_path / "small.onnx", 0)
-    session = onnxruntime.InferenceSession(str(tmp_path / "small.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "small.onnx"), providers=["CPUExecutionProvider"]
+    )
     boxes, *grids = session.run(["all", "8", "16", "32"], {"images": images})
     at = 0
     for (stride, sizes), raw in zip(anchors.items(), grids, strict=True):

@@ -1,4 +1,6 @@
-"""The ResNet-50 builder: the size and the work of torchvision's network, and answers that tell images apart."""
+"""The ResNet-50 builder: the size and the work of torchvision's network, and answers that tell
+images apart.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +43,20 @@ def answers(session, images):
 
 
 def test_it_has_the_parameters_and_the_work_of_torchvisions(path):
-    """25,557,032 parameters and 4.09 billion multiply-adds are what torchvision states for resnet50; with the
-    stride in the first 1x1 (v1) it would be 3.8 billion."""
+    """25,557,032 parameters and 4.09 billion multiply-adds are what torchvision states for
+    resnet50; with the stride in the first 1x1 (v1) it would be 3.8 billion.
+    """
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    trained = [each for each in model.graph.initializer if not each.name.endswith((".running_mean", ".running_var"))]
-    assert sum(math.prod(each.dims) for each in trained if each.data_type == onnx.TensorProto.FLOAT) == 25_557_032
+    trained = [
+        each
+        for each in model.graph.initializer
+        if not each.name.endswith((".running_mean", ".running_var"))
+    ]
+    assert (
+        sum(math.prod(each.dims) for each in trained if each.data_type == onnx.TensorProto.FLOAT)
+        == 25_557_032
+    )
     inferred = onnx.shape_inference.infer_shapes(model).graph
     pixels = {
         value.name: math.prod(side.dim_value for side in value.type.tensor_type.shape.dim[2:])
@@ -54,15 +64,26 @@ def test_it_has_the_parameters_and_the_work_of_torchvisions(path):
     }
     sizes = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    work = sum(pixels[node.output[0]] * sizes[node.input[1]] for node in convolutions) + sizes["fc.weight"]
+    work = (
+        sum(pixels[node.output[0]] * sizes[node.input[1]] for node in convolutions)
+        + sizes["fc.weight"]
+    )
     assert len(convolutions) == 53
     assert round(work / 1e9, 2) == 4.09
 
 
 def test_the_signature_is_the_published_one(session):
     (given,), (made,) = session.get_inputs(), session.get_outputs()
-    assert (given.name, given.type, given.shape) == ("input_1.1", "tensor(float)", ["batch", 3, 224, 224])
-    assert (made.name, made.type, made.shape) == ("softmax_tensor:0", "tensor(float)", ["batch", 1000])
+    assert (given.name, given.type, given.shape) == (
+        "input_1.1",
+        "tensor(float)",
+        ["batch", 3, 224, 224],
+    )
+    assert (made.name, made.type, made.shape) == (
+        "softmax_tensor:0",
+        "tensor(float)",
+        ["batch", 1000],
+    )
 
 
 def test_answers_are_probabilities_that_tell_images_apart(answers):
@@ -88,7 +109,10 @@ def test_the_seed_alone_decides_the_file(tmp_path):
 
 
 def test_weights_are_drawn_as_stated(path):
-    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    weights = {
+        tensor.name: onnx.numpy_helper.to_array(tensor)
+        for tensor in onnx.load(path).graph.initializer
+    }
     first = weights["layer1.0.conv2.weight"]
     assert first.std() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.02)
     assert np.abs(first.mean(axis=(1, 2, 3))).max() < 1e-6

@@ -1,4 +1,6 @@
-"""The models that ship state their own sizes: weights counted in their files, operations by the zoo's own counting."""
+"""The models that ship state their own sizes: weights counted in their files, operations by the
+zoo's own counting.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,17 @@ import pytest
 from tests.model_zoo import zoo
 
 
-@pytest.mark.parametrize("name", ["digits-cnn-onnx-fp32", "adult-widedeep-onnx-fp32", "mnist-cnn-onnx-fp32"])
+@pytest.mark.parametrize(
+    "name", ["digits-cnn-onnx-fp32", "adult-widedeep-onnx-fp32", "mnist-cnn-onnx-fp32"]
+)
 def test_parameters_and_operations(name):
     info = zoo.info(name)
     model = onnx.load(zoo.ROOT / info["model_path"])
-    weights = [each for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT and each.dims]
+    weights = [
+        each
+        for each in model.graph.initializer
+        if each.data_type == onnx.TensorProto.FLOAT and each.dims
+    ]
     assert info["parameters"] == sum(math.prod(each.dims) for each in weights)
     assert info["flops"] == zoo.builder("counting").flops(model)
 

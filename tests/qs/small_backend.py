@@ -1,6 +1,8 @@
-"""A small vendor folder with a task of its own, written for one test, and `qs run` on it as a process.
+"""A small vendor folder with a task of its own, written for one test, and `qs run` on it as a
+process.
 
-The backend computes nothing: it answers zeros of the right shape, and writes down how it was called.
+The backend computes nothing: it answers zeros of the right shape, and writes down how it was
+called.
 """
 
 from __future__ import annotations
@@ -88,12 +90,16 @@ def write(
     helpers: dict[str, str] | None = None,
     **workload: object,
 ) -> Path:
-    """A workspace at `root`; `config` is what generate_qs_config returns, `workload` what its task states."""
+    """A workspace at `root`; `config` is what generate_qs_config returns, `workload` what its task
+    states.
+    """
     folder = root / "backends" / HARDWARE
     folder.mkdir(parents=True)
     (folder / "compile_backend_tiny.py").write_text(COMPILER.format(best=best))
     body = textwrap.indent(textwrap.dedent(predict), "    ").strip()
-    (folder / "runtime_backend_tiny.py").write_text(RUNTIME.format(predict=body, config=repr(config)))
+    (folder / "runtime_backend_tiny.py").write_text(
+        RUNTIME.format(predict=body, config=repr(config))
+    )
     if profile is not None:
         (folder / f"{HARDWARE}.json").write_text(json.dumps(profile))
     for name, text in (helpers or {}).items():
@@ -123,14 +129,21 @@ def environment() -> dict[str, str]:
 def run(root: Path, *options: object) -> tuple[int, dict | None, str]:
     """(exit status, the result where there is one, standard error)."""
     ran = subprocess.run(
-        command(root, *options), capture_output=True, text=True, cwd=root, env=environment(), timeout=120
+        command(root, *options),
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env=environment(),
+        timeout=120,
     )
     assert "Traceback" not in ran.stderr, ran.stderr
     return ran.returncode, result_in(root), ran.stderr
 
 
 def run_changed(root: Path, change: str, *options: object) -> tuple[int, dict, str]:
-    """As `run`, in a process where `change` was executed first: constants that no option sets, made small."""
+    """As `run`, in a process where `change` was executed first: constants that no option sets, made
+    small.
+    """
     asked = command(root, *options)
     begin = f"import sys; from qs.cli.main import run_command_line; {change}; sys.exit(run_command_line(sys.argv[1:]))"
     ran = subprocess.run(

@@ -1,4 +1,6 @@
-"""The commands of docs/accuracy.md, in their order, in one empty folder; and what the page says of them."""
+"""The commands of docs/accuracy.md, in their order, in one empty folder; and what the page says of
+them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "accuracy.md").read_text()
 COMMANDS = [
-    line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
 ]
 
 
@@ -22,7 +26,13 @@ def test_the_commands_of_the_page(tmp_path: Path) -> None:
     said = ""
     for command in COMMANDS:
         ran = subprocess.run(
-            ["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
+            ["sh", "-c", command],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
         said += ran.stdout

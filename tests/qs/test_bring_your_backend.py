@@ -1,4 +1,6 @@
-"""The way of a new vendor: the document's commands as they stand there, in an empty folder far from the checkout."""
+"""The way of a new vendor: the document's commands as they stand there, in an empty folder far from
+the checkout.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,22 @@ def shell(tmp_path):
     program = programs / "qs"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m qs "$@"\n')
     program.chmod(0o755)
-    env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    env = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
     env.pop("QS_WORKSPACE", None)
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["sh", "-c", line], cwd=place, env=env, capture_output=True, text=True, timeout=280, check=False
+            ["sh", "-c", line],
+            cwd=place,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
         )
 
     def start(line: str) -> subprocess.Popen[str]:
@@ -71,7 +83,9 @@ def test_every_command_of_the_document_runs_the_first_three_as_one_line(shell):
     assert [row["Completed"] for row in found["Performance"]] == [300, 300]
     shown = re.search(r"^```text\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert shown is not None
-    assert verdicts(shown[1])[:-1] == [words for words in verdicts(ran.stdout) if words[:1] in (["pass"], ["skip"])]
+    assert verdicts(shown[1])[:-1] == [
+        words for words in verdicts(ran.stdout) if words[:1] in (["pass"], ["skip"])
+    ]
 
     assert len(others) == 3
     for line in others:
@@ -87,7 +101,9 @@ def verdicts(text: str) -> list[list[str]]:
 
 
 def test_the_document_explains_every_check():
-    explained = re.findall(r"^\| (\w+) \|", TEXT[TEXT.index("## When a check fails") :], re.MULTILINE)
+    explained = re.findall(
+        r"^\| (\w+) \|", TEXT[TEXT.index("## When a check fails") :], re.MULTILINE
+    )
     assert explained == ["check", *(module.NAME for module in CHECKS)]
 
 
@@ -126,7 +142,9 @@ def test_a_log_that_cannot_be_written_is_said_before_anything_is_done(shell):
 def test_ctrl_c_ends_a_check_and_the_backends_process(shell):
     assert shell("qs new-backend ACME").returncode == 0
     pid_file = shell.place / "pid"
-    hang = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(3600)"
+    hang = (
+        f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(3600)"
+    )
     (shell.place / "backends" / "ACME" / "compile_backend_acme.py").write_text(hang)
     checking = shell.start("exec qs check --hardware_type ACME")
     limit = time.monotonic() + 60

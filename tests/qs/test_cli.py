@@ -16,10 +16,14 @@ ROOT = Path(__file__).parents[2]
 TASK = "digits-cnn-onnx-fp32"
 
 
-def qs(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def qs(
+    *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     command = [sys.executable, "-m", "qs", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd or ROOT, env=env, timeout=120, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd or ROOT, env=env, timeout=120, check=False
+    )
 
 
 @pytest.fixture
@@ -58,7 +62,9 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert best_s < 0.6  # about 0.1 s on an idle machine
     heavy = "numpy pydantic onnxruntime rich asyncio engine orjson psutil"
     code = f"import sys, qs, qs.cli.main; print([name for name in {heavy.split()!r} if name in sys.modules])"
-    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+    assert (
+        subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,20 +127,55 @@ def test_an_out_that_cannot_be_written_is_refused_before_work_starts(out, tmp_pa
 def test_a_wrong_workload_is_refused(changes, words, workspace, tmp_path):
     spoil(workspace / "workloads" / "spoilt.json", **changes)
     out = tmp_path / "reports"
-    refused(qs("run", "--task", "spoilt", "--hardware_type", "CPU", "--workspace", workspace, "--out", out), *words)
+    refused(
+        qs(
+            "run",
+            "--task",
+            "spoilt",
+            "--hardware_type",
+            "CPU",
+            "--workspace",
+            workspace,
+            "--out",
+            out,
+        ),
+        *words,
+    )
     assert not out.exists()
 
 
 def test_malformed_json_is_refused(workspace, tmp_path):
-    (workspace / "workloads" / "spoilt.json").write_text('{"model": "digits-cnn-onnx-fp32",\n "clients": }')
-    ran = qs("run", "--task", "spoilt", "--hardware_type", "CPU", "--workspace", workspace, "--out", tmp_path / "r")
+    (workspace / "workloads" / "spoilt.json").write_text(
+        '{"model": "digits-cnn-onnx-fp32",\n "clients": }'
+    )
+    ran = qs(
+        "run",
+        "--task",
+        "spoilt",
+        "--hardware_type",
+        "CPU",
+        "--workspace",
+        workspace,
+        "--out",
+        tmp_path / "r",
+    )
     refused(ran, "spoilt.json", "line 2")
     assert not (tmp_path / "r").exists()
 
 
 def test_a_missing_model_file_is_refused(workspace, tmp_path):
     spoil(workspace / "model_zoo" / f"{TASK}.json", model_path="model_zoo/not-here.onnx")
-    ran = qs("run", "--task", "spoilt", "--hardware_type", "CPU", "--workspace", workspace, "--out", tmp_path / "r")
+    ran = qs(
+        "run",
+        "--task",
+        "spoilt",
+        "--hardware_type",
+        "CPU",
+        "--workspace",
+        workspace,
+        "--out",
+        tmp_path / "r",
+    )
     refused(ran, "not-here.onnx")
     assert not (tmp_path / "r").exists()
 
@@ -149,7 +190,9 @@ def test_all_that_is_wrong_is_said_at_once():
 
 
 def test_options_are_accepted_with_dashes_too(tmp_path):
-    ran = qs("run", "--task", TASK, "--hardware-type", "CPU", "--batch-sizes", "65", "--out", tmp_path)
+    ran = qs(
+        "run", "--task", TASK, "--hardware-type", "CPU", "--batch-sizes", "65", "--out", tmp_path
+    )
     refused(ran, "65")
 
 
@@ -157,7 +200,9 @@ def test_options_are_accepted_with_dashes_too(tmp_path):
 def test_list_names_what_ships(kind):
     ran = qs("list", kind)
     assert ran.returncode == 0
-    assert {"tasks": TASK, "backends": "CPU", "models": TASK, "datasets": "digits"}[kind] in first_words(ran)
+    assert {"tasks": TASK, "backends": "CPU", "models": TASK, "datasets": "digits"}[
+        kind
+    ] in first_words(ran)
 
 
 def first_words(ran):
@@ -165,7 +210,11 @@ def first_words(ran):
 
 
 def test_list_models_states_size_and_work_of_one_item():
-    (line,) = [line for line in qs("list", "models").stdout.splitlines() if line.startswith("bert-torch-fp32 ")]
+    (line,) = [
+        line
+        for line in qs("list", "models").stdout.splitlines()
+        if line.startswith("bert-torch-fp32 ")
+    ]
     assert " ".join(line.split()) == "bert-torch-fp32 108.9 M parameters 70.7 GFLOP an item"
     listed = json.loads(qs("list", "models", "--json").stdout)["models"]["bert-torch-fp32"]
     assert (listed["parameters"], listed["flops"]) == (108_893_186, 70_666_813_440)
@@ -178,7 +227,9 @@ def test_list_shows_a_workspace_of_ones_own_and_where_things_are(workspace):
     assert set(listed) == {"tasks", "backends", "models", "datasets"}
 
 
-@pytest.mark.parametrize(("flag", "name"), [("--show_task_list", TASK), ("--show_hardware_list", "CPU")])
+@pytest.mark.parametrize(
+    ("flag", "name"), [("--show_task_list", TASK), ("--show_hardware_list", "CPU")]
+)
 def test_upstreams_listing_flags(flag, name):
     ran = qs(flag)
     assert (ran.returncode, name in ran.stdout.splitlines()) == (0, True)

@@ -1,4 +1,6 @@
-"""docs/command-line.md: every command and the file on it; help with examples everywhere; nearest names; completion; defaults."""
+"""docs/command-line.md: every command and the file on it; help with examples everywhere; nearest
+names; completion; defaults.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,21 @@ from tests.qs.test_cli import qs, refused
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
 EXAMPLES = [
-    line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
 ]
 (INI,) = re.findall(r"^```ini\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-RUN = ("run", "--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU", "--batch_sizes", "1", "--quiet")
+RUN = (
+    "run",
+    "--task",
+    "digits-cnn-onnx-fp32",
+    "--hardware_type",
+    "CPU",
+    "--batch_sizes",
+    "1",
+    "--quiet",
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +53,8 @@ def test_every_example_of_the_page_runs_in_its_order(place, data):
     """In order: later ones look at what earlier ones left."""
     for command in EXAMPLES:
         ran = qs(*shlex.split(command)[1:], cwd=place, QS_DATA=data)
-        # Whether a run becomes stable within its limit is the machine's business; that it says so is ours.
+        # Whether a run becomes stable within its limit is the machine's business; that it says so
+        # is ours.
         allowed = (0, 3) if "--until_stable" in command else (0,)
         assert ran.returncode in allowed, f"{command}\n{ran.stdout}\n{ran.stderr}"
     assert (place / "history.csv").exists() and (place / "history.parquet").exists()
@@ -113,7 +127,9 @@ def test_completion_completes(words, expected):
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     code = "import sys; sys.argv = ['qs']; from qs.__main__ import main; main()"
-    ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=30, cwd=ROOT)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=30, cwd=ROOT
+    )
     assert f"plain,{expected}" in ran.stdout.split(), ran.stdout + ran.stderr
 
 
@@ -121,7 +137,10 @@ def test_the_script_is_one_that_the_shell_takes(tmp_path):
     script = qs("completion", "bash").stdout
     (tmp_path / "qs").write_text(script)
     ran = subprocess.run(
-        ["bash", "-c", f"source {tmp_path}/qs && complete -p qs"], capture_output=True, text=True, timeout=30
+        ["bash", "-c", f"source {tmp_path}/qs && complete -p qs"],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert ran.returncode == 0 and "qs" in ran.stdout, ran.stderr
 
@@ -149,7 +168,9 @@ def test_the_order_of_strength(tmp_path):
         ({"QS_CLIENTS": "3", "QS_RUN_CLIENTS": "2"}, (), 2, "QS_RUN_CLIENTS"),
         ({"QS_RUN_CLIENTS": "2"}, ("--clients", "1"), 1, "command line"),
     ):
-        ran = qs(*RUN, "--iterations", "2", "--out", tmp_path / "r", *typed, cwd=tmp_path, **environment)
+        ran = qs(
+            *RUN, "--iterations", "2", "--out", tmp_path / "r", *typed, cwd=tmp_path, **environment
+        )
         assert ran.returncode == 0, ran.stderr
         found = values_of(tmp_path / "r")["clients"]
         assert found["value"] == clients and origin in found["origin"]

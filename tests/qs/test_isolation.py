@@ -1,6 +1,8 @@
-"""Vendor code that hangs, crashes, exits or shouts: a report each, in bounded time, with what was measured before.
+"""Vendor code that hangs, crashes, exits or shouts: a report each, in bounded time, with what was
+measured before.
 
-Every case is `qs run` as a process on a real vendor folder. Without warm-up, so that the n-th call is the n-th that is measured.
+Every case is `qs run` as a process on a real vendor folder. Without warm-up, so that the n-th call
+is the n-th that is measured.
 """
 
 from __future__ import annotations
@@ -40,8 +42,20 @@ def misbehaving(root, misdeed: str, **workload):
             "raised",
             "24 of 30 requests failed",
         ),
-        ("time.sleep(1000) if self.calls == 20 else None", 19, "hung", "timed out", "--predict_timeout"),
-        ("__import__('ctypes').string_at(0) if self.calls == 20 else None", 19, "died", "crashed", "SIGSEGV"),
+        (
+            "time.sleep(1000) if self.calls == 20 else None",
+            19,
+            "hung",
+            "timed out",
+            "--predict_timeout",
+        ),
+        (
+            "__import__('ctypes').string_at(0) if self.calls == 20 else None",
+            19,
+            "died",
+            "crashed",
+            "SIGSEGV",
+        ),
         ("os._exit(3) if self.calls == 20 else None", 19, "died", "exited", "exit status 3"),
         (
             "__import__('sys').exit(0) if self.calls == 20 else None",
@@ -53,7 +67,9 @@ def misbehaving(root, misdeed: str, **workload):
     ],
     ids=["raises", "hangs", "segfaults", "exits at once", "exits"],
 )
-def test_a_predict_that_fails_is_a_report_with_what_was_measured(tmp_path, misdeed, completed, kind, outcome, said):
+def test_a_predict_that_fails_is_a_report_with_what_was_measured(
+    tmp_path, misdeed, completed, kind, outcome, said
+):
     begin = time.monotonic()
     status, result, _ = run(misbehaving(tmp_path, misdeed), *PLAN)
     assert time.monotonic() - begin < 60
@@ -68,7 +84,10 @@ def test_a_predict_that_fails_is_a_report_with_what_was_measured(tmp_path, misde
     assert [failure["Outcome"] for failure in result["Failures"]] == ([outcome] if lost else [])
     if outcome == "crashed":
         assert "string_at" in (folder_of(tmp_path) / "backend.log").read_text()
-        assert "predict" in result["Failures"][0]["Log Tail"] or "engine" in result["Failures"][0]["Log Tail"]
+        assert (
+            "predict" in result["Failures"][0]["Log Tail"]
+            or "engine" in result["Failures"][0]["Log Tail"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -99,13 +118,18 @@ def test_a_hang_in_the_comparison_is_found_and_the_rest_is_measured(tmp_path):
     assert status == 3
     assert "predict gave no answer in time" in result["Accuracy"]["Numeric"]["Not Measured"]
     assert [row["Completed"] for row in result["Performance"]] == [2]
-    assert "Timeout" in result["Failures"][0]["Log Tail"] or "watchdog" in result["Failures"][0]["Log Tail"]
+    assert (
+        "Timeout" in result["Failures"][0]["Log Tail"]
+        or "watchdog" in result["Failures"][0]["Log Tail"]
+    )
 
 
 def test_a_megabyte_a_call_is_valid_and_its_log_is_bounded(tmp_path):
     root = misbehaving(tmp_path, "print(self.calls, 'x' * (1 << 20))")
     command = small_backend.command(root, *PLAN, "--iterations", 60, "--json")
-    ran = subprocess.run(command, capture_output=True, cwd=root, env=small_backend.environment(), timeout=120)
+    ran = subprocess.run(
+        command, capture_output=True, cwd=root, env=small_backend.environment(), timeout=120
+    )
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert json.loads(ran.stdout)["Performance"][0]["Completed"] == 60
     assert b"xxx" not in ran.stderr
@@ -134,8 +158,12 @@ def test_a_step_that_hangs_is_named_with_its_flag(tmp_path, step, option):
         text += "\n    def benchmark(self, dataloader):\n        print('about to hang')\n        time.sleep(1000)\n"
         text = text.replace("return True", "return False")
     else:
-        name = f"def {step}(self, " + ("configs, dataloader=None):" if step == "compile" else "batch_size):")
-        hang = "\n        print('about to hang', flush=True)\n        __import__('time').sleep(1000)"
+        name = f"def {step}(self, " + (
+            "configs, dataloader=None):" if step == "compile" else "batch_size):"
+        )
+        hang = (
+            "\n        print('about to hang', flush=True)\n        __import__('time').sleep(1000)"
+        )
         assert name in text
         text = text.replace(name, name + hang)
     file.write_text(text)
@@ -155,7 +183,9 @@ def test_a_backend_that_takes_the_process_for_its_own_is_measured(tmp_path):
         "threading.main_thread() else None; threading.Thread(target=time.sleep, args=(600,)).start() if self.calls == 1 else None"
     )
     begin = time.monotonic()
-    status, result, said = run(misbehaving(tmp_path, rude, test_numeric=False, batch_sizes=[1, 2]), *PLAN)
+    status, result, said = run(
+        misbehaving(tmp_path, rude, test_numeric=False, batch_sizes=[1, 2]), *PLAN
+    )
     assert status == 0, said
     assert time.monotonic() - begin < 60
     assert [row["Completed"] for row in result["Performance"]] == [30, 30]

@@ -31,11 +31,24 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ("qs.base.workspace", ["numpy", "pydantic", "json5"]),
         ("qs.config.task", ["numpy", "onnxruntime", "qs.engine"]),
         # A backend's own environment may hold numpy and nothing else of ours.
-        ("qs.contract.test_accuracy, qs.contract.data_loader, qs.inside.loading, qs.tensors.generated, qs.tensors.numeric",
-         ["pydantic", "click", "rich", "json5", "onnxruntime", "matplotlib", "platformdirs", "qs.engine"]),
+        (
+            "qs.contract.test_accuracy, qs.contract.data_loader, qs.inside.loading, qs.tensors.generated, qs.tensors.numeric",
+            [
+                "pydantic",
+                "click",
+                "rich",
+                "json5",
+                "onnxruntime",
+                "matplotlib",
+                "platformdirs",
+                "qs.engine",
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_importing_loads_nothing_heavy(module: str, unwanted: list[str]) -> None:
     code = f"import sys, {module}; print([name for name in {unwanted!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"

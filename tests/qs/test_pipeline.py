@@ -1,4 +1,6 @@
-"""Whole evaluations of the digits task on the CPU backend, as processes, and what they leave on disk."""
+"""Whole evaluations of the digits task on the CPU backend, as processes, and what they leave on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,12 @@ PUBLISHED = {
         "Version",
         "Execution Date",
     ],
-    "Graph Compile": ["Compile Duration", "Compile Precision", "Subgraph Coverage", "Optimizations"],
+    "Graph Compile": [
+        "Compile Duration",
+        "Compile Precision",
+        "Subgraph Coverage",
+        "Optimizations",
+    ],
     "Accuracy": [
         "Data Percent",
         "Mean Diff",
@@ -41,7 +48,18 @@ PUBLISHED = {
 
 
 def start(out: Path, *options: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "qs", "run", "--task", TASK, "--hardware_type", "CPU", "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "qs",
+        "run",
+        "--task",
+        TASK,
+        "--hardware_type",
+        "CPU",
+        "--out",
+        str(out),
+    ]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [*command, *map(str, options)],
@@ -87,7 +105,11 @@ def test_the_published_keys_are_there(whole):
     for section, keys in PUBLISHED.items():
         place = result[section] if section else result
         assert [key for key in keys if key not in place] == []
-    assert (result["Model"], result["Backend"], result["Dataset"]) == (TASK.upper(), "CPU", "DIGITS")
+    assert (result["Model"], result["Backend"], result["Dataset"]) == (
+        TASK.upper(),
+        "CPU",
+        "DIGITS",
+    )
     assert result["Graph Compile"]["Subgraph Coverage"] == 100.0
     assert result["Version"].startswith("ONNX Runtime ")
     for row in result["Performance"]:
@@ -99,13 +121,19 @@ def test_every_row_did_what_the_workload_asks(whole):
     rows = result_in(whole[0])["Performance"]
     assert [row["BS"] for row in rows] == workload["batch_sizes"]
     for row in rows:
-        assert row["Completed"] == row["Clients"] * row["Iterations"] == workload["clients"] * workload["iterations"]
+        assert (
+            row["Completed"]
+            == row["Clients"] * row["Iterations"]
+            == workload["clients"] * workload["iterations"]
+        )
         assert (row["Errors"], row["Verdict"]) == (0, "VALID")
         order = [row[f"{name} Latency"] for name in ("Min", "P50", "P90", "P95", "P99", "Max")]
         assert order == sorted(order)
         assert row["Min Latency"] <= row["AVG Latency"] <= row["Max Latency"]
         assert row["P99.9 Latency"] is None  # 300 queries cannot tell
-        assert row["QPS"] == pytest.approx(row["BS"] * row["Completed"] / row["Wall Time"], rel=1e-9)
+        assert row["QPS"] == pytest.approx(
+            row["BS"] * row["Completed"] / row["Wall Time"], rel=1e-9
+        )
         assert row["Samples"]["kind"] == "dataset"
 
 
@@ -129,7 +157,9 @@ def test_histograms_read_back_to_the_same_percentiles(whole):
         reader.close()
         assert total.get_total_count() == row["Completed"]
         for name, percentile in (("P50", 50), ("P90", 90), ("P99", 99)):
-            assert total.get_value_at_percentile(percentile) / 1e6 == pytest.approx(row[f"{name} Latency"], rel=1e-3)
+            assert total.get_value_at_percentile(percentile) / 1e6 == pytest.approx(
+                row[f"{name} Latency"], rel=1e-3
+            )
 
 
 def test_values_carry_their_origin_and_seed_zero_is_recorded(whole):
@@ -141,11 +171,18 @@ def test_values_carry_their_origin_and_seed_zero_is_recorded(whole):
 
 
 def test_events_tell_the_story_in_order(whole):
-    events = [json.loads(line) for line in (folder(whole[0]) / "events.jsonl").read_text().splitlines()]
+    events = [
+        json.loads(line) for line in (folder(whole[0]) / "events.jsonl").read_text().splitlines()
+    ]
     assert (events[0]["event"], events[-1]["event"]) == ("start", "end")
     stages = [event["stage"] for event in events if event["event"] == "stage begins"]
     assert stages == ["compile", "accuracy", "numeric", "performance"]
-    assert [event["batch_size"] for event in events if event["event"] == "case ends"] == [1, 8, 32, 64]
+    assert [event["batch_size"] for event in events if event["event"] == "case ends"] == [
+        1,
+        8,
+        32,
+        64,
+    ]
     assert [event["time"] for event in events] == sorted(event["time"] for event in events)
 
 
@@ -155,19 +192,49 @@ def test_nothing_half_written_stays(whole):
 
 def test_the_command_line_wins(tmp_path):
     status, _, said = run(
-        tmp_path, "--clients", 2, "--iterations", 7, "--batch_sizes", "2,5", "--warmup", 3, "--pool", "thread",
-        "--instances", 2, "--numeric_items", 4, "--seed", 7, "--quiet",
-    )  # fmt: skip
+        tmp_path,
+        "--clients",
+        2,
+        "--iterations",
+        7,
+        "--batch_sizes",
+        "2,5",
+        "--warmup",
+        3,
+        "--pool",
+        "thread",
+        "--instances",
+        2,
+        "--numeric_items",
+        4,
+        "--seed",
+        7,
+        "--quiet",
+    )
     assert (status, said) == (0, "")
     result = result_in(tmp_path)
     assert [(row["BS"], row["Completed"]) for row in result["Performance"]] == [(2, 14), (5, 14)]
-    assert all(row["Instances"] == 2 and row["Warm-up"]["Completed"] == 6 for row in result["Performance"])
+    assert all(
+        row["Instances"] == 2 and row["Warm-up"]["Completed"] == 6 for row in result["Performance"]
+    )
     assert result["Accuracy"]["Numeric"]["items"] == 4
-    assert {result["Effective Values"][name]["origin"] for name in ("clients", "instances", "seed")} == {"command line"}
+    assert {
+        result["Effective Values"][name]["origin"] for name in ("clients", "instances", "seed")
+    } == {"command line"}
 
 
 def test_inline_and_in_process(tmp_path):
-    options = ["--pool", "inline", "--clients", 1, "--iterations", 20, "--batch_sizes", 4, "--in_process"]
+    options = [
+        "--pool",
+        "inline",
+        "--clients",
+        1,
+        "--iterations",
+        20,
+        "--batch_sizes",
+        4,
+        "--in_process",
+    ]
     status, printed, said = run(tmp_path, *options)
     assert status == 0, said
     row = result_in(tmp_path)["Performance"][0]
@@ -176,7 +243,9 @@ def test_inline_and_in_process(tmp_path):
 
 
 def test_a_time_limit_says_how_far_each_size_came(tmp_path):
-    status, printed, said = run(tmp_path, "--iterations", 100_000_000, "--time_limit", "1s", "--batch_sizes", "1,64")
+    status, printed, said = run(
+        tmp_path, "--iterations", 100_000_000, "--time_limit", "1s", "--batch_sizes", "1,64"
+    )
     assert status == 0, said
     for row in result_in(tmp_path)["Performance"]:
         assert 0 < row["Completed"] < row["Planned"] == 300_000_000
@@ -209,9 +278,14 @@ def test_compile_only_leaves_the_compile_result(tmp_path):
 def test_answers_are_checked_and_kept(tmp_path):
     answers = tmp_path / "answers.json"
     answers.write_text('{"intra_op_threads": 1, // one\n}')
-    status, _, said = run(tmp_path / "r", "--answers", answers, "--no_input", "--iterations", 5, "--batch_sizes", 1)
+    status, _, said = run(
+        tmp_path / "r", "--answers", answers, "--no_input", "--iterations", 5, "--batch_sizes", 1
+    )
     assert status == 0, said
-    assert result_in(tmp_path / "r")["Answers"] == {"tune_batch_sizes": False, "intra_op_threads": 1}
+    assert result_in(tmp_path / "r")["Answers"] == {
+        "tune_batch_sizes": False,
+        "intra_op_threads": 1,
+    }
     answers.write_text('{"intra_op_thread": 1}')
     status, _, said = run(tmp_path / "wrong", "--answers", answers)
     assert status == 2

@@ -1,4 +1,6 @@
-"""Backends that misbehave: the run ends in bounded time, says what happened, keeps what was measured, and exits 3."""
+"""Backends that misbehave: the run ends in bounded time, says what happened, keeps what was
+measured, and exits 3.
+"""
 
 from __future__ import annotations
 
@@ -73,9 +75,15 @@ def evaluate(tmp_path):
 
     def run(*options: str, numeric: bool = False, **code: str) -> tuple[int, dict | None, str]:
         parts = {
-            "compile": "pass", "precision": "FP32", "status": "success", "load": "pass", "predict": "pass",
-            "supported": "True", "config": "{}", "benchmark": "{}",
-        }  # fmt: skip
+            "compile": "pass",
+            "precision": "FP32",
+            "status": "success",
+            "load": "pass",
+            "predict": "pass",
+            "supported": "True",
+            "config": "{}",
+            "benchmark": "{}",
+        }
         parts |= code
         made = tmp_path / "backends" / "BAD"
         made.mkdir(parents=True)
@@ -121,7 +129,10 @@ def evaluate(tmp_path):
 def test_a_backend_that_does_its_work_is_valid(evaluate):
     status, result, said = evaluate()
     assert (status, result["Verdict"]) == (0, "VALID"), said
-    assert (result["Compile Version"], result["Runtime Version"]) == ("bad compiler 1", "bad runtime 1")
+    assert (result["Compile Version"], result["Runtime Version"]) == (
+        "bad compiler 1",
+        "bad runtime 1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +174,11 @@ def test_failed_requests_are_counted_by_kind(evaluate):
     status, result, _ = evaluate("--warmup", "0", predict="1 / 0 if self.calls % 5 == 0 else None")
     assert status == 3
     row = result["Performance"][0]
-    assert (row["Completed"], row["Errors"], row["Errors By Kind"]) == (8, 2, {"ZeroDivisionError": 2})
+    assert (row["Completed"], row["Errors"], row["Errors By Kind"]) == (
+        8,
+        2,
+        {"ZeroDivisionError": 2},
+    )
     assert "2 of 10 requests failed" in row["Reasons"][0]
 
 
@@ -178,7 +193,8 @@ def test_a_check_that_fails_is_a_reason_and_the_rest_is_measured(evaluate):
 
 def test_nan_in_an_output_is_a_failure(evaluate):
     status, result, _ = evaluate(
-        numeric=True, predict="return {'logits': np.full((self.batch_size, 10), np.nan, np.float32)}"
+        numeric=True,
+        predict="return {'logits': np.full((self.batch_size, 10), np.nan, np.float32)}",
     )
     assert (status, result["Verdict"]) == (3, "INVALID")
     assert result["Accuracy"]["NaN Count"] == 160
@@ -208,7 +224,9 @@ def test_a_wrong_qs_config_is_refused_with_the_nearest_key(evaluate):
 def test_a_precision_names_the_report_but_no_path(evaluate, tmp_path):
     status, _, said = evaluate(precision="../../INT8")
     assert status == 2, said
-    left = [path for path in tmp_path.rglob("*int8*") if ".workspaces" not in path.parts]  # links to the zoo
+    left = [
+        path for path in tmp_path.rglob("*int8*") if ".workspaces" not in path.parts
+    ]  # links to the zoo
     assert not left
 
 

@@ -24,11 +24,20 @@ def test_int8_mnist_against_fp32(tmp_path):
         "--quiet",
     )
     assert ran.returncode == 0, ran.stderr
-    accuracy = read_result(tmp_path / "CPU" / "mnist-cnn-onnx-int8" / "result-int8.json")["Accuracy"]
-    assert 0.01 < accuracy["Max Diff"] < 2.0  # what quantization costs; against its own graph it would be 0
+    accuracy = read_result(tmp_path / "CPU" / "mnist-cnn-onnx-int8" / "result-int8.json")[
+        "Accuracy"
+    ]
+    assert (
+        0.01 < accuracy["Max Diff"] < 2.0
+    )  # what quantization costs; against its own graph it would be 0
     assert accuracy["Cosine Similarity"] > 0.99
-    assert "the reference is the model mnist-cnn-onnx-fp32" in accuracy["Numeric"]["reference"]["notes"]
-    known = json.loads((ROOT / "model_zoo" / "mnist-cnn-onnx-fp32.json").read_text())["pinned_metrics"]["Top-1"]
+    assert (
+        "the reference is the model mnist-cnn-onnx-fp32"
+        in accuracy["Numeric"]["reference"]["notes"]
+    )
+    known = json.loads((ROOT / "model_zoo" / "mnist-cnn-onnx-fp32.json").read_text())[
+        "pinned_metrics"
+    ]["Top-1"]
     assert abs(accuracy["Top-1"] - known) <= 0.01
 
 
@@ -43,7 +52,16 @@ def test_a_reference_that_is_not_there_is_one_message(tmp_path):
     (workspace / "workloads" / "t.json").write_text(task)
     refused(
         qs(
-            "run", "--task", "t", "--hardware_type", "CPU", "--workspace", workspace, "--out", tmp_path / "r", "--quiet"
+            "run",
+            "--task",
+            "t",
+            "--hardware_type",
+            "CPU",
+            "--workspace",
+            workspace,
+            "--out",
+            tmp_path / "r",
+            "--quiet",
         ),
         "digits-cnn-onnx-fp3",
         "did you mean",

@@ -1,4 +1,6 @@
-"""Every command of the README is run here, as it stands there; the installing ones in a fresh copy of the checkout."""
+"""Every command of the README is run here, as it stands there; the installing ones in a fresh copy
+of the checkout.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 MAIN_JOB, TESTS, *OTHERS = (block.strip() for block in BLOCKS)
 COMMANDS = [line for block in OTHERS for line in block.splitlines()]
 LINT, QUICK_TESTS = (line for line in COMMANDS if not line.startswith("qs "))
-FILES = re.findall(r"`(backends/ACME/\w+\.py)`:\n\n```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+FILES = re.findall(
+    r"`(backends/ACME/\w+\.py)`:\n\n```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
+)
 
 
 def shell(command: str, cwd: Path, timeout: int = 120) -> subprocess.CompletedProcess[str]:
@@ -25,7 +29,13 @@ def shell(command: str, cwd: Path, timeout: int = 120) -> subprocess.CompletedPr
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
-        ["sh", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False
+        ["sh", "-c", command],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
     return ran
@@ -66,7 +76,9 @@ def test_the_developers_commands():
 
 
 def test_the_engine_in_the_readme(tmp_path):
-    (snippet,) = re.findall(r"```python\n(from qs.engine.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (snippet,) = re.findall(
+        r"```python\n(from qs.engine.*?)^```$", README, re.MULTILINE | re.DOTALL
+    )
     (tmp_path / "snippet.py").write_text(snippet)
     ran = shell("python snippet.py", tmp_path)
     assert re.match(r"VALID \d+ [\d.]+ ms", ran.stdout)
@@ -85,24 +97,37 @@ def test_ci_runs_the_readmes_command(tmp_path):
     browser.write_text("#!/bin/sh\n")
     browser.chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    ran = subprocess.run([checkout / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(
+        [checkout / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=30, check=False
+    )
     assert ran.stdout.strip() == TESTS
     assert ran.returncode == 7  # the command's own status is CI's
 
 
 @pytest.mark.slow
 def test_the_first_command_in_a_fresh_copy(tmp_path):
-    """As typed, with a shorter measurement: installs into its own environment, builds BERT unless cached, measures it."""
+    """As typed, with a shorter measurement: installs into its own environment, builds BERT unless
+    cached, measures it.
+    """
     left_out = shutil.ignore_patterns(
         ".git", ".venv*", "build", "dist", "reports", "*.egg-info", "__pycache__", ".*_cache"
     )
     shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out)
     checkout = tmp_path / "checkout"
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
     ran = subprocess.run(
         ["sh", "-c", f"{MAIN_JOB} --time_limit 1 --batch_sizes 1 --numeric_items 2"],
-        cwd=checkout, env=env, capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+        cwd=checkout,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "accuracy not measured: synthetic weights" in ran.stdout
     assert (checkout / "reports" / "CPU" / "bert-torch-fp32" / "result-fp32.json").is_file()

@@ -1,6 +1,8 @@
-"""Vendor folders in upstream's style, run unmodified: tests/fixtures/general_perf is a workspace as ByteMLPerf has them.
+"""Vendor folders in upstream's style, run unmodified: tests/fixtures/general_perf is a workspace as
+ByteMLPerf has them.
 
-The model and the data set lie in another workspace, the one that ships, as they may for a vendor who has only backends.
+The model and the data set lie in another workspace, the one that ships, as they may for a vendor
+who has only backends.
 """
 
 from __future__ import annotations
@@ -21,13 +23,19 @@ FIXTURES = ROOT / "tests" / "fixtures" / "general_perf"
 TASK, MODEL = "upstream-onnx-fp32", "digits-cnn-onnx-fp32"
 
 
-def evaluate(folder: Path, hardware: str, *options: object, task: str = TASK) -> tuple[int, dict | None, str]:
+def evaluate(
+    folder: Path, hardware: str, *options: object, task: str = TASK
+) -> tuple[int, dict | None, str]:
     """`qs run` in a folder that holds general_perf/ -> (exit status, result, standard error)."""
     fixed = ["--task", task, "--hardware_type", hardware, "--no_input", "--warmup", "1"]
     ran = subprocess.run(
         [sys.executable, "-m", "qs", "run", *fixed, *map(str, options)],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert "Traceback" not in ran.stderr, ran.stderr
     out = Path(folder, options[options.index("--out") + 1] if "--out" in options else "reports")
     files = list((out / hardware).glob("*/result-*.json"))
@@ -44,7 +52,9 @@ def upstream(tmp_path):
 def test_fixtures_know_nothing_of_us():
     sources = [file.read_text() for file in FIXTURES.rglob("*.py")]
     assert len(sources) >= 10
-    assert not any(re.search(r"^\s*(import|from)\s+qs\b", source, re.MULTILINE) for source in sources)
+    assert not any(
+        re.search(r"^\s*(import|from)\s+qs\b", source, re.MULTILINE) for source in sources
+    )
 
 
 def test_relative_imports_cwd_relative_json_and_a_list_of_outputs(upstream):
@@ -62,13 +72,20 @@ def test_relative_imports_cwd_relative_json_and_a_list_of_outputs(upstream):
     ]
     for row in result["Performance"]:
         assert row["QPS"] > 0
-        assert row["Queries In Flight"] == pytest.approx(3, abs=0.3)  # threads / QPS is Little's law backwards
+        assert row["Queries In Flight"] == pytest.approx(
+            3, abs=0.3
+        )  # threads / QPS is Little's law backwards
         assert row["Flags"] == ["p99-is-maximum"]
 
 
 def test_a_data_set_and_a_model_under_upstreams_paths(upstream):
-    """All in one workspace; the data set's code opens its files relative to the working directory, and a bare helper beside it."""
-    shutil.copy(ROOT / "datasets" / "digits" / "held_out.npz", upstream / "general_perf" / "datasets" / "open_old")
+    """All in one workspace; the data set's code opens its files relative to the working directory,
+    and a bare helper beside it.
+    """
+    shutil.copy(
+        ROOT / "datasets" / "digits" / "held_out.npz",
+        upstream / "general_perf" / "datasets" / "open_old",
+    )
     place = upstream / "general_perf" / "model_zoo" / "regular" / "open_digits"
     place.mkdir(parents=True)
     shutil.copy(ROOT / "model_zoo" / "digits" / f"{MODEL}.onnx", place / "digits.onnx")
@@ -83,7 +100,9 @@ def test_a_data_set_and_a_model_under_upstreams_paths(upstream):
 
 
 def test_a_debugger_may_be_used_in_upstreams_layout(upstream):
-    status, result, said = evaluate(upstream, "OLDGEN", "--in_process", "--batch_sizes", 1, "--out", "near")
+    status, result, said = evaluate(
+        upstream, "OLDGEN", "--in_process", "--batch_sizes", 1, "--out", "near"
+    )
     assert status == 0, said
     assert result["Answers"] == {"use_tf32": False, "precision": "FP32"}
     assert [row["Mode"] for row in result["Performance"]] == ["vendor"]
@@ -98,11 +117,15 @@ def test_another_batch_size_tensors_missing_keys_and_a_list_of_rows(upstream):
     for row in result["Performance"]:
         assert (row["BS"], row["Mode"]) == (8, "vendor")
         assert row["P99 Latency"] >= row["AVG Latency"] > 0
-        assert "littles-law" in row["Flags"]  # it counts the queue of all that it submitted at the start
+        assert (
+            "littles-law" in row["Flags"]
+        )  # it counts the queue of all that it submitted at the start
 
 
 def test_an_audit_drives_predict_beside_the_vendors_numbers(upstream):
-    status, result, said = evaluate(upstream, "BMLP", "--engine", "always", "--batch_sizes", 1, "--clients", 1)
+    status, result, said = evaluate(
+        upstream, "BMLP", "--engine", "always", "--batch_sizes", 1, "--clients", 1
+    )
     assert status == 0, said
     (row,) = result["Performance"]
     assert (row["Mode"], row["BS"], row["Requested BS"], row["Completed"]) == ("audit", 8, 1, 20)
@@ -117,9 +140,13 @@ def test_an_audit_drives_predict_beside_the_vendors_numbers(upstream):
     ("ending", "status", "verdict"),
     [("os._exit(5)", 3, "INVALID"), ("raise NotImplementedError", 0, "VALID")],
 )
-def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(upstream, ending, status, verdict):
+def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(
+    upstream, ending, status, verdict
+):
     file = upstream / "general_perf" / "backends" / "OLDGEN" / "runtime_backend_oldgen.py"
-    text = file.read_text().replace("        dataloader.rebatch(self.batch_size)\n", f"        import os; {ending}\n")
+    text = file.read_text().replace(
+        "        dataloader.rebatch(self.batch_size)\n", f"        import os; {ending}\n"
+    )
     file.write_text(text)
     got, result, said = evaluate(upstream, "OLDGEN", "--engine", "always", "--batch_sizes", 4)
     assert got == status, said
@@ -131,7 +158,9 @@ def test_an_audit_keeps_our_numbers_where_the_benchmark_gives_none(upstream, end
 
 def test_a_name_that_numpy_no_longer_has_is_named_with_its_line(upstream):
     file = upstream / "general_perf" / "backends" / "OLDGEN" / "compile_backend_oldgen.py"
-    text = file.read_text().replace("        dataloader.rebatch(1)\n", "        import numpy as np; np.int(1)\n")
+    text = file.read_text().replace(
+        "        dataloader.rebatch(1)\n", "        import numpy as np; np.int(1)\n"
+    )
     file.write_text(text)
     line = text[: text.index("np.int(1)")].count("\n") + 1
     status, result, _ = evaluate(upstream, "OLDGEN")
@@ -171,9 +200,18 @@ def test_a_compile_result_is_taken_elsewhere_and_its_files_are_checked(upstream,
 
     # elsewhere, and with a compiler that would be noticed
     compiler = upstream / "general_perf" / "backends" / "TWOSEG" / "compile_backend_twoseg.py"
-    compiler.write_text(compiler.read_text().replace('folder = "', 'raise RuntimeError("compiled again")  # "'))
+    compiler.write_text(
+        compiler.read_text().replace('folder = "', 'raise RuntimeError("compiled again")  # "')
+    )
     status, result, said = evaluate(
-        upstream, "TWOSEG", "--compiled", upstream / "compiled", "--out", "later", "--engine", "always"
+        upstream,
+        "TWOSEG",
+        "--compiled",
+        upstream / "compiled",
+        "--out",
+        "later",
+        "--engine",
+        "always",
     )
     assert status == 0, said
     assert result["Graph Compile"]["Compiled From"] == str(file)
@@ -189,5 +227,7 @@ def test_a_compile_result_is_taken_elsewhere_and_its_files_are_checked(upstream,
     assert "segments[0].compiled_model[0].compiled_obj" in said and "compile again" in said
     status, _, said = evaluate(upstream, "OLDGEN", "--compiled", file, "--out", "other")
     assert status == 2 and "OLDGEN" in said
-    status, _, said = evaluate(upstream, "TWOSEG", "--compiled", upstream / "nowhere", "--out", "other")
+    status, _, said = evaluate(
+        upstream, "TWOSEG", "--compiled", upstream / "nowhere", "--out", "other"
+    )
     assert status == 2 and "--compile_only" in said

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Caveat:
-    """`code` for programs; `text` what was seen and what it does to the result; `advice` what to change."""
+    """`code` for programs; `text` what was seen and what it does to the result; `advice` what to
+    change.
+    """
 
     code: str
     text: str

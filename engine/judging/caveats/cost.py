@@ -16,9 +16,11 @@ LEAST_S = 0.5
 
 
 def engine_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Nearly all that the workers did was the engine's work, and that was no small part of the time.
+    """Nearly all that the workers did was the engine's work, and that was no small part of the
+    time.
 
-    Where other programs take CPU from the workers, their own CPU time shows what the wall clock does not.
+    Where other programs take CPU from the workers, their own CPU time shows what the wall clock
+    does not.
     """
     cores = engine_cores(result)
     if cores is None or not is_engine_bound(result, cores):
@@ -32,9 +34,11 @@ def engine_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def engine_cost(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """A share of the throughput (closed loop) or of the service times is the engine's; engine_bound is the worse case.
+    """A share of the throughput (closed loop) or of the service times is the engine's; engine_bound
+    is the worse case.
 
-    Coroutines overlap, so the engine's work delays none of them until the event loop is busy: see loop_bound.
+    Coroutines overlap, so the engine's work delays none of them until the event loop is busy: see
+    loop_bound.
     """
     cores, cost = engine_cores(result), result.engine_cost
     if cores is None or cost is None or is_engine_bound(result, cores) or plan.pool.kind == "async":
@@ -42,7 +46,9 @@ def engine_cost(result: RunResult, plan: RunPlan) -> Caveat | None:
     parts = []
     share = cost.ns_per_request / (cost.ns_per_request + result.service.mean_ns)
     if not result.open_loop and share > ENGINE_SHARE:
-        parts.append(f"the engine's own {cost.ns_per_request:.0f} ns a request took {share:.0%} of the workers' time")
+        parts.append(
+            f"the engine's own {cost.ns_per_request:.0f} ns a request took {share:.0%} of the workers' time"
+        )
     typical = result.service.percentile_ns(50)
     if cost.service_ns > ENGINE_SHARE * typical:
         parts.append(
@@ -61,7 +67,9 @@ def loop_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
     cpu = result.cpu
     if cpu is None or cpu.elapsed_s < LEAST_S:
         return None
-    busiest = max((group.cpu_s / cpu.elapsed_s for group in cpu.groups if group.kind == "async"), default=0.0)
+    busiest = max(
+        (group.cpu_s / cpu.elapsed_s for group in cpu.groups if group.kind == "async"), default=0.0
+    )
     if busiest <= LOOP_BOUND:
         return None
     return Caveat(
@@ -93,7 +101,9 @@ def late_issue(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def engine_cores(result: RunResult) -> float | None:
-    """Cores that the engine's own work took in each worker process, by the cost that the null run showed."""
+    """Cores that the engine's own work took in each worker process, by the cost that the null run
+    showed.
+    """
     cost, cpu = result.engine_cost, result.cpu
     if cost is None or cpu is None or not cpu.groups or not result.completed or result.wall_s <= 0:
         return None

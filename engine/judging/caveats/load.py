@@ -1,4 +1,6 @@
-"""Caveats about the load and what the target made of it: samples, the global lock, a growing backlog, drift."""
+"""Caveats about the load and what the target made of it: samples, the global lock, a growing
+backlog, drift.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from qs.engine.record.histogram import samples_needed
 from qs.engine.result import RunResult
 from qs.engine.statistics.trend import drift, growth
 
-# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by them.
+# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by
+# them.
 LEAST_S = 0.5
-# Beside a target that frees the interpreter, a thread waits far less than a switch interval (5 ms); beside one that does not, one or more.
+# Beside a target that frees the interpreter, a thread waits far less than a switch interval (5 ms);
+# beside one that does not, one or more.
 HELD_NS = 2_500_000
 LEAST_IDLE = 0.25
 BACKLOG_SHARE = 0.01
@@ -36,12 +40,19 @@ def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Threads that share about one core although another is idle, while a thread beside them waits long for the interpreter.
+    """Threads that share about one core although another is idle, while a thread beside them waits
+    long for the interpreter.
 
     A run too short for the latter is judged without it.
     """
     cpu = result.cpu
-    if cpu is None or cpu.elapsed_s < LEAST_S or cpu.cores < 2 or cpu.idle_cpus is None or cpu.idle_cpus < LEAST_IDLE:
+    if (
+        cpu is None
+        or cpu.elapsed_s < LEAST_S
+        or cpu.cores < 2
+        or cpu.idle_cpus is None
+        or cpu.idle_cpus < LEAST_IDLE
+    ):
         return None
     for group in cpu.groups:
         cores = group.cpu_s / cpu.elapsed_s
@@ -58,7 +69,9 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """A backlog that grew steadily by more than chance makes it, or of which much was left when the run was cut short."""
+    """A backlog that grew steadily by more than chance makes it, or of which much was left when the
+    run was cut short.
+    """
     if not result.open_loop or isinstance(plan.load, AllAtOnce):
         return None
     arrived = result.completed + result.errors

@@ -6,7 +6,8 @@ from qs.engine.judging.caveats.caveat import Caveat
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
 
-# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by them.
+# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by
+# them.
 LEAST_S = 0.5
 OTHERS_SHARE = 0.1
 STEAL_SHARE = 0.02
@@ -31,14 +32,20 @@ def throttled(result: RunResult, plan: RunPlan) -> Caveat | None:
         half = len(cpu.seen_mhz) // 2
         least = min(cpu.seen_mhz)
         if cpu.base_mhz and least < SLOW_CLOCK * cpu.base_mhz:
-            seen.append(f"the fastest CPU fell to {least:.0f} MHz, below its nominal {cpu.base_mhz:.0f}")
+            seen.append(
+                f"the fastest CPU fell to {least:.0f} MHz, below its nominal {cpu.base_mhz:.0f}"
+            )
         elif half and min(cpu.seen_mhz[half:]) < SLOW_CLOCK * max(cpu.seen_mhz[:half]):
             seen.append(
                 f"the CPU frequency fell from {max(cpu.seen_mhz[:half]):.0f} to {min(cpu.seen_mhz[half:]):.0f} MHz"
             )
     if not seen:
         return None
-    return Caveat("throttled", ", ".join(seen), "raise the quota, cool the machine, or set its governor to performance")
+    return Caveat(
+        "throttled",
+        ", ".join(seen),
+        "raise the quota, cool the machine, or set its governor to performance",
+    )
 
 
 def other_load(result: RunResult, plan: RunPlan) -> Caveat | None:

@@ -1,11 +1,15 @@
-"""How many requests a percentile needs before it may be believed: MLPerf's early-stopping criterion.
+"""How many requests a percentile needs before it may be believed: MLPerf's early-stopping
+criterion.
 
-Source: MLCommons, "MLPerf Inference Rules" (inference_policies/inference_rules.adoc), appendix "Early Stopping Criterion"; the same as
-LoadGen's loadgen/early_stopping.cc. A system that fails by a hair answers a request within the bound with probability
-p. It shows t or fewer over-latency requests in h + t with the binomial probability F(t; h + t, 1 - p) = I_p(h, t + 1). A run may stop
-when that is at most 1 - c: so lucky a run is then too unlikely. The rules' tolerance d is 0 and their confidence c is 0.99.
+Source: MLCommons, "MLPerf Inference Rules" (inference_policies/inference_rules.adoc), appendix
+"Early Stopping Criterion"; the same as LoadGen's loadgen/early_stopping.cc. A system that fails by
+a hair answers a request within the bound with probability p. It shows t or fewer over-latency
+requests in h + t with the binomial probability F(t; h + t, 1 - p) = I_p(h, t + 1). A run may stop
+when that is at most 1 - c: so lucky a run is then too unlikely. The rules' tolerance d is 0 and
+their confidence c is 0.99.
 
-Requests are taken as independent, as the rules take them. For runs that may be correlated see engine/confidence.py.
+Requests are taken as independent, as the rules take them. For runs that may be correlated see
+engine/confidence.py.
 """
 
 from __future__ import annotations
@@ -21,9 +25,11 @@ CONFIDENCE = 0.99
 
 
 def queries_needed(over: int, percentile: float, confidence: float = CONFIDENCE) -> int:
-    """The least number of requests, `over` of them over the bound, that shows the percentile to be within it.
+    """The least number of requests, `over` of them over the bound, that shows the percentile to be
+    within it.
 
-    459 for p99 with none over, 662 with one; 64 for p90 with one. `percentile` lies between 0 and 100.
+    459 for p99 with none over, 662 with one; 64 for p90 with one. `percentile` lies between 0 and
+    100.
     """
     share = 1.0 - percentile / 100.0
 
@@ -44,7 +50,9 @@ def queries_needed(over: int, percentile: float, confidence: float = CONFIDENCE)
 
 
 def may_be_over(queries: int, percentile: float, confidence: float = CONFIDENCE) -> int:
-    """The most requests over a bound that still show the percentile to be within it; -1 where not even none is enough."""
+    """The most requests over a bound that still show the percentile to be within it; -1 where not
+    even none is enough.
+    """
     share = 1.0 - percentile / 100.0
     low, high = -1, math.ceil(queries * share) + 1
     while high - low > 1:
@@ -56,11 +64,15 @@ def may_be_over(queries: int, percentile: float, confidence: float = CONFIDENCE)
     return low
 
 
-def estimate_ns(response: Histogram, percentile: float, failed: int = 0, confidence: float = CONFIDENCE) -> int | None:
-    """The early-stopping estimate of a percentile: an upper bound of it that holds with the confidence. None: too few requests.
+def estimate_ns(
+    response: Histogram, percentile: float, failed: int = 0, confidence: float = CONFIDENCE
+) -> int | None:
+    """The early-stopping estimate of a percentile: an upper bound of it that holds with the
+    confidence. None: too few requests.
 
-    The rules' algorithm: with t the most that may be over, discard the t - 1 highest and report the highest of the rest. Failed
-    requests count as the highest of all. Accurate to the histogram's resolution (0.1 %, upwards).
+    The rules' algorithm: with t the most that may be over, discard the t - 1 highest and report the
+    highest of the rest. Failed requests count as the highest of all. Accurate to the histogram's
+    resolution (0.1 %, upwards).
     """
     discarded = may_be_over(response.count + failed, percentile, confidence) - 1
     if discarded < failed:
@@ -71,9 +83,14 @@ def estimate_ns(response: Histogram, percentile: float, failed: int = 0, confide
 
 
 def count_over(response: Histogram, bound_ns: int) -> int:
-    """How many values lie above a bound. A histogram bin that straddles the bound (0.1 % wide) counts as over, unless the maximum
-    is within it."""
+    """How many values lie above a bound. A histogram bin that straddles the bound (0.1 % wide)
+    counts as over, unless the maximum is within it.
+    """
     if response.max_ns <= bound_ns:
         return 0
     filled = np.flatnonzero(response.counts)
-    return sum(int(response.counts[index]) for index in filled.tolist() if highest_value_of(index) > bound_ns)
+    return sum(
+        int(response.counts[index])
+        for index in filled.tolist()
+        if highest_value_of(index) > bound_ns
+    )

@@ -1,6 +1,8 @@
-"""MLPerf's MultiStream: N samples a query, the next query when the last is answered; compared by p99 of the queries.
+"""MLPerf's MultiStream: N samples a query, the next query when the last is answered; compared by
+p99 of the queries.
 
-The target is called with a list of `samples_per_query` samples, consecutive ones of those given. All the result's times are a query's.
+The target is called with a list of `samples_per_query` samples, consecutive ones of those given.
+All the result's times are a query's.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from qs.engine.result import RunResult
 
 @dataclass(frozen=True)
 class MultiStream:
-    """`min_queries` None: as many as early stopping needs, 662 for p99. `max_duration_s` ends the run in any case."""
+    """`min_queries` None: as many as early stopping needs, 662 for p99. `max_duration_s` ends the
+    run in any case.
+    """
 
     samples_per_query: int = 8
     percentile: float = 99.0

@@ -1,7 +1,8 @@
 """MLPerf's Offline: every sample is due at the start; compared by samples/s.
 
-LoadGen hands all samples over in one query, and the target batches them as it likes. Here the workers take them one after the other, or
-`samples_per_query` at a time, in a list: the batch is the plan's, and seen in the result.
+LoadGen hands all samples over in one query, and the target batches them as it likes. Here the
+workers take them one after the other, or `samples_per_query` at a time, in a list: the batch is the
+plan's, and seen in the result.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import RunResult
 
-# LoadGen issues a tenth more than it expects to need for the minimum duration (kSlack in test_settings_internal.cc).
+# LoadGen issues a tenth more than it expects to need for the minimum duration (kSlack in
+# test_settings_internal.cc).
 SLACK = 1.1
 
 
 @dataclass(frozen=True)
 class Offline:
-    """At least `min_samples`, and where `expected_samples_per_s` is given, enough for `min_duration_s` at that rate.
+    """At least `min_samples`, and where `expected_samples_per_s` is given, enough for
+    `min_duration_s` at that rate.
 
     samples_per_query  None: the target is called with one sample; else with a list of so many
-    drain_s            how long after `max_duration_s` samples may still be taken, and answered, before the rest is counted as not issued
+    drain_s            how long after `max_duration_s` samples may still be taken, and answered,
+                       before the rest is counted as not issued
     """
 
     expected_samples_per_s: float | None = None
@@ -65,12 +69,12 @@ class Offline:
         )
 
     def rules(self, result: RunResult) -> list[Rule]:
-        enough = (
-            f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, so that more samples are made"
-        )
+        enough = f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, so that more samples are made"
         samples = result.completed * result.samples_per_query
         return [
-            minimum_duration(self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough),
+            minimum_duration(
+                self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough
+            ),
             at_least(
                 "minimum samples",
                 self.min_samples,

@@ -1,11 +1,14 @@
-"""What MLPerf calls a scenario: a way to issue queries, and the rules that decide whether the result counts.
+"""What MLPerf calls a scenario: a way to issue queries, and the rules that decide whether the
+result counts.
 
-The rules are those of MLCommons' "MLPerf Inference Rules", section "Scenarios" and appendix "Early Stopping Criterion", as LoadGen applies
-them: minimum duration, minimum number of queries, early stopping, and for Server the bound. The defaults are the rules'
-own: 600 s, p90 for SingleStream, p99 for MultiStream (8 samples a query) and Server, 24,576 samples for Offline.
+The rules are those of MLCommons' "MLPerf Inference Rules", section "Scenarios" and appendix "Early
+Stopping Criterion", as LoadGen applies them: minimum duration, minimum number of queries, early
+stopping, and for Server the bound. The defaults are the rules' own: 600 s, p90 for SingleStream,
+p99 for MultiStream (8 samples a query) and Server, 24,576 samples for Offline.
 
-Left out: LoadGen's accuracy mode (an evaluation, not a load), its find-peak mode (a search over runs, not a run), token latencies, and
-drawing samples at random: samples are cycled here in their order.
+Left out: LoadGen's accuracy mode (an evaluation, not a load), its find-peak mode (a search over
+runs, not a run), token latencies, and drawing samples at random: samples are cycled here in their
+order.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from qs.engine.result import RunResult
 
 
 class Scenario(Protocol):
-    """`qs.engine.run(scenario, target, samples)` runs `plan()`; give `plan(pool=..., warmup_iterations=...)` where more is to be said.
+    """`qs.engine.run(scenario, target, samples)` runs `plan()`; give `plan(pool=...,
+    warmup_iterations=...)` where more is to be said.
 
     A plan that a scenario made remembers it, so its result is judged whichever way it is run.
     """
@@ -28,7 +32,9 @@ class Scenario(Protocol):
         ...
 
     def plan(self, **fields: Any) -> RunPlan:
-        """The load and the stop rule, with further fields of a RunPlan. Raises PlanError with all faults."""
+        """The load and the stop rule, with further fields of a RunPlan. Raises PlanError with all
+        faults.
+        """
         ...
 
     def rules(self, result: RunResult) -> list[Rule]:
@@ -44,7 +50,9 @@ def minimum_duration(needed_s: float, result: RunResult, advice: str) -> Rule:
 
 def minimum_queries(needed: int, result: RunResult) -> Rule:
     advice = (
-        "raise max_duration_s, or leave it out" if result.ended_by == "time limit" else "let the run go on to its end"
+        "raise max_duration_s, or leave it out"
+        if result.ended_by == "time limit"
+        else "let the run go on to its end"
     )
     return at_least("minimum queries", needed, result.completed, "queries", advice)
 
@@ -59,4 +67,8 @@ def positive(**values: float | None) -> list[str]:
 
 
 def percentile_faults(percentile: float) -> list[str]:
-    return [] if 0 < percentile < 100 else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]
+    return (
+        []
+        if 0 < percentile < 100
+        else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]
+    )

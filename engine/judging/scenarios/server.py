@@ -1,4 +1,6 @@
-"""MLPerf's Server: queries of one sample arrive as a Poisson process; valid where p99 of the response time holds a bound."""
+"""MLPerf's Server: queries of one sample arrive as a Poisson process; valid where p99 of the
+response time holds a bound.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,12 @@ class Server:
             raise PlanError(self.faults())
         load = Poisson(self.rate_per_s, self.seed).seeded()
         count, last_ns = self._schedule(load)
-        # As LoadGen does, the schedule ends with the first query due after both minimums: known beforehand, so no query that is due is
-        # left out, however far the target is behind. One microsecond covers the rounding to seconds.
-        stop = Stop(iterations=count, duration_s=(last_ns + 1_000) / 1e9, max_duration_s=self.max_duration_s)
+        # As LoadGen does, the schedule ends with the first query due after both minimums: known
+        # beforehand, so no query that is due is left out, however far the target is behind. One
+        # microsecond covers the rounding to seconds.
+        stop = Stop(
+            iterations=count, duration_s=(last_ns + 1_000) / 1e9, max_duration_s=self.max_duration_s
+        )
         return RunPlan(load=load, stop=stop, scenario=self, **fields)
 
     def _schedule(self, load: Poisson) -> tuple[int, int]:
@@ -76,7 +81,9 @@ class Server:
             minimum_duration(self.min_duration_s, result, "raise max_duration_s, or leave it out"),
             minimum_queries(self._least_queries(), result),
         ]
-        return minimums if self.bound_s is None else minimums + self._bound_rules(self.bound_s, result)
+        return (
+            minimums if self.bound_s is None else minimums + self._bound_rules(self.bound_s, result)
+        )
 
     def _bound_rules(self, bound_s: float, result: RunResult) -> list[Rule]:
         name, response = f"p{self.percentile:g}", result.response

@@ -1,4 +1,6 @@
-"""MLPerf's SingleStream: one sample a query, the next query when the last is answered; compared by p90."""
+"""MLPerf's SingleStream: one sample a query, the next query when the last is answered; compared by
+p90.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from qs.engine.result import RunResult
 
 @dataclass(frozen=True)
 class SingleStream:
-    """`min_queries` None: as many as early stopping needs, 64 for p90. `max_duration_s` ends the run in any case."""
+    """`min_queries` None: as many as early stopping needs, 64 for p90. `max_duration_s` ends the
+    run in any case.
+    """
 
     percentile: float = 90.0
     min_duration_s: float = 600.0

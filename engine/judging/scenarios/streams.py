@@ -1,4 +1,6 @@
-"""What SingleStream and MultiStream have in common: one query after the other, judged by an estimate of a high percentile."""
+"""What SingleStream and MultiStream have in common: one query after the other, judged by an
+estimate of a high percentile.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,15 @@ from qs.engine.result import RunResult
 
 
 def least_queries(min_queries: int | None, percentile: float) -> int:
-    """The asked-for number, or the least with which early stopping gives an estimate (one query may be over: the rules' step 3)."""
+    """The asked-for number, or the least with which early stopping gives an estimate (one query may
+    be over: the rules' step 3).
+    """
     return queries_needed(1, percentile) if min_queries is None else min_queries
 
 
-def stream_rules(result: RunResult, percentile: float, min_duration_s: float, min_queries: int | None) -> list[Rule]:
+def stream_rules(
+    result: RunResult, percentile: float, min_duration_s: float, min_queries: int | None
+) -> list[Rule]:
     early = queries_needed(1, percentile)
     return [
         minimum_duration(min_duration_s, result, "raise max_duration_s, or leave it out"),

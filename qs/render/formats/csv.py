@@ -1,4 +1,6 @@
-"""CSV: one row of `Performance` a line, a header above; cells that a spreadsheet would take for a formula begin with an apostrophe."""
+"""CSV: one row of `Performance` a line, a header above; cells that a spreadsheet would take for a
+formula begin with an apostrophe.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""JUnit XML, for CI: a test case for each row and each check; reasons are failures, failed requests stand in the output."""
+"""JUnit XML, for CI: a test case for each row and each check; reasons are failures, failed requests
+stand in the output.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,15 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def write(result: Mapping[str, Any], folder: Path, out: Path) -> None:
     suite = xml.Element(
-        "testsuite", name=_text(f"{result['Task']} on {result['Backend']}"), timestamp=str(result["Started"])[:19]
+        "testsuite",
+        name=_text(f"{result['Task']} on {result['Backend']}"),
+        timestamp=str(result["Started"])[:19],
     )
     place = _text(f"qs.{result['Backend']}.{result['Task']}")
     of_rows = [reason for row in result.get("Performance") or [] for reason in row["Reasons"]]
-    own = [reason for reason in result["Reasons"] if not of_rows or not reason.endswith(tuple(of_rows))]
+    own = [
+        reason for reason in result["Reasons"] if not of_rows or not reason.endswith(tuple(of_rows))
+    ]
     _case(suite, place, "evaluation", sum((result.get("Durations") or {}).values()), own)
     for name, row in named_rows(result):
         reasons = row["Reasons"] if row["Verdict"] == "INVALID" else []
@@ -38,7 +44,9 @@ def write(result: Mapping[str, Any], folder: Path, out: Path) -> None:
 
 
 def _case(suite: Any, place: str, name: str, seconds: float, reasons: list[str]) -> Any:
-    case = xml.SubElement(suite, "testcase", classname=place, name=_text(name), time=f"{seconds:.3f}")
+    case = xml.SubElement(
+        suite, "testcase", classname=place, name=_text(name), time=f"{seconds:.3f}"
+    )
     if reasons:
         failure = xml.SubElement(case, "failure", message=_text(reasons[0]), type="INVALID")
         failure.text = _text("\n".join(reasons))

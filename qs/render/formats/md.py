@@ -37,7 +37,10 @@ def text_of(result: Mapping[str, Any]) -> str:
     ]
     said += [f"- {_plain(reason)}" for reason in result["Reasons"]]
     if rows:
-        table = [[name, *(number(row.get(key)) for key, _ in COLUMNS), row["Verdict"]] for name, row in rows]
+        table = [
+            [name, *(number(row.get(key)) for key, _ in COLUMNS), row["Verdict"]]
+            for name, row in rows
+        ]
         said += ["", *_table(["case", *(heading for _, heading in COLUMNS), "verdict"], table)]
         shared = shared_by_all(result)
         said += ["", f"All: {_plain(shared)}."] if shared else []

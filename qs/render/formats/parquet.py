@@ -19,9 +19,13 @@ def write(result: Mapping[str, Any], folder: Path, out: Path) -> None:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise UserError(f"{out}: Parquet is written by pyarrow: pip install 'quicksilver-perf[parquet]'") from None
+        raise UserError(
+            f"{out}: Parquet is written by pyarrow: pip install 'quicksilver-perf[parquet]'"
+        ) from None
     rows = records(result)
-    types = {column: pyarrow.int64() for _, column in WHOLE} | {column: pyarrow.float64() for _, column in REAL}
+    types = {column: pyarrow.int64() for _, column in WHOLE} | {
+        column: pyarrow.float64() for _, column in REAL
+    }
     types["target_queries_per_s"] = pyarrow.float64()
     names = list(rows[0]) if rows else []
     schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in names])

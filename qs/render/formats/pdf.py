@@ -40,7 +40,9 @@ def write(result: Mapping[str, Any], folder: Path, out: Path) -> None:
     try:
         from fpdf import FPDF
     except ImportError:
-        raise UserError(f"{out}: a PDF is written by fpdf2: pip install 'quicksilver-perf[pdf]'") from None
+        raise UserError(
+            f"{out}: a PDF is written by fpdf2: pip install 'quicksilver-perf[pdf]'"
+        ) from None
     pdf = FPDF(format="A4")
     pdf.set_auto_page_break(True, margin=15)
     pdf.set_title(_plain(f"{result['Task']} on {result['Backend']}"))
@@ -107,7 +109,9 @@ def _line(pdf: Any, text: str, size: int, style: str = "") -> None:
 def _table(pdf: Any, rows: Any) -> None:
     pdf.set_font("Helvetica", "", 7)
     widths = (24, *(10,) * len(COLUMNS), 12)
-    with pdf.table(col_widths=widths, text_align=("LEFT", *("RIGHT",) * (len(COLUMNS) + 1)), padding=0.5) as table:
+    with pdf.table(
+        col_widths=widths, text_align=("LEFT", *("RIGHT",) * (len(COLUMNS) + 1)), padding=0.5
+    ) as table:
         heads = table.row()
         for heading in ("case", *(heading for _, heading in COLUMNS), "verdict"):
             heads.cell(heading)

@@ -1,4 +1,5 @@
-"""The charting library as one script for the page: Vega, Vega-Lite and Vega-Embed, as the package vl-convert-python ships them.
+"""The charting library as one script for the page: Vega, Vega-Lite and Vega-Embed, as the package
+vl-convert-python ships them.
 
 Putting it together takes a second, so it is kept in the cache.
 """
@@ -15,8 +16,12 @@ def script() -> str:
     def build(path) -> None:
         import vl_convert
 
-        path.write_text(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), encoding="utf-8")
+        path.write_text(
+            vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), encoding="utf-8"
+        )
 
     version = metadata.version("vl-convert-python")
     text = build_once(f"charts/vega-{version}", ".js", build).read_text(encoding="utf-8")
-    return text.replace("</script", "<\\/script")  # nothing in it may end the page's own script element
+    return text.replace(
+        "</script", "<\\/script"
+    )  # nothing in it may end the page's own script element

@@ -1,4 +1,6 @@
-"""The charts, as specifications of Vega-Lite: plain dicts. Drag and wheel zoom, a click on the legend shows one case, a double click all."""
+"""The charts, as specifications of Vega-Lite: plain dicts. Drag and wheel zoom, a click on the
+legend shows one case, a double click all.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ MS = "response time (ms)"
 # 1 / (1 - p): 1, 10, 100 ... are 0 %, 90 %, 99 % ...
 _NINES = "datum.value === 1 ? '0 %' : (100 - 100 / datum.value) + ' %'"
 _LEGEND = {"name": "shown", "select": {"type": "point", "fields": ["case"]}, "bind": "legend"}
-_ALL = {"name": "shown", "select": {"type": "point", "fields": ["case"]}}  # a click on a line, where there is no legend
+_ALL = {
+    "name": "shown",
+    "select": {"type": "point", "fields": ["case"]},
+}  # a click on a line, where there is no legend
 _ZOOM = {"name": "zoom", "select": "interval", "bind": "scales"}
 
 
@@ -23,15 +28,22 @@ def latency_by_percentile(points: Points) -> Spec:
         points,
         "Response time by percentile, a line for each case; both axes are logarithmic",
         mark={"type": "line", "interpolate": "monotone"},
-        params=[_LEGEND, _ZOOM] if len({point["case"] for point in points}) <= MOST_IN_LEGEND else [_ZOOM, _ALL],
+        params=[_LEGEND, _ZOOM]
+        if len({point["case"] for point in points}) <= MOST_IN_LEGEND
+        else [_ZOOM, _ALL],
         encoding={
-            "x": {"field": "x", "type": "quantitative", "scale": {"type": "log", "domain": [1, 10000]}, "title": "percentile",
-                  "axis": {"values": [1, 10, 100, 1000, 10000], "labelExpr": _NINES}},
+            "x": {
+                "field": "x",
+                "type": "quantitative",
+                "scale": {"type": "log", "domain": [1, 10000]},
+                "title": "percentile",
+                "axis": {"values": [1, 10, 100, 1000, 10000], "labelExpr": _NINES},
+            },
             "y": _ms("ms"),
             **_by_case(points),
             "tooltip": [_tip("case"), _tip("p", "percentile"), _tip("ms", "ms")],
         },
-    )  # fmt: skip
+    )
 
 
 def throughput(points: Points) -> Spec:
@@ -42,10 +54,25 @@ def throughput(points: Points) -> Spec:
         mark={"type": "point", "filled": True, "size": 90},
         params=[_ZOOM],
         encoding={
-            "x": {"field": "ms", "type": "quantitative", "title": "p99 (ms)", "scale": {"zero": False}},
+            "x": {
+                "field": "ms",
+                "type": "quantitative",
+                "title": "p99 (ms)",
+                "scale": {"zero": False},
+            },
             "y": {"field": "qps", "type": "quantitative", "title": "items/s"},
-            "color": {"field": "frontier", "type": "nominal", "title": "beaten by none", "sort": ["yes", "no"]},
-            "shape": {"field": "frontier", "type": "nominal", "title": "beaten by none", "sort": ["yes", "no"]},
+            "color": {
+                "field": "frontier",
+                "type": "nominal",
+                "title": "beaten by none",
+                "sort": ["yes", "no"],
+            },
+            "shape": {
+                "field": "frontier",
+                "type": "nominal",
+                "title": "beaten by none",
+                "sort": ["yes", "no"],
+            },
             "tooltip": [_tip("case"), _tip("qps", "items/s"), _tip("ms", "p99 ms")],
         },
     )
@@ -57,7 +84,12 @@ def by_batch_size(points: Points) -> Spec:
         "Throughput in items per second by batch size",
         mark={"type": "bar"},
         encoding={
-            "x": {"field": "bs", "type": "ordinal", "title": "batch size", "axis": {"labelAngle": 0}},
+            "x": {
+                "field": "bs",
+                "type": "ordinal",
+                "title": "batch size",
+                "axis": {"labelAngle": 0},
+            },
             "y": {"field": "qps", "type": "quantitative", "title": "items/s"},
             **(
                 {"xOffset": {"field": "case", "type": "nominal"}}
@@ -70,10 +102,20 @@ def by_batch_size(points: Points) -> Spec:
 
 
 def time_series(points: Points, names: Sequence[str], warm_ups: Points) -> Spec:
-    """Throughput above, p50 and p99 below, of one case at a time; the warm-up is the shaded time before 0."""
-    chosen = {"name": "chosen", "value": names[0], "bind": {"input": "select", "options": list(names), "name": "case "}}
+    """Throughput above, p50 and p99 below, of one case at a time; the warm-up is the shaded time
+    before 0.
+    """
+    chosen = {
+        "name": "chosen",
+        "value": names[0],
+        "bind": {"input": "select", "options": list(names), "name": "case "},
+    }
     filtered = [{"filter": "datum.case === chosen"}]
-    x = {"field": "s", "type": "quantitative", "title": "seconds of the measured phase; shaded: the warm-up before it"}
+    x = {
+        "field": "s",
+        "type": "quantitative",
+        "title": "seconds of the measured phase; shaded: the warm-up before it",
+    }
     shade = {
         "data": {"values": list(warm_ups)},
         "transform": filtered,
@@ -108,7 +150,10 @@ def time_series(points: Points, names: Sequence[str], warm_ups: Points) -> Spec:
         {
             "transform": filtered,
             "mark": {"type": "line", "strokeDash": [4, 3]},
-            "encoding": {"x": x, "y": {"field": "p50", "type": "quantitative", "title": "p99, dashed p50 (ms)"}},
+            "encoding": {
+                "x": x,
+                "y": {"field": "p50", "type": "quantitative", "title": "p99, dashed p50 (ms)"},
+            },
         }
     )
     times["layer"][1]["encoding"]["y"]["title"] = "p99, dashed p50 (ms)"
@@ -129,7 +174,13 @@ def parts_of_response(points: Points) -> Spec:
         mark={"type": "line", "point": True},
         params=[_LEGEND_OF_PARTS],
         encoding={
-            "x": {"field": "at", "type": "ordinal", "title": "percentile", "sort": None, "axis": {"labelAngle": 0}},
+            "x": {
+                "field": "at",
+                "type": "ordinal",
+                "title": "percentile",
+                "sort": None,
+                "axis": {"labelAngle": 0},
+            },
             "y": _ms("ms", "time (ms)"),
             "color": {"field": "part", "type": "nominal", "title": None},
             "strokeDash": {"field": "case", "type": "nominal", "title": None},
@@ -139,7 +190,11 @@ def parts_of_response(points: Points) -> Spec:
     )
 
 
-_LEGEND_OF_PARTS = {"name": "parts", "select": {"type": "point", "fields": ["part"]}, "bind": "legend"}
+_LEGEND_OF_PARTS = {
+    "name": "parts",
+    "select": {"type": "point", "fields": ["part"]},
+    "bind": "legend",
+}
 
 
 def latency_by_rate(points: Points, limit: float | None = None) -> Spec:
@@ -148,13 +203,20 @@ def latency_by_rate(points: Points, limit: float | None = None) -> Spec:
         points,
         "Response time against the rate of arrivals",
         mark={"type": "line", "point": True},
-        params=[{"name": "shown", "select": {"type": "point", "fields": ["figure"]}, "bind": "legend"}],
+        params=[
+            {"name": "shown", "select": {"type": "point", "fields": ["figure"]}, "bind": "legend"}
+        ],
         encoding={
             "x": {"field": "rate", "type": "quantitative", "title": "queries/s that arrive"},
             "y": _ms("ms"),
             "color": {"field": "figure", "type": "nominal", "title": None},
             "opacity": {"condition": {"param": "shown", "value": 1}, "value": 0.1},
-            "tooltip": [_tip("figure"), _tip("rate", "queries/s"), _tip("ms", "ms"), _tip("verdict")],
+            "tooltip": [
+                _tip("figure"),
+                _tip("rate", "queries/s"),
+                _tip("ms", "ms"),
+                _tip("verdict"),
+            ],
         },
     )
     if limit is None:
@@ -169,11 +231,19 @@ def latency_by_rate(points: Points, limit: float | None = None) -> Spec:
 
 
 def differences(points: Points, margin: float) -> Spec:
-    """A comparison: each figure's change with its interval; the band is the margin that does not matter."""
+    """A comparison: each figure's change with its interval; the band is the margin that does not
+    matter.
+    """
     y = {"field": "figure", "type": "nominal", "title": None, "sort": None}
     x = {"field": "low", "type": "quantitative", "title": "change of B against A (%)"}
     colour = {"field": "verdict", "type": "nominal", "title": None}
-    tips = [_tip("figure"), _tip("change", "%"), _tip("low", "from %"), _tip("high", "to %"), _tip("verdict")]
+    tips = [
+        _tip("figure"),
+        _tip("change", "%"),
+        _tip("low", "from %"),
+        _tip("high", "to %"),
+        _tip("verdict"),
+    ]
     band = {
         "data": {"values": [{"low": -margin * 100, "high": margin * 100}]},
         "mark": {"type": "rect", "opacity": 0.15},
@@ -185,7 +255,12 @@ def differences(points: Points, margin: float) -> Spec:
     }
     point = {
         "mark": {"type": "point", "filled": True, "size": 70},
-        "encoding": {"y": y, "x": {"field": "change", "type": "quantitative"}, "color": colour, "tooltip": tips},
+        "encoding": {
+            "y": y,
+            "x": {"field": "change", "type": "quantitative"},
+            "color": colour,
+            "tooltip": tips,
+        },
     }
     return {
         "$schema": SCHEMA,
@@ -212,13 +287,24 @@ def _by_case(points: Points) -> dict[str, Any]:
     """A colour a case; so many that a legend would fill the page are told apart by their tooltips."""
     few = len({point["case"] for point in points}) <= MOST_IN_LEGEND
     return {
-        "color": {"field": "case", "type": "nominal", "title": None, "sort": None, **({} if few else {"legend": None})},
+        "color": {
+            "field": "case",
+            "type": "nominal",
+            "title": None,
+            "sort": None,
+            **({} if few else {"legend": None}),
+        },
         "opacity": {"condition": {"param": "shown", "value": 1}, "value": 0.08},
     }
 
 
 def _ms(field: str, title: str = MS) -> dict[str, Any]:
-    return {"field": field, "type": "quantitative", "title": title, "scale": {"type": "log", "nice": True}}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": {"type": "log", "nice": True},
+    }
 
 
 def _tip(field: str, title: str | None = None) -> dict[str, str]:

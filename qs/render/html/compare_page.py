@@ -1,4 +1,6 @@
-"""A comparison side by side: every case of it, each figure of A and B, the change with its interval, what is unlike."""
+"""A comparison side by side: every case of it, each figure of A and B, the change with its
+interval, what is unlike.
+"""
 
 from __future__ import annotations
 
@@ -30,4 +32,6 @@ def render_compare(compared: Mapping[str, Any]) -> bytes:
             if points:
                 drawn[name] = charts.differences(points, compared["margin"])
             sections.append({"name": name, "a": comparison["a"], "b": comparison["b"], **case})
-    return render("compare.html.j2", drawn, title="Comparison", compared=compared, sections=sections)
+    return render(
+        "compare.html.j2", drawn, title="Comparison", compared=compared, sections=sections
+    )

@@ -1,4 +1,6 @@
-"""The points that charts are made of: latency by percentile from the histogram logs, and time series short enough for a page."""
+"""The points that charts are made of: latency by percentile from the histogram logs, and time
+series short enough for a page.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ FEWEST = 24
 Row = Mapping[str, Any]
 
 
-def percentile_points(rows: Sequence[tuple[str, Row]], log_of: Callable[[Row], str | None]) -> list[dict[str, Any]]:
+def percentile_points(
+    rows: Sequence[tuple[str, Row]], log_of: Callable[[Row], str | None]
+) -> list[dict[str, Any]]:
     """[{"case", "x": 1 / (1 - p), "p": percent, "ms"}] for each (name, row) whose log is there."""
     found: list[dict[str, Any]] = []
     each_has = max(min(PERCENTILE_POINTS // max(len(rows), 1), 64), FEWEST)
@@ -47,7 +51,11 @@ def _percentiles(text: str, row: Row, points: int) -> list[dict[str, float]]:
     ranks = np.maximum(np.floor(shares * total + 0.5), 1.0)
     values = series.tops_ns[np.minimum(np.searchsorted(np.cumsum(counts), ranks), counts.size - 1)]
     return [
-        {"x": float(f"{x:.5g}"), "p": float(f"{share * 100:.6g}"), "ms": float(f"{value / NS_PER_MS:.5g}")}
+        {
+            "x": float(f"{x:.5g}"),
+            "p": float(f"{share * 100:.6g}"),
+            "ms": float(f"{value / NS_PER_MS:.5g}"),
+        }
         for x, share, value in zip(xs.tolist(), shares.tolist(), values.tolist())
     ]
 
@@ -55,7 +63,8 @@ def _percentiles(text: str, row: Row, points: int) -> list[dict[str, float]]:
 def series_points(rows: Sequence[tuple[str, Row]]) -> tuple[list[dict[str, Any]], bool]:
     """[{"case", "s", "per_s", "p50", "p99", "errors"}], and whether neighbours were put together.
 
-    Together: throughput and errors are summed, p50 is the median of the medians, and p99 the highest, so that no peak is lost.
+    Together: throughput and errors are summed, p50 is the median of the medians, and p99 the
+    highest, so that no peak is lost.
     """
     each_has = max(min(SERIES_POINTS // max(len(rows), 1), 600), FEWEST)
     found: list[dict[str, Any]] = []

@@ -1,4 +1,6 @@
-"""All reports below a folder on one page: a table over tasks and backends that sorts and filters, with links."""
+"""All reports below a folder on one page: a table over tasks and backends that sorts and filters,
+with links.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,16 @@ def render_index(root: Path) -> tuple[bytes, list[Path]]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             unread.append(path)
     lines.sort(key=lambda line: (line["task"], line["backend"], line["kind"]))
-    choices = {name: sorted({line[name] for line in lines}) for name in ("backend", "kind", "verdict")}
+    choices = {
+        name: sorted({line[name] for line in lines}) for name in ("backend", "kind", "verdict")
+    }
     return render(
-        "index.html.j2", {}, title="Reports", lines=lines, choices=choices, root=root.name or str(root)
+        "index.html.j2",
+        {},
+        title="Reports",
+        lines=lines,
+        choices=choices,
+        root=root.name or str(root),
     ), unread
 
 
@@ -38,7 +47,9 @@ def _line(result: Mapping[str, Any], path: Path, root: Path) -> dict[str, Any]:
     accuracy = result.get("Accuracy") or {}
     from qs.render.html.page import is_metric
 
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in accuracy.items() if is_metric(name, value))
+    metrics = ", ".join(
+        f"{name} {value:.4g}" for name, value in accuracy.items() if is_metric(name, value)
+    )
     return {
         "task": str(result["Task"]),
         "backend": str(result["Backend"]),

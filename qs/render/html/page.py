@@ -1,4 +1,6 @@
-"""A result's story, in order: what came out, what was run, the table, the charts, whether the answers are right, doubts, how to do it again."""
+"""A result's story, in order: what came out, what was run, the table, the charts, whether the
+answers are right, doubts, how to do it again.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ Result = Mapping[str, Any]
 
 
 def render_page(result: Result, folder: Path) -> bytes:
-    """The page of a result. `folder` holds its histogram logs and pictures; without them their parts are left out."""
+    """The page of a result. `folder` holds its histogram logs and pictures; without them their
+    parts are left out.
+    """
     rows = named_rows(result)
     drawn = charts_of(result, rows, folder)
     return render(
@@ -52,9 +56,16 @@ def render_page(result: Result, folder: Path) -> bytes:
 
 
 COLUMNS = (
-    ("QPS", "items/s"), ("AVG Latency", "average ms"), ("P50 Latency", "p50 ms"), ("P90 Latency", "p90 ms"), ("P99 Latency", "p99 ms"),
-    ("P99.9 Latency", "p99.9 ms"), ("Max Latency", "max ms"), ("Completed", "completed"), ("Errors", "errors"),
-)  # fmt: skip
+    ("QPS", "items/s"),
+    ("AVG Latency", "average ms"),
+    ("P50 Latency", "p50 ms"),
+    ("P90 Latency", "p90 ms"),
+    ("P99 Latency", "p99 ms"),
+    ("P99.9 Latency", "p99.9 ms"),
+    ("Max Latency", "max ms"),
+    ("Completed", "completed"),
+    ("Errors", "errors"),
+)
 
 
 def named_rows(result: Result) -> list[tuple[str, Row]]:
@@ -74,7 +85,11 @@ def named_rows(result: Result) -> list[tuple[str, Row]]:
 def shared_by_all(result: Result) -> str:
     """What every row has in common."""
     titles = [title_of(row).split(", ") for row in result.get("Performance") or []]
-    return ", ".join(part for part in (titles[0] if len(titles) > 1 else []) if all(part in other for other in titles))
+    return ", ".join(
+        part
+        for part in (titles[0] if len(titles) > 1 else [])
+        if all(part in other for other in titles)
+    )
 
 
 def command_of(result: Result) -> str:
@@ -99,11 +114,19 @@ def headline(result: Result) -> str:
         tails = [row for row in rows if row.get("P99 Latency")]
         if tails:
             least = min(tails, key=lambda row: row["P99 Latency"])
-            said.append(f"p99 of {number(float(least['P99 Latency']))} ms at least, at batch size {least['BS']}")
+            said.append(
+                f"p99 of {number(float(least['P99 Latency']))} ms at least, at batch size {least['BS']}"
+            )
     else:
-        said.append("nothing was measured" if result.get("Status") != "compiled" else "compiled, not measured")
+        said.append(
+            "nothing was measured"
+            if result.get("Status") != "compiled"
+            else "compiled, not measured"
+        )
     accuracy = result.get("Accuracy") or {}
-    metrics = [f"{name} {number(value)}" for name, value in accuracy.items() if is_metric(name, value)]
+    metrics = [
+        f"{name} {number(value)}" for name, value in accuracy.items() if is_metric(name, value)
+    ]
     if accuracy.get("Not Measured"):
         said.append("accuracy not measured")
     elif metrics:
@@ -120,17 +143,33 @@ def facts(result: Result) -> list[tuple[str, str]]:
     samples = result.get("Samples") or {}
     source = result.get("Model Source") or {}
     memory = host.get("Memory Bytes")
-    cores = f", {len(host.get('Usable CPUs') or [])} of {host.get('Logical CPUs')} CPUs" if host else ""
+    cores = (
+        f", {len(host.get('Usable CPUs') or [])} of {host.get('Logical CPUs')} CPUs" if host else ""
+    )
     pairs = [
         ("task", result["Task"]),
-        ("model", f"{result['Model'].lower()}: {source.get('note', '')}" if source else result["Model"].lower()),
-        ("backend", f"{result['Backend']}, {result.get('Runtime Version') or result.get('Version') or 'no version'}"),
+        (
+            "model",
+            f"{result['Model'].lower()}: {source.get('note', '')}"
+            if source
+            else result["Model"].lower(),
+        ),
+        (
+            "backend",
+            f"{result['Backend']}, {result.get('Runtime Version') or result.get('Version') or 'no version'}",
+        ),
         (
             "processor",
-            f"{host.get('CPU') or result.get('Host Info')}{cores}" + (f", {memory / 1e9:.3g} GB" if memory else ""),
+            f"{host.get('CPU') or result.get('Host Info')}{cores}"
+            + (f", {memory / 1e9:.3g} GB" if memory else ""),
         ),
         ("system", f"{host.get('System', '')}, {host.get('Python', '')}" if host else ""),
-        ("data", f"{samples.get('name')}: {samples.get('why') or samples.get('items')}" if samples else ""),
+        (
+            "data",
+            f"{samples.get('name')}: {samples.get('why') or samples.get('items')}"
+            if samples
+            else "",
+        ),
         ("measured", result.get("Execution Date", "")),
         ("machine", (result.get("Machine Check") or {}).get("summary", "")),
     ]
@@ -145,7 +184,9 @@ def accuracy_rows(section: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         if is_metric(name, value) or name in NUMERIC:
             interval = intervals.get(name)
             said = f"{number(interval[0])} .. {number(interval[1])}" if interval else ""
-            found.append((name, f"{value:.6g}" if isinstance(value, float) else number(value), said))
+            found.append(
+                (name, f"{value:.6g}" if isinstance(value, float) else number(value), said)
+            )
     return found
 
 
@@ -169,7 +210,9 @@ def picture(result: Result, folder: Path) -> str | None:
 def doubts(result: Result) -> list[str]:
     rows = result.get("Performance") or []
     said = list(result.get("Warnings") or [])
-    said += [f"batch size {row['BS']}: {text}" for row in rows for text in row.get("Warnings") or ()]
+    said += [
+        f"batch size {row['BS']}: {text}" for row in rows for text in row.get("Warnings") or ()
+    ]
     findings = (result.get("Machine Check") or {}).get("findings") or []
     said += [
         f"{each['name']}: {each['value']}; {each['effect']}; {each['fix']}"
@@ -183,7 +226,9 @@ def files(result: Result, folder: Path) -> list[str]:
     """What lies beside the page, by relative names."""
     logs = [row["Histogram"] for row in result.get("Performance") or [] if row.get("Histogram")]
     beside = [
-        path.name for pattern in ("*.json", "*.jsonl", "backend.log", "*.png") for path in sorted(folder.glob(pattern))
+        path.name
+        for pattern in ("*.json", "*.jsonl", "backend.log", "*.png")
+        for path in sorted(folder.glob(pattern))
     ]
     return list(dict.fromkeys([*beside, *logs[:50]]))
 
@@ -203,7 +248,12 @@ def charts_of(result: Result, rows: Sequence[tuple[str, Row]], folder: Path) -> 
         best = set(frontier({name: (row["QPS"], row["P99 Latency"]) for name, row in plain}))
         found["pareto"] = charts.throughput(
             [
-                {"case": name, "qps": row["QPS"], "ms": row["P99 Latency"], "frontier": "yes" if name in best else "no"}
+                {
+                    "case": name,
+                    "qps": row["QPS"],
+                    "ms": row["P99 Latency"],
+                    "frontier": "yes" if name in best else "no",
+                }
                 for name, row in plain
             ]
         )
@@ -212,8 +262,14 @@ def charts_of(result: Result, rows: Sequence[tuple[str, Row]], folder: Path) -> 
     )
     if series:
         names = list(dict.fromkeys(point["case"] for point in series))
-        found["series"] = charts.time_series(series, names, _warm_ups(measured)) | {"thinned": thinned}
-    opened = [(name, row) for name, row in measured if row.get("Scenario") in OPEN_LOOP and row.get("Response")]
+        found["series"] = charts.time_series(series, names, _warm_ups(measured)) | {
+            "thinned": thinned
+        }
+    opened = [
+        (name, row)
+        for name, row in measured
+        if row.get("Scenario") in OPEN_LOOP and row.get("Response")
+    ]
     if opened:
         found["parts"] = charts.parts_of_response(_parts(opened))
         rates = _by_rate(opened)
@@ -272,7 +328,9 @@ def _by_rate(rows: Sequence[tuple[str, Row]]) -> list[dict[str, Any]]:
         rate = (row.get("Settings") or {}).get("target_qps")
         for key, figure in (("P50 Latency", "p50"), ("P99 Latency", "p99")):
             if rate and row.get(key):
-                found.append({"rate": rate, "figure": figure, "ms": row[key], "verdict": row["Verdict"]})
+                found.append(
+                    {"rate": rate, "figure": figure, "ms": row[key], "verdict": row["Verdict"]}
+                )
     return found
 
 

@@ -10,7 +10,9 @@ FOLDER = Path(__file__).with_name("templates")
 
 
 def render(template: str, charts: dict[str, Any], **context: Any) -> bytes:
-    """charts: name -> Vega-Lite specification; `name` is the id of a figure in the template. Without any the library is left out."""
+    """charts: name -> Vega-Lite specification; `name` is the id of a figure in the template.
+    Without any the library is left out.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -25,7 +25,9 @@ def save(path: Path, nodes, inputs, outputs, weights=()) -> Path:
 
 
 def recurrent(path: Path) -> Path:
-    """A cumulative sum: `state` is what `stateN` was; `sr` is a scalar that must be 16000, else a division by zero of int64."""
+    """A cumulative sum: `state` is what `stateN` was; `sr` is a scalar that must be 16000, else a
+    division by zero of int64.
+    """
     return save(
         path,
         [
@@ -45,10 +47,16 @@ def needs_multiple_of(path: Path, side: int) -> Path:
     """Accepts images of exactly this side, and says so in no shape: a reshape fails for all others."""
     return save(
         path,
-        [h.make_node("Reshape", ["x", "flat"], ["row"]), h.make_node("MatMul", ["row", "w"], ["y"])],
+        [
+            h.make_node("Reshape", ["x", "flat"], ["row"]),
+            h.make_node("MatMul", ["row", "w"], ["y"]),
+        ],
         [("x", T.FLOAT, ["N", 3, "H", "W"])],
         [("y", T.FLOAT, ["N", 2])],
-        [("flat", np.array([0, 3 * side * side], np.int64)), ("w", np.ones((3 * side * side, 2), np.float32))],
+        [
+            ("flat", np.array([0, 3 * side * side], np.int64)),
+            ("w", np.ones((3 * side * side, 2), np.float32)),
+        ],
     )
 
 
@@ -65,11 +73,18 @@ def never_runs(path: Path) -> Path:
 
 def of_all_types(path: Path) -> Path:
     """Strings, float16, booleans, int64 and a scalar, each passed through."""
-    kinds = {"text": (T.STRING, ["B", 1]), "half": (T.FLOAT16, ["B", 4]), "flag": (T.BOOL, ["B", 2]),
-             "ids": (T.INT64, ["B", "seq"]), "scale": (T.FLOAT, [])}  # fmt: skip
+    kinds = {
+        "text": (T.STRING, ["B", 1]),
+        "half": (T.FLOAT16, ["B", 4]),
+        "flag": (T.BOOL, ["B", 2]),
+        "ids": (T.INT64, ["B", "seq"]),
+        "scale": (T.FLOAT, []),
+    }
     nodes = [h.make_node("Identity", [name], [f"{name}_out"]) for name in kinds]
     inputs = [(name, kind, shape) for name, (kind, shape) in kinds.items()]
-    return save(path, nodes, inputs, [(f"{name}_out", kind, shape) for name, (kind, shape) in kinds.items()])
+    return save(
+        path, nodes, inputs, [(f"{name}_out", kind, shape) for name, (kind, shape) in kinds.items()]
+    )
 
 
 def fixed_to_batch(path: Path, size: int) -> Path:

@@ -26,11 +26,17 @@ def shapes(tensors, given=None, batch_size=None) -> dict[str, tuple]:
         ([tensor("x", ["N", "C", "H", "W"])], {"x": (1, 3, 224, 224)}),
         ([tensor("x", ["N", "height", "width", 3])], {"x": (1, 224, 224, 3)}),
         ([tensor("audio", [None, None])], {"audio": (1, 512)}),
-        ([tensor("ids", ["batch", "seq"], "int64"), tensor("mask", ["batch", "seq"], "int64")], {"ids": (1, 128), "mask": (1, 128)}),
-        ([tensor("ids", ["batch", "seq"], "int64"), tensor("mask", ["batch", 77], "int64")], {"ids": (1, 128), "mask": (1, 77)}),
+        (
+            [tensor("ids", ["batch", "seq"], "int64"), tensor("mask", ["batch", "seq"], "int64")],
+            {"ids": (1, 128), "mask": (1, 128)},
+        ),
+        (
+            [tensor("ids", ["batch", "seq"], "int64"), tensor("mask", ["batch", 77], "int64")],
+            {"ids": (1, 128), "mask": (1, 77)},
+        ),
         ([tensor("sr", [], "int64"), tensor("x", [None, 8])], {"sr": (), "x": (1, 8)}),
     ],
-)  # fmt: skip
+)
 def test_shapes_at_batch_1(tensors, expected):
     assert shapes(tensors) == expected
 
@@ -64,14 +70,25 @@ def test_a_file_fixed_to_a_batch():
 
 def test_numbers_that_a_name_gives_away():
     found = described(
-        [tensor("sr", [], "int64"), tensor("x_lens", ["N"], "int64"), tensor("x", ["N", "T", 80])], {}, None, "m"
+        [tensor("sr", [], "int64"), tensor("x_lens", ["N"], "int64"), tensor("x", ["N", "T", 80])],
+        {},
+        None,
+        "m",
     )
-    assert {each.name: each.range for each in found} == {"sr": (16000, 16001), "x_lens": (128, 129), "x": None}
+    assert {each.name: each.range for each in found} == {
+        "sr": (16000, 16001),
+        "x_lens": (128, 129),
+        "x": None,
+    }
 
 
 def test_guesses_are_said_with_the_flag_that_states_them():
-    notes = notes_on(described([tensor("x", [None, 3, None, None]), tensor("y", ["N", 2])], {}, None, "m"))
-    assert notes == ["the file leaves sides of x [?, 3, ?, ?] open; guessed [1, 3, 224, 224]: --shape x=1,3,224,224"]
+    notes = notes_on(
+        described([tensor("x", [None, 3, None, None]), tensor("y", ["N", 2])], {}, None, "m")
+    )
+    assert notes == [
+        "the file leaves sides of x [?, 3, ?, ?] open; guessed [1, 3, 224, 224]: --shape x=1,3,224,224"
+    ]
 
 
 def test_other_guesses_keep_what_is_stated():
@@ -111,7 +128,9 @@ def test_what_cannot_be(tensors, given, said):
 )
 def test_states_by_their_names(name, output, paired):
     inputs = described([tensor("input", ["N", 4]), tensor(name, ["N", 4])], {}, None, "m")
-    assert pairs(inputs, [tensor("y", ["N", 1]), tensor(output, ["N", 4])]) == ({name: output} if paired else {})
+    assert pairs(inputs, [tensor("y", ["N", 1]), tensor(output, ["N", 4])]) == (
+        {name: output} if paired else {}
+    )
 
 
 def test_stated_pairs_are_checked():

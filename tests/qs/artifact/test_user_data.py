@@ -47,7 +47,13 @@ def test_images_are_scaled_and_laid_out_as_the_input(tmp_path):
     assert np.allclose(found[0, 0, :, 0, 0], [1.0, 0.0, 0.2])
     last = read_items(InputSpec("x", (1, 4, 6, 3), "UINT8"), tmp_path / "0.png")
     assert last.shape == (1, 1, 4, 6, 3) and last[0, 0, 0, 0].tolist() == [255, 0, 51]
-    assert read_items(InputSpec("x", (1, 1, 4, 6), "FLOAT32"), tmp_path / "0.png").shape == (1, 1, 1, 4, 6)
+    assert read_items(InputSpec("x", (1, 1, 4, 6), "FLOAT32"), tmp_path / "0.png").shape == (
+        1,
+        1,
+        1,
+        4,
+        6,
+    )
 
 
 def test_lines_of_text(tmp_path):
@@ -72,11 +78,16 @@ def _pickled(path):
         (ROW, "a.npz", lambda path: np.savez(path, a=np.zeros(3), b=np.zeros(3)), "one named x"),
         (ROW, "a.png", lambda path: Image.new("RGB", (2, 2)).save(path), "[1, 3, H, W]"),
         (PICTURE, "a.png", lambda path: path.write_bytes(b"no image"), "an image"),
-        (InputSpec("x", (1, 2), "INT8"), "a.npy", lambda path: np.save(path, np.array([[1, 300]])), "from -128 to 127"),
+        (
+            InputSpec("x", (1, 2), "INT8"),
+            "a.npy",
+            lambda path: np.save(path, np.array([[1, 300]])),
+            "from -128 to 127",
+        ),
         (ROW, "a.xyz", lambda path: path.write_text(""), "ends in"),
         (ROW, "missing.npy", lambda path: None, "that is there"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(tmp_path, spec, name, write, said):
     write(tmp_path / name)
     with pytest.raises(Faults) as error:

@@ -75,7 +75,9 @@ def test_no_file_is_at_its_place_before_it_is_whole(folder, tmp_path):
     assert place.stat().st_size == 20000
 
 
-def test_a_killed_build_frees_the_lock_and_leaves_one_partial_file_that_the_next_replaces(folder, tmp_path):
+def test_a_killed_build_frees_the_lock_and_leaves_one_partial_file_that_the_next_replaces(
+    folder, tmp_path
+):
     process = start(BUILDER.format(log=str(tmp_path / "log")), folder)
     partial = folder / "models" / ".building-slow.bin" / "slow.bin"
     deadline = time.monotonic() + 30
@@ -109,7 +111,12 @@ def test_a_failing_build_leaves_nothing_and_the_next_one_may_succeed(folder, err
     with pytest.raises(type(error)):
         cache.build_once("models/b", ".txt", fail)
     assert [path.name for path in (folder / "models").iterdir() if path.suffix != ".lock"] == []
-    assert cache.build_once("models/b", ".txt", lambda new: new.write_text("whole") and None).read_text() == "whole"
+    assert (
+        cache.build_once(
+            "models/b", ".txt", lambda new: new.write_text("whole") and None
+        ).read_text()
+        == "whole"
+    )
 
 
 def test_a_build_that_makes_no_file_is_a_bug_not_a_hit():
@@ -124,7 +131,10 @@ def test_files_that_go_with_it_are_there_before_it_is(folder):
 
     path = cache.build_once("models/e", ".onnx", build)
     assert path.with_name("e.onnx.data").read_text() == "weights"
-    assert sorted(each.name for each in path.parent.iterdir() if each.suffix != ".lock") == ["e.onnx", "e.onnx.data"]
+    assert sorted(each.name for each in path.parent.iterdir() if each.suffix != ".lock") == [
+        "e.onnx",
+        "e.onnx.data",
+    ]
 
 
 def test_files_of_other_names_are_a_bug_and_are_not_left(folder):

@@ -1,4 +1,6 @@
-"""Files are written whole or not at all, and a folder that cannot take them is refused without a trace."""
+"""Files are written whole or not at all, and a folder that cannot take them is refused without a
+trace.
+"""
 
 from __future__ import annotations
 

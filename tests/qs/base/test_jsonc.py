@@ -11,7 +11,11 @@ from qs.base import jsonc
 from qs.base.errors import UserError
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
 )
@@ -23,7 +27,10 @@ JSON_VALUES = st.recursive(
         ('{"a": 1}', {"a": 1}),
         ('{"a": [1, 2,], // the sizes\n "b": null,}', {"a": [1, 2], "b": None}),
         ("/* a\n b */ [1]", [1]),
-        ('{"u": "http://x//y", "c": "/* no comment */",}', {"u": "http://x//y", "c": "/* no comment */"}),
+        (
+            '{"u": "http://x//y", "c": "/* no comment */",}',
+            {"u": "http://x//y", "c": "/* no comment */"},
+        ),
         ('\ufeff{"a": 1}', {"a": 1}),
         ('{"a": "ü"}\r\n', {"a": "ü"}),
     ],

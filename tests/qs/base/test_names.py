@@ -17,11 +17,31 @@ def test_plain_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "..", ".", ".hidden", "../x", "a/../b", "/etc/passwd", "a/b", "a\\b", "C:x", "a\0b", "a\nb", " a",
-     "a ", "\udce4", "x" * 201, "a\x1b[31m"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "..",
+        ".",
+        ".hidden",
+        "../x",
+        "a/../b",
+        "/etc/passwd",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "a\0b",
+        "a\nb",
+        " a",
+        "a ",
+        "\udce4",
+        "x" * 201,
+        "a\x1b[31m",
+    ],
+)
 def test_names_that_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match="cannot be the name of a task; allowed: a plain name") as refused:
+    with pytest.raises(
+        UserError, match="cannot be the name of a task; allowed: a plain name"
+    ) as refused:
         check_plain(name, "task")
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 400

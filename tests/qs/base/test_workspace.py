@@ -52,7 +52,9 @@ def test_the_order_is_explicit_variable_working_directory_shipped(
         shutil.rmtree(root / "workloads")
 
 
-def test_one_folder_named_twice_is_searched_once(make: Touch, alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_folder_named_twice_is_searched_once(
+    make: Touch, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = make("w", "workloads/t.json")
     monkeypatch.chdir(root)
     assert Workspaces.find(Path("../w")).roots == (root,)
@@ -87,9 +89,15 @@ def test_a_working_directory_that_was_deleted_is_left_out(
         ("old", "old/byte_mlperf"),
     ],
 )
-def test_upstream_folders_are_workspaces_as_they_are(make: Touch, alone: Path, given: str, root: str) -> None:
-    top = make("up", "general_perf/workloads/t.json", "repo/byte_infer_perf/general_perf/workloads/t.json",
-               "old/byte_mlperf/backends/GPU/compile_backend_gpu.py")  # fmt: skip
+def test_upstream_folders_are_workspaces_as_they_are(
+    make: Touch, alone: Path, given: str, root: str
+) -> None:
+    top = make(
+        "up",
+        "general_perf/workloads/t.json",
+        "repo/byte_infer_perf/general_perf/workloads/t.json",
+        "old/byte_mlperf/backends/GPU/compile_backend_gpu.py",
+    )
     assert Workspaces.find(top / given).roots == ((top / root),)
 
 
@@ -123,7 +131,10 @@ def test_backends_are_found_in_any_case(make: Touch, hardware: str) -> None:
 
 
 def test_a_folder_without_code_does_not_hide_a_backend(make: Touch) -> None:
-    empty, real = make("a", "backends/CPU/notes.txt"), make("b", "backends/cpu/runtime_backend_cpu.py")
+    empty, real = (
+        make("a", "backends/CPU/notes.txt"),
+        make("b", "backends/cpu/runtime_backend_cpu.py"),
+    )
     assert Workspaces((empty, real)).backend("CPU").root == real
     assert Workspaces((empty,)).backend("CPU").path == empty / "backends" / "CPU"
 
@@ -137,12 +148,27 @@ def test_a_data_set_needs_its_loader(make: Touch) -> None:
 
 
 def test_listings_name_what_there_is_and_the_first_wins(make: Touch) -> None:
-    one = make("1", "workloads/b.json", "workloads/a.json", "workloads/_notes.txt", "workloads/.hidden.json",
-               "backends/GPU/compile_backend_gpu.py", "backends/__pycache__/x.pyc", "backends/runtime_backend.py",
-               "datasets/d/data_loader.py", "datasets/data_loader.py", "model_zoo/m.json", "model_zoo/b/x.py")  # fmt: skip
+    one = make(
+        "1",
+        "workloads/b.json",
+        "workloads/a.json",
+        "workloads/_notes.txt",
+        "workloads/.hidden.json",
+        "backends/GPU/compile_backend_gpu.py",
+        "backends/__pycache__/x.pyc",
+        "backends/runtime_backend.py",
+        "datasets/d/data_loader.py",
+        "datasets/data_loader.py",
+        "model_zoo/m.json",
+        "model_zoo/b/x.py",
+    )
     two = make("2", "workloads/a.json", "workloads/c.json", "backends/gpu/runtime_backend_gpu.py")
     found = Workspaces((one, two))
-    assert {name: at.root for name, at in found.list_tasks().items()} == {"a": one, "b": one, "c": two}
+    assert {name: at.root for name, at in found.list_tasks().items()} == {
+        "a": one,
+        "b": one,
+        "c": two,
+    }
     assert list(found.list_tasks()) == ["a", "b", "c"]
     assert {name: at.root for name, at in found.list_backends().items()} == {"GPU": one}
     assert list(found.list_models()) == ["m"]
@@ -150,15 +176,31 @@ def test_listings_name_what_there_is_and_the_first_wins(make: Touch) -> None:
 
 
 def test_an_unknown_name_tells_the_nearest_and_where_it_was_looked_for(make: Touch) -> None:
-    root = make("w", "workloads/bert-torch-fp32.json", "backends/CPU/compile_backend_cpu.py", "model_zoo/m.json")
+    root = make(
+        "w",
+        "workloads/bert-torch-fp32.json",
+        "backends/CPU/compile_backend_cpu.py",
+        "model_zoo/m.json",
+    )
     found = Workspaces((root,))
     for look_up, name, parts in [
-        (found.task, "bert-torch-fp23",
-         ["unknown task 'bert-torch-fp23'", "did you mean 'bert-torch-fp32'?", f"looked in {root}/workloads"]),
-        (found.backend, "CPV", ["unknown hardware type 'CPV'", "did you mean 'CPU'?", f"{root}/backends"]),
+        (
+            found.task,
+            "bert-torch-fp23",
+            [
+                "unknown task 'bert-torch-fp23'",
+                "did you mean 'bert-torch-fp32'?",
+                f"looked in {root}/workloads",
+            ],
+        ),
+        (
+            found.backend,
+            "CPV",
+            ["unknown hardware type 'CPV'", "did you mean 'CPU'?", f"{root}/backends"],
+        ),
         (found.model, "zzz", ["unknown model 'zzz'", "known: m", f"{root}/model_zoo"]),
         (Workspaces(()).task, "t", ["unknown task 't'", "known: none", "no workspace"]),
-    ]:  # fmt: skip
+    ]:
         with pytest.raises(UserError) as unknown:
             look_up(name)
         for part in parts:

@@ -1,4 +1,6 @@
-"""Results that nobody measured: service times with noise that lasts, written as the program writes what it measured."""
+"""Results that nobody measured: service times with noise that lasts, written as the program writes
+what it measured.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,10 @@ SHA = "ab" * 32
 
 @dataclass(frozen=True)
 class Noise:
-    """Of the logarithm of a service time: white noise; noise that lasts for about `lasts` requests; a share of requests that take `spike`
-    times as long; and an offset of the whole run, which no run shows of itself."""
+    """Of the logarithm of a service time: white noise; noise that lasts for about `lasts` requests;
+    a share of requests that take `spike` times as long; and an offset of the whole run, which no
+    run shows of itself.
+    """
 
     white: float = 0.03
     slow: float = 0.02
@@ -89,14 +93,20 @@ def run_result(times_ns: np.ndarray, drawn: Drawn) -> RunResult:
     for number in range(int(ends[-1] / drawn.interval_s) + 1):
         start = number * drawn.interval_s
         inside = times_ns[
-            np.searchsorted(ends, start, "right") : np.searchsorted(ends, start + drawn.interval_s, "right")
+            np.searchsorted(ends, start, "right") : np.searchsorted(
+                ends, start + drawn.interval_s, "right"
+            )
         ]
         index, counts = (
-            np.unique(indices_of(inside), return_counts=True) if inside.size else (np.zeros(0, np.int64),) * 2
+            np.unique(indices_of(inside), return_counts=True)
+            if inside.size
+            else (np.zeros(0, np.int64),) * 2
         )
         length = min(drawn.interval_s, max(float(ends[-1]) - start, 0.0))
         if length or inside.size:
-            intervals.append(IntervalRow(start, length, int(inside.size), 0, None, None, 1, index, counts))
+            intervals.append(
+                IntervalRow(start, length, int(inside.size), 0, None, None, 1, index, counts)
+            )
     return RunResult(
         completed=int(times_ns.size),
         errors_by_kind={},
@@ -147,7 +157,9 @@ def row_of(rng: np.random.Generator, drawn: Drawn, folder: ReportFolder) -> dict
     return row | {"Warning Codes": list(drawn.warnings)}
 
 
-def write_result(folder: Path, seed: int, cases: Sequence[Drawn] = (Drawn(),), **changes: Any) -> Path:
+def write_result(
+    folder: Path, seed: int, cases: Sequence[Drawn] = (Drawn(),), **changes: Any
+) -> Path:
     """A result JSON with its logs; `changes` are of the record."""
     rng = np.random.default_rng(seed)
     kind = changes.get("kind", "run")

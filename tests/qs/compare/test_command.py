@@ -51,7 +51,12 @@ def test_a_comparison_fits_80_columns_and_says_its_verdict(results, capfd):
 
 @pytest.mark.parametrize(
     ("condition", "status"),
-    [("slower:5%", 3), ("mean.slower:20%", 3), ("mean.slower:60%", 0), ("p99.slower:5%,throughput.slower:10%", 3)],
+    [
+        ("slower:5%", 3),
+        ("mean.slower:20%", 3),
+        ("mean.slower:60%", 0),
+        ("p99.slower:5%,throughput.slower:10%", 3),
+    ],
 )
 def test_a_condition_that_holds_is_status_3_and_named(results, capfd, condition, status):
     found, _, err = qs(capfd, results["a"], results["slow"], "--fail_if", condition)
@@ -64,7 +69,9 @@ def test_no_condition_holds_for_a_second_run_of_the_same(results, capfd):
 
 
 def test_json_is_alone_on_standard_output(results, capfd):
-    status, out, err = qs(capfd, results["a"], results["slow"], results["again"], "--json", "--fail_if", "slower:5%")
+    status, out, err = qs(
+        capfd, results["a"], results["slow"], results["again"], "--json", "--fail_if", "slower:5%"
+    )
     said = json.loads(out)
     assert status == 3 and "verdict" in err
     assert len(said["comparisons"]) == 2
@@ -106,9 +113,13 @@ def test_a_wider_margin_calls_more_the_same(results, capfd):
     assert json.loads(out)["verdict"] == "same"
 
 
-def test_entries_of_the_history_are_compared_also_when_their_reports_are_gone(results, capfd, tmp_path):
+def test_entries_of_the_history_are_compared_also_when_their_reports_are_gone(
+    results, capfd, tmp_path
+):
     for name in ("a", "slow"):
-        copy = write_result(tmp_path / name, {"a": 1, "slow": 3}[name], [SHORT if name == "a" else SLOW])
+        copy = write_result(
+            tmp_path / name, {"a": 1, "slow": 3}[name], [SHORT if name == "a" else SLOW]
+        )
         assert record(json.loads(copy.read_text()), copy) is not None
         for file in (tmp_path / name).rglob("*.hlog"):
             file.unlink()

@@ -39,18 +39,24 @@ def other(path: Path, **changes) -> Side:
     [
         ({"Task": "resnet50"}, "task: bert-torch-fp32 against resnet50"),
         ({"Model": "RESNET50"}, "model: BERT-TORCH-FP32 against RESNET50"),
-        ({"Model Source/sha256": "cd" * 32}, "model file (SHA-256): abababababab... against cdcdcdcdcdcd..."),
+        (
+            {"Model Source/sha256": "cd" * 32},
+            "model file (SHA-256): abababababab... against cdcdcdcdcdcd...",
+        ),
         ({"Host/CPU": "Another"}, "processor: Test CPU against Another"),
         ({"Host/Logical CPUs": 4}, "logical CPUs: 8 against 4"),
         ({"Host/Usable CPUs": [0, 1]}, "CPUs that may be used: 8 against 2"),
         ({"Samples/kind": "generated"}, "samples: dataset squad against generated"),
-        ({"Effective Values": {"think_time_s": {"value": 0.1, "origin": "x"}}}, "think_time_s: not stated against 0.1"),
+        (
+            {"Effective Values": {"think_time_s": {"value": 0.1, "origin": "x"}}},
+            "think_time_s: not stated against 0.1",
+        ),
         ({"Verdict": "INVALID", "Reasons": ["3 errors"]}, "other is INVALID: 3 errors"),
         ({"Performance/0/BS": 4}, "no case is in both: BS 1, closed loop"),
         ({"Performance/0/Clients": 2}, "no case is in both"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)  # fmt: skip
+)
 def test_what_is_unlike_is_refused_by_name(path, changes, said):
     sides = [from_path(str(path)), other(path, **changes)]
     if "Performance/0/BS" in changes or "Performance/0/Clients" in changes:
@@ -86,7 +92,11 @@ def test_what_people_want_to_compare_is_only_named(path, changes, said):
 
 def test_how_long_it_was_measured_is_no_difference(path):
     longer = other(
-        path, **{"Performance/0/Duration": 60.0, "Effective Values": {"duration_s": {"value": 60.0, "origin": "x"}}}
+        path,
+        **{
+            "Performance/0/Duration": 60.0,
+            "Effective Values": {"duration_s": {"value": 60.0, "origin": "x"}},
+        },
     )
     found = compare([from_path(str(path)), longer])
     assert found.comparisons[0].unlike == []
@@ -103,10 +113,16 @@ def test_a_seed_or_a_duration_in_the_settings_is_the_same_case(tmp_path):
         settings = {"target_qps": qps, "duration_s": seconds, "seed": seed}
         return Drawn(seconds=3.0, interval_s=0.15, scenario="Poisson", settings=settings)
 
-    a = from_path(str(write_result(tmp_path / "a", 1, [poisson(1, 200.0, 3.0), poisson(1, 300.0, 3.0)])))
-    b = from_path(str(write_result(tmp_path / "b", 2, [poisson(2, 200.0, 9.0), poisson(2, 400.0, 3.0)])))
+    a = from_path(
+        str(write_result(tmp_path / "a", 1, [poisson(1, 200.0, 3.0), poisson(1, 300.0, 3.0)]))
+    )
+    b = from_path(
+        str(write_result(tmp_path / "b", 2, [poisson(2, 200.0, 9.0), poisson(2, 400.0, 3.0)]))
+    )
     found = compare([a, b]).comparisons[0]
-    assert [case.title for case in found.cases] == ["BS 1, Poisson 200/s, 1 client, pool thread, 1 instance"]
+    assert [case.title for case in found.cases] == [
+        "BS 1, Poisson 200/s, 1 client, pool thread, 1 instance"
+    ]
     assert [found.only_a, found.only_b] == [
         ["BS 1, Poisson 300/s, 1 client, pool thread, 1 instance"],
         ["BS 1, Poisson 400/s, 1 client, pool thread, 1 instance"],
@@ -115,7 +131,10 @@ def test_a_seed_or_a_duration_in_the_settings_is_the_same_case(tmp_path):
 
 def test_unlike_plans_are_matched_by_what_they_share_where_that_is_asked_for(path):
     found = compare(
-        [from_path(str(path)), other(path, **{"Performance/0/Pool": "process", "Performance/0/Clients": 2})],
+        [
+            from_path(str(path)),
+            other(path, **{"Performance/0/Pool": "process", "Performance/0/Clients": 2}),
+        ],
         anyway=True,
     )
     assert found.comparisons[0].notes == ["no case is in both: matched by BS, Scenario alone"]
@@ -129,7 +148,9 @@ def test_of_three_the_first_is_the_baseline(tmp_path, path):
     assert {each.a.name for each in found.comparisons} == {str(path)}
     assert [case.verdict for case in found.cases][1] == "slower"
     assert found.headline.verdict == "slower"
-    assert found.headline.tests == sum(each.p is not None for case in found.cases for each in case.differences)
+    assert found.headline.tests == sum(
+        each.p is not None for case in found.cases for each in case.differences
+    )
 
 
 def test_plain_data_of_a_comparison_is_json(tmp_path, path):
@@ -153,7 +174,10 @@ def test_the_same_files_give_the_same_numbers(path, tmp_path):
     ("texts", "conditions"),
     [
         (["slower:5%"], [Condition(0.05)]),
-        (["p99.slower:10%, throughput.slower:3%"], [Condition(0.1, "p99"), Condition(0.03, "throughput")]),
+        (
+            ["p99.slower:10%, throughput.slower:3%"],
+            [Condition(0.1, "p99"), Condition(0.03, "throughput")],
+        ),
         (["p99.9.slower:150%"], [Condition(1.5, "p99.9")]),
         (["slower:0.05", "Mean.Slower: 4 %"], [Condition(0.05), Condition(0.04, "mean")]),
     ],
@@ -184,7 +208,9 @@ def test_a_condition_that_cannot_be_is_refused(text, said):
 def test_a_condition_holds_where_the_difference_is_real_and_large_enough(tmp_path, path):
     slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
     cases = compare([from_path(str(path)), from_path(str(slow))]).cases
-    assert met([Condition(0.2, "mean"), Condition(0.2, "throughput")], cases)[0].startswith("mean.slower:20%: BS 1")
+    assert met([Condition(0.2, "mean"), Condition(0.2, "throughput")], cases)[0].startswith(
+        "mean.slower:20%: BS 1"
+    )
     assert met([Condition(0.5)], cases) == []
     back = compare([from_path(str(slow)), from_path(str(path))]).cases
     assert met([Condition(0.05)], back) == []

@@ -1,4 +1,6 @@
-"""What is known of a difference, and why nothing is: too little measured, noise as long as the run, logs that are gone."""
+"""What is known of a difference, and why nothing is: too little measured, noise as long as the run,
+logs that are gone.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def of(side: Side):
 def found(a: Side, b: Side, known: Known = NOTHING, margin: float = 0.02):
     one, other = of(a), of(b)
     rng = np.random.default_rng(0)
-    return {each.metric.name: each for each in differences(one, other, compared(one, other), margin, known, rng)}
+    return {
+        each.metric.name: each
+        for each in differences(one, other, compared(one, other), margin, known, rng)
+    }
 
 
 def side(tmp_path, seed: int, drawn: Drawn = Drawn(), **changes) -> Side:
@@ -110,20 +115,27 @@ def test_offline_is_compared_by_throughput_alone(tmp_path):
 
 
 def test_two_overloads_have_no_response_times_to_compare(tmp_path):
-    both = [changed(side(tmp_path, seed), Scenario="Poisson", **{"Warning Codes": ["overload"]}) for seed in (1, 2)]
+    both = [
+        changed(side(tmp_path, seed), Scenario="Poisson", **{"Warning Codes": ["overload"]})
+        for seed in (1, 2)
+    ]
     told = found(*both)
     assert "more than they could answer" in told["mean"].why
     assert told["throughput"].low is not None
 
 
 def test_a_row_without_figures_is_said(tmp_path):
-    failed = changed(side(tmp_path, 1), QPS=None, Histogram=None, **{"AVG Latency": None, "P99 Latency": None})
+    failed = changed(
+        side(tmp_path, 1), QPS=None, Histogram=None, **{"AVG Latency": None, "P99 Latency": None}
+    )
     told = found(failed, side(tmp_path, 2))
     assert told["throughput"].why == "A has no such figure"
 
 
 def test_what_the_schedule_does_to_both_is_no_noise(tmp_path):
-    """The same arrivals, whose load comes and goes: apart, the runs seem to vary; together they do not."""
+    """The same arrivals, whose load comes and goes: apart, the runs seem to vary; together they do
+    not.
+    """
     rng = np.random.default_rng(1)
     waves = Noise(white=0.02, slow=0.25, lasts=600.0, spikes=0.0, run=0.0)
     a = side(tmp_path, 1, Drawn(noise=waves))
@@ -164,7 +176,9 @@ def test_the_spread_between_runs_is_the_assumed_one_until_repeats_show_another()
     assert between(Known(0.003, ""), throughput, [one, one]).variance == pytest.approx(0.003**2)
     rng = np.random.default_rng(1)
     many = (rng.normal(0.0, 0.05, 400), 0.0)
-    assert between(NOTHING, throughput, [many, many]).variance == pytest.approx(many[0].var(ddof=1), rel=0.02)
+    assert between(NOTHING, throughput, [many, many]).variance == pytest.approx(
+        many[0].var(ddof=1), rel=0.02
+    )
     assert between(NOTHING, throughput, [many, many]).freedom == pytest.approx(4 + 798)
     # What varies within the runs is not counted once more between them.
     assert between(NOTHING, throughput, [(many[0], 0.05**2)] * 2).variance < 0.01**2

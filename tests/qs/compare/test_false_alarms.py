@@ -34,7 +34,12 @@ def test_a_target_against_itself_20_times(tmp_path, noise, repeats):
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_a_target_made_10_percent_slower_20_times(tmp_path, repeats):
     drawn = Drawn(repeats=repeats, seconds=8.0 / repeats, interval_s=0.25 / repeats)
-    slower = Drawn(repeats=repeats, seconds=drawn.seconds, interval_s=drawn.interval_s, base_ns=1.1 * drawn.base_ns)
+    slower = Drawn(
+        repeats=repeats,
+        seconds=drawn.seconds,
+        interval_s=drawn.interval_s,
+        base_ns=1.1 * drawn.base_ns,
+    )
     verdicts = [verdict(tmp_path, seed, drawn, slower) for seed in range(20)]
     assert sum(each == "slower" for each in verdicts) >= 19, verdicts
     back = [verdict(tmp_path, seed, slower, drawn) for seed in range(100, 105)]

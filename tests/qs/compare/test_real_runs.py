@@ -1,4 +1,6 @@
-"""The promise of a comparison with real runs of the engine, not drawn ones: a target that takes a stated time, as steadily as the machine lets it."""
+"""The promise of a comparison with real runs of the engine, not drawn ones: a target that takes a
+stated time, as steadily as the machine lets it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Steady:
 
 def measure(folder: Path, service_s: float) -> str:
     stop, pool = Stop(duration_s=SECONDS), Pool("thread", workers=1)
-    plan = RunPlan(load=ClosedLoop(), stop=stop, pool=pool, calibrate=False, interval_s=SECONDS / 20)
+    plan = RunPlan(
+        load=ClosedLoop(), stop=stop, pool=pool, calibrate=False, interval_s=SECONDS / 20
+    )
     result = run(plan, Steady(service_s))
     report = ReportFolder(folder, "fp32")
     case = Case("bs1-c1", 1, 1, 1, None, SECONDS, None, "thread", 1, None, ())
@@ -41,9 +45,16 @@ def measure(folder: Path, service_s: float) -> str:
     log.parent.mkdir(parents=True)
     result.write_hlog(log)
     record = Record(
-        task="steady", hardware="CPU", model="steady", command=["qs"], qs_version="0", host=HOST, status="complete",
-        model_source={"sha256": SHA, "note": ""}, rows=[measured(case, result, f"{log.parent.name}/{log.name}")],
-    )  # fmt: skip
+        task="steady",
+        hardware="CPU",
+        model="steady",
+        command=["qs"],
+        qs_version="0",
+        host=HOST,
+        status="complete",
+        model_source={"sha256": SHA, "note": ""},
+        rows=[measured(case, result, f"{log.parent.name}/{log.name}")],
+    )
     write_json(report.result, to_result(record))
     return str(report.result)
 
@@ -53,7 +64,8 @@ def verdicts(tmp_path: Path, a_s: float, b_s: float) -> list[str]:
     found = []
     for number in range(20):
         sides = [
-            from_path(measure(tmp_path / f"{side}{number}", service_s)) for side, service_s in (("a", a_s), ("b", b_s))
+            from_path(measure(tmp_path / f"{side}{number}", service_s))
+            for side, service_s in (("a", a_s), ("b", b_s))
         ]
         found.append(compare(sides).headline.verdict)
     return found

@@ -1,4 +1,6 @@
-"""The stationary bootstrap: its blocks, their length, and that its spread is the spread of repeated runs."""
+"""The stationary bootstrap: its blocks, their length, and that its spread is the spread of repeated
+runs.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +40,22 @@ def test_blocks_are_as_long_as_asked():
 
 def test_block_length_grows_with_correlation_and_has_a_floor():
     rng = np.random.default_rng(3)
-    lengths = {rho: np.mean([block_length([correlated(rng, 200, rho)]) for _ in range(30)]) for rho in (0.0, 0.5, 0.9)}
+    lengths = {
+        rho: np.mean([block_length([correlated(rng, 200, rho)]) for _ in range(30)])
+        for rho in (0.0, 0.5, 0.9)
+    }
     assert 200 ** (1 / 3) <= lengths[0.0] < lengths[0.5] < lengths[0.9] <= 3 * np.sqrt(200)
     assert block_length([np.zeros(27)]) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(("rho", "least", "most"), [(0.0, 0.8, 1.25), (0.6, 0.55, 1.0)])
 def test_its_standard_error_is_the_spread_of_runs_measured_again(rho, least, most):
-    """Mean of 100 cells, 200 runs: the mean of the bootstrap's variances against the variance of the means.
+    """Mean of 100 cells, 200 runs: the mean of the bootstrap's variances against the variance of
+    the means.
 
-    Of correlated cells it is up to 40 % less: blocks cut correlations off, and a run's own mean takes some of its slow noise away. What
-    makes up for that is Student's t with the degrees of freedom of so few blocks; test_false_alarms.py looks at the whole.
+    Of correlated cells it is up to 40 % less: blocks cut correlations off, and a run's own mean
+    takes some of its slow noise away. What makes up for that is Student's t with the degrees of
+    freedom of so few blocks; test_false_alarms.py looks at the whole.
     """
     rng = np.random.default_rng(4)
     means, variances = [], []
@@ -61,7 +68,9 @@ def test_its_standard_error_is_the_spread_of_runs_measured_again(rho, least, mos
 
 
 def series(counts: np.ndarray, values: np.ndarray) -> Series:
-    return Series(np.ones(counts.shape[0]), counts.astype(float), values.astype(float), values.astype(float))
+    return Series(
+        np.ones(counts.shape[0]), counts.astype(float), values.astype(float), values.astype(float)
+    )
 
 
 @pytest.mark.parametrize("percentile", [1.0, 50.0, 90.0, 99.0, 99.9])
@@ -98,7 +107,15 @@ def test_runs_are_resampled_each_for_itself():
 
 
 @pytest.mark.parametrize(
-    ("name", "needed"), [("throughput", 20), ("mean", 20), ("p50", 20), ("p90", 100), ("p99", 1_000), ("p99.9", 10_000)]
+    ("name", "needed"),
+    [
+        ("throughput", 20),
+        ("mean", 20),
+        ("p50", 20),
+        ("p90", 100),
+        ("p99", 1_000),
+        ("p99.9", 10_000),
+    ],
 )
 def test_queries_that_a_figure_needs(name, needed):
     assert BY_NAME[name].queries_needed == needed

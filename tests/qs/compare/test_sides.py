@@ -44,7 +44,10 @@ def test_a_result_in_a_folder_wins_over_those_in_folders_below(tmp_path):
         ("[]", "not a result"),
         ("{}", "not a result"),
         (json.dumps({"schema_version": 99, "Backend": "CPU"}), "schema_version"),
-        (json.dumps({"schema_version": 1, "Backend": "CPU", "Status": "failed"}), "no measured case (failed)"),
+        (
+            json.dumps({"schema_version": 1, "Backend": "CPU", "Status": "failed"}),
+            "no measured case (failed)",
+        ),
         (b"\xff\xfe", "is no JSON file"),
     ],
 )
@@ -62,7 +65,14 @@ def test_what_is_not_there_is_refused(tmp_path, name, said):
         from_path(str(tmp_path / name))
 
 
-ROW = {"BS": 4, "Scenario": "Poisson", "Clients": 2, "Instances": 1, "Pool": "thread", "Intra-op Threads": 2}
+ROW = {
+    "BS": 4,
+    "Scenario": "Poisson",
+    "Clients": 2,
+    "Instances": 1,
+    "Pool": "thread",
+    "Intra-op Threads": 2,
+}
 
 
 @pytest.mark.parametrize(
@@ -99,12 +109,23 @@ def test_what_makes_a_case(more, same):
             {
                 "BS": 1,
                 "Scenario": "Server",
-                "Settings": {"target_qps": 200.0, "latency_slo_ms": 50.0, "percentile": 99.0, "seed": 1},
+                "Settings": {
+                    "target_qps": 200.0,
+                    "latency_slo_ms": 50.0,
+                    "percentile": 99.0,
+                    "seed": 1,
+                },
             },
             "BS 1, Server 200/s 50 ms p99",
         ),
-        ({"BS": 1, "Scenario": "Stages", "Settings": {"stages": [[1, 2, False]] * 3}}, "BS 1, Stages of 3 stages"),
-        ({"BS": 2, "Scenario": "Poisson", "Batching": {"max_batch_size": 8}}, "BS 2, Poisson, up to 8 queries a call"),
+        (
+            {"BS": 1, "Scenario": "Stages", "Settings": {"stages": [[1, 2, False]] * 3}},
+            "BS 1, Stages of 3 stages",
+        ),
+        (
+            {"BS": 2, "Scenario": "Poisson", "Batching": {"max_batch_size": 8}},
+            "BS 2, Poisson, up to 8 queries a call",
+        ),
     ],
 )
 def test_a_case_in_words(row, title):

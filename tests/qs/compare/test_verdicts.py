@@ -98,11 +98,15 @@ SAME, UNKNOWN = told(THROUGHPUT, 0.0, 0.003), told(THROUGHPUT, 0.0, 0.2)
         ([case(SLOWER, FASTER)], ["mixed"], "mixed"),
         ([case(SLOWER), case(SAME, FASTER)], ["slower", "faster"], "mixed"),
         # The schedule sets an open loop's throughput: that it is the same says nothing.
-        ([case(SAME, told(MEAN, 0.0, 0.2), side=Side(True, "Poisson"))], ["cannot tell"], "cannot tell"),
+        (
+            [case(SAME, told(MEAN, 0.0, 0.2), side=Side(True, "Poisson"))],
+            ["cannot tell"],
+            "cannot tell",
+        ),
         ([case(UNKNOWN, told(MEAN, 0.0, 0.001), side=Side(True, "Poisson"))], ["same"], "same"),
         ([case(SAME, side=Side(True, "Offline"))], ["same"], "same"),
     ],
-)  # fmt: skip
+)
 def test_verdicts_of_cases_and_of_all(cases, each, overall):
     assert verdicts(*cases) == (each, overall)
 

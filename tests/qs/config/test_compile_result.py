@@ -21,13 +21,23 @@ RESULT = {
     "compile_status": "success",
     "sg_percent": 87.5,
     "segments": [
-        {"sg_idx": 0, "is_fallback": False, "input_tensor_map": {"a": [1, 384]}, "output_tensor_map": ["b"],
-         "compiled_model": MODELS},
-        {"sg_idx": 1, "is_fallback": True, "input_tensor_map": {}, "output_tensor_map": "c",
-         "compiled_model": MODELS[:1]},
+        {
+            "sg_idx": 0,
+            "is_fallback": False,
+            "input_tensor_map": {"a": [1, 384]},
+            "output_tensor_map": ["b"],
+            "compiled_model": MODELS,
+        },
+        {
+            "sg_idx": 1,
+            "is_fallback": True,
+            "input_tensor_map": {},
+            "output_tensor_map": "c",
+            "compiled_model": MODELS[:1],
+        },
     ],
     "sparsity_ratio": 0.5,
-}  # fmt: skip
+}
 
 
 def test_a_whole_result(tmp_path: Path) -> None:
@@ -57,7 +67,9 @@ def test_what_a_vendor_hands_over_passes_through_untouched() -> None:
 def test_missing_keys_warn() -> None:
     checked = check_compile_result({"compile_status": "success"}, "GPU")
     assert checked.faults == ()
-    assert checked.warnings == ("GPU: has no compile_precision, sg_percent, segments, instance_count, device_count",)
+    assert checked.warnings == (
+        "GPU: has no compile_precision, sg_percent, segments, instance_count, device_count",
+    )
     assert checked.value.succeeded
     assert (checked.value.device_count, checked.value.compiled_batch_sizes) == (None, ())
 
@@ -72,7 +84,13 @@ def test_only_success_is_success(status: str | None, succeeded: bool) -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "expected"),
-    [([(4, 1, 4)], (1, 4)), ([(1, 4), (4, 8)], (4,)), ([(1,), ()], (1,)), ([], ()), ([(None,)], ())],
+    [
+        ([(4, 1, 4)], (1, 4)),
+        ([(1, 4), (4, 8)], (4,)),
+        ([(1,), ()], (1,)),
+        ([], ()),
+        ([(None,)], ()),
+    ],
 )
 def test_compiled_batch_sizes_are_those_of_every_segment(sizes: list, expected: tuple) -> None:
     segments = [{"compiled_model": [{"compiled_bs": size} for size in each]} for each in sizes]

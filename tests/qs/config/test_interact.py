@@ -11,15 +11,41 @@ from qs.config.interact import Profile, load_interact, parse_profile
 from qs.interact.settling import settle
 
 PUBLISHED = [
-    {"name": "omp", "note": "Using OMP?", "dialog_type": "Yes/No Dialog", "type": "bool", "default": False,
-     "depends": None},
-    {"name": "precision", "note": "Precision to compile the model", "dialog_type": "Radiolist Dialog",
-     "options": ["FP8", "FP16"], "type": "str", "default": "FP16", "depends": None},
-    {"name": "batch", "note": "Batch Size", "dialog_type": "Input Dialog", "type": "str", "default": "4",
-     "depends": None},
-    {"name": "bits", "note": "bits", "dialog_type": "Radiolist Dialog", "type": "int", "default": "12",
-     "options": ["12", "13", "14"], "depends": "omp"},
-]  # fmt: skip
+    {
+        "name": "omp",
+        "note": "Using OMP?",
+        "dialog_type": "Yes/No Dialog",
+        "type": "bool",
+        "default": False,
+        "depends": None,
+    },
+    {
+        "name": "precision",
+        "note": "Precision to compile the model",
+        "dialog_type": "Radiolist Dialog",
+        "options": ["FP8", "FP16"],
+        "type": "str",
+        "default": "FP16",
+        "depends": None,
+    },
+    {
+        "name": "batch",
+        "note": "Batch Size",
+        "dialog_type": "Input Dialog",
+        "type": "str",
+        "default": "4",
+        "depends": None,
+    },
+    {
+        "name": "bits",
+        "note": "bits",
+        "dialog_type": "Radiolist Dialog",
+        "type": "int",
+        "default": "12",
+        "options": ["12", "13", "14"],
+        "depends": "omp",
+    },
+]
 
 
 def answers(asked: Profile, given: dict | None = None) -> dict:
@@ -42,11 +68,18 @@ def test_a_published_profile_answers_with_its_defaults(tmp_path: Path) -> None:
     loaded, warnings = load_interact(file)
     assert warnings == []
     assert answers(loaded) == {"omp": False, "precision": "FP16", "batch": "4"}
-    assert answers(loaded, {"omp": True}) == {"omp": True, "precision": "FP16", "batch": "4", "bits": 12}
+    assert answers(loaded, {"omp": True}) == {
+        "omp": True,
+        "precision": "FP16",
+        "batch": "4",
+        "bits": 12,
+    }
 
 
 @pytest.mark.parametrize("text", [None, "", " \n", "[]", "{}", "null"])
-def test_no_file_an_empty_one_and_an_empty_profile_ask_nothing(tmp_path: Path, text: str | None) -> None:
+def test_no_file_an_empty_one_and_an_empty_profile_ask_nothing(
+    tmp_path: Path, text: str | None
+) -> None:
     file = tmp_path / "GPU.json"
     if text is not None:
         file.write_text(text)
@@ -57,15 +90,33 @@ def test_no_file_an_empty_one_and_an_empty_profile_ask_nothing(tmp_path: Path, t
 @pytest.mark.parametrize(
     ("kind", "value", "expected"),
     [
-        ("bool", True, True), ("bool", "yes", True), ("bool", "False", False), ("bool", 1, UNREADABLE),
-        ("bool", "maybe", UNREADABLE), ("bool", None, UNREADABLE),
-        ("int", 12, 12), ("int", "12", 12), ("int", " 12 ", 12), ("int", 12.0, 12), ("int", 12.5, UNREADABLE),
-        ("int", True, UNREADABLE), ("int", "12.5", UNREADABLE), ("int", "x", UNREADABLE), ("int", [1], UNREADABLE),
-        ("int", float("inf"), UNREADABLE), ("int", float("nan"), UNREADABLE),
-        ("float", 1, 1.0), ("float", "0.5", 0.5), ("float", "nan", UNREADABLE), ("float", True, UNREADABLE),
-        ("str", "a", "a"), ("str", 4, "4"), ("str", True, UNREADABLE), ("str", None, UNREADABLE),
+        ("bool", True, True),
+        ("bool", "yes", True),
+        ("bool", "False", False),
+        ("bool", 1, UNREADABLE),
+        ("bool", "maybe", UNREADABLE),
+        ("bool", None, UNREADABLE),
+        ("int", 12, 12),
+        ("int", "12", 12),
+        ("int", " 12 ", 12),
+        ("int", 12.0, 12),
+        ("int", 12.5, UNREADABLE),
+        ("int", True, UNREADABLE),
+        ("int", "12.5", UNREADABLE),
+        ("int", "x", UNREADABLE),
+        ("int", [1], UNREADABLE),
+        ("int", float("inf"), UNREADABLE),
+        ("int", float("nan"), UNREADABLE),
+        ("float", 1, 1.0),
+        ("float", "0.5", 0.5),
+        ("float", "nan", UNREADABLE),
+        ("float", True, UNREADABLE),
+        ("str", "a", "a"),
+        ("str", 4, "4"),
+        ("str", True, UNREADABLE),
+        ("str", None, UNREADABLE),
     ],
-)  # fmt: skip
+)
 def test_answers_are_read_strictly(kind: str, value: object, expected: object) -> None:
     read = read_as(kind, value)
     assert read is expected or (read == expected and type(read) is type(expected))
@@ -80,10 +131,21 @@ def test_answers_are_read_strictly(kind: str, value: object, expected: object) -
         ({"a": False, "b": True}, {"a": False, "b": True}),
     ],
 )
-def test_a_question_is_asked_only_when_all_it_depends_on_is_truthy(given: dict, expected: dict) -> None:
+def test_a_question_is_asked_only_when_all_it_depends_on_is_truthy(
+    given: dict, expected: dict
+) -> None:
     yes_no = {"dialog_type": "Yes/No Dialog", "type": "bool", "default": False}
-    asked = profile({"name": "a", **yes_no}, {"name": "b", **yes_no},
-                    {"name": "c", "dialog_type": "Input Dialog", "type": "int", "default": 1, "depends": "a, b"})  # fmt: skip
+    asked = profile(
+        {"name": "a", **yes_no},
+        {"name": "b", **yes_no},
+        {
+            "name": "c",
+            "dialog_type": "Input Dialog",
+            "type": "int",
+            "default": 1,
+            "depends": "a, b",
+        },
+    )
     assert answers(asked, given) == expected
 
 
@@ -101,7 +163,9 @@ def test_given_answers_that_cannot_be_are_all_named() -> None:
     asked, _ = parse_profile(PUBLISHED)
     with pytest.raises(Faults) as refused:
         answers(asked, {"opm": True, "precision": "FP32", "omp": "maybe", "batch": [4]})
-    found = {fault.key: (fault.value, fault.nearest, fault.allowed) for fault in refused.value.faults}
+    found = {
+        fault.key: (fault.value, fault.nearest, fault.allowed) for fault in refused.value.faults
+    }
     assert found["opm"] == (True, "omp", "the name of a question: omp, precision, batch, bits")
     assert found["precision"] == ("FP32", None, "one of FP8, FP16")
     assert found["omp"] == ("maybe", None, "true or false")
@@ -164,14 +228,29 @@ def test_a_profile_of_ready_answers_is_taken_and_said() -> None:
 @pytest.mark.parametrize(
     ("question", "given", "expected", "warning"),
     [
-        ({"name": "q", "dialog_type": "Input Dialog", "type": "int"}, {}, {}, "q has no default and no answer"),
-        ({"name": "q", "dialog_type": "Input Dialog", "default": "x", "depends": "is_bert"}, {}, {},
-         "q depends on 'is_bert', which is no earlier question"),
-        ({"name": "q", "dialog_type": "Radiolist Dialog", "options": ["a"], "default": "b"}, {}, {"q": "b"},
-         "the default of q is 'b', not one of a"),
+        (
+            {"name": "q", "dialog_type": "Input Dialog", "type": "int"},
+            {},
+            {},
+            "q has no default and no answer",
+        ),
+        (
+            {"name": "q", "dialog_type": "Input Dialog", "default": "x", "depends": "is_bert"},
+            {},
+            {},
+            "q depends on 'is_bert', which is no earlier question",
+        ),
+        (
+            {"name": "q", "dialog_type": "Radiolist Dialog", "options": ["a"], "default": "b"},
+            {},
+            {"q": "b"},
+            "the default of q is 'b', not one of a",
+        ),
     ],
-)  # fmt: skip
-def test_what_is_odd_but_can_go_on_warns(question: dict, given: dict, expected: dict, warning: str) -> None:
+)
+def test_what_is_odd_but_can_go_on_warns(
+    question: dict, given: dict, expected: dict, warning: str
+) -> None:
     settled, warnings = answers_for([question], given)
     assert settled == expected
     assert len(warnings) == 1

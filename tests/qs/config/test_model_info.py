@@ -19,7 +19,11 @@ BERT = {
     "model_precision": "FP32",
     "inputs": "input_ids.1,attention_mask.1,token_type_ids.1",
     "outputs": "start_logits,end_logits",
-    "input_shape": {"input_ids.1": [1, 384], "attention_mask.1": [1, 384], "token_type_ids.1": [1, 384]},
+    "input_shape": {
+        "input_ids.1": [1, 384],
+        "attention_mask.1": [1, 384],
+        "token_type_ids.1": [1, 384],
+    },
     "input_type": "LONG,LONG,LONG",
     "dataset_name": "open_squad",
     "max_batch_size": 64,
@@ -66,7 +70,9 @@ def test_the_batch_multiplies_the_first_side() -> None:
     assert info.batch_shape("new_numeric_placeholder:0", 3) == (3, 13)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (shipped_root() / "model_zoo").glob("*.json")))
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (shipped_root() / "model_zoo").glob("*.json"))
+)
 def test_shipped_model_infos_are_right(name: str) -> None:
     file = shipped_root() / "model_zoo" / f"{name}.json"
     info, warnings = load_model_info(file)
@@ -78,11 +84,22 @@ def test_shipped_model_infos_are_right(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "key", "expected"),
     [
-        ({"input_type": "FLOAT32"}, "input_type", dict.fromkeys(BERT["inputs"].split(","), "FLOAT32")),
-        ({"input_type": ["long", "INT32", "bool"]}, "input_type",
-         dict(zip(BERT["inputs"].split(","), ["LONG", "INT32", "BOOL"], strict=True))),
+        (
+            {"input_type": "FLOAT32"},
+            "input_type",
+            dict.fromkeys(BERT["inputs"].split(","), "FLOAT32"),
+        ),
+        (
+            {"input_type": ["long", "INT32", "bool"]},
+            "input_type",
+            dict(zip(BERT["inputs"].split(","), ["LONG", "INT32", "BOOL"], strict=True)),
+        ),
         ({"inputs": BERT["inputs"].split(",")}, "inputs", tuple(BERT["inputs"].split(","))),
-        ({"inputs": BERT["inputs"].replace(",", " , ")}, "inputs", tuple(BERT["inputs"].split(","))),
+        (
+            {"inputs": BERT["inputs"].replace(",", " , ")},
+            "inputs",
+            tuple(BERT["inputs"].split(",")),
+        ),
         ({"inputs": None}, "inputs", tuple(BERT["inputs"].split(","))),
         ({"outputs": None}, "outputs", ()),
         ({"dataset_name": None}, "dataset_name", None),
@@ -93,7 +110,7 @@ def test_shipped_model_infos_are_right(name: str) -> None:
         ({"framework_version": 1.12}, "framework_version", "1.12"),
         ({"input_range": {"input_ids.1": [1, 30522]}}, "input_range", {"input_ids.1": (1, 30522)}),
     ],
-)  # fmt: skip
+)
 def test_other_spellings(change: dict, key: str, expected: object) -> None:
     checked = check_model_info(BERT | change, "m.json")
     assert checked.faults == ()
@@ -131,20 +148,38 @@ def test_name_stands_for_model() -> None:
         ({"input_type": "FLOAT23"}, "input_type[0]", "FLOAT23", "FLOAT32"),
         ({"input_range": {"input_ids.2": [0, 1]}}, "input_range", "input_ids.2", "input_ids.1"),
         ({"input_range": {"input_ids.1": [5, 5]}}, "input_range.input_ids.1", [5, 5], None),
-        ({"input_range": {"input_ids.1": [0, float("inf")]}}, "input_range.input_ids.1", [0, float("inf")], None),
+        (
+            {"input_range": {"input_ids.1": [0, float("inf")]}},
+            "input_range.input_ids.1",
+            [0, float("inf")],
+            None,
+        ),
         ({"input_range": [0, 1]}, "input_range", [0, 1], None),
         ({"sources": []}, "sources", [], None),
         ({"sources": [{"kind": "biuld"}]}, "sources[0].kind", "biuld", "build"),
         ({"sources": [{}]}, "sources[0].kind", MISSING, None),
         ({"sources": ["path"]}, "sources[0]", "path", None),
         ({"sources": [{"kind": "build", "builder": "b.py"}]}, "sources[0].builder", "b.py", None),
-        ({"sources": [{"kind": "path"}, {"kind": "url", "url": "ftp://x/y", "sha256": "0" * 64}]},
-         "sources[1].url", "ftp://x/y", None),
+        (
+            {
+                "sources": [
+                    {"kind": "path"},
+                    {"kind": "url", "url": "ftp://x/y", "sha256": "0" * 64},
+                ]
+            },
+            "sources[1].url",
+            "ftp://x/y",
+            None,
+        ),
         ({"sources": [{"kind": "url", "url": "https://x/y"}]}, "sources[0].sha256", MISSING, None),
-        ({"sources": [{"kind": "pypi", "package": "a", "file": "b", "sha256": "0" * 64}]},
-         "sources[0].package", "a", None),
+        (
+            {"sources": [{"kind": "pypi", "package": "a", "file": "b", "sha256": "0" * 64}]},
+            "sources[0].package",
+            "a",
+            None,
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_fault_has_key_value_and_the_nearest_name(
     change: dict, key: str, value: object, nearest: str | None
 ) -> None:
@@ -153,7 +188,9 @@ def test_each_fault_has_key_value_and_the_nearest_name(
     assert fault.allowed
 
 
-@pytest.mark.parametrize("shape", [[0], [0, 3], [-1, 3], [None, 3], [1.0, 3], [True], "1,384", None, 3])
+@pytest.mark.parametrize(
+    "shape", [[0], [0, 3], [-1, 3], [None, 3], [1.0, 3], [True], "1,384", None, 3]
+)
 def test_shapes_that_cannot_be(shape: object) -> None:
     shapes = BERT["input_shape"] | {"input_ids.1": shape}
     (fault,) = check_model_info(BERT | {"input_shape": shapes}, "m.json").faults
@@ -165,22 +202,42 @@ def test_inputs_and_shapes_have_the_same_names() -> None:
     missing, unknown = check_model_info(BERT | {"input_shape": shapes}, "m.json").faults
     assert (missing.key, missing.value) == ("input_shape.input_ids.1", MISSING)
     assert "'input_ids.l' a misspelling" in missing.hint
-    assert (unknown.key, unknown.value, unknown.nearest) == ("input_shape", "input_ids.l", "input_ids.1")
+    assert (unknown.key, unknown.value, unknown.nearest) == (
+        "input_shape",
+        "input_ids.l",
+        "input_ids.1",
+    )
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
     file = tmp_path / "m.json"
-    bad = {"model": "", "framework": "X", "max_batch_size": -1, "input_type": "Q", "sources": [{"kind": "z"}]}
+    bad = {
+        "model": "",
+        "framework": "X",
+        "max_batch_size": -1,
+        "input_type": "Q",
+        "sources": [{"kind": "z"}],
+    }
     file.write_text(json.dumps(bad))
     with pytest.raises(Faults) as refused:
         load_model_info(file)
     keys = {fault.key for fault in refused.value.faults}
-    assert keys == {"model", "model_path", "framework", "model_format", "max_batch_size", "input_shape",
-                    "input_type[0]", "sources[0].kind"}  # fmt: skip
+    assert keys == {
+        "model",
+        "model_path",
+        "framework",
+        "model_format",
+        "max_batch_size",
+        "input_shape",
+        "input_type[0]",
+        "sources[0].kind",
+    }
 
 
 def test_missing_keys_say_so_and_what_looks_like_them() -> None:
-    info = {key: value for key, value in BERT.items() if key != "model_format"} | {"modelformat": "pt"}
+    info = {key: value for key, value in BERT.items() if key != "model_format"} | {
+        "modelformat": "pt"
+    }
     checked = check_model_info(info, "m.json")
     (fault,) = checked.faults
     assert (fault.key, fault.value) == ("model_format", MISSING)
@@ -189,9 +246,15 @@ def test_missing_keys_say_so_and_what_looks_like_them() -> None:
 
 @pytest.mark.parametrize(
     ("key", "warned"),
-    [("max_batchsize", True), ("input_types", True), ("layout", False), ("onnx_model_path", False),
-     ("framework_iluvatar_version", False), ("pinned_metrics", False)],
-)  # fmt: skip
+    [
+        ("max_batchsize", True),
+        ("input_types", True),
+        ("layout", False),
+        ("onnx_model_path", False),
+        ("framework_iluvatar_version", False),
+        ("pinned_metrics", False),
+    ],
+)
 def test_only_keys_that_look_misspelt_warn(key: str, warned: bool) -> None:
     checked = check_model_info(BERT | {key: 1}, "m.json")
     assert bool(checked.warnings) == warned
@@ -199,7 +262,10 @@ def test_only_keys_that_look_misspelt_warn(key: str, warned: bool) -> None:
 
 
 def test_sources_are_typed_and_passed_on_as_written() -> None:
-    sources = [{"kind": "path"}, {"kind": "build", "builder": "builders/b.py:f", "kwargs": {"layers": 2}}]
+    sources = [
+        {"kind": "path"},
+        {"kind": "build", "builder": "builders/b.py:f", "kwargs": {"layers": 2}},
+    ]
     info = check_model_info(BERT | {"sources": sources}, "m.json").value
     assert isinstance(info.sources[1], BuildSource)
     assert info.sources[1].kwargs == {"layers": 2}

@@ -25,21 +25,30 @@ WHOLE = {
     "intra_op_threads": 2,
     "warmup": {"iterations": 3, "seconds": 0.5},
     "scenarios": [
-        {"name": "Server", "target_qps": 10.0, "latency_slo_ms": 5.0, "percentile": 99.0, "duration_s": 3.0, "seed": 0},
+        {
+            "name": "Server",
+            "target_qps": 10.0,
+            "latency_slo_ms": 5.0,
+            "percentile": 99.0,
+            "duration_s": 3.0,
+            "seed": 0,
+        },
         {"name": "MultiStream", "samples_per_query": 8},
     ],
     "batching": {"max_batch_size": 4, "max_delay_us": 100.0},
     "timeout_s": 5.0,
     "samples": {"count": 3, "seed": 1},
     "verify": "all",
-}  # fmt: skip
+}
 
 
 def faults_of(config: object) -> dict[str, tuple]:
     with pytest.raises(Faults) as refused:
         parse_qs_config(config, "ACME's config")
     assert all(fault.file == "ACME's config" for fault in refused.value.faults)
-    return {fault.key: (fault.value, fault.nearest, fault.allowed) for fault in refused.value.faults}
+    return {
+        fault.key: (fault.value, fault.nearest, fault.allowed) for fault in refused.value.faults
+    }
 
 
 def test_every_key_comes_out_as_it_went_in():
@@ -70,9 +79,17 @@ def test_runners(runner):
         ({"runer": "backend"}, "runer", "runner"),
         ({"batch_size": [1]}, "batch_size", "batch_sizes"),
         ({"warmup": {"second": 1}}, "warmup.second", "seconds"),
-        ({"batching": {"max_batch_size": 2, "max_delay_ms": 1}}, "batching.max_delay_ms", "max_delay_us"),
+        (
+            {"batching": {"max_batch_size": 2, "max_delay_ms": 1}},
+            "batching.max_delay_ms",
+            "max_delay_us",
+        ),
         ({"samples": {"number": 1}}, "samples.number", None),
-        ({"scenarios": [{"name": "Offline", "duration": 3}]}, "scenarios[0].duration", "duration_s"),
+        (
+            {"scenarios": [{"name": "Offline", "duration": 3}]},
+            "scenarios[0].duration",
+            "duration_s",
+        ),
     ],
 )
 def test_unknown_keys_name_the_nearest(config, key, nearest):
@@ -82,20 +99,36 @@ def test_unknown_keys_name_the_nearest(config, key, nearest):
 @pytest.mark.parametrize(
     ("config", "key", "nearest"),
     [
-        ({"qs_version": 1}, "qs_version", None), ({"runner": "asink"}, "runner", "async"), ({"runner": 3}, "runner", None),
-        ({"runner": "module.factory"}, "runner", None), ({"runner": "module:"}, "runner", None),
-        ({"pool": "threads"}, "pool", "thread"), ({"pool": "ray"}, "pool", None), ({"instances": 0}, "instances", None),
-        ({"clients": True}, "clients", None), ({"iterations": 2.5}, "iterations", None), ({"artifact": ""}, "artifact", None),
-        ({"batch_sizes": []}, "batch_sizes", None), ({"batch_sizes": [1, 0]}, "batch_sizes[1]", None),
-        ({"affinity": [[0], []]}, "affinity[1]", None), ({"affinity": [[-1]]}, "affinity[0][0]", None),
-        ({"warmup": 3}, "warmup", None), ({"warmup": {"iterations": -1}}, "warmup.iterations", None),
-        ({"scenarios": []}, "scenarios", None), ({"scenarios": ["Server"]}, "scenarios[0]", None),
+        ({"qs_version": 1}, "qs_version", None),
+        ({"runner": "asink"}, "runner", "async"),
+        ({"runner": 3}, "runner", None),
+        ({"runner": "module.factory"}, "runner", None),
+        ({"runner": "module:"}, "runner", None),
+        ({"pool": "threads"}, "pool", "thread"),
+        ({"pool": "ray"}, "pool", None),
+        ({"instances": 0}, "instances", None),
+        ({"clients": True}, "clients", None),
+        ({"iterations": 2.5}, "iterations", None),
+        ({"artifact": ""}, "artifact", None),
+        ({"batch_sizes": []}, "batch_sizes", None),
+        ({"batch_sizes": [1, 0]}, "batch_sizes[1]", None),
+        ({"affinity": [[0], []]}, "affinity[1]", None),
+        ({"affinity": [[-1]]}, "affinity[0][0]", None),
+        ({"warmup": 3}, "warmup", None),
+        ({"warmup": {"iterations": -1}}, "warmup.iterations", None),
+        ({"scenarios": []}, "scenarios", None),
+        ({"scenarios": ["Server"]}, "scenarios[0]", None),
         ({"scenarios": [{"name": "server"}]}, "scenarios[0].name", "Server"),
-        ({"scenarios": [{"name": "SingleStream", "percentile": 100}]}, "scenarios[0].percentile", None),
-        ({"batching": {}}, "batching.max_batch_size", None), ({"timeout_s": float("nan")}, "timeout_s", None),
+        (
+            {"scenarios": [{"name": "SingleStream", "percentile": 100}]},
+            "scenarios[0].percentile",
+            None,
+        ),
+        ({"batching": {}}, "batching.max_batch_size", None),
+        ({"timeout_s": float("nan")}, "timeout_s", None),
         ({"samples": {"count": 0}}, "samples.count", None),
     ],
-)  # fmt: skip
+)
 def test_wrong_values(config, key, nearest):
     found = faults_of(config)
     assert list(found) == [key]
@@ -112,7 +145,10 @@ def test_wrong_values(config, key, nearest):
         ({"batching": {"max_batch_size": 2}}, "batching"),
         ({"batching": {"max_batch_size": 2}, "scenarios": [{"name": "SingleStream"}]}, "batching"),
         (
-            {"batching": {"max_batch_size": 2}, "scenarios": [{"name": "Offline", "samples_per_query": 2}]},
+            {
+                "batching": {"max_batch_size": 2},
+                "scenarios": [{"name": "Offline", "samples_per_query": 2}],
+            },
             "scenarios[0].samples_per_query",
         ),
     ],
@@ -133,11 +169,15 @@ def test_values_that_do_not_go_together(config, key):
 )
 def test_an_open_loop_needs_its_schedule(name, missing):
     found = faults_of({"scenarios": [{"name": name}]})
-    assert {key: value for key, (value, *_) in found.items()} == {f"scenarios[0].{missing}": MISSING}
+    assert {key: value for key, (value, *_) in found.items()} == {
+        f"scenarios[0].{missing}": MISSING
+    }
 
 
 def test_all_faults_at_once():
-    assert len(faults_of({"clients": 0, "pol": 1, "warmup": {"seconds": -1}, "scenarios": [{}]})) == 4
+    assert (
+        len(faults_of({"clients": 0, "pol": 1, "warmup": {"seconds": -1}, "scenarios": [{}]})) == 4
+    )
 
 
 @pytest.mark.parametrize("raw", [[], "thread", None, 3])
@@ -153,7 +193,9 @@ BLOCKS = re.findall(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL)
 def test_the_documented_examples_are_right():
     config, scenarios, profile = map(json.loads, BLOCKS)
     assert parse_qs_config(config, "docs") == config
-    assert [each["name"] for each in parse_qs_config(scenarios, "docs")["scenarios"]] == list(SCENARIOS)
+    assert [each["name"] for each in parse_qs_config(scenarios, "docs")["scenarios"]] == list(
+        SCENARIOS
+    )
     assert len(parse_profile(profile)[0].questions) == 3
 
 

@@ -22,7 +22,10 @@ MODEL = {
 
 
 def workspace(root: Path, workload: object, model: object = None, name: str = "m") -> Workspaces:
-    for folder, file, value in (("workloads", "t.json", workload), ("model_zoo", f"{name}.json", model)):
+    for folder, file, value in (
+        ("workloads", "t.json", workload),
+        ("model_zoo", f"{name}.json", model),
+    ):
         (root / folder).mkdir(parents=True, exist_ok=True)
         if value is not None:
             text = value if isinstance(value, str) else json.dumps(value)
@@ -31,7 +34,9 @@ def workspace(root: Path, workload: object, model: object = None, name: str = "m
 
 
 def test_a_task_is_its_workload_and_its_model(tmp_path: Path) -> None:
-    found = workspace(tmp_path, {"model": "m", "batch_sizes": [1, 16], "multi": 1}, {"model": "m", **MODEL})
+    found = workspace(
+        tmp_path, {"model": "m", "batch_sizes": [1, 16], "multi": 1}, {"model": "m", **MODEL}
+    )
     task = load_task(found, "t", {"clients": 5, "iterations": None})
     assert (task.workload.clients, task.workload.iterations) == (5, 100)
     assert task.model.path == tmp_path / "model_zoo" / "m.json"
@@ -40,11 +45,17 @@ def test_a_task_is_its_workload_and_its_model(tmp_path: Path) -> None:
     assert "unknown key 'multi'" in task.warnings[0]
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (shipped_root() / "workloads").glob("*.json")))
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (shipped_root() / "workloads").glob("*.json"))
+)
 def test_shipped_tasks_are_right(name: str) -> None:
     task = load_task(Workspaces((shipped_root(),)), name)
     assert task.warnings == ()
-    assert (task.workload.clients, task.workload.iterations, task.workload.data_percent) == (3, 100, 100)
+    assert (task.workload.clients, task.workload.iterations, task.workload.data_percent) == (
+        3,
+        100,
+        100,
+    )
 
 
 def test_faults_of_workload_flags_and_model_come_together(tmp_path: Path) -> None:

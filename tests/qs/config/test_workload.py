@@ -38,10 +38,17 @@ def test_a_published_file_as_it_is(tmp_path: Path) -> None:
     assert (workload.clients, workload.iterations, workload.data_percent) == (3, 100, 100)
     assert workload.batch_sizes == (1, 4, 8, 16, 24)
     assert workload.to_configs() == {
-        "model": "bert-torch-fp32", "test_perf": True, "test_accuracy": True, "test_numeric": True, "clients": 3,
-        "iterations": 100, "batch_sizes": [1, 4, 8, 16, 24], "fake_data": False, "data_percent": 100,
+        "model": "bert-torch-fp32",
+        "test_perf": True,
+        "test_accuracy": True,
+        "test_numeric": True,
+        "clients": 3,
+        "iterations": 100,
+        "batch_sizes": [1, 4, 8, 16, 24],
+        "fake_data": False,
+        "data_percent": 100,
         "compile_only": False,
-    }  # fmt: skip
+    }
 
 
 def test_absent_keys_have_defaults_and_only_stated_ones_are_given(tmp_path: Path) -> None:
@@ -96,23 +103,39 @@ def test_aliases_and_edges(tmp_path: Path, text: str, key: str, expected: object
         ({"name": "/etc/passwd"}, "model", "/etc/passwd", "a plain name"),
     ],
 )
-def test_each_fault_has_file_key_value_and_what_is_allowed(values: dict, key: str, value: object, allowed: str) -> None:
+def test_each_fault_has_file_key_value_and_what_is_allowed(
+    values: dict, key: str, value: object, allowed: str
+) -> None:
     (fault,) = check_workload(values, "w.json", "t").faults
     assert (fault.file, fault.key, fault.value) == ("w.json", key, value)
     assert allowed in fault.allowed
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
-    bad = {"clients": 0, "iterations": -5, "batch_sizes": [0, 1, -2], "data_percent": 0, "test_perf": "no"}
+    bad = {
+        "clients": 0,
+        "iterations": -5,
+        "batch_sizes": [0, 1, -2],
+        "data_percent": 0,
+        "test_perf": "no",
+    }
     with pytest.raises(Faults) as refused:
         load_workload(write(tmp_path, json.dumps(bad)))
     keys = [fault.key for fault in refused.value.faults]
-    expected = ["test_perf", "clients", "iterations", "batch_sizes[0]", "batch_sizes[2]", "data_percent"]
+    expected = [
+        "test_perf",
+        "clients",
+        "iterations",
+        "batch_sizes[0]",
+        "batch_sizes[2]",
+        "data_percent",
+    ]
     assert keys == expected
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"), [("clents", "'clients'"), ("batch_size", "'batch_sizes'"), ("multi_cores", None)]
+    ("key", "meant"),
+    [("clents", "'clients'"), ("batch_size", "'batch_sizes'"), ("multi_cores", None)],
 )
 def test_unknown_keys_warn_and_are_passed_on(tmp_path: Path, key: str, meant: str | None) -> None:
     workload, (warning,) = load_workload(write(tmp_path, json.dumps({key: 5})))
@@ -160,7 +183,14 @@ def test_a_workload_cannot_be_changed() -> None:
         value.clients = 4
 
 
-JSON = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers()) | st.floats(allow_nan=False)
+JSON = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.lists(st.integers())
+    | st.floats(allow_nan=False)
+)
 
 
 @given(st.dictionaries(st.sampled_from([*Workload.model_fields, *Workload.ALIASES, "other"]), JSON))

@@ -86,21 +86,34 @@ class Lab:
         for name, text in files.items():
             (self.folder / name.replace("__", ".")).write_text(text)
 
-    def run(self, *checks: ModuleType, limit_s: float | None = 60, own_reference: bool = False) -> dict[str, Outcome]:
-        prepared = prepare(Request(task=TASK, hardware_type="ACME", workspace=self.root, out=self.root / "out"))
+    def run(
+        self, *checks: ModuleType, limit_s: float | None = 60, own_reference: bool = False
+    ) -> dict[str, Outcome]:
+        prepared = prepare(
+            Request(task=TASK, hardware_type="ACME", workspace=self.root, out=self.root / "out")
+        )
         environment = Environment(sys.executable, None, False, "")
         reference = None if own_reference else self.reference
-        bench = Bench(prepared, {"path": str(self.model)}, environment, self.log, self.root, reference)
-        return {result.name: result.outcome for result in asyncio.run(run_checks(bench, checks, limit_s))}
+        bench = Bench(
+            prepared, {"path": str(self.model)}, environment, self.log, self.root, reference
+        )
+        return {
+            result.name: result.outcome
+            for result in asyncio.run(run_checks(bench, checks, limit_s))
+        }
 
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory) -> Reference:
-    """The tiny task's reference run, made once: in a process of its own it would cost every test a second."""
+    """The tiny task's reference run, made once: in a process of its own it would cost every test a
+    second.
+    """
     root = tmp_path_factory.mktemp("reference")
     model, path = _task(root), root / "reference.npz"
     info = json.loads((root / "model_zoo" / "tiny.json").read_text())
-    about = ReferenceService().reference_outputs(str(model), info, None, False, 0, REFERENCE_ITEMS, str(path))
+    about = ReferenceService().reference_outputs(
+        str(model), info, None, False, 0, REFERENCE_ITEMS, str(path)
+    )
     return Reference(path, shapes=about["outputs"])
 
 
@@ -116,7 +129,9 @@ def _task(root: Path) -> Path:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])
     node = helper.make_node("MatMul", ["x", "weights"], ["y"])
-    graph = helper.make_graph([node], "tiny", [x], [y], [numpy_helper.from_array(WEIGHTS, "weights")])
+    graph = helper.make_graph(
+        [node], "tiny", [x], [y], [numpy_helper.from_array(WEIGHTS, "weights")]
+    )
     (root / "model_zoo").mkdir()
     (root / "workloads").mkdir()
     path = root / "model_zoo" / "tiny.onnx"
@@ -137,5 +152,7 @@ def _task(root: Path) -> Path:
         "is_quantized": False,
     }
     (root / "model_zoo" / "tiny.json").write_text(json.dumps(info))
-    (root / "workloads" / "tiny.json").write_text(json.dumps({"model": "tiny", "batch_sizes": [1, 4]}))
+    (root / "workloads" / "tiny.json").write_text(
+        json.dumps({"model": "tiny", "batch_sizes": [1, 4]})
+    )
     return path

@@ -122,7 +122,10 @@ def test_threads(seen, pool, status, words):
     ],
 )
 def test_outputs_against_the_batch_with_and_without_a_reference(shapes, reference, words):
-    seen = [{"batch_size": size, "shapes": {} if shape is None else {"y": shape}} for size, shape in shapes.items()]
+    seen = [
+        {"batch_size": size, "shapes": {} if shape is None else {"y": shape}}
+        for size, shape in shapes.items()
+    ]
     outcome = outputs.judge(seen, ["y"], reference)
     assert outcome.status == (PASS if words is None else FAIL), outcome
     assert words is None or words in outcome.reason
@@ -153,7 +156,11 @@ def test_benchmark_rows(rows, words):
 @pytest.mark.parametrize(
     ("grown", "status", "words"),
     [
-        ({"memory": 16_000_000, "files": 9, "threads": 9}, PASS, "16.0 MB over 10 loads (allowed 16.8 MB)"),
+        (
+            {"memory": 16_000_000, "files": 9, "threads": 9},
+            PASS,
+            "16.0 MB over 10 loads (allowed 16.8 MB)",
+        ),
         ({"memory": -1, "files": 0, "threads": 0}, PASS, "grew by 0.0 MB"),
         ({"memory": 17_000_000, "files": 0, "threads": 0}, FAIL, "memory grew by 17.0 MB"),
         ({"memory": 0, "files": 10, "threads": 0}, FAIL, "10 more files"),
@@ -172,7 +179,9 @@ def test_loaded_sizes():
         4: {"loaded": 8, "said": "8"},
     }
     assert "load(4) loads 8" in loading.judge(seen).reason
-    outcome = loading.judge({**seen, 8: {"loaded": None, "said": "'8'"}, 16: {"loaded": 0, "said": "0"}})
+    outcome = loading.judge(
+        {**seen, 8: {"loaded": None, "said": "'8'"}, 16: {"loaded": 0, "said": "0"}}
+    )
     assert outcome.status == FAIL
     assert "after load(8), get_loaded_batch_size() gives '8'; after load(16)" in outcome.reason
 
@@ -205,12 +214,20 @@ RIGHT = {
     ("folder", "files", "words"),
     [
         ("ACME", RIGHT, None),
-        ("ACME", {**RIGHT, "runtime_backend_acme.py": "from .core import RuntimeBackendACME"}, None),
+        (
+            "ACME",
+            {**RIGHT, "runtime_backend_acme.py": "from .core import RuntimeBackendACME"},
+            None,
+        ),
         ("ACME", {**RIGHT, "runtime_backend_acme.py": "from .core import *"}, None),
         ("ACME", {**RIGHT, "runtime_backend_acme.py": "RuntimeBackendACME = make()"}, None),
         ("Acme", RIGHT, "the folder is called Acme"),
         ("AC-ME", {}, "rename it to AC_ME"),
-        ("ACME", {"compile_backend_acme.py": RIGHT["compile_backend_acme.py"]}, "no runtime_backend_acme.py"),
+        (
+            "ACME",
+            {"compile_backend_acme.py": RIGHT["compile_backend_acme.py"]},
+            "no runtime_backend_acme.py",
+        ),
         ("ACME", {**RIGHT, "acme.json": ""}, "called acme.json"),
         (
             "ACME",
@@ -245,11 +262,19 @@ def test_names(tmp_path, folder, files, words):
 
 def test_a_class_that_derives_from_nothing_needs_every_method():
     methods = dict.fromkeys(contract.ARGUMENTS["runtime"], "ok") | {"benchmark": "missing"}
-    about = {"class": "R", "derived": False, "methods": methods, "version": "1", "version_type": "str"}
+    about = {
+        "class": "R",
+        "derived": False,
+        "methods": methods,
+        "version": "1",
+        "version_type": "str",
+    }
     outcome = contract.judge({"runtime": about})
     assert "R is no RuntimeBackend; R.benchmark is missing" in outcome.reason
     assert not outcome.blocks
-    outcome = contract.judge({"runtime": {**about, "methods": methods | {"predict": "not written"}}})
+    outcome = contract.judge(
+        {"runtime": {**about, "methods": methods | {"predict": "not written"}}}
+    )
     assert outcome.blocks
 
 
@@ -277,7 +302,10 @@ def test_the_vendors_own_line_is_named_in_tracebacks_and_in_dumps():
 def test_what_is_shown():
     bad = judged([Problem("a is wrong", "mend it"), Problem("b is wrong", "mend it")], "")
     assert bad == Outcome(FAIL, "a is wrong; b is wrong", "mend it", blocks=True)
-    results = [Result("one", "about one", Outcome(PASS, "good"), 0.1), Result("two", "about two", bad, 0.2)]
+    results = [
+        Result("one", "about one", Outcome(PASS, "good"), 0.1),
+        Result("two", "about two", bad, 0.2),
+    ]
     assert counts(results) == "1 passed, 1 failed"
     assert (verdict(results[:1]), verdict(results)) == (PASS, FAIL)
     assert verdict([Result("three", "", Outcome(SKIP, "none"), 0)]) == PASS
@@ -297,7 +325,9 @@ def test_what_is_shown():
 
 
 def test_prints_are_said_and_never_failed():
-    assert [prints.judge(begin, end).status for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))] == [PASS] * 4
+    assert [
+        prints.judge(begin, end).status for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))
+    ] == [PASS] * 4
     assert prints.judge(0, 0).reason == "nothing"
     assert "the rest printed 7 bytes" in prints.judge(7, 7).reason
     assert "prints 10 bytes a call" in prints.judge(7, 57).reason

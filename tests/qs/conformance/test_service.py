@@ -1,4 +1,6 @@
-"""The half of the checks that runs in a backend's own environment, which may hold nothing but numpy and the vendor's packages."""
+"""The half of the checks that runs in a backend's own environment, which may hold nothing but numpy
+and the vendor's packages.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from qs.conformance.checks import CHECKS
 looking = [module.__name__ for module in CHECKS if hasattr(module, "observe")]
 print(len(looking))
 """
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) >= 9
 
@@ -33,7 +37,9 @@ print(len(looking))
 def test_the_backend_that_comes_with_the_program_conforms(tmp_path):
     command = [sys.executable, "-m", "qs", "check", "--hardware_type", "CPU", "--json"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     statuses = {check["name"]: check["status"] for check in json.loads(ran.stdout)["checks"]}
     assert {name for name, status in statuses.items() if status != "pass"} == {"benchmark"}

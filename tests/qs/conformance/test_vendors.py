@@ -1,4 +1,6 @@
-"""Vendors' folders that are right but for one thing: the check for that thing fails, says why, and the others go on."""
+"""Vendors' folders that are right but for one thing: the check for that thing fails, says why, and
+the others go on.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,8 @@ OWN_BENCHMARK = """
         return [{"BS": self.size, "QPS": 3.5, "AVG_Latency": 2.0, "P99_Latency": %s}]
 """
 
-# What replaces the right methods, the checks to run after compiling, and what must come of them. Faults that do not
-# meet share a folder: each folder costs a process.
+# What replaces the right methods, the checks to run after compiling, and what must come of them.
+# Faults that do not meet share a folder: each folder costs a process.
 CASES = {
     "one buffer for the inputs of all threads; keys that are not there; prints": (
         """
@@ -101,7 +103,10 @@ CASES = {
         [determinism, arrays, driving, benchmarking],
         {
             "determinism": (PASS, ""),
-            "arrays": (FAIL, "writes into its feeds: x; a later predict writes into an earlier answer: y"),
+            "arrays": (
+                FAIL,
+                "writes into its feeds: x; a later predict writes into an earlier answer: y",
+            ),
             "qs_config": (PASS, "benchmark() is called"),
             "benchmark": (PASS, "queries in flight (Little's law)"),
         },
@@ -162,7 +167,10 @@ CASES = {
 """,
         [loading, predicting, driving],
         {
-            "load": (FAIL, "load(1): the process ended (signal SIGSEGV) (runtime_backend_acme.py, line 3"),
+            "load": (
+                FAIL,
+                "load(1): the process ended (signal SIGSEGV) (runtime_backend_acme.py, line 3",
+            ),
             "predict": (SKIP, "load failed"),
             "qs_config": (FAIL, "SystemExit: 0 (runtime_backend_acme.py, line "),
         },
@@ -245,7 +253,10 @@ def test_the_one_fault_is_found_and_named(lab, case):
     found = lab.run(compiling, *checks)
     assert found["compile"].status == PASS
     for name, (status, words) in expected.items():
-        assert (found[name].status, words in found[name].reason) == (status, True), (name, found[name])
+        assert (found[name].status, words in found[name].reason) == (status, True), (
+            name,
+            found[name],
+        )
         assert bool(found[name].fix) == (status == FAIL)
 
 
@@ -303,7 +314,9 @@ def test_faults_of_the_classes_and_names_are_all_said_at_once(lab):
         "RuntimeBackendACME.version() gives int",
     ):
         assert words in found["contract"].reason
-    assert found["profile"].status == SKIP  # without a load that can be called there is nothing to try
+    assert (
+        found["profile"].status == SKIP
+    )  # without a load that can be called there is nothing to try
 
 
 def test_a_folder_without_its_class_fails_by_name_and_is_not_gone_into(lab):
@@ -331,11 +344,17 @@ def test_wrong_questions_and_a_wrong_key_of_the_compile_result_do_not_stop_the_r
 """
     )
     found = lab.run(contract, profile, compiling, loading)
-    assert (found["profile"].status, "did you mean 'Yes/No Dialog'?" in found["profile"].reason) == (
+    assert (
+        found["profile"].status,
+        "did you mean 'Yes/No Dialog'?" in found["profile"].reason,
+    ) == (
         FAIL,
         True,
     )
-    assert (found["compile"].status, "sg_percent is 'all'" in found["compile"].reason) == (FAIL, True)
+    assert (found["compile"].status, "sg_percent is 'all'" in found["compile"].reason) == (
+        FAIL,
+        True,
+    )
     assert found["load"].status == PASS
 
 

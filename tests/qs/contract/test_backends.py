@@ -10,7 +10,11 @@ from qs import CompileBackend, RuntimeBackend
 def test_what_a_compile_backend_does_by_default() -> None:
     backend = CompileBackend()
     configs = {"workload": {}}
-    assert (backend.hardware_type, backend.need_reload, backend.need_quant) == ("UnKnown", False, False)
+    assert (backend.hardware_type, backend.need_reload, backend.need_quant) == (
+        "UnKnown",
+        False,
+        False,
+    )
     assert backend.pre_optimize(configs) is configs
     assert backend.segment(configs) is None
     assert backend.tuning(configs) is None
@@ -18,7 +22,11 @@ def test_what_a_compile_backend_does_by_default() -> None:
 
 def test_what_a_runtime_backend_does_by_default() -> None:
     backend = RuntimeBackend()
-    assert (backend.hardware_type, backend.need_reload, backend.need_quant) == ("UnKnown", False, False)
+    assert (backend.hardware_type, backend.need_reload, backend.need_quant) == (
+        "UnKnown",
+        False,
+        False,
+    )
     assert backend.is_qs_mode_supported() is False
     assert backend.generate_qs_config() is None
     assert (backend.configs, backend.workload, backend.model_info) == (None, None, None)
@@ -38,7 +46,9 @@ def test_what_a_runtime_backend_does_by_default() -> None:
         (RuntimeBackend, "benchmark", (None,)),
     ],
 )
-def test_what_a_backend_has_to_write_says_its_name(base: type, method: str, arguments: tuple) -> None:
+def test_what_a_backend_has_to_write_says_its_name(
+    base: type, method: str, arguments: tuple
+) -> None:
     with pytest.raises(NotImplementedError, match=f"{base.__name__}:{method}"):
         getattr(base(), method)(*arguments)
 

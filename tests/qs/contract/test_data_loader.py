@@ -18,7 +18,9 @@ def test_a_new_data_set_is_empty() -> None:
         dataset.get_samples(0)
 
 
-@pytest.mark.parametrize(("method", "arguments"), [("name", ()), ("rebatch", (4,)), ("get_id", (0,))])
+@pytest.mark.parametrize(
+    ("method", "arguments"), [("name", ()), ("rebatch", (4,)), ("get_id", (0,))]
+)
 def test_what_a_data_set_has_to_write_says_its_name(method: str, arguments: tuple) -> None:
     with pytest.raises(NotImplementedError, match=f"Dataset:{method}"):
         getattr(Dataset({}), method)(*arguments)
@@ -55,11 +57,20 @@ def test_generated_text_is_text(types: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape", "kind"),
-    [("a", [26, 2], "INT64"), ("ids", [100, 77], "LONG"), ("image", [1, 3, 8, 8], "FLOAT32"),
-     ("pixels", [1, 4], "UINT8"), ("src_pad_mask", [1, 128], "BOOL"), ("half", [1, 4], "FLOAT16"),
-     ("t", [1], "INT64"), ("attention_mask", [1, 16], "INT32")],
-)  # fmt: skip
-def test_the_batch_multiplies_the_first_side_and_nothing_is_all_zeros(name: str, shape: list[int], kind: str) -> None:
+    [
+        ("a", [26, 2], "INT64"),
+        ("ids", [100, 77], "LONG"),
+        ("image", [1, 3, 8, 8], "FLOAT32"),
+        ("pixels", [1, 4], "UINT8"),
+        ("src_pad_mask", [1, 128], "BOOL"),
+        ("half", [1, 4], "FLOAT16"),
+        ("t", [1], "INT64"),
+        ("attention_mask", [1, 16], "INT32"),
+    ],
+)
+def test_the_batch_multiplies_the_first_side_and_nothing_is_all_zeros(
+    name: str, shape: list[int], kind: str
+) -> None:
     feeds = Dataset({}).get_fake_samples(16, {name: shape}, [kind])
     assert feeds[name].shape == (16 * shape[0], *shape[1:])
     assert feeds[name].dtype == INPUT_TYPE[kind]
@@ -90,6 +101,8 @@ def test_the_seed_decides_and_the_models_range_is_kept() -> None:
         (1, {"x": [None, 2]}, ["LONG"], "the shape of 'x'"),
     ],
 )
-def test_what_cannot_be_generated_says_why(batch_size: int, shape: dict, types: object, message: str) -> None:
+def test_what_cannot_be_generated_says_why(
+    batch_size: int, shape: dict, types: object, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Dataset({}).get_fake_samples(batch_size, shape, types)

@@ -11,7 +11,12 @@ from qs.contract.scoring import auc, bootstrap_mean, take_share, wilson
 
 @pytest.mark.parametrize(
     ("right", "count", "low", "high"),
-    [(0, 10, 0.0, 0.27753), (10, 10, 0.72247, 1.0), (8, 10, 0.49016, 0.94332), (50, 100, 0.40383, 0.59617)],
+    [
+        (0, 10, 0.0, 0.27753),
+        (10, 10, 0.72247, 1.0),
+        (8, 10, 0.49016, 0.94332),
+        (50, 100, 0.40383, 0.59617),
+    ],
 )
 def test_wilson_by_table(right, count, low, high):
     assert wilson(right, count) == [pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5)]
@@ -25,7 +30,10 @@ def test_a_proportion_must_be_one(right, count):
 
 def test_wilson_covers_as_often_as_it_says():
     random = np.random.default_rng(0)
-    inside = [low <= 0.9 <= high for low, high in (wilson(each, 200) for each in random.binomial(200, 0.9, 2000))]
+    inside = [
+        low <= 0.9 <= high
+        for low, high in (wilson(each, 200) for each in random.binomial(200, 0.9, 2000))
+    ]
     assert 0.93 < np.mean(inside) < 0.97
 
 

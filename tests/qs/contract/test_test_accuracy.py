@@ -34,16 +34,22 @@ def test_outputs_are_saved_under_the_data_sets_name_the_last_batch_smaller(tmp_p
         checker(tmp_path).save_outputs([])
 
 
-def test_without_a_reference_there_is_nothing_to_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_reference_there_is_nothing_to_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     one = checker(tmp_path)
     one.save_outputs(np.ones(3))
     assert one.calculate_diff() == {}
 
 
-def test_the_published_metrics_against_the_published_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_published_metrics_against_the_published_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    checker(tmp_path / "general_perf" / "reports" / "CPU" / "m").save_outputs(np.array([[1.0, 2.0], [4.0, 0.0]]))
+    checker(tmp_path / "general_perf" / "reports" / "CPU" / "m").save_outputs(
+        np.array([[1.0, 2.0], [4.0, 0.0]])
+    )
     other = checker(tmp_path / "out")
     other.save_outputs(np.array([1.5, 2.0, 3.0, 0.25]))  # the same outputs at another batch size
     diff = other.calculate_diff()
@@ -68,7 +74,9 @@ def test_the_framework_may_name_another_place_for_the_reference(tmp_path: Path) 
     ("outputs", "reason"),
     [([1.0, np.nan], "1 NaN"), ([np.inf, 2.0], "1 infinite"), ([1.0, 2.0, 3.0], "shape")],
 )
-def test_nan_infinite_and_missing_values_fail_the_comparison(tmp_path: Path, outputs: list[float], reason: str) -> None:
+def test_nan_infinite_and_missing_values_fail_the_comparison(
+    tmp_path: Path, outputs: list[float], reason: str
+) -> None:
     checker(tmp_path / "reference").save_outputs(np.array([1.0, 2.0]))
     other = checker(tmp_path / "out")
     other.reference_dir = str(tmp_path / "reference")
@@ -89,7 +97,9 @@ def test_the_three_distributions_are_drawn_where_matplotlib_is(tmp_path: Path) -
 def test_saved_outputs_are_data_and_never_code(tmp_path: Path) -> None:
     reference = checker(tmp_path / "reference")
     reference.save_outputs(np.array([1.0]))
-    np.save(tmp_path / "reference" / "digits.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(
+        tmp_path / "reference" / "digits.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True
+    )
     other = checker(tmp_path / "out")
     other.reference_dir = str(tmp_path / "reference")
     other.save_outputs(np.array([1.0]))

@@ -29,7 +29,12 @@ def test_the_self_benchmark_is_real_and_kept():
     assert 20 < benchmark["engine_ns"] < 100_000 and 0 < benchmark["spread"] < 1
     assert benchmark["resolves"] == pytest.approx(2.77 * benchmark["spread"], rel=0.01)
     assert 0 <= benchmark["lateness_p50_ns"] <= benchmark["lateness_p99_ns"]
-    assert {each["name"] for each in found["findings"]} >= {"cores", "stolen time", "sleep", "versions"}
+    assert {each["name"] for each in found["findings"]} >= {
+        "cores",
+        "stolen time",
+        "sleep",
+        "versions",
+    }
     assert saved.last() == SelfBenchmark(**benchmark)
     host = machine.describe()
     assert known_spread([{"Host": host}]).share == benchmark["spread"]

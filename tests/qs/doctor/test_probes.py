@@ -1,4 +1,6 @@
-"""Every probe on machines laid out as files: what is well, what is warned of and how it is mended, what is not shown."""
+"""Every probe on machines laid out as files: what is well, what is warned of and how it is mended,
+what is not shown.
+"""
 
 from __future__ import annotations
 
@@ -29,29 +31,95 @@ MEMORY = "MemTotal: 1000 kB\nMemAvailable: {free} kB\nSwapTotal: {swap} kB\nSwap
 @pytest.mark.parametrize(
     ("name", "files", "status", "value", "fix"),
     [
-        ("frequency governor", {f"{FREQ}/scaling_governor": "performance\n"}, OK, "performance", ""),
-        ("frequency governor", {f"{FREQ}/scaling_governor": "powersave"}, WARN, "powersave", "cpupower"),
+        (
+            "frequency governor",
+            {f"{FREQ}/scaling_governor": "performance\n"},
+            OK,
+            "performance",
+            "",
+        ),
+        (
+            "frequency governor",
+            {f"{FREQ}/scaling_governor": "powersave"},
+            WARN,
+            "powersave",
+            "cpupower",
+        ),
         ("frequency governor", {}, UNKNOWN, "not shown", ""),
-        ("frequency", {f"{FREQ}/scaling_cur_freq": "1000000", f"{FREQ}/base_frequency": "2000000"}, WARN, "1000 MHz of 2000", "cool"),
-        ("frequency", {f"{FREQ}/scaling_cur_freq": "3000000", f"{FREQ}/base_frequency": "2000000"}, OK, "3000 MHz", ""),
+        (
+            "frequency",
+            {f"{FREQ}/scaling_cur_freq": "1000000", f"{FREQ}/base_frequency": "2000000"},
+            WARN,
+            "1000 MHz of 2000",
+            "cool",
+        ),
+        (
+            "frequency",
+            {f"{FREQ}/scaling_cur_freq": "3000000", f"{FREQ}/base_frequency": "2000000"},
+            OK,
+            "3000 MHz",
+            "",
+        ),
         ("turbo", {f"{CPU}/intel_pstate/no_turbo": "0"}, WARN, "on", "--warmup"),
         ("turbo", {f"{CPU}/intel_pstate/no_turbo": "1"}, OK, "off", ""),
         ("turbo", {f"{CPU}/cpufreq/boost": "1"}, WARN, "on", "--warmup"),
-        ("clock source", {"sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"}, WARN, "hpet", "tsc"),
-        ("clock source", {"sys/devices/system/clocksource/clocksource0/current_clocksource": "tsc"}, OK, "tsc", ""),
-        ("memory", {"proc/meminfo": MEMORY.format(free=50, swap=0, left=0)}, WARN, "free", "other programs"),
+        (
+            "clock source",
+            {"sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"},
+            WARN,
+            "hpet",
+            "tsc",
+        ),
+        (
+            "clock source",
+            {"sys/devices/system/clocksource/clocksource0/current_clocksource": "tsc"},
+            OK,
+            "tsc",
+            "",
+        ),
+        (
+            "memory",
+            {"proc/meminfo": MEMORY.format(free=50, swap=0, left=0)},
+            WARN,
+            "free",
+            "other programs",
+        ),
         ("memory", {"proc/meminfo": MEMORY.format(free=500, swap=0, left=0)}, OK, "free", ""),
-        ("swap", {"proc/meminfo": MEMORY.format(free=500, swap=100, left=50)}, WARN, "used", "swapoff"),
+        (
+            "swap",
+            {"proc/meminfo": MEMORY.format(free=500, swap=100, left=50)},
+            WARN,
+            "used",
+            "swapoff",
+        ),
         ("swap", {"proc/meminfo": MEMORY.format(free=500, swap=0, left=0)}, OK, "none", ""),
-        ("transparent huge pages", {"sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never"}, OK, "madvise", ""),
+        (
+            "transparent huge pages",
+            {"sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never"},
+            OK,
+            "madvise",
+            "",
+        ),
         ("kind of machine", {".dockerenv": ""}, OK, "container", ""),
         ("kind of machine", {"proc/cpuinfo": "flags : fpu hypervisor"}, OK, "virtual machine", ""),
         ("kind of machine", {}, OK, "no container", ""),
-        ("CPU quota", {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000"}, WARN, "0.5 cores", "raise"),
-        ("CPU quota", {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"}, OK, "none", ""),
+        (
+            "CPU quota",
+            {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000"},
+            WARN,
+            "0.5 cores",
+            "raise",
+        ),
+        (
+            "CPU quota",
+            {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"},
+            OK,
+            "none",
+            "",
+        ),
         ("stolen time", {}, UNKNOWN, "not watched", ""),
     ],
-)  # fmt: skip
+)
 def test_a_probe(tmp_path, name, files, status, value, fix):
     found = finding(lay_out(tmp_path, files), name)
     assert (found.status, value in found.value, fix in found.fix) == (status, True, True), found
@@ -61,7 +129,10 @@ def test_a_probe(tmp_path, name, files, status, value, fix):
 
 def test_shared_cores_are_named_with_the_flag(tmp_path, monkeypatch):
     monkeypatch.setattr("qs.doctor.cores.usable_cpus", lambda: (0, 1, 2, 3))
-    files = {f"{CPU}/cpu{cpu}/topology/thread_siblings_list": "0,2" if cpu % 2 == 0 else "1,3" for cpu in range(4)}
+    files = {
+        f"{CPU}/cpu{cpu}/topology/thread_siblings_list": "0,2" if cpu % 2 == 0 else "1,3"
+        for cpu in range(4)
+    }
     found = finding(lay_out(tmp_path, files), "hardware threads")
     assert found.status == WARN and "--affinity 0/1" in found.fix
 
@@ -97,13 +168,22 @@ def test_thread_variables_that_clash(tmp_path, monkeypatch):
 def test_stolen_time_and_other_load_are_watched_for(tmp_path, monkeypatch):
     """The counters move while the probe waits: 10 % stolen, half of the rest busy."""
     stat = tmp_path / "proc" / "stat"
-    lay_out(tmp_path, {"proc/stat": "cpu 100 0 0 100 0 0 0 0 0 0\n", "proc/loadavg": "1.5 1 1 1/2 3"})
+    lay_out(
+        tmp_path, {"proc/stat": "cpu 100 0 0 100 0 0 0 0 0 0\n", "proc/loadavg": "1.5 1 1 1/2 3"}
+    )
     monkeypatch.setattr(
-        "time.sleep", lambda seconds: stat.write_text("cpu 145 0 0 145 0 0 0 10 0 0\n") if seconds == 0.25 else None
+        "time.sleep",
+        lambda seconds: (
+            stat.write_text("cpu 145 0 0 145 0 0 0 10 0 0\n") if seconds == 0.25 else None
+        ),
     )
     found = {each.name: each for each in look(root=tmp_path, watch_s=0.25)}
-    assert found["stolen time"].status == WARN and found["stolen time"].figures["share"] == pytest.approx(0.1)
-    assert found["other load"].status == WARN and found["other load"].figures["share"] == pytest.approx(0.45)
+    assert found["stolen time"].status == WARN and found["stolen time"].figures[
+        "share"
+    ] == pytest.approx(0.1)
+    assert found["other load"].status == WARN and found["other load"].figures[
+        "share"
+    ] == pytest.approx(0.45)
 
 
 def test_nothing_is_read_that_is_not_there(tmp_path):

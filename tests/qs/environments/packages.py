@@ -1,4 +1,6 @@
-"""Packages made on the spot, so that real installers run without a network: wheels, and one whose build can be held up."""
+"""Packages made on the spot, so that real installers run without a network: wheels, and one whose
+build can be held up.
+"""
 
 from __future__ import annotations
 
@@ -33,19 +35,25 @@ PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-p
 
 
 def write_wheel(folder: Path, name: str, version: str, *about: str) -> Path:
-    """A wheel with one module that knows its version. `about`: further lines of METADATA, such as "Requires-Dist: six"."""
+    """A wheel with one module that knows its version. `about`: further lines of METADATA, such as
+    "Requires-Dist: six".
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"__version__ = {version!r}\n",
-        f"{info}/METADATA": "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *about, ""]),
+        f"{info}/METADATA": "\n".join(
+            ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *about, ""]
+        ),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     with zipfile.ZipFile(path, "w") as wheel:
         for file, content in files.items():
             wheel.writestr(file, content)
-        wheel.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"]))
+        wheel.writestr(
+            f"{info}/RECORD", "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+        )
     return path
 
 
@@ -59,10 +67,14 @@ def write_held(folder: Path) -> None:
 def repack(name: str, folder: Path) -> Path:
     """The wheel of a package that is installed here."""
     installed = metadata.distribution(name)
-    files = [file for file in installed.files or () if ".." not in file.parts and file.suffix != ".pyc"]
+    files = [
+        file for file in installed.files or () if ".." not in file.parts and file.suffix != ".pyc"
+    ]
     info = next(file.parent for file in files if file.name == "WHEEL")
     about = (Path(installed.locate_file(info)) / "WHEEL").read_text()
-    tag = next(line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("Tag:"))
+    tag = next(
+        line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("Tag:")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{installed.version}-{tag}.whl"
     kept = [file for file in files if file.name != "RECORD"]
@@ -103,5 +115,8 @@ class Vendor:
             "print('created' if found.created else 'reused', found.python)"
         )
         return subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )

@@ -1,4 +1,6 @@
-"""Environments made by the real installer, from packages beside the requirements: no network is used."""
+"""Environments made by the real installer, from packages beside the requirements: no network is
+used.
+"""
 
 from __future__ import annotations
 
@@ -50,14 +52,17 @@ def test_an_environment_is_built_recorded_and_used_again(vendor, cache):
     source = vendor.asks("tiny==1.0")
     made = vendor.environment()
     assert made.created
-    assert made.why.startswith("the current environment does not satisfy requirements.txt: cannot tell for")
+    assert made.why.startswith(
+        "the current environment does not satisfy requirements.txt: cannot tell for"
+    )
     assert (
         run_under(made, "import sys, tiny; print(sys.prefix, tiny.__version__)")
         == f"{cache}/environments/{made.key} 1.0"
     )
     # nothing of ours is in it, and nothing of it is in ours
     assert run_under(
-        made, "import importlib.util as u; print([u.find_spec(n) for n in ('click', 'pydantic', 'pip')])"
+        made,
+        "import importlib.util as u; print([u.find_spec(n) for n in ('click', 'pydantic', 'pip')])",
     ) == str([None] * 3)
     assert subprocess.call([sys.executable, "-c", "import tiny"], stderr=subprocess.DEVNULL) != 0
     assert any("is added" in line for line in vendor.said)  # numpy, which the file does not name
@@ -67,7 +72,12 @@ def test_an_environment_is_built_recorded_and_used_again(vendor, cache):
     begin = time.perf_counter()
     again = vendor.environment()
     assert time.perf_counter() - begin < 1
-    assert (again.python, again.key, again.created, again.packages) == (made.python, made.key, False, made.packages)
+    assert (again.python, again.key, again.created, again.packages) == (
+        made.python,
+        made.key,
+        False,
+        made.packages,
+    )
     assert any("used again" in line for line in vendor.said)
 
     (found,) = environments.stored()
@@ -122,7 +132,8 @@ def test_an_older_numpy_is_left_to_the_vendor_and_said(vendor):
 def test_a_failing_install_shows_the_installers_last_lines_and_leaves_nothing(vendor, cache):
     source = vendor.asks("tiny==3.0")
     with pytest.raises(
-        UserError, match=r"(?s)could not install it \(exit status \d+\); its last lines:\n.*tiny==3\.0"
+        UserError,
+        match=r"(?s)could not install it \(exit status \d+\); its last lines:\n.*tiny==3\.0",
     ) as caught:
         vendor.environment()
     assert str(caught.value).startswith(f"{source}: ")
@@ -132,7 +143,9 @@ def test_a_failing_install_shows_the_installers_last_lines_and_leaves_nothing(ve
     assert vendor.environment().created
 
 
-def test_neither_pythonpath_nor_the_vendors_modules_mislead_an_installer(vendor, tmp_path, monkeypatch):
+def test_neither_pythonpath_nor_the_vendors_modules_mislead_an_installer(
+    vendor, tmp_path, monkeypatch
+):
     wheel = write_wheel(tmp_path / "other", "tiny", "1.0")
     shutil.unpack_archive(wheel, tmp_path / "path", "zip")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
@@ -140,7 +153,9 @@ def test_neither_pythonpath_nor_the_vendors_modules_mislead_an_installer(vendor,
         (vendor.folder / f"{name}.py").write_text("raise RuntimeError('the wrong one')")
     vendor.asks("tiny==1.0")
     made = vendor.environment("new")
-    found = subprocess.check_output([made.python, "-I", "-c", "import tiny; print(tiny.__file__)"], text=True)
+    found = subprocess.check_output(
+        [made.python, "-I", "-c", "import tiny; print(tiny.__file__)"], text=True
+    )
     assert Path(found).is_relative_to(made.variables["VIRTUAL_ENV"])
 
 
@@ -178,7 +193,9 @@ def test_two_processes_that_need_the_same_build_it_once(vendor, held):
 
 
 def test_a_killed_build_is_waited_for_and_built_again(vendor, held, cache):
-    """Its installer still writes into the folder when the builder is gone: the lock is the installer's as well."""
+    """Its installer still writes into the folder when the builder is gone: the lock is the
+    installer's as well.
+    """
     first = vendor.start()
     until((held / "builds").exists)
     first.kill()
@@ -194,7 +211,12 @@ def test_a_killed_build_is_waited_for_and_built_again(vendor, held, cache):
     first.stdout.close()
     assert said[-1].startswith("created ")
     assert (held / "builds").read_text().count("build") == 2
-    assert subprocess.check_output([said[-1].split()[1], "-c", "import held; print('held')"], text=True) == "held\n"
+    assert (
+        subprocess.check_output(
+            [said[-1].split()[1], "-c", "import held; print('held')"], text=True
+        )
+        == "held\n"
+    )
 
 
 def test_a_build_that_is_stopped_from_another_thread_leaves_nothing(vendor, held, cache):
@@ -244,7 +266,9 @@ def test_uv_makes_the_same_environment(vendor, monkeypatch):
     assert made.packages == {"numpy": "99.0", "tiny": "1.0"}
     assert run_under(made, "import tiny; print(tiny.__version__)") == "1.0"
     vendor.asks("tiny==3.0")
-    with pytest.raises(UserError, match=r"uv could not install it \(exit status 1\); its last lines:"):
+    with pytest.raises(
+        UserError, match=r"uv could not install it \(exit status 1\); its last lines:"
+    ):
         vendor.environment()
 
 
@@ -266,18 +290,25 @@ def test_packages_from_the_index(vendor):
             raise
         pytest.skip(f"no index can be reached: {error}")
     assert run_under(made, "import numpy, six; print(six.__version__)") == "1.15.0"
-    assert made.why == "the current environment does not satisfy requirements.txt: six==1.15.0: not installed"
+    assert (
+        made.why
+        == "the current environment does not satisfy requirements.txt: six==1.15.0: not installed"
+    )
 
 
 def qs(*arguments):
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "qs", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=120, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=root, timeout=120, check=False
+    )
 
 
 @pytest.mark.slow
 def test_the_command_line(vendor, tmp_path):
-    """build prints the interpreter, list shows what is there, remove takes the first digits of a key."""
+    """build prints the interpreter, list shows what is there, remove takes the first digits of a
+    key.
+    """
     assert (qs("env", "list").returncode, json.loads(qs("env", "list", "--json").stdout)) == (0, [])
     (tmp_path / "backends").mkdir()
     vendor.folder = vendor.folder.rename(tmp_path / "backends" / "ACME")
@@ -297,7 +328,11 @@ def test_the_command_line(vendor, tmp_path):
     for wrong in (["--all", about["key"]], [], ["zz"], [""]):
         assert qs("env", "remove", *wrong).returncode == 2
     removed = qs("env", "remove", about["key"][:5])
-    assert (removed.returncode, removed.stdout, removed.stderr) == (0, "", f"removed {about['key']}\n")
+    assert (removed.returncode, removed.stdout, removed.stderr) == (
+        0,
+        "",
+        f"removed {about['key']}\n",
+    )
     assert qs("env", "remove", "--all").returncode == 0
     vendor.asks("tiny==9.0")
     failed = qs(*build)

@@ -27,7 +27,9 @@ def test_equal_content_is_one_environment_wherever_it_lies(tmp_path):
     assert set(first) <= set("0123456789abcdef")
 
 
-@pytest.mark.parametrize("content", ["six==1.1\nnumpy", "numpy\nsix==1.0", "six==1.0", "six==1.0\nnumpy\n--pre", ""])
+@pytest.mark.parametrize(
+    "content", ["six==1.1\nnumpy", "numpy\nsix==1.0", "six==1.0", "six==1.0\nnumpy\n--pre", ""]
+)
 def test_other_content_is_another(content, tmp_path):
     assert key(tmp_path, content) != key(tmp_path, "six==1.0\nnumpy")
 
@@ -46,7 +48,11 @@ def test_a_variable_counts_by_its_value(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("where", "value"),
-    [("platform.python_version", "3.9.1"), ("sysconfig.get_platform", "linux-riscv64"), ("abi", "cpython-399")],
+    [
+        ("platform.python_version", "3.9.1"),
+        ("sysconfig.get_platform", "linux-riscv64"),
+        ("abi", "cpython-399"),
+    ],
 )
 def test_the_interpreter_counts(where, value, tmp_path, monkeypatch):
     first = key(tmp_path, "six")
@@ -55,7 +61,15 @@ def test_the_interpreter_counts(where, value, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "line", ["./a.whl", "a @ {uri}", "-e ./source", "./source[extra]", "--find-links ./wheels", "-f wheels"]
+    "line",
+    [
+        "./a.whl",
+        "a @ {uri}",
+        "-e ./source",
+        "./source[extra]",
+        "--find-links ./wheels",
+        "-f wheels",
+    ],
 )
 def test_local_files_tie_an_environment_to_their_place(line, tmp_path):
     keys = set()

@@ -15,7 +15,9 @@ from qs.environments import installers
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine without uv, and without configuration of either; `machine("uv")` puts an uv on its PATH."""
+    """A machine without uv, and without configuration of either; `machine("uv")` puts an uv on its
+    PATH.
+    """
     for name in list(os.environ):
         if name.startswith(("PIP_", "UV_", "XDG_")):
             monkeypatch.delenv(name)
@@ -35,7 +37,14 @@ def machine(tmp_path, monkeypatch):
 def test_pip_where_there_is_no_uv(machine, tmp_path):
     tool = installers.choose(tmp_path / "env")
     assert (tool.name, tool.why) == ("pip", "uv is not there")
-    assert tool.create == (sys.executable, "-I", "-m", "venv", "--without-pip", str(tmp_path / "env"))
+    assert tool.create == (
+        sys.executable,
+        "-I",
+        "-m",
+        "venv",
+        "--without-pip",
+        str(tmp_path / "env"),
+    )
 
 
 def test_uv_where_it_is_on_the_path(machine, tmp_path):
@@ -79,7 +88,9 @@ def test_uv_where_there_is_no_pip_whatever_is_configured(machine, tmp_path, monk
 
 
 @pytest.mark.parametrize("version", [None, (21, 0)])
-def test_the_environments_own_pip_where_ours_cannot_fill_it(version, machine, tmp_path, monkeypatch):
+def test_the_environments_own_pip_where_ours_cannot_fill_it(
+    version, machine, tmp_path, monkeypatch
+):
     monkeypatch.setattr(installers, "pip_version", lambda: version)
     tool = installers.choose(tmp_path / "env")
     assert "--without-pip" not in tool.create

@@ -25,7 +25,10 @@ def lines(tmp_path, content, **others):
         ("\ufeffsix\r\n", [(1, "six")]),
         ("six # why\nsix#egg\n", [(1, "six"), (2, "six#egg")]),
         ("six \\\n  ==1.0\nnumpy", [(1, "six   ==1.0"), (3, "numpy")]),
-        ("six==1.0 \\\n  --hash=sha256:ab \\\n  # the end\nnumpy", [(1, "six==1.0   --hash=sha256:ab"), (4, "numpy")]),
+        (
+            "six==1.0 \\\n  --hash=sha256:ab \\\n  # the end\nnumpy",
+            [(1, "six==1.0   --hash=sha256:ab"), (4, "numpy")],
+        ),
         ("six \\", [(1, "six")]),
         ("# a comment \\\nsix", [(2, "six")]),
         ("-e .\n--pre", [(1, "-e ."), (2, "--pre")]),
@@ -37,19 +40,35 @@ def test_lines(content, expected, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "how", ["-r more.txt", "-rmore.txt", "--requirement more.txt", "--requirement=more.txt", '-r "more.txt"']
+    "how",
+    [
+        "-r more.txt",
+        "-rmore.txt",
+        "--requirement more.txt",
+        "--requirement=more.txt",
+        '-r "more.txt"',
+    ],
 )
 def test_included_files_stand_in_their_place(how, tmp_path):
     found = lines(tmp_path, f"a\n{how}\nd", more="b\nc")
     assert [line.text for line in found] == ["a", "b", "c", "d"]
-    assert [line.file.name for line in found] == ["requirements.txt", "more.txt", "more.txt", "requirements.txt"]
+    assert [line.file.name for line in found] == [
+        "requirements.txt",
+        "more.txt",
+        "more.txt",
+        "requirements.txt",
+    ]
     assert not any(line.constraint for line in found)
 
 
 @pytest.mark.parametrize("how", ["-c", "--constraint"])
 def test_constraints_are_marked_and_so_is_what_they_include(how, tmp_path):
     found = lines(tmp_path, f"a\n{how} limits.txt", limits="b<2\n-r more.txt", more="c<3")
-    assert [(line.text, line.constraint) for line in found] == [("a", False), ("b<2", True), ("c<3", True)]
+    assert [(line.text, line.constraint) for line in found] == [
+        ("a", False),
+        ("b<2", True),
+        ("c<3", True),
+    ]
 
 
 def test_an_include_is_looked_for_beside_the_file_that_names_it(tmp_path):
@@ -61,13 +80,16 @@ def test_an_include_is_looked_for_beside_the_file_that_names_it(tmp_path):
 
 def test_a_missing_include_names_both_files(tmp_path):
     with pytest.raises(
-        UserError, match=r"nowhere\.txt \(included by .*requirements\.txt\): cannot be read: No such file"
+        UserError,
+        match=r"nowhere\.txt \(included by .*requirements\.txt\): cannot be read: No such file",
     ):
         lines(tmp_path, "-r nowhere.txt")
 
 
 def test_a_file_that_includes_itself_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"more\.txt: includes .*requirements\.txt, which includes it"):
+    with pytest.raises(
+        UserError, match=r"more\.txt: includes .*requirements\.txt, which includes it"
+    ):
         lines(tmp_path, "-r more.txt", more="-r requirements.txt")
 
 
@@ -85,8 +107,14 @@ def test_what_is_not_text_is_refused(tmp_path):
 def test_variables_are_expanded_but_not_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("INDEX_TOKEN", "secret")
     monkeypatch.delenv("NOT_SET", raising=False)
-    found = lines(tmp_path, "--index-url https://${INDEX_TOKEN}@example.org\n${NOT_SET}\n$INDEX_TOKEN")
-    assert [line.expanded for line in found] == ["--index-url https://secret@example.org", "${NOT_SET}", "$INDEX_TOKEN"]
+    found = lines(
+        tmp_path, "--index-url https://${INDEX_TOKEN}@example.org\n${NOT_SET}\n$INDEX_TOKEN"
+    )
+    assert [line.expanded for line in found] == [
+        "--index-url https://secret@example.org",
+        "${NOT_SET}",
+        "$INDEX_TOKEN",
+    ]
     assert not any("secret" in str(line) for line in found)
 
 

@@ -75,7 +75,9 @@ class RuntimeBackendACME(runtime_backend.RuntimeBackend):
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """A workspace with the backend ACME, a cache, and wheels of numpy (ours) and iniconfig (another than ours)."""
+    """A workspace with the backend ACME, a cache, and wheels of numpy (ours) and iniconfig (another
+    than ours).
+    """
     root = tmp_path_factory.mktemp("machine")
     folder = root / "workspace" / "backends" / "ACME"
     folder.mkdir(parents=True)
@@ -88,8 +90,21 @@ def machine(tmp_path_factory):
 
 def start(machine, *arguments, requirements="iniconfig==0.1\n", **variables):
     folder = machine / "workspace" / "backends" / "ACME"
-    (folder / "requirements.txt").write_text(f"--no-index\n--find-links {machine / 'wheels'}\n{requirements}")
-    command = [sys.executable, "-m", "qs", "run", "--task", TASK, "--hardware_type", "ACME", "--json", *arguments]
+    (folder / "requirements.txt").write_text(
+        f"--no-index\n--find-links {machine / 'wheels'}\n{requirements}"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "qs",
+        "run",
+        "--task",
+        TASK,
+        "--hardware_type",
+        "ACME",
+        "--json",
+        *arguments,
+    ]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "QS_CACHE": str(machine / "cache"), **variables}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=machine / "workspace", env=env, **pipes)
@@ -108,7 +123,10 @@ def test_a_backend_runs_in_its_own_environment(machine):
     result = json.loads(ran.stdout)
     environment = result["Environment"]
     folder = machine / "cache" / "environments" / environment["Key"]
-    assert result["Runtime Version"] == f"iniconfig 0.1, ours that it sees: [], python in {folder / 'bin'}"
+    assert (
+        result["Runtime Version"]
+        == f"iniconfig 0.1, ours that it sees: [], python in {folder / 'bin'}"
+    )
     assert environment["Interpreter"] == str(folder / "bin" / "python")
     assert environment["Created"] is True
     assert environment["Packages"] == {"iniconfig": "0.1", "numpy": metadata.version("numpy")}
@@ -118,7 +136,10 @@ def test_a_backend_runs_in_its_own_environment(machine):
     # all of it worked there: accuracy, numeric agreement, both cases
     assert 0 < result["Accuracy"]["Top-1"] < 1
     assert result["Accuracy"]["Numeric"]["outputs"]
-    assert [(row["BS"], row["Completed"], row["Errors"]) for row in result["Performance"]] == [(1, 40, 0), (4, 40, 0)]
+    assert [(row["BS"], row["Completed"], row["Errors"]) for row in result["Performance"]] == [
+        (1, 40, 0),
+        (4, 40, 0),
+    ]
     # ours is what it was
     code = "from importlib import metadata; print(metadata.version('iniconfig'))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == OURS
@@ -126,7 +147,8 @@ def test_a_backend_runs_in_its_own_environment(machine):
     again = json.loads(run(machine, "--iterations", "5").stdout)["Environment"]
     assert (again["Key"], again["Created"]) == (environment["Key"], False)
 
-    # Packages on our PYTHONPATH would go before the environment's own. (An empty folder numpy does not hide ours.)
+    # Packages on our PYTHONPATH would go before the environment's own. (An empty folder numpy does
+    # not hide ours.)
     other = machine / "target"
     (other / "numpy").mkdir(parents=True)
     (other / "iniconfig.py").write_text("__version__ = 'of PYTHONPATH'")

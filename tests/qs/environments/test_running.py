@@ -57,7 +57,10 @@ def test_stop_ends_it_and_what_it_started():
         python(code, heard, stop=stop)
     assert time.monotonic() - begin < 10
     for _ in range(100):
-        if not Path(f"/proc/{pids[0]}/cmdline").is_file() or not Path(f"/proc/{pids[0]}/cmdline").read_bytes():
+        if (
+            not Path(f"/proc/{pids[0]}/cmdline").is_file()
+            or not Path(f"/proc/{pids[0]}/cmdline").read_bytes()
+        ):
             break
         time.sleep(0.02)
     else:

@@ -1,4 +1,6 @@
-"""Whether an environment has what is asked for: real distributions in a folder, found by importlib.metadata."""
+"""Whether an environment has what is asked for: real distributions in a folder, found by
+importlib.metadata.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ INSTALLED = {
     "Mixed.Case": ("2.0rc1", []),
     "top": (
         "1.0",
-        ["alone>=1", 'absent; extra == "more"', 'alone<1; extra == "strict"', 'absent; python_version < "3"'],
+        [
+            "alone>=1",
+            'absent; extra == "more"',
+            'alone<1; extra == "strict"',
+            'absent; python_version < "3"',
+        ],
     ),
     "broken": ("1.0", ["alone>=2"]),
     "deep": ("1.0", ["broken"]),
@@ -109,7 +116,10 @@ def test_satisfied(content, reasons):
             "https://x.org/a.whl",
             "cannot tell for requirements.txt, line 1: https://x.org/a.whl (it is not a name with versions)",
         ),
-        ("./alone", "cannot tell for requirements.txt, line 1: ./alone (it is not a name with versions)"),
+        (
+            "./alone",
+            "cannot tell for requirements.txt, line 1: ./alone (it is not a name with versions)",
+        ),
         (
             "alone @ https://x.org/a.whl",
             "cannot tell for requirements.txt, line 1: alone @ https://x.org/a.whl (it names a URL)",
@@ -118,7 +128,10 @@ def test_satisfied(content, reasons):
             "alone --hash=sha256:ab",
             "cannot tell for requirements.txt, line 1: alone --hash=sha256:ab (it has options of the installer)",
         ),
-        ("alone = 1", "cannot tell for requirements.txt, line 1: alone = 1 (it is not a name with versions)"),
+        (
+            "alone = 1",
+            "cannot tell for requirements.txt, line 1: alone = 1 (it is not a name with versions)",
+        ),
     ],
 )
 def test_not_satisfied(content, reason, reasons):
@@ -126,7 +139,10 @@ def test_not_satisfied(content, reason, reasons):
 
 
 def test_all_reasons_are_given_once(reasons):
-    assert reasons("absent\nalone>2\nabsent\nalone") == ["absent: not installed", "alone>2: 1.5 is installed"]
+    assert reasons("absent\nalone>2\nabsent\nalone") == [
+        "absent: not installed",
+        "alone>2: 1.5 is installed",
+    ]
 
 
 def test_included_files_count(reasons):

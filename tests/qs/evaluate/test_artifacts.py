@@ -1,4 +1,6 @@
-"""Compile results as artifacts: paths made absolute, files stated with their digest, and refused when they are not what was compiled."""
+"""Compile results as artifacts: paths made absolute, files stated with their digest, and refused
+when they are not what was compiled.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ ABOUT = {"hardware": "XXX", "model": "m"}
 
 
 def compiled(obj, **more):
-    return {"compile_status": "success", "segments": [{"compiled_model": [{"compiled_obj": obj}]}], **more}
+    return {
+        "compile_status": "success",
+        "segments": [{"compiled_model": [{"compiled_obj": obj}]}],
+        **more,
+    }
 
 
 @pytest.fixture
@@ -28,7 +34,13 @@ def work(tmp_path):
 
 def test_what_names_a_file_is_found_again(work, tmp_path):
     path = tmp_path / "reports" / "compile-fp32.json"
-    raw = compiled("model.bin", cache="weights/w0", extra={"folders": ["./weights"]}, model="weights", note="a/b")
+    raw = compiled(
+        "model.bin",
+        cache="weights/w0",
+        extra={"folders": ["./weights"]},
+        model="weights",
+        note="a/b",
+    )
     files = leave(path, raw, ABOUT, work)
     assert [(each["key"], each["path"], each["bytes"]) for each in files] == [
         ("segments[0].compiled_model[0].compiled_obj", str(work / "model.bin"), 5),
@@ -59,7 +71,12 @@ def test_it_is_found_in_its_folder_and_in_the_report_folder(work, tmp_path, plac
 
 def test_everything_that_is_wrong_is_said_at_once(work, tmp_path):
     path = tmp_path / "compile-fp32.json"
-    leave(path, compiled("model.bin", cache="weights/w0", engine="<Engine object at 0x7f00>"), ABOUT, work)
+    leave(
+        path,
+        compiled("model.bin", cache="weights/w0", engine="<Engine object at 0x7f00>"),
+        ABOUT,
+        work,
+    )
     (work / "model.bin").write_bytes(b"other")
     (work / "weights" / "w0").unlink()
     with pytest.raises(UserError) as error:

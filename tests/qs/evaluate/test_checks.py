@@ -14,9 +14,17 @@ from qs.evaluate.checks import surprises
     [
         ({"Top-1": 0.98667}, {"Data Percent": 100, "Top-1": 0.98222}, 0),
         ({"Top-1": 0.98667}, {"Data Percent": 100, "Top-1": 0.98}, 1),
-        ({"Top-1": 0.98667}, {"Data Percent": 100, "Top-1": 0.942}, 1),  # 5 % of the answers misrouted
+        (
+            {"Top-1": 0.98667},
+            {"Data Percent": 100, "Top-1": 0.942},
+            1,
+        ),  # 5 % of the answers misrouted
         ({"Top-1": 0.98667}, {"Data Percent": 100, "Top-1": float("nan")}, 1),
-        ({"Top-1": 0.98667}, {"Data Percent": 50, "Top-1": 0.90}, 0),  # pinned on the whole data set
+        (
+            {"Top-1": 0.98667},
+            {"Data Percent": 50, "Top-1": 0.90},
+            0,
+        ),  # pinned on the whole data set
         ({"Top-1": 0.98667}, {"Data Percent": 100, "Not Measured": "no data"}, 0),
         (None, {"Data Percent": 100, "Top-1": 0.1}, 0),
     ],

@@ -14,7 +14,9 @@ def test_head_and_tail_stay_and_the_writer_goes_on_at_the_end(tmp_path):
     text = path.read_bytes()
     assert text.startswith(b"first\n") and text.endswith(b"last\nafter\n")
     assert len(text) < log_cap.HEAD_BYTES + log_cap.TAIL_BYTES + 200
-    left_out = len(b"first\n" + b"last\n") + log_cap.MOST_BYTES - log_cap.HEAD_BYTES - log_cap.TAIL_BYTES
+    left_out = (
+        len(b"first\n" + b"last\n") + log_cap.MOST_BYTES - log_cap.HEAD_BYTES - log_cap.TAIL_BYTES
+    )
     assert b"[... %d bytes are left out here ...]" % left_out in text
 
 

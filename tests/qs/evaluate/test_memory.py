@@ -1,4 +1,6 @@
-"""Memory of the cases: what each took at most, and a batch size that would not fit is left out before the kernel ends something."""
+"""Memory of the cases: what each took at most, and a batch size that would not fit is left out
+before the kernel ends something.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Machine:
         (root / "7").mkdir()
 
     def says(self, available, now, peak):
-        (self.root / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable:   {int(available * GB / 1024)} kB\n")
+        (self.root / "meminfo").write_text(
+            f"MemTotal: 1 kB\nMemAvailable:   {int(available * GB / 1024)} kB\n"
+        )
         (self.root / "7" / "status").write_text(
             f"Name:\tx\nVmHWM:\t{int(peak * GB / 1024)} kB\nVmRSS:\t{int(now * GB / 1024)} kB\n"
         )
@@ -110,7 +114,9 @@ def predict(self, feeds):
 
 
 @pytest.mark.parametrize(("memory", "verdict"), [(True, "VALID"), (False, "INVALID")])
-def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_fit(tmp_path, memory, verdict):
+def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_fit(
+    tmp_path, memory, verdict
+):
     """It ends itself as the kernel would; whether the kernel counts a kill is said for it."""
     root = write(tmp_path, predict=ENDED, batch_sizes=[1, 4], iterations=2, clients=1)
     change = f"from qs.evaluate.memory import Footprint; Footprint.ran_out = {memory}"
@@ -118,13 +124,19 @@ def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_f
     assert (status, result["Verdict"]) == (0 if memory else 3, verdict), said
     assert [row["BS"] for row in result["Performance"]] == ([1] if memory else [1, 4])
     assert [failure["Outcome"] for failure in result["Failures"]] == ["crashed"]
-    left_out = [text for text in result["Warnings"] if "batch size 4 (2 of 2): not measured: it does not fit" in text]
+    left_out = [
+        text
+        for text in result["Warnings"]
+        if "batch size 4 (2 of 2): not measured: it does not fit" in text
+    ]
     assert len(left_out) == memory
 
 
 def test_a_run_in_which_nothing_fits_is_not_valid(tmp_path):
     root = write(tmp_path, predict=ENDED, batch_sizes=[4], iterations=2, clients=1)
-    status, result, said = run_changed(root, "from qs.evaluate.memory import Footprint; Footprint.ran_out = True")
+    status, result, said = run_changed(
+        root, "from qs.evaluate.memory import Footprint; Footprint.ran_out = True"
+    )
     assert (status, result["Verdict"], result.get("Performance", [])) == (3, "INVALID", []), said
     assert result["Reasons"] == ["nothing was measured: no batch size fits into memory"]
 
@@ -140,11 +152,15 @@ def predict(self, feeds):
 def test_a_batch_size_that_does_not_fit_is_left_out_and_said(tmp_path):
     """As if 300 MB were left: 16 items need 512 MB."""
     root = write(tmp_path, predict=GREEDY, batch_sizes=[1, 4, 16], iterations=2, clients=1)
-    change = "from qs.evaluate.memory import Footprint; Footprint._free = lambda self, pid: 300_000_000"
+    change = (
+        "from qs.evaluate.memory import Footprint; Footprint._free = lambda self, pid: 300_000_000"
+    )
     status, result, said = run_changed(root, change)
     assert (status, result["Verdict"]) == (0, "VALID"), said
     one, four = result["Performance"]
     assert four["Peak Memory Bytes"] - one["Peak Memory Bytes"] == pytest.approx(3 * 32e6, rel=0.5)
-    (warning,) = [text for text in result["Warnings"] if "does not fit" in text or "not measured" in text]
+    (warning,) = [
+        text for text in result["Warnings"] if "does not fit" in text or "not measured" in text
+    ]
     assert warning.startswith("batch size 16 (3 of 3): not measured: it would need about ")
     assert "batch size 4 took" in warning and warning in said

@@ -1,4 +1,6 @@
-"""The limit of one predict: what is stated holds; the default grows with the batches where those before let expect it."""
+"""The limit of one predict: what is stated holds; the default grows with the batches where those
+before let expect it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def test_the_default_holds_while_it_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "clients", "expected_s"), [(24, 1, 240.0), (4, 3, 120.0), (24, 3, 720.0), (5, 1, 50.0), (1, 1, 40.0)]
+    ("batch_size", "clients", "expected_s"),
+    [(24, 1, 240.0), (4, 3, 120.0), (24, 3, 720.0), (5, 1, 50.0), (1, 1, 40.0)],
 )
 def test_it_grows_with_batch_and_clients(batch_size, clients, expected_s):
     patience = Patience()
@@ -70,10 +73,14 @@ def predict(self, feeds):
 
 @pytest.mark.parametrize("stated", [False, True])
 def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
-    """Two minutes made a third of a second: batch 4 takes 0.6 s, twice that, as batch 1 lets expect."""
+    """Two minutes made a third of a second: batch 4 takes 0.6 s, twice that, as batch 1 lets
+    expect.
+    """
     root = write(tmp_path, predict=SLOW, batch_sizes=[1, 4], iterations=2, clients=1)
     options = ("--predict_timeout", "300ms") if stated else ()
-    status, result, said = run_changed(root, "from qs import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options)
+    status, result, said = run_changed(
+        root, "from qs import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options
+    )
     small, large = result["Performance"]
     assert small["Verdict"] == "VALID" and small["Predict Timeout"] == 0.3, said
     if stated:

@@ -51,18 +51,32 @@ def rows_of(status: int, result: dict | None, said: str, expected: int = 0) -> l
 
 def test_clients_iterations_batch_sizes_warmup_samples_and_timeout(tmp_path, notes):
     config = {
-        "clients": 2, "iterations": 5, "batch_sizes": [2, 4], "warmup": {"iterations": 3},
-        "samples": {"count": 3, "seed": 5}, "timeout_s": 77, "instances": 2,
-    }  # fmt: skip
-    write(tmp_path, config=config, predict=NOTING, best=[1], fake_data=True, clients=1, iterations=50)
+        "clients": 2,
+        "iterations": 5,
+        "batch_sizes": [2, 4],
+        "warmup": {"iterations": 3},
+        "samples": {"count": 3, "seed": 5},
+        "timeout_s": 77,
+        "instances": 2,
+    }
+    write(
+        tmp_path, config=config, predict=NOTING, best=[1], fake_data=True, clients=1, iterations=50
+    )
     status, result, said = run(tmp_path)
     rows = rows_of(status, result, said)
-    assert [(row["BS"], row["Clients"], row["Completed"]) for row in rows] == [(2, 2, 10), (4, 2, 10)]
+    assert [(row["BS"], row["Clients"], row["Completed"]) for row in rows] == [
+        (2, 2, 10),
+        (4, 2, 10),
+    ]
     assert [row["Warm-up"]["Completed"] for row in rows] == [6, 6]
     assert [row["Samples"]["distinct_batches"] for row in rows] == [3, 3]
     assert [row["Instances"] for row in rows] == [2, 2]
     calls = [note for note in notes() if note["rows"] == 2]
-    assert (len(calls), len({note["sum"] for note in calls}), len({note["copy"] for note in calls})) == (
+    assert (
+        len(calls),
+        len({note["sum"] for note in calls}),
+        len({note["copy"] for note in calls}),
+    ) == (
         16,
         3,
         2,
@@ -83,23 +97,41 @@ def test_the_seed_of_samples_is_the_qs_configs(tmp_path, notes):
 
 
 def test_the_command_line_wins_over_the_qs_config(tmp_path):
-    write(tmp_path, config={"clients": 2, "batch_sizes": [2], "warmup": {"iterations": 9}, "iterations": 9})
-    status, result, said = run(tmp_path, "--clients", 1, "--batch_sizes", 3, "--warmup", 0, "--iterations", 4)
+    write(
+        tmp_path,
+        config={"clients": 2, "batch_sizes": [2], "warmup": {"iterations": 9}, "iterations": 9},
+    )
+    status, result, said = run(
+        tmp_path, "--clients", 1, "--batch_sizes", 3, "--warmup", 0, "--iterations", 4
+    )
     (row,) = rows_of(status, result, said)
-    assert (row["BS"], row["Clients"], row["Completed"], row["Warm-up"]["Completed"]) == (3, 1, 4, 0)
+    assert (row["BS"], row["Clients"], row["Completed"], row["Warm-up"]["Completed"]) == (
+        3,
+        1,
+        4,
+        0,
+    )
     asked = ("clients", "batch_sizes", "warmup", "iterations")
     assert {result["Effective Values"][name]["origin"] for name in asked} == {"command line"}
 
 
 def test_a_time_out_fails_what_takes_longer(tmp_path):
     slow = "def predict(self, feeds):\n    time.sleep(0.05)\n    return {}"
-    write(tmp_path, config={"timeout_s": 0.01, "clients": 1, "iterations": 3, **QUICK}, predict=slow)
+    write(
+        tmp_path, config={"timeout_s": 0.01, "clients": 1, "iterations": 3, **QUICK}, predict=slow
+    )
     (row,) = rows_of(*run(tmp_path), expected=3)
     assert (row["Completed"], row["Errors By Kind"]) == (0, {"timeout": 3})
 
 
 def test_affinity_and_threads_reach_the_copies(tmp_path, notes):
-    config = {"affinity": [[CPUS[0]]], "intra_op_threads": 3, "clients": 2, "iterations": 2, **QUICK}
+    config = {
+        "affinity": [[CPUS[0]]],
+        "intra_op_threads": 3,
+        "clients": 2,
+        "iterations": 2,
+        **QUICK,
+    }
     write(tmp_path, config=config, predict=NOTING)
     (row,) = rows_of(*run(tmp_path))
     assert (row["Affinity"], row["Intra-op Threads"], row["Instances"]) == ([[CPUS[0]]], 3, 1)
@@ -133,9 +165,15 @@ def test_a_pool_of_processes(tmp_path, notes):
 
 
 def test_inline_is_one_client(tmp_path, notes):
-    write(tmp_path, config={"pool": "inline", "clients": 1, "iterations": 3, **QUICK}, predict=NOTING)
+    write(
+        tmp_path, config={"pool": "inline", "clients": 1, "iterations": 3, **QUICK}, predict=NOTING
+    )
     (row,) = rows_of(*run(tmp_path))
-    assert (row["Pool"], row["Completed"], len({note["thread"] for note in notes()})) == ("inline", 3, 1)
+    assert (row["Pool"], row["Completed"], len({note["thread"] for note in notes()})) == (
+        "inline",
+        3,
+        1,
+    )
 
 
 COROUTINE = """
@@ -159,7 +197,9 @@ def test_the_runner_async_awaits_predict_and_overlaps_its_waits(tmp_path, notes)
     (row,) = rows_of(status, result, said, expected=3)
     assert (row["Pool"], row["Completed"], row["Verdict"]) == ("async", 12, "VALID")
     # the comparison awaited the answers too: they are zeros, not the model's
-    assert result["Reasons"] == ["numeric: output logits: all zero where the reference is not, or the other way round"]
+    assert result["Reasons"] == [
+        "numeric: output logits: all zero where the reference is not, or the other way round"
+    ]
     assert max(note["most"] for note in notes()) == 4
     assert result["Effective Values"]["pool"] == {"value": "async", "origin": "QS config"}
     assert result["Accuracy"]["Max Diff"] > 0
@@ -168,13 +208,33 @@ def test_the_runner_async_awaits_predict_and_overlaps_its_waits(tmp_path, notes)
 @pytest.mark.parametrize(
     ("config", "predict", "options", "reason"),
     [
-        ({"runner": "async"}, COROUTINE, ["--pool", "thread"], "pool 'thread' (command line): the runner is 'async'"),
-        ({}, COROUTINE, ["--pool", "async"], "pool 'async' (command line): predict of the runner 'backend' blocks"),
+        (
+            {"runner": "async"},
+            COROUTINE,
+            ["--pool", "thread"],
+            "pool 'thread' (command line): the runner is 'async'",
+        ),
+        (
+            {},
+            COROUTINE,
+            ["--pool", "async"],
+            "pool 'async' (command line): predict of the runner 'backend' blocks",
+        ),
         ({}, COROUTINE, [], "predict is a coroutine function, which pool 'thread' cannot drive"),
-        ({"pool": "process"}, COROUTINE, ["--in_process"], "with --in_process there are no other processes"),
-        ({"runner": "async"}, "def predict(self, feeds):\n    return {}", [], "write `async def predict`"),
+        (
+            {"pool": "process"},
+            COROUTINE,
+            ["--in_process"],
+            "with --in_process there are no other processes",
+        ),
+        (
+            {"runner": "async"},
+            "def predict(self, feeds):\n    return {}",
+            [],
+            "write `async def predict`",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_pool_that_cannot_drive_the_runner_is_refused(tmp_path, config, predict, options, reason):
     write(tmp_path, config=config, predict=predict)
     status, _, said = run(tmp_path, *options)
@@ -186,8 +246,21 @@ REFUSES = "def predict(self, feeds):\n    raise RuntimeError('vendor code in the
 
 
 def test_the_runner_onnxruntime_needs_no_vendor_code_to_predict(tmp_path):
-    config = {"runner": "onnxruntime", "clients": 2, "iterations": 4, "intra_op_threads": 1, **QUICK}
-    write(tmp_path, config=config, predict=REFUSES, test_numeric=True, test_accuracy=True, batch_sizes=[4])
+    config = {
+        "runner": "onnxruntime",
+        "clients": 2,
+        "iterations": 4,
+        "intra_op_threads": 1,
+        **QUICK,
+    }
+    write(
+        tmp_path,
+        config=config,
+        predict=REFUSES,
+        test_numeric=True,
+        test_accuracy=True,
+        batch_sizes=[4],
+    )
     status, result, said = run(tmp_path)
     (row,) = rows_of(status, result, said)
     assert (row["Completed"], row["Errors"]) == (8, 0)
@@ -235,17 +308,23 @@ FACTORY = {
 @pytest.mark.parametrize("pool", ["thread", "process"])
 def test_a_runner_of_the_vendors_own_is_made_in_each_worker(tmp_path, notes, pool):
     config = {
-        "runner": "own:make", "pool": pool, "clients": 2, "iterations": 3, "artifact": "x.bin", "batch_sizes": [2], **QUICK
-    }  # fmt: skip
+        "runner": "own:make",
+        "pool": pool,
+        "clients": 2,
+        "iterations": 3,
+        "artifact": "x.bin",
+        "batch_sizes": [2],
+        **QUICK,
+    }
     write(tmp_path, config=config, predict=REFUSES, helpers=FACTORY)
     (row,) = rows_of(*run(tmp_path))
     assert (row["Completed"], row["BS"], row["Instances"]) == (6, 2, 2)
     assert {note["instance"] for note in notes()} == {0, 1}
     made = notes("make")[-1]
     assert made["has"] == ["compile_result", "model_info", "workload"]
-    assert {key: made["config"][key] for key in ("artifact", "batch_size", "clients", "qs_version")} == {
-        "artifact": "x.bin", "batch_size": 2, "clients": 2, "qs_version": 2
-    }  # fmt: skip
+    assert {
+        key: made["config"][key] for key in ("artifact", "batch_size", "clients", "qs_version")
+    } == {"artifact": "x.bin", "batch_size": 2, "clients": 2, "qs_version": 2}
     assert len({note["pid"] for note in notes("make")}) >= (3 if pool == "process" else 1)
 
 
@@ -278,14 +357,23 @@ def test_a_factory_that_is_none_is_named(tmp_path, runner, reason):
 
 def test_scenarios_are_a_row_each_with_their_rules(tmp_path, notes):
     config = {
-        "iterations": 20, "clients": 2, **QUICK,
+        "iterations": 20,
+        "clients": 2,
+        **QUICK,
         "scenarios": [
             {"name": "SingleStream", "duration_s": 0.05, "percentile": 80, "target_qps": 5},
             {"name": "MultiStream", "duration_s": 0.05, "samples_per_query": 3, "percentile": 80},
-            {"name": "Server", "target_qps": 200, "latency_slo_ms": 1000, "percentile": 80, "duration_s": 0.2, "seed": 3},
+            {
+                "name": "Server",
+                "target_qps": 200,
+                "latency_slo_ms": 1000,
+                "percentile": 80,
+                "duration_s": 0.2,
+                "seed": 3,
+            },
             {"name": "Offline", "duration_s": 0.0001},
         ],
-    }  # fmt: skip
+    }
     write(tmp_path, config=config, predict=NOTING, batch_sizes=[2])
     status, result, said = run(tmp_path)
     rows = rows_of(status, result, said)
@@ -297,18 +385,33 @@ def test_scenarios_are_a_row_each_with_their_rules(tmp_path, notes):
     assert all(note["rows"] == 2 for note in notes())
     multi, server = rows[1], rows[2]
     assert multi["QPS"] == pytest.approx(2 * 3 * multi["Completed"] / multi["Wall Time"], rel=1e-9)
-    assert server["Seed"] == 3 and server["Response"]["count"] == server["Service"]["count"] == server["Completed"]
+    assert (
+        server["Seed"] == 3
+        and server["Response"]["count"] == server["Service"]["count"] == server["Completed"]
+    )
     assert len({row["Histogram"] for row in rows}) == 4
     assert "target_qps means nothing in SingleStream; it has no effect" in result["Warnings"]
 
 
 def test_a_scenario_that_breaks_its_rules_is_invalid(tmp_path):
     slow = "def predict(self, feeds):\n    time.sleep(0.02)\n    return {}"
-    server = {"name": "Server", "target_qps": 100, "latency_slo_ms": 1, "percentile": 50, "duration_s": 0.2}
-    write(tmp_path, config={"scenarios": [server], "iterations": 10, "clients": 1, **QUICK}, predict=slow)
+    server = {
+        "name": "Server",
+        "target_qps": 100,
+        "latency_slo_ms": 1,
+        "percentile": 50,
+        "duration_s": 0.2,
+    }
+    write(
+        tmp_path,
+        config={"scenarios": [server], "iterations": 10, "clients": 1, **QUICK},
+        predict=slow,
+    )
     (row,) = rows_of(*run(tmp_path), expected=3)
     assert row["Verdict"] == "INVALID"
-    assert any("response time" in reason and "needed at most 1 ms" in reason for reason in row["Reasons"])
+    assert any(
+        "response time" in reason and "needed at most 1 ms" in reason for reason in row["Reasons"]
+    )
 
 
 def test_the_command_lines_duration_is_the_scenarios(tmp_path):
@@ -323,9 +426,21 @@ def test_the_command_lines_duration_is_the_scenarios(tmp_path):
 @pytest.mark.parametrize("runner", ["backend", "onnxruntime"])
 def test_queries_that_are_due_together_share_a_call(tmp_path, notes, runner):
     config = {
-        "runner": runner, "clients": 1, "iterations": 40, "batching": {"max_batch_size": 4, "max_delay_us": 50_000}, **QUICK,
-        "scenarios": [{"name": "Server", "target_qps": 400, "latency_slo_ms": 5000, "percentile": 80, "duration_s": 0.1}],
-    }  # fmt: skip
+        "runner": runner,
+        "clients": 1,
+        "iterations": 40,
+        "batching": {"max_batch_size": 4, "max_delay_us": 50_000},
+        **QUICK,
+        "scenarios": [
+            {
+                "name": "Server",
+                "target_qps": 400,
+                "latency_slo_ms": 5000,
+                "percentile": 80,
+                "duration_s": 0.1,
+            }
+        ],
+    }
     write(tmp_path, config=config, predict=NOTING, batch_sizes=[2])
     (row,) = rows_of(*run(tmp_path))
     assert row["BS"] == 2 and row["Completed"] >= 40

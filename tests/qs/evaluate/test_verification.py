@@ -1,4 +1,6 @@
-"""--verify, whole runs: a backend that answers wrongly when busy is caught in every pool, and one that is right is not."""
+"""--verify, whole runs: a backend that answers wrongly when busy is caught in every pool, and one
+that is right is not.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +51,20 @@ def test_wrong_answers_under_load(tmp_path, mode, pool, clients, predict, wrong)
     found = row["Verification"]
     assert found["mode"] == mode and found["requests"] == row["Completed"] == 300 * clients
     # a worker keeps 16; an event loop is one, whatever its clients
-    assert found["checked"] == (300 * clients if mode == "all" else 16 * (1 if pool == "async" else clients))
+    assert found["checked"] == (
+        300 * clients if mode == "all" else 16 * (1 if pool == "async" else clients)
+    )
     if wrong:
         assert status == 3 and row["Verdict"] == "INVALID" and found["wrong"] > 0
-        assert any("checked answers are wrong; the worst is that of request" in text for text in row["Reasons"]), said
+        assert any(
+            "checked answers are wrong; the worst is that of request" in text
+            for text in row["Reasons"]
+        ), said
         assert found["worst"]["sample"] is not None
     else:
-        assert (status, row["Verdict"], found["wrong"], found["worst"]) == (0, "VALID", 0, None), row["Reasons"]
+        assert (status, row["Verdict"], found["wrong"], found["worst"]) == (0, "VALID", 0, None), (
+            row["Reasons"]
+        )
 
 
 def test_it_is_off_unless_asked_for(tmp_path):
@@ -67,9 +76,13 @@ def test_a_qs_config_may_ask_for_it_and_joined_batches_are_seen(tmp_path):
     config = {
         "verify": "all",
         "batching": {"max_batch_size": 4, "max_delay_us": 1000},
-        "scenarios": [{"name": "Server", "target_qps": 200, "latency_slo_ms": 1000, "duration_s": 1}],
+        "scenarios": [
+            {"name": "Server", "target_qps": 200, "latency_slo_ms": 1000, "duration_s": 1}
+        ],
     }
-    _, result, said = run(write(tmp_path, config, predict=RIGHT, clients=2), "--quiet", "--iterations", "100")
+    _, result, said = run(
+        write(tmp_path, config, predict=RIGHT, clients=2), "--quiet", "--iterations", "100"
+    )
     (row,) = result["Performance"]
     assert row["Verification"]["wrong"] == 0 and row["Verification"]["checked"] > 0, said
     assert result["Effective Values"]["verify"] == {"value": "all", "origin": "QS config"}

@@ -1,4 +1,6 @@
-"""The folder that a backend works in: upstream's paths resolve there over any layout of workspaces, and what is written stays."""
+"""The folder that a backend works in: upstream's paths resolve there over any layout of workspaces,
+and what is written stays.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,13 @@ def history(tmp_path, monkeypatch, path):
     for day in (1, 2):
         record({**result, "Started": f"2026-11-0{day}T10:00:00+00:00"}, path)
     record(
-        {**result, "Started": "2026-11-03T10:00:00+00:00", "Task": "digits", "Verdict": "INVALID", "Kind": "sweep"},
+        {
+            **result,
+            "Started": "2026-11-03T10:00:00+00:00",
+            "Task": "digits",
+            "Verdict": "INVALID",
+            "Kind": "sweep",
+        },
         path,
     )
 
@@ -70,16 +76,28 @@ def test_tagging_and_finding(capfd):
 
 def test_show_prints_what_was_printed_then(capfd, path):
     status, out, _ = qs(capfd, "show", "1")
-    assert status == 0 and "bert-torch-fp32 on CPU" in out and "verdict: VALID" in out and str(path) in out
+    assert (
+        status == 0
+        and "bert-torch-fp32 on CPU" in out
+        and "verdict: VALID" in out
+        and str(path) in out
+    )
     shown = json.loads(qs(capfd, "show", "1", "--json")[1])
     assert shown["Performance"] == json.loads(path.read_text())["Performance"]
 
 
 def test_a_trend(capfd):
-    status, out, _ = qs(capfd, "trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "p50")
+    status, out, _ = qs(
+        capfd, "trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "p50"
+    )
     assert status == 0 and "▄▄" in out and "P50 Latency" in out and "+0.0 %" in out
-    said = json.loads(qs(capfd, "trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--json")[1])
-    assert said["metric"] == "QPS" and [point["id"] for point in said["cases"][0]["points"]] == [1, 2]
+    said = json.loads(
+        qs(capfd, "trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--json")[1]
+    )
+    assert said["metric"] == "QPS" and [point["id"] for point in said["cases"][0]["points"]] == [
+        1,
+        2,
+    ]
     assert "no such measurement" in qs(capfd, "trend", "--task", "x", "--hardware_type", "CPU")[2]
 
 
@@ -106,7 +124,15 @@ def test_delete(capfd):
         (["--since", "yesterday"], "no point in time"),
         (["--kind", "walk"], "walk"),
         (
-            ["trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU", "--metric", "P50 Latncy"],
+            [
+                "trend",
+                "--task",
+                "bert-torch-fp32",
+                "--hardware_type",
+                "CPU",
+                "--metric",
+                "P50 Latncy",
+            ],
             "did you mean 'P50 Latency'",
         ),
         (["trend", "--task", "x"], "--hardware_type"),
@@ -121,7 +147,9 @@ def test_wrong_input_is_one_message(capfd, arguments, said):
     assert said in err and "Traceback" not in err
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["show"], ["tag"], ["trend"], ["export"], ["delete"]])
+@pytest.mark.parametrize(
+    "command", [[], ["list"], ["show"], ["tag"], ["trend"], ["export"], ["delete"]]
+)
 def test_help_has_examples(capfd, command):
     status, out, _ = qs(capfd, *command, "--help")
     assert status == 0 and "Examples:" in out

@@ -42,9 +42,19 @@ def test_a_result_comes_back_as_it_was(result):
     number = kept(result)
     assert result_of(number) == {**result, "Started": "2026-11-01T10:00:00+00:00"}
     found = entry(number)
-    assert (found.kind, found.task, found.hardware, found.model) == ("run", "bert-torch-fp32", "CPU", "bert-torch-fp32")
+    assert (found.kind, found.task, found.hardware, found.model) == (
+        "run",
+        "bert-torch-fp32",
+        "CPU",
+        "bert-torch-fp32",
+    )
     assert (found.verdict, found.status, found.cases) == ("VALID", "complete", 1)
-    assert (found.qs_version, found.runtime_version, found.cpu, found.path) == ("0.1.0", "1.20.0", "Test CPU", None)
+    assert (found.qs_version, found.runtime_version, found.cpu, found.path) == (
+        "0.1.0",
+        "1.20.0",
+        "Test CPU",
+        None,
+    )
 
 
 def test_entries_are_found_by_each_column_newest_first(result):
@@ -167,7 +177,10 @@ def test_reading_makes_no_file(data):
     ("spoil", "said"),
     [
         (lambda data: data.write_text("a file where the folder should be"), "cannot be opened"),
-        (lambda data: (data.mkdir(), (data / "history.db").write_text("no database " * 100)), "not a database"),
+        (
+            lambda data: (data.mkdir(), (data / "history.db").write_text("no database " * 100)),
+            "not a database",
+        ),
         (lambda data: (data / "history.db").mkdir(parents=True), "cannot be opened"),
     ],
 )
@@ -206,7 +219,10 @@ def test_a_later_schema_is_refused_and_left_as_it_is(result, data):
 
 def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(result):
     number = kept(result)
-    more = (*STEPS, "ALTER TABLE entries ADD COLUMN note TEXT; CREATE INDEX by_note ON entries (note)")
+    more = (
+        *STEPS,
+        "ALTER TABLE entries ADD COLUMN note TEXT; CREATE INDEX by_note ON entries (note)",
+    )
     connection = sqlite3.connect(database(), isolation_level=None)
     try:
         migrate(connection, database(), more)
@@ -222,7 +238,11 @@ def test_a_step_that_fails_leaves_the_schema_before_it(result):
     connection = sqlite3.connect(database(), isolation_level=None)
     try:
         with pytest.raises(sqlite3.OperationalError):
-            migrate(connection, database(), (*STEPS, "ALTER TABLE entries ADD COLUMN note TEXT; CREATE NONSENSE"))
+            migrate(
+                connection,
+                database(),
+                (*STEPS, "ALTER TABLE entries ADD COLUMN note TEXT; CREATE NONSENSE"),
+            )
         connection.rollback()
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(STEPS)
         assert "note" not in [row[1] for row in connection.execute("PRAGMA table_info(entries)")]
@@ -250,7 +270,9 @@ for at in range(8):
 def test_processes_that_record_at_the_same_time_lose_nothing(tmp_path):
     path = write_result(tmp_path / "r", 1, [SHORT])
     started = [
-        subprocess.Popen([sys.executable, "-c", MANY, str(path), str(number)], cwd=ROOT, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", MANY, str(path), str(number)], cwd=ROOT, stderr=subprocess.PIPE
+        )
         for number in range(4)
     ]
     said = [(process.communicate(timeout=60)[1], process.returncode) for process in started]

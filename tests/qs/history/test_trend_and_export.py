@@ -23,7 +23,9 @@ SHORT = Drawn(seconds=0.5, interval_s=0.1)
 def result(tmp_path_factory) -> dict:
     return json.loads(
         write_result(
-            tmp_path_factory.mktemp("r"), 1, [SHORT, Drawn(batch_size=4, seconds=0.5, interval_s=0.1)]
+            tmp_path_factory.mktemp("r"),
+            1,
+            [SHORT, Drawn(batch_size=4, seconds=0.5, interval_s=0.1)],
         ).read_text()
     )
 
@@ -106,7 +108,11 @@ def test_a_table_has_a_row_a_case_oldest_first(tmp_path):
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [row["id"] for row in rows] == ["1", "1", "2", "2", "3", "3", "4", "4", "5", "5"]
     assert [float(row["items_per_s"]) for row in rows[:3]] == [100.0, 400.0, 102.0]
-    assert (rows[0]["batch_size"], rows[1]["batch_size"], rows[5]["verdict"]) == ("1", "4", "INVALID")
+    assert (rows[0]["batch_size"], rows[1]["batch_size"], rows[5]["verdict"]) == (
+        "1",
+        "4",
+        "INVALID",
+    )
     assert float(rows[0]["mean_ms"]) == pytest.approx(2.0, rel=0.2)
     assert rows[0]["p99_9_ms"] == ""
     assert {row["hardware"] for row in rows} == {"CPU", "GPU"}
@@ -148,7 +154,9 @@ def test_moments():
     now = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
     assert datetime.fromisoformat(moment("7d", now)) == now - timedelta(days=7)
     assert datetime.fromisoformat(moment("90m", now)) == now - timedelta(minutes=90)
-    assert moment("2026-11-24T10:00+00:00").startswith("2026-11-24") or "T" in moment("2026-11-24T10:00+00:00")
+    assert moment("2026-11-24T10:00+00:00").startswith("2026-11-24") or "T" in moment(
+        "2026-11-24T10:00+00:00"
+    )
     assert datetime.fromisoformat(moment("2026-11-24")).hour == 0
     for text in ("yesterday", "", "5", "d", "2026-13-01"):
         with pytest.raises(ValueError):

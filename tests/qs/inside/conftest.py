@@ -138,7 +138,9 @@ class Workspace:
     def dataset(self, items=10, preprocess="pass", checker=True):
         folder = self.root / "datasets" / "numbers"
         folder.mkdir(parents=True)
-        (folder / "data_loader.py").write_text(DATA_LOADER.format(items=items, preprocess=preprocess))
+        (folder / "data_loader.py").write_text(
+            DATA_LOADER.format(items=items, preprocess=preprocess)
+        )
         if checker:
             (folder / "test_accuracy.py").write_text(CHECKER.format())
         return str(folder)
@@ -152,7 +154,12 @@ class Workspace:
         """A service that has compiled and is configured; the data set too."""
         service = self.service(folder)
         configs = {
-            "workload": {"model": "m", "clients": 2, "iterations": 5, "batch_sizes": list(batch_sizes)},
+            "workload": {
+                "model": "m",
+                "clients": 2,
+                "iterations": 5,
+                "batch_sizes": list(batch_sizes),
+            },
             "model_info": {**MODEL_INFO, **(info or {})},
             "interact_info": {},
         }

@@ -14,8 +14,13 @@ from qs.inside.agreement import agreement, replay, segment_hook
 from qs.inside.reference import ReferenceService
 
 INFO = {
-    "model": "m", "inputs": "x", "outputs": "y", "input_shape": {"x": [1, 4]}, "input_type": "FLOAT32", "dataset_name": None,
-}  # fmt: skip
+    "model": "m",
+    "inputs": "x",
+    "outputs": "y",
+    "input_shape": {"x": [1, 4]},
+    "input_type": "FLOAT32",
+    "dataset_name": None,
+}
 WEIGHTS = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32)
 
 
@@ -23,14 +28,23 @@ def graph(path, first=True, second=True, spoil=1.0):
     """x @ w0 -> relu -> h; h @ w1 -> y: both, or one half of it."""
     nodes = []
     if first:
-        nodes += [helper.make_node("MatMul", ["x", "w0"], ["z"]), helper.make_node("Relu", ["z"], ["h"])]
+        nodes += [
+            helper.make_node("MatMul", ["x", "w0"], ["z"]),
+            helper.make_node("Relu", ["z"], ["h"]),
+        ]
     if second:
         nodes += [helper.make_node("MatMul", ["h", "w1"], ["y"])]
     begin, end = "x" if first else "h", "y" if second else "h"
-    weights = [numpy_helper.from_array(each * spoil, f"w{number}") for number, each in enumerate(WEIGHTS)]
-    sides = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4])] for name in (begin, end)]
+    weights = [
+        numpy_helper.from_array(each * spoil, f"w{number}") for number, each in enumerate(WEIGHTS)
+    ]
+    sides = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4])] for name in (begin, end)
+    ]
     made = helper.make_graph(nodes, "g", *sides, weights)
-    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    onnx.save(
+        helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
+    )
     return str(path)
 
 
@@ -38,8 +52,13 @@ class TwoSegments:
     """A backend of two sessions; `spoil` is a fault in the second."""
 
     def __init__(self, folder, spoil=1.0):
-        paths = graph(folder / "a.onnx", second=False), graph(folder / "b.onnx", first=False, spoil=spoil)
-        self.sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths]
+        paths = (
+            graph(folder / "a.onnx", second=False),
+            graph(folder / "b.onnx", first=False, spoil=spoil),
+        )
+        self.sessions = [
+            onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths
+        ]
 
     def segment_outputs(self, feeds):
         (h,) = self.sessions[0].run(None, {"x": feeds["x"]})
@@ -57,7 +76,9 @@ def reference(tmp_path, monkeypatch):
 
     def make(items=6, tensors=("h", "no such tensor")):
         out = tmp_path / "reference.npz"
-        about = ReferenceService().reference_outputs(model, INFO, None, False, 0, items, str(out), list(tensors))
+        about = ReferenceService().reference_outputs(
+            model, INFO, None, False, 0, items, str(out), list(tensors)
+        )
         return reference_file.load(out), about
 
     return make
@@ -69,7 +90,9 @@ def test_the_segment_where_answers_part_is_seen(reference, tmp_path):
     for spoil, y_differs in ((1.0, False), (1.5, True)):
         backend = TwoSegments(tmp_path, spoil)
         found = agreement(made, backend.predict, 4, ["y"], segment_hook(backend, made, 4))
-        assert found["segments"]["h"]["Max Diff"] < 1e-5 and found["segments"]["h"]["Elements"] == 24
+        assert (
+            found["segments"]["h"]["Max Diff"] < 1e-5 and found["segments"]["h"]["Elements"] == 24
+        )
         assert (found["outputs"]["y"]["Max Diff"] > 1e-2) == y_differs
         assert any("gives y, which the reference graph has not" in note for note in found["notes"])
 
@@ -103,9 +126,14 @@ def test_the_worst_item_can_be_replayed(reference, batch_size):
         return [right(feeds["x"]) + 3 * (feeds["x"] == bad).all(axis=1, keepdims=True)]
 
     found = agreement(made, predict, batch_size, ["y"])
-    assert found["outputs"]["y"]["Worst Item"] == {"item": 5, "max_diff": pytest.approx(3, abs=1e-4)}
+    assert found["outputs"]["y"]["Worst Item"] == {
+        "item": 5,
+        "max_diff": pytest.approx(3, abs=1e-4),
+    }
     rows, want, got = replay(made, predict, batch_size, ["y"], 5)
-    assert rows["y"]["Max Diff"] == pytest.approx(3, abs=1e-4) and want["y"].shape == got["y"].shape == (1, 4)
+    assert rows["y"]["Max Diff"] == pytest.approx(3, abs=1e-4) and want["y"].shape == got[
+        "y"
+    ].shape == (1, 4)
     assert replay(made, predict, batch_size, ["y"], 4)[0]["y"]["Max Diff"] < 1e-5
 
 

@@ -33,10 +33,14 @@ def test_a_recurrent_model_needs_no_flag(tmp_path):
 def test_a_guess_is_tried_until_one_runs(tmp_path):
     found = describe(graphs.needs_multiple_of(tmp_path / "m.onnx", 48))
     assert found["inputs"][0]["shape"] == (1, 3, 48, 48)
-    stated = describe(graphs.needs_multiple_of(tmp_path / "n.onnx", 40), shapes={"x": [1, 3, 40, 40]})
+    stated = describe(
+        graphs.needs_multiple_of(tmp_path / "n.onnx", 40), shapes={"x": [1, 3, 40, 40]}
+    )
     assert stated["inputs"][0]["shape"] == (1, 3, 40, 40) and stated["notes"] == []
     unprobed = describe(graphs.needs_multiple_of(tmp_path / "o.onnx", 48), probe=False)
-    assert unprobed["inputs"][0]["shape"] == (1, 3, 224, 224) and "not tried" in unprobed["notes"][0]
+    assert (
+        unprobed["inputs"][0]["shape"] == (1, 3, 224, 224) and "not tried" in unprobed["notes"][0]
+    )
 
 
 def test_one_clear_message_where_nothing_runs(tmp_path):
@@ -48,11 +52,21 @@ def test_one_clear_message_where_nothing_runs(tmp_path):
 def test_all_types(tmp_path):
     found = describe(graphs.of_all_types(tmp_path / "m.onnx"))
     types = {each["name"]: each["type"] for each in found["inputs"]}
-    assert types == {"text": "STRING", "half": "FLOAT16", "flag": "BOOL", "ids": "INT64", "scale": "FLOAT32"}
+    assert types == {
+        "text": "STRING",
+        "half": "FLOAT16",
+        "flag": "BOOL",
+        "ids": "INT64",
+        "scale": "FLOAT32",
+    }
     feeds = GivenItems(model_info_of(found, "m", tmp_path), {}, 0).feeds(0, 3)
     assert {name: array.shape for name, array in feeds.items()} == {
-        "text": (3, 1), "half": (3, 4), "flag": (3, 2), "ids": (3, 128), "scale": (),
-    }  # fmt: skip
+        "text": (3, 1),
+        "half": (3, 4),
+        "flag": (3, 2),
+        "ids": (3, 128),
+        "scale": (),
+    }
 
 
 @pytest.mark.parametrize("asked", [[], [8]])
@@ -83,7 +97,11 @@ def test_a_format_of_the_backends_own_is_described_by_flags(tmp_path):
     path = tmp_path / "m.engine"
     path.write_bytes(b"x")
     found = describe(path, shapes={"a": [1, 2]}, types={"a": "INT8"}, ranges={"a": [0, 5]})
-    assert found["inputs"][0]["range"] == [0, 5] and found["kind"] == "file" and found["format"] == "engine"
+    assert (
+        found["inputs"][0]["range"] == [0, 5]
+        and found["kind"] == "file"
+        and found["format"] == "engine"
+    )
 
 
 def test_ranges_and_states_name_inputs_of_the_file(tmp_path):
@@ -101,8 +119,12 @@ def test_ranges_and_states_name_inputs_of_the_file(tmp_path):
 def test_own_items_are_begun_again_and_the_rest_is_generated(tmp_path):
     found = describe(graphs.recurrent(tmp_path / "m.onnx"), shapes={"input": [1, 2]})
     np.save(tmp_path / "x.npy", np.array([[1, 2], [3, 4]], np.float32))
-    files = ArtifactService().read_data(found, {"input": str(tmp_path / "x.npy")}, str(tmp_path / "out"))
-    data = open_given(model_info_of(found, "m", tmp_path), {"files": files, "states": found["states"]}, 0)
+    files = ArtifactService().read_data(
+        found, {"input": str(tmp_path / "x.npy")}, str(tmp_path / "out")
+    )
+    data = open_given(
+        model_info_of(found, "m", tmp_path), {"files": files, "states": found["states"]}, 0
+    )
     assert (data.kind, data.items) == ("given", 2)
     feeds = data.dataset.source(0).feeds(1, 3)
     assert feeds["input"].tolist() == [[3, 4], [1, 2], [3, 4]]
@@ -119,8 +141,14 @@ def test_a_state_is_fed_back_and_each_thread_has_its_own(tmp_path):
 
     session = onnxruntime.InferenceSession(str(graphs.recurrent(tmp_path / "m.onnx")))
     names = [output.name for output in session.get_outputs()]
-    target = target_of(lambda feeds: dict(zip(names, session.run(names, feeds))), states={"state": "stateN"})
-    feeds = {"input": np.ones((1, 4), np.float32), "state": np.zeros((1, 1, 1), np.float32), "sr": np.array(16000)}
+    target = target_of(
+        lambda feeds: dict(zip(names, session.run(names, feeds))), states={"state": "stateN"}
+    )
+    feeds = {
+        "input": np.ones((1, 4), np.float32),
+        "state": np.zeros((1, 1, 1), np.float32),
+        "sr": np.array(16000),
+    }
     assert [float(target(feeds)["stateN"].item()) for _ in range(3)] == [4, 8, 12]
     other = []
     thread = threading.Thread(target=lambda: other.append(float(target(feeds)["stateN"].item())))

@@ -35,7 +35,9 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
-    """Loading leaves private packages in sys.modules and nothing else; meta_path and path are as before."""
+    """Loading leaves private packages in sys.modules and nothing else; meta_path and path are as
+    before.
+    """
     modules, finders, path = set(sys.modules), list(sys.meta_path), list(sys.path)
     yield
     left = {name for name in set(sys.modules) - modules if not name.startswith(PREFIX)}
@@ -229,19 +231,48 @@ def test_a_data_set_and_its_checker(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "source", "parts"),
     [
-        ("compile_backend_gpu.py", "\n\nimport no_such_library\n",
-         ["compile_backend_gpu.py, line 3:", "No module named 'no_such_library'", "requirements.txt"]),
-        ("compile_backend_gpu.py", "import numpy as np\nTYPES = {'BOOL': np.bool8}\n",
-         ["line 2:", "AttributeError", "bool8"]),
-        ("compile_backend_gpu.py", "from . import helper\n", ["helper.py, line 2:", "ZeroDivisionError"]),
-        ("compile_backend_gpu.py", "class X(:\n", ["compile_backend_gpu.py, line 1:", "SyntaxError"]),
-        ("compile_backend_gpu.py", "import sys\nsys.exit(3)\n", ["line 2:", "ended the program (exit status 3)"]),
-        ("compile_backend_gpu.py", "class CompileBackendGpuX: pass\n",
-         ["has no class CompileBackendGPU", "did you mean CompileBackendGpuX"]),
-        ("compile_backend_gqu.py", "", ["has no compile_backend_gpu.py", "did you mean compile_backend_gqu.py"]),
+        (
+            "compile_backend_gpu.py",
+            "\n\nimport no_such_library\n",
+            [
+                "compile_backend_gpu.py, line 3:",
+                "No module named 'no_such_library'",
+                "requirements.txt",
+            ],
+        ),
+        (
+            "compile_backend_gpu.py",
+            "import numpy as np\nTYPES = {'BOOL': np.bool8}\n",
+            ["line 2:", "AttributeError", "bool8"],
+        ),
+        (
+            "compile_backend_gpu.py",
+            "from . import helper\n",
+            ["helper.py, line 2:", "ZeroDivisionError"],
+        ),
+        (
+            "compile_backend_gpu.py",
+            "class X(:\n",
+            ["compile_backend_gpu.py, line 1:", "SyntaxError"],
+        ),
+        (
+            "compile_backend_gpu.py",
+            "import sys\nsys.exit(3)\n",
+            ["line 2:", "ended the program (exit status 3)"],
+        ),
+        (
+            "compile_backend_gpu.py",
+            "class CompileBackendGpuX: pass\n",
+            ["has no class CompileBackendGPU", "did you mean CompileBackendGpuX"],
+        ),
+        (
+            "compile_backend_gqu.py",
+            "",
+            ["has no compile_backend_gpu.py", "did you mean compile_backend_gqu.py"],
+        ),
         ("notes.txt", "", ["has no compile_backend_gpu.py"]),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_in_a_folder_is_one_message_with_the_line(
     write: Write, name: str, source: str, parts: list[str]
 ) -> None:
@@ -267,7 +298,11 @@ def test_a_failed_load_can_be_mended_and_tried_again(write: Write) -> None:
     folder = root / "backends" / "GPU"
     with pytest.raises(UserError, match="ValueError: first"):
         load_backend_class(folder, "GPU")
-    write({"backends/GPU/compile_backend_gpu.py": "class CompileBackendGPU: pass  # and now it is longer\n"})
+    write(
+        {
+            "backends/GPU/compile_backend_gpu.py": "class CompileBackendGPU: pass  # and now it is longer\n"
+        }
+    )
     assert load_backend_class(folder, "GPU").__name__ == "CompileBackendGPU"
 
 
@@ -276,7 +311,9 @@ def test_file_names_and_class_names_in_another_case(write: Write) -> None:
     assert load_backend_class(root / "backends" / "Gpu", "GPU").__name__ == "CompileBackendGpu"
 
 
-def test_a_real_general_perf_that_was_imported_before_is_given_back(tmp_path: Path, monkeypatch) -> None:
+def test_a_real_general_perf_that_was_imported_before_is_given_back(
+    tmp_path: Path, monkeypatch
+) -> None:
     (tmp_path / "general_perf").mkdir()
     (tmp_path / "general_perf" / "__init__.py").write_text("VALUE = 1\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -79,7 +79,9 @@ def test_tensors(steps):
 )
 def test_named_outputs(raw, names, expected):
     found = named_outputs(raw, names)
-    assert list(found) == expected and all(isinstance(array, np.ndarray) for array in found.values())
+    assert list(found) == expected and all(
+        isinstance(array, np.ndarray) for array in found.values()
+    )
 
 
 @pytest.mark.parametrize(

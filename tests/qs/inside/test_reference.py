@@ -35,7 +35,9 @@ def model(tmp_path):
         [numpy_helper.from_array(weights, "w")],
     )
     path = tmp_path / "m.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
+    )
     return str(path), weights
 
 
@@ -90,7 +92,9 @@ def test_models_that_cannot_be_run(model, tmp_path, content, info, message):
     if content is not None:
         Path(path).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        ReferenceService().reference_outputs(path, {**INFO, **info}, None, False, 0, 2, str(tmp_path / "r.npz"))
+        ReferenceService().reference_outputs(
+            path, {**INFO, **info}, None, False, 0, 2, str(tmp_path / "r.npz")
+        )
     assert not (tmp_path / "r.npz").exists()
 
 
@@ -103,10 +107,14 @@ def test_a_model_that_rejects_its_inputs(tmp_path):
         [numpy_helper.from_array(np.zeros(3, np.float32), "table")],
     )
     path = tmp_path / "g.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
+    )
     info = {**INFO, "input_type": "LONG", "input_range": {"x": [0, 1000]}}
     with pytest.raises(UserError, match="cannot be run on this task's inputs"):
-        ReferenceService().reference_outputs(str(path), info, None, False, 0, 2, str(tmp_path / "r.npz"))
+        ReferenceService().reference_outputs(
+            str(path), info, None, False, 0, 2, str(tmp_path / "r.npz")
+        )
 
 
 @pytest.fixture
@@ -142,14 +150,19 @@ def test_the_shipped_task_is_accurate_and_agrees(digits, tmp_path):
     for batch_size in (1, 8, 64):
         found = service.numeric(out, batch_size, 20)
         assert found["summary"]["failed"] is None
-        assert 0 < found["summary"]["Max Diff"] < 1e-4 and found["summary"]["Cosine Similarity"] > 0.9999
+        assert (
+            0 < found["summary"]["Max Diff"] < 1e-4
+            and found["summary"]["Cosine Similarity"] > 0.9999
+        )
 
 
 def test_numeric_sees_answers_shifted_by_one(digits, tmp_path):
     service, info, resolved = digits
     service.load(1)
     out = str(tmp_path / "r.npz")
-    ReferenceService().reference_outputs(resolved["path"], info, str(ROOT / "datasets" / "digits"), False, 0, 16, out)
+    ReferenceService().reference_outputs(
+        resolved["path"], info, str(ROOT / "datasets" / "digits"), False, 0, 16, out
+    )
     reference = reference_file.load(out)
     shifted = reference.outputs[1:] + reference.outputs[:1]
     reference_file.save(out, reference.feeds, shifted)
@@ -164,6 +177,8 @@ def test_qs_config_and_target_of_the_cpu_backend(digits):
     assert target(target.samples[0])["logits"].shape == (8, 10)
     session = service._copies[0].backend._session
     service.load(32)
-    assert service._copies[0].backend._session is session, "the threads asked for hold for the next batch size too"
+    assert service._copies[0].backend._session is session, (
+        "the threads asked for hold for the next batch size too"
+    )
     row = service.benchmark(8)
     assert row["BS"] == 8 and row["QPS"] > 0

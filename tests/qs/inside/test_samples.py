@@ -6,7 +6,12 @@ import pytest
 from qs.inside import samples
 from qs.inside.samples import GeneratedDataset, open_data
 
-IMAGES = {"inputs": "x", "input_shape": {"x": [1, 3, 64, 64]}, "input_type": "FLOAT32", "dataset_name": None}
+IMAGES = {
+    "inputs": "x",
+    "input_shape": {"x": [1, 3, 64, 64]},
+    "input_type": "FLOAT32",
+    "dataset_name": None,
+}
 
 
 def test_memory_is_bounded(monkeypatch):
@@ -37,7 +42,11 @@ def test_generated_data_set_behaves_like_one():
     assert dataset.get_item_count() == 64
     for size, count in ((1, 64), (24, 2), (100, 1)):
         dataset.rebatch(size)
-        assert (dataset.cur_bs, dataset.get_batch_count(), len(dataset.batched_data)) == (size, count, count)
+        assert (dataset.cur_bs, dataset.get_batch_count(), len(dataset.batched_data)) == (
+            size,
+            count,
+            count,
+        )
         assert dataset.get_samples(count - 1)["x"].shape == (size, 3, 64, 64)
         assert dataset.get_id(count - 1)[-1] == size * count - 1
         with pytest.raises(ValueError, match=f"there are {count}"):
@@ -51,7 +60,12 @@ def test_generated_data_set_behaves_like_one():
 
 def test_rows_that_belong_together_stay_together():
     """[26, 2] per item: batch 3 has 78 rows, and item 1 is rows 26 to 52."""
-    info = {"inputs": "c", "input_shape": {"c": [26, 2]}, "input_type": "INT64", "dataset_name": None}
+    info = {
+        "inputs": "c",
+        "input_shape": {"c": [26, 2]},
+        "input_type": "INT64",
+        "dataset_name": None,
+    }
     data = open_data(info, None, False, 0)
     (batch,) = samples.batches(data, 3, 1)
     assert batch["c"].shape == (78, 2)

@@ -1,4 +1,6 @@
-"""The form in which predict is called: one batch, several, or fewer items than the loaded batch has room for."""
+"""The form in which predict is called: one batch, several, or fewer items than the loaded batch has
+room for.
+"""
 
 from __future__ import annotations
 
@@ -52,18 +54,24 @@ def test_a_list_of_batches_is_awaited_at_once():
 
 
 @pytest.mark.parametrize(
-    ("items", "rows", "expected"), [(4, 4, [0, 1, 2, 3]), (3, 4, [0, 1, 2, 0]), (1, 4, [0, 0, 0, 0])]
+    ("items", "rows", "expected"),
+    [(4, 4, [0, 1, 2, 3]), (3, 4, [0, 1, 2, 0]), (1, 4, [0, 0, 0, 0])],
 )
 def test_a_batch_is_filled_up_with_its_own_rows(items, rows, expected):
     full = filled({"x": np.arange(items), "y": np.ones((items * 2, 3))}, {"x": rows, "y": rows * 2})
     assert full["x"].tolist() == expected
     assert full["y"].shape == (rows * 2, 3)
-    assert target_of(lambda batch: len(batch["x"]), rows={"x": rows})({"x": np.arange(items)}) == rows
+    assert (
+        target_of(lambda batch: len(batch["x"]), rows={"x": rows})({"x": np.arange(items)}) == rows
+    )
 
 
 @pytest.mark.parametrize(
     ("predict", "pool", "said"),
-    [(len, "async", "write `async def predict`"), (awaited, "thread", "which pool 'thread' cannot drive")],
+    [
+        (len, "async", "write `async def predict`"),
+        (awaited, "thread", "which pool 'thread' cannot drive"),
+    ],
 )
 def test_the_wrong_kind_for_a_pool_is_refused(predict, pool, said):
     with pytest.raises(UserError, match=said):

@@ -16,7 +16,9 @@ from qs.inside.vendor import VendorService
 
 
 def test_an_upstream_backend_from_folder_to_accuracy(workspace, tmp_path):
-    service, result = workspace.ready(workspace.backend(), workspace.dataset(items=10), batch_sizes=[2])
+    service, result = workspace.ready(
+        workspace.backend(), workspace.dataset(items=10), batch_sizes=[2]
+    )
     assert service.versions() == {"compile": "compiler 1.0", "runtime": "not stated"}
     assert service.interact_profile({}) == []
     assert service.best_batch_sizes({}) is None
@@ -38,7 +40,9 @@ def test_what_leaves_the_service_is_plain_data(workspace, tmp_path):
 
 
 def test_the_vendors_objects_stay_in_the_compile_result(workspace):
-    """The conductor sends back the plain copy; the runtime must get the engine object, not its text."""
+    """The conductor sends back the plain copy; the runtime must get the engine object, not its
+    text.
+    """
     service, _ = workspace.ready(workspace.backend(), workspace.dataset())
     target = service.load_target(batch_size=1)
     assert target({"x": np.ones((1, 4), np.float32)})["y"].tolist() == [[4, 1]]
@@ -85,7 +89,9 @@ def test_the_loaded_batch_size_rules_not_the_asked(workspace, tmp_path, truth):
     assert service.load(1)["loaded_batch_size"] == 4
     target = service.load_target(batch_size=1)
     assert target.loaded_batch_size == 4 and len(target.samples) == 2
-    np.testing.assert_array_equal(target(target.samples[1])["y"], truth(np.arange(16, 32).reshape(4, 4)))
+    np.testing.assert_array_equal(
+        target(target.samples[1])["y"], truth(np.arange(16, 32).reshape(4, 4))
+    )
     assert service.accuracy(100, str(tmp_path))["Count"] == 8
     feeds = [{"x": np.full((1, 4), float(index), np.float32)} for index in range(6)]
     reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
@@ -100,11 +106,23 @@ def test_a_vendor_without_get_loaded_batch_size(workspace):
 
 @pytest.mark.parametrize(
     "answer",
-    ['{"y": y}', "[y]", "(y,)", '{"y": Tensor(y)}', "[Tensor(y)]", "y", '{"other": y}', "[y[:, :, None]]"],
+    [
+        '{"y": y}',
+        "[y]",
+        "(y,)",
+        '{"y": Tensor(y)}',
+        "[Tensor(y)]",
+        "y",
+        '{"other": y}',
+        "[y[:, :, None]]",
+    ],
 )
 def test_numeric_whatever_predict_returns(workspace, tmp_path, truth, answer):
     service, _ = workspace.ready(workspace.backend(answer=answer), workspace.dataset())
-    feeds = [{"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)} for index in range(7)]
+    feeds = [
+        {"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)}
+        for index in range(7)
+    ]
     reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
     found = service.numeric(str(tmp_path / "r.npz"), 3, 7)
     assert found["summary"]["failed"] is None and found["summary"]["Max Diff"] == 0
@@ -118,13 +136,19 @@ def test_numeric_whatever_predict_returns(workspace, tmp_path, truth, answer):
         ('{"y": y * np.nan}', "14 NaN of 14 values"),
         ("[y, y]", "the backend gives no such output; it gives output_0, output_1"),
         ('{"y": y[:, :1]}', "shape [7, 1] where the reference has [7, 2]"),
-        ("[y[::-1]]", "cosine similarity 0.257 with the reference, below 0.95: other answers, not other rounding"),
+        (
+            "[y[::-1]]",
+            "cosine similarity 0.257 with the reference, below 0.95: other answers, not other rounding",
+        ),
         ("[y * 1.01]", None),
     ],
 )
 def test_numeric_notices(workspace, tmp_path, truth, answer, reason):
     service, _ = workspace.ready(workspace.backend(answer=answer), workspace.dataset())
-    feeds = [{"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)} for index in range(7)]
+    feeds = [
+        {"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)}
+        for index in range(7)
+    ]
     reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
     found = service.numeric(str(tmp_path / "r.npz"), 3, 7)
     assert found["outputs"]["y"]["failed"] == reason
@@ -141,9 +165,15 @@ def test_predict_that_returns_nothing_is_an_error(workspace, tmp_path, truth):
 def test_samples_are_the_data_sets_own_and_bounded(workspace, truth):
     service, _ = workspace.ready(workspace.backend(), workspace.dataset(items=1000))
     assert service.describe_samples(2) == {
-        "name": "numbers", "items": 1000, "kind": "dataset", "why": "", "seed": 0,
-        "distinct_batches": 64, "items_per_batch": 2, "bytes": 64 * 2 * 4 * 4,
-    }  # fmt: skip
+        "name": "numbers",
+        "items": 1000,
+        "kind": "dataset",
+        "why": "",
+        "seed": 0,
+        "distinct_batches": 64,
+        "items_per_batch": 2,
+        "bytes": 64 * 2 * 4 * 4,
+    }
     target = service.load_target(batch_size=2)
     assert len(target.samples) == 64
     np.testing.assert_array_equal(target.samples[63]["x"], np.arange(504, 512).reshape(2, 4))
@@ -182,7 +212,9 @@ def test_generated_data_says_why(workspace, dataset, fake, info, why):
     assert why in service.accuracy(100, "unused")["not_measured"]
     samples = service.load_target(batch_size=4).samples
     assert len(samples) == 64 and samples[0]["x"].shape == (4, 4)
-    assert len(np.unique(np.concatenate([feeds["x"] for feeds in samples]))) == 64 * 16, "all distinct"
+    assert len(np.unique(np.concatenate([feeds["x"] for feeds in samples]))) == 64 * 16, (
+        "all distinct"
+    )
 
 
 def test_a_fault_in_the_data_set_is_not_missing_data(workspace):
@@ -198,7 +230,9 @@ def test_a_data_set_without_checker(workspace):
 
 def test_unseeded_data_records_the_seed_it_drew(workspace, model_info):
     service = workspace.service(workspace.backend())
-    seeds = {service.set_dataset({"model_info": model_info}, None, True, None)["seed"] for _ in range(3)}
+    seeds = {
+        service.set_dataset({"model_info": model_info}, None, True, None)["seed"] for _ in range(3)
+    }
     assert len(seeds) == 3
 
 
@@ -285,7 +319,9 @@ def test_a_compile_that_returns_nothing(workspace):
     folder = workspace.backend()
     file = folder / "compile_backend_acme.py"
     file.write_text(
-        file.read_text().replace("        return {{", "        return {").replace("return {", "return None and {")
+        file.read_text()
+        .replace("        return {{", "        return {")
+        .replace("return {", "return None and {")
     )
     with pytest.raises(UserError, match="compile returned NoneType"):
         workspace.ready(folder, workspace.dataset())
@@ -317,7 +353,11 @@ def test_a_vendors_environment_needs_nothing_but_numpy():
         "hdrh",
         "uvloop",
     )
-    code = f"import sys, qs.inside.vendor; print([name for name in {ours!r} if name in sys.modules])"
+    code = (
+        f"import sys, qs.inside.vendor; print([name for name in {ours!r} if name in sys.modules])"
+    )
     root = Path(__file__).resolve().parents[3]
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+    )
     assert found.stdout.strip() == "[]"

@@ -81,7 +81,12 @@ def test_answers_are_copies():
 def test_right_answers_are_right(tmp_path, mode):
     kept_in(tmp_path, mode, [(number % 5, right(FEEDS[number % 5])) for number in range(12)])
     found = judged(str(tmp_path), mode, FEEDS, right, NAMES, "FP32")
-    assert (found["checked"], found["wrong"], found["worst"], found["requests"]) == (12, 0, None, 12)
+    assert (found["checked"], found["wrong"], found["worst"], found["requests"]) == (
+        12,
+        0,
+        None,
+        12,
+    )
     assert found["tolerance"] == 1e-4
 
 
@@ -89,7 +94,10 @@ def test_right_answers_are_right(tmp_path, mode):
     ("output", "said"),
     [
         (right(FEEDS[2]), "it is the answer to sample 2"),
-        ({"y": right(FEEDS[1])["y"] + np.float32(1)}, "output y is 0.091 of its largest value apart, allowed 0.0001"),
+        (
+            {"y": right(FEEDS[1])["y"] + np.float32(1)},
+            "output y is 0.091 of its largest value apart, allowed 0.0001",
+        ),
         ({"y": np.full(4, np.nan, np.float32)}, "values that are not finite come and go"),
         ({"y": right(FEEDS[1])["y"][:2]}, r"float32 [4] became float32 [2]"),
         ({"z": right(FEEDS[1])["y"]}, "outputs y became z"),
@@ -103,7 +111,11 @@ def test_a_wrong_answer_is_named(tmp_path, mode, output, said):
     found = judged(str(tmp_path), mode, FEEDS, right, NAMES, "FP32")
     assert (found["checked"], found["wrong"]) == (4, 1)
     assert said in found["worst"]["why"]
-    assert (found["worst"]["request"], found["worst"]["sample"], found["worst"]["worker"]) == (2, 1, "3.0")
+    assert (found["worst"]["request"], found["worst"]["sample"], found["worst"]["worker"]) == (
+        2,
+        1,
+        "3.0",
+    )
 
 
 def test_another_samples_answer_is_wrong_however_near(tmp_path):
@@ -112,7 +124,10 @@ def test_another_samples_answer_is_wrong_however_near(tmp_path):
     kept.take(0, near[0], right(near[1]), NAMES)
     kept.take(1, near[1], right(near[1]), NAMES)
     write(tmp_path / "0.0.npz", kept)
-    assert judged(str(tmp_path), SAMPLE, near, right, NAMES, "INT8")["worst"]["why"] == "it is the answer to sample 1"
+    assert (
+        judged(str(tmp_path), SAMPLE, near, right, NAMES, "INT8")["worst"]["why"]
+        == "it is the answer to sample 1"
+    )
 
 
 @pytest.mark.parametrize(("precision", "wrong"), [("FP32", 1), ("BF16", 0)])
@@ -129,7 +144,11 @@ def test_what_the_idle_backend_does_not_repeat_is_not_asked_of_the_busy_one(tmp_
 
     kept_in(tmp_path, ALL, [(number % 5, noisy(FEEDS[number % 5])) for number in range(40)])
     found = judged(str(tmp_path), ALL, FEEDS, noisy, NAMES, "FP32")
-    assert found["idle_repeat"] > 1e-4 and found["tolerance"] == 2 * found["idle_repeat"] and found["wrong"] == 0
+    assert (
+        found["idle_repeat"] > 1e-4
+        and found["tolerance"] == 2 * found["idle_repeat"]
+        and found["wrong"] == 0
+    )
     kept_in(tmp_path, ALL, [(4, right(FEEDS[1]))], instance=1)
     assert judged(str(tmp_path), ALL, FEEDS, noisy, NAMES, "FP32")["wrong"] == 1
 
@@ -137,7 +156,9 @@ def test_what_the_idle_backend_does_not_repeat_is_not_asked_of_the_busy_one(tmp_
 def test_batches_that_the_engine_joined_are_asked_again(tmp_path):
     verifier = Verifier(ALL, 0, str(tmp_path), 0, NAMES)
     verifier.knows(())
-    predict = verifier.watched(lambda feeds: right(feeds) if feeds["x"][0] < 3 else {"y": feeds["x"]})
+    predict = verifier.watched(
+        lambda feeds: right(feeds) if feeds["x"][0] < 3 else {"y": feeds["x"]}
+    )
     predict({"x": np.ones(4, np.float32)})  # before measuring: not looked at
     verifier.begin_measuring()
     for number in (1, 2, 3):

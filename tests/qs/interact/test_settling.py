@@ -1,4 +1,6 @@
-"""The walk over a profile's questions: who is asked what, in which order, and what becomes of the answers."""
+"""The walk over a profile's questions: who is asked what, in which order, and what becomes of the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,17 @@ YES_NO = {"dialog_type": "Yes/No Dialog", "type": "bool", "default": False}
 PROFILE, _ = parse_profile(
     [
         {"name": "tune", "note": "Tune?", **YES_NO},
-        {"name": "bits", "dialog_type": "Radiolist Dialog", "type": "int", "default": 8, "options": [4, 8],
-         "depends": "tune"},
+        {
+            "name": "bits",
+            "dialog_type": "Radiolist Dialog",
+            "type": "int",
+            "default": 8,
+            "options": [4, 8],
+            "depends": "tune",
+        },
         {"name": "threads", "dialog_type": "Input Dialog", "type": "int", "default": 0},
     ]
-)  # fmt: skip
+)
 
 
 def asked(replies: dict, given: dict | None = None):
@@ -55,7 +63,9 @@ def test_only_what_the_file_leaves_open_is_asked():
 def test_answers_that_do_not_fit_are_refused_before_anything_is_asked():
     with pytest.raises(Faults) as refused:
         asked({}, {"tunes": True, "bits": 5, "threads": "many"})
-    found = {fault.key: (fault.file, fault.nearest, fault.allowed) for fault in refused.value.faults}
+    found = {
+        fault.key: (fault.file, fault.nearest, fault.allowed) for fault in refused.value.faults
+    }
     assert found == {
         "tunes": ("a.json", "tune", "the name of a question: tune, bits, threads"),
         "bits": ("a.json", None, "one of 4, 8"),
@@ -64,7 +74,9 @@ def test_answers_that_do_not_fit_are_refused_before_anything_is_asked():
 
 
 def test_a_misspelt_choice_names_the_nearest():
-    profile, _ = parse_profile([{"name": "p", "dialog_type": "Radiolist Dialog", "options": ["FP16", "INT8"]}])
+    profile, _ = parse_profile(
+        [{"name": "p", "dialog_type": "Radiolist Dialog", "options": ["FP16", "INT8"]}]
+    )
     with pytest.raises(Faults, match="did you mean 'FP16'"):
         settle(profile, {"p": "fp-16"})
 
@@ -84,7 +96,9 @@ def test_where_nobody_can_be_asked_the_defaults_hold_and_the_log_says_so():
     settled = asyncio.run(answers_of(PROFILE, {"threads": 1}, "a.json", "--no_input", said.append))
     assert settled.answers == {"tune": False, "threads": 1}
     assert settled.origins == {"tune": DEFAULT, "threads": ANSWERS}
-    assert said == ["not asked (--no_input), so the defaults hold: tune = false; --answers FILE answers otherwise"]
+    assert said == [
+        "not asked (--no_input), so the defaults hold: tune = false; --answers FILE answers otherwise"
+    ]
 
 
 def test_a_profile_without_questions_asks_and_says_nothing():

@@ -1,4 +1,6 @@
-"""The dialogs, driven by key strokes through prompt_toolkit's own input; one run at a real pseudo-terminal."""
+"""The dialogs, driven by key strokes through prompt_toolkit's own input; one run at a real
+pseudo-terminal.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Recorded(Terminal):
 
 
 def question(dialog: str, kind: str, **more) -> Question:
-    profile, _ = parse_profile([{"name": "q", "dialog_type": f"{dialog} Dialog", "type": kind, **more}])
+    profile, _ = parse_profile(
+        [{"name": "q", "dialog_type": f"{dialog} Dialog", "type": kind, **more}]
+    )
     return profile.questions[0]
 
 
@@ -50,10 +54,14 @@ def ask(asked: Question, keys: str) -> tuple[object, list[str]]:
 @pytest.mark.parametrize(
     ("default", "keys", "answer"),
     [
-        (False, ENTER, False), (True, ENTER, True), (False, "y" + ENTER, True), (True, "No" + ENTER, False),
-        (None, "YES" + ENTER, True), (False, "true" + ENTER, True),
+        (False, ENTER, False),
+        (True, ENTER, True),
+        (False, "y" + ENTER, True),
+        (True, "No" + ENTER, False),
+        (None, "YES" + ENTER, True),
+        (False, "true" + ENTER, True),
     ],
-)  # fmt: skip
+)
 def test_yes_and_no(default, keys, answer):
     assert ask(question("Yes/No", "bool", default=default), keys) == (answer, [])
 
@@ -61,10 +69,14 @@ def test_yes_and_no(default, keys, answer):
 @pytest.mark.parametrize(
     ("kind", "default", "keys", "answer"),
     [
-        ("int", 4, ENTER, 4), ("int", 4, "12" + ENTER, 12), ("float", None, "0.5" + ENTER, 0.5),
-        ("str", "a b", ENTER, "a b"), ("str", None, "c.onnx" + ENTER, "c.onnx"), ("int", "4", ENTER, 4),
+        ("int", 4, ENTER, 4),
+        ("int", 4, "12" + ENTER, 12),
+        ("float", None, "0.5" + ENTER, 0.5),
+        ("str", "a b", ENTER, "a b"),
+        ("str", None, "c.onnx" + ENTER, "c.onnx"),
+        ("int", "4", ENTER, 4),
     ],
-)  # fmt: skip
+)
 def test_input(kind, default, keys, answer):
     found, said = ask(question("Input", kind, default=default), keys)
     assert (found, type(found), said) == (answer, type(answer), [])
@@ -73,19 +85,36 @@ def test_input(kind, default, keys, answer):
 @pytest.mark.parametrize(
     ("asked", "keys", "answer", "refusals"),
     [
-        (question("Input", "int", default=4), f"many{ENTER}4.5{ENTER}7{ENTER}", 7,
-         ["  'many' is not a whole number; please answer again", "  '4.5' is not a whole number; please answer again"]),
-        (question("Yes/No", "bool"), f"{ENTER}perhaps{ENTER}n{ENTER}", False,
-         ["  q has no default; type y or n", "  'perhaps' is not y or n; please answer again"]),
+        (
+            question("Input", "int", default=4),
+            f"many{ENTER}4.5{ENTER}7{ENTER}",
+            7,
+            [
+                "  'many' is not a whole number; please answer again",
+                "  '4.5' is not a whole number; please answer again",
+            ],
+        ),
+        (
+            question("Yes/No", "bool"),
+            f"{ENTER}perhaps{ENTER}n{ENTER}",
+            False,
+            ["  q has no default; type y or n", "  'perhaps' is not y or n; please answer again"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_answer_is_refused_in_words_and_asked_again(asked, keys, answer, refusals):
     assert ask(asked, keys) == (answer, refusals)
 
 
 @pytest.mark.parametrize(
     ("keys", "answer"),
-    [(ENTER, 13), (UP + ENTER, 12), (DOWN + ENTER, 14), ("1" + ENTER, 12), (DOWN + UP + UP + ENTER, 12)],
+    [
+        (ENTER, 13),
+        (UP + ENTER, 12),
+        (DOWN + ENTER, 14),
+        ("1" + ENTER, 12),
+        (DOWN + UP + UP + ENTER, 12),
+    ],
 )
 def test_a_radiolist_begins_at_its_default(keys, answer):
     bits = question("Radiolist", "int", options=["12", "13", "14"], default="13", note="Bits?")
@@ -93,7 +122,8 @@ def test_a_radiolist_begins_at_its_default(keys, answer):
 
 
 @pytest.mark.parametrize(
-    "dialog", [("Yes/No", "bool", {}), ("Input", "str", {}), ("Radiolist", "str", {"options": ["a"]})]
+    "dialog",
+    [("Yes/No", "bool", {}), ("Input", "str", {}), ("Radiolist", "str", {"options": ["a"]})],
 )
 @pytest.mark.parametrize(("key", "raised"), [(CTRL_C, KeyboardInterrupt), (CTRL_D, EOFError)])
 def test_the_person_may_stop(dialog, key, raised):
@@ -102,20 +132,42 @@ def test_the_person_may_stop(dialog, key, raised):
 
 
 def test_the_default_and_the_type_stand_in_the_prompt():
-    assert prompt_of(question("Yes/No", "bool", default=True, note="Using OMP?")) == "Using OMP? (q) [Y/n] "
+    assert (
+        prompt_of(question("Yes/No", "bool", default=True, note="Using OMP?"))
+        == "Using OMP? (q) [Y/n] "
+    )
     assert prompt_of(question("Yes/No", "bool")) == "q [y/n] "
     assert prompt_of(question("Input", "int", default=4)) == "q, a whole number [4]: "
     assert prompt_of(question("Input", "str")) == "q: "
 
 
 PROFILE = [
-    {"name": "omp", "note": "Using OMP?", "dialog_type": "Yes/No Dialog", "type": "bool", "default": False,
-     "depends": None},
-    {"name": "precision", "note": "Precision", "dialog_type": "Radiolist Dialog", "options": ["FP8", "FP16"],
-     "type": "str", "default": "FP16", "depends": "omp"},
-    {"name": "streams", "note": "Streams", "dialog_type": "Input Dialog", "type": "int", "default": 4,
-     "depends": None},
-]  # fmt: skip
+    {
+        "name": "omp",
+        "note": "Using OMP?",
+        "dialog_type": "Yes/No Dialog",
+        "type": "bool",
+        "default": False,
+        "depends": None,
+    },
+    {
+        "name": "precision",
+        "note": "Precision",
+        "dialog_type": "Radiolist Dialog",
+        "options": ["FP8", "FP16"],
+        "type": "str",
+        "default": "FP16",
+        "depends": "omp",
+    },
+    {
+        "name": "streams",
+        "note": "Streams",
+        "dialog_type": "Input Dialog",
+        "type": "int",
+        "default": 4,
+        "depends": None,
+    },
+]
 
 
 @pytest.fixture
@@ -128,9 +180,14 @@ def test_a_run_asks_at_a_real_terminal_keeps_the_answers_and_takes_them_again(wo
     pexpect = pytest.importorskip("pexpect")
     program, *options = small_backend.command(workspace, "--compile_only")
     child = pexpect.spawn(
-        program, options, cwd=str(workspace), env=small_backend.environment(), encoding="utf-8", timeout=60,
+        program,
+        options,
+        cwd=str(workspace),
+        env=small_backend.environment(),
+        encoding="utf-8",
+        timeout=60,
         dimensions=(40, 120),
-    )  # fmt: skip
+    )
     child.expect_exact("Using OMP? (omp) [y/N]")
     child.send("y" + ENTER)
     child.expect_exact("Precision (precision)")
@@ -160,7 +217,12 @@ def test_ctrl_c_at_a_question_leaves_a_report_that_says_so(workspace):
     pexpect = pytest.importorskip("pexpect")
     program, *options = small_backend.command(workspace, "--compile_only")
     child = pexpect.spawn(
-        program, options, cwd=str(workspace), env=small_backend.environment(), encoding="utf-8", timeout=60
+        program,
+        options,
+        cwd=str(workspace),
+        env=small_backend.environment(),
+        encoding="utf-8",
+        timeout=60,
     )
     child.expect_exact("Using OMP?")
     child.send(CTRL_C)
@@ -172,13 +234,22 @@ def test_ctrl_c_at_a_question_leaves_a_report_that_says_so(workspace):
 
 def test_answers_outlive_a_compiler_that_fails(workspace):
     entry = workspace / "backends" / "TINY" / "compile_backend_tiny.py"
-    entry.write_text(entry.read_text().replace('sizes = configs["workload"]["batch_sizes"]', "1 / 0"))
+    entry.write_text(
+        entry.read_text().replace('sizes = configs["workload"]["batch_sizes"]', "1 / 0")
+    )
     answers = workspace / "answers.json"
     answers.write_text('{"streams": 3}')
-    status, result, _ = small_backend.run(workspace, "--compile_only", "--no_input", "--answers", answers)
+    status, result, _ = small_backend.run(
+        workspace, "--compile_only", "--no_input", "--answers", answers
+    )
     assert (status, result["Status"]) == (3, "failed")
     assert result["Answers"] == {"omp": False, "streams": 3}
-    assert json.loads((small_backend.folder_of(workspace) / "answers-fp32.json").read_text())["streams"] == 3
+    assert (
+        json.loads((small_backend.folder_of(workspace) / "answers-fp32.json").read_text())[
+            "streams"
+        ]
+        == 3
+    )
 
 
 def test_without_a_terminal_defaults_hold_and_the_log_says_so(workspace):
@@ -203,7 +274,12 @@ def test_after_the_questions_ctrl_c_still_ends_a_run_in_order(tmp_path):
     workspace = small_backend.write(tmp_path, profile=PROFILE, iterations=10_000_000)
     program, *options = small_backend.command(workspace)
     child = pexpect.spawn(
-        program, options, cwd=str(workspace), env=small_backend.environment(), encoding="utf-8", timeout=60
+        program,
+        options,
+        cwd=str(workspace),
+        env=small_backend.environment(),
+        encoding="utf-8",
+        timeout=60,
     )
     child.expect_exact("Using OMP?")
     child.send(ENTER)

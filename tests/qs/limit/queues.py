@@ -1,4 +1,6 @@
-"""An exact simulation of a first-come, first-served queue as the trial that a search for a limit awaits, and its true limit."""
+"""An exact simulation of a first-come, first-served queue as the trial that a search for a limit
+awaits, and its true limit.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,18 @@ Services = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 def responses_of(due_s: np.ndarray, service_s: np.ndarray | float, servers: int) -> np.ndarray:
-    """Response times of a FIFO queue before equal servers, exact for any arrivals and service times.
+    """Response times of a FIFO queue before equal servers, exact for any arrivals and service
+    times.
 
-    One server: Lindley's recursion, solved by a running maximum. Constant service times let the servers take turns, so each has
-    every so-manieth request to itself.
+    One server: Lindley's recursion, solved by a running maximum. Constant service times let the
+    servers take turns, so each has every so-manieth request to itself.
     """
     if np.ndim(service_s) == 0 or servers == 1:
-        taken = np.full(due_s.size, float(service_s)) if np.ndim(service_s) == 0 else np.asarray(service_s)
+        taken = (
+            np.full(due_s.size, float(service_s))
+            if np.ndim(service_s) == 0
+            else np.asarray(service_s)
+        )
         found = np.empty(due_s.size)
         for server in range(servers):
             due, took = due_s[server::servers], taken[server::servers]
@@ -44,13 +51,19 @@ def arrivals_of(rate: float, duration_s: float, random: np.random.Generator) -> 
 
 
 class Queue:
-    """A target in simulated time: `trial` is what a search awaits. `seconds` sums what its trials would have taken.
+    """A target in simulated time: `trial` is what a search awaits. `seconds` sums what its trials
+    would have taken.
 
     services   draws the service times of requests by their due times; a number is a constant one
     fails      what share of the requests fails, by the rate
     """
 
-    def __init__(self, servers: int, services: Services | float, fails: Callable[[float], float] | None = None):
+    def __init__(
+        self,
+        servers: int,
+        services: Services | float,
+        fails: Callable[[float], float] | None = None,
+    ):
         self.servers = servers
         self.services = services
         self.fails = fails
@@ -61,7 +74,11 @@ class Queue:
     async def trial(self, rate: float, duration_s: float, seed: int) -> Observation:
         random = np.random.default_rng(seed)
         due = arrivals_of(rate, duration_s, random)
-        service = self.services if isinstance(self.services, float) else self.services(random, due + self.seconds)
+        service = (
+            self.services
+            if isinstance(self.services, float)
+            else self.services(random, due + self.seconds)
+        )
         response = responses_of(due, service, self.servers)
         failed = random.random(due.size) < (self.fails(rate) if self.fails else 0.0)
         self.trials.append((rate, duration_s, seed))
@@ -124,13 +141,19 @@ def true_limit(
     requests: int = 400_000,
     seed: int = 12345,
 ) -> float:
-    """The highest rate at which a very long simulation meets a bound: bisection, with the same arrivals stretched to each rate."""
+    """The highest rate at which a very long simulation meets a bound: bisection, with the same
+    arrivals stretched to each rate.
+    """
     random = np.random.default_rng(seed)
     unit = np.cumsum(random.standard_exponential(requests))
     low, high = 0.0, capacity
     for _ in range(20):
         rate = (low + high) / 2
         due = unit / rate
-        service = services if isinstance(services, float) else services(np.random.default_rng(seed + 1), due)
+        service = (
+            services
+            if isinstance(services, float)
+            else services(np.random.default_rng(seed + 1), due)
+        )
         low, high = (rate, high) if met(responses_of(due, service, servers)) else (low, rate)
     return (low + high) / 2

@@ -1,4 +1,6 @@
-"""The search with the real engine: a target that sleeps a fixed time behind two threads, whose limit an exact simulation knows."""
+"""The search with the real engine: a target that sleeps a fixed time behind two threads, whose
+limit an exact simulation knows.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ POOL = Pool("thread", workers=WORKERS)
 
 
 class Server:
-    """Takes `service_s`: sleeps until an instant, and holds neither a core nor the interpreter meanwhile."""
+    """Takes `service_s`: sleeps until an instant, and holds neither a core nor the interpreter
+    meanwhile.
+    """
 
     def __init__(self, service_s: float):
         self.service_s = service_s
@@ -46,17 +50,25 @@ async def find(server: Server, bounds: str, settings: LimitSettings):
         return Observation.of(result, rate, duration_s)
 
     limit = await find_limit(goals, trial, settings)
-    service_s = sum(each.service.sum_ns for each in results) / sum(each.service.count for each in results) / 1e9
+    service_s = (
+        sum(each.service.sum_ns for each in results)
+        / sum(each.service.count for each in results)
+        / 1e9
+    )
     return limit, service_s
 
 
 async def closed_loop_per_s(server: Server) -> float:
-    plan = RunPlan(load=ClosedLoop(clients=WORKERS), stop=Stop(duration_s=0.5), pool=POOL, calibrate=False)
+    plan = RunPlan(
+        load=ClosedLoop(clients=WORKERS), stop=Stop(duration_s=0.5), pool=POOL, calibrate=False
+    )
     return (await run_async(plan, server)).queries_per_s
 
 
 def edge_of(service_s: float, bound_s: float) -> float:
-    return true_limit(lambda took: float((took > bound_s).mean()) <= 0.01, WORKERS, service_s, WORKERS / service_s)
+    return true_limit(
+        lambda took: float((took > bound_s).mean()) <= 0.01, WORKERS, service_s, WORKERS / service_s
+    )
 
 
 def test_a_short_search_runs_through_the_engine():
@@ -79,14 +91,20 @@ def test_a_short_search_runs_through_the_engine():
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_limit_of_a_real_target_is_that_of_the_exact_queue(seed):
-    """5 ms of service, p99 within 20 ms: within a tenth of the limit of the simulated queue with the service time as it was measured."""
+    """5 ms of service, p99 within 20 ms: within a tenth of the limit of the simulated queue with
+    the service time as it was measured.
+    """
     server = Server(0.005)
 
     async def whole():
-        settings = LimitSettings(hint_per_s=await closed_loop_per_s(server), budget_s=100.0, seed=seed, curve=False)
+        settings = LimitSettings(
+            hint_per_s=await closed_loop_per_s(server), budget_s=100.0, seed=seed, curve=False
+        )
         return await find(server, "p99=20ms", settings)
 
     limit, service_s = asyncio.run(whole())
     edge = edge_of(service_s, 0.02)
-    print(f"service {service_s * 1e3:.3f} ms, simulated limit {edge:.1f}/s; {limit.sentence()}; {limit.spent_s:.0f} s")
+    print(
+        f"service {service_s * 1e3:.3f} ms, simulated limit {edge:.1f}/s; {limit.sentence()}; {limit.spent_s:.0f} s"
+    )
     assert limit.rate_per_s == pytest.approx(edge, rel=0.1)

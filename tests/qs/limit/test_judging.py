@@ -1,4 +1,6 @@
-"""Verdicts on one goal: right in the clear cases, careful in the others, and wrong no more often than they say."""
+"""Verdicts on one goal: right in the clear cases, careful in the others, and wrong no more often
+than they say.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,17 @@ P99 = parse_goal("p99=20ms")
 
 
 def alone(requests: int, missed: int, batches: int = 20) -> tuple[Tally, Waits]:
-    """A trial whose requests are independent of each other, the missed ones spread as evenly as they can be."""
+    """A trial whose requests are independent of each other, the missed ones spread as evenly as
+    they can be.
+    """
     of = np.full(batches, requests / batches)
-    over = np.array([missed * (at + 1) // batches - missed * at // batches for at in range(batches)], np.float64)
+    over = np.array(
+        [missed * (at + 1) // batches - missed * at // batches for at in range(batches)], np.float64
+    )
     # Response times that vary among themselves and hardly from batch to batch: nothing crowds.
-    return Tally(of, over), Waits(of, of * 1e6 * (1 + 1e-3 * (-1.0) ** np.arange(batches)), requests * 2e12)
+    return Tally(of, over), Waits(
+        of, of * 1e6 * (1 + 1e-3 * (-1.0) ** np.arange(batches)), requests * 2e12
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,9 @@ def test_requests_that_miss_together_say_less_than_as_many_that_do_not():
 def test_waits_that_crowd_keep_a_clean_trial_from_proving_anything():
     """No request over the bound, but the waits come in long waves: this may be one lucky wave."""
     tally, _ = alone(1_000, 0)
-    waves = Waits(tally.requests, tally.requests * 1e6 * (1 + np.repeat([0.0, 1.0], 10)), 1_000 * 2.6e12)
+    waves = Waits(
+        tally.requests, tally.requests * 1e6 * (1 + np.repeat([0.0, 1.0], 10)), 1_000 * 2.6e12
+    )
     assert judge(P99, [[alone(1_000, 0)]], 0.95).verdict(0.95) == HOLDS
     assert judge(P99, [[(tally, waves)]], 0.95).verdict(0.95) == UNCLEAR
 
@@ -78,7 +88,9 @@ def test_nothing_seen_is_unclear():
     assert found.interval(0.95) is None
 
 
-@pytest.mark.parametrize(("mean_ms", "verdict"), [(9.0, HOLDS), (9.99, UNCLEAR), (10.01, UNCLEAR), (11.0, FAILS)])
+@pytest.mark.parametrize(
+    ("mean_ms", "verdict"), [(9.0, HOLDS), (9.99, UNCLEAR), (10.01, UNCLEAR), (11.0, FAILS)]
+)
 def test_a_mean_is_tested_over_batches(mean_ms, verdict):
     random = np.random.default_rng(1)
     of = np.full(30, 50.0)
@@ -106,17 +118,25 @@ def test_the_interval_is_clopper_and_pearsons():
 
 @pytest.mark.parametrize(("servers", "waits"), [(1, 10), (2, 4), (4, 4)])
 def test_at_the_very_edge_verdicts_are_wrong_no_more_often_than_they_say(servers, waits):
-    """A queue at the rate where p99 just meets its bound: with 95 % confidence no more than one verdict in twenty may be "holds", nor
-    "fails". 150 trials each; ten or fewer are within chance (binomial, 1 in 10 below 5 %, with room for the estimate of crowding)."""
+    """A queue at the rate where p99 just meets its bound: with 95 % confidence no more than one
+    verdict in twenty may be "holds", nor "fails". 150 trials each; ten or fewer are within chance
+    (binomial, 1 in 10 below 5 %, with room for the estimate of crowding).
+    """
     service_s = 0.005
     bound_s = waits * service_s
     edge = true_limit(
-        lambda took: float((took > bound_s).mean()) <= 0.01, servers, service_s, servers / service_s, 200_000
+        lambda took: float((took > bound_s).mean()) <= 0.01,
+        servers,
+        service_s,
+        servers / service_s,
+        200_000,
     )
     goal = parse_goal(f"p99={bound_s * 1e3:g}ms")
     verdicts = []
     for seed in range(150):
-        tallies, waits_seen = tallies_of(asyncio.run(Queue(servers, service_s).trial(edge, 15.0, seed)), [goal])
+        tallies, waits_seen = tallies_of(
+            asyncio.run(Queue(servers, service_s).trial(edge, 15.0, seed)), [goal]
+        )
         verdicts.append(judge(goal, [[(tallies[goal.name], waits_seen)]], 0.95).verdict(0.95))
     assert verdicts.count(HOLDS) <= 12
     assert verdicts.count(FAILS) <= 12

@@ -30,7 +30,9 @@ def test_a_limit_survives_json():
     again = Limit.from_dict(plain)
     assert again == limit
     assert again.to_dict() == plain
-    assert [trial.response.counts.sum() for trial in again.trials] == [trial.completed for trial in limit.trials]
+    assert [trial.response.counts.sum() for trial in again.trials] == [
+        trial.completed for trial in limit.trials
+    ]
 
 
 def test_without_its_trials_it_is_small():
@@ -62,24 +64,37 @@ def test_every_rate_is_there_with_what_was_measured_and_what_is_allowed():
 def test_merged_percentiles_are_those_of_all_trials_of_a_rate():
     limit = found()
     point = next(point for point in limit.points if point.trials > 1)
-    whole = sum(trial.response.counts for trial in limit.trials if trial.rate_per_s == point.rate_per_s)
+    whole = sum(
+        trial.response.counts for trial in limit.trials if trial.rate_per_s == point.rate_per_s
+    )
     trials = [trial.response for trial in limit.trials if trial.rate_per_s == point.rate_per_s]
     merged = type(trials[0])(whole)
     merged.count = int(whole.sum())
-    merged.max_ns, merged.min_ns = max(each.max_ns for each in trials), min(each.min_ns for each in trials)
+    merged.max_ns, merged.min_ns = (
+        max(each.max_ns for each in trials),
+        min(each.min_ns for each in trials),
+    )
     assert point.percentiles_ns["p99_ns"] == merged.percentile_ns(99)
 
 
 def test_the_confirmation_is_of_fresh_trials_alone():
     limit = found()
-    confirming = [trial for trial in limit.trials if trial.phase == CONFIRM and trial.rate_per_s == limit.rate_per_s]
+    confirming = [
+        trial
+        for trial in limit.trials
+        if trial.phase == CONFIRM and trial.rate_per_s == limit.rate_per_s
+    ]
     assert limit.confirmation.requests == sum(trial.requests for trial in confirming)
-    assert limit.confirmation.seconds == pytest.approx(sum(trial.duration_s for trial in confirming))
+    assert limit.confirmation.seconds == pytest.approx(
+        sum(trial.duration_s for trial in confirming)
+    )
 
 
 def test_the_sentence_says_the_rate_its_confidence_and_its_bounds():
     sentence = found().sentence()
-    assert sentence.startswith(f"p99=4ms, errors=1% holds up to {found().rate_per_s:.4g} requests/s (")
+    assert sentence.startswith(
+        f"p99=4ms, errors=1% holds up to {found().rate_per_s:.4g} requests/s ("
+    )
     assert "confidence, confirmed)" in sentence
     assert f"{found().fails_per_s:.4g} requests/s fail" in sentence
 
@@ -108,7 +123,11 @@ def test_the_table_has_a_row_a_rate_and_marks_the_limit():
 
 def test_the_bar_is_longer_where_the_response_time_is():
     text = printed(found().to_dict()).splitlines()
-    bars = [line.count("█") for line in text if " holds" in line or " fails" in line or " unclear" in line]
+    bars = [
+        line.count("█")
+        for line in text
+        if " holds" in line or " fails" in line or " unclear" in line
+    ]
     assert bars[0] < bars[-1] == 20
 
 

@@ -39,12 +39,16 @@ def test_a_target_that_keeps_up_leaves_no_backlog():
         assert tallies[goal.name].requests.sum() == result.completed
         assert 10 <= tallies[goal.name].requests.size <= BATCHES
     assert tallies["p99"].missed.sum() == tallies["errors"].missed.sum() == 0
-    assert tallies["mean"].missed.sum() / result.completed == pytest.approx(result.response.mean_ns, rel=0.01)
+    assert tallies["mean"].missed.sum() / result.completed == pytest.approx(
+        result.response.mean_ns, rel=0.01
+    )
     assert waits.variance_ns2 > 0
 
 
 def test_what_the_drain_limit_cuts_off_is_backlog_and_over_every_bound():
-    """200 requests a second for a target that answers 50: three in four are left over, and the drain takes few of them."""
+    """200 requests a second for a target that answers 50: three in four are left over, and the
+    drain takes few of them.
+    """
     result = result_of(lambda sample: time.sleep(0.02), 200.0, 0.5, drain_s=0.1)
     seen = Observation.of(result, 200.0, 0.5)
     assert seen.failed > 30
@@ -66,11 +70,15 @@ def fake(result, **fields):
 
 def test_a_trial_that_the_engine_bounds_is_not_valid_and_says_why():
     result = result_of(lambda sample: None, 500.0, 0.2)
-    assert Observation.of(fake(result, caveats=[SimpleNamespace(code="late_issue")]), 500.0, 0.2).valid
+    assert Observation.of(
+        fake(result, caveats=[SimpleNamespace(code="late_issue")]), 500.0, 0.2
+    ).valid
     from qs.engine.judging.caveats import Caveat
 
     bound = Observation.of(
-        fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]), 500.0, 0.2
+        fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]),
+        500.0,
+        0.2,
     )
     assert not bound.valid
     assert "the engine was busy" in bound.reasons[0]
@@ -82,7 +90,9 @@ def test_a_trial_that_the_engine_bounds_is_not_valid_and_says_why():
 def test_a_lost_worker_hides_the_backlog_but_not_all_of_it():
     result = result_of(lambda sample: None, 500.0, 0.4)
     rows = [replace(row, in_flight=None) for row in result.intervals]
-    seen = Observation.of(fake(result, intervals=rows, errors_by_kind={"not issued": 7}), 500.0, 0.2)
+    seen = Observation.of(
+        fake(result, intervals=rows, errors_by_kind={"not issued": 7}), 500.0, 0.2
+    )
     late = sum(row.completed for row in rows if row.start_s >= 0.2)
     assert late > 0
     assert seen.backlog == 7 + late

@@ -25,11 +25,18 @@ def find(bounds: str, queue: Queue, hint: float | None = None, done=(), on_step=
 
 
 def p99_edge(servers: int, bound_s: float, services=SERVICE_S) -> float:
-    return true_limit(lambda took: float((took > bound_s).mean()) <= 0.01, servers, services, 1.2 * servers / SERVICE_S)
+    return true_limit(
+        lambda took: float((took > bound_s).mean()) <= 0.01,
+        servers,
+        services,
+        1.2 * servers / SERVICE_S,
+    )
 
 
 def accuracy(servers: int, waits: float, seeds: range, **settings):
-    """Errors of the limits found, by share of the true one, and the simulated seconds that they took."""
+    """Errors of the limits found, by share of the true one, and the simulated seconds that they
+    took.
+    """
     bound_s = waits * SERVICE_S
     edge = p99_edge(servers, bound_s)
     errors, seconds, limits = [], [], []
@@ -44,20 +51,21 @@ def accuracy(servers: int, waits: float, seeds: range, **settings):
 
 def check_accuracy(servers: int, waits: float, budget_s: float = BUDGET_S) -> None:
     errors, seconds, limits, edge = accuracy(servers, waits, range(20), budget_s=budget_s)
-    said = (
-        f"{servers} servers, bound {waits} services: true {edge:.0f}/s, errors {min(errors):+.3f} to {max(errors):+.3f}"
-    )
+    said = f"{servers} servers, bound {waits} services: true {edge:.0f}/s, errors {min(errors):+.3f} to {max(errors):+.3f}"
     print(f"{said}, simulated seconds {statistics.mean(seconds):.0f} (at most {max(seconds):.0f})")
     assert max(abs(error) for error in errors) <= 0.10, said
     assert statistics.median(abs(error) for error in errors) <= 0.055, said
     # With 95 % confidence a limit above the true one is a matter of one in twenty.
     assert sum(error > 0 for error in errors) <= 3, said
-    # What is answered after the last request fell due comes on top: half of an overloaded trial at the most.
+    # What is answered after the last request fell due comes on top: half of an overloaded trial at
+    # the most.
     assert max(seconds) <= 1.1 * budget_s
     assert all(limit.confirmed for limit in limits)
     assert statistics.median(limit.confidence for limit in limits) == 0.95
     assert min(limit.confidence for limit in limits) >= 0.85
-    assert all(limit.fails_per_s is None or limit.fails_per_s > limit.rate_per_s for limit in limits)
+    assert all(
+        limit.fails_per_s is None or limit.fails_per_s > limit.rate_per_s for limit in limits
+    )
 
 
 @pytest.mark.parametrize(("servers", "waits"), [(1, 4), (2, 4), (4, 4)])
@@ -68,7 +76,8 @@ def test_the_limit_of_a_queue_is_found_within_a_tenth(servers, waits):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("servers", "waits", "budget_s"),
-    # A lone server that may hardly queue: a tenth more load adds but a quarter to the share over the bound, so it takes more requests.
+    # A lone server that may hardly queue: a tenth more load adds but a quarter to the share over
+    # the bound, so it takes more requests.
     [(1, 3, 600.0), (1, 10, 300.0), (2, 3, 300.0), (2, 10, 300.0), (4, 2, 300.0), (4, 8, 300.0)],
 )
 def test_the_limit_of_more_queues_is_found_within_a_tenth(servers, waits, budget_s):
@@ -76,7 +85,9 @@ def test_the_limit_of_more_queues_is_found_within_a_tenth(servers, waits, budget
 
 
 def test_with_little_time_the_limit_is_as_near_and_less_sure():
-    """A tenth of the requests of the test above: the edge is known less well, and the confidence says so."""
+    """A tenth of the requests of the test above: the edge is known less well, and the confidence
+    says so.
+    """
     errors, seconds, limits, _ = accuracy(2, 4, range(20), budget_s=30.0)
     assert statistics.median(abs(error) for error in errors) <= 0.07
     assert sum(abs(error) <= 0.12 for error in errors) >= 18
@@ -95,7 +106,9 @@ def test_a_wrong_hint_costs_time_and_not_the_result(wrong):
 
 def test_no_hint_is_needed():
     edge = p99_edge(2, 4 * SERVICE_S)
-    limit = asyncio.run(find_limit(parse_goals(["p99=4ms"]), Queue(2, SERVICE_S).trial, LimitSettings(seed=2)))
+    limit = asyncio.run(
+        find_limit(parse_goals(["p99=4ms"]), Queue(2, SERVICE_S).trial, LimitSettings(seed=2))
+    )
     assert limit.rate_per_s == pytest.approx(edge, rel=0.1)
 
 
@@ -117,7 +130,9 @@ def test_service_times_may_vary(services, waits):
 
 
 def test_a_target_that_slows_down_meanwhile_is_not_given_what_it_did_at_first():
-    """Service times grow by a tenth over the first 100 seconds: the limit is that of the slower target, which the confirmation saw."""
+    """Service times grow by a tenth over the first 100 seconds: the limit is that of the slower
+    target, which the confirmation saw.
+    """
 
     def slowing(random: np.random.Generator, due: np.ndarray) -> np.ndarray:
         return SERVICE_S * (1 + 0.1 * np.minimum(due / 100, 1.0))
@@ -130,11 +145,15 @@ def test_a_target_that_slows_down_meanwhile_is_not_given_what_it_did_at_first():
 
 
 def test_stalls_of_the_host_are_taken_for_noise_and_not_for_the_limit():
-    """Every 20 seconds the only server stands still for 30 ms, which by itself puts 0.1 % of the requests over the bound."""
+    """Every 20 seconds the only server stands still for 30 ms, which by itself puts 0.1 % of the
+    requests over the bound.
+    """
 
     def stalling(random: np.random.Generator, due: np.ndarray) -> np.ndarray:
         took = np.full(due.size, SERVICE_S)
-        took[np.flatnonzero(np.diff(np.floor(due / 20.0), prepend=np.floor(due[:1] / 20.0)))] += 0.03
+        took[np.flatnonzero(np.diff(np.floor(due / 20.0), prepend=np.floor(due[:1] / 20.0)))] += (
+            0.03
+        )
         return took
 
     edge = p99_edge(1, 10 * SERVICE_S, stalling)
@@ -152,7 +171,9 @@ def test_a_bound_on_the_mean():
 
 
 def test_a_bound_on_failed_requests():
-    """Failures begin at 600/s and grow by a tenth of a per cent every 10/s: a bound of 1 % is met up to 700/s."""
+    """Failures begin at 600/s and grow by a tenth of a per cent every 10/s: a bound of 1 % is met
+    up to 700/s.
+    """
 
     def fails(rate: float) -> float:
         return max(rate - 600, 0) / 10_000
@@ -169,12 +190,16 @@ def test_without_a_bound_on_them_one_request_in_a_hundred_may_fail():
 
 
 def test_failed_requests_miss_a_percentile():
-    limit = find("p99=1s,errors=5%", Queue(1, SERVICE_S / 2, lambda rate: max(rate - 600, 0) / 10_000))
+    limit = find(
+        "p99=1s,errors=5%", Queue(1, SERVICE_S / 2, lambda rate: max(rate - 600, 0) / 10_000)
+    )
     assert limit.rate_per_s == pytest.approx(700, rel=0.1)
 
 
 def test_where_no_request_may_fail_the_first_one_that_does_is_too_many():
-    limit = find("errors=0,p99=20ms", Queue(1, SERVICE_S / 2, lambda rate: 0.001 if rate > 500 else 0.0))
+    limit = find(
+        "errors=0,p99=20ms", Queue(1, SERVICE_S / 2, lambda rate: 0.001 if rate > 500 else 0.0)
+    )
     assert 450 <= limit.rate_per_s <= 500
 
 
@@ -187,7 +212,9 @@ def test_where_nothing_else_is_bounded_a_target_that_falls_behind_fails():
 def test_of_several_bounds_the_strictest_decides():
     queue = Queue(2, SERVICE_S)
     p99 = p99_edge(2, 4 * SERVICE_S)
-    p999 = true_limit(lambda took: float((took > 0.0045).mean()) <= 0.001, 2, SERVICE_S, 2 / SERVICE_S)
+    p999 = true_limit(
+        lambda took: float((took > 0.0045).mean()) <= 0.001, 2, SERVICE_S, 2 / SERVICE_S
+    )
     assert p999 < 0.93 * p99
     limit = find("p99=4ms,p99.9=4.5ms,mean=1s", queue, seed=3)
     assert limit.rate_per_s == pytest.approx(p999, rel=0.1)
@@ -246,7 +273,9 @@ def test_where_no_trial_says_anything_there_is_no_limit():
         seen = await Queue(1, SERVICE_S).trial(rate, duration_s, seed)
         return replace(seen, valid=False, reasons=("the engine was busy",))
 
-    limit = asyncio.run(find_limit(parse_goals(["p99=4ms"]), trial, LimitSettings(hint_per_s=500.0)))
+    limit = asyncio.run(
+        find_limit(parse_goals(["p99=4ms"]), trial, LimitSettings(hint_per_s=500.0))
+    )
     assert limit.rate_per_s is None
     assert limit.reason == "no trial said anything of the target"
     assert len(limit.trials) == 2
@@ -274,14 +303,19 @@ def test_the_curve_reaches_from_far_below_to_collapse():
     last = curve[-1]
     assert last["answered_per_s"] < 0.9 * last["rate_per_s"]
     assert last["verdict"] == FAILS
-    assert [point["verdict"] for point in curve if point["rate_per_s"] == limit.rate_per_s] == [HOLDS]
+    assert [point["verdict"] for point in curve if point["rate_per_s"] == limit.rate_per_s] == [
+        HOLDS
+    ]
     medians = [point["p50_ns"] for point in curve if point["p50_ns"]]
     assert medians[0] == pytest.approx(1e6, rel=0.01)
     assert medians[-1] > 10 * medians[0]
 
 
 def test_the_same_search_finds_the_same():
-    first, again = find("p99=4ms", Queue(2, SERVICE_S), seed=9), find("p99=4ms", Queue(2, SERVICE_S), seed=9)
+    first, again = (
+        find("p99=4ms", Queue(2, SERVICE_S), seed=9),
+        find("p99=4ms", Queue(2, SERVICE_S), seed=9),
+    )
     assert first.to_dict() == again.to_dict()
     assert find("p99=4ms", Queue(2, SERVICE_S), seed=10).trials != first.trials
 
@@ -295,7 +329,9 @@ def test_a_search_goes_on_from_its_trials_and_measures_none_twice(until):
     found = find("p99=4ms", rest, seed=4, done=saved, on_step=steps.append)
     assert rest.trials == whole.trials[until:]
     assert found.to_dict() == expected.to_dict()
-    assert [step.again for step in steps] == [True] * until + [False] * (len(expected.trials) - until)
+    assert [step.again for step in steps] == [True] * until + [False] * (
+        len(expected.trials) - until
+    )
 
 
 def test_trials_of_another_search_are_refused():
@@ -327,7 +363,13 @@ def test_what_a_trial_raises_goes_through():
 
 def test_settings_that_cannot_be_are_refused_together():
     wrong = LimitSettings(
-        hint_per_s=-1.0, budget_s=0.0, confidence=1.0, resolution=0.0, lowest_per_s=5.0, highest_per_s=4.0, seed=-1
+        hint_per_s=-1.0,
+        budget_s=0.0,
+        confidence=1.0,
+        resolution=0.0,
+        lowest_per_s=5.0,
+        highest_per_s=4.0,
+        seed=-1,
     )
     with pytest.raises(Faults) as refused:
         asyncio.run(find_limit(parse_goals(["p99=4ms"]), Queue(1, SERVICE_S).trial, wrong))

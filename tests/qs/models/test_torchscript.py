@@ -1,4 +1,6 @@
-"""A TorchScript file of the user's becomes ONNX with the published names and a free batch (needs torch)."""
+"""A TorchScript file of the user's becomes ONNX with the published names and a free batch (needs
+torch).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def scripted(tmp_path):
-    """m.pt: two inputs, two outputs, a weight, and a reshape that a careless export would fix to batch 1."""
+    """m.pt: two inputs, two outputs, a weight, and a reshape that a careless export would fix to
+    batch 1.
+    """
     torch = pytest.importorskip("torch")
 
     class Model(torch.nn.Module):
@@ -101,5 +105,7 @@ def test_without_torch_it_says_what_to_install_and_what_else_would_do(tmp_path, 
         archive.writestr("m/constants.pkl", b"")
         archive.writestr("m/code/__torch__.py", b"")
     monkeypatch.setattr(torchscript, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="torch.*is not installed.*install the extra `torch`.*m.onnx"):
+    with pytest.raises(
+        UserError, match="torch.*is not installed.*install the extra `torch`.*m.onnx"
+    ):
         resolve(INFO, tmp_path)

@@ -1,4 +1,6 @@
-"""Downloads from a real server on this machine: resumed, verified, kept, and refused with one message."""
+"""Downloads from a real server on this machine: resumed, verified, kept, and refused with one
+message.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves BODY. The first `cuts` connections break off after `cut_after` bytes; without `ranges` it cannot
-    resume; `status` is what it answers instead, where set."""
+    """Serves BODY. The first `cuts` connections break off after `cut_after` bytes; without `ranges`
+    it cannot resume; `status` is what it answers instead, where set.
+    """
 
     cut_after: int | None = None
     cuts = 0
@@ -51,7 +54,9 @@ class Handler(BaseHTTPRequestHandler):
         rest = server.body[start:]
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}")
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}"
+            )
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         if server.cuts:
@@ -109,7 +114,9 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server, tmp_path):
 
 def test_a_later_run_resumes_what_an_earlier_one_left(server, tmp_path, cache):
     server.cut_after, server.cuts = download.CHUNK_BYTES, download.ATTEMPTS
-    with pytest.raises(UserError, match="url: http.*ConnectionError|url: http.*ChunkedEncodingError"):
+    with pytest.raises(
+        UserError, match="url: http.*ConnectionError|url: http.*ChunkedEncodingError"
+    ):
         fetch(server, tmp_path)
     assert leftovers(cache) == [f"{SHA256}.part"]
     server.asked.clear()
@@ -124,7 +131,9 @@ def test_a_server_that_cannot_resume_sends_the_whole(server, tmp_path):
 
 
 @pytest.mark.parametrize("size", [1000, len(BODY), len(BODY) + 5])
-def test_a_stale_part_of_another_file_is_thrown_away_and_fetched_anew(server, tmp_path, cache, size):
+def test_a_stale_part_of_another_file_is_thrown_away_and_fetched_anew(
+    server, tmp_path, cache, size
+):
     (cache / "models").mkdir(parents=True)
     (cache / "models" / f"{SHA256}.part").write_bytes(b"?" * size)
     assert fetch(server, tmp_path).path.read_bytes() == BODY

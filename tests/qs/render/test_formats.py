@@ -38,17 +38,26 @@ def test_the_command_offers_what_there_is():
 def test_csv(folder, tmp_path):
     rows = list(csv.DictReader(written(folder, "csv", tmp_path).read_text().splitlines()))
     result = made.result_of(folder)
-    assert [float(row["items_per_s"]) for row in rows] == [row["QPS"] for row in result["Performance"]]
+    assert [float(row["items_per_s"]) for row in rows] == [
+        row["QPS"] for row in result["Performance"]
+    ]
     assert rows[0]["task"] == "digits-cnn-onnx-fp32" and rows[0]["verdict"] == "VALID"
     evil = result | {"Task": "=1+1"}
-    assert next(csv.DictReader(written(folder, "csv", tmp_path, evil).read_text().splitlines()))["task"] == "'=1+1"
+    assert (
+        next(csv.DictReader(written(folder, "csv", tmp_path, evil).read_text().splitlines()))[
+            "task"
+        ]
+        == "'=1+1"
+    )
 
 
 def test_parquet(folder, tmp_path):
     from pyarrow import parquet
 
     table = parquet.read_table(written(folder, "parquet", tmp_path))
-    assert table["completed"].to_pylist() == [row["Completed"] for row in made.result_of(folder)["Performance"]]
+    assert table["completed"].to_pylist() == [
+        row["Completed"] for row in made.result_of(folder)["Performance"]
+    ]
     assert str(table.schema.field("p99_ms").type) == "double"
 
 
@@ -68,15 +77,26 @@ def test_junit(folder, tmp_path):
     result["Reasons"] = ["numeric: output logits: NaN", "BS 8: 5 of 10 requests failed \x00"]
     suite = xml.parse(written(folder, "junit", tmp_path, result)).getroot()[0]
     failed = {
-        case.get("name"): case.find("failure").get("message") for case in suite if case.find("failure") is not None
+        case.get("name"): case.find("failure").get("message")
+        for case in suite
+        if case.find("failure") is not None
     }
-    assert failed == {"evaluation": "numeric: output logits: NaN", "BS 8": "5 of 10 requests failed ?"}
+    assert failed == {
+        "evaluation": "numeric: output logits: NaN",
+        "BS 8": "5 of 10 requests failed ?",
+    }
 
 
 def test_pdf(folder, tmp_path):
     path = written(folder, "pdf", tmp_path)
-    assert path.read_bytes().startswith(b"%PDF") and path.stat().st_size > 20_000  # the charts are in it
-    assert written(folder, "pdf", tmp_path, made.evil(folder, tmp_path / "evil")).read_bytes().startswith(b"%PDF")
+    assert (
+        path.read_bytes().startswith(b"%PDF") and path.stat().st_size > 20_000
+    )  # the charts are in it
+    assert (
+        written(folder, "pdf", tmp_path, made.evil(folder, tmp_path / "evil"))
+        .read_bytes()
+        .startswith(b"%PDF")
+    )
 
 
 def test_json_is_the_result(folder, tmp_path):
@@ -115,7 +135,9 @@ def test_wrong_input_is_one_message(folder, tmp_path):
 def test_a_place_that_cannot_be_written_to_is_one_message(folder, tmp_path):
     """/proc takes no files, whoever asks."""
     refused(qs("report", folder, "--output", "/proc/x.html"), "--output /proc", "cannot write")
-    refused(qs("report", "--all", folder.parent.parent, "--output", "/proc/x.html"), "--output /proc")
+    refused(
+        qs("report", "--all", folder.parent.parent, "--output", "/proc/x.html"), "--output /proc"
+    )
     refused(qs("compare", folder, folder, "--html", "/proc/x.html"), "--html /proc")
     refused(qs("history", "export", "/proc/x.csv"), "FILE /proc")
 
@@ -132,5 +154,11 @@ def test_the_log_read_back_by_another_tool_says_the_same(folder):
             whole.add(interval)
         reader.close()
         assert whole.get_total_count() == row["Completed"]
-        for key, percentile in (("P50 Latency", 50.0), ("P90 Latency", 90.0), ("P99 Latency", 99.0)):
-            assert whole.get_value_at_percentile(percentile) / 1e6 == pytest.approx(row[key], rel=1e-3)
+        for key, percentile in (
+            ("P50 Latency", 50.0),
+            ("P90 Latency", 90.0),
+            ("P99 Latency", 99.0),
+        ):
+            assert whole.get_value_at_percentile(percentile) / 1e6 == pytest.approx(
+                row[key], rel=1e-3
+            )

@@ -16,7 +16,9 @@ def test_three_panels_an_output(tmp_path, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     want = np.random.default_rng(0).normal(size=1000)
     found = distributions(want, want + 0.01)
-    assert draw_distributions({"a": found, "b": found}, tmp_path / "diff-fp16.png") == "diff-fp16.png"
+    assert (
+        draw_distributions({"a": found, "b": found}, tmp_path / "diff-fp16.png") == "diff-fp16.png"
+    )
     two = opened(tmp_path / "diff-fp16.png")
     third = two.width // 3
     for panel, colour in enumerate([(178, 24, 43), (77, 77, 77), (33, 102, 172)]):

@@ -9,16 +9,37 @@ import pytest
 from qs.render.summary import lines, print_summary, table
 
 ROW = {
-    "BS": 16384, "QPS": 123456.7, "AVG Latency": 123.4, "P50 Latency": 120.1, "P90 Latency": 130.0, "P99 Latency": 1234.5,
-    "P99.9 Latency": None, "Max Latency": 2345.6, "Clients": 3, "Completed": 97, "Planned": 300, "Errors": 2,
-    "Verdict": "INVALID", "Reasons": ["2 of 99 requests failed"], "Warnings": ["other programs used 1.0 CPUs"],
-}  # fmt: skip
+    "BS": 16384,
+    "QPS": 123456.7,
+    "AVG Latency": 123.4,
+    "P50 Latency": 120.1,
+    "P90 Latency": 130.0,
+    "P99 Latency": 1234.5,
+    "P99.9 Latency": None,
+    "Max Latency": 2345.6,
+    "Clients": 3,
+    "Completed": 97,
+    "Planned": 300,
+    "Errors": 2,
+    "Verdict": "INVALID",
+    "Reasons": ["2 of 99 requests failed"],
+    "Warnings": ["other programs used 1.0 CPUs"],
+}
 RESULT = {
-    "Model": "BERT", "Backend": "ACME[bold]", "Status": "interrupted", "Verdict": "INVALID", "Reasons": ["BS 4: 2 failed"],
-    "Warnings": ["the file is odd"], "Performance": [ROW],
-    "Accuracy": {"Data Percent": 100, "Not Measured": "no labels", "Numeric": {"Not Measured": "the reference run: killed"}},
+    "Model": "BERT",
+    "Backend": "ACME[bold]",
+    "Status": "interrupted",
+    "Verdict": "INVALID",
+    "Reasons": ["BS 4: 2 failed"],
+    "Warnings": ["the file is odd"],
+    "Performance": [ROW],
+    "Accuracy": {
+        "Data Percent": 100,
+        "Not Measured": "no labels",
+        "Numeric": {"Not Measured": "the reference run: killed"},
+    },
     "Samples": {"kind": "generated", "seed": 0, "why": "fake_data is true"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -52,7 +73,13 @@ def test_everything_a_reader_must_know_is_said():
 def test_a_run_that_measured_nothing_has_a_summary_too():
     stream = io.StringIO()
     print_summary(
-        {"Model": "X", "Backend": "Y", "Status": "failed", "Verdict": "INVALID", "Reasons": ["compile: no"]},
+        {
+            "Model": "X",
+            "Backend": "Y",
+            "Status": "failed",
+            "Verdict": "INVALID",
+            "Reasons": ["compile: no"],
+        },
         "r.json",
         stream,
     )

@@ -17,7 +17,19 @@ EVIL = "<script>alert(1)</script>"
 @cache
 def real(root: Path) -> Path:
     """The folder of a real report: two batch sizes, and an open loop at two rates."""
-    ran = qs("run", *DIGITS, "--batch_sizes", "1,8", "--clients", "1", "--duration", "1s", "--out", root, "--quiet")
+    ran = qs(
+        "run",
+        *DIGITS,
+        "--batch_sizes",
+        "1,8",
+        "--clients",
+        "1",
+        "--duration",
+        "1s",
+        "--out",
+        root,
+        "--quiet",
+    )
     assert ran.returncode == 0, ran.stderr
     return root / "CPU" / "digits-cnn-onnx-fp32"
 
@@ -76,7 +88,12 @@ def large(folder: Path, cases: int, hours: float) -> dict[str, Any]:
         row["Wall Time"] = float(seconds)
         row["Intervals"] = [
             interval
-            | {"Start": float(at), "Completed": 100 + at % 7, "P50 Latency": 1.25, "P99 Latency": 3.0 + (at == 5) * 90}
+            | {
+                "Start": float(at),
+                "Completed": 100 + at % 7,
+                "P50 Latency": 1.25,
+                "P99 Latency": 3.0 + (at == 5) * 90,
+            }
             for at in range(seconds)
         ]
         rows.append(row)

@@ -41,7 +41,9 @@ def test_nothing_measured_is_null_everywhere():
 
 
 def test_qps_counts_items_over_the_wall_time():
-    plan = RunPlan(load=ClosedLoop(clients=2, iterations=50), pool=Pool("thread", instances=1), calibrate=False)
+    plan = RunPlan(
+        load=ClosedLoop(clients=2, iterations=50), pool=Pool("thread", instances=1), calibrate=False
+    )
     result = run(plan, lambda sample: None)
     row = measured(CASE, result, "latency/x.hlog")
     assert row["Completed"] == 100
@@ -58,7 +60,12 @@ def test_another_batch_size_than_asked_for_is_said():
 
 def test_a_failed_case_claims_no_number():
     row = failed(CASE, "load: no card")
-    assert [row[name] for name in ("QPS", "AVG Latency", "P99 Latency", "Completed")] == [None, None, None, 0]
+    assert [row[name] for name in ("QPS", "AVG Latency", "P99 Latency", "Completed")] == [
+        None,
+        None,
+        None,
+        0,
+    ]
     assert (row["Verdict"], row["Reasons"]) == ("INVALID", ["load: no card"])
 
 

@@ -1,4 +1,6 @@
-"""Vendors' own numbers: read under every spelling, refused where they cannot be read, doubted where they cannot be true."""
+"""Vendors' own numbers: read under every spelling, refused where they cannot be read, doubted where
+they cannot be true.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,10 @@ def test_keys_of_the_vendors_own_are_no_fault():
         ({"QPS": 600, "AVG Latency": 10, "P99 Latency": 12}, []),
         ({"QPS": 640, "AVG Latency": 10, "P99 Latency": 12}, []),
         ({"QPS": 1200, "AVG Latency": 10, "P99 Latency": 12}, ["littles-law"]),
-        ({"QPS": 600, "AVG Latency": 0.01, "P99 Latency": 0.012}, ["littles-law"]),  # seconds taken for ms
+        (
+            {"QPS": 600, "AVG Latency": 0.01, "P99 Latency": 0.012},
+            ["littles-law"],
+        ),  # seconds taken for ms
         ({"QPS": 600, "AVG Latency": 10, "P99 Latency": 9}, ["p99-under-average"]),
         ({"QPS": 600, "AVG Latency": 10, "P99 Latency": 9.995}, []),  # rounded
         ({"QPS": 600, "AVG Latency": 10, "P99 Latency": 12, "Max Latency": 12}, ["p99-is-maximum"]),
@@ -90,7 +95,9 @@ def test_keys_of_the_vendors_own_are_no_fault():
     ],
 )
 def test_doubts(numbers, codes):
-    assert [doubt.code for doubt in doubts(numbers, batch_size=2, clients=3, iterations=1000)] == codes
+    assert [
+        doubt.code for doubt in doubts(numbers, batch_size=2, clients=3, iterations=1000)
+    ] == codes
 
 
 def test_a_hundred_samples_have_no_p99():
@@ -106,8 +113,15 @@ def test_littles_law_counts_batches():
 
 
 def test_a_row_keeps_what_the_vendor_said():
-    row = vendor_rows.vendor_row({"QPS": "600", "AVG_Latency": 10, "P99_Latency": 9, "card": 3}, 2, 3, 1000)
-    assert (row["Mode"], row["QPS"], row["AVG Latency"], row["P99 Latency"]) == ("vendor", 600.0, 10.0, 9.0)
+    row = vendor_rows.vendor_row(
+        {"QPS": "600", "AVG_Latency": 10, "P99_Latency": 9, "card": 3}, 2, 3, 1000
+    )
+    assert (row["Mode"], row["QPS"], row["AVG Latency"], row["P99 Latency"]) == (
+        "vendor",
+        600.0,
+        10.0,
+        9.0,
+    )
     assert (row["Verdict"], row["Flags"]) == ("INVALID", ["p99-under-average"])
     assert row["Vendor Answer"] == {"QPS": "600", "AVG_Latency": 10, "P99_Latency": 9, "card": 3}
 
@@ -120,8 +134,16 @@ def test_no_numbers_is_invalid_and_missing_latencies_are_said():
 
 
 def test_an_audit_states_differences_in_percent_and_leaves_our_verdict():
-    ours = {"QPS": 1000.0, "AVG Latency": 2.0, "P99 Latency": None, "Warnings": ["w"], "Verdict": "VALID"}
-    part = vendor_rows.vendor_part({"QPS": 1500, "AVG Latency": 1.5, "P99 Latency": 1.0}, 1, 3, 1000)
+    ours = {
+        "QPS": 1000.0,
+        "AVG Latency": 2.0,
+        "P99 Latency": None,
+        "Warnings": ["w"],
+        "Verdict": "VALID",
+    }
+    part = vendor_rows.vendor_part(
+        {"QPS": 1500, "AVG Latency": 1.5, "P99 Latency": 1.0}, 1, 3, 1000
+    )
     row = ours | vendor_rows.beside(ours, part)
     assert row["Mode"] == "audit" and row["Verdict"] == "VALID"
     assert row["Difference Percent"] == {

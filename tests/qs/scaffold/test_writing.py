@@ -27,7 +27,9 @@ def test_every_file_is_there_named_after_the_backend(tmp_path, monkeypatch):
             assert "BackendACME(" in text
     assert json.loads((folder / "ACME.json").read_text())[0]["name"] == "check_graph"
     assert load_interact(folder / "ACME.json")[1] == []
-    assert len("".join(path.read_text() for path in written).splitlines()) < 220  # five minutes of reading
+    assert (
+        len("".join(path.read_text() for path in written).splitlines()) < 220
+    )  # five minutes of reading
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,12 @@ def request(**options) -> Request:
         ({"clients": 1}, {"clients": 2}, "clients", Value(1, COMMAND_LINE)),
         ({}, {"clients": 2}, "clients", Value(2, QS_CONFIG)),
         ({}, {}, "clients", Value(3, WORKLOAD)),
-        ({}, None, "iterations", Value(100, DEFAULT)),  # the file does not state it: the format's default
+        (
+            {},
+            None,
+            "iterations",
+            Value(100, DEFAULT),
+        ),  # the file does not state it: the format's default
         ({}, {}, "pool", Value("thread", DEFAULT)),
         ({"pool": "inline"}, {"pool": "thread"}, "pool", Value("inline", COMMAND_LINE)),
         ({}, {"warmup": {"seconds": 3}}, "warmup", Value({"seconds": 3}, QS_CONFIG)),
@@ -61,7 +66,9 @@ def test_the_first_that_has_a_value_wins(options, qs_config, name, expected):
 
 def test_batch_sizes_of_the_backend_replace_the_workloads_but_not_the_command_lines():
     assert values(request(), {}, best=[2, 8])["batch_sizes"] == Value([2, 8], BACKEND)
-    assert values(request(batch_sizes=(1,)), {}, best=[2, 8])["batch_sizes"] == Value((1,), COMMAND_LINE)
+    assert values(request(batch_sizes=(1,)), {}, best=[2, 8])["batch_sizes"] == Value(
+        (1,), COMMAND_LINE
+    )
     assert values(request(), {}, best=None)["batch_sizes"] == Value([1, 4], WORKLOAD)
 
 
@@ -83,8 +90,18 @@ def test_a_duration_takes_the_place_of_the_workloads_iterations():
         ({}, {"runner": "a:b", "clients": 5}, "instances", Value(5, QS_CONFIG)),
         ({}, {"runner": "a:b", "instances": 2}, "instances", Value(2, QS_CONFIG)),
         ({"pool": "process"}, {"instances": 1}, "instances", Value(3, COMMAND_LINE)),
-        ({"pool": "process", "instances": 2}, {"affinity": [[0]]}, "affinity", Value([[0]], QS_CONFIG)),
-        ({}, {"scenarios": [{"name": "Offline"}]}, "scenarios", Value([{"name": "Offline"}], QS_CONFIG)),
+        (
+            {"pool": "process", "instances": 2},
+            {"affinity": [[0]]},
+            "affinity",
+            Value([[0]], QS_CONFIG),
+        ),
+        (
+            {},
+            {"scenarios": [{"name": "Offline"}]},
+            "scenarios",
+            Value([{"name": "Offline"}], QS_CONFIG),
+        ),
         ({}, {}, "runner", Value("backend", DEFAULT)),
         ({}, {}, "batching", Value(None, DEFAULT)),
     ],
@@ -94,7 +111,9 @@ def test_what_follows_from_other_values(options, qs_config, name, expected):
 
 
 def test_batch_sizes_of_the_qs_config_win_over_the_backends_analysis():
-    assert values(request(), {"batch_sizes": [16]}, best=[2, 8])["batch_sizes"] == Value([16], QS_CONFIG)
+    assert values(request(), {"batch_sizes": [16]}, best=[2, 8])["batch_sizes"] == Value(
+        [16], QS_CONFIG
+    )
 
 
 def test_other_instances_than_the_backend_chose_share_the_cpus_anew():

@@ -1,4 +1,6 @@
-"""Settings, their order, halving, the frontier, recommendations, and the saved state: pure, as tables."""
+"""Settings, their order, halving, the frontier, recommendations, and the saved state: pure, as
+tables.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ from qs.sweep.table import ranking
         (Axes(batch_sizes=(4,)), ["bs4"]),
         (Axes((1,), clients=(1, 2), instances=(1, 2)), ["bs1-c1-i1", "bs1-c2-i1", "bs1-c2-i2"]),
         (Axes((1,), instances=(1, 8)), ["bs1-i1", "bs1-c8-i8"]),
-        (Axes((1,), clients=(1, 2), pools=("inline", "thread")), ["bs1-c1-inline", "bs1-c1-thread", "bs1-c2-thread"]),
+        (
+            Axes((1,), clients=(1, 2), pools=("inline", "thread")),
+            ["bs1-c1-inline", "bs1-c1-thread", "bs1-c2-thread"],
+        ),
         (Axes((1,), instances=(1, 2), pools=("process",)), ["bs1-process"]),
         (Axes((1,), clients=(2,), intra_op_threads=(1, 2)), ["bs1-c2-t1", "bs1-c2-t2"]),
     ],
@@ -40,8 +45,13 @@ def test_settings_are_what_can_be_each_once(axes, names):
 
 def test_a_settings_flags_and_changes():
     setting = Setting(8, clients=2, instances=2, intra_op_threads=2, pool="thread")
-    assert " ".join(setting.flags()) == "--batch_sizes 8 --clients 2 --instances 2 --intra_op_threads 2 --pool thread"
-    assert setting.changes(cpus=2)["affinity"] is None  # four threads on two CPUs: no shares to pin to
+    assert (
+        " ".join(setting.flags())
+        == "--batch_sizes 8 --clients 2 --instances 2 --intra_op_threads 2 --pool thread"
+    )
+    assert (
+        setting.changes(cpus=2)["affinity"] is None
+    )  # four threads on two CPUs: no shares to pin to
     assert "affinity" not in setting.changes(cpus=4)
 
 
@@ -54,7 +64,9 @@ def test_every_round_has_all_in_an_order_of_its_own():
 
 
 FIGURES = st.dictionaries(
-    st.integers(0, 50), st.tuples(st.integers(1, 9).map(float), st.integers(1, 9).map(float)), min_size=1
+    st.integers(0, 50),
+    st.tuples(st.integers(1, 9).map(float), st.integers(1, 9).map(float)),
+    min_size=1,
 )
 
 
@@ -69,12 +81,16 @@ def test_nothing_beats_the_frontier_and_something_beats_all_else(figures):
     for each in best:
         assert not any(beats(other, figures[each]) for other in figures.values())
     for each in set(figures) - set(best):
-        assert any(beats(figures[other], figures[each]) or figures[other] == figures[each] for other in best)
+        assert any(
+            beats(figures[other], figures[each]) or figures[other] == figures[each]
+            for other in best
+        )
     assert sorted(key for front in fronts(figures) for key in front) == sorted(figures)
 
 
 @pytest.mark.parametrize(
-    ("settings", "rounds"), [(1, [1]), (4, [4]), (5, [5, 4]), (20, [20, 10, 5, 4]), (32, [32, 16, 8, 4])]
+    ("settings", "rounds"),
+    [(1, [1]), (4, [4]), (5, [5, 4]), (20, [20, 10, 5, 4]), (32, [32, 16, 8, 4])],
 )
 def test_rounds_halve_down_to_a_few(settings, rounds):
     assert rounds_of(settings) == rounds and rounds[-1] <= LAST
@@ -84,39 +100,76 @@ def test_each_round_has_an_equal_part_of_the_time_that_is_left():
     counts = rounds_of(16)  # 16, 8, 4
     assert seconds_each(120.0, counts, 0, 0.0, overhead_s=0.5) == pytest.approx(2.0)
     assert seconds_each(120.0, counts, 1, 40.0, overhead_s=0.5) == pytest.approx(4.5)
-    assert seconds_each(120.0, counts, 2, 200.0, overhead_s=0.5) == 0.25  # what is measured at all is measured so long
+    assert (
+        seconds_each(120.0, counts, 2, 200.0, overhead_s=0.5) == 0.25
+    )  # what is measured at all is measured so long
 
 
 def test_survivors_are_the_best_in_either_figure_and_never_one_that_failed():
-    figures = {"fast": (100.0, 9.0), "quick": (10.0, 1.0), "both": (60.0, 4.0), "beaten": (50.0, 5.0), "failed": None}
+    figures = {
+        "fast": (100.0, 9.0),
+        "quick": (10.0, 1.0),
+        "both": (60.0, 4.0),
+        "beaten": (50.0, 5.0),
+        "failed": None,
+    }
     assert survivors(figures, 2) == ["fast", "quick"]
     assert set(survivors(figures, 3)) == {"fast", "quick", "both"}
     assert survivors(figures, 9)[-1] == "beaten" and "failed" not in survivors(figures, 9)
 
 
 def line(name: str, qps: float, p99: float | None, verdict: str = "VALID", **more):
-    plain = {"name": name, "setting": Setting(int(name)).to_dict(), "QPS": qps, "P99 Latency": p99, "P90 Latency": 1.0,
-             "P50 Latency": 1.0, "AVG Latency": 1.0, "verdict": verdict, "completed": 1000, "errors": 0}  # fmt: skip
+    plain = {
+        "name": name,
+        "setting": Setting(int(name)).to_dict(),
+        "QPS": qps,
+        "P99 Latency": p99,
+        "P90 Latency": 1.0,
+        "P50 Latency": 1.0,
+        "AVG Latency": 1.0,
+        "verdict": verdict,
+        "completed": 1000,
+        "errors": 0,
+    }
     return plain | more
 
 
-LINES = [line("1", 100, 2.0), line("4", 300, 5.0), line("8", 301, 9.0), line("16", 999, 1.0, "INVALID")]
+LINES = [
+    line("1", 100, 2.0),
+    line("4", 300, 5.0),
+    line("8", 301, 9.0),
+    line("16", 999, 1.0, "INVALID"),
+]
 
 
 def test_recommendations_come_with_the_command():
-    found = {each["for"]: each for each in recommended(LINES, parse_goals(["p99=6ms"]), ("qs", "run", "--task", "a b"))}
+    found = {
+        each["for"]: each
+        for each in recommended(LINES, parse_goals(["p99=6ms"]), ("qs", "run", "--task", "a b"))
+    }
     assert found[LATENCY]["name"] == "1"
-    assert found[THROUGHPUT]["name"] == "4"  # 8 is faster by a third of a percent, and answers later
+    assert (
+        found[THROUGHPUT]["name"] == "4"
+    )  # 8 is faster by a third of a percent, and answers later
     assert found[BOUNDED]["name"] == "4"
     assert found[LATENCY]["command"] == "qs run --task 'a b' --batch_sizes 1"
     assert frontier_of(LINES) == ["1", "4", "8"]
 
 
 @pytest.mark.parametrize(
-    ("bound", "name"), [("p99=1ms", None), ("p99=3ms", "1"), ("mean=2ms", "4"), ("errors=1%", "4"), ("p99.9=9s", None)]
+    ("bound", "name"),
+    [
+        ("p99=1ms", None),
+        ("p99=3ms", "1"),
+        ("mean=2ms", "4"),
+        ("errors=1%", "4"),
+        ("p99.9=9s", None),
+    ],
 )
 def test_under_a_bound(bound, name):
-    (found,) = [each for each in recommended(LINES, parse_goals([bound]), ()) if each["for"] == BOUNDED]
+    (found,) = [
+        each for each in recommended(LINES, parse_goals([bound]), ()) if each["for"] == BOUNDED
+    ]
     assert found["name"] == name
 
 
@@ -139,10 +192,17 @@ def test_the_state_outlives_a_line_that_was_cut_off(tmp_path):
     with path.open("ab") as file:
         file.write(b'{"kind": "trial", "round": 1, "na')
     again = State(path, ABOUT, resume=True)
-    assert again.resumed and set(again.trials) == {(0, "a"), (0, "b")} and again.limit_trials == [{"number": 0}]
+    assert (
+        again.resumed
+        and set(again.trials) == {(0, "a"), (0, "b")}
+        and again.limit_trials == [{"number": 0}]
+    )
     again.trial(1, "a", {"QPS": 3.0}, 2.0)
     third = State(path, ABOUT, resume=True)
-    assert third.rows() == {"a": [{"QPS": 1.0}, {"QPS": 3.0}], "b": [{"QPS": 2.0}]} and third.spent_s == 6.0
+    assert (
+        third.rows() == {"a": [{"QPS": 1.0}, {"QPS": 3.0}], "b": [{"QPS": 2.0}]}
+        and third.spent_s == 6.0
+    )
     assert all(json.loads(each) for each in path.read_text().splitlines())
 
 

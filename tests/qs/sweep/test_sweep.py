@@ -1,4 +1,6 @@
-"""`qs sweep` as a person uses it: real processes, killed and taken up again; the limit of a target whose capacity is known."""
+"""`qs sweep` as a person uses it: real processes, killed and taken up again; the limit of a target
+whose capacity is known.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,13 @@ ROOT = Path(__file__).parents[3]
 DIGITS = ("--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU")
 PAGE = (ROOT / "docs" / "sweep.md").read_text()
 COMMANDS = [
-    line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
 ]
 
-# Takes 5 ms, whatever the system's sleep is like: it sleeps until shortly before, and looks at the clock for the rest.
+# Takes 5 ms, whatever the system's sleep is like: it sleeps until shortly before, and looks at the
+# clock for the rest.
 STEADY = """
 def predict(self, feeds):
     until = time.perf_counter() + 0.005
@@ -118,7 +123,8 @@ def test_all_settings_are_measured_and_the_recommended_command_runs(tmp_path):
         rows = [
             row
             for row in result["Performance"]
-            if (row["BS"], row["Clients"]) == (each["setting"]["batch_size"], each["setting"]["clients"])
+            if (row["BS"], row["Clients"])
+            == (each["setting"]["batch_size"], each["setting"]["clients"])
         ]
         assert each["trials"] == len(rows) == 2
         assert each["completed"] == sum(row["Completed"] for row in rows)
@@ -127,7 +133,9 @@ def test_all_settings_are_measured_and_the_recommended_command_runs(tmp_path):
     assert set(found["pareto"]) <= {each["name"] for each in found["table"]}
     assert [each["for"] for each in found["recommendations"]] == ["latency", "throughput"]
     for each in found["recommendations"]:
-        again = qs(*shlex.split(each["command"])[1:], "--iterations", "20", "--out", tmp_path / "again")
+        again = qs(
+            *shlex.split(each["command"])[1:], "--iterations", "20", "--out", tmp_path / "again"
+        )
         assert again.returncode == 0, again.stderr
 
 
@@ -141,30 +149,52 @@ def test_without_batch_sizes_the_backends_own_analysis_decides(tmp_path):
 def test_a_setting_that_fails_is_a_line_and_the_sweep_goes_on(tmp_path):
     small_backend.write(tmp_path, config={}, predict=FAILS_AT_8)
     found = swept(tmp_path, "--batch_sizes", "1,8,2", "--duration", "0.2s", "--repeats", "1")
-    verdicts = {each["name"]: (each["verdict"], each["first_fault"]) for each in found["Sweep"]["table"]}
+    verdicts = {
+        each["name"]: (each["verdict"], each["first_fault"]) for each in found["Sweep"]["table"]
+    }
     assert [verdicts[name][0] for name in ("bs1", "bs8", "bs2")] == ["VALID", "INVALID", "VALID"]
     assert "batch 8 does not fit" in str(verdicts["bs8"][1])
     assert found["Verdict"] == "VALID" and "bs8" not in found["Sweep"]["pareto"]
     small_backend.write(tmp_path / "all", config={}, predict=FAILS_AT_8)
     assert (
-        swept(tmp_path / "all", "--batch_sizes", "8", "--duration", "0.2s", "--repeats", "1", status=3)["Verdict"]
+        swept(
+            tmp_path / "all", "--batch_sizes", "8", "--duration", "0.2s", "--repeats", "1", status=3
+        )["Verdict"]
         == "INVALID"
     )
 
 
 def test_killed_in_the_middle_and_taken_up_again(tmp_path):
-    """SIGKILL after a few trials: what was measured is there, no setting is measured twice, none is lost."""
+    """SIGKILL after a few trials: what was measured is there, no setting is measured twice, none is
+    lost.
+    """
     small_backend.write(tmp_path, config={})
-    options = ("--batch_sizes", "1,2,4", "--clients", "1,2", "--duration", "0.3s", "--repeats", "2", "--no_history")
+    options = (
+        "--batch_sizes",
+        "1,2,4",
+        "--clients",
+        "1,2",
+        "--duration",
+        "0.3s",
+        "--repeats",
+        "2",
+        "--no_history",
+    )
     log = tmp_path / "log.txt"
     with log.open("w") as file:
         started = subprocess.Popen(
-            sweep(tmp_path, *options), cwd=tmp_path, env=small_backend.environment(), stdout=file, stderr=file
+            sweep(tmp_path, *options),
+            cwd=tmp_path,
+            env=small_backend.environment(),
+            stdout=file,
+            stderr=file,
         )
     state = small_backend.folder_of(tmp_path) / "sweep-fp16.jsonl"
     try:
         deadline = time.monotonic() + 60
-        while (not state.exists() or len(state.read_text().splitlines()) < 5) and time.monotonic() < deadline:
+        while (
+            not state.exists() or len(state.read_text().splitlines()) < 5
+        ) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(started.pid, signal.SIGKILL)
     finally:
@@ -181,19 +211,27 @@ def test_killed_in_the_middle_and_taken_up_again(tmp_path):
     assert len(keys) == len(set(keys)) == 12
     assert [each["trials"] for each in found["Sweep"]["table"]] == [2] * 6
     assert found["Status"] == "complete" and found["Verdict"] == "VALID"
-    refused(qs(*sweep(tmp_path, *options, "--resume", "--seed", "5")[3:]), "of another sweep", "seed")
+    refused(
+        qs(*sweep(tmp_path, *options, "--resume", "--seed", "5")[3:]), "of another sweep", "seed"
+    )
 
 
 def test_interrupted_it_goes_on_too(tmp_path):
     small_backend.write(tmp_path, config={})
     options = ("--batch_sizes", "1,2", "--duration", "1s", "--repeats", "3")
     started = subprocess.Popen(
-        sweep(tmp_path, *options), cwd=tmp_path, env=small_backend.environment(), stderr=subprocess.PIPE, text=True
+        sweep(tmp_path, *options),
+        cwd=tmp_path,
+        env=small_backend.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     state = small_backend.folder_of(tmp_path) / "sweep-fp16.jsonl"
     try:
         deadline = time.monotonic() + 60
-        while (not state.exists() or len(state.read_text().splitlines()) < 3) and time.monotonic() < deadline:
+        while (
+            not state.exists() or len(state.read_text().splitlines()) < 3
+        ) and time.monotonic() < deadline:
             time.sleep(0.05)
         started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=60)
@@ -208,7 +246,9 @@ def test_interrupted_it_goes_on_too(tmp_path):
 def test_a_budget_is_spent_on_what_promises_something(tmp_path):
     small_backend.write(tmp_path, config={}, predict=FAILS_AT_8)
     began = time.monotonic()
-    found = swept(tmp_path, "--batch_sizes", "1,2,3,4,5,6,7,8,9,10", "--clients", "1", "--budget", "12s")
+    found = swept(
+        tmp_path, "--batch_sizes", "1,2,3,4,5,6,7,8,9,10", "--clients", "1", "--budget", "12s"
+    )
     assert time.monotonic() - began < 40
     rounds = found["Sweep"]["rounds"]
     assert [each["settings"] for each in rounds] == [10, 5, 4]
@@ -222,13 +262,31 @@ def test_what_cannot_be_is_one_message(tmp_path):
     refused(qs("sweep", *DIGITS, "--slo", "p99=5"), "a time above 0 with its unit")
     refused(qs("sweep", *DIGITS, "--slo", "q99=5ms"), "did you mean")
     refused(qs("sweep", *DIGITS, "--pool", "threads"), "thread")
-    refused(qs("sweep", *DIGITS, "--pool", "inline", "--clients", "2", "--out", tmp_path), "no setting that can be")
+    refused(
+        qs("sweep", *DIGITS, "--pool", "inline", "--clients", "2", "--out", tmp_path),
+        "no setting that can be",
+    )
 
 
 def test_a_limit_is_found_drawn_and_has_a_command(tmp_path):
     small_backend.write(tmp_path, config={}, predict=STEADY)
-    found = swept(tmp_path, "--batch_sizes", "1", "--clients", "2", "--duration", "0.5s", "--repeats", "1", "--slo", "p90=15ms", "--slo", "errors=1%",
-                  "--slo_budget", "8s")  # fmt: skip
+    found = swept(
+        tmp_path,
+        "--batch_sizes",
+        "1",
+        "--clients",
+        "2",
+        "--duration",
+        "0.5s",
+        "--repeats",
+        "1",
+        "--slo",
+        "p90=15ms",
+        "--slo",
+        "errors=1%",
+        "--slo_budget",
+        "8s",
+    )
     limit = found["Sweep"]["limit"]
     assert limit["goals"] == ["p90=15ms", "errors=1%"] and limit["setting"] == "bs1-c2"
     assert 50 < limit["rate_per_s"] < 400  # two servers of 5 ms cannot do more
@@ -243,10 +301,28 @@ def test_a_limit_is_found_drawn_and_has_a_command(tmp_path):
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_limit_of_a_known_capacity_is_the_exact_queues(tmp_path, seed):
-    """Two workers of 5 ms, p99 within 20 ms, through the whole program: within a tenth of the simulated queue's limit."""
+    """Two workers of 5 ms, p99 within 20 ms, through the whole program: within a tenth of the
+    simulated queue's limit.
+    """
     small_backend.write(tmp_path, config={"instances": 1}, predict=STEADY)
-    found = swept(tmp_path, "--batch_sizes", "1", "--clients", "2", "--duration", "2s", "--repeats", "1", "--slo", "p99=20ms",
-                  "--slo_budget", "100s", "--seed", seed, timeout=380)  # fmt: skip
+    found = swept(
+        tmp_path,
+        "--batch_sizes",
+        "1",
+        "--clients",
+        "2",
+        "--duration",
+        "2s",
+        "--repeats",
+        "1",
+        "--slo",
+        "p99=20ms",
+        "--slo_budget",
+        "100s",
+        "--seed",
+        seed,
+        timeout=380,
+    )
     service_s = found["Sweep"]["table"][0]["P50 Latency"] / 1e3
     edge = true_limit(lambda took: float((took > 0.02).mean()) <= 0.01, 2, service_s, 2 / service_s)
     limit = found["Sweep"]["limit"]
@@ -257,7 +333,9 @@ def test_the_limit_of_a_known_capacity_is_the_exact_queues(tmp_path, seed):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_is_recommended_for_bert_is_the_best_of_the_grid_by_hand(tmp_path):
-    """CPU backend: the setting recommended for throughput reaches at least the best of the grid measured by hand, within 3 %."""
+    """CPU backend: the setting recommended for throughput reaches at least the best of the grid
+    measured by hand, within 3 %.
+    """
     bert = ("--task", "bert-torch-fp32", "--hardware_type", "CPU", "--no_input", "--out", tmp_path)
     grid = ("--batch_sizes", "1,4", "--instances", "1,2", "--duration", "8s")
     ran = qs_long("sweep", *bert, *grid, "--repeats", "3", "--clients", "2")
@@ -297,5 +375,10 @@ def test_what_is_recommended_for_bert_is_the_best_of_the_grid_by_hand(tmp_path):
 def qs_long(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "qs", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, env=small_backend.environment(), timeout=500, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env=small_backend.environment(),
+        timeout=500,
+        check=False,
     )

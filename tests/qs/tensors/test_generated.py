@@ -15,7 +15,11 @@ from qs.tensors.generated import (
 BERT = {
     "inputs": "input_ids.1,attention_mask.1,token_type_ids.1",
     "input_type": "LONG,LONG,LONG",
-    "input_shape": {"input_ids.1": [1, 384], "attention_mask.1": [1, 384], "token_type_ids.1": [1, 384]},
+    "input_shape": {
+        "input_ids.1": [1, 384],
+        "attention_mask.1": [1, 384],
+        "token_type_ids.1": [1, 384],
+    },
     "input_range": {"input_ids.1": [1, 30522]},
 }
 
@@ -93,19 +97,33 @@ def test_seeds():
 
 
 def test_never_all_zero_whatever_the_type():
-    for type_name in ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "INT32", "INT64", "LONG", "BOOL"):
+    for type_name in (
+        "FLOAT32",
+        "FLOAT16",
+        "INT8",
+        "UINT8",
+        "INT16",
+        "INT32",
+        "INT64",
+        "LONG",
+        "BOOL",
+    ):
         array = GeneratedItems([InputSpec("x", (1, 64), type_name)], seed=0).feeds(0, 2)["x"]
         assert array.dtype == numpy_dtype(type_name) and len(np.unique(array)) > 1, type_name
 
 
 def test_strings_and_scalars():
-    feeds = GeneratedItems([InputSpec("s", (1, 3), "STRING"), InputSpec("t", (), "FLOAT32")], seed=0).feeds(0, 2)
+    feeds = GeneratedItems(
+        [InputSpec("s", (1, 3), "STRING"), InputSpec("t", (), "FLOAT32")], seed=0
+    ).feeds(0, 2)
     assert feeds["s"].shape == (2, 3) and feeds["s"].dtype.kind == "U"
     assert feeds["t"].shape == ()
 
 
 def test_padding_mask_is_true_where_padded_and_never_everywhere():
-    mask = GeneratedItems([InputSpec("src_pad_mask", (1, 128), "BOOL")], seed=0).feeds(0, 200)["src_pad_mask"]
+    mask = GeneratedItems([InputSpec("src_pad_mask", (1, 128), "BOOL")], seed=0).feeds(0, 200)[
+        "src_pad_mask"
+    ]
     assert not mask.all(axis=1).any() and not mask[:, 0].any() and mask[:, -1].any()
 
 
@@ -118,14 +136,22 @@ def test_float_token_ids_are_whole_numbers_within_their_range():
     }
     feeds = generated_feeds(info, 2)
     tokens = feeds["input_token:0"]
-    assert tokens.dtype == np.float32 and (tokens == np.floor(tokens)).all() and 5000 < tokens.max() < 12000
+    assert (
+        tokens.dtype == np.float32
+        and (tokens == np.floor(tokens)).all()
+        and 5000 < tokens.max() < 12000
+    )
     assert set(np.unique(feeds["input_segment:0"])) == {0.0, 1.0}
 
 
 def test_range_bounds_plain_values():
-    low_high = GeneratedItems([InputSpec("sample", (1, 1000), "FLOAT32", (-1.0, 1.0))], seed=0).feeds(0, 1)["sample"]
+    low_high = GeneratedItems(
+        [InputSpec("sample", (1, 1000), "FLOAT32", (-1.0, 1.0))], seed=0
+    ).feeds(0, 1)["sample"]
     assert -1 <= low_high.min() < -0.9 and 0.9 < low_high.max() < 1
-    whole = GeneratedItems([InputSpec("category", (26, 2), "INT64", (3, 7))], seed=0).feeds(0, 10)["category"]
+    whole = GeneratedItems([InputSpec("category", (26, 2), "INT64", (3, 7))], seed=0).feeds(0, 10)[
+        "category"
+    ]
     assert whole.shape == (260, 2) and set(np.unique(whole)) == {3, 4, 5, 6}
 
 
@@ -145,4 +171,9 @@ def test_specs_accept_typed_and_published_spellings():
     as_lists = {**BERT, "inputs": BERT["inputs"].split(","), "input_type": ["LONG"] * 3}
     as_mapping = {**BERT, "input_type": dict.fromkeys(BERT["inputs"].split(","), "LONG")}
     one_for_all = {**BERT, "input_type": "LONG"}
-    assert input_specs(BERT) == input_specs(as_lists) == input_specs(as_mapping) == input_specs(one_for_all)
+    assert (
+        input_specs(BERT)
+        == input_specs(as_lists)
+        == input_specs(as_mapping)
+        == input_specs(one_for_all)
+    )

@@ -19,7 +19,9 @@ def test_published_metrics_by_hand():
     assert row["Max Diff"] == 1.0
     assert row["Max Rel-Diff"] == 0.5  # 0.5/1; where the reference is 0: 0.25/1
     assert row["Mean Rel-Diff"] == pytest.approx((0.5 + 0 + 0.25 + 0.25) / 4)
-    assert row["Cosine Similarity"] == pytest.approx(17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9)))
+    assert row["Cosine Similarity"] == pytest.approx(
+        17.5 / (math.sqrt(21) * math.sqrt(2.25 + 4 + 0.0625 + 9))
+    )
     assert (row["NaN Count"], row["Inf Count"], row["failed"]) == (0, 0, None)
 
 
@@ -54,7 +56,9 @@ def test_other_types():
     assert compare(np.array([True, False]), np.array([1, 0]))["Max Diff"] == 0
     assert compare(np.array(["a"]), np.array(["a"]))["failed"] is None
     assert "differ" in compare(np.array(["a"]), np.array(["b"]))["failed"]
-    assert compare(np.array([200], dtype=np.uint8), np.array([250], dtype=np.uint8))["Max Diff"] == 50
+    assert (
+        compare(np.array([200], dtype=np.uint8), np.array([250], dtype=np.uint8))["Max Diff"] == 50
+    )
 
 
 def test_zero_vectors():
@@ -62,7 +66,9 @@ def test_zero_vectors():
     assert compare(np.zeros(3), np.ones(3))["Cosine Similarity"] is None
 
 
-@given(hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
+@given(
+    hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-(2.0**100), 2.0**100, width=32))
+)
 def test_an_array_agrees_with_itself(array):
     row = compare(array, array.copy())
     assert row["failed"] is None and row["Max Diff"] == row["Mean Rel-Diff"] == 0
@@ -81,7 +87,9 @@ def test_summary_equals_one_comparison_of_everything():
     rng = np.random.default_rng(0)
     reference, other = rng.normal(size=(2, 100))
     whole = compare(reference, other)
-    summary = summarise({"a": compare(reference[:30], other[:30]), "b": compare(reference[30:], other[30:])})
+    summary = summarise(
+        {"a": compare(reference[:30], other[:30]), "b": compare(reference[30:], other[30:])}
+    )
     for key in ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff"):
         assert summary[key] == pytest.approx(whole[key]), key
 
@@ -134,14 +142,21 @@ def test_ulp_counts_the_float32_values_between(want, got, dtype, ulp):
     ],
 )
 def test_top_1_agreement(want, got, agree):
-    assert compare(np.array(want, np.float32), np.array(got, np.float32))["Top-1 Agreement"] == agree
+    assert (
+        compare(np.array(want, np.float32), np.array(got, np.float32))["Top-1 Agreement"] == agree
+    )
 
 
 @pytest.mark.parametrize(
     ("want", "got", "items", "expected"),
     [
         ([[0, 0], [0, 0], [0, 0]], [[0, 1], [0, -3], [2, 0]], 3, {"item": 1, "max_diff": 3.0}),
-        ([[0], [0], [0], [0]], [[0], [1], [2], [0]], 2, {"item": 1, "max_diff": 2.0}),  # two rows an item
+        (
+            [[0], [0], [0], [0]],
+            [[0], [1], [2], [0]],
+            2,
+            {"item": 1, "max_diff": 2.0},
+        ),  # two rows an item
         ([[0], [0]], [[9], [math.nan]], 2, {"item": 1, "max_diff": None}),
         ([[0], [0], [0]], [[0], [0], [0]], 2, None),
         ([[0], [0]], [[0]], 2, None),
@@ -155,5 +170,7 @@ def test_the_worst_item_is_named(want, got, items, expected):
 def test_every_finite_element_is_in_the_distributions(values):
     want = np.array([*values, math.nan], np.float32)
     panels = distributions(want, want)
-    assert {name: int(panel["counts"].sum()) for name, panel in panels.items()} == dict.fromkeys(panels, len(values))
+    assert {name: int(panel["counts"].sum()) for name, panel in panels.items()} == dict.fromkeys(
+        panels, len(values)
+    )
     assert distributions(want, want[:1]) is None

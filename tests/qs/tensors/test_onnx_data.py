@@ -30,7 +30,10 @@ def model_at(path, weights, apart="all in one", location="weights.bin"):
         helper.make_node("MatMul", ["x", "first"], ["middle"]),
         helper.make_node("MatMul", ["middle", "second"], ["y"]),
     ]
-    tensors = [numpy_helper.from_array(value, name) for name, value in zip(("first", "second"), weights, strict=True)]
+    tensors = [
+        numpy_helper.from_array(value, name)
+        for name, value in zip(("first", "second"), weights, strict=True)
+    ]
     model = helper.make_model(
         helper.make_graph(nodes, "twice", inputs, outputs, tensors),
         opset_imports=[helper.make_opsetid("", 17)],
@@ -51,7 +54,9 @@ def weights():
     return [np.random.default_rng(seed).normal(size=(32, 32)).astype(np.float32) for seed in (0, 1)]
 
 
-@pytest.mark.parametrize(("apart", "names"), [("", []), ("all in one", ["weights.bin"]), ("each", ["first", "second"])])
+@pytest.mark.parametrize(
+    ("apart", "names"), [("", []), ("all in one", ["weights.bin"]), ("each", ["first", "second"])]
+)
 def test_the_files_are_found_by_what_the_model_says(tmp_path, weights, apart, names):
     path = model_at(tmp_path / "model.onnx", weights, apart)
     (tmp_path / "model.onnx.txt").write_text("not a part of it")
@@ -62,7 +67,9 @@ def test_the_files_are_found_by_what_the_model_says(tmp_path, weights, apart, na
 
 def test_a_long_name_is_read_whole(tmp_path, weights):
     name = "weights-" + "of-a-model-" * 20 + ".bin"
-    assert [each.name for each in data_files(model_at(tmp_path / "m.onnx", weights, location=name))] == [name]
+    assert [
+        each.name for each in data_files(model_at(tmp_path / "m.onnx", weights, location=name))
+    ] == [name]
 
 
 def test_an_empty_file_names_none(tmp_path):
@@ -73,15 +80,22 @@ def test_an_empty_file_names_none(tmp_path):
 def test_missing_weights_are_one_message(tmp_path, weights):
     path = model_at(tmp_path / "model.onnx", weights)
     (tmp_path / "weights.bin").unlink()
-    with pytest.raises(UserError, match=r"model.onnx keeps weights in the file weights.bin, which is not beside it"):
+    with pytest.raises(
+        UserError, match=r"model.onnx keeps weights in the file weights.bin, which is not beside it"
+    ):
         data_files(path)
 
 
 def info(path):
     return {
-        "model": "twice", "model_path": str(path), "model_format": "onnx", "inputs": "x", "outputs": "y",
-        "input_shape": {"x": [1, 32]}, "input_type": "FLOAT32",
-    }  # fmt: skip
+        "model": "twice",
+        "model_path": str(path),
+        "model_format": "onnx",
+        "inputs": "x",
+        "outputs": "y",
+        "input_shape": {"x": [1, 32]},
+        "input_type": "FLOAT32",
+    }
 
 
 def test_a_report_names_every_file_of_the_model(tmp_path, weights):
@@ -132,10 +146,22 @@ def test_a_compile_result_is_known_by_its_weights_too(tmp_path, weights):
 def test_a_load_test_names_the_missing_weights(tmp_path, weights):
     path = model_at(tmp_path / "model.onnx", weights)
     (tmp_path / "weights.bin").unlink()
-    command = [sys.executable, "-m", "qs", "load", str(path), "--hardware_type", "CPU", "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "qs",
+        "load",
+        str(path),
+        "--hardware_type",
+        "CPU",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 2
-    assert "keeps weights in the file weights.bin, which is not beside it" in ran.stderr.replace("\n", " ")
+    assert "keeps weights in the file weights.bin, which is not beside it" in ran.stderr.replace(
+        "\n", " "
+    )
 
 
 def test_scattered_weights_are_gathered(tmp_path, weights):
@@ -170,7 +196,8 @@ def test_a_builder_writes_a_large_network_apart_and_it_is_the_same_network(tmp_p
         "states": rng.normal(size=(2, 5, 12)).astype(np.float32),
     }
     one, other = (
-        onnxruntime.InferenceSession(str(tmp_path / each / "m.onnx")).run(None, feeds)[0] for each in ("whole", "apart")
+        onnxruntime.InferenceSession(str(tmp_path / each / "m.onnx")).run(None, feeds)[0]
+        for each in ("whole", "apart")
     )
     assert np.std(one) > 0.01
     np.testing.assert_array_equal(one, other)

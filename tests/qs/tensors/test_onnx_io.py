@@ -9,7 +9,9 @@ from qs.tensors.onnx_io import FileTensor, batch_fault, bind_inputs, bind_output
 BERT = {
     "inputs": "input_ids.1,attention_mask.1,token_type_ids.1",
     "input_type": "LONG",
-    "input_shape": {name: [1, 384] for name in ("input_ids.1", "attention_mask.1", "token_type_ids.1")},
+    "input_shape": {
+        name: [1, 384] for name in ("input_ids.1", "attention_mask.1", "token_type_ids.1")
+    },
     "outputs": "start_logits,end_logits",
 }
 
@@ -44,14 +46,26 @@ def tensors(*names, shape=("batch", 384), type="tensor(int64)"):
         # one is known, the others follow by position
         (
             ["ids", "attention_mask.1", "segments"],
-            {"ids": "input_ids.1", "attention_mask.1": "attention_mask.1", "segments": "token_type_ids.1"},
+            {
+                "ids": "input_ids.1",
+                "attention_mask.1": "attention_mask.1",
+                "segments": "token_type_ids.1",
+            },
             2,
         ),
-        (["a", "b", "c"], {"a": "input_ids.1", "b": "attention_mask.1", "c": "token_type_ids.1"}, 3),
+        (
+            ["a", "b", "c"],
+            {"a": "input_ids.1", "b": "attention_mask.1", "c": "token_type_ids.1"},
+            3,
+        ),
         # two that look alike without their suffix are not told apart by it
         (
             ["input_ids.7", "input_ids.8", "x"],
-            {"input_ids.7": "input_ids.1", "input_ids.8": "attention_mask.1", "x": "token_type_ids.1"},
+            {
+                "input_ids.7": "input_ids.1",
+                "input_ids.8": "attention_mask.1",
+                "x": "token_type_ids.1",
+            },
             3,
         ),
     ],
@@ -66,8 +80,14 @@ def test_inputs_are_matched(names, pairs, noted):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (tensors("a", "b"), r"takes 2 inputs \(a \['batch', 384\] tensor\(int64\), .*names 3: input_ids\.1"),
-        (tensors("a", "b", "c", shape=("batch", 128)), r"shape \[1, 384\] against \['batch', 128\]"),
+        (
+            tensors("a", "b"),
+            r"takes 2 inputs \(a \['batch', 384\] tensor\(int64\), .*names 3: input_ids\.1",
+        ),
+        (
+            tensors("a", "b", "c", shape=("batch", 128)),
+            r"shape \[1, 384\] against \['batch', 128\]",
+        ),
         (tensors("a", "b", "c", shape=("batch",)), "shape"),
         (tensors("a", "b", "c", type="tensor(string)"), r"LONG does not become tensor\(string\)"),
         (tensors("a", "b", "c", type="seq(tensor(float))"), "only tensors are fed"),
@@ -100,8 +120,16 @@ def test_types(declared, file, dtype, cast):
 @pytest.mark.parametrize(
     ("names", "expected", "noted"),
     [
-        (["start_logits", "end_logits"], [("start_logits", "start_logits"), ("end_logits", "end_logits")], 0),
-        (["end_logits", "start_logits"], [("start_logits", "start_logits"), ("end_logits", "end_logits")], 0),
+        (
+            ["start_logits", "end_logits"],
+            [("start_logits", "start_logits"), ("end_logits", "end_logits")],
+            0,
+        ),
+        (
+            ["end_logits", "start_logits"],
+            [("start_logits", "start_logits"), ("end_logits", "end_logits")],
+            0,
+        ),
         # the file gives more than the model info names
         (
             ["pooled", "end_logits", "start_logits"],

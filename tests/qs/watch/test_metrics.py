@@ -42,9 +42,14 @@ def values(text: str) -> dict[str, float]:
     found = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            key = sample.name + "".join(f"[{sample.labels[name]}]" for name in ("le", "phase") if name in sample.labels)
+            key = sample.name + "".join(
+                f"[{sample.labels[name]}]" for name in ("le", "phase") if name in sample.labels
+            )
             found[key] = sample.value
-            assert sample.labels["task"] == "digits-cnn-onnx-fp32" and sample.labels["backend"] == "CPU"
+            assert (
+                sample.labels["task"] == "digits-cnn-onnx-fp32"
+                and sample.labels["backend"] == "CPU"
+            )
     return found
 
 
@@ -70,7 +75,9 @@ def test_scraped_while_it_runs(tmp_path):
         deadline = time.monotonic() + 60
         while started.poll() is None and time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{port}/metrics", timeout=2
+                ) as answer:
                     seen.append(values(answer.read().decode()))
             except OSError:
                 pass
@@ -89,16 +96,26 @@ def test_scraped_while_it_runs(tmp_path):
     assert buckets == sorted(buckets)
     assert last["qs_response_seconds_count"] == last["qs_response_seconds_bucket[+Inf]"] > 0
     with pytest.raises(OSError):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2)  # it ends with the run
+        urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/metrics", timeout=2
+        )  # it ends with the run
 
 
 def test_a_text_file_holds_the_whole_run_at_its_end(tmp_path):
-    ran = qs(*RUN, "--iterations", "500", "--metrics", f"file:{tmp_path}/m/run.prom", "--out", tmp_path)
+    ran = qs(
+        *RUN, "--iterations", "500", "--metrics", f"file:{tmp_path}/m/run.prom", "--out", tmp_path
+    )
     assert ran.returncode == 0, ran.stderr
     found = values((tmp_path / "m" / "run.prom").read_text())
-    (row,) = read_result(tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "result-fp32.json")["Performance"]
-    assert found["qs_queries_total"] == found["qs_response_seconds_count"] == row["Completed"] == 500
-    assert found["qs_response_seconds_sum"] == pytest.approx(500 * row["AVG Latency"] / 1e3, rel=0.01)
+    (row,) = read_result(tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "result-fp32.json")[
+        "Performance"
+    ]
+    assert (
+        found["qs_queries_total"] == found["qs_response_seconds_count"] == row["Completed"] == 500
+    )
+    assert found["qs_response_seconds_sum"] == pytest.approx(
+        500 * row["AVG Latency"] / 1e3, rel=0.01
+    )
     assert found["qs_cases_total"] == 1
 
 
@@ -117,11 +134,21 @@ def test_every_value_is_in_its_bucket():
     exporter.begin("case")
     exporter._count(histogram)
     exporter._count(histogram)  # the same again is nothing new
-    assert exporter.registry.get_sample_value("qs_response_seconds_count", {"task": "t", "backend": "b"}) == 5
+    assert (
+        exporter.registry.get_sample_value(
+            "qs_response_seconds_count", {"task": "t", "backend": "b"}
+        )
+        == 5
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "where"), [(":9464", ("127.0.0.1", 9464)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:9464", ("::1", 9464))]
+    ("text", "where"),
+    [
+        (":9464", ("127.0.0.1", 9464)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("[::1]:9464", ("::1", 9464)),
+    ],
 )
 def test_where(text, where):
     assert checked(text) == where

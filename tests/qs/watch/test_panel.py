@@ -12,7 +12,16 @@ from qs.engine.conduct.progress import Progress
 from qs.watch.panel import Machine, Panel, bar
 from tests.qs.small_backend import environment
 
-DIGITS = ["-m", "qs", "run", "--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU", "--no_input"]
+DIGITS = [
+    "-m",
+    "qs",
+    "run",
+    "--task",
+    "digits-cnn-onnx-fp32",
+    "--hardware_type",
+    "CPU",
+    "--no_input",
+]
 
 
 def panel(*seen: Progress, limit_s=10.0) -> Panel:
@@ -23,14 +32,42 @@ def panel(*seen: Progress, limit_s=10.0) -> Panel:
 
 
 MEASURING = Progress(
-    "measure", 1234, None, 2, 5.0, 250.0, 180.0, 5.0, 3_000_000, 9_000_000, 4_000_000, 12_000_000, 7, 5, 3, 40_000
-)  # fmt: skip
+    "measure",
+    1234,
+    None,
+    2,
+    5.0,
+    250.0,
+    180.0,
+    5.0,
+    3_000_000,
+    9_000_000,
+    4_000_000,
+    12_000_000,
+    7,
+    5,
+    3,
+    40_000,
+)
 
 
 def test_everything_that_is_known_is_shown():
     said = "\n".join(panel(MEASURING).lines(120))
-    for part in ("batch size 4", "50%", "5.0 s left", "1,234 queries", "180/s now", "250/s overall", "p50 ms: 4 now, 3 overall",
-                 "p99 ms: 12 now, 9 overall", "7 in flight", "5 of them wait", "3 dropped", "issued late by p99 0.04 ms", "2 errors"):  # fmt: skip
+    for part in (
+        "batch size 4",
+        "50%",
+        "5.0 s left",
+        "1,234 queries",
+        "180/s now",
+        "250/s overall",
+        "p50 ms: 4 now, 3 overall",
+        "p99 ms: 12 now, 9 overall",
+        "7 in flight",
+        "5 of them wait",
+        "3 dropped",
+        "issued late by p99 0.04 ms",
+        "2 errors",
+    ):
         assert part in said, part
 
 
@@ -40,14 +77,25 @@ def test_before_the_measured_phase_the_phase_is_said():
 
 
 def test_the_sparkline_has_the_last_intervals():
-    made = panel(*(Progress("measure", 1, p99_ns=1, p50_ns=1, p99_now_ns=1_000_000 * n) for n in range(1, 100)))
+    made = panel(
+        *(
+            Progress("measure", 1, p99_ns=1, p50_ns=1, p99_now_ns=1_000_000 * n)
+            for n in range(1, 100)
+        )
+    )
     (line,) = [
-        line for line in made.lines(30) if line.startswith("p99 ▁") or line.startswith("p99 ") and "ms" not in line
+        line
+        for line in made.lines(30)
+        if line.startswith("p99 ▁") or line.startswith("p99 ") and "ms" not in line
     ]
     assert len(line) <= 30 and line.endswith("█")
 
 
-BARS = [(5, 10, "[##########..........] 50%"), (20, 10, "[####################] 100%"), (1, None, "")]
+BARS = [
+    (5, 10, "[##########..........] 50%"),
+    (20, 10, "[####################] 100%"),
+    (1, None, ""),
+]
 
 
 @pytest.mark.parametrize(("done", "total", "expected"), BARS)
@@ -62,7 +110,11 @@ def test_the_machine_is_looked_at_once_a_second():
     assert machine.sentence() == ""
     for now[0] in (1.5, 3.0):
         machine.look()
-    assert "engine" in machine.sentence() and "machine" in machine.sentence() and "memory" in machine.sentence()
+    assert (
+        "engine" in machine.sentence()
+        and "machine" in machine.sentence()
+        and "memory" in machine.sentence()
+    )
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -70,9 +122,23 @@ def test_on_a_real_terminal(tmp_path, width):
     """A panel while it runs, gone afterwards, no line wider than the terminal."""
     child = pexpect.spawn(
         sys.executable,
-        [*DIGITS, "--batch_sizes", "1", "--clients", "1", "--duration", "3s", "--out", str(tmp_path)],
-        dimensions=(30, width), env=environment(), encoding="utf-8", timeout=60, cwd=str(tmp_path),
-    )  # fmt: skip
+        [
+            *DIGITS,
+            "--batch_sizes",
+            "1",
+            "--clients",
+            "1",
+            "--duration",
+            "3s",
+            "--out",
+            str(tmp_path),
+        ],
+        dimensions=(30, width),
+        env=environment(),
+        encoding="utf-8",
+        timeout=60,
+        cwd=str(tmp_path),
+    )
     child.expect(r"/s now, [\d,]+/s overall")
     child.expect("machine")
     child.setwinsize(20, width - 10)
@@ -86,7 +152,12 @@ def test_progress_in_open_loop_says_what_waits():
     import time
 
     seen: list[Progress] = []
-    plan = RunPlan(load=Poisson(1_000, 0), stop=Stop(duration_s=1.5), pool=Pool("thread", workers=1), calibrate=False)
+    plan = RunPlan(
+        load=Poisson(1_000, 0),
+        stop=Stop(duration_s=1.5),
+        pool=Pool("thread", workers=1),
+        calibrate=False,
+    )
     run(plan, lambda sample: time.sleep(0.002), on_progress=seen.append)
     last = [each for each in seen if each.phase == "measure"][-1]
     # About half of 1,000/s is answered: some hundred wait, one is being served.

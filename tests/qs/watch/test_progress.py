@@ -39,7 +39,9 @@ def test_span(seconds, expected):
     assert span(seconds) == expected
 
 
-@pytest.mark.parametrize(("per_s", "expected"), [(5.123, "5.12"), (0.21, "0.21"), (1234.5, "1,234")])
+@pytest.mark.parametrize(
+    ("per_s", "expected"), [(5.123, "5.12"), (0.21, "0.21"), (1234.5, "1,234")]
+)
 def test_rate(per_s, expected):
     assert rate(per_s) == expected
 

@@ -11,14 +11,35 @@ from qs.engine.record.recorder import MOST_SLICES
 from tests.qs.test_cli import qs
 
 # What the format asks of each kind of event (Trace Event Format, "Event Descriptions").
-NEEDED = {"X": {"name", "ts", "dur", "pid", "tid"}, "C": {"name", "ts", "pid", "args"}, "M": {"name", "pid", "args"}}
+NEEDED = {
+    "X": {"name", "ts", "dur", "pid", "tid"},
+    "C": {"name", "ts", "pid", "args"},
+    "M": {"name", "pid", "args"},
+}
 
 
 @pytest.fixture(scope="module", params=["thread", "process"])
 def trace(request, tmp_path_factory):
     out = tmp_path_factory.mktemp("trace")
-    ran = qs("run", "--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU", "--batch_sizes", "1,8", "--clients", "2", "--pool", request.param,
-             "--duration", "1s", "--trace", "--out", out, "--quiet")  # fmt: skip
+    ran = qs(
+        "run",
+        "--task",
+        "digits-cnn-onnx-fp32",
+        "--hardware_type",
+        "CPU",
+        "--batch_sizes",
+        "1,8",
+        "--clients",
+        "2",
+        "--pool",
+        request.param,
+        "--duration",
+        "1s",
+        "--trace",
+        "--out",
+        out,
+        "--quiet",
+    )
     assert ran.returncode == 0, ran.stderr
     return json.loads((out / "CPU" / "digits-cnn-onnx-fp32" / "trace.json").read_text())
 
@@ -29,7 +50,9 @@ def test_it_is_of_the_format(trace):
         assert NEEDED[event["ph"]] <= set(event), event
         assert all(isinstance(event[key], (int, float)) for key in ("ts", "dur") if key in event)
         assert event.get("dur", 0) >= 0
-        assert event["ph"] != "C" or all(isinstance(value, (int, float)) for value in event["args"].values())
+        assert event["ph"] != "C" or all(
+            isinstance(value, (int, float)) for value in event["args"].values()
+        )
     timed = [event["ts"] for event in trace["traceEvents"] if "ts" in event]
     assert timed == sorted(timed)
 
@@ -42,15 +65,30 @@ def test_events_of_one_row_nest(trace):
     for events in rows.values():
         for first, second in zip(events, events[1:]):
             end = first["ts"] + first["dur"]
-            assert second["ts"] >= end - 1 or second["ts"] + second["dur"] <= end + 1, (first, second)
+            assert second["ts"] >= end - 1 or second["ts"] + second["dur"] <= end + 1, (
+                first,
+                second,
+            )
 
 
 def test_stages_phases_and_every_worker_are_in_it(trace):
     names = {event["name"] for event in trace["traceEvents"] if event["ph"] == "X"}
-    assert {"environment", "model", "compile", "accuracy", "performance", "warmup", "measure"} <= names
-    threads = {event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
+    assert {
+        "environment",
+        "model",
+        "compile",
+        "accuracy",
+        "performance",
+        "warmup",
+        "measure",
+    } <= names
+    threads = {
+        event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"
+    }
     assert {"stages", "cases", "phases", "worker 0", "worker 1"} <= threads
-    requests = sum(event["args"].get("requests", 0) for event in trace["traceEvents"] if event["ph"] == "X")
+    requests = sum(
+        event["args"].get("requests", 0) for event in trace["traceEvents"] if event["ph"] == "X"
+    )
     assert requests > 1_000
 
 

@@ -1,6 +1,8 @@
-"""One headless Chromium for the tests of pages: the machine's own, found by name or by QS_TEST_BROWSER.
+"""One headless Chromium for the tests of pages: the machine's own, found by name or by
+QS_TEST_BROWSER.
 
-Where there is none the tests are skipped, except where QS_TEST_BROWSER is set (as in CI), which then must lead to one.
+Where there is none the tests are skipped, except where QS_TEST_BROWSER is set (as in CI), which
+then must lead to one.
 """
 
 from __future__ import annotations
@@ -11,12 +13,19 @@ import shutil
 import pytest
 
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
     "--disable-sync",
-)  # fmt: skip
+)
 
 
-@pytest.fixture(scope="module")  # its event loop must not outlive this module: tests of blocking runs would find it
+@pytest.fixture(
+    scope="module"
+)  # its event loop must not outlive this module: tests of blocking runs would find it
 def browser():
     asked = os.environ.get("QS_TEST_BROWSER")
     path = shutil.which(asked or "") or shutil.which("chromium") or shutil.which("google-chrome")

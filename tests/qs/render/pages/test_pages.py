@@ -1,4 +1,6 @@
-"""The pages in a real browser: they load without a word or a request, show the right numbers, and can be used by everybody."""
+"""The pages in a real browser: they load without a word or a request, show the right numbers, and
+can be used by everybody.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def test_it_loads_from_a_file_and_shows_the_right_numbers(show, page, folder):
     quiet(shown, page)
     result = made.result_of(folder)
     assert shown.page.locator(".verdict").inner_text() == result["Verdict"]
-    assert f"Top-1 {result['Accuracy']['Top-1']:.3g}" in shown.page.locator(".headline").inner_text()
+    assert (
+        f"Top-1 {result['Accuracy']['Top-1']:.3g}" in shown.page.locator(".headline").inner_text()
+    )
     for number, row in enumerate(result["Performance"]):
         cells = shown.page.locator("#performance tbody tr").nth(number).locator("td")
         assert float(cells.nth(0).get_attribute("data-value")) == row["QPS"]
@@ -76,7 +80,10 @@ def test_tables_sort_with_the_keyboard(show, page):
     shown.page.keyboard.press("Enter")
     down = shown.page.evaluate(column)
     assert down == sorted(down, reverse=True)
-    assert shown.page.locator("#performance thead th").nth(1).get_attribute("aria-sort") == "descending"
+    assert (
+        shown.page.locator("#performance thead th").nth(1).get_attribute("aria-sort")
+        == "descending"
+    )
     shown.page.keyboard.press("Enter")
     assert shown.page.evaluate(column) == down[::-1]
 
@@ -84,7 +91,9 @@ def test_tables_sort_with_the_keyboard(show, page):
 def test_dark_mode_follows_the_system(show, page):
     shown = show(page, color_scheme="light")
     colour = "getComputedStyle(document.body).backgroundColor"
-    axis = "getComputedStyle(document.querySelector('#chart-percentiles .role-axis-label text')).fill"
+    axis = (
+        "getComputedStyle(document.querySelector('#chart-percentiles .role-axis-label text')).fill"
+    )
     light = shown.page.evaluate(f"[{colour}, {axis}]")
     shown.page.emulate_media(color_scheme="dark")
     shown.page.wait_for_function(f"{axis} !== {json.dumps(light[1])}")
@@ -102,9 +111,7 @@ def test_in_print_no_chart_is_cut(show, page):
     shown = show(page, viewport={"width": 700, "height": 1000})
     shown.page.emulate_media(media="print")
     right = "getBoundingClientRect().right"
-    over = (
-        f"[...document.querySelectorAll('.chart svg')].map(svg => svg.{right} - document.querySelector('main').{right})"
-    )
+    over = f"[...document.querySelectorAll('.chart svg')].map(svg => svg.{right} - document.querySelector('main').{right})"
     assert all(each <= 1 for each in shown.page.evaluate(over))
     assert shown.page.pdf(format="A4").startswith(b"%PDF")
     kept = "[...document.querySelectorAll('figure')].every(each => getComputedStyle(each).breakInside === 'avoid')"
@@ -158,7 +165,10 @@ def test_an_open_loop_has_its_own_section(show, tmp_path):
     path = made.opened(tmp_path) / "report.html"
     shown = show(path)
     quiet(shown, path)
-    assert "Response time is counted from when a query was due" in shown.page.locator("main").inner_text()
+    assert (
+        "Response time is counted from when a query was due"
+        in shown.page.locator("main").inner_text()
+    )
     assert "parts" in shown.page.evaluate("Object.keys(window.qsCharts)")
 
 
@@ -178,7 +188,11 @@ def test_a_comparison_side_by_side(show, folder, tmp_path):
 
 def test_an_index_sorts_and_filters(show, folder, tmp_path):
     root = folder.parent.parent
-    other = made.result_of(folder) | {"Task": f"another {made.EVIL}", "Backend": "ACME", "Verdict": "INVALID"}
+    other = made.result_of(folder) | {
+        "Task": f"another {made.EVIL}",
+        "Backend": "ACME",
+        "Verdict": "INVALID",
+    }
     (root / "ACME" / "x").mkdir(parents=True)
     (root / "ACME" / "x" / "result-fp16.json").write_text(json.dumps(other))
     (root / "ACME" / "x" / "result-bad.json").write_text("{}")
@@ -188,7 +202,9 @@ def test_an_index_sorts_and_filters(show, folder, tmp_path):
     path.write_bytes(page)
     shown = show(path)
     quiet(shown, path)
-    visible = "[...document.querySelectorAll('#reports tbody tr')].filter(row => !row.hidden).length"
+    visible = (
+        "[...document.querySelectorAll('#reports tbody tr')].filter(row => !row.hidden).length"
+    )
     assert shown.page.evaluate(visible) == 2
     shown.page.locator("select[name=backend]").select_option("ACME")
     assert shown.page.evaluate(visible) == 1
