@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qs.result.rows import Case
+from qs.settings.case import Case
 
 MARGIN = 1.1  # what is free is not all to be had: fragments, and what other programs take meanwhile
 _RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs

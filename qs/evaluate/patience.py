@@ -7,7 +7,7 @@ stated, by --predict_timeout or the backend's QS config, holds as it is.
 
 from __future__ import annotations
 
-from qs.result.rows import Case
+from qs.settings.case import Case
 from qs.settings.plan import DEFAULT, Value
 
 # beside what is expected: caches that no longer hold a batch, neighbours, a warm-up that allocates

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.interrupt import Interrupt, Interrupted
+from qs.evaluate import rows
 from qs.evaluate.failures import CRASHED, BackendFailed, outcomes
 from qs.evaluate.hosts import call
 from qs.evaluate.losses import note, reason_of_loss
@@ -18,8 +19,8 @@ from qs.evaluate.patience import Patience
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
 from qs.render.summary import completed, number
-from qs.result import rows
 from qs.result.journal import Journal
+from qs.settings.case import Case
 from qs.settings.cases import cases_of, plan_of, unused
 from qs.settings.plan import Value
 from qs.settings.traffic import MLPERF
@@ -95,13 +96,13 @@ class Measured:
     row then says why.
     """
 
-    case: rows.Case
+    case: Case
     row: dict[str, Any]
     result: Any | None
 
 
 async def measure_case(
-    bench: Bench, case: rows.Case, title: str, histogram: Path | None = None
+    bench: Bench, case: Case, title: str, histogram: Path | None = None
 ) -> Measured:
     """Load what the case asks for, warm it up and measure it once. A failure is a row that says so.
 
@@ -134,13 +135,13 @@ async def measure_case(
     return replace(measured, row=row | told)
 
 
-def _pid(bench: Bench, case: rows.Case) -> int | None:
+def _pid(bench: Bench, case: Case) -> int | None:
     """Of the process whose memory a case takes; None where it is not one, or ours."""
     return None if case.pool == "process" else bench.host.pid
 
 
 async def _measure_case(
-    bench: Bench, case: rows.Case, title: str, histogram: Path | None, watch: Verification
+    bench: Bench, case: Case, title: str, histogram: Path | None, watch: Verification
 ) -> Measured:
     from qs.engine import run_async
 
@@ -212,7 +213,7 @@ async def _measure_case(
     return Measured(case, row, result)
 
 
-def _limit_s(case: rows.Case) -> float | None:
+def _limit_s(case: Case) -> float | None:
     """When a case ends in any case: MLPerf's durations are the least ones."""
     return case.time_limit_s if case.scenario in MLPERF else case.duration_s or case.time_limit_s
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.hosts import call
-from qs.result import rows
+from qs.settings.case import Case
 from qs.settings.plan import Value
 
 
@@ -44,7 +44,7 @@ class Verification:
             return {}
         return {"verify": {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}}
 
-    async def judge(self, bench: Any, case: rows.Case, row: dict[str, Any]) -> None:
+    async def judge(self, bench: Any, case: Case, row: dict[str, Any]) -> None:
         """Add `Verification` to the row; wrong answers make it INVALID."""
         if self._folder is None:
             return

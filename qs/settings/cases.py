@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.result.rows import Case
+from qs.settings.case import Case
 from qs.settings.limits import Limits
 from qs.settings.plan import DURATION_S, Value, asked
 from qs.settings.traffic import (

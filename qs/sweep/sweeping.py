@@ -13,12 +13,13 @@ from typing import Any
 from qs.base import machine
 from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt
+from qs.evaluate import rows
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.serving import serving
 from qs.limit import Goal, Limit, LimitSettings, Observation, Trial, drain_s, find_limit, interval_s
-from qs.result import rows
 from qs.result.journal import Journal
+from qs.settings.case import Case
 from qs.settings.traffic import POISSON
 from qs.sweep.grid import Axes, Setting, settings_of
 from qs.sweep.halving import rounds_of, seconds_each, survivors
@@ -307,7 +308,7 @@ def _text(path: Path) -> str | None:
 
 
 def _impossible(setting: Setting, reason: str) -> dict[str, Any]:
-    case = rows.Case(
+    case = Case(
         name=setting.name,
         batch_size=setting.batch_size,
         requested_batch_size=setting.batch_size,

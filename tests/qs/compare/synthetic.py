@@ -15,8 +15,9 @@ from qs.base.files import ReportFolder, write_json
 from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.hlog import write_hlog
 from qs.engine.result import IntervalRow, RunResult, WarmUpResult
+from qs.evaluate.rows import measured
 from qs.result.result import Record, to_result
-from qs.result.rows import Case, measured
+from qs.settings.case import Case
 
 S = 1e9
 HOST = {

@@ -13,8 +13,9 @@ from qs.base.files import ReportFolder, write_json
 from qs.compare.comparing import compare
 from qs.compare.sides import from_path
 from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.evaluate.rows import measured
 from qs.result.result import Record, to_result
-from qs.result.rows import Case, measured
+from qs.settings.case import Case
 from tests.qs.compare.synthetic import HOST, SHA
 
 SECONDS = 3.0

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from qs.evaluate.patience import FACTOR, Patience
-from qs.result.rows import Case
+from qs.settings.case import Case
 from qs.settings.plan import COMMAND_LINE, DEFAULT, QS_CONFIG, Value
 from tests.qs.small_backend import run_changed, write
 
@@ -79,7 +79,7 @@ def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     root = write(tmp_path, predict=SLOW, batch_sizes=[1, 4], iterations=2, clients=1)
     options = ("--predict_timeout", "300ms") if stated else ()
     status, result, said = run_changed(
-        root, "from qs import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options
+        root, "from qs.settings import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options
     )
     small, large = result["Performance"]
     assert small["Verdict"] == "VALID" and small["Predict Timeout"] == 0.3, said

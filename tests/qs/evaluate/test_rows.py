@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from qs.engine import ClosedLoop, Histogram, Pool, RunPlan, run
+from qs.evaluate.rows import failed, latencies_ms, measured
 from qs.render.summary import completed, number
-from qs.result.rows import Case, failed, latencies_ms, measured
+from qs.settings.case import Case
 
 CASE = Case("bs4-c2", 4, 4, 2, 50, None, None, "thread", 1, None, ())
 

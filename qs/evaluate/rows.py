@@ -8,8 +8,9 @@ means both. BS x Completed / Wall Time is QPS, in items per second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from qs.settings.case import Case
 
 NS_PER_MS = 1e6
 PERCENTILES = {
@@ -19,40 +20,6 @@ PERCENTILES = {
     "P99 Latency": 99.0,
     "P99.9 Latency": 99.9,
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """What one row was asked for. `batch_size` is the one that was loaded, `requested_batch_size`
-    the one that was asked for.
-    """
-
-    name: str
-    batch_size: int
-    requested_batch_size: int
-    clients: int
-    iterations: int | None
-    duration_s: float | None
-    time_limit_s: float | None
-    pool: str
-    instances: int
-    intra_op_threads: int | None
-    affinity: tuple[tuple[int, ...], ...]
-    scenario: str | None = None  # None: closed loop
-    settings: dict[str, Any] | None = None  # the scenario's own
-    batching: dict[str, Any] | None = None
-
-    @property
-    def lists(self) -> bool:
-        """Whether a query is a list of batches."""
-        return (
-            bool((self.settings or {}).get("samples_per_query")) or self.scenario == "MultiStream"
-        )
-
-    @property
-    def shared_by(self) -> int | None:
-        """How many queries may share a call."""
-        return self.batching["max_batch_size"] if self.batching else None
 
 
 def latencies_ms(histogram) -> dict[str, float | None]:
