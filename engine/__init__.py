@@ -20,7 +20,8 @@ from qs.engine.judging.scenarios import MultiStream, Offline, Server, SingleStre
 from qs.engine.load import AllAtOnce, ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
 from qs.engine.plan import Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
-from qs.engine.result import IntervalRow, RunResult
+from qs.engine.record.intervals import IntervalRow
+from qs.engine.result import RunResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.confidence import Confidence, Estimate
 from qs.engine.workers.batching import Batching

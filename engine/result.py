@@ -12,6 +12,7 @@ import numpy as np
 
 from qs.engine.judging.rules import Metric, Rule
 from qs.engine.record.histogram import Histogram
+from qs.engine.record.intervals import IntervalRow
 
 if TYPE_CHECKING:
     from qs.engine.conduct.calibrate import EngineCost
@@ -20,30 +21,6 @@ if TYPE_CHECKING:
     from qs.engine.statistics.confidence import Confidence
 
 REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
-
-
-@dataclass(frozen=True)
-class IntervalRow:
-    """One interval of the measured phase. Percentiles of response time; None where nothing
-    completed.
-
-    `in_flight` is how many requests were due (closed loop: issued) and not completed at the
-    interval's end.
-    """
-
-    start_s: float
-    length_s: float
-    completed: int
-    errors: int
-    p50_ns: int | None
-    p99_ns: int | None
-    in_flight: int | None
-    index: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
-    counts: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
-
-    def histogram(self) -> Histogram:
-        """The interval's response times."""
-        return from_counts(self.index, self.counts)
 
 
 @dataclass(frozen=True)
@@ -249,22 +226,3 @@ def summary(histogram: Histogram) -> dict[str, Any]:
         **{f"p{percentile:g}_ns": histogram.reported_ns(percentile) for percentile in REPORTED},
         "out_of_range": histogram.out_of_range,
     }
-
-
-def from_counts(index: np.ndarray, counts: np.ndarray) -> Histogram:
-    """A histogram of sparse counts; minimum, maximum and sum are as exact as the counts are (three
-    digits).
-    """
-    from qs.engine.record.histogram import highest_value_of, lowest_value_of
-
-    histogram = Histogram()
-    if index.size:
-        histogram.counts[index] = counts
-        histogram.count = int(counts.sum())
-        histogram.min_ns = lowest_value_of(int(index[0]))
-        histogram.max_ns = highest_value_of(int(index[-1]))
-        middles = [(lowest_value_of(at) + highest_value_of(at)) // 2 for at in index.tolist()]
-        histogram.sum_ns = int(
-            sum(middle * count for middle, count in zip(middles, counts.tolist()))
-        )
-    return histogram

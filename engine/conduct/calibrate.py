@@ -21,9 +21,10 @@ from qs.engine.load import ClosedLoop, ConstantRate, LoadModel
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field
+from qs.engine.record.report import WorkerReport
 from qs.engine.workers.null import nothing, nothing_awaited
 from qs.engine.workers.queue import new_counter
-from qs.engine.workers.share import Share, WorkerReport
+from qs.engine.workers.share import Share
 
 LONGEST_S = 0.03
 SHORTEST_S = 0.005

@@ -15,7 +15,6 @@ from typing import Any
 
 from qs.engine.clock import Clock
 from qs.engine.conduct.assembling import (
-    IntervalLog,
     arrivals_of,
     errors_of,
     merged,
@@ -32,11 +31,13 @@ from qs.engine.judging.verdict import judge
 from qs.engine.load import ClosedLoop
 from qs.engine.plan import RunPlan
 from qs.engine.record.columns import columns_of
+from qs.engine.record.intervals import IntervalLog
 from qs.engine.record.memory import Field, Halt, Phase
+from qs.engine.record.report import WorkerReport
 from qs.engine.result import RunResult
 from qs.engine.statistics.confidence import PERCENTILES, Confidence, Evidence
 from qs.engine.workers.closed_loop import SLICE_NS
-from qs.engine.workers.share import WorkerReport, due_before
+from qs.engine.workers.share import due_before
 
 TICK_S = 0.2
 # The common start lies this far ahead of the word to start, so that the word reaches every worker

@@ -18,8 +18,8 @@ from qs.engine.load import ClosedLoop
 from qs.engine.machine.watch import Watch
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
-from qs.engine.result import RunResult, from_counts
-from qs.engine.workers.share import WorkerReport
+from qs.engine.record.report import WorkerReport
+from qs.engine.result import RunResult
 
 
 class Witness:
@@ -86,5 +86,5 @@ def pacing_of(
     for report in reports:
         if report.paced:
             index, counts = np.array(report.paced, np.int64).T
-            pacing.merge(from_counts(index, counts))
+            pacing.merge(Histogram.from_counts(index, counts))
     return pacing

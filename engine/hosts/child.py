@@ -22,8 +22,9 @@ from qs.engine.hosts.loops import new_loop
 from qs.engine.hosts.samples import unpack
 from qs.engine.plan import Factory
 from qs.engine.record.memory import map_workers
+from qs.engine.record.report import WorkerReport
 from qs.engine.workers.coroutines import AsyncGroup
-from qs.engine.workers.share import Share, WorkerReport
+from qs.engine.workers.share import Share
 from qs.engine.workers.target import Built, build, import_reference
 from qs.engine.workers.threads import WorkerGroup
 

@@ -27,10 +27,10 @@ from qs.engine.errors import HostDied, HostError, HostTimeout
 from qs.engine.hosts import channel
 from qs.engine.hosts.host import HostTarget
 from qs.engine.plan import Factory
+from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, SharedMemory
-from qs.engine.record.recorder import Interval
-from qs.engine.workers.share import Share, WorkerReport
-from qs.engine.workers.warmup import WarmUp
+from qs.engine.record.report import WarmUp, WorkerReport
+from qs.engine.workers.share import Share
 
 _LOG_TAIL = 4_000
 _SEND_LIMIT_S = 30.0

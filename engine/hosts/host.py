@@ -16,10 +16,11 @@ from qs.engine.errors import HostError, HostTimeout
 from qs.engine.faults import describe, words
 from qs.engine.hosts.threads import in_daemon_thread
 from qs.engine.plan import Factory
+from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import WorkerMemory, local_memory
-from qs.engine.record.recorder import Interval
+from qs.engine.record.report import WorkerReport
 from qs.engine.workers.coroutines import AsyncGroup
-from qs.engine.workers.share import Share, WorkerReport
+from qs.engine.workers.share import Share
 from qs.engine.workers.target import Built, build, import_reference
 from qs.engine.workers.threads import WorkerGroup
 

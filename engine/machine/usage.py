@@ -5,15 +5,13 @@ and after what it measures.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+
+from qs.engine.record.report import WorkerReport
 
 try:
     import resource
 except ImportError:  # not on this system: switches are then not told
     resource = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from qs.engine.workers.share import WorkerReport
 
 
 class ThreadUse:

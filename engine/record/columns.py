@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.engine.workers.share import WorkerReport
+from qs.engine.record.report import WorkerReport
 
 NAMES = ("due_ns", "issued_ns", "completed_ns", "outcome")
 OUTCOMES = ("completed", "failed", "timeout")  # what the numbers in the column `outcome` stand for

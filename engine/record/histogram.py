@@ -9,6 +9,7 @@ package (`to_hdr`), imported only there.
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 
@@ -61,6 +62,10 @@ def highest_value_of(index: int) -> int:
     return lowest_value_of(index) + (1 << bucket) - 1
 
 
+def _buckets_of(index: np.ndarray) -> np.ndarray:
+    return np.maximum((np.asarray(index, np.int64) >> HALF_BITS) - 1, 0)
+
+
 def samples_needed(percentile: float) -> int:
     """How many samples a percentile needs before it says more than "at least the maximum".
 
@@ -91,6 +96,51 @@ class Histogram:
         self.max_ns = 0
         self.sum_ns = 0
         self.out_of_range = 0
+
+    @classmethod
+    def from_counts(cls, index: np.ndarray, counts: np.ndarray) -> Histogram:
+        """A histogram of sparse counts at ascending indices; minimum, maximum and sum are as exact
+        as the counts are (three digits).
+        """
+        histogram = cls()
+        if index.size:
+            histogram.counts[index] = counts
+            histogram.count = int(counts.sum())
+            lowest, highest = cls.bottoms_ns(index), cls.tops_ns(index)
+            histogram.min_ns, histogram.max_ns = int(lowest[0]), int(highest[-1])
+            # Python's integers: the sum of an hour's values may not fit into 64 bits.
+            middles = ((lowest + highest) // 2).tolist()
+            histogram.sum_ns = sum(map(operator.mul, middles, counts.tolist()))
+        return histogram
+
+    # The layout is the same for every histogram, so these take indices of `counts`, of any number
+    # and in any order, such as an interval's `index`.
+
+    @staticmethod
+    def bottoms_ns(index: np.ndarray) -> np.ndarray:
+        """The lowest value counted at each index: int64 ns, in the shape of `index`."""
+        index = np.asarray(index, np.int64)
+        bucket = _buckets_of(index)
+        return (index - (bucket << HALF_BITS)) << bucket
+
+    @staticmethod
+    def tops_ns(index: np.ndarray) -> np.ndarray:
+        """The highest value counted at each index, which is what a percentile reports: int64 ns,
+        in the shape of `index`.
+        """
+        return Histogram.bottoms_ns(index) + (np.int64(1) << _buckets_of(index)) - 1
+
+    @staticmethod
+    def middles_ns(index: np.ndarray) -> np.ndarray:
+        """The middle of the values counted at each index: float64 ns, in the shape of `index`."""
+        return Histogram.bottoms_ns(index) + ((np.int64(1) << _buckets_of(index)) - 1) / 2.0
+
+    @staticmethod
+    def width_ns_at(value_ns: float) -> int:
+        """How far apart, in ns, two values may lie and still be counted together with this one:
+        highest less lowest, 0 below 2,048 ns.
+        """
+        return (1 << max((index_of(int(value_ns)) >> HALF_BITS) - 1, 0)) - 1
 
     def record(self, values_ns: np.ndarray) -> None:
         """Count an int64 array of values."""

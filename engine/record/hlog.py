@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from qs.engine.result import IntervalRow
+from qs.engine.record.intervals import IntervalRow
 
 NS_PER_MS = 1e6
 

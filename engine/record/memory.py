@@ -11,49 +11,57 @@ import mmap
 import os
 import tempfile
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
-from qs.engine.record.histogram import COUNTS
+from qs.engine.record.histogram import COUNTS, Histogram
 
 
 class Field(IntEnum):
-    """The int64 cells at the front of a worker's memory. Written by the worker, but for STOP and
-    START_NS.
+    """The int64 cells at the front of a worker's memory.
+
+    The conductor writes STOP, START_NS, DRAIN_NS, UNTIL_NS and GIVEN_UP; the worker writes the
+    others.
     """
 
-    STOP = 0  # set by the conductor: a Halt
-    START_NS = 1  # set by the conductor: the instant that offsets count from
-    # set by the conductor: after this instant due requests are not issued any more (0: no limit)
-    DRAIN_NS = 2
+    STOP = 0  # a Halt, or 0
+    START_NS = 1  # the common start, from which offsets count
+    DRAIN_NS = 2  # after this instant no due request is issued any more; 0: no limit
     PHASE = 3
     SLICE_NS = 4  # when the slice in progress began; 0 between slices
-    COMPLETED = 5  # requests answered in time and without a fault
-    FAILED = 6  # requests that failed in whatever way
-    TIMED_OUT = 7  # those of them that came back after the time-out
+    COMPLETED = 5  # requests that returned in time and without a fault
+    FAILED = 6  # all other requests that were issued, TIMED_OUT included
+    TIMED_OUT = 7  # requests that returned after the time-out
     WARM_COMPLETED = 8
-    FIRST_NS = 9  # service time of the very first call, before warm-up
+    FIRST_NS = 9  # service time of the very first call, warm-up included
     LAST_COMPLETED_NS = 10
     DROPPED = 11  # due requests not issued because the backlog was full
     FLUSHING = 12  # 1 while a slice is being counted into the histograms
-    ROWS = 13  # rows of the slice in progress whose times were written last
+    ROWS = 13  # how many rows of the columns the last flush counted
     BATCHES = 14  # calls of the target by dynamic batching
-    # set by the conductor with Halt.DRAIN: what is due from this instant on is not issued any more
-    UNTIL_NS = 15
-    RESPONSE = 16  # 16..21: of each histogram count, min, max, sum, out of range
-    SERVICE = 24
-    LATENESS = 32
-    # 1: set by the conductor, nobody waits for this worker any more and nothing it does now is
-    # counted
-    GIVEN_UP = 40
+    UNTIL_NS = 15  # with Halt.DRAIN: requests due from this instant on are not issued
+    RESPONSE = 16  # 16 to 20: HistogramCells
+    SERVICE = 24  # 24 to 28: HistogramCells
+    LATENESS = 32  # 32 to 36: HistogramCells
+    GIVEN_UP = 40  # 1: nobody waits for this worker any more, and what it does is not counted
+
+
+class HistogramCells(NamedTuple):
+    """What a worker publishes of a histogram in consecutive header cells, beside its counts."""
+
+    counted: int
+    min_ns: int
+    max_ns: int
+    sum_ns: int
+    out_of_range: int
 
 
 class Halt(IntEnum):
-    """What the STOP cell says. To a closed loop both mean the same: issue nothing more."""
+    """What STOP may hold. A closed loop treats both alike."""
 
     NOW = 1  # issue nothing more
-    # issue only what is already due: the requests that wait in line are part of what is measured
-    DRAIN = 2
+    DRAIN = 2  # issue only what is already due: requests that wait in line are measured too
 
 
 def halted(header: np.ndarray, due_ns: int) -> bool:
@@ -94,6 +102,20 @@ class WorkerMemory:
             counts.append(whole[at : at + COUNTS])
             at += COUNTS
         self.response, self.service, self.lateness, self.interval = counts
+
+    def publish(self, at: Field, histogram: Histogram) -> None:
+        """Write the cells of a histogram: `at` is RESPONSE, SERVICE or LATENESS."""
+        self.header[at : at + len(HistogramCells._fields)] = (
+            histogram.count,
+            histogram.min_ns,
+            histogram.max_ns,
+            histogram.sum_ns,
+            histogram.out_of_range,
+        )
+
+    def published(self, at: Field) -> HistogramCells:
+        """The cells last published at RESPONSE, SERVICE or LATENESS; all 0 before."""
+        return HistogramCells(*self.header[at : at + len(HistogramCells._fields)].tolist())
 
     @staticmethod
     def cells(rows: int) -> int:

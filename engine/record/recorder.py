@@ -11,13 +11,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from qs.engine.faults import describe
 from qs.engine.record.histogram import Histogram
+from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, WorkerMemory
+from qs.engine.record.report import Columns
 
 # So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs
 # the same at every rate.
@@ -25,28 +26,6 @@ PACED_ROWS = 512
 # So many slices of a worker are kept for a trace, at most.
 MOST_SLICES = 2_048
 _NO_TIMES = np.zeros(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """What one worker completed in one interval: counts of response times at histogram `index`, and
-    failures.
-    """
-
-    number: int
-    index: np.ndarray
-    counts: np.ndarray
-    failed: int
-
-    @staticmethod
-    def compact(number: int, index: np.ndarray, counts: np.ndarray, failed: int) -> Interval:
-        """In six bytes a filled count where the counts allow it: a long run keeps thousands of
-        intervals.
-        """
-        small = not counts.size or int(counts.max()) < 1 << 32
-        return Interval(
-            number, index.astype(np.uint16), counts.astype(np.uint32 if small else np.int64), failed
-        )
 
 
 class Recorder:
@@ -69,9 +48,7 @@ class Recorder:
         self.errors: Counter[str] = Counter()
         self.closed: list[Interval] = []
         self.arrivals = np.zeros(64, np.int64)
-        self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = (
-            [] if keep_columns else None
-        )
+        self.kept: list[Columns] | None = [] if keep_columns else None
         self.slices: list[tuple[int, int, int]] | None = [] if keep_slices else None
         self.first_fault: str | None = None
         self._interval_ns = interval_ns
@@ -260,7 +237,7 @@ class Recorder:
                 )
             )
             self._response.merge(current)
-            self._publish(Field.RESPONSE, self._response)
+            self.memory.publish(Field.RESPONSE, self._response)
             part[filled] = 0
             current.count = current.min_ns = current.max_ns = current.sum_ns = (
                 current.out_of_range
@@ -284,20 +261,11 @@ class Recorder:
             found = np.bincount(np.maximum(due - start, 0) // length - first)
             self.arrivals[first : first + found.size] += found
 
-    def _publish(self, at: Field, histogram: Histogram) -> None:
-        self._header[at : at + 5] = (
-            histogram.count,
-            histogram.min_ns,
-            histogram.max_ns,
-            histogram.sum_ns,
-            histogram.out_of_range,
-        )
-
     def finish(self) -> None:
         """Close the last interval: after this the memory holds all that was measured."""
         if self._header[Field.GIVEN_UP]:
             return
         self._by_interval(_NO_TIMES, _NO_TIMES)
         self._close_interval()
-        self._publish(Field.SERVICE, self._service)
-        self._publish(Field.LATENESS, self._lateness)
+        self.memory.publish(Field.SERVICE, self._service)
+        self.memory.publish(Field.LATENESS, self._lateness)

@@ -26,9 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.conduct.assembling import IntervalLog
-from qs.engine.record.histogram import highest_value_of, index_of, lowest_value_of, samples_needed
-from qs.engine.record.recorder import Interval
+from qs.engine.record.histogram import Histogram, highest_value_of, samples_needed
+from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.statistics.beta import student_t
 
 LEVEL = 0.95
@@ -144,7 +143,9 @@ def _percentile(cells: Sequence[Interval], percentile: float) -> Estimate:
         if independent(values):
             # A histogram's bin is 0.1 % wide: values that agree to the bin are not known any
             # better.
-            return Estimate(value, max(half_width(values), _bin_width(value) / 2), batches)
+            return Estimate(
+                value, max(half_width(values), Histogram.width_ns_at(value) / 2), batches
+            )
         found = Estimate(
             value, None, batches, "neighbouring batches are correlated: the run is too short"
         )
@@ -190,11 +191,6 @@ def percentile_of(cells: Sequence[Interval], percentile: float) -> int | None:
     below = np.cumsum(np.concatenate([cell.counts for cell in cells])[order])
     rank = max(int(percentile * below[-1] / 100 + 0.5), 1)
     return highest_value_of(int(index[order][np.searchsorted(below, rank)]))
-
-
-def _bin_width(value: float) -> int:
-    index = index_of(int(value))
-    return highest_value_of(index) - lowest_value_of(index)
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:

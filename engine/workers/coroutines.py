@@ -17,14 +17,15 @@ from qs.engine.errors import HostError
 from qs.engine.faults import describe, words
 from qs.engine.load import ClosedLoop
 from qs.engine.machine.usage import ThreadUse
+from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, WorkerMemory, local_memory
-from qs.engine.record.recorder import Interval, Recorder
+from qs.engine.record.recorder import Recorder
+from qs.engine.record.report import WorkerReport
 from qs.engine.workers.arrivals import AsyncArrivals
 from qs.engine.workers.clients import AsyncClients
 from qs.engine.workers.closed_loop import FOREVER_NS
 from qs.engine.workers.share import (
     Share,
-    WorkerReport,
     blocks_of,
     iterations_of,
     queue_of,

@@ -1,9 +1,9 @@
-"""One host's part of a plan, and what its workers report at the end."""
+"""One host's part of a plan, and the due times that its workers take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
@@ -13,7 +13,6 @@ from qs.engine.load.schedule import Schedule, bounded
 from qs.engine.plan import RunPlan
 from qs.engine.workers.closed_loop import FOREVER_NS
 from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
-from qs.engine.workers.warmup import WarmUp
 
 
 @dataclass
@@ -29,34 +28,6 @@ class Share:
     spin: bool = False
     keep_columns: bool = False
     keep_slices: bool = False
-
-
-@dataclass
-class WorkerReport:
-    """What one worker says at its end, beside what lies in its memory; `columns` only where they
-    are kept.
-    """
-
-    worker: int
-    warm: WarmUp | None = None
-    errors: dict[str, int] = field(default_factory=dict)
-    first_fault: str | None = None
-    arrivals: list[int] = field(default_factory=list)
-    cpu_ns: int = 0
-    voluntary_switches: int = 0
-    involuntary_switches: int = 0
-    paced: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # lateness of requests that a worker waited for, as counts
-    wake_up_ns: int | None = (
-        None  # how late the thread that watches over the group woke up (the first worker's report)
-    )
-    hung: bool = False
-    crash: str | None = None
-    columns: list = field(default_factory=list)
-    slices: list = field(
-        default_factory=list
-    )  # (first issued, last completed, requests), where they are kept
 
 
 def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:

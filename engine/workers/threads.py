@@ -20,8 +20,10 @@ from qs.engine.faults import is_interrupt, words
 from qs.engine.load import ClosedLoop
 from qs.engine.machine.gil import WakeUps
 from qs.engine.machine.usage import ThreadUse
+from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, WorkerMemory
-from qs.engine.record.recorder import Interval, Recorder
+from qs.engine.record.recorder import Recorder
+from qs.engine.record.report import WorkerReport
 from qs.engine.workers.batching import Batcher, batched_loop, joined
 from qs.engine.workers.closed_loop import closed_loop
 from qs.engine.workers.lone_loop import lone_loop
@@ -30,7 +32,6 @@ from qs.engine.workers.pacing import sharpen_timer, waiter
 from qs.engine.workers.queue import DueTimes, LoneQueue, ProcessQueue, ThreadQueue, capped
 from qs.engine.workers.share import (
     Share,
-    WorkerReport,
     blocks_of,
     iterations_of,
     queue_of,

@@ -5,32 +5,17 @@ percentile.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qs.engine.clock import Clock
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import Field, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
+from qs.engine.record.report import WarmUp, WorkerReport
 from qs.engine.workers.closed_loop import FOREVER_NS, closed_loop
 from qs.engine.workers.target import Built
 
-if TYPE_CHECKING:
-    from qs.engine.workers.share import WorkerReport
-
 ROWS = 4_096
-
-
-@dataclass(frozen=True)
-class WarmUp:
-    """One worker's warm-up. Times in ns; `first_ns` is the very first call's service time."""
-
-    completed: int
-    failed: int
-    wall_ns: int
-    first_ns: int
-    mean_ns: float
-    first_fault: str | None = None
 
 
 def warm_up(
@@ -73,8 +58,8 @@ def warm_up(
 def warm_up_report(memory: WorkerMemory, recorder: Recorder, wall_ns: int) -> WarmUp:
     """What a finished recorder of a warm-up holds."""
     header = memory.header
-    count = int(header[Field.RESPONSE])
-    mean_ns = int(header[Field.RESPONSE + 3]) / count if count else 0.0
+    response = memory.published(Field.RESPONSE)
+    mean_ns = response.sum_ns / response.counted if response.counted else 0.0
     return WarmUp(
         int(header[Field.COMPLETED]),
         int(header[Field.FAILED]),

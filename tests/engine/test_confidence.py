@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qs.engine.record.histogram import Histogram
-from qs.engine.record.recorder import Interval
+from qs.engine.record.intervals import Interval
 from qs.engine.statistics.confidence import FEWEST, Evidence, half_width, independent, percentile_of
 
 TICK_S = 0.1

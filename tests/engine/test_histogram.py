@@ -234,3 +234,15 @@ def test_recording_again_adds():
     histogram = ours([5, 3_000])
     histogram.record(np.array([1, 9_999_999], np.int64))
     assert state(histogram) == state(ours([5, 3_000, 1, 9_999_999]))
+
+
+@given(st.lists(trackable, min_size=1, max_size=50))
+@settings(max_examples=50)
+def test_what_an_index_stands_for_is_the_same_for_one_and_for_many(found):
+    index = np.array([index_of(value) for value in found], np.uint16)
+    lowest, highest = Histogram.bottoms_ns(index), Histogram.tops_ns(index)
+    assert lowest.dtype == highest.dtype == np.int64
+    assert lowest.tolist() == [lowest_value_of(int(at)) for at in index]
+    assert highest.tolist() == [highest_value_of(int(at)) for at in index]
+    assert Histogram.middles_ns(index).tolist() == ((lowest + highest) / 2).tolist()
+    assert [Histogram.width_ns_at(value) for value in found] == (highest - lowest).tolist()

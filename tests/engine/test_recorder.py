@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qs.engine.conduct.assembling import IntervalLog, histogram_of, merged, rescue
+from qs.engine.conduct.assembling import histogram_of, merged, rescue
 from qs.engine.record.histogram import Histogram
+from qs.engine.record.intervals import IntervalLog
 from qs.engine.record.memory import Field, Phase, local_memory
 from qs.engine.record.recorder import Recorder
 from tests.fakes import MS, S

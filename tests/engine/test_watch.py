@@ -17,7 +17,7 @@ from qs.engine.machine import cpu_times
 from qs.engine.machine.gil import WakeUps
 from qs.engine.machine.usage import ThreadUse
 from qs.engine.machine.watch import CpuUse, Watch
-from qs.engine.workers.share import WorkerReport
+from qs.engine.record.report import WorkerReport
 
 SPIN = "import time\nwhile time.process_time() < {}: pass"
 

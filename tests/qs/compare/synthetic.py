@@ -14,7 +14,8 @@ import numpy as np
 from qs.base.files import ReportFolder, write_json
 from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.hlog import write_hlog
-from qs.engine.result import IntervalRow, RunResult, WarmUpResult
+from qs.engine.record.intervals import IntervalRow
+from qs.engine.result import RunResult, WarmUpResult
 from qs.evaluate.rows import measured
 from qs.result.result import Record, to_result
 from qs.settings.case import Case

@@ -1,0 +1,159 @@
+"""What happened when: intervals of one worker, merged over the workers into rows of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qs.engine.record.histogram import Histogram
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What one worker completed in one interval: counts of response times at histogram `index`, and
+    failures.
+    """
+
+    number: int
+    index: np.ndarray
+    counts: np.ndarray
+    failed: int
+
+    @staticmethod
+    def compact(number: int, index: np.ndarray, counts: np.ndarray, failed: int) -> Interval:
+        """In six bytes a filled count where the counts allow it: a long run keeps thousands of
+        intervals.
+        """
+        small = not counts.size or int(counts.max()) < 1 << 32
+        return Interval(
+            number, index.astype(np.uint16), counts.astype(np.uint32 if small else np.int64), failed
+        )
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One interval of the measured phase. Percentiles of response time; None where nothing
+    completed.
+
+    `in_flight` is how many requests were due (closed loop: issued) and not completed at the
+    interval's end.
+    """
+
+    start_s: float
+    length_s: float
+    completed: int
+    errors: int
+    p50_ns: int | None
+    p99_ns: int | None
+    in_flight: int | None
+    index: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
+    counts: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
+
+    def histogram(self) -> Histogram:
+        """The interval's response times."""
+        return Histogram.from_counts(self.index, self.counts)
+
+
+class IntervalLog:
+    """Merges the workers' intervals as they come in, and halves its own resolution when there are
+    too many to keep.
+    """
+
+    LIMIT = 8_192
+    # Filled counts kept in all, about 6 MB, as long as there are more than FEW intervals.
+    CELLS = 1_000_000
+    FEW = 256
+    # Parts of one interval kept side by side before they are merged.
+    PARTS = 32
+
+    def __init__(self, interval_s: float, scale: int = 1, limit: int = LIMIT):
+        """Intervals that come in are `interval_s` long, and `scale` of them are merged into one
+        from the beginning.
+        """
+        self.interval_s = interval_s
+        self._scale = scale
+        self._limit = limit
+        self._found: dict[int, list[Interval]] = {}
+        self._cells = 0
+
+    def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
+        for _, interval in intervals:
+            number = interval.number // self._scale
+            parts = self._found.setdefault(number, [])
+            parts.append(interval)
+            self._cells += interval.index.size
+            if len(parts) > self.PARTS:
+                self._cells -= sum(part.index.size for part in parts)
+                parts[:] = [_one(number, parts)]
+                self._cells += parts[0].index.size
+        while len(self._found) > self._limit or (
+            self._cells > self.CELLS and len(self._found) > self.FEW
+        ):
+            self._coarsen()
+
+    def cells(self, until_s: float) -> tuple[list[Interval], float]:
+        """The whole intervals until a time, empty ones included, and their length in seconds."""
+        length_s = self.interval_s * self._scale
+        # A hair is added because 0.3 / 0.1 is below 3.
+        return [
+            _one(number, self._found.get(number, []))
+            for number in range(int(until_s / length_s + 1e-9))
+        ], length_s
+
+    def _coarsen(self) -> None:
+        self._scale *= 2
+        halved: dict[int, list[Interval]] = {}
+        for number, parts in self._found.items():
+            halved.setdefault(number // 2, []).append(_one(number, parts))
+        self._found = {number: [_one(number, parts)] for number, parts in halved.items()}
+        self._cells = sum(parts[0].index.size for parts in self._found.values())
+
+    def rows(self, arrivals: np.ndarray, wall_s: float, lost: bool) -> list[IntervalRow]:
+        """One row an interval up to the last, empty ones included. `arrivals` counts requests due
+        per interval_s.
+        """
+        if not self._found:
+            return []
+        rows = []
+        due = (
+            np.add.reduceat(arrivals, np.arange(0, arrivals.size, self._scale))
+            if arrivals.size
+            else arrivals
+        )
+        arrived = done = 0
+        length = self.interval_s * self._scale
+        for number in range(max(self._found) + 1):
+            whole = _one(number, self._found.get(number, []))
+            histogram = Histogram.from_counts(whole.index, whole.counts)
+            arrived += int(due[number]) if number < due.size else 0
+            done += histogram.count + whole.failed
+            start_s = number * length
+            rows.append(
+                IntervalRow(
+                    start_s,
+                    min(length, max(wall_s - start_s, 0.0))
+                    if number == max(self._found)
+                    else length,
+                    histogram.count,
+                    whole.failed,
+                    histogram.percentile_ns(50) if histogram.count else None,
+                    histogram.percentile_ns(99) if histogram.count else None,
+                    None if lost else max(arrived - done, 0),
+                    whole.index,
+                    whole.counts,
+                )
+            )
+        return rows
+
+
+def _one(number: int, parts: Sequence[Interval]) -> Interval:
+    if not parts:
+        return Interval(number, np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+    if len(parts) == 1:
+        return parts[0]
+    index, inverse = np.unique(np.concatenate([part.index for part in parts]), return_inverse=True)
+    counts = np.zeros(index.size, np.int64)
+    np.add.at(counts, inverse.ravel(), np.concatenate([part.counts for part in parts]))
+    return Interval.compact(number, index, counts, sum(part.failed for part in parts))

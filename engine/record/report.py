@@ -1,0 +1,48 @@
+"""What a worker reports at its end, beside what lies in its memory. Plain values, for they cross
+processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """One worker's warm-up. Times in ns."""
+
+    completed: int
+    failed: int
+    wall_ns: int
+    first_ns: int  # service time of the very first call
+    mean_ns: float  # mean service time
+    first_fault: str | None = None
+
+
+# due, issued, completed (int64 ns) and outcome (int8) of one slice
+Columns = tuple[np.ndarray, ...]
+
+
+@dataclass
+class WorkerReport:
+    """One worker's report. The number is that of the whole run."""
+
+    worker: int
+    warm: WarmUp | None = None
+    errors: dict[str, int] = field(default_factory=dict)  # failed requests by kind
+    first_fault: str | None = None
+    arrivals: list[int] = field(default_factory=list)  # requests due by interval
+    cpu_ns: int = 0
+    voluntary_switches: int = 0
+    involuntary_switches: int = 0
+    # histogram index and count of the lateness of requests that the worker waited for
+    paced: list[tuple[int, int]] = field(default_factory=list)
+    # how late the thread that watches over the group woke up; in the first worker's report only
+    wake_up_ns: int | None = None
+    hung: bool = False
+    crash: str | None = None  # traceback of what failed outside the target
+    columns: list[Columns] = field(default_factory=list)  # empty unless kept
+    # first issued, last completed, requests of each slice; empty unless kept
+    slices: list[tuple[int, int, int]] = field(default_factory=list)
