@@ -23,7 +23,7 @@ from compare import Report, Say, command, interleaved, pairwise
 from targets import no_op
 
 from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
-from qs.watch.progress import Rich
+from qs.watch.terminal import Rich
 
 RATE_PER_S = 1_000.0
 WITHOUT, WITH = "without a view", "with the panel"

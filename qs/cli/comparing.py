@@ -17,7 +17,7 @@ from qs.render.summary import number
 from qs.result.journal import Journal
 from qs.settings.plan import Request
 from qs.tensors.numeric import PUBLISHED
-from qs.watch.progress import open_view
+from qs.watch.terminal import open_view
 
 SHOWN = (*PUBLISHED, "Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Count")
 

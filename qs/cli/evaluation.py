@@ -24,7 +24,8 @@ from qs.evaluate.prepare import Prepared, prepare
 from qs.evaluate.prepare_artifact import prepare_artifact
 from qs.result.journal import Journal
 from qs.settings.plan import Request
-from qs.watch.progress import open_view
+from qs.watch.terminal import open_view
+from qs.watch.view import View, Watchers
 
 
 def run_evaluation(request: Request, as_json: bool, quiet: bool) -> int:
@@ -60,32 +61,30 @@ def prepared_artifact(request: Request, scratch: Path, probe: bool = True) -> Pr
 
 
 def measure(
-    prepared: Prepared, view: Any, as_json: bool, quiet: bool, work: Work | None = None
+    prepared: Prepared, view: View, as_json: bool, quiet: bool, work: Work | None = None
 ) -> int:
     """Run an evaluation, or other work with the same endings; report it; return the exit status."""
-    from qs.watch.metrics import MeteredView, checked, exported
-    from qs.watch.trace import NAME, Trace, TracedView
+    from qs.watch.metrics import checked, exported
+    from qs.watch.trace import NAME, Trace
 
     request = prepared.request
     where = None if request.metrics is None else checked(request.metrics)
+    trace = Trace() if request.trace else None
     with exported(where, prepared.title, prepared.hardware) as exporter:
-        if exporter is not None:
-            view = MeteredView(view, exporter)
-        if request.trace:
-            view = TracedView(view, Trace())
+        view = Watchers([each for each in (view, exporter, trace) if each is not None])
         journal = open_journal(prepared, view)
         try:
             return _measured(prepared, journal, view, as_json, quiet, work)
         finally:
-            if request.trace and journal.started:
-                view.trace.write(
+            if trace is not None and journal.started:
+                trace.write(
                     journal.folder.path / NAME,
                     f"qs {request.kind} {prepared.title} on {prepared.hardware}",
                 )
 
 
 def _measured(
-    prepared: Prepared, journal: Journal, view: Any, as_json: bool, quiet: bool, work: Work | None
+    prepared: Prepared, journal: Journal, view: View, as_json: bool, quiet: bool, work: Work | None
 ) -> int:
     interrupt = Interrupt()
 
@@ -109,7 +108,7 @@ def _measured(
     return VALID if result["Verdict"] == "VALID" else INVALID
 
 
-def remember(prepared: Prepared, journal: Journal, view: Any) -> None:
+def remember(prepared: Prepared, journal: Journal, view: View) -> None:
     """An entry in the history, where something was measured. What keeps it from being written is a
     warning, never a failure.
     """

@@ -16,7 +16,7 @@ from qs.evaluate.prepare import prepare
 from qs.limit import parse_goals
 from qs.sweep.grid import Axes
 from qs.sweep.sweeping import Sweeping, SweepPlan
-from qs.watch.progress import open_view
+from qs.watch.terminal import open_view
 
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 

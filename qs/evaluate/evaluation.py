@@ -28,6 +28,7 @@ from qs.evaluate.serving import opened, set_up
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.result.journal import Journal
 from qs.result.result import Record
+from qs.watch.view import View
 
 COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = (
     "complete",
@@ -38,7 +39,7 @@ COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = (
 )
 
 
-def open_journal(prepared: Prepared, view: Any) -> Journal:
+def open_journal(prepared: Prepared, view: View) -> Journal:
     """A journal for a run that has not begun: it writes nothing yet."""
     record = Record(
         task=prepared.title,

@@ -181,11 +181,9 @@ async def _measure_case(
                 target,
                 on_progress=show,
                 interrupt=interrupt,
-                keep_slices=hasattr(journal.view, "trace"),
+                keep_slices=journal.view.wants_slices,
             )
-        ended = getattr(journal.view, "ended", None)
-        if ended is not None:
-            ended(result)
+        journal.view.ended(title, result)
     except BackendFailed as failure:
         if failure.lost_host:
             await bench.host.drop()

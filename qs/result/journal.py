@@ -6,7 +6,6 @@ Nothing is written before `start`, so that a run refused for its input leaves no
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +15,13 @@ from typing import Any
 from qs.base.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
 from qs.result.events import EventLog
 from qs.result.result import Record, to_result
-from qs.watch.trace import STAGES
+from qs.watch.view import View
 
 
 class Journal:
     """The record of one run and its files. `view` hears what a person should read."""
 
-    def __init__(self, record: Record, path: Path, precision: str, view: Any):
+    def __init__(self, record: Record, path: Path, precision: str, view: View):
         self.record = record
         self.view = view
         self._path = path
@@ -87,9 +86,8 @@ class Journal:
         """Time a stage, note its begin and end, and save what it brought."""
         begin = time.perf_counter()
         self.event("stage begins", stage=name)
-        trace = getattr(self.view, "trace", None)
         try:
-            with contextlib.nullcontext() if trace is None else trace.span(STAGES, name):
+            with self.view.stage(name):
                 yield
         finally:
             self.record.durations_s[name] = time.perf_counter() - begin

@@ -1,6 +1,6 @@
-"""What others see of a run while it goes on: the panel on a terminal, metrics for Prometheus; and
-the trace of it afterwards.
+"""What others see of a run while it goes on: lines and a panel on a terminal, metrics for
+Prometheus, and afterwards its trace.
 
-All of them are told what the engine tells its watcher, a few times a second, and measure nothing
+Each is a View. They hear what the engine reports a few times a second, and measure nothing
 themselves.
 """

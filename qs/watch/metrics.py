@@ -11,9 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.base.errors import Fault, Faults
+from qs.watch.view import Follow, View
+
+if TYPE_CHECKING:
+    from qs.engine import Progress, RunResult
 
 FLAG = "--metrics"
 ALLOWED = ":PORT, HOST:PORT, or file:PATH"
@@ -27,8 +31,8 @@ EDGES_S = tuple(
 LABELS = ("task", "backend")
 
 
-class Exporter:
-    """The metrics of one run. `update` is told every progress, `finished` every row."""
+class Exporter(View):
+    """The metrics of one run."""
 
     def __init__(
         self,
@@ -78,12 +82,14 @@ class Exporter:
         self._file = file
         self._wrote_s = 0.0
 
-    def begin(self, case: str) -> None:
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
         self._seen = (0, 0)
         self._counted = ([0] * (len(EDGES_S) + 1), 0.0)
-        self._case = case
+        self._case = title
+        yield self._update
 
-    def update(self, progress: Any) -> None:
+    def _update(self, progress: Progress) -> None:
         self._phase.clear()
         self._phase.labels(*self._labels.values(), self._case, progress.phase).set(1)
         if progress.phase in ("measure", "drain"):
@@ -101,8 +107,8 @@ class Exporter:
                     gauge.set(value / 1e9)
         self._write(FILE_EVERY_S)
 
-    def finished(self, result: Any) -> None:
-        """A case has ended: what its last ticks did not see, and its histogram."""
+    def ended(self, title: str, result: RunResult) -> None:
+        """Add what came after the case's last progress, and its whole histogram."""
         completed, errors = self._seen
         self.queries.inc(max(result.completed - completed, 0))
         self.errors.inc(max(result.errors - errors, 0))
@@ -200,28 +206,3 @@ def exported(
         server.shutdown()
         server.server_close()
         thread.join(5)
-
-
-class MeteredView:
-    """A view that also tells an exporter."""
-
-    def __init__(self, view: Any, exporter: Exporter):
-        self._view = view
-        self.exporter = exporter
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._view, name)
-
-    @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callable[[Any], None]]:
-        self.exporter.begin(title)
-        with self._view.case(title, limit_s) as show:
-
-            def both(progress: Any) -> None:
-                show(progress)
-                self.exporter.update(progress)
-
-            yield both
-
-    def ended(self, result: Any) -> None:
-        self.exporter.finished(result)

@@ -1,5 +1,5 @@
-"""The panel of a case in flight: how far, how fast now and overall, response times now and overall,
-what waits, what the machine does.
+"""The panel of a case in flight: how far it is, rates and response times (now and overall), the
+queue, and what the machine does.
 """
 
 from __future__ import annotations
@@ -7,10 +7,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.history.trend import sparkline
 from qs.watch.progress import PHASES, rate, share, span
+
+if TYPE_CHECKING:
+    from qs.engine import Progress
 
 WIDEST_SPARK = 60
 LOOK_S = 1.0
@@ -23,13 +26,13 @@ class Panel:
     def __init__(self, title: str, limit_s: float | None, machine: Machine | None = None):
         self._title = title
         self._limit_s = limit_s
-        self._progress: Any = None
+        self._progress: Progress | None = None
         self._p99: deque[float] = deque(maxlen=WIDEST_SPARK)
         self._machine = machine or Machine()
 
-    def see(self, progress: Any) -> None:
+    def see(self, progress: Progress) -> None:
         self._progress = progress
-        now_ns = getattr(progress, "p99_now_ns", None)
+        now_ns = progress.p99_now_ns
         if progress.phase == "measure" and now_ns and (not self._p99 or self._p99[-1] != now_ns):
             self._p99.append(float(now_ns))
         self._machine.look()
@@ -122,15 +125,15 @@ def _times(name: str, now_ns: int | None, overall_ns: int | None) -> str:
     return f"{name} ms: {now}{overall_ns / NS_PER_MS:.3g} overall"
 
 
-def _queue(progress: Any) -> str:
+def _queue(progress: Progress) -> str:
     parts = []
-    if getattr(progress, "in_flight", None) is not None:
+    if progress.in_flight is not None:
         parts.append(f"{progress.in_flight:,} in flight")
-    if getattr(progress, "backlog", None):
+    if progress.backlog:
         parts.append(f"{progress.backlog:,} of them wait for a worker")
-    if getattr(progress, "dropped", 0):
+    if progress.dropped:
         parts.append(f"{progress.dropped:,} dropped")
-    if getattr(progress, "lateness_p99_ns", None) is not None:
+    if progress.lateness_p99_ns is not None:
         parts.append(f"issued late by p99 {progress.lateness_p99_ns / NS_PER_MS:.3g} ms")
     if progress.errors:
         parts.append(f"{progress.errors:,} errors")

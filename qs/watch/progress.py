@@ -1,21 +1,15 @@
-"""What a person sees while a run goes on, always on standard error: rich on a terminal, plain lines
-elsewhere, nothing when quiet.
-
-A view is told facts (`line`, `warn`) and, during a case, the engine's progress (`case` returns the
-callback). It measures nothing itself.
-"""
+"""A case in flight in words: how far it is, how long the rest takes."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-PLAIN_EVERY_S = 5.0
+if TYPE_CHECKING:
+    from qs.engine import Progress
+
 PHASES = {"build": "loading", "warmup": "warming up", "measure": "measuring", "drain": "finishing"}
-Callback = Callable[[Any], None]
 
 
 def span(seconds: float) -> str:
@@ -56,7 +50,7 @@ def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) ->
     return f"{planned} queries at {speed} take about {span(needed_s)}"
 
 
-def state(progress: Any) -> str:
+def state(progress: Progress) -> str:
     """One line on a case in flight."""
     of = f" of {progress.planned}" if progress.planned else ""
     parts = [f"{progress.completed}{of} queries"]
@@ -73,81 +67,18 @@ def state(progress: Any) -> str:
     return ", ".join(parts)
 
 
-class Quiet:
-    """Says nothing."""
-
-    def line(self, text: str) -> None:
-        pass
-
-    def warn(self, text: str) -> None:
-        pass
-
-    @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
-        yield lambda progress: None
+def share(progress: Progress, limit_s: float | None) -> tuple[float, float | None]:
+    """How full the bar is (done, total): by queries, or by time where time ends the case first."""
+    by_time = (min(progress.elapsed_s, limit_s), limit_s) if limit_s else (0.0, None)
+    if not progress.planned:
+        return by_time
+    by_count = (float(progress.completed), float(progress.planned))
+    if limit_s and progress.elapsed_s / limit_s > progress.completed / progress.planned:
+        return by_time
+    return by_count
 
 
-class Plain:
-    """One line a fact, and one every few seconds during a case: readable in a log file."""
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
-        self._stream = stream
-        self._clock = clock
-
-    def line(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
-
-    def warn(self, text: str) -> None:
-        self.line(f"warning: {text}")
-
-    @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
-        watch = _Watch(title, limit_s, self.line, self._clock)
-        said = self._clock()
-
-        def update(progress: Any) -> None:
-            nonlocal said
-            watch.see(progress)
-            if progress.phase == "measure" and self._clock() - said >= PLAIN_EVERY_S:
-                said = self._clock()
-                self.line(f"{title}: {state(progress)}")
-
-        yield update
-
-
-class Rich:
-    """A panel that is redrawn in place; facts scroll above it."""
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
-        from rich.console import Console
-
-        self._console = Console(file=stream, highlight=False)
-        self._clock = clock
-
-    def line(self, text: str) -> None:
-        self._console.print(text, markup=False)
-
-    def warn(self, text: str) -> None:
-        self._console.print(f"warning: {text}", style="yellow", markup=False)
-
-    @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callback]:
-        from rich.live import Live
-
-        from qs.watch.panel import Panel
-
-        watch = _Watch(title, limit_s, self.line, self._clock)
-        panel = Panel(title, limit_s)
-        with Live(panel, console=self._console, transient=True, refresh_per_second=4):
-
-            def update(progress: Any) -> None:
-                watch.see(progress)
-                panel.see(progress)
-
-            yield update
-
-
-class _Watch:
+class Outlook:
     """Notices the end of the warm-up and says, once, how long the rest will take.
 
     The speed is the warm-up's, or the measured phase's own as soon as that has ten queries to show.
@@ -160,14 +91,14 @@ class _Watch:
         title: str,
         limit_s: float | None,
         say: Callable[[str], None],
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
     ):
         self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
         self._began = self._clock()
         self._warm_rate = 0.0
         self._said = False
 
-    def see(self, progress: Any) -> None:
+    def see(self, progress: Progress) -> None:
         now = self._clock()
         if progress.phase == "build":
             self._began = now
@@ -178,22 +109,3 @@ class _Watch:
             if speed:
                 self._said = True
                 self._say(f"{self._title}: {outlook(progress.planned, speed, self._limit_s)}")
-
-
-def share(progress: Any, limit_s: float | None) -> tuple[float, float | None]:
-    """How full the bar is (done, total): by queries, or by time where time ends the case first."""
-    by_time = (min(progress.elapsed_s, limit_s), limit_s) if limit_s else (0.0, None)
-    if not progress.planned:
-        return by_time
-    by_count = (float(progress.completed), float(progress.planned))
-    if limit_s and progress.elapsed_s / limit_s > progress.completed / progress.planned:
-        return by_time
-    return by_count
-
-
-def open_view(quiet: bool, stream: TextIO | None = None) -> Quiet | Plain | Rich:
-    """The view that fits: none when quiet, rich on a terminal, plain lines elsewhere."""
-    stream = stream or sys.stderr
-    if quiet:
-        return Quiet()
-    return Rich(stream) if stream.isatty() else Plain(stream)

@@ -12,7 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from qs.base.files import write_json
+from qs.watch.view import Follow, View
+
+if TYPE_CHECKING:
+    from qs.engine import Progress, RunResult
 
 NAME = "trace.json"
 PROCESS = 1
@@ -20,8 +26,10 @@ STAGES, CASES, PHASES_ROW, FIRST_WORKER = 1, 2, 3, 10
 US_PER_S = 1e6
 
 
-class Trace:
-    """Collects events of one run; times count from when it was made."""
+class Trace(View):
+    """Collects the events of one run; times count from when it was made."""
+
+    wants_slices = True
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self._clock = clock
@@ -51,16 +59,26 @@ class Trace:
         )
 
     @contextmanager
-    def span(self, row: int, name: str, **about: Any) -> Iterator[None]:
+    def _span(self, row: int, name: str) -> Iterator[None]:
         """Something that lasts as long as the context."""
         began = self._now_us()
         try:
             yield
         finally:
-            self._complete(row, name, began, self._now_us(), **about)
+            self._complete(row, name, began, self._now_us())
 
-    def see(self, progress: Any) -> None:
-        """Follow a case's phases, and note its counters."""
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        with self._span(STAGES, name):
+            yield
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+        with self._span(CASES, title):
+            yield self._see
+
+    def _see(self, progress: Progress) -> None:
+        """Note the case's phase and its counters."""
         now = self._now_us()
         if self._phase is None or self._phase[0] != progress.phase:
             self._end_phase(now)
@@ -74,8 +92,8 @@ class Trace:
             if progress.in_flight is not None:
                 self._count("in flight", now, progress.in_flight)
 
-    def ended(self, case: str, result: Any) -> None:
-        """A case is over: the slices of its workers."""
+    def ended(self, title: str, result: RunResult) -> None:
+        """Add the slices of the case's workers."""
         self._end_phase(self._now_us())
         start = self._measured_us
         if start is not None:
@@ -83,7 +101,7 @@ class Trace:
                 row = FIRST_WORKER + worker
                 self._names.setdefault(row, f"worker {worker}")
                 self._complete(
-                    row, case, start + began_ns / 1e3, start + ended_ns / 1e3, requests=requests
+                    row, title, start + began_ns / 1e3, start + ended_ns / 1e3, requests=requests
                 )
         self._measured_us = None
 
@@ -117,34 +135,4 @@ class Trace:
         }
 
     def write(self, path: Path, title: str) -> None:
-        from qs.base.files import write_json
-
         write_json(path, self.to_dict(title))
-
-
-class TracedView:
-    """A view whose cases are also traced."""
-
-    def __init__(self, view: Any, trace: Trace):
-        self._view = view
-        self.trace = trace
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._view, name)
-
-    @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Callable[[Any], None]]:
-        self._title = title
-        with self.trace.span(CASES, title), self._view.case(title, limit_s) as show:
-
-            def both(progress: Any) -> None:
-                show(progress)
-                self.trace.see(progress)
-
-            yield both
-
-    def ended(self, result: Any) -> None:
-        self.trace.ended(self._title, result)
-        after = getattr(self._view, "ended", None)
-        if after is not None:
-            after(result)

@@ -131,9 +131,9 @@ def test_every_value_is_in_its_bucket():
     assert sum(counts) == 5 and counts[0] == 1 and counts[-1] == 1
     assert sum_s == pytest.approx(given.sum() / 1e9, rel=1e-3)
     exporter = Exporter("t", "b")
-    exporter.begin("case")
-    exporter._count(histogram)
-    exporter._count(histogram)  # the same again is nothing new
+    with exporter.case("case"):
+        exporter._count(histogram)
+        exporter._count(histogram)  # the same again is nothing new
     assert (
         exporter.registry.get_sample_value(
             "qs_response_seconds_count", {"task": "t", "backend": "b"}

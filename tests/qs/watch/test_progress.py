@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from qs.watch.progress import Plain, Quiet, Rich, open_view, outlook, rate, share, span, state
+from qs.watch.progress import outlook, rate, share, span, state
+from qs.watch.terminal import Plain, Rich, open_view
+from qs.watch.view import Quiet
 
 
 def progress(
