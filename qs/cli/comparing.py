@@ -9,10 +9,10 @@ from typing import Any, TextIO
 from qs.base.interrupt import Interrupt
 from qs.cli.evaluation import measure
 from qs.evaluate import checks
+from qs.evaluate.backend import call
 from qs.evaluate.evaluation import draw, numeric_faults
-from qs.evaluate.hosts import call
 from qs.evaluate.prepare import Prepared, prepare
-from qs.evaluate.serving import opened, set_up
+from qs.evaluate.settling import opened, set_up
 from qs.render.summary import number
 from qs.result.journal import Journal
 from qs.settings.plan import Request

@@ -18,10 +18,10 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.errors import UserError
+from qs.evaluate.backend import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
 from qs.evaluate.compiling import Compiled, compile_model, with_files
-from qs.evaluate.hosts import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
+from qs.evaluate.folder import working_folder
 from qs.evaluate.prepare import Prepared
-from qs.evaluate.working_folder import working_folder
 from qs.settings import plan
 from qs.settings.cases import check_plans
 from qs.tensors.closeness import tolerance

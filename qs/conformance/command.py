@@ -18,7 +18,7 @@ from qs.conformance.checks import CHECKS
 from qs.conformance.running import Result, run_checks
 from qs.environments import Environment, interpreter_for
 from qs.evaluate.checks import resolve_model
-from qs.evaluate.log_cap import capped
+from qs.evaluate.log import capped
 from qs.evaluate.prepare import Prepared, prepare
 from qs.settings.plan import Request
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from qs.base.errors import UserError
 from qs.conformance.bench import Bench
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
-from qs.evaluate.hosts import BackendFailed
+from qs.evaluate.backend import BackendFailed
 
 # Seconds. Compilers are slow; no other check needs more than a few hundred inferences.
 LIMIT_S, COMPILE_LIMIT_S = 300.0, 3600.0

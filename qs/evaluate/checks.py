@@ -12,9 +12,9 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.evaluate.artifacts import digest
+from qs.evaluate.backend import WORK, BackendFailed, call, reference_host
 from qs.evaluate.compiling import with_files
 from qs.evaluate.following import followed
-from qs.evaluate.hosts import WORK, BackendFailed, call, reference_host
 from qs.evaluate.prepare import Prepared
 from qs.tensors.digest import digests_of
 from qs.tensors.generated import split_names

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qs.evaluate.hosts import call
+from qs.evaluate.backend import call
 from qs.evaluate.prepare import Prepared
 
 

@@ -19,12 +19,12 @@ from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.evaluate import checks
+from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
-from qs.evaluate.hosts import call
 from qs.evaluate.losses import note
 from qs.evaluate.performance import Bench, measure
 from qs.evaluate.prepare import Prepared
-from qs.evaluate.serving import opened, set_up
+from qs.evaluate.settling import opened, set_up
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.result.journal import Journal
 from qs.result.result import Record

@@ -11,10 +11,10 @@ from typing import Any
 
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.evaluate import rows
+from qs.evaluate.backend import call
+from qs.evaluate.expectation import Footprint
 from qs.evaluate.failures import CRASHED, BackendFailed, outcomes
-from qs.evaluate.hosts import call
 from qs.evaluate.losses import note, reason_of_loss
-from qs.evaluate.memory import Footprint
 from qs.evaluate.patience import Patience
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification

@@ -17,7 +17,7 @@ from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
 from qs.evaluate.artifacts import Artifact, take
-from qs.evaluate.hosts import artifact_host, call
+from qs.evaluate.backend import artifact_host, call
 from qs.evaluate.prepare import Checks, Prepared, check_env
 from qs.settings.plan import Request
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qs.evaluate.backend import call
 from qs.evaluate.failures import RAISED, BackendFailed
-from qs.evaluate.hosts import call
 from qs.evaluate.losses import note
 from qs.result import vendor_rows
 from qs.settings.plan import Value

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
-from qs.evaluate.hosts import call
 from qs.settings.case import Case
 from qs.settings.plan import Value
 

@@ -16,7 +16,7 @@ from qs.base.interrupt import Interrupt
 from qs.evaluate import rows
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
-from qs.evaluate.serving import serving
+from qs.evaluate.settling import serving
 from qs.limit import Goal, Limit, LimitSettings, Observation, Trial, drain_s, find_limit, interval_s
 from qs.result.journal import Journal
 from qs.settings.case import Case

@@ -8,7 +8,7 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.interrupt import Interrupted
-from qs.evaluate.hosts import call
+from qs.evaluate.backend import call
 from qs.evaluate.performance import Bench, Measured, measure_case
 from qs.settings import plan
 from qs.settings.cases import cases_of, check_plans

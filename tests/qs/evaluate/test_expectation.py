@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from qs.evaluate.memory import Footprint
+from qs.evaluate.expectation import Footprint
 from tests.qs.evaluate.test_patience import CASE
 from tests.qs.small_backend import run_changed, write
 
@@ -119,7 +119,7 @@ def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_f
 ):
     """It ends itself as the kernel would; whether the kernel counts a kill is said for it."""
     root = write(tmp_path, predict=ENDED, batch_sizes=[1, 4], iterations=2, clients=1)
-    change = f"from qs.evaluate.memory import Footprint; Footprint.ran_out = {memory}"
+    change = f"from qs.evaluate.expectation import Footprint; Footprint.ran_out = {memory}"
     status, result, said = run_changed(root, change)
     assert (status, result["Verdict"]) == (0 if memory else 3, verdict), said
     assert [row["BS"] for row in result["Performance"]] == ([1] if memory else [1, 4])
@@ -135,7 +135,7 @@ def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_f
 def test_a_run_in_which_nothing_fits_is_not_valid(tmp_path):
     root = write(tmp_path, predict=ENDED, batch_sizes=[4], iterations=2, clients=1)
     status, result, said = run_changed(
-        root, "from qs.evaluate.memory import Footprint; Footprint.ran_out = True"
+        root, "from qs.evaluate.expectation import Footprint; Footprint.ran_out = True"
     )
     assert (status, result["Verdict"], result.get("Performance", [])) == (3, "INVALID", []), said
     assert result["Reasons"] == ["nothing was measured: no batch size fits into memory"]
@@ -152,9 +152,7 @@ def predict(self, feeds):
 def test_a_batch_size_that_does_not_fit_is_left_out_and_said(tmp_path):
     """As if 300 MB were left: 16 items need 512 MB."""
     root = write(tmp_path, predict=GREEDY, batch_sizes=[1, 4, 16], iterations=2, clients=1)
-    change = (
-        "from qs.evaluate.memory import Footprint; Footprint._free = lambda self, pid: 300_000_000"
-    )
+    change = "from qs.evaluate.expectation import Footprint; Footprint._free = lambda self, pid: 300_000_000"
     status, result, said = run_changed(root, change)
     assert (status, result["Verdict"]) == (0, "VALID"), said
     one, four = result["Performance"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qs.evaluate import log_cap
+from qs.evaluate import log as log_cap
 
 
 def test_head_and_tail_stay_and_the_writer_goes_on_at_the_end(tmp_path):

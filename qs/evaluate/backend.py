@@ -16,9 +16,9 @@ from typing import Any
 
 from qs.environments import Environment
 from qs.evaluate.failures import BackendFailed, outcomes
+from qs.evaluate.folder import working_folder
 from qs.evaluate.lasting import LastingHost
-from qs.evaluate.log_cap import capped
-from qs.evaluate.working_folder import working_folder
+from qs.evaluate.log import capped
 from qs.settings.limits import Limits
 
 __all__ = ["PACKAGES", "BackendFailed", "backend_host", "call", "outcomes", "reference_host"]

@@ -18,9 +18,9 @@ from qs.base import machine
 from qs.base.interrupt import Interrupt
 from qs.doctor.summary import check_now
 from qs.evaluate import checks
+from qs.evaluate.backend import backend_host, call
 from qs.evaluate.compiling import Compiled
 from qs.evaluate.environment import described, settle_environment
-from qs.evaluate.hosts import backend_host, call
 from qs.evaluate.obtaining import obtain
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared

@@ -4,7 +4,7 @@ and what is written stays.
 
 from __future__ import annotations
 
-from qs.evaluate.working_folder import working_folder
+from qs.evaluate.folder import working_folder
 
 
 def workspace(root, **files):
