@@ -115,7 +115,7 @@ def remember(prepared: Prepared, journal: Journal, view: View) -> None:
     if not prepared.request.history or not journal.record.rows:
         return
     from qs.history import record
-    from qs.result.result import to_result
+    from qs.result.record import to_result
 
     record(
         to_result(journal.record),
@@ -127,7 +127,7 @@ def remember(prepared: Prepared, journal: Journal, view: View) -> None:
 def report(journal: Journal, as_json: bool, quiet: bool) -> None:
     """With --json the result alone goes to standard output; else the summary does."""
     from qs.render.summary import print_summary
-    from qs.result.result import to_result
+    from qs.result.record import to_result
 
     result = to_result(journal.record)
     if as_json:

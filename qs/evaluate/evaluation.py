@@ -27,7 +27,7 @@ from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import opened, set_up
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.result.journal import Journal
-from qs.result.result import Record
+from qs.result.record import Record
 from qs.watch.view import View
 
 COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = (

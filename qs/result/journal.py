@@ -14,7 +14,7 @@ from typing import Any
 
 from qs.base.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
 from qs.result.events import EventLog
-from qs.result.result import Record, to_result
+from qs.result.record import Record, to_result
 from qs.watch.view import View
 
 

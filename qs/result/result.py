@@ -1,195 +1,130 @@
-"""The result JSON: ByteMLPerf's keys exactly, and what a reader needs beside them.
+"""A run's result as typed models: what is written, read back, and published as its JSON schema.
 
-`Record` fills up as the run goes and `to_result` can render it at any time: after every case, and
-after an interruption, the same function writes what there is.
+Programs may rely on what is declared here; further keys are allowed everywhere, since data sets
+name their metrics and vendors their numbers as they like.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
-from qs.base.files import SWEEP
+from qs.result.part import Count, Number, Part, Word, key
+from qs.result.row import Row, Verdict
 
-SCHEMA = 1  # raised where readers of results must change; qs.result.schema types the keys
+SCHEMA = 1  # raised by a change that breaks a reader
 
 
-@dataclass
-class Record:
-    """Everything known about a run so far. Sections that were not reached stay None and are left
-    out of the result.
+class Kind(Word):
+    """The command that made the result."""
+
+    RUN = "run"
+    LOAD = "load"
+    SWEEP = "sweep"
+    NUMERIC = "numeric"
+
+
+class Status(Word):
+    """How far the run came."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    COMPILED = "compiled"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class GraphCompile(Part):
+    """How the model was compiled. Durations are in seconds, the coverage in percent."""
+
+    compile_s: Number = key("Compile Duration")
+    precision: str | None = key("Compile Precision")
+    coverage_percent: Number = key("Subgraph Coverage")
+    optimizations: Any = key("Optimizations")
+    status: str | None = key("Compile Status", None)
+    segments: Count = key("Segments", None)
+    fallback_segments: list[Any] = key("Fallback Segments", [])
+    batch_sizes: list[int] = key("Compiled Batch Sizes", [])
+    compiled_from: str | None = key("Compiled From", None)
+    artifacts: list[dict[str, Any]] = key("Artifacts", [])
+
+
+class Accuracy(Part):
+    """The data set's metrics, and the agreement with the reference's outputs."""
+
+    data_percent: Number = key("Data Percent", None)
+    not_measured: str | None = key("Not Measured", None)
+    mean_diff: Number = key("Mean Diff", None)
+    std_diff: Number = key("Std Diff", None)
+    max_diff: Number = key("Max Diff", None)
+    max_rel_diff: Number = key("Max Rel-Diff", None)
+    mean_rel_diff: Number = key("Mean Rel-Diff", None)
+    diff_dist: str | None = key("Diff Dist", None)
+    items: Count = key("Items", None)
+    share: dict[str, Any] | None = key("Share", None)
+    confidence_intervals: dict[str, list[float]] = key("Confidence Intervals", {})
+    numeric: dict[str, Any] | None = key("Numeric", None)
+
+
+class MachineCheck(Part):
+    """What `qs doctor` looks at, before the run; the self-benchmark is the last one of this
+    machine.
     """
 
-    task: str
-    hardware: str
-    model: str
-    command: list[str]
-    qs_version: str
-    kind: str = "run"  # run, load, sweep
-    artifact: dict[str, Any] | None = (
-        None  # what a model file says of itself, where no task names the model
-    )
-    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    host: dict[str, Any] = field(default_factory=dict)
-    found: dict[str, str] = field(default_factory=dict)
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-    answers: dict[str, Any] = field(default_factory=dict)
-    answer_origins: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, Any] | None = None
-    model_source: dict[str, Any] | None = None
-    dataset: dict[str, Any] | None = None
-    versions: dict[str, str] = field(default_factory=dict)
-    compile_result: dict[str, Any] | None = None
-    compile_s: float | None = None
-    compiled_from: str | None = None
-    artifacts: list[dict[str, object]] = field(default_factory=list)
-    accuracy: dict[str, Any] | None = None
-    numeric: dict[str, Any] | None = None
-    diff_dist: str | None = None  # the picture's name in the report's folder
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    durations_s: dict[str, float] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    failures: list[dict[str, object]] = field(default_factory=list)
-    sweep: dict[str, Any] | None = None
-    machine_check: dict[str, Any] | None = None  # qs.doctor's
-    status: str = "running"
+    summary: str
+    findings: list[dict[str, Any]]
+    self_benchmark: dict[str, Any] | None = None
+
+
+class EffectiveValue(Part):
+    """One setting that the run really had, and where it came from."""
+
+    value: Any
+    origin: str
+
+
+class Result(Part):
+    """result-<precision>.json. Sections that a run did not reach are absent; Status says how far it
+    came.
+    """
+
+    model: str = key("Model")
+    backend: str = key("Backend")
+    host_info: str | None = key("Host Info")
+    dataset: str | None = key("Dataset", None)
+    instance_count: Count = key("Instance Count", None)
+    device_count: Count = key("Device Count", None)
+    version: str | None = key("Version")
+    execution_date: str = key("Execution Date")
+    graph_compile: GraphCompile | None = key("Graph Compile", None)
+    accuracy: Accuracy | None = key("Accuracy", None)
+    performance: list[Row] = key("Performance", [])
+    schema_version: Literal[SCHEMA]  # type: ignore[valid-type]
+    kind: Kind = key("Kind", Kind.RUN)
+    status: Status = key("Status")
+    verdict: Verdict = key("Verdict")
+    reasons: list[str] = key("Reasons")
+    warnings: list[str] = key("Warnings")
+    failures: list[dict[str, Any]] = key("Failures", [])
+    task: str = key("Task")
+    command: list[str] = key("Command")
+    qs_version: str = key("QS Version")
+    started: str = key("Started")
+    compile_version: str | None = key("Compile Version", None)
+    runtime_version: str | None = key("Runtime Version", None)
+    host: dict[str, Any] = key("Host", {})
+    found_in: dict[str, Any] = key("Found In", {})
+    environment: dict[str, Any] | None = key("Environment", None)
+    model_source: dict[str, Any] | None = key("Model Source", None)
+    samples: dict[str, Any] | None = key("Samples", None)
+    effective_values: dict[str, EffectiveValue] = key("Effective Values", {})
+    answers: dict[str, Any] = key("Answers", {})
+    answer_origins: dict[str, str] = key("Answer Origins", {})
+    durations: dict[str, float] = key("Durations", {})
+    artifact: dict[str, Any] | None = key("Artifact", None)
+    machine_check: MachineCheck | None = key("Machine Check", None)
+    sweep: dict[str, Any] | None = key("Sweep", None)
 
     @property
-    def verdict(self) -> str:
-        """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out
-        which settings fail: it is INVALID where all do.
-        """
-        if self.kind == SWEEP:
-            return (
-                "INVALID"
-                if self.reasons or not any(row["Verdict"] == "VALID" for row in self.rows)
-                else "VALID"
-            )
-        return (
-            "INVALID"
-            if self.reasons or any(row["Verdict"] == "INVALID" for row in self.rows)
-            else "VALID"
-        )
-
-    def all_reasons(self) -> list[str]:
-        """The run's own reasons, then each row's with its batch size; those of a sweep's settings
-        stand in its table.
-        """
-        if self.kind == SWEEP:
-            return list(self.reasons)
-        return [
-            *self.reasons,
-            *(f"BS {row['BS']}: {reason}" for row in self.rows for reason in row["Reasons"]),
-        ]
-
-
-def to_result(record: Record) -> dict[str, Any]:
-    """Plain data, published keys first. A section that the run did not reach is missing, `Status`
-    says how far it came.
-    """
-    compiled = record.compile_result or {}
-    result: dict[str, Any] = {
-        "Model": record.model.upper(),
-        "Backend": record.hardware,
-        "Host Info": record.host.get("CPU"),
-    }
-    if record.dataset:
-        result["Dataset"] = str(record.dataset["name"]).upper()
-    if record.compile_result is not None:
-        result["Instance Count"] = compiled.get("instance_count")
-        result["Device Count"] = compiled.get("device_count")
-    result["Version"] = record.versions.get("runtime")
-    result["Execution Date"] = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if record.compile_result is not None:
-        result["Graph Compile"] = graph_compile(compiled, record.compile_s) | {
-            "Compiled From": record.compiled_from,
-            "Artifacts": record.artifacts,
-        }
-    if record.accuracy is not None or record.numeric is not None:
-        result["Accuracy"] = accuracy(record)
-    if record.rows:
-        result["Performance"] = record.rows
-    result |= {
-        "schema_version": SCHEMA,
-        "Kind": record.kind,
-        "Status": record.status,
-        "Verdict": record.verdict,
-        "Reasons": record.all_reasons(),
-        "Warnings": record.warnings,
-        "Failures": record.failures,
-        "Task": record.task,
-        "Command": record.command,
-        "QS Version": record.qs_version,
-        "Started": record.started.isoformat(),
-        "Compile Version": record.versions.get("compile"),
-        "Runtime Version": record.versions.get("runtime"),
-        "Host": record.host,
-        "Found In": record.found,
-        "Environment": record.environment,
-        "Model Source": record.model_source,
-        "Samples": record.dataset,
-        "Effective Values": record.values,
-        "Answers": record.answers,
-        "Answer Origins": record.answer_origins,
-        "Durations": record.durations_s,
-    }
-    if record.artifact is not None:
-        result["Artifact"] = record.artifact
-    if record.machine_check is not None:
-        result["Machine Check"] = record.machine_check
-    if record.sweep is not None:
-        result["Sweep"] = record.sweep
-    return result
-
-
-def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, object]:
-    """The published section, with the compile status, the batch sizes, and the subgraphs that fell
-    back to the CPU.
-
-    A backend that does not state its coverage has that share of its segments that do not fall back.
-    """
-    segments = compiled.get("segments") or []
-    fallbacks = [
-        _number(segment, at) for at, segment in enumerate(segments) if segment.get("is_fallback")
-    ]
-    coverage = compiled.get("sg_percent")
-    if coverage is None and segments:
-        coverage = 100.0 * (1 - len(fallbacks) / len(segments))
-    sizes = {
-        made.get("compiled_bs")
-        for segment in segments
-        for made in segment.get("compiled_model") or ()
-        if made.get("compiled_bs")
-    }
-    return {
-        "Compile Duration": seconds,
-        "Compile Precision": compiled.get("compile_precision"),
-        "Subgraph Coverage": coverage,
-        "Optimizations": compiled.get("optimizations") or {},
-        "Compile Status": compiled.get("compile_status"),
-        "Segments": len(segments),
-        "Fallback Segments": fallbacks,
-        "Compiled Batch Sizes": sorted(sizes),
-    }
-
-
-def _number(segment: dict[str, Any], at: int) -> Any:
-    number = segment.get("sg_idx")
-    return at if number is None else number
-
-
-def accuracy(record: Record) -> dict[str, Any]:
-    """Metrics of the data set's checker, then the agreement with the reference; either may say why
-    it was not measured.
-    """
-    section: dict[str, Any] = dict(record.accuracy or {})
-    if record.numeric is not None:
-        numeric = dict(record.numeric)
-        section |= {
-            name: value for name, value in numeric.pop("summary", {}).items() if name != "failed"
-        }
-        section["Diff Dist"] = record.diff_dist
-        section["Numeric"] = numeric
-    return section
+    def valid(self) -> bool:
+        return self.verdict is Verdict.VALID

@@ -161,7 +161,7 @@ def result() -> Schema:
     """result-<precision>.json. Further keys may stand there: data sets name their metrics as they
     like.
     """
-    from qs.result.schema import Result
+    from qs.result.result import Result
 
     return of_model(Result) | {"title": "Result"}
 

@@ -17,7 +17,7 @@ from qs.engine.record.hlog import write_hlog
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import RunResult, WarmUpResult
 from qs.evaluate.rows import measured
-from qs.result.result import Record, to_result
+from qs.result.record import Record, to_result
 from qs.settings.case import Case
 
 S = 1e9

@@ -14,7 +14,7 @@ from qs.compare.comparing import compare
 from qs.compare.sides import from_path
 from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from qs.evaluate.rows import measured
-from qs.result.result import Record, to_result
+from qs.result.record import Record, to_result
 from qs.settings.case import Case
 from tests.qs.compare.synthetic import HOST, SHA
 

@@ -1,0 +1,76 @@
+"""The figures of a row as columns, once for every table: on the terminal, in pages, in CSV and
+Parquet, in the history and in comparisons.
+
+Which columns a table shows is the table's choice: `columns("batch_size", "p99_ms")`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qs.result.row import Row
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of a row."""
+
+    name: str  # the row's attribute, and the column's name in CSV and Parquet
+    heading: str  # above a table for people, with the unit
+    kind: type = float  # str, int or float: how a typed table stores it
+    unit: str = ""
+    short: str = ""  # what `--metric` and `--fail-if` call it
+    percentile: float | None = None
+
+    @property
+    def key(self) -> str:
+        """The published key in the result JSON."""
+        return Row.model_fields[self.name].alias or self.name
+
+    def of(self, row: Row) -> Any:
+        """The figure, None where the row has none; text and floats as such, for typed tables."""
+        value = getattr(row, self.name)
+        return value if value is None or self.kind is int else self.kind(value)
+
+
+def _latency(name: str, short: str, heading: str = "", percentile: float | None = None) -> Column:
+    return Column(name, f"{heading or short} ms", float, "ms", short, percentile)
+
+
+COLUMNS = (
+    Column("batch_size", "BS", int),
+    Column("mode", "mode", str),
+    Column("scenario", "scenario", str),
+    Column("clients", "clients", int),
+    Column("instances", "instances", int),
+    Column("pool", "pool", str),
+    Column("intra_op_threads", "threads", int),
+    Column("items_per_s", "items/s", float, "items/s", "throughput"),
+    Column("queries_per_s", "queries/s", float, "queries/s"),
+    _latency("mean_ms", "mean", "avg"),
+    _latency("min_ms", "min"),
+    _latency("p50_ms", "p50", "", 50.0),
+    _latency("p90_ms", "p90", "", 90.0),
+    _latency("p95_ms", "p95", "", 95.0),
+    _latency("p99_ms", "p99", "", 99.0),
+    _latency("p99_9_ms", "p99.9", "", 99.9),
+    _latency("max_ms", "max"),
+    Column("first_inference_ms", "first inference ms", float, "ms"),
+    Column("load_s", "load s", float, "s"),
+    Column("wall_s", "wall s", float, "s"),
+    Column("planned", "planned", int),
+    Column("completed", "completed", int),
+    Column("errors", "errors", int),
+    Column("peak_memory_bytes", "peak memory bytes", int, "bytes"),
+    Column("ended_by", "ended by", str),
+    Column("verdict", "verdict", str),
+)
+_BY_NAME = {column.name: column for column in COLUMNS}
+BY_KEY = {column.key: column for column in COLUMNS}
+BY_SHORT = {column.short: column for column in COLUMNS if column.short}
+
+
+def columns(*names: str) -> tuple[Column, ...]:
+    """The columns of these names, in this order."""
+    return tuple(_BY_NAME[name] for name in names)

@@ -1,0 +1,51 @@
+"""What every part of a saved result has in common: typed attributes, published keys in the file.
+
+An attribute's name says its unit (`wall_s`), the key in the file is the published one ("Wall
+Time"). Keys that are not known here are kept, since data sets and vendors add their own, and a key
+that was absent stays absent: absence says that a version or a mode of measuring has no such figure,
+null that it was not measured.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+# An int stays an int: 5 in a file is not 5.0 after it was read and written again.
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})] | None
+Count = int | None
+Self = TypeVar("Self", bound="Part")
+
+
+class Word(str, Enum):
+    """One of a few published words: equal to its text, and printed as it."""
+
+    __str__ = str.__str__
+
+    def __format__(self, spec: str) -> str:
+        return str.__format__(self, spec)
+
+
+class Part(BaseModel):
+    """A section of the result."""
+
+    model_config = ConfigDict(
+        extra="allow", populate_by_name=True, protected_namespaces=(), frozen=True
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data under the published keys, without those that were never set."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+    def changed(self: Self, **changes: Any) -> Self:
+        """A copy with other values of these attributes, validated like new ones."""
+        fields = type(self).model_fields
+        known = {name: getattr(self, name) for name in self.model_fields_set if name in fields}
+        return type(self)(**(self.model_extra or {}), **known | changes)
+
+
+def key(published: str, default: Any = ...) -> Any:
+    """A field that the file calls `published`; required unless it has a default."""
+    return Field(default, alias=published, title=published)

@@ -1,0 +1,334 @@
+"""One row of the report's `Performance`: ByteMLPerf's keys, and what one needs to judge them.
+
+Latencies are in ms, unrounded; a percentile that the number of samples does not support is null. In
+closed loop a query has no due time, so its response time is its service time and `AVG Latency`
+means both. BS x Completed / Wall Time is QPS, in items per second. qs.evaluate fills rows,
+everything else reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qs.result.part import Count, Number, Part, Word, key
+
+CLOSED_LOOP = "closed loop"
+# Scenarios whose requests are due at times of their own, whoever has answered before.
+OPEN_LOOP = ("Poisson", "ConstantRate", "Stages", "Replay", "Server", "Offline")
+
+
+class Verdict(Word):
+    """Whether a number counts."""
+
+    VALID = "VALID"
+    INVALID = "INVALID"
+
+
+class Outcome(Word):
+    """How measuring a case ended."""
+
+    DONE = "done"
+    RAISED = "raised"
+    EXITED = "exited"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+    NO_ROOM = "does not fit"
+
+
+class Mode(Word):
+    """Who measured: our engine, the backend itself, or both side by side."""
+
+    QS = "QS"
+    VENDOR = "vendor"
+    AUDIT = "audit"
+
+
+class WarmUp(Part):
+    """The warm-up's own figures; they are in no other number."""
+
+    completed: Count = key("Completed", None)
+    errors: Count = key("Errors", None)
+    wall_s: Number = key("Wall Time", None)
+    mean_ms: Number = key("AVG Latency", None)
+
+
+class IntervalEntry(Part):
+    """One interval of the measured phase: a second, less in short runs."""
+
+    start_s: Number = key("Start", None)
+    completed: Count = key("Completed", None)
+    errors: Count = key("Errors", None)
+    p50_ms: Number = key("P50 Latency", None)
+    p99_ms: Number = key("P99 Latency", None)
+    in_flight: Count = key("In Flight", None)
+
+
+class Estimate(Part):
+    """Half the width of a confidence interval; null when none could be computed, and why."""
+
+    half_width: Number = key("Half Width", None)
+    batches: Count = key("Batches", None)
+    why: str | None = key("Why", None)
+
+
+class Confidence(Part):
+    """Confidence intervals of the throughput and of the percentiles that were estimated."""
+
+    level: Number = key("Level", None)
+    queries_per_s: Estimate | None = key("Queries Per Second", None)
+    p50_ms: Estimate | None = key("P50 Latency", None)
+    p90_ms: Estimate | None = key("P90 Latency", None)
+    p95_ms: Estimate | None = key("P95 Latency", None)
+    p99_ms: Estimate | None = key("P99 Latency", None)
+    p99_9_ms: Estimate | None = key("P99.9 Latency", None)
+
+
+class EngineCost(Part):
+    """What the engine itself costs in this layout."""
+
+    ns_per_request: Number = None
+    service_ns: Number = None
+    requests: Count = None
+
+
+class CpuUse(Part):
+    """CPU time of the run and of the rest of the machine, as the engine reports it."""
+
+    elapsed_s: Number = None
+    cores: Number = None
+    host_cpus: Count = None
+    workers_s: Number = None
+    conductor_s: Number = None
+    run_s: Number = None
+    host_busy_s: Number = None
+    steal_s: Number = None
+    voluntary_switches: Count = None
+    involuntary_switches: Count = None
+    quota_held_back_s: Number = None
+    thermal_events: Count = None
+    base_mhz: Number = None
+    groups: list[dict[str, Any]] = []
+    frequency_mhz: dict[str, Any] | None = None
+    others_s: Number = None
+
+
+class ScenarioSettings(Part):
+    """The scenario's own settings, as the QS config spells them."""
+
+    target_qps: Number = None
+    latency_slo_ms: Number = None
+    percentile: Number = None
+    duration_s: Number = None
+    samples_per_query: Count = None
+    seed: Count = None
+    stages: list[Any] | None = None
+    arrivals: str | None = None
+    due_file: str | None = None
+    column: str | None = None
+    speed: Number = None
+
+
+class Rule(Part):
+    """What a scenario or a stop rule needed, and what was measured."""
+
+    name: str
+    needed: Number = None
+    measured: Number = None
+    passed: bool
+    advice: str = ""
+    unit: str = ""
+    bound: str = "at least"
+
+
+class Metric(Part):
+    """The one number that results of a scenario are compared by."""
+
+    name: str
+    value: Number = None
+    unit: str = ""
+
+
+class Times(Part):
+    """The summary of a histogram in ns; a percentile that the count does not support is null."""
+
+    count: Count = None
+    min_ns: Number = None
+    mean_ns: Number = None
+    max_ns: Number = None
+    p50_ns: Number = None
+    p90_ns: Number = None
+    p95_ns: Number = None
+    p99_ns: Number = None
+    p99_9_ns: Number = key("p99.9_ns", None)
+    p99_99_ns: Number = key("p99.99_ns", None)
+    out_of_range: Count = None
+
+
+class BatchingEntry(Part):
+    """How queries shared calls."""
+
+    max_batch_size: Count = None
+    max_delay_us: Number = None
+    calls: Count = None
+    mean_batch_size: Number = None
+
+
+class Samples(Part):
+    """What was submitted."""
+
+    name: str | None = None
+    items: Count = None
+    kind: str | None = None
+    why: str | None = None
+    seed: Count = None
+    distinct_batches: Count = None
+    items_per_batch: Count = None
+    bytes: Count = None
+
+
+class WorstAnswer(Part):
+    """The answer that differs most from the one given when idle."""
+
+    request: Count = None
+    worker: Count = None
+    sample: Count = None
+    output: str | None = None
+    apart: Number = None
+    why: str | None = None
+
+
+class VerificationEntry(Part):
+    """Answers under load against those given when idle."""
+
+    mode: str | None = None
+    requests: int = 0
+    checked: int = 0
+    unchecked: int = 0
+    wrong: int = 0
+    worst: WorstAnswer | None = None
+    tolerance: Number = None
+    idle_repeat: Number = None
+    note: str | None = None
+    not_verified: str | None = None
+
+
+class Figures(Part):
+    """The numbers by which backends are compared, whoever measured them."""
+
+    batch_size: Count = key("BS", None)
+    items_per_s: Number = key("QPS", None)
+    mean_ms: Number = key("AVG Latency", None)
+    min_ms: Number = key("Min Latency", None)
+    p50_ms: Number = key("P50 Latency", None)
+    p90_ms: Number = key("P90 Latency", None)
+    p95_ms: Number = key("P95 Latency", None)
+    p99_ms: Number = key("P99 Latency", None)
+    p99_9_ms: Number = key("P99.9 Latency", None)
+    max_ms: Number = key("Max Latency", None)
+
+
+class VendorPart(Figures):
+    """The backend's own numbers, beside ours."""
+
+    clients: Count = key("Clients", None)
+    iterations: Count = key("Iterations", None)
+    completed: Count = key("Completed", None)
+    not_measured: str | None = key("Not Measured", None)
+    queries_in_flight: Number = key("Queries In Flight", None)
+    flags: list[str] = key("Flags", [])
+    reasons: list[str] = key("Reasons", [])
+    warnings: list[str] = key("Warnings", [])
+    vendor_answer: dict[str, Any] | None = key("Vendor Answer", None)
+
+
+class Row(Figures):
+    """One measured case. Latencies are in ms, QPS counts items; null: not measured, or too few
+    samples to tell.
+    """
+
+    batch_size: Count = key("BS")
+    items_per_s: Number = key("QPS")
+    mean_ms: Number = key("AVG Latency")
+    p99_ms: Number = key("P99 Latency")
+    requested_batch_size: Count = key("Requested BS", None)
+    mode: Mode = key("Mode")
+    scenario: str | None = key("Scenario", None)
+    clients: Count = key("Clients", None)
+    iterations: Count = key("Iterations", None)
+    duration_s: Number = key("Duration", None)
+    time_limit_s: Number = key("Time Limit", None)
+    planned: Count = key("Planned", None)
+    completed: Count = key("Completed", None)
+    errors: Count = key("Errors", None)
+    errors_by_kind: dict[str, int] = key("Errors By Kind", {})
+    wall_s: Number = key("Wall Time", None)
+    queries_per_s: Number = key("Queries Per Second", None)
+    warm_up: WarmUp | None = key("Warm-up", None)
+    pool: str | None = key("Pool", None)
+    instances: Count = key("Instances", None)
+    intra_op_threads: Count = key("Intra-op Threads", None)
+    affinity: list[list[int]] = key("Affinity", [])
+    first_inference_ms: Number = key("First Inference", None)
+    intervals: list[IntervalEntry] = key("Intervals", [])
+    interrupted: bool | None = key("Interrupted", None)
+    ended_by: str | None = key("Ended By", None)
+    first_fault: str | None = key("First Fault", None)
+    verdict: Verdict = key("Verdict")
+    reasons: list[str] = key("Reasons")
+    warnings: list[str] = key("Warnings")
+    warning_codes: list[str] = key("Warning Codes", [])
+    confidence: Confidence | None = key("Confidence", None)
+    engine_cost: EngineCost | None = key("Engine Cost", None)
+    cpu_use: CpuUse | None = key("CPU Use", None)
+    histogram: str | None = key("Histogram", None)
+    histograms: list[str] = key("Histograms", [])
+    settings: ScenarioSettings | None = key("Settings", None)
+    samples_per_query: Count = key("Samples Per Query", None)
+    rules: list[Rule] = key("Rules", [])
+    metric: Metric | None = key("Metric", None)
+    response: Times | None = key("Response", None)
+    service: Times | None = key("Service", None)
+    lateness: Times | None = key("Lateness", None)
+    seed: Count = key("Seed", None)
+    batching: BatchingEntry | None = key("Batching", None)
+    load_s: Number = key("Load Time", None)
+    samples: Samples | None = key("Samples", None)
+    outcome: Outcome | None = key("Outcome", None)
+    verification: VerificationEntry | None = key("Verification", None)
+    predict_timeout_s: Number = key("Predict Timeout", None)
+    peak_memory_bytes: Count = key("Peak Memory Bytes", None)
+    queries_in_flight: Number = key("Queries In Flight", None)
+    flags: list[str] = key("Flags", [])
+    vendor_answer: dict[str, Any] | None = key("Vendor Answer", None)
+    vendor: VendorPart | None = key("Vendor", None)
+    difference_percent: dict[str, Number] | None = key("Difference Percent", None)
+
+    @property
+    def valid(self) -> bool:
+        return self.verdict is Verdict.VALID
+
+    @property
+    def open_loop(self) -> bool:
+        return self.scenario in OPEN_LOOP
+
+    @property
+    def logs(self) -> Sequence[str]:
+        """The histogram logs of its runs, by their names in the report's folder."""
+        return self.histograms or ([self.histogram] if self.histogram else [])
+
+    def numbers(self) -> dict[str, int | float]:
+        """Every top-level number under its published key, those that a vendor added included."""
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }
+
+    def invalid(self, reason: str) -> Row:
+        """It does not count, for one more reason."""
+        return self.changed(verdict=Verdict.INVALID, reasons=[*self.reasons, reason])
+
+    def warned(self, *texts: str) -> Row:
+        """With more warnings, after those it has."""
+        return self.changed(warnings=[*self.warnings, *texts]) if texts else self
