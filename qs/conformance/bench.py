@@ -69,7 +69,7 @@ class Bench:
         self._limit_s, self._until = 0.0, 0.0
         self._compiled: Compiled | None = None
         self._here = False  # whether it was compiled in the host that is there now
-        self.supports_qs = False  # as the backend says; qs.conformance.driving finds out
+        self.supports_qs = False  # as the backend says; qs.conformance.measuring finds out
         self._values: dict[str, plan.Value] | None = None
         self._predicted: dict[int, dict[str, Any]] = {}
 

@@ -12,11 +12,11 @@ from qs.conformance import (
     agreement,
     benchmarking,
     contract,
-    leaks,
     loading,
-    naming,
+    names,
     outputs,
     prints,
+    resources,
     threads,
 )
 from qs.conformance.outcome import FAIL, PASS, SKIP, Outcome, Problem, judged
@@ -168,9 +168,9 @@ def test_benchmark_rows(rows, words):
     ],
 )
 def test_leaks(grown, status, words):
-    outcome = leaks.judge({"loads": 10, **grown}, leaks.allowed_growth(0))
+    outcome = resources.judge({"loads": 10, **grown}, resources.allowed_growth(0))
     assert (outcome.status, words in outcome.reason) == (status, True), outcome
-    assert leaks.judge(None, 1).status == SKIP
+    assert resources.judge(None, 1).status == SKIP
 
 
 def test_loaded_sizes():
@@ -255,7 +255,7 @@ def test_names(tmp_path, folder, files, words):
     made.mkdir()
     for name, text in files.items():
         (made / name).write_text(text)
-    outcome = naming.judge(made)
+    outcome = names.judge(made)
     assert outcome.status == (PASS if words is None else FAIL), outcome
     assert words is None or words in f"{outcome.reason}; {outcome.fix}"
 

@@ -10,20 +10,20 @@ import pytest
 
 from qs.conformance import (
     agreement,
+    answers,
     arrays,
     benchmarking,
     compiling,
     contract,
     determinism,
-    driving,
-    independence,
-    leaks,
     loading,
-    naming,
+    measuring,
+    names,
     outputs,
     predicting,
     prints,
     profile,
+    resources,
     threads,
 )
 from qs.conformance.checks import CHECKS
@@ -61,7 +61,7 @@ CASES = {
     def generate_qs_config(self):
         return {"pol": "thread"}
 """,
-        [determinism, threads, driving, prints],
+        [determinism, threads, measuring, prints],
         {
             "determinism": (PASS, "bit by bit"),
             "threads": (FAIL, "are not the serial ones"),
@@ -84,7 +84,7 @@ CASES = {
     def generate_qs_config(self):
         return {"pool": "process"}
 """,
-        [driving, threads, leaks],
+        [measuring, threads, resources],
         {
             "threads": (PASS, "does not ask for that (pool process)"),
             "leaks": (FAIL, "MB over"),
@@ -100,7 +100,7 @@ CASES = {
         y[:] = feeds["x"] @ WEIGHTS / 2
         return {"y": y}
 """,
-        [determinism, arrays, driving, benchmarking],
+        [determinism, arrays, measuring, benchmarking],
         {
             "determinism": (PASS, ""),
             "arrays": (
@@ -117,7 +117,7 @@ CASES = {
     def predict(self, feeds):
         return {"y": (feeds["x"] - feeds["x"].mean(axis=0)) @ WEIGHTS}
 """,
-        [outputs, determinism, independence, agreement, benchmarking],
+        [outputs, determinism, answers, agreement, benchmarking],
         {
             "outputs": (PASS, "y [4, 3]"),
             "independence": (FAIL, "changes with its neighbours"),
@@ -133,7 +133,7 @@ CASES = {
     def predict(self, feeds):
         return [feeds["x"][:1] @ WEIGHTS]
 """,
-        [loading, predicting, outputs, independence],
+        [loading, predicting, outputs, answers],
         {
             "load": (PASS, "load(1) loads 2"),
             "predict": (PASS, "a list of 1 output"),
@@ -149,7 +149,7 @@ CASES = {
     def predict(self, feeds):
         return {"z": feeds["x"] @ WEIGHTS + np.random.rand()}
 """,
-        [driving, outputs, determinism, threads, benchmarking],
+        [measuring, outputs, determinism, threads, benchmarking],
         {
             "outputs": (FAIL, "no output y; there are z"),
             "benchmark": (FAIL, "benchmark is not written"),
@@ -165,7 +165,7 @@ CASES = {
     def generate_qs_config(self):
         sys.exit(0)
 """,
-        [loading, predicting, driving],
+        [loading, predicting, measuring],
         {
             "load": (
                 FAIL,
@@ -204,7 +204,7 @@ CASES = {
             await asyncio.sleep(0.001)
             return {"y": feeds["x"] @ WEIGHTS}
 """,
-        [driving, predicting, determinism, threads],
+        [measuring, predicting, determinism, threads],
         {
             "qs_config": (PASS, "runner async"),
             "predict": (PASS, "batch sizes 2: a dict"),
@@ -225,7 +225,7 @@ def make(config):
         return {"y": kept["x"] @ WEIGHTS}
     return predict
 """,
-        [driving, predicting, threads],
+        [measuring, predicting, threads],
         {
             "qs_config": (PASS, "runner runtime_backend_acme:make"),
             "threads": (FAIL, "are not the serial ones"),
@@ -236,7 +236,7 @@ def make(config):
     def generate_qs_config(self):
         return {"pool": "inline", "clients": 3}
 """,
-        [driving, loading, predicting, benchmarking],
+        [measuring, loading, predicting, benchmarking],
         {
             "qs_config": (FAIL, "inline"),
             "predict": (PASS, "1, 4"),
@@ -273,7 +273,7 @@ def test_a_hang_ends_at_the_limit_is_located_and_what_follows_is_checked(lab):
         time.sleep(3600)
 """)
     begin = time.monotonic()
-    found = lab.run(compiling, driving, predicting, limit_s=4)
+    found = lab.run(compiling, measuring, predicting, limit_s=4)
     assert found["qs_config"].status == FAIL
     assert "generate_qs_config: no answer within 4 s" in found["qs_config"].reason
     assert "runtime_backend_acme.py, line " in found["qs_config"].reason
@@ -305,7 +305,7 @@ def test_faults_of_the_classes_and_names_are_all_said_at_once(lab):
 """,
         acme__json="[]",
     )
-    found = lab.run(naming, contract, profile)
+    found = lab.run(names, contract, profile)
     assert (found["naming"].status, "called acme.json" in found["naming"].reason) == (FAIL, True)
     assert found["contract"].status == FAIL
     for words in (
@@ -323,7 +323,7 @@ def test_a_folder_without_its_class_fails_by_name_and_is_not_gone_into(lab):
     lab.write()
     file = lab.folder / "runtime_backend_acme.py"
     file.write_text(file.read_text().replace("RuntimeBackendACME(", "RuntimeBackendAcm("))
-    found = lab.run(naming, contract, compiling, loading)
+    found = lab.run(names, contract, compiling, loading)
     assert "has no class RuntimeBackendACME" in found["naming"].reason
     assert "has no class RuntimeBackendACME" in found["contract"].reason
     assert {found[name].status for name in ("compile", "load")} == {SKIP}

@@ -96,4 +96,6 @@ def _mb(size: int) -> str:
 async def check(bench: Bench) -> Outcome:
     allowed, size = allowed_growth(bench.model_bytes), bench.batch_sizes[0]
     what = f"repeated load({size})"
-    return judge(await bench.observe(NAME, what, batch_size=size, allowed_bytes=allowed), allowed)
+    return judge(
+        await bench.observe("resources", what, batch_size=size, allowed_bytes=allowed), allowed
+    )

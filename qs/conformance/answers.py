@@ -104,5 +104,5 @@ def judge(seen: dict[str, Any], allowed: float) -> Outcome:
 
 async def check(bench: Bench) -> Outcome:
     size = next((size for size in bench.batch_sizes if size > 1), bench.batch_sizes[-1])
-    seen = await bench.observe(NAME, f"predict at batch size {size}", batch_size=size)
+    seen = await bench.observe("answers", f"predict at batch size {size}", batch_size=size)
     return judge(seen, bench.tolerance)

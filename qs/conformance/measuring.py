@@ -60,7 +60,7 @@ async def check(bench: Bench) -> Outcome:
     from qs.base.errors import UserError
     from qs.config.qs_config import parse_qs_config
 
-    seen = await bench.observe("driving", "generate_qs_config")
+    seen = await bench.observe("measuring", "generate_qs_config")
     bench.supports_qs = seen["supported"]
     outcome = judge(seen)
     if outcome.status == FAIL or not seen["supported"]:
