@@ -1,6 +1,4 @@
-"""`qs check`: the conformance test of a vendor's folder. It reads the options; qs.conformance does
-the work.
-"""
+"""`qs check`: the conformance test of a vendor's folder. Only the options are read here."""
 
 from __future__ import annotations
 
@@ -53,9 +51,11 @@ from qs.cli.types import Seconds
     "--json", "as_json", is_flag=True, help="Print the results as JSON on standard output."
 )
 def command(as_json: bool, **options) -> int:
-    """Test whether a backend keeps the contract: names, methods, compile, load, predict, threads, answers, leaks.
+    """Test whether a backend keeps the contract: names, methods, compile, load, predict, threads,
+    answers, leaks.
 
-    Each check passes, fails or is skipped, with the reason and how to fix it. Exit status: 0 none failed, 3 some did.
+    Each check passes, fails or is skipped, with the reason and how to fix it. Exit status: 0 if
+    none failed, 3 if some did.
 
     \b
     Examples:
@@ -66,8 +66,8 @@ def command(as_json: bool, **options) -> int:
     import json
 
     from qs.cli.main import INVALID, VALID
-    from qs.conformance.command import Asked, conform
     from qs.conformance.outcome import PASS
+    from qs.conformance.running import Asked, conform
     from qs.conformance.showing import PlainView, TerminalView, counts, to_json, verdict
 
     asked = Asked(**options)

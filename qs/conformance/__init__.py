@@ -1,6 +1,7 @@
-"""The conformance test of a vendor's folder: one check a module, listed in `checks`.
+"""The conformance test of a vendor's folder. It does not measure speed.
 
-A check has up to three parts: `observe` looks, in the backend's own process, and gives plain data
-(numpy and the standard library alone may be imported there); `judge` says what that means; `check`
-is what the conductor awaits. Measuring speed is no part of it.
+A check has two halves. One observes, in the backend's own process, and returns plain data: only
+numpy and the standard library may be imported there. The other judges, in ours: a pure function
+from what was seen to an outcome. Both stand in the module of their subject (`contract`, `answers`,
+`threads`, ...); `checks` lists all checks in order, and `running` runs them.
 """

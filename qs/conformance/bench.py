@@ -1,8 +1,8 @@
-"""What the checks work with: the task, and a host with the backend in it, a fresh one after each
-that was lost.
+"""What the checks work with: the task, and a host with the backend in it, replaced by a fresh one
+whenever it is lost.
 
-Every call of a check ends by that check's limit. In which order checks run and what their endings
-mean is qs.conformance.running's part.
+Every call of a check ends by that check's limit. The order of checks, and what it means when one
+ends badly, is up to qs.conformance.running.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,9 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.errors import UserError
+from qs.conformance.answers import observe_predict
+from qs.engine import ChildHost, Factory, HostTimeout
+from qs.environments import Environment
 from qs.evaluate.backend import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
 from qs.evaluate.compiling import Compiled, compile_model, with_files
 from qs.evaluate.folder import working_folder
@@ -28,30 +31,53 @@ from qs.tensors.closeness import tolerance
 
 SERVICE = "qs.conformance.service:ConformanceService"
 REFERENCE_ITEMS = 16
-_DUMP_BEFORE_S = 0.5  # a hang's stacks are written that long before the process is ended
+_DUMP_BEFORE_S = 0.5  # how long before the process is ended a hang's stacks are written
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The reference's items and answers in a file, or `why` there is none. `shapes`: output -> its
-    shape for one item.
-    """
+    """The reference's items and answers in a file, or `why` there is none."""
 
     path: Path | None
     why: str = ""
+    # output -> its shape for one item
     shapes: dict[str, list[int]] = field(default_factory=dict)
 
 
+class Limit:
+    """By when all calls of the current check have to end."""
+
+    def __init__(self) -> None:
+        self.limit_s = 0.0
+        self._until = 0.0
+
+    def begin(self, limit_s: float) -> None:
+        self.limit_s, self._until = limit_s, time.monotonic() + limit_s
+
+    def extend(self, more_s: float) -> None:
+        """For what is not the backend's time."""
+        self._until += more_s
+
+    @property
+    def dump_at_s(self) -> float:
+        """When, on the monotonic clock, the stacks of a hang are to be written."""
+        return self._until - _DUMP_BEFORE_S
+
+    @property
+    def left_s(self) -> float:
+        return self._until - time.monotonic()
+
+
 class Bench:
-    """One backend, one task. `environment` says under which interpreter; `scratch` is for files
-    that are not kept.
+    """One backend, one task. `environment` names the interpreter; `scratch` is for files that are
+    not kept.
     """
 
     def __init__(
         self,
         prepared: Prepared,
         resolved: dict[str, Any],
-        environment: Any,
+        environment: Environment,
         log: Path,
         scratch: Path,
         reference: Reference | None = None,
@@ -66,30 +92,30 @@ class Bench:
         ]
         self._work = working_folder(scratch / WORK, roots, needed)
         self._host: _Limited | None = None
-        self._limit_s, self._until = 0.0, 0.0
+        self._limit = Limit()
         self._compiled: Compiled | None = None
-        self._here = False  # whether it was compiled in the host that is there now
-        self.supports_qs = False  # as the backend says; qs.conformance.measuring finds out
+        self._compiled_here = False  # in the host that is there now
+        self.supports_qs = False  # as the backend says, once the check qs_config has asked it
         self._values: dict[str, plan.Value] | None = None
         self._predicted: dict[int, dict[str, Any]] = {}
 
     def limit(self, limit_s: float) -> None:
         """All calls from now on end within that many seconds."""
-        self._limit_s, self._until = limit_s, time.monotonic() + limit_s
+        self._limit.begin(limit_s)
 
     async def ready(self, limit_s: float) -> None:
-        """A host that is as far as the checks have come: started, and compiled in once compiling
-        has worked.
+        """Make sure there is a host that is as far as the checks have come: started, and compiled
+        in if compiling has worked before.
         """
-        self.limit(limit_s)
+        self._limit.begin(limit_s)
         if self._host is None:
             self._host = await self._started()
-        if self._compiled is not None and not self._here:
+        if self._compiled is not None and not self._compiled_here:
             await self.compile()
 
     async def close(self) -> None:
         """End the host, if there is one; the next `ready` starts another."""
-        host, self._host, self._here = self._host, None, False
+        host, self._host, self._compiled_here = self._host, None, False
         if host is not None:
             with suppress(Exception):  # it may be lost already
                 await host.child.close()
@@ -100,19 +126,19 @@ class Bench:
             self._host.child.kill()
 
     async def call(self, method: str, what: str, **arguments: Any) -> Any:
-        """Call a method of the service. BackendFailed or UserError where that goes wrong; `what`
-        names it in messages.
+        """Call a method of the service. BackendFailed or UserError if that goes wrong; `what` names
+        it in messages.
         """
         assert self._host is not None, "ready() comes first"
         self._host.what = what
         return await call(self._host, method, what, **arguments)
 
-    async def observe(self, check: str, what: str, **arguments: Any) -> Any:
-        """What `observe` of qs.conformance.<check> sees in the backend's process."""
-        return await self.call("observe", what, check=check, **arguments)
+    async def observe(self, look: Callable[..., Any], what: str, **arguments: Any) -> Any:
+        """What a function of the checks sees of the service, in the backend's process."""
+        return await self.call("observe", what, look=look, **arguments)
 
     async def compile(self) -> Compiled:
-        """The published steps up to and including compile; the runtime gets what came of them."""
+        """The published steps up to and including compile; the runtime gets their results."""
         compiled = await compile_model(self._host, self.prepared, self.resolved, lambda text: None)
         await self.call(
             "configure_runtime",
@@ -121,14 +147,14 @@ class Bench:
             workload=compiled.configs["workload"],
             model_info=compiled.configs["model_info"],
         )
-        self._compiled, self._here = compiled, True
+        self._compiled, self._compiled_here = compiled, True
         if self._values is not None:
             await self._use_runner(self._values)
         return compiled
 
     async def drive(self, config: Mapping[str, Any]) -> None:
-        """From now on with the runner and the batch sizes of a QS config. UserError where no run
-        can be planned with it.
+        """Use the runner and the batch sizes of a QS config from now on. UserError if no run can be
+        planned with it.
         """
         found, cpus = self.prepared, machine.usable_cpus()
         values = plan.performance(
@@ -151,7 +177,7 @@ class Bench:
 
     @property
     def pool(self) -> str | None:
-        """What the clients of a run would run in; None where our engine does not drive it."""
+        """What the clients of a run would run in; None if our engine does not drive it."""
         return None if self._values is None else self._values["pool"].value
 
     @property
@@ -161,7 +187,7 @@ class Bench:
 
     @property
     def batch_sizes(self) -> list[int]:
-        """Those that a run would measure, ascending."""
+        """The ones that a run would measure, ascending."""
         named = self.compiled.configs["workload"]["batch_sizes"]
         return sorted(
             {int(size) for size in (self._values["batch_sizes"].value if self._values else named)}
@@ -193,13 +219,13 @@ class Bench:
         return self._log.stat().st_size if self._log.exists() else 0
 
     async def predicted(self) -> dict[int, dict[str, Any]]:
-        """Batch size -> what its first answer looks like: qs.conformance.predicting. Asked for
-        once, it may be slow.
+        """Batch size -> what its first answer looks like: asked for once,
+        since it may be slow.
         """
         for size in self.batch_sizes:
             if size not in self._predicted:
                 what = f"predict at batch size {size}"
-                self._predicted[size] = await self.observe("predicting", what, batch_size=size)
+                self._predicted[size] = await self.observe(observe_predict, what, batch_size=size)
         return self._predicted
 
     async def reference(self) -> Reference:
@@ -207,7 +233,7 @@ class Bench:
         if self._reference is None:
             begin = time.monotonic()
             self._reference = await self._refer()
-            self._until += time.monotonic() - begin  # not the backend's time
+            self._limit.extend(time.monotonic() - begin)
         return self._reference
 
     async def _refer(self) -> Reference:
@@ -232,8 +258,6 @@ class Bench:
         return Reference(path, shapes=about["outputs"])
 
     async def _started(self) -> _Limited:
-        from qs.engine import ChildHost, Factory
-
         found = self.prepared
         child = ChildHost(
             Factory(
@@ -242,7 +266,7 @@ class Bench:
                     "workspace_roots": [str(root) for root in found.workspaces.roots],
                     "backend_folder": str(self.folder),
                     "hardware": found.hardware,
-                    "dump_at_s": self._until - _DUMP_BEFORE_S,
+                    "dump_at_s": self._limit.dump_at_s,
                 },
             ),
             python=self._environment.python,
@@ -255,10 +279,10 @@ class Bench:
         with outcomes(what):
             starting = asyncio.ensure_future(child.__aenter__())
             try:
-                await asyncio.wait({starting}, timeout=self._until - time.monotonic())
+                await asyncio.wait({starting}, timeout=max(self._limit.left_s, 0.0))
                 if not starting.done():
                     raise BackendFailed(
-                        f"{what}: no answer within {self._limit_s:g} s", child.log_tail()
+                        f"{what}: no answer within {self._limit.limit_s:g} s", child.log_tail()
                     )
                 await starting
             finally:
@@ -266,29 +290,27 @@ class Bench:
                     child.kill()
                     with suppress(Exception):  # that it is dead is no news
                         await starting
-        return _Limited(child, self)
+        return _Limited(child, self._limit)
 
 
 class _Limited:
-    """A child host whose calls all end by the bench's limit, and which says where it stood when
-    that was reached.
+    """A child host whose calls all end by the limit, and which says where it was when that was
+    reached.
     """
 
-    def __init__(self, child: Any, bench: Bench) -> None:
-        self.child, self._bench = child, bench
-        # the step that the next call is, where it is not the method's name that says it best
+    def __init__(self, child: ChildHost, limit: Limit) -> None:
+        self.child, self._limit = child, limit
+        # the step that the next call belongs to, if its name says more than the method's
         self.what = ""
 
     async def call(self, method: str, deadline_s: float | None = None, **arguments: Any) -> Any:
-        """As ChildHost.call; the limit, not `deadline_s`, ends it."""
-        from qs.engine import HostTimeout
-
-        left_s = max(self._bench._until - time.monotonic(), 2 * _DUMP_BEFORE_S)
+        """As ChildHost.call, but ended by the limit rather than by `deadline_s`."""
+        left_s = max(self._limit.left_s, 2 * _DUMP_BEFORE_S)
         await self.child.call("dump_after", deadline_s=left_s, seconds=left_s - _DUMP_BEFORE_S)
         try:
             value = await self.child.call(method, deadline_s=left_s, **arguments)
         except HostTimeout as timeout:
-            text = f"{self.what or method}: no answer within {self._bench._limit_s:g} s"
+            text = f"{self.what or method}: no answer within {self._limit.limit_s:g} s"
             raise BackendFailed(text, timeout.log_tail) from None
         finally:
             self.what = ""

@@ -1,32 +1,25 @@
-"""The contract: both classes load, have the methods that are called, take the arguments that are
-given, and say their versions.
+"""The contract: both classes load and have the methods that are called, with the arguments they are
+given; they state their versions, and every batch size loads.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from qs.conformance.outcome import Outcome, Problem, judged
+from qs.conformance.service import ConformanceService
+from qs.contract.compile_backend import CompileBackend
+from qs.contract.runtime_backend import RuntimeBackend
 
-if TYPE_CHECKING:
-    from qs.conformance.bench import Bench
-    from qs.conformance.service import ConformanceService
-
-NAME, ABOUT = (
-    "contract",
-    "both classes have the methods that are called, with the arguments that are given",
-)
-NEEDS: tuple[str, ...] = ()
-HOST = True
-
-# method -> how many arguments it is called with beside self. Those without which nothing can be
-# tried come first.
+# Without these nothing can be tried.
 ESSENTIAL = {"compile": ("compile",), "runtime": ("load", "predict")}
 REQUIRED = {
     "compile": ("compile", "version"),
     "runtime": ("load", "predict", "version", "get_loaded_batch_size"),
 }
+# method -> number of arguments it is called with, besides self
 ARGUMENTS = {
     "compile": {
         "version": 0,
@@ -48,13 +41,10 @@ ARGUMENTS = {
 }
 
 
-def observe(service: ConformanceService) -> dict[str, Any]:
-    """Per kind: the class's name, whether it is one of the contract's, each method's state, and
-    what version() gives.
+def observe_classes(service: ConformanceService) -> dict[str, Any]:
+    """Per kind: the class's name, whether it derives from the contract's, the state of each method,
+    and what version() returns.
     """
-    from qs.contract.compile_backend import CompileBackend
-    from qs.contract.runtime_backend import RuntimeBackend
-
     seen: dict[str, Any] = {}
     for kind, made, base in (
         ("compile", service.compiler, CompileBackend),
@@ -73,7 +63,7 @@ def observe(service: ConformanceService) -> dict[str, Any]:
 
 
 def _state(made: Any, base: type, name: str, count: int) -> str:
-    """ "ok", "missing", "not written" (the base's), or why it cannot be called as it will be."""
+    """ "ok", "missing", "not written" (still the base's), or why the call would not work."""
     method = getattr(made, name, None)
     if not callable(method):
         return "missing"
@@ -83,44 +73,52 @@ def _state(made: Any, base: type, name: str, count: int) -> str:
         inspect.signature(method).bind(*[None] * count)
     except TypeError as error:
         return f"takes {inspect.signature(method)}, but is called with {count} arguments: {error}"
-    except ValueError:  # made in C: it does not say
+    except ValueError:  # written in C, without a signature
         pass
     return "ok"
 
 
-def judge(seen: dict[str, Any]) -> Outcome:
+def judge_classes(seen: dict[str, Any]) -> Outcome:
     problems, blocks = [], False
     for kind, about in seen.items():
         cls, methods = about["class"], about["methods"]
         base = f"{kind.capitalize()}Backend"
         if not about["derived"]:
-            problems.append(
-                Problem(
-                    f"{cls} is no {base}", f"derive it: from qs import {base}; class {cls}({base})"
-                )
-            )
+            fix = f"derive it: from qs import {base}; class {cls}({base})"
+            problems.append(Problem(f"{cls} is not a {base}", fix))
         for name, state in methods.items():
-            # What the base class has a default for may be left out, though not by a class that does
-            # not derive from it.
+            # A method with a default in the base class may be left out, but only by a class that
+            # derives from it.
             if state == "ok" or (state == "not written" and name not in REQUIRED[kind]):
                 continue
             blocks = blocks or name in ESSENTIAL[kind]
             takes = ", ".join(["self", *["argument"] * ARGUMENTS[kind][name]])
-            problems.append(
-                Problem(f"{cls}.{name} {_in_words(state)}", f"write def {name}({takes})")
-            )
+            shown = {"missing": "is missing", "not written": "is not written"}.get(state, state)
+            problems.append(Problem(f"{cls}.{name} {shown}", f"write def {name}({takes})"))
         if methods["version"] == "ok" and not about["version"]:
             shown = about["version_type"] if about["version"] is None else "an empty string"
-            problems.append(
-                Problem(f"{cls}.version() gives {shown}", "return a string that names the version")
-            )
+            fix = "return a string that names the version"
+            problems.append(Problem(f"{cls}.version() gives {shown}", fix))
     versions = ", ".join(str(about["version"]) for about in seen.values())
     return judged(problems, f"compiler and runtime: {versions}", blocks)
 
 
-def _in_words(state: str) -> str:
-    return {"missing": "is missing", "not written": "is not written"}.get(state, state)
+def observe_load(service: ConformanceService, batch_size: int) -> dict[str, Any]:
+    service.load(batch_size)
+    said = service.backend.get_loaded_batch_size()
+    whole = not isinstance(said, bool) and hasattr(said, "__index__")  # also numpy's integers
+    return {"loaded": int(said) if whole else None, "said": repr(said)}
 
 
-async def check(bench: Bench) -> Outcome:
-    return judge(await bench.observe(NAME, "looking at the classes"))
+def judge_load(seen: Mapping[int, dict[str, Any]]) -> Outcome:
+    """`seen`: batch size asked for -> what was observed. Loading another size is allowed."""
+    problems, good = [], [f"batch sizes {', '.join(map(str, seen))}"]
+    for asked, about in seen.items():
+        loaded = about["loaded"]
+        if loaded is None or loaded < 1:
+            reason = f"after load({asked}), get_loaded_batch_size() gives {about['said']}"
+            fix = "return the batch size that is loaded, a whole number of at least 1"
+            problems.append(Problem(reason, fix))
+        elif loaded != asked:
+            good.append(f"load({asked}) loads {loaded}, and batches of {loaded} are fed")
+    return judged(problems, "; ".join(good))

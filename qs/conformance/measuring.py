@@ -1,41 +1,26 @@
-"""QS mode: is_qs_mode_supported says yes or no, and the QS config is one that the engine can drive."""
+"""How the backend is to be measured: its QS config is one that the engine can drive; without QS
+mode, its own benchmark gives the numbers that a report shows.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qs.conformance.outcome import FAIL, Outcome, Problem, failed, judged
+from qs.base.errors import Faults, UserError
+from qs.config.qs_config import parse_qs_config
+from qs.conformance.outcome import Outcome, Problem, failed, judged
+from qs.result.doubts import doubts
+from qs.result.vendor_numbers import EXPECTED, read
 
-if TYPE_CHECKING:
-    from qs.conformance.bench import Bench
-    from qs.conformance.service import ConformanceService
-
-NAME, ABOUT = "qs_config", "generate_qs_config gives a config that the engine can drive"
-NEEDS: tuple[str, ...] = ("compile",)
-HOST = True
 ORIGIN = "generate_qs_config()"
 
 
-def observe(service: ConformanceService) -> dict[str, Any]:
-    supported = service.backend.is_qs_mode_supported()
-    config = service.backend.generate_qs_config() if supported else None
-    return {
-        "supported": bool(supported),
-        "said": repr(supported),
-        "is_bool": isinstance(supported, bool),
-        "config": config,
-    }
-
-
-def judge(seen: dict[str, Any]) -> Outcome:
-    from qs.base.errors import Faults, UserError
-    from qs.config.qs_config import parse_qs_config
-
+def judge_qs_config(seen: dict[str, Any]) -> Outcome:
+    """`seen` is ConformanceService.stated_qs_mode's."""
     problems = []
     if not seen["is_bool"]:
-        problems.append(
-            Problem(f"is_qs_mode_supported() gives {seen['said']}", "return True or False")
-        )
+        reason = f"is_qs_mode_supported() gives {seen['said']}"
+        problems.append(Problem(reason, "return True or False"))
     if not seen["supported"]:
         return judged(problems, "QS mode is not supported: benchmark() is called", blocks=False)
     config = seen["config"] or {}
@@ -43,7 +28,7 @@ def judge(seen: dict[str, Any]) -> Outcome:
         parse_qs_config(config, ORIGIN)
     except Faults as faults:
         problems += [
-            Problem(str(fault), f"mend {fault.key} in {ORIGIN}") for fault in faults.faults
+            Problem(str(fault), f"correct {fault.key} in {ORIGIN}") for fault in faults.faults
         ]
     except UserError as error:
         problems.append(Problem(str(error), f"let {ORIGIN} return a dict"))
@@ -55,18 +40,32 @@ def judge(seen: dict[str, Any]) -> Outcome:
     return judged(problems, stated or "all left to defaults", blocks=False)
 
 
-async def check(bench: Bench) -> Outcome:
-    """The runner and the batch sizes that a good config names are those of all further checks."""
-    from qs.base.errors import UserError
-    from qs.config.qs_config import parse_qs_config
+def no_benchmark() -> Outcome:
+    fix = "write benchmark(dataloader), or let is_qs_mode_supported() return True"
+    return failed("QS mode is not supported, and benchmark is not written", fix)
 
-    seen = await bench.observe("measuring", "generate_qs_config")
-    bench.supports_qs = seen["supported"]
-    outcome = judge(seen)
-    if outcome.status == FAIL or not seen["supported"]:
-        return outcome
-    try:
-        await bench.drive(parse_qs_config(seen["config"] or {}, ORIGIN))
-    except UserError as error:
-        return failed(" ".join(str(error).split()), f"mend what it names in {ORIGIN}", blocks=False)
-    return outcome
+
+def judge_benchmark(answer: Any, batch_size: int, clients: int, iterations: int) -> Outcome:
+    """`answer`: a dict or a list of dicts, in any spelling that a run understands, measured at that
+    batch size with that load.
+    """
+    keys = ", ".join(EXPECTED)
+    fix = f"return a dict (or a list of them) with BS, {keys}; items/s and milliseconds"
+    rows = answer if isinstance(answer, list) else [answer]
+    problems = [] if rows else [Problem("benchmark gives an empty list", fix)]
+    good: list[str] = []
+    for row in rows:
+        if not isinstance(row, dict):
+            problems.append(Problem(f"benchmark gives {type(row).__name__}", fix))
+            continue
+        numbers = read(row)
+        problems += [Problem(fault, fix) for fault in numbers.faults]
+        if numbers.missing:
+            problems.append(Problem(f"benchmark gives no {', '.join(numbers.missing)}", fix))
+        good.append(", ".join(f"{key} {value:g}" for key, value in numbers.known.items()))
+        for doubt in doubts(numbers.known, batch_size, clients, iterations):
+            if doubt.contradiction:
+                problems.append(Problem(doubt.text, "take both from the same measurement"))
+            else:
+                good.append(doubt.text)
+    return judged(problems, "; ".join(good))

@@ -1,5 +1,5 @@
-"""Names: the folder in upper case, its files in lower case, its classes after the folder. Read, not
-run.
+"""Names: the folder in upper case, its files in lower case, its classes after the folder. The code
+is read, not run.
 """
 
 from __future__ import annotations
@@ -7,27 +7,14 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qs.conformance.outcome import Outcome, Problem, judged
 
-if TYPE_CHECKING:
-    from qs.conformance.bench import Bench
-
-NAME, ABOUT = "naming", "the folder, its files and classes are named as they are looked for"
-NEEDS: tuple[str, ...] = ()
-HOST = False
 _FOLDER = re.compile(r"[A-Z0-9_]+")
 
 
-async def check(bench: Bench) -> Outcome:
-    return judge(bench.folder)
-
-
 def judge(folder: Path) -> Outcome:
-    """Upper and lower case are forgiven by `qs run` on one machine, and break the folder on the
-    next.
-    """
+    """Wrong case is a fault: `qs run` forgives it on one machine, and the next one breaks on it."""
     hardware = folder.name.upper()
     problems = []
     if not _FOLDER.fullmatch(folder.name):
@@ -42,11 +29,8 @@ def judge(folder: Path) -> Outcome:
             problems += _class_problems(folder / found, f"{kind.capitalize()}Backend{hardware}")
     profile = _spelt(f"{hardware}.json", present)
     if profile is not None and profile != f"{hardware}.json":
-        problems.append(
-            Problem(
-                f"the interact profile is called {profile}", f"rename {profile} to {hardware}.json"
-            )
-        )
+        reason = f"the interact profile is called {profile}"
+        problems.append(Problem(reason, f"rename {profile} to {hardware}.json"))
     absent = [name for name in (f"{hardware}.json", "requirements.txt") if name not in present]
     note = f"; without {' and '.join(absent)}, which may be left out" if absent else ""
     return judged(problems, f"{folder.name}: folder, files and classes{note}", blocks=False)
@@ -66,24 +50,19 @@ def _class_problems(file: Path, wanted: str) -> list[Problem]:
         names = _top_names(ast.parse(file.read_text("utf-8")))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        return [
-            Problem(
-                f"{file.name} is not Python{f', line {line}' if line else ''}: {error}",
-                "mend that line",
-            )
-        ]
+        where = f", line {line}" if line else ""
+        return [Problem(f"{file.name} is not Python{where}: {error}", "correct that line")]
     if wanted in names or "*" in names:  # a star may bring anything
         return []
     found = _spelt(wanted, sorted(names))
     if found is not None:
-        return [
-            Problem(f"{file.name} has a class {found}", f"rename the class {found} to {wanted}")
-        ]
+        fix = f"rename the class {found} to {wanted}"
+        return [Problem(f"{file.name} has a class {found}", fix)]
     return [Problem(f"{file.name} has no class {wanted}", f"add the class {wanted} to {file.name}")]
 
 
 def _top_names(tree: ast.Module) -> set[str]:
-    """Names that a module defines, imports or assigns, wherever in it (also inside try and if)."""
+    """Names that a module defines, imports or assigns, anywhere in it (also inside try and if)."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
@@ -96,7 +75,7 @@ def _top_names(tree: ast.Module) -> set[str]:
 
 
 def _spelt(wanted: str, present: list[str]) -> str | None:
-    """The name as it is spelt among those present; exactly as wanted first."""
+    """The name as it is spelt among those present, preferring the exact spelling."""
     if wanted in present:
         return wanted
     return next((name for name in present if name.casefold() == wanted.casefold()), None)

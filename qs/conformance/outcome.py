@@ -1,4 +1,4 @@
-"""What came of a check: pass, fail or skip, the reason, and how to fix it."""
+"""The outcome of a check: pass, fail or skip, the reason, and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 @dataclass(frozen=True)
 class Outcome:
-    """`blocks`: checks that need this one have nothing to look at."""
-
     status: str
     reason: str
     fix: str = ""
+    # whether checks that need this one have nothing to look at
     blocks: bool = False
 
 
@@ -39,9 +38,7 @@ def failed(reason: str, fix: str, blocks: bool = True) -> Outcome:
 
 
 def judged(problems: Sequence[Problem], good: str, blocks: bool = True) -> Outcome:
-    """Failed with all problems, each way to fix them said once; passed with `good` where there is
-    none.
-    """
+    """Failed with all problems, each distinct fix once; passed with `good` if there are none."""
     if not problems:
         return passed(good)
     reasons = "; ".join(problem.reason for problem in problems)

@@ -1,4 +1,6 @@
-"""Leaks: loading the same batch size again and again keeps neither memory nor files nor threads."""
+"""Resources: loading again and again keeps neither memory nor files nor threads; and how much a
+backend prints while it predicts, which is never a failure but costs time.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +8,31 @@ import gc
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qs.conformance.outcome import Outcome, Problem, judged, skipped
+from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
+from qs.conformance.service import ConformanceService, Opened
 
-if TYPE_CHECKING:
-    from qs.conformance.bench import Bench
-    from qs.conformance.service import ConformanceService
-
-NAME, ABOUT = "leaks", "loading again and again keeps neither memory nor files nor threads"
-NEEDS: tuple[str, ...] = ("predict",)
-HOST = True
 FIRST, LOADS = 3, 10  # not counted, counted
 LONGEST_S, LEAST_LOADS = 60.0, 3
 SPARE_BYTES = 16 << 20  # allocators, caches and a garbage collector that comes late
-OF_MODEL = (
-    0.5  # and that share of the model's file, over all loads: a leaked copy a load is far above
-)
+# Also allowed, over all loads together: a leaked copy at each load is far above it.
+OF_MODEL = 0.5
+CALLS = 5
 
 
-def observe(
+def allowed_growth(model_bytes: int) -> int:
+    """Bytes that all counted loads together may keep."""
+    return SPARE_BYTES + int(OF_MODEL * model_bytes)
+
+
+def observe_leaks(
     service: ConformanceService, batch_size: int, allowed_bytes: int
 ) -> dict[str, Any] | None:
-    """What grew over the counted loads, each followed by a predict; None where the system does not
+    """What grew over the counted loads, each followed by a predict; None if the system does not
     say.
 
-    Given up early where memory has grown by three times what is allowed: the machine is not to be
-    filled.
+    Ends early when memory has grown by three times what is allowed, so as not to fill the machine.
     """
     if not Path("/proc/self/statm").exists():
         return None
@@ -50,7 +50,7 @@ def observe(
     return {"loads": loads, **{name: after[name] - before[name] for name in after}}
 
 
-def _load(service: ConformanceService, batch_size: int, opened: Any) -> None:
+def _load(service: ConformanceService, batch_size: int, opened: Opened) -> None:
     service.backend.load(batch_size)
     opened.raw(opened.samples[0])
 
@@ -66,26 +66,20 @@ def _held() -> dict[str, int]:
     }
 
 
-def allowed_growth(model_bytes: int) -> int:
-    """Bytes that all counted loads together may keep."""
-    return SPARE_BYTES + int(OF_MODEL * model_bytes)
-
-
-def judge(seen: dict[str, Any] | None, allowed_bytes: int) -> Outcome:
+def judge_leaks(seen: dict[str, Any] | None, allowed_bytes: int) -> Outcome:
     if seen is None:
         return skipped("this system does not say how much memory a process holds (no /proc)")
-    loads, problems = seen["loads"], []
+    loads, allowed, problems = seen["loads"], _mb(allowed_bytes), []
     if seen["memory"] > allowed_bytes:
-        problems.append(
-            Problem(
-                f"memory grew by {_mb(seen['memory'])} over {loads} loads, allowed {_mb(allowed_bytes)}",
-                "let go of what the last load made before the next one: sessions, buffers, device memory",
-            )
+        reason = f"memory grew by {_mb(seen['memory'])} over {loads} loads, allowed {allowed}"
+        fix = (
+            "release what the last load made before the next one: sessions, buffers, device memory"
         )
+        problems.append(Problem(reason, fix))
     for name, fix in (("files", "close them in load"), ("threads", "end them in load")):
         if seen[name] >= loads:
             problems.append(Problem(f"{seen[name]} more {name} are open after {loads} loads", fix))
-    grew = f"memory grew by {_mb(max(seen['memory'], 0))} over {loads} loads (allowed {_mb(allowed_bytes)})"
+    grew = f"memory grew by {_mb(max(seen['memory'], 0))} over {loads} loads (allowed {allowed})"
     return judged(problems, f"{grew}, no files, no threads")
 
 
@@ -93,9 +87,22 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-async def check(bench: Bench) -> Outcome:
-    allowed, size = allowed_growth(bench.model_bytes), bench.batch_sizes[0]
-    what = f"repeated load({size})"
-    return judge(
-        await bench.observe("resources", what, batch_size=size, allowed_bytes=allowed), allowed
-    )
+def observe_prints(service: ConformanceService, batch_size: int) -> None:
+    """A few calls, whose printing the log then shows."""
+    opened = service.opened(batch_size, samples=1)
+    for _ in range(CALLS):
+        opened.raw(opened.samples[0])
+
+
+def judge_prints(begin: int, end: int) -> Outcome:
+    """Bytes in the log, before the calls and after them."""
+    each = (end - begin) / CALLS
+    costs = "and the time this takes is part of the latencies"
+    if each < 0:
+        return passed(f"predict prints so much that the log had to be shortened meanwhile, {costs}")
+    if each:
+        return passed(f"predict prints {each:,.0f} bytes a call: they go to the log, {costs}")
+    if begin:
+        printed = f"the rest printed {begin:,} bytes, which went to the log"
+        return passed(f"predict prints nothing; {printed}")
+    return passed("nothing")

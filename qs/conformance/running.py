@@ -1,29 +1,39 @@
-"""Runs the checks one after the other. One that hangs, crashes, exits or raises has failed, and the
-next gets a fresh host.
+"""Runs the checks one after the other: one that hangs, crashes, exits or raises has failed, and the
+next gets a fresh host. `conform` is the whole of `qs check`, from the options to the results.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from qs.base.errors import UserError
 from qs.conformance.bench import Bench
+from qs.conformance.checks import CHECKS, Check
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
+from qs.environments import Environment, interpreter_for
 from qs.evaluate.backend import BackendFailed
+from qs.evaluate.checks import resolve_model
+from qs.evaluate.log import capped
+from qs.evaluate.prepare import Prepared, prepare
+from qs.settings.plan import Request
 
-# Seconds. Compilers are slow; no other check needs more than a few hundred inferences.
+TASK = "digits-cnn-onnx-fp32"  # small, with a data set and a trained model of its own
+# Compilers are slow; no other check needs more than a few hundred inferences.
 LIMIT_S, COMPILE_LIMIT_S = 300.0, 3600.0
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,)? in (?P<name>\S+)')
 
 
 @dataclass(frozen=True)
 class Result:
-    """One check, and what came of it."""
+    """One check and its outcome."""
 
     name: str
     about: str
@@ -31,28 +41,94 @@ class Result:
     seconds: float
 
 
+class View(Protocol):
+    """Shows the checks as they run."""
+
+    def begun(self, name: str) -> None: ...
+    def ended(self, result: Result) -> None: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `qs check`. None: not given."""
+
+    hardware_type: str
+    task: str = TASK
+    workspace: Path | None = None
+    answers: Path | None = None
+    env: str = "auto"
+    time_limit: float | None = None
+    log: Path | None = None
+    seed: int | None = None
+
+
+def conform(asked: Asked, view: View, say: Callable[[str], None]) -> tuple[str, list[Result]]:
+    """(the backend's name as its folder spells it, results). UserError if there is nothing to
+    test.
+    """
+    if asked.log is not None:
+        _check_writable(asked.log)
+    with tempfile.TemporaryDirectory(prefix="qs-check-") as folder:
+        scratch = Path(folder)
+        prepared = prepare(
+            Request(
+                task=asked.task,
+                hardware_type=asked.hardware_type,
+                workspace=asked.workspace,
+                out=scratch,  # there is no report to write
+                answers=asked.answers,
+                seed=asked.seed,
+                no_input=True,
+            )
+        )
+        environment = interpreter_for(prepared.backend.path, asked.env, say)
+        return prepared.hardware, asyncio.run(_conform(asked, prepared, environment, view, scratch))
+
+
+def _check_writable(log: Path) -> None:
+    """Checked first, not after an hour of checks."""
+    try:
+        log.touch()
+    except OSError as error:
+        raise UserError(f"--log: {log} cannot be written: {error.strerror}") from None
+
+
+async def _conform(
+    asked: Asked, prepared: Prepared, environment: Environment, view: View, scratch: Path
+) -> list[Result]:
+    resolved = await resolve_model(prepared, scratch / "model.log")
+    log = scratch / "backend.log"
+    bench = Bench(prepared, resolved, environment, log, scratch)
+    try:
+        async with capped(log):
+            return await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
+    finally:
+        if asked.log is not None and log.exists():
+            shutil.copyfile(log, asked.log)
+
+
 async def run_checks(
     bench: Bench,
-    checks: Sequence[ModuleType],
+    checks: Sequence[Check],
     limit_s: float | None = None,
     begun: Callable[[str], None] = lambda name: None,
     ended: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Every check's result, in order. `limit_s` is for each of them (None: generous ones, longer
+    """Every check's result, in order. `limit_s` is for each of them (None: a generous one, longer
     for compile).
     """
     results: dict[str, Result] = {}
     try:
-        for module in checks:
-            begun(module.NAME)
+        for check in checks:
+            begun(check.name)
             begin = time.perf_counter()
-            outcome = _not_tried(module, results)
+            outcome = _not_tried(check, results)
             if outcome is None:
-                outcome = await _run(bench, module, limit_s)
-            result = Result(module.NAME, module.ABOUT, outcome, time.perf_counter() - begin)
-            results[module.NAME] = result
+                outcome = await _run(bench, check, limit_s)
+            result = Result(check.name, check.about, outcome, time.perf_counter() - begin)
+            results[check.name] = result
             ended(result)
-    except BaseException:  # interrupted, or a bug: what runs in the host is not waited for
+    except BaseException:  # interrupted, or a bug: do not wait for what runs in the host
         bench.kill()
         raise
     finally:
@@ -60,26 +136,26 @@ async def run_checks(
     return list(results.values())
 
 
-def _not_tried(module: ModuleType, results: Mapping[str, Result]) -> Outcome | None:
-    """Why a check has nothing to look at, or None. A check that is not among those that run holds
-    nobody up.
+def _not_tried(check: Check, results: Mapping[str, Result]) -> Outcome | None:
+    """Why a check has nothing to look at, or None. A needed check that does not run at all counts
+    as passed.
     """
-    for need in module.NEEDS:
+    for need in check.needs:
         if need in results and results[need].outcome.blocks:
             how = "failed" if results[need].outcome.status == FAIL else "was skipped"
             return skipped(f"not tried: {need} {how}")
     return None
 
 
-async def _run(bench: Bench, module: ModuleType, limit_s: float | None) -> Outcome:
+async def _run(bench: Bench, check: Check, limit_s: float | None) -> Outcome:
     try:
-        if module.HOST:
+        if check.in_host:
             await bench.ready(limit_s or COMPILE_LIMIT_S)
-        bench.limit(limit_s or (COMPILE_LIMIT_S if module.NAME == "compile" else LIMIT_S))
-        return await module.check(bench)
+        bench.limit(limit_s or (COMPILE_LIMIT_S if check.name == "compile" else LIMIT_S))
+        return await check.run(bench)
     except UserError as error:
         await bench.close()
-        return failed(" ".join(str(error).split()), "mend what the message names")
+        return failed(" ".join(str(error).split()), "correct what the message names")
     except BackendFailed as failure:
         await bench.close()
         return _lost(failure, bench)
@@ -89,18 +165,16 @@ def _lost(failure: BackendFailed, bench: Bench) -> Outcome:
     place = vendor_place(failure.detail, bench.folder)
     reason = " ".join(str(failure).split())
     if place:
-        return failed(
-            f"{reason} ({place})",
-            f"look at {place}; `qs check --log FILE` keeps all that was printed",
-        )
+        fix = f"look at {place}; `qs check --log FILE` keeps all that was printed"
+        return failed(f"{reason} ({place})", fix)
     return failed(reason, "look at the end of the log; `qs check --log FILE` keeps it")
 
 
 def vendor_place(text: str, folder: Path) -> str | None:
-    """The backend's own line that a traceback, or the dump of a crash or a hang, is about:
-    "file.py, line 12, in predict".
+    """The backend's own line in a traceback, or in the dump of a crash or a hang, as
+    "file.py, line 12, in predict"; None if it has none there.
 
-    Python's traceback has the innermost call last, faulthandler's dumps have it first.
+    Python's tracebacks have the innermost call last, faulthandler's dumps have it first.
     """
     frames = [
         frame for frame in _FRAME.finditer(text) if Path(frame["file"]).is_relative_to(folder)

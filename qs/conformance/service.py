@@ -1,14 +1,13 @@
-"""The backend under test, in its own process: what a run would do with it, and a look at it for
-each check.
+"""The backend under test, in its own process: everything that a run does with it, and what the
+checks observe.
 """
 
 from __future__ import annotations
 
 import asyncio
 import faulthandler
-import importlib
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 
 
 class ConformanceService(VendorService):
-    """VendorService with eyes. `dump_at_s`: as dump_after, while the vendor's code is being loaded;
-    on the monotonic clock, which all processes of a machine share.
+    """A VendorService that can be observed. `dump_at_s`: as dump_after, while the vendor's code is
+    being loaded; on the monotonic clock, which all processes of a machine share.
     """
 
     def __init__(
@@ -35,13 +34,25 @@ class ConformanceService(VendorService):
         super().__init__(workspace_roots, backend_folder, hardware)
         self.dump_after(None)
 
-    def observe(self, check: str, **arguments: Any) -> Any:
-        """What `observe` of the module qs.conformance.<check> sees."""
-        return plain(importlib.import_module(f"qs.conformance.{check}").observe(self, **arguments))
+    def observe(self, look: Callable[..., Any], **arguments: Any) -> Any:
+        """What `look`, a function of ours that takes this service, sees. It crosses the process
+        boundary by name, so its module may import numpy and the standard library only.
+        """
+        return plain(look(self, **arguments))
+
+    def stated_qs_mode(self) -> dict[str, Any]:
+        """What the backend says of QS mode, as it says it."""
+        supported = self.backend.is_qs_mode_supported()
+        return {
+            "supported": bool(supported),
+            "said": repr(supported),
+            "is_bool": isinstance(supported, bool),
+            "config": plain(self.backend.generate_qs_config() if supported else None),
+        }
 
     def dump_after(self, seconds: float | None) -> None:
         """Write every thread's stack to the log after that time, so that a hang can be located.
-        None: no more.
+        None: never.
         """
         faulthandler.cancel_dump_traceback_later()
         if seconds is not None:
@@ -57,7 +68,7 @@ class ConformanceService(VendorService):
 
     @property
     def backend(self) -> Any:
-        """The runtime's first copy, with everything set that the framework sets."""
+        """The first instance of the runtime, with everything set that the framework sets."""
         return self._copy(0).backend
 
     def opened(self, batch_size: int, samples: int = MOST_SAMPLES) -> Opened:
@@ -67,7 +78,7 @@ class ConformanceService(VendorService):
 
 
 class Opened:
-    """predict of a loaded copy. `batch_size` is what is really loaded."""
+    """predict of a loaded instance. `batch_size` is the one really loaded."""
 
     def __init__(self, target: Any, names: list[str]) -> None:
         self._target, self._names = target, names
@@ -81,23 +92,23 @@ class Opened:
         return is_coroutine(self._target)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the one event loop of this copy, to which what it awaited before may
-        be bound.
+        """Run a coroutine on this instance's one event loop: what it awaited before may be bound
+        to it.
         """
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         return self._loop.run_until_complete(work)
 
     def raw(self, feeds: dict[str, np.ndarray]) -> Any:
-        """What predict gives, awaited where it is a coroutine function."""
+        """What predict returns, awaited if it is a coroutine function."""
         return self.run(self._target(feeds)) if self.awaits else self._target(feeds)
 
     def named(self, raw: Any) -> dict[str, np.ndarray]:
         return named_outputs(raw, self._names)
 
     def answer(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """predict on a copy of the feeds, and a copy of what it gives: nobody else's writing can be
-        in either.
+        """predict on a copy of the feeds, and a copy of what it returns: nobody else can write into
+        either.
         """
         return self._copied(self.raw(_copy(feeds)))
 

@@ -1,4 +1,4 @@
-"""Thread safety: what several clients are answered at the same time is what each is answered alone."""
+"""Thread safety: several clients at the same time get the answers that each of them gets alone."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
+from qs.conformance.service import ConformanceService, Opened
 from qs.tensors.closeness import difference, too_far, worse
 
-if TYPE_CHECKING:
-    from qs.conformance.bench import Bench
-    from qs.conformance.service import ConformanceService, Opened
-
-NAME, ABOUT = "threads", "concurrent answers equal serial ones"
-NEEDS: tuple[str, ...] = ("determinism",)
-HOST = True
 CLIENTS = 4
 LONGEST_S = 1.0
 LEAST_CALLS = 3  # of each client, however long they take
-_SWITCH_S = 1e-5  # threads take turns often, so that a race does not need luck to show
+_SWITCH_S = 1e-5  # threads take turns often, so that a race shows without luck
 _ALONE = ("process", "inline")
-FIX = "keep nothing of one call on self, or guard it with a lock; else say pool 'process' in generate_qs_config()"
+FIX = (
+    "keep nothing of one call on self, or guard it with a lock; "
+    "else say pool 'process' in generate_qs_config()"
+)
 
 
 def observe(service: ConformanceService, batch_size: int, allowed: float) -> dict[str, Any]:
-    """Calls, wrong answers and errors of some clients that call predict of one copy at the same
-    time.
+    """Calls, wrong answers and errors of a few clients that call predict of one loaded instance at
+    the same time.
     """
     opened = service.opened(batch_size)
     tally = Tally(opened, allowed)
@@ -55,7 +52,7 @@ class Tally:
         self._errors: list[str] = []
 
     def turns(self, client: int) -> Iterator[int]:
-        """Which sample a client submits next: on until it has made enough calls and time is up."""
+        """Which sample a client submits next, until it has made enough calls and time is up."""
         while self._counts[client] < LEAST_CALLS or time.monotonic() < self._end:
             self._counts[client] += 1
             yield (client + self._counts[client]) % len(self.samples)
@@ -66,9 +63,7 @@ class Tally:
             self._wrong.append(found)
 
     def raised(self, error: BaseException) -> None:
-        """It goes on after that: an error that comes once in a while must not hide how many answers
-        are wrong.
-        """
+        """The client goes on: an occasional error must not hide how many answers are wrong."""
         self._errors.append(traceback.format_exception_only(type(error), error)[-1].strip())
 
     def facts(self) -> dict[str, Any]:
@@ -118,39 +113,31 @@ async def _as_coroutines(opened: Opened, tally: Tally) -> None:
                 tally.take(index, await opened.answer_later(tally.samples[index]))
             except Exception as error:
                 tally.raised(error)
-            await asyncio.sleep(0)  # its turn for the others, also where predict never waits
+            await asyncio.sleep(0)  # the others' turn, also if predict never awaits anything
 
     await asyncio.gather(*(client(number) for number in range(CLIENTS)))
 
 
 def judge(seen: dict[str, Any], allowed: float, pool: str | None) -> Outcome:
-    """`pool` is what the QS config asks for: a pool that never calls one copy from two threads
-    needs no thread safety.
+    """`pool` is the one that the QS config asks for: a pool that never calls one instance from two
+    threads needs no thread safety.
     """
     if seen["distinct"] < 2:
         return skipped(
             "there is only one batch to submit: mixed-up answers could not be told from right ones"
         )
-    found = []
+    found, calls = [], seen["calls"]
     if seen["errors"]:
-        found.append(
-            f"{seen['errors']} of {seen['calls']} concurrent calls raised {seen['first_error']}"
-        )
+        found.append(f"{seen['errors']} of {calls} concurrent calls raised {seen['first_error']}")
     if seen["wrong"]:
         why = too_far(seen["worst"], allowed)
         found.append(
-            f"{seen['wrong']} of {seen['calls']} concurrent answers are not the serial ones: {why}"
+            f"{seen['wrong']} of {calls} concurrent answers are not the serial ones: {why}"
         )
     if found and pool in _ALONE:
         return passed(
-            f"it is not thread-safe, and its QS config does not ask for that (pool {pool}): {'; '.join(found)}"
+            "it is not thread-safe, and its QS config does not ask for that "
+            f"(pool {pool}): {'; '.join(found)}"
         )
-    good = f"{seen['calls']} answers to {CLIENTS} clients at a time equal the serial ones"
+    good = f"{calls} answers to {CLIENTS} clients at a time equal the serial ones"
     return judged([Problem(text, FIX) for text in found], good)
-
-
-async def check(bench: Bench) -> Outcome:
-    size = bench.batch_sizes[0]
-    what = f"concurrent predict at batch size {size}"
-    seen = await bench.observe(NAME, what, batch_size=size, allowed=bench.tolerance)
-    return judge(seen, bench.tolerance, bench.pool)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from qs.conformance.bench import REFERENCE_ITEMS, Bench, Reference
+from qs.conformance.checks import CHECKS
 from qs.conformance.outcome import Outcome
 from qs.conformance.running import run_checks
 from qs.environments import Environment
@@ -30,11 +31,13 @@ class CompileBackendACME(CompileBackend):
 
     def compile(self, configs, dataloader=None):
         sizes = configs["workload"]["batch_sizes"]
-        made = [{"compiled_bs": size, "compiled_obj": configs["model_info"]["model_path"]} for size in sizes]
+        file = configs["model_info"]["model_path"]
+        made = [{"compiled_bs": size, "compiled_obj": file} for size in sizes]
         segment = {"sg_idx": 0, "is_fallback": False, "compiled_model": made}
         return {
-            "model": "tiny", "framework": "Onnx", "compile_precision": "FP32", "compile_status": "success",
-            "sg_percent": 100, "instance_count": 1, "device_count": 1, "segments": [segment],
+            "model": "tiny", "framework": "Onnx", "compile_precision": "FP32",
+            "compile_status": "success", "sg_percent": 100, "instance_count": 1,
+            "device_count": 1, "segments": [segment],
         }
 """
 RUNTIME = """
@@ -87,7 +90,7 @@ class Lab:
             (self.folder / name.replace("__", ".")).write_text(text)
 
     def run(
-        self, *checks: ModuleType, limit_s: float | None = 60, own_reference: bool = False
+        self, *names: str, limit_s: float | None = 60, own_reference: bool = False
     ) -> dict[str, Outcome]:
         prepared = prepare(
             Request(task=TASK, hardware_type="ACME", workspace=self.root, out=self.root / "out")
@@ -97,6 +100,7 @@ class Lab:
         bench = Bench(
             prepared, {"path": str(self.model)}, environment, self.log, self.root, reference
         )
+        checks = [next(check for check in CHECKS if check.name == name) for name in names]
         return {
             result.name: result.outcome
             for result in asyncio.run(run_checks(bench, checks, limit_s))
@@ -120,6 +124,16 @@ def reference(tmp_path_factory) -> Reference:
 @pytest.fixture
 def lab(tmp_path, reference):
     return Lab(tmp_path, reference)
+
+
+@pytest.fixture(scope="session")
+def limit_s(tmp_path_factory, reference) -> float:
+    """A limit that loading a backend stays well below, also on a busy machine."""
+    lab = Lab(tmp_path_factory.mktemp("right"), reference)
+    lab.write()
+    begin = time.monotonic()
+    lab.run("contract")
+    return max(2.5, 4 * (time.monotonic() - begin))
 
 
 def _task(root: Path) -> Path:

@@ -8,17 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qs.conformance import (
-    agreement,
-    benchmarking,
-    contract,
-    loading,
-    names,
-    outputs,
-    prints,
-    resources,
-    threads,
-)
+from qs.conformance import answers, contract, measuring, names, resources, threads
 from qs.conformance.outcome import FAIL, PASS, SKIP, Outcome, Problem, judged
 from qs.conformance.running import Result, vendor_place
 from qs.conformance.showing import counts, plain_lines, table, to_json, verdict
@@ -110,13 +100,13 @@ def test_threads(seen, pool, status, words):
     ("shapes", "reference", "words"),
     [
         ({1: [1, 3], 4: [4, 3]}, {"y": [1, 3]}, None),
-        ({1: [1, 1, 3], 4: [4, 3]}, {"y": [1, 3]}, None),  # sides of 1 come and go
+        ({1: [1, 1, 3], 4: [4, 3]}, {"y": [1, 3]}, None),  # dimensions of 1 come and go
         ({1: [26, 2], 4: [104, 2]}, {"y": [26, 2]}, None),
         ({1: [1, 3], 4: [1, 3]}, {"y": [1, 3]}, "[1, 3] at batch size 4, not [4, 3]"),
         ({1: [3], 4: [3, 4]}, {"y": [1, 3]}, "[3, 4] at batch size 4, not [4, 3]"),
         ({1: [1, 3], 4: [4, 3]}, None, None),
-        ({1: [1, 3], 4: [3, 3]}, None, "no multiple of 4"),
-        ({1: [], 4: []}, None, "no multiple of 1"),
+        ({1: [1, 3], 4: [3, 3]}, None, "not a multiple of 4"),
+        ({1: [], 4: []}, None, "not a multiple of 1"),
         ({1: [1, 3], 4: [8, 3]}, None, "[1, 3] an item at batch size 1, [2, 3] at 4"),
         ({1: [1, 3], 4: None}, None, "missing at batch size 4"),
     ],
@@ -126,7 +116,7 @@ def test_outputs_against_the_batch_with_and_without_a_reference(shapes, referenc
         {"batch_size": size, "shapes": {} if shape is None else {"y": shape}}
         for size, shape in shapes.items()
     ]
-    outcome = outputs.judge(seen, ["y"], reference)
+    outcome = answers.judge_outputs(seen, ["y"], reference)
     assert outcome.status == (PASS if words is None else FAIL), outcome
     assert words is None or words in outcome.reason
 
@@ -148,7 +138,7 @@ def test_outputs_against_the_batch_with_and_without_a_reference(shapes, referenc
     ],
 )
 def test_benchmark_rows(rows, words):
-    outcome = benchmarking.judge(rows, 1, 3, 300)
+    outcome = measuring.judge_benchmark(rows, 1, 3, 300)
     assert outcome.status == (PASS if words is None else FAIL)
     assert words is None or words in outcome.reason
 
@@ -168,9 +158,9 @@ def test_benchmark_rows(rows, words):
     ],
 )
 def test_leaks(grown, status, words):
-    outcome = resources.judge({"loads": 10, **grown}, resources.allowed_growth(0))
+    outcome = resources.judge_leaks({"loads": 10, **grown}, resources.allowed_growth(0))
     assert (outcome.status, words in outcome.reason) == (status, True), outcome
-    assert resources.judge(None, 1).status == SKIP
+    assert resources.judge_leaks(None, 1).status == SKIP
 
 
 def test_loaded_sizes():
@@ -178,8 +168,8 @@ def test_loaded_sizes():
         1: {"loaded": 1, "said": "1"},
         4: {"loaded": 8, "said": "8"},
     }
-    assert "load(4) loads 8" in loading.judge(seen).reason
-    outcome = loading.judge(
+    assert "load(4) loads 8" in contract.judge_load(seen).reason
+    outcome = contract.judge_load(
         {**seen, 8: {"loaded": None, "said": "'8'"}, 16: {"loaded": 0, "said": "0"}}
     )
     assert outcome.status == FAIL
@@ -201,7 +191,7 @@ def test_loaded_sizes():
 )
 def test_agreement_by_precision(cosine, apart, why, precision, status):
     found = {4: {"outputs": {"y": {"Cosine Similarity": cosine, "Max Diff": apart, "failed": why}}}}
-    assert agreement.judge(found, precision).status == status
+    assert answers.judge_agreement(found, precision).status == status
 
 
 RIGHT = {
@@ -269,10 +259,10 @@ def test_a_class_that_derives_from_nothing_needs_every_method():
         "version": "1",
         "version_type": "str",
     }
-    outcome = contract.judge({"runtime": about})
-    assert "R is no RuntimeBackend; R.benchmark is missing" in outcome.reason
+    outcome = contract.judge_classes({"runtime": about})
+    assert "R is not a RuntimeBackend; R.benchmark is missing" in outcome.reason
     assert not outcome.blocks
-    outcome = contract.judge(
+    outcome = contract.judge_classes(
         {"runtime": {**about, "methods": methods | {"predict": "not written"}}}
     )
     assert outcome.blocks
@@ -326,9 +316,10 @@ def test_what_is_shown():
 
 def test_prints_are_said_and_never_failed():
     assert [
-        prints.judge(begin, end).status for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))
+        resources.judge_prints(begin, end).status
+        for begin, end in ((0, 0), (7, 7), (7, 57), (90, 7))
     ] == [PASS] * 4
-    assert prints.judge(0, 0).reason == "nothing"
-    assert "the rest printed 7 bytes" in prints.judge(7, 7).reason
-    assert "prints 10 bytes a call" in prints.judge(7, 57).reason
-    assert "shortened" in prints.judge(90, 7).reason
+    assert resources.judge_prints(0, 0).reason == "nothing"
+    assert "the rest printed 7 bytes" in resources.judge_prints(7, 7).reason
+    assert "prints 10 bytes a call" in resources.judge_prints(7, 57).reason
+    assert "shortened" in resources.judge_prints(90, 7).reason
