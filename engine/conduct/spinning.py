@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 
 from qs.engine.machine.cgroup import cpu_folders, quota_cores
-from qs.engine.machine.cpu_times import HostTimes, host_times
+from qs.engine.machine.times import HostTimes, host_times
 from qs.engine.plan import RunPlan
 
 LOOK_S = 0.1

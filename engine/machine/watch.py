@@ -17,7 +17,7 @@ from typing import Any
 
 from qs.engine.conduct.spinning import usable_cores, usable_cpus
 from qs.engine.machine.cgroup import cpu_folders, throttled_s
-from qs.engine.machine.cpu_times import HostTimes, family_s, host_times
+from qs.engine.machine.times import HostTimes, family_s, host_times
 from qs.engine.machine.frequency import FrequencyLog
 from qs.engine.record.report import WorkerReport
 

@@ -17,7 +17,7 @@ from qs.engine.conduct.spinning import (
     usable_cores,
     usable_cpus,
 )
-from qs.engine.machine.cpu_times import HostTimes
+from qs.engine.machine.times import HostTimes
 
 QUIET = CoreView(cores=4, idle_cores=3.9, steal_share=0.0)
 
