@@ -15,24 +15,26 @@ from qs.engine.conduct.progress import Progress
 from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError
 from qs.engine.hosts.child_host import ChildHost
 from qs.engine.hosts.host import HostTarget, LocalHost
-from qs.engine.judging.rules import Metric, Rule
 from qs.engine.judging.scenarios import MultiStream, Offline, Server, SingleStream
 from qs.engine.load import AllAtOnce, ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
-from qs.engine.plan import Factory, Pool, RunPlan, Stop
+from qs.engine.outcome import Ending, ErrorKind, Loss
+from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-from qs.engine.result import RunResult
+from qs.engine.result import Caveat, Metric, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
-from qs.engine.statistics.confidence import Confidence, Estimate
-from qs.engine.workers.batching import Batching
+from qs.engine.statistics.estimate import Confidence, Estimate
 
 __all__ = [
     "AllAtOnce",
     "Batching",
+    "Caveat",
     "ChildHost",
     "ClosedLoop",
     "Confidence",
     "ConstantRate",
+    "Ending",
+    "ErrorKind",
     "Estimate",
     "Factory",
     "Histogram",
@@ -42,6 +44,7 @@ __all__ = [
     "HostTimeout",
     "IntervalRow",
     "LocalHost",
+    "Loss",
     "Metric",
     "MultiStream",
     "Offline",
@@ -58,6 +61,7 @@ __all__ = [
     "Stage",
     "Stages",
     "Stop",
+    "WarmUpResult",
     "run",
     "run_async",
 ]

@@ -38,9 +38,21 @@ class HostTimeout(RuntimeError):
 
 
 class HostDied(RuntimeError):
-    """A host's process ended by itself. `exit` says how ("exit status 3", "signal SIGSEGV")."""
+    """A host's process ended by itself, or had to be ended.
 
-    def __init__(self, exit: str, log_tail: str = ""):
+    `exit` says how ("exit status 3", "signal SIGSEGV"); `status` or `signal` says the same to
+    programs, and both are None if the process did not end by itself.
+    """
+
+    def __init__(
+        self,
+        exit: str,
+        log_tail: str = "",
+        status: int | None = None,
+        signal: str | None = None,
+    ):
         super().__init__(f"the host process ended: {exit}")
         self.exit = exit
         self.log_tail = log_tail
+        self.status = status
+        self.signal = signal

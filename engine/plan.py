@@ -5,15 +5,12 @@ run by `qs.engine.run`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from qs.engine.load import ClosedLoop, LoadModel
-from qs.engine.workers.batching import Batching
-
-if TYPE_CHECKING:
-    from qs.engine.judging.scenarios import Scenario
+from qs.engine.result import Metric, Rule, RunResult
 
 POOL_KINDS = ("inline", "thread", "process", "async")
 # The longest interval that workers record by themselves.
@@ -150,6 +147,52 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Batching:
+    """Collect up to `max_batch_size` requests, or those of `max_delay_us` after the first was due.
+
+    `collate` makes what the target is called with from the list of samples; by default their arrays
+    are joined along the first axis. A function of a module, so that other processes can
+    find it.
+    """
+
+    max_batch_size: int
+    max_delay_us: float = 0.0
+    collate: Callable[[list[Any]], Any] | None = None
+
+    def faults(self) -> list[str]:
+        found = []
+        if self.max_batch_size < 1:
+            found.append(
+                f"batching max_batch_size: {self.max_batch_size} is not allowed, it must be at least 1"
+            )
+        if not self.max_delay_us >= 0:
+            found.append(
+                f"batching max_delay_us: {self.max_delay_us} is not allowed, it must be at least 0"
+            )
+        return found
+
+
+class Judge(Protocol):
+    """Judges the result of a plan: a scenario."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def percentile(self) -> float | None:
+        """The percentile of response time that it judges, if any."""
+        ...
+
+    def rules(self, result: RunResult) -> list[Rule]:
+        """Every rule, with what it needed and what was measured."""
+        ...
+
+    def metric(self, result: RunResult) -> Metric:
+        """The number that results are compared by."""
+        ...
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """One measured run.
 
@@ -188,7 +231,7 @@ class RunPlan:
     calibrate: bool = True
     max_backlog: int | None = None
     samples_per_query: int | None = None
-    scenario: Scenario | None = None
+    scenario: Judge | None = None
 
     def faults(self) -> list[str]:
         """Everything that keeps this plan from running, one sentence each."""

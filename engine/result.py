@@ -1,26 +1,85 @@
 """What a run measured: counts, histograms, a row per interval, and a verdict with its reasons.
-Plain values, no behaviour but output.
+Plain values; the only behaviour is output.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qs.engine.judging.rules import Metric, Rule
+from qs.engine.machine.watch import CpuUse
+from qs.engine.outcome import Ending, ErrorKind, Loss
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-
-if TYPE_CHECKING:
-    from qs.engine.conduct.calibrate import EngineCost
-    from qs.engine.judging.caveats import Caveat
-    from qs.engine.machine.watch import CpuUse
-    from qs.engine.statistics.confidence import Confidence
+from qs.engine.statistics.estimate import Confidence
 
 REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
+
+
+@dataclass(frozen=True)
+class EngineCost:
+    """What the engine itself costs in a layout, measured with a target that does nothing."""
+
+    ns_per_request: float  # CPU time of a worker
+    service_ns: int  # median service time: this much of every service time is the engine's
+    requests: int  # how many requests it was measured on
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """A reason to trust a result less."""
+
+    code: str  # for programs
+    text: str  # what was seen, and what it does to the result
+    advice: str  # what to change
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.advice}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`measured` must be at least (or at most) `needed`; both are numbers in `unit`."""
+
+    name: str
+    needed: float
+    # None: it could not be measured, and the rule failed
+    measured: float | None
+    passed: bool
+    # what to change; also set if the rule passed
+    advice: str = ""
+    unit: str = ""
+    bound: str = "at least"
+    # whether it bounds the failed requests: failures within that budget do not make the result
+    # INVALID
+    error_budget: bool = False
+
+    def sentence(self) -> str:
+        """The rule in plain words, with the advice if it failed."""
+        measured, needed = _with_unit(self.measured, self.unit), _with_unit(self.needed, self.unit)
+        text = f"{self.name}: {measured}, needed {self.bound} {needed}"
+        return text if self.passed or not self.advice else f"{text}; {self.advice}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as it is written to files."""
+        plain = asdict(self)
+        del plain["error_budget"]
+        return plain
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The one number that results of a scenario are compared by."""
+
+    name: str
+    value: float | None  # None: the run was too short for it
+    unit: str  # ns, queries/s or samples/s
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -37,56 +96,26 @@ class WarmUpResult:
 
 @dataclass
 class RunResult:
-    """The outcome of a run.
+    """The outcome of a run."""
 
-    completed        requests answered without a fault within the time-out; only these are in the
-                     histograms
-    errors           all others that were issued or due, by kind in errors_by_kind (a raised
-                     exception's class name; "timeout": came back too late; "hung": never came back;
-                     "died": lost with its process; "dropped": backlog over its cap; "cut off": not
-                     back when the drain limit ended; "not issued": due, but the run was cut short
-                     before its turn came)
-    wall_s           from the common start to the last completion; queries_per_s = completed /
-                     wall_s
-    response         completed - due in open loop; in closed loop, which has no due times, the same
-                     as service
-    service          completed - issued          lateness: issued - due, open loop only
-    planned          how many requests the plan asked for, None when time decided
-    batches          calls of the target where dynamic batching was on; completed / batches is the
-                     mean batch size
-    first_ns         service time of the first call of all, warm-up included
-    ended_by         "plan", "duration", "time limit", "minimums reached", "stable", "error budget"
-                     or "interrupt"
-    confidence       intervals of throughput and of percentiles of the response time; when "stable"
-                     ended the run, those it then had
-    rules            what the scenario, or the stop rule, needed and what was measured
-    scenario, metric the scenario that made the plan, and the number that its results are compared
-    by
-    samples_per_query  samples in a request; samples_per_s = queries_per_s * samples_per_query
-    seed             of the due times, also where the plan left it to be drawn; None where nothing
-                     was drawn
-    engine_cost      what the engine itself costs in this layout; None where it was not measured
-    cpu              what the run and the rest of the machine used of the CPUs; None on another
-                     clock than the machine's
-    pacing           open loop: lateness of requests that found a worker free, so that nothing but
-                     the engine delayed them (of many requests a sample); None where that cannot be
-                     told
-    rates            completions per second over the run, as finely as the workers recorded them: at
-                     most about a hundred values
-    caveats          what could have moved the result, for programs; `warnings` has them in words,
-                     beside the run's own notes
-    verdict          "VALID", or "INVALID" for the named reasons
-    """
-
+    # requests answered without a fault within the time-out; only these are in the histograms
     completed: int
+    # all others that were issued or due, by ErrorKind, or by the class name of what the target
+    # raised
     errors_by_kind: dict[str, int]
+    # from the common start to the last completion
     wall_s: float
+    # completed - due in open loop; equal to `service` in closed loop, which has no due times
     response: Histogram
+    # completed - issued
     service: Histogram
+    # issued - due, open loop only
     lateness: Histogram
     intervals: list[IntervalRow]
     warmup: WarmUpResult
+    # how many requests the plan asked for; None: time decided
     planned: int | None
+    # service time of the very first call, warm-up included
     first_ns: int
     open_loop: bool
     pool: str
@@ -94,26 +123,43 @@ class RunResult:
     clients: int | None
     started_at: float
     interrupted: bool = False
-    ended_by: str = "plan"
+    ended_by: Ending = Ending.PLAN
+    # why the result is INVALID
     reasons: list[str] = field(default_factory=list)
+    # the run's own notes, and every caveat in words
     warnings: list[str] = field(default_factory=list)
     first_fault: str | None = None
+    # workers and processes that were lost on the way
+    losses: list[Loss] = field(default_factory=list)
     worker_cpu_s: float = 0.0
+    # calls of the target if dynamic batching was on; completed / batches is the mean batch size
     batches: int | None = None
+    # None: not measured
     engine_cost: EngineCost | None = None
+    # None: the run had another clock than the machine's
     cpu: CpuUse | None = None
+    # open loop: lateness of requests that found a worker free, so that only the engine delayed them
+    # (a sample, if there are many); None: unknown
     pacing: Histogram | None = field(repr=False, default=None)
+    # what could have moved the result
     caveats: list[Caveat] = field(default_factory=list)
+    # completions per second over the run, as finely as the workers recorded them: at most about a
+    # hundred values
     rates: list[float] = field(repr=False, default_factory=list)
     columns: dict[str, np.ndarray] | None = field(repr=False, default=None)
     # (worker, first issued, last completed, requests) by slice, ns from the start; empty unless the
     # run kept them (`keep_slices`)
     slices: list[tuple[int, int, int, int]] = field(repr=False, default_factory=list)
+    # of throughput and of percentiles of the response time; when Ending.STABLE ended the run, those
+    # that it had at that moment
     confidence: Confidence | None = None
+    # what the scenario or the stop rule needed, and what was measured
     rules: list[Rule] = field(default_factory=list)
+    # the scenario that made the plan
     scenario: str | None = None
     metric: Metric | None = None
     samples_per_query: int = 1
+    # of the due times, also if the plan left it to be drawn; None: nothing was drawn
     seed: int | None = None
 
     @property
@@ -136,12 +182,12 @@ class RunResult:
     @property
     def dropped(self) -> int:
         """Due requests that were not issued because too many others waited (`max_backlog`)."""
-        return self.errors_by_kind.get("dropped", 0)
+        return self.errors_by_kind.get(ErrorKind.DROPPED, 0)
 
     @property
     def not_issued(self) -> int:
         """Requests that were due and had not had their turn when the run was cut short."""
-        return self.errors_by_kind.get("not issued", 0)
+        return self.errors_by_kind.get(ErrorKind.NOT_ISSUED, 0)
 
     @property
     def verdict(self) -> str:
@@ -185,7 +231,7 @@ class RunResult:
             "clients": self.clients,
             "started_at": self.started_at,
             "interrupted": self.interrupted,
-            "ended_by": self.ended_by,
+            "ended_by": str(self.ended_by),
             "intervals": [
                 {
                     name: getattr(row, name)
@@ -226,3 +272,12 @@ def summary(histogram: Histogram) -> dict[str, Any]:
         **{f"p{percentile:g}_ns": histogram.reported_ns(percentile) for percentile in REPORTED},
         "out_of_range": histogram.out_of_range,
     }
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    if value is None:
+        return "n/a"
+    if unit == "ns":
+        return f"{value / 1e6:.6g} ms"
+    number = str(value) if isinstance(value, int) else f"{value:.6g}"
+    return f"{number} {unit}".rstrip()

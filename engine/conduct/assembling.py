@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qs.engine.outcome import ErrorKind
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field, Phase, WorkerMemory
 from qs.engine.record.report import WorkerReport
@@ -92,16 +93,16 @@ def arrivals_of(reports: Sequence[WorkerReport]) -> np.ndarray:
 def errors_of(
     reports: Sequence[WorkerReport], memories: Sequence[WorkerMemory], lost: Counter[str]
 ) -> dict[str, int]:
-    """Failed requests by kind. A lost worker's report names no kinds; its count is in its memory."""
+    """Failed requests by kind. A lost worker reports no kinds; its count is in its memory."""
     errors: Counter[str] = Counter(lost)
     for report, memory in zip(reports, memories):
         errors.update(report.errors)
         unnamed = int(memory.header[Field.FAILED]) - sum(report.errors.values())
         if unnamed > 0:
-            errors["failed before its worker was lost"] += unnamed
+            errors[ErrorKind.UNKNOWN] += unnamed
         if memory.header[Field.DROPPED]:
-            errors["dropped"] += int(memory.header[Field.DROPPED])
-    return dict(errors)
+            errors[ErrorKind.DROPPED] += int(memory.header[Field.DROPPED])
+    return {str(kind): count for kind, count in errors.items()}
 
 
 def warm_up_of(reports: Sequence[WorkerReport]) -> WarmUpResult:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from qs.engine.clock import MONOTONIC
 from qs.engine.errors import HostDied, HostTimeout
@@ -22,6 +22,7 @@ from qs.engine.plan import RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field
 from qs.engine.record.report import WorkerReport
+from qs.engine.result import EngineCost
 from qs.engine.workers.null import nothing, nothing_awaited
 from qs.engine.workers.queue import new_counter
 from qs.engine.workers.share import Share
@@ -41,21 +42,6 @@ MOST_THREADS = 8
 # For the word to start to reach another process. Event loops pass it spinning, so it is short, and
 # only there.
 _HEAD_START_NS = 1_000_000
-
-
-@dataclass(frozen=True)
-class EngineCost:
-    """What the engine itself costs in a layout.
-
-    ns_per_request  CPU time of a worker per request with a target that does nothing
-    service_ns      the median service time of that target: so much of every service time is the
-                    engine's
-    requests        how many requests it was measured on
-    """
-
-    ns_per_request: float
-    service_ns: int
-    requests: int
 
 
 # What was measured in this process, by layout: a sweep of many runs pays once.

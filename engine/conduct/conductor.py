@@ -23,19 +23,21 @@ from qs.engine.conduct.assembling import (
 )
 from qs.engine.conduct.layout import Layout
 from qs.engine.conduct.progress import Meter, OnProgress
-from qs.engine.conduct.stopping import BUDGET, STABLE, Seen, StopRules, hold_to_rules
+from qs.engine.conduct.stopping import Seen, StopRules
 from qs.engine.conduct.witness import Witness
 from qs.engine.errors import HostDied, HostError, HostTimeout
 from qs.engine.hosts.host import Session
-from qs.engine.judging.verdict import judge
+from qs.engine.judging.rules import hold_to_rules, judge
 from qs.engine.load import ClosedLoop
+from qs.engine.outcome import Ending, ErrorKind, Loss
 from qs.engine.plan import RunPlan
 from qs.engine.record.columns import columns_of
 from qs.engine.record.intervals import IntervalLog
 from qs.engine.record.memory import Field, Halt, Phase
 from qs.engine.record.report import WorkerReport
 from qs.engine.result import RunResult
-from qs.engine.statistics.confidence import PERCENTILES, Confidence, Evidence
+from qs.engine.statistics.confidence import PERCENTILES, Evidence
+from qs.engine.statistics.estimate import Confidence
 from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.share import due_before
 
@@ -75,8 +77,9 @@ class Conductor:
         self._rules = StopRules(plan.stop)
         self._start_ns = 0
         self._lost: Counter[str] = Counter()
+        self._losses: list[Loss] = []
         self._notes: Counter[str] = Counter()
-        self._ended_by = "plan"
+        self._ended_by = Ending.PLAN
         self._halted = False
         self._stopped_ns: int | None = None
         self._abandoned: set[int] = set()
@@ -98,7 +101,7 @@ class Conductor:
         for session in self._sessions:
             session.go(self._start_ns)
         if self._interrupt.is_set():
-            self._stop("interrupt")
+            self._stop(Ending.INTERRUPT)
         reports = await self._watch()
         return self._result(reports, started_at)
 
@@ -119,7 +122,7 @@ class Conductor:
                 if not waiting:
                     return
                 if self._interrupt.is_set():
-                    self._stop("interrupt")
+                    self._stop(Ending.INTERRUPT)
                 elapsed_s = (self._clock.now_ns() - began) / 1e9
                 if elapsed_s > self._plan.build_timeout_s or self._hung_workers():
                     raise HostTimeout("building and warming up the target", elapsed_s)
@@ -166,8 +169,8 @@ class Conductor:
             self._log.add(taken)
             self._evidence.add(taken)
             self._meter.add(taken)
-        if self._interrupt.is_set() and self._ended_by != "interrupt":
-            self._stop("interrupt")
+        if self._interrupt.is_set() and self._ended_by != Ending.INTERRUPT:
+            self._stop(Ending.INTERRUPT)
         self._apply_stop_rules()
         now = self._clock.now_ns()
         if self._stopped_ns is None and all(
@@ -192,18 +195,21 @@ class Conductor:
                 hung = any(self._is_hung(memory.header, now) for memory in session.memories)
                 if hung or drained:
                     self._abandoned.add(number)
-                    self._lost["hung" if hung else "cut off"] += int(session.abandon())
+                    self._lost[ErrorKind.HUNG if hung else ErrorKind.CUT_OFF] += int(
+                        session.abandon()
+                    )
                 continue
             for memory in session.memories:
                 if memory.header[Field.PHASE] != Phase.DONE and (
                     drained or self._is_hung(memory.header, now)
                 ):
                     self._give_up(
-                        memory, "hung" if self._is_hung(memory.header, now) else "cut off"
+                        memory,
+                        ErrorKind.HUNG if self._is_hung(memory.header, now) else ErrorKind.CUT_OFF,
                     )
             self._end_what_does_not_answer(number, session, now)
 
-    def _give_up(self, memory: Any, why: str) -> None:
+    def _give_up(self, memory: Any, why: ErrorKind) -> None:
         """Wait no longer for one worker: count the request in its hands, and what it had measured
         and not counted yet.
         """
@@ -247,9 +253,21 @@ class Conductor:
         memories = self._sessions[number].memories
         if number not in self._abandoned:
             unfinished = sum(memory.header[Field.PHASE] != Phase.DONE for memory in memories)
-            self._lost["died"] += max(int(unfinished), 1)
+            self._lost[ErrorKind.DIED] += max(int(unfinished), 1)
             self._notes[f"a worker process was lost: {fault}"] += 1
+            if isinstance(fault, HostDied):
+                loss = Loss(
+                    ErrorKind.DIED,
+                    number,
+                    exit=fault.exit,
+                    status=fault.status,
+                    signal=fault.signal,
+                )
+            else:
+                loss = Loss(ErrorKind.DIED, number)
+            self._losses.append(loss)
         else:
+            self._losses.append(Loss(ErrorKind.HUNG, number))
             self._notes["a worker process did not come back and was ended"] += 1
         for memory in memories:
             rescue(
@@ -274,7 +292,7 @@ class Conductor:
         seen = Seen(self._elapsed_s(), answered_s, self._completed(), failed + self._lost.total())
         why = self._rules.ended_by(seen, self._confidence_so_far)
         if why is not None:
-            self._stop(why, Halt.NOW if why == BUDGET else Halt.DRAIN)
+            self._stop(why, Halt.NOW if why == Ending.ERROR_BUDGET else Halt.DRAIN)
 
     def _confidence_so_far(self) -> Confidence:
         workers = sum(
@@ -289,7 +307,7 @@ class Conductor:
             (int(memory.header[Field.LAST_COMPLETED_NS]) for memory in self._memories()), default=0
         )
 
-    def _stop(self, why: str, halt: Halt = Halt.NOW) -> None:
+    def _stop(self, why: Ending, halt: Halt = Halt.NOW) -> None:
         self._ended_by = why
         now = self._clock.now_ns()
         if self._stopped_ns is None:
@@ -307,7 +325,8 @@ class Conductor:
     def _drain_ns(self) -> int:
         limit_s = self._plan.drain_s
         return int(
-            (min(limit_s, _INTERRUPT_DRAIN_S) if self._ended_by == "interrupt" else limit_s) * 1e9
+            (min(limit_s, _INTERRUPT_DRAIN_S) if self._ended_by is Ending.INTERRUPT else limit_s)
+            * 1e9
         )
 
     def _end_ns(self) -> int:
@@ -348,13 +367,15 @@ class Conductor:
                 self._count_loss(number, fault)
             reports = [WorkerReport(-1) for _ in session.memories]
         hung = [report.worker for report in reports if report.hung]
+        self._losses += [Loss(ErrorKind.HUNG, number, worker) for worker in hung]
         if hung:
             self._notes[
                 f"worker {', '.join(map(str, hung))} did not come back and was abandoned"
             ] += 1
         for report in reports:
             if report.crash:
-                self._lost["worker failed"] += 1
+                self._lost[ErrorKind.WORKER_FAILED] += 1
+                self._losses.append(Loss(ErrorKind.WORKER_FAILED, number, report.worker))
                 self._notes[
                     f"worker {report.worker} failed outside its target: {report.crash.strip().splitlines()[-1]}"
                 ] += 1
@@ -366,7 +387,7 @@ class Conductor:
 
     def _confidence(self, last_ns: int) -> Confidence:
         """Up to the end of the schedule: the drain after it is another load."""
-        if self._rules.reached is not None and self._ended_by == STABLE:
+        if self._rules.reached is not None and self._ended_by == Ending.STABLE:
             return self._rules.reached
         return self._evidence.confidence(self._scheduled_s(last_ns))
 
@@ -405,16 +426,20 @@ class Conductor:
         end_ns = self._end_ns()
         errors = errors_of(reports, memories, self._lost)
         accounted = self._completed() + sum(errors.values())
-        if self._ended_by == "plan" and end_ns < 1 << 62 and self._cut_by_time(accounted, last):
+        if (
+            self._ended_by == Ending.PLAN
+            and end_ns < 1 << 62
+            and self._cut_by_time(accounted, last)
+        ):
             by_limit = (
                 self._plan.stop.duration_s is None
                 or self._plan.stop.duration_s * 1e9 > end_ns - self._start_ns
             )
-            self._ended_by = "time limit" if by_limit else "duration"
+            self._ended_by = Ending.TIME_LIMIT if by_limit else Ending.DURATION
         lost = any(report.worker < 0 for report in reports)
         not_issued = self._not_issued(accounted)
         if not_issued:
-            errors["not issued"] = errors.get("not issued", 0) + not_issued
+            errors[ErrorKind.NOT_ISSUED.value] = errors.get(ErrorKind.NOT_ISSUED, 0) + not_issued
         firsts = [
             int(memory.header[Field.FIRST_NS])
             for memory in memories
@@ -436,8 +461,9 @@ class Conductor:
             workers=self._layout.workers,
             clients=self._plan.load.clients if isinstance(self._plan.load, ClosedLoop) else None,
             started_at=started_at,
-            interrupted=self._ended_by == "interrupt",
+            interrupted=self._ended_by is Ending.INTERRUPT,
             ended_by=self._ended_by,
+            losses=self._losses,
             first_fault=next(
                 (report.first_fault for report in reports if report.first_fault), None
             ),

@@ -5,10 +5,9 @@ takes the core from nobody.
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 
-from qs.engine.machine.cgroup import cpu_folders, quota_cores
+from qs.engine.machine.cores import usable_cores
 from qs.engine.machine.times import HostTimes, host_times
 from qs.engine.plan import RunPlan
 
@@ -30,20 +29,6 @@ class CoreView:
     cores: float
     idle_cores: float | None = None
     steal_share: float | None = None
-
-
-def usable_cpus() -> frozenset[int]:
-    """CPUs that this process may run on, by its affinity mask."""
-    if hasattr(os, "sched_getaffinity"):
-        return frozenset(os.sched_getaffinity(0))
-    return frozenset(range(os.cpu_count() or 1))
-
-
-def usable_cores() -> float:
-    """Cores that this process may use: CPUs of its mask, or its quota where that is less."""
-    cpus = float(len(usable_cpus()))
-    quota = quota_cores(cpu_folders())
-    return cpus if quota is None else min(cpus, quota)
 
 
 def may_spin(plan: RunPlan, view: CoreView) -> bool:

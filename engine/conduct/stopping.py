@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qs.engine.judging.rules import Rule, at_least, at_most
-from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
+from qs.engine.judging.rules import watched
+from qs.engine.outcome import Ending
+from qs.engine.plan import Stop
 from qs.engine.statistics.beta import binomial_at_most
-from qs.engine.statistics.confidence import Confidence, Estimate
+from qs.engine.statistics.estimate import Confidence
 
-MINIMUMS, STABLE, BUDGET = "minimums reached", "stable", "error budget"
 # The rate is only taken to be above the budget when a run within it would show so many failures
 # once in a hundred times.
 _SURE = 0.99
@@ -46,19 +45,19 @@ class StopRules:
         self._next_look_s = 0.0
         self.reached: Confidence | None = None
 
-    def ended_by(self, seen: Seen, confidence: Callable[[], Confidence]) -> str | None:
+    def ended_by(self, seen: Seen, confidence: Callable[[], Confidence]) -> Ending | None:
         """The rule that ends the run now, or None. `confidence` is called only where stability is
         asked for and due to be looked at.
         """
         stop = self._stop
         if budget_spent(stop, seen.completed, seen.failed):
-            return BUDGET
+            return Ending.ERROR_BUDGET
         if stop.min_duration_s is None and stop.min_queries is None and stop.until_stable is None:
             return None
         if not self._minimums(seen):
             return None
         if stop.until_stable is None:
-            return MINIMUMS
+            return Ending.MINIMUMS
         if seen.elapsed_s < self._next_look_s:
             return None
         self._next_look_s = seen.elapsed_s * _LONGER
@@ -69,7 +68,7 @@ class StopRules:
         ):
             return None
         self.reached = found
-        return STABLE
+        return Ending.STABLE
 
     def _minimums(self, seen: Seen) -> bool:
         least_s = self._stop.min_duration_s or 0.0
@@ -98,61 +97,3 @@ def budget_spent(stop: Stop, completed: int, failed: int) -> bool:
     return (
         1.0 - binomial_at_most(failed - 1, completed + failed, stop.max_error_rate) <= 1.0 - _SURE
     )
-
-
-def watched(stop: Stop, confidence: Confidence) -> tuple[Estimate, Estimate]:
-    """The two estimates that must be narrow."""
-    return confidence.throughput, confidence.response[stop.stable_percentile]
-
-
-def hold_to_rules(result: RunResult, plan: RunPlan) -> None:
-    """Put on the result what its scenario or its stop rule asked for, and the scenario's metric."""
-    if plan.scenario is None:
-        result.rules = stop_rules(plan.stop, result)
-    else:
-        result.scenario = type(plan.scenario).__name__
-        result.rules = plan.scenario.rules(result) + budget_rules(plan.stop, result)
-        result.metric = plan.scenario.metric(result)
-
-
-def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
-    """What the stop rule asked for, held against the result: a maximum may have ended the run
-    before.
-    """
-    rules = []
-    longer = "raise the maximum that ended the run (max_duration_s, duration_s or iterations)"
-    if stop.min_duration_s is not None:
-        rules.append(at_least("minimum duration", stop.min_duration_s, result.wall_s, "s", longer))
-    if stop.min_queries is not None:
-        rules.append(
-            at_least("minimum queries", stop.min_queries, result.completed, "queries", longer)
-        )
-    if stop.until_stable is not None and result.confidence is not None:
-        names = ("throughput", f"p{stop.stable_percentile:g} of the response time")
-        for name, estimate in zip(names, watched(stop, result.confidence)):
-            measured = None if estimate.relative is None else 100 * estimate.relative
-            advice = f"{longer}, or allow more than {100 * stop.until_stable:g} %"
-            advice += f" ({estimate.why})" if estimate.why else ""
-            rules.append(
-                at_most(
-                    f"half-width of the confidence interval of {name}",
-                    100 * stop.until_stable,
-                    measured,
-                    "%",
-                    advice,
-                )
-            )
-    rules += budget_rules(stop, result)
-    return rules
-
-
-def budget_rules(stop: Stop, result: RunResult) -> list[Rule]:
-    fix = "see errors_by_kind and first_fault"
-    rules = []
-    if stop.max_errors is not None:
-        rules.append(at_most("error budget", stop.max_errors, result.errors, "requests", fix))
-    if stop.max_error_rate is not None:
-        total = result.errors + result.completed
-        rate = 100 * result.errors / total if total else 0.0
-        rules.append(at_most("error budget", 100 * stop.max_error_rate, rate, "% of requests", fix))
-    return rules

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.conduct.calibrate import EngineCost, engine_cost
+from qs.engine.conduct.calibrate import engine_cost
 from qs.engine.hosts.host import Session
 from qs.engine.judging.caveats import caveats_of
 from qs.engine.load import ClosedLoop
@@ -19,7 +19,7 @@ from qs.engine.machine.watch import Watch
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.report import WorkerReport
-from qs.engine.result import RunResult
+from qs.engine.result import EngineCost, RunResult
 
 
 class Witness:

@@ -256,7 +256,7 @@ class ChildHost:
             self.kill()  # its answer would be taken for the next call's
             raise
         except (EOFError, OSError):
-            raise HostDied(await self._exit(), self.log_tail()) from None
+            raise await self._death() from None
         except Exception as fault:
             if isinstance(fault, HostTimeout):
                 raise
@@ -265,8 +265,22 @@ class ChildHost:
             if not receiving.done():
                 receiving.cancel()
 
-    async def _exit(self) -> str:
-        """Wait a moment for the process's end, force it if need be, and say how it ended."""
+    async def _death(self) -> HostDied:
+        """How the process ended, for whoever was waiting for its answer."""
+        forced = not await self._exit()
+        assert self._process is not None
+        code = self._process.returncode
+        if forced:
+            return HostDied("it had to be ended", self.log_tail())
+        if code < 0:
+            name = signal.Signals(-code).name
+            return HostDied(f"signal {name}", self.log_tail(), signal=name)
+        return HostDied(f"exit status {code}", self.log_tail(), status=code)
+
+    async def _exit(self) -> bool:
+        """Wait a moment for the process to end, and end it after that. Returns whether it ended by
+        itself.
+        """
         process = self._process
         assert process is not None
         loop = asyncio.get_running_loop()
@@ -284,10 +298,7 @@ class ChildHost:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
-        code = process.returncode
-        if forced:
-            return "it had to be ended"
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return not forced
 
 
 class ChildSession:

@@ -1,52 +1,17 @@
-"""What a result is judged by: rules (what was needed, what was measured, what to change where it
-failed) and the number it counts by.
+"""The rules that a result is held to, and the verdict: valid, or invalid with every reason in plain
+words.
+
+A scenario brings its own rules (see `scenarios`); a plan without one is held to what its stop rule
+asked for. A time limit that ended a run early is not a reason: the counts say so.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import replace
 
-
-@dataclass(frozen=True)
-class Rule:
-    """`measured` must be at least (or at most) `needed`; None: it could not be measured, and the
-    rule failed.
-
-    Both are numbers in `unit`. `advice` says what to change; it stands also where the rule passed.
-    """
-
-    name: str
-    needed: float
-    measured: float | None
-    passed: bool
-    advice: str = ""
-    unit: str = ""
-    bound: str = "at least"
-
-    def sentence(self) -> str:
-        """The rule in plain words, with the advice where it failed."""
-        text = f"{self.name}: {_said(self.measured, self.unit)}, needed {self.bound} {_said(self.needed, self.unit)}"
-        return text if self.passed or not self.advice else f"{text}; {self.advice}"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """The one number that results of a scenario are compared by. None: the run was too short to
-    give it.
-
-    `unit`: ns, queries/s or samples/s.
-    """
-
-    name: str
-    value: float | None
-    unit: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+from qs.engine.plan import RunPlan, Stop
+from qs.engine.result import Rule, RunResult
+from qs.engine.statistics.estimate import Confidence, Estimate
 
 
 def at_least(name: str, needed: float, measured: float | None, unit: str, advice: str) -> Rule:
@@ -59,10 +24,73 @@ def at_most(name: str, needed: float, measured: float | None, unit: str, advice:
     )
 
 
-def _said(value: float | None, unit: str) -> str:
-    if value is None:
-        return "n/a"
-    if unit == "ns":
-        return f"{value / 1e6:.6g} ms"
-    number = str(value) if isinstance(value, int) else f"{value:.6g}"
-    return f"{number} {unit}".rstrip()
+def hold_to_rules(result: RunResult, plan: RunPlan) -> None:
+    """Add to a result the rules of its scenario or stop rule, and the scenario's metric."""
+    if plan.scenario is None:
+        result.rules = stop_rules(plan.stop, result)
+    else:
+        result.scenario = plan.scenario.name
+        result.rules = plan.scenario.rules(result) + budget_rules(plan.stop, result)
+        result.metric = plan.scenario.metric(result)
+
+
+def judge(result: RunResult) -> None:
+    """Add the reasons that make a result INVALID. Failures within a stated error budget are not a
+    reason.
+    """
+    if not result.completed:
+        result.reasons.append("no request completed")
+    if result.errors and not any(rule.error_budget and rule.passed for rule in result.rules):
+        kinds = ", ".join(
+            f"{count} {kind}" for kind, count in sorted(result.errors_by_kind.items()) if count
+        )
+        total = result.errors + result.completed
+        result.reasons.append(f"{result.errors} of {total} requests failed ({kinds})")
+    if result.interrupted:
+        result.reasons.append("the run was interrupted before its end")
+    result.reasons += [rule.sentence() for rule in result.rules if not rule.passed]
+
+
+def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
+    """What the stop rule asked for. A maximum may have ended the run before that was reached."""
+    rules = []
+    longer = "raise the maximum that ended the run (max_duration_s, duration_s or iterations)"
+    if stop.min_duration_s is not None:
+        rules.append(at_least("minimum duration", stop.min_duration_s, result.wall_s, "s", longer))
+    if stop.min_queries is not None:
+        rules.append(
+            at_least("minimum queries", stop.min_queries, result.completed, "queries", longer)
+        )
+    if stop.until_stable is not None and result.confidence is not None:
+        names = ("throughput", f"p{stop.stable_percentile:g} of the response time")
+        for name, estimate in zip(names, watched(stop, result.confidence)):
+            measured = None if estimate.relative is None else 100 * estimate.relative
+            advice = f"{longer}, or allow more than {100 * stop.until_stable:g} %"
+            advice += f" ({estimate.why})" if estimate.why else ""
+            rules.append(
+                at_most(
+                    f"half-width of the confidence interval of {name}",
+                    100 * stop.until_stable,
+                    measured,
+                    "%",
+                    advice,
+                )
+            )
+    return rules + budget_rules(stop, result)
+
+
+def budget_rules(stop: Stop, result: RunResult) -> list[Rule]:
+    name, fix = "error budget", "see errors_by_kind and first_fault"
+    rules = []
+    if stop.max_errors is not None:
+        rules.append(at_most(name, stop.max_errors, result.errors, "requests", fix))
+    if stop.max_error_rate is not None:
+        total = result.errors + result.completed
+        rate = 100 * result.errors / total if total else 0.0
+        rules.append(at_most(name, 100 * stop.max_error_rate, rate, "% of requests", fix))
+    return [replace(rule, error_budget=True) for rule in rules]
+
+
+def watched(stop: Stop, confidence: Confidence) -> tuple[Estimate, Estimate]:
+    """The two estimates that `until_stable` wants narrow."""
+    return confidence.throughput, confidence.response[stop.stable_percentile]

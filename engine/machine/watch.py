@@ -9,65 +9,61 @@ figures may be those of the whole host.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qs.engine.conduct.spinning import usable_cores, usable_cpus
 from qs.engine.machine.cgroup import cpu_folders, throttled_s
-from qs.engine.machine.times import HostTimes, family_s, host_times
+from qs.engine.machine.cores import host_cpus, usable_cores, usable_cpus
 from qs.engine.machine.frequency import FrequencyLog
-from qs.engine.record.report import WorkerReport
+from qs.engine.machine.times import HostTimes, WorkerUsage, family_s, host_times
 
 _LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
 class GroupUse:
-    """The workers of one process. `wake_up_ns`: how late a thread beside them typically woke up
-    (see `qs.engine.machine.gil`).
-    """
+    """What the workers of one process used."""
 
     kind: str
     workers: int
     cpu_s: float
+    # how late a thread beside the workers typically woke up; see times.WakeUps
     wake_up_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class CpuUse:
-    """CPU seconds and events of one measured phase of `elapsed_s`. None: this system does not tell,
-    or psutil is not installed.
-
-    cores             how many cores this process may use: affinity mask and quota
-    host_cpus         how many CPUs host_busy_s and steal_s are summed over
-    workers_s         the worker threads, with what the target did in them; threads that the target
-                      started are in run_s only
-    conductor_s       the thread that conducts, without the workers that run in it
-    run_s             this process and all its descendants
-    host_busy_s       everything on the machine, the run included
-    steal_s           wanted by this virtual machine and given to others by its host
-    switches          of the worker threads: voluntary ones wait for something, involuntary ones
-                      lost their core to another thread
-    quota_held_back_s how long a control group's CPU quota held this process back
-    thermal_events    times that CPUs slowed down for heat; base_mhz, seen_mhz: nominal frequency,
-                      and that of the fastest CPU as it was seen about once a second
+    """CPU seconds and events of one measured phase. None: this system does not say, or psutil is
+    not installed.
     """
 
     elapsed_s: float
+    # how many cores this process may use: affinity mask and quota
     cores: float
+    # how many CPUs host_busy_s and steal_s are summed over
     host_cpus: int
+    # the worker threads, with what the target did in them; threads that the target started are only
+    # in run_s
     workers_s: float
+    # the conducting thread, without the workers that run in it
     conductor_s: float
+    # this process and all its descendants
     run_s: float | None = None
+    # everything on the machine, including the run
     host_busy_s: float | None = None
+    # wanted by this virtual machine and given to others by its host
     steal_s: float | None = None
+    # of the worker threads: a voluntary switch waits for something, an involuntary one lost the
+    # core to another thread
     voluntary_switches: int = 0
     involuntary_switches: int = 0
+    # how long the CPU quota of a control group held this process back
     quota_held_back_s: float | None = None
+    # how often CPUs slowed down because of heat
     thermal_events: int | None = None
+    # the nominal frequency, and that of the fastest CPU as seen about once a second
     base_mhz: float | None = None
     seen_mhz: tuple[float, ...] = ()
     groups: tuple[GroupUse, ...] = ()
@@ -118,7 +114,7 @@ class Watch:
             self._frequency.look()
 
     def result(
-        self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerReport]], here: Sequence[bool]
+        self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerUsage]], here: Sequence[bool]
     ) -> CpuUse:
         """What was used since this watch was made.
 
@@ -153,11 +149,6 @@ class Watch:
             seen_mhz=tuple(self._frequency.seen_mhz),
             groups=tuple(groups),
         )
-
-
-def host_cpus() -> int:
-    """CPUs of the machine, whatever this process may use of them."""
-    return os.cpu_count() or 1
 
 
 def _busy_s(times: HostTimes | None) -> float | None:

@@ -21,54 +21,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from qs.engine.record.histogram import Histogram, highest_value_of, samples_needed
 from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.statistics.beta import student_t
+from qs.engine.statistics.estimate import LEVEL, Confidence, Estimate
 
-LEVEL = 0.95
 FEWEST, MOST = 10, 64
 PERCENTILES = (50.0, 90.0, 99.0)
 # The 95 % point of the standard normal distribution: the one-sided test at 5 %.
 _ONE_SIDED = 1.645
 TOO_SHORT = "the run was shorter than one interval"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value and the half-width of its confidence interval, in its own unit; None where there is
-    none, and `why`.
-    """
-
-    value: float | None
-    half_width: float | None
-    batches: int = 0
-    why: str = ""
-
-    @property
-    def relative(self) -> float | None:
-        """Half-width as a share of the value."""
-        return self.half_width / self.value if self.half_width is not None and self.value else None
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """Intervals at `level`: throughput in completed requests/s, response time in ns by percentile."""
-
-    throughput: Estimate
-    response: dict[float, Estimate]
-    level: float = LEVEL
-
-    def to_dict(self) -> dict[str, Any]:
-        plain = {"level": self.level, "queries_per_s": _plain(self.throughput)}
-        return plain | {
-            f"p{percentile:g}_ns": _plain(estimate)
-            for percentile, estimate in self.response.items()
-        }
 
 
 class Evidence:
@@ -191,13 +156,3 @@ def percentile_of(cells: Sequence[Interval], percentile: float) -> int | None:
     below = np.cumsum(np.concatenate([cell.counts for cell in cells])[order])
     rank = max(int(percentile * below[-1] / 100 + 0.5), 1)
     return highest_value_of(int(index[order][np.searchsorted(below, rank)]))
-
-
-def _plain(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "value": estimate.value,
-        "half_width": estimate.half_width,
-        "relative": estimate.relative,
-        "batches": estimate.batches,
-        "why": estimate.why or None,
-    }

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
@@ -19,37 +18,12 @@ import numpy as np
 
 from qs.engine.clock import Clock
 from qs.engine.faults import is_interrupt
+from qs.engine.plan import Batching
 from qs.engine.record.memory import Field, halted
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
-
-
-@dataclass(frozen=True)
-class Batching:
-    """Collect up to `max_batch_size` requests, or those of `max_delay_us` after the first was due.
-
-    `collate` makes what the target is called with from the list of samples; by default their arrays
-    are joined along the first axis (`joined`). A function of a module, so that other processes can
-    find it.
-    """
-
-    max_batch_size: int
-    max_delay_us: float = 0.0
-    collate: Callable[[list[Any]], Any] | None = None
-
-    def faults(self) -> list[str]:
-        found = []
-        if self.max_batch_size < 1:
-            found.append(
-                f"batching max_batch_size: {self.max_batch_size} is not allowed, it must be at least 1"
-            )
-        if not self.max_delay_us >= 0:
-            found.append(
-                f"batching max_delay_us: {self.max_delay_us} is not allowed, it must be at least 0"
-            )
-        return found
 
 
 def joined(samples: list[Any]) -> Any:

@@ -16,7 +16,7 @@ from qs.engine.clock import MONOTONIC
 from qs.engine.errors import HostError
 from qs.engine.faults import describe, words
 from qs.engine.load import ClosedLoop
-from qs.engine.machine.usage import ThreadUse
+from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder

@@ -18,8 +18,7 @@ from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.errors import HostError
 from qs.engine.faults import is_interrupt, words
 from qs.engine.load import ClosedLoop
-from qs.engine.machine.gil import WakeUps
-from qs.engine.machine.usage import ThreadUse
+from qs.engine.machine.times import ThreadUse, WakeUps
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, WorkerMemory
 from qs.engine.record.recorder import Recorder

@@ -4,15 +4,11 @@ of the log.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
+from qs.engine import ErrorKind, RunResult
 from qs.evaluate.failures import CRASHED, EXITED, TIMED_OUT, BackendFailed, hint
 from qs.result.journal import Journal
-
-HUNG, DIED = "hung", "died"  # kinds of errors in the engine's result
-_EXIT = re.compile(r"the host process ended: (.+?)(?: \(\d+ times\))?$")  # in the engine's warnings
 
 
 def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None) -> None:
@@ -26,22 +22,20 @@ def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None
     )
 
 
-def reason_of_loss(result: Any, host: Any, title: str) -> BackendFailed | None:
-    """What ended the backend's process in the middle of a measurement; None where it lives.
-    `result` is the engine's.
-    """
+def reason_of_loss(result: RunResult, host: Any, title: str) -> BackendFailed | None:
+    """What ended the backend's process in the middle of a measurement; None if it lives."""
     kinds = result.errors_by_kind
-    if HUNG in kinds:
-        text = f"predict gave no answer within {host.limits.predict_s:.3g} s (--predict_timeout); what was measured before is kept"
+    if ErrorKind.HUNG in kinds:
+        limit_s = host.limits.predict_s
+        text = (
+            f"predict gave no answer within {limit_s:.3g} s (--predict_timeout); "
+            "what was measured before is kept"
+        )
         return BackendFailed(text, host.log_tail(), TIMED_OUT, title)
-    if DIED in kinds:
-        how = _how(result.warnings)
-        outcome = EXITED if how.startswith("exit status") else CRASHED
+    if ErrorKind.DIED in kinds:
+        deaths = [loss for loss in result.losses if loss.kind is ErrorKind.DIED]
+        how = (deaths[-1].exit if deaths else "") or "nothing says how"
+        outcome = EXITED if deaths and deaths[-1].status is not None else CRASHED
         text = f"the process ended ({how}{hint(how)}); what was measured before is kept"
         return BackendFailed(text, host.log_tail(), outcome, title)
     return None
-
-
-def _how(warnings: Sequence[str]) -> str:
-    found = [match.group(1) for text in warnings if (match := _EXIT.search(text))]
-    return found[-1] if found else "nothing says how"

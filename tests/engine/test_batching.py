@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qs.engine import ConstantRate, Pool, Replay, RunPlan, Stop, run
-from qs.engine.workers.batching import Batching
+from qs.engine.plan import Batching
 from tests.fakes import MS, S, VirtualClock
 
 

@@ -21,10 +21,9 @@ from qs.engine import (
     Server,
     Stop,
 )
-from qs.engine.conduct.calibrate import EngineCost
 from qs.engine.judging.caveats import RULES, caveats_of
 from qs.engine.machine.watch import CpuUse, GroupUse
-from qs.engine.result import WarmUpResult
+from qs.engine.result import EngineCost, WarmUpResult
 
 MS = 1_000_000
 CLOSED = RunPlan(load=ClosedLoop(clients=1, iterations=1000))

@@ -14,9 +14,8 @@ from qs.engine.conduct.spinning import (
     look_at_cores,
     may_spin,
     seen_between,
-    usable_cores,
-    usable_cpus,
 )
+from qs.engine.machine.cores import usable_cores, usable_cpus
 from qs.engine.machine.times import HostTimes
 
 QUIET = CoreView(cores=4, idle_cores=3.9, steal_share=0.0)

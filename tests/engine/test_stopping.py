@@ -9,7 +9,7 @@ import pytest
 from qs.engine import ClosedLoop, Factory, PlanError, Poisson, Pool, RunPlan, Stop, run
 from qs.engine.conduct.stopping import Seen, StopRules, budget_spent
 from qs.engine.load import ConstantRate
-from qs.engine.statistics.confidence import Confidence, Estimate
+from qs.engine.statistics.estimate import Confidence, Estimate
 from tests.fakes import MS, Service, VirtualClock, nothing
 
 WIDE = Confidence(Estimate(100.0, 5.0, 20), {99.0: Estimate(1e6, 1e3, 20)})

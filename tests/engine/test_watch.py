@@ -14,8 +14,7 @@ import time
 import pytest
 
 from qs.engine.machine import times
-from qs.engine.machine.gil import WakeUps
-from qs.engine.machine.usage import ThreadUse
+from qs.engine.machine.times import ThreadUse, WakeUps
 from qs.engine.machine.watch import CpuUse, Watch
 from qs.engine.record.report import WorkerReport
 
@@ -94,7 +93,7 @@ def test_without_psutil_the_rest_is_still_told(monkeypatch):
 
 
 def test_psutil_is_imported_only_where_it_is_asked():
-    code = "import sys, engine; sys.exit('psutil' in sys.modules)"
+    code = "import sys, qs.engine; sys.exit('psutil' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -133,7 +132,7 @@ def test_a_thread_counts_its_own_switches_and_no_others():
     noise.join()
     if not report.voluntary_switches:
         pytest.skip("this system does not count switches by thread")
-    assert 20 <= report.voluntary_switches < 150
+    assert 15 <= report.voluntary_switches < 150  # a sleep that was over before it began is none
     assert report.cpu_ns < 50_000_000
 
 

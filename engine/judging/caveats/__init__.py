@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qs.engine.judging.caveats.caveat import Caveat
 from qs.engine.judging.caveats.cost import engine_bound, engine_cost, late_issue, loop_bound
 from qs.engine.judging.caveats.load import gil_bound, overload, throughput_drift, too_few_samples
 from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
 from qs.engine.plan import RunPlan
-from qs.engine.result import RunResult
+from qs.engine.result import Caveat, RunResult
 
 CaveatRule = Callable[[RunResult, RunPlan], "Caveat | None"]
 

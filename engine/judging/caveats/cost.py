@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from qs.engine.judging.caveats.caveat import Caveat
 from qs.engine.plan import RunPlan
-from qs.engine.result import RunResult
+from qs.engine.result import Caveat, RunResult
 
 ENGINE_BOUND = 0.8
 ENGINE_NOTABLE = 0.25

@@ -4,11 +4,11 @@ backlog, drift.
 
 from __future__ import annotations
 
-from qs.engine.judging.caveats.caveat import Caveat
 from qs.engine.load.all_at_once import AllAtOnce
+from qs.engine.outcome import ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import samples_needed
-from qs.engine.result import RunResult
+from qs.engine.result import Caveat, IntervalRow, RunResult
 from qs.engine.statistics.trend import drift, growth
 
 # CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by
@@ -24,9 +24,8 @@ BACKLOG_SHARE = 0.01
 def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
     """Of the percentiles that the plan asks for, and of the one that its scenario judges."""
     asked = set(plan.percentiles)
-    judged = getattr(plan.scenario, "percentile", None)
-    if judged is not None:
-        asked.add(judged)
+    if plan.scenario is not None and plan.scenario.percentile is not None:
+        asked.add(plan.scenario.percentile)
     wanted = sorted(p for p in asked if not result.response.supports(p))
     if not wanted or not result.response.count:
         return None
@@ -76,7 +75,9 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     arrived = result.completed + result.errors
     handful = max(BACKLOG_SHARE * arrived, 10 + 4 * result.workers)
-    left = sum(result.errors_by_kind.get(kind, 0) for kind in ("dropped", "not issued"))
+    left = sum(
+        result.errors_by_kind.get(kind, 0) for kind in (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED)
+    )
     advice = "lower the rate, or give the target more workers"
     if left >= handful:
         text = f"{left} of {arrived} due requests never had their turn: more arrived than the target could answer"
@@ -109,7 +110,7 @@ def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
     )
 
 
-def _whole(result: RunResult) -> list:
+def _whole(result: RunResult) -> list[IntervalRow]:
     """The intervals of full length."""
     length = max((row.length_s for row in result.intervals), default=0.0)
     return [row for row in result.intervals if row.length_s >= length * (1 - 1e-9)]

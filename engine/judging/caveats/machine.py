@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from qs.engine.judging.caveats.caveat import Caveat
 from qs.engine.plan import RunPlan
-from qs.engine.result import RunResult
+from qs.engine.result import Caveat, RunResult
 
 # CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by
 # them.

@@ -8,15 +8,14 @@ All the result's times are a query's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from qs.engine.errors import PlanError
-from qs.engine.judging.rules import Metric, Rule
 from qs.engine.judging.scenarios.scenario import percentile_faults, positive
 from qs.engine.judging.scenarios.streams import least_queries, stream_metric, stream_rules
 from qs.engine.load import ClosedLoop
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
+from qs.engine.result import Metric, Rule, RunResult
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class MultiStream:
     """`min_queries` None: as many as early stopping needs, 662 for p99. `max_duration_s` ends the
     run in any case.
     """
+
+    name: ClassVar[str] = "MultiStream"
 
     samples_per_query: int = 8
     percentile: float = 99.0

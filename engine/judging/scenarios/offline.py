@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from qs.engine.errors import PlanError
-from qs.engine.judging.rules import Metric, Rule, at_least
+from qs.engine.judging.rules import at_least
 from qs.engine.judging.scenarios.scenario import minimum_duration, positive
 from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
+from qs.engine.result import Metric, Rule, RunResult
 
 # LoadGen issues a tenth more than it expects to need for the minimum duration (kSlack in
 # test_settings_internal.cc).
@@ -32,6 +32,9 @@ class Offline:
     drain_s            how long after `max_duration_s` samples may still be taken, and answered,
                        before the rest is counted as not issued
     """
+
+    name: ClassVar[str] = "Offline"
+    percentile: ClassVar[None] = None  # judged by its rate alone
 
     expected_samples_per_s: float | None = None
     min_samples: int = 24_576

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from qs.engine.judging.rules import Metric, Rule, at_least
-from qs.engine.plan import RunPlan
-from qs.engine.result import RunResult
+from qs.engine.judging.rules import at_least
+from qs.engine.outcome import Ending
+from qs.engine.plan import Judge, RunPlan
+from qs.engine.result import Rule, RunResult
 
 
-class Scenario(Protocol):
+class Scenario(Judge, Protocol):
     """`qs.engine.run(scenario, target, samples)` runs `plan()`; give `plan(pool=...,
     warmup_iterations=...)` where more is to be said.
 
@@ -37,12 +38,6 @@ class Scenario(Protocol):
         """
         ...
 
-    def rules(self, result: RunResult) -> list[Rule]:
-        """Every rule, with what was needed and measured."""
-        ...
-
-    def metric(self, result: RunResult) -> Metric: ...
-
 
 def minimum_duration(needed_s: float, result: RunResult, advice: str) -> Rule:
     return at_least("minimum duration", needed_s, result.wall_s, "s", advice)
@@ -51,7 +46,7 @@ def minimum_duration(needed_s: float, result: RunResult, advice: str) -> Rule:
 def minimum_queries(needed: int, result: RunResult) -> Rule:
     advice = (
         "raise max_duration_s, or leave it out"
-        if result.ended_by == "time limit"
+        if result.ended_by == Ending.TIME_LIMIT
         else "let the run go on to its end"
     )
     return at_least("minimum queries", needed, result.completed, "queries", advice)

@@ -5,12 +5,12 @@ response time holds a bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from qs.engine.errors import PlanError
-from qs.engine.judging.rules import Metric, Rule, at_least, at_most
+from qs.engine.judging.rules import at_least, at_most
 from qs.engine.judging.scenarios.early_stopping import count_over, queries_needed
 from qs.engine.judging.scenarios.scenario import (
     minimum_duration,
@@ -20,7 +20,7 @@ from qs.engine.judging.scenarios.scenario import (
 )
 from qs.engine.load import Poisson
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
+from qs.engine.result import Metric, Rule, RunResult
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Server:
     min_queries  None: as many as early stopping needs where none is over the bound, 459 for p99
     seed         of the arrivals; None draws one, which the result names
     """
+
+    name: ClassVar[str] = "Server"
 
     rate_per_s: float
     bound_s: float | None = None

@@ -5,15 +5,14 @@ p90.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from qs.engine.errors import PlanError
-from qs.engine.judging.rules import Metric, Rule
 from qs.engine.judging.scenarios.scenario import percentile_faults, positive
 from qs.engine.judging.scenarios.streams import least_queries, stream_metric, stream_rules
 from qs.engine.load import ClosedLoop
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
+from qs.engine.result import Metric, Rule, RunResult
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,8 @@ class SingleStream:
     """`min_queries` None: as many as early stopping needs, 64 for p90. `max_duration_s` ends the
     run in any case.
     """
+
+    name: ClassVar[str] = "SingleStream"
 
     percentile: float = 90.0
     min_duration_s: float = 600.0

@@ -4,10 +4,10 @@ estimate of a high percentile.
 
 from __future__ import annotations
 
-from qs.engine.judging.rules import Metric, Rule, at_least
+from qs.engine.judging.rules import at_least
 from qs.engine.judging.scenarios.early_stopping import estimate_ns, queries_needed
 from qs.engine.judging.scenarios.scenario import minimum_duration, minimum_queries
-from qs.engine.result import RunResult
+from qs.engine.result import Metric, Rule, RunResult
 
 
 def least_queries(min_queries: int | None, percentile: float) -> int:

@@ -73,7 +73,7 @@ def test_a_trial_that_the_engine_bounds_is_not_valid_and_says_why():
     assert Observation.of(
         fake(result, caveats=[SimpleNamespace(code="late_issue")]), 500.0, 0.2
     ).valid
-    from qs.engine.judging.caveats import Caveat
+    from qs.engine.result import Caveat
 
     bound = Observation.of(
         fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]),

@@ -1,0 +1,60 @@
+"""How a run ended, what went wrong with its requests, and which workers it lost: the words of a
+result, for programs to compare and for people to read.
+
+The values are what is written to files, so they stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class _Word(str, Enum):
+    """An enum whose members are strings and print as such (Python 3.10 has no StrEnum)."""
+
+    __str__ = str.__str__
+
+
+class Ending(_Word):
+    """What ended the measured phase."""
+
+    PLAN = "plan"  # all that was planned has been issued
+    DURATION = "duration"
+    TIME_LIMIT = "time limit"  # the stop rule's max_duration_s
+    MINIMUMS = "minimums reached"
+    STABLE = "stable"
+    ERROR_BUDGET = "error budget"
+    INTERRUPT = "interrupt"
+
+
+class ErrorKind(_Word):
+    """How a request failed. If its target raised, the kind is the exception's class name instead."""
+
+    TIMEOUT = "timeout"  # it came back too late
+    HUNG = "hung"  # it never came back
+    DIED = "died"  # lost with its process
+    DROPPED = "dropped"  # due, but too many others were waiting (max_backlog)
+    CUT_OFF = "cut off"  # not back when the drain limit had passed
+    NOT_ISSUED = "not issued"  # due, but the run was cut short before its turn
+    WORKER_FAILED = "worker failed"  # its worker raised outside the target
+    UNKNOWN = "failed before its worker was lost"  # it failed, and its worker cannot say how
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A worker or a worker process that did not live to the end of the run."""
+
+    # HUNG: it did not come back and was ended; DIED: its process ended; WORKER_FAILED: its worker
+    # raised outside the target
+    kind: ErrorKind
+    # number of the lost session, which is a process where there are several; they count from 0, and
+    # each replacement gets the next number
+    process: int
+    # number of the lost worker; None: every worker of the process
+    worker: int | None = None
+    # how the process ended ("exit status 3", "signal SIGSEGV"); "" where that is not known
+    exit: str = ""
+    # the exit status, or the signal's name, where the process ended by itself
+    status: int | None = None
+    signal: str | None = None
