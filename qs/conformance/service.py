@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from qs.inside.plain import plain
+from qs.inside.service import VendorService
 from qs.inside.targets import is_coroutine
-from qs.inside.vendor import VendorService
 from qs.tensors.generated import split_names
 from qs.tensors.outputs import named_outputs
 

@@ -23,7 +23,7 @@ from qs.settings.limits import Limits
 
 __all__ = ["PACKAGES", "BackendFailed", "backend_host", "call", "outcomes", "reference_host"]
 
-VENDOR = "qs.inside.vendor:VendorService"
+VENDOR = "qs.inside.service:VendorService"
 REFERENCE = "qs.inside.reference:ReferenceService"
 ARTIFACT = "qs.inside.artifact:ArtifactService"
 

@@ -15,7 +15,7 @@ from qs.base.errors import UserError
 from qs.settings.limits import FLAGS
 
 RAISED, EXITED, CRASHED, TIMED_OUT = "raised", "exited", "crashed", "timed out"
-# the last words of a process whose watchdog ended it, see qs.inside.watchdog
+# the last words of a process whose watchdog ended it, see qs.inside.calling
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
 
 _FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)', re.MULTILINE)

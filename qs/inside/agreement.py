@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.inside.loaded_copy import unless_left_out
+from qs.inside.copies import unless_left_out
 from qs.inside.reference_file import Reference
 from qs.inside.samples import joined
 from qs.tensors import numeric

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qs.inside.vendor import VendorService
+from qs.inside.service import VendorService
 
 COMPILE = """
 import json

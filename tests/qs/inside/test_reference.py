@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from qs.base.errors import UserError
 from qs.inside import reference_file
 from qs.inside.reference import ReferenceService
-from qs.inside.vendor import VendorService
+from qs.inside.service import VendorService
 
 ROOT = Path(__file__).resolve().parents[3]
 INFO = {

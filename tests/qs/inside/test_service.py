@@ -12,7 +12,7 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.inside import reference_file
-from qs.inside.vendor import VendorService
+from qs.inside.service import VendorService
 
 
 def test_an_upstream_backend_from_folder_to_accuracy(workspace, tmp_path):
@@ -354,7 +354,7 @@ def test_a_vendors_environment_needs_nothing_but_numpy():
         "uvloop",
     )
     code = (
-        f"import sys, qs.inside.vendor; print([name for name in {ours!r} if name in sys.modules])"
+        f"import sys, qs.inside.service; print([name for name in {ours!r} if name in sys.modules])"
     )
     root = Path(__file__).resolve().parents[3]
     found = subprocess.run(

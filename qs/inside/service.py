@@ -20,14 +20,14 @@ from qs.base.errors import UserError
 from qs.inside import reference_file, samples
 from qs.inside.agreement import agreement, replay, save_item, segment_hook
 from qs.inside.aliases import upstream_imports
+from qs.inside.calling import limited
+from qs.inside.copies import LoadedCopy, unless_left_out
 from qs.inside.given import open_given
-from qs.inside.loaded_copy import LoadedCopy, unless_left_out
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
 from qs.inside.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
 from qs.inside.targets import blocking, check_kind, is_coroutine, put_back, rows_of, target_of
 from qs.inside.verifying import Verifier, judged
-from qs.inside.watchdog import limited
 from qs.tensors.generated import split_names
 from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
