@@ -7,9 +7,32 @@ import sys
 
 def main() -> None:
     """Run the command line on sys.argv and end the process with its exit status."""
+    _be_the_package()
     from qs.cli.main import run_command_line
 
     sys.exit(run_command_line(sys.argv[1:]))
+
+
+def _be_the_package() -> None:
+    """Take the name `qs` back from a folder of that name in the working directory.
+
+    Python looks there first under `-m`. A folder `qs/` without an `__init__.py` (somebody's files,
+    or a clone of this repository) then is the package `qs`, and one installed in editable mode, which
+    is found after the path, lends it no more than its submodules.
+    """
+    if getattr(sys.modules.get("qs"), "__file__", None) is not None:
+        return
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    folder = Path(__file__).resolve().parent
+    spec = spec_from_file_location(
+        "qs", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = module_from_spec(spec)
+    sys.modules["qs"] = package
+    spec.loader.exec_module(package)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,14 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
 from qs.inside.packages import CONTRACT, give_contract, workspace_package
 
 UPSTREAM = ("general_perf", "byte_mlperf")
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
@@ -32,10 +33,12 @@ def upstream_imports(
     """Within: upstream's names resolve, over the workspaces' `roots` in their order.
 
     `folder` is a backend's or data set's folder: its workspace is searched first, and modules
-    beside its entry file can be imported by their bare names, where no installed module has that
-    name. Vendor code that imports inside its methods needs this open when they are called; it may
+    beside its entry file can be imported by their bare names. Only the standard library and
+    installed libraries come before them; the working directory and whatever else is on the path do
+    not, and the root of our own checkout is not on the path at all, so that a bare `engine` is never
+    ours. Vendor code that imports inside its methods needs this open when they are called; it may
     be nested, and is not for several threads that enter and leave at different times. Afterwards
-    sys.modules and sys.meta_path are as they were, save for the private packages.
+    sys.modules, sys.path and sys.meta_path are as they were, save for the private packages.
     """
     searched = [Path(root) for root in roots]
     siblings = None
@@ -48,13 +51,16 @@ def upstream_imports(
     finders: list[importlib.abc.MetaPathFinder] = [_Upstream(packages)]
     _install_upstream()
     if siblings is not None:
-        finders.append(_SiblingParts(siblings))
-        sys.meta_path.append(siblings)
+        finders += [_SiblingParts(siblings), siblings]
     sys.meta_path[:0] = finders
+    hidden = [(at, entry) for at, entry in enumerate(sys.path) if _is_our_checkout(entry)]
+    sys.path[:] = [entry for entry in sys.path if not _is_our_checkout(entry)]
     try:
         yield
     finally:
-        for finder in (*finders, *([siblings] if siblings else [])):
+        for at, entry in hidden:
+            sys.path.insert(at, entry)
+        for finder in finders:
             sys.meta_path.remove(finder)
         for name in list(sys.modules):
             if _is_upstream(name) or (siblings is not None and siblings.gave(name)):
@@ -104,8 +110,8 @@ class _Upstream(importlib.abc.MetaPathFinder):
 
 
 class _Siblings(importlib.abc.MetaPathFinder):
-    """A bare `helper` is the module beside the entry file. Last in line: an installed library of
-    that name wins, as it does upstream, where vendors' folders are not on the path at all.
+    """A bare `helper` is the module beside the entry file, unless an installed library has that
+    name: it wins, as it does upstream, where vendors' folders are not on the path at all.
     """
 
     def __init__(self, folder: Path, package: str) -> None:
@@ -116,7 +122,7 @@ class _Siblings(importlib.abc.MetaPathFinder):
         self, fullname: str, path: object = None, target: object = None
     ) -> ModuleSpec | None:
         beside = (self.folder / f"{fullname}.py", self.folder / fullname / "__init__.py")
-        if "." in fullname or not any(file.is_file() for file in beside):
+        if "." in fullname or not any(file.is_file() for file in beside) or _is_installed(fullname):
             return None
         self.given.add(fullname)
         return ModuleSpec(fullname, _Alias(f"{self.package}.{fullname}"))
@@ -157,6 +163,20 @@ class _Alias(importlib.abc.Loader):
         # The import system has just put the alias's spec on the module; relative imports go by the
         # real one.
         module.__spec__ = self.spec
+
+
+def _is_installed(name: str) -> bool:
+    """Whether the standard library or an installed library has a module of that name."""
+    if name in sys.stdlib_module_names or name in sys.builtin_module_names:
+        return True
+    places = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    return PathFinder.find_spec(name, places) is not None
+
+
+def _is_our_checkout(entry: str) -> bool:
+    """Whether a path entry is the root of a checkout that this package runs from."""
+    root = _PACKAGE.parent
+    return (root / "setup.cfg").is_file() and Path(entry).resolve() == root
 
 
 def _exists(name: str) -> bool:
