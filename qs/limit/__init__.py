@@ -1,30 +1,27 @@
 """The highest rate at which stated bounds hold, found by measuring: `find_limit` awaits trials, and
-knows nothing of how they are made.
+knows nothing about how they are made.
 
-Left out: what a trial is made on (its target, pool and host), files but the picture, and the
-command line.
+Left out: what a trial is made on (its target, pool and host), the command line, and all files but
+the picture.
 """
 
 from __future__ import annotations
 
 from qs.limit.goals import Goal, parse_goal, parse_goals
-from qs.limit.limit import Limit, Point
-from qs.limit.observation import Observation
+from qs.limit.limit import Limit, RatePoint
 from qs.limit.search import Step, find_limit
-from qs.limit.settings import LimitSettings, drain_s, interval_s
-from qs.limit.trial import Trial
+from qs.limit.settings import LimitSettings
+from qs.limit.trial import Trial, TrialPlan
 
 __all__ = [
     "Goal",
     "Limit",
     "LimitSettings",
-    "Observation",
-    "Point",
+    "RatePoint",
     "Step",
     "Trial",
-    "drain_s",
+    "TrialPlan",
     "find_limit",
-    "interval_s",
     "parse_goal",
     "parse_goals",
 ]

@@ -1,10 +1,11 @@
-"""What all trials so far say: of each rate whether the goals hold there, and where between two
-rates the limit is likely to be.
+"""What all trials so far say about each rate: whether the goals hold there.
 
-More load makes no request faster: that is all that is assumed of the target. So if a rate fails,
+The only assumption about the target is that more load makes no request faster. So if a rate fails,
 every higher one does, and requests at a higher rate that were answered in time speak for the lower
-ones as well. The test of a rate therefore takes the trials of its neighbours on the side that can
+ones as well. The test of a rate therefore includes trials of its neighbours on the side that can
 only speak against the verdict: above it to show that it holds, below it to show that it fails.
+
+Where the limit is likely to lie is left to qs.limit.line.
 """
 
 from __future__ import annotations
@@ -12,29 +13,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from qs.limit.goals import Goal
+from qs.engine import Histogram
+from qs.limit.goals import Goal, longest_bound_s
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement, judge
 from qs.limit.trial import Trial
 
-if TYPE_CHECKING:
-    from qs.engine import Histogram
-
 # Neighbours further away than this hardly add anything.
 REACH = 1.25
-# The backlog of a queue that just keeps up wanders: n arrivals with standard deviation up to sqrt(2
-# n) where service times are exponential, sqrt(n) where they are constant. Four times sqrt(n) is met
-# by chance once in 200 (2 (1 - Phi(4 / sqrt(2)))) at most.
+# The backlog of a queue that just keeps up wanders: after n arrivals its standard deviation is
+# sqrt(n) for constant service times and up to sqrt(2 n) for exponential ones. Four times sqrt(n)
+# comes by chance at most once in 200 (2 (1 - Phi(4 / sqrt(2)))).
 HOPELESS, DOUBTFUL = 4.0, 2.0
+# Throughput that stays this far below the rate no longer follows it: the end of the curve.
+FOLLOWS = 0.9
 BEHIND = "the target does not keep up"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """holds, fails or unclear; `why` names the goal that decided, or what is unclear."""
+    """Whether a rate holds, fails or is unclear."""
 
     kind: str
+    # The goal that decided, or what is unclear.
     why: str = ""
 
 
@@ -46,7 +47,7 @@ class Evidence:
         self.confidence = confidence
         self.trials: list[Trial] = []
         self._by_rate: dict[float, list[Trial]] = {}
-        self._judged: dict[tuple[str, tuple[float, ...]], Judgement] = {}
+        self._judgements: dict[tuple[str, tuple[float, ...]], Judgement] = {}
         self._verdicts: dict[float, Verdict] = {}
         self._responses: dict[float, Histogram] = {}
         for trial in trials:
@@ -57,43 +58,43 @@ class Evidence:
         if trial.valid:
             self._by_rate.setdefault(trial.rate_per_s, []).append(trial)
             self._by_rate = dict(sorted(self._by_rate.items()))
-        self._judged.clear()
+        self._judgements.clear()
         self._verdicts.clear()
         self._responses.pop(trial.rate_per_s, None)
 
     @property
     def rates(self) -> list[float]:
-        """Rates with a valid trial, rising."""
+        """Rates with a valid trial, in rising order."""
         return list(self._by_rate)
 
     def at(self, rate: float) -> list[Trial]:
         """The valid trials at a rate."""
         return self._by_rate.get(rate, [])
 
-    def judged(self, goal: Goal, *rates: float) -> Judgement:
-        """One goal by the trials at these rates together."""
+    def judgement(self, goal: Goal, *rates: float) -> Judgement:
+        """One goal, by all trials at these rates together."""
         key = (goal.name, rates)
-        if key not in self._judged:
+        if key not in self._judgements:
             trials = [
                 [(trial.tallies[goal.name], trial.waits) for trial in self.at(rate)]
                 for rate in rates
             ]
-            self._judged[key] = judge(goal, trials, self.confidence)
-        return self._judged[key]
+            self._judgements[key] = judge(goal, trials, self.confidence)
+        return self._judgements[key]
 
     def backlog(self, rate: float) -> float:
-        """How far the target fell behind at a rate, in standard deviations of chance; below 1 where
-        it kept up.
+        """How far the target fell behind at a rate, in standard deviations of chance; below 1 if it
+        kept up.
         """
         trials = self.at(rate)
-        waits_s = max((goal.bound_ns or 0 for goal in self.goals), default=0) / 1e9
-        # A queue as long as the bound allows to wait is within the goals.
+        waits_s = longest_bound_s(self.goals)
+        # A queue no longer than the bound lets requests wait is within the goals.
         left = sum(max(trial.backlog - rate * waits_s, 0.0) for trial in trials)
         requests = sum(trial.requests for trial in trials)
         return left / math.sqrt(requests) if requests else 0.0
 
     def verdict(self, rate: float) -> Verdict:
-        """Of one rate with trials of its own."""
+        """For one rate with trials of its own."""
         if rate not in self._verdicts:
             self._verdicts[rate] = self._fails(rate) or self._holds(rate)
         return self._verdicts[rate]
@@ -104,34 +105,36 @@ class Evidence:
         below = [other for other in self.rates if rate / REACH <= other <= rate][::-1]
         for goal in self.goals:
             for count in range(1, len(below) + 1):
-                if self.judged(goal, *below[:count]).verdict(self.confidence) == FAILS:
+                if self.judgement(goal, *below[:count]).verdict(self.confidence) == FAILS:
                     return Verdict(FAILS, str(goal))
         return None
 
     def _holds(self, rate: float) -> Verdict:
         if not self.at(rate):
-            return Verdict(UNCLEAR, "nothing was measured that says something of the target")
+            return Verdict(
+                UNCLEAR, "nothing that was measured there says anything about the target"
+            )
         if self.backlog(rate) > DOUBTFUL:
-            return Verdict(UNCLEAR, "the backlog at its end was long")
+            return Verdict(UNCLEAR, "a long backlog was left at the end")
         above = self._above(rate)
         for goal in self.goals:
             if not any(
-                self.judged(goal, *above[:count]).verdict(self.confidence) == HOLDS
+                self.judgement(goal, *above[:count]).verdict(self.confidence) == HOLDS
                 for count in range(1, len(above) + 1)
             ):
                 return Verdict(UNCLEAR, str(goal))
         return Verdict(HOLDS)
 
     def confidence_at(self, rate: float) -> float:
-        """How surely a rate holds: 1 less the chance of so good a result if one of the goals just
-        failed there. 0 where the target fell behind.
+        """How surely a rate holds: 1 minus the chance of a result this good if one of the goals
+        just failed there. 0 if the target fell behind.
         """
         if not self.at(rate) or self.backlog(rate) > DOUBTFUL:
             return 0.0
         above = self._above(rate)
         chances = [
             min(
-                self.judged(goal, *above[:count]).by_chance_holds
+                self.judgement(goal, *above[:count]).by_chance_holds
                 for count in range(1, len(above) + 1)
             )
             for goal in self.goals
@@ -159,10 +162,18 @@ class Evidence:
 
     def response(self, rate: float) -> Histogram:
         """All response times at a rate."""
-        from qs.engine import Histogram
-
         if rate not in self._responses:
             self._responses[rate] = Histogram()
             for trial in self.at(rate):
                 self._responses[rate].merge(trial.response)
         return self._responses[rate]
+
+
+def collapsed(trial: Trial) -> bool:
+    """Whether throughput no longer followed the rate: less was answered per second than fell due,
+    and much was left at the end.
+    """
+    left = (1 - FOLLOWS) * trial.requests
+    return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(
+        left, HOPELESS * math.sqrt(trial.requests)
+    )

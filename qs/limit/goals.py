@@ -1,7 +1,7 @@
-"""What must hold under load: a bound on a percentile or on the mean of the response time, or on the
+"""What must hold under load: a bound on a percentile or the mean of the response time, or on the
 share of failed requests.
 
-Bounds on throughput are left out: the search for a limit is one.
+There are no bounds on throughput: that is what a search for a limit finds.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
 
 FLAG = "--slo"
-ALLOWED = "bounds such as p99=50ms, p99.9=80ms, p50=10ms, mean=10ms or errors=0.1%, with commas between several"
+ALLOWED = (
+    "bounds such as p99=50ms, p99.9=80ms, p50=10ms, mean=10ms or errors=0.1%, separated by commas"
+)
 UNITS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9}
-# A goal of times says nothing of requests that never came back; of these no more than this share
-# may be.
+# Bounds on times say nothing about requests that never came back: no more than this share may fail.
 MOST_FAILED = 0.01
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)$")
 _TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)$")
@@ -28,17 +29,17 @@ _TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)$")
 class Goal:
     """One bound that holds or does not.
 
-    share     how many of the requests may miss it: 0.01 for p99, the bound itself for errors; None
-              for the mean
-    bound_ns  what the response time may be at most; None for errors
-
-    A failed request misses every percentile's bound; the mean is that of the answered ones.
+    A failed request misses every percentile's bound; the mean is that of the answered requests.
     """
 
     name: str
+    # The share of requests that may miss it: 0.01 for p99, the bound itself for errors; None for
+    # the mean.
     share: float | None = None
+    # The longest response time allowed; None for errors.
     bound_ns: int | None = None
-    implied: bool = False  # not the user's: MOST_FAILED
+    # Not stated by the user: MOST_FAILED.
+    implied: bool = False
 
     def __str__(self) -> str:
         if self.bound_ns is None:
@@ -63,38 +64,35 @@ def parse_goal(text: str) -> Goal:
 
 
 def parse_goals(texts: Iterable[str]) -> tuple[Goal, ...]:
-    """Several bounds, one a text or with commas between them. Raises Faults with all that is wrong
-    with them.
+    """Several bounds, one in each text or separated by commas. Raises Faults with everything that
+    is wrong with them.
     """
     goals: list[Goal] = []
     faults: list[Fault] = []
     for part in (part for text in texts for part in text.split(",")):
-        found = _goal(part)
-        if isinstance(found, Fault):
-            faults.append(found)
-        elif found.name in [goal.name for goal in goals]:
-            faults.append(
-                Fault(
-                    FLAG,
-                    "slo",
-                    part.strip(),
-                    "each name once",
-                    hint=f"{found.name} is bounded twice",
-                )
-            )
+        goal = _goal(part)
+        if isinstance(goal, Fault):
+            faults.append(goal)
+        elif goal.name in [other.name for other in goals]:
+            hint = f"{goal.name} is bounded twice"
+            faults.append(Fault(FLAG, "slo", part.strip(), "each name once", hint=hint))
         else:
-            goals.append(found)
+            goals.append(goal)
     if faults:
         raise Faults(faults)
     return tuple(goals)
 
 
 def with_implied(goals: Iterable[Goal]) -> tuple[Goal, ...]:
-    """The goals, and a bound on failed requests where none is stated."""
+    """The goals, with a bound on failed requests added if none is stated."""
     stated = tuple(goals)
     if any(goal.name == "errors" for goal in stated):
         return stated
     return (*stated, Goal("errors", share=MOST_FAILED, implied=True))
+
+
+def longest_bound_s(goals: Iterable[Goal]) -> float:
+    return max((goal.bound_ns or 0 for goal in goals), default=0) / 1e9
 
 
 def _goal(text: str) -> Goal | Fault:
@@ -103,7 +101,7 @@ def _goal(text: str) -> Goal | Fault:
     if percentile and 0 < float(percentile[1]) < 100 and equals:
         value = float(percentile[1])
         ns = _time_ns(bound)
-        # A share as it is meant: 1 - 0.999 is 0.0010000000000000009.
+        # The share that is meant: 1 - 0.999 is 0.0010000000000000009.
         share = round(1.0 - value / 100.0, 12)
         return _time_fault(text) if ns is None else Goal(f"p{value:g}", share, ns)
     if name == "mean" and equals:
@@ -121,12 +119,8 @@ def _goal(text: str) -> Goal | Fault:
 
 def _time_fault(text: str) -> Fault:
     name = text.partition("=")[0].strip()
-    return Fault(
-        FLAG,
-        "slo",
-        text.strip(),
-        f"a time above 0 with its unit (us, ms, s or m), such as {name}=50ms",
-    )
+    allowed = f"a time above 0 with its unit (us, ms, s or m), such as {name}=50ms"
+    return Fault(FLAG, "slo", text.strip(), allowed)
 
 
 def _time_ns(text: str) -> int | None:

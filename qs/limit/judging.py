@@ -1,23 +1,22 @@
-"""Does a goal hold? A test of counted requests that neither takes noise for an answer nor requests
-of a queue for independent.
+"""Does a goal hold? A test on counted requests that does not take noise for an answer, and does not
+treat requests that queue together as independent.
 
-A percentile's bound is a statement on a share: p99 <= 50 ms holds when at most 1 % of the requests
-take longer. The share is tested as a binomial one (C. J. Clopper, E. S. Pearson, "The use of
-confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26, 1934), after
-the requests were made fewer by what their crowding costs: a queue's long waits come together, so a
-thousand requests say no more than some hundred independent ones. That effective number is E. L.
-Korn and B. I. Graubard's ("Confidence intervals for proportions with small expected number of
+A percentile's bound is a statement about a share: p99 <= 50 ms holds when at most 1 % of the
+requests take longer. The share is tested as a binomial one (C. J. Clopper, E. S. Pearson, "The use
+of confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26, 1934),
+with the number of requests first reduced for their crowding: long waits in a queue come together,
+so a thousand requests may say no more than a hundred independent ones. That effective number is E.
+L. Korn and B. I. Graubard's ("Confidence intervals for proportions with small expected number of
 positive counts estimated from survey data", Survey Methodology 24, 1998): n / (variance between
 batches / variance of independent requests), and less for few batches. A trial in which hardly
-anything missed the bound shows nothing of the crowding, so before a goal is said to hold the
-response times themselves are looked at: in queues the variance of their batches' means, against
-that of independent ones, is about as large as that of the share over a bound near p99 (we computed
-both for M/D/1, M/D/2 and M/D/4 at loads of 14 to 94 %: they differ by a quarter at most, up to 90
-%). The larger of the two counts.
+anything missed the bound shows nothing of the crowding, so before a goal is said to hold we look at
+the response times themselves: in queues, the variance of their batch means relative to independent
+requests is about as large as that of the share over a bound near p99 (computed for M/D/1, M/D/2 and
+M/D/4 at loads of 14 to 94 %: they differ by at most a quarter, up to 90 %). The larger one counts.
 
-Batches are intervals of a trial; neighbours are put together until they no longer show correlation
-(G. S. Fishman, "Grouping observations in digital simulation", Management Science 24, 1978), down to
-10, below which their spread says little (B. Schmeiser, "Batch size effects in the analysis of
+Batches are intervals of a trial; neighbours are merged until they no longer show correlation (G. S.
+Fishman, "Grouping observations in digital simulation", Management Science 24, 1978), down to 10,
+below which their spread says little (B. Schmeiser, "Batch size effects in the analysis of
 simulation output", Operations Research 30, 1982). A mean is tested by Student's t over the same
 batches.
 """
@@ -33,7 +32,7 @@ import numpy as np
 
 from qs.engine.statistics.beta import regularized_beta, student_t
 from qs.limit.goals import Goal
-from qs.limit.tally import Tally, Waits
+from qs.limit.trial import BatchCounts, Waits
 
 HOLDS, FAILS, UNCLEAR = "holds", "fails", "unclear"
 FEWEST = 10
@@ -44,22 +43,19 @@ _MOST_CORRELATED = 0.9
 
 @dataclass(frozen=True)
 class Judgement:
-    """One goal at one rate, or over several.
-
-    value      the share that missed the bound; of a mean, the mean in ns. None where nothing was
-               seen
-    effective  how many independent requests would say as much; of a mean, the batches
-    by_chance_holds, by_chance_fails  how likely what was seen is, or better, if the goal just
-                                      fails; or worse, if it just holds
-    error      standard error of the value; of a share, at the value itself
-    """
+    """One goal at one rate, or over several."""
 
     goal: Goal
     requests: int
+    # The share that missed the bound; for a mean, the mean in ns. None if nothing was seen.
     value: float | None
+    # How many independent requests would say as much; for a mean, the number of batches.
     effective: float
+    # How likely a result this good is if the goal just fails ...
     by_chance_holds: float
+    # ... and one this bad if it just holds.
     by_chance_fails: float
+    # Standard error of the value; for a share, taken at the value itself.
     error: float
 
     def verdict(self, confidence: float) -> str:
@@ -71,16 +67,16 @@ class Judgement:
 
     @property
     def allowed(self) -> float:
-        """What the value may be at most."""
+        """The highest value at which the goal holds."""
         return float(self.goal.bound_ns or 0) if self.goal.share is None else self.goal.share
 
     @property
     def met(self) -> bool:
-        """Whether it holds as it was measured, without regard to chance."""
+        """Whether it holds as measured, without regard to chance."""
         return self.value is not None and self.value <= self.allowed
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
-        """Within which the true value lies, at the confidence for each of the two ends."""
+        """Where the true value lies, at this confidence for each of the two ends."""
         if self.value is None or math.isinf(self.error):
             return None
         risk = 1.0 - confidence
@@ -96,28 +92,30 @@ class Judgement:
         high = (
             1.0
             if seen >= trials
-            else _crossing(lambda share: at_most(seen, trials, share) > risk, self.value, 1.0)
+            else _crossing(
+                lambda share: probability_at_most(seen, trials, share) > risk, self.value, 1.0
+            )
         )
         return low, high
 
 
 def judge(
-    goal: Goal, rates: Sequence[Sequence[tuple[Tally, Waits]]], confidence: float
+    goal: Goal, rates: Sequence[Sequence[tuple[BatchCounts, Waits]]], confidence: float
 ) -> Judgement:
-    """All the trials given together; those at one rate are one sequence."""
-    tallies = [[tally for tally, _ in of_rate] for of_rate in rates]
-    requests = float(sum(tally.requests.sum() for of_rate in tallies for tally in of_rate))
-    missed = float(sum(tally.missed.sum() for of_rate in tallies for tally in of_rate))
+    """All the trials given, together; there is one sequence for each rate."""
+    tallies = [[counts for counts, _ in of_rate] for of_rate in rates]
+    requests = float(sum(counts.requests.sum() for of_rate in tallies for counts in of_rate))
+    missed = float(sum(counts.missed.sum() for of_rate in tallies for counts in of_rate))
     if requests <= 0:
         return Judgement(goal, 0, None, 0.0, 1.0, 1.0, math.inf)
     value = missed / requests
     if goal.share == 0:
-        # No test shows that nothing ever fails: what was seen is all there is to say.
+        # No test can show that nothing ever fails: what was seen is all there is to say.
         return Judgement(
             goal, int(requests), value, requests, float(missed > 0), float(missed == 0), 0.0
         )
     variance, batches = _variance(
-        [[(tally.missed, tally.requests) for tally in of_rate] for of_rate in tallies]
+        [[(counts.missed, counts.requests) for counts in of_rate] for of_rate in tallies]
     )
     if goal.share is None:
         return _judge_mean(goal, int(requests), value, variance, batches)
@@ -134,14 +132,14 @@ def judge(
         int(requests),
         value,
         effective,
-        at_most(value * effective, effective, goal.share),
+        probability_at_most(value * effective, effective, goal.share),
         _at_least(value * shown, shown, goal.share),
         math.sqrt(max(value * (1 - value), 1e-12) / effective),
     )
 
 
 def _effective(requests: float, crowding: float, batches: int, confidence: float) -> float:
-    """So many independent requests say as much; fewer for few batches, whose spread is not well
+    """How many independent requests say as much; fewer for few batches, whose spread is not well
     known.
     """
     if batches < 2:
@@ -154,8 +152,8 @@ def _effective(requests: float, crowding: float, batches: int, confidence: float
 
 
 def _crowding_of(waits: Sequence[Waits]) -> tuple[float, int]:
-    """By how much the response times' batches vary more than independent ones would, each trial
-    around its own mean; and the batches.
+    """How much more the batches of response times vary than independent ones would, each trial
+    around its own mean; and the number of batches.
     """
     alone = sum(each.variance_ns2 * float(each.answered.sum()) for each in waits)
     variance, batches = _variance([[(each.total_ns, each.answered)] for each in waits])
@@ -183,8 +181,8 @@ def _variance(groups: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]]) -> tupl
     batches that it comes from.
 
     The estimator of a ratio's variance (W. G. Cochran, "Sampling Techniques", 3rd edition, 1977,
-    chapter 6), batches being the units. Where even the longest batches are correlated, it is
-    widened as a first-order autoregression would have it.
+    chapter 6), with batches as the units. If even the longest batches are correlated, it is widened
+    as for a first-order autoregression.
     """
     size = 1
     while True:
@@ -217,13 +215,13 @@ def _variance(groups: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]]) -> tupl
 
 
 def _together(values: np.ndarray, size: int) -> np.ndarray:
-    """Sums of `size` neighbours; what is left over at the end goes to the last of them."""
+    """Sums of `size` neighbours; what is left over at the end goes to the last sum."""
     if size == 1 or values.size <= size:
         return values if size == 1 else values.sum(keepdims=True)
     return np.add.reduceat(values, np.arange(0, values.size - values.size % size, size))
 
 
-def at_most(count: float, trials: float, share: float) -> float:
+def probability_at_most(count: float, trials: float, share: float) -> float:
     """P(X <= count) for a binomial X, also between whole numbers (DLMF 8.17.5)."""
     return 1.0 if count >= trials else regularized_beta(1.0 - share, trials - count, count + 1.0)
 
@@ -233,7 +231,7 @@ def _at_least(count: float, trials: float, share: float) -> float:
 
 
 def _crossing(below, low: float, high: float) -> float:
-    """Where a statement on a share that is true at `low` becomes false."""
+    """Where a statement about a share that is true at `low` becomes false."""
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if below(middle) else (low, middle)

@@ -1,17 +1,17 @@
 """What a search found: the limit with its confidence, what bounds it, every rate tried, and the
-curve of latency against rate.
+curve of response time against rate; as data, in a sentence, and as a table.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qs.limit.evidence import Evidence
-from qs.limit.goals import Goal
-from qs.limit.judging import FAILS, HOLDS, Judgement
+from qs.limit.goals import Goal, parse_goals
+from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
 from qs.limit.trial import CONFIRM, Trial
 
@@ -20,15 +20,15 @@ NOTHING_FAILS = "no rate up to the highest tried fails"
 UNCLEAR_YET = "no rate was shown to hold before the search ended"
 NOT_CONFIRMED = "the rate was not confirmed by a trial of its own before the search ended"
 CURVE_PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+NS_PER_MS = 1e6
+BAR = 20
+COLOURS = {HOLDS: "green", UNCLEAR: "yellow", FAILS: "red"}
 
 
 @dataclass(frozen=True)
-class Point:
-    """One rate: the verdict on it, and all its trials together. Times in ns, None where too few
+class RatePoint:
+    """One rate: the verdict on it, and all its trials together. Times are in ns; None if too few
     requests were answered for the figure.
-
-    goals  by goal: what was measured, what is allowed, and the interval of the true value at the
-           confidence for each end
     """
 
     rate_per_s: float
@@ -42,42 +42,39 @@ class Point:
     answered_per_s: float
     mean_ns: float | None
     percentiles_ns: dict[str, int | None]
+    # By goal: what was measured, what is allowed, and the interval of the true value, at the
+    # confidence for each end.
     goals: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The outcome of a search.
-
-    rate_per_s    the highest rate that was shown to hold; None where none was, and the reason says
-                  why
-    confirmed     whether a long trial with arrivals of its own, that the search had not seen, bore
-                  it out
-    likely_per_s  where the bound is likely to be met exactly, read off a line through the trials;
-                  nothing was shown for it
-    holds_per_s, fails_per_s   the bracket: the limit itself lies between the rate that holds and
-                               the lowest that was shown to fail, each
-                  at the confidence. None where that end was not found
-    confidence    the chance of so clear a result if the rate did not hold is at most 1 - confidence
-    reason        why there is no limit, or no upper end of it; None where both were found
-    confirmation  the confirming trials' own figures
-    points        every rate that was tried, rising; with their percentiles they are the curve
-    trials        every trial, for going on with the search
-    """
+    """The outcome of a search."""
 
     goals: tuple[str, ...]
+    # The highest rate that was shown to hold; None if there is none, and the reason says why.
     rate_per_s: float | None
+    # Whether it was borne out by a long trial with arrivals that the search had not seen.
     confirmed: bool
+    # The bracket: the limit itself lies between the rate that holds and the lowest that was shown
+    # to fail, each at the confidence. None if that end was not found.
     holds_per_s: float | None
     fails_per_s: float | None
+    # Where the bound is likely to be met exactly, read off a line through the trials; nothing was
+    # shown for it.
     likely_per_s: float | None
+    # If the rate did not hold, a result this clear would have at most a chance of 1 - confidence.
     confidence: float | None
+    # Why there is no limit, or no upper end of it; None if both were found.
     reason: str | None
-    confirmation: Point | None
-    points: tuple[Point, ...]
+    # The confirming trials' own figures.
+    confirmation: RatePoint | None
+    # Every rate that was tried, in rising order; with their percentiles they are the curve.
+    points: tuple[RatePoint, ...]
     notes: tuple[str, ...]
     spent_s: float
     settings: dict[str, Any]
+    # Every trial, so that the search can be continued.
     trials: tuple[Trial, ...] = field(repr=False, default=())
 
     @property
@@ -93,10 +90,13 @@ class Limit:
         upper = "" if self.fails_per_s is None else f"; {self.fails_per_s:.4g} requests/s fail"
         how = "confirmed" if self.confirmed else "not confirmed"
         more = "" if self.reason is None or not self.confirmed else f" ({self.reason})"
-        return f"{bounds} holds up to {self.rate_per_s:.4g} requests/s ({self.confidence or 0:.0%} confidence, {how}){upper}{more}"
+        return (
+            f"{bounds} holds up to {self.rate_per_s:.4g} requests/s "
+            f"({self.confidence or 0:.0%} confidence, {how}){upper}{more}"
+        )
 
     def to_dict(self, trials: bool = True) -> dict[str, Any]:
-        """Plain data for JSON; without the trials it is small, and no search can go on from it."""
+        """Plain data for JSON; without the trials it is small, but no search can go on from it."""
         plain = {name: getattr(self, name) for name in _PLAIN}
         return plain | {
             "goals": list(self.goals),
@@ -115,8 +115,8 @@ class Limit:
             **{name: plain[name] for name in _PLAIN},
             goals=tuple(plain["goals"]),
             notes=tuple(plain["notes"]),
-            confirmation=None if confirmation is None else Point(**confirmation),
-            points=tuple(Point(**point) for point in plain["points"]),
+            confirmation=None if confirmation is None else RatePoint(**confirmation),
+            points=tuple(RatePoint(**point) for point in plain["points"]),
             trials=tuple(Trial.from_dict(trial) for trial in plain.get("trials", ())),
         )
 
@@ -151,22 +151,16 @@ def limit_of(
     settings: LimitSettings,
     spent_s: float,
 ) -> Limit:
-    """From all that was seen, once the search has settled on a rate; `likely`: where its line has
-    the edge.
+    """From all that was seen, once the search has settled on a rate; `likely` is where its lines
+    put the edge.
     """
-    fails = next(
-        (
-            other
-            for other in evidence.rates
-            if evidence.verdict(other).kind == FAILS and other > (rate or 0.0)
-        ),
-        None,
-    )
+    higher = [other for other in evidence.rates if other > (rate or 0.0)]
+    fails = next((other for other in higher if evidence.verdict(other).kind == FAILS), None)
     confirming = (
         [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM] if confirmed else []
     )
     points = [point_of(evidence, each) for each in evidence.rates]
-    # The trials for the curve were made after the search had settled, and do not change what it had
+    # The trials for the curve came after the search had settled: they do not change what it had
     # shown.
     points = [
         replace(point, verdict=HOLDS, why="") if point.rate_per_s == rate else point
@@ -196,7 +190,7 @@ def _reason(
     rates = evidence.rates
     if rate is None:
         if not rates:
-            return "no trial said anything of the target"
+            return "no trial said anything about the target"
         verdict = evidence.verdict(rates[0])
         if verdict.kind == FAILS:
             return f"{LOWEST_FAILS}: {rates[0]:.4g} requests/s ({verdict.why})"
@@ -214,52 +208,56 @@ def _reason(
 
 
 def _needed(evidence: Evidence) -> str:
-    """What was too little: of n independent requests none misses a goal that just fails with
-    probability (1 - share)^n.
+    """What there was too little of. If a goal just fails, the probability that none of n
+    independent requests misses it is (1 - share)^n.
     """
-    found = [
-        (evidence.judged(goal, rate), rate)
+    judgements = [
+        (evidence.judgement(goal, rate), rate)
         for goal in evidence.goals
         if goal.share
         for rate in evidence.rates
     ]
     seen, rate = max(
-        found, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0)
+        judgements, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0)
     )
     if seen is None:
         return "give it more time"
     least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
     if seen.effective >= least:
-        return f"{seen.effective:.0f} independent requests' worth at {rate:.4g} requests/s leave {seen.goal} open: give it more time"
+        return (
+            f"the equivalent of {seen.effective:.0f} independent requests at {rate:.4g} requests/s "
+            f"leaves {seen.goal} open: give it more time"
+        )
     return (
-        f"{seen.goal} takes {least} independent requests at one rate to show even where none misses it, and those that were seen are "
-        f"worth {seen.effective:.0f} at most: give it more time"
+        f"to show {seen.goal} takes {least} independent requests at one rate even if none misses "
+        f"it, and those seen are worth at most {seen.effective:.0f}: give it more time"
     )
 
 
 def _notes(evidence: Evidence, rate: float | None) -> list[str]:
-    invalid = [trial for trial in evidence.trials if not trial.valid]
-    found = [
-        f"trial {trial.number + 1} at {trial.rate_per_s:.4g}/s says nothing of the target: {reason}"
-        for trial in invalid
+    notes = [
+        f"trial {trial.number + 1} at {trial.rate_per_s:.4g}/s says nothing about the target: "
+        f"{reason}"
+        for trial in evidence.trials
         for reason in trial.reasons
     ]
     held = [other for other in evidence.rates if evidence.verdict(other).kind == HOLDS]
     failed = evidence.fails
     if failed is not None and held and held[-1] > failed:
-        found.append(
-            f"{held[-1]:.4g}/s held although {failed:.4g}/s, which is less, failed: the target or the machine changed between the trials"
+        notes.append(
+            f"{held[-1]:.4g}/s held although {failed:.4g}/s, which is less, failed: "
+            "the target or the machine changed between the trials"
         )
-    return found
+    return notes
 
 
-def _confirmation(evidence: Evidence, trials: Sequence[Trial]) -> Point:
+def _confirmation(evidence: Evidence, trials: Sequence[Trial]) -> RatePoint:
     alone = Evidence(evidence.goals, evidence.confidence, trials)
     return point_of(alone, trials[0].rate_per_s)
 
 
-def point_of(evidence: Evidence, rate: float) -> Point:
-    """All valid trials at one rate together: their histograms merged."""
+def point_of(evidence: Evidence, rate: float) -> RatePoint:
+    """All valid trials at one rate, their histograms merged."""
     trials, response = evidence.at(rate), evidence.response(rate)
     verdict = evidence.verdict(rate)
     seconds = sum(trial.duration_s for trial in trials)
@@ -268,7 +266,7 @@ def point_of(evidence: Evidence, rate: float) -> Point:
         sum(getattr(trial, name) for trial in trials) for name in ("requests", "failed")
     )
     answered = requests - failed
-    return Point(
+    return RatePoint(
         rate_per_s=rate,
         verdict=verdict.kind,
         why=verdict.why,
@@ -285,7 +283,7 @@ def point_of(evidence: Evidence, rate: float) -> Point:
             f"p{each:g}_ns": response.reported_ns(each) for each in _percentiles(evidence.goals)
         },
         goals={
-            str(goal): _judged(goal, evidence.judged(goal, rate), evidence.confidence)
+            str(goal): _goal_figures(goal, evidence.judgement(goal, rate), evidence.confidence)
             for goal in evidence.goals
         },
     )
@@ -297,7 +295,7 @@ def _percentiles(goals: Sequence[Goal]) -> list[float]:
     )
 
 
-def _judged(goal: Goal, judgement: Judgement, confidence: float) -> dict[str, Any]:
+def _goal_figures(goal: Goal, judgement: Judgement, confidence: float) -> dict[str, Any]:
     interval = judgement.interval(confidence)
     what = (
         "mean_ns"
@@ -314,3 +312,70 @@ def _judged(goal: Goal, judgement: Judgement, confidence: float) -> dict[str, An
         "effective_requests": judgement.effective,
         "implied": goal.implied,
     }
+
+
+def limit_table(limit: Mapping[str, Any]) -> Any:
+    """What `Limit.to_dict` says as a rich table, at most about 100 columns wide: one row for each
+    rate, with a bar for the response time that the bound is on. The bar is logarithmic, from a
+    tenth of the bound to ten times it, so that it is half full at the bound.
+    """
+    from rich import box
+    from rich.bar import Bar
+    from rich.table import Table
+    from rich.text import Text
+
+    goals = parse_goals(limit["goals"])
+    shown = next((goal for goal in goals if goal.bound_ns is not None), None)
+    columns = _columns(limit["curve"], goals)
+    made = Table(
+        title=Text(limit["sentence"]),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for heading in (
+        "rate/s",
+        "answered/s",
+        *(f"{name.removesuffix('_ns')} ms" for name in columns),
+        "verdict",
+    ):
+        made.add_column(heading, justify="right", no_wrap=True)
+    if shown is not None:
+        made.add_column(f"{shown.name} (half: {shown})", no_wrap=True)
+    for point in limit["curve"]:
+        mark = " <" if point["rate_per_s"] == limit["rate_per_s"] else ""
+        verdict = Text(point["verdict"] + mark, style=COLOURS[point["verdict"]])
+        row = [_number(point["rate_per_s"]), _number(point["answered_per_s"])]
+        row += [
+            _number(None if point[name] is None else point[name] / NS_PER_MS) for name in columns
+        ]
+        bar = (
+            []
+            if shown is None
+            else [Bar(1.0, 0.0, _filled(point.get(f"{shown.name}_ns"), shown), width=BAR)]
+        )
+        made.add_row(*row, verdict, *bar)
+    return made
+
+
+def _columns(curve: Sequence[Mapping[str, Any]], goals: Sequence[Goal]) -> list[str]:
+    """The figures of response time that are shown: median, p99, and what is bounded."""
+    wanted = {
+        "p50_ns",
+        "p99_ns",
+        *(f"{goal.name}_ns" for goal in goals if goal.bound_ns is not None),
+    }
+    return [name for name in (curve[0] if curve else {}) if name in wanted]
+
+
+def _filled(time_ns: float | None, goal: Goal) -> float:
+    if not time_ns or not goal.bound_ns:
+        return 0.0
+    return min(max((math.log10(time_ns / goal.bound_ns) + 1) / 2, 0.0), 1.0)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}" if value >= 100 else f"{value:.3g}"

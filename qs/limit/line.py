@@ -1,10 +1,10 @@
 """Where the limit is likely to lie: straight lines through what was seen near it. They guide the
 search and decide nothing.
 
-For each goal a line goes through the logarithm of the share over the bound (or of the mean) against
-that of the rate. Where next to no request was over the bound the share is read off the tail of
-those that were not: waits in a queue have an exponential tail (J. F. C. Kingman, "Inequalities in
-the theory of queues", Journal of the Royal Statistical Society B 32, 1970).
+For each goal, a line is fitted to the logarithm of the share over the bound (or of the mean)
+against that of the rate. If hardly any request was over the bound, the share is read off the tail
+of the others: waits in a queue have an exponential tail (J. F. C. Kingman, "Inequalities in the
+theory of queues", Journal of the Royal Statistical Society B 32, 1970).
 """
 
 from __future__ import annotations
@@ -17,36 +17,32 @@ import numpy as np
 
 from qs.limit.evidence import HOPELESS, Evidence
 from qs.limit.goals import Goal
-from qs.limit.judging import at_most
+from qs.limit.judging import probability_at_most
 
-# Excess within which a line is taken for what is a curve: from a thirtieth of the bound's share to
-# ten times it.
+# Excess within which a line stands in for the curve: from a thirtieth of the bound's share to ten
+# times it.
 NEAR = (-3.4, 2.3)
-# Rates further than this from the one nearest to the edge say nothing of the line there.
+# Rates further than this from the one nearest to the edge say nothing about the line there.
 AROUND = 1.6
-# What lies off the line is put at its end, and this uncertain; FAR is anything beyond it.
+# What lies beyond the line is put at its end with this uncertainty; FAR is anything further off.
 VAGUE, FAR = 0.5, 10.0
-# With independent arrivals a tenth more load makes the share over a bound grow by a fifth at the
-# least (one server, few waits) and a hundredfold at the most; without a slope of its own the line
-# has one between.
+# With independent arrivals, a tenth more load makes the share over a bound grow by at least a fifth
+# (one server, few waits) and at most a hundredfold; a line without a slope of its own gets one in
+# between.
 FLATTEST, STEEPEST, USUAL, USUAL_ERROR = 1.0, 60.0, 8.0, 6.0
-# What a line misses of a curve is taken for an error of so much, and of so large a part of the
-# distance from the edge.
+# How far a line may miss the curve: an error of this much, and of this share of the distance from
+# the edge.
 BENT, BENDING = 0.1, 0.3
-# A verdict is expected where it would come out at a value so many standard errors worse than the
-# line says: three times in four.
+# A verdict is expected if it would still come out at a value this many standard errors worse than
+# the line says: three times in four.
 PRUDENCE = 0.7
 # Fewer effective requests than this over a bound are read off the tail instead.
 SEEN = 4.0
 
 
 @dataclass(frozen=True)
-class Line:
-    """One goal's excess (0: it just holds) against the logarithm of the rate.
-
-    told_per_s  what a second of trial tells: effective requests; of a mean, one over the square of
-                its relative error
-    """
+class EdgeLine:
+    """One goal's excess (0: it just holds) against the logarithm of the rate."""
 
     goal: Goal
     centre: float
@@ -54,31 +50,33 @@ class Line:
     slope: float
     level_error: float
     slope_error: float
-    told_per_s: float
+    # What a second of trial is worth: effective requests; for a mean, one over the square of its
+    # relative error.
+    worth_per_s: float
 
     def excess(self, rate: float) -> float:
         return self.level + self.slope * (math.log(rate) - self.centre)
 
     def error(self, rate: float) -> float:
-        """Of the excess at a rate."""
+        """Standard error of the excess at a rate."""
         return math.hypot(self.level_error, self.slope_error * (math.log(rate) - self.centre))
 
     @property
     def edge_error(self) -> float:
-        """Of the rate at which the goal just holds, as a share of it."""
+        """Standard error of the rate at which the goal just holds, as a share of it."""
         return self.error(self.rate_at(0.0)) / self.slope
 
     def rate_at(self, excess: float) -> float:
         return math.exp(self.centre + (excess - self.level) / self.slope)
 
 
-def lines_of(evidence: Evidence) -> list[Line]:
-    """Of the goals that a line can be said of."""
-    found = (line_of(evidence, goal) for goal in evidence.goals if goal.share != 0)
-    return [line for line in found if line is not None]
+def lines_of(evidence: Evidence) -> list[EdgeLine]:
+    """For the goals that a line can be fitted for."""
+    fitted = (line_of(evidence, goal) for goal in evidence.goals if goal.share != 0)
+    return [line for line in fitted if line is not None]
 
 
-def line_of(evidence: Evidence, goal: Goal) -> Line | None:
+def line_of(evidence: Evidence, goal: Goal) -> EdgeLine | None:
     near = _near(evidence, goal)
     if not near:
         return None
@@ -93,62 +91,68 @@ def line_of(evidence: Evidence, goal: Goal) -> Line | None:
     known = float((weights * x**2).sum()) + prior
     slope = (float((weights * x * (excesses - level)).sum()) + prior * USUAL) / known
     seconds = sum(trial.duration_s for rate in rates.tolist() for trial in evidence.at(rate))
-    judged = [evidence.judged(goal, rate) for rate in rates.tolist()]
+    judged = [evidence.judgement(goal, rate) for rate in rates.tolist()]
     if goal.share is None:
-        told = sum(
+        worth = sum(
             (each.value or 0.0) ** 2 / each.error**2 for each in judged if 0 < each.error < math.inf
         )
     else:
-        told = sum(each.effective for each in judged)
-    return Line(
+        worth = sum(each.effective for each in judged)
+    return EdgeLine(
         goal,
         centre,
         level,
         slope=min(max(slope, FLATTEST), STEEPEST),
         level_error=1.0 / math.sqrt(float(weights.sum())),
         slope_error=1.0 / math.sqrt(known),
-        told_per_s=max(told, 1e-9) / seconds,
+        worth_per_s=max(worth, 1e-9) / seconds,
     )
 
 
 def promises(
-    evidence: Evidence, lines: list[Line], rate: float, seconds: float, prudence: float = PRUDENCE
+    evidence: Evidence,
+    lines: list[EdgeLine],
+    rate: float,
+    seconds: float,
+    prudence: float = PRUDENCE,
 ) -> bool:
-    """Whether so many more seconds at a rate are likely to show that all goals hold there."""
+    """Whether this many more seconds at a rate are likely to show that all goals hold there."""
     return all(_promises(evidence, line, rate, seconds, prudence) for line in lines)
 
 
-def _promises(evidence: Evidence, line: Line, rate: float, seconds: float, prudence: float) -> bool:
+def _promises(
+    evidence: Evidence, line: EdgeLine, rate: float, seconds: float, prudence: float
+) -> bool:
     goal, excess = line.goal, line.excess(rate)
     if seconds <= 0.0:
-        return False  # no time is left in which it could be shown
+        return False  # no time is left to show it in
     if goal.share is None:
-        error = math.hypot(1.0 / math.sqrt(line.told_per_s * seconds), line.error(rate))
+        error = math.hypot(1.0 / math.sqrt(line.worth_per_s * seconds), line.error(rate))
         return (
             excess
-            + NormalDist().inv_cdf(evidence.confidence) / math.sqrt(line.told_per_s * seconds)
+            + NormalDist().inv_cdf(evidence.confidence) / math.sqrt(line.worth_per_s * seconds)
             + prudence * error
             <= 0
         )
-    to_come = line.told_per_s * seconds
+    to_come = line.worth_per_s * seconds
     over = to_come * min(goal.share * math.exp(excess), 1.0)
     over += prudence * math.hypot(math.sqrt(over), over * line.error(rate) if prudence > 0 else 0.0)
     if evidence.at(rate):
-        own = evidence.judged(goal, rate)
+        own = evidence.judgement(goal, rate)
         to_come += own.effective
         over += own.effective * (own.value or 0.0)
-    return at_most(over, to_come, goal.share) <= 1.0 - evidence.confidence
+    return probability_at_most(over, to_come, goal.share) <= 1.0 - evidence.confidence
 
 
 def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
-    """Rate, excess and its error where a line may go through: around the rate that is nearest to
-    the edge. Of those too far over or under the bound the nearest on each side, no further than a
-    line reaches.
+    """Rate, excess and its error of the points that a line is fitted to: those around the rate
+    nearest to the edge. Of those too far over or under the bound, only the nearest on each side, no
+    further than a line reaches.
     """
     seen = [(rate, *excess_of(evidence, goal, rate)) for rate in evidence.rates]
-    said = [each for each in seen if each[2] < FAR]
-    nearest = min(said, key=lambda each: abs(each[1]), default=(0.0, 0.0, 0.0))[0]
-    around = [each for each in said if nearest / AROUND <= each[0] <= nearest * AROUND]
+    known = [each for each in seen if each[2] < FAR]
+    nearest = min(known, key=lambda each: abs(each[1]), default=(0.0, 0.0, 0.0))[0]
+    around = [each for each in known if nearest / AROUND <= each[0] <= nearest * AROUND]
     low, high = NEAR
     below = [(rate, low, max(error, VAGUE)) for rate, excess, error in around if excess < low][-1:]
     above = [(rate, high, max(error, VAGUE)) for rate, excess, error in around if excess > high][:1]
@@ -157,14 +161,14 @@ def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
 
 def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float]:
     """How far a rate is from the goal's edge, as a logarithm that is 0 at the edge, and its
-    standard error; FAR is no knowledge.
+    standard error; FAR means nothing is known.
     """
     if evidence.backlog(rate) > HOPELESS:
-        # A target that falls behind makes requests wait; that they fail as well is said of it only
-        # where nothing else is bounded.
+        # A target that falls behind makes requests wait; it counts against a bound on failures only
+        # if nothing else is bounded.
         timed = goal.bound_ns is not None or all(other.bound_ns is None for other in evidence.goals)
         return (FAR, VAGUE) if timed else (-FAR, FAR)
-    judged = evidence.judged(goal, rate)
+    judged = evidence.judgement(goal, rate)
     if judged.value is None:
         return -FAR, FAR
     if goal.share is None:
@@ -173,7 +177,7 @@ def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float
         )
     seen = judged.value * judged.effective
     if goal.bound_ns is None and not seen:
-        return -FAR, FAR  # where nothing fails, nothing can be said of when something will
+        return -FAR, FAR  # as long as nothing fails, nobody knows when something will
     if not goal.share:
         return FAR, VAGUE
     if goal.bound_ns is not None and seen < SEEN:
@@ -190,8 +194,8 @@ def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float
 def _by_tail(
     evidence: Evidence, goal: Goal, rate: float, effective: float
 ) -> tuple[float, float] | None:
-    """The share over a bound as an exponential tail has it: through the response times that more
-    requests, and fewer, are above.
+    """The share over a bound by an exponential tail, drawn through the response times that a larger
+    and a smaller share of the requests exceed.
     """
     response = evidence.response(rate)
     if not response.count or goal.share is None or goal.bound_ns is None:

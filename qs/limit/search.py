@@ -1,12 +1,12 @@
 """The search for the highest rate that holds: look where it is likely to lie, confirm what was
 found, measure around it.
 
-Where to measure next is guided by straight lines through what was seen (qs.limit.line); what holds
-and what fails is decided by tests alone (qs.limit.evidence), and what stays unclear is taken for a
-rate that does not hold: the error is on the safe side.
+Straight lines through what was seen suggest where to measure next (qs.limit.line); tests alone
+decide what holds and what fails (qs.limit.evidence), and a rate that stays unclear is treated as
+one that does not hold, which errs on the safe side.
 
-The search is a deterministic function of its settings and of what its trials showed, so one that
-was interrupted goes on by being started again with the trials it had.
+The search is a deterministic function of its settings and of what its trials showed, so an
+interrupted one is continued by starting it again with the trials it had.
 """
 
 from __future__ import annotations
@@ -17,42 +17,38 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from qs.base.errors import UserError
-from qs.limit.evidence import HOPELESS, Evidence
+from qs.limit.evidence import Evidence, collapsed
 from qs.limit.goals import Goal, with_implied
 from qs.limit.judging import FAILS, HOLDS
 from qs.limit.limit import Limit, limit_of
-from qs.limit.line import NEAR, PRUDENCE, Line, excess_of, lines_of, promises
-from qs.limit.observation import Observation
+from qs.limit.line import NEAR, PRUDENCE, excess_of, lines_of, promises
 from qs.limit.settings import LimitSettings, seed_of
-from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial
+from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial, TrialPlan
 
-TrialRun = Callable[[float, float, int], Awaitable[Observation]]
+MeasureTrial = Callable[[TrialPlan], Awaitable[Trial]]
 
-# Shares of the budget by which the phases are over.
+# The share of the budget by which each phase is over.
 SEARCH_SHARE, CONFIRM_SHARE = 0.4, 0.92
-# So far the next rate is at most from those measured; nearer than CLOSE to one it is no longer a
-# first look; a bracket that is WIDE is narrowed by a fifth at least.
+# The next rate is at most FURTHER times beyond those measured; closer than CLOSE to one of them it
+# is no longer a first look; a bracket this WIDE is narrowed by at least a fifth.
 FURTHER, CLOSE, WIDE = 2.0, 1.06, 1.15
-# With so little of what is allowed over the bound, as a logarithm, a rate is far from the limit.
+# With so small a part of what is allowed over the bound, as a logarithm, a rate is far from the
+# limit.
 AT_EASE = -1.0
-# Where a rate is confirmed already, a higher one is tried at odds of one in four.
+# Once a rate is confirmed, a higher one is tried at odds of one in four.
 BOLD = -0.7
-# With less confidence than this a rate is not said to hold.
+# A rate is not said to hold with less confidence than this.
 EVEN = 0.5
-# Trials that say nothing of the target: so many at one rate, and no higher one is tried.
+# After this many trials at one rate that say nothing about the target, no higher rate is tried.
 TRIES = 2
 BELOW = (0.25, 0.5, 0.75, 0.9)
 ABOVE = (1.06, 1.12, 1.25, 1.5, 2.0)
 NEXT = 1.15
-# Throughput that stays so far below the rate has stopped following it: the end of the curve.
-FOLLOWS = 0.9
 
 
 @dataclass(frozen=True)
 class Step:
-    """One trial is over: what it was, and how the search stands. `again` is True for one that was
-    known from before.
-    """
+    """A trial that has ended, and how the search stands after it."""
 
     trial: Trial
     verdict: str
@@ -60,6 +56,7 @@ class Step:
     holds_per_s: float | None
     fails_per_s: float | None
     spent_s: float
+    # It was known from before, and not measured now.
     again: bool = False
 
     def sentence(self) -> str:
@@ -68,7 +65,10 @@ class Step:
         low = "nothing" if self.holds_per_s is None else f"{self.holds_per_s:.4g}"
         high = "nothing yet" if self.fails_per_s is None else f"{self.fails_per_s:.4g}"
         why = f" ({self.why})" if self.why else ""
-        return f"{trial.rate_per_s:.4g} requests/s for {trial.duration_s:.3g} s: {self.verdict}{why}; {low} holds, {high} fails"
+        return (
+            f"{trial.rate_per_s:.4g} requests/s for {trial.duration_s:.3g} s: "
+            f"{self.verdict}{why}; {low} holds, {high} fails"
+        )
 
 
 OnStep = Callable[[Step], None]
@@ -76,26 +76,26 @@ OnStep = Callable[[Step], None]
 
 async def find_limit(
     goals: Sequence[Goal],
-    trial: TrialRun,
+    measure_trial: MeasureTrial,
     settings: LimitSettings,
     on_step: OnStep | None = None,
     done: Iterable[Trial] = (),
 ) -> Limit:
     """Find the highest Poisson rate at which all the goals hold.
 
-    trial    measures once: trial(rate_per_s, duration_s, seed). Its plan is
-             RunPlan(load=Poisson(rate_per_s, seed), stop=Stop(duration_s=duration_s)) with the
-             drain limit and the interval that qs.limit's drain_s and interval_s say. What it raises
-             ends the search and goes through; what was done until then is with `on_step`
-    on_step  called after each trial; `step.trial.to_dict()` is what to save
-    done     trials of the same search from before; they are not measured again
+    `measure_trial` runs the plan that it is given and returns `Trial.of(plan, result)`. What it
+    raises ends the search and is passed on; `on_step` has seen every trial until then, and
+    `step.trial.to_dict()` is what to save. `done` are earlier trials of the same search, which are
+    not measured again.
 
-    Raises UserError where the goals, the settings or `done` cannot be.
+    Raises UserError if the goals, the settings or `done` are invalid.
     """
     if not goals:
         raise UserError("a search for a limit needs at least one bound, such as p99=50ms")
     settings.check()
-    search = _Search(with_implied(goals), trial, settings, on_step or (lambda step: None), done)
+    search = _Search(
+        with_implied(goals), measure_trial, settings, on_step or (lambda step: None), done
+    )
     return await search.run()
 
 
@@ -103,20 +103,20 @@ class _Search:
     def __init__(
         self,
         goals: tuple[Goal, ...],
-        trial: TrialRun,
+        measure_trial: MeasureTrial,
         settings: LimitSettings,
         on_step: OnStep,
         done: Iterable[Trial],
     ):
         self._goals = goals
-        self._trial = trial
+        self._measure_trial = measure_trial
         self._settings = settings
         self._on_step = on_step
         self._done = {each.number: each for each in done}
         self._trials: list[Trial] = []
         self._evidence = Evidence(goals, settings.confidence)
         self._spent_s = 0.0
-        self._lowest, self._start, self._highest = settings.rates()
+        self._ladder = settings.ladder()
 
     async def run(self) -> Limit:
         await self._look_around()
@@ -136,14 +136,14 @@ class _Search:
         )
 
     async def _look_around(self) -> None:
-        """Trials where the edge is likely, until the search's part of the budget is spent or
-        nothing higher is likely to be shown.
+        """Trials where the edge is likely to be, until the search's part of the budget is spent or
+        no higher rate is likely to be shown to hold.
         """
         settings, evidence = self._settings, self._evidence
-        rate: float | None = self._start
+        rate: float | None = self._ladder.start
         while rate is not None:
             seconds = settings.first_look_s(self._goals, rate)
-            # A short look is enough at first; a longer one is worth its time near the edge.
+            # A short look is enough at first; near the edge a longer one is worth its time.
             if any(1 / CLOSE <= other / rate <= CLOSE for other in evidence.rates):
                 worth = min((line.edge_error for line in lines_of(evidence)), default=1.0)
                 seconds = max(
@@ -158,9 +158,7 @@ class _Search:
                     return
 
     def _climb(self) -> float | None:
-        """Well above the highest rate tried, as long as that shows no sign of the limit; None where
-        it does.
-        """
+        """Well above the highest rate tried, as long as that shows no sign of the limit."""
         evidence = self._evidence
         highest = evidence.rates[-1] if evidence.rates else 0.0
         if (
@@ -171,12 +169,12 @@ class _Search:
             return None
         hint = self._settings.hint_per_s or 0.0
         step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else FURTHER
-        rate = self._rung(min(highest * step, self._highest))
+        rate = self._ladder.rung(min(highest * step, self._ladder.highest))
         return rate if rate > highest else None
 
     def _unknown_edge(self) -> float | None:
-        """Where the edge is likely as long as that is only a guess, between what holds and what was
-        not shown to; None once it is known.
+        """Where the edge is likely to be, between what holds and what was not shown to, as long as
+        that is only a guess; None once it is known.
         """
         evidence = self._evidence
         lines = lines_of(evidence)
@@ -188,7 +186,7 @@ class _Search:
         ):
             return None
         rate = max(
-            min(nearest.rate_at(0.0), evidence.rates[-1] * FURTHER, self._highest),
+            min(nearest.rate_at(0.0), evidence.rates[-1] * FURTHER, self._ladder.highest),
             evidence.rates[0] / FURTHER,
         )
         holds = evidence.holds
@@ -199,17 +197,17 @@ class _Search:
             gap = beyond / holds
             if gap > WIDE:
                 rate = min(max(rate, holds * gap**0.2), holds * gap**0.8)
-            elif self._rung(rate) <= holds:
+            elif self._ladder.rung(rate) <= holds:
                 rate = holds * gap**0.5
         if evidence.fails is not None:
             rate = min(rate, evidence.fails / (1 + self._settings.resolution))
-        return self._rung(rate)
+        return self._ladder.rung(rate)
 
     async def _confirm(self) -> float | None:
         """The highest rate that a long trial with arrivals of its own bears out: itself as
         measured, and all trials together by test.
 
-        Where time ends before a test shows it, that of the borne-out rates which is surest.
+        If time runs out before a test shows it, the surest of the rates borne out.
         """
         settings, evidence = self._settings, self._evidence
         most, held = math.inf, None
@@ -218,7 +216,7 @@ class _Search:
             rate = self._next(left_s, most, PRUDENCE if held is None else BOLD)
             if rate is None or (held is not None and rate <= held):
                 break
-            # What is left after this one would be too short for one more: better one long trial.
+            # If what is left after this one would be too short for another: one long trial.
             seconds = (
                 settings.confirmation_s if left_s > 1.5 * settings.confirmation_s else left_s / 1.05
             )
@@ -230,15 +228,15 @@ class _Search:
             if met and evidence.verdict(rate).kind == HOLDS:
                 held = rate
             else:
-                most = rate if met else self._rung(rate / (1 + settings.resolution))
+                most = rate if met else self._ladder.rung(rate / (1 + settings.resolution))
         tried = {trial.rate_per_s for trial in self._trials if trial.phase == CONFIRM}
         return (
             self._surest(rate for rate in tried if self._borne_out(rate)) if held is None else held
         )
 
     def _surest(self, rates: Iterable[float]) -> float | None:
-        """The rate that holds with the most confidence, the higher one of equals; None where it is
-        none to speak of.
+        """The rate that holds with the most confidence, the higher one of equals; None if no
+        confidence is better than even.
         """
         sure = [
             rate
@@ -253,86 +251,61 @@ class _Search:
         return (
             bool(trials)
             and alone.verdict(rate).kind != FAILS
-            and all(alone.judged(goal, rate).met for goal in self._goals)
+            and all(alone.judgement(goal, rate).met for goal in self._goals)
         )
 
     def _next(
         self, seconds: float, most: float = math.inf, prudence: float = PRUDENCE
     ) -> float | None:
-        """The highest rate that so many more seconds are likely to show to hold, not above `most`
-        and not too far from what was measured. None: there is none.
+        """The highest rate that this many more seconds are likely to show to hold, not above `most`
+        and not too far from what was measured. None if there is no such rate.
         """
         evidence = self._evidence
         if not evidence.rates:
-            return self._start if len(self._trials) < TRIES else None
+            return self._ladder.start if len(self._trials) < TRIES else None
         lowest, highest = evidence.rates[0], evidence.rates[-1]
         holds, fails = evidence.holds, evidence.fails
         if fails == lowest:
-            if lowest <= self._rung(self._lowest):
+            if lowest <= self._ladder.rung(self._ladder.lowest):
                 return None
             if self._too_slow(lowest):
-                return self._rung(self._lowest)
+                return self._ladder.rung(self._ladder.lowest)
         lines = lines_of(evidence)
         top = min(
             highest * FURTHER,
             most,
-            self._highest,
+            self._ladder.highest,
             math.inf if fails is None else fails / (1 + self._settings.resolution),
         )
-        # Where the line has a thirtieth of what may be over the bound, lower rates are no longer
-        # more easily shown to hold.
+        # Where the line is at a thirtieth of what may be over the bound, lower rates are no easier
+        # to show to hold.
         surely = min((line.rate_at(NEAR[0]) for line in lines), default=0.0)
         near = min((line.rate_at(0.0) for line in lines), default=0.0) * (1 - self._settings.slack)
-        floor = max(holds or max(lowest / FURTHER, self._lowest), min(max(surely, near), top))
-        return self._rung(self._highest_promising(lines, floor, max(top, floor), seconds, prudence))
+        floor = max(
+            holds or max(lowest / FURTHER, self._ladder.lowest), min(max(surely, near), top)
+        )
+        return self._ladder.rung(
+            self._ladder.highest_that(
+                lambda rate: promises(evidence, lines, rate, seconds, prudence),
+                floor,
+                max(top, floor),
+            )
+        )
 
     def _too_slow(self, rate: float) -> bool:
-        """Whether nine in ten requests miss a bound: then they do not wait for one another only,
-        and little less load will not help.
+        """Whether nine in ten requests miss a bound: then waiting for one another is not the only
+        reason, and a little less load will not help.
         """
         quick_ns = self._evidence.response(rate).percentile_ns(10)
         return any(goal.bound_ns is not None and quick_ns > goal.bound_ns for goal in self._goals)
 
-    def _highest_promising(
-        self, lines: list[Line], floor: float, top: float, seconds: float, prudence: float
-    ) -> float:
-        """By bisection over the rungs: what promises to hold does so at lower rates too, all but
-        always.
-        """
-        step = math.log1p(self._settings.resolution)
-        low, high = 0, math.floor(math.log(top / floor) / step + 0.5)
-        while high > low:
-            middle = (low + high + 1) // 2
-            if promises(
-                self._evidence,
-                lines,
-                self._rung(floor * math.exp(middle * step)),
-                seconds,
-                prudence,
-            ):
-                low = middle
-            else:
-                high = middle - 1
-        return floor * math.exp(low * step)
-
-    def _rung(self, rate: float) -> float:
-        """The nearest of the rates that are tried: they lie a resolution apart, so that trials come
-        together on few of them.
-        """
-        step = math.log1p(self._settings.resolution)
-        lowest = math.ceil(math.log(self._lowest / self._start) / step - 1e-9)
-        highest = math.floor(math.log(self._highest / self._start) / step + 1e-9)
-        number = max(min(round(math.log(rate / self._start) / step), highest), lowest)
-        # Four digits, so that the same rate is the same number.
-        return float(f"{self._start * math.exp(number * step):.4g}")
-
     async def _draw(self, rate: float | None) -> None:
-        """Short trials below and above, so that the curve can be drawn until throughput stops
-        following. With no limit what was tried is the curve.
+        """Short trials below and above, so that the curve reaches to where throughput stops
+        following. Without a limit, what was tried is the curve.
         """
         if rate is None:
             return
-        wanted = [self._rung(rate * part) for part in (*BELOW, *ABOVE)]
+        wanted = [self._ladder.rung(rate * part) for part in (*BELOW, *ABOVE)]
         wanted = [
             each
             for each in dict.fromkeys(wanted)
@@ -340,7 +313,7 @@ class _Search:
         ]
         for left, each in zip(range(len(wanted), 0, -1), wanted):
             if each > min(
-                (trial.rate_per_s for trial in self._trials if _collapsed(trial)), default=math.inf
+                (trial.rate_per_s for trial in self._trials if collapsed(trial)), default=math.inf
             ):
                 return
             seconds = self._settings.first_look_s(self._goals, each)
@@ -357,45 +330,32 @@ class _Search:
         return self._settings.budget_s * share - self._spent_s
 
     async def _measure(self, phase: str, rate: float, seconds: float, share: float) -> bool:
-        """One trial, or what it showed before; False where there is no room for it in that share of
-        the budget.
+        """One trial, or what it showed before; False if that share of the budget has no room for
+        it.
         """
         number = len(self._trials)
         if number >= self._settings.most_trials or seconds > self._left_s(share):
             return False
-        seconds = float(f"{seconds:.4g}")
         seed = seed_of(self._settings.seed, number)
+        plan = TrialPlan(number, phase, rate, float(f"{seconds:.4g}"), seed, self._goals)
         kept = self._done.get(number)
-        if kept is not None:
-            if (kept.phase, kept.rate_per_s, kept.duration_s, kept.seed) != (
-                phase,
-                rate,
-                seconds,
-                seed,
-            ):
-                raise UserError(
-                    f"trial {number + 1} from before is not of this search: it ran at {kept.rate_per_s:g}/s for {kept.duration_s:g} s, "
-                    f"and this search comes to {rate:g}/s for {seconds:g} s; search anew, or with the same settings and bounds"
-                )
-            found = kept
-        else:
+        if kept is None:
             began = time.monotonic()
-            observation = replace(
-                await self._trial(rate, seconds, seed), rate_per_s=rate, duration_s=seconds
-            )
-            found = Trial.of(
-                observation, self._goals, number, phase, seed, time.monotonic() - began
-            )
-        self._add(found)
+            trial = await self._measure_trial(plan)
+            trial = replace(trial, took_s=max(trial.took_s, time.monotonic() - began))
+        else:
+            _check_same(kept, plan)
+            trial = kept
+        self._add(trial)
         evidence = (
-            Evidence(self._goals, self._settings.confidence, [found])
+            Evidence(self._goals, self._settings.confidence, [trial])
             if phase == CURVE
             else self._evidence
         )
         verdict = evidence.verdict(rate)
         self._on_step(
             Step(
-                found,
+                trial,
                 verdict.kind,
                 verdict.why,
                 self._evidence.holds,
@@ -415,22 +375,26 @@ class _Search:
             not other.valid for other in self._trials if other.rate_per_s == trial.rate_per_s
         )
         if vain >= TRIES:
-            # Half way down to what could be measured.
+            # Halfway down to what could be measured.
             reached = max(
                 (rate for rate in self._evidence.rates if rate < trial.rate_per_s),
-                default=self._lowest,
+                default=self._ladder.lowest,
             )
-            self._highest = max(
-                math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2),
-                self._lowest,
-            )
+            highest = math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2)
+            self._ladder = replace(self._ladder, highest=max(highest, self._ladder.lowest))
 
 
-def _collapsed(trial: Trial) -> bool:
-    """Whether throughput no longer followed the rate: less was answered per second than was due,
-    and much was left at the end.
-    """
-    left = (1 - FOLLOWS) * trial.requests
-    return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(
-        left, HOPELESS * math.sqrt(trial.requests)
-    )
+def _check_same(kept: Trial, plan: TrialPlan) -> None:
+    """Raises UserError if a trial from before is not what the search comes to now."""
+    if (kept.phase, kept.rate_per_s, kept.duration_s, kept.seed) != (
+        plan.phase,
+        plan.rate_per_s,
+        plan.duration_s,
+        plan.seed,
+    ):
+        raise UserError(
+            f"trial {plan.number + 1} from before is not of this search: it ran at "
+            f"{kept.rate_per_s:g}/s for {kept.duration_s:g} s, and this search comes to "
+            f"{plan.rate_per_s:g}/s for {plan.duration_s:g} s; search anew, or with the same "
+            "settings and bounds"
+        )

@@ -32,9 +32,9 @@ def print_sweep(sweep: Mapping[str, Any], stream: TextIO) -> None:
     for line in lines(sweep):
         console.print(line, markup=False, soft_wrap=True)
     if sweep.get("limit"):
-        from qs.limit.table import table_of
+        from qs.limit.limit import limit_table
 
-        console.print(table_of(sweep["limit"]))
+        console.print(limit_table(sweep["limit"]))
 
 
 def table(sweep: Mapping[str, Any]) -> Any:

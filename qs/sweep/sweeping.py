@@ -17,7 +17,7 @@ from qs.evaluate import rows
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
-from qs.limit import Goal, Limit, LimitSettings, Observation, Trial, drain_s, find_limit, interval_s
+from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
 from qs.result.journal import Journal
 from qs.settings.case import Case
 from qs.settings.traffic import POISSON
@@ -179,24 +179,29 @@ class Sweeping:
         changes = setting.changes(len(machine.usable_cpus()))
         journal.view.line(f"limit for {', '.join(map(str, goals))} with {setting.name}:")
 
-        async def measure(rate: float, duration_s: float, seed: int) -> Observation:
-            scenario = {"name": POISSON, "target_qps": rate, "duration_s": duration_s, "seed": seed}
+        async def measure_trial(plan: TrialPlan) -> Trial:
+            scenario = {
+                "name": POISSON,
+                "target_qps": plan.rate_per_s,
+                "duration_s": plan.duration_s,
+                "seed": plan.seed,
+            }
             asked = {
                 **changes,
                 "scenarios": [scenario],
-                "duration_s": duration_s,
-                "drain_s": drain_s(goals, duration_s),
-                "interval_s": interval_s(duration_s),
+                "duration_s": plan.duration_s,
+                "drain_s": plan.drain_s,
+                "interval_s": plan.interval_s,
                 "calibrate": False,
             }
-            measured = await trial(bench, asked, f"{rate:.4g}/s for {duration_s:.3g} s", "limit")
+            title = f"{plan.rate_per_s:.4g}/s for {plan.duration_s:.3g} s"
+            measured = await trial(bench, asked, title, "limit")
             if measured.result is None:
-                raise UserError(
-                    f"the limit cannot be found: at {rate:.4g}/s {'; '.join(measured.row['Reasons'])}"
-                )
-            return Observation.of(measured.result, rate, duration_s)
+                reasons = "; ".join(measured.row["Reasons"])
+                raise UserError(f"no limit could be found: at {plan.rate_per_s:.4g}/s {reasons}")
+            return Trial.of(plan, measured.result)
 
-        def on_step(step: Any) -> None:
+        def on_step(step: Step) -> None:
             if not step.again:
                 state.limit(step.trial.to_dict())
             journal.view.line(step.sentence())
@@ -206,7 +211,7 @@ class Sweeping:
             hint_per_s=hint, budget_s=self.plan.limit_budget_s, seed=bench.values["seed"].value or 0
         )
         done = [Trial.from_dict(each) for each in state.limit_trials]
-        self._limit = await find_limit(goals, measure, settings, on_step, done)
+        self._limit = await find_limit(goals, measure_trial, settings, on_step, done)
         self._curve = self._drawn(journal, setting)
         journal.view.line(self._limit.sentence())
         if self._limit.rate_per_s is None:

@@ -11,8 +11,7 @@ import numpy as np
 
 from qs.engine import Histogram, IntervalRow
 from qs.engine.record.histogram import indices_of
-from qs.limit.observation import Observation
-from qs.limit.settings import interval_s
+from qs.limit import Trial, TrialPlan
 
 Services = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
@@ -22,7 +21,7 @@ def responses_of(due_s: np.ndarray, service_s: np.ndarray | float, servers: int)
     times.
 
     One server: Lindley's recursion, solved by a running maximum. Constant service times let the
-    servers take turns, so each has every so-manieth request to itself.
+    servers take turns, so each serves every n-th request.
     """
     if np.ndim(service_s) == 0 or servers == 1:
         taken = (
@@ -54,8 +53,8 @@ class Queue:
     """A target in simulated time: `trial` is what a search awaits. `seconds` sums what its trials
     would have taken.
 
-    services   draws the service times of requests by their due times; a number is a constant one
-    fails      what share of the requests fails, by the rate
+    `services` draws the service times of requests by their due times (a number is a constant one),
+    `fails` gives the share of requests that fail at a rate.
     """
 
     def __init__(
@@ -71,9 +70,9 @@ class Queue:
         self.trials: list[tuple[float, float, int]] = []
         self.requests = 0
 
-    async def trial(self, rate: float, duration_s: float, seed: int) -> Observation:
-        random = np.random.default_rng(seed)
-        due = arrivals_of(rate, duration_s, random)
+    async def trial(self, plan: TrialPlan) -> Trial:
+        rate, random = plan.rate_per_s, np.random.default_rng(plan.seed)
+        due = arrivals_of(rate, plan.duration_s, random)
         service = (
             self.services
             if isinstance(self.services, float)
@@ -81,20 +80,20 @@ class Queue:
         )
         response = responses_of(due, service, self.servers)
         failed = random.random(due.size) < (self.fails(rate) if self.fails else 0.0)
-        self.trials.append((rate, duration_s, seed))
+        self.trials.append((rate, plan.duration_s, plan.seed))
         self.requests += due.size
-        seen = observed(rate, duration_s, due, response, failed)
+        seen = recorded(plan, due, response, failed)
         self.seconds += seen.wall_s
         return seen
 
 
-def observed(
-    rate: float, duration_s: float, due_s: np.ndarray, response_s: np.ndarray, failed: np.ndarray
-) -> Observation:
-    """What the engine would have recorded of these requests."""
+def recorded(
+    plan: TrialPlan, due_s: np.ndarray, response_s: np.ndarray, failed: np.ndarray
+) -> Trial:
+    """The trial that the engine would have recorded of these requests."""
     response_ns = np.round(response_s * 1e9).astype(np.int64)
     end_s = due_s + response_s
-    length_s = interval_s(duration_s)
+    length_s = plan.interval_s
     number = (end_s / length_s).astype(np.int64)
     rows = int(number.max(initial=0)) + 1
     good = ~failed
@@ -119,17 +118,14 @@ def observed(
     ]
     histogram = Histogram()
     histogram.record(response_ns[good])
-    return Observation(
-        rate_per_s=rate,
-        duration_s=duration_s,
-        wall_s=float(end_s.max(initial=duration_s)),
+    return Trial.counted(
+        plan,
+        wall_s=float(end_s.max(initial=plan.duration_s)),
         completed=int(good.sum()),
         failed=int(failed.sum()),
+        backlog=int(due_s.size - np.searchsorted(np.sort(end_s), plan.duration_s)),
         response=histogram,
         intervals=intervals,
-        backlog=int(due_s.size - np.searchsorted(np.sort(end_s), duration_s)),
-        valid=bool(due_s.size),
-        reasons=() if due_s.size else ("no request fell due",),
     )
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run_async
-from qs.limit import LimitSettings, Observation, drain_s, find_limit, interval_s, parse_goals
+from qs.limit import LimitSettings, Trial, TrialPlan, find_limit, parse_goals
 from tests.qs.limit.queues import true_limit
 
 WORKERS = 2
@@ -36,18 +36,18 @@ async def find(server: Server, bounds: str, settings: LimitSettings):
     goals = parse_goals([bounds])
     results = []
 
-    async def trial(rate: float, duration_s: float, seed: int) -> Observation:
-        plan = RunPlan(
-            load=Poisson(rate, seed),
-            stop=Stop(duration_s=duration_s),
+    async def trial(plan: TrialPlan) -> Trial:
+        run_plan = RunPlan(
+            load=Poisson(plan.rate_per_s, plan.seed),
+            stop=Stop(duration_s=plan.duration_s),
             pool=POOL,
-            drain_s=drain_s(goals, duration_s),
-            interval_s=interval_s(duration_s),
+            drain_s=plan.drain_s,
+            interval_s=plan.interval_s,
             calibrate=False,
         )
-        result = await run_async(plan, server)
+        result = await run_async(run_plan, server)
         results.append(result)
-        return Observation.of(result, rate, duration_s)
+        return Trial.of(plan, result)
 
     limit = await find_limit(goals, trial, settings)
     service_s = (
@@ -72,7 +72,9 @@ def edge_of(service_s: float, bound_s: float) -> float:
 
 
 def test_a_short_search_runs_through_the_engine():
-    """Too short for a good limit; it lies where there is one, and the curve reaches collapse."""
+    """Too short for a good limit, and on a busy machine for any; but what is found is possible for
+    the service time as it was measured, and the curve reaches collapse.
+    """
     server = Server(0.002)
 
     async def whole():
@@ -80,7 +82,7 @@ def test_a_short_search_runs_through_the_engine():
         return await find(server, "p90=6ms", settings)
 
     limit, service_s = asyncio.run(whole())
-    assert 0.002 <= service_s < 0.004
+    assert service_s >= 0.002
     assert limit.spent_s <= 4.0
     assert limit.rate_per_s is None or 0.3 < limit.rate_per_s * service_s / WORKERS < 1.0
     assert any(point.verdict == "fails" for point in limit.points) or limit.fails_per_s is None
@@ -104,7 +106,6 @@ def test_the_limit_of_a_real_target_is_that_of_the_exact_queue(seed):
 
     limit, service_s = asyncio.run(whole())
     edge = edge_of(service_s, 0.02)
-    print(
-        f"service {service_s * 1e3:.3f} ms, simulated limit {edge:.1f}/s; {limit.sentence()}; {limit.spent_s:.0f} s"
-    )
+    print(f"service {service_s * 1e3:.3f} ms, simulated limit {edge:.1f}/s")
+    print(f"{limit.sentence()}; {limit.spent_s:.0f} s")
     assert limit.rate_per_s == pytest.approx(edge, rel=0.1)

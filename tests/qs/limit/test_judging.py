@@ -12,13 +12,13 @@ import pytest
 from qs.engine.statistics.beta import binomial_at_most
 from qs.limit.goals import parse_goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, judge
-from qs.limit.tally import Tally, Waits, first_over, middles_of, tallies_of
+from qs.limit.trial import SEARCH, BatchCounts, TrialPlan, Waits, first_over, middles_of
 from tests.qs.limit.queues import Queue, true_limit
 
 P99 = parse_goal("p99=20ms")
 
 
-def alone(requests: int, missed: int, batches: int = 20) -> tuple[Tally, Waits]:
+def alone(requests: int, missed: int, batches: int = 20) -> tuple[BatchCounts, Waits]:
     """A trial whose requests are independent of each other, the missed ones spread as evenly as
     they can be.
     """
@@ -27,7 +27,7 @@ def alone(requests: int, missed: int, batches: int = 20) -> tuple[Tally, Waits]:
         [missed * (at + 1) // batches - missed * at // batches for at in range(batches)], np.float64
     )
     # Response times that vary among themselves and hardly from batch to batch: nothing crowds.
-    return Tally(of, over), Waits(
+    return BatchCounts(of, over), Waits(
         of, of * 1e6 * (1 + 1e-3 * (-1.0) ** np.arange(batches)), requests * 2e12
     )
 
@@ -96,7 +96,9 @@ def test_a_mean_is_tested_over_batches(mean_ms, verdict):
     of = np.full(30, 50.0)
     total = of * (mean_ms + random.normal(0, 0.5, 30)) * 1e6
     total *= mean_ms * 1e6 / (total.sum() / of.sum())
-    found = judge(parse_goal("mean=10ms"), [[(Tally(of, total), Waits(of, total, 1.0))]], 0.95)
+    found = judge(
+        parse_goal("mean=10ms"), [[(BatchCounts(of, total), Waits(of, total, 1.0))]], 0.95
+    )
     assert found.verdict(0.95) == verdict
     low, high = found.interval(0.95)
     assert low < mean_ms * 1e6 < high
@@ -134,10 +136,11 @@ def test_at_the_very_edge_verdicts_are_wrong_no_more_often_than_they_say(servers
     goal = parse_goal(f"p99={bound_s * 1e3:g}ms")
     verdicts = []
     for seed in range(150):
-        tallies, waits_seen = tallies_of(
-            asyncio.run(Queue(servers, service_s).trial(edge, 15.0, seed)), [goal]
+        plan = TrialPlan(0, SEARCH, edge, 15.0, seed, (goal,))
+        trial = asyncio.run(Queue(servers, service_s).trial(plan))
+        verdicts.append(
+            judge(goal, [[(trial.tallies[goal.name], trial.waits)]], 0.95).verdict(0.95)
         )
-        verdicts.append(judge(goal, [[(tallies[goal.name], waits_seen)]], 0.95).verdict(0.95))
     assert verdicts.count(HOLDS) <= 12
     assert verdicts.count(FAILS) <= 12
 

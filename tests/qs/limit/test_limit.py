@@ -13,7 +13,7 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.limit import Limit, LimitSettings, find_limit, parse_goals
-from qs.limit.table import table_of
+from qs.limit.limit import limit_table
 from qs.limit.trial import CONFIRM
 from tests.qs.limit.queues import Queue
 
@@ -103,7 +103,7 @@ def printed(limit: dict, width: int = 110) -> str:
     from rich.console import Console
 
     stream = io.StringIO()
-    Console(file=stream, width=width).print(table_of(limit))
+    Console(file=stream, width=width).print(limit_table(limit))
     return stream.getvalue()
 
 

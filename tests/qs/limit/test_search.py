@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,7 +52,10 @@ def accuracy(servers: int, waits: float, seeds: range, **settings):
 
 def check_accuracy(servers: int, waits: float, budget_s: float = BUDGET_S) -> None:
     errors, seconds, limits, edge = accuracy(servers, waits, range(20), budget_s=budget_s)
-    said = f"{servers} servers, bound {waits} services: true {edge:.0f}/s, errors {min(errors):+.3f} to {max(errors):+.3f}"
+    said = (
+        f"{servers} servers, bound {waits} services: true {edge:.0f}/s, "
+        f"errors {min(errors):+.3f} to {max(errors):+.3f}"
+    )
     print(f"{said}, simulated seconds {statistics.mean(seconds):.0f} (at most {max(seconds):.0f})")
     assert max(abs(error) for error in errors) <= 0.10, said
     assert statistics.median(abs(error) for error in errors) <= 0.055, said
@@ -241,7 +245,7 @@ def test_nothing_fails_up_to_the_highest_rate():
 
 
 def test_a_target_too_slow_for_the_time_it_is_given_is_not_said_to_hold():
-    """Half a second a request, 30 seconds in all: far too few to say anything of one in a hundred."""
+    """Half a second a request, 30 seconds in all: far too few to judge one in a hundred."""
     limit = find("p99=3s", Queue(1, 0.5), hint=2.0, budget_s=30.0)
     assert limit.rate_per_s is None
     assert "give it more time" in limit.reason
@@ -252,11 +256,9 @@ def test_trials_that_say_nothing_of_the_target_end_the_climb():
     """From 900/s on the engine is what is measured: the search keeps below, and says why."""
     queue = Queue(2, SERVICE_S)
 
-    async def trial(rate, duration_s, seed):
-        from dataclasses import replace
-
-        seen = await queue.trial(rate, duration_s, seed)
-        return replace(seen, valid=False, reasons=("the engine was busy",)) if rate > 900 else seen
+    async def trial(plan):
+        seen = await queue.trial(plan)
+        return replace(seen, reasons=("the engine was busy",)) if plan.rate_per_s > 900 else seen
 
     settings = LimitSettings(hint_per_s=1_000.0, budget_s=100.0)
     limit = asyncio.run(find_limit(parse_goals(["p99=4ms"]), trial, settings))
@@ -267,17 +269,15 @@ def test_trials_that_say_nothing_of_the_target_end_the_climb():
 
 
 def test_where_no_trial_says_anything_there_is_no_limit():
-    async def trial(rate, duration_s, seed):
-        from dataclasses import replace
-
-        seen = await Queue(1, SERVICE_S).trial(rate, duration_s, seed)
-        return replace(seen, valid=False, reasons=("the engine was busy",))
+    async def trial(plan):
+        seen = await Queue(1, SERVICE_S).trial(plan)
+        return replace(seen, reasons=("the engine was busy",))
 
     limit = asyncio.run(
         find_limit(parse_goals(["p99=4ms"]), trial, LimitSettings(hint_per_s=500.0))
     )
     assert limit.rate_per_s is None
-    assert limit.reason == "no trial said anything of the target"
+    assert limit.reason == "no trial said anything about the target"
     assert len(limit.trials) == 2
 
 
@@ -354,7 +354,7 @@ def test_each_trial_is_told_with_how_the_search_stands():
 
 
 def test_what_a_trial_raises_goes_through():
-    async def trial(rate, duration_s, seed):
+    async def trial(plan):
         raise UserError("no such target")
 
     with pytest.raises(UserError, match="no such target"):

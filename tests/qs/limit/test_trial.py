@@ -1,4 +1,4 @@
-"""What a trial's result becomes: batches, backlog, and whether it says anything of the target."""
+"""What a trial's result becomes: batches, backlog, and whether it is about the target at all."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ import numpy as np
 import pytest
 
 from qs.engine import Poisson, Pool, RunPlan, Stop, run
-from qs.limit import Observation, interval_s, parse_goals
-from qs.limit.tally import BATCHES, tallies_of
+from qs.engine.result import Caveat
+from qs.limit import Trial, TrialPlan, parse_goals
+from qs.limit.trial import BATCHES, SEARCH
 
 
-def result_of(call, rate: float, duration_s: float, **plan):
+def plan_of(rate: float, duration_s: float, *bounds: str) -> TrialPlan:
+    return TrialPlan(0, SEARCH, rate, duration_s, 3, parse_goals(bounds))
+
+
+def result_of(call, plan: TrialPlan, **more):
     load = RunPlan(
-        load=Poisson(rate, 3),
-        stop=Stop(duration_s=duration_s),
+        load=Poisson(plan.rate_per_s, plan.seed),
+        stop=Stop(duration_s=plan.duration_s),
         pool=Pool("thread", workers=1),
-        interval_s=interval_s(duration_s),
+        interval_s=plan.interval_s,
         calibrate=False,
-        **plan,
+        **more,
     )
     return run(load, call)
 
 
 def test_a_target_that_keeps_up_leaves_no_backlog():
-    result = result_of(lambda sample: None, 500.0, 0.4)
-    seen = Observation.of(result, 500.0, 0.4)
+    plan = plan_of(500.0, 0.4, "p99=1s,mean=1s,errors=1%")
+    result = result_of(lambda sample: None, plan)
+    seen = Trial.of(plan, result)
     assert seen.valid
     assert seen.backlog <= 2
     assert seen.requests == result.completed
     assert seen.due_per_s == pytest.approx(500, rel=0.3)
-    goals = parse_goals(["p99=1s,mean=1s,errors=1%"])
-    tallies, waits = tallies_of(seen, goals)
-    for goal in goals:
+    tallies, waits = seen.tallies, seen.waits
+    for goal in plan.goals:
         assert tallies[goal.name].requests.sum() == result.completed
         assert 10 <= tallies[goal.name].requests.size <= BATCHES
     assert tallies["p99"].missed.sum() == tallies["errors"].missed.sum() == 0
@@ -49,54 +54,39 @@ def test_what_the_drain_limit_cuts_off_is_backlog_and_over_every_bound():
     """200 requests a second for a target that answers 50: three in four are left over, and the
     drain takes few of them.
     """
-    result = result_of(lambda sample: time.sleep(0.02), 200.0, 0.5, drain_s=0.1)
-    seen = Observation.of(result, 200.0, 0.5)
+    plan = plan_of(200.0, 0.5, "p99=30ms,errors=1%")
+    result = result_of(lambda sample: time.sleep(0.02), plan, drain_s=0.1)
+    seen = Trial.of(plan, result)
     assert seen.failed > 30
     assert seen.backlog >= seen.failed
-    tallies, _ = tallies_of(seen, parse_goals(["p99=30ms,errors=1%"]))
+    tallies = seen.tallies
     assert tallies["errors"].missed.sum() == seen.failed
     assert tallies["p99"].missed.sum() > seen.failed
     assert tallies["p99"].requests.sum() == seen.requests
 
 
-def test_without_a_duration_the_last_due_request_tells_it():
-    result = result_of(lambda sample: None, 500.0, 0.4)
-    assert Observation.of(result, 500.0).duration_s == pytest.approx(0.4, abs=0.05)
-
-
-def fake(result, **fields):
-    return replace(result, **fields)
-
-
 def test_a_trial_that_the_engine_bounds_is_not_valid_and_says_why():
-    result = result_of(lambda sample: None, 500.0, 0.2)
-    assert Observation.of(
-        fake(result, caveats=[SimpleNamespace(code="late_issue")]), 500.0, 0.2
-    ).valid
-    from qs.engine.result import Caveat
-
-    bound = Observation.of(
-        fake(result, caveats=[Caveat("engine_bound", "the engine was busy", "use more")]),
-        500.0,
-        0.2,
-    )
+    plan = plan_of(500.0, 0.2)
+    result = result_of(lambda sample: None, plan)
+    assert Trial.of(plan, replace(result, caveats=[SimpleNamespace(code="late_issue")])).valid
+    busy = Caveat("engine_bound", "the engine was busy", "use more")
+    bound = Trial.of(plan, replace(result, caveats=[busy]))
     assert not bound.valid
     assert "the engine was busy" in bound.reasons[0]
-    assert not Observation.of(fake(result, interrupted=True), 500.0, 0.2).valid
-    nothing = Observation.of(fake(result, completed=0, errors_by_kind={}), 500.0, 0.2)
+    assert not Trial.of(plan, replace(result, interrupted=True)).valid
+    nothing = Trial.of(plan, replace(result, completed=0, errors_by_kind={}))
     assert nothing.reasons == ("no request fell due",)
 
 
 def test_a_lost_worker_hides_the_backlog_but_not_all_of_it():
-    result = result_of(lambda sample: None, 500.0, 0.4)
+    result = result_of(lambda sample: None, plan_of(500.0, 0.4))
     rows = [replace(row, in_flight=None) for row in result.intervals]
-    seen = Observation.of(
-        fake(result, intervals=rows, errors_by_kind={"not issued": 7}), 500.0, 0.2
+    seen = Trial.of(
+        plan_of(500.0, 0.2), replace(result, intervals=rows, errors_by_kind={"not issued": 7})
     )
     late = sum(row.completed for row in rows if row.start_s >= 0.2)
     assert late > 0
     assert seen.backlog == 7 + late
-    assert Observation.of(fake(result, intervals=rows), 500.0).duration_s == result.wall_s
 
 
 def test_failures_count_in_the_batch_they_came_back_in():
@@ -107,9 +97,9 @@ def test_failures_count_in_the_batch_they_came_back_in():
         if len(calls) % 4 == 0:
             raise ValueError("as asked")
 
-    seen = Observation.of(result_of(every_fourth, 400.0, 0.4), 400.0, 0.4)
-    tallies, _ = tallies_of(seen, parse_goals(["p50=1s,errors=1%"]))
-    failed = tallies["errors"].missed
+    plan = plan_of(400.0, 0.4, "p50=1s,errors=1%")
+    seen = Trial.of(plan, result_of(every_fourth, plan))
+    failed = seen.tallies["errors"].missed
     assert failed.sum() == seen.failed == len(calls) // 4
     assert np.count_nonzero(failed) > 5
-    assert np.array_equal(tallies["p50"].missed, failed)
+    assert np.array_equal(seen.tallies["p50"].missed, failed)
