@@ -66,9 +66,9 @@ def command(
       qs compare reports/before reports/after --html comparison.html
     """
     from qs.base.files import check_writable, write_atomic
-    from qs.compare.comparing import compare
-    from qs.compare.fail_if import met, parse_conditions
-    from qs.compare.machine import known_spread
+    from qs.compare.comparing import compare_results
+    from qs.compare.noise import known_spread
+    from qs.compare.verdict import met, parse_conditions
 
     if len(results) < 2:
         raise click.UsageError("name at least two results: qs compare A B")
@@ -76,7 +76,7 @@ def command(
     if page is not None:
         check_writable(page.absolute().parent, "--html")
     sides = [_side(text) for text in results]
-    found = compare(sides, margin, anyway, known_spread([side.result for side in sides]))
+    found = compare_results(sides, margin, anyway, known_spread([side.result for side in sides]))
     holds = met(conditions, found.cases)
     if as_json:
         import orjson

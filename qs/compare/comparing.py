@@ -1,8 +1,8 @@
 """A comparison from start to end: match cases, refuse what cannot be compared, take the
 differences, settle the verdicts.
 
-The first result is the baseline; each other one is compared with it, and the headline is over all
-of them.
+The first result is the baseline; each of the others is compared with it, and the headline covers
+all of them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.compare.difference import LEVEL, differences
-from qs.compare.measured import compared, measured
+from qs.compare.difference import LEVEL, differences_of
+from qs.compare.measured import comparable_metrics, runs_of
+from qs.compare.noise import ASSUMED_SPREAD, KnownSpread
 from qs.compare.sides import Side
-from qs.compare.spread import NOTHING, Known
 from qs.compare.unlike import Unlike, invalid, unlike
-from qs.compare.verdict import Case, Headline, headline, settled
+from qs.compare.verdict import ComparedCase, Headline, headline_of, settled
 from qs.result.keys import Key, key_of, loosened, title_of
 
 MARGIN = 0.02
@@ -30,13 +30,14 @@ Rows = dict[Key, list[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One result against the baseline. only_a, only_b: titles of cases that the other has not."""
+    """One result against the baseline."""
 
     a: Side
     b: Side
-    cases: list[Case]
-    only_a: list[str]
-    only_b: list[str]
+    cases: list[ComparedCase]
+    # A row of each case that the other one does not have.
+    only_a: list[Mapping[str, Any]]
+    only_b: list[Mapping[str, Any]]
     unlike: list[Unlike]
     notes: list[str]
 
@@ -48,10 +49,10 @@ class Compared:
     comparisons: list[Comparison]
     headline: Headline
     margin: float
-    known: Known
+    known: KnownSpread
 
     @property
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[ComparedCase]:
         return [case for comparison in self.comparisons for case in comparison.cases]
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,10 +69,15 @@ class Compared:
         }
 
 
-def compare(
-    sides: Sequence[Side], margin: float = MARGIN, anyway: bool = False, known: Known = NOTHING
+def compare_results(
+    sides: Sequence[Side],
+    margin: float = MARGIN,
+    anyway: bool = False,
+    known: KnownSpread = ASSUMED_SPREAD,
 ) -> Compared:
-    """Compare results. UserError names all that keeps them from being compared, unless `anyway`."""
+    """Compare results. Raises UserError with everything that keeps them from being compared, unless
+    `anyway`.
+    """
     baseline, *others = sides
     if not anyway:
         _refuse(sides)
@@ -79,64 +85,47 @@ def compare(
     cases = iter(settled(case for comparison in comparisons for case in comparison.cases))
     comparisons = [replace(each, cases=[next(cases) for _ in each.cases]) for each in comparisons]
     return Compared(
-        comparisons, headline([case for each in comparisons for case in each.cases]), margin, known
+        comparisons,
+        headline_of([case for each in comparisons for case in each.cases]),
+        margin,
+        known,
     )
 
 
 def _refuse(sides: Sequence[Side]) -> None:
-    said = []
+    faults = []
     for side in sides:
-        said += [f"{side.name} is INVALID: {reason}" for reason in invalid(side.result)]
+        faults += [f"{side.name} is INVALID: {reason}" for reason in invalid(side.result)]
     for other in sides[1:]:
         between = f"{sides[0].name} and {other.name}: "
-        found = [str(each) for each in unlike(sides[0].result, other.result) if each.refused]
+        refused = [str(each) for each in unlike(sides[0].result, other.result) if each.refused]
         ours, theirs = _by(key_of, sides[0]), _by(key_of, other)
         if not set(ours) & set(theirs):
-            found.append(f"no case is in both: {_titles(ours)} against {_titles(theirs)}")
-        said += [between + text for text in found]
-    if said:
-        lines = "\n".join(f"  {text}" for text in dict.fromkeys(said))
+            refused.append(f"no case is in both: {_titles(ours)} against {_titles(theirs)}")
+        faults += [between + text for text in refused]
+    if faults:
+        lines = "\n".join(f"  {text}" for text in dict.fromkeys(faults))
         raise UserError(
-            f"these cannot be compared as they are; add --anyway to do it all the same:\n{lines}"
+            f"these cannot be compared as they are; add --anyway to do so nevertheless:\n{lines}"
         )
 
 
-def _compare(a: Side, b: Side, margin: float, anyway: bool, known: Known) -> Comparison:
+def _compare(a: Side, b: Side, margin: float, anyway: bool, known: KnownSpread) -> Comparison:
     ours, theirs, notes = _matched(a, b, anyway)
     rng = np.random.default_rng(SEED)
     cases = []
     for key in ours:
         if key in theirs:
-            first, second = measured(a, ours[key]), measured(b, theirs[key])
-            found = differences(first, second, compared(first, second), margin, known, rng)
-            said = [f"A: {first.lacks}"] * bool(first.lacks) + [f"B: {second.lacks}"] * bool(
-                second.lacks
-            )
-            said += [
-                f"{side} is INVALID: {reason}"
-                for side, each in (("A", first), ("B", second))
-                for reason in each.invalid
-            ]
-            if first.overloaded != second.overloaded:
-                said.append(
-                    f"{'A' if first.overloaded else 'B'} could not keep up with the load, the other could"
-                )
-            cases.append(
-                Case(
-                    key,
-                    _title(ours[key][0], theirs[key][0]),
-                    first,
-                    second,
-                    tuple(found),
-                    tuple(said),
-                )
-            )
+            first, second = runs_of(a, ours[key]), runs_of(b, theirs[key])
+            metrics = comparable_metrics(first, second)
+            differences = differences_of(first, second, metrics, margin, known, rng)
+            cases.append(ComparedCase(key, first, second, tuple(differences)))
     return Comparison(
         a,
         b,
         cases,
-        [title_of(rows[0]) for key, rows in ours.items() if key not in theirs],
-        [title_of(rows[0]) for key, rows in theirs.items() if key not in ours],
+        [rows[0] for key, rows in ours.items() if key not in theirs],
+        [rows[0] for key, rows in theirs.items() if key not in ours],
         unlike(a.result, b.result),
         [*notes, *a.notes, *b.notes],
     )
@@ -147,8 +136,8 @@ def _weaker(number: int, row: Mapping[str, Any]) -> Any:
 
 
 def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
-    """The rows by key. Where no key is in both and that is not to matter, by the strongest of the
-    weaker keys that tells cases apart.
+    """The rows by key. If no key is in both and `anyway`, by the strongest of the weaker keys that
+    still tells cases apart.
     """
     ours, theirs = _by(key_of, a), _by(key_of, b)
     if set(ours) & set(theirs) or not anyway:
@@ -166,19 +155,14 @@ def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
 
 
 def _by(key: Callable[[Mapping[str, Any]], Key], side: Side) -> Rows:
-    found: Rows = {}
+    rows: Rows = {}
     for row in side.rows:
-        found.setdefault(key(row), []).append(row)
-    return found
+        rows.setdefault(key(row), []).append(row)
+    return rows
 
 
 def _titles(rows: Rows) -> str:
     return "; ".join(title_of(each[0]) for each in rows.values())
-
-
-def _title(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    ours, theirs = title_of(a), title_of(b)
-    return ours if ours == theirs else f"{ours} against {theirs}"
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:
@@ -187,15 +171,15 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
         "b": comparison.b.name,
         "unlike": [each.to_dict() for each in comparison.unlike],
         "notes": comparison.notes,
-        "only_in_a": comparison.only_a,
-        "only_in_b": comparison.only_b,
+        "only_in_a": list(map(title_of, comparison.only_a)),
+        "only_in_b": list(map(title_of, comparison.only_b)),
         "cases": [
             {
                 "case": case.title,
                 "key": dict(case.key),
                 "verdict": case.verdict,
                 "runs": [case.a.runs, case.b.runs],
-                "notes": list(case.notes),
+                "notes": case.notes,
                 "differences": [
                     each.to_dict() | {"stands": stands}
                     for each, stands in zip(case.differences, case.stands)

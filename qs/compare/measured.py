@@ -1,17 +1,21 @@
-"""What one side measured of one case: its rows, and the intervals of its runs where their logs are
-there.
+"""What one side measured of one case, and the figures that are compared.
 
-Several rows with one key are repeats of each other, and so are several logs of one row.
+Several rows with one key are repeats of each other, and so are several logs of one row. Where the
+logs exist, every figure is a function of the intervals of the runs and of how often each interval
+counts, so that it can be resampled; `weights` has one row for each replicate and one column for
+each cell, and a row of ones gives the figure itself. Figures are in items/s and ns.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from qs.base.errors import UserError
-from qs.compare.metrics import METRICS, Metric, ones
 from qs.compare.sides import Side
 from qs.result.keys import VENDOR
 from qs.result.logs import Series, joined, read_log
@@ -20,18 +24,101 @@ NS_PER_MS = 1e6
 OFFLINE = "Offline"
 OPEN_LOOP = ("Poisson", "ConstantRate", "Stages", "Replay", "Server", OFFLINE)
 OVERLOAD = "overload"
+# With fewer queries than this beyond a percentile, its resampled values are a handful of the
+# largest and say nothing about its spread.
+BEYOND = 10
+FEWEST_QUERIES = 20
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a case."""
+
+    name: str
+    # Its name in the report, where it is in ms.
+    key: str
+    # None for throughput and mean.
+    percentile: float | None = None
+
+    @property
+    def rate(self) -> bool:
+        """Whether more is better."""
+        return self.name == "throughput"
+
+    @property
+    def heading(self) -> str:
+        return "items/s" if self.rate else f"{self.name} ms"
+
+    @property
+    def queries_needed(self) -> int:
+        if self.percentile is None:
+            return FEWEST_QUERIES
+        share = min(self.percentile, 100.0 - self.percentile) / 100.0
+        return max(math.ceil(round(BEYOND / share, 6)), FEWEST_QUERIES)
+
+    def of(self, series: Series, weights: np.ndarray) -> np.ndarray:
+        """The figure in each replicate, throughput in queries/s. NaN for a replicate without an
+        answer.
+        """
+        if self.rate:
+            return _ratio(weights @ series.counts.sum(axis=1), weights @ series.lengths_s)
+        if self.percentile is None:
+            sums = series.counts @ series.middles_ns
+            return _ratio(weights @ sums, weights @ series.counts.sum(axis=1))
+        return _percentile(series, weights, self.percentile)
+
+    def influence(self, series: Series, value: float) -> np.ndarray:
+        """What each cell adds to the figure's error, up to a factor: its correlation from cell to
+        cell is that of the figure.
+
+        For a percentile, this is the surplus of queries above it (Bahadur's representation of a
+        quantile).
+        """
+        counts = series.counts.sum(axis=1)
+        if self.rate:
+            return counts - value * series.lengths_s
+        if self.percentile is None:
+            return series.counts @ series.middles_ns - value * counts
+        above = series.counts[:, series.tops_ns > value].sum(axis=1)
+        return above - (1.0 - self.percentile / 100.0) * counts
+
+    def resolution(self, value: float) -> float:
+        """Standard error, as a share, of where in its histogram bin a figure lies: percentiles
+        report the top of the bin.
+        """
+        if self.percentile is None or value <= 0:
+            return 0.0
+        from qs.engine.record.histogram import highest_value_of, index_of, lowest_value_of
+
+        index = index_of(int(value))
+        width = highest_value_of(index) - lowest_value_of(index)
+        return width / value / math.sqrt(12.0)
+
+
+METRICS = (
+    Metric("throughput", "QPS"),
+    Metric("mean", "AVG Latency"),
+    Metric("p50", "P50 Latency", 50.0),
+    Metric("p90", "P90 Latency", 90.0),
+    Metric("p99", "P99 Latency", 99.0),
+    Metric("p99.9", "P99.9 Latency", 99.9),
+)
+NAMES = tuple(metric.name for metric in METRICS)
+
+
+def ones(series: Series) -> np.ndarray:
+    return np.ones((1, series.cells))
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """series: of all runs together; None where a log is missing, and `lacks` then says which and
-    why.
-    """
+class CaseRuns:
+    """What one side measured of one case."""
 
     rows: tuple[Mapping[str, Any], ...]
+    # All runs together; None if a log is missing, and `missing` then says which one and why.
     series: Series | None
     items_per_query: int
-    lacks: str = ""
+    missing: str = ""
 
     @property
     def row(self) -> Mapping[str, Any]:
@@ -63,30 +150,30 @@ class Measured:
         ]
 
     def value(self, metric: Metric) -> float | None:
-        """In items/s and ms: from the log, else what the row says."""
+        """In items/s and ms: from the log, or else what the row says."""
         if self.series is None or not self.series.completed:
             return self.row.get(metric.key) if len(self.rows) == 1 else None
         raw = float(metric.of(self.series, ones(self.series))[0])
         return raw * self.items_per_query if metric.rate else raw / NS_PER_MS
 
 
-def measured(side: Side, rows: Sequence[Mapping[str, Any]]) -> Measured:
-    """Read the logs of one case's rows."""
+def runs_of(side: Side, rows: Sequence[Mapping[str, Any]]) -> CaseRuns:
+    """Reads the logs of one case's rows."""
     row = rows[0]
     items = int(row.get("BS") or 1) * int(row.get("Samples Per Query") or 1)
     if row.get("Mode") == VENDOR:
-        return Measured(tuple(rows), None, items, "the backend timed itself and left no histogram")
+        return CaseRuns(tuple(rows), None, items, "the backend timed itself and left no histogram")
     runs = []
     for each in rows:
         found = _runs(side, each)
         if isinstance(found, str):
-            return Measured(tuple(rows), None, items, found)
+            return CaseRuns(tuple(rows), None, items, found)
         runs += found
-    return Measured(tuple(rows), joined(runs), items)
+    return CaseRuns(tuple(rows), joined(runs), items)
 
 
 def _runs(side: Side, row: Mapping[str, Any]) -> list[Series] | str:
-    """The runs of one row, or why they are not there."""
+    """The runs of one row, or why they are missing."""
     names = row.get("Histograms") or ([row["Histogram"]] if row.get("Histogram") else [])
     if not names:
         return "nothing was answered, so there is no histogram"
@@ -101,21 +188,24 @@ def _runs(side: Side, row: Mapping[str, Any]) -> list[Series] | str:
             return str(error)
     counted, stated = sum(run.completed for run in runs), row.get("Completed")
     if len(names) == 1 and stated is not None and counted != stated:
-        return f"its histogram {names[0]} is of another run: it holds {counted} queries, and {stated} were measured"
+        return (
+            f"its histogram {names[0]} is of another run: it holds {counted} queries, "
+            f"and {stated} were measured"
+        )
     return runs
 
 
-def compared(a: Measured, b: Measured) -> tuple[Metric, ...]:
-    """The figures that mean something. Offline's queries are all due at the start: their response
-    times say the throughput again.
+def comparable_metrics(a: CaseRuns, b: CaseRuns) -> tuple[Metric, ...]:
+    """The figures that mean something. Offline's queries are all due at the start, so their
+    response times only repeat the throughput.
     """
     return tuple(
         metric for metric in METRICS if metric.rate or OFFLINE not in (a.scenario, b.scenario)
     )
 
 
-def same_arrivals(a: Measured, b: Measured) -> bool:
-    """Whether requests were due at the same times in both, interval by interval, in one run each."""
+def same_arrivals(a: CaseRuns, b: CaseRuns) -> bool:
+    """Whether requests were due at the same times in both, with one run each."""
     if (
         not (a.open_loop and b.open_loop)
         or a.series is None
@@ -132,3 +222,26 @@ def same_arrivals(a: Measured, b: Measured) -> bool:
         return False
     lengths = a.series.lengths_s[: cells - 1], b.series.lengths_s[: cells - 1]
     return bool((abs(lengths[0] - lengths[1]) < 0.01 * lengths[0]).all())
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
+def _percentile(series: Series, weights: np.ndarray, percentile: float) -> np.ndarray:
+    """By HdrHistogram's definition, found by bisection over the bins: a step reads one column of
+    the table instead of all of it.
+    """
+    below = np.cumsum(series.counts, axis=1)
+    if not below.size:
+        return np.full(weights.shape[0], np.nan)
+    total = weights @ below[:, -1]
+    rank = np.maximum(np.floor(percentile * total / 100.0 + 0.5), 1.0)
+    low = np.zeros(weights.shape[0], np.int64)
+    high = np.full(weights.shape[0], below.shape[1] - 1)
+    for _ in range(below.shape[1].bit_length()):
+        middle = (low + high) // 2
+        reached = np.einsum("rc,cr->r", weights, below[:, middle]) >= rank
+        high = np.where(reached, middle, high)
+        low = np.where(reached, low, np.minimum(middle + 1, high))
+    return np.where(total > 0, series.tops_ns[high], np.nan)

@@ -1,5 +1,5 @@
-"""A comparison on the terminal: a table for each case, and what it does not say in numbers below
-it. Fits 80 columns.
+"""A comparison on the terminal, within 80 columns: a table for each case, and below it what numbers
+do not say.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import Any, TextIO
 from qs.compare.comparing import Compared, Comparison
 from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
 from qs.compare.sides import Side
-from qs.compare.verdict import Case
+from qs.compare.verdict import ComparedCase
 from qs.render.summary import number
+from qs.result.keys import title_of
 
 STYLES = {"slower": "red", "faster": "green", "mixed": "yellow", "same": "", CANNOT_TELL: "dim"}
-LISTED = 8  # cases of one side only that are named; more are counted
+LISTED = 8  # how many cases of one side only are named; the rest are counted
 
 
 def print_compared(found: Compared, stream: TextIO) -> None:
@@ -47,7 +48,7 @@ def print_compared(found: Compared, stream: TextIO) -> None:
 
 
 def signed(share: float | None) -> str:
-    """+9.8 %; n/a where there is none."""
+    """+9.8 %; n/a if unknown."""
     return "n/a" if share is None else f"{share * 100:+.1f} %"
 
 
@@ -59,10 +60,11 @@ def _heading(comparison: Comparison) -> list[str]:
 
 def _about(side: Side) -> str:
     result = side.result
-    return f"{side.name}: {result.get('Kind', 'run')} of {result.get('Task')} on {result.get('Backend')}, {result.get('Execution Date')}"
+    what = f"{result.get('Kind', 'run')} of {result.get('Task')} on {result.get('Backend')}"
+    return f"{side.name}: {what}, {result.get('Execution Date')}"
 
 
-def _table(case: Case) -> Any:
+def _table(case: ComparedCase) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -89,22 +91,23 @@ def _percent(share: float) -> str:
     return f"{share * 100:+.1f}"
 
 
-def _notes(case: Case, margin: float) -> Iterator[str]:
+def _notes(case: ComparedCase, margin: float) -> Iterator[str]:
     yield from case.notes
     whys: dict[str, list[str]] = {}
     for each in case.differences:
-        if each.why and not any(
-            note.partition(": ")[2] in each.why for note in case.notes if note.partition(": ")[2]
-        ):
+        if each.why and not each.log_missing:  # of that, the notes have spoken
             whys.setdefault(each.why, []).append(each.metric.name)
     for why, names in whys.items():
         yield f"{', '.join(names)}: {why}"
     for each in case.alone:
-        yield f"{each.metric.name} is {each.verdict} by itself; among so many figures that may be chance"
+        yield (
+            f"{each.metric.name} is {each.verdict} on its own; among this many figures "
+            "that may be chance"
+        )
     leading = next(each for each in case.differences if each.metric.name == case.leading)
-    told = smallest(leading, margin)
-    if case.verdict == CANNOT_TELL and told is not None:
-        yield f"{leading.metric.name}: a difference would be told from about {told * 100:.2g} % on"
+    least = smallest(leading, margin)
+    if case.verdict == CANNOT_TELL and least is not None:
+        yield f"{leading.metric.name}: the least difference to be seen is about {least * 100:.2g} %"
 
 
 def smallest(difference: Difference, margin: float) -> float | None:
@@ -118,17 +121,18 @@ def smallest(difference: Difference, margin: float) -> float | None:
 
 def _unmatched(comparison: Comparison) -> list[str]:
     lines = []
-    for name, titles in (("A", comparison.only_a), ("B", comparison.only_b)):
-        lines += [f"only in {name}: {title}" for title in titles[:LISTED]]
-        if len(titles) > LISTED:
-            lines.append(f"only in {name}: {len(titles) - LISTED} more")
+    for name, rows in (("A", comparison.only_a), ("B", comparison.only_b)):
+        lines += [f"only in {name}: {title_of(row)}" for row in rows[:LISTED]]
+        if len(rows) > LISTED:
+            lines.append(f"only in {name}: {len(rows) - LISTED} more")
     return lines
 
 
 def _closing(found: Compared) -> list[str]:
     lines = [
-        f"slower, faster: by more than {found.margin * 100:g} % (--margin), with {LEVEL * 100:g} % confidence; the same: by less"
+        f"slower, faster: by more than {found.margin * 100:g} % (--margin), "
+        f"with {LEVEL * 100:g} % confidence; the same: by less"
     ]
     if any(case.a.runs == 1 or case.b.runs == 1 for case in found.cases):
-        lines.append(f"spread between runs, which one run does not show: {found.known.origin}")
+        lines.append(f"spread between runs, which a single run cannot show: {found.known.origin}")
     return lines

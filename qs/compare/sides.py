@@ -1,7 +1,7 @@
 """The results that are compared, from saved files alone: a result JSON, or a report folder that
 holds one.
 
-Results of the history come in through the same face. Left out: judging whether they may be compared
+Results in the history come in as a `Side` too. Whether results may be compared is judged elsewhere
 (qs.compare.unlike).
 """
 
@@ -21,16 +21,14 @@ KINDS = ("run", "load", "sweep")
 
 @dataclass(frozen=True)
 class Side:
-    """One result. `histogram` gives the text of the log that a row names, or None where there is
-    none with this run's content.
+    """One result."""
 
-    name    what it was called on the command line
-    notes   what a reader should know of how it was found
-    """
-
+    # What it was called on the command line.
     name: str
     result: dict[str, Any]
+    # The text of the log that a row names; None if there is none with this run's content.
     histogram: Callable[[str], str | None]
+    # What a reader should know about how it was found.
     notes: tuple[str, ...] = ()
 
     @property
@@ -39,7 +37,7 @@ class Side:
 
 
 def from_path(text: str) -> Side:
-    """A result file, the folder of its report, or the folder of all reports where it holds but one.
+    """A result file, the folder of its report, or the folder of all reports if it holds only one.
     Raises UserError.
     """
     given = Path(text)
@@ -57,14 +55,14 @@ def from_path(text: str) -> Side:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """The result in a file. Raises UserError where it is none that can be compared."""
+    """The result in a file. Raises UserError if it cannot be compared."""
     result = read_json(path)
     check_measured(result, str(path))
     return result
 
 
 def check_measured(result: dict[str, Any], where: str) -> None:
-    """Refuse what holds no measurement."""
+    """Raises UserError if nothing was measured."""
     if not result.get("Performance"):
         raise UserError(f"{where}: holds no measured case ({result.get('Status', 'no status')})")
 

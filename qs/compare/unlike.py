@@ -1,14 +1,13 @@
-"""What is unlike in two results beside their numbers: refused where the numbers then say nothing of
-each other, else named.
+"""How two results differ apart from their numbers.
 
-    refused     another task or model, another file of the model, another processor or number of
-                cores, other samples (a data set against generated ones, or another data set),
-                another load than the cases show (think time, backlog), a result that is INVALID
-    named       backend, precision, versions of qs, of the backend and of packages, kernel,
-                environment, settings, seeds, an end before the end
+Refused, as the numbers then say nothing about each other: another task or model, another file of
+the model, another processor or number of cores, other samples (a data set against generated ones,
+or another data set), another load than the cases show (think time, backlog), and a result that is
+INVALID. Named only: backend, precision, versions of qs, of the backend and of packages, kernel,
+environment, settings, seeds, a run that ended early.
 
-A difference of what is named is often what is compared; a difference of what is refused is a
-comparison of other things, which may be asked for.
+An older result may not state everything: what is missing on one side refuses nothing. `--anyway`
+asks for a comparison of unlike things.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Result = Mapping[str, Any]
+Plain = Mapping[str, Any]  # a result as it was saved
 
 
 @dataclass(frozen=True)
 class Unlike:
-    """One thing that differs. None: not stated."""
+    """One thing that differs. None means not stated."""
 
     what: str
     a: Any
@@ -36,7 +35,7 @@ class Unlike:
         return {"what": self.what, "a": self.a, "b": self.b, "refused": self.refused}
 
 
-def unlike(a: Result, b: Result) -> list[Unlike]:
+def unlike(a: Plain, b: Plain) -> list[Unlike]:
     """Everything that differs, the refused first."""
     found = [Unlike(what, x, y, True) for what, x, y in _pairs(a, b, REFUSED) if _differ(x, y)]
     found += [
@@ -52,15 +51,15 @@ def unlike(a: Result, b: Result) -> list[Unlike]:
     return found
 
 
-def invalid(result: Result) -> list[str]:
-    """Why a result is INVALID; empty where it is not."""
+def invalid(result: Plain) -> list[str]:
+    """Why a result is INVALID; empty if it is not."""
     if result.get("Verdict") != "INVALID":
         return []
     return list(result.get("Reasons") or ["no reason is stated"])
 
 
-def _at(*keys: str) -> Callable[[Result], Any]:
-    def find(result: Result) -> Any:
+def _at(*keys: str) -> Callable[[Plain], Any]:
+    def find(result: Plain) -> Any:
         value: Any = result
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
@@ -69,29 +68,29 @@ def _at(*keys: str) -> Callable[[Result], Any]:
     return find
 
 
-def _usable(result: Result) -> int | None:
+def _usable(result: Plain) -> int | None:
     cpus = _at("Host", "Usable CPUs")(result)
     return None if cpus is None else len(cpus)
 
 
-def _task(result: Result) -> Any:
-    """A model file has no task; its model tells."""
+def _task(result: Plain) -> Any:
+    """A model file has no task; its model says what it is."""
     return None if result.get("Artifact") else result.get("Task")
 
 
-def _weights(result: Result) -> Any:
-    """Of the files beside the model's that hold them, whatever they are called; None where it holds
-    them itself.
+def _weights(result: Plain) -> Any:
+    """Of the files beside the model's that hold the weights, whatever they are called; None if the
+    model holds them itself.
     """
     return ", ".join(sorted((_at("Model Source", "data")(result) or {}).values())) or None
 
 
-def _samples(result: Result) -> Any:
+def _samples(result: Plain) -> Any:
     kind, name = _at("Samples", "kind")(result), _at("Samples", "name")(result)
     return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
 
 
-REFUSED: dict[str, Callable[[Result], Any]] = {
+REFUSED: dict[str, Callable[[Plain], Any]] = {
     "task": _task,
     "model": _at("Model"),
     "model file (SHA-256)": _at("Model Source", "sha256"),
@@ -101,7 +100,7 @@ REFUSED: dict[str, Callable[[Result], Any]] = {
     "CPUs that may be used": _usable,
     "samples": _samples,
 }
-NAMED: dict[str, Callable[[Result], Any]] = {
+NAMED: dict[str, Callable[[Plain], Any]] = {
     "kind": _at("Kind"),
     "status": _at("Status"),
     "backend": _at("Backend"),
@@ -114,7 +113,7 @@ NAMED: dict[str, Callable[[Result], Any]] = {
     "environment": _at("Environment", "Key"),
     "seed of the samples": _at("Samples", "seed"),
 }
-# Effective values that no case shows, and that are another load.
+# Effective values that make another load, and that no case shows.
 _SHAPES_LOAD = {"think_time_s", "max_backlog"}
 _IN_THE_CASE = {
     "scenarios",
@@ -137,19 +136,19 @@ _HOW_LONG = {
 
 
 def _pairs(
-    a: Result, b: Result, fields: Mapping[str, Callable[[Result], Any]]
+    a: Plain, b: Plain, fields: Mapping[str, Callable[[Plain], Any]]
 ) -> Iterator[tuple[str, Any, Any]]:
     for what, find in fields.items():
         yield what, find(a), find(b)
 
 
-def _packages(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
+def _packages(a: Plain, b: Plain) -> Iterator[tuple[str, Any, Any]]:
     ours, theirs = (_at("Host", "Packages")(each) or {} for each in (a, b))
     for name in sorted({*ours, *theirs}):
         yield name, ours.get(name), theirs.get(name)
 
 
-def _values(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
+def _values(a: Plain, b: Plain) -> Iterator[tuple[str, Any, Any]]:
     """Effective values: name, value in each."""
     ours, theirs = (each.get("Effective Values") or {} for each in (a, b))
     for name in sorted({*ours, *theirs}):

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from qs.compare.measured import measured
-from qs.compare.metrics import METRICS
+from qs.compare.measured import METRICS, CaseRuns, Metric, runs_of
 from qs.compare.sides import Side
 from qs.sweep.grid import Setting
 
@@ -75,13 +74,15 @@ def _line(
         if len(rates) > 1
         else None,
     }
-    whole = measured(Side("sweep", {}, histogram), valid) if valid else None
+    whole = runs_of(Side("sweep", {}, histogram), valid) if valid else None
     for metric in METRICS:
         line[metric.key] = _figure(whole, metric, valid)
     return line
 
 
-def _figure(whole: Any, metric: Any, valid: Sequence[Mapping[str, Any]]) -> float | None:
+def _figure(
+    whole: CaseRuns | None, metric: Metric, valid: Sequence[Mapping[str, Any]]
+) -> float | None:
     """Over all trials together, from their logs. None where these do not support it, as for the row
     of a run.
     """

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from qs.base.errors import UserError
-from qs.compare.comparing import compare
-from qs.compare.fail_if import Condition, met, parse_conditions
+from qs.compare.comparing import compare_results
 from qs.compare.sides import Side, from_path
+from qs.compare.verdict import Condition, met, parse_conditions
+from qs.result.keys import title_of
 from tests.qs.compare.synthetic import HOST, Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)
@@ -62,10 +63,10 @@ def test_what_is_unlike_is_refused_by_name(path, changes, said):
     if "Performance/0/BS" in changes or "Performance/0/Clients" in changes:
         sides[1].result["Performance"][0].pop("nothing", None)
     with pytest.raises(UserError) as refused:
-        compare(sides)
+        compare_results(sides)
     assert said in str(refused.value)
     assert "--anyway" in str(refused.value)
-    assert compare(sides, anyway=True).cases
+    assert compare_results(sides, anyway=True).cases
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_what_is_unlike_is_refused_by_name(path, changes, said):
     ],
 )
 def test_what_people_want_to_compare_is_only_named(path, changes, said):
-    found = compare([from_path(str(path)), other(path, **changes)])
+    found = compare_results([from_path(str(path)), other(path, **changes)])
     assert said in [str(each) for each in found.comparisons[0].unlike]
     assert len(found.cases) == 1
 
@@ -98,13 +99,15 @@ def test_how_long_it_was_measured_is_no_difference(path):
             "Effective Values": {"duration_s": {"value": 60.0, "origin": "x"}},
         },
     )
-    found = compare([from_path(str(path)), longer])
+    found = compare_results([from_path(str(path)), longer])
     assert found.comparisons[0].unlike == []
 
 
 def test_all_that_is_unlike_is_said_at_once(path):
     with pytest.raises(UserError) as refused:
-        compare([from_path(str(path)), other(path, **{"Task": "x", "Model": "Y", "Host/CPU": "Z"})])
+        compare_results(
+            [from_path(str(path)), other(path, **{"Task": "x", "Model": "Y", "Host/CPU": "Z"})]
+        )
     assert len(str(refused.value).splitlines()) == 4
 
 
@@ -119,18 +122,18 @@ def test_a_seed_or_a_duration_in_the_settings_is_the_same_case(tmp_path):
     b = from_path(
         str(write_result(tmp_path / "b", 2, [poisson(2, 200.0, 9.0), poisson(2, 400.0, 3.0)]))
     )
-    found = compare([a, b]).comparisons[0]
+    found = compare_results([a, b]).comparisons[0]
     assert [case.title for case in found.cases] == [
         "BS 1, Poisson 200/s, 1 client, pool thread, 1 instance"
     ]
-    assert [found.only_a, found.only_b] == [
+    assert [list(map(title_of, rows)) for rows in (found.only_a, found.only_b)] == [
         ["BS 1, Poisson 300/s, 1 client, pool thread, 1 instance"],
         ["BS 1, Poisson 400/s, 1 client, pool thread, 1 instance"],
     ]
 
 
 def test_unlike_plans_are_matched_by_what_they_share_where_that_is_asked_for(path):
-    found = compare(
+    found = compare_results(
         [
             from_path(str(path)),
             other(path, **{"Performance/0/Pool": "process", "Performance/0/Clients": 2}),
@@ -143,7 +146,7 @@ def test_unlike_plans_are_matched_by_what_they_share_where_that_is_asked_for(pat
 
 def test_of_three_the_first_is_the_baseline(tmp_path, path):
     slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
-    found = compare([from_path(str(each)) for each in (path, path, slow)])
+    found = compare_results([from_path(str(each)) for each in (path, path, slow)])
     assert [each.b.name for each in found.comparisons] == [str(path), str(slow)]
     assert {each.a.name for each in found.comparisons} == {str(path)}
     assert [case.verdict for case in found.cases][1] == "slower"
@@ -155,7 +158,9 @@ def test_of_three_the_first_is_the_baseline(tmp_path, path):
 
 def test_plain_data_of_a_comparison_is_json(tmp_path, path):
     slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
-    said = json.loads(json.dumps(compare([from_path(str(path)), from_path(str(slow))]).to_dict()))
+    said = json.loads(
+        json.dumps(compare_results([from_path(str(path)), from_path(str(slow))]).to_dict())
+    )
     (case,) = said["comparisons"][0]["cases"]
     assert said["verdict"] == case["verdict"] == "slower"
     throughput = case["differences"][0]
@@ -166,7 +171,9 @@ def test_plain_data_of_a_comparison_is_json(tmp_path, path):
 
 def test_the_same_files_give_the_same_numbers(path, tmp_path):
     b = write_result(tmp_path, 5, [SHORT])
-    once, again = (compare([from_path(str(path)), from_path(str(b))]).to_dict() for _ in range(2))
+    once, again = (
+        compare_results([from_path(str(path)), from_path(str(b))]).to_dict() for _ in range(2)
+    )
     assert once == again
 
 
@@ -207,15 +214,15 @@ def test_a_condition_that_cannot_be_is_refused(text, said):
 
 def test_a_condition_holds_where_the_difference_is_real_and_large_enough(tmp_path, path):
     slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
-    cases = compare([from_path(str(path)), from_path(str(slow))]).cases
+    cases = compare_results([from_path(str(path)), from_path(str(slow))]).cases
     assert met([Condition(0.2, "mean"), Condition(0.2, "throughput")], cases)[0].startswith(
         "mean.slower:20%: BS 1"
     )
     assert met([Condition(0.5)], cases) == []
-    back = compare([from_path(str(slow)), from_path(str(path))]).cases
+    back = compare_results([from_path(str(slow)), from_path(str(path))]).cases
     assert met([Condition(0.05)], back) == []
 
 
 def test_a_host_that_is_not_stated_is_not_refused(path):
-    assert compare([from_path(str(path)), other(path, Host={})]).cases
+    assert compare_results([from_path(str(path)), other(path, Host={})]).cases
     assert HOST["CPU"] == from_path(str(path)).result["Host"]["CPU"]

@@ -9,25 +9,24 @@ import json
 import numpy as np
 import pytest
 
-from qs.compare.difference import differences
-from qs.compare.measured import compared, measured, same_arrivals
-from qs.compare.metrics import METRICS
+from qs.compare.difference import differences_of
+from qs.compare.measured import METRICS, comparable_metrics, runs_of, same_arrivals
+from qs.compare.noise import ASSUMED_SPREAD, KnownSpread, between_runs
 from qs.compare.sides import Side, from_path
-from qs.compare.spread import NOTHING, Known, between
 from qs.result.keys import key_of
 from tests.qs.compare.synthetic import Drawn, Noise, write_result
 
 
 def of(side: Side):
-    return measured(side, side.rows)
+    return runs_of(side, side.rows)
 
 
-def found(a: Side, b: Side, known: Known = NOTHING, margin: float = 0.02):
+def found(a: Side, b: Side, known: KnownSpread = ASSUMED_SPREAD, margin: float = 0.02):
     one, other = of(a), of(b)
     rng = np.random.default_rng(0)
     return {
         each.metric.name: each
-        for each in differences(one, other, compared(one, other), margin, known, rng)
+        for each in differences_of(one, other, comparable_metrics(one, other), margin, known, rng)
     }
 
 
@@ -90,7 +89,7 @@ def test_a_log_that_is_gone_leaves_what_the_row_states(tmp_path):
     assert told["throughput"].verdict == "slower"
     assert told["throughput"].low is not None
     assert told["p50"].verdict == "cannot tell"
-    assert "is not there any more" in told["p50"].why
+    assert "is not there any more" in told["p50"].why and told["p50"].log_missing
     assert told["p50"].change == pytest.approx(0.2, abs=0.05)
 
 
@@ -136,7 +135,6 @@ def test_what_the_schedule_does_to_both_is_no_noise(tmp_path):
     """The same arrivals, whose load comes and goes: apart, the runs seem to vary; together they do
     not.
     """
-    rng = np.random.default_rng(1)
     waves = Noise(white=0.02, slow=0.25, lasts=600.0, spikes=0.0, run=0.0)
     a = side(tmp_path, 1, Drawn(noise=waves))
     same = {"Scenario": "Stages", "Settings": {"stages": [[8, 100, False]]}}
@@ -150,7 +148,6 @@ def test_what_the_schedule_does_to_both_is_no_noise(tmp_path):
         assert narrow.high < wide.high
     else:
         assert wide.why
-    assert rng is not None
 
 
 @pytest.mark.parametrize(
@@ -171,24 +168,26 @@ def test_which_arrivals_are_the_same(tmp_path, a, b, expected):
 def test_the_spread_between_runs_is_the_assumed_one_until_repeats_show_another():
     throughput, p99 = METRICS[0], METRICS[4]
     one = (np.array([1.0]), 0.0)
-    assert between(NOTHING, throughput, [one, one]).variance == pytest.approx(0.01**2)
-    assert between(NOTHING, p99, [one, one]).variance > 0.01**2
-    assert between(Known(0.003, ""), throughput, [one, one]).variance == pytest.approx(0.003**2)
+    assert between_runs(ASSUMED_SPREAD, throughput, [one, one]).variance == pytest.approx(0.01**2)
+    assert between_runs(ASSUMED_SPREAD, p99, [one, one]).variance > 0.01**2
+    assert between_runs(KnownSpread(0.003, ""), throughput, [one, one]).variance == pytest.approx(
+        0.003**2
+    )
     rng = np.random.default_rng(1)
     many = (rng.normal(0.0, 0.05, 400), 0.0)
-    assert between(NOTHING, throughput, [many, many]).variance == pytest.approx(
+    assert between_runs(ASSUMED_SPREAD, throughput, [many, many]).variance == pytest.approx(
         many[0].var(ddof=1), rel=0.02
     )
-    assert between(NOTHING, throughput, [many, many]).freedom == pytest.approx(4 + 798)
+    assert between_runs(ASSUMED_SPREAD, throughput, [many, many]).freedom == pytest.approx(4 + 798)
     # What varies within the runs is not counted once more between them.
-    assert between(NOTHING, throughput, [(many[0], 0.05**2)] * 2).variance < 0.01**2
+    assert between_runs(ASSUMED_SPREAD, throughput, [(many[0], 0.05**2)] * 2).variance < 0.01**2
 
 
 def test_several_rows_of_one_case_are_repeats(tmp_path):
     drawn = Drawn(seconds=3.0, interval_s=0.15)
     path = write_result(tmp_path, 1, [drawn])
     given = from_path(str(path))
-    twice = measured(given, [given.rows[0], given.rows[0]])
+    twice = runs_of(given, [given.rows[0], given.rows[0]])
     assert twice.runs == 2
     assert twice.series.completed == 2 * of(given).series.completed
 

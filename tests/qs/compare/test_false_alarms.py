@@ -1,4 +1,4 @@
-"""The promise of a comparison: noise is not called a difference, and a difference of 10 % is found."""
+"""The promise of a comparison: noise is not called a difference, and 10 % slower is found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qs.compare.comparing import compare
+from qs.compare.comparing import compare_results
 from qs.compare.sides import from_path
 from tests.qs.compare.synthetic import Drawn, Noise, write_result
 
@@ -17,7 +17,7 @@ def verdict(tmp_path: Path, seed: int, a: Drawn, b: Drawn) -> str:
     """Two results, drawn independently of each other."""
     first = write_result(tmp_path / f"a{seed}", 2 * seed, [a])
     second = write_result(tmp_path / f"b{seed}", 2 * seed + 1, [b])
-    return compare([from_path(str(first)), from_path(str(second))]).headline.verdict
+    return compare_results([from_path(str(first)), from_path(str(second))]).headline.verdict
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_a_target_made_10_percent_slower_20_times(tmp_path, repeats):
 
 def test_a_result_against_the_same_file_is_never_different(tmp_path):
     path = str(write_result(tmp_path, 1))
-    found = compare([from_path(path), from_path(path)])
+    found = compare_results([from_path(path), from_path(path)])
     assert found.headline.verdict in QUIET
     assert {each.change for case in found.cases for each in case.differences} == {0.0}

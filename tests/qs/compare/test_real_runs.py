@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qs.base.files import ReportFolder, write_json
-from qs.compare.comparing import compare
+from qs.compare.comparing import compare_results
 from qs.compare.sides import from_path
 from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from qs.evaluate.rows import measured
@@ -68,7 +68,7 @@ def verdicts(tmp_path: Path, a_s: float, b_s: float) -> list[str]:
             from_path(measure(tmp_path / f"{side}{number}", service_s))
             for side, service_s in (("a", a_s), ("b", b_s))
         ]
-        found.append(compare(sides).headline.verdict)
+        found.append(compare_results(sides).headline.verdict)
     return found
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.compare.metrics import METRICS, Metric, ones
-from qs.compare.resampling import block_length, draw, weights_of
+from qs.compare.measured import METRICS, Metric, ones
+from qs.compare.noise import block_length, draw, weights_of
 from qs.result.logs import Series
 
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -89,7 +89,7 @@ def test_percentiles_of_replicates_are_those_of_their_merged_counts(percentile):
 
 
 def test_influences_add_up_to_nothing():
-    """At the figure itself, what cells add to its error cancels (for a percentile, up to its ties)."""
+    """At the figure itself, what cells add to its error cancels out."""
     rng = np.random.default_rng(6)
     found = series(rng.poisson(5.0, size=(20, 50)), np.arange(1, 51))
     for name in ("throughput", "mean"):

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.compare.difference import Part, judged
-from qs.compare.metrics import METRICS
-from qs.compare.verdict import Case, headline, holm, settled
+from qs.compare.difference import VarianceSource, difference_from
+from qs.compare.measured import METRICS
+from qs.compare.verdict import ComparedCase, headline_of, holm, settled
 
 THROUGHPUT, MEAN = METRICS[:2]
 
 
 def told(metric, change: float, error: float, margin: float = 0.02):
     """A difference with a standard error and nearly normal noise."""
-    return judged(metric, 100.0, 100.0 * (1 + change), (Part("noise", error**2, 1_000),), margin)
+    return difference_from(
+        metric, 100.0, 100.0 * (1 + change), (VarianceSource("noise", error**2, 1_000),), margin
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,15 +45,15 @@ def test_a_figures_verdict(metric, change, error, verdict):
 
 
 def test_the_interval_is_students():
-    found = judged(MEAN, 100.0, 110.0, (Part("noise", 0.02**2, 4),), 0.02)
+    found = difference_from(MEAN, 100.0, 110.0, (VarianceSource("noise", 0.02**2, 4),), 0.02)
     # t of 97.5 % with 4 degrees of freedom is 2.776 (tables).
     assert math.log1p(found.high) - math.log(1.1) == pytest.approx(2.776 * 0.02, rel=1e-3)
     assert math.log(1.1) - math.log1p(found.low) == pytest.approx(2.776 * 0.02, rel=1e-3)
 
 
 def test_sources_of_variance_add_up_by_welch_and_satterthwaite():
-    parts = (Part("a", 1e-4, 4), Part("b", 1e-4, 4))
-    found = judged(MEAN, 1.0, 1.0, parts, 0.02)
+    parts = (VarianceSource("a", 1e-4, 4), VarianceSource("b", 1e-4, 4))
+    found = difference_from(MEAN, 1.0, 1.0, parts, 0.02)
     # 8 degrees of freedom: t is 2.306.
     assert math.log1p(found.high) == pytest.approx(2.306 * math.sqrt(2e-4), rel=1e-3)
 
@@ -73,14 +75,14 @@ class Side:
         self.open_loop, self.scenario = open_loop, scenario
 
 
-def case(*differences, side: Side | None = None) -> Case:
+def case(*differences, side: Side | None = None) -> ComparedCase:
     side = side or Side()
-    return Case((), "BS 1", side, side, differences)
+    return ComparedCase((), side, side, differences)
 
 
-def verdicts(*cases: Case) -> tuple[list[str], str]:
+def verdicts(*cases: ComparedCase) -> tuple[list[str], str]:
     found = settled(cases)
-    return [each.verdict for each in found], headline(found).verdict
+    return [each.verdict for each in found], headline_of(found).verdict
 
 
 SLOWER, FASTER = told(THROUGHPUT, -0.2, 0.01), told(MEAN, -0.2, 0.01)
@@ -111,17 +113,17 @@ def test_verdicts_of_cases_and_of_all(cases, each, overall):
     assert verdicts(*cases) == (each, overall)
 
 
-def test_one_of_many_that_looks_slower_does_not_make_the_headline():
+def test_one_of_many_that_looks_slower_does_not_make_the_headline_of():
     """Each by itself has p = 4 %; the one that does among thirty is expected by chance."""
     doubtful = told(THROUGHPUT, math.expm1(-(math.log1p(0.02) + 2.06 * 0.01)), 0.01)
     assert doubtful.verdict == "slower" and 0.02 < doubtful.p < 0.05
     assert verdicts(case(doubtful)) == (["slower"], "slower")
     found = settled([case(doubtful), *[case(UNKNOWN)] * 29])
-    assert headline(found).verdict == "cannot tell"
+    assert headline_of(found).verdict == "cannot tell"
     assert [each.metric.name for each in found[0].alone] == ["throughput"]
 
 
 def test_the_headline_counts_its_cases():
-    found = headline(settled([case(SAME), case(SAME), case(SLOWER)]))
+    found = headline_of(settled([case(SAME), case(SAME), case(SLOWER)]))
     assert found.counts == {"slower": 1, "same": 2}
     assert found.sentence() == "slower: of 3 cases 1 slower, 2 same"

@@ -8,8 +8,7 @@ import pytest
 
 from qs.base import machine
 from qs.base.machine import cpu_name
-from qs.compare.machine import known_spread
-from qs.compare.spread import NOTHING
+from qs.compare.noise import ASSUMED_SPREAD, known_spread
 from qs.doctor import saved
 from qs.doctor.self_benchmark import SelfBenchmark
 from tests.qs.results import read_result
@@ -38,7 +37,7 @@ def test_the_self_benchmark_is_real_and_kept():
     assert saved.last() == SelfBenchmark(**benchmark)
     host = machine.describe()
     assert known_spread([{"Host": host}]).share == benchmark["spread"]
-    assert known_spread([{"Host": {**host, "CPU": "another"}}]) is NOTHING
+    assert known_spread([{"Host": {**host, "CPU": "another"}}]) is ASSUMED_SPREAD
 
 
 def test_without_the_benchmark_it_is_quick_and_keeps_nothing():

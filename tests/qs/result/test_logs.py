@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qs.base.errors import UserError
-from qs.compare.metrics import METRICS, ones
+from qs.compare.measured import METRICS, ones
 from qs.engine import ConstantRate, Pool, RunPlan, Stop, run
 from qs.engine.record.histogram import highest_value_of
 from qs.result.logs import MOST_CELLS, _edges, joined, read_log
