@@ -17,6 +17,7 @@ import numpy as np
 
 from qs.base.errors import UserError
 from qs.compare.sides import Side
+from qs.engine import Histogram
 from qs.result.keys import VENDOR
 from qs.result.logs import Series, joined, read_log
 
@@ -88,11 +89,7 @@ class Metric:
         """
         if self.percentile is None or value <= 0:
             return 0.0
-        from qs.engine.record.histogram import highest_value_of, index_of, lowest_value_of
-
-        index = index_of(int(value))
-        width = highest_value_of(index) - lowest_value_of(index)
-        return width / value / math.sqrt(12.0)
+        return Histogram.width_ns_at(value) / value / math.sqrt(12.0)
 
 
 METRICS = (

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from qs.engine import Histogram, IntervalRow, RunResult
-from qs.engine.record.histogram import HALF_BITS, highest_value_of, index_of
 from qs.limit.goals import Goal, longest_bound_s
 
 SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
@@ -284,7 +283,7 @@ def _tallies(
     def sums(values: np.ndarray) -> np.ndarray:
         return np.bincount(batch, weights=values, minlength=count)
 
-    middles = middles_of(index)
+    middles = Histogram.middles_ns(index)
     answered, total = sums(counts), sums(counts * middles)
     tallies = {}
     for goal in plan.goals:
@@ -293,23 +292,10 @@ def _tallies(
         elif goal.bound_ns is None:
             tallies[goal.name] = BatchCounts(answered + failures, failures)
         else:
-            over = sums(counts * (index >= first_over(goal.bound_ns)))
+            # A histogram bin that straddles the bound (0.1 % wide) counts as over.
+            over = sums(counts * (Histogram.tops_ns(index) > goal.bound_ns))
             tallies[goal.name] = BatchCounts(answered + failures, over + failures)
     return tallies, Waits(answered, total, float((counts * middles**2).sum()))
-
-
-def first_over(bound_ns: int) -> int:
-    """The first histogram index whose values may lie above a bound: a bin that straddles it (0.1 %
-    wide) counts as over.
-    """
-    index = index_of(bound_ns)
-    return index if highest_value_of(index) > bound_ns else index + 1
-
-
-def middles_of(index: np.ndarray) -> np.ndarray:
-    """The middle of each histogram bin in ns."""
-    bucket = np.maximum((index >> HALF_BITS) - 1, 0)
-    return ((index - (bucket << HALF_BITS)) << bucket) + ((1 << bucket) - 1) / 2
 
 
 # What a histogram knows more exactly than its counts.

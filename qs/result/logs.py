@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.engine.record.histogram import HALF_BITS, LOWEST_NS, SIGNIFICANT_DIGITS
+from qs.engine import Histogram
+from qs.engine.record.histogram import LOWEST_NS, SIGNIFICANT_DIGITS
 
 # As many intervals as tell how noise is correlated; neighbours of longer logs are merged.
 MOST_CELLS = 96
@@ -120,19 +121,12 @@ def _series(
     table = np.zeros((len(cells), bins.size))
     for number, (_, index, counts) in enumerate(cells):
         table[number, np.searchsorted(bins, index)] = counts
-    low, width = _edges(bins)
     return Series(
         np.array([length for length, _, _ in cells]),
         table,
-        low + (width - 1) / 2.0,
-        low + width - 1.0,
+        Histogram.middles_ns(bins),
+        Histogram.tops_ns(bins).astype(np.float64),
     )
-
-
-def _edges(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest value and width of each bin, as qs.engine.record.histogram lays them out."""
-    bucket = np.maximum((bins >> HALF_BITS) - 1, 0)
-    return (bins - (bucket << HALF_BITS)) << bucket, np.int64(1) << bucket
 
 
 def _merged(series: Series) -> Series:

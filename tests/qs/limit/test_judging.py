@@ -9,11 +9,12 @@ import asyncio
 import numpy as np
 import pytest
 
+from qs.engine.record.histogram import highest_value_of, index_of
 from qs.engine.statistics.beta import binomial_at_most
-from qs.limit.goals import parse_goal
+from qs.limit.goals import Goal, parse_goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, judge
-from qs.limit.trial import SEARCH, BatchCounts, TrialPlan, Waits, first_over, middles_of
-from tests.qs.limit.queues import Queue, true_limit
+from qs.limit.trial import SEARCH, BatchCounts, TrialPlan, Waits
+from tests.qs.limit.queues import Queue, recorded, true_limit
 
 P99 = parse_goal("p99=20ms")
 
@@ -145,11 +146,19 @@ def test_at_the_very_edge_verdicts_are_wrong_no_more_often_than_they_say(servers
     assert verdicts.count(FAILS) <= 12
 
 
-def test_a_histogram_cell_that_straddles_the_bound_counts_as_over():
-    from qs.engine.record.histogram import highest_value_of, index_of
-
-    for bound in (1_000, 2_047, 2_048, 20_000_000, 50_000_001, 1_000_000_000):
-        assert highest_value_of(first_over(bound)) > bound
-        assert highest_value_of(first_over(bound) - 1) <= bound
-        middle = middles_of(np.array([index_of(bound)]))[0]
-        assert middle == pytest.approx(bound, rel=0.001)
+def test_a_histogram_bin_that_straddles_the_bound_counts_as_over():
+    for bound_ns in (1_000, 2_047, 2_048, 20_000_000, 50_000_001, 1_000_000_000):
+        goal = Goal("p99", 0.01, bound_ns)
+        index = index_of(bound_ns)
+        straddles = highest_value_of(index) > bound_ns
+        below, at, above = (
+            recorded(
+                TrialPlan(0, SEARCH, 1.0, 1.0, 0, (goal,)),
+                np.array([0.5]),
+                np.array([highest_value_of(index + step) / 1e9]),
+                np.array([False]),
+            )
+            for step in (-1, 0, 1)
+        )
+        over = [trial.tallies["p99"].missed.sum() for trial in (below, at, above)]
+        assert over == [0, straddles, 1]

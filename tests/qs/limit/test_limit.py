@@ -173,8 +173,15 @@ def test_a_picture_without_a_limit_or_a_line_of_time_is_drawn_as_well(tmp_path):
 
     settings = LimitSettings(hint_per_s=2_000.0, budget_s=20.0)
     nothing = asyncio.run(find_limit(parse_goals(["p99=0.1ms"]), Queue(2, 0.001).trial, settings))
-    for limit in (nothing, found("errors=5%")):
-        draw_curve(limit.to_dict(trials=False), tmp_path / "curve.png")
+    path = tmp_path / "curve.svg"
+    draw_curve(nothing.to_dict(trials=False), path)
+    text = path.read_text()
+    assert "limit:" not in text  # no rate holds
+    assert "p99=100us" in text and f"fails: {nothing.fails_per_s:.4g}/s" in text
+    errors = found("errors=5%")
+    draw_curve(errors.to_dict(trials=False), path)
+    text = path.read_text()
+    assert f"limit: {errors.rate_per_s:.4g}/s" in text and "response time (ms)" in text
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from hdrh.histogram import HdrHistogram
 
 from qs.base.errors import UserError
 from qs.compare.measured import METRICS, ones
 from qs.engine import ConstantRate, Pool, RunPlan, Stop, run
-from qs.engine.record.histogram import highest_value_of
-from qs.result.logs import MOST_CELLS, _edges, joined, read_log
+from qs.engine.record.histogram import (
+    HIGHEST_NS,
+    LOWEST_NS,
+    SIGNIFICANT_DIGITS,
+    highest_value_of,
+    index_of,
+    lowest_value_of,
+)
+from qs.result.logs import MOST_CELLS, joined, read_log
 from tests.fakes import MS, S, Service, VirtualClock
 
 
@@ -84,9 +91,12 @@ def test_another_tools_log_is_refused():
 
 
 def test_bins_are_the_engines():
-    bins = np.array([0, 5, 2_047, 2_048, 5_000, 30_000])
-    low, width = _edges(bins)
-    assert (low + width - 1).tolist() == [highest_value_of(int(index)) for index in bins]
+    index = index_of(5_000_000)
+    one = HdrHistogram(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS)
+    one.record_value(5_000_000)
+    read = read_log(f"0.0,1.0,5.0,{one.encode().decode()}")
+    assert read.tops_ns.tolist() == [highest_value_of(index)]
+    assert read.middles_ns[0] == (lowest_value_of(index) + highest_value_of(index)) / 2
 
 
 def test_runs_put_together_hold_what_each_held(text):
