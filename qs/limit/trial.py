@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine import Histogram, IntervalRow, RunResult
+from qs.engine import ErrorKind, Histogram, IntervalRow, RunResult
 from qs.limit.goals import Goal, longest_bound_s
 
 SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
@@ -25,7 +25,7 @@ BATCHES = 40
 # After these engine caveats, a rate that did not hold says more about the engine than the target.
 ENGINE_CAVEATS = ("engine_bound", "loop_bound")
 # Kinds of errors whose requests no interval counts as due.
-NEVER_ENDED = ("not issued", "cut off")
+NEVER_ENDED = (ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF)
 
 
 @dataclass(frozen=True)
