@@ -255,7 +255,7 @@ class RunResult:
         """Write the response times, interval by interval, as an HdrHistogram log that any
         HdrHistogram tool reads (unit: ns).
         """
-        from qs.engine.record.hlog import write_hlog
+        from qs.engine.record.files import write_hlog
 
         write_hlog(Path(path), self.intervals, self.started_at)
 

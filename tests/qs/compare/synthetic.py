@@ -13,7 +13,7 @@ import numpy as np
 
 from qs.base.files import ReportFolder, write_json
 from qs.engine.record.histogram import Histogram, indices_of
-from qs.engine.record.hlog import write_hlog
+from qs.engine.record.files import write_hlog
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import RunResult, WarmUpResult
 from qs.evaluate.rows import measured
