@@ -1,8 +1,16 @@
-"""What can go wrong around a run, as opposed to inside it: a failed request is an outcome in the
-result, not an exception.
+"""What can go wrong around a run, and how to describe what a target raised inside it.
+
+A failed request is an outcome in the result, not an exception: what the target raised is put into a
+few lines, without keeping the exception (and the frames and arrays it holds) alive.
 """
 
 from __future__ import annotations
+
+import signal as signals
+import threading
+from traceback import format_exception
+
+MOST_CHARACTERS = 4_000
 
 
 class PlanError(ValueError):
@@ -14,8 +22,8 @@ class PlanError(ValueError):
 
 
 class HostError(RuntimeError):
-    """Code in a host raised. `kind` is the exception's class name, `traceback` its text as the host
-    saw it.
+    """Code in a host raised. `kind` is the exception's class name, `traceback` the text that the
+    host saw.
     """
 
     def __init__(self, kind: str, message: str, traceback: str = ""):
@@ -56,3 +64,28 @@ class HostDied(RuntimeError):
         self.log_tail = log_tail
         self.status = status
         self.signal = signal
+
+
+def describe(fault: BaseException) -> str:
+    """The traceback as text, from the target's frames on, and only the last MOST_CHARACTERS."""
+    text = "".join(format_exception(type(fault), fault, fault.__traceback__))
+    return text[-MOST_CHARACTERS:]
+
+
+def words(fault: BaseException) -> str:
+    """The exception's message; one whose own __str__ raises must not end the process."""
+    try:
+        return str(fault)
+    except Exception as worse:
+        return f"(its message cannot be had: {type(worse).__name__})"
+
+
+def is_interrupt(fault: BaseException) -> bool:
+    """Whether it is a Ctrl-C given to this process, and not one that a target raised by itself.
+    Only the main thread gets the former.
+    """
+    return (
+        isinstance(fault, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signals.getsignal(signals.SIGINT) is not signals.SIG_IGN
+    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from qs.engine.machine.watch import CpuUse
 from qs.engine.outcome import Ending, ErrorKind, Loss
+from qs.engine.record.files import write_columns, write_hlog
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.statistics.estimate import Confidence
@@ -242,11 +243,9 @@ class RunResult:
         }
 
     def write_columns(self, path: str | Path) -> None:
-        """Write the raw columns to a .npz or .parquet file; ValueError when the run kept none
+        """Write the raw columns to a .npz or .parquet file. Raises ValueError if the run kept none
         (`keep_columns`).
         """
-        from qs.engine.record.columns import write_columns
-
         if self.columns is None:
             raise ValueError("this run kept no columns; run it with keep_columns=True")
         write_columns(self.columns, Path(path))
@@ -255,8 +254,6 @@ class RunResult:
         """Write the response times, interval by interval, as an HdrHistogram log that any
         HdrHistogram tool reads (unit: ns).
         """
-        from qs.engine.record.files import write_hlog
-
         write_hlog(Path(path), self.intervals, self.started_at)
 
 

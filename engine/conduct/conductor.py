@@ -31,7 +31,7 @@ from qs.engine.judging.rules import hold_to_rules, judge
 from qs.engine.load import ClosedLoop
 from qs.engine.outcome import Ending, ErrorKind, Loss
 from qs.engine.plan import RunPlan
-from qs.engine.record.columns import columns_of
+from qs.engine.record.files import columns_of
 from qs.engine.record.intervals import IntervalLog
 from qs.engine.record.memory import Field, Halt, Phase
 from qs.engine.record.report import WorkerReport

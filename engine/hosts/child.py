@@ -15,8 +15,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from qs.engine.errors import HostError
-from qs.engine.faults import describe, words
+from qs.engine.errors import HostError, describe, words
 from qs.engine.hosts import channel
 from qs.engine.hosts.loops import new_loop
 from qs.engine.hosts.samples import unpack

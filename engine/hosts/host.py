@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from qs.engine.errors import HostError, HostTimeout
-from qs.engine.faults import describe, words
-from qs.engine.hosts.threads import in_daemon_thread
+from qs.engine.errors import HostError, HostTimeout, describe, words
+from qs.engine.hosts.loops import in_daemon_thread
 from qs.engine.plan import Factory
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import WorkerMemory, local_memory

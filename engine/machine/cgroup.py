@@ -1,13 +1,15 @@
-"""What the control groups of this process allow it: CPU quota, how long it was held back by one,
+"""What the control groups of this process allow it: CPU quota, how long that has held it back, and
 memory. Linux; versions 1 and 2.
 
-A container with half a core sees all the machine's CPUs in every other place. Reads a few small
-files; sets nothing.
+A container with half a core sees all the machine's CPUs everywhere else. This module reads a few
+small files and sets nothing.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from qs.engine.machine.reading import number, text
 
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
@@ -19,14 +21,14 @@ def cpu_folders(memberships: str | None = None, root: Path = ROOT) -> list[Path]
 
 
 def folders_of(controller: str, memberships: str | None = None, root: Path = ROOT) -> list[Path]:
-    """The folders whose limits this process is under, its own first and the topmost last.
+    """The folders whose limits apply to this process, its own first and the topmost last.
 
-    `memberships` is the text of /proc/self/cgroup: lines "number:controllers:/path", version 2 with
+    `memberships` is the text of /proc/self/cgroup: lines "number:controllers:/path"; version 2 has
     number 0 and no controllers. Inside a container the path may be the host's and not exist here;
-    the mounted root is then the group itself.
+    then the mounted root is the group itself.
     """
     if memberships is None:
-        memberships = _text(OWN) or ""
+        memberships = text(OWN) or ""
     folders = []
     for line in memberships.splitlines():
         number, _, rest = line.partition(":")
@@ -51,12 +53,12 @@ def folders_of(controller: str, memberships: str | None = None, root: Path = ROO
 
 
 def quota_cores(folders: list[Path]) -> float | None:
-    """The least quota of the folders in cores; None where nothing limits."""
+    """The smallest quota of the folders, in cores; None if there is no limit."""
     quotas = []
     for folder in folders:
-        both = (_text(folder / "cpu.max") or "").split()
+        both = (text(folder / "cpu.max") or "").split()
         if len(both) != 2:
-            both = [_text(folder / f"cpu.cfs_{part}_us") or "" for part in ("quota", "period")]
+            both = [text(folder / f"cpu.cfs_{part}_us") or "" for part in ("quota", "period")]
         try:
             quota, period = (int(part) for part in both)
         except ValueError:
@@ -67,12 +69,12 @@ def quota_cores(folders: list[Path]) -> float | None:
 
 
 def throttled_s(folders: list[Path]) -> float | None:
-    """How long these groups have been held back by their quota since they were made, in seconds;
-    None where it is not told.
+    """How many seconds their quota has held these groups back since they were made; None if the
+    kernel does not say.
     """
     found = []
     for folder in folders:
-        for line in (_text(folder / "cpu.stat") or "").splitlines():
+        for line in (text(folder / "cpu.stat") or "").splitlines():
             name, _, value = line.partition(" ")
             if name in ("throttled_usec", "throttled_time") and value.isdigit():
                 found.append(int(value) / (1e6 if name == "throttled_usec" else 1e9))
@@ -80,13 +82,13 @@ def throttled_s(folders: list[Path]) -> float | None:
 
 
 def free_memory(folders: list[Path]) -> int | None:
-    """Bytes that may still be taken, by the tightest of the folders; None where nothing limits.
+    """Bytes that may still be taken, by the tightest of the folders; None if there is no limit.
     Cached files count as free.
     """
     left = []
     for folder in folders:
         limit, used = (
-            _number(folder / new) if (folder / new).exists() else _number(folder / old)
+            number(folder / new) if (folder / new).exists() else number(folder / old)
             for new, old in (
                 ("memory.max", "memory.limit_in_bytes"),
                 ("memory.current", "memory.usage_in_bytes"),
@@ -95,22 +97,9 @@ def free_memory(folders: list[Path]) -> int | None:
         if limit is None or used is None:
             continue
         cached = 0
-        for line in (_text(folder / "memory.stat") or "").splitlines():
+        for line in (text(folder / "memory.stat") or "").splitlines():
             name, _, value = line.partition(" ")
             if name in ("inactive_file", "total_inactive_file") and value.isdigit():
                 cached = int(value)
         left.append(max(limit - used + cached, 0))
     return min(left, default=None)
-
-
-def _number(path: Path) -> int | None:
-    """None for "max", and where there is no such file."""
-    text = _text(path) or ""
-    return int(text) if text.isdigit() else None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except (OSError, ValueError):
-        return None

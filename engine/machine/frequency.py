@@ -1,5 +1,5 @@
-"""Whether the CPUs ran at the speed they should, as far as the kernel shows it (Linux, sysfs).
-Virtual machines mostly show nothing.
+"""Whether the CPUs ran as fast as they should, as far as the kernel shows it (Linux, sysfs). Most
+virtual machines show nothing.
 """
 
 from __future__ import annotations
@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from qs.engine.machine.reading import number
+
 CPUS = Path("/sys/devices/system/cpu")
 # Reading a CPU's frequency may interrupt it; a few tell whether the machine throttles.
 MOST_CPUS = 8
 
 
 class FrequencyLog:
-    """The frequencies seen during a run, and the thermal throttling events in it. Made before the
-    run; `look` now and then.
+    """The frequencies seen during a run, and its thermal throttling events. Make it before the run
+    and call `look` now and then.
     """
 
     def __init__(self, cpus: Iterable[int], folder: Path = CPUS):
@@ -31,7 +33,7 @@ class FrequencyLog:
         self.seen_mhz: list[float] = []
 
     def look(self) -> None:
-        """Note the highest frequency of the watched CPUs now: idle ones run slow, and that is no
+        """Note the highest frequency of the watched CPUs: an idle CPU runs slowly, which is not a
         fault.
         """
         highest = max(
@@ -41,27 +43,20 @@ class FrequencyLog:
             self.seen_mhz.append(highest)
 
     def thermal_events(self) -> int | None:
-        """Throttling events of all CPUs since this log was made; None where the kernel does not
-        count them.
+        """Throttling events of all CPUs since this log was made; None if the kernel does not count
+        them.
         """
         now = self._thermal_events()
         return None if now is None or self._events is None else now - self._events
 
     def _thermal_events(self) -> int | None:
         counts = [
-            _number(path)
+            number(path)
             for path in self._folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
         ]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
 
     def _mhz(self, cpu: int, name: str) -> float | None:
-        khz = _number(self._folder / f"cpu{cpu}/cpufreq/{name}")
+        khz = number(self._folder / f"cpu{cpu}/cpufreq/{name}")
         return None if khz is None else khz / 1000
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None

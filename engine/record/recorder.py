@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from qs.engine.faults import describe
+from qs.engine.errors import describe
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, WorkerMemory

@@ -1,1 +1,34 @@
-"""Confidence intervals, trends, and the distributions behind them."""
+"""Histograms' bins, confidence intervals, trends, and the distributions behind them. The names below
+are for everybody; what else the modules hold is the engine's own.
+"""
+
+from __future__ import annotations
+
+from qs.engine.record.histogram import (
+    HALF_BITS,
+    LOWEST_NS,
+    SIGNIFICANT_DIGITS,
+    Histogram,
+    highest_value_of,
+    index_of,
+    lowest_value_of,
+    samples_needed,
+)
+from qs.engine.statistics.beta import binomial_at_most, regularized_beta, student_t
+from qs.engine.statistics.estimate import Confidence, Estimate
+
+__all__ = [
+    "HALF_BITS",
+    "LOWEST_NS",
+    "SIGNIFICANT_DIGITS",
+    "Confidence",
+    "Estimate",
+    "Histogram",
+    "binomial_at_most",
+    "highest_value_of",
+    "index_of",
+    "lowest_value_of",
+    "regularized_beta",
+    "samples_needed",
+    "student_t",
+]

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import MONOTONIC
+from qs.engine.machine.times import sharpen_timer
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import Field, Halt, halted
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel
 from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
-from qs.engine.workers.pacing import sharpen_timer, waiter
+from qs.engine.workers.pacing import waiter
 
 
 class AsyncArrivals:

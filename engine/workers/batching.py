@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import Clock
-from qs.engine.faults import is_interrupt
+from qs.engine.errors import is_interrupt
 from qs.engine.plan import Batching
 from qs.engine.record.memory import Field, halted
 from qs.engine.record.recorder import Recorder

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from qs.engine.clock import MONOTONIC
-from qs.engine.errors import HostError
-from qs.engine.faults import describe, words
+from qs.engine.errors import HostError, describe, words
 from qs.engine.load import ClosedLoop
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval

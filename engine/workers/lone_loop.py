@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import Clock
-from qs.engine.faults import is_interrupt
+from qs.engine.errors import is_interrupt
 from qs.engine.record.memory import Field, halted
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import NEVER, SLICE_NS, chunk_of

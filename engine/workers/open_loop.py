@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from qs.engine.clock import Clock
-from qs.engine.faults import is_interrupt
+from qs.engine.errors import is_interrupt
 from qs.engine.record.memory import Field, halted
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import SLICE_NS

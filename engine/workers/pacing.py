@@ -7,8 +7,6 @@ timer, which ticks in milliseconds.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -28,18 +26,6 @@ _SPIN_LEAST_NS = 4_000
 _SPIN_MOST_NS = 100_000
 _UP_NS = 1_500
 _DOWN_NS = 1_000
-_PR_SET_TIMERSLACK = 29
-
-
-def sharpen_timer() -> None:
-    """Ask for the least timer slack for this thread (Linux; 50 us by default), so that sleeps end
-    when asked. Harmless elsewhere.
-    """
-    if sys.platform.startswith("linux"):
-        try:
-            ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
-        except (OSError, AttributeError):
-            pass
 
 
 def waiter(clock: Clock, header: np.ndarray, spin: bool) -> Callable[[int], int]:

@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.errors import HostError
-from qs.engine.faults import is_interrupt, words
+from qs.engine.errors import HostError, is_interrupt, words
 from qs.engine.load import ClosedLoop
-from qs.engine.machine.times import ThreadUse, WakeUps
+from qs.engine.machine.times import ThreadUse, WakeUps, sharpen_timer
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, WorkerMemory
 from qs.engine.record.recorder import Recorder
@@ -27,7 +26,7 @@ from qs.engine.workers.batching import Batcher, batched_loop, joined
 from qs.engine.workers.closed_loop import closed_loop
 from qs.engine.workers.lone_loop import lone_loop
 from qs.engine.workers.open_loop import open_loop
-from qs.engine.workers.pacing import sharpen_timer, waiter
+from qs.engine.workers.pacing import waiter
 from qs.engine.workers.queue import DueTimes, LoneQueue, ProcessQueue, ThreadQueue, capped
 from qs.engine.workers.share import (
     Share,

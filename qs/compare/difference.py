@@ -23,7 +23,7 @@ import numpy as np
 
 from qs.compare.measured import NS_PER_MS, CaseRuns, Metric, ones, same_arrivals
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
-from qs.engine.statistics.beta import regularized_beta, student_t
+from qs.engine.statistics import regularized_beta, student_t
 from qs.result.logs import Series
 
 SLOWER, FASTER, SAME, CANNOT_TELL = "slower", "faster", "same", "cannot tell"

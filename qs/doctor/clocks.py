@@ -110,7 +110,7 @@ def _sleep() -> Finding:
     """How late a sleep of half a millisecond ends: what a worker that waits for a due time has to
     make up for.
     """
-    from qs.engine.workers.pacing import sharpen_timer
+    from qs.engine.machine import sharpen_timer
 
     sharpen_timer()
     late = []

@@ -34,7 +34,7 @@ def usable_cpus() -> tuple[int, ...]:
 
 def quota_of(root: Path) -> float | None:
     """Cores that the control group allows; None where nothing limits."""
-    from qs.engine.machine.cgroup import cpu_folders, quota_cores
+    from qs.engine.machine import cpu_folders, quota_cores
 
     memberships = text(root / "proc/self/cgroup") or ""
     return quota_cores(cpu_folders(memberships, root / "sys/fs/cgroup"))

@@ -76,7 +76,7 @@ class Footprint:
 
     def _free(self, pid: int | None) -> int | None:
         """What the process may grow to: what is available, and what it has."""
-        from qs.engine.machine.cgroup import folders_of, free_memory
+        from qs.engine.machine import folders_of, free_memory
 
         available = _kilobytes(self._proc / "meminfo", "MemAvailable")
         held = self._status(pid, "VmRSS")

@@ -30,7 +30,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from qs.engine.statistics.beta import regularized_beta, student_t
+from qs.engine.statistics import regularized_beta, student_t
 from qs.limit.goals import Goal
 from qs.limit.trial import BatchCounts, Waits
 

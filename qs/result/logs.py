@@ -15,7 +15,7 @@ import numpy as np
 
 from qs.base.errors import UserError
 from qs.engine import Histogram
-from qs.engine.record.histogram import LOWEST_NS, SIGNIFICANT_DIGITS
+from qs.engine.statistics import LOWEST_NS, SIGNIFICANT_DIGITS
 
 # As many intervals as tell how noise is correlated; neighbours of longer logs are merged.
 MOST_CELLS = 96

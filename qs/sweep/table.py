@@ -86,7 +86,7 @@ def _figure(
     """Over all trials together, from their logs. None where these do not support it, as for the row
     of a run.
     """
-    from qs.engine.record.histogram import samples_needed
+    from qs.engine.statistics import samples_needed
 
     if whole is None or whole.series is None:
         return None

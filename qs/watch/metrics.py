@@ -143,7 +143,7 @@ def bucket_counts(histogram: Any) -> tuple[list[int], float]:
     """
     import numpy as np
 
-    from qs.engine.record.histogram import highest_value_of
+    from qs.engine.statistics import highest_value_of
 
     filled = np.flatnonzero(histogram.counts)
     counts = histogram.counts[filled]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from qs.engine.judging.scenarios.multi_stream import MultiStream
 from qs.engine.judging.scenarios.offline import Offline
 from qs.engine.judging.scenarios.scenario import Scenario
 from qs.engine.judging.scenarios.server import Server
-from qs.engine.judging.scenarios.single_stream import SingleStream
+from qs.engine.judging.scenarios.streams import MultiStream, SingleStream
 
 __all__ = ["MultiStream", "Offline", "Scenario", "Server", "SingleStream"]
