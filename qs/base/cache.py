@@ -1,5 +1,5 @@
-"""The user's cache folder, and files in it that are built exactly once, however many processes ask
-at the same time.
+"""The user's folders for data and for the cache, and cached files that are built exactly once,
+however many processes ask at the same time.
 
 A cached file is whole or absent: it is built in a folder beside its place and renamed at the end,
 after the files that go with it (a large model's weights; their names begin with its own). Its name
@@ -41,6 +41,16 @@ def cache_dir() -> Path:
             f"cannot make the cache folder {folder}: {error.strerror}; set QS_CACHE to another"
         ) from error
     return folder.resolve()
+
+
+def data_dir() -> Path:
+    """QS_DATA if it is set, else the platform's data folder of the user."""
+    given = os.environ.get("QS_DATA")
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("qs", appauthor=False))
 
 
 def key_of(parts: Mapping[str, object]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from qs.base.interrupt import Interrupt
+from qs.base.words import number
 from qs.cli.evaluation import measure
 from qs.evaluate import checks
 from qs.evaluate.backend import call
 from qs.evaluate.evaluation import draw, numeric_faults
 from qs.evaluate.prepare import Prepared, prepare
 from qs.evaluate.settling import opened, set_up
-from qs.render.summary import number
 from qs.result.journal import Journal
 from qs.settings.plan import Request
 from qs.tensors.numeric import PUBLISHED
@@ -64,17 +64,13 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
     ):
         for name, row in rows.items():
             print(f"{kind} {name}:{' ' + row['failed'] if row['failed'] else ''}", file=stream)
-            told = [f"{key} {_figure(row[key])}" for key in SHOWN if row.get(key) is not None]
+            told = [f"{key} {number(row[key], 6)}" for key in SHOWN if row.get(key) is not None]
             print(f"  {', '.join(told)}", file=stream)
             worst = row.get("Worst Item")
             if worst:
                 print(
-                    f"  worst item {worst['item']}, max diff {_figure(worst['max_diff'])}; replay: --item {worst['item']}",
+                    f"  worst item {worst['item']}, max diff {number(worst['max_diff'], 6)}; replay: --item {worst['item']}",
                     file=stream,
                 )
     for side, path in found.get("files", {}).items():
         print(f"{side}: {path}", file=stream)
-
-
-def _figure(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else number(value)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from qs.base.words import number
 from qs.compare.measured import NS_PER_MS, CaseRuns, Metric, ones, same_arrivals
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
@@ -236,8 +237,8 @@ def _block(series: Series, name: str, metric: Metric) -> float:
     if series.cells / block < FEWEST_BLOCKS:
         seconds = block * series.seconds / series.cells
         raise Unknown(
-            f"{name} kept changing: noise lasts for about {seconds:.2g} s of its "
-            f"{series.seconds:.3g} s; measure longer"
+            f"{name} kept changing: noise lasts for about {number(seconds, 2)} s of its "
+            f"{number(series.seconds)} s; measure longer"
         )
     return block
 

@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from qs.base.words import number, percent, signed_percent
 from qs.compare.comparing import Compared, Comparison
 from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
 from qs.compare.sides import Side
 from qs.compare.verdict import ComparedCase
-from qs.render.summary import number
 from qs.result.keys import title_of
 
 STYLES = {"slower": "red", "faster": "green", "mixed": "yellow", "same": "", CANNOT_TELL: "dim"}
@@ -47,11 +47,6 @@ def print_compared(found: Compared, stream: TextIO) -> None:
     )
 
 
-def signed(share: float | None) -> str:
-    """+9.8 %; n/a if unknown."""
-    return "n/a" if share is None else f"{share * 100:+.1f} %"
-
-
 def _heading(comparison: Comparison) -> list[str]:
     lines = [f"A  {_about(comparison.a)}", f"B  {_about(comparison.b)}"]
     lines += [f"{'UNLIKE' if each.refused else 'differs'}: {each}" for each in comparison.unlike]
@@ -76,13 +71,21 @@ def _table(case: ComparedCase) -> Any:
         collapse_padding=True,
         pad_edge=False,
     )
-    for heading in ("", "A", "B", "change", f"{LEVEL * 100:g} % interval", "verdict"):
+    for heading in ("", "A", "B", "change", f"{percent(LEVEL)} interval", "verdict"):
         made.add_column(
             heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True
         )
     for each in case.differences:
-        interval = "" if each.low is None else f"{_percent(each.low)} .. {signed(each.high)}"
-        cells = [each.metric.heading, number(each.a), number(each.b), signed(each.change), interval]
+        interval = (
+            "" if each.low is None else f"{_percent(each.low)} .. {signed_percent(each.high)}"
+        )
+        cells = [
+            each.metric.heading,
+            number(each.a),
+            number(each.b),
+            signed_percent(each.change),
+            interval,
+        ]
         made.add_row(*map(Text, cells), Text(each.verdict, style=STYLES[each.verdict]))
     return made
 
@@ -107,7 +110,7 @@ def _notes(case: ComparedCase, margin: float) -> Iterator[str]:
     leading = next(each for each in case.differences if each.metric.name == case.leading)
     least = smallest(leading, margin)
     if case.verdict == CANNOT_TELL and least is not None:
-        yield f"{leading.metric.name}: the least difference to be seen is about {least * 100:.2g} %"
+        yield f"{leading.metric.name}: the least difference to be seen is about {percent(least)}"
 
 
 def smallest(difference: Difference, margin: float) -> float | None:
@@ -130,8 +133,8 @@ def _unmatched(comparison: Comparison) -> list[str]:
 
 def _closing(found: Compared) -> list[str]:
     lines = [
-        f"slower, faster: by more than {found.margin * 100:g} % (--margin), "
-        f"with {LEVEL * 100:g} % confidence; the same: by less"
+        f"slower, faster: by more than {number(found.margin * 100)} % (--margin), "
+        f"with {percent(LEVEL)} confidence; the same: by less"
     ]
     if any(case.a.runs == 1 or case.b.runs == 1 for case in found.cases):
         lines.append(f"spread between runs, which a single run cannot show: {found.known.origin}")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
+from qs.base.words import number, signed_percent
 from qs.compare.difference import CANNOT_TELL, FASTER, LEVEL, SAME, SLOWER, Difference
 from qs.compare.measured import NAMES, OFFLINE, CaseRuns
 from qs.result.keys import Key, title_of
@@ -158,7 +159,7 @@ class Condition:
     def met_by(self, cases: Iterable[ComparedCase]) -> list[str]:
         """Where it holds, in words; empty if nowhere."""
         return [
-            f"{case.title}: {each.metric.name} {each.change * 100:+.1f} %"
+            f"{case.title}: {each.metric.name} {signed_percent(each.change)}"
             for case in cases
             for each, stands in zip(case.differences, case.stands)
             if stands
@@ -210,7 +211,7 @@ def _condition(text: str, margin: float) -> Condition | Fault:
         return Fault(FLAG, "", text, "a share above 0, such as 5% or 0.05")
     if share < margin:
         hint = (
-            f"differences within the margin of {margin * 100:g} % are called the same: "
+            f"differences within the margin of {number(margin * 100)} % are called the same: "
             f"add --margin {share * 100:g}%"
         )
         return Fault(FLAG, "", text, f"at least the margin, {margin * 100:g}%", hint=hint)

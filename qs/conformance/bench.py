@@ -18,6 +18,7 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.errors import UserError
+from qs.base.words import number
 from qs.conformance.answers import observe_predict
 from qs.engine import ChildHost, Factory, HostTimeout
 from qs.environments import Environment
@@ -282,7 +283,8 @@ class Bench:
                 await asyncio.wait({starting}, timeout=max(self._limit.left_s, 0.0))
                 if not starting.done():
                     raise BackendFailed(
-                        f"{what}: no answer within {self._limit.limit_s:g} s", child.log_tail()
+                        f"{what}: no answer within {number(self._limit.limit_s)} s",
+                        child.log_tail(),
                     )
                 await starting
             finally:
@@ -310,7 +312,7 @@ class _Limited:
         try:
             value = await self.child.call(method, deadline_s=left_s, **arguments)
         except HostTimeout as timeout:
-            text = f"{self.what or method}: no answer within {self._limit.limit_s:g} s"
+            text = f"{self.what or method}: no answer within {number(self._limit.limit_s)} s"
             raise BackendFailed(text, timeout.log_tail) from None
         finally:
             self.what = ""

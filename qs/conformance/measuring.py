@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from qs.base.errors import Faults, UserError
+from qs.base.words import number
 from qs.config.qs_config import parse_qs_config
 from qs.conformance.outcome import Outcome, Problem, failed, judged
 from qs.result.doubts import doubts
@@ -62,7 +63,7 @@ def judge_benchmark(answer: Any, batch_size: int, clients: int, iterations: int)
         problems += [Problem(fault, fix) for fault in numbers.faults]
         if numbers.missing:
             problems.append(Problem(f"benchmark gives no {', '.join(numbers.missing)}", fix))
-        good.append(", ".join(f"{key} {value:g}" for key, value in numbers.known.items()))
+        good.append(", ".join(f"{key} {number(value, 6)}" for key, value in numbers.known.items()))
         for doubt in doubts(numbers.known, batch_size, clients, iterations):
             if doubt.contradiction:
                 problems.append(Problem(doubt.text, "take both from the same measurement"))

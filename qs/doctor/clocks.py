@@ -8,8 +8,9 @@ import statistics
 import time
 from pathlib import Path
 
+from qs.base.words import short_time
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding
-from qs.doctor.reading import micros, number, text
+from qs.doctor.reading import number, text
 
 CPU0 = "sys/devices/system/cpu/cpu0/cpufreq"
 SOURCE = "sys/devices/system/clocksource/clocksource0/current_clocksource"
@@ -98,12 +99,12 @@ def _resolution() -> Finding:
         return Finding(
             "clock resolution",
             WARN,
-            micros(least),
+            short_time(least),
             "shorter requests cannot be told apart",
             "use another clock source",
             figures,
         )
-    return Finding("clock resolution", OK, micros(least), figures=figures)
+    return Finding("clock resolution", OK, short_time(least), figures=figures)
 
 
 def _sleep() -> Finding:
@@ -119,7 +120,7 @@ def _sleep() -> Finding:
         time.sleep(SLEEP_S)
         late.append(time.perf_counter_ns() - until)
     median, most = int(statistics.median(late)), max(late)
-    value = f"{micros(median)} late in the median, {micros(most)} at most"
+    value = f"{short_time(median)} late in the median, {short_time(most)} at most"
     figures = {"median_ns": median, "max_ns": most}
     if median <= LATE_NS:
         return Finding("sleep", OK, value, figures=figures)

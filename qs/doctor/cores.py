@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from qs.base.words import number
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding
 from qs.doctor.planned import Planned
 from qs.doctor.reading import cpu_numbers, cpu_text, text
@@ -58,12 +59,15 @@ def _quota(quota: float | None, usable: int) -> Finding:
         return Finding("CPU quota", OK, "none", figures={"cores": None})
     if quota >= usable:
         return Finding(
-            "CPU quota", OK, f"{quota:g} cores, no less than there are", figures={"cores": quota}
+            "CPU quota",
+            OK,
+            f"{number(quota)} cores, no less than there are",
+            figures={"cores": quota},
         )
     effect = "whoever uses more is held back for tens of milliseconds, which lands in p99"
     fix = f"raise the container's CPU limit to {usable}, or plan for at most {max(int(quota), 1)} busy threads"
     return Finding(
-        "CPU quota", WARN, f"{quota:g} cores on {usable} CPUs", effect, fix, {"cores": quota}
+        "CPU quota", WARN, f"{number(quota)} cores on {usable} CPUs", effect, fix, {"cores": quota}
     )
 
 
@@ -91,7 +95,7 @@ def _room(planned: Planned, usable: tuple[int, ...], quota: float | None) -> Fin
     if not planned.stated or threads is None:
         return Finding("room for the plan", UNKNOWN, "no plan was given", figures={"cores": cores})
     busy = threads * planned.copies
-    value = f"{planned.copies} x {threads} threads on {cores:g} cores"
+    value = f"{planned.copies} x {threads} threads on {number(cores)} cores"
     figures = {"busy_threads": busy, "cores": cores}
     if busy <= cores:
         return Finding("room for the plan", OK, value, figures=figures)

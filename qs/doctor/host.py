@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qs.base.words import percent
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding
-from qs.doctor.reading import percent, text
+from qs.doctor.reading import text
 
 STEAL = 0.02
 OTHERS = 0.1

@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+from qs.base.words import data_size
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding
-from qs.doctor.reading import size, table, text
+from qs.doctor.reading import table, text
 
 LEAST_FREE = 0.1
 SWAPPED = 0.01
@@ -27,7 +28,7 @@ def _free(known: dict[str, int]) -> Finding:
     total, free = known.get("MemTotal"), known.get("MemAvailable")
     if not total or free is None:
         return Finding("memory", UNKNOWN, "not shown")
-    value = f"{size(free)} of {size(total)} free"
+    value = f"{data_size(free)} of {data_size(total)} free"
     figures = {"available_bytes": free, "total_bytes": total}
     if free < LEAST_FREE * total:
         return Finding(
@@ -46,7 +47,7 @@ def _swap(known: dict[str, int]) -> Finding:
     if total is None or free is None:
         return Finding("swap", UNKNOWN, "not shown")
     used = total - free
-    value = "none" if not total else f"{size(used)} of {size(total)} used"
+    value = "none" if not total else f"{data_size(used)} of {data_size(total)} used"
     if total and used > SWAPPED * total:
         effect = "a page that is fetched back costs a request milliseconds"
         return Finding(
@@ -71,7 +72,7 @@ def _limits() -> Finding:
     memory, _ = resource.getrlimit(resource.RLIMIT_AS)
     shown = "unlimited" if files == resource.RLIM_INFINITY else str(files)
     value = f"{shown} open files" + (
-        "" if memory == resource.RLIM_INFINITY else f", {size(memory)} of address space"
+        "" if memory == resource.RLIM_INFINITY else f", {data_size(memory)} of address space"
     )
     if memory != resource.RLIM_INFINITY:
         return Finding(

@@ -63,33 +63,3 @@ def cpu_text(cpus: Iterable[int]) -> str:
         else:
             runs.append([cpu, cpu])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def percent(share: float) -> str:
-    """0.0213 -> "2.1 %"."""
-    value = share * 100
-    return (
-        f"{value:.0f} %"
-        if value >= 10 or value == 0
-        else f"{value:.1f} %"
-        if value >= 0.95
-        else f"{value:.2g} %"
-    )
-
-
-def size(amount: float) -> str:
-    """Bytes as a person says them."""
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if amount < 1024:
-            return f"{amount:.3g} {unit}" if unit != "bytes" else f"{amount:.0f} bytes"
-        amount /= 1024
-    return f"{amount:.3g} TB"
-
-
-def micros(nanoseconds: float) -> str:
-    """A short time with the unit that fits it."""
-    if nanoseconds < 1_000:
-        return f"{nanoseconds:.0f} ns"
-    if nanoseconds < 1_000_000:
-        return f"{nanoseconds / 1e3:.3g} us"
-    return f"{nanoseconds / 1e6:.3g} ms"

@@ -8,6 +8,7 @@ import json
 import time
 from pathlib import Path
 
+from qs.base.cache import data_dir
 from qs.doctor.self_benchmark import SelfBenchmark
 
 NAME = "self-benchmark.json"
@@ -15,8 +16,6 @@ OLD_S = 7 * 24 * 3600.0
 
 
 def path() -> Path:
-    from qs.history.database import data_dir
-
     return data_dir() / NAME
 
 

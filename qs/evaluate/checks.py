@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import Fault, Faults
+from qs.base.words import data_size
 from qs.evaluate.artifacts import digest
 from qs.evaluate.backend import WORK, BackendFailed, call, reference_host
 from qs.evaluate.compiling import with_files
@@ -220,7 +221,7 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
         "format": kind,
         "sha256": data.pop(path.name),
         "data": data,
-        "note": f"the given {'ONNX file' if kind == 'onnx' else kind}, {size / 1e6:.3g} MB",
+        "note": f"the given {'ONNX file' if kind == 'onnx' else kind}, {data_size(size)}",
     }
 
 

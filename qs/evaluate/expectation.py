@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qs.base.words import data_size
 from qs.settings.case import Case
 
 MARGIN = 1.1  # what is free is not all to be had: fragments, and what other programs take meanwhile
@@ -70,8 +71,8 @@ class Footprint:
             return None
         largest, _, peak = alike[-1]
         return (
-            f"it would need about {needed / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB can be had (batch size "
-            f"{largest.requested_batch_size} took {peak / 1e9:.3g} GB); fewer --clients take less"
+            f"it would need about {data_size(needed)} of memory, and {data_size(free)} can be had (batch size "
+            f"{largest.requested_batch_size} took {data_size(peak)}); fewer --clients take less"
         )
 
     def _free(self, pid: int | None) -> int | None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import PurePath
 
 from qs.base.errors import UserError
+from qs.base.words import number
 from qs.settings.limits import FLAGS
 
 RAISED, EXITED, CRASHED, TIMED_OUT = "raised", "exited", "crashed", "timed out"
@@ -59,7 +60,7 @@ def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> It
     try:
         yield
     except HostTimeout as timeout:
-        limit = f"within {timeout.limit_s if deadline_s is None else deadline_s:.3g} s"
+        limit = f"within {number(timeout.limit_s if deadline_s is None else deadline_s)} s"
         flag = f" (--{FLAGS[method]})" if method in FLAGS else ""
         raise BackendFailed(
             f"{what}: no answer {limit}{flag}", timeout.log_tail, TIMED_OUT, what

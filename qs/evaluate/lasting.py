@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from qs.base.words import number
 from qs.evaluate.failures import TIMED_OUT, BackendFailed, outcomes
 from qs.settings.limits import Limits
 
@@ -92,7 +93,7 @@ class LastingHost:
             try:
                 await asyncio.wait_for(host.__aenter__(), self.limits.load_s)
             except asyncio.TimeoutError:
-                text = f"{what}: no answer within {self.limits.load_s:.3g} s (--load_timeout)"
+                text = f"{what}: no answer within {number(self.limits.load_s)} s (--load_timeout)"
                 raise BackendFailed(text, "", TIMED_OUT, what) from None
         self.restarts += 1
         try:

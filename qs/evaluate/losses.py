@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qs.base.words import number
 from qs.engine import ErrorKind, RunResult
 from qs.evaluate.failures import CRASHED, EXITED, TIMED_OUT, BackendFailed, hint
 from qs.result.journal import Journal
@@ -28,7 +29,7 @@ def reason_of_loss(result: RunResult, host: Any, title: str) -> BackendFailed | 
     if ErrorKind.HUNG in kinds:
         limit_s = host.limits.predict_s
         text = (
-            f"predict gave no answer within {limit_s:.3g} s (--predict_timeout); "
+            f"predict gave no answer within {number(limit_s)} s (--predict_timeout); "
             "what was measured before is kept"
         )
         return BackendFailed(text, host.log_tail(), TIMED_OUT, title)

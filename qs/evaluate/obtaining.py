@@ -8,12 +8,12 @@ import asyncio
 from typing import Any
 
 from qs.base.names import check_plain
+from qs.base.words import span
 from qs.evaluate import artifacts
 from qs.evaluate.backend import WORK, call
 from qs.evaluate.compiling import Compiled, compile_model, configs_for, with_files
 from qs.evaluate.prepare import Prepared
 from qs.result.journal import Journal
-from qs.watch.progress import span
 
 
 async def obtain(

@@ -7,6 +7,7 @@ stated, by --predict_timeout or the backend's QS config, holds as it is.
 
 from __future__ import annotations
 
+from qs.base.words import number
 from qs.settings.case import Case
 from qs.settings.plan import DEFAULT, Value
 
@@ -38,7 +39,9 @@ class Patience:
         expected_s = max((self._scaled(case, *each) for each in self._seen), default=0.0)
         if FACTOR * expected_s <= settled.value:
             return settled
-        return Value(FACTOR * expected_s, f"{FACTOR:g} times what the cases before let expect")
+        return Value(
+            FACTOR * expected_s, f"{number(FACTOR)} times what the cases before let expect"
+        )
 
     @staticmethod
     def _scaled(case: Case, batch_size: int, clients: int, longest_s: float) -> float:

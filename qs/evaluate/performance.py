@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.interrupt import Interrupt, Interrupted
+from qs.base.words import completed, number, span
 from qs.evaluate import rows
 from qs.evaluate.backend import call
 from qs.evaluate.expectation import Footprint
@@ -18,13 +19,11 @@ from qs.evaluate.losses import note, reason_of_loss
 from qs.evaluate.patience import Patience
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
-from qs.render.summary import completed, number
 from qs.result.journal import Journal
 from qs.settings.case import Case
 from qs.settings.cases import cases_of, plan_of, unused
 from qs.settings.plan import Value
 from qs.settings.traffic import MLPERF
-from qs.watch.progress import span
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the
 # engine's.
@@ -222,7 +221,7 @@ def said(row: Mapping[str, Any]) -> str:
     for name, short in (("AVG Latency", "average"), ("P99 Latency", "p99")):
         if row[name] is not None:
             parts.append(f"{short} {number(row[name])} ms")
-    parts.append(f"{completed(row)} queries")
+    parts.append(f"{completed(row.get('Planned'), row.get('Completed'))} queries")
     if row["Errors"]:
-        parts.append(f"{row['Errors']} errors")
+        parts.append(f"{number(row['Errors'])} errors")
     return ", ".join([*parts, row["Verdict"]])

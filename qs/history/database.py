@@ -6,13 +6,13 @@ other, readers for nobody (WAL).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from qs.base.cache import data_dir
 from qs.base.errors import UserError
 
 BUSY_S = 15.0
@@ -54,16 +54,6 @@ STEPS: tuple[str, ...] = (
     );
     """,
 )
-
-
-def data_dir() -> Path:
-    """QS_DATA where it is set, else the platform's data folder of the user."""
-    given = os.environ.get("QS_DATA")
-    if given:
-        return Path(given).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("qs", appauthor=False))
 
 
 def database() -> Path:

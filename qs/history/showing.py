@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from qs.base.words import number, signed_percent, sparkline
 from qs.history.entries import Entry, local
-from qs.history.trend import Line, sparkline
-from qs.render.summary import number
+from qs.history.trend import Line
 
 
 def print_entries(found: Sequence[Entry], stream: TextIO) -> None:
@@ -35,9 +35,9 @@ def print_trend(metric: str, lines: Sequence[Line], stream: TextIO) -> None:
     """
     table = _table("case", "runs", "oldest to newest", metric, "change")
     for line in lines:
-        change = "" if line.change is None else f"{line.change * 100:+.1f} %"
+        moved = "" if line.change is None else signed_percent(line.change)
         bars = sparkline([point.value for point in line.points])
-        table.add_row(line.title, str(len(line.points)), bars, number(line.latest), change)
+        table.add_row(line.title, str(len(line.points)), bars, number(line.latest), moved)
     _print(table, stream)
 
 

@@ -12,7 +12,6 @@ from qs.base.names import nearest
 from qs.history.entries import Entry, Wanted, entries, result_of
 from qs.result.keys import Key, key_of, title_of
 
-BARS = "▁▂▃▄▅▆▇█"
 SHORT = {
     "throughput": "QPS",
     "mean": "AVG Latency",
@@ -110,12 +109,3 @@ def named(metric: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def sparkline(values: Sequence[float], width: int = 24) -> str:
-    """The latest values as bars, from the least to the greatest of them."""
-    shown = values[-width:]
-    low, high = min(shown), max(shown)
-    if high <= low:
-        return BARS[3] * len(shown)
-    return "".join(BARS[round((value - low) / (high - low) * (len(BARS) - 1))] for value in shown)

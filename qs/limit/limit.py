@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from qs.base.words import number
 from qs.limit.evidence import Evidence
 from qs.limit.goals import Goal, parse_goals
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
@@ -87,11 +88,13 @@ class Limit:
         bounds = ", ".join(self.goals)
         if self.rate_per_s is None:
             return f"no limit for {bounds}: {self.reason}"
-        upper = "" if self.fails_per_s is None else f"; {self.fails_per_s:.4g} requests/s fail"
+        upper = (
+            "" if self.fails_per_s is None else f"; {number(self.fails_per_s, 4)} requests/s fail"
+        )
         how = "confirmed" if self.confirmed else "not confirmed"
         more = "" if self.reason is None or not self.confirmed else f" ({self.reason})"
         return (
-            f"{bounds} holds up to {self.rate_per_s:.4g} requests/s "
+            f"{bounds} holds up to {number(self.rate_per_s, 4)} requests/s "
             f"({self.confidence or 0:.0%} confidence, {how}){upper}{more}"
         )
 
@@ -193,7 +196,7 @@ def _reason(
             return "no trial said anything about the target"
         verdict = evidence.verdict(rates[0])
         if verdict.kind == FAILS:
-            return f"{LOWEST_FAILS}: {rates[0]:.4g} requests/s ({verdict.why})"
+            return f"{LOWEST_FAILS}: {number(rates[0], 4)} requests/s ({verdict.why})"
         return f"{UNCLEAR_YET}; {_needed(evidence)}"
     if not confirmed:
         return NOT_CONFIRMED
@@ -202,8 +205,8 @@ def _reason(
             other for other in rates if other > rate and evidence.verdict(other).kind != HOLDS
         ]
         if unclear:
-            return f"no rate was shown to fail; {unclear[0]:.4g} requests/s stayed unclear"
-        return f"{NOTHING_FAILS}: {rates[-1]:.4g} requests/s"
+            return f"no rate was shown to fail; {number(unclear[0], 4)} requests/s stayed unclear"
+        return f"{NOTHING_FAILS}: {number(rates[-1], 4)} requests/s"
     return None
 
 
@@ -225,7 +228,7 @@ def _needed(evidence: Evidence) -> str:
     least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
     if seen.effective >= least:
         return (
-            f"the equivalent of {seen.effective:.0f} independent requests at {rate:.4g} requests/s "
+            f"the equivalent of {seen.effective:.0f} independent requests at {number(rate, 4)} requests/s "
             f"leaves {seen.goal} open: give it more time"
         )
     return (
@@ -236,7 +239,7 @@ def _needed(evidence: Evidence) -> str:
 
 def _notes(evidence: Evidence, rate: float | None) -> list[str]:
     notes = [
-        f"trial {trial.number + 1} at {trial.rate_per_s:.4g}/s says nothing about the target: "
+        f"trial {trial.number + 1} at {number(trial.rate_per_s, 4)}/s says nothing about the target: "
         f"{reason}"
         for trial in evidence.trials
         for reason in trial.reasons
@@ -245,7 +248,7 @@ def _notes(evidence: Evidence, rate: float | None) -> list[str]:
     failed = evidence.fails
     if failed is not None and held and held[-1] > failed:
         notes.append(
-            f"{held[-1]:.4g}/s held although {failed:.4g}/s, which is less, failed: "
+            f"{number(held[-1], 4)}/s held although {number(failed, 4)}/s, which is less, failed: "
             "the target or the machine changed between the trials"
         )
     return notes
@@ -346,9 +349,9 @@ def limit_table(limit: Mapping[str, Any]) -> Any:
     for point in limit["curve"]:
         mark = " <" if point["rate_per_s"] == limit["rate_per_s"] else ""
         verdict = Text(point["verdict"] + mark, style=COLOURS[point["verdict"]])
-        row = [_number(point["rate_per_s"]), _number(point["answered_per_s"])]
+        row = [number(point["rate_per_s"]), number(point["answered_per_s"])]
         row += [
-            _number(None if point[name] is None else point[name] / NS_PER_MS) for name in columns
+            number(None if point[name] is None else point[name] / NS_PER_MS) for name in columns
         ]
         bar = (
             []
@@ -373,9 +376,3 @@ def _filled(time_ns: float | None, goal: Goal) -> float:
     if not time_ns or not goal.bound_ns:
         return 0.0
     return min(max((math.log10(time_ns / goal.bound_ns) + 1) / 2, 0.0), 1.0)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}" if value >= 100 else f"{value:.3g}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.base.words import number
 from qs.limit.goals import Goal, parse_goals
 
 NS_PER_MS = 1e6
@@ -75,7 +76,7 @@ def _draw_times(axes: Any, curve: Sequence[dict[str, Any]], goals: Sequence[Goal
             )
     axes.set_yscale("log")
     axes.set_ylabel("response time (ms)")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(lambda value, _: number(value))
 
 
 def _draw_throughput(axes: Any, curve: Sequence[dict[str, Any]]) -> None:
@@ -96,7 +97,7 @@ def _draw_throughput(axes: Any, curve: Sequence[dict[str, Any]]) -> None:
 def _mark_limit(axes: Any, limit: dict[str, Any], labelled: bool) -> None:
     rate, fails = limit["rate_per_s"], limit["fails_per_s"]
     if rate is not None:
-        said = f"limit: {rate:.4g}/s" + ("" if limit["confirmed"] else " (not confirmed)")
+        said = f"limit: {number(rate, 4)}/s" + ("" if limit["confirmed"] else " (not confirmed)")
         axes.axvline(rate, color=HOLDING, linewidth=2, label=said if labelled else None)
     if fails is not None:
         axes.axvline(
@@ -104,7 +105,7 @@ def _mark_limit(axes: Any, limit: dict[str, Any], labelled: bool) -> None:
             color=FAILING,
             linewidth=1,
             linestyle="--",
-            label=f"fails: {fails:.4g}/s" if labelled else None,
+            label=f"fails: {number(fails, 4)}/s" if labelled else None,
         )
 
 

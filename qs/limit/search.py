@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from qs.base.errors import UserError
+from qs.base.words import number
 from qs.limit.evidence import Evidence, collapsed
 from qs.limit.goals import Goal, with_implied
 from qs.limit.judging import FAILS, HOLDS
@@ -62,11 +63,11 @@ class Step:
     def sentence(self) -> str:
         """For a line of progress."""
         trial = self.trial
-        low = "nothing" if self.holds_per_s is None else f"{self.holds_per_s:.4g}"
-        high = "nothing yet" if self.fails_per_s is None else f"{self.fails_per_s:.4g}"
+        low = "nothing" if self.holds_per_s is None else f"{number(self.holds_per_s, 4)}"
+        high = "nothing yet" if self.fails_per_s is None else f"{number(self.fails_per_s, 4)}"
         why = f" ({self.why})" if self.why else ""
         return (
-            f"{trial.rate_per_s:.4g} requests/s for {trial.duration_s:.3g} s: "
+            f"{number(trial.rate_per_s, 4)} requests/s for {number(trial.duration_s)} s: "
             f"{self.verdict}{why}; {low} holds, {high} fails"
         )
 
@@ -394,7 +395,7 @@ def _check_same(kept: Trial, plan: TrialPlan) -> None:
     ):
         raise UserError(
             f"trial {plan.number + 1} from before is not of this search: it ran at "
-            f"{kept.rate_per_s:g}/s for {kept.duration_s:g} s, and this search comes to "
-            f"{plan.rate_per_s:g}/s for {plan.duration_s:g} s; search anew, or with the same "
+            f"{number(kept.rate_per_s, 6)}/s for {number(kept.duration_s, 6)} s, and this search comes to "
+            f"{number(plan.rate_per_s, 6)}/s for {number(plan.duration_s, 6)} s; search anew, or with the same "
             "settings and bounds"
         )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from qs.watch.progress import span
+from qs.base.words import span
 
 
 def print_outline(plan: Mapping[str, Any], as_json: bool, stream: TextIO | None = None) -> None:

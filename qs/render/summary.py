@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from qs.watch.progress import span
+from qs.base.words import completed, number, signed_percent, span
 
 COLUMNS = (
     ("BS", "BS"),
@@ -22,24 +22,6 @@ COLUMNS = (
 )
 # What a terminal too narrow for all columns does without; the result has it.
 WIDE, DISPENSABLE = 110, {"Clients", "P90 Latency", "P99.9 Latency"}
-
-
-def number(value: Any) -> str:
-    """A figure with the digits that mean something; n/a where there is none."""
-    if value is None:
-        return "n/a"
-    if isinstance(value, float):
-        size = abs(value)
-        return (
-            f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}"
-        )
-    return str(value)
-
-
-def completed(row: Mapping[str, Any]) -> str:
-    """ "300", or "97 of 300" where not all that was planned was completed."""
-    planned, done = row.get("Planned"), row.get("Completed")
-    return f"{done} of {planned}" if planned and done != planned else number(done)
 
 
 def print_summary(result: dict[str, Any], where: str | None, stream: TextIO) -> None:
@@ -78,7 +60,11 @@ def table(result: dict[str, Any], wide: bool = True):
         made.add_column(heading, justify="right", no_wrap=True)
     for row in result["Performance"]:
         cells = [number(row.get(key)) for key, _ in columns]
-        cells += [completed(row), number(row.get("Errors")), row["Verdict"]]
+        cells += [
+            completed(row.get("Planned"), row.get("Completed")),
+            number(row.get("Errors")),
+            row["Verdict"],
+        ]
         made.add_row(*(Text(cell) for cell in cells))
     return made
 
@@ -148,7 +134,7 @@ def audited(row: dict[str, Any]) -> str:
     if "Not Measured" in vendor:
         return f"audit: BS {row['BS']}: the backend gave no numbers of its own"
     shown = [
-        f"{name} {number(vendor[name])} ({difference[name]:+.1f} %)"
+        f"{name} {number(vendor[name])} ({signed_percent(difference[name] / 100)})"
         for name in difference
         if vendor.get(name) is not None and difference[name] is not None
     ]
@@ -194,7 +180,7 @@ def scored_on(section: Mapping[str, Any]) -> str:
     part = (
         ""
         if share.get("kind", "whole") == "whole"
-        else f", a {share['kind']} share of {share['percent']:g} %"
+        else f", a {share['kind']} share of {number(share['percent'])} %"
     )
     seed = "" if share.get("seed") is None else f", seed {share['seed']}"
     return f" ({section['Items']} items{part}{seed}; 95 % intervals in brackets)"
@@ -219,4 +205,4 @@ NUMERIC = {
 
 
 def _exact(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else number(value)
+    return number(value, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from qs.render.summary import number
+from qs.base.words import number
 
 COLUMNS = (
     ("QPS", "items/s"),

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qs.base.words import number
+
 LITTLES_LAW, P99_UNDER_AVERAGE, OUT_OF_ORDER, P99_IS_MAXIMUM = (
     "littles-law",
     "p99-under-average",
@@ -59,17 +61,17 @@ def doubts(
     found = []
     average, p99 = numbers.get("AVG Latency"), numbers.get("P99 Latency")
     if average is not None and p99 is not None and p99 < average - _ROUNDING:
-        text = f"P99 Latency {p99:g} ms is under AVG Latency {average:g} ms"
+        text = f"P99 Latency {number(p99, 6)} ms is under AVG Latency {number(average, 6)} ms"
         found.append(Doubt(P99_UNDER_AVERAGE, f"{text}: they cannot be of one measurement", True))
     known = [name for name in _ORDER if name in numbers]
     for lower, upper in zip(known, known[1:]):
         if numbers[lower] > numbers[upper] + _ROUNDING:
-            text = f"{lower} {numbers[lower]:g} ms is above {upper} {numbers[upper]:g} ms"
+            text = f"{lower} {number(numbers[lower], 6)} ms is above {upper} {number(numbers[upper], 6)} ms"
             found.append(Doubt(OUT_OF_ORDER, text, True))
     flying = in_flight(numbers, batch_size)
     if flying is not None and abs(flying - clients) > _OFF * clients:
         text = (
-            f"QPS x AVG Latency means {flying:.3g} queries in flight (Little's law), the workload has {clients} "
+            f"QPS x AVG Latency means {number(flying)} queries in flight (Little's law), the workload has {clients} "
             f"client{'s' if clients > 1 else ''}: the backend used another number, or what it calls latency or QPS is something else"
         )
         found.append(Doubt(LITTLES_LAW, text))
@@ -84,5 +86,7 @@ def doubts(
         )
         found.append(Doubt(P99_IS_MAXIMUM, text + how))
     elif p99 is not None and p99 == numbers.get("Max Latency"):
-        found.append(Doubt(P99_IS_MAXIMUM, f"P99 Latency {p99:g} ms is the maximum, no percentile"))
+        found.append(
+            Doubt(P99_IS_MAXIMUM, f"P99 Latency {number(p99, 6)} ms is the maximum, no percentile")
+        )
     return found

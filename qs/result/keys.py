@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qs.base.words import counted, number
+
 Key = tuple[tuple[str, str], ...]
 
 CLOSED_LOOP = "closed loop"
@@ -19,11 +21,11 @@ _PARTS = ("BS", "Scenario", "Clients", "Instances", "Pool", "Intra-op Threads")
 _HOW_LONG = ("seed", "duration_s")
 _BATCHING = ("max_batch_size", "max_delay_us")
 _UNITS = {
-    "target_qps": "{:g}/s",
-    "latency_slo_ms": "{:g} ms",
-    "percentile": "p{:g}",
+    "target_qps": "{}/s",
+    "latency_slo_ms": "{} ms",
+    "percentile": "p{}",
     "samples_per_query": "{} a query",
-    "speed": "{:g} times as fast",
+    "speed": "{} times as fast",
 }
 
 
@@ -53,13 +55,13 @@ def title_of(row: Mapping[str, Any]) -> str:
         " ".join([str(row.get("Scenario") or _by_whom(row)), *_settings(row)]),
     ]
     if row.get("Clients") is not None:
-        words.append(_counted(row["Clients"], "client"))
+        words.append(counted(row["Clients"], "client"))
     if row.get("Pool") is not None:
         words.append(f"pool {row['Pool']}")
     if row.get("Instances") is not None:
-        words.append(_counted(row["Instances"], "instance"))
+        words.append(counted(row["Instances"], "instance"))
     if row.get("Intra-op Threads") is not None:
-        words.append(_counted(row["Intra-op Threads"], "thread") + " each")
+        words.append(counted(row["Intra-op Threads"], "thread") + " each")
     batching = row.get("Batching") or {}
     if batching.get("max_batch_size"):
         words.append(f"up to {batching['max_batch_size']} queries a call")
@@ -78,9 +80,9 @@ def _settings(row: Mapping[str, Any]) -> list[str]:
         if value is None:
             continue
         if name in _UNITS:
-            said.append(_UNITS[name].format(value))
+            said.append(_UNITS[name].format(number(value, 6)))
         elif name == "stages":
-            said.append(f"of {_counted(len(value), 'stage')}")
+            said.append(f"of {counted(len(value), 'stage')}")
         elif name == "due_file":
             said.append(f"of {value}")
     return said
@@ -88,10 +90,6 @@ def _settings(row: Mapping[str, Any]) -> list[str]:
 
 def _by_whom(row: Mapping[str, Any]) -> str:
     return "timed by the backend" if row.get("Mode") == VENDOR else CLOSED_LOOP
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _stated(value: Any) -> Any:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from qs.base.words import number
+
 _LATENCIES = {
     "avg": "AVG Latency",
     "average": "AVG Latency",
@@ -69,15 +71,15 @@ def read(given: Mapping[str, Any]) -> VendorNumbers:
         if name is None:
             continue
         try:
-            number = _number(value, name, unit)
+            read = _number(value, name, unit)
         except ValueError as error:
             found.faults.append(f"benchmark: {key} is {value!r:.60}; {error}")
             continue
-        if name in found.known and found.known[name] != number:
+        if name in found.known and found.known[name] != read:
             found.faults.append(
-                f"benchmark: {key} says {number:g}, but {name} was {found.known[name]:g}"
+                f"benchmark: {key} says {number(read, 6)}, but {name} was {number(found.known[name], 6)}"
             )
-        found.known.setdefault(name, number)
+        found.known.setdefault(name, read)
     return found
 
 

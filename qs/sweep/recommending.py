@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qs.base.pareto import frontier
+from qs.base.words import number
 from qs.limit.goals import Goal
 from qs.sweep.grid import Setting
 from qs.sweep.table import Line, figures_of, ranking
@@ -34,7 +35,10 @@ def recommended(
     quickest = min(figures, key=lambda name: (figures[name][1], -figures[name][0]))
     found = [
         _said(
-            LATENCY, of[quickest], f"the least {_words(by)}, {figures[quickest][1]:.3g} ms", command
+            LATENCY,
+            of[quickest],
+            f"the least {_words(by)}, {number(figures[quickest][1])} ms",
+            command,
         ),
         _fastest(THROUGHPUT, list(figures), figures, of, "the most throughput", command),
     ]
@@ -60,9 +64,7 @@ def at_the_limit(
 ) -> dict[str, Any]:
     """The setting that a limit was found for, with the command that loads it so."""
     setting = Setting.from_dict(line["setting"])
-    why = (
-        f"the highest Poisson rate within {', '.join(map(str, goals))}, {rate_per_s:.4g} requests/s"
-    )
+    why = f"the highest Poisson rate within {', '.join(map(str, goals))}, {number(rate_per_s, 4)} requests/s"
     typed = shlex.join(
         [*command, *setting.flags(), "--rate", f"{rate_per_s:.6g}", "--duration", "30s"]
     )
@@ -101,7 +103,7 @@ def _fastest(
     most = max(figures[name][0] for name in names)
     near = [name for name in names if figures[name][0] >= most * (1 - ALIKE)]
     chosen = min(near, key=lambda name: figures[name][1])
-    return _said(purpose, of[chosen], f"{why}, {figures[chosen][0]:.4g} items/s", command)
+    return _said(purpose, of[chosen], f"{why}, {number(figures[chosen][0], 4)} items/s", command)
 
 
 def _said(purpose: str, line: Line, why: str, command: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from qs.base import machine
 from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt
+from qs.base.words import number
 from qs.evaluate import rows
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
@@ -106,65 +107,63 @@ class Sweeping:
             self._keep(journal, state)
 
     async def _all(self, bench: Bench, journal: Journal, state: State) -> None:
-        for number in range(self.plan.repeats):
+        for turn in range(self.plan.repeats):
             self._rounds.append(
                 {"settings": len(self._settings), "seconds_each": self.plan.duration_s}
             )
-            await self._round(bench, journal, state, number, self._settings, self.plan.duration_s)
+            await self._round(bench, journal, state, turn, self._settings, self.plan.duration_s)
 
     async def _halve(self, bench: Bench, journal: Journal, state: State) -> None:
         counts, left = rounds_of(len(self._settings)), self._settings
         budget_s = self.plan.grid_s or 0.0
-        for number in range(len(counts)):
+        for turn in range(len(counts)):
             overhead = self._overhead_s(state)
-            before = sum(entry["took_s"] for (at, _), entry in state.trials.items() if at < number)
+            before = sum(entry["took_s"] for (at, _), entry in state.trials.items() if at < turn)
             measured_s = [
                 entry["row"].get("Duration")
                 for (at, _), entry in state.trials.items()
-                if at == number
+                if at == turn
             ]
             each_s = next(filter(None, measured_s), None) or seconds_each(
-                budget_s, counts, number, before, overhead
+                budget_s, counts, turn, before, overhead
             )
-            counts = [*counts[:number], len(left), *counts[number + 1 :]]
+            counts = [*counts[:turn], len(left), *counts[turn + 1 :]]
             self._rounds.append({"settings": len(left), "seconds_each": each_s})
-            await self._round(bench, journal, state, number, left, each_s)
-            if number + 1 < len(counts):
+            await self._round(bench, journal, state, turn, left, each_s)
+            if turn + 1 < len(counts):
                 lines = self._table(journal, state)
                 figures = figures_of(lines, ranking(lines))
                 kept = survivors(
-                    {each.name: figures.get(each.name) for each in left}, counts[number + 1]
+                    {each.name: figures.get(each.name) for each in left}, counts[turn + 1]
                 )
                 left = [each for each in left if each.name in kept]
                 if not left:
                     return
-                journal.view.line(
-                    f"round {number + 1} of {len(counts)}: {len(left)} settings go on"
-                )
+                journal.view.line(f"round {turn + 1} of {len(counts)}: {len(left)} settings go on")
 
     async def _round(
         self,
         bench: Bench,
         journal: Journal,
         state: State,
-        number: int,
+        turn: int,
         settings: Sequence[Setting],
         seconds: float,
     ) -> None:
         cpus = len(machine.usable_cpus())
         seed = bench.values["seed"].value or 0
-        for at, setting in enumerate(shuffled(list(settings), number, seed), start=1):
-            if (number, setting.name) in state.trials:
+        for at, setting in enumerate(shuffled(list(settings), turn, seed), start=1):
+            if (turn, setting.name) in state.trials:
                 continue
             began = time.monotonic()
-            title = f"round {number + 1}, {setting.name} ({at} of {len(settings)})"
+            title = f"round {turn + 1}, {setting.name} ({at} of {len(settings)})"
             changes = setting.changes(cpus) | {"duration_s": seconds, "iterations": None}
             try:
-                row = (await trial(bench, changes, title, f"{setting.name}-{number}")).row
+                row = (await trial(bench, changes, title, f"{setting.name}-{turn}")).row
             except UserError as error:
                 row = _impossible(setting, str(error))
                 journal.view.line(f"{title}: {error}")
-            state.trial(number, setting.name, row, time.monotonic() - began)
+            state.trial(turn, setting.name, row, time.monotonic() - began)
             self._keep(journal, state)
 
     async def _find_limit(self, bench: Bench, journal: Journal, state: State) -> None:
@@ -194,11 +193,13 @@ class Sweeping:
                 "interval_s": plan.interval_s,
                 "calibrate": False,
             }
-            title = f"{plan.rate_per_s:.4g}/s for {plan.duration_s:.3g} s"
+            title = f"{number(plan.rate_per_s, 4)}/s for {number(plan.duration_s)} s"
             measured = await trial(bench, asked, title, "limit")
             if measured.result is None:
                 reasons = "; ".join(measured.row["Reasons"])
-                raise UserError(f"no limit could be found: at {plan.rate_per_s:.4g}/s {reasons}")
+                raise UserError(
+                    f"no limit could be found: at {number(plan.rate_per_s, 4)}/s {reasons}"
+                )
             return Trial.of(plan, measured.result)
 
         def on_step(step: Step) -> None:
@@ -255,7 +256,7 @@ class Sweeping:
             + (
                 ""
                 if self.plan.budget_s
-                else f", {self.plan.repeats} times for {self.plan.duration_s:g} s each"
+                else f", {self.plan.repeats} times for {number(self.plan.duration_s)} s each"
             ),
             "rounds": self._rounds,
             "ranked_by": ranking(lines),

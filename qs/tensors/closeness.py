@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from qs.base.words import number
+
 # Of an output's largest magnitude. Rounding of a deep network's sums in that precision stays well
 # below it.
 TOLERANCES = {
@@ -71,13 +73,17 @@ def too_far(found: Mapping[str, Any], allowed: float) -> str | None:
     if found["problem"]:
         return str(found["problem"])
     if found["apart"] > allowed:
-        return f"output {found['output']} is {found['apart']:.2g} of its largest value apart, allowed {allowed:g}"
+        return f"output {found['output']} is {number(found['apart'], 2)} of its largest value apart, allowed {number(allowed)}"
     return None
 
 
 def in_words(apart: float) -> str:
     """How close two answers are that are close enough."""
-    return "equal bit by bit" if apart == 0 else f"equal to within {apart:.1g} of the largest value"
+    return (
+        "equal bit by bit"
+        if apart == 0
+        else f"equal to within {number(apart, 1)} of the largest value"
+    )
 
 
 def _problem(text: str) -> dict[str, Any]:

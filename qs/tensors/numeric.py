@@ -18,6 +18,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from qs.base.words import number
+
 PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
 # Reduced precision (bfloat16, int8) keeps the angle between the outputs far above this; an output
 # below it was computed wrongly.
@@ -206,5 +208,5 @@ def _reason(result: Mapping, unusable_reference: int) -> str | None:
     if cosine is None:
         return "all zero where the reference is not, or the other way round"
     if cosine < LEAST_COSINE:
-        return f"cosine similarity {cosine:.3g} with the reference, below {LEAST_COSINE}: other answers, not other rounding"
+        return f"cosine similarity {number(cosine)} with the reference, below {LEAST_COSINE}: other answers, not other rounding"
     return None

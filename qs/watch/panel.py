@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qs.history.trend import sparkline
-from qs.watch.progress import PHASES, rate, share, span
+from qs.base.words import number, rate, span, sparkline
+from qs.watch.progress import PHASES, share
 
 if TYPE_CHECKING:
     from qs.engine import Progress
@@ -121,8 +121,8 @@ def bar(done: float, total: float | None, width: int) -> str:
 def _times(name: str, now_ns: int | None, overall_ns: int | None) -> str:
     if not overall_ns:
         return ""
-    now = f"{now_ns / NS_PER_MS:.3g} now, " if now_ns else ""
-    return f"{name} ms: {now}{overall_ns / NS_PER_MS:.3g} overall"
+    now = f"{number(now_ns / NS_PER_MS)} now, " if now_ns else ""
+    return f"{name} ms: {now}{number(overall_ns / NS_PER_MS)} overall"
 
 
 def _queue(progress: Progress) -> str:
@@ -134,7 +134,7 @@ def _queue(progress: Progress) -> str:
     if progress.dropped:
         parts.append(f"{progress.dropped:,} dropped")
     if progress.lateness_p99_ns is not None:
-        parts.append(f"issued late by p99 {progress.lateness_p99_ns / NS_PER_MS:.3g} ms")
+        parts.append(f"issued late by p99 {number(progress.lateness_p99_ns / NS_PER_MS)} ms")
     if progress.errors:
         parts.append(f"{progress.errors:,} errors")
     return ", ".join(parts)

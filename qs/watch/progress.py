@@ -9,26 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qs.engine import Progress
 
+from qs.base.words import number, rate, span
+
 PHASES = {"build": "loading", "warmup": "warming up", "measure": "measuring", "drain": "finishing"}
-
-
-def span(seconds: float) -> str:
-    """A time as a person says it: 40 ms, 1.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def rate(per_s: float) -> str:
-    """A rate with three digits that count."""
-    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
 def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:
@@ -57,9 +40,9 @@ def state(progress: Progress) -> str:
     if progress.completed:
         parts.append(f"{rate(progress.queries_per_s)} queries/s")
     if progress.p50_ns:
-        parts.append(f"p50 {progress.p50_ns / 1e6:.3g} ms")
+        parts.append(f"p50 {number(progress.p50_ns / 1e6)} ms")
     if progress.p99_ns:
-        parts.append(f"p99 {progress.p99_ns / 1e6:.3g} ms")
+        parts.append(f"p99 {number(progress.p99_ns / 1e6)} ms")
     if progress.errors:
         parts.append(f"{progress.errors} errors")
     if progress.eta_s is not None:

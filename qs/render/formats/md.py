@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.files import write_atomic
+from qs.base.words import number
 from qs.render.html.page import (
     COLUMNS,
     accuracy_rows,
@@ -17,7 +18,6 @@ from qs.render.html.page import (
     named_rows,
     shared_by_all,
 )
-from qs.render.summary import number
 
 SUFFIX = ".md"
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!"})

@@ -9,6 +9,7 @@ from typing import Any
 
 from qs.base.errors import UserError
 from qs.base.files import write_atomic
+from qs.base.words import number
 from qs.render.html.page import (
     COLUMNS,
     accuracy_rows,
@@ -21,7 +22,6 @@ from qs.render.html.page import (
     shared_by_all,
 )
 from qs.render.html.rendering import short
-from qs.render.summary import number
 
 SUFFIX = ".pdf"
 CHART_WIDTH, CHART_HEIGHT = 640, 260

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qs.base.words import number
 from qs.render.html.rendering import render
 
 NAME = "index.html"
@@ -48,7 +49,7 @@ def _line(result: Mapping[str, Any], path: Path, root: Path) -> dict[str, Any]:
     from qs.render.html.page import is_metric
 
     metrics = ", ".join(
-        f"{name} {value:.4g}" for name, value in accuracy.items() if is_metric(name, value)
+        f"{name} {number(value, 4)}" for name, value in accuracy.items() if is_metric(name, value)
     )
     return {
         "task": str(result["Task"]),

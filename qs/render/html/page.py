@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.pareto import frontier
+from qs.base.words import data_size, number
 from qs.render.html import charts, curves
 from qs.render.html.rendering import render
-from qs.render.summary import NUMERIC, number
+from qs.render.summary import NUMERIC
 from qs.result.keys import title_of
 
 NAME = "report.html"
@@ -161,7 +162,7 @@ def facts(result: Result) -> list[tuple[str, str]]:
         (
             "processor",
             f"{host.get('CPU') or result.get('Host Info')}{cores}"
-            + (f", {memory / 1e9:.3g} GB" if memory else ""),
+            + (f", {data_size(memory)}" if memory else ""),
         ),
         ("system", f"{host.get('System', '')}, {host.get('Python', '')}" if host else ""),
         (
@@ -184,9 +185,7 @@ def accuracy_rows(section: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         if is_metric(name, value) or name in NUMERIC:
             interval = intervals.get(name)
             said = f"{number(interval[0])} .. {number(interval[1])}" if interval else ""
-            found.append(
-                (name, f"{value:.6g}" if isinstance(value, float) else number(value), said)
-            )
+            found.append((name, number(value, 6), said))
     return found
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from qs.base.words import number, span
+
 FOLDER = Path(__file__).with_name("templates")
 
 
@@ -17,8 +19,6 @@ def render(template: str, charts: dict[str, Any], **context: Any) -> bytes:
     from markupsafe import Markup
 
     from qs.render.html.bundle import script
-    from qs.render.summary import number
-    from qs.watch.progress import span
 
     environment = Environment(
         loader=FileSystemLoader(FOLDER),

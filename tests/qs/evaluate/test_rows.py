@@ -7,7 +7,6 @@ import pytest
 
 from qs.engine import ClosedLoop, Histogram, Pool, RunPlan, run
 from qs.evaluate.rows import failed, latencies_ms, measured
-from qs.render.summary import completed, number
 from qs.settings.case import Case
 
 CASE = Case("bs4-c2", 4, 4, 2, 50, None, None, "thread", 1, None, ())
@@ -68,31 +67,3 @@ def test_a_failed_case_claims_no_number():
         0,
     ]
     assert (row["Verdict"], row["Reasons"]) == ("INVALID", ["load: no card"])
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "n/a"),
-        (0.12345, "0.123"),
-        (12.345, "12.3"),
-        (123.45, "123.5"),
-        (12345.6, "12,346"),
-        (3, "3"),
-        (0.0, "0"),
-    ],
-)
-def test_numbers_have_the_digits_that_mean_something(value, text):
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("row", "text"),
-    [
-        ({"Planned": 300, "Completed": 300}, "300"),
-        ({"Planned": 300, "Completed": 97}, "97 of 300"),
-        ({"Planned": None, "Completed": 97}, "97"),
-    ],
-)
-def test_completed_says_of_how_many(row, text):
-    assert completed(row) == text

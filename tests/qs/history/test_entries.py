@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from qs.base.cache import data_dir
 from qs.base.errors import UserError
 from qs.history import record
-from qs.history.database import STEPS, data_dir, database, migrate, opened
+from qs.history.database import STEPS, database, migrate, opened
 from qs.history.entries import Wanted, delete, entries, entry, histogram_of, result_of, tag, tagged
 from tests.qs.compare.synthetic import Drawn, write_result
 

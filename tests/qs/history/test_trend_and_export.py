@@ -13,7 +13,7 @@ from qs.history import record
 from qs.history.entries import Wanted
 from qs.history.exporting import export, table
 from qs.history.moments import moment
-from qs.history.trend import sparkline, trend
+from qs.history.trend import trend
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
@@ -84,22 +84,6 @@ def test_a_figure_that_no_row_has_names_the_nearest():
 
 def test_no_run_is_no_line():
     assert trend(Wanted(task="absent")) == ("QPS", [])
-
-
-@pytest.mark.parametrize(
-    ("values", "bars"),
-    [
-        ([1, 2, 3, 4, 5, 6, 7, 8], "▁▂▃▄▅▆▇█"),
-        ([5, 5], "▄▄"),
-        ([1, 8, 1], "▁█▁"),
-        (list(range(100)), "▁▁▁▂▂▂▃▃▃▃▄▄▅▅▅▆▆▆▆▇▇▇██"),
-    ],
-)
-def test_bars(values, bars):
-    assert len(sparkline(values)) == len(bars) == min(len(values), 24)
-    assert sparkline(values)[0] == bars[0] and sparkline(values)[-1] == bars[-1]
-    if len(values) < 10:
-        assert sparkline(values) == bars
 
 
 def test_a_table_has_a_row_a_case_oldest_first(tmp_path):

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from qs.base.errors import UserError
+from qs.base.words import number
 from qs.limit import Limit, LimitSettings, find_limit, parse_goals
 from qs.limit.limit import limit_table
 from qs.limit.trial import CONFIRM
@@ -93,10 +94,10 @@ def test_the_confirmation_is_of_fresh_trials_alone():
 def test_the_sentence_says_the_rate_its_confidence_and_its_bounds():
     sentence = found().sentence()
     assert sentence.startswith(
-        f"p99=4ms, errors=1% holds up to {found().rate_per_s:.4g} requests/s ("
+        f"p99=4ms, errors=1% holds up to {number(found().rate_per_s, 4)} requests/s ("
     )
     assert "confidence, confirmed)" in sentence
-    assert f"{found().fails_per_s:.4g} requests/s fail" in sentence
+    assert f"{number(found().fails_per_s, 4)} requests/s fail" in sentence
 
 
 def printed(limit: dict, width: int = 110) -> str:
@@ -162,7 +163,7 @@ def test_the_picture_is_a_png_or_an_svg_by_its_name(tmp_path):
         "requests/s",
         "p99",
         "p99=4ms",
-        f"limit: {found().rate_per_s:.4g}/s",
+        f"limit: {number(found().rate_per_s, 4)}/s",
         "answered",
     ):
         assert f"<!-- {said} -->" in text or f" {said} " in text, said
@@ -177,11 +178,11 @@ def test_a_picture_without_a_limit_or_a_line_of_time_is_drawn_as_well(tmp_path):
     draw_curve(nothing.to_dict(trials=False), path)
     text = path.read_text()
     assert "limit:" not in text  # no rate holds
-    assert "p99=100us" in text and f"fails: {nothing.fails_per_s:.4g}/s" in text
+    assert "p99=100us" in text and f"fails: {number(nothing.fails_per_s, 4)}/s" in text
     errors = found("errors=5%")
     draw_curve(errors.to_dict(trials=False), path)
     text = path.read_text()
-    assert f"limit: {errors.rate_per_s:.4g}/s" in text and "response time (ms)" in text
+    assert f"limit: {number(errors.rate_per_s, 4)}/s" in text and "response time (ms)" in text
 
 
 @pytest.mark.parametrize(

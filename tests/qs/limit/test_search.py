@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from qs.base.errors import Faults, UserError
+from qs.base.words import number
 from qs.limit import LimitSettings, find_limit, parse_goals
 from qs.limit.judging import FAILS, HOLDS
 from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial
@@ -349,7 +350,7 @@ def test_each_trial_is_told_with_how_the_search_stands():
     assert any(step.holds_per_s == limit.rate_per_s for step in steps)
     first = steps[0]
     assert first.sentence().startswith(
-        f"{first.trial.rate_per_s:.4g} requests/s for 2 s: unclear (p99=4ms); nothing holds"
+        f"{number(first.trial.rate_per_s, 4)} requests/s for 2 s: unclear (p99=4ms); nothing holds"
     )
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from qs.watch.progress import outlook, rate, share, span, state
+from qs.watch.progress import outlook, share, state
 from qs.watch.terminal import Plain, Rich, open_view
 from qs.watch.view import Quiet
 
@@ -24,28 +24,6 @@ def progress(
     p99_ns=None,
 ):
     return SimpleNamespace(**locals())
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (0.04, "40 ms"),
-        (9.96, "10 s"),
-        (12.4, "12 s"),
-        (59.7, "1 min 00 s"),
-        (185, "3 min 05 s"),
-        (7800, "2 h 10 min"),
-    ],
-)
-def test_span(seconds, expected):
-    assert span(seconds) == expected
-
-
-@pytest.mark.parametrize(
-    ("per_s", "expected"), [(5.123, "5.12"), (0.21, "0.21"), (1234.5, "1,234")]
-)
-def test_rate(per_s, expected):
-    assert rate(per_s) == expected
 
 
 @pytest.mark.parametrize(
