@@ -17,8 +17,8 @@ def _be_the_package() -> None:
     """Take the name `qs` back from a folder of that name in the working directory.
 
     Python looks there first under `-m`. A folder `qs/` without an `__init__.py` (somebody's files,
-    or a clone of this repository) then is the package `qs`, and one installed in editable mode, which
-    is found after the path, lends it no more than its submodules.
+    or a clone of this repository) then becomes the package `qs`; an editable install, which is
+    searched last, lends it nothing but submodules.
     """
     if getattr(sys.modules.get("qs"), "__file__", None) is not None:
         return

@@ -1,7 +1,8 @@
-"""Whose name is whose: folders and files of users and vendors named like our own parts change nothing.
+"""Names are their owners': files of users and vendors that are named like our own parts change
+nothing.
 
-Tried from an editable install and from a bare checkout (nothing of ours installed); the wheel's turn
-is in test_packaging.py.
+Tried from an editable install and from a bare checkout (nothing of ours installed); the wheel's
+turn is in test_packaging.py.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def vendor(root: Path, pool: str = "thread") -> Path:
 
 
 def bare(folder: Path) -> Path:
-    """A checkout without anything installed: a copy, since the one of these tests may be installed."""
+    """A checkout that is not installed: a copy, since the one of these tests may be."""
     ignored = shutil.ignore_patterns(".git", ".venv*", "build", "reports", "tests", "*_cache")
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
     return folder

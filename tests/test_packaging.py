@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_own_names import crowd, evaluate, vendor
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("workloads", "backends", "model_zoo", "datasets")
 TASK = "digits-cnn-onnx-fp32"
@@ -91,34 +93,41 @@ def test_the_sdist_holds_what_the_wheel_needs(distributions):
     } <= names
 
 
-@pytest.mark.slow
-def test_the_wheel_runs_in_an_empty_environment_from_any_folder(distributions, tmp_path):
-    environment, elsewhere = tmp_path / "venv", tmp_path / "elsewhere"
-    elsewhere.mkdir()
+def do(elsewhere: Path, *command: object, status: int = 0) -> str:
+    """Standard output of a command that ends with `status`, run far from the checkout."""
     env = {
         name: value
         for name, value in os.environ.items()
-        if name not in ("PYTHONPATH", "VIRTUAL_ENV", "QS_WORKSPACE")
+        if name not in ("PYTHONPATH", "VIRTUAL_ENV", "QS_WORKSPACE", "MYPYPATH")
     }
+    ran = subprocess.run(
+        [str(part) for part in command],
+        cwd=elsewhere,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert ran.returncode == status, ran.stdout + ran.stderr
+    return ran.stdout
 
-    def do(*command: object) -> str:
-        ran = subprocess.run(
-            [str(part) for part in command],
-            cwd=elsewhere,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=250,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
 
-    do(sys.executable, "-m", "venv", environment)
-    do(environment / "bin" / "python", "-m", "pip", "install", "-q", distributions[1])
-    do(environment / "bin" / "python", "-m", "pip", "check")
+@pytest.fixture(scope="module")
+def environment(distributions, tmp_path_factory) -> Path:
+    """A virtual environment that holds the wheel and what it needs."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    do(folder.parent, sys.executable, "-m", "venv", folder)
+    do(folder.parent, folder / "bin" / "python", "-m", "pip", "install", "-q", distributions[1])
+    do(folder.parent, folder / "bin" / "python", "-m", "pip", "check")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_in_an_empty_environment_from_any_folder(environment, tmp_path):
+    program, elsewhere = environment / "bin" / "qs", tmp_path
     result = json.loads(
-        do(environment / "bin" / "qs", "run", "--task", TASK, "--hardware_type", "CPU", "--json")
+        do(elsewhere, program, "run", "--task", TASK, "--hardware_type", "CPU", "--json")
     )
     assert (result["Verdict"], result["Accuracy"]["Top-1"]) == (
         "VALID",
@@ -126,5 +135,54 @@ def test_the_wheel_runs_in_an_empty_environment_from_any_folder(distributions, t
     )
     assert all(str(environment) in place for place in result["Found In"].values())
     assert (elsewhere / "reports" / "CPU" / TASK / "result-fp32.json").is_file()
-    code = "import importlib.util as u; print([n for n in ('workloads', 'backends', 'model_zoo', 'datasets') if u.find_spec(n)])"
-    assert do(environment / "bin" / "python", "-c", code).strip() == "[]"
+    code = (
+        "import importlib.util as u; "
+        "names = ('workloads', 'backends', 'model_zoo', 'datasets', 'engine'); "
+        "print([name for name in names if u.find_spec(name)])"
+    )
+    assert do(elsewhere, environment / "bin" / "python", "-c", code).strip() == "[]"
+
+
+@pytest.mark.slow
+def test_names_are_their_owners_with_the_wheel_too(environment, tmp_path):
+    """As in test_own_names.py, from the wheel."""
+    python = environment / "bin" / "python"
+    workspace = vendor(tmp_path / "workspace")
+    crowd(tmp_path)
+    assert TASK in do(tmp_path, python, "-m", "qs", "list", "tasks")
+    evaluate(workspace, tmp_path, [str(python), "-m", "qs", "run"], {})
+
+
+PROGRAM = """
+from typing import assert_type
+
+from qs import CompileBackend, RuntimeBackend
+from qs.engine import ClosedLoop, Pool, RunPlan, RunResult, Stop, run
+
+load, stop = ClosedLoop(clients=2, iterations=10), Stop(duration_s=1)
+plan = RunPlan(load=load, stop=stop, pool=Pool("thread"))
+result = run(plan, lambda sample: sample, samples=[1, 2])
+assert_type(result, RunResult)
+assert_type(result.queries_per_s, float)
+assert_type(result.response.count, int)
+
+
+class Compiler(CompileBackend):
+    def version(self) -> str:
+        return "1"
+"""
+WRONG = """
+from qs.engine import ClosedLoop, RunPlan
+
+RunPlan(load=ClosedLoop(clients="two"))
+"""
+
+
+@pytest.mark.slow
+def test_a_users_program_is_type_checked_against_the_wheel(environment, tmp_path):
+    (tmp_path / "right.py").write_text(PROGRAM)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    check = [sys.executable, "-m", "mypy", "--strict", "--python-executable"]
+    check.append(environment / "bin" / "python")
+    assert "Success" in do(tmp_path, *check, "right.py")
+    assert 'has incompatible type "str"' in do(tmp_path, *check, "wrong.py", status=1)

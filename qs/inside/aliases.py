@@ -34,10 +34,11 @@ def upstream_imports(
 
     `folder` is a backend's or data set's folder: its workspace is searched first, and modules
     beside its entry file can be imported by their bare names. Only the standard library and
-    installed libraries come before them; the working directory and whatever else is on the path do
-    not, and the root of our own checkout is not on the path at all, so that a bare `engine` is never
-    ours. Vendor code that imports inside its methods needs this open when they are called; it may
-    be nested, and is not for several threads that enter and leave at different times. Afterwards
+    installed libraries come before them, not the working directory or whatever else is on the path.
+    The root of our own checkout is not on the path at all: a bare `engine` is never ours.
+
+    Vendor code that imports inside its methods needs this open when they are called; it may be
+    nested, and is not for several threads that enter and leave at different times. Afterwards
     sys.modules, sys.path and sys.meta_path are as they were, save for the private packages.
     """
     searched = [Path(root) for root in roots]
