@@ -42,12 +42,12 @@ class Moment(click.ParamType):
     name = "when"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from qs.history.moments import ALLOWED, moment
+        from qs.history.entries import MOMENTS, moment
 
         try:
             return moment(str(value))
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no point in time; write {ALLOWED}.", param, ctx)
+            self.fail(f"{value!r} is no point in time; write {MOMENTS}.", param, ctx)
 
 
 class Number(click.ParamType):

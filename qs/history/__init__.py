@@ -1,7 +1,7 @@
 """The history of runs: every result in one database of the user's, to find again, tag, compare and
-see a trend in.
+see trends in.
 """
 
-from qs.history.recording import record
+from qs.history.entries import record
 
 __all__ = ["record"]

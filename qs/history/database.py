@@ -1,4 +1,4 @@
-"""The database file: where it is, how it is opened, and how an older one becomes one of today.
+"""The database file: where it is, how it is opened, and how an older schema is brought up to date.
 
 SQLite through the standard library. Several processes may use it at once: writers wait for each
 other, readers for nobody (WAL).
@@ -61,11 +61,11 @@ def database() -> Path:
 
 
 @contextmanager
-def opened(write: bool = False) -> Iterator[sqlite3.Connection]:
-    """A connection to the database, brought up to date first; the first writer makes it. What is
-    written is kept at the end, or not at all.
+def connected(write: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection to the database, brought up to date first; the first writer creates it. What is
+    written is kept as a whole at the end, or not at all.
 
-    UserError where it cannot be used.
+    Raises UserError if it cannot be used.
     """
     path = database()
     try:
@@ -93,13 +93,14 @@ def opened(write: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) -> None:
-    """Bring the schema up to date, each step whole or not at all. UserError for a database of a
-    later qs.
+    """Bring the schema up to date, each step whole or not at all. Raises UserError for a database
+    of a later qs.
     """
     version = _version(connection)
     if version > len(steps):
         raise UserError(
-            f"the history {path} was written by a later qs (schema {version}, this one knows {len(steps)}); "
+            f"the history {path} was written by a later qs "
+            f"(schema {version}, this one knows {len(steps)}); "
             "update qs, or set QS_DATA to another folder"
         )
     while version < len(steps):
@@ -118,14 +119,14 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _statements(script: str) -> list[str]:
-    """One by one: executescript would end the transaction that they are to share."""
+    """One by one, as executescript would end the transaction that they share."""
     return [statement for statement in script.split(";") if statement.strip()]
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Readers and a writer at the same time. The mode stays in the file, so it is set once.
+    """Let readers and a writer work at the same time. The mode stays in the file: it is set once.
 
-    SQLite does not wait for others here, however long the time-out, so we do; a file system that
+    SQLite does not wait for others here, however long the timeout, so we do; a file system that
     cannot share memory keeps the old mode.
     """
     until = time.monotonic() + BUSY_S

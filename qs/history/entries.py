@@ -1,5 +1,9 @@
-"""Finding, tagging and removing entries. Each function is one transaction; UserError where an entry
-is not there.
+"""The entries of the history: recording a result, finding, tagging and removing entries.
+
+An entry is the whole result, columns to find it by, and the logs of response times that it names.
+The logs are kept because the next run of the same task overwrites them, and a comparison with last
+week's run needs last week's. Each function is one transaction; all but `record` raise UserError if
+an entry does not exist.
 """
 
 from __future__ import annotations
@@ -8,30 +12,42 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
 from qs.base.names import nearest
-from qs.history.database import database, opened
-from qs.history.recording import utc
+from qs.history.database import connected, database
+
+ONCE = ("started", "kind", "task", "hardware", "path")  # what makes two results the same one
+# A log above this is not kept, only recognised by its digest as long as it is where it was.
+MOST_BYTES = 4_000_000
+TIME_UNITS = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+MOMENTS = (
+    "a date (2026-11-24), a date and time (2026-11-24T10:00), or a time ago (30m, 12h, 7d, 4w)"
+)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which entries: all that is given must hold. since, before: a time as ISO 8601; hardware and
-    model without regard to case.
-    """
+    """Which entries: everything that is given must match."""
 
     task: str | None = None
+    # Hardware and model match regardless of case.
     hardware: str | None = None
     model: str | None = None
     kind: str | None = None
     verdict: str | None = None
     tag: str | None = None
+    # Times as ISO 8601.
     since: str | None = None
     before: str | None = None
     limit: int | None = None
@@ -61,11 +77,49 @@ class Entry:
 COLUMNS = ", ".join(each.name for each in fields(Entry) if each.name != "tags")
 
 
+def record(
+    result: Mapping[str, Any],
+    result_path: Path | None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> int | None:
+    """Keep a result; returns the number of its entry. A result that is there already (from a sweep
+    that was resumed) is replaced. `result_path` is where the result was written, if it was.
+
+    Nothing is raised, because a measurement must not fail for its history: if the result cannot be
+    kept, `warn` gets one line, and None is returned.
+    """
+    try:
+        entry = _columns_of(result, result_path)
+        logs = list(_logs(result, result_path))
+        with connected(write=True) as connection:
+            columns = ", ".join(entry)
+            changed = ", ".join(f"{name} = excluded.{name}" for name in entry)
+            connection.execute(
+                f"INSERT INTO entries ({columns}) VALUES ({', '.join('?' * len(entry))}) "
+                f"ON CONFLICT ({', '.join(ONCE)}) DO UPDATE SET {changed}",
+                tuple(entry.values()),
+            )
+            # lastrowid says nothing about an entry that was there already.
+            where = " AND ".join(f"{name} IS ?" for name in ONCE)
+            (number,) = connection.execute(
+                f"SELECT max(id) FROM entries WHERE {where}", tuple(entry[name] for name in ONCE)
+            ).fetchone()
+            connection.execute("DELETE FROM histograms WHERE entry = ?", (number,))
+            connection.executemany(
+                "INSERT INTO histograms VALUES (?, ?, ?, ?)", [(number, *log) for log in logs]
+            )
+        return int(number)
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        warn(f"this run is not in the history: {why}")
+        return None
+
+
 def entries(wanted: Wanted = Wanted()) -> list[Entry]:
     """The entries, newest first."""
     where, values = _where(wanted)
     limit = "" if wanted.limit is None else f" LIMIT {int(wanted.limit)}"
-    with opened() as connection:
+    with connected() as connection:
         rows = connection.execute(
             f"SELECT {COLUMNS} FROM entries{where} ORDER BY started DESC, id DESC{limit}", values
         ).fetchall()
@@ -74,8 +128,8 @@ def entries(wanted: Wanted = Wanted()) -> list[Entry]:
 
 
 def entry(number: int) -> Entry:
-    """One entry. UserError where there is none of that number."""
-    with opened() as connection:
+    """One entry by its number."""
+    with connected() as connection:
         row = connection.execute(
             f"SELECT {COLUMNS} FROM entries WHERE id = ?", (number,)
         ).fetchone()
@@ -86,20 +140,21 @@ def entry(number: int) -> Entry:
 
 def result_of(number: int) -> dict[str, Any]:
     """The whole result of an entry."""
-    with opened() as connection:
+    with connected() as connection:
         row = connection.execute("SELECT result FROM entries WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise _absent([number])
     return json.loads(zlib.decompress(row["result"]))
 
 
-def histogram_of(number: int, name: str) -> str | None:
-    """The text of a log that an entry's result names; None where it was not kept and does not lie
+def log_text(number: int, name: str) -> str | None:
+    """The text of a log that an entry's result names; None if it was not kept, and is no longer
     where it was with the same content.
     """
-    with opened() as connection:
+    with connected() as connection:
         row = connection.execute(
-            "SELECT sha256, content, path FROM histograms JOIN entries ON id = entry WHERE entry = ? AND name = ?",
+            "SELECT sha256, content, path FROM histograms JOIN entries ON id = entry "
+            "WHERE entry = ? AND name = ?",
             (number, name),
         ).fetchone()
     if row is None:
@@ -114,27 +169,23 @@ def histogram_of(number: int, name: str) -> str | None:
 
 
 def tag(number: int, name: str, remove: bool = False) -> bool:
-    """Put a tag on an entry, or take it off; whether that changed anything."""
+    """Put a tag on an entry, or take it off; returns whether that changed anything."""
     entry(number)
-    with opened(write=True) as connection:
-        if remove:
-            return (
-                connection.execute(
-                    "DELETE FROM tags WHERE entry = ? AND name = ?", (number, name)
-                ).rowcount
-                > 0
-            )
-        return (
-            connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (number, name)).rowcount
-            > 0
+    with connected(write=True) as connection:
+        statement = (
+            "DELETE FROM tags WHERE entry = ? AND name = ?"
+            if remove
+            else "INSERT OR IGNORE INTO tags VALUES (?, ?)"
         )
+        return connection.execute(statement, (number, name)).rowcount > 0
 
 
 def tagged(name: str) -> int:
-    """The newest entry with a tag. UserError that names the nearest tag where there is none."""
-    with opened() as connection:
+    """The newest entry with a tag; if there is none, the error names the nearest tag."""
+    with connected() as connection:
         row = connection.execute(
-            "SELECT id FROM entries JOIN tags ON id = entry WHERE name = ? ORDER BY started DESC, id DESC LIMIT 1",
+            "SELECT id FROM entries JOIN tags ON id = entry WHERE name = ? "
+            "ORDER BY started DESC, id DESC LIMIT 1",
             (name,),
         ).fetchone()
         known = [each["name"] for each in connection.execute("SELECT DISTINCT name FROM tags")]
@@ -148,10 +199,10 @@ def tagged(name: str) -> int:
 
 
 def delete(numbers: Sequence[int] = (), before: str | None = None) -> int:
-    """Remove entries, with their tags and logs, by number or by age; how many went. UserError, and
-    none goes, where one is not there.
+    """Remove entries, with their tags and logs, by number or by age; returns how many. If one does
+    not exist, none is removed.
     """
-    with opened(write=True) as connection:
+    with connected(write=True) as connection:
         there = {row["id"] for row in connection.execute("SELECT id FROM entries")}
         missing = [number for number in numbers if number not in there]
         if missing:
@@ -168,8 +219,16 @@ def delete(numbers: Sequence[int] = (), before: str | None = None) -> int:
     return gone
 
 
+def logs_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the logs of these rows, each once."""
+    names = [
+        name for row in rows for name in (row.get("Histograms") or [row.get("Histogram")]) if name
+    ]
+    return list(dict.fromkeys(names))
+
+
 def _give_back() -> None:
-    """Shrink the file. Where another process uses it, it is shrunk another time."""
+    """Shrink the file; if another process is using it, it is shrunk another time."""
     connection = sqlite3.connect(database(), timeout=0.5, isolation_level=None)
     try:
         connection.execute("VACUUM")
@@ -209,6 +268,58 @@ def _tags(connection: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
 def _absent(numbers: Sequence[int]) -> UserError:
     named = ", ".join(f"#{number}" for number in numbers)
     return UserError(f"the history has no entry {named}; `qs history` lists what there is")
+
+
+def _columns_of(result: Mapping[str, Any], result_path: Path | None) -> dict[str, Any]:
+    return {
+        "started": utc(result["Started"]),
+        "kind": result.get("Kind", "run"),
+        "task": result["Task"],
+        "hardware": result["Backend"],
+        "model": result["Model"].lower(),
+        "precision": (result.get("Graph Compile") or {}).get("Compile Precision"),
+        "status": result["Status"],
+        "verdict": result["Verdict"],
+        "cases": len(result.get("Performance") or ()),
+        "qs_version": result.get("QS Version"),
+        "runtime_version": result.get("Runtime Version"),
+        "cpu": result.get("Host Info"),
+        "path": None if result_path is None else str(result_path.absolute()),
+        "result": zlib.compress(json.dumps(result, default=str).encode()),
+    }
+
+
+def _logs(
+    result: Mapping[str, Any], result_path: Path | None
+) -> Iterable[tuple[str, str, bytes | None]]:
+    """Name, digest and content of each log that exists."""
+    if result_path is None:
+        return
+    for name in logs_of(result.get("Performance") or ()):
+        try:
+            content = (result_path.parent / name).read_bytes()
+        except OSError:
+            continue
+        kept = zlib.compress(content) if len(content) <= MOST_BYTES else None
+        yield name, hashlib.sha256(content).hexdigest(), kept
+
+
+def moment(text: str, now: datetime | None = None) -> str:
+    """A date, a date and time, or how long ago, as ISO 8601 with the offset from UTC; without one
+    it is local. Raises ValueError for anything else.
+    """
+    text = text.strip()
+    if text[-1:] in TIME_UNITS and text[:-1].isdigit():
+        ago = int(text[:-1]) * TIME_UNITS[text[-1]]
+        return ((now or datetime.now()).astimezone() - ago).isoformat()
+    return datetime.fromisoformat(text).astimezone().isoformat()
+
+
+def utc(moment: str) -> str:
+    """A time as the database sorts it: UTC, to the microsecond."""
+    time = datetime.fromisoformat(moment)
+    time = time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def local(started: str) -> str:

@@ -13,8 +13,8 @@ import pytest
 from qs.base.cache import data_dir
 from qs.base.errors import UserError
 from qs.history import record
-from qs.history.database import STEPS, database, migrate, opened
-from qs.history.entries import Wanted, delete, entries, entry, histogram_of, result_of, tag, tagged
+from qs.history.database import STEPS, connected, database, migrate
+from qs.history.entries import Wanted, delete, entries, entry, log_text, result_of, tag, tagged
 from tests.qs.compare.synthetic import Drawn, write_result
 
 ROOT = Path(__file__).parents[3]
@@ -105,21 +105,21 @@ def test_logs_are_kept_with_their_result(tmp_path):
     text = (path.parent / name).read_text()
     write_result(tmp_path / "r", 2, [SHORT])  # the next run writes over it
     assert (path.parent / name).read_text() != text
-    assert histogram_of(number, name) == text
-    assert histogram_of(number, "latency/other.hlog") is None
+    assert log_text(number, name) == text
+    assert log_text(number, "latency/other.hlog") is None
 
 
 def test_a_log_too_large_to_keep_is_known_again_by_its_content(tmp_path, monkeypatch):
-    monkeypatch.setattr("qs.history.recording.MOST_BYTES", 10)
+    monkeypatch.setattr("qs.history.entries.MOST_BYTES", 10)
     path = write_result(tmp_path / "r", 1, [SHORT])
     stored = json.loads(path.read_text())
     number = record(stored, path)
     name = stored["Performance"][0]["Histogram"]
-    assert histogram_of(number, name) == (path.parent / name).read_text()
+    assert log_text(number, name) == (path.parent / name).read_text()
     (path.parent / name).write_text("another run's")
-    assert histogram_of(number, name) is None
+    assert log_text(number, name) is None
     (path.parent / name).unlink()
-    assert histogram_of(number, name) is None
+    assert log_text(number, name) is None
 
 
 def test_tags(result):
@@ -141,7 +141,7 @@ def test_deleting_takes_tags_and_logs_along(tmp_path):
     number = record(json.loads(path.read_text()), path)
     tag(number, "x")
     assert delete([number, number]) == 1
-    with opened() as connection:
+    with connected() as connection:
         assert [
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("entries", "tags", "histograms")

@@ -10,9 +10,8 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.history import record
-from qs.history.entries import Wanted
+from qs.history.entries import Wanted, moment
 from qs.history.exporting import export, table
-from qs.history.moments import moment
 from qs.history.trend import trend
 from tests.qs.compare.synthetic import Drawn, write_result
 
