@@ -59,7 +59,7 @@ def flush_ns(values: np.ndarray, repeats: int, open_loop: bool) -> float:
     """ns a request of Recorder.flush: intervals, arrivals and one histogram, or three in open loop."""
     memory = local_memory(1, SLICE)[0]
     memory.header[Field.START_NS] = 1
-    recorder = Recorder(memory, 10**9, 60 * 10**9, open_loop)
+    recorder = Recorder(memory, interval_ns=10**9, timeout_ns=60 * 10**9, open_loop=open_loop)
     memory.due[:] = np.arange(SLICE) + 1
     memory.issued[:] = memory.due + 100
     memory.completed[:] = memory.issued + np.sort(values)

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from compare import Report, Say, command, interleaved, pairwise
 
-from qs.engine import ClosedLoop, Pool, RunPlan, run
+from qs.engine import ClosedLoop, Pool, RunPlan, Target, run
 from qs.inside.targets import target_of
 from qs.inside.verifying import ALL, SAMPLE, Verifier
 
@@ -45,10 +46,13 @@ def cost_ns(mode: str | None, iterations: int, verifiable: bool = True) -> float
         if mode is not None:
             verifier = Verifier(mode, 0, folder, 0, ["y"])
             verifier.knows(BATCHES)
-        target = target_of(answer, verifier=verifier) if verifiable else before(answer)
+        target = Target(target_of(answer, verifier=verifier) if verifiable else before(answer))
         if verifier is not None:
-            target.begin_measuring = verifier.begin_measuring  # type: ignore[attr-defined]
-            target.end_measuring = verifier.end_measuring  # type: ignore[attr-defined]
+            target = replace(
+                target,
+                begin_measuring=verifier.begin_measuring,
+                end_measuring=verifier.end_measuring,
+            )
         plan = RunPlan(load=ClosedLoop(1, iterations), pool=Pool("inline"), warmup_iterations=1000)
         return run(plan, target, samples=BATCHES).service.mean_ns
 

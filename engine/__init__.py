@@ -24,6 +24,7 @@ from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import Caveat, Metric, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
+from qs.engine.workers.target import Target
 
 __all__ = [
     "AllAtOnce",
@@ -61,6 +62,7 @@ __all__ = [
     "Stage",
     "Stages",
     "Stop",
+    "Target",
     "WarmUpResult",
     "run",
     "run_async",

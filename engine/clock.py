@@ -31,3 +31,5 @@ class MonotonicClock:
 
 
 MONOTONIC = MonotonicClock()
+# Later than any run, and far enough from the end of int64 for an instant to be added.
+FOREVER_NS = 1 << 62

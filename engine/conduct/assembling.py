@@ -11,7 +11,7 @@ import numpy as np
 
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.histogram import Histogram
-from qs.engine.record.memory import Field, Phase, WorkerMemory
+from qs.engine.record.memory import Field, Outcome, Phase, WorkerMemory
 from qs.engine.record.report import WorkerReport
 from qs.engine.result import WarmUpResult
 
@@ -35,7 +35,7 @@ def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
     """Count the requests that a lost worker had completed and not counted yet; its memory is then
     as if it had ended there.
 
-    A row whose due time is negated holds a request that failed, which was counted at once.
+    Requests that failed were counted at once.
     """
     header = memory.header
     in_slice = (
@@ -47,7 +47,7 @@ def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
     rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
     due, issued, completed = memory.due[:rows], memory.issued[:rows], memory.completed[:rows]
     late = completed - issued > timeout_ns
-    answered = due >= 0 if open_loop else np.ones(rows, bool)
+    answered = memory.outcome[:rows] == Outcome.COMPLETED
     header[Field.FAILED] += np.count_nonzero(late & answered)
     header[Field.TIMED_OUT] += np.count_nonzero(late & answered)
     good = answered & ~late

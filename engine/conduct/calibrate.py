@@ -23,9 +23,9 @@ from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field
 from qs.engine.record.report import WorkerReport
 from qs.engine.result import EngineCost
-from qs.engine.workers.null import nothing, nothing_awaited
 from qs.engine.workers.queue import new_counter
 from qs.engine.workers.share import Share
+from qs.engine.workers.target import nothing, nothing_awaited
 
 LONGEST_S = 0.03
 SHORTEST_S = 0.005

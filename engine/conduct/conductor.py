@@ -38,8 +38,8 @@ from qs.engine.record.report import WorkerReport
 from qs.engine.result import RunResult
 from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
-from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.share import due_before
+from qs.engine.workers.slices import SLICE_NS
 
 TICK_S = 0.2
 # The common start lies this far ahead of the word to start, so that the word reaches every worker

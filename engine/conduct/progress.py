@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.clock import Clock
+from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.load import ClosedLoop
 from qs.engine.load.schedule import bounded
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram, highest_value_of
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Phase, WorkerMemory
-from qs.engine.workers.closed_loop import FOREVER_NS
 from qs.engine.workers.share import schedule_of, until_ns_of
 
 

@@ -24,7 +24,7 @@ from qs.engine.record.memory import map_workers
 from qs.engine.record.report import WorkerReport
 from qs.engine.workers.coroutines import AsyncGroup
 from qs.engine.workers.share import Share
-from qs.engine.workers.target import Built, build, import_reference
+from qs.engine.workers.target import Target, build, import_reference
 from qs.engine.workers.threads import WorkerGroup
 
 _PR_SET_PDEATHSIG = 1
@@ -106,7 +106,7 @@ class Child:
             share.counter_fd = rest.pop(0)
         samples = unpack(rest.pop(0)) if rest else None
 
-        def make(instance: int) -> Built:
+        def make(instance: int) -> Target:
             made = (
                 target
                 if method is None

@@ -20,7 +20,7 @@ from qs.engine.record.memory import WorkerMemory, local_memory
 from qs.engine.record.report import WorkerReport
 from qs.engine.workers.coroutines import AsyncGroup
 from qs.engine.workers.share import Share
-from qs.engine.workers.target import Built, build, import_reference
+from qs.engine.workers.target import Target, build, import_reference
 from qs.engine.workers.threads import WorkerGroup
 
 
@@ -106,7 +106,7 @@ class LocalHost:
         return HostTarget(self, method, kwargs)
 
     def session(self, share: Share, target: HostTarget, rows: int) -> Session:
-        def make(instance: int) -> Built:
+        def make(instance: int) -> Target:
             return build(
                 getattr(self.object, target.method)(instance=instance, **target.kwargs), None
             )
@@ -139,7 +139,9 @@ class LocalSession:
 
     place = ""
 
-    def __init__(self, share: Share, make: Callable[[int], Built], rows: int, **group_options: Any):
+    def __init__(
+        self, share: Share, make: Callable[[int], Target], rows: int, **group_options: Any
+    ):
         self.share = share
         self.memories = local_memory(share.workers, rows)
         self._group = WorkerGroup(share, make, self.memories, **group_options)
@@ -190,7 +192,7 @@ class AsyncSession:
     inline = False
     place = ""
 
-    def __init__(self, share: Share, make: Callable[[int], Built], rows: int):
+    def __init__(self, share: Share, make: Callable[[int], Target], rows: int):
         self.share = share
         self.memories = local_memory(1, rows)
         self._group = AsyncGroup(share, make, self.memories[0])

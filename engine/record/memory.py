@@ -1,7 +1,7 @@
 """What a worker writes as it goes, laid out in one buffer that another process may map.
 
-Counters, columns and histograms of one worker lie here, so whoever watches can read them at any
-time, also after the worker was killed. The buffer is ordinary memory for workers in this process
+Counters, columns and histograms of one worker lie here, so that a watcher can read them at any
+time, even after the worker was killed. The buffer is ordinary memory for workers in this process
 and shared memory for the others; the layout is the same.
 """
 
@@ -78,30 +78,54 @@ class Phase(IntEnum):
     DONE = 4
 
 
+class Outcome(IntEnum):
+    """What became of the request in a row."""
+
+    COMPLETED = 0
+    FAILED = 1  # its target raised
+    TIMED_OUT = 2  # it returned after the time-out; told by its times, so no worker writes it
+
+
 HEADER = 64
 COLUMNS = ("due", "issued", "completed")
+HISTOGRAMS = ("response", "service", "lateness", "interval")
 
 
 class WorkerMemory:
-    """Views over one worker's part of a buffer: `header`, three columns of `rows`, three
-    histograms' counts and the current interval's.
+    """Views over one worker's part of a buffer: `header`, the columns of `rows` rows, and counts of
+    histograms, `interval` being that of the current interval.
+
+    A worker writes an outcome only for a request that failed, before its completed time.
     """
+
+    due: np.ndarray
+    issued: np.ndarray
+    completed: np.ndarray
+    response: np.ndarray
+    service: np.ndarray
+    lateness: np.ndarray
+    interval: np.ndarray
 
     def __init__(self, buffer, rows: int, offset: int = 0):
         whole = np.frombuffer(buffer, np.int64, self.cells(rows), offset)
         self.rows = rows
         self.header = whole[:HEADER]
         at = HEADER
-        columns = []
-        for _ in COLUMNS:
-            columns.append(whole[at : at + rows])
-            at += rows
-        self.due, self.issued, self.completed = columns
-        counts = []
-        for _ in range(4):
-            counts.append(whole[at : at + COUNTS])
-            at += COUNTS
-        self.response, self.service, self.lateness, self.interval = counts
+        for names, size in ((COLUMNS, rows), (HISTOGRAMS, COUNTS)):
+            for name in names:
+                setattr(self, name, whole[at : at + size])
+                at += size
+        self.outcome = whole[at:].view(np.int8)[:rows]
+
+    @staticmethod
+    def cells(rows: int) -> int:
+        outcomes = -(-rows // 8)  # eight to a cell
+        return HEADER + len(COLUMNS) * rows + len(HISTOGRAMS) * COUNTS + outcomes
+
+    @classmethod
+    def size(cls, rows: int) -> int:
+        """Bytes of one worker's memory."""
+        return 8 * cls.cells(rows)
 
     def publish(self, at: Field, histogram: Histogram) -> None:
         """Write the cells of a histogram: `at` is RESPONSE, SERVICE or LATENESS."""
@@ -116,15 +140,6 @@ class WorkerMemory:
     def published(self, at: Field) -> HistogramCells:
         """The cells last published at RESPONSE, SERVICE or LATENESS; all 0 before."""
         return HistogramCells(*self.header[at : at + len(HistogramCells._fields)].tolist())
-
-    @staticmethod
-    def cells(rows: int) -> int:
-        return HEADER + len(COLUMNS) * rows + 4 * COUNTS
-
-    @classmethod
-    def size(cls, rows: int) -> int:
-        """Bytes of one worker's memory."""
-        return 8 * cls.cells(rows)
 
 
 def local_memory(workers: int, rows: int) -> list[WorkerMemory]:

@@ -2,7 +2,7 @@
 inside the timed loop.
 
 A worker stores the issued and completed times (and the due time in open loop) of its requests row
-by row; `flush` counts the rows of one slice. All state that others may want is in the worker's
+by row; `flush` counts the rows of one slice. Whatever others may want to see lies in the worker's
 memory, so it survives the worker.
 """
 
@@ -10,32 +10,33 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
 
 import numpy as np
 
 from qs.engine.errors import describe
+from qs.engine.outcome import ErrorKind
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval
-from qs.engine.record.memory import Field, WorkerMemory
-from qs.engine.record.report import Columns
+from qs.engine.record.memory import Field, Outcome, WorkerMemory
+from qs.engine.record.report import Columns, WarmUp, WorkerReport
 
-# So many rows of a slice are looked at for the engine's own lateness: a sample, so that it costs
+# The rows of a slice that are looked at for the engine's own lateness: a sample, so that it costs
 # the same at every rate.
 PACED_ROWS = 512
-# So many slices of a worker are kept for a trace, at most.
+# The most slices of a worker that are kept for a trace.
 MOST_SLICES = 2_048
 _NO_TIMES = np.zeros(0, np.int64)
 
 
 class Recorder:
-    """One worker's recorder. `open_loop` says whether the due column is used; without it response
+    """One worker's recorder of one phase. Without `open_loop` there are no due times, and response
     time is service time.
     """
 
     def __init__(
         self,
         memory: WorkerMemory,
+        *,
         interval_ns: int,
         timeout_ns: int,
         open_loop: bool,
@@ -63,6 +64,7 @@ class Recorder:
         self._lateness = Histogram(memory.lateness)
         self._paced = Histogram()
         self._free_ns = 0
+        self._marked = False  # whether a row of this slice holds a failed request
         # The hot loop stores through these: an item assignment to a typed memoryview is cheaper
         # than one to a numpy array.
         self.due = memory.due.data
@@ -72,34 +74,42 @@ class Recorder:
     def begin(self, now_ns: int) -> None:
         """A slice begins: from here rows are written from the first."""
         self.memory.completed[: int(self._header[Field.ROWS])] = 0
+        if self._marked:
+            self.memory.outcome[:] = Outcome.COMPLETED
+            self._marked = False
         self._header[Field.ROWS] = 0
         self._header[Field.SLICE_NS] = now_ns
 
-    def fail(self, kind: str, now_ns: int, detail: str | None = None, arrived: bool = True) -> None:
-        """Count a request that failed; its times are in no histogram. `arrived` is False when no
-        row holds its due time.
+    def fail(
+        self, kind: str, now_ns: int, detail: str | None = None, row: int | None = None
+    ) -> None:
+        """Count a request that failed; its times are in no histogram. `row` is the row that holds
+        them; without one it counts as due now.
         """
-        if not arrived:
+        if row is None:
             self._arrive(np.array([now_ns]))
-        self.errors[kind] += 1
-        self._header[Field.FAILED] += 1
+        else:
+            self.memory.outcome[row] = Outcome.FAILED
+            self._marked = True
+        self._fail(kind, now_ns)
         if self.first_fault is None and detail:
             self.first_fault = detail
-        self._failed_ns.append(
-            now_ns
-        )  # counted into its interval with the rows that completed before it
 
-    def raised(self, fault: BaseException, now_ns: int, arrived: bool = True) -> None:
+    def raised(self, fault: BaseException, now_ns: int, row: int | None = None) -> None:
         """Count a request whose target raised. Only the first is described: that reads source files
         and takes milliseconds.
         """
         detail = describe(fault) if self.first_fault is None else None
-        self.fail(type(fault).__name__, now_ns, detail, arrived)
+        self.fail(type(fault).__name__, now_ns, detail, row)
 
-    def flush(self, rows: int, failed_rows: Iterable[int] = ()) -> None:
-        """Count the first `rows` rows; `failed_rows` among them hold requests that failed and were
-        counted by `fail`.
-        """
+    def _fail(self, kind: str, now_ns: int) -> None:
+        self.errors[kind] += 1
+        self._header[Field.FAILED] += 1
+        # Counted into its interval at the next flush, with the rows that completed before it.
+        self._failed_ns.append(now_ns)
+
+    def flush(self, rows: int) -> None:
+        """Count the first `rows` rows, but for those that `fail` has counted already."""
         header = self._header
         if header[Field.GIVEN_UP]:
             return  # it came back after its rows had been counted for it
@@ -109,12 +119,6 @@ class Recorder:
             memory = self.memory
             issued, completed = memory.issued[:rows], memory.completed[:rows]
             due = memory.due[:rows] if self.open_loop else issued
-            good = None
-            failed_rows = list(failed_rows)
-            if failed_rows:
-                due[failed_rows] = np.abs(due[failed_rows])
-                good = np.ones(rows, bool)
-                good[failed_rows] = False
             if self.slices is not None:
                 self._keep_slice(int(issued[0]), int(completed[-1]), rows)
             self._arrive(due)
@@ -123,12 +127,12 @@ class Recorder:
             if not header[Field.FIRST_NS]:
                 header[Field.FIRST_NS] = completed[0] - issued[0]
             if self.kept is not None:
-                outcome = np.zeros(rows, np.int8)
-                outcome[failed_rows] = 1
+                outcome = memory.outcome[:rows].copy()
                 late = (completed - issued) > self._timeout_ns
-                outcome[late & (outcome == 0)] = 2
+                outcome[late & (outcome == Outcome.COMPLETED)] = Outcome.TIMED_OUT
                 self.kept.append((due.copy(), issued.copy(), completed.copy(), outcome))
-            if good is not None:
+            if self._marked:
+                good = memory.outcome[:rows] == Outcome.COMPLETED
                 due, issued, completed = due[good], issued[good], completed[good]
             self._count(due, issued, completed)
         elif self._failed_ns:
@@ -137,7 +141,7 @@ class Recorder:
         header[Field.SLICE_NS] = 0
 
     def _keep_slice(self, began_ns: int, ended_ns: int, rows: int) -> None:
-        """(first issued, last completed, requests); neighbours are put together where there are too
+        """(first issued, last completed, requests); neighbours are merged when there are too
         many.
         """
         assert self.slices is not None
@@ -149,8 +153,8 @@ class Recorder:
             ]
 
     def _pace(self, due: np.ndarray, issued: np.ndarray, completed: np.ndarray) -> None:
-        """Keep the lateness of requests that a worker waited for: free when they fell due, it had
-        only to wake up in time.
+        """Keep the lateness of requests that the worker waited for: it was free when they fell due,
+        and had only to wake up in time.
         """
         free = np.empty(min(due.size, PACED_ROWS), np.int64)
         free[0] = self._free_ns
@@ -160,8 +164,8 @@ class Recorder:
         self._paced.record(np.maximum(issued[: free.size] - due, 0)[due > free])
 
     def paced(self) -> list[tuple[int, int]]:
-        """Histogram index and count of the lateness of such requests; means something where one
-        worker writes the rows in turn.
+        """Histogram index and count of the lateness of such requests. It means something only if
+        the rows are written in the order of their due times.
         """
         filled = np.flatnonzero(self._paced.counts)
         return list(zip(filled.tolist(), self._paced.counts[filled].tolist()))
@@ -174,7 +178,7 @@ class Recorder:
             late = completed[~on_time]
             header[Field.TIMED_OUT] += late.size
             for moment in late.tolist():
-                self.fail("timeout", moment)
+                self._fail(ErrorKind.TIMEOUT, moment)
             due, issued, completed, service = (
                 due[on_time],
                 issued[on_time],
@@ -269,3 +273,31 @@ class Recorder:
         self._close_interval()
         self.memory.publish(Field.SERVICE, self._service)
         self.memory.publish(Field.LATENESS, self._lateness)
+
+    def take_intervals(self) -> list[Interval]:
+        """The intervals that were closed since the last call. Another thread may call it."""
+        taken = []
+        while self.closed:
+            taken.append(self.closed.pop(0))
+        return taken
+
+    def report(self, report: WorkerReport) -> None:
+        """Fill in what the worker's memory does not hold."""
+        report.errors = {str(kind): count for kind, count in self.errors.items()}
+        report.first_fault = self.first_fault
+        report.arrivals = self.arrivals.tolist()
+        report.columns = self.kept or []
+        report.slices = self.slices or []
+        report.paced = self.paced()
+
+    def warm_up(self, wall_ns: int) -> WarmUp:
+        """What a finished recorder of a warm-up holds."""
+        header, response = self._header, self.memory.published(Field.RESPONSE)
+        return WarmUp(
+            completed=int(header[Field.COMPLETED]),
+            failed=int(header[Field.FAILED]),
+            wall_ns=wall_ns,
+            first_ns=int(header[Field.FIRST_NS]),
+            mean_ns=response.sum_ns / response.counted if response.counted else 0.0,
+            first_fault=self.first_fault,
+        )

@@ -13,34 +13,32 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
-from qs.engine.clock import MONOTONIC
+from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.machine.times import sharpen_timer
+from qs.engine.outcome import ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import Field, Halt, halted
 from qs.engine.record.recorder import Recorder
-from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel
-from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
+from qs.engine.workers.clients import STUBBORN_NS, TICK_S, cancel
 from qs.engine.workers.pacing import waiter
+from qs.engine.workers.slices import Slice
 
 
 class AsyncArrivals:
-    """The measured phase of one share. `header` is where the run is asked to stop."""
+    """The measured phase of one share."""
 
     def __init__(
         self,
         call: Callable[[Any], Awaitable[Any]],
         feed: Iterator[Any],
         recorder: Recorder,
-        header: np.ndarray,
         plan: RunPlan,
         abandoned: asyncio.Event,
     ):
         self._call = call
         self._feed = feed
         self._recorder = recorder
-        self._header = header
+        self._header = recorder.memory.header
         self._plan = plan
         self._abandoned = abandoned
 
@@ -66,16 +64,12 @@ class AsyncArrivals:
         ended = asyncio.Event()
         closing = False
         row = 0
-        slice_end = now_ns() + SLICE_NS
-        recorder.begin(now_ns())
+        cursor = Slice(recorder, MONOTONIC)
+        slice_end = cursor.begin()
 
-        def flush() -> None:
+        def turn() -> None:
             nonlocal row, slice_end
-            recorder.flush(row)
-            row = 0
-            now = now_ns()
-            slice_end = now + SLICE_NS
-            recorder.begin(now)
+            row, slice_end = 0, cursor.turn(row)
 
         async def request(due: int, sample: Any) -> None:
             nonlocal row
@@ -84,16 +78,16 @@ class AsyncArrivals:
                 await call(sample)
             except asyncio.CancelledError:
                 kind = (
-                    "timeout"
+                    ErrorKind.TIMEOUT
                     if asyncio.current_task() in late
-                    else "cut off"
+                    else ErrorKind.CUT_OFF
                     if closing
                     else "CancelledError"
                 )
-                recorder.fail(kind, now_ns(), arrived=False)
+                recorder.fail(kind, now_ns())
                 return
             except (Exception, SystemExit) as fault:
-                recorder.raised(fault, now_ns(), arrived=False)
+                recorder.raised(fault, now_ns())
                 return
             end = now_ns()
             dues[row] = due
@@ -101,7 +95,7 @@ class AsyncArrivals:
             completed[row] = end
             row += 1
             if row > last_row or end >= slice_end:
-                flush()
+                turn()
 
         def done(task: asyncio.Task) -> None:
             in_flight.pop(task, None)
@@ -131,7 +125,7 @@ class AsyncArrivals:
         try:
             while not (ended.is_set() and not in_flight and not backlog):
                 await asyncio.sleep(TICK_S if in_flight or backlog or not ended.is_set() else 0)
-                flush()
+                turn()
                 on_tick()
                 limit = now_ns() - timeout_ns
                 for task, start in list(in_flight.items()):
@@ -141,9 +135,7 @@ class AsyncArrivals:
                         late.add(task)
                         task.cancel()
                     elif start < limit - STUBBORN_NS:
-                        recorder.fail(
-                            "hung", now_ns(), arrived=False
-                        )  # its target would not be cancelled
+                        recorder.fail(ErrorKind.HUNG, now_ns())  # its target would not be cancelled
                         done(task)
                 if header[Field.STOP] == Halt.NOW:
                     ended.set()
@@ -152,18 +144,17 @@ class AsyncArrivals:
                     self._drop(backlog)
                     closing = True
                     for _ in await cancel(set(in_flight)):
-                        recorder.fail("cut off", now_ns(), arrived=False)
+                        recorder.fail(ErrorKind.CUT_OFF, now_ns())
                     break
         finally:
             closing = True
             await cancel(set(in_flight))
-        flush()
-        recorder.flush(0)
+        cursor.count(row)
 
     def _drop(self, backlog: deque[int]) -> None:
         """Due requests that will not be issued any more."""
         while backlog:
-            self._recorder.fail("not issued", MONOTONIC.now_ns(), arrived=False)
+            self._recorder.fail(ErrorKind.NOT_ISSUED, MONOTONIC.now_ns())
             backlog.popleft()
 
     def _pace(

@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import Clock
-from qs.engine.errors import is_interrupt
 from qs.engine.plan import Batching
-from qs.engine.record.memory import Field, halted
+from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
-from qs.engine.workers.closed_loop import SLICE_NS
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
+from qs.engine.workers.slices import Slice
 
 
 def joined(samples: list[Any]) -> Any:
@@ -49,6 +48,7 @@ class Batcher:
 
     def __init__(self, queue: Iterable[DueTimes], batching: Batching, clock: Clock):
         self._dues = chain.from_iterable(queue)
+        self.collate = batching.collate or joined
         self._size = batching.max_batch_size
         self._delay_ns = int(batching.max_delay_us * 1_000)
         self._clock = clock
@@ -99,61 +99,45 @@ def batched_loop(
     clock: Clock,
     batcher: Batcher,
     wait: Callable[[int], int],
-    collate: Callable[[list[Any]], Any],
 ) -> Iterator[None]:
-    """Issue batch after batch until the schedule ends, the stop flag is set, or the drain limit has
+    """Issue batch after batch until the schedule ends, the run is stopped, or the drain limit has
     passed. Yields after slices.
     """
     now_ns = clock.now_ns
-    header = recorder.memory.header
-    dues, issued, completed = recorder.memory.due, recorder.memory.issued, recorder.memory.completed
-    row = 0
-    failed: list[int] = []
+    memory, header = recorder.memory, recorder.memory.header
+    dues, issued, completed = memory.due, memory.issued, memory.completed
 
     def still_waiting() -> None:
         header[Field.SLICE_NS] = now_ns()  # waiting is not hanging
 
-    recorder.begin(now_ns())
-    slice_end = now_ns() + SLICE_NS
-    while True:
-        batch = batcher.take(wait, still_waiting)
-        if not batch:
-            break
-        if row + len(batch) > recorder.rows:
-            recorder.flush(row, failed)
-            row, failed = 0, []
-            recorder.begin(now_ns())
+    collate = batcher.collate
+    cursor = Slice(recorder, clock)
+    row = 0
+    slice_end = cursor.begin()
+    while batch := batcher.take(wait, still_waiting):
+        last = row + len(batch)
+        if last > recorder.rows:
+            cursor.turn(row)
+            row, last = 0, len(batch)
         start = now_ns()
         try:
             samples = collate(list(islice(feed, len(batch))))
             start = now_ns()
             call(samples)
-        except (
-            BaseException
-        ) as fault:  # a target may raise anything, SystemExit included: its whole batch has failed
-            if is_interrupt(fault):
-                recorder.flush(row, failed)
-                raise
-            for number in range(len(batch)):
-                recorder.raised(fault, now_ns())
-                failed.append(row + number)
+        except BaseException as fault:  # a target may raise anything: its whole batch has failed
+            cursor.fail(row, fault, len(batch))
         end = now_ns()
-        last = row + len(batch)
         dues[row:last] = batch
-        if failed and failed[-1] >= row:
-            dues[row:last] *= -1  # as in open_loop: a mark for who reads the rows of a lost worker
         issued[row:last] = start
         completed[row:last] = end
         row = last
         header[Field.BATCHES] += 1
         if end >= slice_end:
-            recorder.flush(row, failed)
-            row, failed = 0, []
+            cursor.count(row)
+            row = 0
             yield
-            if halted(header, batch[-1]) or 0 < header[Field.DRAIN_NS] < end:
+            if cursor.halted(batch[-1], end):
                 return
-            began = now_ns()
-            recorder.begin(began)
-            slice_end = began + SLICE_NS
-    recorder.flush(row, failed)
+            slice_end = cursor.begin()
+    cursor.count(row)
     yield

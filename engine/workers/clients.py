@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.clock import MONOTONIC
+from qs.engine.clock import FOREVER_NS, MONOTONIC
+from qs.engine.outcome import ErrorKind
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
-from qs.engine.workers.cancelling import STUBBORN_NS, TICK_S, cancel, uncancel
-from qs.engine.workers.closed_loop import FOREVER_NS, SLICE_NS
+from qs.engine.workers.slices import Slice
+
+# How often an event loop that runs requests looks at deadlines and at its stop flag.
+TICK_S = 0.1
+# How long a request that was cancelled may take to end.
+STUBBORN_NS = 1_000_000_000
 
 
 class AsyncClients:
@@ -58,17 +63,13 @@ class AsyncClients:
         began = [0] * len(counts)
         row = 0
         stopping = closing = False
-        slice_end = min(now_ns() + SLICE_NS, until_ns)
-        recorder.begin(now_ns())
+        cursor = Slice(recorder, MONOTONIC, until_ns=until_ns)
+        slice_end = cursor.begin()
 
-        def flush() -> None:
+        def turn() -> None:
             nonlocal row, slice_end, stopping
-            recorder.flush(row)
-            row = 0
-            now = now_ns()
-            stopping = stopping or bool(header[Field.STOP]) or now >= until_ns
-            slice_end = min(now + SLICE_NS, until_ns)
-            recorder.begin(now)
+            stopping = stopping or bool(header[Field.STOP]) or now_ns() >= until_ns
+            row, slice_end = 0, cursor.turn(row)
 
         async def client(number: int, left: int) -> None:
             nonlocal row
@@ -86,11 +87,11 @@ class AsyncClients:
                     if closing:
                         raise
                     if not self._timed_out(number, began):
-                        recorder.raised(fault, now_ns(), arrived=False)  # the target's own
+                        recorder.raised(fault, now_ns())  # the target's own
                         await asyncio.sleep(0)
                     continue
                 except (Exception, SystemExit) as fault:
-                    recorder.raised(fault, now_ns(), arrived=False)
+                    recorder.raised(fault, now_ns())
                     await asyncio.sleep(0)
                     continue
                 finally:
@@ -100,7 +101,7 @@ class AsyncClients:
                 completed[row] = end
                 row += 1
                 if row > last_row or end >= slice_end:
-                    flush()
+                    turn()
 
         tasks = [
             asyncio.ensure_future(client(number, FOREVER_NS if count is None else count))
@@ -110,18 +111,17 @@ class AsyncClients:
         try:
             while waiting:
                 _, waiting = await asyncio.wait(waiting, timeout=TICK_S)
-                flush()
+                turn()
                 on_tick()
                 waiting -= self._cancel_late(tasks, began)
                 if self._abandoned.is_set() and waiting:
-                    recorder.errors["cut off"] += len(waiting)
+                    recorder.errors[ErrorKind.CUT_OFF] += len(waiting)
                     header[Field.FAILED] += len(waiting)
                     break
         finally:
             closing = True
             await cancel({task for task in tasks if not task.done()})
-        flush()
-        recorder.flush(0)
+        cursor.count(row)
         for task in tasks:
             if task.done() and not task.cancelled():
                 task.result()
@@ -150,7 +150,7 @@ class AsyncClients:
             if began[number] < 0:  # cancelled at that instant
                 if now + began[number] > STUBBORN_NS and task not in self._given_up:
                     self._given_up.add(task)
-                    self._recorder.fail("hung", now, arrived=False)
+                    self._recorder.fail(ErrorKind.HUNG, now)
                 if task in self._given_up:
                     given_up.add(task)
             elif now - began[number] > self._timeout_ns:
@@ -166,5 +166,24 @@ class AsyncClients:
             return False
         uncancel()
         self._header[Field.TIMED_OUT] += 1
-        self._recorder.fail("timeout", MONOTONIC.now_ns(), arrived=False)
+        self._recorder.fail(ErrorKind.TIMEOUT, MONOTONIC.now_ns())
         return True
+
+
+async def cancel(tasks: set[asyncio.Task]) -> set[asyncio.Task]:
+    """Cancel tasks and wait a while for their ends. Returns those that have not ended: a target
+    may refuse.
+    """
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return tasks
+    _, refusing = await asyncio.wait(tasks, timeout=STUBBORN_NS / 1e9)
+    return refusing
+
+
+def uncancel() -> None:
+    """Python 3.11 and later count cancellations; this one has been answered."""
+    task = asyncio.current_task()
+    if task is not None and hasattr(task, "uncancel"):
+        task.uncancel()

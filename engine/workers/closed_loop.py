@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qs.engine.clock import Clock
+from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.errors import is_interrupt
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.pacing import waiter
+from qs.engine.workers.slices import Slice
 
-SLICE_NS = 50_000_000
-FOREVER_NS = 1 << 62
 NEVER = -1  # what no clock reads
 _LOOK_NS = 1_000_000
 _CHUNK = 512
@@ -32,11 +31,8 @@ def closed_loop(
     until_ns: int = FOREVER_NS,
     think_ns: int = 0,
 ) -> Iterator[None]:
-    """Call the target with sample after sample until `iterations`, `until_ns` or the stop flag;
-    yields after every slice.
-
-    `feed` is endless. A slice ends with the first request that completes after SLICE_NS, or when
-    the columns are full.
+    """Call the target with sample after sample of an endless `feed` until `iterations`, `until_ns`
+    or the stop flag. Yields after every slice, and a slice ends with its first failed request.
     """
     now_ns = clock.now_ns
     header = recorder.memory.header
@@ -44,18 +40,19 @@ def closed_loop(
     think = waiter(clock, header, spin=False)
     reads = iter(now_ns, NEVER)  # reads the clock at every step
     calls = map(call, feed)
+    cursor = Slice(recorder, clock, until_ns=until_ns)
     left = FOREVER_NS if iterations is None else iterations
     while left > 0 and not header[Field.STOP]:
         began = now_ns()
         if began >= until_ns:
             return
-        recorder.begin(began)
+        slice_end = cursor.begin()
         if think_ns:
             began = think(min(began + think_ns, until_ns))
             if began >= until_ns or header[Field.STOP]:
-                recorder.flush(0)
+                cursor.count(0)
                 return
-        slice_end = began if think_ns else min(began + SLICE_NS, until_ns)
+            slice_end = began  # one request, then the next pause
         rows = min(left, recorder.rows)
         row = first = 0
         chunk = 1
@@ -70,8 +67,7 @@ def closed_loop(
                 ):
                     pass
                 if row + 1 < last:
-                    # The target raised StopIteration, which map and zip take for the end of their
-                    # input.
+                    # map and zip take a StopIteration of the target for the end of their input.
                     fault = StopIteration("raised by the target")
                     break
                 first = last
@@ -79,17 +75,14 @@ def closed_loop(
                 if end >= slice_end:
                     break
                 chunk = chunk_of(end - began, first, until_ns - end)
-        except (
-            BaseException
-        ) as raised:  # a target may raise anything, SystemExit included: it is one failed request
-            if is_interrupt(raised):
-                recorder.flush(row + 1)
-                raise
+        except BaseException as raised:  # a target may raise anything, SystemExit included
             fault = raised
-        recorder.flush(row + 1)
+        cursor.count(row + 1)
         left -= row + 1
         if fault is not None:
-            recorder.raised(fault, now_ns(), arrived=False)
+            if is_interrupt(fault):
+                raise fault
+            recorder.raised(fault, now_ns())
             left -= 1
         yield
 

@@ -1,8 +1,8 @@
 """Coroutine targets: requests as coroutines of one event loop, in closed or open loop.
 
 The counterpart of `WorkerGroup` for targets that await. One loop is one worker with one recorder;
-its rows are stored as requests complete. How requests come to be made is the part of `AsyncClients`
-(closed loop) and `AsyncArrivals` (open loop).
+its rows are stored as requests complete. `AsyncClients` (closed loop) and `AsyncArrivals` (open
+loop) make the requests.
 """
 
 from __future__ import annotations
@@ -10,123 +10,89 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from qs.engine.clock import MONOTONIC
+import numpy as np
+
+from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.errors import HostError, describe, words
-from qs.engine.load import ClosedLoop
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
-from qs.engine.record.memory import Field, Phase, WorkerMemory, local_memory
+from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory
 from qs.engine.record.recorder import Recorder
-from qs.engine.record.report import WorkerReport
+from qs.engine.record.report import WarmUp, WorkerReport
 from qs.engine.workers.arrivals import AsyncArrivals
 from qs.engine.workers.clients import AsyncClients
-from qs.engine.workers.closed_loop import FOREVER_NS
-from qs.engine.workers.share import (
-    Share,
-    blocks_of,
-    iterations_of,
-    queue_of,
-    until_ns_of,
-)
-from qs.engine.workers.target import Built
-from qs.engine.workers.warmup import ROWS as WARM_ROWS
-from qs.engine.workers.warmup import warm_up_report
+from qs.engine.workers.share import Share, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.target import Target
+from qs.engine.workers.warmup import warm_up_recorder
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is there once the target has been built."""
+
+    target: Target
+    feed: Iterator[Any]
+    blocks: Iterator[np.ndarray]  # the schedule; empty in closed loop
 
 
 class AsyncGroup:
     """Runs one share on the current event loop. Await `prepare`, call `go`, await `run`."""
 
-    def __init__(self, share: Share, make: Callable[[int], Built], memory: WorkerMemory):
+    _ready: _Ready  # by `prepare`
+
+    def __init__(self, share: Share, make: Callable[[int], Target], memory: WorkerMemory):
+        """`make(instance)` builds the target; there is one instance."""
         self.share = share
         self.memories = [memory]
         self.reports = [WorkerReport(share.first)]
-        plan = share.plan
-        self._plan = plan
         self._make = make
         self._header = memory.header
-        open_loop = not isinstance(plan.load, ClosedLoop)
-        self._recorder = self._new_recorder(
-            memory, open_loop, share.keep_columns, share.keep_slices
-        )
-        self._built: Built | None = None
-        self._feed: Iterator[Any] = iter(())
+        self._recorder = share.recorder(memory)
         self._abandoned = asyncio.Event()
-        self._blocks: Any = iter(())
-        self._queue: Any = None
-
-    def _new_recorder(
-        self, memory: WorkerMemory, open_loop: bool, keep: bool = False, slices: bool = False
-    ) -> Recorder:
-        return Recorder(
-            memory, self._plan.recorded_ns, int(self._plan.timeout_s * 1e9), open_loop, keep, slices
-        )
 
     # -- the caller's side
 
     async def prepare(self) -> None:
-        """Build the target and warm it up. Raises HostError when it cannot be built."""
+        """Build the target and warm it up. Raises HostError if it cannot be built."""
+        share, plan = self.share, self.share.plan
         try:
-            if not isinstance(self._plan.load, ClosedLoop):
-                self._blocks = blocks_of(self.share)
-            self._built = self._make(self.share.first)
+            blocks = blocks_of(share) if share.closed is None else iter(())
+            target = self._make(share.first)
         except (Exception, SystemExit) as fault:
             raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
-        self._feed = self._built.feed(self.share.first, self._plan.samples_per_query)
+        self._ready = _Ready(target, target.feed(share.first, plan.samples_per_query), blocks)
         self._header[Field.PHASE] = Phase.WARM_UP
-        if self._plan.warmup_iterations or self._plan.warmup_s:
-            await self._warm_up()
+        if plan.warmup_iterations or plan.warmup_s:
+            self.reports[0].warm = await self._warm_up()
         self._header[Field.PHASE] = Phase.READY
 
     def go(self, start_ns: int) -> None:
         self._header[Field.START_NS] = start_ns
-        if not isinstance(self._plan.load, ClosedLoop):
-            self._queue = queue_of(self.share, self._blocks, start_ns)
 
     async def run(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
         """Run the measured phase to its end."""
-        header, recorder, report, load = (
-            self._header,
-            self._recorder,
-            self.reports[0],
-            self._plan.load,
-        )
+        header, recorder, report = self._header, self._recorder, self.reports[0]
         header[Field.PHASE] = Phase.MEASURE
-        self._built.tell("begin_measuring")  # type: ignore[union-attr]
+        target = self._ready.target
+        target.begin_measuring()
         use = ThreadUse()
-        start_ns = int(header[Field.START_NS])
         try:
-            while MONOTONIC.now_ns() < start_ns:
-                await asyncio.sleep(0)
-            if isinstance(load, ClosedLoop):
-                counts = [
-                    iterations_of(self.share, load, client) for client in range(self.share.workers)
-                ]
-                until_ns = until_ns_of(self._plan, start_ns)
-                await self._clients(recorder).run(counts, until_ns, load.think_time_s, on_tick)
-            else:
-                call = self._built.call  # type: ignore[union-attr]
-                arrivals = AsyncArrivals(
-                    call, self._feed, recorder, header, self._plan, self._abandoned
-                )
-                await arrivals.run(self._queue, on_tick)
-            self._built.tell("end_measuring")  # type: ignore[union-attr]
+            await self._measure(int(header[Field.START_NS]), on_tick)
+            target.end_measuring()
         except Exception:
             report.crash = traceback.format_exc()
         finally:
             recorder.finish()
-            report.errors = dict(recorder.errors)
-            report.first_fault = recorder.first_fault
-            report.arrivals = recorder.arrivals.tolist()
-            report.columns = recorder.kept or []
-            report.slices = recorder.slices or []
+            recorder.report(report)
             use.into(report)
             header[Field.PHASE] = Phase.DONE
         return self.reports
 
     def stop(self) -> None:
-        self._header[Field.STOP] = 1
+        self._header[Field.STOP] = Halt.NOW
 
     def abandon(self) -> None:
         """Cancel what is in flight; `run` then counts it as cut off and ends."""
@@ -134,28 +100,41 @@ class AsyncGroup:
         self._abandoned.set()
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
-        taken = [(self.share.first, interval) for interval in self._recorder.closed]
-        self._recorder.closed.clear()
-        return taken
+        return [(self.share.first, interval) for interval in self._recorder.take_intervals()]
 
     # -- the loop's side
 
-    def _clients(self, recorder: Recorder) -> AsyncClients:
-        call, timeout_ns = self._built.call, int(self._plan.timeout_s * 1e9)  # type: ignore[union-attr]
-        return AsyncClients(call, self._feed, recorder, self._header, timeout_ns, self._abandoned)
-
-    async def _warm_up(self) -> None:
-        own = local_memory(1, WARM_ROWS)[0]
-        recorder = self._new_recorder(own, open_loop=False)
-        began = MONOTONIC.now_ns()
-        own.header[Field.START_NS] = began
-        workers = self.share.workers if isinstance(self._plan.load, ClosedLoop) else 1
-        if self._plan.warmup_iterations:
-            await self._clients(recorder).run([self._plan.warmup_iterations] * workers, FOREVER_NS)
-        if MONOTONIC.now_ns() < began + int(self._plan.warmup_s * 1e9):
-            await self._clients(recorder).run(
-                [None] * workers, began + int(self._plan.warmup_s * 1e9)
+    async def _measure(self, start_ns: int, on_tick: Callable[[], None]) -> None:
+        share, plan, ready, closed = self.share, self.share.plan, self._ready, self.share.closed
+        queue = queue_of(share, ready.blocks, start_ns) if closed is None else ()
+        while MONOTONIC.now_ns() < start_ns:
+            await asyncio.sleep(0)
+        if closed is None:
+            await AsyncArrivals(
+                ready.target.call, ready.feed, self._recorder, plan, self._abandoned
+            ).run(queue, on_tick)
+        else:
+            counts = [iterations_of(share, closed, client) for client in range(share.workers)]
+            await self._clients(self._recorder).run(
+                counts, until_ns_of(plan, start_ns), closed.think_time_s, on_tick
             )
+
+    def _clients(self, recorder: Recorder) -> AsyncClients:
+        ready, timeout_ns = self._ready, self.share.timeout_ns
+        return AsyncClients(
+            ready.target.call, ready.feed, recorder, self._header, timeout_ns, self._abandoned
+        )
+
+    async def _warm_up(self) -> WarmUp:
+        plan = self.share.plan
+        began = MONOTONIC.now_ns()
+        recorder = warm_up_recorder(self.share, began)
+        clients = 1 if self.share.closed is None else self.share.workers
+        until_ns = began + int(plan.warmup_s * 1e9)
+        if plan.warmup_iterations:
+            await self._clients(recorder).run([plan.warmup_iterations] * clients, FOREVER_NS)
+        if MONOTONIC.now_ns() < until_ns:
+            await self._clients(recorder).run([None] * clients, until_ns)
         recorder.finish()
-        self._header[Field.FIRST_NS] = own.header[Field.FIRST_NS]
-        self.reports[0].warm = warm_up_report(own, recorder, MONOTONIC.now_ns() - began)
+        self._header[Field.FIRST_NS] = recorder.memory.header[Field.FIRST_NS]
+        return recorder.warm_up(MONOTONIC.now_ns() - began)

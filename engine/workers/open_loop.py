@@ -3,29 +3,24 @@
 An idle worker takes the next due time, waits until it, and issues; if that instant has passed it
 issues at once and keeps the due time. That is a FIFO queue before as many servers as there are
 workers, and response time (completed - due) contains the wait.
+
+There are two loops, for making bursts costs what a worker that shares its schedule cannot gain: it
+takes one due time at a time, and a burst of one request is dearer than a plain call.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from qs.engine.clock import Clock
-from qs.engine.errors import is_interrupt
-from qs.engine.record.memory import Field, halted
-from qs.engine.record.recorder import Recorder
-from qs.engine.workers.closed_loop import SLICE_NS
-from qs.engine.workers.queue import DueTimes
+import numpy as np
 
-# Before a wait of at least this long the rows so far are counted: there is time, and a watcher sees
-# them sooner.
-QUIET_NS = 5_000_000
-# Counting takes some tenths of a millisecond where the caches have gone cold. What falls due
-# meanwhile is late, and to a worker that is behind it is lost service time, which all requests in
-# line wait for. So from the end of a slice on it is done in the first pause that is long enough,
-# and without one only after a few slices.
-PAUSE_NS = 500_000
-COUNT_NS = 5 * SLICE_NS
+from qs.engine.clock import Clock
+from qs.engine.record.recorder import Recorder
+from qs.engine.workers.closed_loop import NEVER, chunk_of
+from qs.engine.workers.queue import DueTimes
+from qs.engine.workers.slices import COUNT_NS, PAUSE_NS, SLICE_NS, Slice
 
 
 def open_loop(
@@ -36,67 +31,115 @@ def open_loop(
     queue: Iterable[DueTimes],
     wait: Callable[[int], int],
 ) -> Iterator[None]:
-    """Issue requests as they fall due until the queue ends, the stop flag is set, or the drain
-    limit has passed.
+    """Issue requests as they fall due until the queue ends, the run is stopped, or the drain limit
+    has passed. Yields after slices.
     """
     now_ns = clock.now_ns
-    header = recorder.memory.header
     dues, issued, completed = recorder.due, recorder.issued, recorder.completed
     rows = recorder.rows
     take = feed.__next__
+    cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row = 0
-    failed: list[int] = []
-    began = now_ns()
-    recorder.begin(began)
-    slice_end, count_by = began + SLICE_NS, began + COUNT_NS
+    slice_end = cursor.begin()
     for block in queue:
         for due in block:
             start = now_ns()
             if start < due:
-                if row and due - start > (QUIET_NS if start < began + SLICE_NS else PAUSE_NS):
-                    recorder.flush(row, failed)
-                    row, failed = 0, []
+                if row and due - start > PAUSE_NS and cursor.rests(row, start, due):
+                    row = 0
                     yield
-                    began = now_ns()
-                    recorder.begin(began)
-                    slice_end, count_by = due + SLICE_NS, due + COUNT_NS
+                    slice_end = cursor.begin(due)
                 start = wait(due)
                 if start < due:
-                    recorder.flush(row, failed)
+                    cursor.count(row)
                     return
             try:
                 call(take())
-            # a target may raise anything, SystemExit included: it is one failed request
             except BaseException as fault:
-                if is_interrupt(fault):
-                    recorder.flush(row, failed)
-                    raise
-                recorder.raised(fault, now_ns())
-                failed.append(row)
-                due = (
-                    -due
-                )  # so that whoever reads the rows of a lost worker knows this one for a failure
+                cursor.fail(row, fault)
             end = now_ns()
             dues[row] = due
             issued[row] = start
             completed[row] = end
             row += 1
             if end >= slice_end or row == rows:
-                counted = row == rows or end >= count_by
-                if counted:
-                    recorder.flush(row, failed)
-                    row, failed = 0, []
+                row = cursor.end(row, end)
                 yield
-                if halted(header, abs(due)) or 0 < header[Field.DRAIN_NS] < end:
-                    if not counted:
-                        recorder.flush(row, failed)
+                if cursor.halted(due, end):
+                    cursor.count(row)
                     return
-                now = now_ns()
-                slice_end = now + SLICE_NS
-                if counted:
-                    began, count_by = now, now + COUNT_NS
-                    recorder.begin(now)
-                else:
-                    header[Field.SLICE_NS] = now
-    recorder.flush(row, failed)
+                slice_end = cursor.go_on(row)
+    cursor.count(row)
+    yield
+
+
+def burst_loop(
+    call: Callable[[Any], Any],
+    feed: Iterator[Any],
+    recorder: Recorder,
+    clock: Clock,
+    blocks: Iterable[np.ndarray],
+    wait: Callable[[int], int],
+) -> Iterator[None]:
+    """`open_loop` of a worker that has the schedule (blocks of absolute ns) for itself.
+
+    Nobody else takes from it, so a worker that is behind can see how many requests are due by now,
+    and issue those one after the other as the closed loop does, with no step of bytecode around the
+    target.
+    """
+    now_ns = clock.now_ns
+    dues, rows = recorder.memory.due, recorder.rows
+    issued, completed = recorder.issued, recorder.completed
+    reads = iter(now_ns, NEVER)
+    calls = map(call, feed)
+    cursor = Slice(recorder, clock, count_ns=COUNT_NS)
+    row, chunk = 0, 1
+    slice_end = cursor.begin()
+    for block in blocks:
+        instants = block.tolist()
+        at, size = 0, len(instants)
+        while at < size:
+            start, due = now_ns(), instants[at]
+            if start < due:
+                if row and due - start > PAUSE_NS and cursor.rests(row, start, due):
+                    row = 0
+                    yield
+                    slice_end = cursor.begin(due)
+                if wait(due) < due:
+                    cursor.count(row)
+                    return
+                last = at + 1
+            else:
+                last = bisect_right(instants, start, at, min(at + min(chunk, rows - row), size))
+            first, end_row = row, row + last - at
+            dues[first:end_row] = block[at:last]
+            row -= 1
+            fault: BaseException | None = None
+            began = now_ns()
+            try:
+                for row, issued[row], _, completed[row] in zip(  # noqa: B007
+                    range(first, end_row), reads, calls, reads
+                ):
+                    pass
+                if row + 1 < end_row:
+                    # map and zip take a StopIteration of the target for the end of their input.
+                    fault = StopIteration("raised by the target")
+            except BaseException as raised:
+                fault = raised
+            row += 1
+            if fault is not None:
+                cursor.fail(row, fault)
+                issued[row] = completed[row] = now_ns()
+                row += 1
+            end = completed[row - 1]
+            at += row - first
+            chunk = chunk_of(end - began, row - first, SLICE_NS)
+            if end >= slice_end or row == rows:
+                row = cursor.end(row, end)
+                yield
+                if cursor.halted(instants[at - 1], end):
+                    cursor.count(row)
+                    return
+                slice_end = cursor.go_on(row)
+    cursor.count(row)
     yield

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from qs.engine.clock import FOREVER_NS
 from qs.engine.record.memory import Field, anonymous_file
 
 DueTimes = Iterator[int]
-# Later than any run, and far enough from the end of int64 for an instant to be added.
-NEVER_NS = 1 << 62
 
 
 class ThreadQueue:
@@ -120,7 +119,7 @@ def new_counter() -> int:
 
 
 def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.ndarray]:
-    """Rows of two: each due time and the one `distance` places behind it in line, NEVER_NS where
+    """Rows of two: each due time and the one `distance` places behind it in line, FOREVER_NS where
     the schedule ends before.
 
     A queue of such rows hands out pairs, which `capped` turns into due times again.
@@ -133,7 +132,7 @@ def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.nd
             yield np.column_stack([held[:known], held[distance:]])
             held = held[known:]
     if held.size:
-        yield np.column_stack([held, np.full(held.size, NEVER_NS)])
+        yield np.column_stack([held, np.full(held.size, FOREVER_NS)])
 
 
 def capped(

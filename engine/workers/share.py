@@ -8,26 +8,51 @@ from itertools import chain, islice
 
 import numpy as np
 
+from qs.engine.clock import FOREVER_NS
 from qs.engine.load import ClosedLoop
 from qs.engine.load.schedule import Schedule, bounded
 from qs.engine.plan import RunPlan
-from qs.engine.workers.closed_loop import FOREVER_NS
+from qs.engine.record.memory import WorkerMemory
+from qs.engine.record.recorder import Recorder
 from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
 
 
 @dataclass
 class Share:
-    """The part of a plan that one host runs: `workers` of them, the first being number `first` of
-    the whole run.
-    """
+    """The part of a plan that one host runs."""
 
     plan: RunPlan
-    workers: int
-    first: int = 0
+    workers: int  # of this share; with coroutines in closed loop, its clients
+    first: int = 0  # its first worker's number in the whole run
     counter_fd: int | None = None  # the shared counter of an open loop over several processes
     spin: bool = False
     keep_columns: bool = False
     keep_slices: bool = False
+
+    @property
+    def closed(self) -> ClosedLoop | None:
+        """The load if it is a closed loop."""
+        return self.plan.load if isinstance(self.plan.load, ClosedLoop) else None
+
+    @property
+    def coroutines(self) -> bool:
+        """Whether one event loop runs all its workers."""
+        return self.plan.pool.kind == "async"
+
+    @property
+    def timeout_ns(self) -> int:
+        return int(self.plan.timeout_s * 1e9)
+
+    def recorder(self, memory: WorkerMemory) -> Recorder:
+        """The recorder of one worker's measured phase."""
+        return Recorder(
+            memory,
+            interval_ns=self.plan.recorded_ns,
+            timeout_ns=self.timeout_ns,
+            open_loop=self.closed is None,
+            keep_columns=self.keep_columns,
+            keep_slices=self.keep_slices,
+        )
 
 
 def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:
@@ -62,7 +87,7 @@ def blocks_of(share: Share) -> Iterator[np.ndarray]:
     plan = share.plan
     blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations)
     # With coroutines the line of those that wait is the event loop's, which caps it itself.
-    if plan.max_backlog is not None and plan.pool.kind != "async":
+    if plan.max_backlog is not None and not share.coroutines:
         blocks = looking_ahead(blocks, plan.max_backlog + 1)
     return chain(list(islice(blocks, 1)), blocks)
 

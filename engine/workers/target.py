@@ -1,4 +1,8 @@
-"""From what the caller names as target to what a worker calls, and what it feeds it."""
+"""What a worker calls, and what it feeds it: from the target that the caller gives to one `Target`.
+
+In scope: one call per request, samples that come with the target, two hooks around the measured
+phase. Out of scope: what a call does, and whether its answer is right.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +16,35 @@ from typing import Any
 from qs.engine.plan import Factory
 
 
+def _pass() -> None:
+    pass
+
+
 @dataclass(frozen=True)
-class Built:
-    """A target ready to be called, and its samples (never empty; [None] where there are none)."""
+class Target:
+    """A target with all that may belong to it. A bare function is a target too (`build`)."""
 
+    # Called once a request with a sample; a coroutine function where the pool is "async".
     call: Callable[[Any], Any]
-    samples: Sequence[Any]
+    # Samples that are cycled through when the run gives none.
+    samples: Sequence[Any] | None = None
+    # Called in each worker's thread before its first and after its last measured request, outside
+    # what is timed.
+    begin_measuring: Callable[[], None] = _pass
+    end_measuring: Callable[[], None] = _pass
 
-    def tell(self, moment: str) -> None:
-        """Call the target's own `begin_measuring` or `end_measuring`, where it has one: in each
-        worker's thread, outside what is timed.
-        """
-        hook = getattr(self.call, moment, None)
-        if hook is not None:
-            hook()
+    def __call__(self, sample: Any) -> Any:
+        """For callers outside a run; workers use `call`, which is one frame less."""
+        return self.call(sample)
 
     def feed(self, offset: int = 0, per_query: int | None = None) -> Iterator[Any]:
-        """The samples for ever, beginning at a different one for each worker so that workers do not
-        march in step.
+        """The samples for ever, [None] if there are none, beginning at a different one for each
+        worker so that workers do not march in step.
 
-        With `per_query`, lists of so many consecutive samples.
+        With `per_query`, lists of that many consecutive samples.
         """
-        single = islice(cycle(self.samples), offset * (per_query or 1) % len(self.samples), None)
+        samples = [None] if self.samples is None or len(self.samples) == 0 else self.samples
+        single = islice(cycle(samples), offset * (per_query or 1) % len(samples), None)
         return single if per_query is None else map(list, zip(*[single] * per_query))
 
 
@@ -48,25 +59,44 @@ def import_reference(reference: str) -> Any:
     return found
 
 
-def build(target: Any, samples: Sequence[Any] | None) -> Built:
-    """Call a Factory, or take the target as it is. A target may carry `samples`; those given with
-    the run come first.
+def build(target: Any, samples: Sequence[Any] | None) -> Target:
+    """The target that a worker calls: of a Factory, what it makes; of any other callable, itself
+    with the `samples` and hooks that it carries as attributes. Samples given with the run come
+    first.
+
+    Raises TypeError if it cannot be called, and whatever a Factory raises.
     """
     if isinstance(target, Factory):
         target = import_reference(target.reference)(**target.kwargs)
     if not callable(target):
         raise TypeError(f"the target must be callable, not {type(target).__name__}")
-    if samples is None:
-        samples = getattr(target, "samples", None)
-    samples = [None] if samples is None or len(samples) == 0 else samples
-    return Built(target, samples)
+    return Target(
+        target.call if isinstance(target, Target) else target,
+        getattr(target, "samples", None) if samples is None else samples,
+        getattr(target, "begin_measuring", _pass),
+        getattr(target, "end_measuring", _pass),
+    )
 
 
 def is_async(target: Any) -> bool:
     """Whether calling the target gives a coroutine (a coroutine function, or an object whose
     __call__ is one).
     """
+    if isinstance(target, Target):
+        target = target.call
     if inspect.iscoroutinefunction(target):
         return True
     call = getattr(target, "__call__", None)  # noqa: B004
     return inspect.iscoroutinefunction(call)
+
+
+# What is left of a run of these is the engine's own cost. At module level, so that any process can
+# find them.
+
+
+def nothing(sample: Any) -> None:
+    """Returns at once."""
+
+
+async def nothing_awaited(sample: Any) -> None:
+    """Returns at once, without letting the event loop go on to another task."""

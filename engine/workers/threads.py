@@ -11,79 +11,55 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.errors import HostError, is_interrupt, words
-from qs.engine.load import ClosedLoop
 from qs.engine.machine.times import ThreadUse, WakeUps, sharpen_timer
 from qs.engine.record.intervals import Interval
-from qs.engine.record.memory import Field, Phase, WorkerMemory
-from qs.engine.record.recorder import Recorder
+from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory
 from qs.engine.record.report import WorkerReport
-from qs.engine.workers.batching import Batcher, batched_loop, joined
+from qs.engine.workers.batching import Batcher, batched_loop
 from qs.engine.workers.closed_loop import closed_loop
-from qs.engine.workers.lone_loop import lone_loop
-from qs.engine.workers.open_loop import open_loop
+from qs.engine.workers.open_loop import burst_loop, open_loop
 from qs.engine.workers.pacing import waiter
 from qs.engine.workers.queue import DueTimes, LoneQueue, ProcessQueue, ThreadQueue, capped
-from qs.engine.workers.share import (
-    Share,
-    blocks_of,
-    iterations_of,
-    queue_of,
-    until_ns_of,
-)
-from qs.engine.workers.target import Built
+from qs.engine.workers.share import Share, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.target import Target
 from qs.engine.workers.warmup import warm_up
 
 
 class WorkerGroup:
     """Runs one share. Call `prepare`, then `go`, then `run`; `abandon` when patience ends."""
 
+    _queue: Batcher | LoneQueue | ProcessQueue | ThreadQueue  # in open loop, by `go`
+
     def __init__(
         self,
         share: Share,
-        make: Callable[[int], Built],
+        make: Callable[[int], Target],
         memories: Sequence[WorkerMemory],
         clock: Clock = MONOTONIC,
     ):
         """`make(instance)` builds the target of one instance, in the thread that will call it."""
         self.share = share
         self.memories = memories
-        plan = share.plan
+        self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
+        self.recorders = [share.recorder(memory) for memory in memories]
+        asked = share.plan.pool.instances
+        self._instances = share.workers if asked is None else min(asked, share.workers)
         self._make = make
         self._clock = clock
-        self._inline = plan.pool.kind != "thread"
-        self._open = not isinstance(plan.load, ClosedLoop)
+        self._inline = share.plan.pool.kind != "thread"
+        self._inline_steps = self._drive(0)  # begins at the first step, and only if inline
+        self._blocks: Iterator[np.ndarray] = iter(())
         self._started = threading.Event()
         self._changed = threading.Condition()
         self._faults: list[HostError] = []
-        self._built: dict[int, Built] = {}
+        self._built: dict[int, Target] = {}
         self._build_locks = [threading.Lock() for _ in range(self._instances)]
-        self._blocks: Iterator[np.ndarray] = iter(())
-        self._queue: ThreadQueue | ProcessQueue | LoneQueue | None = None
-        self._batcher: Batcher | None = None
-        self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
-        self.recorders = [
-            Recorder(
-                memory,
-                plan.recorded_ns,
-                int(plan.timeout_s * 1e9),
-                self._open,
-                share.keep_columns,
-                share.keep_slices,
-            )
-            for memory in memories
-        ]
-        self._threads: list[threading.Thread] = []
-        self._inline_steps: Iterator[None] | None = None
-
-    @property
-    def _instances(self) -> int:
-        asked = self.share.plan.pool.instances
-        return self.share.workers if asked is None else min(asked, self.share.workers)
 
     # -- the caller's side
 
@@ -96,21 +72,18 @@ class WorkerGroup:
 
     def preparing(self) -> Iterator[None]:
         """`prepare` in steps: inline, one after each slice of the warm-up; with threads, none."""
-        if self._open:
+        if self.share.closed is None:
             self._blocks = blocks_of(self.share)
         if self._inline:
-            self._inline_steps = self._drive(0)
             for _ in self._inline_steps:
                 if self.memories[0].header[Field.PHASE] == Phase.READY:
                     break
                 yield
         else:
             for number in range(self.share.workers):
-                thread = threading.Thread(
+                threading.Thread(
                     target=self._thread, args=(number,), name=f"worker-{number}", daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
+                ).start()
             with self._changed:
                 self._changed.wait_for(
                     lambda: self._faults or self._all_at(Phase.READY) or self._abandoned()
@@ -125,15 +98,8 @@ class WorkerGroup:
         """Let the workers start together at an instant."""
         for memory in self.memories:
             memory.header[Field.START_NS] = start_ns
-        if self._open:
-            alone = self._alone()
-            self._queue = (
-                LoneQueue(self._blocks, start_ns)
-                if alone
-                else queue_of(self.share, self._blocks, start_ns)
-            )
-            if self.share.plan.batching is not None:
-                self._batcher = Batcher(self._line(0), self.share.plan.batching, self._clock)
+        if self.share.closed is None:
+            self._queue = self._queue_from(start_ns)
         self._started.set()
 
     def run(
@@ -164,18 +130,17 @@ class WorkerGroup:
 
     def steps(self) -> Iterator[None]:
         """Inline: the measured phase, yielding after every slice."""
-        if self._inline_steps is not None:
-            yield from self._inline_steps
+        yield from self._inline_steps
         if self._faults:
             raise self._faults[0]
 
     def stop(self) -> None:
         for memory in self.memories:
-            memory.header[Field.STOP] = 1
+            memory.header[Field.STOP] = Halt.NOW
 
     def abandon(self) -> list[int]:
-        """Stop waiting for workers that do not come back: they are named in their reports. Returns
-        their numbers.
+        """Stop waiting for workers that do not come back; their reports say so. Returns their
+        numbers.
         """
         self.stop()
         with self._changed:
@@ -188,20 +153,16 @@ class WorkerGroup:
         return [self.reports[number].worker for number in hung]
 
     def _report_hung(self, number: int) -> None:
-        report, recorder = self.reports[number], self.recorders[number]
-        report.hung = True
-        report.errors = dict(recorder.errors)
-        report.first_fault = recorder.first_fault
-        report.arrivals = recorder.arrivals.tolist()
-        report.columns = recorder.kept or []
+        self.reports[number].hung = True
+        self.recorders[number].report(self.reports[number])
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         """The intervals closed since the last call, with their worker's number."""
-        taken = []
-        for number, recorder in enumerate(self.recorders):
-            while recorder.closed:
-                taken.append((self.share.first + number, recorder.closed.pop(0)))
-        return taken
+        return [
+            (self.share.first + number, interval)
+            for number, recorder in enumerate(self.recorders)
+            for interval in recorder.take_intervals()
+        ]
 
     def _ended(self, memory: WorkerMemory) -> bool:
         return memory.header[Field.PHASE] == Phase.DONE
@@ -226,91 +187,82 @@ class WorkerGroup:
 
     def _drive(self, number: int) -> Iterator[None]:
         """One worker's life. Nothing raised in it goes further than its report."""
-        memory, report, recorder = (
-            self.memories[number],
-            self.reports[number],
-            self.recorders[number],
-        )
+        memory, report = self.memories[number], self.reports[number]
         try:
             yield from self._live(number)
-        except (
-            BaseException
-        ) as fault:  # the build of a target may raise anything, SystemExit included
+        # the build of a target may raise anything, SystemExit included
+        except BaseException as fault:
             if is_interrupt(fault):
                 raise
             report.crash = traceback.format_exc()
             if memory.header[Field.PHASE] < Phase.READY:
                 self._faults.append(HostError(type(fault).__name__, words(fault), report.crash))
         finally:
-            recorder.finish()
-            report.errors = dict(recorder.errors)
-            report.first_fault = recorder.first_fault
-            report.arrivals = recorder.arrivals.tolist()
-            report.columns = recorder.kept or []
-            report.slices = recorder.slices or []
-            report.paced = recorder.paced()
+            self.recorders[number].finish()
+            self.recorders[number].report(report)
             self._at(memory, Phase.DONE)
 
     def _live(self, number: int) -> Iterator[None]:
-        plan, memory, clock = self.share.plan, self.memories[number], self._clock
+        plan, memory, report = self.share.plan, self.memories[number], self.reports[number]
         self._pin(number)
-        built = self._target(number)
-        feed = built.feed(self.share.first + number, plan.samples_per_query)
+        target = self._target(number)
+        feed = target.feed(self.share.first + number, plan.samples_per_query)
         self._at(memory, Phase.WARM_UP)
-        yield from warm_up(built, feed, plan, memory, self.reports[number], clock)
+        report.warm = yield from warm_up(target, feed, self.share, memory, self._clock)
         self._at(memory, Phase.READY)
         if self._inline:
             yield
         self._started.wait()
-        built.tell("begin_measuring")
+        target.begin_measuring()
         use = ThreadUse()
-        start_ns = int(memory.header[Field.START_NS])
         self._at(memory, Phase.MEASURE)
         sharpen_timer()
-        wait = waiter(clock, memory.header, self.share.spin)
-        wait(start_ns)
-        if isinstance(plan.load, ClosedLoop):
-            loop = closed_loop(
-                built.call,
+        wait = waiter(self._clock, memory.header, self.share.spin)
+        wait(int(memory.header[Field.START_NS]))
+        yield from self._loop(number, target, feed, wait)
+        use.into(report)
+        target.end_measuring()
+
+    def _loop(
+        self, number: int, target: Target, feed: Iterator[Any], wait: Callable[[int], int]
+    ) -> Iterator[None]:
+        """The requests of one worker."""
+        closed, recorder = self.share.closed, self.recorders[number]
+        if closed is not None:
+            return closed_loop(
+                target.call,
                 feed,
-                self.recorders[number],
-                clock,
-                iterations_of(self.share, plan.load, number),
-                until_ns_of(plan, start_ns),
-                int(plan.load.think_time_s * 1e9),
+                recorder,
+                self._clock,
+                iterations_of(self.share, closed, number),
+                until_ns_of(self.share.plan, int(recorder.memory.header[Field.START_NS])),
+                int(closed.think_time_s * 1e9),
             )
-        elif self._batcher is not None:
-            collate = plan.batching.collate or joined  # type: ignore[union-attr]
-            loop = batched_loop(
-                built.call, feed, self.recorders[number], clock, self._batcher, wait, collate
-            )
-        elif isinstance(self._queue, LoneQueue):
-            loop = lone_loop(built.call, feed, self.recorders[number], clock, self._queue, wait)
-        else:
-            loop = open_loop(
-                built.call, feed, self.recorders[number], clock, self._line(number), wait
-            )
-        yield from loop
-        use.into(self.reports[number])
-        built.tell("end_measuring")
+        issue, queue = (target.call, feed, recorder, self._clock), self._queue
+        if isinstance(queue, Batcher):
+            return batched_loop(*issue, queue, wait)
+        if isinstance(queue, LoneQueue):
+            return burst_loop(*issue, queue, wait)
+        return open_loop(*issue, self._line(queue, number), wait)
 
-    def _alone(self) -> bool:
-        """Whether one worker has the whole schedule, and no rule looks at each due time before it
-        is issued.
+    def _queue_from(self, start_ns: int) -> Batcher | LoneQueue | ProcessQueue | ThreadQueue:
+        """What the workers take their due times from. A worker has the schedule for itself if it is
+        alone and no rule looks at each due time before it is issued.
         """
-        share = self.share
-        rules = (share.counter_fd, share.plan.batching, share.plan.max_backlog)
-        return share.workers == 1 and all(rule is None for rule in rules)
+        share, batching = self.share, self.share.plan.batching
+        rules = (share.counter_fd, batching, share.plan.max_backlog)
+        if share.workers == 1 and all(rule is None for rule in rules):
+            return LoneQueue(self._blocks, start_ns)
+        queue = queue_of(share, self._blocks, start_ns)
+        return queue if batching is None else Batcher(self._line(queue, 0), batching, self._clock)
 
-    def _line(self, number: int) -> Iterable[DueTimes]:
-        """What a worker takes its due times from: the queue, less what the cap on the backlog
-        drops.
-        """
+    def _line(self, queue: ThreadQueue | ProcessQueue, number: int) -> Iterable[DueTimes]:
+        """The queue, less what the cap on the backlog drops."""
         if self.share.plan.max_backlog is None:
-            return self._queue  # type: ignore[return-value]
-        return capped(self._queue, self._clock.now_ns, self.memories[number].header)  # type: ignore[arg-type]
+            return queue
+        return capped(queue, self._clock.now_ns, self.memories[number].header)  # type: ignore[arg-type]
 
-    def _target(self, number: int) -> Built:
+    def _target(self, number: int) -> Target:
         instance = number % self._instances
         with self._build_locks[instance]:
             if instance not in self._built:
@@ -318,15 +270,11 @@ class WorkerGroup:
             return self._built[instance]
 
     def _pin(self, number: int) -> None:
-        affinity = self.share.plan.pool.affinity
-        if affinity and hasattr(os, "sched_setaffinity") and not self._inline_here():
-            os.sched_setaffinity(
-                0, set(affinity[(self.share.first + number % self._instances) % len(affinity)])
-            )
-
-    def _inline_here(self) -> bool:
-        """Inline in the caller's own thread, whose placement is the caller's business."""
-        return self.share.plan.pool.kind == "inline"
+        """Inline the thread is the caller's, and so is its placement."""
+        pool = self.share.plan.pool
+        if pool.affinity and pool.kind != "inline" and hasattr(os, "sched_setaffinity"):
+            place = self.share.first + number % self._instances
+            os.sched_setaffinity(0, set(pool.affinity[place % len(pool.affinity)]))
 
     def _at(self, memory: WorkerMemory, phase: Phase) -> None:
         with self._changed:

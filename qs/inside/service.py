@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ from qs.inside.given import open_given
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
 from qs.inside.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
-from qs.inside.targets import blocking, check_kind, is_coroutine, put_back, rows_of, target_of
+from qs.inside.targets import (
+    LoadedTarget,
+    blocking,
+    check_kind,
+    is_coroutine,
+    put_back,
+    rows_of,
+    target_of,
+)
 from qs.inside.verifying import Verifier, judged
 from qs.tensors.generated import split_names
 from qs.tensors.numeric import summarise
@@ -302,7 +311,7 @@ class VendorService:
         shared_by: int | None = None,
         verify: dict[str, Any] | None = None,
         setup: dict[str, dict[str, Any]] | None = None,
-    ) -> Callable[[Any], Any]:
+    ) -> LoadedTarget:
         """predict of copy `instance`, loaded; `.samples` are the batches to cycle.
 
         Those are as large as what is really loaded, `.loaded_batch_size`. The copy is loaded on the
@@ -346,13 +355,15 @@ class VendorService:
             names = split_names(self._need_settings()[2].get("outputs"))
             verifier = Verifier(verify["mode"], verify["seed"], verify["folder"], instance, names)
             verifier.knows(() if rows else taken)
-        target = target_of(copy.backend.predict, lists, rows, self._states, verifier)
-        if verifier is not None:
-            target.begin_measuring = verifier.begin_measuring  # type: ignore[attr-defined]
-            target.end_measuring = verifier.end_measuring  # type: ignore[attr-defined]
-        target.samples = taken  # type: ignore[attr-defined]
-        target.loaded_batch_size = copy.batch_size  # type: ignore[attr-defined]
-        return target
+        call = target_of(copy.backend.predict, lists, rows, self._states, verifier)
+        target = LoadedTarget(call, taken, loaded_batch_size=copy.batch_size)
+        if verifier is None:
+            return target
+        return replace(
+            target,
+            begin_measuring=verifier.begin_measuring,
+            end_measuring=verifier.end_measuring,
+        )
 
     def verification(
         self,

@@ -8,23 +8,29 @@ items than the loaded batch, where queries that are due close together share a c
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qs.base.errors import UserError
+from qs.engine.workers.target import Target, is_async
+
+
+@dataclass(frozen=True)
+class LoadedTarget(Target):
+    """What the engine calls of a loaded copy, with the size of the batch that was really loaded."""
+
+    loaded_batch_size: int = 0
 
 
 def is_coroutine(predict: Any) -> bool:
     """Whether calling it gives a coroutine (a coroutine function, or an object whose __call__ is
     one).
     """
-    if inspect.iscoroutinefunction(predict):
-        return True
-    return inspect.iscoroutinefunction(getattr(predict, "__call__", None))  # noqa: B004
+    return is_async(predict)
 
 
 def check_kind(predict: Any, pool: str | None) -> None:
@@ -48,7 +54,7 @@ def target_of(
     states: Mapping[str, str] | None = None,
     verifier: Any = None,
 ) -> Callable[[Any], Any]:
-    """A new function, so that it can carry samples.
+    """What is called once a query.
 
     lists   a query is a list of batches: predict is called for one after the other, a coroutine for
             all at once

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qs.engine import ClosedLoop, Factory, Pool, RunPlan, Stop, run
+from qs.engine.clock import FOREVER_NS
 from qs.engine.load import ConstantRate, Poisson
 from qs.engine.load.schedule import bounded
 from qs.engine.record.memory import Field
-from qs.engine.workers.queue import NEVER_NS, ThreadQueue, capped, looking_ahead
+from qs.engine.workers.queue import ThreadQueue, capped, looking_ahead
 from qs.engine.workers.share import due_before
 from tests.fakes import MS, S, Service, VirtualClock
 
@@ -87,7 +88,7 @@ def test_looking_ahead_pairs_each_due_time_with_the_one_behind_it(steps, distanc
         tuple(pair) for block in looking_ahead(iter(blocks), distance) for pair in block.tolist()
     ]
     all_due = [int(value) for block in blocks for value in block]
-    assert pairs == list(zip(all_due, all_due[distance:] + [NEVER_NS] * distance))
+    assert pairs == list(zip(all_due, all_due[distance:] + [FOREVER_NS] * distance))
 
 
 def test_an_endless_schedule_is_paired_as_it_goes():

@@ -32,8 +32,8 @@ from qs.engine.conduct.calibrate import (
     null_share,
 )
 from qs.engine.conduct.layout import lay_out
-from qs.engine.workers.null import nothing, nothing_awaited
 from qs.engine.workers.share import Share
+from qs.engine.workers.target import nothing, nothing_awaited
 from tests.fakes import VirtualClock
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
+from qs.engine import ClosedLoop, Pool, RunPlan, Stop, Target, run
 from tests.fakes import MS, Counter, Nth, S, Service, VirtualClock, nothing
 
 NO_STOP = Stop()
@@ -253,6 +253,23 @@ def test_minimums_end_a_run_that_has_no_other_end():
     assert result.completed >= 50
     assert result.wall_s >= 0.15
     assert result.verdict == "VALID", result.reasons
+
+
+def test_a_target_may_be_an_object_of_our_own():
+    told, seen = [], Counter()
+    target = Target(seen, ["a", "b"], lambda: told.append("begin"), lambda: told.append("end"))
+    assert run(inline(ClosedLoop(iterations=3)), target).completed == 3
+    assert (seen.seen, told) == (["a", "b", "a"], ["begin", "end"])
+    assert run(inline(ClosedLoop(iterations=1)), target, samples=["given"]).completed == 1
+    assert seen.seen[3:] == ["given"]
+
+
+def test_a_target_of_our_own_may_be_a_coroutine_function():
+    async def call(sample):
+        return sample
+
+    result = run(RunPlan(ClosedLoop(2, 5), pool=Pool("async")), Target(call, [1, 2]))
+    assert (result.completed, result.errors) == (10, 0)
 
 
 @pytest.mark.parametrize("kind", ["inline", "thread"])

@@ -43,7 +43,12 @@ class Request:
 
 
 def recorder(open_loop: bool = True, interval_ns: int = S) -> Recorder:
-    one = Recorder(local_memory(1, ROWS)[0], interval_ns, TIMEOUT, open_loop)
+    one = Recorder(
+        local_memory(1, ROWS)[0],
+        interval_ns=interval_ns,
+        timeout_ns=TIMEOUT,
+        open_loop=open_loop,
+    )
     one.memory.header[Field.START_NS] = START
     return one
 
@@ -52,21 +57,20 @@ def record(one: Recorder, requests: list[Request], slices: list[int] = ()) -> Re
     """Do what a loop does: rows in the order of completion, flushed where the slices say and when
     the columns are full.
     """
-    row, failed = 0, []
+    row = 0
     one.begin(START)
     for number, request in enumerate(requests):
         one.due[row] = START + request.due
         one.issued[row] = START + request.issued
         one.completed[row] = START + request.completed
         if request.outcome == "raised":
-            one.fail("RuntimeError", START + request.completed)
-            failed.append(row)
+            one.fail("RuntimeError", START + request.completed, row=row)
         row += 1
         if row == ROWS or number in slices:
-            one.flush(row, failed)
-            row, failed = 0, []
+            one.flush(row)
+            row = 0
             one.begin(START + request.completed)
-    one.flush(row, failed)
+    one.flush(row)
     one.finish()
     return one
 
@@ -279,12 +283,9 @@ def test_what_a_lost_worker_had_not_counted_is_counted_for_it(open_loop):
         one.issued[row] = START + issued * MS
         one.completed[row] = START + (issued + took) * MS
     if open_loop:
-        one.fail("ValueError", START + 500 * MS)
-        one.due[3], one.issued[3], one.completed[3] = (
-            -(START + 499 * MS),
-            START + 499 * MS,
-            START + 500 * MS,
-        )
+        one.fail("ValueError", START + 500 * MS, row=3)
+        one.due[3] = one.issued[3] = START + 499 * MS
+        one.completed[3] = START + 500 * MS
     rescue(one.memory, open_loop, TIMEOUT)
     response, service, lateness = merged([one.memory], open_loop)
     assert header[Field.COMPLETED] == response.count == service.count == 3

@@ -12,7 +12,7 @@ import pytest
 from qs.engine import ClosedLoop, ConstantRate, Poisson, Pool, RunPlan, Stop, run
 from qs.engine.record.memory import Field, local_memory
 from qs.engine.record.recorder import Recorder
-from qs.engine.workers.null import nothing
+from qs.engine.workers.target import nothing
 
 
 def pause(sample: object) -> None:
@@ -115,7 +115,7 @@ def test_pacing_of_coroutines_is_their_lateness_unless_their_number_is_bounded()
 def test_which_requests_a_worker_waited_for(rows, waited, slices):
     memory = local_memory(1, 16)[0]
     memory.header[Field.START_NS] = 1
-    recorder = Recorder(memory, 1_000_000_000, 1_000_000_000, open_loop=True)
+    recorder = Recorder(memory, interval_ns=1_000_000_000, timeout_ns=1_000_000_000, open_loop=True)
     row = 0
     recorder.begin(90)
     for due, issued, completed in rows:

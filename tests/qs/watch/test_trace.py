@@ -105,7 +105,13 @@ def test_many_slices_are_put_together():
     from qs.engine.record.memory import local_memory
     from qs.engine.record.recorder import Recorder
 
-    recorder = Recorder(local_memory(1, 16)[0], 10**9, 10**9, False, keep_slices=True)
+    recorder = Recorder(
+        local_memory(1, 16)[0],
+        interval_ns=10**9,
+        timeout_ns=10**9,
+        open_loop=False,
+        keep_slices=True,
+    )
     for number in range(3 * MOST_SLICES):
         recorder._keep_slice(number * 10, number * 10 + 5, 2)
     assert len(recorder.slices) < MOST_SLICES
