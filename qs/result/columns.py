@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from qs.base.words import number
 from qs.result.row import Row
 
 
@@ -32,6 +33,10 @@ class Column:
         """The figure, None where the row has none; text and floats as such, for typed tables."""
         value = getattr(row, self.name)
         return value if value is None or self.kind is int else self.kind(value)
+
+    def text(self, row: Row) -> str:
+        """The figure as people read it; n/a where the row has none."""
+        return number(getattr(row, self.name))
 
 
 def _latency(name: str, short: str, heading: str = "", percentile: float | None = None) -> Column:

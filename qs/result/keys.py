@@ -50,22 +50,27 @@ def settings_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def title_of(row: Mapping[str, Any]) -> str:
     """The case in words: BS 4, Poisson 200/s, 2 clients, pool thread, 1 instance."""
-    words = [
-        f"BS {row.get('BS')}",
-        " ".join([str(row.get("Scenario") or _by_whom(row)), *_settings(row)]),
-    ]
+    return ", ".join(words_of(row).values())
+
+
+def words_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """The words for each part of the key, in the title's order."""
+    found = {
+        "BS": f"BS {row.get('BS')}",
+        "Scenario": " ".join([str(row.get("Scenario") or _by_whom(row)), *_settings(row)]),
+    }
     if row.get("Clients") is not None:
-        words.append(counted(row["Clients"], "client"))
+        found["Clients"] = counted(row["Clients"], "client")
     if row.get("Pool") is not None:
-        words.append(f"pool {row['Pool']}")
+        found["Pool"] = f"pool {row['Pool']}"
     if row.get("Instances") is not None:
-        words.append(counted(row["Instances"], "instance"))
+        found["Instances"] = counted(row["Instances"], "instance")
     if row.get("Intra-op Threads") is not None:
-        words.append(counted(row["Intra-op Threads"], "thread") + " each")
+        found["Intra-op Threads"] = counted(row["Intra-op Threads"], "thread") + " each"
     batching = row.get("Batching") or {}
     if batching.get("max_batch_size"):
-        words.append(f"up to {batching['max_batch_size']} queries a call")
-    return ", ".join(words)
+        found["Batching"] = f"up to {batching['max_batch_size']} queries a call"
+    return found
 
 
 def loosened(row: Mapping[str, Any]) -> Sequence[Key]:

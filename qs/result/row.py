@@ -317,14 +317,6 @@ class Row(Figures):
         """The histogram logs of its runs, by their names in the report's folder."""
         return self.histograms or ([self.histogram] if self.histogram else [])
 
-    def numbers(self) -> dict[str, int | float]:
-        """Every top-level number under its published key, those that a vendor added included."""
-        return {
-            name: value
-            for name, value in self.to_dict().items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)
-        }
-
     def invalid(self, reason: str) -> Row:
         """It does not count, for one more reason."""
         return self.changed(verdict=Verdict.INVALID, reasons=[*self.reasons, reason])

@@ -1,0 +1,29 @@
+"""Standard output and standard error: tables as wide as the terminal, and JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(stream: TextIO, width: int = 120) -> Console:
+    """A console on a stream. Where that is no terminal, text is `width` columns wide: a log file
+    has room, and rich would fold tables to 80.
+    """
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else width)
+
+
+def print_json(content: Any) -> None:
+    """Plain data on standard output, and nothing else; what JSON does not know becomes its text."""
+    import orjson
+
+    text = orjson.dumps(
+        content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,359 @@
+"""What a result says, as plain data: what came out, of which cases, how far it can be trusted, how
+to do it again.
+
+Every view for people (terminal, page, Markdown, PDF, JUnit) draws this and nothing else, so that
+all of them tell the same. Words are made here once; layout, colours and escaping are the views'.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qs.base.files import SWEEP
+from qs.base.words import data_size, number
+from qs.result.keys import words_of
+from qs.result.result import Accuracy, Result
+from qs.result.row import Row
+
+# What the comparison with the reference adds to the metrics of the data set.
+AGREEMENT = (
+    "Mean Diff",
+    "Std Diff",
+    "Max Diff",
+    "Max Rel-Diff",
+    "Mean Rel-Diff",
+    "Cosine Similarity",
+    "Max ULP",
+    "Top-1 Agreement",
+    "NaN Count",
+    "Inf Count",
+)
+# Numbers of the section that say how it was measured.
+_NO_METRIC = ("Data Percent", "Items")
+_NAMED = 4  # as many cases are named beside a doubt; more are counted
+_LOGS = 50
+_STARTED_BY = ("__main__.py", "qs", "launch.py")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row, under the name that tells it from the other rows."""
+
+    name: str
+    row: Row
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A reason or a doubt, and the names of the cases it holds for; none: the whole run."""
+
+    text: str
+    cases: tuple[str, ...] = ()
+    of: int = 0  # how many cases there are
+
+    def __str__(self) -> str:
+        if not self.cases:
+            return self.text
+        if 1 < self.of == len(self.cases):
+            return f"all cases: {self.text}"
+        if len(self.cases) > _NAMED:
+            return f"{len(self.cases)} of {self.of} cases: {self.text}"
+        return f"{'; '.join(self.cases)}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure of the accuracy or of the agreement, with its 95 % interval if it has one."""
+
+    name: str
+    value: int | float
+    interval: tuple[float, float] | None = None
+
+    def words(self, digits: int) -> tuple[str, str, str]:
+        """Its name, its value and its interval."""
+        ends = self.interval and [number(end, digits) for end in self.interval]
+        return self.name, number(self.value, digits), " .. ".join(ends) if ends else ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """How one output agrees with the reference's."""
+
+    name: str
+    max_diff: float | None
+    mean_diff: float | None
+    cosine: float | None
+    nan_count: int | None
+    inf_count: int | None
+    fault: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Whether the answers are right. `not_measured` and `not_compared` give the reason."""
+
+    metrics: tuple[Score, ...] = ()
+    agreement: tuple[Score, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    not_measured: str = ""
+    not_compared: str = ""
+    scored_on: str = ""  # on which items the metrics were computed
+    picture: Path | None = None  # how the differences are distributed
+
+    def __bool__(self) -> bool:
+        return self != Answers()
+
+
+@dataclass(frozen=True)
+class Story:
+    """A result, told. `folder` is where its own files lie."""
+
+    result: Result
+    folder: Path
+    title: str
+    headline: str
+    reasons: tuple[Remark, ...]
+    facts: tuple[tuple[str, str], ...]
+    cases: tuple[Case, ...]
+    shared: str  # what all cases have in common
+    answers: Answers
+    doubts: tuple[Remark, ...]
+    machine: str  # what was found out about the machine before the run
+    machine_doubts: tuple[str, ...]
+    command: str
+    files: tuple[str, ...]
+
+    @property
+    def own_reasons(self) -> Sequence[str]:
+        """Why the run is INVALID, apart from its cases."""
+        return [reason.text for reason in self.reasons if not reason.cases]
+
+    @property
+    def measured(self) -> Sequence[Case]:
+        """The cases that have numbers."""
+        return [case for case in self.cases if case.row.items_per_s]
+
+
+def story_of(result: Result, folder: Path) -> Story:
+    """Tell a result. Files that are missing in `folder` are left out."""
+    cases = named(result.performance)
+    answers = _answers(result.accuracy, folder) if result.accuracy else Answers()
+    check = result.machine_check
+    return Story(
+        result=result,
+        folder=folder,
+        title=f"{result.task} on {result.backend}",
+        headline=_headline(result, answers),
+        reasons=_reasons(result, cases),
+        facts=tuple(_facts(result)),
+        cases=cases,
+        shared=shared_by(result.performance),
+        answers=answers,
+        doubts=_doubts(result, cases),
+        machine=check.summary if check else "",
+        machine_doubts=tuple(_machine_doubts(result)),
+        command=_command(result.command),
+        files=tuple(_files(result, folder)),
+    )
+
+
+def named(rows: Sequence[Row]) -> tuple[Case, ...]:
+    """Each row under what it does not share with all others; its batch size is always said."""
+    words = [_words(row) for row in rows]
+    shared = set(_shared(words)) - {"BS"}
+    seen: Counter[str] = Counter()
+    found = []
+    for row, parts in zip(rows, words):
+        name = ", ".join(text for part, text in parts.items() if part not in shared)
+        seen[name] += 1
+        found.append(Case(name if seen[name] == 1 else f"{name} (#{seen[name]})", row))
+    return tuple(found)
+
+
+def shared_by(rows: Sequence[Row]) -> str:
+    """What all rows have in common; nothing if there is only one."""
+    return ", ".join(_shared([_words(row) for row in rows]).values())
+
+
+def _words(row: Row) -> dict[str, str]:
+    # Of a day's time series nothing is in the key, so it is not made plain data for it.
+    return words_of(row.model_dump(by_alias=True, exclude_unset=True, exclude={"intervals"}))
+
+
+def _shared(words: Sequence[dict[str, str]]) -> dict[str, str]:
+    if len(words) < 2:
+        return {}
+    return {
+        part: text
+        for part, text in words[0].items()
+        if all(other.get(part) == text for other in words)
+    }
+
+
+def _short(case: Case, cases: Sequence[Case]) -> str:
+    return case.name if len(cases) > 1 else f"BS {case.row.batch_size}"
+
+
+def _reasons(result: Result, cases: Sequence[Case]) -> tuple[Remark, ...]:
+    """The run's own, then each case's. A sweep finds out which settings fail: their reasons are no
+    reasons of its own.
+    """
+    if result.kind == SWEEP:
+        return tuple(map(Remark, result.reasons))
+    # The saved list holds those of the rows as well, under their batch sizes.
+    of_rows = Counter(
+        f"BS {case.row.batch_size}: {reason}" for case in cases for reason in case.row.reasons
+    )
+    own = []
+    for text in result.reasons:
+        if of_rows[text]:
+            of_rows[text] -= 1
+        else:
+            own.append(Remark(text))
+    pairs = ((_short(case, cases), reason) for case in cases for reason in case.row.reasons)
+    return (*own, *_together(pairs, len(cases)))
+
+
+def _doubts(result: Result, cases: Sequence[Case]) -> tuple[Remark, ...]:
+    pairs = ((_short(case, cases), text) for case in cases for text in case.row.warnings)
+    own = [Remark(text) for text in dict.fromkeys(result.warnings)]
+    return (*own, *_together(pairs, len(cases)))
+
+
+def _together(pairs: Iterable[tuple[str, str]], of: int) -> list[Remark]:
+    """(case, text) pairs with the cases of each text put together, in the order they came."""
+    by_text: dict[str, dict[str, None]] = {}
+    for case, text in pairs:
+        by_text.setdefault(text, {})[case] = None
+    return [Remark(text, tuple(names), of) for text, names in by_text.items()]
+
+
+def _machine_doubts(result: Result) -> list[str]:
+    findings = result.machine_check.findings if result.machine_check else []
+    return [
+        f"{each['name']}: {each['value']}; {each['effect']}; {each['fix']}"
+        for each in findings
+        if each["status"] == "warn"
+    ]
+
+
+def _headline(result: Result, answers: Answers) -> str:
+    """What came out, in a sentence or two."""
+    said = []
+    measured = [(row.items_per_s, row) for row in result.performance if row.items_per_s]
+    tails = [(row.p99_ms, row) for _, row in measured if row.p99_ms]
+    if measured:
+        most, row = max(measured, key=lambda each: each[0])
+        said.append(f"{number(float(most))} items/s at most, at batch size {row.batch_size}")
+    elif result.status == "compiled":
+        said.append("compiled, not measured")
+    else:
+        said.append("nothing was measured")
+    if tails:
+        least, row = min(tails, key=lambda each: each[0])
+        said.append(f"p99 of {number(float(least))} ms at least, at batch size {row.batch_size}")
+    if answers.not_measured:
+        said.append("accuracy not measured")
+    elif answers.metrics:
+        said.append(", ".join(f"{each.name} {number(each.value)}" for each in answers.metrics))
+    limit = (result.sweep or {}).get("limit")
+    if limit:
+        said.append(limit["sentence"])
+    return "; ".join(said) + "."
+
+
+def _facts(result: Result) -> Iterable[tuple[str, str]]:
+    """What was run, on what."""
+    host, samples = result.host, result.samples or {}
+    note = (result.model_source or {}).get("note")
+    runtime = result.runtime_version or result.version or "no version"
+    yield "task", result.task
+    yield "model", result.model.lower() + (f": {note}" if note else "")
+    yield "backend", f"{result.backend}, {runtime}"
+    processor = str(host.get("CPU") or result.host_info)
+    if host:
+        processor += f", {len(host.get('Usable CPUs') or [])} of {host.get('Logical CPUs')} CPUs"
+    if host.get("Memory Bytes"):
+        processor += f", {data_size(host['Memory Bytes'])}"
+    yield "processor", processor
+    if host:
+        yield "system", f"{host.get('System', '')}, {host.get('Python', '')}"
+    if samples:
+        yield "data", f"{samples.get('name')}: {samples.get('why') or samples.get('items')}"
+    if result.execution_date:
+        yield "measured", result.execution_date
+    if result.machine_check and result.machine_check.summary:
+        yield "machine", result.machine_check.summary
+
+
+def metrics_of(section: Accuracy) -> list[Score]:
+    """The metrics of the data set's checker, under the names it gave them."""
+    return [
+        Score(name, value, _interval(section, name))
+        for name, value in section.numbers().items()
+        if name not in AGREEMENT and name not in _NO_METRIC
+    ]
+
+
+def _answers(section: Accuracy, folder: Path) -> Answers:
+    numbers, numeric = section.numbers(), section.numeric or {}
+    picture = folder / section.diff_dist if section.diff_dist else None
+    return Answers(
+        metrics=tuple(metrics_of(section)),
+        agreement=tuple(Score(name, numbers[name]) for name in AGREEMENT if name in numbers),
+        outputs=tuple(
+            Output(
+                name,
+                each.get("Max Diff"),
+                each.get("Mean Diff"),
+                each.get("Cosine Similarity"),
+                each.get("NaN Count"),
+                each.get("Inf Count"),
+                each.get("failed") or "",
+            )
+            for name, each in (numeric.get("outputs") or {}).items()
+        ),
+        not_measured=section.not_measured or "",
+        not_compared=numeric.get("Not Measured") or "",
+        scored_on=_scored_on(section),
+        picture=picture if picture and picture.is_file() else None,
+    )
+
+
+def _interval(section: Accuracy, name: str) -> tuple[float, float] | None:
+    bounds = section.confidence_intervals.get(name)
+    return (bounds[0], bounds[1]) if bounds else None
+
+
+def _scored_on(section: Accuracy) -> str:
+    """450 items, a random share of 10 %, seed 0."""
+    if not section.items:
+        return ""
+    said = [f"{number(section.items)} items"]
+    share = section.share or {}
+    if share.get("kind", "whole") != "whole":
+        said.append(f"a {share['kind']} share of {number(share['percent'])} %")
+    if share.get("seed") is not None:
+        said.append(f"seed {share['seed']}")
+    return ", ".join(said)
+
+
+def _command(words: Sequence[str]) -> str:
+    """As it would be typed: whichever entry point started it, it is qs."""
+    program, *rest = [str(word) for word in words] or [""]
+    return shlex.join(["qs" if Path(program).name in _STARTED_BY else program, *rest])
+
+
+def _files(result: Result, folder: Path) -> Iterable[str]:
+    """What lies beside the page, by names relative to it, each once."""
+    beside = [
+        path.name
+        for pattern in ("*.json", "*.jsonl", "backend.log", "*.png")
+        for path in sorted(folder.glob(pattern))
+    ]
+    logs = [row.histogram for row in result.performance if row.histogram]
+    return dict.fromkeys([*beside, *logs[:_LOGS]])
