@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from qs.render.summary import lines, table
+from qs.render.terminal import lines, table
 
 WIDTH = 132
 

@@ -126,7 +126,7 @@ def remember(prepared: Prepared, journal: Journal, view: View) -> None:
 
 def report(journal: Journal, as_json: bool, quiet: bool) -> None:
     """With --json the result alone goes to standard output; else the summary does."""
-    from qs.render.summary import print_summary
+    from qs.render.terminal import print_summary
     from qs.result.record import to_result
 
     result = to_result(journal.record)

@@ -152,7 +152,7 @@ def show(number: int, as_json: bool) -> int:
     if as_json:
         _print_json(result)
         return VALID
-    from qs.render.summary import print_summary
+    from qs.render.terminal import print_summary
 
     click.echo(
         f"#{number}, {result['Execution Date']}"

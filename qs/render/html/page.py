@@ -14,7 +14,7 @@ from qs.base.pareto import frontier
 from qs.base.words import data_size, number
 from qs.render.html import charts, curves
 from qs.render.html.rendering import render
-from qs.render.summary import NUMERIC
+from qs.render.terminal import NUMERIC
 from qs.result.keys import title_of
 
 NAME = "report.html"

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from qs.render.formats import format_of, names
-from qs.render.formats.md import text_of
+from qs.render.markdown import text_of
 from qs.result.saved import checked
 from tests.qs.result import made
 from tests.qs.test_cli import qs, refused

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from qs.render.summary import lines, print_summary, table
+from qs.render.terminal import lines, print_summary, table
 
 ROW = {
     "BS": 16384,
