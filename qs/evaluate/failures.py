@@ -13,9 +13,9 @@ from pathlib import PurePath
 
 from qs.base.errors import UserError
 from qs.base.words import number
+from qs.result.row import Outcome
 from qs.settings.limits import FLAGS
 
-RAISED, EXITED, CRASHED, TIMED_OUT = "raised", "exited", "crashed", "timed out"
 # the last words of a process whose watchdog ended it, see qs.inside.calling
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
 
@@ -26,11 +26,12 @@ class BackendFailed(Exception):
     """The backend raised, died or hung. The message says in which step and how; it goes into the
     report.
 
-    outcome   one of RAISED, EXITED, CRASHED, TIMED_OUT
     detail    the traceback, or the end of what the process had printed
     """
 
-    def __init__(self, message: str, detail: str = "", outcome: str = RAISED, step: str = ""):
+    def __init__(
+        self, message: str, detail: str = "", outcome: Outcome = Outcome.RAISED, step: str = ""
+    ):
         super().__init__(message)
         self.detail = detail
         self.outcome = outcome
@@ -39,16 +40,16 @@ class BackendFailed(Exception):
     @property
     def said(self) -> str:
         """The message, with the vendor's own line where a traceback names it."""
-        return f"{self}{_place(self.detail) if self.outcome == RAISED else ''}"
+        return f"{self}{_place(self.detail) if self.outcome is Outcome.RAISED else ''}"
 
     @property
     def lost_host(self) -> bool:
         """Whether the backend's process is gone."""
-        return self.outcome != RAISED
+        return self.outcome is not Outcome.RAISED
 
     def to_dict(self) -> dict[str, object]:
         """The report's entry."""
-        name = "Traceback" if self.outcome == RAISED else "Log Tail"
+        name = "Traceback" if self.outcome is Outcome.RAISED else "Log Tail"
         return {"Step": self.step, "Outcome": self.outcome, "Message": self.said, name: self.detail}
 
 
@@ -63,7 +64,7 @@ def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> It
         limit = f"within {number(timeout.limit_s if deadline_s is None else deadline_s)} s"
         flag = f" (--{FLAGS[method]})" if method in FLAGS else ""
         raise BackendFailed(
-            f"{what}: no answer {limit}{flag}", timeout.log_tail, TIMED_OUT, what
+            f"{what}: no answer {limit}{flag}", timeout.log_tail, Outcome.TIMED_OUT, what
         ) from None
     except HostDied as died:
         raise _death(what, died.exit, died.log_tail) from None
@@ -71,7 +72,7 @@ def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> It
         if error.kind in ("UserError", "Faults"):
             raise UserError(error.message) from None
         raise BackendFailed(
-            f"{what}: {error.kind}: {error.message}", error.traceback, RAISED, what
+            f"{what}: {error.kind}: {error.message}", error.traceback, Outcome.RAISED, what
         ) from None
 
 
@@ -90,9 +91,12 @@ def _place(traceback: str) -> str:
 def _death(what: str, how: str, log_tail: str) -> BackendFailed:
     if _WATCHDOG.search(log_tail) and how == "exit status 1":
         return BackendFailed(
-            f"{what}: predict gave no answer in time (--predict_timeout)", log_tail, TIMED_OUT, what
+            f"{what}: predict gave no answer in time (--predict_timeout)",
+            log_tail,
+            Outcome.TIMED_OUT,
+            what,
         )
-    outcome = EXITED if how.startswith("exit status") else CRASHED
+    outcome = Outcome.EXITED if how.startswith("exit status") else Outcome.CRASHED
     return BackendFailed(f"{what}: the process ended ({how}{hint(how)})", log_tail, outcome, what)
 
 

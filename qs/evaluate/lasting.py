@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from qs.base.words import number
-from qs.evaluate.failures import TIMED_OUT, BackendFailed, outcomes
+from qs.evaluate.failures import BackendFailed, outcomes
+from qs.result.row import Outcome
 from qs.settings.limits import Limits
 
 REPEATED = (
@@ -94,7 +95,7 @@ class LastingHost:
                 await asyncio.wait_for(host.__aenter__(), self.limits.load_s)
             except asyncio.TimeoutError:
                 text = f"{what}: no answer within {number(self.limits.load_s)} s (--load_timeout)"
-                raise BackendFailed(text, "", TIMED_OUT, what) from None
+                raise BackendFailed(text, "", Outcome.TIMED_OUT, what) from None
         self.restarts += 1
         try:
             for method in REPEATED:

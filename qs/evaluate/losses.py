@@ -8,8 +8,9 @@ from typing import Any
 
 from qs.base.words import number
 from qs.engine import ErrorKind, RunResult
-from qs.evaluate.failures import CRASHED, EXITED, TIMED_OUT, BackendFailed, hint
+from qs.evaluate.failures import BackendFailed, hint
 from qs.result.journal import Journal
+from qs.result.row import Outcome
 
 
 def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None) -> None:
@@ -32,11 +33,12 @@ def reason_of_loss(result: RunResult, host: Any, title: str) -> BackendFailed | 
             f"predict gave no answer within {number(limit_s)} s (--predict_timeout); "
             "what was measured before is kept"
         )
-        return BackendFailed(text, host.log_tail(), TIMED_OUT, title)
+        return BackendFailed(text, host.log_tail(), Outcome.TIMED_OUT, title)
     if ErrorKind.DIED in kinds:
         deaths = [loss for loss in result.losses if loss.kind is ErrorKind.DIED]
         how = (deaths[-1].exit if deaths else "") or "nothing says how"
-        outcome = EXITED if deaths and deaths[-1].status is not None else CRASHED
+        exited = deaths and deaths[-1].status is not None
+        outcome = Outcome.EXITED if exited else Outcome.CRASHED
         text = f"the process ended ({how}{hint(how)}); what was measured before is kept"
         return BackendFailed(text, host.log_tail(), outcome, title)
     return None

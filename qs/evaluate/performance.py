@@ -14,12 +14,13 @@ from qs.base.words import completed, number, span
 from qs.evaluate import rows
 from qs.evaluate.backend import call
 from qs.evaluate.expectation import Footprint
-from qs.evaluate.failures import CRASHED, BackendFailed, outcomes
+from qs.evaluate.failures import BackendFailed, outcomes
 from qs.evaluate.losses import note, reason_of_loss
 from qs.evaluate.patience import Patience
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
 from qs.result.journal import Journal
+from qs.result.row import Outcome, Row
 from qs.settings.case import Case
 from qs.settings.cases import cases_of, plan_of, unused
 from qs.settings.plan import Value
@@ -28,7 +29,6 @@ from qs.settings.traffic import MLPERF
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the
 # engine's.
 DRIVE = "drive"
-NO_ROOM = "does not fit"
 NS_PER_S = 1e9
 UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
 
@@ -72,15 +72,15 @@ async def measure(bench: Bench) -> None:
             **({"scenario": case.scenario} if case.scenario else {}),
         )
         row = (await measure_case(bench, case, title)).row
-        if row["Outcome"] == NO_ROOM:
-            journal.warn(f"{title}: {row['Reasons'][0]}")
-            journal.event("case left out", batch_size=batch_size, why=row["Reasons"][0])
+        if row.outcome is Outcome.NO_ROOM:
+            journal.warn(f"{title}: {row.reasons[0]}")
+            journal.event("case left out", batch_size=batch_size, why=row.reasons[0])
             continue
         if bench.engine == "always" and not bench.interrupt.requested.is_set():
             row = await audit(bench, batch_size, row)
         journal.record.rows.append(row)
         journal.event(
-            "case ends", batch_size=batch_size, completed=row["Completed"], verdict=row["Verdict"]
+            "case ends", batch_size=batch_size, completed=row.completed, verdict=row.verdict
         )
         journal.save()
         if bench.interrupt.requested.is_set():
@@ -96,7 +96,7 @@ class Measured:
     """
 
     case: Case
-    row: dict[str, Any]
+    row: Row
     result: Any | None
 
 
@@ -109,9 +109,8 @@ async def measure_case(
     """
     lacking = bench.footprint.lacking(_pid(bench, case), case)
     if lacking is not None:
-        return Measured(
-            case, rows.failed(case, f"not measured: {lacking}") | {"Outcome": NO_ROOM}, None
-        )
+        row = rows.failed(case, f"not measured: {lacking}", Outcome.NO_ROOM)
+        return Measured(case, row, None)
     timeout = bench.patience.timeout(case, bench.values["timeout_s"])
     if timeout is not bench.values["timeout_s"]:
         bench.journal.view.line(
@@ -122,16 +121,16 @@ async def measure_case(
     with Verification.of(bench.values) as watch:
         measured = await _measure_case(bench, case, title, histogram, watch)
     row = measured.row
-    if row["Outcome"] == CRASHED and not row["Completed"] and bench.footprint.ran_out:
+    if row.outcome is Outcome.CRASHED and not row.completed and bench.footprint.ran_out:
         text = "not measured: it does not fit into memory, for lack of which the kernel ended the backend's process"
-        return Measured(case, rows.failed(case, text) | {"Outcome": NO_ROOM}, None)
+        return Measured(case, rows.failed(case, text, Outcome.NO_ROOM), None)
     if measured.result is not None and measured.result.completed:
         bench.patience.learn(case, measured.result.service.max_ns / NS_PER_S)
-    told = {
-        "Predict Timeout": timeout.value,
-        "Peak Memory Bytes": bench.footprint.ended(_pid(bench, case), case),
-    }
-    return replace(measured, row=row | told)
+    row = row.changed(
+        predict_timeout_s=timeout.value,
+        peak_memory_bytes=bench.footprint.ended(_pid(bench, case), case),
+    )
+    return replace(measured, row=row)
 
 
 def _pid(bench: Bench, case: Case) -> int | None:
@@ -187,7 +186,7 @@ async def _measure_case(
         if failure.lost_host:
             await bench.host.drop()
         note(journal, failure, batch_size)
-        return Measured(case, rows.failed(case, failure.said) | {"Outcome": failure.outcome}, None)
+        return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
     lost = reason_of_loss(result, bench.host, title)
     if lost is not None:
         note(journal, lost, batch_size)
@@ -198,14 +197,16 @@ async def _measure_case(
         path.parent.mkdir(parents=True, exist_ok=True)
         result.write_hlog(path)
         file = f"{path.parent.name}/{path.name}"
-    row = rows.measured(case, result, file) | {"Load Time": loaded["seconds"], "Samples": samples}
-    row["Outcome"] = lost.outcome if lost else "raised" if result.errors else "done"
-    if lost is not None:
-        row["Reasons"].append(str(lost))
+    outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
+    row = rows.measured(
+        case, result, file, load_s=loaded["seconds"], samples=samples, outcome=outcome
+    )
     if case.intra_op_threads and case.pool != "process" and not loaded["takes_threads"]:
-        row["Warnings"].append(UNTOLD.format(case.intra_op_threads))
+        row = row.warned(UNTOLD.format(case.intra_op_threads))
     if lost is None:
-        await watch.judge(bench, case, row)
+        row = await watch.judged(bench, case, row)
+    else:
+        row = row.changed(reasons=[*row.reasons, str(lost)])
     journal.view.line(f"{title}: {said(row)}")
     return Measured(case, row, result)
 
@@ -215,13 +216,13 @@ def _limit_s(case: Case) -> float | None:
     return case.time_limit_s if case.scenario in MLPERF else case.duration_s or case.time_limit_s
 
 
-def said(row: Mapping[str, Any]) -> str:
+def said(row: Row) -> str:
     """One line on a case that has ended."""
-    parts = [f"{number(row['QPS'])} items/s"]
-    for name, short in (("AVG Latency", "average"), ("P99 Latency", "p99")):
-        if row[name] is not None:
-            parts.append(f"{short} {number(row[name])} ms")
-    parts.append(f"{completed(row.get('Planned'), row.get('Completed'))} queries")
-    if row["Errors"]:
-        parts.append(f"{number(row['Errors'])} errors")
-    return ", ".join([*parts, row["Verdict"]])
+    parts = [f"{number(row.items_per_s)} items/s"]
+    for name, value in (("average", row.mean_ms), ("p99", row.p99_ms)):
+        if value is not None:
+            parts.append(f"{name} {number(value)} ms")
+    parts.append(f"{completed(row.planned, row.completed)} queries")
+    if row.errors:
+        parts.append(f"{number(row.errors)} errors")
+    return ", ".join([*parts, row.verdict])

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from qs.evaluate.backend import call
-from qs.evaluate.failures import RAISED, BackendFailed
+from qs.evaluate.failures import BackendFailed
 from qs.evaluate.losses import note
 from qs.result import vendor_rows
+from qs.result.row import Outcome, Row
 from qs.settings.plan import Value
 
 NOT_WRITTEN = "NotImplementedError"
@@ -24,7 +25,10 @@ async def measure_by_vendor(bench: Any) -> None:
         bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
         try:
             answers = await _answers(bench, batch_size)
-            rows = [_row(given, batch_size, loaded, bench.values) for given, loaded in answers]
+            rows = [
+                vendor_rows.vendor_row(given, loaded, *_asked(bench.values), batch_size)
+                for given, loaded in answers
+            ]
         except BackendFailed as failure:
             note(bench.journal, failure, batch_size)
             rows = [vendor_rows.failed_row(batch_size, failure.said, failure.outcome)]
@@ -32,24 +36,23 @@ async def measure_by_vendor(bench: Any) -> None:
         bench.journal.save()
 
 
-async def audit(bench: Any, batch_size: int, row: dict[str, Any]) -> dict[str, Any]:
+async def audit(bench: Any, batch_size: int, row: Row) -> Row:
     """The engine's row with the backend's own numbers for the same batch size beside it."""
     try:
         answers = await _answers(bench, batch_size)
     except BackendFailed as failure:
-        audited = row | vendor_rows.beside(
-            row, {"Not Measured": str(failure), "Warnings": [str(failure)]}
-        )
-        if failure.outcome == RAISED and NOT_WRITTEN in str(failure):
+        audited = vendor_rows.not_audited(row, str(failure))
+        if failure.outcome is Outcome.RAISED and NOT_WRITTEN in str(failure):
             return audited
         note(bench.journal, failure, batch_size)
-        return audited | {"Verdict": "INVALID", "Reasons": [*row["Reasons"], failure.said]}
+        return audited.invalid(failure.said)
     given, loaded = answers[0]
-    part = vendor_rows.vendor_part(given, loaded, *_asked(bench.values))
-    added = vendor_rows.beside(row, part)
+    audited = vendor_rows.audited(
+        row, vendor_rows.vendor_part(given, loaded, *_asked(bench.values))
+    )
     if len(answers) > 1:
-        added["Warnings"].append(f"benchmark gave {len(answers)} rows; the first is shown")
-    return row | added
+        return audited.warned(f"benchmark gave {len(answers)} rows; the first is shown")
+    return audited
 
 
 async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any], int]]:
@@ -63,13 +66,6 @@ async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any],
             f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step
         )
     return [(given, loaded["loaded_batch_size"]) for given in found]
-
-
-def _row(
-    given: Mapping[str, Any], asked: int, loaded: int, values: Mapping[str, Value]
-) -> dict[str, Any]:
-    row = vendor_rows.vendor_row(given, loaded, *_asked(values))
-    return row if asked == loaded else row | {"Requested BS": asked}
 
 
 def _asked(values: Mapping[str, Value]) -> tuple[int, int | None]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
+from qs.result.row import Row, VerificationEntry
 from qs.settings.case import Case
 from qs.settings.plan import Value
 
@@ -44,12 +45,12 @@ class Verification:
             return {}
         return {"verify": {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}}
 
-    async def judge(self, bench: Any, case: Case, row: dict[str, Any]) -> None:
-        """Add `Verification` to the row; wrong answers make it INVALID."""
+    async def judged(self, bench: Any, case: Case, row: Row) -> Row:
+        """The row with its `Verification`; wrong answers make it INVALID."""
         if self._folder is None:
-            return
+            return row
         try:
-            found = await call(
+            answer = await call(
                 bench.host,
                 "verification",
                 "verifying answers",
@@ -63,33 +64,33 @@ class Verification:
         except BackendFailed as failure:
             if failure.lost_host:
                 await bench.host.drop()
-            row["Verification"] = {
-                "mode": self.mode,
-                "checked": 0,
-                "wrong": 0,
-                "worst": None,
-                "tolerance": None,
-            }
-            row["Verification"]["not_verified"] = failure.said
-            _invalid(row, f"verification: {failure.said}")
-            return
-        row["Verification"] = found
-        if found["wrong"]:
-            worst = found["worst"]
-            which = "" if worst["sample"] is None else f" to sample {worst['sample']}"
-            _invalid(
-                row,
-                f"verification: {found['wrong']} of {found['checked']} checked answers are wrong; the worst is that of request "
-                f"{worst['request']} of worker {worst['worker']}{which}: {worst['why']}",
+            nothing = VerificationEntry(
+                mode=self.mode,
+                checked=0,
+                wrong=0,
+                worst=None,
+                tolerance=None,
+                not_verified=failure.said,
             )
-        elif not found["checked"]:
-            row["Warnings"].append("--verify: no answer was kept that could be checked")
-        if found["unchecked"]:
-            row["Warnings"].append(
-                f"--verify all: {found['unchecked']} answers were not checked: the backend gives ever new answers to the same feeds"
-            )
+            return row.changed(verification=nothing).invalid(f"verification: {failure.said}")
+        return _judged(row, VerificationEntry(**answer))
 
 
-def _invalid(row: dict[str, Any], reason: str) -> None:
-    row["Verdict"] = "INVALID"
-    row["Reasons"].append(reason)
+def _judged(row: Row, found: VerificationEntry) -> Row:
+    row = row.changed(verification=found)
+    if found.wrong and found.worst is not None:
+        worst = found.worst
+        which = "" if worst.sample is None else f" to sample {worst.sample}"
+        row = row.invalid(
+            f"verification: {found.wrong} of {found.checked} checked answers are wrong; "
+            f"the worst is that of request {worst.request} of worker {worst.worker}{which}: "
+            f"{worst.why}"
+        )
+    elif not found.checked:
+        row = row.warned("--verify: no answer was kept that could be checked")
+    if found.unchecked:
+        row = row.warned(
+            f"--verify all: {found.unchecked} answers were not checked: the backend gives ever "
+            "new answers to the same feeds"
+        )
+    return row

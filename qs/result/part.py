@@ -53,6 +53,14 @@ class Part(BaseModel):
         known = {name: getattr(self, name) for name in self.model_fields_set if name in fields}
         return type(self)(**(self.model_extra or {}), **known | changes)
 
+    def numbers(self) -> dict[str, int | float]:
+        """Its numbers under their published keys, without those of nested parts."""
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }
+
 
 def key(published: str, default: Any = ...) -> Any:
     """A field that the file calls `published`; required unless it has a default."""

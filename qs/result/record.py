@@ -12,6 +12,7 @@ from typing import Any
 
 from qs.base.files import SWEEP
 from qs.result.result import SCHEMA
+from qs.result.row import Row, Verdict
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Record:
     accuracy: dict[str, Any] | None = None
     numeric: dict[str, Any] | None = None
     diff_dist: str | None = None  # the picture's name in the report's folder
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -56,21 +57,13 @@ class Record:
     status: str = "running"
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out
         which settings fail: it is INVALID where all do.
         """
-        if self.kind == SWEEP:
-            return (
-                "INVALID"
-                if self.reasons or not any(row["Verdict"] == "VALID" for row in self.rows)
-                else "VALID"
-            )
-        return (
-            "INVALID"
-            if self.reasons or any(row["Verdict"] == "INVALID" for row in self.rows)
-            else "VALID"
-        )
+        enough = any if self.kind == SWEEP else all
+        counts = not self.reasons and enough(row.valid for row in self.rows)
+        return Verdict.VALID if counts else Verdict.INVALID
 
     def all_reasons(self) -> list[str]:
         """The run's own reasons, then each row's with its batch size; those of a sweep's settings
@@ -80,7 +73,7 @@ class Record:
             return list(self.reasons)
         return [
             *self.reasons,
-            *(f"BS {row['BS']}: {reason}" for row in self.rows for reason in row["Reasons"]),
+            *(f"BS {row.batch_size}: {reason}" for row in self.rows for reason in row.reasons),
         ]
 
 
@@ -109,7 +102,7 @@ def to_result(record: Record) -> dict[str, Any]:
     if record.accuracy is not None or record.numeric is not None:
         result["Accuracy"] = accuracy(record)
     if record.rows:
-        result["Performance"] = record.rows
+        result["Performance"] = [row.to_dict() for row in record.rows]
     result |= {
         "schema_version": SCHEMA,
         "Kind": record.kind,

@@ -1,6 +1,4 @@
-"""Rows of `Performance` that come from a backend's own `benchmark`, and its numbers beside those of
-our engine.
-"""
+"""Rows that come from a backend's own `benchmark`, and its numbers beside those of our engine."""
 
 from __future__ import annotations
 
@@ -8,17 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from qs.result.doubts import doubts, in_flight
+from qs.result.row import Mode, Outcome, Row, VendorPart, Verdict
 from qs.result.vendor_numbers import EXPECTED, read
 
-VENDOR, AUDIT, QS = "vendor", "audit", "QS"
 NOT_COMPARABLE = "timed by the backend itself, in its own way: not comparable with rows of mode QS"
 
 
 def vendor_part(
     given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None
-) -> dict[str, Any]:
+) -> VendorPart:
     """One dict of a benchmark's answer under the published names, with what is to be said about it.
-    Latencies in ms.
+
+    batch_size            the one that was loaded
+    clients, iterations   what the workload asks for
     """
     numbers = read(given)
     size = int(numbers.known.get("BS", batch_size))
@@ -32,65 +32,72 @@ def vendor_part(
         warnings.append(f"benchmark gave no {' and no '.join(absent)}")
     if size != batch_size:
         warnings.append(f"benchmark says that its batch size was {size}, loaded is {batch_size}")
-    return {
-        "BS": size,
-        **{name: numbers.known.get(name) for name in EXPECTED},
-        **{name: value for name, value in numbers.known.items() if name not in ("BS", *EXPECTED)},
-        "Queries In Flight": in_flight(numbers.known, size),
-        "Flags": [doubt.code for doubt in found],
-        "Verdict": "INVALID" if reasons else "VALID",
-        "Reasons": reasons,
-        "Warnings": warnings,
-        "Vendor Answer": dict(given),
-    }
+    figures = VendorPart.model_validate(dict.fromkeys(EXPECTED) | numbers.known | {"BS": size})
+    return figures.changed(
+        queries_in_flight=in_flight(numbers.known, size),
+        flags=[doubt.code for doubt in found],
+        reasons=reasons,
+        warnings=warnings,
+        vendor_answer=dict(given),
+    )
 
 
 def vendor_row(
-    given: Mapping[str, Any], batch_size: int, clients: int, iterations: int | None
-) -> dict[str, Any]:
+    given: Mapping[str, Any],
+    batch_size: int,
+    clients: int,
+    iterations: int | None,
+    requested_batch_size: int | None = None,
+) -> Row:
     """A row that the backend timed itself."""
     part = vendor_part(given, batch_size, clients, iterations)
-    return {
-        **part,
-        "Mode": VENDOR,
-        "Outcome": "done",
-        "Warnings": [NOT_COMPARABLE, *part["Warnings"]],
-        "Histogram": None,
-    }
+    asked = requested_batch_size or batch_size
+    return Row.model_validate(
+        part.to_dict()
+        | {
+            "Mode": Mode.VENDOR,
+            "Outcome": Outcome.DONE,
+            "Verdict": Verdict.INVALID if part.reasons else Verdict.VALID,
+            "Warnings": [NOT_COMPARABLE, *part.warnings],
+            "Histogram": None,
+        }
+        | ({} if asked == batch_size else {"Requested BS": asked})
+    )
 
 
-def failed_row(batch_size: int, reason: str, outcome: str) -> dict[str, Any]:
+def failed_row(batch_size: int, reason: str, outcome: Outcome) -> Row:
     """A row of a benchmark that gave no numbers."""
-    return {
-        "BS": batch_size,
-        **dict.fromkeys(EXPECTED),
-        "Mode": VENDOR,
-        "Outcome": outcome,
-        "Verdict": "INVALID",
-        "Reasons": [reason],
-        "Warnings": [],
-        "Histogram": None,
-    }
+    return Row(
+        batch_size=batch_size,
+        items_per_s=None,
+        mean_ms=None,
+        p99_ms=None,
+        mode=Mode.VENDOR,
+        verdict=Verdict.INVALID,
+        reasons=[reason],
+        warnings=[],
+        histogram=None,
+        outcome=outcome,
+    )
 
 
-def beside(row: Mapping[str, Any], vendor: Mapping[str, Any]) -> dict[str, Any]:
-    """What an audit adds to the engine's row: the backend's own numbers, and by how many percent
-    they differ from ours.
+def audited(row: Row, vendor: VendorPart) -> Row:
+    """The engine's row with the backend's own numbers beside it, and by how many percent they
+    differ from ours: (vendor's / ours - 1) x 100.
 
-    A difference is (vendor's / ours - 1) x 100. What speaks against the vendor's numbers is a
-    warning: ours stay valid.
+    What speaks against the vendor's numbers is a warning: ours stay valid.
     """
+    ours, theirs = row.numbers(), vendor.numbers()
     difference = {
-        name: (vendor[name] / row[name] - 1) * 100 if vendor.get(name) and row.get(name) else None
+        name: (theirs[name] / ours[name] - 1) * 100 if theirs.get(name) and ours.get(name) else None
         for name in EXPECTED
     }
-    said = [
-        f"the backend's own numbers: {text}"
-        for text in (*vendor.get("Reasons", ()), *vendor.get("Warnings", ()))
-    ]
-    return {
-        "Mode": AUDIT,
-        "Vendor": {name: value for name, value in vendor.items() if name != "Verdict"},
-        "Difference Percent": difference,
-        "Warnings": [*row["Warnings"], *said],
-    }
+    against = (f"the backend's own numbers: {text}" for text in vendor.reasons + vendor.warnings)
+    return row.changed(mode=Mode.AUDIT, vendor=vendor, difference_percent=difference).warned(
+        *against
+    )
+
+
+def not_audited(row: Row, reason: str) -> Row:
+    """The engine's row, where the backend gave no numbers of its own."""
+    return audited(row, VendorPart(not_measured=reason, warnings=[reason]))

@@ -20,6 +20,7 @@ from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
 from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
 from qs.result.journal import Journal
+from qs.result.row import Row
 from qs.settings.case import Case
 from qs.settings.traffic import POISSON
 from qs.sweep.grid import Axes, Setting, settings_of
@@ -163,7 +164,7 @@ class Sweeping:
             except UserError as error:
                 row = _impossible(setting, str(error))
                 journal.view.line(f"{title}: {error}")
-            state.trial(turn, setting.name, row, time.monotonic() - began)
+            state.trial(turn, setting.name, row.to_dict(), time.monotonic() - began)
             self._keep(journal, state)
 
     async def _find_limit(self, bench: Bench, journal: Journal, state: State) -> None:
@@ -196,7 +197,7 @@ class Sweeping:
             title = f"{number(plan.rate_per_s, 4)}/s for {number(plan.duration_s)} s"
             measured = await trial(bench, asked, title, "limit")
             if measured.result is None:
-                reasons = "; ".join(measured.row["Reasons"])
+                reasons = "; ".join(measured.row.reasons)
                 raise UserError(
                     f"no limit could be found: at {number(plan.rate_per_s, 4)}/s {reasons}"
                 )
@@ -248,7 +249,9 @@ class Sweeping:
     def _keep(self, journal: Journal, state: State) -> None:
         """Bring the record, and the file, up to what is known."""
         record, lines = journal.record, self._table(journal, state)
-        record.rows = [entry["row"] for _, entry in sorted(state.trials.items())]
+        record.rows = [
+            Row.model_validate(entry["row"]) for _, entry in sorted(state.trials.items())
+        ]
         method = HALVING if self.plan.budget_s else ALL
         record.sweep = {
             "axes": self.plan.axes.to_dict(),
@@ -313,7 +316,7 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _impossible(setting: Setting, reason: str) -> dict[str, Any]:
+def _impossible(setting: Setting, reason: str) -> Row:
     case = Case(
         name=setting.name,
         batch_size=setting.batch_size,

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from qs.base.files import ReportFolder, write_json
-from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.files import write_hlog
+from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import RunResult, WarmUpResult
 from qs.evaluate.rows import measured
 from qs.result.record import Record, to_result
+from qs.result.row import Row
 from qs.settings.case import Case
 
 S = 1e9
@@ -129,7 +130,7 @@ def run_result(times_ns: np.ndarray, drawn: Drawn) -> RunResult:
     )
 
 
-def row_of(rng: np.random.Generator, drawn: Drawn, folder: ReportFolder) -> dict[str, Any]:
+def row_of(rng: np.random.Generator, drawn: Drawn, folder: ReportFolder) -> Row:
     """A row of the report, its logs written."""
     case = Case(
         name=f"bs{drawn.batch_size}-c{drawn.clients}",
@@ -155,8 +156,8 @@ def row_of(rng: np.random.Generator, drawn: Drawn, folder: ReportFolder) -> dict
         names.append(f"{path.parent.name}/{path.name}")
     row = measured(case, results[0], names[0])
     if drawn.repeats > 1:
-        row |= {"Histogram": None, "Histograms": names}
-    return row | {"Warning Codes": list(drawn.warnings)}
+        row = row.changed(histogram=None, histograms=names)
+    return row.changed(warning_codes=list(drawn.warnings))
 
 
 def write_result(

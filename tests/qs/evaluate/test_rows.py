@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from qs.engine import ClosedLoop, Histogram, Pool, RunPlan, run
-from qs.evaluate.rows import failed, latencies_ms, measured
+from qs.evaluate.rows import PERCENTILES, failed, latencies_ms, measured
+from qs.result.row import Outcome, Verdict
 from qs.settings.case import Case
 
 CASE = Case("bs4-c2", 4, 4, 2, 50, None, None, "thread", 1, None, ())
@@ -22,17 +23,17 @@ def histogram(values_ms) -> Histogram:
     ("count", "supported"),
     [
         (1, []),
-        (59, ["P50 Latency", "P90 Latency", "P95 Latency"]),
-        (299, ["P50 Latency", "P90 Latency", "P95 Latency", "P99 Latency"]),
-        (2995, ["P50 Latency", "P90 Latency", "P95 Latency", "P99 Latency", "P99.9 Latency"]),
+        (59, ["p50_ms", "p90_ms", "p95_ms"]),
+        (299, ["p50_ms", "p90_ms", "p95_ms", "p99_ms"]),
+        (2995, ["p50_ms", "p90_ms", "p95_ms", "p99_ms", "p99_9_ms"]),
     ],
 )
 def test_a_percentile_needs_enough_samples(count, supported):
     found = latencies_ms(histogram(np.linspace(1, 2, count)))
-    percentiles = [name for name in found if name.startswith("P") and found[name] is not None]
+    percentiles = [name for name in found if name in PERCENTILES and found[name] is not None]
     assert percentiles == supported
-    assert found["Min Latency"] == 1.0
-    values = [value for name, value in found.items() if name != "AVG Latency" and value is not None]
+    assert found["min_ms"] == 1.0
+    values = [found[name] for name in ("min_ms", *supported, "max_ms")]
     assert values == sorted(values)
 
 
@@ -46,24 +47,21 @@ def test_qps_counts_items_over_the_wall_time():
     )
     result = run(plan, lambda sample: None)
     row = measured(CASE, result, "latency/x.hlog")
-    assert row["Completed"] == 100
-    assert row["QPS"] == pytest.approx(4 * 100 / row["Wall Time"])
-    assert row["QPS"] == pytest.approx(4 * row["Queries Per Second"])
-    assert "Requested BS" not in row
+    assert row.completed == 100
+    assert row.items_per_s == pytest.approx(4 * 100 / row.wall_s)
+    assert row.items_per_s == pytest.approx(4 * row.queries_per_s)
+    assert "Requested BS" not in row.to_dict()
 
 
 def test_another_batch_size_than_asked_for_is_said():
     result = run(RunPlan(load=ClosedLoop(iterations=5), calibrate=False), lambda sample: None)
-    row = measured(Case("bs4-c1", 8, 4, 1, 5, None, None, "thread", 1, None, ()), result, None)
-    assert (row["BS"], row["Requested BS"]) == (8, 4)
+    row = measured(Case("bs4-c1", 8, 4, 1, 5, None, None, "thread", 1, None, ()), result)
+    assert (row.batch_size, row.requested_batch_size) == (8, 4)
 
 
 def test_a_failed_case_claims_no_number():
-    row = failed(CASE, "load: no card")
-    assert [row[name] for name in ("QPS", "AVG Latency", "P99 Latency", "Completed")] == [
-        None,
-        None,
-        None,
-        0,
-    ]
-    assert (row["Verdict"], row["Reasons"]) == ("INVALID", ["load: no card"])
+    row = failed(CASE, "load: no card", Outcome.NO_ROOM)
+    assert (row.items_per_s, row.mean_ms, row.p99_ms, row.completed) == (None, None, None, 0)
+    assert (row.verdict, row.reasons) == (Verdict.INVALID, ["load: no card"])
+    assert row.outcome is Outcome.NO_ROOM
+    assert "Outcome" not in failed(CASE, "load: no card").to_dict()

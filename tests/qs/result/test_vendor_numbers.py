@@ -8,7 +8,8 @@ import pytest
 
 from qs.result import vendor_rows
 from qs.result.doubts import doubts, in_flight
-from qs.result.vendor_numbers import read
+from qs.result.row import Mode, Row, Verdict
+from qs.result.vendor_numbers import EXPECTED, read
 
 
 @pytest.mark.parametrize(
@@ -113,43 +114,60 @@ def test_littles_law_counts_batches():
 
 
 def test_a_row_keeps_what_the_vendor_said():
-    row = vendor_rows.vendor_row(
-        {"QPS": "600", "AVG_Latency": 10, "P99_Latency": 9, "card": 3}, 2, 3, 1000
-    )
-    assert (row["Mode"], row["QPS"], row["AVG Latency"], row["P99 Latency"]) == (
-        "vendor",
-        600.0,
-        10.0,
-        9.0,
-    )
-    assert (row["Verdict"], row["Flags"]) == ("INVALID", ["p99-under-average"])
-    assert row["Vendor Answer"] == {"QPS": "600", "AVG_Latency": 10, "P99_Latency": 9, "card": 3}
+    given = {"QPS": "600", "AVG_Latency": 10, "P99_Latency": 9, "card": 3}
+    row = vendor_rows.vendor_row(given, 2, 3, 1000)
+    assert (row.mode, row.items_per_s, row.mean_ms, row.p99_ms) == (Mode.VENDOR, 600.0, 10.0, 9.0)
+    assert (row.verdict, row.flags) == (Verdict.INVALID, ["p99-under-average"])
+    assert row.vendor_answer == given
 
 
 def test_no_numbers_is_invalid_and_missing_latencies_are_said():
-    assert vendor_rows.vendor_row({}, 1, 3, 100)["Reasons"] == ["benchmark gave no QPS"]
+    row = vendor_rows.vendor_row({}, 1, 3, 100)
+    assert row.reasons == ["benchmark gave no QPS"]
+    assert [row.to_dict()[name] for name in EXPECTED] == [None] * 3
     row = vendor_rows.vendor_row({"QPS": 5}, 1, 3, 100)
-    assert row["Verdict"] == "VALID"
-    assert "benchmark gave no AVG Latency and no P99 Latency" in row["Warnings"]
+    assert row.valid
+    assert "benchmark gave no AVG Latency and no P99 Latency" in row.warnings
+
+
+@pytest.mark.parametrize(("asked", "stated"), [(4, 4), (2, None), (None, None)])
+def test_another_batch_size_than_asked_for_is_stated(asked, stated):
+    row = vendor_rows.vendor_row({"QPS": 5}, 2, 3, 100, asked)
+    assert (row.batch_size, row.requested_batch_size) == (2, stated)
+    assert ("Requested BS" in row.to_dict()) == (stated is not None)
+
+
+OURS = Row(
+    batch_size=1,
+    items_per_s=1000.0,
+    mean_ms=2.0,
+    p99_ms=None,
+    mode=Mode.QS,
+    verdict=Verdict.VALID,
+    reasons=[],
+    warnings=["w"],
+)
 
 
 def test_an_audit_states_differences_in_percent_and_leaves_our_verdict():
-    ours = {
-        "QPS": 1000.0,
-        "AVG Latency": 2.0,
-        "P99 Latency": None,
-        "Warnings": ["w"],
-        "Verdict": "VALID",
-    }
     part = vendor_rows.vendor_part(
         {"QPS": 1500, "AVG Latency": 1.5, "P99 Latency": 1.0}, 1, 3, 1000
     )
-    row = ours | vendor_rows.beside(ours, part)
-    assert row["Mode"] == "audit" and row["Verdict"] == "VALID"
-    assert row["Difference Percent"] == {
+    row = vendor_rows.audited(OURS, part)
+    assert row.mode is Mode.AUDIT and row.valid
+    assert row.difference_percent == {
         "QPS": pytest.approx(50),
         "AVG Latency": pytest.approx(-25),
         "P99 Latency": None,
     }
-    assert row["Vendor"]["QPS"] == 1500
-    assert any("is under AVG Latency" in text for text in row["Warnings"])
+    assert row.vendor.items_per_s == 1500
+    assert row.warnings[0] == "w"
+    assert any("is under AVG Latency" in text for text in row.warnings)
+
+
+def test_an_audit_without_numbers_says_why():
+    row = vendor_rows.not_audited(OURS, "no card")
+    assert row.mode is Mode.AUDIT and row.valid
+    assert row.vendor.to_dict() == {"Not Measured": "no card", "Warnings": ["no card"]}
+    assert row.warnings == ["w", "the backend's own numbers: no card"]
+    assert set(row.difference_percent.values()) == {None}
