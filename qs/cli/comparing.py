@@ -15,7 +15,7 @@ from qs.evaluate.evaluation import draw, numeric_faults
 from qs.evaluate.prepare import Prepared, prepare
 from qs.evaluate.settling import opened, set_up
 from qs.result.journal import Journal
-from qs.settings.plan import Request
+from qs.settings.settings import Request
 from qs.tensors.numeric import PUBLISHED
 from qs.watch.terminal import open_view
 

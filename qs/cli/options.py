@@ -366,7 +366,7 @@ def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
     from dataclasses import fields
 
     from qs.cli.defaults import origins
-    from qs.settings.plan import Feeding, Request
+    from qs.settings.settings import Feeding, Request
     from qs.settings.traffic import Traffic
 
     given = dict(options)

@@ -2,7 +2,7 @@
 
 Every key is optional; an unknown one is a fault that names the nearest known one, here and in the
 objects inside, since a misspelt key would silently not apply. What a value means for a run is
-qs.settings.plan's and qs.evaluate' part.
+qs.settings.settings's and qs.evaluate' part.
 """
 
 from __future__ import annotations

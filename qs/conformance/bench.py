@@ -26,8 +26,8 @@ from qs.evaluate.backend import PACKAGES, WORK, BackendFailed, call, outcomes, r
 from qs.evaluate.compiling import Compiled, compile_model, with_files
 from qs.evaluate.folder import working_folder
 from qs.evaluate.prepare import Prepared
-from qs.settings import plan
-from qs.settings.cases import check_plans
+from qs.settings import settings as plan
+from qs.settings.run_plan import check_plans
 from qs.tensors.closeness import tolerance
 
 SERVICE = "qs.conformance.service:ConformanceService"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qs.settings.plan import Value
+from qs.settings.settings import Value
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Planned:
 
     @staticmethod
     def of(values: Mapping[str, Any] | None) -> Planned:
-        """From a plan's values, plain or with their origins (`qs.settings.plan.Value`); what else
+        """From a plan's values, plain or with their origins (`qs.settings.settings.Value`); what else
         they hold is passed over.
         """
         found = {
@@ -47,7 +47,7 @@ class Planned:
         return (self.clients if self.pool == "process" else self.instances) or 1
 
     def threads(self, cores: float) -> int | None:
-        """Threads of one copy: as stated, or as `qs.settings.plan.share_out` shares the cores out;
+        """Threads of one copy: as stated, or as `qs.settings.settings.share_out` shares the cores out;
         None where the library decides.
         """
         if (

@@ -11,8 +11,8 @@ from typing import Any
 
 from qs.base import machine
 from qs.evaluate.prepare import Prepared
-from qs.settings import plan
-from qs.settings.cases import cases_of, check_plans
+from qs.settings import settings as plan
+from qs.settings.run_plan import cases_of, check_plans
 from qs.tensors.generated import input_specs
 
 NOT_ASKED = "the backend was not asked: its QS config may change what neither the command line nor the artifact states"

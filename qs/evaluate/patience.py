@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qs.base.words import number
 from qs.settings.case import Case
-from qs.settings.plan import DEFAULT, Value
+from qs.settings.settings import DEFAULT, Value
 
 # beside what is expected: caches that no longer hold a batch, neighbours, a warm-up that allocates
 FACTOR = 3.0

@@ -22,8 +22,8 @@ from qs.evaluate.verification import Verification
 from qs.result.journal import Journal
 from qs.result.row import Outcome, Row
 from qs.settings.case import Case
-from qs.settings.cases import cases_of, plan_of, unused
-from qs.settings.plan import Value
+from qs.settings.run_plan import cases_of, plan_of, unused
+from qs.settings.settings import Value
 from qs.settings.traffic import MLPERF
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the

@@ -17,8 +17,8 @@ from qs.base.workspace import Found, Workspaces
 from qs.config.task import load_task
 from qs.evaluate.artifacts import Artifact, take
 from qs.interact.files import read_answers
-from qs.settings import plan
-from qs.settings.plan import Request
+from qs.settings import settings as plan
+from qs.settings.settings import Request
 
 T = TypeVar("T")
 OVERRIDES = ("clients", "iterations", "batch_sizes")

@@ -19,7 +19,7 @@ from qs.base.workspace import Found, Workspaces
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.backend import artifact_host, call
 from qs.evaluate.prepare import Checks, Prepared, check_env
-from qs.settings.plan import Request
+from qs.settings.settings import Request
 
 TASK = "load"  # a workload has to have a name; no file of it exists
 DEFAULT_BATCH_SIZE = 1

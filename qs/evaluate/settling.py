@@ -25,9 +25,9 @@ from qs.evaluate.obtaining import obtain
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
 from qs.result.journal import Journal
-from qs.settings import plan
-from qs.settings.cases import check_plans
+from qs.settings import settings as plan
 from qs.settings.limits import Limits
+from qs.settings.run_plan import check_plans
 
 
 @dataclass(frozen=True)

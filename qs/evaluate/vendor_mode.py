@@ -12,7 +12,7 @@ from qs.evaluate.failures import BackendFailed
 from qs.evaluate.losses import note
 from qs.result import vendor_rows
 from qs.result.row import Outcome, Row
-from qs.settings.plan import Value
+from qs.settings.settings import Value
 
 NOT_WRITTEN = "NotImplementedError"
 

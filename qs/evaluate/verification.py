@@ -13,7 +13,7 @@ from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row, VerificationEntry
 from qs.settings.case import Case
-from qs.settings.plan import Value
+from qs.settings.settings import Value
 
 
 @dataclass

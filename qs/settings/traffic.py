@@ -2,8 +2,8 @@
 plain values in, plain values out.
 
 What a QS config states under the same names (`scenarios`, `batching`) is replaced by what is stated
-here. How values of several origins are settled is qs.settings.plan's part, and what the engine
-makes of them is qs.settings.cases'.
+here. How values of several origins are settled is qs.settings.settings's part, and what the engine
+makes of them is qs.settings.run_plan'.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from qs.base import machine
 from qs.base.interrupt import Interrupted
 from qs.evaluate.backend import call
 from qs.evaluate.performance import Bench, Measured, measure_case
-from qs.settings import plan
-from qs.settings.cases import cases_of, check_plans
+from qs.settings import settings as plan
+from qs.settings.run_plan import cases_of, check_plans
 
 ORIGIN = "this trial"
 

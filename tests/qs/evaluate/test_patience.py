@@ -10,7 +10,7 @@ import pytest
 
 from qs.evaluate.patience import FACTOR, Patience
 from qs.settings.case import Case
-from qs.settings.plan import COMMAND_LINE, DEFAULT, QS_CONFIG, Value
+from qs.settings.settings import COMMAND_LINE, DEFAULT, QS_CONFIG, Value
 from tests.qs.small_backend import run_changed, write
 
 CASE = Case(

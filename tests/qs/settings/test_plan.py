@@ -1,10 +1,10 @@
-"""Effective values and their origins: the precedence is the whole promise of qs.settings.plan."""
+"""Effective values and their origins: the precedence is the whole promise of qs.settings.settings."""
 
 from __future__ import annotations
 
 import pytest
 
-from qs.settings.plan import (
+from qs.settings.settings import (
     BACKEND,
     COMMAND_LINE,
     DEFAULT,

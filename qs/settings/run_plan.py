@@ -16,7 +16,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.settings.case import Case
 from qs.settings.limits import Limits
-from qs.settings.plan import DURATION_S, Value, asked
+from qs.settings.settings import DURATION_S, Value, asked
 from qs.settings.traffic import (
     CONSTANT_RATE,
     EVEN_ARRIVALS,
