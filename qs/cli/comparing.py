@@ -15,7 +15,7 @@ from qs.evaluate.evaluation import draw, numeric_faults
 from qs.evaluate.prepare import Prepared, prepare
 from qs.evaluate.settling import opened, set_up
 from qs.result.journal import Journal
-from qs.settings.settings import Request
+from qs.settings.request import Request
 from qs.tensors.numeric import PUBLISHED
 from qs.watch.terminal import open_view
 
@@ -28,7 +28,8 @@ def run_numeric(request: Request, item: int | None, as_json: bool, quiet: bool) 
     async def work(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with opened(prepared, journal) as ready:
             bench = await set_up(ready, prepared, journal, interrupt)
-            size, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
+            settings = bench.settings
+            size, items = settings.batch_sizes.value[0], settings.numeric_items.value
             log = ready.scratch / "reference.log"
             record = journal.record
             await call(bench.host, "load", f"load batch size {size}", batch_size=size)

@@ -23,7 +23,7 @@ from qs.evaluate.failures import BackendFailed
 from qs.evaluate.prepare import Prepared, prepare
 from qs.evaluate.prepare_artifact import prepare_artifact
 from qs.result.journal import Journal
-from qs.settings.settings import Request
+from qs.settings.request import Request
 from qs.watch.terminal import open_view
 from qs.watch.view import View, Watchers
 

@@ -359,6 +359,16 @@ output = _together(
 )
 
 
+# Options whose fields in Traffic and StopRules say the unit.
+RENAMED = {
+    "rate": "rate_per_s",
+    "latency_slo": "bound_s",
+    "think_time": "think_time_s",
+    "min_duration": "min_duration_s",
+    "drain": "drain_s",
+}
+
+
 def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
     """The Request that these options ask for. Options that a command does not have are as if not
     given.
@@ -366,19 +376,19 @@ def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
     from dataclasses import fields
 
     from qs.cli.defaults import origins
-    from qs.settings.settings import Feeding, Request
-    from qs.settings.traffic import Traffic
+    from qs.settings.request import Feeding, Request
+    from qs.settings.traffic import StopRules, Traffic
 
-    given = dict(options)
-    renamed = {
-        "latency_slo_ms": _times(given.pop("latency_slo", None), 1e3),
-        "think_time_s": given.pop("think_time", None),
-        "max_delay_us": _times(given.pop("max_delay", None), 1e6),
-        "min_duration_s": given.pop("min_duration", None),
-        "drain_s": given.pop("drain", None),
-    }
-    names = {each.name for each in fields(Traffic)}
-    arrives = {name: given.pop(name) for name in list(given) if name in names}
+    given = {RENAMED.get(name, name): value for name, value in options.items()}
+    delay_s = given.pop("max_delay", None)
+    delay_us = None if delay_s is None else delay_s * 1e6
+
+    def taken(cls: type) -> dict[str, Any]:
+        names = [each.name for each in fields(cls)]
+        return {name: given.pop(name) for name in names if name in given}
+
+    stop = StopRules(**taken(StopRules))
+    traffic = Traffic(**taken(Traffic), stop=stop, max_delay_us=delay_us)
     fed = Feeding()
     if "fill" in given:
         states = dict(given.pop("state"))
@@ -394,12 +404,8 @@ def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
     return Request(
         **{"task": "", **given},
         kind=kind,
-        traffic=Traffic(**arrives, **renamed),
+        traffic=traffic,
         feeding=fed,
         history=keep,
         origins=origins(),
     )
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor

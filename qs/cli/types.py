@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -88,14 +89,16 @@ class WarmUp(click.ParamType):
 
     name = "warmup"
 
-    def convert(self, value, param, ctx) -> dict[str, float]:
-        if isinstance(value, dict):
+    def convert(self, value, param, ctx) -> Any:
+        from qs.config import qs_config
+
+        if isinstance(value, qs_config.WarmUp):
             return value
         text = str(value).strip()
         if text.isdigit():
-            return {"iterations": int(text)}
+            return qs_config.WarmUp(iterations=int(text))
         if text[-1:].isalpha():
-            return {"seconds": Seconds().convert(text, param, ctx)}
+            return qs_config.WarmUp(seconds=Seconds().convert(text, param, ctx))
         self.fail(f"{value!r} is neither a count of iterations (3) nor a time (2s).", param, ctx)
 
 
@@ -126,7 +129,7 @@ class Scenario(click.ParamType):
 
     def convert(self, value, param, ctx) -> str:
         from qs.base.names import nearest
-        from qs.settings.traffic import NAMES, spelled
+        from qs.base.scenarios import NAMES, spelled
 
         wanted = str(value).strip().replace("_", "").replace("-", "").replace(" ", "").casefold()
         for name in NAMES:
@@ -143,7 +146,7 @@ class Scenario(click.ParamType):
     def shell_complete(self, ctx, param, incomplete):
         from click.shell_completion import CompletionItem
 
-        from qs.settings.traffic import NAMES, spelled
+        from qs.base.scenarios import NAMES, spelled
 
         return [CompletionItem(name) for name in map(spelled, NAMES) if name.startswith(incomplete)]
 

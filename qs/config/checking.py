@@ -61,6 +61,10 @@ class Checkable(BaseModel):
     def extra_keys(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
+    def stated(self) -> dict[str, Any]:
+        """The keys that were given and are not null, as plain data."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
 
 M = TypeVar("M", bound=Checkable)
 

@@ -1,8 +1,8 @@
 """The QS config: what a backend's generate_qs_config() says about how to drive it.
 
-Every key is optional; an unknown one is a fault that names the nearest known one, here and in the
-objects inside, since a misspelt key would silently not apply. What a value means for a run is
-qs.settings.settings's and qs.evaluate' part.
+Every key is optional. An unknown key is a fault that names the nearest known one, at the top and
+inside the objects, because a misspelt key would silently not apply. What a value means for a run is
+settled in qs.settings.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydantic import Field
 
 from qs.base.errors import MISSING, Fault, Faults
 from qs.base.names import nearest
-from qs.config.checking import Checkable, Count, as_object, check
-from qs.settings.traffic import OPEN_LOOP
+from qs.base.scenarios import CONFIGURABLE, OFFLINE, OPEN_LOOP
+from qs.config.checking import Checkable, Count, M, as_object, check
 
 Pool = Literal["thread", "inline", "process", "async"]
 ScenarioName = Literal[
@@ -30,7 +30,6 @@ ScenarioName = Literal[
     "Replay",
 ]
 POOLS: tuple[str, ...] = get_args(Pool)
-SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
 RUNNERS = ("backend", "async", "onnxruntime")
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "Server": ("target_qps",),
@@ -46,15 +45,15 @@ Above = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(strict=True, ge=0)]
 Cpu = Annotated[int, Field(strict=True, ge=0)]
 Cpus = Annotated[tuple[Cpu, ...], Field(min_length=1)]
-StageOf = tuple[Above, Amount] | tuple[Above, Amount, Annotated[bool, Field(strict=True)]]
+Stage = tuple[Above, Amount] | tuple[Above, Amount, Annotated[bool, Field(strict=True)]]
 
 _COUNT = "a whole number >= 1"
 _ABOVE = "a number above 0"
 
 
 class WarmUp(Checkable):
-    """Before measuring, recorded apart: so many calls per client, and on until that time has
-    passed.
+    """Calls made before measuring and recorded apart: at least `iterations` per client, and for at
+    least `seconds`.
     """
 
     iterations: Annotated[int, Field(strict=True, ge=0)] | None = None
@@ -67,8 +66,8 @@ class WarmUp(Checkable):
 
 
 class Scenario(Checkable):
-    """One of MLPerf's scenarios, with its rules, or an open loop without any. A sample is one batch
-    of the row's batch size.
+    """One of MLPerf's scenarios, with its rules, or an open loop that no rule judges. A sample is
+    one batch of the row's batch size.
     """
 
     name: ScenarioName
@@ -78,34 +77,38 @@ class Scenario(Checkable):
     duration_s: Above | None = None
     samples_per_query: Count | None = None
     seed: Seed | None = None
-    stages: Annotated[tuple[StageOf, ...], Field(min_length=1)] | None = None
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] | None = None
     arrivals: Literal["poisson", "even"] | None = None
     due_file: Annotated[str, Field(strict=True, min_length=1)] | None = None
     column: Annotated[str, Field(strict=True, min_length=1)] | None = None
     speed: Above | None = None
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
-        "name": ", ".join(SCENARIOS),
-        "target_qps": f"{_ABOVE}: queries/s that arrive (Server, Poisson, ConstantRate), samples/s that are expected (Offline)",
+        "name": ", ".join(CONFIGURABLE),
+        "target_qps": f"{_ABOVE}: queries/s that arrive (Server, Poisson, ConstantRate), samples/s "
+        "that are expected (Offline)",
         "latency_slo_ms": f"{_ABOVE}: the bound of the response time's percentile (Server)",
         "percentile": "a number above 0 and below 100",
-        "duration_s": f"{_ABOVE}: how long (Poisson, ConstantRate), else the least duration; MLPerf's own is 600",
+        "duration_s": f"{_ABOVE}: how long (Poisson, ConstantRate), else the least duration; "
+        "MLPerf's own is 600",
         "samples_per_query": f"{_COUNT} (MultiStream, Offline)",
         "seed": "a whole number >= 0, of the arrivals (Server, Poisson, Stages)",
-        "stages": "a list, not empty, of [seconds, queries/s], or [seconds, queries/s, true] for a straight line from the rate before (Stages)",
+        "stages": "a list, not empty, of [seconds, queries/s], or [seconds, queries/s, true] for a "
+        "straight line from the rate before (Stages)",
         "arrivals": "poisson, or even (Stages)",
-        "due_file": "the path of a file with due times in seconds: text, one a line, or CSV or Parquet (Replay)",
+        "due_file": "the path of a file with due times in seconds: text with one per line, CSV or "
+        "Parquet (Replay)",
         "column": "the column's name in due_file (Replay)",
         "speed": f"{_ABOVE}: how many times as fast as recorded (Replay)",
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "name": SCENARIOS,
+        "name": CONFIGURABLE,
         "arrivals": ("poisson", "even"),
     }
 
 
 class Batching(Checkable):
-    """Queries that are due close together share a call of predict: in the scenarios of open loop."""
+    """In every open loop: queries that are due close together share a call of predict."""
 
     max_batch_size: Count
     max_delay_us: Amount | None = 0.0
@@ -117,7 +120,7 @@ class Batching(Checkable):
 
 
 class Samples(Checkable):
-    """Which batches are submitted: so many distinct ones, and the seed of generated ones."""
+    """Which batches are submitted: the number of distinct ones, and the seed of generated ones."""
 
     count: Count | None = None
     seed: Seed | None = None
@@ -149,21 +152,22 @@ class QsConfig(Checkable):
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "qs_version": "2",
-        "runner": f"{', '.join(map(repr, RUNNERS))}, or 'package.module:factory' of the vendor's own",
+        "runner": f"{', '.join(map(repr, RUNNERS))}, or the vendor's own 'package.module:factory'",
         "artifact": "the path of the file that the runner 'onnxruntime' loads",
         "pool": ", ".join(POOLS),
         "instances": f"{_COUNT}, loaded copies of the model",
         "clients": f"{_COUNT}, that submit at the same time",
-        "iterations": f"{_COUNT}, per client and batch size; the least number of queries of a scenario",
+        "iterations": f"{_COUNT}, per client and batch size; the least number of queries of a "
+        "scenario",
         "intra_op_threads": f"{_COUNT}, threads inside one inference",
         "batch_sizes": "a list of whole numbers >= 1, not empty",
-        "affinity": "a list of lists of CPU numbers, one list an instance",
+        "affinity": "a list of lists of CPU numbers, one list per instance",
         "warmup": "an object with iterations, seconds or both",
         "scenarios": "a list, not empty, of objects with a name and what it needs",
         "batching": "an object with max_batch_size, and max_delay_us",
         "timeout_s": "a number of seconds above 0",
         "samples": "an object with count, seed or both",
-        "verify": "sample, all: which answers of the measured part are compared with idle ones",
+        "verify": "sample, all: which outputs under load are checked against those when idle",
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "pool": POOLS,
@@ -179,48 +183,48 @@ _INSIDE: Mapping[str, type[Checkable]] = {
 }
 
 
-def parse_qs_config(raw: object, origin: str) -> dict[str, Any]:
-    """The stated keys, checked, as plain data. Keys that are null are left out.
+def parse_qs_config(raw: object, origin: str) -> QsConfig:
+    """The checked config. A key that is null counts as not stated.
 
     Raises Faults with everything that is wrong; `origin` is what messages call the config.
     """
-    stated = {
-        key: value
-        for key, value in as_object(raw, origin, "QS config").items()
-        if value is not None
-    }
-    found: dict[str, Any] = {}
+    stated = _without_nulls(as_object(raw, origin, "QS config"))
+    apart: dict[str, Any] = {}
     faults: list[Fault] = []
     for key, cls in _INSIDE.items():
         if key in stated:
-            found[key] = _object(cls, stated.pop(key), origin, key, faults)
+            apart[key] = _object(cls, stated.pop(key), origin, key, faults)
     if isinstance(stated.get("scenarios"), (list, tuple)) and stated["scenarios"]:
-        found["scenarios"] = [
+        apart["scenarios"] = tuple(
             _object(Scenario, entry, origin, f"scenarios[{number}]", faults)
             for number, entry in enumerate(stated.pop("scenarios"))
-        ]
-    found |= _checked(QsConfig, stated, origin, "", faults)
-    if not faults:
-        faults += _misfits(found, origin)
-    if faults:
+        )
+    config = _checked(QsConfig, stated, origin, "", faults)
+    if config is not None and not faults:
+        config = config.model_copy(update=apart)
+        faults += _misfits(config, origin)
+    if config is None or faults:
         raise Faults(faults)
-    return found
+    return config
+
+
+def _without_nulls(raw: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in raw.items() if value is not None}
 
 
 def _object(
     cls: type[Checkable], raw: object, origin: str, place: str, faults: list[Fault]
-) -> dict[str, Any]:
+) -> Checkable | None:
     if not isinstance(raw, Mapping):
         allowed = QsConfig.ALLOWED.get(place, "an object with a name and what the scenario needs")
         faults.append(Fault(origin, place, raw, allowed))
-        return {}
-    stated = {str(key): value for key, value in raw.items() if value is not None}
-    return _checked(cls, stated, origin, f"{place}.", faults)
+        return None
+    return _checked(cls, _without_nulls(raw), origin, f"{place}.", faults)
 
 
 def _checked(
-    cls: type[Checkable], stated: Mapping[str, Any], origin: str, prefix: str, faults: list[Fault]
-) -> dict[str, Any]:
+    cls: type[M], stated: Mapping[str, Any], origin: str, prefix: str, faults: list[Fault]
+) -> M | None:
     known = list(cls.model_fields)
     for key, value in stated.items():
         if key not in known:
@@ -228,20 +232,17 @@ def _checked(
             faults.append(
                 Fault(origin, prefix + key, value, "a known key", nearest(key, known), hint)
             )
-    checked = check(
-        cls, {key: stated[key] for key in stated if key in known}, origin, prefix=prefix
-    )
+    right = {key: stated[key] for key in stated if key in known}
+    checked = check(cls, right, origin, prefix=prefix)
     faults += _once(checked.faults)
-    if checked.value is None:
-        return {}
-    return {key: _plain(getattr(checked.value, key)) for key in known if key in stated}
+    return checked.value
 
 
 def _once(faults: Sequence[Fault]) -> list[Fault]:
-    """One fault a mistake.
+    """One fault per mistake.
 
     A value that fits none of several forms has a fault for each of them, and a list with a wrong
-    member one of its own beside the member's.
+    member has one of its own beside the member's.
     """
     by_key: dict[str, Fault] = {}
     for fault in faults:
@@ -255,51 +256,46 @@ def _once(faults: Sequence[Fault]) -> list[Fault]:
     ]
 
 
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _misfits(found: Mapping[str, Any], origin: str) -> list[Fault]:
-    """Values that are right each, and wrong together."""
+def _misfits(config: QsConfig, origin: str) -> list[Fault]:
+    """Values that are each right and do not go together."""
     faults = []
-    runner, pool = found.get("runner", "backend"), found.get("pool")
+    runner, pool = config.runner or "backend", config.pool
     if runner == "async" and pool not in (None, "async"):
         faults.append(Fault(origin, "pool", pool, "'async', as the runner is 'async'"))
     if pool == "async" and runner in ("backend", "onnxruntime"):
         hint = "predict of this runner blocks; a coroutine function needs runner 'async'"
         faults.append(Fault(origin, "pool", pool, "thread, inline, process", hint=hint))
-    affinity, instances = found.get("affinity"), found.get("instances")
+    affinity, instances = config.affinity, config.instances
     if affinity and instances and len(affinity) != instances:
         allowed = f"one list for each of the {instances} instances"
-        faults.append(
-            Fault(origin, "affinity", affinity, allowed, hint=f"there are {len(affinity)}")
+        stated = [list(cpus) for cpus in affinity]
+        hint = f"there are {len(affinity)}"
+        faults.append(Fault(origin, "affinity", stated, allowed, hint=hint))
+    scenarios = config.scenarios or ()
+    for number, scenario in enumerate(scenarios):
+        faults += _scenario_misfits(scenario, number, config.batching, origin)
+    if config.batching and not any(each.name in OPEN_LOOP for each in scenarios):
+        hint = "in closed loop no queries wait that could share a call"
+        allowed = f"only with a scenario in open loop: {', '.join(OPEN_LOOP)}"
+        faults.append(Fault(origin, "batching", config.batching.stated(), allowed, hint=hint))
+    return faults
+
+
+def _scenario_misfits(
+    scenario: Scenario, number: int, batching: Batching | None, origin: str
+) -> list[Fault]:
+    faults = []
+    for key in NEEDS.get(scenario.name, ()):
+        if getattr(scenario, key) is None:
+            allowed = f"{Scenario.ALLOWED[key]}; {scenario.name} needs it"
+            faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
+    samples = scenario.samples_per_query
+    if batching and scenario.name == OFFLINE and samples is not None:
+        key, hint = (
+            "samples_per_query",
+            "batching makes the batches there; leave one of the two out",
         )
-    open_loop = False
-    for number, scenario in enumerate(found.get("scenarios") or ()):
-        name = scenario["name"]
-        open_loop |= name in OPEN_LOOP
-        for key in NEEDS.get(name, ()):
-            if key not in scenario:
-                allowed = f"{Scenario.ALLOWED[key]}; {name} needs it"
-                faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
-        if (
-            "batching" in found
-            and scenario["name"] == "Offline"
-            and "samples_per_query" in scenario
-        ):
-            hint = "batching makes the batches there; leave one of the two out"
-            value = scenario["samples_per_query"]
-            faults.append(
-                Fault(
-                    origin,
-                    f"scenarios[{number}].samples_per_query",
-                    value,
-                    "not with batching",
-                    hint=hint,
-                )
-            )
-    if "batching" in found and not open_loop:
-        hint = "in closed loop nothing waits that could share a call"
-        allowed = "only with a scenario Server or Offline"
-        faults.append(Fault(origin, "batching", found["batching"], allowed, hint=hint))
+        faults.append(
+            Fault(origin, f"scenarios[{number}].{key}", samples, "not with batching", hint=hint)
+        )
     return faults

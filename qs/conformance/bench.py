@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from qs.base import machine
 from qs.base.errors import UserError
 from qs.base.words import number
+from qs.config.qs_config import QsConfig
 from qs.conformance.answers import observe_predict
 from qs.engine import ChildHost, Factory, HostTimeout
 from qs.environments import Environment
@@ -26,8 +27,8 @@ from qs.evaluate.backend import PACKAGES, WORK, BackendFailed, call, outcomes, r
 from qs.evaluate.compiling import Compiled, compile_model, with_files
 from qs.evaluate.folder import working_folder
 from qs.evaluate.prepare import Prepared
-from qs.settings import settings as plan
 from qs.settings.run_plan import check_plans
+from qs.settings.settings import Settings, settle
 from qs.tensors.closeness import tolerance
 
 SERVICE = "qs.conformance.service:ConformanceService"
@@ -97,7 +98,7 @@ class Bench:
         self._compiled: Compiled | None = None
         self._compiled_here = False  # in the host that is there now
         self.supports_qs = False  # as the backend says, once the check qs_config has asked it
-        self._values: dict[str, plan.Value] | None = None
+        self._settings: Settings | None = None
         self._predicted: dict[int, dict[str, Any]] = {}
 
     def limit(self, limit_s: float) -> None:
@@ -149,37 +150,34 @@ class Bench:
             model_info=compiled.configs["model_info"],
         )
         self._compiled, self._compiled_here = compiled, True
-        if self._values is not None:
-            await self._use_runner(self._values)
+        if self._settings is not None:
+            await self._use_runner(self._settings)
         return compiled
 
-    async def drive(self, config: Mapping[str, Any]) -> None:
+    async def drive(self, config: QsConfig) -> None:
         """Use the runner and the batch sizes of a QS config from now on. UserError if no run can be
         planned with it.
         """
         found, cpus = self.prepared, machine.usable_cpus()
-        values = plan.performance(
-            found.request,
-            found.workload.to_configs(),
-            found.workload.given,
-            config,
-            self.compiled.best_batch_sizes,
-            cpus,
-        )
-        check_plans(values, cpus, False)
-        await self._use_runner(values)
-        self._values = values
+        best = self.compiled.best_batch_sizes
+        settings = settle(found.request, found.workload, config, best, cpus)
+        check_plans(settings, cpus, False)
+        await self._use_runner(settings)
+        self._settings = settings
 
-    async def _use_runner(self, values: dict[str, plan.Value]) -> None:
-        runner, pool = values["runner"].value, values["pool"].value
+    async def _use_runner(self, settings: Settings) -> None:
         await self.call(
-            "use_runner", "the runner", runner=runner, pool=pool, config=plan.effective(values)
+            "use_runner",
+            "the runner",
+            runner=settings.runner.value,
+            pool=settings.pool.value,
+            config=settings.qs_config(),
         )
 
     @property
     def pool(self) -> str | None:
         """What the clients of a run would run in; None if our engine does not drive it."""
-        return None if self._values is None else self._values["pool"].value
+        return None if self._settings is None else self._settings.pool.value
 
     @property
     def compiled(self) -> Compiled:
@@ -190,9 +188,8 @@ class Bench:
     def batch_sizes(self) -> list[int]:
         """The ones that a run would measure, ascending."""
         named = self.compiled.configs["workload"]["batch_sizes"]
-        return sorted(
-            {int(size) for size in (self._values["batch_sizes"].value if self._values else named)}
-        )
+        sizes = self._settings.batch_sizes.value if self._settings else named
+        return sorted({int(size) for size in sizes})
 
     @property
     def outer_batch_sizes(self) -> list[int]:

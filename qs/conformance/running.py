@@ -23,7 +23,7 @@ from qs.evaluate.backend import BackendFailed
 from qs.evaluate.checks import resolve_model
 from qs.evaluate.log import capped
 from qs.evaluate.prepare import Prepared, prepare
-from qs.settings.settings import Request
+from qs.settings.request import Request
 
 TASK = "digits-cnn-onnx-fp32"  # small, with a data set and a trained model of its own
 # Compilers are slow; no other check needs more than a few hundred inferences.

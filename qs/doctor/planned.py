@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from qs.settings.settings import Value
+from qs.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -20,21 +18,15 @@ class Planned:
     affinity: tuple[tuple[int, ...], ...] = ()
 
     @staticmethod
-    def of(values: Mapping[str, Any] | None) -> Planned:
-        """From a plan's values, plain or with their origins (`qs.settings.settings.Value`); what else
-        they hold is passed over.
-        """
-        found = {
-            name: each.value if isinstance(each, Value) else each
-            for name, each in (values or {}).items()
-        }
-        sets: Sequence[Sequence[int]] = found.get("affinity") or ()
+    def of(settings: Settings | None) -> Planned:
+        if settings is None:
+            return Planned()
         return Planned(
-            found.get("clients"),
-            found.get("instances"),
-            found.get("intra_op_threads"),
-            found.get("pool"),
-            tuple(tuple(cpus) for cpus in sets),
+            settings.clients.value,
+            settings.instances.value,
+            settings.intra_op_threads.value,
+            settings.pool.value,
+            settings.affinity.value or (),
         )
 
     @property

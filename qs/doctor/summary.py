@@ -7,6 +7,7 @@ from typing import Any
 
 from qs.doctor.finding import Finding, warned
 from qs.doctor.self_benchmark import SelfBenchmark
+from qs.settings.settings import Settings
 
 
 def sentence(findings: Sequence[Finding], benchmark: SelfBenchmark | None, age: str = "") -> str:
@@ -36,7 +37,7 @@ def machine_check(
     }
 
 
-def check_now(values: Any = None) -> dict[str, Any]:
+def check_now(settings: Settings | None = None) -> dict[str, Any]:
     """The same for the run that is about to begin: a few milliseconds, and what the last
     self-benchmark found.
     """
@@ -45,4 +46,6 @@ def check_now(values: Any = None) -> dict[str, Any]:
     from qs.doctor.planned import Planned
 
     found = saved.last()
-    return machine_check(look(Planned.of(values)), found, "" if found is None else saved.age(found))
+    return machine_check(
+        look(Planned.of(settings)), found, "" if found is None else saved.age(found)
+    )

@@ -65,7 +65,7 @@ async def backend_host(
             packages=PACKAGES,
         )
 
-    host = LastingHost(make, prepared.hardware, Limits.asked(prepared.request))
+    host = LastingHost(make, prepared.hardware, Limits.of_request(prepared.request))
     async with capped(log_path):
         with _inside(work) if in_process else contextlib.nullcontext():
             try:

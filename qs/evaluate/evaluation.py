@@ -100,7 +100,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
         bench = await set_up(ready, prepared, journal, interrupt)
         await _check(bench, prepared, ready.resolved, ready.scratch / "reference.log")
         if prepared.workload.test_perf:
-            if bench.values["verify"].value and not bench.driven:
+            if bench.settings.verify.value and not bench.driven:
                 journal.warn(
                     "--verify: the backend times itself, its answers under load are not seen; --engine always has them checked"
                 )
@@ -113,7 +113,8 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
     follows is still measured.
     """
     record, journal = bench.journal.record, bench.journal
-    first, items = bench.values["batch_sizes"].value[0], bench.values["numeric_items"].value
+    settings = bench.settings
+    first, items = settings.batch_sizes.value[0], settings.numeric_items.value
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:

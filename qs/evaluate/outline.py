@@ -11,8 +11,9 @@ from typing import Any
 
 from qs.base import machine
 from qs.evaluate.prepare import Prepared
-from qs.settings import settings as plan
-from qs.settings.run_plan import cases_of, check_plans
+from qs.settings.case import cases_of
+from qs.settings.run_plan import check_plans
+from qs.settings.settings import settle
 from qs.tensors.generated import input_specs
 
 NOT_ASKED = "the backend was not asked: its QS config may change what neither the command line nor the artifact states"
@@ -23,13 +24,10 @@ def outline(prepared: Prepared) -> dict[str, Any]:
     settings that cannot be.
     """
     cpus = machine.usable_cpus()
-    values = plan.performance(
-        prepared.request, prepared.workload_values, prepared.workload_given, None, None, cpus
-    )
-    check_plans(values, cpus, prepared.request.in_process)
-    cases = cases_of(values)
+    settings = settle(prepared.request, prepared.workload, None, None, cpus)
+    check_plans(settings, cpus, prepared.request.in_process)
+    cases = cases_of(settings)
     specs = input_specs(prepared.model_info.to_configs())
-    warmup = values["warmup"].value
     found: list[dict[str, Any]] = []
     for case in cases:
         measured_s = case.duration_s or case.time_limit_s
@@ -37,11 +35,11 @@ def outline(prepared: Prepared) -> dict[str, Any]:
             {
                 "name": case.name,
                 "batch_size": case.batch_size,
-                "scenario": case.scenario or "closed loop",
+                "scenario": case.scenario_name or "closed loop",
                 "clients": case.clients,
                 "iterations": case.iterations,
                 "seconds": measured_s,
-                "warm_up_seconds": float(warmup.get("seconds") or 0.0),
+                "warm_up_seconds": settings.warmup.value.seconds or 0.0,
                 "shapes": {spec.name: list(spec.batch_shape(case.batch_size)) for spec in specs},
             }
         )
@@ -53,7 +51,7 @@ def outline(prepared: Prepared) -> dict[str, Any]:
         "report": str(prepared.out),
         "inputs": (prepared.described or {}).get("inputs", []),
         "states": (prepared.described or {}).get("states", {}),
-        "values": plan.plain(values),
+        "values": settings.report(),
         "cases": found,
         "seconds": total,
         "notes": [*prepared.warnings, NOT_ASKED],

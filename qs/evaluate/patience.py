@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qs.base.words import number
 from qs.settings.case import Case
-from qs.settings.settings import DEFAULT, Value
+from qs.settings.settings import Origin, Setting
 
 # beside what is expected: caches that no longer hold a batch, neighbours, a warm-up that allocates
 FACTOR = 3.0
@@ -27,19 +27,19 @@ class Patience:
         """A case has ended, whose slowest query took so long from its issue on."""
         self._seen.append((case.batch_size, case.clients, longest_s))
 
-    def timeout(self, case: Case, settled: Value) -> Value:
+    def timeout(self, case: Case, settled: Setting[float]) -> Setting[float]:
         """The limit of one predict in this case: `settled` where somebody chose it or it is enough,
         else a longer one, in s.
 
         Expected is at most linear growth in the batch size, and in the clients, which may share one
         device.
         """
-        if settled.origin != DEFAULT:
+        if settled.origin != Origin.DEFAULT:
             return settled
         expected_s = max((self._scaled(case, *each) for each in self._seen), default=0.0)
         if FACTOR * expected_s <= settled.value:
             return settled
-        return Value(
+        return Setting(
             FACTOR * expected_s, f"{number(FACTOR)} times what the cases before let expect"
         )
 

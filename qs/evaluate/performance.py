@@ -4,12 +4,12 @@ says, or timed by the backend itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from qs.base.interrupt import Interrupt, Interrupted
+from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
 from qs.evaluate import rows
 from qs.evaluate.backend import call
@@ -21,10 +21,9 @@ from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
 from qs.result.journal import Journal
 from qs.result.row import Outcome, Row
-from qs.settings.case import Case
-from qs.settings.run_plan import cases_of, plan_of, unused
-from qs.settings.settings import Value
-from qs.settings.traffic import MLPERF
+from qs.settings.case import Case, cases_of
+from qs.settings.run_plan import plan_of
+from qs.settings.settings import Settings
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the
 # engine's.
@@ -38,7 +37,7 @@ class Bench:
     """What every case is measured with."""
 
     host: Any
-    values: Mapping[str, Value]
+    settings: Settings
     journal: Journal
     interrupt: Interrupt
     qs_mode: bool = True
@@ -57,19 +56,18 @@ async def measure(bench: Bench) -> None:
     """Measure every case; the report is written after each. A case that fails is a row that says
     so, and the next is tried.
     """
-    journal, cases = bench.journal, cases_of(bench.values)
-    for text in dict.fromkeys(
-        text for each in bench.values["scenarios"].value or () for text in unused(each)
-    ):
+    journal, cases = bench.journal, cases_of(bench.settings)
+    scenarios = bench.settings.scenarios.value or ()
+    for text in dict.fromkeys(text for each in scenarios for text in each.warnings):
         journal.warn(text)
     for at, case in enumerate(cases, start=1):
         batch_size = case.requested_batch_size
-        named = f"{case.scenario}, " if case.scenario else ""
+        named = f"{case.scenario_name}, " if case.scenario else ""
         title = f"{named}batch size {batch_size} ({at} of {len(cases)})"
         journal.event(
             "case begins",
             batch_size=batch_size,
-            **({"scenario": case.scenario} if case.scenario else {}),
+            **({"scenario": case.scenario_name} if case.scenario else {}),
         )
         row = (await measure_case(bench, case, title)).row
         if row.outcome is Outcome.NO_ROOM:
@@ -111,14 +109,15 @@ async def measure_case(
     if lacking is not None:
         row = rows.failed(case, f"not measured: {lacking}", Outcome.NO_ROOM)
         return Measured(case, row, None)
-    timeout = bench.patience.timeout(case, bench.values["timeout_s"])
-    if timeout is not bench.values["timeout_s"]:
+    settings = bench.settings
+    timeout = bench.patience.timeout(case, settings.timeout_s)
+    if timeout is not settings.timeout_s:
         bench.journal.view.line(
             f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}"
         )
-    bench = replace(bench, values={**bench.values, "timeout_s": timeout})
+    bench = replace(bench, settings=replace(settings, timeout_s=timeout))
     bench.host.limits = replace(bench.host.limits, predict_s=timeout.value)
-    with Verification.of(bench.values) as watch:
+    with Verification.of(settings) as watch:
         measured = await _measure_case(bench, case, title, histogram, watch)
     row = measured.row
     if row.outcome is Outcome.CRASHED and not row.completed and bench.footprint.ran_out:
@@ -143,7 +142,7 @@ async def _measure_case(
 ) -> Measured:
     from qs.engine import run_async
 
-    journal, values, batch_size = bench.journal, bench.values, case.requested_batch_size
+    journal, settings, batch_size = bench.journal, bench.settings, case.requested_batch_size
     try:
         asked = batch_size * (case.shared_by or 1)
         loaded = await call(bench.host, "load", f"load batch size {asked}", batch_size=asked)
@@ -155,7 +154,7 @@ async def _measure_case(
             "describe_samples",
             f"samples of batch size {batch_size}",
             batch_size=case.batch_size,
-            samples=values["samples"].value,
+            samples=settings.plain_samples,
         )
         target = await bench.host.target(
             "load_target",
@@ -163,7 +162,7 @@ async def _measure_case(
             instances=case.instances,
             affinity=[list(cpus) for cpus in case.affinity],
             intra_op_threads=case.intra_op_threads,
-            samples=values["samples"].value,
+            samples=settings.plain_samples,
             lists=case.lists,
             shared_by=case.shared_by,
             setup=bench.host.told if case.pool == "process" else None,
@@ -175,7 +174,7 @@ async def _measure_case(
             journal.view.case(title, _limit_s(case)) as show,
         ):
             result = await run_async(
-                plan_of(case, values, bench.host.limits),
+                plan_of(case, settings, bench.host.limits),
                 target,
                 on_progress=show,
                 interrupt=interrupt,
@@ -213,7 +212,9 @@ async def _measure_case(
 
 def _limit_s(case: Case) -> float | None:
     """When a case ends in any case: MLPerf's durations are the least ones."""
-    return case.time_limit_s if case.scenario in MLPERF else case.duration_s or case.time_limit_s
+    return (
+        case.time_limit_s if case.scenario_name in MLPERF else case.duration_s or case.time_limit_s
+    )
 
 
 def said(row: Row) -> str:

@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 from qs.base.errors import Fault, Faults, UserError, together
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
+from qs.config.model_info import ModelInfo
 from qs.config.task import load_task
+from qs.config.workload import Workload
 from qs.evaluate.artifacts import Artifact, take
 from qs.interact.files import read_answers
-from qs.settings import settings as plan
-from qs.settings.settings import Request
+from qs.settings.request import Request
+from qs.settings.settings import SEED
 
 T = TypeVar("T")
 OVERRIDES = ("clients", "iterations", "batch_sizes")
@@ -30,8 +32,8 @@ class Prepared:
 
     request: Request
     workspaces: Workspaces
-    workload: Any
-    model_info: Any
+    workload: Workload
+    model_info: ModelInfo
     backend: Found
     model: Found
     dataset: Found | None  # None where there is no such data set on this machine
@@ -60,22 +62,7 @@ class Prepared:
 
     @property
     def seed(self) -> int:
-        return plan.settle("seed", (plan.COMMAND_LINE, vars(self.request))).value
-
-    @property
-    def workload_values(self) -> dict[str, Any]:
-        """What the workload offers to the measured part. An artifact's has no iterations: nobody
-        stated a number that could be meant.
-        """
-        values = self.workload.to_configs()
-        if self.request.artifact is not None:
-            del values["iterations"]
-        return values
-
-    @property
-    def workload_given(self) -> frozenset[str]:
-        """What the task's file itself states: nothing, where there is no task."""
-        return frozenset(self.workload.given) if self.request.artifact is None else frozenset()
+        return SEED if self.request.seed is None else self.request.seed
 
     @property
     def compile_only(self) -> bool:
@@ -93,7 +80,7 @@ def prepare(request: Request) -> Prepared:
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
     checks.attempt(lambda: _check_compiled(request))
-    checks.attempt(request.traffic.values)
+    checks.attempt(request.traffic.check)
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
     artifact = None
@@ -130,7 +117,7 @@ def prepare(request: Request) -> Prepared:
     return prepared
 
 
-def _check_pool(request: Request, workload: Any) -> None:
+def _check_pool(request: Request, workload: Workload) -> None:
     if request.pool == "inline" and workload.clients > 1:
         hint = "inline has one client, the calling thread: add --clients 1"
         raise Faults(

@@ -19,7 +19,7 @@ from qs.base.workspace import Found, Workspaces
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.backend import artifact_host, call
 from qs.evaluate.prepare import Checks, Prepared, check_env
-from qs.settings.settings import Request
+from qs.settings.request import Request
 
 TASK = "load"  # a workload has to have a name; no file of it exists
 DEFAULT_BATCH_SIZE = 1
@@ -39,7 +39,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
-    checks.attempt(request.traffic.values)
+    checks.attempt(request.traffic.check)
     checks.raise_if_any()
     assert backend is not None
     artifact = await asyncio.to_thread(_compiled, path, backend.path.name)

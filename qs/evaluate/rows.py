@@ -57,7 +57,7 @@ def measured(
         batch_size=case.batch_size,
         items_per_s=case.batch_size * result.samples_per_s,
         mode=Mode.QS,
-        scenario=case.scenario or CLOSED_LOOP,
+        scenario=case.scenario_name or CLOSED_LOOP,
         clients=case.clients,
         iterations=case.iterations,
         duration_s=case.duration_s,
@@ -101,7 +101,7 @@ def failed(case: Case, reason: str, outcome: Outcome | None = None) -> Row:
         mean_ms=None,
         p99_ms=None,
         mode=Mode.QS,
-        scenario=case.scenario or CLOSED_LOOP,
+        scenario=case.scenario_name or CLOSED_LOOP,
         clients=case.clients,
         iterations=case.iterations,
         completed=0,
@@ -134,7 +134,7 @@ def _under_scenario(case: Case, result: Any) -> dict[str, Any]:
     lateness of issue.
     """
     own: dict[str, Any] = {
-        "settings": None if case.settings is None else ScenarioSettings(**case.settings),
+        "settings": ScenarioSettings(**case.scenario.settings()) if case.scenario else None,
         "samples_per_query": result.samples_per_query,
         "rules": [Rule(**rule.to_dict()) for rule in result.rules],
         "metric": None if result.metric is None else Metric(**result.metric.to_dict()),
@@ -145,7 +145,9 @@ def _under_scenario(case: Case, result: Any) -> dict[str, Any]:
         own["seed"] = result.seed
     if case.batching:
         mean = result.completed / result.batches if result.batches else None
-        own["batching"] = BatchingEntry(**case.batching, calls=result.batches, mean_batch_size=mean)
+        own["batching"] = BatchingEntry(
+            **case.batching.stated(), calls=result.batches, mean_batch_size=mean
+        )
     return own
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.interrupt import Interrupt
+from qs.config.qs_config import QsConfig, parse_qs_config
 from qs.doctor.summary import check_now
 from qs.evaluate import checks
 from qs.evaluate.backend import backend_host, call
@@ -25,9 +26,9 @@ from qs.evaluate.obtaining import obtain
 from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
 from qs.result.journal import Journal
-from qs.settings import settings as plan
 from qs.settings.limits import Limits
 from qs.settings.run_plan import check_plans
+from qs.settings.settings import settle
 
 
 @dataclass(frozen=True)
@@ -78,34 +79,29 @@ async def set_up(
         model_info=configs["model_info"],
     )
     mode = await call(host, "qs_mode", "generate_qs_config")
-    values = plan.performance(
-        request,
-        prepared.workload_values,
-        prepared.workload_given,
-        checked(mode, prepared.hardware),
-        opened.compiled.best_batch_sizes,
-        machine.usable_cpus(),
-    )
-    check_plans(values, machine.usable_cpus(), request.in_process)
-    journal.record.values = plan.plain(values)
-    journal.record.machine_check = check_now(values)
-    host.limits = Limits.asked(request, values["timeout_s"].value)
+    cpus = machine.usable_cpus()
+    config = checked(mode, prepared.hardware)
+    best = opened.compiled.best_batch_sizes
+    settings = settle(request, prepared.workload, config, best, cpus)
+    check_plans(settings, cpus, request.in_process)
+    journal.record.values = settings.report()
+    journal.record.machine_check = check_now(settings)
+    host.limits = Limits.of_request(request, settings.timeout_s.value)
     supported = bool(mode["supported"])
-    bench = Bench(host, values, journal, interrupt, supported, request.engine, request.in_process)
-    if bench.driven and not bench.qs_mode and values["clients"].value > 1:
+    bench = Bench(host, settings, journal, interrupt, supported, request.engine, request.in_process)
+    if bench.driven and not bench.qs_mode and settings.clients.value > 1:
         journal.warn(
-            f"{values['clients'].value} clients call predict of one copy at the same time, and the backend has not said that they "
+            f"{settings.clients.value} clients call predict of one copy at the same time, and the backend has not said that they "
             "may (it does not support QS mode); where it fails, add --clients 1"
         )
     if bench.driven:
-        runner, pool = values["runner"].value, values["pool"].value
         await call(
             host,
             "use_runner",
             "the runner",
-            runner=runner,
-            pool=pool,
-            config=plan.effective(values),
+            runner=settings.runner.value,
+            pool=settings.pool.value,
+            config=settings.qs_config(),
         )
     return bench
 
@@ -119,10 +115,8 @@ async def serving(
         yield await set_up(ready, prepared, journal, interrupt)
 
 
-def checked(mode: dict[str, Any], hardware: str) -> dict[str, Any] | None:
+def checked(mode: dict[str, Any], hardware: str) -> QsConfig | None:
     """The QS config of a backend that supports QS mode, validated; None of one that does not."""
-    from qs.config.qs_config import parse_qs_config
-
     if not mode["supported"]:
         return None
     return parse_qs_config(mode["config"] or {}, f"{hardware}'s generate_qs_config()")

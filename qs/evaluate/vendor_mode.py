@@ -12,7 +12,7 @@ from qs.evaluate.failures import BackendFailed
 from qs.evaluate.losses import note
 from qs.result import vendor_rows
 from qs.result.row import Outcome, Row
-from qs.settings.settings import Value
+from qs.settings.settings import Settings
 
 NOT_WRITTEN = "NotImplementedError"
 
@@ -21,12 +21,12 @@ async def measure_by_vendor(bench: Any) -> None:
     """Rows from `benchmark`, for a backend that does not support QS mode or with --engine never;
     `bench` is performance.Bench.
     """
-    for batch_size in bench.values["batch_sizes"].value:
+    for batch_size in bench.settings.batch_sizes.value:
         bench.journal.view.line(f"batch size {batch_size}: the backend times itself")
         try:
             answers = await _answers(bench, batch_size)
             rows = [
-                vendor_rows.vendor_row(given, loaded, *_asked(bench.values), batch_size)
+                vendor_rows.vendor_row(given, loaded, *_asked(bench.settings), batch_size)
                 for given, loaded in answers
             ]
         except BackendFailed as failure:
@@ -48,7 +48,7 @@ async def audit(bench: Any, batch_size: int, row: Row) -> Row:
         return audited.invalid(failure.said)
     given, loaded = answers[0]
     audited = vendor_rows.audited(
-        row, vendor_rows.vendor_part(given, loaded, *_asked(bench.values))
+        row, vendor_rows.vendor_part(given, loaded, *_asked(bench.settings))
     )
     if len(answers) > 1:
         return audited.warned(f"benchmark gave {len(answers)} rows; the first is shown")
@@ -68,5 +68,5 @@ async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any],
     return [(given, loaded["loaded_batch_size"]) for given in found]
 
 
-def _asked(values: Mapping[str, Value]) -> tuple[int, int | None]:
-    return values["clients"].value, values["iterations"].value
+def _asked(settings: Settings) -> tuple[int, int | None]:
+    return settings.clients.value, settings.iterations.value

@@ -5,7 +5,6 @@ ended.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row, VerificationEntry
 from qs.settings.case import Case
-from qs.settings.settings import Value
+from qs.settings.settings import Settings
 
 
 @dataclass
@@ -25,9 +24,8 @@ class Verification:
     _folder: tempfile.TemporaryDirectory | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, Value]) -> Verification:
-        verify = values.get("verify")
-        return cls(None) if verify is None else cls(verify.value, values["seed"].value or 0)
+    def of(cls, settings: Settings) -> Verification:
+        return cls(settings.verify.value, settings.seed.value)
 
     def __enter__(self) -> Verification:
         if self.mode is not None:
@@ -57,7 +55,7 @@ class Verification:
                 folder=self._folder.name,
                 mode=self.mode,
                 batch_size=case.requested_batch_size,
-                samples=bench.values["samples"].value,
+                samples=bench.settings.plain_samples,
                 shared_by=case.shared_by,
                 predict_limit_s=None if bench.in_process else bench.host.limits.predict_s,
             )

@@ -1,16 +1,28 @@
-"""One case of a performance run: what a row of the report was asked for."""
+"""The cases of a run, one per row of the report, as its settings make them.
+
+Without scenarios a case is a batch size in closed loop. With scenarios it is a batch size under one
+of them, whose sample is one batch of that size. The engine's plan of a case is made in
+qs.settings.run_plan.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+
+from qs.base.scenarios import CONSTANT_RATE, MULTI_STREAM, POISSON, SINGLE_STREAM
+from qs.config.qs_config import Batching
+from qs.settings.scenario import USES, ScenarioSettings
+from qs.settings.settings import DURATION_S, CpuSets, Settings
+
+ONE_CLIENT = (SINGLE_STREAM, MULTI_STREAM)
 
 
 @dataclass(frozen=True)
 class Case:
-    """`batch_size` is the one that was loaded, `requested_batch_size` the one asked for."""
+    """What a row of the report was asked for."""
 
     name: str
+    # The batch size that was loaded, and the one asked for.
     batch_size: int
     requested_batch_size: int
     clients: int
@@ -20,19 +32,94 @@ class Case:
     pool: str
     instances: int
     intra_op_threads: int | None
-    affinity: tuple[tuple[int, ...], ...]
-    scenario: str | None = None  # None: closed loop
-    settings: dict[str, Any] | None = None  # the scenario's own
-    batching: dict[str, Any] | None = None
+    affinity: CpuSets
+    # None: closed loop
+    scenario: ScenarioSettings | None = None
+    batching: Batching | None = None
+
+    @property
+    def scenario_name(self) -> str | None:
+        return self.scenario.name if self.scenario else None
+
+    @property
+    def open_loop(self) -> bool:
+        return self.scenario is not None and self.scenario.open_loop
 
     @property
     def lists(self) -> bool:
         """Whether a query is a list of batches."""
-        return (
-            bool((self.settings or {}).get("samples_per_query")) or self.scenario == "MultiStream"
-        )
+        if self.scenario is None:
+            return False
+        return bool(self.scenario.samples_per_query) or self.scenario.name == MULTI_STREAM
 
     @property
     def shared_by(self) -> int | None:
         """How many queries may share a call."""
-        return self.batching["max_batch_size"] if self.batching else None
+        return self.batching.max_batch_size if self.batching else None
+
+
+def cases_of(settings: Settings) -> list[Case]:
+    """Every case, batch size by batch size, before anything is loaded."""
+    sizes, scenarios = settings.batch_sizes.value, settings.scenarios.value
+    if not scenarios:
+        return [case_of(size, settings) for size in sizes]
+    return [
+        _under_scenario(case_of(size, settings), settings, scenario, number)
+        for size in sizes
+        for number, scenario in enumerate(scenarios, start=1)
+    ]
+
+
+def case_of(batch_size: int, settings: Settings) -> Case:
+    """One batch size in closed loop."""
+    clients = settings.clients.value
+    return Case(
+        name=f"bs{batch_size}-c{clients}",
+        batch_size=batch_size,
+        requested_batch_size=batch_size,
+        clients=clients,
+        iterations=settings.iterations.value,
+        duration_s=settings.duration_s.value,
+        time_limit_s=settings.time_limit_s.value,
+        pool=settings.pool.value,
+        instances=_instances(settings, clients),
+        intra_op_threads=settings.intra_op_threads.value,
+        affinity=settings.affinity.value or (),
+    )
+
+
+def _under_scenario(
+    case: Case, settings: Settings, scenario: ScenarioSettings, number: int
+) -> Case:
+    """The case under a scenario; `number` tells scenarios of one name apart."""
+    name, uses = scenario.name, USES[scenario.name]
+    settled = scenario.used
+    if "seed" in uses and settled.seed is None:
+        settled = replace(settled, seed=settings.seed.value)
+    clients = 1 if name in ONE_CLIENT else case.clients
+    # The workload's iterations are the closed loop's; chosen ones are the least number of queries.
+    counted = settings.iterations.chosen and case.iterations is not None
+    if "duration_s" in uses and settings.duration_s.chosen:
+        settled = replace(settled, duration_s=case.duration_s)
+    elif name in (POISSON, CONSTANT_RATE) and not settled.duration_s and not counted:
+        settled = replace(settled, duration_s=DURATION_S)
+    return replace(
+        case,
+        name=f"bs{case.requested_batch_size}-{number}-{name.lower()}",
+        clients=clients,
+        instances=_instances(settings, clients),
+        iterations=case.iterations if counted else None,
+        duration_s=settled.duration_s,
+        scenario=settled,
+        batching=settings.batching.value if scenario.open_loop else None,
+    )
+
+
+def _instances(settings: Settings, clients: int) -> int:
+    """Loaded copies: a process has one of its own, and an event loop serves all its clients from
+    one.
+    """
+    pool = settings.pool.value
+    if pool == "process":
+        return clients
+    return 1 if pool == "async" else min(settings.instances.value, clients)

@@ -5,7 +5,8 @@ them are flags of `qs run`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from qs.settings.request import Request
 
 OTHER_S = 1200.0  # what is not the backend's: reading a data set, making samples of it
 MODEL_S = 7200.0  # a model may have to be fetched
@@ -53,9 +54,9 @@ class Limits:
         }.get(method, OTHER_S)
 
     @classmethod
-    def asked(cls, request: Any, predict_s: float | None = None) -> Limits:
-        """The command line's, the defaults where it says nothing. `predict_s`: the settled one,
-        which a QS config may state.
+    def of_request(cls, request: Request, predict_s: float | None = None) -> Limits:
+        """The command line's, or the defaults. `predict_s`: the settled one, which a QS config may
+        state.
         """
         given = {
             "compile_s": request.compile_timeout,

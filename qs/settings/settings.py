@@ -1,321 +1,355 @@
-"""What a run will do: every value with where it came from. Command line > QS config > workload >
-default.
+"""What a run will do: every setting with where its value came from. The command line wins over the
+QS config, the QS config over the workload, the workload over the defaults.
 
-Pure: nothing is loaded or measured here. `Request` is what the user typed, `performance` settles
-the values of the measured part.
+Nothing is loaded or measured here. `settle` makes the settings of a run, `Settings.changed` those
+of one trial of a sweep; cases are made from them in qs.settings.case.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any, Generic, TypedDict, TypeVar
 
-from qs.settings.traffic import Traffic
+from qs.config.checking import Checkable
+from qs.config.qs_config import Batching, QsConfig, Samples, WarmUp
+from qs.config.workload import Workload
+from qs.settings.request import Request
+from qs.settings.scenario import ScenarioSettings
+from qs.settings.traffic import StopRules
 
-COMMAND_LINE, QS_CONFIG, BACKEND, WORKLOAD, DEFAULT = (
-    "command line",
-    "QS config",
-    "backend",
-    "workload",
-    "default",
-)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+CpuSets = tuple[tuple[int, ...], ...]
 
-DEFAULTS: dict[str, Any] = {
-    "runner": "backend",
-    "pool": "thread",
-    "instances": 1,
-    "warmup": {"iterations": 1, "seconds": 0.5},
-    "timeout_s": 120.0,
-    "numeric_items": 16,
-    "seed": 0,
-    "drain_s": None,  # as long as one request may take
-    "spin": "auto",
-}
-# How long a case is measured where nothing says it, and how long a run that is to become stable may
-# take for it.
+TIMEOUT_S = 120.0
+SEED = 0
+# How long a case is measured when nothing says it, and how long a run may take to become stable.
 DURATION_S = 10.0
 MOST_STABLE_S = 600.0
+OWN_COPIES = ("process", "async")  # pools whose number of loaded copies follows from the pool
+
+
+class Origin(str, Enum):
+    """Where a value came from. A variable or a project's file is named by a plain string instead."""
+
+    COMMAND_LINE = "command line"
+    QS_CONFIG = "QS config"
+    BACKEND = "backend"
+    WORKLOAD = "workload"
+    DEFAULT = "default"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass(frozen=True)
-class Feeding:
-    """What an artifact's inputs are fed, by input: the options of `qs load`. Empty: as the artifact
-    says, else generated.
+class Setting(Generic[T_co]):
+    """One value and its origin."""
 
-    ranges   [low, high) of generated values        data   files and folders with the user's own
-             items
-    states   input -> output that feeds it; None: as the names say; {}: none
-    """
-
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    types: Mapping[str, str] = field(default_factory=dict)
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    data: Mapping[str, Path] = field(default_factory=dict)
-    states: Mapping[str, str] | None = None
-    fill: str = "random"
-
-
-@dataclass(frozen=True)
-class Request:
-    """The options of `qs run`, `qs load` and `qs sweep`. None (or False) means: not given.
-
-    Either `task` names what is measured, or `artifact` is the model file or compile result.
-    `origins` says where a value came from that was not typed: a variable, a project's file.
-    """
-
-    task: str
-    hardware_type: str
-    artifact: Path | None = None
-    kind: str = "run"
-    traffic: Traffic = Traffic()
-    feeding: Feeding = Feeding()
-    affinity: tuple[tuple[int, ...], ...] | None = None
-    intra_op_threads: int | None = None
-    sample_count: int | None = None
-    history: bool = True
-    origins: Mapping[str, str] = field(default_factory=dict)
-    workspace: Path | None = None
-    out: Path = Path("reports")
-    clients: int | None = None
-    iterations: int | None = None
-    duration: float | None = None
-    batch_sizes: tuple[int, ...] | None = None
-    pool: str | None = None
-    instances: int | None = None
-    warmup: dict[str, float] | None = None
-    time_limit: float | None = None
-    numeric_items: int | None = None
-    verify: str | None = None
-    seed: int | None = None
-    answers: Path | None = None
-    no_input: bool = False
-    compile_only: bool = False
-    compiled: Path | None = None
-    engine: str = "auto"
-    compile_timeout: float | None = None
-    load_timeout: float | None = None
-    predict_timeout: float | None = None
-    benchmark_timeout: float | None = None
-    in_process: bool = False
-    offline: bool = False
-    env: str = "auto"
-    metrics: str | None = None
-    trace: bool = False
-    command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
-
-
-@dataclass(frozen=True)
-class Value:
-    """One effective value and its origin."""
-
-    value: Any
+    value: T_co
     origin: str
 
-
-def settle(name: str, *offers: tuple[str, Mapping[str, Any]]) -> Value:
-    """The first offer (origin, values) that has `name` with a value other than None, else the
-    default.
-    """
-    for origin, values in offers:
-        if values.get(name) is not None:
-            return Value(values[name], origin)
-    return Value(DEFAULTS.get(name), DEFAULT)
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody chose it for this run or for this backend: it is neither the workload's
+        nor a default.
+        """
+        return self.origin not in (Origin.WORKLOAD, Origin.BACKEND, Origin.DEFAULT)
 
 
-def performance(
+class Changes(TypedDict, total=False):
+    """Values that a trial replaces, by the names of `Settings`."""
+
+    scenarios: tuple[ScenarioSettings, ...] | None
+    clients: int
+    iterations: int | None
+    pool: str
+    instances: int
+    affinity: CpuSets | None
+    intra_op_threads: int
+    drain_s: float | None
+    duration_s: float | None
+    batch_sizes: tuple[int, ...]
+    interval_s: float | None
+    calibrate: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the measured part. A value of None is not stated."""
+
+    runner: Setting[str]
+    artifact: Setting[str | None]
+    # None and (): closed loop
+    scenarios: Setting[tuple[ScenarioSettings, ...] | None]
+    batching: Setting[Batching | None]
+    clients: Setting[int]
+    iterations: Setting[int | None]
+    pool: Setting[str]
+    instances: Setting[int]
+    warmup: Setting[WarmUp]
+    timeout_s: Setting[float]
+    affinity: Setting[CpuSets | None]
+    intra_op_threads: Setting[int | None]
+    samples: Setting[Samples | None]
+    numeric_items: Setting[int]
+    seed: Setting[int]
+    stop: Setting[StopRules]
+    think_time_s: Setting[float | None]
+    # None: as long as one request may take
+    drain_s: Setting[float | None]
+    max_backlog: Setting[int | None]
+    spin: Setting[str]
+    verify: Setting[str | None]
+    duration_s: Setting[float | None]
+    time_limit_s: Setting[float | None]
+    batch_sizes: Setting[tuple[int, ...]]
+    # A trial's own, which a search for a limit sets: the length of the time series' intervals, and
+    # whether the engine measures its own cost first.
+    interval_s: Setting[float | None] = Setting(None, Origin.DEFAULT)
+    calibrate: Setting[bool] = Setting(True, Origin.DEFAULT)
+
+    def changed(self, changes: Changes, origin: str, cpus: Sequence[int]) -> Settings:
+        """With some values replaced, and with what follows from those and is not among the changes:
+        a duration in place of a count, a copy for each process, shares of the CPUs for the copies.
+        """
+        stated: dict[str, Any] = {name: Setting(value, origin) for name, value in changes.items()}
+        found = replace(self, **stated)
+        if "duration_s" in changes and "iterations" not in changes:
+            found = replace(found, iterations=Setting(None, origin))
+        pool = found.pool.value
+        if pool in OWN_COPIES:
+            copies = found.clients.value if pool == "process" else 1
+            found = replace(found, instances=Setting(copies, origin))
+        copies_changed = "instances" in changes or (
+            pool == "process" and {"pool", "clients"} & changes.keys()
+        )
+        if pool == "async" or not copies_changed:
+            return found
+        affinity, threads = share_out(found.instances.value, cpus)
+        if "affinity" not in changes:
+            found = replace(found, affinity=affinity)
+        if "intra_op_threads" not in changes:
+            found = replace(found, intra_op_threads=threads)
+        return found
+
+    @property
+    def plain_samples(self) -> dict[str, Any] | None:
+        """As the backend's process takes it."""
+        return None if self.samples.value is None else self.samples.value.stated()
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Plain data for a report: name -> {"value", "origin"}."""
+        return {
+            name: {"value": _plain(setting.value), "origin": str(setting.origin)}
+            for name, setting in vars(self).items()
+            if name not in _OF_TRIALS
+        }
+
+    def qs_config(self) -> dict[str, Any]:
+        """The QS config that holds in the end, stated or settled, as a vendor's own runner gets it."""
+        found = {
+            name: _plain(getattr(self, name).value)
+            for name in QsConfig.model_fields
+            if name not in _NOT_FOR_RUNNERS
+        }
+        return {"qs_version": 2} | {
+            name: value for name, value in found.items() if value is not None
+        }
+
+
+_OF_TRIALS = ("interval_s", "calibrate")
+_NOT_FOR_RUNNERS = ("qs_version", "verify")
+
+
+def settle(
     request: Request,
-    workload: Mapping[str, Any],
-    given: Iterable[str],
-    qs_config: Mapping[str, Any] | None,
+    workload: Workload,
+    qs_config: QsConfig | None,
     best_batch_sizes: Sequence[int] | None,
     cpus: Sequence[int],
-) -> dict[str, Value]:
-    """The values of the measured part.
+) -> Settings:
+    """The settings of a run. Raises Faults for options that do not go together.
 
-    workload    the workload's values, defaults of the file format included; `given` names those
-                that the file itself states
-    qs_config   what the backend's generate_qs_config returned, None where it was not asked
-    cpus        the CPUs that this process may use, to be shared out when the number of instances is
-                the user's own
+    qs_config         what the backend's generate_qs_config returned; None: it was not asked
+    best_batch_sizes  those of the backend's analysis
+    cpus              the CPUs that this process may use; they are shared out when the number of
+                      instances is the user's own
     """
-    asked = {
-        **vars(request),
-        **request.traffic.values(),
-        # a QS config's is what its runner loads; the one on the command line is what is compiled
-        "artifact": None,
-        "timeout_s": request.predict_timeout,
-        "samples": {"count": request.sample_count} if request.sample_count else None,
-    }
-    stated = {name: workload[name] for name in given if name in workload}
-    offers = (
-        (COMMAND_LINE, asked),
-        (QS_CONFIG, qs_config or {}),
-        (WORKLOAD, stated),
-        (DEFAULT, workload),
+    line, traffic, config = request, request.traffic, qs_config or QsConfig()
+    traffic.check()
+    # An artifact has no task: nobody stated a count that could be meant.
+    of_task = request.artifact is None
+    given = workload.given if of_task else frozenset[str]()
+    settings = Settings(
+        runner=_first("backend", config=config.runner),
+        # The artifact on the command line is what is compiled; this one is what the runner loads.
+        artifact=_first(None, config=config.artifact),
+        scenarios=_first(None, line=traffic.scenarios(), config=_scenarios(config)),
+        batching=_first(None, line=traffic.batching(), config=config.batching),
+        clients=_first(
+            workload.clients,
+            line=line.clients,
+            config=config.clients,
+            workload=workload.clients if "clients" in given else None,
+        ),
+        iterations=_first(
+            workload.iterations if of_task else None,
+            line=line.iterations,
+            config=config.iterations,
+            workload=workload.iterations if "iterations" in given else None,
+        ),
+        pool=_first("thread", line=line.pool, config=config.pool),
+        instances=_first(1, line=line.instances, config=config.instances),
+        warmup=_first(WarmUp(iterations=1, seconds=0.5), line=line.warmup, config=config.warmup),
+        timeout_s=_first(TIMEOUT_S, line=line.predict_timeout, config=config.timeout_s),
+        affinity=_first(None, line=line.affinity, config=config.affinity),
+        intra_op_threads=_first(None, line=line.intra_op_threads, config=config.intra_op_threads),
+        samples=_first(
+            None,
+            line=Samples(count=line.sample_count) if line.sample_count else None,
+            config=config.samples,
+        ),
+        numeric_items=_first(16, line=line.numeric_items),
+        seed=_first(SEED, line=line.seed),
+        stop=_first(StopRules(), line=traffic.stop if traffic.stop.stated() else None),
+        think_time_s=_first(None, line=traffic.think_time_s),
+        drain_s=_first(None, line=traffic.drain_s),
+        max_backlog=_first(None, line=traffic.max_backlog),
+        spin=_first("auto", line=traffic.spin),
+        verify=_first(None, line=line.verify, config=config.verify),
+        duration_s=_first(None, line=line.duration),
+        time_limit_s=_first(None, line=line.time_limit),
+        batch_sizes=_first(
+            workload.batch_sizes,
+            line=line.batch_sizes,
+            config=config.batch_sizes,
+            backend=tuple(best_batch_sizes or ()) or None,
+            workload=workload.batch_sizes if "batch_sizes" in given else None,
+        ),
     )
-    names = (
-        "runner",
-        "artifact",
-        "scenarios",
-        "batching",
-        "clients",
-        "iterations",
-        "pool",
-        "instances",
-        "warmup",
-        "timeout_s",
-        "affinity",
-        "intra_op_threads",
-        "samples",
-        "numeric_items",
-        "seed",
-        "stop",
-        "think_time_s",
-        "drain_s",
-        "max_backlog",
-        "spin",
-        "verify",
-    )
-    values = {name: settle(name, *offers) for name in names}
-    values["duration_s"] = Value(request.duration, COMMAND_LINE if request.duration else DEFAULT)
-    values["time_limit_s"] = Value(
-        request.time_limit, COMMAND_LINE if request.time_limit else DEFAULT
-    )
-    values |= _how_long(values, request)
-    values["batch_sizes"] = settle(
-        "batch_sizes",
-        *offers[:2],
-        (BACKEND, {"batch_sizes": best_batch_sizes or None}),
-        *offers[2:],
-    )
-    values |= implied(values)
-    chosen = values["pool"].value not in ("process", "async") and request.instances is not None
-    if chosen and (qs_config or {}).get("instances") != request.instances:
-        shared = share_out(request.instances or 1, cpus)
-        values |= {
-            name: value for name, value in shared.items() if values[name].origin != COMMAND_LINE
-        }
-    return {name: _typed_elsewhere(name, value, request.origins) for name, value in values.items()}
+    settings = _with_copies(_with_end(settings))
+    own = line.instances is not None and line.instances != config.instances
+    if own and settings.pool.value not in OWN_COPIES:
+        settings = _with_shares(settings, cpus)
+    return _with_given_origins(settings, request.origins)
 
 
-def _typed_elsewhere(name: str, value: Value, origins: Mapping[str, str]) -> Value:
-    """A value of the command line that a variable or a project's file gave to it."""
-    flag = {
-        "duration_s": "duration",
-        "time_limit_s": "time_limit",
-        "timeout_s": "predict_timeout",
-    }.get(name, name)
-    return (
-        Value(value.value, origins[flag])
-        if value.origin == COMMAND_LINE and flag in origins
-        else value
-    )
-
-
-def _how_long(values: Mapping[str, Value], request: Request) -> dict[str, Value]:
-    """Iterations, duration and limit of the closed loop, as they follow from each other: what ends
-    a run by what it measured needs no count, and an artifact has no workload that would state one.
-    """
-    found = {}
-    counted, stop = values["iterations"], values["stop"].value or {}
-    ends = any(key in stop for key in ("until_stable", "min_duration_s", "min_queries"))
-    if (request.duration or ends) and counted.origin != COMMAND_LINE:
-        counted = found["iterations"] = Value(None, COMMAND_LINE)
-    if "until_stable" in stop and not (request.duration or request.time_limit or counted.value):
-        found["time_limit_s"] = Value(MOST_STABLE_S, DEFAULT)
-    if not (counted.value or request.duration or ends):
-        found["duration_s"] = Value(DURATION_S, DEFAULT)
-    return found
-
-
-def implied(values: Mapping[str, Value]) -> dict[str, Value]:
-    """What follows from other values: coroutines run on an event loop, where the pool is not
-    stated; a process has a copy of its own, an event loop one for all its clients; CPU sets are for
-    a copy each, and a runner of the vendor's own is made once a worker, where the instances are not
-    stated.
-    """
-    found = {}
-    runner, affinity, pool, clients = (
-        values[name] for name in ("runner", "affinity", "pool", "clients")
-    )
-    if runner.value == "async" and pool.origin == DEFAULT:
-        pool = found["pool"] = Value("async", runner.origin)
-    if pool.value in ("process", "async"):
-        found["instances"] = Value(clients.value if pool.value == "process" else 1, pool.origin)
-    elif values["instances"].origin == DEFAULT:
-        if affinity.value:
-            found["instances"] = Value(len(affinity.value), affinity.origin)
-        elif ":" in runner.value:
-            found["instances"] = clients
-    return found
-
-
-def share_out(instances: int, cpus: Sequence[int]) -> dict[str, Value]:
-    """CPU sets for a number of instances that the backend did not choose: equal shares, or no
-    pinning when there are too few.
+def share_out(
+    instances: int, cpus: Sequence[int]
+) -> tuple[Setting[CpuSets | None], Setting[int | None]]:
+    """CPU sets and intra-op threads for a number of instances that the backend did not choose:
+    equal shares, or no pinning when there are too few CPUs.
     """
     each = len(cpus) // instances
     if not each:
-        return {"affinity": Value(None, DEFAULT), "intra_op_threads": Value(1, DEFAULT)}
-    shares = [list(cpus[index * each : (index + 1) * each]) for index in range(instances)]
-    return {"affinity": Value(shares, DEFAULT), "intra_op_threads": Value(each, DEFAULT)}
+        return Setting(None, Origin.DEFAULT), Setting(1, Origin.DEFAULT)
+    shares = tuple(tuple(cpus[at * each : (at + 1) * each]) for at in range(instances))
+    return Setting(shares, Origin.DEFAULT), Setting(each, Origin.DEFAULT)
 
 
-def changed(
-    values: Mapping[str, Value], changes: Mapping[str, Any], origin: str, cpus: Sequence[int]
-) -> dict[str, Value]:
-    """Settled values with some of them replaced, and what follows from those: a time in place of a
-    count, copies for processes, shares of the CPUs for copies, where the changes do not state them.
-    """
-    found = {**values, **{name: Value(value, origin) for name, value in changes.items()}}
-    if "duration_s" in changes and "iterations" not in changes:
-        found["iterations"] = Value(None, origin)
-    pool, clients = found["pool"].value, found["clients"].value
-    if pool in ("process", "async"):
-        found["instances"] = Value(clients if pool == "process" else 1, origin)
-    copies_changed = "instances" in changes or (
-        pool == "process" and {"pool", "clients"} & changes.keys()
+def _first(
+    default: T,
+    *,
+    line: T | None = None,
+    config: T | None = None,
+    backend: T | None = None,
+    workload: T | None = None,
+) -> Setting[T]:
+    """The value of the first source that states one, else the default."""
+    offers = (
+        (line, Origin.COMMAND_LINE),
+        (config, Origin.QS_CONFIG),
+        (backend, Origin.BACKEND),
+        (workload, Origin.WORKLOAD),
     )
-    if pool != "async" and copies_changed:
-        shared = share_out(found["instances"].value, cpus)
-        found |= {name: value for name, value in shared.items() if name not in changes}
-    return found
+    for value, origin in offers:
+        if value is not None:
+            return Setting(value, origin)
+    return Setting(default, Origin.DEFAULT)
 
 
-def asked(value: Value) -> bool:
-    """Whether somebody chose it for this run, or for this backend: it is neither the workload's nor
-    a default.
+def _scenarios(config: QsConfig) -> tuple[ScenarioSettings, ...] | None:
+    if config.scenarios is None:
+        return None
+    return tuple(map(ScenarioSettings.of_config, config.scenarios))
+
+
+def _with_end(settings: Settings) -> Settings:
+    """Iterations, duration and limit as they follow from each other: a run that ends by what it
+    measured needs no count, and one that states no end has the default duration.
     """
-    return value.origin not in (WORKLOAD, BACKEND, DEFAULT)
+    counted, duration = settings.iterations, settings.duration_s
+    limit, stop = settings.time_limit_s, settings.stop.value
+    if (duration.value or stop.end_a_run) and counted.origin != Origin.COMMAND_LINE:
+        counted = Setting(None, Origin.COMMAND_LINE)
+    endless = not (duration.value or limit.value or counted.value)
+    if stop.until_stable is not None and endless:
+        limit = Setting(MOST_STABLE_S, Origin.DEFAULT)
+    if not (counted.value or duration.value or stop.end_a_run):
+        duration = Setting(DURATION_S, Origin.DEFAULT)
+    return replace(settings, iterations=counted, duration_s=duration, time_limit_s=limit)
 
 
-def plain(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
-    """For the report: name -> {"value", "origin"}."""
-    return {name: {"value": value.value, "origin": value.origin} for name, value in values.items()}
-
-
-def effective(values: Mapping[str, Value]) -> dict[str, Any]:
-    """The QS config that holds after all, for a runner of the vendor's own: stated values and
-    settled ones, under its keys.
+def _with_copies(settings: Settings) -> Settings:
+    """The pool and the instances as they follow from other values. Coroutines run on an event loop;
+    a process has a copy of its own, and an event loop has one for all its clients; CPU sets are for
+    a copy each, and a vendor's own runner is made once per worker.
     """
-    names = (
-        "runner",
-        "artifact",
-        "pool",
-        "instances",
-        "clients",
-        "iterations",
-        "batch_sizes",
-        "affinity",
-        "intra_op_threads",
-        "warmup",
-        "scenarios",
-        "batching",
-        "timeout_s",
-        "samples",
-    )
-    found = {name: values[name].value for name in names if values[name].value is not None}
-    return {"qs_version": 2, **found, "batch_sizes": list(values["batch_sizes"].value)}
+    runner, pool, clients = settings.runner, settings.pool, settings.clients
+    if runner.value == "async" and pool.origin == Origin.DEFAULT:
+        pool = Setting("async", runner.origin)
+    instances = settings.instances
+    if pool.value in OWN_COPIES:
+        instances = Setting(clients.value if pool.value == "process" else 1, pool.origin)
+    elif instances.origin == Origin.DEFAULT:
+        if settings.affinity.value:
+            instances = Setting(len(settings.affinity.value), settings.affinity.origin)
+        elif ":" in runner.value:
+            instances = clients
+    return replace(settings, pool=pool, instances=instances)
+
+
+def _with_shares(settings: Settings, cpus: Sequence[int]) -> Settings:
+    """Shares of the CPUs for the instances that the command line states, unless it states the CPUs
+    or the threads too.
+    """
+    affinity, threads = share_out(settings.instances.value, cpus)
+    if settings.affinity.origin != Origin.COMMAND_LINE:
+        settings = replace(settings, affinity=affinity)
+    if settings.intra_op_threads.origin != Origin.COMMAND_LINE:
+        settings = replace(settings, intra_op_threads=threads)
+    return settings
+
+
+# Options that have another name than their setting.
+_OPTIONS = {
+    "duration_s": "duration",
+    "time_limit_s": "time_limit",
+    "timeout_s": "predict_timeout",
+}
+
+
+def _with_given_origins(settings: Settings, origins: Mapping[str, str]) -> Settings:
+    """The variable or file, in place of the command line, for options that were not typed."""
+    found = {}
+    for each in fields(settings):
+        setting, option = getattr(settings, each.name), _OPTIONS.get(each.name, each.name)
+        if setting.origin == Origin.COMMAND_LINE and option in origins:
+            found[each.name] = replace(setting, origin=origins[option])
+    return replace(settings, **found)
+
+
+def _plain(value: Any) -> Any:
+    """A setting's value as JSON has it, under the published names."""
+    if isinstance(value, Checkable):
+        return value.stated()
+    if isinstance(value, StopRules):
+        return value.stated() or None
+    if isinstance(value, ScenarioSettings):
+        return value.published()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

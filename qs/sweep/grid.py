@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
+from qs.settings.settings import Changes
+
 AXES = ("batch_sizes", "clients", "instances", "intra_op_threads", "pools")
 
 
@@ -49,14 +51,19 @@ class Setting:
         ]
         return "-".join([*parts, *([self.pool] if self.pool else [])])
 
-    def changes(self, cpus: int) -> dict[str, Any]:
+    def changes(self, cpus: int) -> Changes:
         """For qs.sweep.trials. Copies that together have more threads than there are CPUs are not
         pinned to shares of them.
         """
-        found: dict[str, Any] = {"batch_sizes": (self.batch_size,)}
-        for name in ("clients", "instances", "intra_op_threads", "pool"):
-            if getattr(self, name) is not None:
-                found[name] = getattr(self, name)
+        found: Changes = {"batch_sizes": (self.batch_size,)}
+        if self.clients is not None:
+            found["clients"] = self.clients
+        if self.instances is not None:
+            found["instances"] = self.instances
+        if self.intra_op_threads is not None:
+            found["intra_op_threads"] = self.intra_op_threads
+        if self.pool is not None:
+            found["pool"] = self.pool
         if self.intra_op_threads and self.intra_op_threads * (self.instances or 1) > cpus:
             found["affinity"] = None
         return found

@@ -13,6 +13,7 @@ from typing import Any
 from qs.base import machine
 from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt
+from qs.base.scenarios import POISSON
 from qs.base.words import number
 from qs.evaluate import rows
 from qs.evaluate.performance import Bench
@@ -22,7 +23,8 @@ from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_li
 from qs.result.journal import Journal
 from qs.result.row import Row
 from qs.settings.case import Case
-from qs.settings.traffic import POISSON
+from qs.settings.scenario import ScenarioSettings
+from qs.settings.settings import Changes
 from qs.sweep.grid import Axes, Setting, settings_of
 from qs.sweep.halving import rounds_of, seconds_each, survivors
 from qs.sweep.order import shuffled
@@ -75,10 +77,13 @@ class Sweeping:
 
     async def work(self, prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with serving(prepared, journal, interrupt) as bench:
-            sizes, clients, pool = (
-                bench.values[name].value for name in ("batch_sizes", "clients", "pool")
+            chosen = bench.settings
+            self._settings = settings_of(
+                self.plan.axes,
+                chosen.batch_sizes.value,
+                chosen.clients.value,
+                chosen.pool.value,
             )
-            self._settings = settings_of(self.plan.axes, sizes, clients, pool)
             if not self._settings:
                 raise UserError(
                     "the axes leave no setting that can be: inline has one client, and copies must not outnumber clients"
@@ -152,13 +157,14 @@ class Sweeping:
         seconds: float,
     ) -> None:
         cpus = len(machine.usable_cpus())
-        seed = bench.values["seed"].value or 0
+        seed = bench.settings.seed.value
         for at, setting in enumerate(shuffled(list(settings), turn, seed), start=1):
             if (turn, setting.name) in state.trials:
                 continue
             began = time.monotonic()
             title = f"round {turn + 1}, {setting.name} ({at} of {len(settings)})"
-            changes = setting.changes(cpus) | {"duration_s": seconds, "iterations": None}
+            changes = setting.changes(cpus)
+            changes |= {"duration_s": seconds, "iterations": None}
             try:
                 row = (await trial(bench, changes, title, f"{setting.name}-{turn}")).row
             except UserError as error:
@@ -180,15 +186,12 @@ class Sweeping:
         journal.view.line(f"limit for {', '.join(map(str, goals))} with {setting.name}:")
 
         async def measure_trial(plan: TrialPlan) -> Trial:
-            scenario = {
-                "name": POISSON,
-                "target_qps": plan.rate_per_s,
-                "duration_s": plan.duration_s,
-                "seed": plan.seed,
-            }
-            asked = {
+            scenario = ScenarioSettings(
+                POISSON, rate_per_s=plan.rate_per_s, duration_s=plan.duration_s, seed=plan.seed
+            )
+            asked: Changes = {
                 **changes,
-                "scenarios": [scenario],
+                "scenarios": (scenario,),
                 "duration_s": plan.duration_s,
                 "drain_s": plan.drain_s,
                 "interval_s": plan.interval_s,
@@ -210,7 +213,7 @@ class Sweeping:
 
         hint = line["QPS"] / setting.batch_size
         settings = LimitSettings(
-            hint_per_s=hint, budget_s=self.plan.limit_budget_s, seed=bench.values["seed"].value or 0
+            hint_per_s=hint, budget_s=self.plan.limit_budget_s, seed=bench.settings.seed.value
         )
         done = [Trial.from_dict(each) for each in state.limit_trials]
         self._limit = await find_limit(goals, measure_trial, settings, on_step, done)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from qs.base import machine
 from qs.base.interrupt import Interrupted
 from qs.evaluate.backend import call
 from qs.evaluate.performance import Bench, Measured, measure_case
-from qs.settings import settings as plan
-from qs.settings.run_plan import cases_of, check_plans
+from qs.settings.case import cases_of
+from qs.settings.run_plan import check_plans
+from qs.settings.settings import Changes
 
 ORIGIN = "this trial"
 
 
-async def trial(
-    bench: Bench, changes: Mapping[str, Any], title: str, name: str | None = None
-) -> Measured:
-    """Measure once, with some of the bench's settled values changed (by the names of a QS config
-    and of a plan).
+async def trial(bench: Bench, changes: Changes, title: str, name: str | None = None) -> Measured:
+    """Measure once, with some of the bench's settings changed.
 
     name   stem of the histogram's file; None: the case's own
 
@@ -29,12 +25,12 @@ async def trial(
     then is not of the length that was asked for.
     """
     cpus = machine.usable_cpus()
-    values = plan.changed(bench.values, changes, ORIGIN, cpus)
-    check_plans(values, cpus, bench.in_process)
-    (case,) = cases_of(values)
-    changed = replace(bench, values=values)
-    runner, pool = values["runner"].value, values["pool"].value
-    told = {"runner": runner, "pool": pool, "config": plan.effective(values)}
+    settings = bench.settings.changed(changes, ORIGIN, cpus)
+    check_plans(settings, cpus, bench.in_process)
+    (case,) = cases_of(settings)
+    changed = replace(bench, settings=settings)
+    runner, pool = settings.runner.value, settings.pool.value
+    told = {"runner": runner, "pool": pool, "config": settings.qs_config()}
     before = bench.host.told.get("use_runner", {})
     # A factory of the vendor's own gets all of the config; the others need to know the pool alone.
     if told != before if ":" in runner else pool != before.get("pool"):

@@ -20,6 +20,7 @@ from qs.evaluate.rows import measured
 from qs.result.record import Record, to_result
 from qs.result.row import Row
 from qs.settings.case import Case
+from qs.settings.scenario import ScenarioSettings
 
 S = 1e9
 HOST = {
@@ -59,8 +60,7 @@ class Drawn:
     interval_s: float = 0.25
     noise: Noise = field(default_factory=Noise)
     clients: int = 1
-    scenario: str | None = None
-    settings: dict[str, Any] | None = None
+    scenario: ScenarioSettings | None = None
     repeats: int = 1
     warnings: tuple[str, ...] = ()
 
@@ -145,7 +145,6 @@ def row_of(rng: np.random.Generator, drawn: Drawn, folder: ReportFolder) -> Row:
         intra_op_threads=None,
         affinity=(),
         scenario=drawn.scenario,
-        settings=drawn.settings,
     )
     results = [run_result(service_ns(rng, drawn), drawn) for _ in range(drawn.repeats)]
     names = []

@@ -12,6 +12,7 @@ from qs.compare.comparing import compare_results
 from qs.compare.sides import Side, from_path
 from qs.compare.verdict import Condition, met, parse_conditions
 from qs.result.keys import title_of
+from qs.settings.scenario import ScenarioSettings
 from tests.qs.compare.synthetic import HOST, Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)
@@ -113,8 +114,8 @@ def test_all_that_is_unlike_is_said_at_once(path):
 
 def test_a_seed_or_a_duration_in_the_settings_is_the_same_case(tmp_path):
     def poisson(seed: int, qps: float, seconds: float) -> Drawn:
-        settings = {"target_qps": qps, "duration_s": seconds, "seed": seed}
-        return Drawn(seconds=3.0, interval_s=0.15, scenario="Poisson", settings=settings)
+        scenario = ScenarioSettings("Poisson", rate_per_s=qps, duration_s=seconds, seed=seed)
+        return Drawn(seconds=3.0, interval_s=0.15, scenario=scenario)
 
     a = from_path(
         str(write_result(tmp_path / "a", 1, [poisson(1, 200.0, 3.0), poisson(1, 300.0, 3.0)]))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from qs.base.errors import MISSING, Faults, UserError
+from qs.base.scenarios import CONFIGURABLE, OPEN_LOOP
 from qs.config.interact import parse_profile
-from qs.config.qs_config import RUNNERS, SCENARIOS, QsConfig, parse_qs_config
+from qs.config.qs_config import RUNNERS, QsConfig, ScenarioName, parse_qs_config
 
 WHOLE = {
     "qs_version": 2,
@@ -52,25 +54,40 @@ def faults_of(config: object) -> dict[str, tuple]:
 
 
 def test_every_key_comes_out_as_it_went_in():
-    assert parse_qs_config(WHOLE, "c") == WHOLE
+    assert parse_qs_config(WHOLE, "c").stated() == WHOLE
     assert set(WHOLE) == set(QsConfig.model_fields)
 
 
 def test_nothing_is_stated_that_was_not():
-    assert parse_qs_config({}, "c") == {}
-    assert parse_qs_config({"pool": None, "clients": 1}, "c") == {"clients": 1}
+    assert parse_qs_config({}, "c").stated() == {}
+    assert parse_qs_config({"pool": None, "clients": 1}, "c").stated() == {"clients": 1}
+    batching = {"batching": {"max_batch_size": 2, "max_delay_us": None}}
+    scenario = {"scenarios": [{"name": "Offline", "seed": None}]}
+    assert parse_qs_config(batching | scenario, "c").stated() == {
+        "batching": {"max_batch_size": 2},
+        "scenarios": [{"name": "Offline"}],
+    }
 
 
 def test_tuples_of_vendors_become_lists():
-    assert parse_qs_config({"affinity": ((0,), (1,)), "batch_sizes": (1, 2)}, "c") == {
-        "affinity": [[0], [1]],
-        "batch_sizes": [1, 2],
-    }
+    config = {"affinity": ((0,), (1,)), "batch_sizes": (1, 2)}
+    assert parse_qs_config(config, "c").stated() == {"affinity": [[0], [1]], "batch_sizes": [1, 2]}
 
 
 @pytest.mark.parametrize("runner", [*RUNNERS, "package.module:factory", "module:make_1"])
 def test_runners(runner):
-    assert parse_qs_config({"runner": runner}, "c") == {"runner": runner}
+    assert parse_qs_config({"runner": runner}, "c").runner == runner
+
+
+def test_the_names_of_scenarios_are_those_of_the_program():
+    assert get_args(ScenarioName) == CONFIGURABLE
+
+
+@pytest.mark.parametrize("name", OPEN_LOOP)
+def test_batching_goes_with_every_open_loop(name):
+    scenario = {"name": name, "target_qps": 5, "stages": [[1, 2]], "due_file": "due.txt"}
+    config = {"batching": {"max_batch_size": 2}, "scenarios": [scenario]}
+    assert parse_qs_config(config, "c").batching.max_batch_size == 2
 
 
 @pytest.mark.parametrize(
@@ -192,10 +209,9 @@ BLOCKS = re.findall(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL)
 
 def test_the_documented_examples_are_right():
     config, scenarios, profile = map(json.loads, BLOCKS)
-    assert parse_qs_config(config, "docs") == config
-    assert [each["name"] for each in parse_qs_config(scenarios, "docs")["scenarios"]] == list(
-        SCENARIOS
-    )
+    assert parse_qs_config(config, "docs").stated() == config
+    assert parse_qs_config(scenarios, "docs").stated() == scenarios
+    assert tuple(each["name"] for each in scenarios["scenarios"]) == CONFIGURABLE
     assert len(parse_profile(profile)[0].questions) == 3
 
 

@@ -18,7 +18,7 @@ from qs.conformance.running import run_checks
 from qs.environments import Environment
 from qs.evaluate.prepare import prepare
 from qs.inside.reference import ReferenceService
-from qs.settings.settings import Request
+from qs.settings.request import Request
 
 TASK = "tiny"
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3) - 5

@@ -10,7 +10,7 @@ import pytest
 
 from qs.evaluate.patience import FACTOR, Patience
 from qs.settings.case import Case
-from qs.settings.settings import COMMAND_LINE, DEFAULT, QS_CONFIG, Value
+from qs.settings.settings import Origin, Setting
 from tests.qs.small_backend import run_changed, write
 
 CASE = Case(
@@ -26,7 +26,7 @@ CASE = Case(
     intra_op_threads=None,
     affinity=(),
 )
-TWO_MINUTES = Value(120.0, DEFAULT)
+TWO_MINUTES = Setting(120.0, Origin.DEFAULT)
 
 
 def test_the_default_holds_while_it_is_enough():
@@ -43,7 +43,7 @@ def test_the_default_holds_while_it_is_enough():
 def test_it_grows_with_batch_and_clients(batch_size, clients, expected_s):
     patience = Patience()
     patience.learn(replace(CASE, batch_size=4), 40.0)
-    settled = Value(30.0, DEFAULT)
+    settled = Setting(30.0, Origin.DEFAULT)
     found = patience.timeout(replace(CASE, batch_size=batch_size, clients=clients), settled)
     assert found.value == pytest.approx(FACTOR * expected_s)
     assert found.origin == "3 times what the cases before let expect"
@@ -56,11 +56,11 @@ def test_the_slowest_expectation_counts():
     assert patience.timeout(replace(CASE, batch_size=16), TWO_MINUTES).value == FACTOR * 480.0
 
 
-@pytest.mark.parametrize("origin", [COMMAND_LINE, QS_CONFIG, "QS_PREDICT_TIMEOUT"])
+@pytest.mark.parametrize("origin", [Origin.COMMAND_LINE, Origin.QS_CONFIG, "QS_PREDICT_TIMEOUT"])
 def test_what_somebody_chose_holds(origin):
     patience = Patience()
     patience.learn(CASE, 300.0)
-    chosen = Value(2.0, origin)
+    chosen = Setting(2.0, origin)
     assert patience.timeout(replace(CASE, batch_size=64), chosen) is chosen
 
 
@@ -79,7 +79,7 @@ def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     root = write(tmp_path, predict=SLOW, batch_sizes=[1, 4], iterations=2, clients=1)
     options = ("--predict_timeout", "300ms") if stated else ()
     status, result, said = run_changed(
-        root, "from qs.settings import plan; plan.DEFAULTS['timeout_s'] = 0.3", *options
+        root, "from qs.settings import settings; settings.TIMEOUT_S = 0.3", *options
     )
     small, large = result["Performance"]
     assert small["Verdict"] == "VALID" and small["Predict Timeout"] == 0.3, said

@@ -1,0 +1,25 @@
+"""The scenarios by name: what `--scenario`, a QS config and a report's rows may say.
+
+What a scenario's settings are is qs.settings.scenario's part; how one is run and judged is the
+engine's.
+"""
+
+from __future__ import annotations
+
+CLOSED_LOOP = "ClosedLoop"
+POISSON, CONSTANT_RATE, STAGES, REPLAY = "Poisson", "ConstantRate", "Stages", "Replay"
+SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE = "SingleStream", "MultiStream", "Server", "Offline"
+
+MLPERF = (SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE)
+OPEN_LOOP = (POISSON, CONSTANT_RATE, STAGES, REPLAY, SERVER, OFFLINE)
+# Those that need a rate of arrivals.
+RATED = (POISSON, CONSTANT_RATE, SERVER)
+# As a QS config may name them, and as `--scenario` takes them.
+CONFIGURABLE = (*MLPERF, POISSON, CONSTANT_RATE, STAGES, REPLAY)
+NAMES = (CLOSED_LOOP, POISSON, CONSTANT_RATE, STAGES, REPLAY, *MLPERF)
+
+
+def spelled(name: str) -> str:
+    """As it is typed: SingleStream -> single_stream."""
+    parts = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    return parts.lstrip("_")

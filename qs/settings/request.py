@@ -1,0 +1,81 @@
+"""What the user asked for: the options of `qs run`, `qs load`, `qs sweep`, `qs numeric` and
+`qs check`, as typed values.
+
+Which of them hold is settled in qs.settings.settings.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qs.config.qs_config import WarmUp
+from qs.settings.traffic import Traffic
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """What the inputs of an artifact are fed, by input: the options of `qs load`. An input that is
+    not named is fed what the artifact says, or generated values.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    # [low, high) of generated values
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    # files and folders with the user's own items
+    data: Mapping[str, Path] = field(default_factory=dict)
+    # input -> the output that feeds it; None: as the names say; {}: none
+    states: Mapping[str, str] | None = None
+    fill: str = "random"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of a command. None (or False) means: not given.
+
+    Either `task` names what is measured, or `artifact` is the model file or compile result.
+    """
+
+    task: str
+    hardware_type: str
+    artifact: Path | None = None
+    kind: str = "run"
+    traffic: Traffic = Traffic()
+    feeding: Feeding = Feeding()
+    affinity: tuple[tuple[int, ...], ...] | None = None
+    intra_op_threads: int | None = None
+    sample_count: int | None = None
+    history: bool = True
+    # Option -> the variable or the project's file that its value came from; typed ones are absent.
+    origins: Mapping[str, str] = field(default_factory=dict)
+    workspace: Path | None = None
+    out: Path = Path("reports")
+    clients: int | None = None
+    iterations: int | None = None
+    duration: float | None = None
+    batch_sizes: tuple[int, ...] | None = None
+    pool: str | None = None
+    instances: int | None = None
+    warmup: WarmUp | None = None
+    time_limit: float | None = None
+    numeric_items: int | None = None
+    verify: str | None = None
+    seed: int | None = None
+    answers: Path | None = None
+    no_input: bool = False
+    compile_only: bool = False
+    compiled: Path | None = None
+    engine: str = "auto"
+    compile_timeout: float | None = None
+    load_timeout: float | None = None
+    predict_timeout: float | None = None
+    benchmark_timeout: float | None = None
+    in_process: bool = False
+    offline: bool = False
+    env: str = "auto"
+    metrics: str | None = None
+    trace: bool = False
+    command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
