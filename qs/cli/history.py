@@ -208,9 +208,9 @@ def trend(metric: str, as_json: bool, **options: Any) -> int:
       qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU
       qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU --metric 'P99 Latency' --since 4w
     """
-    from qs.history.trend import trend as lines_of
+    from qs.history.trend import trends
 
-    name, lines = lines_of(_wanted(options), metric)
+    name, lines = trends(_wanted(options), metric)
     if as_json:
         _print_json({"metric": name, "cases": [_plain(line) for line in lines]})
     elif lines:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from qs.base.console import console
 from qs.base.words import number, percent, signed_percent
 from qs.compare.comparing import Compared, Comparison
 from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
@@ -20,19 +21,18 @@ LISTED = 8  # how many cases of one side only are named; the rest are counted
 
 
 def print_compared(found: Compared, stream: TextIO) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 100)
+    out = console(stream, 100)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        out.print(text, markup=False, soft_wrap=True)
 
     for comparison in found.comparisons:
         for line in _heading(comparison):
             say(line)
         for case in comparison.cases:
-            console.print(_table(case))
+            out.print(_table(case))
             for line in _notes(case, found.margin):
                 say(f"  {line}")
         for line in _unmatched(comparison):
@@ -40,7 +40,7 @@ def print_compared(found: Compared, stream: TextIO) -> None:
         say("")
     for line in _closing(found):
         say(line)
-    console.print(
+    out.print(
         Text(
             f"verdict: {found.headline.sentence()}", style=STYLES[found.headline.verdict] or "bold"
         )

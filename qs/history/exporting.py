@@ -1,5 +1,5 @@
-"""The history as a table of its cases, one a row, for spreadsheets and data frames: CSV, or Parquet
-where pyarrow is installed.
+"""The history as a table of its cases, one in each row, for spreadsheets and data frames: CSV, or
+Parquet if pyarrow is installed.
 """
 
 from __future__ import annotations
@@ -7,13 +7,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import check_writable, write_atomic
 from qs.history.entries import Entry, Wanted, entries, result_of
+from qs.result.columns import Column, columns
 from qs.result.keys import settings_of
 
 SUFFIXES = (".csv", ".parquet")
@@ -31,40 +32,40 @@ _ENTRY = (
     "cpu",
     "path",
 )
-# Key of a row -> column, with the unit in its name.
-_WORDS = {
-    "BS": "batch_size",
-    "Mode": "mode",
-    "Scenario": "scenario",
-    "Clients": "clients",
-    "Instances": "instances",
-    "Pool": "pool",
-    "Intra-op Threads": "intra_op_threads",
-    "Verdict": "verdict",
-    "Ended By": "ended_by",
-}
-_NUMBERS = {
-    "QPS": "items_per_s",
-    "Queries Per Second": "queries_per_s",
-    "AVG Latency": "mean_ms",
-    "Min Latency": "min_ms",
-    "P50 Latency": "p50_ms",
-    "P90 Latency": "p90_ms",
-    "P95 Latency": "p95_ms",
-    "P99 Latency": "p99_ms",
-    "P99.9 Latency": "p99_9_ms",
-    "Max Latency": "max_ms",
-    "First Inference": "first_inference_ms",
-    "Load Time": "load_s",
-    "Wall Time": "wall_s",
-}
-_COUNTS = {"Planned": "planned", "Completed": "completed", "Errors": "errors"}
-_WHOLE = ("id", "batch_size", "clients", "instances", "intra_op_threads", *_COUNTS.values())
+_CASE = columns(
+    "batch_size",
+    "mode",
+    "scenario",
+    "clients",
+    "instances",
+    "pool",
+    "intra_op_threads",
+    "verdict",
+    "ended_by",
+)
+_FIGURES = columns(
+    "items_per_s",
+    "queries_per_s",
+    "mean_ms",
+    "min_ms",
+    "p50_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "p99_9_ms",
+    "max_ms",
+    "first_inference_ms",
+    "load_s",
+    "wall_s",
+    "planned",
+    "completed",
+    "errors",
+)
 
 
 def export(path: Path, wanted: Wanted = Wanted()) -> int:
-    """Write the cases of the entries, oldest first; how many. UserError for another suffix, or a
-    place that cannot be written to.
+    """Write the cases of the entries, oldest first; returns how many. Raises UserError for another
+    suffix, or a place that cannot be written to.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -77,33 +78,32 @@ def export(path: Path, wanted: Wanted = Wanted()) -> int:
 
 
 def table(wanted: Wanted = Wanted()) -> list[dict[str, Any]]:
-    """One dict a case, all with the same columns."""
+    """One dict for each case, all with the same columns."""
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
     return [
         _flat(each, row) for each in found for row in result_of(each.id).get("Performance") or ()
     ]
 
 
-def _flat(found: Entry, row: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: getattr(found, name) for name in _ENTRY}
-    flat["tags"] = " ".join(found.tags)
-    flat |= {column: row.get(key) for key, column in _WORDS.items()}
-    flat["settings"] = (
-        json.dumps(settings_of(row), sort_keys=True, default=str) if row.get("Settings") else None
+def _flat(entry: Entry, row: Mapping[str, Any]) -> dict[str, Any]:
+    settings = settings_of(row) if row.get("Settings") else None
+    return (
+        {name: getattr(entry, name) for name in _ENTRY}
+        | {"tags": " ".join(entry.tags)}
+        | {column.name: _typed(column, row.get(column.key)) for column in _CASE}
+        | {"settings": settings and json.dumps(settings, sort_keys=True, default=str)}
+        | {column.name: _typed(column, row.get(column.key)) for column in _FIGURES}
+        | {"reasons": "; ".join(row.get("Reasons") or ())}
     )
-    flat |= {column: _float(row.get(key)) for key, column in _NUMBERS.items()}
-    flat |= {column: row.get(key) for key, column in _COUNTS.items()}
-    flat["reasons"] = "; ".join(row.get("Reasons") or ())
-    return flat
 
 
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _typed(column: Column, value: Any) -> Any:
+    return float(value) if column.kind is float and value is not None else value
 
 
-def _writer(suffix: str):
-    """A function from rows to the file's content, found before anything is read: a missing package
-    is said at once.
+def _writer(suffix: str) -> Callable[[Sequence[Mapping[str, Any]]], bytes]:
+    """A function from rows to the file's content, found before anything is read, so that a missing
+    package is reported at once.
     """
     if suffix == ".csv":
         return _csv
@@ -111,14 +111,15 @@ def _writer(suffix: str):
         import pyarrow  # noqa: F401
     except ImportError:
         raise UserError(
-            "Parquet needs the package pyarrow: pip install 'quicksilver-perf[parquet]', or write a .csv file"
+            "Parquet needs the package pyarrow: pip install 'quicksilver-perf[parquet]', "
+            "or write a .csv file"
         ) from None
     return _parquet
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=_columns(), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(_kinds()), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
@@ -128,29 +129,20 @@ def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
-    numbers = set(_NUMBERS.values())
-    kinds = {
-        name: pyarrow.int64()
-        if name in _WHOLE
-        else pyarrow.float64()
-        if name in numbers
-        else pyarrow.string()
-        for name in _columns()
-    }
+    types = {int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in _kinds().items()])
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(
-        pyarrow.Table.from_pylist(list(rows), pyarrow.schema(list(kinds.items()))), sink
-    )
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), sink)
     return sink.getvalue().to_pybytes()
 
 
-def _columns() -> list[str]:
-    return [
-        *_ENTRY,
-        "tags",
-        *_WORDS.values(),
-        "settings",
-        *_NUMBERS.values(),
-        *_COUNTS.values(),
-        "reasons",
-    ]
+def _kinds() -> dict[str, type]:
+    """The table's columns, in their order."""
+    return (
+        {name: int if name == "id" else str for name in _ENTRY}
+        | {"tags": str}
+        | {column.name: column.kind for column in _CASE}
+        | {"settings": str}
+        | {column.name: column.kind for column in _FIGURES}
+        | {"reasons": str}
+    )

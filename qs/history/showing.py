@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from qs.base.console import console
 from qs.base.words import number, signed_percent, sparkline
 from qs.history.entries import Entry, local
-from qs.history.trend import Line
+from qs.history.trend import CaseTrend
 
 
 def print_entries(found: Sequence[Entry], stream: TextIO) -> None:
-    """One line an entry, newest first."""
+    """One line for each entry, newest first."""
     table = _table("", "started", "kind", "task", "on", "cases", "verdict", "tags")
     for each in found:
         ended = "" if each.status == "complete" else f" ({each.status})"
@@ -26,19 +27,19 @@ def print_entries(found: Sequence[Entry], stream: TextIO) -> None:
             each.verdict + ended,
             tags,
         )
-    _print(table, stream)
+    console(stream).print(table, markup=False)
 
 
-def print_trend(metric: str, lines: Sequence[Line], stream: TextIO) -> None:
-    """One line a case: its runs from the oldest to the newest as bars, the latest, and its change
-    against the median of those before.
+def print_trend(metric: str, trends: Sequence[CaseTrend], stream: TextIO) -> None:
+    """One line for each case: its runs from the oldest to the newest as bars, the latest, and its
+    change against the median of the earlier ones.
     """
     table = _table("case", "runs", "oldest to newest", metric, "change")
-    for line in lines:
-        moved = "" if line.change is None else signed_percent(line.change)
-        bars = sparkline([point.value for point in line.points])
-        table.add_row(line.title, str(len(line.points)), bars, number(line.latest), moved)
-    _print(table, stream)
+    for trend in trends:
+        moved = "" if trend.change is None else signed_percent(trend.change)
+        bars = sparkline([point.value for point in trend.points])
+        table.add_row(trend.title, str(len(trend.points)), bars, number(trend.latest), moved)
+    console(stream).print(table, markup=False)
 
 
 def _table(*headings: str) -> Any:
@@ -50,11 +51,3 @@ def _table(*headings: str) -> Any:
         right = heading in ("cases", "runs", "change") or heading[:1].isupper()
         made.add_column(heading, justify="right" if right else "left", overflow="fold")
     return made
-
-
-def _print(table: Any, stream: TextIO) -> None:
-    from rich.console import Console
-
-    Console(
-        file=stream, highlight=False, markup=False, width=None if stream.isatty() else 120
-    ).print(table)

@@ -1,4 +1,4 @@
-"""How a figure of each case of a task went from run to run, oldest to newest."""
+"""How a figure of each case of a task changed from run to run, oldest to newest."""
 
 from __future__ import annotations
 
@@ -10,26 +10,14 @@ from typing import Any
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
 from qs.history.entries import Entry, Wanted, entries, result_of
+from qs.result.columns import BY_SHORT
 from qs.result.keys import Key, key_of, title_of
 
-SHORT = {
-    "throughput": "QPS",
-    "mean": "AVG Latency",
-    "p50": "P50 Latency",
-    "p90": "P90 Latency",
-    "p95": "P95 Latency",
-}
-SHORT |= {
-    "p99": "P99 Latency",
-    "p99.9": "P99.9 Latency",
-    "max": "Max Latency",
-    "min": "Min Latency",
-}
 DEFAULT = "QPS"
 
 
 @dataclass(frozen=True)
-class Point:
+class TrendPoint:
     """A figure in one run."""
 
     entry: Entry
@@ -37,11 +25,11 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class CaseTrend:
     """One case through the runs, oldest first."""
 
     title: str
-    points: tuple[Point, ...]
+    points: tuple[TrendPoint, ...]
 
     @property
     def latest(self) -> float:
@@ -55,16 +43,15 @@ class Line:
 
     @property
     def change(self) -> float | None:
-        """The latest against the usual, as a share of that."""
+        """The latest compared with the usual, as a share of it."""
         return self.latest / self.usual - 1.0 if self.usual else None
 
 
-def trend(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[Line]]:
-    """The figure's name in the report, and a line for each case. INVALID measurements are no
-    points.
+def trends(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[CaseTrend]]:
+    """The figure's name in the report, and a trend for each case, without INVALID measurements.
 
-    metric   a key of the report's rows (QPS, P99 Latency), or a short name (throughput, p99).
-             Raises Faults where no row has it.
+    `metric` is a key of the report's rows (QPS, P99 Latency) or a short name (throughput, p99);
+    raises Faults if no row has it.
     """
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
     rows = [
@@ -73,38 +60,31 @@ def trend(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[Line]]:
         for row in result_of(each.id).get("Performance") or ()
         if row.get("Verdict") != "INVALID"
     ]
-    name = named(metric, [row for _, row in rows])
+    name = key_named(metric, [row for _, row in rows])
     titles: dict[Key, str] = {}
-    points: dict[Key, list[Point]] = {}
+    points: dict[Key, list[TrendPoint]] = {}
     for each, row in rows:
         value = row.get(name)
         if is_number(value):
             titles[key_of(row)] = title_of(row)
-            points.setdefault(key_of(row), []).append(Point(each, float(value)))
-    return name, [Line(titles[key], tuple(of)) for key, of in points.items()]
+            points.setdefault(key_of(row), []).append(TrendPoint(each, float(value)))
+    return name, [CaseTrend(titles[key], tuple(of)) for key, of in points.items()]
 
 
-def named(metric: str, rows: Sequence[dict[str, Any]]) -> str:
-    """The key of the rows that is meant."""
+def key_named(metric: str, rows: Sequence[dict[str, Any]]) -> str:
+    """The key of the rows that a name means."""
     known = sorted({key for row in rows for key, value in row.items() if is_number(value)})
-    by_folded = {key.casefold(): key for key in known} | {
-        short: key for short, key in SHORT.items() if key in known
-    }
+    by_folded = {key.casefold(): key for key in known}
+    by_folded |= {short: column.key for short, column in BY_SHORT.items() if column.key in known}
     meant = by_folded.get(metric.casefold())
-    if meant is not None or not known:
-        return meant or SHORT.get(metric.casefold(), metric)
-    near = nearest(metric, [*known, *SHORT])
-    raise Faults(
-        [
-            Fault(
-                "--metric",
-                "",
-                metric,
-                f"a figure of the report's rows: {', '.join(known)}",
-                nearest=near,
-            )
-        ]
-    )
+    if meant is not None:
+        return meant
+    if not known:
+        column = BY_SHORT.get(metric.casefold())
+        return metric if column is None else column.key
+    allowed = f"a figure of the report's rows: {', '.join(known)}"
+    near = nearest(metric, [*known, *BY_SHORT])
+    raise Faults([Fault("--metric", "", metric, allowed, nearest=near)])
 
 
 def is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ from qs.base.errors import UserError
 from qs.history import record
 from qs.history.entries import Wanted, moment
 from qs.history.exporting import export, table
-from qs.history.trend import trend
+from qs.history.trend import trends
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
@@ -45,7 +45,7 @@ CPU = Wanted(task="bert-torch-fp32", hardware="CPU")
 
 
 def test_a_line_for_each_case_from_the_oldest_to_the_newest():
-    name, lines = trend(CPU)
+    name, lines = trends(CPU)
     assert name == "QPS"
     assert [[point.value for point in line.points] for line in lines] == [
         [100.0, 102.0, 98.0, 110.0],
@@ -58,7 +58,7 @@ def test_a_line_for_each_case_from_the_oldest_to_the_newest():
 
 
 def test_a_single_run_has_no_change():
-    _, lines = trend(Wanted(task="bert-torch-fp32", hardware="CPU", limit=1))
+    _, lines = trends(Wanted(task="bert-torch-fp32", hardware="CPU", limit=1))
     assert [(line.usual, line.change) for line in lines] == [(None, None)] * 2
 
 
@@ -73,16 +73,16 @@ def test_a_single_run_has_no_change():
     ],
 )
 def test_figures_by_their_names(metric, name):
-    assert trend(CPU, metric)[0] == name
+    assert trends(CPU, metric)[0] == name
 
 
 def test_a_figure_that_no_row_has_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'P50 Latency'"):
-        trend(CPU, "P50 Latenzy")
+        trends(CPU, "P50 Latenzy")
 
 
 def test_no_run_is_no_line():
-    assert trend(Wanted(task="absent")) == ("QPS", [])
+    assert trends(Wanted(task="absent")) == ("QPS", [])
 
 
 def test_a_table_has_a_row_a_case_oldest_first(tmp_path):
