@@ -5,15 +5,132 @@ recorder would have held.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from qs.engine.outcome import ErrorKind
+from qs.engine.conduct.ending import RunEnd
+from qs.engine.conduct.layout import Layout
+from qs.engine.conduct.losses import Losses
+from qs.engine.load import ClosedLoop
+from qs.engine.outcome import Ending, ErrorKind
+from qs.engine.plan import RunPlan
+from qs.engine.record.files import columns_of
 from qs.engine.record.histogram import Histogram
-from qs.engine.record.memory import Field, Outcome, Phase, WorkerMemory
+from qs.engine.record.intervals import IntervalLog
+from qs.engine.record.memory import Field, WorkerMemory
 from qs.engine.record.report import WorkerReport
-from qs.engine.result import WarmUpResult
+from qs.engine.result import RunResult, WarmUpResult
+from qs.engine.statistics.confidence import PERCENTILES, Evidence
+from qs.engine.statistics.estimate import Confidence
+from qs.engine.workers.share import due_before
+
+
+class Gathered:
+    """The intervals that the workers have closed so far: for the result's rows, and for how far to
+    trust its figures.
+    """
+
+    def __init__(self, plan: RunPlan):
+        length_s = plan.recorded_ns / 1e9
+        self.log = IntervalLog(length_s, plan.recorded_per_interval)
+        self.evidence = Evidence(length_s, (*PERCENTILES, plan.stop.stable_percentile))
+
+    def add(self, intervals: Sequence) -> None:
+        self.log.add(intervals)
+        self.evidence.add(intervals)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Everything that a run leaves behind."""
+
+    plan: RunPlan
+    layout: Layout
+    end: RunEnd
+    losses: Losses
+    gathered: Gathered
+    # when stability ended the run: the intervals that it had at that moment
+    stable: Confidence | None
+    reports: Sequence[WorkerReport]
+    started_at: float  # seconds since the epoch
+    now_ns: int
+
+    def result(self) -> RunResult:
+        """All that was measured. It is not judged yet."""
+        plan, layout, end, reports = self.plan, self.layout, self.end, self.reports
+        memories = layout.memories
+        response, service, lateness = merged(memories, plan.open_loop)
+        last_ns = layout.last_answer_ns()
+        completed = layout.total(Field.COMPLETED)
+        wall_s = max(last_ns - end.start_ns, 0) / 1e9
+        errors = errors_of(reports, memories, self.losses.errors)
+        accounted = completed + sum(errors.values())
+        ended_by = end.reason(accounted, last_ns, self.now_ns)
+        not_issued = self._not_issued(accounted)
+        if not_issued:
+            kind = ErrorKind.NOT_ISSUED.value
+            errors[kind] = errors.get(kind, 0) + not_issued
+        lost = any(report.worker < 0 for report in reports)
+        firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories]
+        measured_s = end.measured_ns(last_ns) / 1e9
+        return RunResult(
+            completed=completed,
+            errors_by_kind=errors,
+            wall_s=wall_s,
+            response=response,
+            service=service,
+            lateness=lateness,
+            intervals=self.gathered.log.rows(arrivals_of(reports), wall_s, lost),
+            warmup=warm_up_of(reports),
+            planned=plan.planned,
+            first_ns=next(filter(None, firsts), 0),
+            open_loop=plan.open_loop,
+            pool=plan.pool.kind,
+            workers=layout.workers,
+            clients=plan.load.clients if isinstance(plan.load, ClosedLoop) else None,
+            started_at=self.started_at,
+            interrupted=ended_by is Ending.INTERRUPT,
+            ended_by=ended_by,
+            first_fault=next(filter(None, (report.first_fault for report in reports)), None),
+            losses=self.losses.found,
+            warnings=self.losses.warnings(),
+            batches=None if plan.batching is None else layout.total(Field.BATCHES),
+            slices=self._slices(),
+            columns=columns_of(reports, end.start_ns) if layout.keep_columns else None,
+            worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
+            confidence=self._confidence(ended_by, measured_s),
+            rates=self.gathered.evidence.rates(measured_s),
+            samples_per_query=plan.samples_per_query or 1,
+            seed=plan.load.seed,
+        )
+
+    def _confidence(self, ended_by: Ending, measured_s: float) -> Confidence:
+        if ended_by is Ending.STABLE and self.stable is not None:
+            return self.stable
+        return self.gathered.evidence.confidence(measured_s)
+
+    def _slices(self) -> list[tuple[int, int, int, int]]:
+        start_ns = self.end.start_ns
+        return [
+            (report.worker, began - start_ns, ended - start_ns, rows)
+            for report in self.reports
+            for began, ended, rows in report.slices
+        ]
+
+    def _not_issued(self, accounted: int) -> int:
+        """How many requests were due but had no turn because the run was cut short. The schedule is
+        counted again for that.
+        """
+        plan, losses, now_ns = self.plan, self.losses, self.now_ns
+        if not plan.open_loop:
+            return 0
+        limits = (memory.header[Field.DRAIN_NS] for memory in self.layout.memories)
+        cut_short = self.end.halt is not None or any(0 < limit < now_ns for limit in limits)
+        if not (cut_short or losses.abandoned or losses.dead):
+            return 0
+        return max(due_before(plan, self.end.issuing_ns(now_ns)) - accounted, 0)
 
 
 def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogram:
@@ -29,40 +146,6 @@ def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogr
         histogram = Histogram.from_counts(filled, counts[filled])
     histogram.out_of_range = cells.out_of_range
     return histogram
-
-
-def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
-    """Count the requests that a lost worker had completed and not counted yet; its memory is then
-    as if it had ended there.
-
-    Requests that failed were counted at once.
-    """
-    header = memory.header
-    in_slice = (
-        header[Field.SLICE_NS]
-        and not header[Field.FLUSHING]
-        and header[Field.PHASE] == Phase.MEASURE
-    )
-    header[Field.PHASE] = Phase.DONE
-    rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
-    due, issued, completed = memory.due[:rows], memory.issued[:rows], memory.completed[:rows]
-    late = completed - issued > timeout_ns
-    answered = memory.outcome[:rows] == Outcome.COMPLETED
-    header[Field.FAILED] += np.count_nonzero(late & answered)
-    header[Field.TIMED_OUT] += np.count_nonzero(late & answered)
-    good = answered & ~late
-    due, issued, completed = due[good], issued[good], completed[good]
-    if not completed.size:
-        return
-    current = Histogram(memory.interval)
-    if open_loop:
-        current.record(completed - due)
-        Histogram(memory.service).record(completed - issued)
-        Histogram(memory.lateness).record(np.maximum(issued - due, 0))
-    else:
-        current.record(completed - issued)
-    header[Field.COMPLETED] += completed.size
-    header[Field.LAST_COMPLETED_NS] = completed[-1]
 
 
 def merged(
@@ -91,7 +174,7 @@ def arrivals_of(reports: Sequence[WorkerReport]) -> np.ndarray:
 
 
 def errors_of(
-    reports: Sequence[WorkerReport], memories: Sequence[WorkerMemory], lost: Counter[str]
+    reports: Sequence[WorkerReport], memories: Sequence[WorkerMemory], lost: Mapping[ErrorKind, int]
 ) -> dict[str, int]:
     """Failed requests by kind. A lost worker reports no kinds; its count is in its memory."""
     errors: Counter[str] = Counter(lost)

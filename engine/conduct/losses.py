@@ -1,0 +1,179 @@
+"""Workers and processes that a run loses: which hang or died, what is counted for them, and what
+the result says about them.
+
+A lost worker's memory survives it, so what it had completed and not counted yet is counted here;
+the request in its hands is counted as an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from qs.engine.errors import HostDied
+from qs.engine.hosts.host import Session
+from qs.engine.outcome import ErrorKind, Loss
+from qs.engine.plan import RunPlan
+from qs.engine.record.histogram import Histogram
+from qs.engine.record.memory import Field, Halt, Outcome, Phase, WorkerMemory
+from qs.engine.record.report import WorkerReport
+from qs.engine.workers.slices import SLICE_NS
+
+_GRACE_NS = 200_000_000
+# How long a host may take to answer once all its workers have ended or were given up.
+_ANSWER_NS = 1_000_000_000
+
+
+class Losses:
+    """The losses of one run. Sessions are known by their number in the layout."""
+
+    def __init__(self, plan: RunPlan):
+        self._open_loop = plan.open_loop
+        self._coroutines = plan.pool.kind == "async"
+        self._timeout_ns = int(plan.timeout_s * 1e9)
+        self.found: list[Loss] = []
+        # requests that were lost with their workers
+        self.errors: Counter[ErrorKind] = Counter()
+        self.notes: Counter[str] = Counter()
+        # sessions whose host was ended because it did not come back
+        self.abandoned: set[int] = set()
+        # sessions whose process was lost
+        self.dead: set[int] = set()
+        self._given_up_ns: dict[int, int] = {}
+
+    def is_hung(self, memory: WorkerMemory, now_ns: int) -> bool:
+        """Whether a worker's slice has taken longer than a request that is about to time out."""
+        header = memory.header
+        began = int(header[Field.SLICE_NS])
+        running = header[Field.PHASE] in (Phase.WARM_UP, Phase.MEASURE)
+        longest = SLICE_NS + _GRACE_NS + self._timeout_ns
+        return bool(running and began and now_ns - began > longest)
+
+    def give_up_late(self, number: int, session: Session, now_ns: int, drained: bool) -> None:
+        """Wait no longer for those workers of a session that hang, nor, once the run has `drained`,
+        for any that have not ended.
+        """
+        if number in self.abandoned or session.inline:
+            return
+        if self._coroutines:
+            hung = any(self.is_hung(memory, now_ns) for memory in session.memories)
+            if hung or drained:
+                kind = ErrorKind.HUNG if hung else ErrorKind.CUT_OFF
+                # In this process the coroutines' own group counts what it cuts off.
+                if session.place:
+                    self.errors[kind] += _unfinished(session)
+                self._abandon(number, session)
+            return
+        for memory in session.memories:
+            hung = self.is_hung(memory, now_ns)
+            if memory.header[Field.PHASE] != Phase.DONE and (drained or hung):
+                self._give_up(memory, ErrorKind.HUNG if hung else ErrorKind.CUT_OFF)
+        self._end_silent_host(number, session, now_ns)
+
+    def _give_up(self, memory: WorkerMemory, why: ErrorKind) -> None:
+        memory.header[Field.GIVEN_UP] = 1
+        memory.header[Field.STOP] = Halt.NOW
+        rescue(memory, self._open_loop, self._timeout_ns)
+        self.errors[why] += 1
+
+    def _end_silent_host(self, number: int, session: Session, now_ns: int) -> None:
+        """A host all of whose workers have ended or were given up answers at once, unless it hangs
+        itself.
+        """
+        headers = [memory.header for memory in session.memories]
+        if any(header[Field.PHASE] != Phase.DONE for header in headers):
+            return
+        if not any(header[Field.GIVEN_UP] for header in headers):
+            return
+        if now_ns - self._given_up_ns.setdefault(number, now_ns) > _ANSWER_NS:
+            self._abandon(number, session)
+
+    def _abandon(self, number: int, session: Session) -> None:
+        self.abandoned.add(number)
+        session.abandon()
+
+    def count_death(self, number: int, session: Session, fault: BaseException) -> None:
+        """Count what a lost process had measured and not counted yet, and the requests that were
+        lost with it. Counts each process once.
+        """
+        if number in self.dead:
+            return
+        self.dead.add(number)
+        if number in self.abandoned:
+            self.notes["a worker process did not come back and was ended"] += 1
+            self.found.append(Loss(ErrorKind.HUNG, number))
+        else:
+            self.errors[ErrorKind.DIED] += max(_unfinished(session), 1)
+            self.notes[f"a worker process was lost: {fault}"] += 1
+            self.found.append(_death(number, fault))
+        for memory in session.memories:
+            rescue(memory, self._open_loop, self._timeout_ns)
+
+    def count_reported(self, number: int, reports: Sequence[WorkerReport]) -> None:
+        """Take up what a session that has ended says of its own workers."""
+        hung = [report.worker for report in reports if report.hung]
+        self.found += [Loss(ErrorKind.HUNG, number, worker) for worker in hung]
+        if hung:
+            names = ", ".join(map(str, hung))
+            self.notes[f"worker {names} did not come back and was abandoned"] += 1
+        for report in reports:
+            if report.crash:
+                self.errors[ErrorKind.WORKER_FAILED] += 1
+                self.found.append(Loss(ErrorKind.WORKER_FAILED, number, report.worker))
+                last = report.crash.strip().splitlines()[-1]
+                self.notes[f"worker {report.worker} failed outside its target: {last}"] += 1
+                report.first_fault = report.first_fault or report.crash
+
+    def warnings(self) -> list[str]:
+        """The notes in words, each once."""
+        return [
+            note if times == 1 else f"{note} ({times} times)" for note, times in self.notes.items()
+        ]
+
+
+def _unfinished(session: Session) -> int:
+    return sum(bool(memory.header[Field.PHASE] != Phase.DONE) for memory in session.memories)
+
+
+def _death(number: int, fault: BaseException) -> Loss:
+    if not isinstance(fault, HostDied):
+        return Loss(ErrorKind.DIED, number)
+    return Loss(
+        ErrorKind.DIED, number, exit=fault.exit, status=fault.status, signal=fault.signal
+    )
+
+
+def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
+    """Count the requests that a lost worker had completed and not counted yet; its memory is then
+    as if it had ended there.
+
+    Requests that failed were counted at once.
+    """
+    header = memory.header
+    in_slice = (
+        header[Field.SLICE_NS]
+        and not header[Field.FLUSHING]
+        and header[Field.PHASE] == Phase.MEASURE
+    )
+    header[Field.PHASE] = Phase.DONE
+    rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
+    due, issued, completed = memory.due[:rows], memory.issued[:rows], memory.completed[:rows]
+    late = completed - issued > timeout_ns
+    answered = memory.outcome[:rows] == Outcome.COMPLETED
+    header[Field.FAILED] += np.count_nonzero(late & answered)
+    header[Field.TIMED_OUT] += np.count_nonzero(late & answered)
+    good = answered & ~late
+    due, issued, completed = due[good], issued[good], completed[good]
+    if not completed.size:
+        return
+    current = Histogram(memory.interval)
+    if open_loop:
+        current.record(completed - due)
+        Histogram(memory.service).record(completed - issued)
+        Histogram(memory.lateness).record(np.maximum(issued - due, 0))
+    else:
+        current.record(completed - issued)
+    header[Field.COMPLETED] += completed.size
+    header[Field.LAST_COMPLETED_NS] = completed[-1]
