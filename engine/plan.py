@@ -250,17 +250,17 @@ class RunPlan:
         stop = self.stop
         if self.batching is not None:
             found += self.batching.faults()
-            if isinstance(self.load, ClosedLoop) or self.pool.kind == "async":
+            if not self.open_loop or self.pool.kind == "async":
                 found.append(
                     "batching: only blocking targets in open loop share calls; leave it out here"
                 )
         if isinstance(self.load, ClosedLoop):
             found += self._closed_loop_faults(self.load)
-        elif not stop.has_end and not self.load_ends:
+        elif not stop.has_end and not self.load.ends:
             found.append(
                 "stop: an open loop of this kind has no end of its own; give duration_s or iterations"
             )
-        if stop.until_stable is not None and not stop.has_maximum and not self.load_ends:
+        if stop.until_stable is not None and not stop.has_maximum and not self.load.ends:
             found.append(
                 "until_stable: a run that never gets stable would never end; give max_duration_s as well"
             )
@@ -273,7 +273,7 @@ class RunPlan:
                 found.append(
                     f"max_backlog: {self.max_backlog} is not allowed, it must be at least 0"
                 )
-            if isinstance(self.load, ClosedLoop):
+            if not self.open_loop:
                 found.append(
                     "max_backlog: nothing is due in closed loop, so nothing can wait; leave it out"
                 )
@@ -289,14 +289,8 @@ class RunPlan:
         return found
 
     @property
-    def load_ends(self) -> bool:
-        """Whether the load has an end of its own."""
-        load = self.load
-        return (
-            getattr(load, "planned", None) is not None
-            or bool(getattr(load, "duration_s", None))
-            or hasattr(load, "due_s")
-        )
+    def open_loop(self) -> bool:
+        return not isinstance(self.load, ClosedLoop)
 
     def _closed_loop_faults(self, load: ClosedLoop) -> list[str]:
         found = []
@@ -337,9 +331,5 @@ class RunPlan:
         """How many requests the plan asks for, where it says; None when time or another rule
         decides.
         """
-        counts = [
-            count
-            for count in (getattr(self.load, "planned", None), self.stop.iterations)
-            if count is not None
-        ]
-        return min(counts) if counts else None
+        counts = [n for n in (self.load.planned, self.stop.iterations) if n is not None]
+        return min(counts, default=None)

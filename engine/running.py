@@ -17,7 +17,6 @@ from qs.engine.conduct.spinning import look_at_cores, may_spin
 from qs.engine.errors import PlanError
 from qs.engine.hosts.loops import new_loop
 from qs.engine.judging.scenarios import Scenario
-from qs.engine.load import ClosedLoop, Poisson
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
 from qs.engine.workers.target import is_async
@@ -105,11 +104,10 @@ async def run_async(
     faults = plan.faults()
     if faults:
         raise PlanError(faults)
-    if isinstance(plan.load, Poisson):
-        plan = replace(plan, load=plan.load.seeded())
+    plan = replace(plan, load=plan.load.seeded())
     if is_async(target) and plan.pool.kind != "async":
         plan = replace(plan, pool=replace(plan.pool, kind="async"))
-    spin = not isinstance(plan.load, ClosedLoop) and await _spin(plan, clock)
+    spin = plan.open_loop and await _spin(plan, clock)
     layout = lay_out(plan, target, samples, spin, keep_columns, clock, keep_slices)
     run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
     try:

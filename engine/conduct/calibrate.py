@@ -68,12 +68,11 @@ async def engine_cost(
 
 def layout_key(plan: RunPlan, sessions: Sequence[Session]) -> tuple:
     """What the engine's cost depends on."""
-    open_loop = not isinstance(plan.load, ClosedLoop)
     pinned = tuple(tuple(cpus) for cpus in plan.pool.affinity)
     places = tuple(
         (session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions
     )
-    return open_loop, pinned, places
+    return plan.open_loop, pinned, places
 
 
 def budget_s(plan: RunPlan) -> float:
@@ -109,7 +108,7 @@ def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
 
 async def _measure(plan: RunPlan, sessions: Sequence[Session]) -> EngineCost | None:
     for_s = budget_s(plan)
-    several = len(sessions) > 1 and not isinstance(plan.load, ClosedLoop)
+    several = len(sessions) > 1 and plan.open_loop
     counter_fd = new_counter() if several else None
     target = nothing_awaited if plan.pool.kind == "async" else nothing
     twins = [
@@ -156,7 +155,7 @@ def cost_of(sessions: Sequence[Session], reports: Sequence[WorkerReport]) -> Eng
         return None
     service = Histogram()
     for session in sessions:
-        closed = isinstance(session.share.plan.load, ClosedLoop)
+        closed = session.share.closed is not None
         for memory in session.memories:
             for counts in (memory.response, memory.interval) if closed else (memory.service,):
                 service.counts += counts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from qs.engine.clock import Clock
 from qs.engine.conduct.assembling import Finished, Gathered
@@ -125,7 +126,7 @@ class Conductor:
             interrupted.cancel()
             await self._end_all(tasks)
 
-    async def _end_all(self, tasks: list[asyncio.Future]) -> None:
+    async def _end_all(self, tasks: Sequence[asyncio.Future]) -> None:
         """Abandon the sessions that still run, and wait for their tasks."""
         for session, task in zip(self._sessions, tasks):
             if not task.done():
@@ -184,10 +185,10 @@ class Conductor:
     def _stop(self, why: Ending) -> None:
         """Tell every worker to stop, at once or with what is due by now."""
         now = self._clock.now_ns()
-        self._end.stop(why, now)
+        halt = self._end.stop(why, now)
         for memory in self._layout.memories:
             memory.header[Field.UNTIL_NS] = now
-            memory.header[Field.STOP] = self._end.halt
+            memory.header[Field.STOP] = halt
         self._set_drain_limit(now)
 
     def _set_drain_limit(self, now_ns: int) -> None:

@@ -31,14 +31,17 @@ class RunEnd:
     # what the workers were told; None: nothing, they end by themselves
     halt: Halt | None = None
 
-    def stop(self, why: Ending, now_ns: int) -> None:
-        """The workers are told to stop. An interrupt may follow another reason and replaces it."""
+    def stop(self, why: Ending, now_ns: int) -> Halt:
+        """End the phase; returns what the workers are to be told. An interrupt may follow another
+        reason and replaces it.
+        """
         self.why = why
         # Minimums and stability are judged with every request that was due by then.
         drains = why in (Ending.MINIMUMS, Ending.STABLE)
         self.halt = Halt.DRAIN if drains else Halt.NOW
         if self.stopped_ns is None:
             self.stopped_ns = now_ns
+        return self.halt
 
     def run_out(self, now_ns: int) -> None:
         """The workers have nothing more to issue; from now on they drain."""
@@ -107,4 +110,4 @@ class RunEnd:
             return False
         if self.plan.planned is not None:
             return accounted < self.plan.planned and now_ns >= self.scheduled_ns
-        return not self.plan.load_ends or last_ns >= self.scheduled_ns
+        return not self.plan.load.ends or last_ns >= self.scheduled_ns

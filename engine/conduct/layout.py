@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qs.engine.clock import Clock
@@ -37,12 +38,25 @@ class Layout:
     at the end of both.
     """
 
-    sessions: list[Session] = field(default_factory=list)
-    hosts: list[ChildHost] = field(default_factory=list)
-    fds: list[int] = field(default_factory=list)
+    sessions: list[Session] = dataclasses.field(default_factory=list)
+    hosts: list[ChildHost] = dataclasses.field(default_factory=list)
+    fds: list[int] = dataclasses.field(default_factory=list)
     workers: int = 0
     replacements: int = 0
     keep_columns: bool = False
+
+    @property
+    def memories(self) -> list[WorkerMemory]:
+        return [memory for session in self.sessions for memory in session.memories]
+
+    def total(self, field: Field) -> int:
+        """The sum of a field over all workers."""
+        return sum(int(memory.header[field]) for memory in self.memories)
+
+    def last_answer_ns(self) -> int:
+        """When the last request was completed; 0 before the first."""
+        answers = (int(memory.header[Field.LAST_COMPLETED_NS]) for memory in self.memories)
+        return max(answers, default=0)
 
     def replacement(self, number: int) -> Session | None:
         """A started process with a session for what host `number` left undone; None when nothing

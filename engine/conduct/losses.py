@@ -140,9 +140,7 @@ def _unfinished(session: Session) -> int:
 def _death(number: int, fault: BaseException) -> Loss:
     if not isinstance(fault, HostDied):
         return Loss(ErrorKind.DIED, number)
-    return Loss(
-        ErrorKind.DIED, number, exit=fault.exit, status=fault.status, signal=fault.signal
-    )
+    return Loss(ErrorKind.DIED, number, exit=fault.exit, status=fault.status, signal=fault.signal)
 
 
 def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS, Clock
-from qs.engine.load import ClosedLoop
+from qs.engine.conduct.layout import Layout
 from qs.engine.load.schedule import bounded
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram, highest_value_of
 from qs.engine.record.intervals import Interval
-from qs.engine.record.memory import Field, Phase, WorkerMemory
+from qs.engine.record.memory import Field, Phase
 from qs.engine.workers.share import schedule_of, until_ns_of
 
 
@@ -55,7 +55,7 @@ MOST_COUNTED_PER_S = 100_000
 
 
 class DueCount:
-    """How many requests of an open loop are due by now: its schedule is drawn along with the run."""
+    """How many requests of an open loop are due by now; its schedule is drawn along with the run."""
 
     def __init__(self, plan: RunPlan):
         self._blocks = bounded(
@@ -87,23 +87,14 @@ OnProgress = Callable[[Progress], None]
 class Meter:
     """Reads the workers' counters and tells the watcher. It only reads: no worker waits for it."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        workers: int,
-        memories: Callable[[], Sequence[WorkerMemory]],
-        on_progress: OnProgress,
-        clock: Clock,
-    ):
-        """`memories` answers the memories of all workers there are by then."""
+    def __init__(self, plan: RunPlan, layout: Layout, on_progress: OnProgress, clock: Clock):
         self._plan = plan
-        self._workers = workers
-        self._memories = memories
+        self._layout = layout
         self._tell = on_progress
         self._clock = clock
         self._so_far = Histogram()
         self._latest: dict[int, Histogram] = {}  # interval -> its response times, of the last few
-        self._due = None if isinstance(plan.load, ClosedLoop) else DueCount(plan)
+        self._due = DueCount(plan) if plan.open_loop else None
         self._last: tuple[int, float] = (0, 0.0)
         self._coroutines = plan.pool.kind == "async"
 
@@ -120,14 +111,16 @@ class Meter:
             del self._latest[number]
 
     def preparing(self) -> None:
-        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._memories())
-        planned = self._plan.warmup_iterations * self._workers or None
+        warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._layout.memories)
+        planned = self._plan.warmup_iterations * self._layout.workers or None
         self._tell(
-            Progress("warmup" if warm else "build", self._sum(Field.WARM_COMPLETED), planned)
+            Progress(
+                "warmup" if warm else "build", self._layout.total(Field.WARM_COMPLETED), planned
+            )
         )
 
     def measuring(self, phase: str, start_ns: int, end_ns: int) -> None:
-        completed = self._sum(Field.COMPLETED)
+        completed = self._layout.total(Field.COMPLETED)
         elapsed_s = max((self._clock.now_ns() - start_ns) / 1e9, 0.0)
         before, before_s = self._last
         now_per_s = (completed - before) / (elapsed_s - before_s) if elapsed_s > before_s else 0.0
@@ -135,7 +128,7 @@ class Meter:
         rate = completed / elapsed_s if elapsed_s else 0.0
         p50_ns, p99_ns = (self._so_far.value_at(percentile) for percentile in (50, 99))
         left_s = (end_ns - start_ns) / 1e9 - elapsed_s if end_ns < FOREVER_NS else None
-        errors = self._sum(Field.FAILED)
+        errors = self._layout.total(Field.FAILED)
         self._tell(
             Progress(
                 phase,
@@ -170,19 +163,21 @@ class Meter:
         """
         if self._due is None:
             return {}
-        dropped = self._sum(Field.DROPPED)
+        dropped = self._layout.total(Field.DROPPED)
         due = self._due.until(self._clock.now_ns() - start_ns)
         # Rows of the slices in progress are answered, though not counted yet.
         answered += sum(
             int(np.count_nonzero(each.completed))
-            for each in self._memories()
+            for each in self._layout.memories
             if each.header[Field.SLICE_NS]
         )
         in_flight = None if due is None else max(due - answered - dropped, 0)
         backlog = (
-            None if in_flight is None or self._coroutines else max(in_flight - self._workers, 0)
+            None
+            if in_flight is None or self._coroutines
+            else max(in_flight - self._layout.workers, 0)
         )
-        counts = sum(memory.lateness for memory in self._memories())
+        counts = sum(memory.lateness for memory in self._layout.memories)
         total = int(np.sum(counts))
         late_ns = (
             highest_value_of(int(np.searchsorted(np.cumsum(counts), 0.99 * total)))
@@ -211,6 +206,3 @@ class Meter:
         if self._plan.planned is not None and rate > 0:
             ends.append(max(self._plan.planned - completed, 0) / rate)
         return min(ends) if ends else None
-
-    def _sum(self, field: Field) -> int:
-        return sum(int(memory.header[field]) for memory in self._memories())

@@ -14,7 +14,6 @@ from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.conduct.calibrate import engine_cost
 from qs.engine.hosts.host import Session
 from qs.engine.judging.caveats import caveats_of
-from qs.engine.load import ClosedLoop
 from qs.engine.machine.watch import Watch
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
@@ -78,7 +77,7 @@ def pacing_of(
     With workers: those that a worker waited for. With coroutines: all, unless a bound on the
     requests in flight made them wait.
     """
-    if isinstance(plan.load, ClosedLoop) or plan.batching is not None:
+    if not plan.open_loop or plan.batching is not None:
         return None
     if plan.pool.kind == "async":
         return result.lateness if plan.pool.max_in_flight is None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,10 @@ class AllAtOnce:
     """`count` requests due at 0. Response time then contains the wait for all that were taken
     before: look at the rate.
     """
+
+    ends: ClassVar[bool] = True
+    sets_rate: ClassVar[bool] = False
+    seed: ClassVar[None] = None
 
     count: int
 
@@ -28,6 +33,9 @@ class AllAtOnce:
     @property
     def planned(self) -> int:
         return self.count
+
+    def seeded(self) -> AllAtOnce:
+        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         for first in range(0, self.count, BLOCK):

@@ -8,6 +8,7 @@ open-loop model to see what users of a busy service would see.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,9 @@ class ClosedLoop:
     """`clients` at a time, each `iterations` times (None: until the stop rule), pausing
     `think_time_s` before each request.
     """
+
+    sets_rate: ClassVar[bool] = False
+    seed: ClassVar[None] = None
 
     clients: int = 1
     iterations: int | None = None
@@ -34,3 +38,10 @@ class ClosedLoop:
     def planned(self) -> int | None:
         """How many requests the model makes in all, where it says."""
         return None if self.iterations is None else self.clients * self.iterations
+
+    @property
+    def ends(self) -> bool:
+        return self.iterations is not None
+
+    def seeded(self) -> ClosedLoop:
+        return self

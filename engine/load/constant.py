@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,12 +15,20 @@ from qs.engine.load.schedule import BLOCK, rate_faults
 class ConstantRate:
     """Request k is due at (first + k * step) / rate_per_s; `first` and `step` belong to a shard."""
 
+    planned: ClassVar[None] = None
+    ends: ClassVar[bool] = False
+    sets_rate: ClassVar[bool] = True
+    seed: ClassVar[None] = None
+
     rate_per_s: float
     first: int = 0
     step: int = 1
 
     def faults(self) -> list[str]:
         return rate_faults("rate_per_s", self.rate_per_s)
+
+    def seeded(self) -> ConstantRate:
+        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         # Each due time is computed from its number, never from the one before, so no rounding error

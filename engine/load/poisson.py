@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,10 @@ class Poisson:
     (Kingman, "Poisson Processes", 1993, colouring theorem), so a shard is one of its own, with a
     stream spawned from the seed.
     """
+
+    planned: ClassVar[None] = None
+    ends: ClassVar[bool] = False
+    sets_rate: ClassVar[bool] = True
 
     rate_per_s: float
     seed: int | None = 0
@@ -43,8 +48,8 @@ class Poisson:
             whole = int(due[-1])
 
     def seeded(self) -> Poisson:
-        """The same process with a seed drawn where there was none, so that all who make its due
-        times agree, and can be told which.
+        """The same process with a seed drawn if it has none, so that everybody who makes its due
+        times agrees, and can be told the seed.
         """
         return self if self.seed is not None else replace(self, seed=secrets.randbits(63))
 

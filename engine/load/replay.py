@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,12 @@ from qs.engine.load.schedule import BLOCK, striped
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """Requests due at `due_s` seconds after the start, in any order, played `speed` times as fast."""
+    """Requests due `due_s` seconds after the start, in any order, played `speed` times as fast."""
+
+    planned: ClassVar[None] = None
+    ends: ClassVar[bool] = True
+    sets_rate: ClassVar[bool] = True
+    seed: ClassVar[None] = None
 
     due_s: tuple[float, ...] | np.ndarray
     speed: float = 1.0
@@ -53,6 +59,9 @@ class Replay:
         if not self.speed > 0:
             found.append(f"speed: {self.speed} is not allowed, it must be above 0")
         return found
+
+    def seeded(self) -> Replay:
+        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         due = np.sort(

@@ -19,6 +19,30 @@ BLOCK = 16_384
 class Schedule(Protocol):
     """A load model of open loop."""
 
+    @property
+    def planned(self) -> int | None:
+        """How many requests it makes in all, if that is fixed."""
+        ...
+
+    @property
+    def ends(self) -> bool:
+        """Whether it has an end of its own."""
+        ...
+
+    @property
+    def sets_rate(self) -> bool:
+        """Whether the due times set the pace of the run, and not the target."""
+        ...
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its due times, if they are drawn."""
+        ...
+
+    def seeded(self) -> Schedule:
+        """The same schedule, with a seed drawn if it wants one and has none."""
+        ...
+
     def blocks(self) -> Iterator[np.ndarray]:
         """Non-decreasing int64 offsets in ns from the start, in arrays of at most BLOCK; may be
         endless.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,6 +37,10 @@ class Stages:
     n / (a + sqrt(a^2 + 2 n (b - a) / d)).
     """
 
+    planned: ClassVar[None] = None
+    ends: ClassVar[bool] = True
+    sets_rate: ClassVar[bool] = True
+
     stages: tuple[Stage, ...]
     seed: int | None = None
     index: int = 0
@@ -48,11 +53,13 @@ class Stages:
         for number, stage in enumerate(self.stages):
             if not stage.duration_s > 0:
                 found.append(
-                    f"stages[{number}].duration_s: {stage.duration_s} is not allowed, it must be above 0"
+                    f"stages[{number}].duration_s: {stage.duration_s} is not allowed, "
+                    "it must be above 0"
                 )
             if not stage.rate_per_s >= 0 or not np.isfinite(stage.rate_per_s):
                 found.append(
-                    f"stages[{number}].rate_per_s: {stage.rate_per_s} is not allowed, it must be at least 0"
+                    f"stages[{number}].rate_per_s: {stage.rate_per_s} is not allowed, "
+                    "it must be at least 0"
                 )
         if not found and self.expected == 0:
             found.append("stages: every rate is 0, so no request would be made")
@@ -80,6 +87,9 @@ class Stages:
         for stage in self.stages:
             yield stage.duration_s, before if stage.ramp else stage.rate_per_s, stage.rate_per_s
             before = stage.rate_per_s
+
+    def seeded(self) -> Stages:
+        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         whole = self._whole()

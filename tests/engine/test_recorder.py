@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qs.engine.conduct.assembling import histogram_of, merged, rescue
+from qs.engine.conduct.assembling import histogram_of, merged
+from qs.engine.conduct.losses import rescue
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalLog
 from qs.engine.record.memory import Field, Phase, local_memory

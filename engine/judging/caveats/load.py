@@ -4,7 +4,6 @@ backlog, drift.
 
 from __future__ import annotations
 
-from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.outcome import ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import samples_needed
@@ -71,7 +70,7 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
     """A backlog that grew steadily by more than chance makes it, or of which much was left when the
     run was cut short.
     """
-    if not result.open_loop or isinstance(plan.load, AllAtOnce):
+    if not plan.load.sets_rate:
         return None
     arrived = result.completed + result.errors
     handful = max(BACKLOG_SHARE * arrived, 10 + 4 * result.workers)
@@ -97,7 +96,7 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
     """Closed loop, or all due at once: else the schedule sets the throughput."""
-    if result.open_loop and not isinstance(plan.load, AllAtOnce):
+    if plan.load.sets_rate:
         return None
     found = drift(result.rates)
     if found is None:
