@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from qs.base.errors import UserError
 
@@ -33,25 +35,38 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"{flag} {folder}: cannot write in {nearest} ({reason}); name a folder that can be written to"
+            f"{flag} {folder}: cannot write in {nearest} ({reason}); "
+            "name a folder that can be written to"
         ) from None
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, finds the old content or the new, never a part."""
+@contextlib.contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write `path` with: a reader, or a crash, finds the old content or the new, never a
+    part. The new one is there when the context ends, and only if it ends well.
+
+    durable   whether it must also survive the machine's power going off now
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from qs.engine.workers.target import is_async
 from qs.inside.plain import plain
 from qs.inside.service import VendorService
-from qs.inside.targets import is_coroutine
-from qs.tensors.generated import split_names
 from qs.tensors.outputs import named_outputs
 
 MOST_SAMPLES = 8
@@ -59,22 +58,14 @@ class ConformanceService(VendorService):
             faulthandler.dump_traceback_later(max(seconds, 0.01), file=_STANDARD_ERROR)
 
     @property
-    def compiler(self) -> Any:
-        return self._compiler
-
-    @property
-    def runtime_class(self) -> type:
-        return self._runtime_class
-
-    @property
     def backend(self) -> Any:
         """The first instance of the runtime, with everything set that the framework sets."""
-        return self._copy(0).backend
+        return self.copies[0].backend
 
     def opened(self, batch_size: int, samples: int = MOST_SAMPLES) -> Opened:
         """predict at that batch size, with distinct batches to give it."""
         target = self.load_target(instance=0, batch_size=batch_size, samples=samples)
-        return Opened(target, split_names(self._need_settings()[2].get("outputs")))
+        return Opened(target, self.settings.outputs)
 
 
 class Opened:
@@ -89,7 +80,7 @@ class Opened:
     @property
     def awaits(self) -> bool:
         """Whether predict is a coroutine function."""
-        return is_coroutine(self._target)
+        return is_async(self._target)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on this instance's one event loop: what it awaited before may be bound

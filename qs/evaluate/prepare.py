@@ -43,7 +43,7 @@ class Prepared:
     artifact: Artifact | None = None  # what --compiled names, or `qs load` was given
     described: dict[str, Any] | None = None  # what a model file without a task says of itself
     given_data: dict[str, Any] | None = (
-        None  # the user's own items for it: qs.inside.given's arguments
+        None  # the user's own items for it: see qs.inside.samples.open_given
     )
 
     @property

@@ -1,20 +1,86 @@
-"""Numeric agreement of a backend with a reference: the same items, in the backend's own batches."""
+"""Numeric agreement of a backend with a reference: the same items, in the backend's own batches;
+and the file in which the reference's items and outputs come.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qs.base.files import replacing
 from qs.inside.copies import unless_left_out
-from qs.inside.reference_file import Reference
-from qs.inside.samples import joined
+from qs.inside.samples import Feeds, joined
 from qs.tensors import numeric
 from qs.tensors.outputs import named_outputs, paired
 
 Answers = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`feeds[i]` is a batch of one item, `outputs[i]` the reference's answer to it."""
+
+    feeds: list[Feeds]
+    outputs: list[dict[str, np.ndarray]]
+    # from inside the graph, if they were asked for
+    tensors: list[dict[str, np.ndarray]] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.feeds)
+
+
+def save_reference(
+    path: str | Path,
+    feeds: Sequence[Feeds],
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    tensors: Sequence[Mapping[str, np.ndarray]] = (),
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the file between the reference run and the backend's host, whole or not at all. `about`
+    is plain data that is kept with it.
+
+    The inputs travel with the outputs, so that both see the same items whatever their versions of
+    numpy and of the data set's libraries. Nothing in it is pickled.
+    """
+    names: dict[str, Any] = {"inputs": list(feeds[0]), "outputs": list(outputs[0])}
+    names |= {"tensors": list(tensors[0]) if tensors else [], "about": dict(about or {})}
+    arrays: dict[str, Any] = {"names": np.array(json.dumps(names)), "items": np.array(len(feeds))}
+    for index, (fed, answered) in enumerate(zip(feeds, outputs, strict=True)):
+        for number, name in enumerate(names["inputs"]):
+            arrays[f"in_{number}_{index}"] = np.asarray(fed[name])
+        for number, name in enumerate(names["outputs"]):
+            arrays[f"out_{number}_{index}"] = np.asarray(answered[name])
+    for index, inside in enumerate(tensors):
+        for number, name in enumerate(names["tensors"]):
+            arrays[f"mid_{number}_{index}"] = np.asarray(inside[name])
+    with replacing(Path(path), durable=False) as file:
+        np.savez(file, **arrays)
+
+
+def load_reference(path: str | Path, items: int | None = None) -> Reference:
+    """Read it: all of it, or the first `items` only."""
+    with np.load(path, allow_pickle=False) as arrays:
+        names = json.loads(str(arrays["names"]))
+        count = int(arrays["items"]) if items is None else min(items, int(arrays["items"]))
+        feeds, outputs, tensors = (
+            [
+                {
+                    name: arrays[f"{side}_{number}_{index}"]
+                    for number, name in enumerate(names.get(key, []))
+                }
+                for index in range(count)
+            ]
+            for side, key in (("in", "inputs"), ("out", "outputs"), ("mid", "tensors"))
+        )
+    return Reference(
+        feeds, outputs, tensors if names.get("tensors") else [], names.get("about", {})
+    )
 
 
 def agreement(
@@ -28,11 +94,11 @@ def agreement(
     "distributions"}.
 
     Items are batched to `batch_size`; the last batch is filled up from the first items, whose
-    answers are dropped. An output that the backend does not give is a failed one. Each output names
-    its worst item.
+    answers are dropped. An output that the backend does not give has failed. Each output names its
+    worst item.
 
-    segment_outputs   gives tensors from inside the backend's graph, by the model's names:
-                      "segments" then compares those that the reference has, {tensor: metrics}
+    segment_outputs   gives tensors from inside the backend's graph, by the model's names; with it,
+                      "segments" compares those that the reference has, {tensor: metrics}
     """
     answers: dict[str, list[np.ndarray]] = {}
     inside: dict[str, list[np.ndarray]] = {}
@@ -51,7 +117,7 @@ def agreement(
         given = pairs[name]
         if given is None:
             rows[name] = numeric.compare(want, np.empty(0)) | {
-                "failed": f"the backend gives no such output; it gives {', '.join(answers) or 'none'}",
+                "failed": _no_output(answers),
                 "Worst Item": None,
             }
             continue
@@ -80,9 +146,8 @@ def segments(
     known = list(reference.tensors[0])
     unknown = [name for name in inside if name not in known]
     if unknown:
-        notes.append(
-            f"segment_outputs gives {', '.join(unknown)}, which the reference graph has not by these names"
-        )
+        names = ", ".join(unknown)
+        notes.append(f"segment_outputs gives {names}; the reference graph has no such names")
     found = {}
     for name in known:
         if name in inside:
@@ -98,8 +163,8 @@ def replay(
     output_names: list[str],
     item: int,
 ) -> tuple[dict[str, Any], Answers, Answers]:
-    """(metrics of one item by output, its reference, the backend's answer): in the batch that
-    `agreement` has it in.
+    """(metrics of one item by output, its reference, the backend's answer), in the same batch as in
+    `agreement`.
     """
     begin = item // batch_size * batch_size
     outputs = named_outputs(predict(batch_of(reference, begin, batch_size)), output_names)
@@ -109,8 +174,7 @@ def replay(
     for name, array in want.items():
         given = pairs[name]
         if given is None:
-            failed = f"the backend gives no such output; it gives {', '.join(outputs) or 'none'}"
-            rows[name] = numeric.compare(array, np.empty(0)) | {"failed": failed}
+            rows[name] = numeric.compare(array, np.empty(0)) | {"failed": _no_output(outputs)}
             continue
         whole = np.atleast_1d(outputs[given])
         rows_each = len(whole) // batch_size if len(whole) % batch_size == 0 else len(whole)
@@ -141,7 +205,7 @@ def save_item(folder: str, item: int, **sides: Mapping[str, Any]) -> dict[str, s
 def segment_hook(
     backend: Any, reference: Reference, batch_size: int
 ) -> Callable[[Any], Any] | None:
-    """The backend's own segment_outputs, where it has one and the reference has tensors to compare
+    """The backend's own segment_outputs, if it has one and the reference has tensors to compare
     with.
     """
     own = getattr(backend, "segment_outputs", None)
@@ -158,6 +222,10 @@ def batch_of(reference: Reference, begin: int, batch_size: int) -> dict[str, np.
     """A batch of items from `begin` on, filled up from the first ones."""
     chosen = [(begin + offset) % len(reference) for offset in range(batch_size)]
     return joined([reference.feeds[index] for index in chosen])
+
+
+def _no_output(given: Mapping[str, Any]) -> str:
+    return f"the backend gives no such output; it gives {', '.join(given) or 'none'}"
 
 
 def _compared(want: np.ndarray, got: np.ndarray, items: int) -> dict[str, Any]:
@@ -186,10 +254,15 @@ def _first_items(array: np.ndarray, count: int, batch_size: int) -> np.ndarray:
 
 
 def _one_array(pieces: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """The pieces joined. [items, 1, 10] counts as [items, 10]: vendors add and drop sides of 1."""
+    """The pieces joined. [items, 1, 10] counts as [items, 10]: vendors add and drop dimensions of
+    1."""
     if len({piece.shape[1:] for piece in pieces}) > 1:
         return np.concatenate([piece.ravel() for piece in pieces])
     whole = np.concatenate(pieces)
-    if [side for side in whole.shape if side != 1] == [side for side in shape if side != 1]:
+    if _without_ones(whole.shape) == _without_ones(shape):
         return whole.reshape(shape)
     return whole
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [dimension for dimension in shape if dimension != 1]

@@ -1,7 +1,7 @@
 """Reads a model file in a process of our own: its inputs, one inference that tries what had to be
 guessed, and the user's own items.
 
-A fault of a runtime may take this process down; it holds nothing that is missed.
+If a fault of the runtime takes this process down, nothing is lost with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from qs.artifact import model_info_of, states
 from qs.artifact.inputs import Input
 from qs.artifact.model_info import name_of
 from qs.artifact.user_data import FLAG, read_items
+from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
+from qs.base.names import nearest
+from qs.evaluate.artifacts import ARTIFACT
+from qs.inside.samples import GivenItems
 from qs.tensors.generated import NUMPY_TYPES, input_specs
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import file_tensors
@@ -29,7 +33,7 @@ TRIES_S = 60.0
 
 
 class ArtifactService:
-    """Stateless; everything it answers is plain data."""
+    """Stateless; all its answers are plain data."""
 
     def describe(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What a model file, or a compile result, says of itself.
@@ -37,8 +41,8 @@ class ArtifactService:
         asked   the user's own {"shapes", "types", "ranges", "states", "batch_sizes", "probe"}
 
         Returns {"path", "name", "kind", "format", "precision", "inputs", "outputs", "states",
-        "batch_sizes", "notes", "open_s", "tried_s"}. Faults for what does not fit the file,
-        UserError for a file that says too little, or that cannot be run.
+        "batch_sizes", "notes", "open_s", "tried_s"}. Faults if something does not fit the file,
+        UserError if the file says too little or cannot be run.
         """
         file = Path(path)
         if file.suffix.lower() == ".json":
@@ -56,7 +60,7 @@ class ArtifactService:
     def read_data(
         self, description: Mapping[str, Any], given: Mapping[str, str], out_folder: str
     ) -> dict[str, str]:
-        """The user's own items, one .npy an input. Faults for what does not fit."""
+        """The user's own items, one .npy per input. Faults if something does not fit."""
         specs = {
             spec.name: spec
             for spec in input_specs(model_info_of(description, "data", Path("data")))
@@ -147,10 +151,10 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 def _open(file: Path) -> Any:
     import onnxruntime
 
-    data_files(file)  # says it plainly where weights are missing
+    data_files(file)  # a plain message if weights are missing
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    settings.log_severity_level = 4  # a guess that cannot be run is no error
+    settings.log_severity_level = 4  # a guess that cannot be run is not an error
     try:
         return onnxruntime.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
@@ -160,11 +164,9 @@ def _open(file: Path) -> Any:
 def _tried(
     session: Any, file: Path, inputs: list[Input], fed_back: Mapping[str, str], batch_size: int
 ) -> tuple[list[Input], dict[str, np.ndarray], float]:
-    """The first guesses that can be run, what came out, and how long that took. UserError where
-    none can.
+    """The first guesses that can be run, the results, and how long that took. UserError if none
+    can.
     """
-    from qs.inside.given import GivenItems
-
     names = [output.name for output in session.get_outputs()]
     began, first_fault = time.perf_counter(), None
     for guess in [inputs, *reading.other_guesses(inputs)]:
@@ -192,9 +194,10 @@ def _tried(
         " ".join(f"--shape {each.name}={','.join(map(str, each.shape))}" for each in open_ones)
         or "--data and --range"
     )
+    guessed = "; ".join(each.said() for each in inputs)
     raise UserError(
-        f"{file}: no inference succeeded with shapes that were guessed ({'; '.join(each.said() for each in inputs)}); state what it takes, "
-        f"such as {flags}. ONNX Runtime said: {first_fault}"
+        f"{file}: no inference succeeded with shapes that were guessed ({guessed}); "
+        f"state what it takes, such as {flags}. ONNX Runtime said: {first_fault}"
     )
 
 
@@ -236,10 +239,7 @@ def _precision(file: Path) -> str:
 
 
 def _of_compile_result(file: Path) -> dict[str, Any]:
-    """From what was noted when it was compiled, else from its own first segment."""
-    from qs.base import jsonc
-    from qs.evaluate.artifacts import ARTIFACT
-
+    """From the notes made when it was compiled, else from its own first segment."""
     content: dict[str, Any] = jsonc.read(file)  # type: ignore[assignment]  # take() has looked at it
     about = content.get(ARTIFACT) or {}
     info = about.get("model_info") or {}
@@ -248,7 +248,8 @@ def _of_compile_result(file: Path) -> dict[str, Any]:
     types = info.get("input_type") or content.get("input_type")
     if not shapes or not types:
         raise UserError(
-            f"{file}: names no inputs with shapes (model_info, input_tensor_map of the first segment) and types (input_type)"
+            f"{file}: names no inputs with shapes (model_info, input_tensor_map of the first "
+            "segment) and types (input_type)"
         )
     try:
         specs = input_specs(
@@ -299,8 +300,8 @@ def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """A format that only its backend reads: the inputs are what the user states."""
     shapes, types = asked.get("shapes") or {}, asked.get("types") or {}
     if not shapes or set(shapes) - set(types):
-        lacking = sorted(set(shapes) - set(types))
-        what = f"the type of {', '.join(lacking)}" if lacking else "its inputs"
+        missing = sorted(set(shapes) - set(types))
+        what = f"the type of {', '.join(missing)}" if missing else "its inputs"
         format_name = "a folder" if file.is_dir() else f"a {file.suffix or 'nameless'} file"
         raise UserError(
             f"{file}: {format_name} does not say here what it takes, only ONNX files and "
@@ -328,8 +329,6 @@ def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_types(asked: Mapping[str, Any]) -> None:
-    from qs.base.names import nearest
-
     faults = [
         Fault("--type", name, given, ", ".join(NUMPY_TYPES), nearest=nearest(given, NUMPY_TYPES))
         for name, given in (asked.get("types") or {}).items()

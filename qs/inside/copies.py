@@ -1,5 +1,5 @@
-"""One loaded copy of a vendor's runtime: at which batch size, and on which CPUs its threads were
-started.
+"""Loaded copies of a vendor's runtime, one per instance: at which batch size each is loaded, and on
+which CPUs its threads were started.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.engine.workers.target import is_async
 
 
 class LoadedCopy:
@@ -23,17 +24,17 @@ class LoadedCopy:
 
     @property
     def takes_placement(self) -> bool:
-        """Whether the backend wants to be told its place: its class has an attribute `placement`."""
+        """Whether the backend wants to know its place: its class has an attribute `placement`."""
         return hasattr(type(self.backend), "placement")
 
     def load(self, batch_size: int, placement: dict[str, Any] | None) -> None:
-        """Load, unless it is loaded that way: a vendor's load may take minutes. No placement: any
-        will do.
+        """Load, unless it is loaded that way already: a vendor's load may take minutes. Without a
+        placement, any will do.
         """
         if placement is None and self._how is not None and self._how[0] == batch_size:
             return
         placement = placement or self._placement  # the next batch size is meant for the same place
-        cpus = tuple(sorted((placement and placement["cpus"]) or _allowed()))
+        cpus = tuple(sorted((placement and placement["cpus"]) or allowed_cpus()))
         knows = self.takes_placement
         threads = placement["intra_op_threads"] if placement and knows else None
         how = (batch_size, cpus, threads)
@@ -49,6 +50,46 @@ class LoadedCopy:
         self._how = how
 
 
+class Copies:
+    """The copies of one runtime. `make(instance)` gives a runtime that is not loaded yet."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self._make = make
+        self._by_instance: dict[int, LoadedCopy] = {}
+
+    def __iter__(self) -> Iterator[LoadedCopy]:
+        """Those that are there now."""
+        return iter(self._by_instance.values())
+
+    def __getitem__(self, instance: int) -> LoadedCopy:
+        """The copy of an instance, made on first use."""
+        if instance not in self._by_instance:
+            self._by_instance[instance] = LoadedCopy(self._make(instance))
+        return self._by_instance[instance]
+
+    def loaded(
+        self, instance: int, batch_size: int, placement: dict[str, Any] | None = None
+    ) -> LoadedCopy:
+        copy = self[instance]
+        copy.load(batch_size, placement)
+        return copy
+
+    def renew(self, instance: int) -> None:
+        """Forget a copy whose predict is a coroutine function: what it awaited on one event loop (a
+        checker's, an earlier case's) may be bound to it.
+        """
+        if instance in self._by_instance and is_async(self[instance].backend.predict):
+            del self._by_instance[instance]
+
+    def keep(self, instances: int, own: int) -> None:
+        """Drop the copies beyond that number of instances, but for an instance's own."""
+        for number in [each for each in self._by_instance if each >= instances and each != own]:
+            del self._by_instance[number]
+
+    def clear(self) -> None:
+        self._by_instance.clear()
+
+
 def _own_batch_size(backend: Any) -> int | None:
     """What a backend without get_loaded_batch_size notes for itself, as most do in `load`."""
     own = getattr(backend, "batch_size", None)
@@ -60,7 +101,7 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
     """Run this thread on those CPUs for a while; threads started meanwhile inherit that and keep
     it.
     """
-    before = _allowed()
+    before = allowed_cpus()
     if not hasattr(os, "sched_setaffinity") or set(cpus) == before:
         yield
         return
@@ -76,7 +117,7 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _allowed() -> set[int]:
+def allowed_cpus() -> set[int]:
     return (
         os.sched_getaffinity(0)
         if hasattr(os, "sched_getaffinity")

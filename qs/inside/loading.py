@@ -1,7 +1,7 @@
 """Backends' and data sets' classes, loaded from their folders by path.
 
 Naming rules are checked here, and whatever goes wrong while such code loads becomes one message
-that names the line and the cause. Instances, processes and environments are qs.inside's part.
+that names the line and the cause.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile")
     """CompileBackendXXX or RuntimeBackendXXX (`kind` "compile" or "runtime") of a folder
     `backends/XXX`.
 
-    UserError where the file or the class is missing, or the code cannot be loaded. Imports that the
+    UserError if the file or the class is missing, or the code cannot be loaded. Imports that the
     class makes later, in its methods, need qs.inside.aliases.upstream_imports around the calls.
     """
     if kind not in ("compile", "runtime"):
@@ -34,7 +34,7 @@ def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile")
 
 
 def load_dataset_classes(folder: str | Path) -> tuple[type, type | None]:
-    """DataLoader of a folder `datasets/<name>`, and its AccuracyChecker where it has a
+    """DataLoader of a folder `datasets/<name>`, and its AccuracyChecker if it has a
     test_accuracy.py.
     """
     folder = Path(folder).resolve()
@@ -49,7 +49,7 @@ def load_dataset_classes(folder: str | Path) -> tuple[type, type | None]:
 
 
 def _entry(folder: Path, stem: str) -> str:
-    """The stem of the entry file as the folder spells it; upper and lower case do not matter."""
+    """The stem of the entry file as the folder spells it, in any case."""
     try:
         stems = sorted(path.stem for path in folder.iterdir() if path.suffix == ".py")
     except OSError as error:
@@ -58,7 +58,7 @@ def _entry(folder: Path, stem: str) -> str:
         if found.casefold() == stem.casefold():
             return found
     near = nearest(stem, stems)
-    meant = f"; did you mean {near}.py by it?" if near else ""
+    meant = f"; did you mean {near}.py?" if near else ""
     raise UserError(f"{folder}: has no {stem}.py{meant}")
 
 
@@ -77,7 +77,7 @@ def _load(folder: Path, stem: str) -> ModuleType:
 
 
 def _place(error: BaseException, folder: Path, stem: str) -> str:
-    """File and line of the vendor's that the error came from: the innermost one inside its folder."""
+    """The vendor's file and line that the error came from: the innermost one in its folder."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     inside = [
@@ -103,13 +103,11 @@ def _cause(error: BaseException) -> str:
 
 
 def _class_of(module: ModuleType, name: str, file: Path) -> type:
-    """The class called `name`, where upper and lower case do not matter; one defined elsewhere
-    counts too.
-    """
+    """The class called `name`, in any case; one that was defined elsewhere counts too."""
     classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
     for key in sorted(classes, key=lambda key: key != name):
         if key.casefold() == name.casefold():
             return classes[key]
     near = nearest(name, classes)
-    meant = f"; did you mean {near} by it?" if near else ""
+    meant = f"; did you mean {near}?" if near else ""
     raise UserError(f"{file}: has no class {name}{meant}")

@@ -1,9 +1,9 @@
-"""The reference: what the fp32 ONNX graph answers, computed as plainly as can be; and where models
-come from.
+"""The reference: what the fp32 ONNX graph answers, computed as plainly as possible; and where
+models come from.
 
-Runs in our own interpreter, in a process that ends afterwards, so that the memory of building or
-running a large model goes with it. The session is unoptimized and single-threaded: an optimizer's
-or a scheduler's fault must not be in both.
+Runs in our own interpreter, in a process that ends afterwards and frees the memory of building or
+running a large model. The session is unoptimized and single-threaded, so that it shares no fault of
+an optimizer or a scheduler with the backend.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ import numpy as np
 
 from qs.base import cache
 from qs.base.errors import UserError
-from qs.inside import reference_file, samples
+from qs.inside import samples
+from qs.inside.agreement import load_reference, save_reference
+from qs.inside.aliases import upstream_imports
 from qs.inside.plain import plain
+from qs.models import resolve, resolve_data
 from qs.tensors.digest import digests_of
+from qs.tensors.onnx_io import bind_inputs, bind_outputs, file_tensors
 
 PROGRESS_EVERY_S = 2.0
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class ReferenceService:
-    """Stateless; every method stands alone."""
+    """Stateless: no method depends on an earlier one."""
 
     def resolve_model(
         self,
@@ -37,9 +41,7 @@ class ReferenceService:
         seed: int | None = 0,
         offline: bool = False,
     ) -> dict[str, Any]:
-        """qs.models.Resolved as plain data. What it says on the way is printed: the host logs it."""
-        from qs.models import resolve
-
+        """qs.models.Resolved as plain data. Progress is printed, and so logged by the host."""
         found = resolve(
             model_info,
             Path(workspace_root),
@@ -51,11 +53,9 @@ class ReferenceService:
         return plain(found.to_dict())
 
     def resolve_data(self, dataset_folder: str, offline: bool = False) -> dict[str, dict[str, str]]:
-        """The files that the data set's own `sources.json` names: name -> path, sha256, note.
-        Fetched and made here, where our libraries are.
+        """The files that the data set's own `sources.json` names: name -> path, sha256, note. They
+        are fetched and made here, where our libraries are.
         """
-        from qs.models import resolve_data
-
         return resolve_data(
             Path(dataset_folder), _say, progress=printed_progress(), offline=offline
         )
@@ -74,15 +74,13 @@ class ReferenceService:
         """Run the first `items` of the task's data one by one and write inputs and outputs to
         `out_npz`.
 
-        Computed once for a model, its items and this ONNX Runtime, and kept in the cache. `tensors`
-        names tensors inside the graph that are written too, those of them that it has.
+        Computed once for a model, its items and this ONNX Runtime, and kept in the cache. Those of
+        `tensors` that exist inside the graph are written too.
 
         Returns {"path", "items", "outputs": {name: shape of one item}, "seconds", "notes",
-        "runtime"} and what the data is (name, kind, why, seed). UserError where the model cannot be
+        "runtime"} and what the data is (name, kind, why, seed). UserError if the model cannot be
         run on this data.
         """
-        from qs.inside.aliases import upstream_imports
-
         roots = [str(Path(dataset_folder).resolve().parent.parent)] if dataset_folder else []
         with upstream_imports(roots=roots):
             data = samples.open_data(model_info, dataset_folder, fake, seed)
@@ -98,7 +96,7 @@ class ReferenceService:
             f"references/{_key(model_path, model_info, feeds, tensors or [])}", ".npz", compute
         )
         shutil.copyfile(kept, out_npz)
-        about = reference_file.load(out_npz, items=1)
+        about = load_reference(out_npz, items=1)
         return plain(
             data.about()
             | {
@@ -120,8 +118,8 @@ def _say(text: str) -> None:
 def printed_progress(
     say: Callable[[str], None] = _say, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int, int | None], None]:
-    """What a download calls with bytes so far and in all: a line every few seconds, and none for a
-    short one.
+    """What a download calls with the bytes so far and in all: it prints a line every few seconds,
+    and none for a short download.
     """
     said = clock()
 
@@ -140,7 +138,7 @@ def printed_progress(
 def _key(
     model_path: str, model_info: dict[str, Any], feeds: list[samples.Feeds], tensors: list[str]
 ) -> str:
-    """Everything that the answers follow from: the model's bytes, the items' bytes, names, and who
+    """Everything that determines the answers: the model's bytes, the items' bytes, names, and who
     computes.
     """
     import onnxruntime
@@ -188,12 +186,12 @@ def _compute(
         )
         middles.append(dict(zip(inside, results[len(outputs) :], strict=True)))
     about = {"notes": notes, "runtime": f"ONNX Runtime {version}, unoptimized, one thread"}
-    reference_file.save(path, feeds, answers, middles if inside else [], about)
+    save_reference(path, feeds, answers, middles if inside else [], about)
 
 
 def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
-    """What a session loads: the file, or a copy in memory that gives those inner tensors too; and
-    which of them it has.
+    """What a session loads (the file, or a copy in memory that also outputs those inner tensors),
+    and which of them it has.
     """
     if not tensors:
         return model_path, []
@@ -213,15 +211,13 @@ def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
 def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> tuple:
     import onnxruntime
 
-    from qs.tensors.onnx_io import bind_inputs, bind_outputs, file_tensors
-
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
     try:
         source, inside = _with_tensors(model_path, tensors)
-        # Weights in files of their own are looked for there where the model comes from memory.
+        # Where to look for weights in separate files when the model itself comes from memory.
         settings.add_session_config_entry(WEIGHTS_FOLDER, str(Path(model_path).parent))
         session = onnxruntime.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes

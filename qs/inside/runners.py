@@ -1,14 +1,15 @@
-"""What stands in a runtime backend's place where its QS config names another runner.
+"""What takes a runtime backend's place if its QS config names another runner.
 
-Both have the backend's face as far as a loaded copy needs it: load, get_loaded_batch_size, predict,
-placement. `predict` of either takes a batch's feeds. Which runner is used is the QS config's to
-say; driving it is the engine's part.
+Both runners have as much of the backend's interface as a loaded copy needs: load,
+get_loaded_batch_size, predict, placement. `predict` of either takes a batch's feeds. The QS config
+chooses the runner; the engine drives it.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,35 @@ from qs.tensors.generated import split_names
 from qs.tensors.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
 
 BACKEND, ASYNC, ONNXRUNTIME = "backend", "async", "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What computes: the runtime backend, or what its QS config names. `pool` is the kind of pool
+    that will drive it, `config` the QS config for a runner of the vendor's own.
+    """
+
+    name: str = BACKEND
+    pool: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_backend(self) -> bool:
+        return self.name in (BACKEND, ASYNC)
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """What every copy of the runtime gets, as the framework sets it."""
+
+    compile_result: Any
+    workload: dict[str, Any]
+    model_info: dict[str, Any]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The model's output names."""
+        return split_names(self.model_info.get("outputs"))
 
 
 class OnnxRunner:
@@ -40,7 +70,8 @@ class OnnxRunner:
             import onnxruntime
         except ImportError:
             raise UserError(
-                "runner 'onnxruntime': the backend's environment has no onnxruntime; add it to requirements.txt"
+                "runner 'onnxruntime': the backend's environment has no onnxruntime; "
+                "add it to requirements.txt"
             ) from None
         path = self._find(batch_size)
         options = onnxruntime.SessionOptions()
@@ -48,7 +79,7 @@ class OnnxRunner:
         threads = (self.placement or {}).get("intra_op_threads")
         if threads:
             options.intra_op_num_threads = int(threads)
-        self._session = None  # the old copy's memory goes before the new one comes
+        self._session = None  # free the old session's memory before the new one takes its own
         session = onnxruntime.InferenceSession(
             str(path), options, providers=onnxruntime.get_available_providers()
         )
@@ -67,7 +98,7 @@ class OnnxRunner:
         return self._batch_size
 
     def predict(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Outputs by the model info's names; feeds are cast to the file's types where they differ."""
+        """Outputs by the model info's names; feeds are cast to the file's types if they differ."""
         given = {}
         for declared, name, dtype in self._inputs:
             array = feeds[declared]
@@ -83,8 +114,8 @@ class FactoryRunner:
 
     The config is the QS config, with this copy's `batch_size`, `instance`, `instances`, `cpus` and
     `intra_op_threads`, and `compile_result`, `workload` and `model_info` as a runtime backend gets
-    them. The factory is called anew for another batch size. predict takes feeds, and may be a
-    coroutine function where the pool is "async".
+    them. The factory is called again for another batch size. predict takes feeds, and may be a
+    coroutine function if the pool is "async".
     """
 
     placement: dict[str, Any] | None = None
@@ -147,7 +178,8 @@ def artifact_file(
                 return path.resolve()
     shown = ", ".join(map(str, named)) or "the compile result names none"
     raise UserError(
-        f"runner 'onnxruntime': no such artifact: {shown}; name the model file in the QS config's 'artifact'"
+        f"runner 'onnxruntime': no such artifact: {shown}; "
+        "name the model file in the QS config's 'artifact'"
     )
 
 

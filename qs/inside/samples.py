@@ -1,5 +1,5 @@
-"""A task's data inside a host: its data set, or generated items where it has none; as batches of
-any size.
+"""A task's data inside a host, as batches of any size: its data set, or generated items if it has
+none, or the user's own items for a model file.
 
 Left out: scoring (the data set's AccuracyChecker) and the order in which the engine submits
 samples.
@@ -17,27 +17,30 @@ from typing import Any, overload
 import numpy as np
 
 from qs.contract.data_loader import Dataset
+from qs.inside.loading import load_dataset_classes
 from qs.tensors.generated import GeneratedItems, input_specs
 
-# Distinct batches that the performance phase cycles through: enough that no cache knows them all by
-# heart, few enough that their memory is bounded whatever the data set.
+# Distinct batches that the performance phase cycles through: more than caches hold, and few enough
+# that their memory is bounded whatever the data set.
 MOST_BATCHES = 64
 MOST_BYTES = 256 << 20
 GENERATED_ITEMS = 64
+GIVEN = "given"
 
 Feeds = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """`kind` is "dataset", "generated" or "given" (the user's own items for a model file), `why`
-    the reason for the latter two; `items` is None for generated data.
-    """
+    """One task's data, behind the interface of a data set."""
 
     dataset: Any
     name: str
+    # None for generated data
     items: int | None
+    # "dataset", "generated" or "given": the user's own items for a model file
     kind: str
+    # the reason for the latter two
     why: str
     seed: int
 
@@ -52,7 +55,8 @@ class TaskData:
 
 
 class GeneratedDataset(Dataset):
-    """Generated items behind the face of a data set, so that vendors' code needs no second way.
+    """Generated items behind the interface of a data set, so that vendors' code needs no second
+    way.
 
     `source(seed)` makes the endless list that they are taken from.
     """
@@ -80,9 +84,7 @@ class GeneratedDataset(Dataset):
 
 
 class _Batches(Sequence):
-    """Made when asked for: at a large batch of images, all of them at once would not fit into
-    memory.
-    """
+    """Batches made when asked for: large batches of images would not all fit into memory."""
 
     def __init__(self, generated: Any, size: int, count: int) -> None:
         self._generated, self._size, self._count = generated, size, count
@@ -109,8 +111,8 @@ def open_data(
     seed: int | None,
     workspace_root: str = "",
 ) -> TaskData:
-    """The task's data set, preprocessed; generated where `fake` says so, it has none, or files are
-    missing.
+    """The task's data set, preprocessed; generated data if `fake` says so, if there is no data set,
+    or if its files are missing.
 
     `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of
     the data set's code; its other exceptions go through, since they are faults.
@@ -124,9 +126,10 @@ def open_data(
     elif not named or named == "fake_dataset":
         why = "the model names no data set"
     elif dataset_folder is None:
+        place = Path(workspace_root, "datasets", str(named))
         why = (
             f"there is no data set {named} on this machine; put its folder, with "
-            f"data_loader.py, test_accuracy.py and its files, at {Path(workspace_root, 'datasets', str(named))}"
+            f"data_loader.py, test_accuracy.py and its files, at {place}"
         )
     else:
         try:
@@ -139,18 +142,110 @@ def open_data(
     return TaskData(GeneratedDataset(model_info, seed), "generated", None, "generated", why, seed)
 
 
+class GivenItems:
+    """An endless list of items with the interface of GeneratedItems. The user's own items start
+    again at their end.
+    """
+
+    def __init__(self, model_info: Mapping[str, Any], given: Mapping[str, Any], seed: int) -> None:
+        self.specs = input_specs(model_info)
+        self.arrays = {
+            name: np.load(path, allow_pickle=False)
+            for name, path in (given.get("files") or {}).items()
+        }
+        self._zero = set(given.get("states") or {})
+        if given.get("fill") == "zeros":
+            self._zero |= {spec.name for spec in self.specs}
+        self._generated = GeneratedItems(
+            [
+                spec
+                for spec in self.specs
+                if spec.name not in self.arrays and spec.name not in self._zero
+            ],
+            seed,
+        )
+
+    def feeds(self, start: int, count: int) -> Feeds:
+        drawn = self._generated.feeds(start, count) if self._generated.specs else {}
+        feeds = {}
+        for spec in self.specs:
+            if spec.name in self.arrays:
+                items = self.arrays[spec.name]
+                feeds[spec.name] = spec.joined(items[np.arange(start, start + count) % len(items)])
+            elif spec.name in self._zero:
+                feeds[spec.name] = np.zeros(spec.batch_shape(count), spec.dtype)
+            else:
+                feeds[spec.name] = drawn[spec.name]
+        return feeds
+
+    def batches(self, batch_size: int, count: int) -> Iterator[Feeds]:
+        for index in range(count):
+            yield self.feeds(index * batch_size, batch_size)
+
+
+def open_given(
+    model_info: Mapping[str, Any], given: Mapping[str, Any], seed: int | None
+) -> TaskData:
+    """A model file's data without a data set: the user's own items for the inputs that have some,
+    zeros for states, generated items for the rest.
+
+    given   {"files": {input: .npy of [items, *shape at batch size 1]}, "fill": "random" or "zeros",
+            "states": {input: output}}. States begin at zero and are fed back by qs.inside.targets.
+    """
+    if seed is None:
+        seed = secrets.randbelow(1 << 31)
+    dataset = GeneratedDataset(model_info, seed, lambda own: GivenItems(model_info, given, own))
+    lengths = {len(array) for array in GivenItems(model_info, given, seed).arrays.values()}
+    items = max(lengths) if lengths else None
+    kind = GIVEN if lengths else "generated"
+    return TaskData(
+        dataset,
+        kind,
+        items,
+        kind,
+        "a model file has no data set",
+        seed,
+    )
+
+
+class Task:
+    """The data that a service works with, and the batches last taken of it."""
+
+    def __init__(
+        self,
+        data: TaskData,
+        dataset_folder: str | None = None,
+        states: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data, self.dataset_folder = data, dataset_folder
+        self.states = dict(states or {})  # input -> output of the previous call that feeds it
+        self._taken: tuple[tuple, list[Feeds]] | None = None
+
+    def batches(self, batch_size: int, wanted: Any) -> list[Feeds]:
+        """Those to cycle through. `wanted` is {"count", "seed"} of a QS config, or a count; kept
+        for one batch size at a time.
+        """
+        count, seed = wanted, None
+        if isinstance(wanted, Mapping):
+            count, seed = wanted.get("count"), wanted.get("seed")
+        key = (batch_size, count, seed)
+        if self._taken is None or self._taken[0] != key:
+            self._taken = None  # its memory is freed before the next is taken
+            self._taken = (key, batches(self.data, batch_size, count, seed))
+        return self._taken[1]
+
+
 def batches(
     data: TaskData, batch_size: int, most: int | None = None, seed: int | None = None
 ) -> list[Feeds]:
     """Distinct batches to cycle through: up to `most` (64) or 256 MB of them, at least one.
 
-    `seed` is for generated ones, where it is not to be the data's own.
-
-    A data set with fewer items than one batch fills it by beginning again from its first item.
+    `seed` replaces the data's own for generated batches. A data set with fewer items than one batch
+    fills it by beginning again from its first item.
     """
     most = MOST_BATCHES if most is None else max(1, most)
     if data.kind != "dataset":
-        # not through the data set, whose own items are only as many as a vendor's loop needs
+        # not through the data set, which has only as many items as a vendor's loop needs
         source: Iterator[Feeds] = data.dataset.source(data.seed if seed is None else seed).batches(
             batch_size, most
         )
@@ -169,7 +264,7 @@ def batches(
 
 
 def single_items(data: TaskData, count: int) -> list[Feeds]:
-    """The first `count` items, each as a batch of one; fewer where the data set has fewer."""
+    """The first `count` items, each as a batch of one; fewer if the data set has fewer."""
     data.dataset.rebatch(1)
     if data.items is not None:
         count = min(count, int(data.dataset.get_batch_count()))
@@ -179,7 +274,7 @@ def single_items(data: TaskData, count: int) -> list[Feeds]:
 
 
 def feeds_of(sample: Any) -> Feeds:
-    """get_samples gives feeds, or (feeds, labels)."""
+    """get_samples returns feeds, or (feeds, labels)."""
     return sample[0] if isinstance(sample, (tuple, list)) else sample
 
 
@@ -204,8 +299,6 @@ def _rebatched(dataset: Any, batch_size: int) -> Iterator[Feeds]:
 
 
 def _load(model_info: Mapping[str, Any], folder: str, seed: int) -> Any:
-    from qs.inside.loading import load_dataset_classes
-
     loader, _ = load_dataset_classes(Path(folder))
     dataset = loader(dict(model_info))
     dataset.fake_seed = seed

@@ -1,9 +1,9 @@
-"""A vendor's backend and the task's data set, behind methods that take and give plain data.
+"""A vendor's backend and the task's data, behind methods that take and give plain data.
 
-Lives in the backend's own process, whose environment may hold nothing of ours but numpy; so nothing
+Lives in the backend's own process, whose environment may have nothing of ours but numpy; so nothing
 else is imported here. The order of calls is the published one: pre_optimize, set_dataset,
 best_batch_sizes, compile, configure_runtime, use_runner, load, then accuracy, numeric, benchmark or
-load_target in any order. Deadlines, logs and crashes are the host's part.
+load_target in any order. Deadlines, logs and crashes are the host's business.
 """
 
 from __future__ import annotations
@@ -18,26 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.inside import reference_file, samples
-from qs.inside.agreement import agreement, replay, save_item, segment_hook
+from qs.inside import samples
+from qs.inside.agreement import agreement, load_reference, replay, save_item, segment_hook
 from qs.inside.aliases import upstream_imports
-from qs.inside.calling import limited
-from qs.inside.copies import LoadedCopy, unless_left_out
-from qs.inside.given import open_given
+from qs.inside.calling import blocking
+from qs.inside.copies import Copies, LoadedCopy, unless_left_out
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
-from qs.inside.runners import ASYNC, BACKEND, ONNXRUNTIME, FactoryRunner, OnnxRunner, artifact_file
-from qs.inside.targets import (
-    LoadedTarget,
-    blocking,
-    check_kind,
-    is_coroutine,
-    put_back,
-    rows_of,
-    target_of,
+from qs.inside.runners import (
+    ONNXRUNTIME,
+    FactoryRunner,
+    OnnxRunner,
+    Runner,
+    RuntimeSettings,
+    artifact_file,
 )
+from qs.inside.samples import Task
+from qs.inside.targets import Drive, LoadedTarget, check_kind, rows_of, target_of
 from qs.inside.verifying import Verifier, judged
-from qs.tensors.generated import split_names
 from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
 
@@ -45,7 +43,7 @@ NOT_STATED = "not stated"
 
 
 class VendorService:
-    """One backend for one task. Vendor exceptions go through; what the user got wrong is a
+    """One backend for one task. Vendor exceptions pass through; the user's mistakes are a
     UserError.
 
     Upstream's import paths resolve from construction to `close`, since vendors also import inside
@@ -55,43 +53,51 @@ class VendorService:
     def __init__(self, workspace_roots: Sequence[str], backend_folder: str, hardware: str) -> None:
         self._folder = Path(backend_folder)
         self._root = str(workspace_roots[0]) if workspace_roots else str(self._folder.parent.parent)
-        self._open = ExitStack()
-        self._open.enter_context(upstream_imports(roots=list(workspace_roots), folder=self._folder))
+        imports = ExitStack()
+        imports.enter_context(upstream_imports(roots=list(workspace_roots), folder=self._folder))
         # also at the interpreter's end, while the import system is still there to be put back
-        self._closing = weakref.finalize(self, self._open.close)
-        self._compiler = load_backend_class(self._folder, hardware, kind="compile")()
-        self._runtime_class = load_backend_class(self._folder, hardware, kind="runtime")
-        self._lock = (
-            threading.RLock()
-        )  # targets of several instances may be loaded at once; data sets are not made for it
-        self._data: samples.TaskData | None = None
-        self._dataset_folder: str | None = None
-        self._states: dict[str, str] = {}  # input -> output of the call before that feeds it
-        self._configs: Any = (
-            None  # these two as the vendor gave them; plain copies went out and come back
-        )
-        self._compiled: Any = None
-        self._settings: tuple[Any, dict, dict] | None = None
-        self._runner: dict[str, Any] = {"runner": BACKEND, "pool": None, "config": {}}
-        self._copies: dict[int, LoadedCopy] = {}
-        self._batches: tuple[tuple, list] | None = None
+        self._closing = weakref.finalize(self, imports.close)
+        self.compiler = load_backend_class(self._folder, hardware, kind="compile")()
+        self.runtime_class = load_backend_class(self._folder, hardware, kind="runtime")
+        # Targets of several instances may be loaded at once; data sets are not made for it.
+        self._lock = threading.RLock()
+        # The configs and the compile result as the vendor gave them; plain copies went out and come
+        # back.
+        self._own_configs: Any = None
+        self._own_result: Any = None
+        self._runner = Runner()
+        self._task: Task | None = None
+        self._settings: RuntimeSettings | None = None
+        self.copies = Copies(self._new_runtime)
 
     def close(self) -> None:
         """Drop the loaded copies and give up upstream's import paths."""
-        self._copies.clear()
+        self.copies.clear()
         self._closing()
 
+    @property
+    def settings(self) -> RuntimeSettings:
+        if self._settings is None:
+            raise RuntimeError("configure_runtime has not been called")
+        return self._settings
+
+    @property
+    def task(self) -> Task:
+        if self._task is None:
+            raise RuntimeError("set_dataset has not been called")
+        return self._task
+
     def versions(self) -> dict[str, str]:
-        return {"compile": _version(self._compiler), "runtime": _version(self._runtime_class())}
+        return {"compile": _version(self.compiler), "runtime": _version(self.runtime_class())}
 
     def interact_profile(self, configs: dict[str, Any]) -> list | None:
-        return plain(unless_left_out(lambda: self._compiler.get_interact_profile(configs)))
+        return plain(unless_left_out(lambda: self.compiler.get_interact_profile(configs)))
 
     def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
-        """The configs as the backend returns them; unchanged where it returns nothing."""
-        changed = self._compiler.pre_optimize(configs)
-        self._configs = configs if changed is None else changed
-        return plain(self._configs)
+        """The configs as the backend returns them; unchanged if it returns nothing."""
+        changed = self.compiler.pre_optimize(configs)
+        self._own_configs = configs if changed is None else changed
+        return plain(self._own_configs)
 
     def set_dataset(
         self,
@@ -101,40 +107,35 @@ class VendorService:
         seed: int | None,
         given: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Load and preprocess the task's data. `given` is the user's own, for an artifact:
-        qs.inside.given says what it holds.
+        """Load and preprocess the task's data. `given` is the user's own, for an artifact: see
+        samples.open_given.
 
         Returns {"name", "items", "kind": "dataset" | "generated" | "given", "why", "seed"}.
         """
+        info = configs["model_info"]
         with self._lock:
-            self._dataset_folder = dataset_folder
-            self._states = dict((given or {}).get("states") or {})
-            self._data = (
-                open_given(configs["model_info"], given, seed)
-                if given is not None
-                else samples.open_data(
-                    configs["model_info"], dataset_folder, fake, seed, self._root
-                )
-            )
-            self._batches = None
-        return self._data.about()
+            if given is not None:
+                data = samples.open_given(info, given, seed)
+            else:
+                data = samples.open_data(info, dataset_folder, fake, seed, self._root)
+            self._task = Task(data, dataset_folder, (given or {}).get("states"))
+        return data.about()
 
     def best_batch_sizes(self, configs: dict[str, Any]) -> list[int] | None:
-        found = unless_left_out(self._compiler.get_best_batch_size)
+        found = unless_left_out(self.compiler.get_best_batch_size)
         return [int(size) for size in found] if isinstance(found, (list, tuple)) and found else None
 
     def compile(self, configs: dict[str, Any]) -> dict[str, Any]:
         """The vendor's compile result, its own keys included. Objects in it stay here and go out as
         text.
         """
-        configs = restored(configs, self._configs)
-        self._compiler.segment(configs)
-        result = self._compiler.compile(configs, self._data.dataset if self._data else None)
+        configs = restored(configs, self._own_configs)
+        self.compiler.segment(configs)
+        result = self.compiler.compile(configs, self._task.data.dataset if self._task else None)
         if not isinstance(result, Mapping):
-            raise UserError(
-                f"{self._folder}: compile returned {type(result).__name__}; allowed: a dict"
-            )
-        self._compiled = result
+            kind = type(result).__name__
+            raise UserError(f"{self._folder}: compile returned {kind}; allowed: a dict")
+        self._own_result = result
         return plain(result)
 
     def configure_runtime(
@@ -144,8 +145,9 @@ class VendorService:
         objects.
         """
         with self._lock:
-            self._settings = (restored(compile_result, self._compiled), workload, model_info)
-            self._copies.clear()
+            result = restored(compile_result, self._own_result)
+            self._settings = RuntimeSettings(result, workload, model_info)
+            self.copies.clear()
 
     def use_runner(self, runner: str, pool: str | None, config: dict[str, Any]) -> None:
         """What computes from now on: the runtime backend (also the default), or what its QS config
@@ -155,19 +157,19 @@ class VendorService:
         vendor's own.
         """
         with self._lock:
-            self._runner = {"runner": runner, "pool": pool, "config": config}
-            if runner not in (BACKEND, ASYNC):
-                self._copies.clear()
+            before, self._runner = self._runner, Runner(runner, pool, config)
+            if not (before.is_backend and self._runner.is_backend):
+                self.copies.clear()
 
     def load(self, batch_size: int) -> dict[str, Any]:
-        """Load the first copy. The batch size really loaded may be another than the one asked for.
+        """Load the first copy. The batch size really loaded may differ from the one asked for.
 
         "takes_threads": whether the runner has an attribute `placement`, through which it learns
         intra_op_threads.
         """
         with self._lock:
             begin = time.perf_counter()
-            copy = self._loaded(0, batch_size, None)
+            copy = self.copies.loaded(0, batch_size)
             return {
                 "loaded_batch_size": copy.batch_size,
                 "seconds": time.perf_counter() - begin,
@@ -175,7 +177,7 @@ class VendorService:
             }
 
     def qs_mode(self) -> dict[str, Any]:
-        backend = self._copy(0).backend
+        backend = self.copies[0].backend
         if not backend.is_qs_mode_supported():
             return {"supported": False, "config": None}
         return {"supported": True, "config": plain(backend.generate_qs_config())}
@@ -188,38 +190,30 @@ class VendorService:
         Raw outputs are left in `output_dir` by the checker, as published. A predict that takes
         longer than its limit ends this process.
         """
-        data = self._task_data()
+        data, folder = self.task.data, self.task.dataset_folder or ""
         if data.kind != "dataset":
             return {"not_measured": data.why}
-        _, checker_class = load_dataset_classes(self._dataset_folder or "")
+        _, checker_class = load_dataset_classes(folder)
         if checker_class is None:
-            return {
-                "not_measured": f"{self._dataset_folder} has no test_accuracy.py that could score answers"
-            }
+            return {"not_measured": f"{folder} has no test_accuracy.py that could score answers"}
         with self._lock:
-            copy = self._any_loaded()
-            backend = blocking(copy.backend)
-            result, _, model_info = self._need_settings()
-            checker = checker_class()
-            # published checkers read these off the compile result, where not every vendor puts them
-            known = {
-                key: model_info.get(key)
-                for key in ("model", "dataset_name", "model_precision", "inputs", "outputs")
-            }
-            checker.configs = {**known, **result}
-            checker.dataloader = data.dataset
-            checker.runtime_backend = backend
-            checker.output_dir = str(output_dir)
+            copy, settings = self._first_loaded(), self.settings
             data.dataset.rebatch(copy.batch_size)
             if not data.dataset.get_batch_count():
-                few = f"the data set has {data.items} items, fewer than the loaded batch of {copy.batch_size}"
+                loaded = f"fewer than the loaded batch of {copy.batch_size}"
+                few = f"the data set has {data.items} items, {loaded}"
                 return {"not_measured": f"{few}; run a smaller batch size first"}
+            checker = checker_class()
+            # published checkers read these off the compile result, where not every vendor puts them
+            names = ("model", "dataset_name", "model_precision", "inputs", "outputs")
+            known = {name: settings.model_info.get(name) for name in names}
+            checker.configs = {**known, **settings.compile_result}
+            checker.dataloader = data.dataset
+            checker.output_dir = str(output_dir)
             Path(output_dir).mkdir(parents=True, exist_ok=True)
-            try:
-                with limited(backend, predict_limit_s, read=as_arrays):
-                    metrics = plain(checker.calculate_acc(data_percent))
-            finally:
-                put_back(backend)
+            with blocking(copy.backend, predict_limit_s, read=as_arrays) as backend:
+                checker.runtime_backend = backend
+                metrics = plain(checker.calculate_acc(data_percent))
         metrics = metrics if isinstance(metrics, dict) else {"Accuracy": metrics}
         return metrics | plain(getattr(checker, "evidence", None) or {})
 
@@ -227,22 +221,15 @@ class VendorService:
         self, reference_npz: str, batch_size: int, items: int, predict_limit_s: float | None = None
     ) -> dict[str, Any]:
         """{"outputs": {name: metrics}, "summary": metrics, ...} against the items and outputs in a
-        reference file; "segments" where the backend has segment_outputs. A predict that takes
-        longer than its limit ends this process.
+        reference file; "segments" if the backend has segment_outputs. A predict that takes longer
+        than its limit ends this process.
         """
-        reference = reference_file.load(reference_npz, items)
+        reference = load_reference(reference_npz, items)
         with self._lock:
-            copy = self._loaded(0, batch_size, None)
-            outputs = split_names(self._need_settings()[2].get("outputs"))
-            backend = blocking(copy.backend)
-            try:
-                with limited(backend, predict_limit_s):
-                    inside = segment_hook(copy.backend, reference, copy.batch_size)
-                    return plain(
-                        agreement(reference, backend.predict, copy.batch_size, outputs, inside)
-                    )
-            finally:
-                put_back(backend)
+            copy, names = self.copies.loaded(0, batch_size), self.settings.outputs
+            with blocking(copy.backend, predict_limit_s) as backend:
+                inside = segment_hook(copy.backend, reference, copy.batch_size)
+                return plain(agreement(reference, backend.predict, copy.batch_size, names, inside))
 
     def numeric_item(
         self,
@@ -257,18 +244,11 @@ class VendorService:
 
         The three .npz in `folder` hold its arrays by name.
         """
-        reference = reference_file.load(reference_npz)
+        reference = load_reference(reference_npz)
         with self._lock:
-            copy = self._loaded(0, batch_size, None)
-            names = split_names(self._need_settings()[2].get("outputs"))
-            backend = blocking(copy.backend)
-            try:
-                with limited(backend, predict_limit_s):
-                    rows, want, got = replay(
-                        reference, backend.predict, copy.batch_size, names, item
-                    )
-            finally:
-                put_back(backend)
+            copy, names = self.copies.loaded(0, batch_size), self.settings.outputs
+            with blocking(copy.backend, predict_limit_s) as backend:
+                rows, want, got = replay(reference, backend.predict, copy.batch_size, names, item)
         files = save_item(folder, item, reference=want, backend=got, feeds=reference.feeds[item])
         found = {
             "item": item,
@@ -282,18 +262,17 @@ class VendorService:
     def benchmark(self, batch_size: int) -> dict | list:
         """The vendor's own numbers at that batch size, as it gives them."""
         with self._lock:
-            copy = self._loaded(0, batch_size, None)
-            return plain(copy.backend.benchmark(self._task_data().dataset))
+            copy = self.copies.loaded(0, batch_size)
+            return plain(copy.backend.benchmark(self.task.data.dataset))
 
     def describe_samples(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
         """What load_target submits: set_dataset's answer, "distinct_batches", "items_per_batch",
         "bytes".
         """
         with self._lock:
-            taken = self._batches_of(batch_size, samples)
-            held = sum(array.nbytes for feeds in taken for array in feeds.values())
-        about = self._task_data().about()
-        return about | {
+            taken = self.task.batches(batch_size, samples)
+        held = sum(array.nbytes for feeds in taken for array in feeds.values())
+        return self.task.data.about() | {
             "distinct_batches": len(taken),
             "items_per_batch": batch_size,
             "bytes": held,
@@ -302,60 +281,35 @@ class VendorService:
     def load_target(
         self,
         instance: int = 0,
-        batch_size: int = 1,
-        instances: int = 1,
-        samples: Any = None,
-        affinity: Sequence[Sequence[int]] | None = None,
-        intra_op_threads: int | None = None,
-        lists: bool = False,
-        shared_by: int | None = None,
-        verify: dict[str, Any] | None = None,
-        setup: dict[str, dict[str, Any]] | None = None,
+        setup: Mapping[str, Mapping[str, Any]] | None = None,
+        **how: Any,
     ) -> LoadedTarget:
-        """predict of copy `instance`, loaded; `.samples` are the batches to cycle.
+        """predict of copy `instance`, loaded; `.samples` are the batches to cycle through, and
+        `.loaded_batch_size` is what is really loaded.
 
-        Those are as large as what is really loaded, `.loaded_batch_size`. The copy is loaded on the
-        calling thread's CPUs, or on those that `affinity` has for the instance (one list of CPUs
-        each); threads that the backend starts stay on them. `samples` is {"count", "seed"} of the
-        QS config, or a count.
+        The copy is loaded on its own CPUs (see Drive.affinity); threads that the backend starts
+        stay on them.
 
-        lists      a query is a list of batches
-        shared_by  up to so many queries share a call: loaded is a batch for all of them, and
-                   `.samples` are the queries' own, `batch_size` items each
-        verify     {"mode", "seed", "folder"}: keep answers there, for `verification`
-        setup      method -> arguments, for a process that has not been told: set_dataset,
-                   configure_runtime, use_runner
+        setup   method -> arguments, for a process in which nothing was called before: set_dataset,
+                configure_runtime, use_runner
+        how     the fields of Drive
         """
         if self._settings is None:
             for method, arguments in (setup or {}).items():
                 getattr(self, method)(**arguments)
-        cpus = list(affinity[instance % len(affinity)]) if affinity else None
-        placement = {
-            "instance": instance,
-            "instances": instances,
-            "cpus": cpus,
-            "intra_op_threads": intra_op_threads,
-        }
+        drive = Drive(**how)
         with self._lock:
-            for spare in [
-                number for number in self._copies if number >= instances and number != instance
-            ]:
-                del self._copies[spare]
-            copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
-            if is_coroutine(copy.backend.predict):
-                # What awaited in one event loop (a checker's, an earlier case's) may be bound to
-                # it: begin anew.
-                del self._copies[instance]
-                copy = self._loaded(instance, batch_size * (shared_by or 1), placement)
-            check_kind(copy.backend.predict, self._runner["pool"])
-            taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
-        rows = rows_of(taken[0], batch_size, copy) if shared_by else None
+            self.copies.keep(drive.instances, instance)
+            self.copies.renew(instance)
+            copy = self.copies.loaded(instance, drive.to_load, drive.placement(instance))
+            check_kind(copy.backend.predict, self._runner.pool)
+            taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
+        rows = rows_of(taken[0], drive.batch_size, copy) if drive.shared_by else None
         verifier = None
-        if verify is not None:
-            names = split_names(self._need_settings()[2].get("outputs"))
-            verifier = Verifier(verify["mode"], verify["seed"], verify["folder"], instance, names)
+        if drive.verify is not None:
+            verifier = Verifier(instance=instance, names=self.settings.outputs, **drive.verify)
             verifier.knows(() if rows else taken)
-        call = target_of(copy.backend.predict, lists, rows, self._states, verifier)
+        call = target_of(copy.backend.predict, drive.lists, rows, self.task.states, verifier)
         target = LoadedTarget(call, taken, loaded_batch_size=copy.batch_size)
         if verifier is None:
             return target
@@ -369,91 +323,53 @@ class VendorService:
         self,
         folder: str,
         mode: str,
-        batch_size: int,
-        samples: Any = None,
-        shared_by: int | None = None,
         predict_limit_s: float | None = None,
+        **how: Any,
     ) -> dict[str, Any]:
-        """Judge the answers that the workers of a case left in `folder`: the arguments are those of
-        its load_target.
+        """Judge the answers that the workers of a case left in `folder`. `how` is what its
+        load_target was given: batch_size, samples, shared_by.
         """
+        drive = Drive(**how)
         with self._lock:
-            if is_coroutine(self._copy(0).backend.predict):
-                del self._copies[0]  # it may be bound to the event loop of the case
-            copy = self._loaded(0, batch_size * (shared_by or 1), None)
-            taken = self._batches_of(batch_size if shared_by else copy.batch_size, samples)
-            result, _, model_info = self._need_settings()
-            backend = blocking(copy.backend)
-            try:
-                with limited(backend, predict_limit_s):
-                    return plain(
-                        judged(
-                            folder,
-                            mode,
-                            taken,
-                            backend.predict,
-                            split_names(model_info.get("outputs")),
-                            result.get("compile_precision"),
-                        )
-                    )
-            finally:
-                put_back(backend)
+            self.copies.renew(0)
+            copy = self.copies.loaded(0, drive.to_load)
+            taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
+            names = self.settings.outputs
+            precision = self.settings.compile_result.get("compile_precision")
+            with blocking(copy.backend, predict_limit_s) as backend:
+                return plain(judged(folder, mode, taken, backend.predict, names, precision))
 
-    def _batches_of(self, batch_size: int, wanted: Any) -> list:
-        count, seed = wanted, None
-        if isinstance(wanted, Mapping):
-            count, seed = wanted.get("count"), wanted.get("seed")
-        key = (batch_size, count, seed)
-        if self._batches is None or self._batches[0] != key:
-            self._batches = None  # one batch size's samples at a time
-            self._batches = (key, samples.batches(self._task_data(), batch_size, count, seed))
-        return self._batches[1]
+    def _new_runtime(self, instance: int) -> Any:
+        settings = self.settings
+        backend = self._new_runner(instance, settings)
+        backend.configs = settings.compile_result
+        backend.workload, backend.model_info = settings.workload, settings.model_info
+        return backend
 
-    def _copy(self, instance: int) -> LoadedCopy:
-        if instance not in self._copies:
-            result, workload, model_info = self._need_settings()
-            backend = self._new_runner(instance, result, workload, model_info)
-            backend.configs, backend.workload, backend.model_info = result, workload, model_info
-            self._copies[instance] = LoadedCopy(backend)
-        return self._copies[instance]
-
-    def _new_runner(self, instance: int, result: Any, workload: dict, model_info: dict) -> Any:
-        runner, config = self._runner["runner"], self._runner["config"]
-        if runner in (BACKEND, ASYNC):
-            return self._runtime_class()
-        if runner == ONNXRUNTIME:
-            places = [Path(self._root), self._folder, Path.cwd()]
+    def _new_runner(self, instance: int, settings: RuntimeSettings) -> Any:
+        runner, result = self._runner, settings.compile_result
+        if runner.is_backend:
+            return self.runtime_class()
+        if runner.name == ONNXRUNTIME:
+            places, stated = [Path(self._root), self._folder, Path.cwd()], runner.config
             return OnnxRunner(
                 lambda batch_size: artifact_file(
-                    config.get("artifact"), result, places, batch_size
+                    stated.get("artifact"), result, places, batch_size
                 ),
-                model_info,
+                settings.model_info,
             )
-        known = {"compile_result": result, "workload": workload, "model_info": model_info}
-        return FactoryRunner(runner, {**config, **known}, instance)
+        known = {
+            "compile_result": result,
+            "workload": settings.workload,
+            "model_info": settings.model_info,
+        }
+        return FactoryRunner(runner.name, {**runner.config, **known}, instance)
 
-    def _loaded(
-        self, instance: int, batch_size: int, placement: dict[str, Any] | None
-    ) -> LoadedCopy:
-        copy = self._copy(instance)
-        copy.load(batch_size, placement)
-        return copy
-
-    def _any_loaded(self) -> LoadedCopy:
-        copy = self._copy(0)
+    def _first_loaded(self) -> LoadedCopy:
+        copy = self.copies[0]
         if copy.batch_size == 0:
             raise RuntimeError("load a batch size first")
         return copy
-
-    def _task_data(self) -> samples.TaskData:
-        if self._data is None:
-            raise RuntimeError("set_dataset has not been called")
-        return self._data
-
-    def _need_settings(self) -> tuple[Any, dict, dict]:
-        if self._settings is None:
-            raise RuntimeError("configure_runtime has not been called")
-        return self._settings
 
 
 def _version(backend: Any) -> str:

@@ -1,15 +1,15 @@
-"""What the engine calls: predict in the form that a plan's queries have, blocking or as a coroutine
+"""What the engine calls: predict in the form of a plan's queries, blocking or as a coroutine
 function.
 
-A query is one batch; or a list of batches, where the plan has several samples a query; or fewer
-items than the loaded batch, where queries that are due close together share a call.
+A query is one batch; or a list of batches, if the plan has several samples a query; or fewer items
+than the loaded batch, if queries that are due close together share a call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,30 +21,64 @@ from qs.engine.workers.target import Target, is_async
 
 @dataclass(frozen=True)
 class LoadedTarget(Target):
-    """What the engine calls of a loaded copy, with the size of the batch that was really loaded."""
+    """predict of a loaded copy, as the engine calls it."""
 
+    # of the batch that is really loaded
     loaded_batch_size: int = 0
 
 
-def is_coroutine(predict: Any) -> bool:
-    """Whether calling it gives a coroutine (a coroutine function, or an object whose __call__ is
-    one).
-    """
-    return is_async(predict)
-
-
 def check_kind(predict: Any, pool: str | None) -> None:
-    """UserError where the pool drives the other kind of predict. None: any kind."""
-    if pool is None or is_coroutine(predict) == (pool == "async"):
+    """UserError if the pool drives the other kind of predict. None: any kind."""
+    if pool is None or is_async(predict) == (pool == "async"):
         return
     if pool == "async":
         raise UserError(
-            "pool 'async' drives coroutines, and predict is none; write `async def predict`"
+            "pool 'async' needs a coroutine, but predict is a plain function; "
+            "declare it `async def predict`"
         )
     raise UserError(
         f"predict is a coroutine function, which pool {pool!r} cannot drive; "
         "state runner 'async' in the QS config, or pool 'async' with a runner of your own"
     )
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How the engine is going to drive one copy of the model: the arguments of `load_target`."""
+
+    # items a query, or the whole of a query's batch where nothing is shared
+    batch_size: int = 1
+    instances: int = 1
+    # {"count", "seed"} of the QS config, or a count
+    samples: Any = None
+    # a list of CPUs for each instance; None: the calling thread's
+    affinity: Sequence[Sequence[int]] | None = None
+    intra_op_threads: int | None = None
+    # whether a query is a list of batches
+    lists: bool = False
+    # at most this many queries share a call: a batch for all of them is loaded
+    shared_by: int | None = None
+    # {"mode", "seed", "folder"}: keep answers there, for `verification`
+    verify: Mapping[str, Any] | None = None
+
+    @property
+    def to_load(self) -> int:
+        """The batch size to ask for."""
+        return self.batch_size * (self.shared_by or 1)
+
+    def sample_size(self, loaded: int) -> int:
+        """Items in each of the batches to cycle through, given the batch size really loaded."""
+        return self.batch_size if self.shared_by else loaded
+
+    def placement(self, instance: int) -> dict[str, Any]:
+        """The published `placement` of that instance."""
+        affinity = self.affinity
+        return {
+            "instance": instance,
+            "instances": self.instances,
+            "cpus": list(affinity[instance % len(affinity)]) if affinity else None,
+            "intra_op_threads": self.intra_op_threads,
+        }
 
 
 def target_of(
@@ -54,19 +88,19 @@ def target_of(
     states: Mapping[str, str] | None = None,
     verifier: Any = None,
 ) -> Callable[[Any], Any]:
-    """What is called once a query.
+    """A new function that calls predict.
 
-    lists   a query is a list of batches: predict is called for one after the other, a coroutine for
-            all at once
-    rows    input -> rows of the loaded batch: batches with fewer are filled up with their own rows
-    states  input -> output of the same thread's call before, which feeds it from the second call on
-    verifier  a Verifier that keeps answers, to be judged after the case (qs.inside.verifying)
+    lists     a query is a list of batches: predict is called for one after the other, a coroutine
+              for all at once
+    rows      input -> rows of the loaded batch: smaller batches are filled up with their own rows
+    states    input -> output of the same thread's previous call, which feeds it from the second on
+    verifier  keeps answers, to be judged after the case
     """
     if verifier is not None:
         predict = verifier.watched(predict)
-    if states and not is_coroutine(predict):
+    if states and not is_async(predict):
         predict = feeding_back(predict, states)
-    if is_coroutine(predict):
+    if is_async(predict):
 
         async def one(batch: Any) -> Any:
             return await predict(batch)
@@ -89,8 +123,8 @@ def target_of(
 
 
 def feeding_back(predict: Callable[[Any], Any], states: Mapping[str, str]) -> Callable[[Any], Any]:
-    """predict as one stream a thread: the outputs that are state go into the next call. Outputs are
-    looked up by name.
+    """predict as one stream per thread: the outputs that are state go into the next call. Outputs
+    are looked up by name.
     """
     carried = threading.local()
 
@@ -103,7 +137,7 @@ def feeding_back(predict: Callable[[Any], Any], states: Mapping[str, str]) -> Ca
 
 
 def filled(batch: Mapping[str, np.ndarray], rows: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """A batch with so many rows in every input, repeating its own from the first."""
+    """A batch with that many rows in every input, repeating its own from the first."""
     return {
         name: array
         if len(array) == rows[name]
@@ -112,49 +146,14 @@ def filled(batch: Mapping[str, np.ndarray], rows: Mapping[str, int]) -> dict[str
     }
 
 
-class Blocking:
-    """A backend whose predict is a coroutine function, for callers that do not await: checkers,
-    comparisons.
-    """
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def predict(self, feeds: Any) -> Any:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(self._backend.predict(feeds))
-
-    def close(self) -> None:
-        """Give up the event loop, with what the backend left on it."""
-        if self._loop is not None:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
-            self._loop = None
-
-
-def blocking(backend: Any) -> Any:
-    """The backend for callers that do not await."""
-    return Blocking(backend) if is_coroutine(backend.predict) else backend
-
-
-def put_back(backend: Any) -> None:
-    if isinstance(backend, Blocking):
-        backend.close()
-
-
 def rows_of(batch: Mapping[str, Any], items: int, copy: Any) -> dict[str, int] | None:
-    """Input -> rows of the loaded batch, for a batch of so many items; None where the copy takes
-    any number.
+    """Input -> rows of the loaded batch, for a batch of `items` items; None if the copy takes any
+    number.
     """
     if getattr(copy.backend, "any_batch_size", False):
         return None
     if copy.batch_size < items:
         raise UserError(
-            f"loaded is a batch of {copy.batch_size} items, fewer than the {items} of one query"
+            f"a batch of {copy.batch_size} items is loaded, fewer than the {items} of one query"
         )
     return {name: len(array) * copy.batch_size // items for name, array in batch.items()}

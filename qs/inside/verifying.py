@@ -1,11 +1,11 @@
-"""Answers given under load, kept while a case is measured and judged after it: a backend that
-answers wrongly when busy is caught.
+"""Answers given under load, kept while a case is measured and judged after it, which catches a
+backend that answers wrongly when it is busy.
 
-Each worker keeps its own, within bounds, and writes them to a file when its measured phase has
-ended; so the workers may be threads, processes or an event loop. `sample` keeps a seeded random few
-of a worker's requests (a copy of their outputs each, nothing for all others); `all` takes a
-checksum of every answer and keeps one copy of each answer that is new. Judging: `judged`, on an
-idle backend.
+Each worker keeps its own answers, within bounds, and writes them to a file when its measured phase
+has ended; so the workers may be threads, processes or an event loop. `sample` keeps a seeded random
+few of a worker's requests (a copy of the outputs of each, nothing for the others); `all` takes a
+checksum of every answer and keeps one copy of each new one. `judged` compares them with the answers
+of the idle backend.
 """
 
 from __future__ import annotations
@@ -16,21 +16,23 @@ import math
 import random
 import threading
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qs.inside.targets import is_coroutine
+from qs.base.files import replacing
+from qs.engine.workers.target import is_async
 from qs.tensors.closeness import difference, tolerance, too_far, worse
 from qs.tensors.outputs import named_outputs
 
 SAMPLE, ALL = "sample", "all"
 MODES = (SAMPLE, ALL)
 RESERVOIR = 16  # requests that a worker keeps of all it made
-MOST_DISTINCT = 4096  # answers that are new, and bytes of them, that a worker keeps with `all`
+# New answers, and bytes of them, that a worker keeps with `all`.
+MOST_DISTINCT = 4096
 MOST_BYTES = 256 << 20
 TWICE = 4  # feeds that the idle backend answers twice, to see how well it repeats itself
 
@@ -39,20 +41,18 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Answer:
-    """`sample` is the batch's place among the case's; None: the engine joined several, and `feeds`
-    are what was asked.
-    """
-
     request: int
+    # the batch's place among the case's; None: the engine joined several of them
     sample: int | None
     outputs: Arrays
+    # what was asked, if the engine joined several batches
     feeds: Arrays | None = None
     count: int = 1
 
 
 @dataclass
 class Kept:
-    """What one worker keeps. Algorithm L (Li 1994) tells the next request to keep, so that all
+    """What one worker keeps. Algorithm L (Li 1994) names the next request to keep, so that all
     others cost one comparison.
     """
 
@@ -112,8 +112,8 @@ class Kept:
 
 
 class Verifier:
-    """Wraps predict in one worker's process. `samples` are the batches that it is called with, told
-    apart by identity.
+    """Wraps predict in one worker's process. The batches that it is called with are told apart by
+    their identity.
     """
 
     def __init__(
@@ -132,13 +132,13 @@ class Verifier:
         self._workers = itertools.count()
 
     def knows(self, samples: Sequence[Any]) -> None:
-        self._samples = samples  # held, so that no other batch gets one's identity
+        self._samples = samples  # held, so that no other object gets the identity of one
         self._places = {id(batch): place for place, batch in enumerate(samples)}
 
     def watched(self, predict: Callable[[Any], Any]) -> Callable[[Any], Any]:
         places, names, local = self._places, self._names, self._local
 
-        if is_coroutine(predict):
+        if is_async(predict):
 
             async def awaited(batch: Any) -> Any:
                 raw = await predict(batch)
@@ -159,7 +159,7 @@ class Verifier:
         return call
 
     def begin_measuring(self) -> None:
-        """In the worker's thread, after its warm-up: what came before is not looked at."""
+        """In the worker's thread, after its warm-up, whose answers are not kept."""
         worker = next(self._workers)
         self._local.worker = worker
         self._local.kept = Kept(
@@ -184,7 +184,7 @@ def checksum(outputs: Mapping[str, np.ndarray]) -> int:
 
 
 def write(path: Path, kept: Kept) -> None:
-    """One .npz, whole or absent; nothing in it is pickled."""
+    """One .npz, written whole or not at all; nothing in it is pickled."""
     answers = kept.answers()
     arrays: dict[str, Any] = {}
     entries = []
@@ -205,10 +205,8 @@ def write(path: Path, kept: Kept) -> None:
         "unchecked": kept.unchecked,
         "answers": entries,
     }
-    partial = path.with_name(f".{path.name}")
-    with partial.open("wb") as file:
+    with replacing(path, durable=False) as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)
-    partial.replace(path)
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[Answer]]:
@@ -231,6 +229,41 @@ def read(path: Path) -> tuple[dict[str, Any], list[Answer]]:
     return about, answers
 
 
+class Idle:
+    """What the idle backend answers, asked for once per sample."""
+
+    def __init__(
+        self, samples: Sequence[Any], predict: Callable[[Any], Any], names: Sequence[str]
+    ) -> None:
+        self._samples, self._predict, self._names = samples, predict, names
+        self._answers: dict[int, Arrays] = {}
+        self._sums: dict[int, int] = {}
+        # the largest difference between two idle answers to one feed
+        self.repeat: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
+
+    def ask_all(self, wanted: Iterable[int]) -> None:
+        for sample in wanted:
+            self._answers[sample] = self.ask(self._samples[sample])
+            self._sums[sample] = checksum(self._answers[sample])
+
+    def ask(self, feeds: Any) -> Arrays:
+        first = _copied(self._predict(feeds), self._names)
+        if len(self._answers) < TWICE:
+            again = _copied(self._predict(feeds), self._names)
+            self.repeat = worse(self.repeat, difference(first, again))
+        return first
+
+    def answer_to(self, kept: Answer) -> tuple[Arrays, int]:
+        """The idle answer to what a kept one was asked, and its checksum."""
+        if kept.sample is not None:
+            return self._answers[kept.sample], self._sums[kept.sample]
+        right = self.ask(kept.feeds)
+        return right, checksum(right)
+
+    def samples_answered_by(self, found: int) -> list[int]:
+        return [sample for sample, each in self._sums.items() if each == found]
+
+
 def judged(
     folder: str,
     mode: str,
@@ -239,78 +272,56 @@ def judged(
     names: Sequence[str],
     precision: object,
 ) -> dict[str, Any]:
-    """The row's Verification: kept answers against those that the same backend gives to the same
-    feeds when it is idle.
+    """The row's Verification: the kept answers against those that the same backend gives to the
+    same feeds when it is idle.
 
-    An answer is wrong where it is further from the idle one than `tolerance` (of the output's
-    largest value): what the compiled precision may cost, or twice what two idle answers to one feed
-    differ by. It is wrong as well, however near, where it is another sample's idle answer to the
-    bit and not its own.
+    An answer is wrong if it is further from the idle one than `tolerance` (as a share of the
+    output's largest value): what the compiled precision may cost, or twice what two idle answers to
+    one feed differ by. It is also wrong, however near, if it is exactly the idle answer to another
+    sample and not to its own.
     """
     found = [(path.stem, *read(path)) for path in sorted(Path(folder).glob("[!.]*.npz"))]
-    idle: dict[Any, Arrays] = {}
-    repeat: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
-
-    def ask(feeds: Any) -> Arrays:
-        nonlocal repeat
-        first = _copied(predict(feeds), names)
-        if len(idle) < TWICE:
-            repeat = worse(repeat, difference(first, _copied(predict(feeds), names)))
-        return first
-
-    wanted = sorted(
-        {
-            answer.sample
-            for _, _, answers in found
-            for answer in answers
-            if answer.sample is not None
+    answers = [(worker, answer) for worker, _, kept in found for answer in kept]
+    idle = Idle(samples, predict, names)
+    idle.ask_all(sorted({each.sample for _, each in answers if each.sample is not None}))
+    # The busy backend need not repeat what the idle one does not; but if that is not even close to
+    # itself, the result says so.
+    allowed = max(tolerance(precision), 2 * idle.repeat["apart"])
+    wrong, worst = 0, None
+    for worker, answer in answers:
+        right, right_sum = idle.answer_to(answer)
+        own_sum = checksum(answer.outputs)
+        if own_sum == right_sum:
+            continue
+        apart = difference(right, answer.outputs)
+        others = idle.samples_answered_by(own_sum)
+        why = f"it is the answer to sample {others[0]}" if others else too_far(apart, allowed)
+        if why is None:
+            continue
+        wrong += answer.count
+        case = {
+            "request": answer.request,
+            "worker": worker,
+            "sample": answer.sample,
+            "output": apart["output"],
+            "apart": None if apart["problem"] else apart["apart"],
+            "why": why,
         }
-    )
-    for sample in wanted:
-        idle[sample] = ask(samples[sample])
-    # What the idle backend does not repeat cannot be asked of the busy one; but where it is not
-    # even close to itself, that is said.
-    allowed = max(tolerance(precision), 2 * repeat["apart"])
-    sums = {sample: checksum(outputs) for sample, outputs in idle.items()}
-    checked, wrong, worst = 0, 0, None
-    for worker, _, answers in found:
-        for answer in answers:
-            checked += answer.count
-            right = ask(answer.feeds) if answer.sample is None else idle[answer.sample]
-            mine = checksum(answer.outputs)
-            if mine == (checksum(right) if answer.sample is None else sums[answer.sample]):
-                continue
-            apart = difference(right, answer.outputs)
-            others = [sample for sample, each in sums.items() if each == mine]
-            why = too_far(apart, allowed)
-            if others:
-                why = f"it is the answer to sample {others[0]}"
-            if why is None:
-                continue
-            wrong += answer.count
-            told = {
-                "request": answer.request,
-                "worker": worker,
-                "sample": answer.sample,
-                "output": apart["output"],
-                "apart": None if apart["problem"] else apart["apart"],
-                "why": why,
-            }
-            if worst is None or _more(told, worst):
-                worst = told
-    said = {
+        if worst is None or _more(case, worst):
+            worst = case
+    verification = {
         "mode": mode,
         "requests": sum(about["requests"] for _, about, _ in found),
-        "checked": checked,
+        "checked": sum(answer.count for _, answer in answers),
         "unchecked": sum(about["unchecked"] for _, about, _ in found),
         "wrong": wrong,
         "worst": worst,
         "tolerance": allowed,
-        "idle_repeat": repeat["apart"],
+        "idle_repeat": idle.repeat["apart"],
     }
-    if repeat["problem"]:
-        said["note"] = f"two idle answers to one feed: {repeat['problem']}"
-    return said
+    if idle.repeat["problem"]:
+        verification["note"] = f"two idle answers to one feed: {idle.repeat['problem']}"
+    return verification
 
 
 def _more(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -322,7 +333,7 @@ def _more(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _named(raw: Any, names: Sequence[str]) -> Arrays:
     try:
         return named_outputs(raw, names)
-    except TypeError:  # no outputs at all; they are compared as none
+    except TypeError:  # nothing that could be compared
         return {}
 
 

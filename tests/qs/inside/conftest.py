@@ -25,10 +25,13 @@ class CompileBackend{name}(compile_backend.CompileBackend):
 
     def compile(self, configs, dataloader=None):
         return {{
-            "model": configs["model_info"]["model"], "framework": "Onnx", "compile_precision": "FP16",
-            "input_type": ["FLOAT32"], "max_batch_size": 64, "compile_status": "success", "sg_percent": 100,
-            "segments": [{{"sg_idx": 0, "is_fallback": False, "input_tensor_map": {{"x": [1, 4]}},
-                          "compiled_model": [{{"compiled_bs": 1, "compiled_obj": shared.Engine()}}]}}],
+            "model": configs["model_info"]["model"],
+            "framework": "Onnx", "compile_precision": "FP16", "input_type": ["FLOAT32"],
+            "max_batch_size": 64, "compile_status": "success", "sg_percent": 100,
+            "segments": [{{
+                "sg_idx": 0, "is_fallback": False, "input_tensor_map": {{"x": [1, 4]}},
+                "compiled_model": [{{"compiled_bs": 1, "compiled_obj": shared.Engine()}}],
+            }}],
             "vendor's own": {{"engine": shared.Engine(), "items": dataloader.get_item_count()}},
         }}
 """
@@ -98,8 +101,9 @@ class DataLoader(data_loader.Dataset):
             return
         self.cur_bs = new_bs
         self.batch_num = int(self.items / new_bs)
-        self.batched_data = [{{"x": self.x[i * new_bs:(i + 1) * new_bs]}} for i in range(self.batch_num)]
-        self.labels = [self.x[i * new_bs:(i + 1) * new_bs].sum(axis=1) for i in range(self.batch_num)]
+        batches = [self.x[i * new_bs:(i + 1) * new_bs] for i in range(self.batch_num)]
+        self.batched_data = [{{"x": batch}} for batch in batches]
+        self.labels = [batch.sum(axis=1) for batch in batches]
 """
 CHECKER = """
 import numpy as np

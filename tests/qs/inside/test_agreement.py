@@ -9,8 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qs.evaluate.checks import segment_tensors
-from qs.inside import reference_file
-from qs.inside.agreement import agreement, replay, segment_hook
+from qs.inside.agreement import agreement, load_reference, replay, segment_hook
 from qs.inside.reference import ReferenceService
 
 INFO = {
@@ -79,7 +78,7 @@ def reference(tmp_path, monkeypatch):
         about = ReferenceService().reference_outputs(
             model, INFO, None, False, 0, items, str(out), list(tensors)
         )
-        return reference_file.load(out), about
+        return load_reference(out), about
 
     return make
 
@@ -94,7 +93,9 @@ def test_the_segment_where_answers_part_is_seen(reference, tmp_path):
             found["segments"]["h"]["Max Diff"] < 1e-5 and found["segments"]["h"]["Elements"] == 24
         )
         assert (found["outputs"]["y"]["Max Diff"] > 1e-2) == y_differs
-        assert any("gives y, which the reference graph has not" in note for note in found["notes"])
+        assert any(
+            "gives y; the reference graph has no such names" in note for note in found["notes"]
+        )
 
 
 def test_a_backend_without_the_hook_has_no_segments(reference):

@@ -10,7 +10,7 @@ import pytest
 from qs.artifact import model_info_of
 from qs.base.errors import Faults, UserError
 from qs.inside.artifact import ArtifactService
-from qs.inside.given import GivenItems, open_given
+from qs.inside.samples import GivenItems, open_given
 from qs.inside.targets import target_of
 from tests.qs.artifact import graphs
 

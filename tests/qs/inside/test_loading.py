@@ -176,7 +176,8 @@ def test_two_workspaces_with_a_backend_of_one_name_do_not_meet(tmp_path: Path) -
         folder.mkdir(parents=True)
         (folder / "common.py").write_text(f"NUMBER = {number}\n")
         (folder / "compile_backend_gpu.py").write_text(
-            "from general_perf.backends.GPU.common import NUMBER\nclass CompileBackendGPU:\n    number = NUMBER\n"
+            "from general_perf.backends.GPU.common import NUMBER\n"
+            "class CompileBackendGPU:\n    number = NUMBER\n"
         )
         loaded.append(load_backend_class(folder, "GPU"))
     assert [backend.number for backend in loaded] == [1, 2]
@@ -216,8 +217,10 @@ def test_a_data_set_and_its_checker(write: Write) -> None:
                     loader = Loader
             """,
             "datasets/open_squad/bert/tokens.py": "VALUE = 30522\n",
-            "datasets/__init__.py": "raise RuntimeError('not run: it is no part of the data set')\n",
-            "datasets/plain/data_loader.py": "from qs import Dataset\nclass DataLoader(Dataset): pass\n",
+            "datasets/__init__.py": "raise RuntimeError('not part of the data set: not run')\n",
+            "datasets/plain/data_loader.py": (
+                "from qs import Dataset\nclass DataLoader(Dataset): pass\n"
+            ),
         }
     )
     loader, checker = load_dataset_classes(root / "datasets" / "open_squad")
@@ -300,7 +303,9 @@ def test_a_failed_load_can_be_mended_and_tried_again(write: Write) -> None:
         load_backend_class(folder, "GPU")
     write(
         {
-            "backends/GPU/compile_backend_gpu.py": "class CompileBackendGPU: pass  # and now it is longer\n"
+            "backends/GPU/compile_backend_gpu.py": (
+                "class CompileBackendGPU: pass  # and now it is longer\n"
+            )
         }
     )
     assert load_backend_class(folder, "GPU").__name__ == "CompileBackendGPU"

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qs.base.errors import UserError
-from qs.inside import reference_file
+from qs.inside.agreement import load_reference, save_reference
 from qs.inside.reference import ReferenceService
 from qs.inside.service import VendorService
 
@@ -52,11 +52,11 @@ def test_reference_outputs_are_the_graphs(model, tmp_path):
         5,
     )
     assert "unoptimized, one thread" in about["runtime"] and len(about["notes"]) == 2
-    reference = reference_file.load(out)
+    reference = load_reference(out)
     assert len(reference) == 6
     for feeds, outputs in zip(reference.feeds, reference.outputs, strict=True):
         np.testing.assert_allclose(outputs["y"], feeds["x"] @ weights, rtol=1e-5)
-    assert len(reference_file.load(out, items=2)) == 2
+    assert len(load_reference(out, items=2)) == 2
     assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
 
 
@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_file_contents(model, tmp_path):
     path, _ = model
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         ReferenceService().reference_outputs(path, INFO, None, False, seed, 2, str(tmp_path / name))
-    a, b, c = (reference_file.load(tmp_path / name).feeds[1]["x"] for name in "abc")
+    a, b, c = (load_reference(tmp_path / name).feeds[1]["x"] for name in "abc")
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
 
@@ -72,11 +72,11 @@ def test_never_pickled(model, tmp_path):
     path, _ = model
     info = {**INFO, "inputs": "s", "input_shape": {"s": [1, 2]}, "input_type": "STRING"}
     feeds = [{"s": np.array([["a", "b"]])}]
-    reference_file.save(tmp_path / "r.npz", feeds, [{"y": np.array([["c"]])}])
-    assert reference_file.load(tmp_path / "r.npz").outputs[0]["y"].tolist() == [["c"]]
+    save_reference(tmp_path / "r.npz", feeds, [{"y": np.array([["c"]])}])
+    assert load_reference(tmp_path / "r.npz").outputs[0]["y"].tolist() == [["c"]]
     np.savez(tmp_path / "bad.npz", names=np.array({"x": 1}, dtype=object), items=np.array(1))
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        reference_file.load(tmp_path / "bad.npz")
+        load_reference(tmp_path / "bad.npz")
     assert info
 
 
@@ -163,9 +163,9 @@ def test_numeric_sees_answers_shifted_by_one(digits, tmp_path):
     ReferenceService().reference_outputs(
         resolved["path"], info, str(ROOT / "datasets" / "digits"), False, 0, 16, out
     )
-    reference = reference_file.load(out)
+    reference = load_reference(out)
     shifted = reference.outputs[1:] + reference.outputs[:1]
-    reference_file.save(out, reference.feeds, shifted)
+    save_reference(out, reference.feeds, shifted)
     assert service.numeric(out, 1, 16)["summary"]["Max Diff"] > 1
 
 
@@ -175,9 +175,9 @@ def test_qs_config_and_target_of_the_cpu_backend(digits):
     assert mode["supported"] is True and mode["config"]["qs_version"] == 2
     target = service.load_target(instance=0, batch_size=8, instances=1, intra_op_threads=1)
     assert target(target.samples[0])["logits"].shape == (8, 10)
-    session = service._copies[0].backend._session
+    session = service.copies[0].backend._session
     service.load(32)
-    assert service._copies[0].backend._session is session, (
+    assert service.copies[0].backend._session is session, (
         "the threads asked for hold for the next batch size too"
     )
     row = service.benchmark(8)

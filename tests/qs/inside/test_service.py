@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qs.base.errors import UserError
-from qs.inside import reference_file
+from qs.inside.agreement import save_reference
 from qs.inside.service import VendorService
 
 
@@ -94,7 +94,7 @@ def test_the_loaded_batch_size_rules_not_the_asked(workspace, tmp_path, truth):
     )
     assert service.accuracy(100, str(tmp_path))["Count"] == 8
     feeds = [{"x": np.full((1, 4), float(index), np.float32)} for index in range(6)]
-    reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
+    save_reference(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
     assert service.numeric(str(tmp_path / "r.npz"), 1, 6)["summary"]["Max Diff"] == 0
 
 
@@ -123,7 +123,7 @@ def test_numeric_whatever_predict_returns(workspace, tmp_path, truth, answer):
         {"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)}
         for index in range(7)
     ]
-    reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
+    save_reference(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
     found = service.numeric(str(tmp_path / "r.npz"), 3, 7)
     assert found["summary"]["failed"] is None and found["summary"]["Max Diff"] == 0
     assert found["items"] == 7 and found["batch_size"] == 3
@@ -138,7 +138,8 @@ def test_numeric_whatever_predict_returns(workspace, tmp_path, truth, answer):
         ('{"y": y[:, :1]}', "shape [7, 1] where the reference has [7, 2]"),
         (
             "[y[::-1]]",
-            "cosine similarity 0.257 with the reference, below 0.95: other answers, not other rounding",
+            "cosine similarity 0.257 with the reference, below 0.95: "
+            "other answers, not other rounding",
         ),
         ("[y * 1.01]", None),
     ],
@@ -149,7 +150,7 @@ def test_numeric_notices(workspace, tmp_path, truth, answer, reason):
         {"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)}
         for index in range(7)
     ]
-    reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
+    save_reference(tmp_path / "r.npz", feeds, [{"y": truth(feed["x"])} for feed in feeds])
     found = service.numeric(str(tmp_path / "r.npz"), 3, 7)
     assert found["outputs"]["y"]["failed"] == reason
 
@@ -157,7 +158,7 @@ def test_numeric_notices(workspace, tmp_path, truth, answer, reason):
 def test_predict_that_returns_nothing_is_an_error(workspace, tmp_path, truth):
     service, _ = workspace.ready(workspace.backend(answer="None"), workspace.dataset())
     feeds = [{"x": np.ones((1, 4), np.float32)}]
-    reference_file.save(tmp_path / "r.npz", feeds, [{"y": truth(feeds[0]["x"])}])
+    save_reference(tmp_path / "r.npz", feeds, [{"y": truth(feeds[0]["x"])}])
     with pytest.raises(TypeError, match="predict returned None"):
         service.numeric(str(tmp_path / "r.npz"), 1, 1)
 
@@ -244,7 +245,8 @@ def test_vendors_own_benchmark(workspace):
         shapes = self.configs["segments"][0]["input_tensor_map"]
         fake = dataloader.get_fake_samples(self.batch_size, shapes, self.configs["input_type"])
         assert fake["x"].shape == feeds["x"].shape == (self.batch_size, 4)
-        return [{"BS": self.batch_size, "QPS": np.float64(12.5), "AVG_Latency": 80, "P99_Latency": 90}]
+        latencies = {"AVG_Latency": 80, "P99_Latency": 90}
+        return [{"BS": self.batch_size, "QPS": np.float64(12.5), **latencies}]
 """
     service, _ = workspace.ready(workspace.backend(more=more), workspace.dataset())
     assert service.benchmark(2) == [{"BS": 2, "QPS": 12.5, "AVG_Latency": 80, "P99_Latency": 90}]
@@ -267,10 +269,11 @@ def test_every_instance_is_a_copy_of_its_own_and_spare_ones_go(workspace):
     service, _ = workspace.ready(workspace.backend(), workspace.dataset())
     for instance in range(3):
         service.load_target(instance=instance, batch_size=1, instances=3)
-    backends = [copy.backend for copy in service._copies.values()]
+    backends = [copy.backend for copy in service.copies]
     assert len(set(map(id, backends))) == 3 and all(backend.loads == 1 for backend in backends)
     service.load_target(instance=0, batch_size=1, instances=1)
-    assert list(service._copies) == [0] and backends[0].loads == 1, "already loaded that way"
+    (left,) = service.copies
+    assert left.backend is backends[0] and backends[0].loads == 1, "already loaded that way"
     service.load(2)
     assert backends[0].loads == 2
 
@@ -289,14 +292,14 @@ def test_a_copy_is_loaded_on_its_own_cpus(workspace):
     one, other, *_ = sorted(mask)
     for instance, cpu in enumerate((one, other)):
         service.load_target(instance=instance, batch_size=1, instances=2, affinity=[[one], [other]])
-        assert service._copies[instance].backend.cpus == {cpu}
+        assert service.copies[instance].backend.cpus == {cpu}
     assert os.sched_getaffinity(0) == mask, "put back"
     seen = []
 
     def pinned_worker():
         os.sched_setaffinity(0, {other})
         service.load_target(instance=0, batch_size=1, instances=1)
-        seen.append(service._copies[0].backend.cpus)
+        seen.append(service.copies[0].backend.cpus)
 
     thread = threading.Thread(target=pinned_worker)
     thread.start()

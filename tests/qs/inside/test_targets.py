@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from qs.base.errors import UserError
-from qs.inside.targets import Blocking, check_kind, filled, is_coroutine, target_of
+from qs.engine.workers.target import is_async
+from qs.inside.calling import blocking
+from qs.inside.targets import check_kind, filled, target_of
 
 
 async def awaited(batch):
@@ -24,7 +26,7 @@ class Callable:
 
 
 def test_what_is_a_coroutine_function():
-    assert [is_coroutine(each) for each in (awaited, Callable(), len, lambda batch: batch)] == [
+    assert [is_async(each) for each in (awaited, Callable(), len, lambda batch: batch)] == [
         True,
         True,
         False,
@@ -69,7 +71,7 @@ def test_a_batch_is_filled_up_with_its_own_rows(items, rows, expected):
 @pytest.mark.parametrize(
     ("predict", "pool", "said"),
     [
-        (len, "async", "write `async def predict`"),
+        (len, "async", "declare it `async def predict`"),
         (awaited, "thread", "which pool 'thread' cannot drive"),
     ],
 )
@@ -78,7 +80,7 @@ def test_the_wrong_kind_for_a_pool_is_refused(predict, pool, said):
         check_kind(predict, pool)
 
 
-def test_the_right_kind_is_not():
+def test_the_right_kind_for_a_pool_is_accepted():
     check_kind(awaited, "async")
     check_kind(len, "process")
     check_kind(awaited, None)
@@ -89,7 +91,16 @@ def test_a_coroutine_function_for_callers_that_do_not_await():
         name = "b"
         predict = staticmethod(awaited)
 
-    blocking = Blocking(Backend())
-    assert (blocking.predict(2), blocking.predict(3), blocking.name) == (4, 6, "b")
-    blocking.close()
-    blocking.close()
+    with blocking(Backend()) as backend:
+        assert (backend.predict(2), backend.predict(3), backend.name) == (4, 6, "b")
+
+
+def test_answers_are_read_and_predict_is_itself_again_afterwards():
+    class Backend:
+        def predict(self, feeds):
+            return feeds
+
+    vendors = Backend()
+    with blocking(vendors, read=str) as backend:
+        assert backend is vendors and backend.predict(2) == "2"
+    assert vendors.predict(2) == 2 and "predict" not in vars(vendors)
