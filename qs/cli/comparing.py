@@ -10,7 +10,6 @@ from qs.base.interrupt import Interrupt
 from qs.base.words import number
 from qs.cli.evaluation import measure
 from qs.evaluate import checks
-from qs.evaluate.backend import call
 from qs.evaluate.evaluation import draw, numeric_faults
 from qs.evaluate.prepare import Prepared, prepare
 from qs.evaluate.settling import opened, set_up
@@ -32,17 +31,17 @@ def run_numeric(request: Request, item: int | None, as_json: bool, quiet: bool) 
             size, items = settings.batch_sizes.value[0], settings.numeric_items.value
             log = ready.scratch / "reference.log"
             record = journal.record
-            await call(bench.host, "load", f"load batch size {size}", batch_size=size)
+            await bench.backend.load(size)
             with journal.stage("numeric"):
                 if item is None:
                     compiled = record.compile_result
                     record.numeric = await checks.numeric(
-                        bench.host, prepared, ready.resolved, size, items, log, compiled
+                        bench.backend, prepared, ready.resolved, size, items, log, compiled
                     )
                     record.diff_dist = draw(record.numeric, journal.folder)
                 else:
                     record.numeric = await checks.numeric_item(
-                        bench.host, prepared, ready.resolved, size, items, item, log
+                        bench.backend, prepared, ready.resolved, size, items, item, log
                     )
                 record.reasons += numeric_faults(record.numeric)
             if not quiet:

@@ -1,5 +1,5 @@
-"""What the checks work with: the task, and a host with the backend in it, replaced by a fresh one
-whenever it is lost.
+"""What the checks work with: the task, and the backend, brought up anew whenever its process is
+lost.
 
 Every call of a check ends by that check's limit. The order of checks, and what it means when one
 ends badly, is up to qs.conformance.running.
@@ -7,7 +7,6 @@ ends badly, is up to qs.conformance.running.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -18,20 +17,18 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.errors import UserError
-from qs.base.words import number
 from qs.config.qs_config import QsConfig
 from qs.conformance.answers import observe_predict
-from qs.engine import ChildHost, Factory, HostTimeout
 from qs.environments import Environment
-from qs.evaluate.backend import PACKAGES, WORK, BackendFailed, call, outcomes, reference_host
+from qs.evaluate.backend import Backend
 from qs.evaluate.compiling import Compiled, compile_model, with_files
-from qs.evaluate.folder import working_folder
-from qs.evaluate.prepare import Prepared
+from qs.evaluate.failures import BackendFailed, Limit
+from qs.evaluate.own_process import reference_process
+from qs.evaluate.prepare import WORK, Prepared
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Settings, settle
 from qs.tensors.closeness import tolerance
 
-SERVICE = "qs.conformance.service:ConformanceService"
 REFERENCE_ITEMS = 16
 _DUMP_BEFORE_S = 0.5  # how long before the process is ended a hang's stacks are written
 
@@ -46,28 +43,55 @@ class Reference:
     shapes: dict[str, list[int]] = field(default_factory=dict)
 
 
-class Limit:
-    """By when all calls of the current check have to end."""
+class CheckedBackend(Backend):
+    """A backend under test: every call ends by the limit of the check that makes it, and shortly
+    before that the process writes to the log where it stands.
 
-    def __init__(self) -> None:
-        self.limit_s = 0.0
-        self._until = 0.0
+    A fresh process is not set up again, Bench compiles anew instead: a compile result may hold
+    objects, which ended with the process that made them.
+    """
 
-    def begin(self, limit_s: float) -> None:
-        self.limit_s, self._until = limit_s, time.monotonic() + limit_s
+    SERVICE = "qs.conformance.service:ConformanceService"
+    SET_UP = ()
 
-    def extend(self, more_s: float) -> None:
-        """For what is not the backend's time."""
-        self._until += more_s
+    def __init__(self, prepared: Prepared, environment: Environment, log: Path, folder: Path):
+        super().__init__(prepared, environment, log, folder)
+        self._limit_s, self._until = 0.0, 0.0
+
+    def limit(self, limit_s: float) -> None:
+        """All calls from now on end within that many seconds."""
+        self._limit_s, self._until = limit_s, time.monotonic() + limit_s
+
+    def extend(self, seconds: float) -> None:
+        """The limit holds that much longer: the time was not the backend's."""
+        self._until += seconds
+
+    async def observe(self, look: Callable[..., Any], what: str, **arguments: Any) -> Any:
+        """What a function of the checks sees of the service, in the backend's process."""
+        return await self._call("observe", what, Limit(0.0), look=look, **arguments)
+
+    async def stated_qs_mode(self) -> dict[str, Any]:
+        """What the backend says about QS mode, as it says it."""
+        return await self._call("stated_qs_mode", "generate_qs_config", Limit(0.0))
+
+    async def _call(self, method: str, what: str, limit: Limit, **arguments: Any) -> Any:
+        left_s = self._held(limit).seconds
+        await super()._call("dump_after", what, limit, seconds=left_s - _DUMP_BEFORE_S)
+        value = await super()._call(method, what, limit, **arguments)
+        await super()._call("dump_after", what, limit, seconds=None)
+        return value
+
+    def _held(self, limit: Limit) -> Limit:
+        left_s = max(self._until - time.monotonic(), 2 * _DUMP_BEFORE_S)
+        return Limit(left_s, of_s=self._limit_s)
 
     @property
-    def dump_at_s(self) -> float:
-        """When, on the monotonic clock, the stacks of a hang are to be written."""
-        return self._until - _DUMP_BEFORE_S
+    def predict_limit_s(self) -> float | None:
+        """None: the check's limit ends a predict that hangs."""
+        return None
 
-    @property
-    def left_s(self) -> float:
-        return self._until - time.monotonic()
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), "dump_at_s": self._until - _DUMP_BEFORE_S}
 
 
 class Bench:
@@ -86,72 +110,48 @@ class Bench:
     ) -> None:
         self.prepared, self.resolved = prepared, resolved
         self.folder = prepared.backend.path
-        self._environment, self._log, self._scratch = environment, log, scratch
+        self._log, self._scratch = log, scratch
+        self.backend = CheckedBackend(prepared, environment, log, scratch / WORK)
         self._reference = reference
-        roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
-        needed = [
-            found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found
-        ]
-        self._work = working_folder(scratch / WORK, roots, needed)
-        self._host: _Limited | None = None
-        self._limit = Limit()
         self._compiled: Compiled | None = None
-        self._compiled_here = False  # in the host that is there now
+        self._compiled_in = 0  # which of the backend's processes compiled last
         self.supports_qs = False  # as the backend says, once the check qs_config has asked it
         self._settings: Settings | None = None
         self._predicted: dict[int, dict[str, Any]] = {}
 
     def limit(self, limit_s: float) -> None:
         """All calls from now on end within that many seconds."""
-        self._limit.begin(limit_s)
+        self.backend.limit(limit_s)
 
     async def ready(self, limit_s: float) -> None:
-        """Make sure there is a host that is as far as the checks have come: started, and compiled
-        in if compiling has worked before.
+        """Make sure there is a process that is as far as the checks have come: started, and
+        compiled in if compiling has worked before.
         """
-        self._limit.begin(limit_s)
-        if self._host is None:
-            self._host = await self._started()
-        if self._compiled is not None and not self._compiled_here:
+        self.limit(limit_s)
+        await self.backend.ready()
+        if self._compiled is not None and self._compiled_in != self.backend.starts:
             await self.compile()
 
     async def close(self) -> None:
-        """End the host, if there is one; the next `ready` starts another."""
-        host, self._host, self._compiled_here = self._host, None, False
-        if host is not None:
-            with suppress(Exception):  # it may be lost already
-                await host.child.close()
+        """End the process, if there is one; the next `ready` starts another."""
+        with suppress(Exception):  # it may be lost already
+            await self.backend.drop()
 
     def kill(self) -> None:
-        """End the host's process at once, whatever it is doing."""
-        if self._host is not None:
-            self._host.child.kill()
-
-    async def call(self, method: str, what: str, **arguments: Any) -> Any:
-        """Call a method of the service. BackendFailed or UserError if that goes wrong; `what` names
-        it in messages.
-        """
-        assert self._host is not None, "ready() comes first"
-        self._host.what = what
-        return await call(self._host, method, what, **arguments)
-
-    async def observe(self, look: Callable[..., Any], what: str, **arguments: Any) -> Any:
-        """What a function of the checks sees of the service, in the backend's process."""
-        return await self.call("observe", what, look=look, **arguments)
+        """End the process at once, whatever it is doing."""
+        self.backend.kill()
 
     async def compile(self) -> Compiled:
         """The published steps up to and including compile; the runtime gets their results."""
-        compiled = await compile_model(self._host, self.prepared, self.resolved, lambda text: None)
-        await self.call(
-            "configure_runtime",
-            "setting up the runtime",
-            compile_result=compiled.raw,
-            workload=compiled.configs["workload"],
-            model_info=compiled.configs["model_info"],
+        compiled = await compile_model(
+            self.backend, self.prepared, self.resolved, lambda text: None
         )
-        self._compiled, self._compiled_here = compiled, True
+        await self.backend.configure_runtime(
+            compiled.raw, compiled.configs["workload"], compiled.configs["model_info"]
+        )
+        self._compiled, self._compiled_in = compiled, self.backend.starts
         if self._settings is not None:
-            await self._use_runner(self._settings)
+            await self.backend.use_runner(self._settings)
         return compiled
 
     async def drive(self, config: QsConfig) -> None:
@@ -162,17 +162,8 @@ class Bench:
         best = self.compiled.best_batch_sizes
         settings = settle(found.request, found.workload, config, best, cpus)
         check_plans(settings, cpus, False)
-        await self._use_runner(settings)
+        await self.backend.use_runner(settings)
         self._settings = settings
-
-    async def _use_runner(self, settings: Settings) -> None:
-        await self.call(
-            "use_runner",
-            "the runner",
-            runner=settings.runner.value,
-            pool=settings.pool.value,
-            config=settings.qs_config(),
-        )
 
     @property
     def pool(self) -> str | None:
@@ -217,13 +208,13 @@ class Bench:
         return self._log.stat().st_size if self._log.exists() else 0
 
     async def predicted(self) -> dict[int, dict[str, Any]]:
-        """Batch size -> what its first answer looks like: asked for once,
-        since it may be slow.
-        """
+        """Batch size -> what its first answer looks like. Asked for once, since it may be slow."""
         for size in self.batch_sizes:
             if size not in self._predicted:
                 what = f"predict at batch size {size}"
-                self._predicted[size] = await self.observe(observe_predict, what, batch_size=size)
+                self._predicted[size] = await self.backend.observe(
+                    observe_predict, what, batch_size=size
+                )
         return self._predicted
 
     async def reference(self) -> Reference:
@@ -231,87 +222,23 @@ class Bench:
         if self._reference is None:
             begin = time.monotonic()
             self._reference = await self._refer()
-            self._limit.extend(time.monotonic() - begin)
+            self.backend.extend(time.monotonic() - begin)
         return self._reference
 
     async def _refer(self) -> Reference:
         path = self._scratch / "reference.npz"
         info, dataset = self.prepared.model_info, self.prepared.dataset
         try:
-            async with reference_host(self._scratch / "reference.log") as host:
-                about = await call(
-                    host,
-                    "reference_outputs",
-                    "the reference run",
-                    model_path=self.resolved["path"],
-                    model_info=with_files(info.to_configs(), self.resolved),
-                    dataset_folder=str(dataset.path) if dataset else None,
-                    fake=self.prepared.workload.fake_data,
-                    seed=self.prepared.seed,
-                    items=REFERENCE_ITEMS,
-                    out_npz=str(path),
+            async with reference_process(self._scratch / "reference.log") as reference:
+                about = await reference.outputs(
+                    self.resolved["path"],
+                    with_files(info.to_configs(), self.resolved),
+                    dataset.path if dataset else None,
+                    self.prepared.workload.fake_data,
+                    self.prepared.seed,
+                    REFERENCE_ITEMS,
+                    path,
                 )
         except (UserError, BackendFailed) as error:
             return Reference(None, " ".join(str(error).split()))
         return Reference(path, shapes=about["outputs"])
-
-    async def _started(self) -> _Limited:
-        found = self.prepared
-        child = ChildHost(
-            Factory(
-                SERVICE,
-                {
-                    "workspace_roots": [str(root) for root in found.workspaces.roots],
-                    "backend_folder": str(self.folder),
-                    "hardware": found.hardware,
-                    "dump_at_s": self._limit.dump_at_s,
-                },
-            ),
-            python=self._environment.python,
-            env=dict(self._environment.variables),
-            log_path=self._log,
-            cwd=self._work,
-            packages=PACKAGES,
-        )
-        what = f"loading the backend {found.hardware}"
-        with outcomes(what):
-            starting = asyncio.ensure_future(child.__aenter__())
-            try:
-                await asyncio.wait({starting}, timeout=max(self._limit.left_s, 0.0))
-                if not starting.done():
-                    raise BackendFailed(
-                        f"{what}: no answer within {number(self._limit.limit_s)} s",
-                        child.log_tail(),
-                    )
-                await starting
-            finally:
-                if not starting.done():
-                    child.kill()
-                    with suppress(Exception):  # that it is dead is no news
-                        await starting
-        return _Limited(child, self._limit)
-
-
-class _Limited:
-    """A child host whose calls all end by the limit, and which says where it was when that was
-    reached.
-    """
-
-    def __init__(self, child: ChildHost, limit: Limit) -> None:
-        self.child, self._limit = child, limit
-        # the step that the next call belongs to, if its name says more than the method's
-        self.what = ""
-
-    async def call(self, method: str, deadline_s: float | None = None, **arguments: Any) -> Any:
-        """As ChildHost.call, but ended by the limit rather than by `deadline_s`."""
-        left_s = max(self._limit.left_s, 2 * _DUMP_BEFORE_S)
-        await self.child.call("dump_after", deadline_s=left_s, seconds=left_s - _DUMP_BEFORE_S)
-        try:
-            value = await self.child.call(method, deadline_s=left_s, **arguments)
-        except HostTimeout as timeout:
-            text = f"{self.what or method}: no answer within {number(self._limit.limit_s)} s"
-            raise BackendFailed(text, timeout.log_tail) from None
-        finally:
-            self.what = ""
-        await self.child.call("dump_after", deadline_s=left_s, seconds=None)
-        return value

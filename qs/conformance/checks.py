@@ -36,13 +36,13 @@ async def _naming(bench: Bench) -> Outcome:
 
 async def _contract(bench: Bench) -> Outcome:
     return contract.judge_classes(
-        await bench.observe(contract.observe_classes, "looking at the classes")
+        await bench.backend.observe(contract.observe_classes, "looking at the classes")
     )
 
 
 async def _profile(bench: Bench) -> Outcome:
     configs = configs_for(bench.prepared, bench.resolved)
-    raw = await bench.call("interact_profile", "get_interact_profile", configs=configs)
+    raw = await bench.backend.interact_profile(configs)
     return compiling.judge_profile(raw, bench.folder / f"{bench.folder.name}.json")
 
 
@@ -53,7 +53,7 @@ async def _compile(bench: Bench) -> Outcome:
 
 async def _qs_config(bench: Bench) -> Outcome:
     """The runner and the batch sizes that a good config names are those of all further checks."""
-    seen = await bench.call("stated_qs_mode", "generate_qs_config")
+    seen = await bench.backend.stated_qs_mode()
     bench.supports_qs = seen["supported"]
     outcome = measuring.judge_qs_config(seen)
     if outcome.status == FAIL or not seen["supported"]:
@@ -69,7 +69,9 @@ async def _qs_config(bench: Bench) -> Outcome:
 async def _load(bench: Bench) -> Outcome:
     return contract.judge_load(
         {
-            size: await bench.observe(contract.observe_load, f"load({size})", batch_size=size)
+            size: await bench.backend.observe(
+                contract.observe_load, f"load({size})", batch_size=size
+            )
             for size in bench.batch_sizes
         }
     )
@@ -88,7 +90,7 @@ async def _outputs(bench: Bench) -> Outcome:
 
 async def _determinism(bench: Bench) -> Outcome:
     seen = {
-        size: await bench.observe(
+        size: await bench.backend.observe(
             answers.observe_determinism, f"predict at batch size {size}", batch_size=size
         )
         for size in bench.outer_batch_sizes
@@ -99,13 +101,15 @@ async def _determinism(bench: Bench) -> Outcome:
 async def _arrays(bench: Bench) -> Outcome:
     size = bench.batch_sizes[0]
     what = f"predict at batch size {size}"
-    return answers.judge_arrays(await bench.observe(answers.observe_arrays, what, batch_size=size))
+    return answers.judge_arrays(
+        await bench.backend.observe(answers.observe_arrays, what, batch_size=size)
+    )
 
 
 async def _independence(bench: Bench) -> Outcome:
     size = next((size for size in bench.batch_sizes if size > 1), bench.batch_sizes[-1])
     what = f"predict at batch size {size}"
-    seen = await bench.observe(answers.observe_independence, what, batch_size=size)
+    seen = await bench.backend.observe(answers.observe_independence, what, batch_size=size)
     return answers.judge_independence(seen, bench.tolerance)
 
 
@@ -114,13 +118,7 @@ async def _agreement(bench: Bench) -> Outcome:
     if reference.path is None:
         return skipped(f"there is no reference to compare with: {reference.why}")
     found = {
-        size: await bench.call(
-            "numeric",
-            f"predict at batch size {size}",
-            reference_npz=str(reference.path),
-            batch_size=size,
-            items=AGREEMENT_ITEMS,
-        )
+        size: await bench.backend.numeric(reference.path, size, AGREEMENT_ITEMS)
         for size in bench.outer_batch_sizes
     }
     return answers.judge_agreement(found, bench.precision)
@@ -129,7 +127,7 @@ async def _agreement(bench: Bench) -> Outcome:
 async def _threads(bench: Bench) -> Outcome:
     size, allowed = bench.batch_sizes[0], bench.tolerance
     what = f"concurrent predict at batch size {size}"
-    seen = await bench.observe(threads.observe, what, batch_size=size, allowed=allowed)
+    seen = await bench.backend.observe(threads.observe, what, batch_size=size, allowed=allowed)
     return threads.judge(seen, allowed, bench.pool)
 
 
@@ -137,9 +135,9 @@ async def _benchmark(bench: Bench) -> Outcome:
     if bench.supports_qs:
         return skipped("QS mode is supported: benchmark() is never called")
     size = bench.batch_sizes[0]
-    loaded = (await bench.call("load", f"load({size})", batch_size=size))["loaded_batch_size"]
+    loaded = (await bench.backend.load(size)).batch_size
     try:
-        answer = await bench.call("benchmark", f"benchmark at batch size {size}", batch_size=size)
+        answer = await bench.backend.benchmark(size)
     except BackendFailed as failure:
         if NOT_WRITTEN not in str(failure):
             raise
@@ -150,7 +148,7 @@ async def _benchmark(bench: Bench) -> Outcome:
 
 async def _leaks(bench: Bench) -> Outcome:
     size, allowed = bench.batch_sizes[0], resources.allowed_growth(bench.model_bytes)
-    seen = await bench.observe(
+    seen = await bench.backend.observe(
         resources.observe_leaks, f"repeated load({size})", batch_size=size, allowed_bytes=allowed
     )
     return resources.judge_leaks(seen, allowed)
@@ -159,10 +157,10 @@ async def _leaks(bench: Bench) -> Outcome:
 async def _prints(bench: Bench) -> Outcome:
     size = bench.batch_sizes[0]
     # Loading prints too, so it comes before the count.
-    await bench.call("load", f"load({size})", batch_size=size)
+    await bench.backend.load(size)
     begin = bench.log_bytes()
     what = f"predict at batch size {size}"
-    await bench.observe(resources.observe_prints, what, batch_size=size)
+    await bench.backend.observe(resources.observe_prints, what, batch_size=size)
     return resources.judge_prints(begin, bench.log_bytes())
 
 

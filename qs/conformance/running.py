@@ -19,8 +19,8 @@ from qs.conformance.bench import Bench
 from qs.conformance.checks import CHECKS, Check
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.environments import Environment, interpreter_for
-from qs.evaluate.backend import BackendFailed
 from qs.evaluate.checks import resolve_model
+from qs.evaluate.failures import BackendFailed
 from qs.evaluate.log import capped
 from qs.evaluate.prepare import Prepared, prepare
 from qs.settings.request import Request

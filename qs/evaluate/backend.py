@@ -1,82 +1,389 @@
-"""Where backend code and reference code live, and how they are asked.
+"""A vendor's folder brought up: its working folder, the process that its code lives in, the log,
+and every call with the time that it may take.
 
-A backend lives in a child process of its own, never in ours; with --in_process it lives here, for a
-debugger. What a failure means to a run is qs.evaluate.failures' part.
+A process that crashed or hung is replaced before the next call, and the fresh one is set up as the
+lost one was. So a failure costs the batch size it happened in, and no other. The code never runs in
+our process, except with --in_process, for a debugger. What a failure means for a run is
+qs.evaluate.failures' part.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.environments import Environment
-from qs.evaluate.failures import BackendFailed, outcomes
+from qs.evaluate.failures import BackendFailed, Limit, outcomes
 from qs.evaluate.folder import working_folder
-from qs.evaluate.lasting import LastingHost
 from qs.evaluate.log import capped
+from qs.evaluate.prepare import Prepared
+from qs.result.row import Outcome
+from qs.settings.case import Case
 from qs.settings.limits import Limits
+from qs.settings.settings import Settings
 
-__all__ = ["PACKAGES", "BackendFailed", "backend_host", "call", "outcomes", "reference_host"]
+if TYPE_CHECKING:
+    from qs.engine import ChildHost, HostTarget, LocalHost
 
-VENDOR = "qs.inside.service:VendorService"
-REFERENCE = "qs.inside.reference:ReferenceService"
-ARTIFACT = "qs.inside.artifact:ArtifactService"
-
-PACKAGES = ("qs",)  # what of ours can be imported there, whatever the interpreter
-WORK = "work"  # the backend's working folder, beside its report
+# Limits that no option states.
+DATA_S = 1200.0  # reading a data set and making samples of it: not the backend's own time
+CHECK_S = 24 * 3600.0  # as many predicts as there are items; each of them has its own limit
 
 
-@asynccontextmanager
-async def backend_host(
-    prepared: Any, environment: Environment, log_path: Path
-) -> AsyncIterator[LastingHost]:
-    """The host of the chosen backend, for as long as the context lasts. What it prints goes to
-    `log_path`.
+@dataclass(frozen=True)
+class Loaded:
+    """A copy of the model, loaded."""
+
+    batch_size: int  # what was loaded, which may differ from what was asked for
+    seconds: float
+    takes_threads: bool  # whether the backend can be told its intra_op_threads
+
+
+@dataclass(frozen=True)
+class QsMode:
+    """What the backend says about being driven by our engine. `config` is its QS config, as given."""
+
+    supported: bool
+    config: Mapping[str, Any] | None
+
+
+class Backend:
+    """One vendor's backend for one task. The published methods, in the order in which a run calls
+    them; each raises BackendFailed, or UserError for what the user has to mend.
+
+    Not started yet when made: `brought_up` starts it, otherwise the first call does.
     """
-    from qs.engine import ChildHost, Factory, LocalHost
 
-    roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
-    needed = [found.path for found in (prepared.backend, prepared.model, prepared.dataset) if found]
-    work = working_folder(prepared.out / WORK, roots, needed)
-    factory = Factory(
-        VENDOR,
-        {
-            "workspace_roots": [str(root) for root in prepared.workspaces.roots],
-            "backend_folder": str(prepared.backend.path),
-            "hardware": prepared.hardware,
-        },
-    )
-    in_process = prepared.request.in_process
+    SERVICE = "qs.inside.service:VendorService"
+    # what a fresh process is told again, in this order
+    SET_UP: tuple[str, ...] = ("set_dataset", "configure_runtime", "use_runner")
 
-    def make() -> Any:
-        if in_process:
+    def __init__(self, prepared: Prepared, environment: Environment, log: Path, folder: Path):
+        """`log` gets what the backend prints; `folder` becomes the one that it works in."""
+        self._prepared, self._environment, self._log = prepared, environment, log
+        roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
+        places = (prepared.backend, prepared.model, prepared.dataset)
+        self.folder = working_folder(folder, roots, [found.path for found in places if found])
+        self.hardware = prepared.hardware
+        self.limits = Limits.of_request(prepared.request)
+        self._host: ChildHost | LocalHost | None = None
+        self.starts = 0  # how many processes were started
+        self._told: dict[str, tuple[Limit, dict[str, Any]]] = {}
+
+    # The published methods.
+
+    async def versions(self) -> dict[str, str]:
+        return await self._call("versions", "version", self._compiling)
+
+    async def interact_profile(self, configs: Mapping[str, Any]) -> Any:
+        what = "get_interact_profile"
+        return await self._call("interact_profile", what, self._compiling, configs=configs)
+
+    async def pre_optimize(self, configs: Mapping[str, Any]) -> dict[str, Any]:
+        """The configs, as the backend changed them."""
+        return await self._call("pre_optimize", "pre_optimize", self._compiling, configs=configs)
+
+    async def set_dataset(self, configs: Mapping[str, Any]) -> dict[str, Any]:
+        """Load the task's data, or the user's own. Returns what the report says about it."""
+        found = self._prepared
+        return await self._call(
+            "set_dataset",
+            "the data set",
+            Limit(DATA_S),
+            configs=configs,
+            seed=found.seed,
+            fake=found.workload.fake_data,
+            dataset_folder=str(found.dataset.path) if found.dataset else None,
+            given=found.given_data,
+        )
+
+    async def best_batch_sizes(self, configs: Mapping[str, Any]) -> list[int] | None:
+        """The batch sizes that the backend recommends, if it does."""
+        what = "get_best_batch_size"
+        return await self._call("best_batch_sizes", what, self._compiling, configs=configs)
+
+    async def compile(self, configs: Mapping[str, Any]) -> dict[str, Any]:
+        """The compile result as the vendor gave it, with the vendor's own keys."""
+        return await self._call("compile", "compile", self._compiling, configs=configs)
+
+    async def configure_runtime(
+        self,
+        compile_result: Mapping[str, Any],
+        workload: Mapping[str, Any],
+        model_info: Mapping[str, Any],
+    ) -> None:
+        await self._call(
+            "configure_runtime",
+            "setting up the runtime",
+            self._loading,
+            compile_result=compile_result,
+            workload=workload,
+            model_info=model_info,
+        )
+
+    async def qs_mode(self) -> QsMode:
+        return QsMode(**await self._call("qs_mode", "generate_qs_config", self._loading))
+
+    async def use_runner(self, settings: Settings) -> None:
+        """Compute with the runner of these settings from now on. Skipped if that changes nothing."""
+        wanted = {
+            "runner": settings.runner.value,
+            "pool": settings.pool.value,
+            "config": settings.qs_config(),
+        }
+        before = self._set_up.get("use_runner", {})
+        # A factory of the vendor's own gets all of the config; the others only need the pool.
+        keys = wanted.keys() if ":" in settings.runner.value else ("runner", "pool")
+        if before and all(wanted[key] == before[key] for key in keys):
+            return
+        await self._call("use_runner", "the runner", Limit(DATA_S), **wanted)
+
+    async def load(self, batch_size: int) -> Loaded:
+        """Load the first copy of the model."""
+        what = f"load batch size {batch_size}"
+        found = await self._call("load", what, self._loading, batch_size=batch_size)
+        return Loaded(found["loaded_batch_size"], found["seconds"], found["takes_threads"])
+
+    async def accuracy(self, data_percent: int, output_dir: Path) -> dict[str, Any]:
+        """The checker's metrics at the batch size that is loaded, or {"not_measured": why}."""
+        return await self._call(
+            "accuracy",
+            "accuracy",
+            Limit(CHECK_S),
+            data_percent=data_percent,
+            output_dir=str(output_dir.absolute()),  # the backend works in another folder
+            predict_limit_s=self.predict_limit_s,
+        )
+
+    async def numeric(self, reference: Path, batch_size: int, items: int) -> dict[str, Any]:
+        """Agreement with the answers in a reference file."""
+        return await self._call(
+            "numeric",
+            "numeric agreement",
+            Limit(CHECK_S),
+            reference_npz=str(reference),
+            batch_size=batch_size,
+            items=items,
+            predict_limit_s=self.predict_limit_s,
+        )
+
+    async def numeric_item(
+        self, reference: Path, batch_size: int, item: int, folder: Path
+    ) -> dict[str, Any]:
+        """The same for one item alone; its arrays are left in `folder`."""
+        return await self._call(
+            "numeric_item",
+            f"item {item}",
+            Limit(DATA_S),
+            reference_npz=str(reference),
+            batch_size=batch_size,
+            item=item,
+            folder=str(folder.absolute()),
+            predict_limit_s=self.predict_limit_s,
+        )
+
+    async def benchmark(self, batch_size: int) -> Any:
+        """The vendor's own numbers at that batch size, as the vendor gives them."""
+        limit = Limit(self.limits.benchmark_s, "benchmark_timeout")
+        what = f"benchmark batch size {batch_size}"
+        return await self._call("benchmark", what, limit, batch_size=batch_size)
+
+    # What a measured case needs.
+
+    async def describe_samples(self, batch_size: int, samples: Any) -> dict[str, Any]:
+        """What `target` submits: where the samples come from, how many, how large."""
+        what = f"samples of batch size {batch_size}"
+        return await self._call(
+            "describe_samples", what, Limit(DATA_S), batch_size=batch_size, samples=samples
+        )
+
+    async def target(
+        self, case: Case, samples: Any, verify: Mapping[str, Any] | None = None
+    ) -> HostTarget:
+        """What the engine drives in this case: predict of each copy. `verify` says which answers to
+        keep for `verification`.
+        """
+        own_processes = case.pool == "process"
+        more = {} if verify is None else {"verify": verify}
+        return (await self.ready()).target(
+            "load_target",
+            batch_size=case.requested_batch_size,
+            instances=case.instances,
+            affinity=[list(cpus) for cpus in case.affinity],
+            intra_op_threads=case.intra_op_threads,
+            samples=samples,
+            lists=case.lists,
+            shared_by=case.shared_by,
+            setup=self._set_up if own_processes else None,
+            **more,
+        )
+
+    async def verification(
+        self, case: Case, samples: Any, folder: str, mode: str | None
+    ) -> dict[str, Any]:
+        """Judge the answers that the workers of a case left in `folder`."""
+        return await self._call(
+            "verification",
+            "verifying answers",
+            Limit(CHECK_S),
+            folder=folder,
+            mode=mode,
+            batch_size=case.requested_batch_size,
+            samples=samples,
+            shared_by=case.shared_by,
+            predict_limit_s=self.predict_limit_s,
+        )
+
+    # The process.
+
+    @property
+    def pid(self) -> int | None:
+        """Of the backend's process; None where it has none of its own."""
+        child = self._child
+        return None if child is None else child.pid
+
+    def log_tail(self) -> str:
+        """The end of what the process that is there now had printed."""
+        child = self._child
+        return "" if child is None else child.log_tail()
+
+    async def ready(self) -> ChildHost | LocalHost:
+        """The process, alive: a fresh one where the last was lost."""
+        if self._child is not None and not self._child.alive:
+            await self.drop()
+        if self._host is None:
+            self._host = await self._started()
+        return self._host
+
+    async def drop(self) -> None:
+        """End the process, if there is one; the next call starts another."""
+        host, self._host = self._host, None
+        if host is not None:
+            await host.__aexit__(None, None, None)
+
+    def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        if self._child is not None:
+            self._child.kill()
+
+    @property
+    def _child(self) -> ChildHost | None:
+        from qs.engine import ChildHost
+
+        return self._host if isinstance(self._host, ChildHost) else None
+
+    async def _call(self, method: str, what: str, limit: Limit, **arguments: Any) -> Any:
+        """Call a method of the service. `what` names the step in messages."""
+        from qs.engine import HostDied, HostTimeout
+
+        host = await self.ready()
+        held = self._held(limit)
+        with outcomes(what, held):
+            try:
+                answer = await host.call(method, deadline_s=held.seconds, **arguments)
+            except (HostDied, HostTimeout):
+                await self.drop()
+                raise
+        if method in self.SET_UP:
+            self._told[method] = limit, arguments
+        return answer
+
+    async def _started(self) -> ChildHost | LocalHost:
+        from qs.engine import LocalHost
+
+        host, limit = self._made(), self._held(self._loading)
+        what = f"loading the backend {self.hardware}"
+        with outcomes(what):
+            try:
+                await asyncio.wait_for(host.__aenter__(), limit.seconds)
+            except asyncio.TimeoutError:
+                said = "" if isinstance(host, LocalHost) else host.log_tail()
+                raise BackendFailed(
+                    f"{what}: no answer {limit}", said, Outcome.TIMED_OUT, what
+                ) from None
+        try:
+            for method in self.SET_UP:
+                if method in self._told:
+                    own, arguments = self._told[method]
+                    limit = self._held(own)
+                    with outcomes(f"{method}, in a fresh process", limit):
+                        await host.call(method, deadline_s=limit.seconds, **arguments)
+        except BaseException:
+            await host.__aexit__(None, None, None)
+            raise
+        self.starts += 1
+        return host
+
+    def _made(self) -> ChildHost | LocalHost:
+        from qs.engine import ChildHost, Factory, LocalHost
+
+        factory = Factory(self.SERVICE, self._arguments())
+        if self._prepared.request.in_process:
             return LocalHost(factory)
         return ChildHost(
             factory,
-            python=environment.python,
-            env=environment.variables,
-            log_path=log_path,
-            cwd=work,
-            packages=PACKAGES,
+            python=self._environment.python,
+            env=self._environment.variables,
+            log_path=self._log,
+            cwd=self.folder,
         )
 
-    host = LastingHost(make, prepared.hardware, Limits.of_request(prepared.request))
-    async with capped(log_path):
-        with _inside(work) if in_process else contextlib.nullcontext():
+    def _arguments(self) -> dict[str, Any]:
+        """What the service is made with."""
+        return {
+            "workspace_roots": [str(root) for root in self._prepared.workspaces.roots],
+            "backend_folder": str(self._prepared.backend.path),
+            "hardware": self.hardware,
+        }
+
+    @property
+    def _set_up(self) -> dict[str, dict[str, Any]]:
+        """Method -> arguments: what another process has to be told to compute as this one does."""
+        return {method: self._told[method][1] for method in self.SET_UP if method in self._told}
+
+    def _held(self, limit: Limit) -> Limit:
+        """The limit that holds for a call whose own is `limit`."""
+        return limit
+
+    @property
+    def _compiling(self) -> Limit:
+        return Limit(self.limits.compile_s, "compile_timeout")
+
+    @property
+    def _loading(self) -> Limit:
+        return Limit(self.limits.load_s, "load_timeout")
+
+    @property
+    def predict_limit_s(self) -> float | None:
+        """Of one predict that the engine does not drive. None in our own process: what ends a
+        process that hangs would end this one, and a debugger may take its time.
+        """
+        return None if self._prepared.request.in_process else self.limits.predict_s
+
+
+@asynccontextmanager
+async def brought_up(
+    prepared: Prepared, environment: Environment, log: Path
+) -> AsyncIterator[Backend]:
+    """The chosen backend, for as long as the context lasts; its log is kept small."""
+    backend = Backend(prepared, environment, log, prepared.work)
+    async with capped(log):
+        with _inside(backend.folder) if prepared.request.in_process else contextlib.nullcontext():
             try:
-                await host.ready()
-                yield host
+                await backend.ready()
+                yield backend
             finally:
-                await host.drop()
+                await backend.drop()
 
 
 @contextlib.contextmanager
-def _inside(folder: Path):
+def _inside(folder: Path) -> Iterator[None]:
     """With --in_process, the debugger's one process works where the backend's own would."""
     before = Path.cwd()
     os.chdir(folder)
@@ -84,47 +391,3 @@ def _inside(folder: Path):
         yield
     finally:
         os.chdir(before)
-
-
-@asynccontextmanager
-async def reference_host(log_path: Path, work: Path | None = None) -> AsyncIterator[Any]:
-    """A host with our own code: it finds or builds the model, and computes the reference outputs.
-
-    work   the backend's working folder: a data set's code opens files relative to it
-    """
-    async with _own_host(REFERENCE, log_path, work) as host:
-        yield host
-
-
-@asynccontextmanager
-async def artifact_host(log_path: Path) -> AsyncIterator[Any]:
-    """A host with our own code: it reads a model file and tries its shapes, where a fault of a
-    runtime may take the process down.
-    """
-    async with _own_host(ARTIFACT, log_path, None) as host:
-        yield host
-
-
-@asynccontextmanager
-async def _own_host(service: str, log_path: Path, work: Path | None) -> AsyncIterator[Any]:
-    from qs.engine import ChildHost, Factory
-
-    made = ChildHost(
-        Factory(service), python=sys.executable, log_path=log_path, cwd=work, packages=PACKAGES
-    )
-    with outcomes("starting a process of our own"):
-        await made.__aenter__()
-    try:
-        yield made
-    finally:
-        await made.__aexit__(None, None, None)
-
-
-async def call(host: Any, method: str, what: str, **arguments: Any) -> Any:
-    """Call one method in a host. `what` names the step in messages: "compile", "load batch size 4"."""
-    deadline_s = getattr(host, "limits", DEFAULT_LIMITS).of(method)
-    with outcomes(what, deadline_s, method):
-        return await host.call(method, deadline_s=deadline_s, **arguments)
-
-
-DEFAULT_LIMITS = Limits()

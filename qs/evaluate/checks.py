@@ -13,9 +13,11 @@ from typing import Any
 from qs.base.errors import Fault, Faults
 from qs.base.words import data_size
 from qs.evaluate.artifacts import digest
-from qs.evaluate.backend import WORK, BackendFailed, call, reference_host
+from qs.evaluate.backend import Backend
 from qs.evaluate.compiling import with_files
+from qs.evaluate.failures import BackendFailed
 from qs.evaluate.following import followed
+from qs.evaluate.own_process import ReferenceProcess, reference_process
 from qs.evaluate.prepare import Prepared
 from qs.tensors.digest import digests_of
 from qs.tensors.generated import split_names
@@ -25,7 +27,7 @@ PINNED_WITHIN = 0.005
 
 
 async def accuracy(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], output_dir: Path
+    backend: Backend, prepared: Prepared, resolved: dict[str, Any], output_dir: Path
 ) -> dict[str, Any]:
     """The report's accuracy metrics, or {NOT_MEASURED: why}. Nothing is claimed for synthetic
     weights.
@@ -38,14 +40,7 @@ async def accuracy(
             NOT_MEASURED: f"synthetic weights (drawn from seed {prepared.seed}, not trained); "
             f"put the trained model at {where} in the workspace {prepared.model.root}",
         }
-    found = await call(
-        host,
-        "accuracy",
-        "accuracy",
-        data_percent=percent,
-        output_dir=str(output_dir.absolute()),  # the backend works in another folder
-        predict_limit_s=_predict_limit(host, prepared),
-    )
+    found = await backend.accuracy(percent, output_dir)
     if "not_measured" in found:
         return {DATA_PERCENT: percent, NOT_MEASURED: found["not_measured"]}
     return {DATA_PERCENT: percent, **found}
@@ -65,7 +60,7 @@ def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
 
 
 async def numeric(
-    host: Any,
+    backend: Backend,
     prepared: Prepared,
     resolved: dict[str, Any],
     batch_size: int,
@@ -82,15 +77,7 @@ async def numeric(
         about = await reference_outputs(
             prepared, resolved, items, outputs, log, segment_tensors(compiled)
         )
-        found = await call(
-            host,
-            "numeric",
-            "numeric agreement",
-            reference_npz=str(outputs),
-            batch_size=batch_size,
-            items=items,
-            predict_limit_s=_predict_limit(host, prepared),
-        )
+        found = await backend.numeric(outputs, batch_size, items)
     return {
         **found,
         "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")},
@@ -112,20 +99,17 @@ async def reference_outputs(
     in its model info names.
     """
     named = prepared.model_info.to_configs().get("reference_model")
-    async with reference_host(log, prepared.out.absolute() / WORK) as reference:
+    async with reference_process(log, prepared.work) as reference:
         other = await _other_model(reference, prepared, str(named)) if named else resolved
-        about = await call(
-            reference,
-            "reference_outputs",
-            "the reference run",
-            model_path=other["path"],
-            model_info=with_files(prepared.model_info.to_configs(), resolved),
-            dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
-            fake=prepared.workload.fake_data,
-            seed=prepared.seed,
-            items=items,
-            out_npz=str(to),
-            tensors=[] if named else tensors,
+        about = await reference.outputs(
+            other["path"],
+            with_files(prepared.model_info.to_configs(), resolved),
+            prepared.dataset.path if prepared.dataset else None,
+            prepared.workload.fake_data,
+            prepared.seed,
+            items,
+            to,
+            [] if named else tensors,
         )
     return (
         about | {"notes": [*about["notes"], f"the reference is the model {named}"]}
@@ -134,25 +118,25 @@ async def reference_outputs(
     )
 
 
-async def _other_model(reference: Any, prepared: Prepared, name: str) -> dict[str, Any]:
+async def _other_model(
+    reference: ReferenceProcess, prepared: Prepared, name: str
+) -> dict[str, Any]:
     """The file of another model in the workspaces."""
     from qs.config.model_info import load_model_info
 
     found = prepared.workspaces.model(name)
     info, _ = load_model_info(found.path)
-    return await call(
-        reference,
-        "resolve_model",
+    return await reference.resolve_model(
         f"the reference's model {name}",
-        model_info=info.to_configs(),
-        workspace_root=str(found.root),
-        seed=prepared.seed,
-        offline=prepared.request.offline,
+        info.to_configs(),
+        found.root,
+        prepared.seed,
+        prepared.request.offline,
     )
 
 
 async def numeric_item(
-    host: Any,
+    backend: Backend,
     prepared: Prepared,
     resolved: dict[str, Any],
     batch_size: int,
@@ -175,16 +159,7 @@ async def numeric_item(
                     )
                 ]
             )
-        found = await call(
-            host,
-            "numeric_item",
-            f"item {item}",
-            reference_npz=str(outputs),
-            batch_size=batch_size,
-            item=item,
-            folder=str(prepared.out.absolute()),
-            predict_limit_s=_predict_limit(host, prepared),
-        )
+        found = await backend.numeric_item(outputs, batch_size, item, prepared.out)
     return {
         **found,
         "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")},
@@ -200,13 +175,6 @@ def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
         named = segment.get("output_tensor_map") or ()
         found += split_names(named) if isinstance(named, str) else [str(name) for name in named]
     return list(dict.fromkeys(found))
-
-
-def _predict_limit(host: Any, prepared: Prepared) -> float | None:
-    """None in our own process: what ends a process that hangs would end this one, and a debugger
-    may take its time.
-    """
-    return None if prepared.request.in_process else host.limits.predict_s
 
 
 def given_model(described: dict[str, Any]) -> dict[str, Any]:
@@ -237,23 +205,18 @@ async def resolve_model(
     if prepared.described is not None:
         return await asyncio.to_thread(given_model, prepared.described)
     offline = prepared.request.offline
-    async with reference_host(log) as reference, followed(log, say):
+    async with reference_process(log) as reference, followed(log, say):
         try:
-            model = await call(
-                reference,
-                "resolve_model",
+            model = await reference.resolve_model(
                 "the model",
-                model_info=prepared.model_info.to_configs(),
-                workspace_root=str(prepared.model.root),
-                seed=prepared.seed,
-                offline=offline,
+                prepared.model_info.to_configs(),
+                prepared.model.root,
+                prepared.seed,
+                offline,
             )
             if prepared.dataset is None or prepared.workload.fake_data:
                 return model
-            folder = str(prepared.dataset.path)
-            files = await call(
-                reference, "resolve_data", "the data set", dataset_folder=folder, offline=offline
-            )
+            files = await reference.resolve_data(prepared.dataset.path, offline)
         except BackendFailed as failure:
             raise RuntimeError(f"{failure}\n{failure.detail}") from None
     return model | {"dataset_files": files} if files else model

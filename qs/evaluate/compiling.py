@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qs.evaluate.backend import call
+from qs.evaluate.backend import Backend
 from qs.evaluate.prepare import Prepared
 
 
@@ -62,7 +62,7 @@ def with_files(model_info: dict[str, Any], resolved: dict[str, Any]) -> dict[str
 
 
 async def compile_model(
-    host: Any,
+    backend: Backend,
     prepared: Prepared,
     resolved: dict[str, Any],
     say: Any,
@@ -74,28 +74,19 @@ async def compile_model(
     typed outlives a compiler that fails.
     """
     configs = configs_for(prepared, resolved)
-    versions = await call(host, "versions", "version")
-    profile = await call(host, "interact_profile", "get_interact_profile", configs=configs)
+    versions = await backend.versions()
+    profile = await backend.interact_profile(configs)
     settled, warnings = await _settled(profile, prepared, say)
     configs["interact_info"] = settled.answers
     keep_answers(settled.answers, settled.origins)
-    configs = await call(host, "pre_optimize", "pre_optimize", configs=configs)
-    dataset = await call(
-        host,
-        "set_dataset",
-        "the data set",
-        configs=configs,
-        seed=prepared.seed,
-        fake=prepared.workload.fake_data,
-        dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
-        given=prepared.given_data,
-    )
-    best = await call(host, "best_batch_sizes", "get_best_batch_size", configs=configs)
+    configs = await backend.pre_optimize(configs)
+    dataset = await backend.set_dataset(configs)
+    best = await backend.best_batch_sizes(configs)
     if best and not prepared.request.batch_sizes:
         configs["workload"]["batch_sizes"] = list(best)
         say(f"batch sizes from the backend's own analysis: {', '.join(map(str, best))}")
     begin = time.perf_counter()
-    raw = await call(host, "compile", "compile", configs=configs)
+    raw = await backend.compile(configs)
     return Compiled(
         configs,
         raw,

@@ -19,7 +19,6 @@ from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.evaluate import checks
-from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.losses import note
 from qs.evaluate.performance import Bench, measure
@@ -118,9 +117,9 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:
-                await call(bench.host, "load", f"load batch size {first}", batch_size=first)
+                await bench.backend.load(first)
                 record.accuracy = await checks.accuracy(
-                    bench.host, prepared, resolved, journal.folder.path
+                    bench.backend, prepared, resolved, journal.folder.path
                 )
                 for text in checks.surprises(record.accuracy, prepared):
                     journal.warn(text)
@@ -129,9 +128,9 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
     if prepared.workload.test_numeric:
         with journal.stage("numeric"):
             try:
-                await call(bench.host, "load", f"load batch size {first}", batch_size=first)
+                await bench.backend.load(first)
                 record.numeric = await checks.numeric(
-                    bench.host, prepared, resolved, first, items, log, record.compile_result
+                    bench.backend, prepared, resolved, first, items, log, record.compile_result
                 )
                 record.diff_dist = draw(record.numeric, journal.folder)
                 record.reasons += numeric_faults(record.numeric)

@@ -9,17 +9,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from qs.base.errors import UserError
 from qs.base.words import number
 from qs.result.row import Outcome
-from qs.settings.limits import FLAGS
 
 # the last words of a process whose watchdog ended it, see qs.inside.calling
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
 
 _FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long one call may take. `flag` is the option that states it, if one does; `of_s` is what
+    messages name where the call gets the rest of a longer limit.
+    """
+
+    seconds: float
+    flag: str = ""
+    of_s: float | None = None
+
+    def __str__(self) -> str:
+        stated_s = self.seconds if self.of_s is None else self.of_s
+        return f"within {number(stated_s)} s" + (f" (--{self.flag})" if self.flag else "")
 
 
 class BackendFailed(Exception):
@@ -54,18 +69,18 @@ class BackendFailed(Exception):
 
 
 @contextmanager
-def outcomes(what: str, deadline_s: float | None = None, method: str = "") -> Iterator[None]:
-    """Turn what a host raises into UserError or BackendFailed. `what` names the step in messages."""
+def outcomes(what: str, limit: Limit | None = None, flag: str = "") -> Iterator[None]:
+    """Turn what a host raises into UserError or BackendFailed. `what` names the step in messages.
+
+    `limit` is the one that held; None: the host says which, and `flag` names its option.
+    """
     from qs.engine import HostDied, HostError, HostTimeout
 
     try:
         yield
     except HostTimeout as timeout:
-        limit = f"within {number(timeout.limit_s if deadline_s is None else deadline_s)} s"
-        flag = f" (--{FLAGS[method]})" if method in FLAGS else ""
-        raise BackendFailed(
-            f"{what}: no answer {limit}{flag}", timeout.log_tail, Outcome.TIMED_OUT, what
-        ) from None
+        text = f"{what}: no answer {limit or Limit(timeout.limit_s, flag)}"
+        raise BackendFailed(text, timeout.log_tail, Outcome.TIMED_OUT, what) from None
     except HostDied as died:
         raise _death(what, died.exit, died.log_tail) from None
     except HostError as error:

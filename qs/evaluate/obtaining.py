@@ -10,24 +10,24 @@ from typing import Any
 from qs.base.names import check_plain
 from qs.base.words import span
 from qs.evaluate import artifacts
-from qs.evaluate.backend import WORK, call
+from qs.evaluate.backend import Backend
 from qs.evaluate.compiling import Compiled, compile_model, configs_for, with_files
 from qs.evaluate.prepare import Prepared
 from qs.result.journal import Journal
 
 
 async def obtain(
-    host: Any, prepared: Prepared, resolved: dict[str, Any], journal: Journal
+    backend: Backend, prepared: Prepared, resolved: dict[str, Any], journal: Journal
 ) -> Compiled:
     """Compile, or take what --compiled names; the record and the files say which."""
     record, artifact = journal.record, prepared.artifact
     with journal.stage("compile"):
         if artifact is None:
             compiled = await compile_model(
-                host, prepared, resolved, journal.view.line, keep_answers=journal.keep_answers
+                backend, prepared, resolved, journal.view.line, keep_answers=journal.keep_answers
             )
         else:
-            compiled = await _taken(host, prepared, resolved, artifact, journal)
+            compiled = await _taken(backend, prepared, resolved, artifact, journal)
         record.compile_s, record.versions, record.dataset = (
             compiled.seconds,
             compiled.versions,
@@ -75,7 +75,7 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
 
 
 async def _taken(
-    host: Any,
+    backend: Backend,
     prepared: Prepared,
     resolved: dict[str, Any],
     artifact: artifacts.Artifact,
@@ -94,23 +94,14 @@ async def _taken(
     journal.keep_answers(
         configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with")
     )
-    versions = await call(host, "versions", "version")
+    versions = await backend.versions()
     before, warnings = about.get("versions") or {}, []
     for name, version in versions.items():
         if before.get(name) not in (None, version):
             warnings.append(
                 f"compiled with the {name} version {before[name]!r}, now it is {version!r}"
             )
-    dataset = await call(
-        host,
-        "set_dataset",
-        "the data set",
-        configs=configs,
-        seed=prepared.seed,
-        fake=prepared.workload.fake_data,
-        dataset_folder=str(prepared.dataset.path) if prepared.dataset else None,
-        given=prepared.given_data,
-    )
+    dataset = await backend.set_dataset(configs)
     sizes = about.get("batch_sizes")
     if sizes and not prepared.request.batch_sizes:
         configs["workload"]["batch_sizes"] = list(sizes)
@@ -138,4 +129,4 @@ def _leave(compiled: Compiled, prepared: Prepared, journal: Journal) -> list[dic
         "batch_sizes": list(compiled.configs["workload"].get("batch_sizes") or ()),
         "model_info": compiled.configs["model_info"],
     }
-    return artifacts.leave(journal.folder.compile_result, compiled.raw, about, prepared.out / WORK)
+    return artifacts.leave(journal.folder.compile_result, compiled.raw, about, prepared.work)

@@ -12,7 +12,7 @@ from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
 from qs.evaluate import rows
-from qs.evaluate.backend import call
+from qs.evaluate.backend import Backend
 from qs.evaluate.expectation import Footprint
 from qs.evaluate.failures import BackendFailed, outcomes
 from qs.evaluate.losses import note, reason_of_loss
@@ -36,7 +36,7 @@ UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `pla
 class Bench:
     """What every case is measured with."""
 
-    host: Any
+    backend: Backend
     settings: Settings
     journal: Journal
     interrupt: Interrupt
@@ -116,7 +116,7 @@ async def measure_case(
             f"{title}: one predict may take {span(timeout.value)}, {timeout.origin}"
         )
     bench = replace(bench, settings=replace(settings, timeout_s=timeout))
-    bench.host.limits = replace(bench.host.limits, predict_s=timeout.value)
+    bench.backend.limits = replace(bench.backend.limits, predict_s=timeout.value)
     with Verification.of(settings) as watch:
         measured = await _measure_case(bench, case, title, histogram, watch)
     row = measured.row
@@ -134,7 +134,7 @@ async def measure_case(
 
 def _pid(bench: Bench, case: Case) -> int | None:
     """Of the process whose memory a case takes; None where it is not one, or ours."""
-    return None if case.pool == "process" else bench.host.pid
+    return None if case.pool == "process" else bench.backend.pid
 
 
 async def _measure_case(
@@ -145,36 +145,19 @@ async def _measure_case(
     journal, settings, batch_size = bench.journal, bench.settings, case.requested_batch_size
     try:
         asked = batch_size * (case.shared_by or 1)
-        loaded = await call(bench.host, "load", f"load batch size {asked}", batch_size=asked)
+        loaded = await bench.backend.load(asked)
         bench.footprint.loaded(_pid(bench, case))
         if not case.shared_by:
-            case = replace(case, batch_size=loaded["loaded_batch_size"])
-        samples = await call(
-            bench.host,
-            "describe_samples",
-            f"samples of batch size {batch_size}",
-            batch_size=case.batch_size,
-            samples=settings.plain_samples,
-        )
-        target = await bench.host.target(
-            "load_target",
-            batch_size=batch_size,
-            instances=case.instances,
-            affinity=[list(cpus) for cpus in case.affinity],
-            intra_op_threads=case.intra_op_threads,
-            samples=settings.plain_samples,
-            lists=case.lists,
-            shared_by=case.shared_by,
-            setup=bench.host.told if case.pool == "process" else None,
-            **watch.arguments,
-        )
+            case = replace(case, batch_size=loaded.batch_size)
+        samples = await bench.backend.describe_samples(case.batch_size, settings.plain_samples)
+        target = await bench.backend.target(case, settings.plain_samples, watch.asked)
         with (
-            outcomes("loading and warming up", method="warm_up"),
+            outcomes("loading and warming up", flag="predict_timeout"),
             bench.interrupt.gently() as interrupt,
             journal.view.case(title, _limit_s(case)) as show,
         ):
             result = await run_async(
-                plan_of(case, settings, bench.host.limits),
+                plan_of(case, settings, bench.backend.limits),
                 target,
                 on_progress=show,
                 interrupt=interrupt,
@@ -183,13 +166,13 @@ async def _measure_case(
         journal.view.ended(title, result)
     except BackendFailed as failure:
         if failure.lost_host:
-            await bench.host.drop()
+            await bench.backend.drop()
         note(journal, failure, batch_size)
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
-    lost = reason_of_loss(result, bench.host, title)
+    lost = reason_of_loss(result, bench.backend, title)
     if lost is not None:
         note(journal, lost, batch_size)
-        await bench.host.drop()
+        await bench.backend.drop()
     file = None
     if result.response.count:
         path = histogram or journal.folder.histogram(case.name)
@@ -197,10 +180,8 @@ async def _measure_case(
         result.write_hlog(path)
         file = f"{path.parent.name}/{path.name}"
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
-    row = rows.measured(
-        case, result, file, load_s=loaded["seconds"], samples=samples, outcome=outcome
-    )
-    if case.intra_op_threads and case.pool != "process" and not loaded["takes_threads"]:
+    row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
+    if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
         row = row.warned(UNTOLD.format(case.intra_op_threads))
     if lost is None:
         row = await watch.judged(bench, case, row)

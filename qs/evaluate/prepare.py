@@ -24,6 +24,7 @@ from qs.settings.settings import SEED
 
 T = TypeVar("T")
 OVERRIDES = ("clients", "iterations", "batch_sizes")
+WORK = "work"  # beside the report
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Prepared:
     @property
     def out(self) -> Path:
         return self.request.out / self.hardware / self.model_info.model
+
+    @property
+    def work(self) -> Path:
+        """The backend's working folder, absolute."""
+        return self.out.absolute() / WORK
 
     @property
     def seed(self) -> int:

@@ -17,7 +17,7 @@ from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
 from qs.evaluate.artifacts import Artifact, take
-from qs.evaluate.backend import artifact_host, call
+from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
 from qs.settings.request import Request
 
@@ -100,19 +100,14 @@ async def _described(
         "batch_sizes": list(request.batch_sizes or ()),
         "probe": probe,
     }
-    async with artifact_host(scratch / "artifact.log") as host:
-        described = await call(
-            host, "describe", "reading the artifact", path=str(path), asked=asked
-        )
+    async with artifact_process(scratch / "artifact.log") as reader:
+        described = await reader.describe(path, asked)
         files = {}
         if feeding.data and probe:
-            files = await call(
-                host,
-                "read_data",
-                "reading the data",
-                description=described,
-                given={name: str(value) for name, value in feeding.data.items()},
-                out_folder=str(scratch / "data"),
+            files = await reader.read_data(
+                described,
+                {name: str(value) for name, value in feeding.data.items()},
+                scratch / "data",
             )
     return described, {"files": files, "fill": feeding.fill, "states": described["states"]}
 

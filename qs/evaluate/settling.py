@@ -19,7 +19,7 @@ from qs.base.interrupt import Interrupt
 from qs.config.qs_config import QsConfig, parse_qs_config
 from qs.doctor.summary import check_now
 from qs.evaluate import checks
-from qs.evaluate.backend import backend_host, call
+from qs.evaluate.backend import Backend, QsMode, brought_up
 from qs.evaluate.compiling import Compiled
 from qs.evaluate.environment import described, settle_environment
 from qs.evaluate.obtaining import obtain
@@ -33,11 +33,11 @@ from qs.settings.settings import settle
 
 @dataclass(frozen=True)
 class Opened:
-    """A backend's host with a compile result. `resolved` says where the model's file is, `scratch`
-    is a folder that goes with it.
+    """A backend with a compile result. `resolved` says where the model's file is, `scratch` is a
+    folder that goes with it.
     """
 
-    host: Any
+    backend: Backend
     resolved: dict[str, Any]
     compiled: Compiled
     scratch: Path
@@ -59,26 +59,18 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()
-        async with backend_host(prepared, environment, journal.log) as host:
-            yield Opened(
-                host, resolved, await obtain(host, prepared, resolved, journal), Path(scratch)
-            )
+        async with brought_up(prepared, environment, journal.log) as backend:
+            compiled = await obtain(backend, prepared, resolved, journal)
+            yield Opened(backend, resolved, compiled, Path(scratch))
 
 
 async def set_up(
     opened: Opened, prepared: Prepared, journal: Journal, interrupt: Interrupt
 ) -> Bench:
     """Give the runtime its compile result, and settle every value of the measured part."""
-    host, configs, request = opened.host, opened.compiled.configs, prepared.request
-    await call(
-        host,
-        "configure_runtime",
-        "setting up the runtime",
-        compile_result=opened.compiled.raw,
-        workload=configs["workload"],
-        model_info=configs["model_info"],
-    )
-    mode = await call(host, "qs_mode", "generate_qs_config")
+    backend, configs, request = opened.backend, opened.compiled.configs, prepared.request
+    await backend.configure_runtime(opened.compiled.raw, configs["workload"], configs["model_info"])
+    mode = await backend.qs_mode()
     cpus = machine.usable_cpus()
     config = checked(mode, prepared.hardware)
     best = opened.compiled.best_batch_sizes
@@ -86,23 +78,17 @@ async def set_up(
     check_plans(settings, cpus, request.in_process)
     journal.record.values = settings.report()
     journal.record.machine_check = check_now(settings)
-    host.limits = Limits.of_request(request, settings.timeout_s.value)
-    supported = bool(mode["supported"])
-    bench = Bench(host, settings, journal, interrupt, supported, request.engine, request.in_process)
+    backend.limits = Limits.of_request(request, settings.timeout_s.value)
+    bench = Bench(
+        backend, settings, journal, interrupt, mode.supported, request.engine, request.in_process
+    )
     if bench.driven and not bench.qs_mode and settings.clients.value > 1:
         journal.warn(
             f"{settings.clients.value} clients call predict of one copy at the same time, and the backend has not said that they "
             "may (it does not support QS mode); where it fails, add --clients 1"
         )
     if bench.driven:
-        await call(
-            host,
-            "use_runner",
-            "the runner",
-            runner=settings.runner.value,
-            pool=settings.pool.value,
-            config=settings.qs_config(),
-        )
+        await backend.use_runner(settings)
     return bench
 
 
@@ -115,8 +101,8 @@ async def serving(
         yield await set_up(ready, prepared, journal, interrupt)
 
 
-def checked(mode: dict[str, Any], hardware: str) -> QsConfig | None:
+def checked(mode: QsMode, hardware: str) -> QsConfig | None:
     """The QS config of a backend that supports QS mode, validated; None of one that does not."""
-    if not mode["supported"]:
+    if not mode.supported:
         return None
-    return parse_qs_config(mode["config"] or {}, f"{hardware}'s generate_qs_config()")
+    return parse_qs_config(mode.config or {}, f"{hardware}'s generate_qs_config()")

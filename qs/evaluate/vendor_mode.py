@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.losses import note
 from qs.result import vendor_rows
@@ -57,15 +56,15 @@ async def audit(bench: Any, batch_size: int, row: Row) -> Row:
 
 async def _answers(bench: Any, batch_size: int) -> list[tuple[Mapping[str, Any], int]]:
     """What `benchmark` returned at that batch size, each dict with the batch size that was loaded."""
-    loaded = await call(bench.host, "load", f"load batch size {batch_size}", batch_size=batch_size)
-    step = f"benchmark batch size {batch_size}"
-    answer = await call(bench.host, "benchmark", step, batch_size=batch_size)
+    loaded = await bench.backend.load(batch_size)
+    answer = await bench.backend.benchmark(batch_size)
     found = answer if isinstance(answer, list) else [answer]
     if not found or not all(isinstance(given, dict) for given in found):
         raise BackendFailed(
-            f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts", step=step
+            f"benchmark returned {answer!r:.80}; allowed: a dict, or a list of dicts",
+            step=f"benchmark batch size {batch_size}",
         )
-    return [(given, loaded["loaded_batch_size"]) for given in found]
+    return [(given, loaded.batch_size) for given in found]
 
 
 def _asked(settings: Settings) -> tuple[int, int | None]:

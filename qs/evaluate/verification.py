@@ -8,7 +8,6 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-from qs.evaluate.backend import call
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row, VerificationEntry
 from qs.settings.case import Case
@@ -37,31 +36,23 @@ class Verification:
             self._folder.cleanup()
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """What load_target is told."""
+    def asked(self) -> dict[str, Any] | None:
+        """Which answers the workers are to keep, and where."""
         if self._folder is None:
-            return {}
-        return {"verify": {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}}
+            return None
+        return {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}
 
     async def judged(self, bench: Any, case: Case, row: Row) -> Row:
         """The row with its `Verification`; wrong answers make it INVALID."""
         if self._folder is None:
             return row
         try:
-            answer = await call(
-                bench.host,
-                "verification",
-                "verifying answers",
-                folder=self._folder.name,
-                mode=self.mode,
-                batch_size=case.requested_batch_size,
-                samples=bench.settings.plain_samples,
-                shared_by=case.shared_by,
-                predict_limit_s=None if bench.in_process else bench.host.limits.predict_s,
+            answer = await bench.backend.verification(
+                case, bench.settings.plain_samples, self._folder.name, self.mode
             )
         except BackendFailed as failure:
             if failure.lost_host:
-                await bench.host.drop()
+                await bench.backend.drop()
             nothing = VerificationEntry(
                 mode=self.mode,
                 checked=0,

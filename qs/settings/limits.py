@@ -1,5 +1,5 @@
-"""How long a backend may take for each thing that it is asked, before its process is ended. All of
-them are flags of `qs run`.
+"""How long a backend may take for each kind of call before its process is ended. Each is an option
+of `qs run`.
 """
 
 from __future__ import annotations
@@ -7,24 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qs.settings.request import Request
-
-OTHER_S = 1200.0  # what is not the backend's: reading a data set, making samples of it
-MODEL_S = 7200.0  # a model may have to be fetched
-ACCURACY_S = 24 * 3600.0  # as many predicts as there are items; each of them has its own limit
-
-# method of a host -> the flag whose limit it has
-FLAGS = {
-    "versions": "compile_timeout",
-    "interact_profile": "compile_timeout",
-    "compile": "compile_timeout",
-    "pre_optimize": "compile_timeout",
-    "best_batch_sizes": "compile_timeout",
-    "configure_runtime": "load_timeout",
-    "qs_mode": "load_timeout",
-    "load": "load_timeout",
-    "benchmark": "benchmark_timeout",
-    "warm_up": "predict_timeout",
-}
 
 
 @dataclass(frozen=True)
@@ -35,23 +17,6 @@ class Limits:
     load_s: float = 1200.0
     predict_s: float = 120.0
     benchmark_s: float = 3600.0
-
-    def of(self, method: str) -> float:
-        """The limit of one call of a host's method."""
-        named = {
-            "compile_timeout": self.compile_s,
-            "load_timeout": self.load_s,
-            "predict_timeout": self.predict_s,
-            "benchmark_timeout": self.benchmark_s,
-        }
-        if method in FLAGS:
-            return named[FLAGS[method]]
-        return {
-            "resolve_model": MODEL_S,
-            "accuracy": ACCURACY_S,
-            "numeric": ACCURACY_S,
-            "verification": ACCURACY_S,
-        }.get(method, OTHER_S)
 
     @classmethod
     def of_request(cls, request: Request, predict_s: float | None = None) -> Limits:

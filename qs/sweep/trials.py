@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from qs.base import machine
 from qs.base.interrupt import Interrupted
-from qs.evaluate.backend import call
 from qs.evaluate.performance import Bench, Measured, measure_case
 from qs.settings.case import cases_of
 from qs.settings.run_plan import check_plans
@@ -29,12 +28,7 @@ async def trial(bench: Bench, changes: Changes, title: str, name: str | None = N
     check_plans(settings, cpus, bench.in_process)
     (case,) = cases_of(settings)
     changed = replace(bench, settings=settings)
-    runner, pool = settings.runner.value, settings.pool.value
-    told = {"runner": runner, "pool": pool, "config": settings.qs_config()}
-    before = bench.host.told.get("use_runner", {})
-    # A factory of the vendor's own gets all of the config; the others need to know the pool alone.
-    if told != before if ":" in runner else pool != before.get("pool"):
-        await call(bench.host, "use_runner", "the runner", **told)
+    await bench.backend.use_runner(settings)
     path = None if name is None else bench.journal.folder.histogram(name)
     measured = await measure_case(changed, case, title, path)
     if bench.interrupt.requested.is_set():

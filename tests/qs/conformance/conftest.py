@@ -133,7 +133,7 @@ def limit_s(tmp_path_factory, reference) -> float:
     lab.write()
     begin = time.monotonic()
     lab.run("contract")
-    return max(2.5, 4 * (time.monotonic() - begin))
+    return max(2.5, float(round(4 * (time.monotonic() - begin))))
 
 
 def _task(root: Path) -> Path:
