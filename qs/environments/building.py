@@ -1,8 +1,8 @@
 """Builds an environment once, however many processes ask for it at the same time, and leaves
-nothing of a build that failed.
+nothing behind when a build fails.
 
-numpy is the one package that the plug-in contract needs; it is added where the vendor does not ask
-for it.
+numpy is the one package that the plug-in contract needs; it is added if the vendor does not ask for
+it.
 """
 
 from __future__ import annotations
@@ -30,16 +30,8 @@ from qs.environments.running import InstallFailed, run
 NUMPY = "numpy>=1.26"  # as in setup.cfg
 Say = Callable[[str], None]
 
-# Of all that the installers print, what tells a person how far they are. pip; uv.
-_PROGRESS = (
-    "Collecting ",
-    "Downloading ",
-    "Building ",
-    "Installing collected ",
-    "Resolved ",
-    "Prepared ",
-    "Installed ",
-)
+# Of all that uv prints, what tells a person how far it is.
+_PROGRESS = ("Downloading ", "Building ", "Resolved ", "Prepared ", "Installed ")
 _LIST = """
 import importlib.metadata, json
 about = [each.metadata for each in importlib.metadata.distributions()]
@@ -58,9 +50,9 @@ def ensure(
 ) -> tuple[store.Stored, bool]:
     """The environment of that identity, and whether it was built now.
 
-    source   the requirements.txt; it need not exist where `lines` is empty
-    stop     ends a build from another thread: running.Stopped is raised
-    UserError with the installer's last lines where it fails.
+    `source` is the requirements.txt; it need not exist if `lines` is empty. Setting `stop` from
+    another thread ends a build with running.Stopped. Raises UserError with uv's last lines if it
+    fails.
     """
     found = store.ready(identity.key)
     if found is None:
@@ -86,9 +78,10 @@ def _build(
 ) -> store.Stored:
     path = store.folder() / identity.key
     store.clear(path)  # what a build left that was cut off, or whose interpreter is gone
-    tool = installers.choose(path)
+    program = installers.uv_program()
     say(
-        f"environment {identity.key}: making it with {tool.name} ({tool.why}) in {path}, for this and later runs"
+        f"environment {identity.key}: making it with {installers.NAME} in {path}, "
+        "for this and later runs"
     )
 
     def step(command: Sequence[str]) -> None:
@@ -101,8 +94,8 @@ def _build(
 
     begin = time.perf_counter()
     try:
-        step(tool.create)
-        packages = _fill(path, tool, source, lines, step, say)
+        step(installers.create(program, path))
+        packages = _fill(path, program, source, lines, step, say)
         built = store.Built(
             key=identity.key,
             source=str(source),
@@ -111,7 +104,7 @@ def _build(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             python=platform.python_version(),
             abi=abi(),
-            tool=tool.name,
+            tool=installers.NAME,
             seconds=round(time.perf_counter() - begin, 3),
             size_bytes=store.size_bytes(path),
             packages=packages,
@@ -120,46 +113,49 @@ def _build(
     except BaseException as failure:
         store.clear(path)
         if isinstance(failure, InstallFailed):
-            raise UserError(_failed(source, tool.name, failure)) from None
+            raise UserError(_failed(source, failure)) from None
         if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
                 f"no space left for an environment in {path.parent}; free some or set QS_CACHE"
             ) from failure
         raise
     say(
-        f"environment {identity.key}: ready after {built.seconds:.1f} s, {built.size_bytes / 2**20:.0f} MiB"
+        f"environment {identity.key}: ready after {built.seconds:.1f} s, "
+        f"{built.size_bytes / 2**20:.0f} MiB"
     )
     return store.look(identity.key)
 
 
 def _fill(
     path: Path,
-    tool: installers.Installer,
+    program: str,
     source: Path,
     lines: Sequence[Line],
     step: Callable[[Sequence[str]], None],
     say: Say,
 ) -> dict[str, str]:
-    """Install what the file asks for, and numpy; return name -> version of all that is there then."""
+    """Install what the file asks for, and numpy; return name -> version of all packages."""
     asked = ("-r", str(source)) if lines else ()
     named = any(re.match(r"numpy\b", line.expanded, re.IGNORECASE) for line in lines)
-    # Beside the file, a bare name: whatever version the file, or what it asks for, restricts numpy
-    # to is the one that comes.
+    # A bare name beside the file: numpy comes in the version that the file, or one of its packages,
+    # restricts it to.
     hashed = any("--hash" in line.expanded or "--require-hashes" in line.expanded for line in lines)
     if not named:
         say(
-            f"environment: {NUMPY} is added, which the plug-in contract needs and {source.name} does not name"
+            f"environment: {NUMPY} is added: the plug-in contract needs it and {source.name} "
+            "does not name it"
         )
     if asked or not hashed:
-        step((*tool.install, *asked, *(() if hashed else ("numpy",))))
+        step(installers.install(program, path, *asked, *(() if hashed else ("numpy",))))
     packages = _packages(path)
-    if "numpy" not in packages:  # with hashes, installers take nothing that has none
-        step((*tool.install, NUMPY))
+    if "numpy" not in packages:  # with hashes, uv takes nothing without one
+        step(installers.install(program, path, NUMPY))
         packages = _packages(path)
     version = packages.get("numpy", "0")
     if Version(version) not in Requirement(NUMPY).specifier:
         say(
-            f"warning: the environment has numpy {version}, as it asked for; the plug-in contract is tested with {NUMPY}"
+            f"warning: the environment has numpy {version}, as {source.name} asks; "
+            f"the plug-in contract is tested with {NUMPY}"
         )
     return packages
 
@@ -177,6 +173,7 @@ def _packages(path: Path) -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def _failed(source: Path, tool: str, failure: InstallFailed) -> str:
-    said = "".join(f"\n  {line}" for line in failure.tail)
-    return f"{source}: {tool} could not install it ({failure}){'; its last lines:' if said else ''}{said}"
+def _failed(source: Path, failure: InstallFailed) -> str:
+    last = "".join(f"\n  {line}" for line in failure.tail)
+    colon = "; its last lines:" if last else ""
+    return f"{source}: {installers.NAME} could not install it ({failure}){colon}{last}"

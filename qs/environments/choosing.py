@@ -1,5 +1,5 @@
-"""Which interpreter a backend runs under: ours where that already has what the backend asks for,
-else one of its own.
+"""Which interpreter a backend runs under: ours if it has what the backend asks for, else one of
+its own.
 
 Checking costs milliseconds and runs nothing of the backend's.
 """
@@ -22,8 +22,8 @@ MODES = ("auto", "current", "new")
 
 @dataclass(frozen=True)
 class Environment:
-    """`key` names the environment in the cache, None is our own. `variables` are to be set for what
-    runs under `python`.
+    """`key` names the environment in the cache; None is our own. `variables` must be set for
+    whatever runs under `python`.
     """
 
     python: str
@@ -37,15 +37,13 @@ class Environment:
 def interpreter_for(
     backend_folder: Path, mode: str, say: Callable[[str], None], stop: threading.Event | None = None
 ) -> Environment:
-    """The interpreter for a backend; builds an environment where one is needed and missing, which
-    can take minutes.
+    """The interpreter for a backend; builds an environment if one is needed and missing, which can
+    take minutes.
 
-    mode   auto: ours where it satisfies requirements.txt; current: ours in any case; new: one of
-           its own in any case
-    say    hears lines of progress
-    stop   set from another thread, it ends the wait with running.Stopped, and nothing is left
-           behind
-    UserError where requirements.txt cannot be read, or installing what it asks for fails.
+    `mode` is "auto" (ours if it satisfies requirements.txt), "current" (always ours) or "new"
+    (always one of its own). `say` gets lines of progress. Setting `stop` from another thread ends
+    the wait with running.Stopped and leaves nothing behind. Raises UserError if requirements.txt
+    cannot be read, or what it asks for cannot be installed.
     """
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}; allowed: {', '.join(MODES)}")
@@ -58,7 +56,8 @@ def interpreter_for(
 
         if not lines:
             return _ours(
-                f"the backend asks for nothing: {REQUIREMENTS} {'is empty' if source.is_file() else 'is not there'}"
+                f"the backend asks for nothing: {REQUIREMENTS} "
+                + ("is empty" if source.is_file() else "is not there")
             )
         reasons = unmet(lines)
         if not reasons:
@@ -78,15 +77,16 @@ def interpreter_for(
         )
     if not created:
         say(
-            f"environment {found.key}: used again, built {found.built.created} with {found.built.tool}"
+            f"environment {found.key}: used again, built {found.built.created} "
+            f"with {found.built.tool}"
         )
     variables = installers.activated(found.path) | _apart()
     return Environment(found.python, found.key, created, why, found.built.packages, variables)
 
 
 def _apart() -> dict[str, str]:
-    """What keeps our own packages out: PYTHONPATH goes before an environment's packages. A vendor's
-    own entries stay.
+    """What keeps our own packages out: entries of PYTHONPATH come before an environment's packages.
+    A vendor's own entries stay.
     """
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     kept = [

@@ -30,7 +30,7 @@ _MADE_BY_BUILDS = ("build", "dist", "__pycache__")
 
 @dataclass(frozen=True)
 class Identity:
-    """`key` names the environment; `requirements_sha256` is the part of it that the files decide."""
+    """`key` names the environment; `requirements_sha256` is the part that the files decide."""
 
     key: str
     requirements_sha256: str

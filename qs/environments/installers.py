@@ -1,142 +1,95 @@
-"""The two ways to make an environment and fill it: uv, and venv with pip. Only their command lines
-are known here.
+"""uv makes environments and fills them. Only its command lines and its variables are known here.
 
-uv does not read pip's configuration. Where pip is told of an index of its own and uv is not, pip is
-taken, so that packages come from where the user wants them.
+uv does not read pip's configuration, so what pip is told about where packages come from (variables,
+pip.conf) is handed on in uv's words, unless uv is told something itself. docs/decisions says why uv
+alone.
 """
 
 from __future__ import annotations
 
+import configparser
 import os
-import re
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import metadata, util
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from qs.base.errors import UserError
 
-_PIP_SETTINGS = re.compile(
-    r"^\s*(extra-)?(index-url|find-links|no-index|constraint)\b", re.MULTILINE
-)
-_PIP_VARIABLES = (
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS",
-    "PIP_NO_INDEX",
-    "PIP_CONSTRAINT",
-)
-_UV_VARIABLES = (
+NAME = "uv"
+# pip's settings of where packages come from -> uv's variable, and what parts several values there.
+_INDEX_SETTINGS = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "constraint": ("UV_CONSTRAINT", " "),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+}
+_NO_INDEX = "no-index"
+_UV_INDEX_VARIABLES = (
     "UV_INDEX",
     "UV_DEFAULT_INDEX",
     "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
-    "UV_NO_INDEX",
     "UV_CONFIG_FILE",
 )
-_PIP_WITH_PYTHON = (22, 3)  # from here on pip installs into an environment that it is not part of
 _GLOBAL_PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
+_PIP_SECTIONS = ("global", "install")
 
-# What would send an installation elsewhere than into the new environment, or make it find packages
-# outside of it.
+# What would send an installation elsewhere than into the new environment, or let it find packages
+# outside.
 _MISLEADING = (
     "PYTHONPATH",
     "PYTHONHOME",
-    "PIP_TARGET",
-    "PIP_PREFIX",
-    "PIP_ROOT",
-    "PIP_USER",
-    "PIP_PYTHON",
-    "PIP_REQUIREMENT",
-    "PIP_DRY_RUN",
-    "PIP_REQUIRE_VIRTUALENV",
     "CONDA_PREFIX",
     "UV_PYTHON",
     "UV_TARGET",
     "UV_PREFIX",
     "UV_SYSTEM_PYTHON",
+    "UV_PROJECT_ENVIRONMENT",
 )
-
-
-@dataclass(frozen=True)
-class Installer:
-    """`create` makes an environment's folder, `install` + arguments installs into it; both as
-    command lines.
-    """
-
-    name: str
-    why: str
-    create: tuple[str, ...]
-    install: tuple[str, ...]
 
 
 def python_of(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def choose(folder: Path) -> Installer:
-    """The installer for an environment in `folder`. UserError where there is none on this machine."""
-    program = uv_program()
-    configured = None if program is None else pip_configuration()
-    if program is not None and (configured is None or pip_version() is None):
-        return _uv(program, folder)
-    return _pip(
-        folder,
-        f"{configured} names an index, which uv does not read" if configured else "uv is not there",
-    )
-
-
-def uv_program() -> str | None:
-    """The file that is uv: on PATH, or of the package that is installed beside us."""
-    on_path = shutil.which("uv")
-    return on_path or _uv_package()
-
-
-def _uv_package() -> str | None:
+def uv_program() -> str:
+    """The file that is uv: of the package installed beside us, else on PATH. UserError where it is
+    neither.
+    """
     try:
-        files = metadata.distribution("uv").files or []
-    except metadata.PackageNotFoundError:
-        return None
-    programs = (
-        os.path.realpath(file.locate())
-        for file in files
-        if file.name == "uv" and file.parent.name == "bin"
-    )
-    return next(filter(os.path.isfile, programs), None)
+        from uv import find_uv_bin
+
+        return os.fspath(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        program = shutil.which(NAME)
+    if program is None:
+        raise UserError(
+            "uv, which makes the backend's environment, is missing: pip install uv, "
+            "or run with --env current"
+        )
+    return program
 
 
-def pip_version() -> tuple[int, ...] | None:
-    """Of the pip beside us; None where there is none."""
-    try:
-        text = metadata.version("pip")
-    except metadata.PackageNotFoundError:
-        return None
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+def create(program: str, folder: Path) -> tuple[str, ...]:
+    """The command that makes an empty environment in `folder`, for our own Python version."""
+    return (program, "venv", "--no-project", "--python", sys.executable, str(folder))
 
 
-def pip_configuration() -> str | None:
-    """The variable or file that names an index for pip, where uv has none of its own."""
-    if any(os.environ.get(name) for name in _UV_VARIABLES):
-        return None
-    for name in _PIP_VARIABLES:
-        if os.environ.get(name):
-            return name
-    for file in _pip_files():
-        try:
-            if _PIP_SETTINGS.search(file.read_text(errors="replace")):
-                return str(file)
-        except OSError:
-            continue
-    return None
+def install(program: str, folder: Path, *arguments: str) -> tuple[str, ...]:
+    """The command that installs into it. `arguments` are those of `pip install`."""
+    fixed = ("pip", "install", "--python", str(python_of(folder)))
+    return (program, *fixed, *index_options(), *arguments)
 
 
 def environment_variables(folder: Path) -> dict[str, str]:
-    """What an installer runs with: ours, without what would mislead it."""
+    """What uv runs with: our variables without those that would mislead it, and pip's settings."""
     kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
-    quieter = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_PROGRESS": "1"}
-    return kept | activated(folder) | quieter | {"PYTHONNOUSERSITE": "1"}
+    own = {"UV_NO_PROGRESS": "1", "PYTHONNOUSERSITE": "1"}
+    return kept | index_variables() | activated(folder) | own
 
 
 def activated(folder: Path, variables: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -145,40 +98,63 @@ def activated(folder: Path, variables: Mapping[str, str] = os.environ) -> dict[s
     return {"VIRTUAL_ENV": str(folder), "PATH": path}
 
 
-def _uv(program: str, folder: Path) -> Installer:
-    create = (program, "venv", "--python", sys.executable, str(folder))
-    install = (program, "pip", "install", "--python", str(python_of(folder)))
-    return Installer("uv", "uv is there", create, install)
+def index_variables(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """uv's variables that say what pip's configuration says of indexes; none of those that uv has.
+
+    With several indexes pip takes the best version of all, where uv stops at the first index that
+    has the package: uv is told to do as pip does.
+    """
+    found: dict[str, str] = {}
+    for name, value in _pip_settings(variables).items():
+        variable, separator = _INDEX_SETTINGS.get(name, ("", ""))
+        if variable and not variables.get(variable):
+            found[variable] = separator.join(value.split())
+    if "UV_INDEX" in found:
+        found["UV_INDEX_STRATEGY"] = variables.get("UV_INDEX_STRATEGY") or "unsafe-best-match"
+    return found
 
 
-def _pip(folder: Path, why: str) -> Installer:
-    venv = (sys.executable, "-I", "-m", "venv")
-    options = ("--no-input", "--no-compile", "--progress-bar", "off")
-    python = str(python_of(folder))
-    version = pip_version()
-    if version is not None and version >= _PIP_WITH_PYTHON:
-        # Our own pip fills it: a venv without a pip of its own is made in a tenth of the time. pip
-        # is run by its path, since -m looks in the working directory first, which is the vendor's
-        # and may hold a file called like a standard module.
-        spec = util.find_spec("pip")
-        assert spec is not None and spec.submodule_search_locations
-        package = next(iter(spec.submodule_search_locations))
-        install = (sys.executable, package, "--python", python, "install", *options)
-        return Installer("pip", why, (*venv, "--without-pip", str(folder)), install)
-    if util.find_spec("ensurepip") is None:
-        raise UserError(
-            "neither uv nor pip is here to make the backend's environment: install one of them, or run with --env current"
-        )
-    return Installer(
-        "pip", why, (*venv, str(folder)), (python, "-I", "-m", "pip", "install", *options)
-    )
+def index_options(variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """What has no variable in uv: to take packages from no index at all."""
+    value = _pip_settings(variables).get(_NO_INDEX, "0")
+    return () if value.strip().lower() in ("0", "false", "no", "off") else (f"--{_NO_INDEX}",)
 
 
-def _pip_files() -> list[Path]:
-    """Where pip looks for its configuration."""
+def _pip_settings(variables: Mapping[str, str]) -> dict[str, str]:
+    """pip's settings that matter here, by name; empty where uv is told about indexes itself."""
+    if any(variables.get(name) for name in _UV_INDEX_VARIABLES):
+        return {}
+    return dict(_configured(variables))  # of several values the last is the strongest
+
+
+def _configured(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for file in _pip_files(variables):
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read(file, encoding="utf-8")
+        except (OSError, ValueError, configparser.Error):
+            continue  # pip would complain; the file is not ours
+        for section in filter(parser.has_section, _PIP_SECTIONS):
+            for name, value in parser.items(section):
+                yield from _known(name, value)
+    for name, value in variables.items():
+        if name.startswith("PIP_"):
+            yield from _known(name.removeprefix("PIP_").lower(), value)
+
+
+def _known(name: str, value: str | None) -> Iterator[tuple[str, str]]:
+    name = name.replace("_", "-")
+    if (name in _INDEX_SETTINGS or name == _NO_INDEX) and value and value.strip():
+        yield name, value
+
+
+def _pip_files(variables: Mapping[str, str]) -> list[Path]:
+    """Where pip looks for its configuration, the strongest last."""
     home = Path.home()
-    settings = os.environ.get("XDG_CONFIG_HOME") or home / ".config"
-    named = os.environ.get("PIP_CONFIG_FILE")
+    settings = variables.get("XDG_CONFIG_HOME") or home / ".config"
+    named = variables.get("PIP_CONFIG_FILE")
+    if named == os.devnull:  # pip's word for: read none
+        return []
     own = [
         home / ".pip" / "pip.conf",
         Path(settings, "pip", "pip.conf"),

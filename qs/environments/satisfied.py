@@ -1,9 +1,9 @@
-"""Does an environment already hold what a requirements.txt asks for? Answered from metadata;
-nothing is imported or fetched.
+"""Does an environment already hold what a requirements.txt asks for? Answered from metadata, in
+milliseconds and with reasons; nothing is imported or fetched.
 
-As pip does, the dependencies of what is asked for are looked at too: a package whose own
-requirements are not met does not count. Where a line cannot be judged from names and versions (a
-URL, a path, -e, an index of its own, hashes), the answer is no.
+Like pip, it looks at dependencies too: a package whose own requirements are not met does not count.
+If a line cannot be judged by names and versions (a URL, a path, -e, an index of its own, hashes),
+the answer is no.
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ def remove(found: Stored) -> None:
         if users:
             numbers = ", ".join(map(str, users))
             raise UserError(
-                f"environment {found.key} is used by process {numbers}; remove it when that has ended"
+                f"environment {found.key} is used by process {numbers}; "
+                "remove it when that has ended"
             )
         clear(found.path)
 

@@ -22,7 +22,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     with open(os.environ["HELD_BUILDS"], "a") as builds:
         builds.write("build\\n")
     limit = time.monotonic() + 60
-    while os.environ.get("HELD_GO") and not os.path.exists(os.environ["HELD_GO"]) and time.monotonic() < limit:
+    go = os.environ.get("HELD_GO")
+    while go and not os.path.exists(go) and time.monotonic() < limit:
         time.sleep(0.05)
     name = "held-1.0-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
@@ -31,7 +32,16 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
             wheel.writestr("held-1.0.dist-info/" + file, content)
     return name
 '''
-PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "held"\nversion = "1.0"\n'
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "held"
+version = "1.0"
+"""
 
 
 def write_wheel(folder: Path, name: str, version: str, *about: str) -> Path:
@@ -46,7 +56,8 @@ def write_wheel(folder: Path, name: str, version: str, *about: str) -> Path:
         f"{info}/METADATA": "\n".join(
             ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *about, ""]
         ),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
     }
     with zipfile.ZipFile(path, "w") as wheel:
         for file, content in files.items():
@@ -86,7 +97,7 @@ def repack(name: str, folder: Path) -> Path:
 
 
 class Vendor:
-    """A backend's folder with a requirements.txt that takes packages from a folder beside it only."""
+    """A backend's folder whose requirements.txt takes packages from a folder beside it only."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "ACME"
@@ -111,7 +122,8 @@ class Vendor:
         """The same in a process of its own; prints what is said, then `created` or `reused`."""
         code = (
             "import sys; from pathlib import Path; from qs.environments import interpreter_for\n"
-            f"found = interpreter_for(Path({str(self.folder)!r}), {mode!r}, lambda line: print(line, flush=True))\n"
+            "say = lambda line: print(line, flush=True)\n"
+            f"found = interpreter_for(Path({str(self.folder)!r}), {mode!r}, say)\n"
             "print('created' if found.created else 'reused', found.python)"
         )
         return subprocess.Popen(

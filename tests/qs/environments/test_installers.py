@@ -1,4 +1,4 @@
-"""Which installer is taken, and what it is told."""
+"""What uv is told: its command lines, and pip's configuration in its words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,113 +15,112 @@ from qs.environments import installers
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """A machine without uv, and without configuration of either; `machine("uv")` puts an uv on its
-    PATH.
-    """
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine where neither pip nor uv is configured; gives its home."""
     for name in list(os.environ):
-        if name.startswith(("PIP_", "UV_", "XDG_")):
+        if name.startswith(("PIP_", "UV_", "XDG_", "SSL_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(installers, "_uv_package", lambda: None)
     monkeypatch.setattr(installers, "_GLOBAL_PIP_FILES", ())
-
-    def put(program):
-        (tmp_path / "bin").mkdir()
-        shutil.copy("/bin/true", tmp_path / "bin" / program)
-
-    return put
+    return tmp_path
 
 
-def test_pip_where_there_is_no_uv(machine, tmp_path):
-    tool = installers.choose(tmp_path / "env")
-    assert (tool.name, tool.why) == ("pip", "uv is not there")
-    assert tool.create == (
-        sys.executable,
-        "-I",
-        "-m",
-        "venv",
-        "--without-pip",
-        str(tmp_path / "env"),
-    )
+def configure(home: Path, content: str) -> None:
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(content)
 
 
-def test_uv_where_it_is_on_the_path(machine, tmp_path):
-    machine("uv")
-    tool = installers.choose(tmp_path / "env")
-    assert tool.name == "uv"
-    assert tool.create[0] == tool.install[0] == str(tmp_path / "bin" / "uv")
-    assert tool.install[-2:] == ("--python", str(tmp_path / "env" / "bin" / "python"))
+def test_the_uv_beside_us_is_taken_else_one_on_the_path(machine, monkeypatch):
+    assert Path(installers.uv_program()).is_relative_to(Path(sys.executable).parent)
+    monkeypatch.setitem(sys.modules, "uv", None)
+    (machine / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(machine / "bin"))
+    with pytest.raises(UserError, match="uv.*is missing: pip install uv, or run with --env curr"):
+        installers.uv_program()
+    shutil.copy("/bin/true", machine / "bin" / "uv")
+    assert installers.uv_program() == str(machine / "bin" / "uv")
 
 
-@pytest.mark.parametrize("name", ["PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"])
-def test_pip_where_only_pip_knows_the_index(name, machine, tmp_path, monkeypatch):
-    machine("uv")
-    monkeypatch.setenv(name, "1")
-    tool = installers.choose(tmp_path / "env")
-    assert (tool.name, tool.why) == ("pip", f"{name} names an index, which uv does not read")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://example.org/simple")
-    assert installers.choose(tmp_path / "env").name == "uv"
+def test_nothing_configured_is_nothing_said(machine):
+    assert installers.index_variables() == {}
 
 
 @pytest.mark.parametrize(
-    ("content", "name"),
+    ("name", "value", "expected"),
     [
-        ("[global]\nindex-url = https://example.org\n", "pip"),
-        ("[install]\nno-index = true", "pip"),
-        ("[global]\ntimeout = 5\n", "uv"),
+        ("PIP_INDEX_URL", "https://a.org", {"UV_DEFAULT_INDEX": "https://a.org"}),
+        ("PIP_FIND_LINKS", "/a /b", {"UV_FIND_LINKS": "/a,/b"}),
+        ("PIP_CONSTRAINT", "a.txt b.txt", {"UV_CONSTRAINT": "a.txt b.txt"}),
+        ("PIP_CERT", "/ca.pem", {"SSL_CERT_FILE": "/ca.pem"}),
+        ("PIP_TRUSTED_HOST", "a.org", {"UV_INSECURE_HOST": "a.org"}),
+        ("PIP_TIMEOUT", "5", {}),
+        (
+            "PIP_EXTRA_INDEX_URL",
+            "https://a.org\nhttps://b.org",
+            {
+                "UV_INDEX": "https://a.org https://b.org",
+                "UV_INDEX_STRATEGY": "unsafe-best-match",
+            },
+        ),
     ],
 )
-def test_pip_s_own_file_counts_as_well(content, name, machine, tmp_path):
-    machine("uv")
-    (tmp_path / ".config" / "pip").mkdir(parents=True)
-    (tmp_path / ".config" / "pip" / "pip.conf").write_text(content)
-    assert installers.choose(tmp_path / "env").name == name
+def test_pips_variables_in_uvs_words(name, value, expected, machine):
+    assert installers.index_variables({name: value}) == expected
 
 
-def test_uv_where_there_is_no_pip_whatever_is_configured(machine, tmp_path, monkeypatch):
-    machine("uv")
-    monkeypatch.setenv("PIP_INDEX_URL", "https://example.org")
-    monkeypatch.setattr(installers, "pip_version", lambda: None)
-    assert installers.choose(tmp_path / "env").name == "uv"
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [("1", ("--no-index",)), ("true", ("--no-index",)), ("false", ()), ("", ())],
+)
+def test_no_index_is_an_option(value, options, machine):
+    assert installers.index_options({"PIP_NO_INDEX": value}) == options
+    assert installers.index_options({"PIP_NO_INDEX": value, "UV_INDEX": "https://a.org"}) == ()
 
 
-@pytest.mark.parametrize("version", [None, (21, 0)])
-def test_the_environments_own_pip_where_ours_cannot_fill_it(
-    version, machine, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(installers, "pip_version", lambda: version)
-    tool = installers.choose(tmp_path / "env")
-    assert "--without-pip" not in tool.create
-    assert tool.install[0] == str(tmp_path / "env" / "bin" / "python")
+def test_pips_files_count_too_and_variables_win(machine):
+    configure(
+        machine, "[global]\nindex-url = https://a.org\n[install]\nfind_links =\n    /a\n    /b"
+    )
+    found = {"UV_DEFAULT_INDEX": "https://a.org", "UV_FIND_LINKS": "/a,/b"}
+    assert installers.index_variables({}) == found
+    variables = {"PIP_INDEX_URL": "https://b.org"}
+    assert installers.index_variables(variables) == found | {"UV_DEFAULT_INDEX": "https://b.org"}
+    assert installers.index_variables({"PIP_CONFIG_FILE": os.devnull}) == {}
 
 
-def test_neither_uv_nor_pip_is_the_users_to_mend(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr(installers, "pip_version", lambda: None)
-    monkeypatch.setattr(installers.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="neither uv nor pip"):
-        installers.choose(tmp_path / "env")
+def test_what_uv_is_told_itself_is_all_it_hears(machine):
+    configure(machine, "[global]\nindex-url = https://a.org\n")
+    assert installers.index_variables({"UV_DEFAULT_INDEX": "https://b.org"}) == {}
 
 
-def test_what_would_mislead_an_installer_is_kept_from_it(tmp_path, monkeypatch):
-    for name in ("PYTHONPATH", "PIP_TARGET", "PIP_USER", "UV_PYTHON", "PIP_INDEX_URL"):
+@pytest.mark.parametrize("content", ["no section", "[global\n", "[global]\nindex-url\n", "\xff"])
+def test_a_file_that_pip_could_not_read_either_is_passed_over(content, machine):
+    configure(machine, content)
+    assert installers.index_variables({}) == {}
+
+
+def test_what_would_mislead_uv_is_kept_from_it(tmp_path, monkeypatch):
+    for name in ("PYTHONPATH", "UV_PYTHON", "CONDA_PREFIX", "UV_DEFAULT_INDEX"):
         monkeypatch.setenv(name, "x")
     found = installers.environment_variables(tmp_path)
-    assert not {"PYTHONPATH", "PIP_TARGET", "PIP_USER", "UV_PYTHON"} & set(found)
-    assert found["PIP_INDEX_URL"] == "x"  # where packages come from is the user's to say
+    assert not {"PYTHONPATH", "UV_PYTHON", "CONDA_PREFIX"} & set(found)
+    assert found["UV_DEFAULT_INDEX"] == "x"  # where packages come from is the user's to say
     assert found["VIRTUAL_ENV"] == str(tmp_path)
     assert found["PATH"].startswith(f"{tmp_path}/bin{os.pathsep}")
 
 
-def test_the_installers_take_the_options_they_are_given(tmp_path):
+def test_uv_takes_the_options_it_is_given(tmp_path):
     """`--help` after the options: a wrong one would be refused first."""
-    tools = [installers._pip(tmp_path / "env", "")]
     program = installers.uv_program()
-    if program is not None:
-        tools.append(installers._uv(program, tmp_path / "env"))
-    for tool in tools:
-        subprocess.run(tool.create, check=True, capture_output=True)
-        subprocess.run([*tool.install, "--help"], check=True, capture_output=True)
-        shutil.rmtree(tmp_path / "env")
+    subprocess.run(installers.create(program, tmp_path / "e"), check=True, capture_output=True)
+    command = installers.install(program, tmp_path / "e", "--help")
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_packages_come_from_where_pip_takes_them(vendor, machine, monkeypatch):
+    """A pip.conf is all that names the folder with the packages."""
+    configure(machine, f"[global]\nno-index = true\nfind-links = {vendor.wheels}\n")
+    (vendor.folder / "requirements.txt").write_text("tiny==2.0\n")
+    made = vendor.environment()
+    assert made.packages == {"numpy": "99.0", "tiny": "2.0"}

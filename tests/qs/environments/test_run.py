@@ -30,9 +30,10 @@ class CompileBackendACME(compile_backend.CompileBackend):
         info = configs["model_info"]
         return {
             "model": info["model"], "framework": info["framework"], "compile_precision": "FP32",
-            "input_type": ["FLOAT32"], "max_batch_size": 64, "compile_status": "success", "sg_percent": 100,
-            "optimizations": {}, "instance_count": 1, "device_count": 1,
-            "segments": [{"sg_idx": 0, "is_fallback": False, "input_tensor_map": {}, "output_tensor_map": {},
+            "input_type": ["FLOAT32"], "max_batch_size": 64, "compile_status": "success",
+            "sg_percent": 100, "optimizations": {}, "instance_count": 1, "device_count": 1,
+            "segments": [{"sg_idx": 0, "is_fallback": False,
+                          "input_tensor_map": {}, "output_tensor_map": {},
                           "compiled_model": [{"compiled_bs": 1, "compiled_obj": "none"}]}],
         }
 """
@@ -44,13 +45,14 @@ import iniconfig
 import numpy as np
 from general_perf.backends import runtime_backend
 
-OURS = "click filelock hdrh json5 onnxruntime orjson platformdirs psutil pydantic rich uvloop".split()
+OURS = "click filelock hdrh json5 onnxruntime orjson platformdirs psutil pydantic rich".split()
 
 class RuntimeBackendACME(runtime_backend.RuntimeBackend):
     def version(self):
         strange = [name for name in OURS if importlib.util.find_spec(name)]
         python = os.path.dirname(shutil.which("python"))
-        return f"iniconfig {getattr(iniconfig, '__version__', None)}, ours that it sees: {strange}, python in {python}"
+        version = getattr(iniconfig, "__version__", None)
+        return f"iniconfig {version}, ours that it sees: {strange}, python in {python}"
 
     def load(self, batch_size):
         self.batch_size = batch_size

@@ -51,7 +51,10 @@ def test_stop_ends_it_and_what_it_started():
         pids.append(int(line))
         stop.set()
 
-    code = "import os, subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    code = (
+        "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); "
+        "time.sleep(60)"
+    )
     begin = time.monotonic()
     with pytest.raises(Stopped):
         python(code, heard, stop=stop)

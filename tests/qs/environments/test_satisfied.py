@@ -106,15 +106,18 @@ def test_satisfied(content, reasons):
         ("-e .", "cannot tell for requirements.txt, line 1: -e . (an option of the installer)"),
         (
             "--index-url https://x.org",
-            "cannot tell for requirements.txt, line 1: --index-url https://x.org (an option of the installer)",
+            "cannot tell for requirements.txt, line 1: "
+            "--index-url https://x.org (an option of the installer)",
         ),
         (
             "-r https://x.org/r.txt",
-            "cannot tell for requirements.txt, line 1: -r https://x.org/r.txt (an option of the installer)",
+            "cannot tell for requirements.txt, line 1: "
+            "-r https://x.org/r.txt (an option of the installer)",
         ),
         (
             "https://x.org/a.whl",
-            "cannot tell for requirements.txt, line 1: https://x.org/a.whl (it is not a name with versions)",
+            "cannot tell for requirements.txt, line 1: "
+            "https://x.org/a.whl (it is not a name with versions)",
         ),
         (
             "./alone",
@@ -122,11 +125,13 @@ def test_satisfied(content, reasons):
         ),
         (
             "alone @ https://x.org/a.whl",
-            "cannot tell for requirements.txt, line 1: alone @ https://x.org/a.whl (it names a URL)",
+            "cannot tell for requirements.txt, line 1: "
+            "alone @ https://x.org/a.whl (it names a URL)",
         ),
         (
             "alone --hash=sha256:ab",
-            "cannot tell for requirements.txt, line 1: alone --hash=sha256:ab (it has options of the installer)",
+            "cannot tell for requirements.txt, line 1: "
+            "alone --hash=sha256:ab (it has options of the installer)",
         ),
         (
             "alone = 1",
