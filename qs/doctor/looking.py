@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from qs.doctor import clocks, cores, host, memory, threads
+from qs.doctor import clocks, cpu, host, memory, threads
 from qs.doctor.finding import Finding
 from qs.doctor.planned import Planned
 from qs.doctor.reading import ROOT
@@ -24,7 +24,7 @@ def look(planned: Planned | None = None, root: Path = ROOT, watch_s: float = 0.0
     before = host.times(root)
     found: list[Finding] = []
     groups: Iterable[list[Finding]] = (
-        cores.probe(planned, root),
+        cpu.probe(planned, root),
         clocks.probe(root),
         memory.probe(root),
         threads.probe(planned),

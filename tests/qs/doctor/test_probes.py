@@ -128,7 +128,7 @@ def test_a_probe(tmp_path, name, files, status, value, fix):
 
 
 def test_shared_cores_are_named_with_the_flag(tmp_path, monkeypatch):
-    monkeypatch.setattr("qs.doctor.cores.usable_cpus", lambda: (0, 1, 2, 3))
+    monkeypatch.setattr("qs.doctor.cpu.usable_cpus", lambda: (0, 1, 2, 3))
     files = {
         f"{CPU}/cpu{cpu}/topology/thread_siblings_list": "0,2" if cpu % 2 == 0 else "1,3"
         for cpu in range(4)
@@ -149,12 +149,12 @@ def test_shared_cores_are_named_with_the_flag(tmp_path, monkeypatch):
     ],
 )
 def test_what_the_plan_asks_for(tmp_path, monkeypatch, planned, name, status):
-    monkeypatch.setattr("qs.doctor.cores.usable_cpus", lambda: (0, 1))
+    monkeypatch.setattr("qs.doctor.cpu.usable_cpus", lambda: (0, 1))
     assert finding(tmp_path, name, planned).status == status
 
 
 def test_one_core_is_too_few(tmp_path, monkeypatch):
-    monkeypatch.setattr("qs.doctor.cores.usable_cpus", lambda: (0,))
+    monkeypatch.setattr("qs.doctor.cpu.usable_cpus", lambda: (0,))
     assert finding(tmp_path, "cores").status == WARN
 
 
