@@ -1,5 +1,5 @@
-"""What machine and which versions a result was measured with. Read once, before the measured phase;
-it changes nothing.
+"""The machine and the versions that a result was measured with. Read once, before the measured
+phase; nothing is changed.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ import os
 import platform
 from importlib import metadata
 
+from qs.engine import machine as engine_machine
+
 PACKAGES = ("numpy", "onnxruntime", "onnx", "hdrhistogram", "uvloop")
 
 
 def cpu_name() -> str:
-    """The processor's name as the kernel states it, else what the platform says."""
+    """The processor's name as the kernel states it, else as the platform module does."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -24,10 +26,17 @@ def cpu_name() -> str:
 
 
 def usable_cpus() -> list[int]:
-    """The CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    """The CPUs that this process may run on, ascending."""
+    return sorted(engine_machine.usable_cpus())
+
+
+def python_version() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+def package_versions() -> dict[str, str]:
+    """Of those installed packages that may matter to a measurement."""
+    return {name: found for name in PACKAGES if (found := _version(name))}
 
 
 def describe() -> dict[str, object]:
@@ -45,8 +54,8 @@ def describe() -> dict[str, object]:
         "Memory Available Bytes": memory.available,
         "Load Average": list(load) if load else None,
         "System": platform.platform(),
-        "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "Packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "Python": python_version(),
+        "Packages": package_versions(),
     }
 
 

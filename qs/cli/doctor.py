@@ -1,4 +1,4 @@
-"""`qs doctor`: is this machine fit to measure on. It reads the options; qs.doctor does the work."""
+"""`qs doctor`: is this machine fit to measure on. Only the options are read here."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 
 import click
 
+from qs.base.console import print_json
 from qs.cli.main import VALID
 from qs.cli.types import CpuSets, Seconds
 
 
 @click.command("doctor", short_help="Is this machine fit to measure on, and what to change.")
 @click.option(
-    "--no_benchmark", is_flag=True, help="Only look: leave out the self-benchmark of ten seconds."
+    "--no_benchmark", is_flag=True, help="Only look, without the self-benchmark of ten seconds."
 )
 @click.option(
     "--benchmark_time",
@@ -22,26 +23,28 @@ from qs.cli.types import CpuSets, Seconds
     help="How long the self-benchmark takes.",
 )
 @click.option(
-    "--instances", type=click.IntRange(min=1), help="Judge for a plan with so many loaded copies."
+    "--instances", type=click.IntRange(min=1), help="Judge for a plan with this many loaded copies."
 )
 @click.option(
     "--intra_op_threads",
     type=click.IntRange(min=1),
-    help="Judge for a plan with so many threads a copy.",
+    help="Judge for a plan with this many threads per copy.",
 )
 @click.option(
     "--affinity",
     type=CpuSets(),
-    help="Judge for a plan with these CPUs of each copy, for example 0-3/4-7.",
+    help="Judge for a plan with these CPUs for each copy, for example 0-3/4-7.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
 def command(
     no_benchmark: bool, benchmark_time: float, instances, intra_op_threads, affinity, as_json: bool
 ) -> int:
-    """Look at cores, quota, hardware threads, frequency, clocks, memory, limits, thread variables, stolen time and other load; say what each
-    does to a measurement and how to mend it. Then measure for ten seconds what differences this machine can resolve today.
+    """Look at cores, quota, hardware threads, frequency, clocks, memory, limits, thread variables,
+    stolen time and other load; say what each does to a measurement and how to fix it. Then measure
+    for ten seconds which differences this machine can resolve today.
 
-    What the benchmark found is kept: qs compare takes it for the spread between runs, and reports quote it. Exit status 0 whatever is found.
+    The benchmark's result is kept: qs compare takes it as the spread between runs, and reports
+    quote it. Exit status 0, whatever is found.
 
     \b
     Examples:
@@ -49,10 +52,9 @@ def command(
       qs doctor --benchmark_time 2s --json
       qs doctor --no_benchmark --instances 2 --intra_op_threads 4
     """
-    from qs.doctor import Planned, look, saved
-    from qs.doctor.looking import WATCH_S
-    from qs.doctor.self_benchmark import measure
-    from qs.doctor.summary import machine_check
+    from qs.doctor import self_benchmark
+    from qs.doctor.finding import Planned
+    from qs.doctor.looking import WATCH_S, look, machine_check, print_findings
 
     planned = Planned(
         instances=instances, intra_op_threads=intra_op_threads, affinity=affinity or ()
@@ -61,22 +63,15 @@ def command(
     benchmark = None
     if not no_benchmark:
         click.echo(f"self-benchmark, {benchmark_time:g} s", err=True)
-        benchmark = measure(benchmark_time)
+        benchmark = self_benchmark.measure(benchmark_time)
         try:
-            saved.save(benchmark)
+            self_benchmark.save(benchmark)
         except OSError as error:
             click.echo(f"warning: the self-benchmark could not be kept: {error}", err=True)
     found = machine_check(findings, benchmark)
     if as_json:
-        import orjson
-
-        sys.stdout.buffer.write(
-            orjson.dumps(found, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        )
-        sys.stdout.buffer.flush()
+        print_json(found)
         return VALID
-    from qs.doctor.showing import print_findings
-
     print_findings(findings, sys.stdout)
     if benchmark is not None:
         click.echo(benchmark.sentence())

@@ -27,7 +27,7 @@ import numpy as np
 
 from qs.base.machine import cpu_name
 from qs.compare.measured import Metric
-from qs.doctor import saved
+from qs.doctor import self_benchmark
 from qs.result.logs import Series
 
 REPLICATES = 500  # a standard error is then known to within 3 %: 1 / sqrt(2 x 500)
@@ -139,7 +139,7 @@ def known_spread(results: Sequence[Mapping[str, Any]]) -> KnownSpread:
     """What `qs doctor` measured on this machine; the assumption if it did not, or if a result comes
     from another processor.
     """
-    found = saved.last() if all(map(_from_here, results)) else None
+    found = self_benchmark.last() if all(map(_from_here, results)) else None
     if found is None or found.spread is None:
         return ASSUMED_SPREAD
     share = found.spread

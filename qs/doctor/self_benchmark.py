@@ -1,21 +1,34 @@
 """Ten seconds that say what this machine can resolve today: the engine's cost, its lateness, and
-how far runs of a fixed kernel differ.
+how far runs of a fixed kernel differ. The last result is kept in the user's data folder, where
+comparisons and reports read it.
 
-The kernel is a matrix product of one thread, run for a moment, again and again: nothing in it
-changes, so what its speed does is the machine's. What two single runs must differ by to be told
-apart follows from the spread between those moments: 2.8 standard deviations of a difference (1.96 x
-sqrt 2; two-sided at 95 %).
+The kernel is vector arithmetic of one thread, run for a moment, again and again: it never changes,
+so changes of its speed are the machine's. The spread between those moments determines by how much
+two single runs must differ to be told apart: 1.96 x sqrt 2 = 2.8 standard deviations (two-sided, at
+95 %).
 """
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from qs.base.cache import data_dir
+from qs.base.files import write_json
+from qs.base.machine import cpu_name
+from qs.base.words import short_time
+from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
+from qs.engine.machine import usable_cpus
+
+NAME = "self-benchmark.json"
 SECONDS = 10.0
 MOMENTS = 10
 KERNEL_SIDE = 192
@@ -24,17 +37,14 @@ RATE_PER_S = 1_000.0
 
 @dataclass(frozen=True)
 class SelfBenchmark:
-    """engine_ns     the engine's cost of one request, that of a target that does nothing
-    lateness_p50_ns, lateness_p99_ns   of requests at 1,000/s, after their due times
-    spread          standard deviation between moments of the kernel, as a share of its speed
-    resolves        the least difference between two runs that is more than this machine's noise, as
-                    a share
-    """
-
+    # the engine's cost of one request to a target that does nothing
     engine_ns: float
+    # of requests at 1,000/s, after their due times
     lateness_p50_ns: int
     lateness_p99_ns: int
+    # standard deviation between moments of the kernel, as a share of its speed
     spread: float
+    # the smallest difference between two runs that exceeds this machine's noise, as a share
     resolves: float
     took_s: float
     measured_at: float
@@ -45,22 +55,48 @@ class SelfBenchmark:
         return asdict(self)
 
     def sentence(self) -> str:
+        late = f"{short_time(self.lateness_p50_ns)} late in the median"
         return (
-            f"engine {self.engine_ns:.0f} ns a request; at 1,000/s issued {self.lateness_p50_ns / 1e3:.0f} us late in the median, "
-            f"p99 {self.lateness_p99_ns / 1e3:.0f} us; runs of a fixed kernel differ by {self.spread:.1%}: "
+            f"engine {short_time(self.engine_ns)} a request; "
+            f"at 1,000/s issued {late}, p99 {short_time(self.lateness_p99_ns)}; "
+            f"runs of a fixed kernel differ by {self.spread:.1%}: "
             f"two runs that differ by less than {self.resolves:.1%} cannot be told apart today"
         )
+
+    def age(self) -> str:
+        """How long ago it was measured, in words."""
+        seconds = max(time.time() - self.measured_at, 0.0)
+        for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+            if seconds >= 2 * length:
+                return f"{seconds / length:.0f} {unit} ago"
+        return "a moment ago"
+
+
+def path() -> Path:
+    return data_dir() / NAME
+
+
+def save(found: SelfBenchmark) -> Path:
+    """Keep it as this machine's last one. OSError if the folder cannot be written to."""
+    write_json(path(), found.to_dict())
+    return path()
+
+
+def last() -> SelfBenchmark | None:
+    """None if there is none, or if it is another processor's."""
+    try:
+        found = SelfBenchmark(**json.loads(path().read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if (found.cpu, found.cpus) == (cpu_name(), len(usable_cpus())) else None
 
 
 def measure(
     seconds: float = SECONDS, say: Callable[[str], None] = lambda text: None
 ) -> SelfBenchmark:
-    """Half of the time for the kernel, between the moments of which the engine is measured, so that
-    all of it is spread out.
+    """Half of the time goes to the kernel. The engine is measured between its moments, so that they
+    are spread over the whole time.
     """
-    from qs.base.machine import cpu_name, usable_cpus
-    from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
-
     began = time.monotonic()
     kernel = _kernel()
     moment_s, engine_s = seconds / 2 / MOMENTS, seconds / 4
@@ -104,11 +140,7 @@ def _nothing(sample: Any) -> None:
 
 
 def _kernel() -> Callable[[], Any]:
-    """Vector arithmetic of one thread: numpy's own loops, which no library's thread pool takes part
-    in.
-    """
-    import numpy as np
-
+    """Vector arithmetic in numpy's own loops, which use no library's thread pool."""
     left = np.random.default_rng(0).random((KERNEL_SIDE, KERNEL_SIDE))
     out = np.empty_like(left)
 

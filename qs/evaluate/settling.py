@@ -17,7 +17,7 @@ from typing import Any
 from qs.base import machine
 from qs.base.interrupt import Interrupt
 from qs.config.qs_config import QsConfig, parse_qs_config
-from qs.doctor.summary import check_now
+from qs.doctor.looking import check_now
 from qs.evaluate import checks
 from qs.evaluate.backend import Backend, QsMode, brought_up
 from qs.evaluate.compiling import Compiled

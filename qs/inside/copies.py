@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.engine.machine import usable_cpus
 from qs.engine.workers.target import is_async
 
 
@@ -34,7 +35,7 @@ class LoadedCopy:
         if placement is None and self._how is not None and self._how[0] == batch_size:
             return
         placement = placement or self._placement  # the next batch size is meant for the same place
-        cpus = tuple(sorted((placement and placement["cpus"]) or allowed_cpus()))
+        cpus = tuple(sorted((placement and placement["cpus"]) or usable_cpus()))
         knows = self.takes_placement
         threads = placement["intra_op_threads"] if placement and knows else None
         how = (batch_size, cpus, threads)
@@ -101,7 +102,7 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
     """Run this thread on those CPUs for a while; threads started meanwhile inherit that and keep
     it.
     """
-    before = allowed_cpus()
+    before = usable_cpus()
     if not hasattr(os, "sched_setaffinity") or set(cpus) == before:
         yield
         return
@@ -115,14 +116,6 @@ def _on_cpus(cpus: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def allowed_cpus() -> set[int]:
-    return (
-        os.sched_getaffinity(0)
-        if hasattr(os, "sched_getaffinity")
-        else set(range(os.cpu_count() or 1))
-    )
 
 
 def unless_left_out(method: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from qs.base import machine
 from qs.base.machine import cpu_name
 from qs.compare.noise import ASSUMED_SPREAD, known_spread
-from qs.doctor import saved
+from qs.doctor import self_benchmark as saved
 from qs.doctor.self_benchmark import SelfBenchmark
 from tests.qs.results import read_result
 from tests.qs.test_cli import qs, refused

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from qs.doctor import OK, UNKNOWN, WARN, Planned, look
-from qs.doctor.summary import sentence
+from qs.doctor.finding import OK, UNKNOWN, WARN, Planned
+from qs.doctor.looking import look, sentence
+from qs.engine.machine import HostTimes
 
 
 def lay_out(root: Path, files: dict[str, str]) -> Path:
@@ -102,7 +103,7 @@ MEMORY = "MemTotal: 1000 kB\nMemAvailable: {free} kB\nSwapTotal: {swap} kB\nSwap
         ),
         ("kind of machine", {".dockerenv": ""}, OK, "container", ""),
         ("kind of machine", {"proc/cpuinfo": "flags : fpu hypervisor"}, OK, "virtual machine", ""),
-        ("kind of machine", {}, OK, "no container", ""),
+        ("kind of machine", {}, OK, "no sign of a container", ""),
         (
             "CPU quota",
             {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000"},
@@ -167,16 +168,10 @@ def test_thread_variables_that_clash(tmp_path, monkeypatch):
 
 def test_stolen_time_and_other_load_are_watched_for(tmp_path, monkeypatch):
     """The counters move while the probe waits: 10 % stolen, half of the rest busy."""
-    stat = tmp_path / "proc" / "stat"
-    lay_out(
-        tmp_path, {"proc/stat": "cpu 100 0 0 100 0 0 0 0 0 0\n", "proc/loadavg": "1.5 1 1 1/2 3"}
-    )
-    monkeypatch.setattr(
-        "time.sleep",
-        lambda seconds: (
-            stat.write_text("cpu 145 0 0 145 0 0 0 10 0 0\n") if seconds == 0.25 else None
-        ),
-    )
+    lay_out(tmp_path, {"proc/loadavg": "1.5 1 1 1/2 3"})
+    readings = iter([HostTimes(0.0, 1.0, 1.0, 0.0), HostTimes(0.25, 1.45, 1.45, 0.1)])
+    monkeypatch.setattr("qs.doctor.host.host_times", lambda: next(readings))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     found = {each.name: each for each in look(root=tmp_path, watch_s=0.25)}
     assert found["stolen time"].status == WARN and found["stolen time"].figures[
         "share"
