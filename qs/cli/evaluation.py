@@ -129,7 +129,7 @@ def report(journal: Journal, as_json: bool, quiet: bool) -> None:
     from qs.render.terminal import print_summary
     from qs.result.record import to_result
 
-    result = to_result(journal.record)
+    result = to_result(journal.record).to_dict()
     if as_json:
         import orjson
 

@@ -148,7 +148,7 @@ def show(number: int, as_json: bool) -> int:
     """
     from qs.history.entries import entry, result_of
 
-    found, result = entry(number), result_of(number)
+    found, result = entry(number), result_of(number).to_dict()
     if as_json:
         _print_json(result)
         return VALID

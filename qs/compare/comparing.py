@@ -7,7 +7,7 @@ all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,11 +21,12 @@ from qs.compare.noise import ASSUMED_SPREAD, KnownSpread
 from qs.compare.sides import Side
 from qs.compare.unlike import Unlike, invalid, unlike
 from qs.compare.verdict import ComparedCase, Headline, headline_of, settled
-from qs.result.keys import Key, key_of, loosened, title_of
+from qs.result.keys import LOOSER, Key, key_of, looser_key, title_of
+from qs.result.row import Row
 
 MARGIN = 0.02
 SEED = 0  # of the resampling: the same files always give the same verdict
-Rows = dict[Key, list[Mapping[str, Any]]]
+Rows = dict[Key, list[Row]]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Comparison:
     b: Side
     cases: list[ComparedCase]
     # A row of each case that the other one does not have.
-    only_a: list[Mapping[str, Any]]
-    only_b: list[Mapping[str, Any]]
+    only_a: list[Row]
+    only_b: list[Row]
     unlike: list[Unlike]
     notes: list[str]
 
@@ -116,7 +117,7 @@ def _compare(a: Side, b: Side, margin: float, anyway: bool, known: KnownSpread) 
     cases = []
     for key in ours:
         if key in theirs:
-            first, second = runs_of(a, ours[key]), runs_of(b, theirs[key])
+            first, second = runs_of(a.histogram, ours[key]), runs_of(b.histogram, theirs[key])
             metrics = comparable_metrics(first, second)
             differences = differences_of(first, second, metrics, margin, known, rng)
             cases.append(ComparedCase(key, first, second, tuple(differences)))
@@ -131,10 +132,6 @@ def _compare(a: Side, b: Side, margin: float, anyway: bool, known: KnownSpread) 
     )
 
 
-def _weaker(number: int, row: Mapping[str, Any]) -> Any:
-    return loosened(row)[number]
-
-
 def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
     """The rows by key. If no key is in both and `anyway`, by the strongest of the weaker keys that
     still tells cases apart.
@@ -142,19 +139,19 @@ def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
     ours, theirs = _by(key_of, a), _by(key_of, b)
     if set(ours) & set(theirs) or not anyway:
         return ours, theirs, []
-    for number in range(len(loosened({}))):
-        by_weaker = [_by(partial(_weaker, number), side) for side in (a, b)]
+    for parts in LOOSER:
+        by_weaker = [_by(partial(looser_key, parts=parts), side) for side in (a, b)]
         both = set(by_weaker[0]) & set(by_weaker[1])
         unique = all(
             len({key_of(row) for row in rows[key]}) == 1 for rows in by_weaker for key in both
         )
         if both and unique:
-            names = ", ".join(name for name, _ in loosened({})[number]) or "being the only one"
+            names = ", ".join(parts) or "being the only one"
             return by_weaker[0], by_weaker[1], [f"no case is in both: matched by {names} alone"]
     raise UserError(f"no case is in both: {_titles(ours)} against {_titles(theirs)}")
 
 
-def _by(key: Callable[[Mapping[str, Any]], Key], side: Side) -> Rows:
+def _by(key: Callable[[Row], Key], side: Side) -> Rows:
     rows: Rows = {}
     for row in side.rows:
         rows.setdefault(key(row), []).append(row)

@@ -25,7 +25,9 @@ from qs.base.words import number
 from qs.compare.measured import NS_PER_MS, CaseRuns, Metric, ones, same_arrivals
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
+from qs.result.columns import BY_KEY
 from qs.result.logs import Series
+from qs.result.row import Confidence, Estimate
 
 SLOWER, FASTER, SAME, CANNOT_TELL = "slower", "faster", "same", "cannot tell"
 LEVEL = 0.95
@@ -261,13 +263,13 @@ def _stated(side: CaseRuns, name: str, metric: Metric) -> VarianceSource:
     """Without the log: from the half-width that the result states, if it does."""
     if len(side.rows) > 1 or side.runs > 1:
         raise LogMissing(f"{name}: {side.missing}")
-    confidence = side.row.get("Confidence") or {}
-    key = "Queries Per Second" if metric.rate else metric.key
-    estimate = confidence.get(key) or {}
-    half, batches, value = estimate.get("Half Width"), estimate.get("Batches"), side.row.get(key)
+    figure = "queries_per_s" if metric.rate else BY_KEY[metric.key].name
+    confidence, value = side.row.confidence or Confidence(), getattr(side.row, figure)
+    estimate = getattr(confidence, figure, None) or Estimate()
+    half, batches = estimate.half_width, estimate.batches
     if not half or not value or not batches or batches < 2:
         raise LogMissing(f"{name}: {side.missing}")
-    error = half / value / student_t(float(confidence.get("Level") or LEVEL), batches - 1)
+    error = half / value / student_t(float(confidence.level or LEVEL), batches - 1)
     return VarianceSource(f"within {name}", error**2, batches - 1)
 
 

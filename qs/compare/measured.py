@@ -9,21 +9,19 @@ each cell, and a row of ones gives the figure itself. Figures are in items/s and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.compare.sides import Side
 from qs.engine import Histogram
-from qs.result.keys import VENDOR
+from qs.result.columns import BY_KEY, BY_SHORT
 from qs.result.logs import Series, joined, read_log
+from qs.result.row import Mode, Row
 
 NS_PER_MS = 1e6
 OFFLINE = "Offline"
-OPEN_LOOP = ("Poisson", "ConstantRate", "Stages", "Replay", "Server", OFFLINE)
 OVERLOAD = "overload"
 # With fewer queries than this beyond a percentile, its resampled values are a handful of the
 # largest and say nothing about its spread.
@@ -92,15 +90,8 @@ class Metric:
         return Histogram.width_ns_at(value) / value / math.sqrt(12.0)
 
 
-METRICS = (
-    Metric("throughput", "QPS"),
-    Metric("mean", "AVG Latency"),
-    Metric("p50", "P50 Latency", 50.0),
-    Metric("p90", "P90 Latency", 90.0),
-    Metric("p99", "P99 Latency", 99.0),
-    Metric("p99.9", "P99.9 Latency", 99.9),
-)
-NAMES = tuple(metric.name for metric in METRICS)
+NAMES = ("throughput", "mean", "p50", "p90", "p99", "p99.9")
+METRICS = tuple(Metric(name, BY_SHORT[name].key, BY_SHORT[name].percentile) for name in NAMES)
 
 
 def ones(series: Series) -> np.ndarray:
@@ -111,14 +102,14 @@ def ones(series: Series) -> np.ndarray:
 class CaseRuns:
     """What one side measured of one case."""
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[Row, ...]
     # All runs together; None if a log is missing, and `missing` then says which one and why.
     series: Series | None
     items_per_query: int
     missing: str = ""
 
     @property
-    def row(self) -> Mapping[str, Any]:
+    def row(self) -> Row:
         return self.rows[0]
 
     @property
@@ -127,63 +118,60 @@ class CaseRuns:
 
     @property
     def scenario(self) -> str | None:
-        return self.row.get("Scenario")
+        return self.row.scenario
 
     @property
     def open_loop(self) -> bool:
-        return self.scenario in OPEN_LOOP
+        return self.row.open_loop
 
     @property
     def overloaded(self) -> bool:
-        return any(OVERLOAD in (row.get("Warning Codes") or ()) for row in self.rows)
+        return any(OVERLOAD in row.warning_codes for row in self.rows)
 
     @property
     def invalid(self) -> list[str]:
         return [
-            text
-            for row in self.rows
-            if row.get("Verdict") == "INVALID"
-            for text in row.get("Reasons") or ("no reason",)
+            text for row in self.rows if not row.valid for text in row.reasons or ("no reason",)
         ]
 
     def value(self, metric: Metric) -> float | None:
         """In items/s and ms: from the log, or else what the row says."""
         if self.series is None or not self.series.completed:
-            return self.row.get(metric.key) if len(self.rows) == 1 else None
+            return BY_KEY[metric.key].of(self.row) if len(self.rows) == 1 else None
         raw = float(metric.of(self.series, ones(self.series))[0])
         return raw * self.items_per_query if metric.rate else raw / NS_PER_MS
 
 
-def runs_of(side: Side, rows: Sequence[Mapping[str, Any]]) -> CaseRuns:
-    """Reads the logs of one case's rows."""
+def runs_of(histogram: Callable[[str], str | None], rows: Sequence[Row]) -> CaseRuns:
+    """Reads the logs of one case's rows; `histogram` gives the text of the log of that name."""
     row = rows[0]
-    items = int(row.get("BS") or 1) * int(row.get("Samples Per Query") or 1)
-    if row.get("Mode") == VENDOR:
+    items = (row.batch_size or 1) * (row.samples_per_query or 1)
+    if row.mode is Mode.VENDOR:
         return CaseRuns(tuple(rows), None, items, "the backend timed itself and left no histogram")
     runs = []
     for each in rows:
-        found = _runs(side, each)
+        found = _runs(histogram, each)
         if isinstance(found, str):
             return CaseRuns(tuple(rows), None, items, found)
         runs += found
     return CaseRuns(tuple(rows), joined(runs), items)
 
 
-def _runs(side: Side, row: Mapping[str, Any]) -> list[Series] | str:
+def _runs(histogram: Callable[[str], str | None], row: Row) -> list[Series] | str:
     """The runs of one row, or why they are missing."""
-    names = row.get("Histograms") or ([row["Histogram"]] if row.get("Histogram") else [])
+    names = row.logs
     if not names:
         return "nothing was answered, so there is no histogram"
     runs = []
     for name in names:
-        text = side.histogram(name)
+        text = histogram(name)
         if text is None:
             return f"its histogram {name} is not there any more"
         try:
-            runs.append(read_log(text, row.get("Wall Time") if len(names) == 1 else None, name))
+            runs.append(read_log(text, row.wall_s if len(names) == 1 else None, name))
         except UserError as error:
             return str(error)
-    counted, stated = sum(run.completed for run in runs), row.get("Completed")
+    counted, stated = sum(run.completed for run in runs), row.completed
     if len(names) == 1 and stated is not None and counted != stated:
         return (
             f"its histogram {names[0]} is of another run: it holds {counted} queries, "
@@ -211,7 +199,7 @@ def same_arrivals(a: CaseRuns, b: CaseRuns) -> bool:
         or b.runs > 1
     ):
         return False
-    seeds = a.row.get("Seed"), b.row.get("Seed")
+    seeds = a.row.seed, b.row.seed
     if seeds[0] != seeds[1] or (seeds[0] is None and a.scenario in ("Poisson", "Server")):
         return False
     cells = min(a.series.cells, b.series.cells)

@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from qs.base.machine import cpu_name
 from qs.compare.measured import Metric
 from qs.doctor import self_benchmark
 from qs.result.logs import Series
+from qs.result.result import Result
 
 REPLICATES = 500  # a standard error is then known to within 3 %: 1 / sqrt(2 x 500)
 # A correlation counts as real if it exceeds this many times sqrt(log10(n) / n) (Politis and White,
@@ -135,7 +135,7 @@ def between_runs(
     return BetweenRuns(total / freedom, freedom)
 
 
-def known_spread(results: Sequence[Mapping[str, Any]]) -> KnownSpread:
+def known_spread(results: Sequence[Result]) -> KnownSpread:
     """What `qs doctor` measured on this machine; the assumption if it did not, or if a result comes
     from another processor.
     """
@@ -179,6 +179,6 @@ def _last_notable(correlations: np.ndarray, cells: int) -> int:
     return int(found[-1]) + 1 if found.size else 1
 
 
-def _from_here(result: Mapping[str, Any]) -> bool:
-    host = result.get("Host") or {}
+def _from_here(result: Result) -> bool:
+    host = result.host
     return (host.get("CPU"), host.get("Logical CPUs")) == (cpu_name(), os.cpu_count())

@@ -55,8 +55,8 @@ def _heading(comparison: Comparison) -> list[str]:
 
 def _about(side: Side) -> str:
     result = side.result
-    what = f"{result.get('Kind', 'run')} of {result.get('Task')} on {result.get('Backend')}"
-    return f"{side.name}: {what}, {result.get('Execution Date')}"
+    what = f"{result.kind} of {result.task} on {result.backend}"
+    return f"{side.name}: {what}, {result.execution_date}"
 
 
 def _table(case: ComparedCase) -> Any:

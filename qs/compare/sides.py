@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from qs.base.errors import UserError
-from qs.result.saved import read_json
+from qs.result.result import Result
+from qs.result.row import Row
+from qs.result.saved import read_result as read_saved
 
 PATTERNS = ("result-*.json", "sweep-*.json")
 KINDS = ("run", "load", "sweep")
@@ -25,15 +26,15 @@ class Side:
 
     # What it was called on the command line.
     name: str
-    result: dict[str, Any]
+    result: Result
     # The text of the log that a row names; None if there is none with this run's content.
     histogram: Callable[[str], str | None]
     # What a reader should know about how it was found.
     notes: tuple[str, ...] = ()
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        return self.result.get("Performance") or []
+    def rows(self) -> list[Row]:
+        return self.result.performance
 
 
 def from_path(text: str) -> Side:
@@ -54,17 +55,17 @@ def from_path(text: str) -> Side:
     return Side(text, result, histogram)
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> Result:
     """The result in a file. Raises UserError if it cannot be compared."""
-    result = read_json(path)
+    result = read_saved(path)
     check_measured(result, str(path))
     return result
 
 
-def check_measured(result: dict[str, Any], where: str) -> None:
+def check_measured(result: Result, where: str) -> None:
     """Raises UserError if nothing was measured."""
-    if not result.get("Performance"):
-        raise UserError(f"{where}: holds no measured case ({result.get('Status', 'no status')})")
+    if not result.performance:
+        raise UserError(f"{where}: holds no measured case ({result.status})")
 
 
 def in_folder(folder: Path) -> Path:

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Plain = Mapping[str, Any]  # a result as it was saved
+from qs.result.result import Result
+
+Find = Callable[[Result], Any]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Unlike:
         return {"what": self.what, "a": self.a, "b": self.b, "refused": self.refused}
 
 
-def unlike(a: Plain, b: Plain) -> list[Unlike]:
+def unlike(a: Result, b: Result) -> list[Unlike]:
     """Everything that differs, the refused first."""
     found = [Unlike(what, x, y, True) for what, x, y in _pairs(a, b, REFUSED) if _differ(x, y)]
     found += [
@@ -51,67 +53,51 @@ def unlike(a: Plain, b: Plain) -> list[Unlike]:
     return found
 
 
-def invalid(result: Plain) -> list[str]:
+def invalid(result: Result) -> list[str]:
     """Why a result is INVALID; empty if it is not."""
-    if result.get("Verdict") != "INVALID":
-        return []
-    return list(result.get("Reasons") or ["no reason is stated"])
+    return [] if result.valid else result.reasons or ["no reason is stated"]
 
 
-def _at(*keys: str) -> Callable[[Plain], Any]:
-    def find(result: Plain) -> Any:
-        value: Any = result
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
-
-    return find
+def _part(section: str, key: str) -> Find:
+    """A key of a section that is plain data."""
+    return lambda result: (getattr(result, section) or {}).get(key)
 
 
-def _usable(result: Plain) -> int | None:
-    cpus = _at("Host", "Usable CPUs")(result)
-    return None if cpus is None else len(cpus)
-
-
-def _task(result: Plain) -> Any:
-    """A model file has no task; its model says what it is."""
-    return None if result.get("Artifact") else result.get("Task")
-
-
-def _weights(result: Plain) -> Any:
+def _weights(result: Result) -> Any:
     """Of the files beside the model's that hold the weights, whatever they are called; None if the
     model holds them itself.
     """
-    return ", ".join(sorted((_at("Model Source", "data")(result) or {}).values())) or None
+    return ", ".join(sorted((_part("model_source", "data")(result) or {}).values())) or None
 
 
-def _samples(result: Plain) -> Any:
-    kind, name = _at("Samples", "kind")(result), _at("Samples", "name")(result)
+def _samples(result: Result) -> Any:
+    kind, name = _part("samples", "kind")(result), _part("samples", "name")(result)
     return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
 
 
-REFUSED: dict[str, Callable[[Plain], Any]] = {
-    "task": _task,
-    "model": _at("Model"),
-    "model file (SHA-256)": _at("Model Source", "sha256"),
+REFUSED: dict[str, Find] = {
+    # A model file has no task; its model says what it is.
+    "task": lambda result: None if result.artifact else result.task,
+    "model": lambda result: result.model,
+    "model file (SHA-256)": _part("model_source", "sha256"),
     "model's weights (SHA-256)": _weights,
-    "processor": _at("Host", "CPU"),
-    "logical CPUs": _at("Host", "Logical CPUs"),
-    "CPUs that may be used": _usable,
+    "processor": _part("host", "CPU"),
+    "logical CPUs": _part("host", "Logical CPUs"),
+    "CPUs that may be used": lambda result: len(result.host.get("Usable CPUs") or ()) or None,
     "samples": _samples,
 }
-NAMED: dict[str, Callable[[Plain], Any]] = {
-    "kind": _at("Kind"),
-    "status": _at("Status"),
-    "backend": _at("Backend"),
-    "precision": _at("Graph Compile", "Compile Precision"),
-    "qs": _at("QS Version"),
-    "compiler": _at("Compile Version"),
-    "runtime": _at("Runtime Version"),
-    "Python": _at("Host", "Python"),
-    "system": _at("Host", "System"),
-    "environment": _at("Environment", "Key"),
-    "seed of the samples": _at("Samples", "seed"),
+NAMED: dict[str, Find] = {
+    "kind": lambda result: result.kind,
+    "status": lambda result: result.status,
+    "backend": lambda result: result.backend,
+    "precision": lambda result: result.graph_compile and result.graph_compile.precision,
+    "qs": lambda result: result.qs_version,
+    "compiler": lambda result: result.compile_version,
+    "runtime": lambda result: result.runtime_version,
+    "Python": _part("host", "Python"),
+    "system": _part("host", "System"),
+    "environment": _part("environment", "Key"),
+    "seed of the samples": _part("samples", "seed"),
 }
 # Effective values that make another load, and that no case shows.
 _SHAPES_LOAD = {"think_time_s", "max_backlog"}
@@ -135,24 +121,24 @@ _HOW_LONG = {
 }
 
 
-def _pairs(
-    a: Plain, b: Plain, fields: Mapping[str, Callable[[Plain], Any]]
-) -> Iterator[tuple[str, Any, Any]]:
+def _pairs(a: Result, b: Result, fields: Mapping[str, Find]) -> Iterator[tuple[str, Any, Any]]:
     for what, find in fields.items():
         yield what, find(a), find(b)
 
 
-def _packages(a: Plain, b: Plain) -> Iterator[tuple[str, Any, Any]]:
-    ours, theirs = (_at("Host", "Packages")(each) or {} for each in (a, b))
+def _packages(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
+    ours, theirs = (each.host.get("Packages") or {} for each in (a, b))
     for name in sorted({*ours, *theirs}):
         yield name, ours.get(name), theirs.get(name)
 
 
-def _values(a: Plain, b: Plain) -> Iterator[tuple[str, Any, Any]]:
+def _values(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
     """Effective values: name, value in each."""
-    ours, theirs = (each.get("Effective Values") or {} for each in (a, b))
+    ours, theirs = (
+        {name: each.value for name, each in result.effective_values.items()} for result in (a, b)
+    )
     for name in sorted({*ours, *theirs}):
-        yield name, (ours.get(name) or {}).get("value"), (theirs.get(name) or {}).get("value")
+        yield name, ours.get(name), theirs.get(name)
 
 
 def _differ(x: Any, y: Any) -> bool:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -21,6 +21,9 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.names import nearest
 from qs.history.database import connected, database
+from qs.result.result import Result
+from qs.result.row import Row
+from qs.result.saved import typed
 
 ONCE = ("started", "kind", "task", "hardware", "path")  # what makes two results the same one
 # A log above this is not kept, only recognised by its digest as long as it is where it was.
@@ -78,7 +81,7 @@ COLUMNS = ", ".join(each.name for each in fields(Entry) if each.name != "tags")
 
 
 def record(
-    result: Mapping[str, Any],
+    result: Result,
     result_path: Path | None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> int | None:
@@ -138,13 +141,13 @@ def entry(number: int) -> Entry:
         return Entry(**dict(row), tags=_tags(connection).get(number, ()))
 
 
-def result_of(number: int) -> dict[str, Any]:
+def result_of(number: int) -> Result:
     """The whole result of an entry."""
     with connected() as connection:
         row = connection.execute("SELECT result FROM entries WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise _absent([number])
-    return json.loads(zlib.decompress(row["result"]))
+    return typed(json.loads(zlib.decompress(row["result"])), f"#{number}")
 
 
 def log_text(number: int, name: str) -> str | None:
@@ -219,12 +222,9 @@ def delete(numbers: Sequence[int] = (), before: str | None = None) -> int:
     return gone
 
 
-def logs_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def logs_of(rows: Iterable[Row]) -> list[str]:
     """The names of the logs of these rows, each once."""
-    names = [
-        name for row in rows for name in (row.get("Histograms") or [row.get("Histogram")]) if name
-    ]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(name for row in rows for name in row.logs))
 
 
 def _give_back() -> None:
@@ -270,32 +270,30 @@ def _absent(numbers: Sequence[int]) -> UserError:
     return UserError(f"the history has no entry {named}; `qs history` lists what there is")
 
 
-def _columns_of(result: Mapping[str, Any], result_path: Path | None) -> dict[str, Any]:
+def _columns_of(result: Result, result_path: Path | None) -> dict[str, Any]:
     return {
-        "started": utc(result["Started"]),
-        "kind": result.get("Kind", "run"),
-        "task": result["Task"],
-        "hardware": result["Backend"],
-        "model": result["Model"].lower(),
-        "precision": (result.get("Graph Compile") or {}).get("Compile Precision"),
-        "status": result["Status"],
-        "verdict": result["Verdict"],
-        "cases": len(result.get("Performance") or ()),
-        "qs_version": result.get("QS Version"),
-        "runtime_version": result.get("Runtime Version"),
-        "cpu": result.get("Host Info"),
+        "started": utc(result.started),
+        "kind": str(result.kind),
+        "task": result.task,
+        "hardware": result.backend,
+        "model": result.model.lower(),
+        "precision": result.graph_compile and result.graph_compile.precision,
+        "status": str(result.status),
+        "verdict": str(result.verdict),
+        "cases": len(result.performance),
+        "qs_version": result.qs_version,
+        "runtime_version": result.runtime_version,
+        "cpu": result.host_info,
         "path": None if result_path is None else str(result_path.absolute()),
-        "result": zlib.compress(json.dumps(result, default=str).encode()),
+        "result": zlib.compress(json.dumps(result.to_dict(), default=str).encode()),
     }
 
 
-def _logs(
-    result: Mapping[str, Any], result_path: Path | None
-) -> Iterable[tuple[str, str, bytes | None]]:
+def _logs(result: Result, result_path: Path | None) -> Iterable[tuple[str, str, bytes | None]]:
     """Name, digest and content of each log that exists."""
     if result_path is None:
         return
-    for name in logs_of(result.get("Performance") or ()):
+    for name in logs_of(result.performance):
         try:
             content = (result_path.parent / name).read_bytes()
         except OSError:

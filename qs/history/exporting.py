@@ -14,8 +14,9 @@ from typing import Any
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import check_writable, write_atomic
 from qs.history.entries import Entry, Wanted, entries, result_of
-from qs.result.columns import Column, columns
+from qs.result.columns import columns
 from qs.result.keys import settings_of
+from qs.result.row import Row
 
 SUFFIXES = (".csv", ".parquet")
 _ENTRY = (
@@ -80,25 +81,19 @@ def export(path: Path, wanted: Wanted = Wanted()) -> int:
 def table(wanted: Wanted = Wanted()) -> list[dict[str, Any]]:
     """One dict for each case, all with the same columns."""
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
-    return [
-        _flat(each, row) for each in found for row in result_of(each.id).get("Performance") or ()
-    ]
+    return [_flat(each, row) for each in found for row in result_of(each.id).performance]
 
 
-def _flat(entry: Entry, row: Mapping[str, Any]) -> dict[str, Any]:
-    settings = settings_of(row) if row.get("Settings") else None
+def _flat(entry: Entry, row: Row) -> dict[str, Any]:
+    settings = settings_of(row) if row.settings else None
     return (
         {name: getattr(entry, name) for name in _ENTRY}
         | {"tags": " ".join(entry.tags)}
-        | {column.name: _typed(column, row.get(column.key)) for column in _CASE}
+        | {column.name: column.of(row) for column in _CASE}
         | {"settings": settings and json.dumps(settings, sort_keys=True, default=str)}
-        | {column.name: _typed(column, row.get(column.key)) for column in _FIGURES}
-        | {"reasons": "; ".join(row.get("Reasons") or ())}
+        | {column.name: column.of(row) for column in _FIGURES}
+        | {"reasons": "; ".join(row.reasons)}
     )
-
-
-def _typed(column: Column, value: Any) -> Any:
-    return float(value) if column.kind is float and value is not None else value
 
 
 def _writer(suffix: str) -> Callable[[Sequence[Mapping[str, Any]]], bytes]:

@@ -9,7 +9,6 @@ from functools import partial
 from qs.base.errors import UserError
 from qs.compare.sides import Side, check_measured
 from qs.history.entries import entry, local, log_text, logs_of, result_of, tagged
-from qs.result.saved import checked
 
 
 def from_history(text: str) -> Side:
@@ -24,10 +23,9 @@ def from_history(text: str) -> Side:
     else:
         raise UserError(f"{text}: is not an entry of the history; write #12, @12, or @TAG")
     found, result = entry(number), result_of(number)
-    result = checked(result, text)
     check_measured(result, text)
     name = text if name.isdigit() else f"{text} (#{number})"
-    gone = sum(log_text(number, log) is None for log in logs_of(result["Performance"]))
+    gone = sum(log_text(number, log) is None for log in logs_of(result.performance))
     notes = (
         f"{name}: {gone} of its histograms are gone; for those cases only what the result states "
         "is compared",

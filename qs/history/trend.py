@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
@@ -54,26 +53,21 @@ def trends(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[CaseTrend]]
     raises Faults if no row has it.
     """
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
-    rows = [
-        (each, row)
-        for each in found
-        for row in result_of(each.id).get("Performance") or ()
-        if row.get("Verdict") != "INVALID"
-    ]
-    name = key_named(metric, [row for _, row in rows])
+    rows = [(each, row) for each in found for row in result_of(each.id).performance if row.valid]
+    numbers = [row.numbers() for _, row in rows]
+    name = key_named(metric, numbers)
     titles: dict[Key, str] = {}
     points: dict[Key, list[TrendPoint]] = {}
-    for each, row in rows:
-        value = row.get(name)
-        if is_number(value):
+    for (each, row), figures in zip(rows, numbers):
+        if name in figures:
             titles[key_of(row)] = title_of(row)
-            points.setdefault(key_of(row), []).append(TrendPoint(each, float(value)))
+            points.setdefault(key_of(row), []).append(TrendPoint(each, float(figures[name])))
     return name, [CaseTrend(titles[key], tuple(of)) for key, of in points.items()]
 
 
-def key_named(metric: str, rows: Sequence[dict[str, Any]]) -> str:
-    """The key of the rows that a name means."""
-    known = sorted({key for row in rows for key, value in row.items() if is_number(value)})
+def key_named(metric: str, numbers: Sequence[Mapping[str, float]]) -> str:
+    """The published key that a name means, of the numbers of all rows."""
+    known = sorted({key for figures in numbers for key in figures})
     by_folded = {key.casefold(): key for key in known}
     by_folded |= {short: column.key for short, column in BY_SHORT.items() if column.key in known}
     meant = by_folded.get(metric.casefold())
@@ -85,7 +79,3 @@ def key_named(metric: str, rows: Sequence[dict[str, Any]]) -> str:
     allowed = f"a figure of the report's rows: {', '.join(known)}"
     near = nearest(metric, [*known, *BY_SHORT])
     raise Faults([Fault("--metric", "", metric, allowed, nearest=near)])
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

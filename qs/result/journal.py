@@ -96,7 +96,7 @@ class Journal:
 
     def save(self) -> dict[str, object]:
         """Write the result as far as it is known; return it."""
-        result = to_result(self.record)
+        result = to_result(self.record).to_dict()
         if self.started:
             write_json(self.folder.result, result)
             if self.record.answers:

@@ -8,10 +8,11 @@ null that it was not measured.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 # An int stays an int: 5 in a file is not 5.0 after it was read and written again.
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})] | None
@@ -35,9 +36,19 @@ class Part(BaseModel):
         extra="allow", populate_by_name=True, protected_namespaces=(), frozen=True
     )
 
+    @classmethod
+    def lenient(cls: type[Self], plain: Mapping[str, Any]) -> Self:
+        """From what a vendor or a data set made. What is not of the declared types is kept as it
+        is: a strange value must not cost the result of a long run.
+        """
+        try:
+            return cls.model_validate(plain)
+        except ValidationError:
+            return cls.model_construct(**plain)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data under the published keys, without those that were never set."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
+        return self.model_dump(by_alias=True, exclude_unset=True, warnings=False)
 
     def numbers(self) -> dict[str, int | float]:
         """Its numbers under their published keys, without those of nested parts."""
@@ -52,14 +63,6 @@ class Part(BaseModel):
         fields = type(self).model_fields
         known = {name: getattr(self, name) for name in self.model_fields_set if name in fields}
         return type(self)(**(self.model_extra or {}), **known | changes)
-
-    def numbers(self) -> dict[str, int | float]:
-        """Its numbers under their published keys, without those of nested parts."""
-        return {
-            name: value
-            for name, value in self.to_dict().items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)
-        }
 
 
 def key(published: str, default: Any = ...) -> Any:

@@ -1,7 +1,7 @@
-"""The result JSON: ByteMLPerf's keys exactly, and what a reader needs beside them.
+"""What is known of a run while it goes on, and the result made of it.
 
-`Record` fills up as the run goes and `to_result` can render it at any time: after every case, and
-after an interruption, the same function writes what there is.
+`to_result` can be called at any time: after every case, and after an interruption, the same
+function makes a result of what there is.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from qs.base.files import SWEEP
-from qs.result.result import SCHEMA
+from qs.result.result import SCHEMA, Accuracy, EffectiveValue, GraphCompile, Kind, Result, Status
 from qs.result.row import Row, Verdict
 
 
@@ -26,10 +25,9 @@ class Record:
     model: str
     command: list[str]
     qs_version: str
-    kind: str = "run"  # run, load, sweep
-    artifact: dict[str, Any] | None = (
-        None  # what a model file says of itself, where no task names the model
-    )
+    kind: str = Kind.RUN
+    # What a model file says of itself, if no task names the model.
+    artifact: dict[str, Any] | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     host: dict[str, Any] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
@@ -54,14 +52,14 @@ class Record:
     failures: list[dict[str, object]] = field(default_factory=list)
     sweep: dict[str, Any] | None = None
     machine_check: dict[str, Any] | None = None  # qs.doctor's
-    status: str = "running"
+    status: str = Status.RUNNING
 
     @property
     def verdict(self) -> Verdict:
         """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out
         which settings fail: it is INVALID where all do.
         """
-        enough = any if self.kind == SWEEP else all
+        enough = any if self.kind == Kind.SWEEP else all
         counts = not self.reasons and enough(row.valid for row in self.rows)
         return Verdict.VALID if counts else Verdict.INVALID
 
@@ -69,7 +67,7 @@ class Record:
         """The run's own reasons, then each row's with its batch size; those of a sweep's settings
         stand in its table.
         """
-        if self.kind == SWEEP:
+        if self.kind == Kind.SWEEP:
             return list(self.reasons)
         return [
             *self.reasons,
@@ -77,70 +75,64 @@ class Record:
         ]
 
 
-def to_result(record: Record) -> dict[str, Any]:
-    """Plain data, published keys first. A section that the run did not reach is missing, `Status`
+def to_result(record: Record) -> Result:
+    """The result as far as it is known. A section that the run did not reach is absent, `status`
     says how far it came.
     """
-    compiled = record.compile_result or {}
-    result: dict[str, Any] = {
-        "Model": record.model.upper(),
-        "Backend": record.hardware,
-        "Host Info": record.host.get("CPU"),
-    }
+    known: dict[str, Any] = {}
     if record.dataset:
-        result["Dataset"] = str(record.dataset["name"]).upper()
+        known["dataset"] = str(record.dataset["name"]).upper()
     if record.compile_result is not None:
-        result["Instance Count"] = compiled.get("instance_count")
-        result["Device Count"] = compiled.get("device_count")
-    result["Version"] = record.versions.get("runtime")
-    result["Execution Date"] = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if record.compile_result is not None:
-        result["Graph Compile"] = graph_compile(compiled, record.compile_s) | {
-            "Compiled From": record.compiled_from,
-            "Artifacts": record.artifacts,
-        }
+        compiled = record.compile_result
+        known["instance_count"] = compiled.get("instance_count")
+        known["device_count"] = compiled.get("device_count")
+        known["graph_compile"] = graph_compile(record, compiled)
     if record.accuracy is not None or record.numeric is not None:
-        result["Accuracy"] = accuracy(record)
+        known["accuracy"] = accuracy(record)
     if record.rows:
-        result["Performance"] = [row.to_dict() for row in record.rows]
-    result |= {
-        "schema_version": SCHEMA,
-        "Kind": record.kind,
-        "Status": record.status,
-        "Verdict": record.verdict,
-        "Reasons": record.all_reasons(),
-        "Warnings": record.warnings,
-        "Failures": record.failures,
-        "Task": record.task,
-        "Command": record.command,
-        "QS Version": record.qs_version,
-        "Started": record.started.isoformat(),
-        "Compile Version": record.versions.get("compile"),
-        "Runtime Version": record.versions.get("runtime"),
-        "Host": record.host,
-        "Found In": record.found,
-        "Environment": record.environment,
-        "Model Source": record.model_source,
-        "Samples": record.dataset,
-        "Effective Values": record.values,
-        "Answers": record.answers,
-        "Answer Origins": record.answer_origins,
-        "Durations": record.durations_s,
-    }
-    if record.artifact is not None:
-        result["Artifact"] = record.artifact
-    if record.machine_check is not None:
-        result["Machine Check"] = record.machine_check
-    if record.sweep is not None:
-        result["Sweep"] = record.sweep
-    return result
+        known["performance"] = list(record.rows)
+    for section in ("artifact", "machine_check", "sweep"):
+        if getattr(record, section) is not None:
+            known[section] = getattr(record, section)
+    return Result(
+        model=record.model.upper(),
+        backend=record.hardware,
+        host_info=record.host.get("CPU"),
+        version=record.versions.get("runtime"),
+        execution_date=record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        schema_version=SCHEMA,
+        kind=Kind(record.kind),
+        status=Status(record.status),
+        verdict=record.verdict,
+        reasons=record.all_reasons(),
+        warnings=list(record.warnings),
+        failures=list(record.failures),
+        task=record.task,
+        command=[str(word) for word in record.command],
+        qs_version=record.qs_version,
+        started=record.started.isoformat(),
+        compile_version=record.versions.get("compile"),
+        runtime_version=record.versions.get("runtime"),
+        host=record.host,
+        found_in=record.found,
+        environment=record.environment,
+        model_source=record.model_source,
+        samples=record.dataset,
+        effective_values={
+            name: EffectiveValue.model_validate(value) for name, value in record.values.items()
+        },
+        answers=record.answers,
+        answer_origins=record.answer_origins,
+        durations=dict(record.durations_s),
+        **known,
+    )
 
 
-def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, object]:
+def graph_compile(record: Record, compiled: dict[str, Any]) -> GraphCompile:
     """The published section, with the compile status, the batch sizes, and the subgraphs that fell
     back to the CPU.
 
-    A backend that does not state its coverage has that share of its segments that do not fall back.
+    If the backend does not state its coverage, it is the share of segments that do not fall back.
     """
     segments = compiled.get("segments") or []
     fallbacks = [
@@ -155,16 +147,20 @@ def graph_compile(compiled: dict[str, Any], seconds: float | None) -> dict[str, 
         for made in segment.get("compiled_model") or ()
         if made.get("compiled_bs")
     }
-    return {
-        "Compile Duration": seconds,
-        "Compile Precision": compiled.get("compile_precision"),
-        "Subgraph Coverage": coverage,
-        "Optimizations": compiled.get("optimizations") or {},
-        "Compile Status": compiled.get("compile_status"),
-        "Segments": len(segments),
-        "Fallback Segments": fallbacks,
-        "Compiled Batch Sizes": sorted(sizes),
-    }
+    return GraphCompile.lenient(
+        {
+            "Compile Duration": record.compile_s,
+            "Compile Precision": compiled.get("compile_precision"),
+            "Subgraph Coverage": coverage,
+            "Optimizations": compiled.get("optimizations") or {},
+            "Compile Status": compiled.get("compile_status"),
+            "Segments": len(segments),
+            "Fallback Segments": fallbacks,
+            "Compiled Batch Sizes": sorted(sizes),
+            "Compiled From": record.compiled_from,
+            "Artifacts": record.artifacts,
+        }
+    )
 
 
 def _number(segment: dict[str, Any], at: int) -> Any:
@@ -172,7 +168,7 @@ def _number(segment: dict[str, Any], at: int) -> Any:
     return at if number is None else number
 
 
-def accuracy(record: Record) -> dict[str, Any]:
+def accuracy(record: Record) -> Accuracy:
     """Metrics of the data set's checker, then the agreement with the reference; either may say why
     it was not measured.
     """
@@ -184,4 +180,4 @@ def accuracy(record: Record) -> dict[str, Any]:
         }
         section["Diff Dist"] = record.diff_dist
         section["Numeric"] = numeric
-    return section
+    return Accuracy.lenient(section)

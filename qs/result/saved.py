@@ -1,4 +1,4 @@
-"""A saved result, of this version or an older one, as today's readers expect it."""
+"""Saved results, of this version or an older one, read into today's models."""
 
 from __future__ import annotations
 
@@ -6,38 +6,57 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from qs.base.errors import Fault, Faults, UserError
+from qs.result.result import SCHEMA, Result
+
+# The first results of version 1 had no failures, and these may be missing from them too.
+_ABSENT_ONCE: dict[str, Any] = {"Kind": "run", "Failures": [], "Warnings": [], "Reasons": []}
+
+
+def read_result(path: Path) -> Result:
+    """The result in a file. Raises UserError if it is not a result, or its version is unknown."""
+    return typed(_content(path), str(path))
+
+
+def typed(plain: Any, where: str) -> Result:
+    """A result from what its JSON holds. Raises UserError with every place that is wrong."""
+    plain = checked(plain, where)
+    try:
+        return Result.model_validate(plain)
+    except ValidationError as error:
+        raise Faults([_fault(where, each) for each in error.errors()]) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The result in a file. Raises UserError where it is none, or of a version that is not known."""
+    """The result in a file as plain data, with the errors of `read_result`."""
+    return checked(_content(path), str(path))
+
+
+def checked(plain: Any, where: str) -> dict[str, Any]:
+    """Refuses what is not a result of this version; an older one gets the keys it has not got."""
+    if not isinstance(plain, dict) or "schema_version" not in plain or "Backend" not in plain:
+        allowed = "a result JSON of qs run, qs load or qs sweep, or its folder"
+        raise Faults([Fault(where, "", "not a result", allowed)])
+    version = plain["schema_version"]
+    if version != SCHEMA:
+        hint = "it was written by another version of qs"
+        raise Faults([Fault(where, "schema_version", version, str(SCHEMA), hint=hint)])
+    return _ABSENT_ONCE | plain
+
+
+def _content(path: Path) -> Any:
     try:
-        result = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UserError(f"{path}: is no JSON file: {error}") from None
-    return checked(result, str(path))
 
 
-def checked(result: Any, where: str) -> dict[str, Any]:
-    """Refuse what is no result of ours. An older one gets what it lacks."""
-    from qs.result.result import SCHEMA
-
-    if not isinstance(result, dict) or "schema_version" not in result or "Backend" not in result:
-        raise Faults(
-            [
-                Fault(
-                    where,
-                    "",
-                    "not a result",
-                    "a result JSON of qs run, qs load or qs sweep, or its folder",
-                )
-            ]
-        )
-    version = result["schema_version"]
-    if version != SCHEMA:
-        hint = "it was written by another version of qs"
-        raise Faults([Fault(where, "schema_version", version, str(SCHEMA), hint=hint)])
-    # The first results of version 1 had no kind, and no failures.
-    return {"Kind": "run", "Failures": [], "Warnings": [], "Reasons": [], **result}
+def _fault(where: str, error: Any) -> Fault:
+    place = ".".join(str(each) for each in error["loc"])
+    if error["type"] == "missing":
+        return Fault(where, place, "missing", "a key that every result has")
+    return Fault(where, place, error["input"], error["msg"])

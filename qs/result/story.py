@@ -163,7 +163,7 @@ def story_of(result: Result, folder: Path) -> Story:
 
 def named(rows: Sequence[Row]) -> tuple[Case, ...]:
     """Each row under what it does not share with all others; its batch size is always said."""
-    words = [_words(row) for row in rows]
+    words = [words_of(row) for row in rows]
     shared = set(_shared(words)) - {"BS"}
     seen: Counter[str] = Counter()
     found = []
@@ -176,12 +176,7 @@ def named(rows: Sequence[Row]) -> tuple[Case, ...]:
 
 def shared_by(rows: Sequence[Row]) -> str:
     """What all rows have in common; nothing if there is only one."""
-    return ", ".join(_shared([_words(row) for row in rows]).values())
-
-
-def _words(row: Row) -> dict[str, str]:
-    # Of a day's time series nothing is in the key, so it is not made plain data for it.
-    return words_of(row.model_dump(by_alias=True, exclude_unset=True, exclude={"intervals"}))
+    return ", ".join(_shared([words_of(row) for row in rows]).values())
 
 
 def _shared(words: Sequence[dict[str, str]]) -> dict[str, str]:

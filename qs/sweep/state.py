@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.result.row import Row
 
 ABOUT, TRIAL, LIMIT = "about", "trial", "limit"
 # A sweep that goes on may have another time or place, but must measure the same.
@@ -33,6 +35,14 @@ SAME = (
 )
 
 
+@dataclass(frozen=True)
+class SavedTrial:
+    """One trial of a setting, and how long it took with all that is not measured."""
+
+    row: Row
+    took_s: float
+
+
 class State:
     """The file of one sweep. `trials` are those known already, by (round, setting's name)."""
 
@@ -41,7 +51,7 @@ class State:
         that is of another sweep.
         """
         self.path = path
-        self.trials: dict[tuple[int, str], dict[str, Any]] = {}
+        self.trials: dict[tuple[int, str], SavedTrial] = {}
         self.limit_trials: list[dict[str, Any]] = []
         self.resumed = False
         about = json.loads(json.dumps(dict(about), default=str))
@@ -51,39 +61,41 @@ class State:
             self.resumed = True
             for line in lines[1:]:
                 if line.get("kind") == TRIAL:
-                    self.trials[(line["round"], line["name"])] = line
+                    trial = SavedTrial(Row.model_validate(line["row"]), line["took_s"])
+                    self.trials[(line["round"], line["name"])] = trial
                 elif line.get("kind") == LIMIT:
                     self.limit_trials.append(line["trial"])
             self._rewrite(lines)
         else:
             self._rewrite([{"kind": ABOUT, **about}])
 
-    def trial(self, round_number: int, name: str, row: Mapping[str, Any], took_s: float) -> None:
-        entry = {
-            "kind": TRIAL,
-            "round": round_number,
-            "name": name,
-            "took_s": took_s,
-            "row": dict(row),
-        }
-        self._append(entry)
-        self.trials[(round_number, name)] = entry
+    def trial(self, round_number: int, name: str, row: Row, took_s: float) -> None:
+        self._append(
+            {
+                "kind": TRIAL,
+                "round": round_number,
+                "name": name,
+                "took_s": took_s,
+                "row": row.to_dict(),
+            }
+        )
+        self.trials[(round_number, name)] = SavedTrial(row, took_s)
 
     def limit(self, trial: Mapping[str, Any]) -> None:
         self._append({"kind": LIMIT, "trial": dict(trial)})
 
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
+    def rows(self) -> dict[str, list[Row]]:
         """Setting's name -> its trials' rows, by round."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        found: dict[str, list[Row]] = {}
         for _, name in sorted(self.trials):
             found.setdefault(name, [])
-        for (_, name), entry in sorted(self.trials.items()):
-            found[name].append(entry["row"])
+        for (_, name), trial in sorted(self.trials.items()):
+            found[name].append(trial.row)
         return found
 
     @property
     def spent_s(self) -> float:
-        return sum(entry["took_s"] for entry in self.trials.values())
+        return sum(trial.took_s for trial in self.trials.values())
 
     def _check(self, first: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         for name in SAME:

@@ -124,11 +124,9 @@ class Sweeping:
         budget_s = self.plan.grid_s or 0.0
         for turn in range(len(counts)):
             overhead = self._overhead_s(state)
-            before = sum(entry["took_s"] for (at, _), entry in state.trials.items() if at < turn)
+            before = sum(trial.took_s for (at, _), trial in state.trials.items() if at < turn)
             measured_s = [
-                entry["row"].get("Duration")
-                for (at, _), entry in state.trials.items()
-                if at == turn
+                trial.row.duration_s for (at, _), trial in state.trials.items() if at == turn
             ]
             each_s = next(filter(None, measured_s), None) or seconds_each(
                 budget_s, counts, turn, before, overhead
@@ -170,7 +168,7 @@ class Sweeping:
             except UserError as error:
                 row = _impossible(setting, str(error))
                 journal.view.line(f"{title}: {error}")
-            state.trial(turn, setting.name, row.to_dict(), time.monotonic() - began)
+            state.trial(turn, setting.name, row, time.monotonic() - began)
             self._keep(journal, state)
 
     async def _find_limit(self, bench: Bench, journal: Journal, state: State) -> None:
@@ -252,9 +250,7 @@ class Sweeping:
     def _keep(self, journal: Journal, state: State) -> None:
         """Bring the record, and the file, up to what is known."""
         record, lines = journal.record, self._table(journal, state)
-        record.rows = [
-            Row.model_validate(entry["row"]) for _, entry in sorted(state.trials.items())
-        ]
+        record.rows = [trial.row for _, trial in sorted(state.trials.items())]
         method = HALVING if self.plan.budget_s else ALL
         record.sweep = {
             "axes": self.plan.axes.to_dict(),
@@ -305,10 +301,7 @@ class Sweeping:
 
     def _overhead_s(self, state: State) -> float:
         """What a trial has cost beside its measured time, so far."""
-        costs = [
-            entry["took_s"] - (entry["row"].get("Wall Time") or 0.0)
-            for entry in state.trials.values()
-        ]
+        costs = [trial.took_s - (trial.row.wall_s or 0.0) for trial in state.trials.values()]
         return sum(costs) / len(costs) if costs else OVERHEAD_S
 
 

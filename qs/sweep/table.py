@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from qs.compare.measured import METRICS, CaseRuns, Metric, runs_of
-from qs.compare.sides import Side
+from qs.result.row import Row
 from qs.sweep.grid import Setting
 
 Line = dict[str, Any]
@@ -20,7 +20,7 @@ RANKED_BY = ("P99 Latency", "P90 Latency", "P50 Latency", "AVG Latency")
 
 def table_of(
     settings: Sequence[Setting],
-    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    rows: Mapping[str, Sequence[Row]],
     histogram: Callable[[str], str | None],
 ) -> list[Line]:
     """One line a setting, in their order; those not measured yet are left out.
@@ -55,34 +55,30 @@ def figures_of(lines: Sequence[Line], by: str) -> dict[str, tuple[float, float]]
     }
 
 
-def _line(
-    setting: Setting, trials: list[Mapping[str, Any]], histogram: Callable[[str], str | None]
-) -> Line:
-    valid = [row for row in trials if row["Verdict"] == "VALID"]
-    rates = [row["QPS"] for row in valid if row["QPS"] is not None]
+def _line(setting: Setting, trials: list[Row], histogram: Callable[[str], str | None]) -> Line:
+    valid = [row for row in trials if row.valid]
+    rates = [row.items_per_s for row in valid if row.items_per_s is not None]
     line: Line = {
         "name": setting.name,
         "setting": setting.to_dict(),
         "trials": len(trials),
-        "seconds": sum(row.get("Wall Time") or 0.0 for row in valid),
-        "completed": sum(row.get("Completed") or 0 for row in valid),
-        "errors": sum(row.get("Errors") or 0 for row in trials),
+        "seconds": sum(row.wall_s or 0.0 for row in valid),
+        "completed": sum(row.completed or 0 for row in valid),
+        "errors": sum(row.errors or 0 for row in trials),
         "verdict": "VALID" if len(valid) == len(trials) else "INVALID",
-        "first_fault": next((row["First Fault"] for row in trials if row.get("First Fault")), None),
-        "reasons": list(dict.fromkeys(reason for row in trials for reason in row["Reasons"])),
+        "first_fault": next((row.first_fault for row in trials if row.first_fault), None),
+        "reasons": list(dict.fromkeys(reason for row in trials for reason in row.reasons)),
         "spread_percent": 100.0 * (max(rates) - min(rates)) / median(rates)
         if len(rates) > 1
         else None,
     }
-    whole = runs_of(Side("sweep", {}, histogram), valid) if valid else None
+    whole = runs_of(histogram, valid) if valid else None
     for metric in METRICS:
-        line[metric.key] = _figure(whole, metric, valid)
+        line[metric.key] = _figure(whole, metric)
     return line
 
 
-def _figure(
-    whole: CaseRuns | None, metric: Metric, valid: Sequence[Mapping[str, Any]]
-) -> float | None:
+def _figure(whole: CaseRuns | None, metric: Metric) -> float | None:
     """Over all trials together, from their logs. None where these do not support it, as for the row
     of a run.
     """

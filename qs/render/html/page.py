@@ -15,6 +15,7 @@ from qs.base.words import data_size, number
 from qs.render.html import charts, curves
 from qs.render.html.rendering import render
 from qs.render.terminal import NUMERIC
+from qs.result import row as result_row
 from qs.result.keys import title_of
 
 NAME = "report.html"
@@ -74,7 +75,7 @@ def named_rows(result: Result) -> list[tuple[str, Row]]:
     found: list[tuple[str, Row]] = []
     seen: dict[str, int] = {}
     rows = result.get("Performance") or []
-    titles = [title_of(row).split(", ") for row in rows]
+    titles = [title_of(result_row.Row.model_validate(row)).split(", ") for row in rows]
     shared = set(titles[0]).intersection(*titles[1:]) if len(titles) > 1 else set()
     for row, parts in zip(rows, titles):
         name = ", ".join(part for part in parts if part not in shared or part.startswith("BS "))
@@ -85,7 +86,10 @@ def named_rows(result: Result) -> list[tuple[str, Row]]:
 
 def shared_by_all(result: Result) -> str:
     """What every row has in common."""
-    titles = [title_of(row).split(", ") for row in result.get("Performance") or []]
+    titles = [
+        title_of(result_row.Row.model_validate(row)).split(", ")
+        for row in result.get("Performance") or []
+    ]
     return ", ".join(
         part
         for part in (titles[0] if len(titles) > 1 else [])

@@ -182,5 +182,5 @@ def write_result(
             **changes,
         }
     )
-    write_json(report.result, to_result(record))
+    write_json(report.result, to_result(record).to_dict())
     return report.result

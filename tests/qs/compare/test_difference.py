@@ -4,8 +4,6 @@ logs that are gone.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -14,11 +12,12 @@ from qs.compare.measured import METRICS, comparable_metrics, runs_of, same_arriv
 from qs.compare.noise import ASSUMED_SPREAD, KnownSpread, between_runs
 from qs.compare.sides import Side, from_path
 from qs.result.keys import key_of
+from qs.result.result import Result
 from tests.qs.compare.synthetic import Drawn, Noise, write_result
 
 
 def of(side: Side):
-    return runs_of(side, side.rows)
+    return runs_of(side.histogram, side.rows)
 
 
 def found(a: Side, b: Side, known: KnownSpread = ASSUMED_SPREAD, margin: float = 0.02):
@@ -36,9 +35,9 @@ def side(tmp_path, seed: int, drawn: Drawn = Drawn(), **changes) -> Side:
 
 def changed(given: Side, **keys) -> Side:
     """The same with other keys in its row."""
-    result = json.loads(json.dumps(given.result))
+    result = given.result.to_dict()
     result["Performance"][0] |= keys
-    return Side(given.name, result, given.histogram)
+    return Side(given.name, Result.model_validate(result), given.histogram)
 
 
 def test_every_figure_has_an_interval_around_its_difference(tmp_path):
@@ -82,7 +81,7 @@ def test_two_results_are_compared_alike_whichever_comes_first(tmp_path):
 
 def test_a_log_that_is_gone_leaves_what_the_row_states(tmp_path):
     a, b = side(tmp_path, 1), side(tmp_path, 2, Drawn(base_ns=2.4e6))
-    half = a.rows[0]["Queries Per Second"] * 0.01
+    half = a.rows[0].queries_per_s * 0.01
     stated = {"Level": 0.95, "Queries Per Second": {"Half Width": half, "Batches": 20, "Why": None}}
     bare = Side("A", changed(a, Confidence=stated).result, lambda name: None)
     told = found(bare, b)
@@ -187,7 +186,7 @@ def test_several_rows_of_one_case_are_repeats(tmp_path):
     drawn = Drawn(seconds=3.0, interval_s=0.15)
     path = write_result(tmp_path, 1, [drawn])
     given = from_path(str(path))
-    twice = runs_of(given, [given.rows[0], given.rows[0]])
+    twice = runs_of(given.histogram, [given.rows[0], given.rows[0]])
     assert twice.runs == 2
     assert twice.series.completed == 2 * of(given).series.completed
 

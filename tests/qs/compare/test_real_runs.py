@@ -56,7 +56,7 @@ def measure(folder: Path, service_s: float) -> str:
         model_source={"sha256": SHA, "note": ""},
         rows=[measured(case, result, f"{log.parent.name}/{log.name}")],
     )
-    write_json(report.result, to_result(record))
+    write_json(report.result, to_result(record).to_dict())
     return str(report.result)
 
 

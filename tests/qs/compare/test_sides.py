@@ -10,16 +10,31 @@ import pytest
 from qs.base.errors import UserError
 from qs.compare.sides import from_path
 from qs.result.keys import key_of, title_of
+from qs.result.row import Row
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
+NOTHING_MEASURED = {
+    "Model": "BERT",
+    "Backend": "CPU",
+    "Host Info": None,
+    "Version": None,
+    "Execution Date": "2026-11-29 12:00:00",
+    "schema_version": 1,
+    "Status": "failed",
+    "Verdict": "INVALID",
+    "Task": "bert",
+    "Command": ["qs", "run"],
+    "QS Version": "0.1.0",
+    "Started": "2026-11-29T12:00:00+00:00",
+}
 
 
 def test_a_file_its_folder_and_the_folder_of_all_reports_are_one_result(tmp_path):
     path = write_result(tmp_path / "CPU" / "bert", 1, [SHORT])
     found = [from_path(str(each)) for each in (path, path.parent, path.parent.parent, tmp_path)]
     assert all(each.result == found[0].result for each in found)
-    assert all(each.histogram(each.rows[0]["Histogram"]) for each in found)
+    assert all(each.histogram(each.rows[0].histogram) for each in found)
     assert found[0].histogram("latency/absent.hlog") is None
 
 
@@ -46,8 +61,10 @@ def test_a_result_in_a_folder_wins_over_those_in_folders_below(tmp_path):
         (json.dumps({"schema_version": 99, "Backend": "CPU"}), "schema_version"),
         (
             json.dumps({"schema_version": 1, "Backend": "CPU", "Status": "failed"}),
-            "no measured case (failed)",
+            "Command is 'missing'",
         ),
+        (json.dumps(NOTHING_MEASURED), "no measured case (failed)"),
+        (json.dumps(NOTHING_MEASURED | {"Verdict": "MAYBE"}), "Verdict"),
         (b"\xff\xfe", "is no JSON file"),
     ],
 )
@@ -75,6 +92,19 @@ ROW = {
 }
 
 
+UNMEASURED = {
+    **dict.fromkeys(("BS", "QPS", "AVG Latency", "P99 Latency")),
+    "Mode": "QS",
+    "Verdict": "VALID",
+    "Reasons": [],
+    "Warnings": [],
+}
+
+
+def row_of(more: dict) -> Row:
+    return Row.model_validate(UNMEASURED | ROW | more)
+
+
 @pytest.mark.parametrize(
     ("more", "same"),
     [
@@ -96,7 +126,7 @@ ROW = {
     ],
 )
 def test_what_makes_a_case(more, same):
-    assert (key_of(ROW | more) == key_of(ROW)) is same
+    assert (key_of(row_of(more)) == key_of(row_of({}))) is same
 
 
 @pytest.mark.parametrize(
@@ -129,4 +159,4 @@ def test_what_makes_a_case(more, same):
     ],
 )
 def test_a_case_in_words(row, title):
-    assert title_of(row) == title
+    assert title_of(Row.model_validate(UNMEASURED | row)) == title

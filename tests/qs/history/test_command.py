@@ -8,6 +8,7 @@ import pytest
 
 from qs.cli.main import run_command_line
 from qs.history import record
+from qs.result.saved import typed
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
@@ -23,17 +24,15 @@ def history(tmp_path, monkeypatch, path):
     monkeypatch.setenv("QS_DATA", str(tmp_path / "data"))
     result = json.loads(path.read_text())
     for day in (1, 2):
-        record({**result, "Started": f"2026-11-0{day}T10:00:00+00:00"}, path)
-    record(
-        {
-            **result,
-            "Started": "2026-11-03T10:00:00+00:00",
-            "Task": "digits",
-            "Verdict": "INVALID",
-            "Kind": "sweep",
-        },
-        path,
-    )
+        record(typed({**result, "Started": f"2026-11-0{day}T10:00:00+00:00"}, "made"), path)
+    sweep = {
+        **result,
+        "Started": "2026-11-03T10:00:00+00:00",
+        "Task": "digits",
+        "Verdict": "INVALID",
+        "Kind": "sweep",
+    }
+    record(typed(sweep, "made"), path)
 
 
 def qs(capfd, *arguments: object) -> tuple[int, str, str]:

@@ -15,6 +15,7 @@ from qs.base.errors import UserError
 from qs.history import record
 from qs.history.database import STEPS, connected, database, migrate
 from qs.history.entries import Wanted, delete, entries, entry, log_text, result_of, tag, tagged
+from qs.result.saved import read_result, typed
 from tests.qs.compare.synthetic import Drawn, write_result
 
 ROOT = Path(__file__).parents[3]
@@ -34,14 +35,16 @@ def result(tmp_path_factory) -> dict:
 
 def kept(result: dict, day: int = 1, **changes) -> int:
     """Record a variant of a result."""
-    number = record({**result, "Started": f"2026-11-{day:02d}T10:00:00+00:00", **changes}, None)
+    number = record(
+        typed({**result, "Started": f"2026-11-{day:02d}T10:00:00+00:00", **changes}, "made"), None
+    )
     assert number is not None
     return number
 
 
 def test_a_result_comes_back_as_it_was(result):
     number = kept(result)
-    assert result_of(number) == {**result, "Started": "2026-11-01T10:00:00+00:00"}
+    assert result_of(number).to_dict() == {**result, "Started": "2026-11-01T10:00:00+00:00"}
     found = entry(number)
     assert (found.kind, found.task, found.hardware, found.model) == (
         "run",
@@ -89,18 +92,18 @@ def test_a_run_whose_offset_is_another_is_sorted_by_time(result):
 
 def test_a_sweep_that_was_taken_up_again_is_one_entry(result, tmp_path):
     path = tmp_path / "sweep-fp32.json"
-    first = record({**result, "Status": "interrupted"}, path)
+    first = record(typed({**result, "Status": "interrupted"}, "made"), path)
     tag(first, "mine")
-    assert record({**result, "Status": "complete"}, path) == first
+    assert record(typed({**result, "Status": "complete"}, "made"), path) == first
     (found,) = entries()
     assert (found.status, found.tags) == ("complete", ("mine",))
-    assert record({**result, "Started": "2026-01-01T00:00:00+00:00"}, path) != first
+    assert record(typed({**result, "Started": "2026-01-01T00:00:00+00:00"}, "made"), path) != first
 
 
 def test_logs_are_kept_with_their_result(tmp_path):
     path = write_result(tmp_path / "r", 1, [SHORT])
     stored = json.loads(path.read_text())
-    number = record(stored, path)
+    number = record(typed(stored, "made"), path)
     name = stored["Performance"][0]["Histogram"]
     text = (path.parent / name).read_text()
     write_result(tmp_path / "r", 2, [SHORT])  # the next run writes over it
@@ -113,7 +116,7 @@ def test_a_log_too_large_to_keep_is_known_again_by_its_content(tmp_path, monkeyp
     monkeypatch.setattr("qs.history.entries.MOST_BYTES", 10)
     path = write_result(tmp_path / "r", 1, [SHORT])
     stored = json.loads(path.read_text())
-    number = record(stored, path)
+    number = record(typed(stored, "made"), path)
     name = stored["Performance"][0]["Histogram"]
     assert log_text(number, name) == (path.parent / name).read_text()
     (path.parent / name).write_text("another run's")
@@ -138,7 +141,7 @@ def test_tags(result):
 
 def test_deleting_takes_tags_and_logs_along(tmp_path):
     path = write_result(tmp_path / "r", 1, [SHORT])
-    number = record(json.loads(path.read_text()), path)
+    number = record(read_result(path), path)
     tag(number, "x")
     assert delete([number, number]) == 1
     with connected() as connection:
@@ -188,15 +191,9 @@ def test_reading_makes_no_file(data):
 def test_a_history_that_cannot_be_written_is_one_warning_and_no_error(result, data, spoil, said):
     spoil(data)
     heard: list[str] = []
-    assert record(result, None, heard.append) is None
+    assert record(typed(result, "made"), None, heard.append) is None
     (text,) = heard
     assert text.startswith("this run is not in the history: ") and said in text and "\n" not in text
-
-
-def test_a_result_that_is_none_is_a_warning_too():
-    heard: list[str] = []
-    assert record({}, None, heard.append) is None
-    assert len(heard) == 1
 
 
 def test_a_damaged_history_is_a_users_error_when_read(data):
@@ -214,7 +211,7 @@ def test_a_later_schema_is_refused_and_left_as_it_is(result, data):
     with pytest.raises(UserError, match=r"later qs \(schema 99"):
         entries()
     heard: list[str] = []
-    assert record(result, None, heard.append) is None
+    assert record(typed(result, "made"), None, heard.append) is None
     assert "update qs" in heard[0]
 
 
@@ -261,10 +258,11 @@ MANY = """
 import json, sys
 from pathlib import Path
 from qs.history import record
+from qs.result.saved import typed
 result = json.loads(Path(sys.argv[1]).read_text())
 for at in range(8):
     result["Started"] = f"2026-11-{int(sys.argv[2]) + 1:02d}T10:00:{at:02d}+00:00"
-    assert record(result, Path(sys.argv[1]), sys.exit) is not None
+    assert record(typed(result, "made"), Path(sys.argv[1]), sys.exit) is not None
 """
 
 

@@ -13,6 +13,7 @@ from qs.history import record
 from qs.history.entries import Wanted, moment
 from qs.history.exporting import export, table
 from qs.history.trend import trends
+from qs.result.saved import typed
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
@@ -37,8 +38,10 @@ def history(tmp_path, monkeypatch, result):
         rows = [dict(row, QPS=qps * row["BS"]) for row in result["Performance"]]
         if day == 3:
             rows[1] = dict(rows[1], Verdict="INVALID", QPS=1.0)
-        record({**result, "Performance": rows, "Started": f"2026-11-0{day}T10:00:00+00:00"}, None)
-    record({**result, "Backend": "GPU", "Started": "2026-11-09T10:00:00+00:00"}, None)
+        started = f"2026-11-0{day}T10:00:00+00:00"
+        record(typed({**result, "Performance": rows, "Started": started}, "made"), None)
+    other = {**result, "Backend": "GPU", "Started": "2026-11-09T10:00:00+00:00"}
+    record(typed(other, "made"), None)
 
 
 CPU = Wanted(task="bert-torch-fp32", hardware="CPU")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qs.base.errors import UserError
 from qs.base.pareto import frontier, fronts
 from qs.limit import parse_goals
+from qs.result.row import Mode, Row, Verdict
 from qs.sweep.grid import Axes, Setting, settings_of
 from qs.sweep.halving import LAST, rounds_of, seconds_each, survivors
 from qs.sweep.order import shuffled
@@ -183,11 +184,24 @@ def test_settings_are_ranked_by_what_all_of_them_have():
 ABOUT = {"task": "t", "hardware": "H", "axes": {"clients": [1]}, "repeats": 2}
 
 
+def row_of(items_per_s: float) -> Row:
+    return Row(
+        batch_size=1,
+        items_per_s=items_per_s,
+        mean_ms=1.0,
+        p99_ms=None,
+        mode=Mode.QS,
+        verdict=Verdict.VALID,
+        reasons=[],
+        warnings=[],
+    )
+
+
 def test_the_state_outlives_a_line_that_was_cut_off(tmp_path):
     path = tmp_path / "s.jsonl"
     state = State(path, ABOUT, resume=False)
-    state.trial(0, "a", {"QPS": 1.0}, 2.0)
-    state.trial(0, "b", {"QPS": 2.0}, 2.0)
+    state.trial(0, "a", row_of(1.0), 2.0)
+    state.trial(0, "b", row_of(2.0), 2.0)
     state.limit({"number": 0})
     with path.open("ab") as file:
         file.write(b'{"kind": "trial", "round": 1, "na')
@@ -197,18 +211,16 @@ def test_the_state_outlives_a_line_that_was_cut_off(tmp_path):
         and set(again.trials) == {(0, "a"), (0, "b")}
         and again.limit_trials == [{"number": 0}]
     )
-    again.trial(1, "a", {"QPS": 3.0}, 2.0)
+    again.trial(1, "a", row_of(3.0), 2.0)
     third = State(path, ABOUT, resume=True)
-    assert (
-        third.rows() == {"a": [{"QPS": 1.0}, {"QPS": 3.0}], "b": [{"QPS": 2.0}]}
-        and third.spent_s == 6.0
-    )
+    assert third.rows() == {"a": [row_of(1.0), row_of(3.0)], "b": [row_of(2.0)]}
+    assert third.spent_s == 6.0
     assert all(json.loads(each) for each in path.read_text().splitlines())
 
 
 def test_a_sweep_of_something_else_does_not_go_on(tmp_path):
     path = tmp_path / "s.jsonl"
-    State(path, ABOUT, resume=False).trial(0, "a", {}, 1.0)
+    State(path, ABOUT, resume=False).trial(0, "a", row_of(1.0), 1.0)
     with pytest.raises(UserError, match="repeats is 2, now it is 3"):
         State(path, ABOUT | {"repeats": 3}, resume=True)
     assert not State(path, ABOUT, resume=False).trials
