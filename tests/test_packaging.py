@@ -117,9 +117,10 @@ def do(elsewhere: Path, *command: object, status: int = 0) -> str:
 def environment(distributions, tmp_path_factory) -> Path:
     """A virtual environment that holds the wheel and what it needs."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
-    do(folder.parent, sys.executable, "-m", "venv", folder)
-    do(folder.parent, folder / "bin" / "python", "-m", "pip", "install", "-q", distributions[1])
-    do(folder.parent, folder / "bin" / "python", "-m", "pip", "check")
+    uv, python = [sys.executable, "-m", "uv"], folder / "bin" / "python"
+    do(folder.parent, *uv, "venv", "--python", sys.executable, folder)
+    do(folder.parent, *uv, "pip", "install", "-q", "--python", python, distributions[1])
+    do(folder.parent, *uv, "pip", "check", "--python", python)
     return folder
 
 
