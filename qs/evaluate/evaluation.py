@@ -148,7 +148,7 @@ def draw(numeric: dict[str, Any], folder: Any) -> str | None:
     """The picture of the distributions, beside the report; its name. The numbers it is drawn from
     leave the result.
     """
-    from qs.render.picture import draw_distributions
+    from qs.render.pictures import draw_distributions
 
     return draw_distributions(
         numeric.pop("distributions", {}), folder.path / f"diff-{folder.precision}.png"

@@ -1,6 +1,4 @@
-"""The curve of response time against rate, as a picture: PNG or SVG, by the file's ending.
-matplotlib is imported when one is drawn.
-"""
+"""The curve of response time against rate that `qs sweep --slo` measured, as a picture."""
 
 from __future__ import annotations
 
@@ -11,105 +9,153 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.words import number
 from qs.limit.goals import Goal, parse_goals
+from qs.render.pictures import FORMATS, draw
 
 NS_PER_MS = 1e6
-FORMATS = (".png", ".svg")
-# Dark enough on white, and told apart by those who do not see red and green (Okabe and Ito's
-# colours).
+# Dark enough on white, and distinct to those who do not see red and green (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7")
+MEAN, LINE = "#555555", "#000000"
 HOLDING, FAILING = "#009E73", "#D55E00"
+RATE = "rate of Poisson arrivals (requests/s)"
+_WIDTH = 720
 
 
 def draw_curve(limit: dict[str, Any], path: Path, title: str | None = None) -> None:
-    """Draw what `Limit.to_dict` says. Above: percentiles and mean of the response time by rate, the
-    bounds and the limit; below: what was answered. Raises UserError for an ending other than .png
-    and .svg, or where nothing was measured.
+    """Draw what `Limit.to_dict` says: percentiles and mean of the response time by rate, with the
+    bounds and the limit, and below them what was answered.
+
+    Raises UserError for an ending other than .png and .svg, or if nothing was measured.
     """
-    if Path(path).suffix.lower() not in FORMATS:
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: a picture of a curve is a .png or an .svg file")
-    curve = limit["curve"]
-    if not curve:
+    if not limit["curve"]:
         raise UserError(f"{path}: there is no curve to draw, as nothing was measured")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _draw_times(above, curve, parse_goals(limit["goals"]))
-    _draw_throughput(below, curve)
-    for axes in (above, below):
-        _mark_limit(axes, limit, labelled=axes is above)
-        axes.grid(True, which="both", alpha=0.25)
-        axes.set_xlim(0, curve[-1]["rate_per_s"] * 1.05)
-    above.set_title(title or ", ".join(limit["goals"]))
-    above.legend(loc="upper left", fontsize="small")
-    below.legend(loc="upper left", fontsize="small")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    draw(_spec(limit, title or ", ".join(limit["goals"])), path)
 
 
-def _draw_times(axes: Any, curve: Sequence[dict[str, Any]], goals: Sequence[Goal]) -> None:
-    columns = [name for name in curve[0] if name.startswith("p") and name.endswith("_ns")]
-    for name, colour in zip(["mean_ns", *columns], ("#555555", *COLOURS * 3)):
-        rates, times = _series(curve, name)
-        label = name.removesuffix("_ns")
-        axes.plot(
-            rates,
-            times,
-            "--" if label == "mean" else "-",
-            color=colour,
-            marker="o",
-            markersize=3,
-            label=label,
+def _spec(limit: dict[str, Any], title: str) -> dict[str, Any]:
+    curve = limit["curve"]
+    marks = _limit_marks(limit)
+    x = {
+        "field": "rate",
+        "type": "quantitative",
+        "scale": {"domain": [0, curve[-1]["rate_per_s"] * 1.05]},
+        "axis": {"title": RATE, "format": ","},
+    }
+    lines = [each for each in marks if each["mark"]["type"] == "rule"]  # named above
+    times = [*_times(curve, x), *_bounds(parse_goals(limit["goals"])), *marks]
+    return {
+        "title": title,
+        "vconcat": [
+            {"width": _WIDTH, "height": 360, "layer": times},
+            {"width": _WIDTH, "height": 130, "layer": [*_throughput(curve, x), *lines]},
+        ],
+        "resolve": {"scale": {"color": "independent", "strokeDash": "independent"}},
+        "config": {"font": "sans-serif"},
+    }
+
+
+def _times(curve: Sequence[dict[str, Any]], x: dict[str, Any]) -> list[dict[str, Any]]:
+    """A line for the mean and for each percentile that was measured."""
+    percentiles = [name for name in curve[0] if name.startswith("p") and name.endswith("_ns")]
+    names = ["mean_ns", *percentiles]
+    points = [
+        {
+            "rate": point["rate_per_s"],
+            "ms": point[name] / NS_PER_MS,
+            "figure": name.removesuffix("_ns"),
+        }
+        for name in names
+        for point in curve
+        if point.get(name)
+    ]
+    figures = [name.removesuffix("_ns") for name in names]
+    y = {
+        "field": "ms",
+        "type": "quantitative",
+        "scale": {"type": "log", "nice": False},
+        "axis": {"title": "response time (ms)", "format": "~g"},
+    }
+    colours = {"domain": figures, "range": [MEAN, *COLOURS * 3][: len(figures)]}
+    line = {"type": "line", "point": {"size": 25}}
+    encoding = {
+        "x": x,
+        "y": y,
+        "color": {"field": "figure", "type": "nominal", "scale": colours, "title": None},
+    }
+    return [{"data": {"values": points}, "mark": line, "encoding": encoding}]
+
+
+def _bounds(goals: Sequence[Goal]) -> list[dict[str, Any]]:
+    """A dotted line, named, for each bound on a time."""
+    bounds = [
+        {"ms": goal.bound_ns / NS_PER_MS, "goal": str(goal)}
+        for goal in goals
+        if goal.bound_ns is not None
+    ]
+    y = {"field": "ms", "type": "quantitative"}
+    name = {"type": "text", "align": "right", "baseline": "bottom", "dy": -2}
+    return [
+        {
+            "data": {"values": bounds},
+            "mark": {"type": "rule", "strokeDash": [2, 3], "color": LINE},
+            "encoding": {"y": y},
+        },
+        {
+            "data": {"values": bounds},
+            "mark": name,
+            "encoding": {"x": {"value": _WIDTH}, "y": y, "text": {"field": "goal"}},
+        },
+    ]
+
+
+def _throughput(curve: Sequence[dict[str, Any]], x: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was answered, and the dotted line of what was asked for."""
+    points = [
+        {"rate": point["rate_per_s"], "per_s": per_s, "which": which}
+        for point in curve
+        for which, per_s in (
+            ("answered", point["answered_per_s"]),
+            ("asked for", point["rate_per_s"]),
         )
-    for goal in goals:
-        if goal.bound_ns is not None:
-            axes.axhline(goal.bound_ns / NS_PER_MS, color="black", linewidth=1, linestyle=":")
-            axes.annotate(
-                f" {goal}",
-                (1, goal.bound_ns / NS_PER_MS),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                va="bottom",
-                fontsize="small",
-            )
-    axes.set_yscale("log")
-    axes.set_ylabel("response time (ms)")
-    axes.yaxis.set_major_formatter(lambda value, _: number(value))
+    ]
+    which = {"field": "which", "type": "nominal", "title": None}
+    domain = ["answered", "asked for"]
+    colour = which | {"scale": {"domain": domain, "range": [COLOURS[0], LINE]}}
+    dash = which | {"scale": {"domain": domain, "range": [[1, 0], [2, 3]]}}
+    y = {"field": "per_s", "type": "quantitative"}
+    y |= {"axis": {"title": "requests/s", "format": ","}}
+    encoding = {"x": x, "y": y, "color": colour, "strokeDash": dash}
+    return [{"data": {"values": points}, "mark": "line", "encoding": encoding}]
 
 
-def _draw_throughput(axes: Any, curve: Sequence[dict[str, Any]]) -> None:
-    rates = [point["rate_per_s"] for point in curve]
-    axes.plot(rates, rates, ":", color="black", linewidth=1, label="asked for")
-    axes.plot(
-        rates,
-        [point["answered_per_s"] for point in curve],
-        "-o",
-        color=COLOURS[0],
-        markersize=3,
-        label="answered",
-    )
-    axes.set_ylabel("requests/s")
-    axes.set_xlabel("rate of Poisson arrivals (requests/s)")
+def _limit_marks(limit: dict[str, Any]) -> list[dict[str, Any]]:
+    """Upright lines at the limit and at the lowest rate that fails, each with its number."""
+    marks = []
+    if limit["rate_per_s"] is not None:
+        doubt = "" if limit["confirmed"] else " (not confirmed)"
+        text = f"limit: {number(limit['rate_per_s'], 4)}/s{doubt}"
+        marks += _mark(limit["rate_per_s"], text, HOLDING, -6)
+    if limit["fails_per_s"] is not None:
+        text = f"fails: {number(limit['fails_per_s'], 4)}/s"
+        marks += _mark(limit["fails_per_s"], text, FAILING, 8)
+    return marks
 
 
-def _mark_limit(axes: Any, limit: dict[str, Any], labelled: bool) -> None:
-    rate, fails = limit["rate_per_s"], limit["fails_per_s"]
-    if rate is not None:
-        said = f"limit: {number(rate, 4)}/s" + ("" if limit["confirmed"] else " (not confirmed)")
-        axes.axvline(rate, color=HOLDING, linewidth=2, label=said if labelled else None)
-    if fails is not None:
-        axes.axvline(
-            fails,
-            color=FAILING,
-            linewidth=1,
-            linestyle="--",
-            label=f"fails: {number(fails, 4)}/s" if labelled else None,
-        )
-
-
-def _series(curve: Sequence[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
-    """Rates and times in ms of the points that have this figure."""
-    points = [point for point in curve if point.get(name)]
-    return [point["rate_per_s"] for point in points], [point[name] / NS_PER_MS for point in points]
+def _mark(rate: float, text: str, colour: str, dx: int) -> list[dict[str, Any]]:
+    data = {"values": [{"rate": rate, "text": text}]}
+    x = {"field": "rate", "type": "quantitative"}
+    name: dict[str, Any] = {"type": "text", "angle": 270, "align": "right", "dy": dx}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "color": colour, "size": 2},
+            "encoding": {"x": x},
+        },
+        {
+            "data": data,
+            "mark": name | {"color": colour},
+            "encoding": {"x": x, "y": {"value": 4}, "text": {"field": "text"}},
+        },
+    ]

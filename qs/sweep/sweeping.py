@@ -233,7 +233,7 @@ class Sweeping:
         return next((line for line in lines if line["name"] == name), None)
 
     def _drawn(self, journal: Journal, setting: Setting) -> str | None:
-        from qs.limit.picture import draw_curve
+        from qs.render.curve import draw_curve
 
         assert self._limit is not None
         path = journal.folder.path / f"sweep-{journal.folder.precision}-curve.png"
