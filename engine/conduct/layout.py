@@ -10,8 +10,9 @@ from typing import Any
 
 from qs.engine.clock import Clock
 from qs.engine.errors import PlanError
-from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost, ChildSession
-from qs.engine.hosts.host import AsyncSession, HostTarget, LocalSession, Session
+from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost
+from qs.engine.hosts.child_session import ChildSession
+from qs.engine.hosts.host import HostTarget, Session, local_session
 from qs.engine.hosts.samples import pack
 from qs.engine.load import ClosedLoop
 from qs.engine.plan import Factory, RunPlan
@@ -134,12 +135,9 @@ def lay_out(
     share = Share(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
     if isinstance(target, HostTarget):
         layout.sessions.append(target.host.session(share, target, rows))
-    elif coroutines:
-        layout.sessions.append(AsyncSession(share, lambda instance: build(target, samples), rows))
     else:
-        layout.sessions.append(
-            LocalSession(share, lambda instance: build(target, samples), rows, clock=clock)
-        )
+        session = local_session(share, lambda instance: build(target, samples), rows, clock)
+        layout.sessions.append(session)
     return layout
 
 

@@ -1,9 +1,9 @@
 """Messages between a conductor and a child process: length-prefixed pickles over Unix sockets, with
 file descriptors beside them.
 
-What a child sends is read by an unpickler that knows plain data only (None, bool, int, float, str,
-bytes, list, tuple, dict): a child runs code that is not trusted, and no message of its can name a
-class or call a function in the conductor.
+What a child sends is read by an unpickler that knows only plain data (None, bool, int, float, str,
+bytes, list, tuple, dict): a child runs code that is not trusted, and none of its messages can name
+a class or call a function in the conductor.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import pickle
 import socket
 import struct
 from typing import Any
+
+from qs.engine.errors import HostError
 
 _LENGTH = struct.Struct("<Q")
 _PROTOCOL = 4
@@ -30,7 +32,7 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def send(sock: socket.socket, message: Any, fds: list[int] | tuple[int, ...] = ()) -> None:
-    """Send one message (blocking, within the socket's time-out). Raises OSError when the other side
+    """Send one message (blocking, within the socket's time-out). Raises OSError if the other side
     is gone.
     """
     data = pickle.dumps(message, _PROTOCOL)
@@ -43,8 +45,8 @@ def send(sock: socket.socket, message: Any, fds: list[int] | tuple[int, ...] = (
 
 
 def receive(sock: socket.socket) -> tuple[Any, list[int]]:
-    """Wait for one message and its descriptors. Raises EOFError when the other side is gone.
-    Trusted direction only.
+    """Wait for one message and its descriptors. Raises EOFError if the other side is gone. Only for
+    the trusted direction.
     """
     head, fds, _, _ = socket.recv_fds(sock, _LENGTH.size, _MOST_FDS)
     if not head:
@@ -54,8 +56,8 @@ def receive(sock: socket.socket) -> tuple[Any, list[int]]:
 
 
 async def receive_plain(sock: socket.socket) -> Any:
-    """Wait on the event loop for one message of a child. Raises EOFError when it is gone,
-    UnpicklingError when it is not plain.
+    """Wait on the event loop for one message of a child. Raises EOFError if it is gone,
+    UnpicklingError if it is not plain data.
     """
     loop = asyncio.get_running_loop()
 
@@ -70,6 +72,13 @@ async def receive_plain(sock: socket.socket) -> Any:
 
     size = _LENGTH.unpack(await exactly(_LENGTH.size))[0]
     return PlainUnpickler(io.BytesIO(await exactly(size))).load()
+
+
+def value_of(message: tuple) -> Any:
+    """The value that a child answers with. Raises HostError if it answers with an error."""
+    if message[0] == "ok":
+        return message[1]
+    raise HostError(*message[1:])
 
 
 def _exactly(sock: socket.socket, size: int) -> bytes:

@@ -69,25 +69,26 @@ class Child:
                 value = self.run_share(share, rows, target, method, kwargs, fds)
         except HostError as fault:
             channel.send(self.up, ("error", fault.kind, fault.message, fault.traceback))
-        except (
-            BaseException
-        ) as fault:  # code that is not trusted may raise anything, SystemExit included
+        # code that is not trusted may raise anything, SystemExit included
+        except BaseException as fault:
             channel.send(self.up, ("error", type(fault).__name__, words(fault), describe(fault)))
         else:
             self._send_value(value)
 
     def _send_value(self, value: Any) -> None:
-        """Send an answer; one that cannot be pickled is a fault of who gave it, not the end of this
-        process.
+        """Send an answer. One that cannot be pickled is an error of whoever gave it, not the end of
+        this process.
         """
         try:
             channel.send(self.up, ("ok", value))
         except OSError:
             raise
-        except (
-            Exception
-        ) as fault:  # nothing was sent yet: pickling raises whatever the value's own code raises
-            why = f"the answer, of type {type(value).__name__}, cannot be pickled: {words(fault)}; give plain data"
+        # nothing was sent yet: pickling raises whatever the value's own code raises
+        except Exception as fault:
+            why = (
+                f"the answer, of type {type(value).__name__}, cannot be pickled: "
+                f"{words(fault)}; give plain data"
+            )
             channel.send(self.up, ("error", type(fault).__name__, why, ""))
 
     def run_share(
@@ -131,7 +132,7 @@ class Child:
     async def _run_coroutines(self, group: AsyncGroup) -> list[WorkerReport]:
         await group.prepare()
         group.go(self._start())
-        reports = await group.run(on_tick=lambda: self._send_intervals(group))
+        reports = await group.finish(on_tick=lambda: self._send_intervals(group))
         self._send_intervals(group)
         return reports
 
@@ -157,8 +158,10 @@ class Child:
             channel.send(self.up, ("intervals", plain))
 
 
-def _plain(report: Any) -> dict:
+def _plain(report: WorkerReport) -> dict:
     plain = asdict(report)
+    # Kinds of errors are enums, and only plain data may cross.
+    plain["errors"] = {str(kind): count for kind, count in report.errors.items()}
     plain["columns"] = [tuple(column.tobytes() for column in part) for part in report.columns]
     return plain
 

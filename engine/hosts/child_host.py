@@ -1,4 +1,4 @@
-"""The conductor's side of a host in a child process: starts it, asks it, watches it, and ends it.
+"""The conductor's side of a host in a child process: it starts, calls, watches and ends the child.
 
 The child may run under another interpreter. What it prints goes to a log file. It may hang or die
 at any time; whoever waits for it then gets HostTimeout or HostDied within a bounded time, and what
@@ -15,21 +15,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qs.engine.errors import HostDied, HostError, HostTimeout
 from qs.engine.hosts import channel
+from qs.engine.hosts.child_session import ChildSession
 from qs.engine.hosts.host import HostTarget
 from qs.engine.plan import Factory
-from qs.engine.record.intervals import Interval
-from qs.engine.record.memory import Field, Phase, SharedMemory
-from qs.engine.record.report import WarmUp, WorkerReport
 from qs.engine.workers.share import Share
 
 _LOG_TAIL = 4_000
@@ -45,22 +40,20 @@ THREAD_VARIABLES = (
 
 
 class ChildHost:
-    """A child process that builds `factory`'s object and serves its methods.
-
-    python    the interpreter to run it under; with another than ours only `packages` of ours can be
-              imported there
-    log_path  file that its standard output and error are appended to; None: a temporary one
-    cwd, env  as for a process; `env` is laid over this process's environment
-    """
+    """A child process that builds the object of `factory` and serves its methods."""
 
     def __init__(
         self,
         factory: Factory | None = None,
         *,
+        # the interpreter to run it under; None: this one
         python: str | None = None,
+        # its standard output and error are appended to this file; None: a temporary one
         log_path: str | Path | None = None,
         cwd: str | Path | None = None,
+        # laid over this process's environment
         env: Mapping[str, str] | None = None,
+        # what another interpreter can import of ours
         packages: Sequence[str] = ("qs",),
     ):
         self._factory = factory
@@ -107,7 +100,7 @@ class ChildHost:
         await self.close()
 
     def start(self) -> None:
-        """Start the process without building anything in it. Raises OSError when the interpreter
+        """Start the process without building anything in it. Raises OSError if the interpreter
         cannot be run.
         """
         same = self._python == sys.executable
@@ -147,19 +140,19 @@ class ChildHost:
         self._down, self._up = down, up
 
     async def build(self) -> None:
-        """Build the object in the process that was started, where that has not been done."""
+        """Build the object in the process that was started, unless that has been done."""
         if self._factory is not None and not self._built:
-            self._send(("build", self._factory))
+            self.send(("build", self._factory))
             await self._answer("building the host's object", None)
             self._built = True
 
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
         """Call a method of the host's object with plain data and await its plain answer.
 
-        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied when the
-        process ended. A call that timed out or was cancelled has ended the process.
+        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied if the process
+        ended. A call that timed out or was cancelled has ended the process.
         """
-        self._send(("call", method, kwargs))
+        self.send(("call", method, kwargs))
         return await self._answer(method, deadline_s)
 
     def target(self, method: str, /, **kwargs: Any) -> HostTarget:
@@ -185,8 +178,8 @@ class ChildHost:
         return self._process is not None and self._process.poll() is None
 
     async def close(self) -> None:
-        """Let the process end by itself for a moment, then end it, with whatever it started in its
-        session.
+        """Give the process a moment to end by itself, then end it together with whatever it has
+        started in its session.
         """
         if self._down is not None:
             self._down.close()
@@ -220,20 +213,24 @@ class ChildHost:
             places[package] = str(Path(next(iter(spec.submodule_search_locations))).parent)
         return places
 
-    def _send(self, message: tuple, fds: Sequence[int] = ()) -> None:
+    def send(self, message: tuple, fds: Sequence[int] = ()) -> None:
+        """Send one message. Raises HostDied if the process was ended earlier."""
         if self._down is None:
             raise HostDied("it was ended earlier", self.log_tail())
         try:
             channel.send(self._down, message, list(fds))
         except OSError:
-            pass  # it is gone: the answer that is waited for next says how
+            pass  # it is gone; whoever waits for its answer next is told how
 
     async def _answer(self, what: str, deadline_s: float | None) -> Any:
-        """The next ("ok", value) of the child."""
-        message = await self._message(what, deadline_s)
-        return _value(message)
+        """The value of the child's next message. Raises HostError if that is an error."""
+        message = await self.receive(what, deadline_s)
+        return channel.value_of(message)
 
-    async def _message(self, what: str, deadline_s: float | None) -> tuple:
+    async def receive(self, what: str, deadline_s: float | None = None) -> tuple:
+        """The child's next message. `what` names what is waited for. Raises HostTimeout after
+        `deadline_s`, HostDied if the process ends, HostError if the message is not plain data.
+        """
         receiving = asyncio.ensure_future(channel.receive_plain(self._up))  # type: ignore[arg-type]
         loop = asyncio.get_running_loop()
         limit = None if deadline_s is None else loop.time() + deadline_s
@@ -299,94 +296,3 @@ class ChildHost:
         except (ProcessLookupError, PermissionError):
             pass
         return not forced
-
-
-class ChildSession:
-    """A share run by the workers of one child process."""
-
-    inline = False
-
-    def __init__(
-        self, host: ChildHost, share: Share, target: Any, rows: int, samples_fd: int | None
-    ):
-        self._host = host
-        self.share = share
-        self.target = target
-        self.rows = rows
-        self.samples_fd = samples_fd
-        self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
-        self.memories = self._shared.workers
-        self._intervals: deque[tuple[int, Interval]] = deque()
-
-    @property
-    def place(self) -> str:
-        return self._host.python
-
-    def beside(self, share: Share, target: Any) -> ChildSession:
-        return ChildSession(self._host, share, target, self.rows, None)
-
-    async def prepare(self) -> None:
-        fds = [self._shared.fd]
-        fds += [fd for fd in (self.share.counter_fd, self.samples_fd) if fd is not None]
-        target, method = self.target, None
-        kwargs: dict[str, Any] = {}
-        if isinstance(self.target, HostTarget):
-            target, method, kwargs = None, self.target.method, self.target.kwargs
-            await self._host.build()
-        self._host._send(("run", self.share, self.rows, target, method, kwargs), fds)
-        message = await self._host._message("building and warming up the target", None)
-        if message[0] != "ready":
-            _value(message)
-
-    def go(self, start_ns: int) -> None:
-        self._host._send(("go", start_ns))
-
-    async def finish(self) -> list[WorkerReport]:
-        while True:
-            message = await self._host._message("the run", None)
-            if message[0] == "intervals":
-                for worker, number, index, counts, failed in message[1]:
-                    interval = Interval(
-                        number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed
-                    )
-                    self._intervals.append((worker, interval))
-            else:
-                reports = [_report(plain) for plain in _value(message)]
-                if any(report.hung for report in reports):
-                    # a thread that hangs in it may wake up in the middle of what is measured next
-                    self._host.kill()
-                return reports
-
-    def take_intervals(self) -> list[tuple[int, Interval]]:
-        taken = list(self._intervals)
-        self._intervals.clear()
-        return taken
-
-    def stop(self) -> None:
-        for memory in self.memories:
-            memory.header[Field.STOP] = 1
-
-    def abandon(self) -> int:
-        self.stop()
-        self._host.kill()
-        return sum(memory.header[Field.PHASE] != Phase.DONE for memory in self.memories)
-
-    def close(self) -> None:
-        self._shared.close()
-
-
-def _value(message: tuple) -> Any:
-    if message[0] == "ok":
-        return message[1]
-    raise HostError(*message[1:])
-
-
-def _report(plain: dict) -> WorkerReport:
-    warm = plain.pop("warm")
-    report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
-    dtypes = (np.int64, np.int64, np.int64, np.int8)
-    report.columns = [
-        tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes))
-        for part in report.columns
-    ]
-    return report

@@ -1,5 +1,5 @@
-"""Where targets live and the hot loops run. A conductor sees every kind of host through the same
-few messages.
+"""Where targets live and the hot loops run. The conductor sees every kind of host through the same
+few methods.
 
 A host can build an object, call its methods, and run a share of a plan against a target;
 `LocalHost` does so in this process.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.errors import HostError, HostTimeout, describe, words
 from qs.engine.hosts.loops import in_daemon_thread
 from qs.engine.plan import Factory
@@ -49,20 +50,24 @@ class Session(Protocol):
     def go(self, start_ns: int) -> None: ...
 
     async def finish(self) -> list[WorkerReport]:
-        """Wait for the workers' ends; raises HostDied when the process ended instead."""
+        """Wait until all workers have ended. Raises HostDied if their process ends instead."""
         ...
 
     def take_intervals(self) -> list[tuple[int, Interval]]: ...
 
     def stop(self) -> None: ...
 
-    def abandon(self) -> int:
-        """Patience has ended: `finish` returns soon. Answers how many requests were in hand that no
-        report will count.
-        """
+    def abandon(self) -> None:
+        """Give up on workers that have not ended: `finish` returns or raises soon."""
         ...
 
     def close(self) -> None: ...
+
+
+class Host(Protocol):
+    """Where a session can run."""
+
+    def session(self, share: Share, target: HostTarget, rows: int) -> Session: ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class HostTarget:
     for each instance.
     """
 
-    host: Any
+    host: Host
     method: str
     kwargs: dict[str, Any] = field(default_factory=dict)
 
@@ -95,7 +100,7 @@ class LocalHost:
         self.object = None
 
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
-        """Call a method of the object in a thread. Raises HostError with what it raised,
+        """Call a method of the object in a thread. Raises HostError with what the method raised,
         HostTimeout after `deadline_s`.
         """
         return await self._in_thread(
@@ -111,11 +116,7 @@ class LocalHost:
                 getattr(self.object, target.method)(instance=instance, **target.kwargs), None
             )
 
-        return (
-            AsyncSession(share, make, rows)
-            if share.plan.pool.kind == "async"
-            else LocalSession(share, make, rows)
-        )
+        return local_session(share, make, rows)
 
     async def _in_thread(
         self, function: Callable[[], Any], what: str, deadline_s: float | None
@@ -123,7 +124,7 @@ class LocalHost:
         def guarded() -> Any:
             try:
                 return function()
-            except BaseException as fault:  # as in a child: whatever it raises is an answer
+            except BaseException as fault:  # as in a child, whatever it raises is an answer
                 raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
 
         try:
@@ -132,32 +133,32 @@ class LocalHost:
             raise HostTimeout(what, deadline_s or 0.0) from None
 
 
-class LocalSession:
-    """A share run by workers of this process: threads, or inline on the event loop's own thread,
-    slice by slice.
+class BlockingSession:
+    """Awaits a group of workers of this process that blocks: its threads, or, inline, the slices
+    that it runs on the event loop's own thread.
     """
 
     place = ""
 
-    def __init__(
-        self, share: Share, make: Callable[[int], Target], rows: int, **group_options: Any
-    ):
-        self.share = share
-        self.memories = local_memory(share.workers, rows)
-        self._group = WorkerGroup(share, make, self.memories, **group_options)
-        self.inline = share.plan.pool.kind == "inline"
+    def __init__(self, group: WorkerGroup):
+        self._group = group
+        self.share = group.share
+        self.memories = group.memories
+        self.inline = group.share.plan.pool.kind == "inline"
+        self.go = group.go
+        self.take_intervals = group.take_intervals
+        self.stop = group.stop
+        self.abandon = group.abandon
 
-    def beside(self, share: Share, target: Any) -> LocalSession:
-        return LocalSession(share, lambda instance: build(target, None), self.memories[0].rows)
+    def beside(self, share: Share, target: Any) -> BlockingSession:
+        memories = local_memory(share.workers, self.memories[0].rows)
+        return BlockingSession(WorkerGroup(share, lambda instance: build(target, None), memories))
 
     async def prepare(self) -> None:
         if self.inline:
             await self._stepwise(self._group.preparing())
         else:
             await in_daemon_thread(self._group.prepare)
-
-    def go(self, start_ns: int) -> None:
-        self._group.go(start_ns)
 
     async def finish(self) -> list[WorkerReport]:
         if self.inline:
@@ -173,41 +174,14 @@ class LocalSession:
         for _ in steps:
             await asyncio.sleep(0)
 
-    def take_intervals(self) -> list[tuple[int, Interval]]:
-        return self._group.take_intervals()
-
-    def stop(self) -> None:
-        self._group.stop()
-
-    def abandon(self) -> int:
-        return len(self._group.abandon())
-
     def close(self) -> None:
         pass
 
 
-class AsyncSession:
-    """A share of coroutines on the current event loop."""
-
-    inline = False
-    place = ""
-
-    def __init__(self, share: Share, make: Callable[[int], Target], rows: int):
-        self.share = share
-        self.memories = local_memory(1, rows)
-        self._group = AsyncGroup(share, make, self.memories[0])
-        self.prepare = self._group.prepare
-        self.go = self._group.go
-        self.finish = self._group.run
-        self.take_intervals = self._group.take_intervals
-        self.stop = self._group.stop
-
-    def beside(self, share: Share, target: Any) -> AsyncSession:
-        return AsyncSession(share, lambda instance: build(target, None), self.memories[0].rows)
-
-    def abandon(self) -> int:
-        self._group.abandon()
-        return 0
-
-    def close(self) -> None:
-        pass
+def local_session(
+    share: Share, make: Callable[[int], Target], rows: int, clock: Clock = MONOTONIC
+) -> Session:
+    """A share run in this process. `make(instance)` builds the target of one instance."""
+    if share.coroutines:
+        return AsyncGroup(share, make, local_memory(1, rows)[0])
+    return BlockingSession(WorkerGroup(share, make, local_memory(share.workers, rows), clock))

@@ -19,13 +19,13 @@ from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.errors import HostError, describe, words
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
-from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory
+from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
 from qs.engine.record.report import WarmUp, WorkerReport
 from qs.engine.workers.arrivals import AsyncArrivals
 from qs.engine.workers.clients import AsyncClients
 from qs.engine.workers.share import Share, blocks_of, iterations_of, queue_of, until_ns_of
-from qs.engine.workers.target import Target
+from qs.engine.workers.target import Target, build
 from qs.engine.workers.warmup import warm_up_recorder
 
 
@@ -39,7 +39,12 @@ class _Ready:
 
 
 class AsyncGroup:
-    """Runs one share on the current event loop. Await `prepare`, call `go`, await `run`."""
+    """Runs one share on the current event loop. Await `prepare`, call `go`, await `finish`. It is a
+    session as the conductor knows them.
+    """
+
+    inline = False
+    place = ""
 
     _ready: _Ready  # by `prepare`
 
@@ -72,7 +77,12 @@ class AsyncGroup:
     def go(self, start_ns: int) -> None:
         self._header[Field.START_NS] = start_ns
 
-    async def run(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
+    def beside(self, share: Share, target: Any) -> AsyncGroup:
+        """Another group in the same place, to be used before this one."""
+        rows = self.memories[0].rows
+        return AsyncGroup(share, lambda instance: build(target, None), local_memory(1, rows)[0])
+
+    async def finish(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
         """Run the measured phase to its end."""
         header, recorder, report = self._header, self._recorder, self.reports[0]
         header[Field.PHASE] = Phase.MEASURE
@@ -95,9 +105,12 @@ class AsyncGroup:
         self._header[Field.STOP] = Halt.NOW
 
     def abandon(self) -> None:
-        """Cancel what is in flight; `run` then counts it as cut off and ends."""
+        """Cancel what is in flight; `finish` then counts it as cut off and ends."""
         self.stop()
         self._abandoned.set()
+
+    def close(self) -> None:
+        pass
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         return [(self.share.first, interval) for interval in self._recorder.take_intervals()]

@@ -138,19 +138,14 @@ class WorkerGroup:
         for memory in self.memories:
             memory.header[Field.STOP] = Halt.NOW
 
-    def abandon(self) -> list[int]:
-        """Stop waiting for workers that do not come back; their reports say so. Returns their
-        numbers.
-        """
+    def abandon(self) -> None:
+        """Stop waiting for workers that do not come back; their reports say so."""
         self.stop()
         with self._changed:
-            hung = [
-                number for number, memory in enumerate(self.memories) if not self._ended(memory)
-            ]
-            for number in hung:
-                self._report_hung(number)
+            for number, memory in enumerate(self.memories):
+                if not self._ended(memory):
+                    self._report_hung(number)
             self._changed.notify_all()
-        return [self.reports[number].worker for number in hung]
 
     def _report_hung(self, number: int) -> None:
         self.reports[number].hung = True

@@ -1,0 +1,117 @@
+"""A share run by the workers of one child process: what the conductor sends and reads for it.
+
+The workers write to memory that both sides map, so the stop flag needs no message, and what was
+measured outlives the child.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from qs.engine.hosts.channel import value_of
+from qs.engine.hosts.host import HostTarget
+from qs.engine.record.intervals import Interval
+from qs.engine.record.memory import Field, Halt, SharedMemory
+from qs.engine.record.report import WarmUp, WorkerReport
+from qs.engine.workers.share import Share
+
+
+class Child(Protocol):
+    """The process: a ChildHost."""
+
+    @property
+    def python(self) -> str: ...
+
+    async def build(self) -> None: ...
+
+    def send(self, message: tuple, fds: Sequence[int] = ()) -> None: ...
+
+    async def receive(self, what: str, deadline_s: float | None = None) -> tuple: ...
+
+    def kill(self) -> None: ...
+
+
+class ChildSession:
+    """A share run by the workers of one child process."""
+
+    inline = False
+
+    def __init__(self, child: Child, share: Share, target: Any, rows: int, samples_fd: int | None):
+        self._child = child
+        self.share = share
+        self.target = target
+        self.rows = rows
+        self.samples_fd = samples_fd
+        self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
+        self.memories = self._shared.workers
+        self._intervals: deque[tuple[int, Interval]] = deque()
+
+    @property
+    def place(self) -> str:
+        return self._child.python
+
+    def beside(self, share: Share, target: Any) -> ChildSession:
+        return ChildSession(self._child, share, target, self.rows, None)
+
+    async def prepare(self) -> None:
+        fds = [self._shared.fd]
+        fds += [fd for fd in (self.share.counter_fd, self.samples_fd) if fd is not None]
+        target, method = self.target, None
+        kwargs: dict[str, Any] = {}
+        if isinstance(self.target, HostTarget):
+            target, method, kwargs = None, self.target.method, self.target.kwargs
+            await self._child.build()
+        self._child.send(("run", self.share, self.rows, target, method, kwargs), fds)
+        message = await self._child.receive("building and warming up the target")
+        if message[0] != "ready":
+            value_of(message)
+
+    def go(self, start_ns: int) -> None:
+        self._child.send(("go", start_ns))
+
+    async def finish(self) -> list[WorkerReport]:
+        while True:
+            message = await self._child.receive("the run")
+            if message[0] == "intervals":
+                for worker, number, index, counts, failed in message[1]:
+                    interval = Interval(
+                        number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed
+                    )
+                    self._intervals.append((worker, interval))
+            else:
+                reports = [_report(plain) for plain in value_of(message)]
+                if any(report.hung for report in reports):
+                    # a thread that hangs in it may wake up in the middle of what is measured next
+                    self._child.kill()
+                return reports
+
+    def take_intervals(self) -> list[tuple[int, Interval]]:
+        taken = list(self._intervals)
+        self._intervals.clear()
+        return taken
+
+    def stop(self) -> None:
+        for memory in self.memories:
+            memory.header[Field.STOP] = Halt.NOW
+
+    def abandon(self) -> None:
+        self.stop()
+        self._child.kill()
+
+    def close(self) -> None:
+        self._shared.close()
+
+
+def _report(plain: dict) -> WorkerReport:
+    warm = plain.pop("warm")
+    report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
+    dtypes = (np.int64, np.int64, np.int64, np.int8)
+    report.columns = [
+        tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes))
+        for part in report.columns
+    ]
+    return report
