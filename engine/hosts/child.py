@@ -160,8 +160,6 @@ class Child:
 
 def _plain(report: WorkerReport) -> dict:
     plain = asdict(report)
-    # Kinds of errors are enums, and only plain data may cross.
-    plain["errors"] = {str(kind): count for kind, count in report.errors.items()}
     plain["columns"] = [tuple(column.tobytes() for column in part) for part in report.columns]
     return plain
 
