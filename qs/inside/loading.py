@@ -14,7 +14,7 @@ from types import ModuleType
 
 from qs.base.errors import UserError
 from qs.base.names import nearest
-from qs.inside.aliases import folder_package, upstream_imports
+from qs.inside.imports import folder_package, upstream_imports
 
 
 def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile") -> type:
@@ -22,7 +22,7 @@ def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile")
     `backends/XXX`.
 
     UserError if the file or the class is missing, or the code cannot be loaded. Imports that the
-    class makes later, in its methods, need qs.inside.aliases.upstream_imports around the calls.
+    class makes later, in its methods, need qs.inside.imports.upstream_imports around the calls.
     """
     if kind not in ("compile", "runtime"):
         raise ValueError(f"kind is {kind!r}; allowed: 'compile', 'runtime'")

@@ -3,7 +3,7 @@
 A workspace becomes a package with a name of its own, made from its path, and so do `backends` and
 `datasets` in it. Relative imports then work, at any later time too; two workspaces with a backend
 of the same name do not meet; and no top-level `datasets` or `backends` hides the library of that
-name. What old import paths such code uses is qs.inside.aliases' part.
+name. What old import paths such code uses is qs.inside.imports' part.
 """
 
 from __future__ import annotations

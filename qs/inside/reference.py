@@ -21,7 +21,7 @@ from qs.base import cache
 from qs.base.errors import UserError
 from qs.inside import samples
 from qs.inside.agreement import load_reference, save_reference
-from qs.inside.aliases import upstream_imports
+from qs.inside.imports import upstream_imports
 from qs.inside.plain import plain
 from qs.models import resolve, resolve_data
 from qs.tensors.digest import digests_of

@@ -20,9 +20,9 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.inside import samples
 from qs.inside.agreement import agreement, load_reference, replay, save_item, segment_hook
-from qs.inside.aliases import upstream_imports
 from qs.inside.calling import blocking
 from qs.inside.copies import Copies, LoadedCopy, unless_left_out
+from qs.inside.imports import upstream_imports
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
 from qs.inside.runners import (

@@ -12,7 +12,7 @@ import pytest
 
 from qs import AccuracyChecker, CompileBackend, Dataset, RuntimeBackend
 from qs.base.errors import UserError
-from qs.inside.aliases import upstream_imports
+from qs.inside.imports import upstream_imports
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.packages import PREFIX
 
