@@ -1,15 +1,19 @@
-"""Upstream's import paths, for as long as vendor code needs them.
+"""How code that is loaded by path imports: upstream's names, its own helpers, and nothing of ours.
 
 Existing backends and data sets say `from general_perf.backends import compile_backend`, older ones
 `byte_mlperf`; they import their own helpers as `general_perf.backends.XXX.helper`, and some as
 plain `helper`. Inside `upstream_imports` all of these resolve: the contract's modules to
-qs.contract, everything else to the private packages of qs.inside.packages, so that a module loaded
-by two names is one module. Files that such code opens relative to the working directory are not our
-concern here.
+qs.contract, everything else to private packages, so that a module loaded by two names is one
+module. Files that such code opens relative to the working directory are not handled here.
+
+A workspace becomes a private package, named after its path, and so do `backends` and `datasets` in
+it. Relative imports then work, at any later time too; two workspaces with a backend of the same
+name do not meet; and no top-level `datasets` or `backends` hides the library of that name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.abc
 import importlib.util
@@ -20,9 +24,15 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from qs.inside.packages import CONTRACT, give_contract, workspace_package
+from qs.contract import compile_backend, data_loader, runtime_backend, test_accuracy
 
 UPSTREAM = ("general_perf", "byte_mlperf")
+PREFIX = "_qs_workspace_"
+# The contract's modules, by the package of a workspace to which they belong.
+CONTRACT: dict[str, dict[str, ModuleType]] = {
+    "backends": {"compile_backend": compile_backend, "runtime_backend": runtime_backend},
+    "datasets": {"data_loader": data_loader, "test_accuracy": test_accuracy},
+}
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -67,6 +77,37 @@ def upstream_imports(
             if _is_upstream(name) or (siblings is not None and siblings.gave(name)):
                 del sys.modules[name]
         sys.modules.update(before)
+
+
+def workspace_package(root: Path) -> str:
+    """The name of the private package for a workspace's root, made on first use."""
+    root = root.resolve()
+    name = PREFIX + hashlib.sha256(str(root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    if name not in sys.modules:
+        _package(name, root)
+        for folder, modules in CONTRACT.items():
+            give_contract(_package(f"{name}.{folder}", root / folder), modules)
+    return name
+
+
+def give_contract(package: ModuleType, modules: dict[str, ModuleType]) -> None:
+    """Make the contract's modules importable as submodules of `package`."""
+    for name, module in modules.items():
+        sys.modules[f"{package.__name__}.{name}"] = module
+        setattr(package, name, module)
+
+
+def _package(name: str, folder: Path) -> ModuleType:
+    """A package without code of its own: an `__init__.py` of `backends/` or `datasets/` itself is
+    not run.
+    """
+    package = ModuleType(name)
+    package.__path__ = [str(folder)]
+    sys.modules[name] = package
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, package)
+    return package
 
 
 def folder_package(folder: Path) -> str:

@@ -1,5 +1,5 @@
-"""Vendor values as plain data: numpy scalars and arrays, paths and sets too; anything else as its
-text.
+"""Vendor values as plain data, also numpy scalars and arrays, paths and sets; anything else becomes
+its text.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import numpy as np
 
 def plain(value: Any) -> Any:
     """A copy in None, bool, int, float, str, bytes, list and dict. Keys become strings."""
-    if isinstance(
-        value, np.generic
-    ):  # first: numpy's str and float are also Python's, but unpickle as numpy's
+    # First, since numpy's str and float are also Python's, but unpickle as numpy's.
+    if isinstance(value, np.generic):
         return plain(value.item())
     if value is None or isinstance(value, (bool, bytes)):
         return value
@@ -39,8 +38,8 @@ def plain(value: Any) -> Any:
 
 
 def restored(value: Any, original: Any) -> Any:
-    """`value`, a plain copy that may have been changed since, with the original's objects where it
-    was not.
+    """`value`, a plain copy that may have been changed since, with the original's objects in every
+    place that was not changed.
     """
     if value == plain(original):
         return original

@@ -12,9 +12,8 @@ import pytest
 
 from qs import AccuracyChecker, CompileBackend, Dataset, RuntimeBackend
 from qs.base.errors import UserError
-from qs.inside.imports import upstream_imports
+from qs.inside.imports import PREFIX, upstream_imports
 from qs.inside.loading import load_backend_class, load_dataset_classes
-from qs.inside.packages import PREFIX
 
 Write = Callable[[dict[str, str]], Path]
 
@@ -197,6 +196,37 @@ def test_a_library_is_not_hidden_by_a_vendors_file_of_its_name(write: Write) -> 
         }
     )
     assert load_backend_class(root / "backends" / "GPU", "GPU").libraries
+
+
+NAMES = ("engine", "utils", "tools", "config", "host", "plan")
+BARE = "    import " + ", ".join(NAMES) + "\n"
+OWNERS = "        return {" + ", ".join(f'"{name}": {name}.OWNER' for name in NAMES) + "}\n"
+
+
+@pytest.mark.parametrize("kind", ["compile", "runtime"])
+@pytest.mark.parametrize("place", ["here", "our checkout"])
+def test_a_vendors_bare_imports_are_its_own(
+    write: Write, tmp_path: Path, monkeypatch, kind: str, place: str
+) -> None:
+    """Imported as the file is loaded and inside a method, whatever lies in the working directory;
+    ours is a folder `engine` at the root of the checkout.
+    """
+    for name in NAMES:
+        (tmp_path / f"{name}.py").write_text("raise ImportError('a file of the user')")
+    where = tmp_path if place == "here" else Path(__file__).parents[3]
+    monkeypatch.chdir(where)
+    monkeypatch.syspath_prepend(str(where))
+    entry = f"backends/GPU/{kind}_backend_gpu.py"
+    at_import = f"class {kind.capitalize()}BackendGPU:\n{BARE}    def loaded(self):\n"
+    in_method = "    def called(self):\n" + BARE.replace("    ", "        ")
+    root = write({f"backends/GPU/{name}.py": "OWNER = 'GPU'\n" for name in NAMES})
+    (root / entry).write_text(at_import + OWNERS.replace(": ", ": self.") + in_method + OWNERS)
+    folder = root / "backends" / "GPU"
+    made = load_backend_class(folder, "GPU", kind)()
+    assert set(made.loaded().values()) == {"GPU"}
+    with upstream_imports([root], folder):
+        assert set(made.called().values()) == {"GPU"}
+    assert not [name for name in NAMES if name in sys.modules]
 
 
 def test_a_data_set_and_its_checker(write: Write) -> None:
