@@ -26,22 +26,22 @@ def run_numeric(request: Request, item: int | None, as_json: bool, quiet: bool) 
 
     async def work(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with opened(prepared, journal) as ready:
-            bench = await set_up(ready, prepared, journal, interrupt)
-            settings = bench.settings
+            testbed = await set_up(ready, prepared, journal, interrupt)
+            settings = testbed.settings
             size, items = settings.batch_sizes.value[0], settings.numeric_items.value
             log = ready.scratch / "reference.log"
             record = journal.record
-            await bench.backend.load(size)
+            await testbed.backend.load(size)
             with journal.stage("numeric"):
                 if item is None:
                     compiled = record.compile_result
                     record.numeric = await checks.numeric(
-                        bench.backend, prepared, ready.resolved, size, items, log, compiled
+                        testbed.backend, prepared, ready.resolved, size, items, log, compiled
                     )
                     record.diff_dist = draw(record.numeric, journal.folder)
                 else:
                     record.numeric = await checks.numeric_item(
-                        bench.backend, prepared, ready.resolved, size, items, item, log
+                        testbed.backend, prepared, ready.resolved, size, items, item, log
                     )
                 record.reasons += numeric_faults(record.numeric)
             if not quiet:

@@ -49,7 +49,7 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
       qs load model.onnx --hardware_type CPU --dry_run
     """
     from qs.cli.evaluation import run_load
-    from qs.evaluate.performance import DRIVE
+    from qs.evaluate.testbed import DRIVE
 
     request = given.request_of({**options, "artifact": artifact, "engine": DRIVE}, kind="load")
     return run_load(request, dry_run=dry_run, as_json=as_json, quiet=quiet)

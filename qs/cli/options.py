@@ -249,7 +249,7 @@ timeouts = _together(
     click.option(
         "--predict_timeout",
         type=Seconds(),
-        help="Longest time for one predict.  [default: 2m, and three times what the cases before let expect]",
+        help="Longest time for one predict.  [default: 2m, and three times what earlier cases suggest]",
     ),
 )
 

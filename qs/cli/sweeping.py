@@ -11,8 +11,8 @@ from qs.base.errors import MISSING, Fault, Faults
 from qs.base.files import SWEEP
 from qs.cli import options as given
 from qs.cli.evaluation import measure, prepared_artifact
-from qs.evaluate.performance import DRIVE
 from qs.evaluate.prepare import prepare
+from qs.evaluate.testbed import DRIVE
 from qs.limit import parse_goals
 from qs.sweep.grid import Axes
 from qs.sweep.sweeping import Sweeping, SweepPlan

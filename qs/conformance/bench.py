@@ -15,18 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qs.base import machine
 from qs.base.errors import UserError
 from qs.config.qs_config import QsConfig
 from qs.conformance.answers import observe_predict
 from qs.environments import Environment
 from qs.evaluate.backend import Backend
-from qs.evaluate.compiling import Compiled, compile_model, with_files
 from qs.evaluate.failures import BackendFailed, Limit
+from qs.evaluate.obtaining import Compiled, compile_model, with_files
 from qs.evaluate.own_process import reference_process
 from qs.evaluate.prepare import WORK, Prepared
-from qs.settings.run_plan import check_plans
-from qs.settings.settings import Settings, settle
+from qs.evaluate.settling import settled
+from qs.settings.settings import Settings
 from qs.tensors.closeness import tolerance
 
 REFERENCE_ITEMS = 16
@@ -158,10 +157,7 @@ class Bench:
         """Use the runner and the batch sizes of a QS config from now on. UserError if no run can be
         planned with it.
         """
-        found, cpus = self.prepared, machine.usable_cpus()
-        best = self.compiled.best_batch_sizes
-        settings = settle(found.request, found.workload, config, best, cpus)
-        check_plans(settings, cpus, False)
+        settings = settled(self.prepared, config, self.compiled.best_batch_sizes)
         await self.backend.use_runner(settings)
         self._settings = settings
 

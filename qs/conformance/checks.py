@@ -13,8 +13,7 @@ from qs.conformance import answers, compiling, contract, measuring, names, resou
 from qs.conformance.bench import Bench
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.evaluate.backend import BackendFailed
-from qs.evaluate.compiling import configs_for
-from qs.evaluate.vendor_mode import NOT_WRITTEN
+from qs.evaluate.obtaining import configs_for
 
 AGREEMENT_ITEMS = 16
 
@@ -139,7 +138,7 @@ async def _benchmark(bench: Bench) -> Outcome:
     try:
         answer = await bench.backend.benchmark(size)
     except BackendFailed as failure:
-        if NOT_WRITTEN not in str(failure):
+        if not failure.not_written:
             raise
         return measuring.no_benchmark()
     workload = bench.prepared.workload

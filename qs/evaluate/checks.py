@@ -14,9 +14,9 @@ from qs.base.errors import Fault, Faults
 from qs.base.words import data_size
 from qs.evaluate.artifacts import digest
 from qs.evaluate.backend import Backend
-from qs.evaluate.compiling import with_files
 from qs.evaluate.failures import BackendFailed
-from qs.evaluate.following import followed
+from qs.evaluate.log import followed
+from qs.evaluate.obtaining import with_files
 from qs.evaluate.own_process import ReferenceProcess, reference_process
 from qs.evaluate.prepare import Prepared
 from qs.tensors.digest import digests_of

@@ -19,11 +19,11 @@ from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.evaluate import checks
-from qs.evaluate.failures import BackendFailed
-from qs.evaluate.losses import note
-from qs.evaluate.performance import Bench, measure
+from qs.evaluate.failures import BackendFailed, note
+from qs.evaluate.performance import measure
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import opened, set_up
+from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.result.journal import Journal
 from qs.result.record import Record
@@ -96,30 +96,30 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
     async with opened(prepared, journal) as ready:
         if prepared.compile_only:
             return
-        bench = await set_up(ready, prepared, journal, interrupt)
-        await _check(bench, prepared, ready.resolved, ready.scratch / "reference.log")
+        testbed = await set_up(ready, prepared, journal, interrupt)
+        await _check(testbed, prepared, ready.resolved, ready.scratch / "reference.log")
         if prepared.workload.test_perf:
-            if bench.settings.verify.value and not bench.driven:
+            if testbed.settings.verify.value and not testbed.driven:
                 journal.warn(
                     "--verify: the backend times itself, its answers under load are not seen; --engine always has them checked"
                 )
             with journal.stage("performance"):
-                await (measure(bench) if bench.driven else measure_by_vendor(bench))
+                await (measure(testbed) if testbed.driven else measure_by_vendor(testbed))
 
 
-async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
+async def _check(testbed: Testbed, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
     """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what
     follows is still measured.
     """
-    record, journal = bench.journal.record, bench.journal
-    settings = bench.settings
+    record, journal = testbed.journal.record, testbed.journal
+    settings = testbed.settings
     first, items = settings.batch_sizes.value[0], settings.numeric_items.value
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:
-                await bench.backend.load(first)
+                await testbed.backend.load(first)
                 record.accuracy = await checks.accuracy(
-                    bench.backend, prepared, resolved, journal.folder.path
+                    testbed.backend, prepared, resolved, journal.folder.path
                 )
                 for text in checks.surprises(record.accuracy, prepared):
                     journal.warn(text)
@@ -128,9 +128,9 @@ async def _check(bench: Bench, prepared: Prepared, resolved: dict[str, Any], log
     if prepared.workload.test_numeric:
         with journal.stage("numeric"):
             try:
-                await bench.backend.load(first)
+                await testbed.backend.load(first)
                 record.numeric = await checks.numeric(
-                    bench.backend, prepared, resolved, first, items, log, record.compile_result
+                    testbed.backend, prepared, resolved, first, items, log, record.compile_result
                 )
                 record.diff_dist = draw(record.numeric, journal.folder)
                 record.reasons += numeric_faults(record.numeric)

@@ -1,24 +1,64 @@
-"""Whether a case will fit into memory, told from the cases before it. The kernel ends what does not
-fit, and at times others with it.
+"""What the cases before let one expect of the next: how long a predict takes, how much memory is
+needed.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from qs.base.words import data_size
+from qs.base.words import data_size, number
 from qs.settings.case import Case
+from qs.settings.settings import Origin, Setting
 
+# Room for what the expected time leaves out: caches that no longer hold a batch, neighbours, a
+# warm-up that allocates.
+FACTOR = 3.0
 MARGIN = 1.1  # what is free is not all to be had: fragments, and what other programs take meanwhile
 _RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
+
+
+class PredictTimeout:
+    """How long one predict may take if nobody stated it: two minutes, and longer if earlier cases
+    of the run, or trials of the sweep, suggest it.
+
+    With a fixed limit, the largest batch of a large model on a small machine would pass for a hang.
+    What is stated, by --predict_timeout or the backend's QS config, holds as it is.
+    """
+
+    def __init__(self) -> None:
+        # batch size, clients, longest service time in s
+        self._seen: list[tuple[int, int, float]] = []
+
+    def learn(self, case: Case, longest_s: float) -> None:
+        """A case has ended, and its slowest query took that long after it was issued."""
+        self._seen.append((case.batch_size, case.clients, longest_s))
+
+    def of(self, case: Case, settled: Setting[float]) -> Setting[float]:
+        """The limit of one predict in this case, in s: `settled` if somebody chose it or it is long
+        enough, else a longer one.
+
+        Time is expected to grow at most linearly with the batch size, and with the clients, which
+        may share one device.
+        """
+        if settled.origin != Origin.DEFAULT:
+            return settled
+        expected_s = max((_scaled(case, *each) for each in self._seen), default=0.0)
+        if FACTOR * expected_s <= settled.value:
+            return settled
+        return Setting(FACTOR * expected_s, f"{number(FACTOR)} times what earlier cases suggest")
+
+
+def _scaled(case: Case, batch_size: int, clients: int, longest_s: float) -> float:
+    return longest_s * max(1.0, case.batch_size / batch_size) * max(1.0, case.clients / clients)
 
 
 Seen = tuple[Case, int, int]  # a case, bytes after loading, bytes at most
 
 
 class Footprint:
-    """Resident memory of the backend's process (Linux; elsewhere nothing is known and nothing is
-    held back).
+    """Resident memory of the backend's process, and whether a case will fit: the kernel ends what
+    does not, and at times others with it. Linux only; elsewhere nothing is known, and every case is
+    tried.
     """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:

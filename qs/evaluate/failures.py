@@ -1,7 +1,7 @@
-"""What went wrong in a host, named: raised, exited, crashed, timed out. Becomes a reason and an
-entry of the report, and exit 3.
+"""What went wrong in a backend's process: raised, exited, crashed, timed out. It becomes a reason
+and an entry of the report, and exit status 3.
 
-What the user must mend is a UserError instead, and exit 2.
+What the user has to correct is a UserError instead, and exit status 2.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from qs.base.errors import UserError
+from qs.base.errors import Faults, UserError
 from qs.base.words import number
+from qs.result.journal import Journal
 from qs.result.row import Outcome
+
+if TYPE_CHECKING:
+    from qs.engine import HostDied, RunResult
 
 # the last words of a process whose watchdog ended it, see qs.inside.calling
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
@@ -40,21 +45,30 @@ class Limit:
 class BackendFailed(Exception):
     """The backend raised, died or hung. The message says in which step and how; it goes into the
     report.
-
-    detail    the traceback, or the end of what the process had printed
     """
 
     def __init__(
-        self, message: str, detail: str = "", outcome: Outcome = Outcome.RAISED, step: str = ""
+        self,
+        message: str,
+        detail: str = "",
+        outcome: Outcome = Outcome.RAISED,
+        step: str = "",
+        raised: str = "",
     ):
         super().__init__(message)
-        self.detail = detail
+        self.detail = detail  # the traceback, or the end of what the process had printed
         self.outcome = outcome
         self.step = step
+        self.raised = raised  # the exception's class
+
+    @property
+    def not_written(self) -> bool:
+        """Whether the vendor left the method out."""
+        return self.raised == NotImplementedError.__name__
 
     @property
     def said(self) -> str:
-        """The message, with the vendor's own line where a traceback names it."""
+        """The message, with the vendor's own line if a traceback names it."""
         return f"{self}{_place(self.detail) if self.outcome is Outcome.RAISED else ''}"
 
     @property
@@ -82,17 +96,46 @@ def outcomes(what: str, limit: Limit | None = None, flag: str = "") -> Iterator[
         text = f"{what}: no answer {limit or Limit(timeout.limit_s, flag)}"
         raise BackendFailed(text, timeout.log_tail, Outcome.TIMED_OUT, what) from None
     except HostDied as died:
-        raise _death(what, died.exit, died.log_tail) from None
+        raise _death(what, died) from None
     except HostError as error:
-        if error.kind in ("UserError", "Faults"):
+        if error.kind in (UserError.__name__, Faults.__name__):
             raise UserError(error.message) from None
-        raise BackendFailed(
-            f"{what}: {error.kind}: {error.message}", error.traceback, Outcome.RAISED, what
-        ) from None
+        text = f"{what}: {error.kind}: {error.message}"
+        raise BackendFailed(text, error.traceback, Outcome.RAISED, what, error.kind) from None
+
+
+def lost_in(result: RunResult, predict_s: float, log_tail: str, title: str) -> BackendFailed | None:
+    """What ended the backend's process in the middle of a measurement; None if it lives."""
+    from qs.engine import ErrorKind
+
+    kept = "what was measured before is kept"
+    if ErrorKind.HUNG in result.errors_by_kind:
+        limit = Limit(predict_s, "predict_timeout")
+        text = f"predict gave no answer {limit}; {kept}"
+        return BackendFailed(text, log_tail, Outcome.TIMED_OUT, title)
+    if ErrorKind.DIED in result.errors_by_kind:
+        deaths = [loss for loss in result.losses if loss.kind is ErrorKind.DIED]
+        how = (deaths[-1].exit if deaths else "") or "nothing says how"
+        exited = deaths and deaths[-1].status is not None
+        outcome = Outcome.EXITED if exited else Outcome.CRASHED
+        text = f"the process ended ({how}{_hint(deaths[-1].signal if deaths else None)}); {kept}"
+        return BackendFailed(text, log_tail, outcome, title)
+    return None
+
+
+def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None) -> None:
+    """Into the record's `Failures` and the events, with the batch size it happened in. That it is a
+    reason as well is up to the caller.
+    """
+    entry = failure.to_dict() | ({} if batch_size is None else {"Batch Size": batch_size})
+    journal.record.failures.append(entry)
+    journal.event(
+        "backend failed", **{name.lower().replace(" ", "_"): value for name, value in entry.items()}
+    )
 
 
 def _place(traceback: str) -> str:
-    """The line of the vendor's own that it came from: the innermost one in a backend's or data
+    """The line of the vendor's own code that raised: the innermost one in a backend's or data
     set's folder.
     """
     own = [
@@ -103,22 +146,16 @@ def _place(traceback: str) -> str:
     return f" ({own[-1][0]}, line {own[-1][1]})" if own else ""
 
 
-def _death(what: str, how: str, log_tail: str) -> BackendFailed:
-    if _WATCHDOG.search(log_tail) and how == "exit status 1":
-        return BackendFailed(
-            f"{what}: predict gave no answer in time (--predict_timeout)",
-            log_tail,
-            Outcome.TIMED_OUT,
-            what,
-        )
-    outcome = Outcome.EXITED if how.startswith("exit status") else Outcome.CRASHED
-    return BackendFailed(f"{what}: the process ended ({how}{hint(how)})", log_tail, outcome, what)
+def _death(what: str, died: HostDied) -> BackendFailed:
+    if died.status == 1 and _WATCHDOG.search(died.log_tail):
+        text = f"{what}: predict gave no answer in time (--predict_timeout)"
+        return BackendFailed(text, died.log_tail, Outcome.TIMED_OUT, what)
+    outcome = Outcome.CRASHED if died.status is None else Outcome.EXITED
+    text = f"{what}: the process ended ({died.exit}{_hint(died.signal)})"
+    return BackendFailed(text, died.log_tail, outcome, what)
 
 
-def hint(how: str) -> str:
+def _hint(signal: str | None) -> str:
     """What an exit that says nothing itself is likely to mean."""
-    return (
-        "; that is how the kernel ends what takes too much memory"
-        if how == "signal SIGKILL"
-        else ""
-    )
+    killed = "; that is how the kernel ends what takes too much memory"
+    return killed if signal == "SIGKILL" else ""

@@ -1,21 +1,20 @@
-"""Keeps a log file small while a process appends to it: its head and its tail stay, what lies
-between goes.
+"""The log of a process while it works: kept small, and shown line by line.
 
-A backend that prints a megabyte a call would fill the disk. The file is shortened in place; its
-writer appends, so it goes on at the end.
+A backend that prints a megabyte a call would fill the disk. Its log is shortened in place: the head
+and the tail stay. The writer appends, so it continues at the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 MOST_BYTES = 16 << 20
 HEAD_BYTES = 1 << 20
 TAIL_BYTES = 2 << 20
-LOOK_S = 0.25
+LOOK_S = 0.2
 
 
 @contextlib.asynccontextmanager
@@ -38,8 +37,8 @@ async def _keep(path: Path) -> None:
 
 
 def shorten(path: Path) -> bool:
-    """Shorten the file if it is above the limit; whether it was. What is written at this very
-    moment may be lost.
+    """Shorten the file if it is above the limit; returns whether it was. What is written at this
+    very moment may be lost.
     """
     try:
         if path.stat().st_size <= MOST_BYTES:
@@ -55,3 +54,34 @@ def shorten(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextlib.asynccontextmanager
+async def followed(log: Path, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Every line that is appended to `log` meanwhile goes to `say`."""
+    place = log.stat().st_size if log.exists() else 0
+
+    def show() -> None:
+        nonlocal place
+        if not log.exists():
+            return
+        with log.open("rb") as file:
+            file.seek(place)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        place += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            say(line)
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            show()
+
+    task = asyncio.ensure_future(follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        show()

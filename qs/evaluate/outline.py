@@ -1,31 +1,30 @@
 """What a load test would do, with the origin of every value and about how long it takes; nothing is
 loaded or run.
 
-The backend's own QS config is not asked for: that takes its process. What it may still change is
-said.
+The backend is not asked for its QS config, since that takes its process; a note says what it may
+still change.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from qs.base import machine
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.settling import settled
 from qs.settings.case import cases_of
-from qs.settings.run_plan import check_plans
-from qs.settings.settings import settle
 from qs.tensors.generated import input_specs
 
-NOT_ASKED = "the backend was not asked: its QS config may change what neither the command line nor the artifact states"
+NOT_ASKED = (
+    "the backend was not asked: its QS config may change what neither the command line nor the "
+    "artifact states"
+)
 
 
 def outline(prepared: Prepared) -> dict[str, Any]:
-    """Plain data: {"artifact", "inputs", "values", "cases", "seconds", "notes"}. UserError for
-    settings that cannot be.
+    """Plain data: {"artifact", "inputs", "values", "cases", "seconds", "notes"}. UserError if
+    they cannot be run.
     """
-    cpus = machine.usable_cpus()
-    settings = settle(prepared.request, prepared.workload, None, None, cpus)
-    check_plans(settings, cpus, prepared.request.in_process)
+    settings = settled(prepared, None, None)
     cases = cases_of(settings)
     specs = input_specs(prepared.model_info.to_configs())
     found: list[dict[str, Any]] = []

@@ -1,14 +1,16 @@
-"""A backend that is ready to be measured: environment, model or artifact, host, compile result,
-runtime, data; the same for every command.
+"""A backend made ready to be measured, in the same way for every command: environment, model or
+artifact, process, compile result, data, runtime, and every setting of what is measured.
 
-What is then done with it is the caller's: one evaluation (qs.evaluate.evaluation), trials
+What to do with it is up to the caller: one evaluation (qs.evaluate.evaluation), or trials
 (qs.sweep).
 """
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,42 +20,39 @@ from qs.base import machine
 from qs.base.interrupt import Interrupt
 from qs.config.qs_config import QsConfig, parse_qs_config
 from qs.doctor.looking import check_now
+from qs.environments import Environment, interpreter_for
 from qs.evaluate import checks
 from qs.evaluate.backend import Backend, QsMode, brought_up
-from qs.evaluate.compiling import Compiled
-from qs.evaluate.environment import described, settle_environment
-from qs.evaluate.obtaining import obtain
-from qs.evaluate.performance import Bench
+from qs.evaluate.obtaining import Compiled, obtain
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.testbed import Testbed
 from qs.result.journal import Journal
 from qs.settings.limits import Limits
 from qs.settings.run_plan import check_plans
-from qs.settings.settings import settle
+from qs.settings.settings import Settings, settle
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A backend with a compile result. `resolved` says where the model's file is, `scratch` is a
-    folder that goes with it.
-    """
+    """A backend with a compile result."""
 
     backend: Backend
-    resolved: dict[str, Any]
+    resolved: dict[str, Any]  # where the model's file is, and what it is
     compiled: Compiled
-    scratch: Path
+    scratch: Path  # a folder that is removed in the end
 
 
 @asynccontextmanager
 async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
-    """Settle the environment, find or build the model, start the backend's host, compile or take
-    what was compiled.
+    """Settle the environment, find or build the model, bring the backend up, compile or take what
+    was compiled.
     """
     record, view = journal.record, journal.view
     view.line(f"{prepared.title} on {prepared.hardware}: model {prepared.model_info.model}")
     with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
         with journal.stage("environment"):
-            environment = await settle_environment(prepared, view.line)
-        record.environment = described(environment)
+            environment = await _settle_environment(prepared, view.line)
+        record.environment = _described(environment)
         with journal.stage("model"):
             resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"), view.line)
         record.model_source = resolved
@@ -66,43 +65,77 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
 
 async def set_up(
     opened: Opened, prepared: Prepared, journal: Journal, interrupt: Interrupt
-) -> Bench:
+) -> Testbed:
     """Give the runtime its compile result, and settle every value of the measured part."""
     backend, configs, request = opened.backend, opened.compiled.configs, prepared.request
     await backend.configure_runtime(opened.compiled.raw, configs["workload"], configs["model_info"])
     mode = await backend.qs_mode()
-    cpus = machine.usable_cpus()
     config = checked(mode, prepared.hardware)
-    best = opened.compiled.best_batch_sizes
-    settings = settle(request, prepared.workload, config, best, cpus)
-    check_plans(settings, cpus, request.in_process)
+    settings = settled(prepared, config, opened.compiled.best_batch_sizes)
     journal.record.values = settings.report()
     journal.record.machine_check = check_now(settings)
     backend.limits = Limits.of_request(request, settings.timeout_s.value)
-    bench = Bench(
+    testbed = Testbed(
         backend, settings, journal, interrupt, mode.supported, request.engine, request.in_process
     )
-    if bench.driven and not bench.qs_mode and settings.clients.value > 1:
+    if testbed.driven and not testbed.qs_mode and settings.clients.value > 1:
         journal.warn(
-            f"{settings.clients.value} clients call predict of one copy at the same time, and the backend has not said that they "
-            "may (it does not support QS mode); where it fails, add --clients 1"
+            f"{settings.clients.value} clients call predict of one copy at the same time, and the "
+            "backend has not said that they may (it does not support QS mode); "
+            "if it fails, add --clients 1"
         )
-    if bench.driven:
+    if testbed.driven:
         await backend.use_runner(settings)
-    return bench
+    return testbed
 
 
 @asynccontextmanager
 async def serving(
     prepared: Prepared, journal: Journal, interrupt: Interrupt
-) -> AsyncIterator[Bench]:
-    """Both in one, for whoever measures at once."""
+) -> AsyncIterator[Testbed]:
+    """Both in one."""
     async with opened(prepared, journal) as ready:
         yield await set_up(ready, prepared, journal, interrupt)
 
 
+def settled(prepared: Prepared, config: QsConfig | None, best: Sequence[int] | None) -> Settings:
+    """Every value of the measured part. `config` is the backend's QS config, `best` the batch sizes
+    that it recommends. UserError if no run can be planned with them.
+    """
+    cpus = machine.usable_cpus()
+    settings = settle(prepared.request, prepared.workload, config, best, cpus)
+    check_plans(settings, cpus, prepared.request.in_process)
+    return settings
+
+
 def checked(mode: QsMode, hardware: str) -> QsConfig | None:
-    """The QS config of a backend that supports QS mode, validated; None of one that does not."""
+    """The QS config of a backend that supports QS mode, validated; None if it does not."""
     if not mode.supported:
         return None
     return parse_qs_config(mode.config or {}, f"{hardware}'s generate_qs_config()")
+
+
+async def _settle_environment(prepared: Prepared, say: Callable[[str], None]) -> Environment:
+    """The interpreter for the backend, as --env asks. A cancellation ends an installation and leaves
+    nothing of it.
+    """
+    mode = "current" if prepared.request.in_process else prepared.request.env
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(interpreter_for, prepared.backend.path, mode, say, stop)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+
+
+def _described(environment: Environment) -> dict[str, Any]:
+    """The report's section. `Key` is null for the interpreter that qs itself runs under, whose
+    packages are listed in `Host`.
+    """
+    return {
+        "Key": environment.key,
+        "Interpreter": environment.python,
+        "Created": environment.created,
+        "Why": environment.why,
+        "Packages": dict(environment.packages),
+    }

@@ -1,4 +1,4 @@
-"""Answers under load: kept by the workers of a case where that was asked for, judged when it has
+"""Answers given under load: kept by the workers of a case if that was asked for, judged when it has
 ended.
 """
 
@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
+from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row, VerificationEntry
 from qs.settings.case import Case
@@ -16,7 +17,7 @@ from qs.settings.settings import Settings
 
 @dataclass
 class Verification:
-    """For one case. Off where `mode` is None: then it adds nothing to what the workers do."""
+    """For one case. If `mode` is None it adds nothing to what the workers do."""
 
     mode: str | None
     seed: int = 0
@@ -42,17 +43,15 @@ class Verification:
             return None
         return {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}
 
-    async def judged(self, bench: Any, case: Case, row: Row) -> Row:
+    async def judged(self, backend: Backend, samples: Any, case: Case, row: Row) -> Row:
         """The row with its `Verification`; wrong answers make it INVALID."""
         if self._folder is None:
             return row
         try:
-            answer = await bench.backend.verification(
-                case, bench.settings.plain_samples, self._folder.name, self.mode
-            )
+            answer = await backend.verification(case, samples, self._folder.name, self.mode)
         except BackendFailed as failure:
             if failure.lost_host:
-                await bench.backend.drop()
+                await backend.drop()
             nothing = VerificationEntry(
                 mode=self.mode,
                 checked=0,

@@ -16,9 +16,9 @@ from qs.base.interrupt import Interrupt
 from qs.base.scenarios import POISSON
 from qs.base.words import number
 from qs.evaluate import rows
-from qs.evaluate.performance import Bench
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
+from qs.evaluate.testbed import Testbed
 from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
 from qs.result.journal import Journal
 from qs.result.row import Row
@@ -76,8 +76,8 @@ class Sweeping:
         self._curve: str | None = None
 
     async def work(self, prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
-        async with serving(prepared, journal, interrupt) as bench:
-            chosen = bench.settings
+        async with serving(prepared, journal, interrupt) as testbed:
+            chosen = testbed.settings
             self._settings = settings_of(
                 self.plan.axes,
                 chosen.batch_sizes.value,
@@ -103,23 +103,23 @@ class Sweeping:
             self._keep(journal, state)
             with journal.stage("sweep"):
                 await (
-                    self._halve(bench, journal, state)
+                    self._halve(testbed, journal, state)
                     if self.plan.budget_s
-                    else self._all(bench, journal, state)
+                    else self._all(testbed, journal, state)
                 )
             if self.plan.goals:
                 with journal.stage("limit"):
-                    await self._find_limit(bench, journal, state)
+                    await self._find_limit(testbed, journal, state)
             self._keep(journal, state)
 
-    async def _all(self, bench: Bench, journal: Journal, state: State) -> None:
+    async def _all(self, testbed: Testbed, journal: Journal, state: State) -> None:
         for turn in range(self.plan.repeats):
             self._rounds.append(
                 {"settings": len(self._settings), "seconds_each": self.plan.duration_s}
             )
-            await self._round(bench, journal, state, turn, self._settings, self.plan.duration_s)
+            await self._round(testbed, journal, state, turn, self._settings, self.plan.duration_s)
 
-    async def _halve(self, bench: Bench, journal: Journal, state: State) -> None:
+    async def _halve(self, testbed: Testbed, journal: Journal, state: State) -> None:
         counts, left = rounds_of(len(self._settings)), self._settings
         budget_s = self.plan.grid_s or 0.0
         for turn in range(len(counts)):
@@ -133,7 +133,7 @@ class Sweeping:
             )
             counts = [*counts[:turn], len(left), *counts[turn + 1 :]]
             self._rounds.append({"settings": len(left), "seconds_each": each_s})
-            await self._round(bench, journal, state, turn, left, each_s)
+            await self._round(testbed, journal, state, turn, left, each_s)
             if turn + 1 < len(counts):
                 lines = self._table(journal, state)
                 figures = figures_of(lines, ranking(lines))
@@ -147,7 +147,7 @@ class Sweeping:
 
     async def _round(
         self,
-        bench: Bench,
+        testbed: Testbed,
         journal: Journal,
         state: State,
         turn: int,
@@ -155,7 +155,7 @@ class Sweeping:
         seconds: float,
     ) -> None:
         cpus = len(machine.usable_cpus())
-        seed = bench.settings.seed.value
+        seed = testbed.settings.seed.value
         for at, setting in enumerate(shuffled(list(settings), turn, seed), start=1):
             if (turn, setting.name) in state.trials:
                 continue
@@ -164,14 +164,14 @@ class Sweeping:
             changes = setting.changes(cpus)
             changes |= {"duration_s": seconds, "iterations": None}
             try:
-                row = (await trial(bench, changes, title, f"{setting.name}-{turn}")).row
+                row = (await trial(testbed, changes, title, f"{setting.name}-{turn}")).row
             except UserError as error:
                 row = _impossible(setting, str(error))
                 journal.view.line(f"{title}: {error}")
             state.trial(turn, setting.name, row, time.monotonic() - began)
             self._keep(journal, state)
 
-    async def _find_limit(self, bench: Bench, journal: Journal, state: State) -> None:
+    async def _find_limit(self, testbed: Testbed, journal: Journal, state: State) -> None:
         goals, line = self.plan.goals, self._for_limit(journal, state)
         if line is None:
             journal.record.reasons.append(
@@ -196,7 +196,7 @@ class Sweeping:
                 "calibrate": False,
             }
             title = f"{number(plan.rate_per_s, 4)}/s for {number(plan.duration_s)} s"
-            measured = await trial(bench, asked, title, "limit")
+            measured = await trial(testbed, asked, title, "limit")
             if measured.result is None:
                 reasons = "; ".join(measured.row.reasons)
                 raise UserError(
@@ -211,7 +211,7 @@ class Sweeping:
 
         hint = line["QPS"] / setting.batch_size
         settings = LimitSettings(
-            hint_per_s=hint, budget_s=self.plan.limit_budget_s, seed=bench.settings.seed.value
+            hint_per_s=hint, budget_s=self.plan.limit_budget_s, seed=testbed.settings.seed.value
         )
         done = [Trial.from_dict(each) for each in state.limit_trials]
         self._limit = await find_limit(goals, measure_trial, settings, on_step, done)

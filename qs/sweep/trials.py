@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from qs.base import machine
 from qs.base.interrupt import Interrupted
-from qs.evaluate.performance import Bench, Measured, measure_case
+from qs.evaluate.performance import Measured, measure_case
+from qs.evaluate.testbed import Testbed
 from qs.settings.case import cases_of
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Changes
@@ -14,8 +15,10 @@ from qs.settings.settings import Changes
 ORIGIN = "this trial"
 
 
-async def trial(bench: Bench, changes: Changes, title: str, name: str | None = None) -> Measured:
-    """Measure once, with some of the bench's settings changed.
+async def trial(
+    testbed: Testbed, changes: Changes, title: str, name: str | None = None
+) -> Measured:
+    """Measure once, with some of the testbed's settings changed.
 
     name   stem of the histogram's file; None: the case's own
 
@@ -24,13 +27,13 @@ async def trial(bench: Bench, changes: Changes, title: str, name: str | None = N
     then is not of the length that was asked for.
     """
     cpus = machine.usable_cpus()
-    settings = bench.settings.changed(changes, ORIGIN, cpus)
-    check_plans(settings, cpus, bench.in_process)
+    settings = testbed.settings.changed(changes, ORIGIN, cpus)
+    check_plans(settings, cpus, testbed.in_process)
     (case,) = cases_of(settings)
-    changed = replace(bench, settings=settings)
-    await bench.backend.use_runner(settings)
-    path = None if name is None else bench.journal.folder.histogram(name)
+    changed = replace(testbed, settings=settings)
+    await testbed.backend.use_runner(settings)
+    path = None if name is None else testbed.journal.folder.histogram(name)
     measured = await measure_case(changed, case, title, path)
-    if bench.interrupt.requested.is_set():
+    if testbed.interrupt.requested.is_set():
         raise Interrupted
     return measured

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from qs.evaluate.expectation import Footprint
-from tests.qs.evaluate.test_patience import CASE
+from tests.qs.evaluate.test_predict_timeout import CASE
 from tests.qs.small_backend import run_changed, write
 
 GB = 10**9

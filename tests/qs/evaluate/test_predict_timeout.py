@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from qs.evaluate.patience import FACTOR, Patience
+from qs.evaluate.expectation import FACTOR, PredictTimeout
 from qs.settings.case import Case
 from qs.settings.settings import Origin, Setting
 from tests.qs.small_backend import run_changed, write
@@ -30,10 +30,10 @@ TWO_MINUTES = Setting(120.0, Origin.DEFAULT)
 
 
 def test_the_default_holds_while_it_is_enough():
-    patience = Patience()
-    assert patience.timeout(CASE, TWO_MINUTES) is TWO_MINUTES
-    patience.learn(CASE, 5.0)
-    assert patience.timeout(replace(CASE, batch_size=8), TWO_MINUTES) is TWO_MINUTES
+    timeouts = PredictTimeout()
+    assert timeouts.of(CASE, TWO_MINUTES) is TWO_MINUTES
+    timeouts.learn(CASE, 5.0)
+    assert timeouts.of(replace(CASE, batch_size=8), TWO_MINUTES) is TWO_MINUTES
 
 
 @pytest.mark.parametrize(
@@ -41,27 +41,27 @@ def test_the_default_holds_while_it_is_enough():
     [(24, 1, 240.0), (4, 3, 120.0), (24, 3, 720.0), (5, 1, 50.0), (1, 1, 40.0)],
 )
 def test_it_grows_with_batch_and_clients(batch_size, clients, expected_s):
-    patience = Patience()
-    patience.learn(replace(CASE, batch_size=4), 40.0)
+    timeouts = PredictTimeout()
+    timeouts.learn(replace(CASE, batch_size=4), 40.0)
     settled = Setting(30.0, Origin.DEFAULT)
-    found = patience.timeout(replace(CASE, batch_size=batch_size, clients=clients), settled)
+    found = timeouts.of(replace(CASE, batch_size=batch_size, clients=clients), settled)
     assert found.value == pytest.approx(FACTOR * expected_s)
-    assert found.origin == "3 times what the cases before let expect"
+    assert found.origin == "3 times what earlier cases suggest"
 
 
 def test_the_slowest_expectation_counts():
-    patience = Patience()
-    patience.learn(CASE, 30.0)
-    patience.learn(replace(CASE, batch_size=8), 60.0)
-    assert patience.timeout(replace(CASE, batch_size=16), TWO_MINUTES).value == FACTOR * 480.0
+    timeouts = PredictTimeout()
+    timeouts.learn(CASE, 30.0)
+    timeouts.learn(replace(CASE, batch_size=8), 60.0)
+    assert timeouts.of(replace(CASE, batch_size=16), TWO_MINUTES).value == FACTOR * 480.0
 
 
 @pytest.mark.parametrize("origin", [Origin.COMMAND_LINE, Origin.QS_CONFIG, "QS_PREDICT_TIMEOUT"])
 def test_what_somebody_chose_holds(origin):
-    patience = Patience()
-    patience.learn(CASE, 300.0)
+    timeouts = PredictTimeout()
+    timeouts.learn(CASE, 300.0)
     chosen = Setting(2.0, origin)
-    assert patience.timeout(replace(CASE, batch_size=64), chosen) is chosen
+    assert timeouts.of(replace(CASE, batch_size=64), chosen) is chosen
 
 
 SLOW = """
@@ -88,4 +88,4 @@ def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     else:
         assert (status, large["Verdict"]) == (0, "VALID"), said
         assert large["Predict Timeout"] == pytest.approx(3 * 0.6, rel=0.2)
-        assert "one predict may take 1." in said and "what the cases before let expect" in said
+        assert "one predict may take 1." in said and "what earlier cases suggest" in said

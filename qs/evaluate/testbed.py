@@ -1,0 +1,37 @@
+"""What every case of a run is measured with: the backend, ready, and the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from qs.base.interrupt import Interrupt
+from qs.evaluate.backend import Backend
+from qs.evaluate.expectation import Footprint, PredictTimeout
+from qs.result.journal import Journal
+from qs.settings.settings import Settings
+
+# Our engine drives every backend, and none is asked for its own numbers: a load test is the
+# engine's.
+DRIVE = "drive"
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """One for a run: it also remembers what earlier cases took."""
+
+    backend: Backend
+    settings: Settings
+    journal: Journal
+    interrupt: Interrupt
+    qs_mode: bool = True
+    engine: str = "auto"  # which rows our engine drives: auto, always, never; DRIVE
+    in_process: bool = False
+    timeouts: PredictTimeout = field(default_factory=PredictTimeout)
+    footprint: Footprint = field(default_factory=Footprint)
+
+    __test__ = False  # no test class, whatever pytest makes of the name
+
+    @property
+    def driven(self) -> bool:
+        """Whether our engine drives predict; otherwise the backend times itself."""
+        return self.engine in ("always", DRIVE) or (self.qs_mode and self.engine != "never")
