@@ -1,9 +1,9 @@
 """From a raw JSON object to a typed one, with every fault at once.
 
-The rules of one key are pydantic's, written on the models; this module turns its errors into Faults
-that say what is allowed in words, settles aliases, and keeps the keys that are right when others
-are wrong, so that checks across keys and files still run. Reading files and those further checks
-are the callers' part.
+The rules of one key are pydantic's, written on the models. This module turns its errors into Faults
+that say in words what is allowed, settles aliases, and keeps the keys that are right when others
+are wrong, so that checks across keys and files still run. Callers read the files and make those
+further checks.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ M = TypeVar("M", bound=Checkable)
 
 @dataclass(frozen=True)
 class Checked(Generic[M]):
-    """What came of a check: the typed value if there is no fault, and the values of the keys that
-    are right.
+    """The result of a check: the typed value if there are no faults, and the values of the keys
+    that are right.
     """
 
     value: M | None
@@ -88,7 +88,7 @@ class Checked(Generic[M]):
 
 
 def as_object(raw: object, file: str, what: str) -> dict[str, Any]:
-    """The raw value where it is a JSON object; else UserError."""
+    """The raw value if it is a JSON object, else UserError."""
     if isinstance(raw, dict):
         return raw
     raise UserError(f"{file}: holds a {_json_kind(raw)}; allowed: one object {{...}}, the {what}")
@@ -104,8 +104,8 @@ def check(
 ) -> Checked[M]:
     """Check every key of a raw object against the model `cls`.
 
-    `file_of` gives a key another origin than `file`, such as a flag; `prefix` stands before keys in
-    faults.
+    `file_of` names the origin of a key that does not come from `file`, such as a flag; `prefix`
+    precedes the keys in faults.
     """
     origin = file_of or (lambda key: file)
     settled, faults = _settle_aliases(cls, raw, file)
@@ -128,9 +128,10 @@ def check(
 def unknown_keys(
     cls: type[Checkable], raw: Iterable[str], file: str, *, only_near: bool = False
 ) -> list[str]:
-    """A warning for each key that no rule knows, with the known one that was probably meant.
+    """A warning for each unknown key, with the known one that was probably meant.
 
-    `only_near`: just those that look like a misspelt known one, where vendors' own keys are usual.
+    `only_near`: only for those that look like a misspelt known key, in files where vendors' own
+    keys are usual.
     """
     known = [*cls.model_fields, *cls.ALIASES]
     warnings = []
@@ -144,6 +145,13 @@ def unknown_keys(
                 f"{file}: unknown key {key!r}{meant} (passed on to the backend as it is)"
             )
     return warnings
+
+
+def split(value: object) -> object:
+    """A comma-separated string as a list of its parts; anything else as it is."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")] if value.strip() else []
+    return value
 
 
 def key_path(place: Sequence[str | int]) -> str:

@@ -1,22 +1,19 @@
-"""The compile result: what a backend's `compile` says it made, typed for reports, untouched for the
-runtime.
+"""The compile result: what a backend's `compile` says it made, typed for reports and passed on to
+the runtime untouched.
 
 Vendors leave keys out and add their own: the former warn, the latter pass through. Only values of a
-wrong kind are faults. Loading what the result names is the runtime backend's part.
+wrong kind are faults. The runtime backend loads what the result names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PrivateAttr, StrictStr
 
-from qs.base import jsonc
 from qs.base.errors import Fault
-from qs.config.checking import Checkable, Checked, Count, Flag, as_object, check
-from qs.config.inputs import split
+from qs.config.checking import Checkable, Checked, Count, Flag, as_object, check, split
 
 EXPECTED = (
     "compile_precision",
@@ -54,7 +51,7 @@ class Segment(Checkable):
 
 
 class CompileResult(Checkable):
-    """The keys that a report reads. None: the backend did not say."""
+    """The keys that a report reads. None: the backend did not state it."""
 
     model: StrictStr | None = None
     framework: StrictStr | None = None
@@ -77,12 +74,13 @@ class CompileResult(Checkable):
         "input_type": "a list of types, or one comma-separated string",
         "max_batch_size": "a whole number >= 1",
         "sg_percent": "a number from 0 to 100",
-        "segments": "a list of {sg_idx, is_fallback, input_tensor_map, output_tensor_map, compiled_model}",
+        "segments": "a list of {sg_idx, is_fallback, input_tensor_map, output_tensor_map, "
+        "compiled_model}",
     }
 
     @property
     def succeeded(self) -> bool:
-        """The backend says that every subgraph compiled."""
+        """Whether the backend says that every subgraph compiled."""
         return (self.compile_status or "").strip().lower() == "success"
 
     @property
@@ -96,8 +94,8 @@ class CompileResult(Checkable):
 
     @property
     def compiled_batch_sizes(self) -> tuple[int, ...]:
-        """The batch sizes that every compiled (not fallback) segment has an artifact for,
-        ascending.
+        """The batch sizes for which every compiled (not fallback) segment has an artifact, in
+        ascending order.
         """
         sizes = [
             {made.compiled_bs for made in segment.compiled_model if made.compiled_bs}
@@ -111,15 +109,8 @@ class CompileResult(Checkable):
         return dict(self._raw)
 
 
-def load_compile_result(path: str | Path) -> tuple[CompileResult, list[str]]:
-    """The compile result in a file, and warnings. Faults names everything that is wrong with it, at
-    once.
-    """
-    return check_compile_result(jsonc.read(path), str(path)).result()
-
-
 def check_compile_result(raw: object, source: str = "the compile result") -> Checked[CompileResult]:
-    """The same, for what `compile` returned, with faults returned and not raised."""
+    """The compile result that `compile` returned, or a file held, with its faults and warnings."""
     stated = as_object(raw, source, "compile result")
     checked = check(CompileResult, stated, source)
     missing = [key for key in EXPECTED if key not in stated]

@@ -1,13 +1,13 @@
-"""The interact profile: a backend's questions to the user, and the answers that go into
-`interact_info`.
+"""The interact profile: a backend's questions to the user, and how their answers are read.
 
-A profile comes from `backends/XXX/XXX.json` or from the backend itself; its absence asks nothing.
-Showing dialogs is qs.interact's part, and so is settling the answers: here only the questions are
-checked.
+A profile comes from `backends/XXX/XXX.json` or from the backend itself; without one, nothing is
+asked. Only the questions are checked here: qs.interact shows the dialogs and settles the answers.
+Answers are read strictly: "12" is a whole number, and true is not one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,6 @@ from pydantic import Field, StrictStr
 from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
-from qs.config.answering import UNREADABLE, read_as
 from qs.config.checking import Checkable, check
 
 DIALOGS = ("Yes/No Dialog", "Radiolist Dialog", "Input Dialog")
@@ -31,10 +30,39 @@ _IN_WORDS = {
 }
 
 
-class Question(Checkable):
-    """One question. `depends` names earlier answers that must be truthy, else the question is
-    skipped.
+class _Unreadable:
+    def __repr__(self) -> str:
+        return "unreadable"
+
+
+UNREADABLE = _Unreadable()
+_BOOLS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+def read_as(kind: str, value: object) -> object:
+    """`value` as a bool, int, float or str (`kind`), or UNREADABLE. A string may hold any of the
+    others.
     """
+    if kind == "str":
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return str(value) if plain else value if isinstance(value, str) else UNREADABLE
+    if kind == "bool":
+        if isinstance(value, str):
+            return _BOOLS.get(value.strip().lower(), UNREADABLE)
+        return value if isinstance(value, bool) else UNREADABLE
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return UNREADABLE
+    try:
+        number = float(value) if kind == "float" else int(value)
+    except (ValueError, OverflowError):
+        return UNREADABLE
+    if kind == "int":
+        return number if isinstance(value, str) or number == value else UNREADABLE
+    return number if math.isfinite(number) else UNREADABLE
+
+
+class Question(Checkable):
+    """One question. It is skipped unless all earlier answers that `depends` names are truthy."""
 
     name: Annotated[StrictStr, Field(min_length=1)]
     note: StrictStr = ""
@@ -61,7 +89,7 @@ class Question(Checkable):
 
     @property
     def choices(self) -> tuple[Any, ...] | None:
-        """The options as values of the question's type; None where any value will do."""
+        """The options as values of the question's type; None: any value will do."""
         if self.dialog_type != "Radiolist Dialog" or not self.options:
             return None
         return tuple(read_as(self.type, option) for option in self.options)
@@ -75,22 +103,18 @@ class Question(Checkable):
 
     @property
     def preset(self) -> object:
-        """The default as a value of the question's type; None where there is none."""
+        """The default as a value of the question's type; None: it has no default."""
         return None if self.default is None else read_as(self.type, self.default)
 
     def read(self, value: object) -> object:
-        """An answer as a value of the question's type ("12" as 12); UNREADABLE where it cannot be
-        one.
-        """
+        """An answer as a value of the question's type ("12" as 12), or UNREADABLE."""
         answer = read_as(self.type, value)
         return UNREADABLE if self.choices is not None and answer not in self.choices else answer
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A backend's questions in their order. `settled`: answers that the backend gave instead of
-    questions.
-    """
+    """A backend's questions in order. `settled`: answers that the backend gave in their place."""
 
     questions: tuple[Question, ...] = ()
     source: str = "the interact profile"
@@ -98,7 +122,7 @@ class Profile:
 
 
 def load_interact(path: str | Path) -> tuple[Profile, list[str]]:
-    """The profile in a file, and warnings. No file, or an empty one, asks nothing."""
+    """The profile in a file, and warnings. A missing or an empty file asks nothing."""
     if not Path(path).exists() or not jsonc.read_text(path).strip():
         return Profile(source=str(path)), []
     return parse_profile(jsonc.read(path), str(path))
@@ -107,14 +131,16 @@ def load_interact(path: str | Path) -> tuple[Profile, list[str]]:
 def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Profile, list[str]]:
     """What `get_interact_profile` returned, or a file held, as a typed profile, and warnings.
 
-    A list of questions, one question, None, or a flat object of ready answers, as some vendors
-    return. Faults names everything that is wrong with the questions.
+    `raw` is a list of questions, one question, None, or a flat object of ready answers, as some
+    vendors return. Raises Faults with everything that is wrong with the questions.
     """
     if raw is None:
         return Profile(source=source), []
     if isinstance(raw, dict) and "dialog_type" not in raw:
         warnings = (
-            [f"{source}: holds answers and no questions; they are taken as they are"] if raw else []
+            [f"{source}: holds answers in place of questions; they are used as they are"]
+            if raw
+            else []
         )
         return Profile(source=source, settled=dict(raw)), warnings
     entries = [raw] if isinstance(raw, dict) else raw
@@ -144,7 +170,7 @@ def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Pr
 
 
 def _with_guesses(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Published fragments lack some keys: what follows from `dialog_type` is filled in."""
+    """Some keys are missing from published fragments; they follow from `dialog_type`."""
     guessed = dict(entry)
     if "type" not in guessed:
         guessed["type"] = "bool" if guessed.get("dialog_type") == DIALOGS[0] else "str"
@@ -179,12 +205,13 @@ def _warnings(question: Question, source: str, earlier: list[str]) -> list[str]:
             near = nearest(name, earlier)
             meant = f"; did you mean {near!r}?" if near else ""
             warnings.append(
-                f"{source}: {question.name} depends on {name!r}, which is no earlier question{meant}"
-                " (it is never asked)"
+                f"{source}: {question.name} depends on {name!r}, which is not an earlier "
+                f"question{meant} (it is never asked)"
             )
     if question.choices and question.default is not None:
         if question.preset not in question.choices:
             warnings.append(
-                f"{source}: the default of {question.name} is {question.preset!r}, not {question.allowed}"
+                f"{source}: the default of {question.name} is {question.preset!r}, not "
+                f"{question.allowed}"
             )
     return warnings

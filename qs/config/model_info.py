@@ -1,20 +1,25 @@
 """The model info (`model_zoo/<model>.json`): a model's file, inputs and outputs, data set and
 largest batch.
 
-Keys that are no rule's are kept: published files carry vendors' own. Finding the model's file is
-qs.models' part.
+Four keys describe the inputs together (`inputs`, `input_shape`, `input_type`, `input_range`), so
+they are checked together. Published files write lists as one comma-separated string; both are read.
+Keys that no rule knows are kept: published files carry vendors' own. qs.models finds the model's
+file.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StrictStr
 
 from qs.base import jsonc
-from qs.base.names import PLAIN
+from qs.base.errors import MISSING, Fault
+from qs.base.names import PLAIN, nearest
 from qs.config.checking import (
     Checkable,
     Checked,
@@ -23,10 +28,36 @@ from qs.config.checking import (
     PlainName,
     as_object,
     check,
+    split,
     unknown_keys,
 )
-from qs.config.inputs import KEYS, check_inputs
 from qs.config.sources import Source, check_sources
+
+TYPES = (
+    "FLOAT32",
+    "FLOAT16",
+    "FLOAT64",
+    "INT8",
+    "UINT8",
+    "INT16",
+    "UINT16",
+    "INT32",
+    "UINT32",
+    "INT64",
+    "UINT64",
+    "LONG",
+    "BOOL",
+    "STRING",
+)
+KEYS = ("inputs", "outputs", "input_shape", "input_type", "input_range")
+
+_NAMES = "names, as a list or one comma-separated string"
+_SHAPES = (
+    "an object, input name -> list of whole numbers >= 1, the shape at batch 1 ([]: a scalar, "
+    "which a batch shares)"
+)
+_TYPES = f"one type per input, or one for all, of {', '.join(TYPES)}"
+_RANGES = "an object, input name -> [low, high), two finite numbers, low < high"
 
 FRAMEWORKS = ("Pytorch", "Tensorflow", "Onnx")
 _SPELLED = {name.casefold(): name for name in FRAMEWORKS}
@@ -53,7 +84,7 @@ def _path(value: str) -> str:
 
 class ModelInfo(Checkable):
     """What is known of a model before it is loaded. Shapes are at batch 1; batch b multiplies the
-    first.
+    first dimension.
     """
 
     model: PlainName
@@ -81,7 +112,8 @@ class ModelInfo(Checkable):
         "framework_version": "a version, as a string",
         "model_format": "the format's name, such as 'pt', 'saved_model' or 'onnx'",
         "model_precision": "the precision's name, such as 'FP32'",
-        "dataset_name": f"the name of a folder in datasets/ ({PLAIN}), or null for generated inputs",
+        "dataset_name": f"the name of a folder in datasets/ ({PLAIN}), or null for generated "
+        "inputs",
         "max_batch_size": "a whole number >= 1",
         "is_quantized": "true or false",
     }
@@ -94,7 +126,7 @@ class ModelInfo(Checkable):
         return (first * batch_size, *others)
 
     def to_configs(self) -> dict[str, Any]:
-        """The published spelling: names and types as comma-separated strings, further keys as they
+        """The published spelling: names and types as comma-separated strings, unknown keys as they
         were.
         """
         plain = {
@@ -115,14 +147,12 @@ class ModelInfo(Checkable):
 
 
 def load_model_info(path: str | Path) -> tuple[ModelInfo, list[str]]:
-    """The model info in a file, and warnings. Faults names everything that is wrong with it, at
-    once.
-    """
+    """The model info in a file, and warnings. Raises Faults with everything that is wrong."""
     return check_model_info(jsonc.read(path), str(path)).result()
 
 
 def check_model_info(raw: object, file: str) -> Checked[ModelInfo]:
-    """The same, for a value that was read already, with faults returned and not raised."""
+    """The same for a value that was already read; faults are returned, not raised."""
     stated = as_object(raw, file, "model info")
     apart = (*KEYS, "sources")
     checked = check(
@@ -139,3 +169,135 @@ def check_model_info(raw: object, file: str) -> Checked[ModelInfo]:
     value = checked.value.model_copy(update=described)
     value._stated = {key: stated[key] for key in apart if key in stated}
     return Checked(value, right, (), warnings)
+
+
+@dataclass
+class Inputs:
+    """The values that are right; those with faults are absent."""
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    input_shape: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    input_type: dict[str, str] = field(default_factory=dict)
+    input_range: dict[str, tuple[float, float]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def check_inputs(raw: Mapping[str, Any], file: str) -> Inputs:
+    """The input and output keys of a raw model info. Without `inputs` they are those of
+    `input_shape`.
+    """
+    found = Inputs()
+    faults = found.faults
+    shapes = _shapes(raw.get("input_shape", MISSING), file, faults)
+    found.outputs = _names(raw.get("outputs"), "outputs", file, faults) or ()
+    stated = _names(raw.get("inputs"), "inputs", file, faults)
+    found.inputs = tuple(shapes or ()) if stated == () else stated or ()
+    if stated is not None and shapes is not None:
+        _same_names(found.inputs, shapes, file, faults)
+    found.input_shape = {name: shape for name, shape in (shapes or {}).items() if shape is not None}
+    found.input_type = _types(raw.get("input_type", MISSING), found.inputs, file, faults)
+    found.input_range = _ranges(raw.get("input_range"), found.inputs, file, faults)
+    return found
+
+
+def _names(value: object, key: str, file: str, faults: list[Fault]) -> tuple[str, ...] | None:
+    names = split(value)
+    if names is None:
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        faults.append(Fault(file, key, value, _NAMES))
+        return None
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        faults.append(Fault(file, key, value, f"each name once; {', '.join(twice)} occurs twice"))
+        return None
+    return tuple(names)
+
+
+def _shapes(
+    value: object, file: str, faults: list[Fault]
+) -> dict[str, tuple[int, ...] | None] | None:
+    """Name -> shape, None for a wrong shape; None in all when there are no names to go by."""
+    if not isinstance(value, dict) or not value:
+        faults.append(Fault(file, "input_shape", value, _SHAPES))
+        return None
+    shapes: dict[str, tuple[int, ...] | None] = {}
+    for name, shape in value.items():
+        right = isinstance(shape, list) and all(type(side) is int and side >= 1 for side in shape)
+        shapes[name] = tuple(shape) if right else None
+        if not right:
+            allowed = "a list of whole numbers >= 1: batch b multiplies the first of them"
+            faults.append(Fault(file, f"input_shape.{name}", shape, allowed))
+    return shapes
+
+
+def _same_names(
+    inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]
+) -> None:
+    for name in inputs:
+        if name not in shapes:
+            near = nearest(name, [known for known in shapes if known not in inputs])
+            hint = f"is {near!r} a misspelling of it?" if near else None
+            faults.append(
+                Fault(file, f"input_shape.{name}", MISSING, "a shape for every input", hint=hint)
+            )
+    for name in shapes:
+        if name not in inputs:
+            allowed = "one of the inputs: " + ", ".join(inputs)
+            faults.append(Fault(file, "input_shape", name, allowed, nearest=nearest(name, inputs)))
+
+
+def _types(
+    value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]
+) -> dict[str, str]:
+    types = split(value)
+    if not isinstance(types, list) or not types:
+        faults.append(Fault(file, "input_type", value, _TYPES))
+        return {}
+    known = []
+    for number, name in enumerate(types):
+        upper = name.strip().upper() if isinstance(name, str) else name
+        if upper in TYPES:
+            known.append(upper)
+        else:
+            near = nearest(name, TYPES) if isinstance(name, str) else None
+            faults.append(Fault(file, f"input_type[{number}]", name, _TYPES, nearest=near))
+    if len(known) < len(types) or not inputs:
+        return {}
+    if len(known) == 1:
+        known *= len(inputs)
+    if len(known) != len(inputs):
+        hint = f"there are {len(known)} types for {len(inputs)} inputs"
+        faults.append(Fault(file, "input_type", value, _TYPES, hint=hint))
+        return {}
+    return dict(zip(inputs, known, strict=True))
+
+
+def _ranges(
+    value: object, inputs: tuple[str, ...], file: str, faults: list[Fault]
+) -> dict[str, tuple[float, float]]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        faults.append(Fault(file, "input_range", value, _RANGES))
+        return {}
+    ranges = {}
+    for name, bounds in value.items():
+        if name not in inputs and inputs:
+            allowed = "one of the inputs: " + ", ".join(inputs)
+            faults.append(Fault(file, "input_range", name, allowed, nearest=nearest(name, inputs)))
+        elif _is_range(bounds):
+            ranges[name] = (bounds[0], bounds[1])
+        else:
+            faults.append(Fault(file, f"input_range.{name}", bounds, _RANGES))
+    return ranges
+
+
+def _is_range(bounds: object) -> bool:
+    return (
+        isinstance(bounds, list)
+        and len(bounds) == 2
+        and all(type(bound) in (int, float) and math.isfinite(bound) for bound in bounds)
+        and bounds[0] < bounds[1]
+    )

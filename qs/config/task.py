@@ -1,5 +1,5 @@
-"""A task's workload and its model info together: found, read, checked against each other, all
-faults at once.
+"""A task's workload and its model info: found, read and checked against each other, with all faults
+at once.
 
 The backend, its QS config and the answers to its questions are checked where they are asked for.
 """
@@ -33,8 +33,8 @@ def load_task(
 ) -> TaskConfig:
     """The task of that name. `overrides` (key -> value, None: not given) are the command line's.
 
-    UserError names everything that is wrong: in the workload, the flags, the model info, and
-    between them.
+    Raises UserError with everything that is wrong in the workload, the flags and the model info,
+    and between them.
     """
     task = workspaces.task(name)
     file = str(task.path)
@@ -62,13 +62,6 @@ def load_task(
         and model is not None
     )
     return TaskConfig(task, workload.value, model, info.value, (*workload.warnings, *info.warnings))
-
-
-def fit_faults(workload: Workload, model_info: ModelInfo) -> list[Fault]:
-    """What in a workload its model cannot do. Faults name the file, or the flag, that a value came
-    from.
-    """
-    return _misfits(vars(workload), vars(model_info), workload.origin)
 
 
 def _misfits(

@@ -1,18 +1,16 @@
 """The workload of a task (`workloads/<task>.json`): which model, which tests, how much load.
 
-Absent keys have defaults; unknown ones warn and are passed on. Whether the batch sizes fit the
-model is qs.config.task's part.
+Absent keys have defaults; unknown ones warn and are passed on. qs.config.task checks whether the
+batch sizes fit the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictStr
 
-from qs.base import jsonc
 from qs.base.names import PLAIN, check_plain
 from qs.config.checking import (
     Checkable,
@@ -52,7 +50,6 @@ class Workload(Checkable):
     compile_only: Flag = False
 
     _given: frozenset[str] = PrivateAttr(default=frozenset())
-    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "task": PLAIN,
@@ -70,12 +67,8 @@ class Workload(Checkable):
 
     @property
     def given(self) -> frozenset[str]:
-        """The keys that the file itself states, or a flag; the others have their defaults."""
+        """The keys that the file or a flag states; the others have their defaults."""
         return self._given
-
-    def origin(self, key: str) -> str:
-        """The file or flag that a key's value came from."""
-        return self._origins.get(key, self._origins.get("", ""))
 
     def to_configs(self) -> dict[str, Any]:
         """The published spelling, defaults filled in, unknown keys as they were."""
@@ -83,21 +76,14 @@ class Workload(Checkable):
         return {**known, "batch_sizes": list(self.batch_sizes), **self.extra_keys}
 
 
-def load_workload(
-    path: str | Path, overrides: Mapping[str, Any] | None = None
-) -> tuple[Workload, list[str]]:
-    """The workload in a file, and warnings. Faults names everything that is wrong with it, at once.
-
-    `overrides` (key -> value, None: not given) replace the file's values and are checked like them;
-    in faults they go by their flag, `--clients`.
-    """
-    return check_workload(jsonc.read(path), str(path), Path(path).stem, overrides).result()
-
-
 def check_workload(
     raw: object, file: str, task: str, overrides: Mapping[str, Any] | None = None
 ) -> Checked[Workload]:
-    """The same, for a value that was read already, with faults returned and not raised."""
+    """The workload of a task, with its faults and warnings.
+
+    `overrides` (key -> value, None: not given) replace the file's values and are checked like them;
+    faults name them by their flag, `--clients`.
+    """
     check_plain(task, "task")
     stated = as_object(raw, file, "workload")
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
@@ -117,14 +103,14 @@ def check_workload(
     sizes, repeated = _without_repeats(checked.right.get("batch_sizes", ()))
     if repeated:
         warnings.append(
-            f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run once"
+            f"{origin('batch_sizes')}: batch_sizes names {repeated} more than once; each is run "
+            "once"
         )
     value = checked.value
     if value is not None:
         value = value.model_copy(update={"batch_sizes": sizes}) if repeated else value
         known = {Workload.ALIASES.get(key, key) for key in stated}
         value._given = frozenset((known | given.keys()) & Workload.model_fields.keys() - {"task"})
-        value._origins = {"": file, **{key: origin(key) for key in given}}
     return Checked(value, checked.right, checked.faults, tuple(warnings))
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
-from qs.config.answering import UNREADABLE
-from qs.config.interact import Profile, Question
+from qs.config.interact import UNREADABLE, Profile, Question
 
 ANSWERS, TERMINAL, DEFAULT, BACKEND = "answers file", "terminal", "default", "backend"
 SOURCE = "the answers"

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from qs.config.answering import UNREADABLE, read_as
-from qs.config.interact import Question
+from qs.config.interact import UNREADABLE, Question, read_as
 
 _SHORT = {"y": True, "n": False}
 

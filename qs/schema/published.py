@@ -61,8 +61,7 @@ def model_info() -> Schema:
     """model_zoo/<model>.json. The keys that describe inputs and outputs have several published
     spellings.
     """
-    from qs.config.inputs import TYPES
-    from qs.config.model_info import FRAMEWORKS, ModelInfo
+    from qs.config.model_info import FRAMEWORKS, TYPES, ModelInfo
     from qs.config.sources import BuildSource, PypiSource, UrlSource
 
     schema = of_model(ModelInfo, (BuildSource, PypiSource, UrlSource))

@@ -32,7 +32,7 @@ OWN_COPIES = ("process", "async")  # pools whose number of loaded copies follows
 
 
 class Origin(str, Enum):
-    """Where a value came from. A variable or a project's file is named by a plain string instead."""
+    """Where a value came from; a plain string names a variable or a project's file."""
 
     COMMAND_LINE = "command line"
     QS_CONFIG = "QS config"
@@ -149,7 +149,7 @@ class Settings:
         }
 
     def qs_config(self) -> dict[str, Any]:
-        """The QS config that holds in the end, stated or settled, as a vendor's own runner gets it."""
+        """The QS config that holds in the end, as a vendor's own runner gets it."""
         found = {
             name: _plain(getattr(self, name).value)
             for name in QsConfig.model_fields

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 from qs.base.errors import Faults, UserError
-from qs.config.compile_result import check_compile_result, load_compile_result
+from qs.config.compile_result import check_compile_result
 
 MODELS = [{"compiled_bs": size, "compiled_obj": f"model-{size}.engine"} for size in (1, 4)]
 RESULT = {
@@ -40,10 +37,8 @@ RESULT = {
 }
 
 
-def test_a_whole_result(tmp_path: Path) -> None:
-    file = tmp_path / "compile.json"
-    file.write_text(json.dumps(RESULT))
-    result, warnings = load_compile_result(file)
+def test_a_whole_result() -> None:
+    result, warnings = check_compile_result(RESULT).result()
     assert warnings == []
     assert result.succeeded
     assert (result.sg_percent, result.instance_count, result.device_count) == (87.5, 1, 2)

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from qs.base.errors import Faults, UserError
-from qs.config.answering import UNREADABLE, read_as
-from qs.config.interact import Profile, load_interact, parse_profile
+from qs.config.interact import UNREADABLE, Profile, load_interact, parse_profile, read_as
 from qs.interact.settling import settle
 
 PUBLISHED = [
@@ -238,7 +237,7 @@ def test_a_profile_of_ready_answers_is_taken_and_said() -> None:
             {"name": "q", "dialog_type": "Input Dialog", "default": "x", "depends": "is_bert"},
             {},
             {},
-            "q depends on 'is_bert', which is no earlier question",
+            "q depends on 'is_bert', which is not an earlier question",
         ),
         (
             {"name": "q", "dialog_type": "Radiolist Dialog", "options": ["a"], "default": "b"},

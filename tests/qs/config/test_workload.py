@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qs.base import jsonc
 from qs.base.errors import Faults, UserError
-from qs.config.workload import Workload, check_workload, load_workload
+from qs.config.workload import Workload, check_workload
 
 PUBLISHED = """{
     "model": "bert-torch-fp32", // the file in model_zoo
@@ -30,8 +31,12 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
+def read(file: Path, overrides: dict | None = None) -> tuple[Workload, list[str]]:
+    return check_workload(jsonc.read(file), str(file), file.stem, overrides).result()
+
+
 def test_a_published_file_as_it_is(tmp_path: Path) -> None:
-    workload, warnings = load_workload(write(tmp_path, PUBLISHED))
+    workload, warnings = read(write(tmp_path, PUBLISHED))
     assert warnings == []
     assert workload.task == "bert"
     assert workload.model == "bert-torch-fp32"
@@ -52,10 +57,10 @@ def test_a_published_file_as_it_is(tmp_path: Path) -> None:
 
 
 def test_absent_keys_have_defaults_and_only_stated_ones_are_given(tmp_path: Path) -> None:
-    workload, _ = load_workload(write(tmp_path, '{"clients": 7}'))
+    workload, _ = read(write(tmp_path, '{"clients": 7}'))
     assert workload.given == {"clients"}
     assert workload.model == "bert", "without a model, the task's own name"
-    assert workload == load_workload(write(tmp_path, '{"clients": 7, }'))[0]
+    assert workload == read(write(tmp_path, '{"clients": 7, }'))[0]
     values = (workload.iterations, workload.batch_sizes, workload.data_percent, workload.fake_data)
     assert values == (100, (1,), 100, False)
 
@@ -71,7 +76,7 @@ def test_absent_keys_have_defaults_and_only_stated_ones_are_given(tmp_path: Path
     ],
 )
 def test_aliases_and_edges(tmp_path: Path, text: str, key: str, expected: object) -> None:
-    workload, warnings = load_workload(write(tmp_path, text))
+    workload, warnings = read(write(tmp_path, text))
     assert getattr(workload, key) == expected
     assert key in workload.given
     assert warnings == []
@@ -120,7 +125,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
         "test_perf": "no",
     }
     with pytest.raises(Faults) as refused:
-        load_workload(write(tmp_path, json.dumps(bad)))
+        read(write(tmp_path, json.dumps(bad)))
     keys = [fault.key for fault in refused.value.faults]
     expected = [
         "test_perf",
@@ -138,7 +143,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
     [("clents", "'clients'"), ("batch_size", "'batch_sizes'"), ("multi_cores", None)],
 )
 def test_unknown_keys_warn_and_are_passed_on(tmp_path: Path, key: str, meant: str | None) -> None:
-    workload, (warning,) = load_workload(write(tmp_path, json.dumps({key: 5})))
+    workload, (warning,) = read(write(tmp_path, json.dumps({key: 5})))
     assert f"unknown key {key!r}" in warning
     assert ("did you mean" in warning) == (meant is not None)
     assert (meant or "") in warning
@@ -146,7 +151,7 @@ def test_unknown_keys_warn_and_are_passed_on(tmp_path: Path, key: str, meant: st
 
 
 def test_a_repeated_batch_size_runs_once_and_is_said(tmp_path: Path) -> None:
-    workload, (warning,) = load_workload(write(tmp_path, '{"batch_sizes": [4, 1, 4]}'))
+    workload, (warning,) = read(write(tmp_path, '{"batch_sizes": [4, 1, 4]}'))
     assert workload.batch_sizes == (4, 1)
     assert "names 4 more than once" in warning
 
@@ -154,16 +159,15 @@ def test_a_repeated_batch_size_runs_once_and_is_said(tmp_path: Path) -> None:
 def test_flags_replace_the_files_values_and_are_checked_like_them(tmp_path: Path) -> None:
     file = write(tmp_path, '{"clients": 3, "batchsizes": [1], "iterations": 7}')
     overrides = {"clients": 9, "batch_sizes": [2, 4], "iterations": None}
-    workload, _ = load_workload(file, overrides)
+    workload, _ = read(file, overrides)
     assert (workload.clients, workload.batch_sizes, workload.iterations) == (9, (2, 4), 7)
-    assert workload.origin("clients") == "--clients"
-    assert workload.origin("iterations") == str(file)
+    assert workload.given == {"clients", "batch_sizes", "iterations"}
 
 
 def test_a_flags_fault_names_the_flag_and_heals_the_files(tmp_path: Path) -> None:
     file = write(tmp_path, '{"clients": 0, "iterations": -1}')
     with pytest.raises(Faults) as refused:
-        load_workload(file, {"clients": 2, "data_percent": 0})
+        read(file, {"clients": 2, "data_percent": 0})
     assert str(refused.value).splitlines()[1:] == [
         f"  {file}: iterations is -1; allowed: a whole number >= 1, per client",
         "  --data_percent is 0; allowed: a whole number from 1 to 100",
@@ -173,7 +177,7 @@ def test_a_flags_fault_names_the_flag_and_heals_the_files(tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", ["[1]", "3", "null", '"x"', "true"])
 def test_a_file_that_holds_no_object(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match="allowed: one object"):
-        load_workload(write(tmp_path, text))
+        read(write(tmp_path, text))
 
 
 def test_a_workload_cannot_be_changed() -> None:

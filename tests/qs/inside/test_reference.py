@@ -120,11 +120,13 @@ def test_a_model_that_rejects_its_inputs(tmp_path):
 @pytest.fixture
 def digits(tmp_path, monkeypatch):
     """The shipped task on the CPU backend, compiled; and its parts."""
+    from qs.base import jsonc
     from qs.config.model_info import load_model_info
-    from qs.config.workload import load_workload
+    from qs.config.workload import check_workload
 
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
-    workload = load_workload(ROOT / "workloads" / "digits-cnn-onnx-fp32.json")[0].to_configs()
+    task = ROOT / "workloads" / "digits-cnn-onnx-fp32.json"
+    workload = check_workload(jsonc.read(task), str(task), task.stem).value.to_configs()
     info = load_model_info(ROOT / "model_zoo" / "digits-cnn-onnx-fp32.json")[0].to_configs()
     resolved = ReferenceService().resolve_model(info, str(ROOT), 0)
     info["model_path"] = resolved["path"]
