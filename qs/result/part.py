@@ -50,6 +50,14 @@ class Part(BaseModel):
         """Plain data under the published keys, without those that were never set."""
         return self.model_dump(by_alias=True, exclude_unset=True, warnings=False)
 
+    def numbers(self) -> dict[str, int | float]:
+        """Its numbers under their published keys, without those of nested parts."""
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }
+
     def changed(self: Self, **changes: Any) -> Self:
         """A copy with other values of these attributes, validated like new ones."""
         fields = type(self).model_fields
