@@ -10,14 +10,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from qs.base.errors import Fault, Faults
 from qs.watch.view import Follow, View
 
 if TYPE_CHECKING:
-    from qs.engine import Progress, RunResult
+    from prometheus_client.core import Metric
+
+    from qs.engine import Histogram, Progress, RunResult
 
 FLAG = "--metrics"
 ALLOWED = ":PORT, HOST:PORT, or file:PATH"
@@ -28,11 +33,16 @@ FILE_EVERY_S = 2.0
 EDGES_S = tuple(
     round(base * 10.0**power, 6) for power in range(-4, 2) for base in (1.0, 2.5, 5.0)
 ) + (100.0,)
-LABELS = ("task", "backend")
+LABELS = ["task", "backend"]
+_MEASURING = ("measure", "drain")
 
 
 class Exporter(View):
-    """The metrics of one run."""
+    """The metrics of one run: what was counted in the cases that have ended, and in the one now.
+
+    A Prometheus collector: the page asks it for its families, which are built of whole histograms.
+    Observing one value at a time would take minutes for millions.
+    """
 
     def __init__(
         self,
@@ -41,92 +51,86 @@ class Exporter(View):
         file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import CollectorRegistry
 
         self.registry = CollectorRegistry()
-        self._labels = {"task": task, "backend": backend}
+        self._labels = [task, backend]
         self._clock = clock
-
-        def of(kind: Any, name: str, text: str, **more: Any) -> Any:
-            return kind(f"qs_{name}", text, LABELS, registry=self.registry, **more).labels(
-                task, backend
-            )
-
-        self.queries = of(Counter, "queries", "Queries that were answered in the measured phases")
-        self.errors = of(Counter, "errors", "Queries that failed in the measured phases")
-        self.per_s = of(Gauge, "queries_per_second", "Queries per second over the last moment")
-        self.in_flight = of(Gauge, "in_flight", "Open loop: queries that are due and not answered")
-        self.backlog = of(Gauge, "backlog", "Open loop: queries that wait for a worker")
-        self.p50 = of(
-            Gauge, "response_p50_seconds", "Median of the response time, of the last interval"
-        )
-        self.p99 = of(
-            Gauge, "response_p99_seconds", "p99 of the response time, of the last interval"
-        )
-        self.cases = of(Counter, "cases", "Cases that have ended")
-        self.response = of(
-            Histogram,
-            "response_seconds",
-            "Response times of the queries that were answered",
-            buckets=EDGES_S,
-        )
-        self._phase = Gauge(
-            "qs_phase",
-            "1 for what the run does now",
-            (*LABELS, "case", "phase"),
-            registry=self.registry,
-        )
-        self._seen = (0, 0)
-        self._counted: tuple[list[int], float] = ([0] * (len(EDGES_S) + 1), 0.0)
+        self._ended = _Counts()
+        self._now = _Counts()
+        self._cases = 0
         self._case = ""
+        self._progress: Progress | None = None  # the last one of a measured phase
+        self._phase: str | None = None
         self._file = file
         self._wrote_s = 0.0
+        self.registry.register(self)
 
     @contextmanager
     def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
-        self._seen = (0, 0)
-        self._counted = ([0] * (len(EDGES_S) + 1), 0.0)
+        self._ended, self._now = self._ended + self._now, _Counts()
         self._case = title
         yield self._update
 
     def _update(self, progress: Progress) -> None:
-        self._phase.clear()
-        self._phase.labels(*self._labels.values(), self._case, progress.phase).set(1)
-        if progress.phase in ("measure", "drain"):
-            completed, errors = self._seen
-            self.queries.inc(max(progress.completed - completed, 0))
-            self.errors.inc(max(progress.errors - errors, 0))
-            self._seen = (max(progress.completed, completed), max(progress.errors, errors))
-            self.per_s.set(progress.now_per_s)
-            self.in_flight.set(progress.in_flight or 0)
-            self.backlog.set(progress.backlog or 0)
-            if progress.response is not None:
-                self._count(progress.response)
-            for gauge, value in ((self.p50, progress.p50_now_ns), (self.p99, progress.p99_now_ns)):
-                if value:
-                    gauge.set(value / 1e9)
+        self._phase = progress.phase
+        if progress.phase in _MEASURING:
+            self._progress = progress
+            self._now = self._now.later(progress.completed, progress.errors, progress.response)
         self._write(FILE_EVERY_S)
 
     def ended(self, title: str, result: RunResult) -> None:
-        """Add what came after the case's last progress, and its whole histogram."""
-        completed, errors = self._seen
-        self.queries.inc(max(result.completed - completed, 0))
-        self.errors.inc(max(result.errors - errors, 0))
-        self._seen = (max(result.completed, completed), max(result.errors, errors))
-        self.cases.inc()
-        self._count(result.response)
+        """Take what came after the case's last progress, and its whole histogram."""
+        self._now = self._now.later(result.completed, result.errors, result.response)
+        self._cases += 1
         self._write(0.0)
 
-    def _count(self, histogram: Any) -> None:
-        """What was answered since the last look. All at once: the library observes one value at a
-        time, which takes minutes for millions.
-        """
-        counts, sum_s = bucket_counts(histogram)
-        before, before_s = self._counted
-        for bucket, count, seen in zip(self.response._buckets, counts, before):
-            bucket.inc(max(count - seen, 0))
-        self.response._sum.inc(max(sum_s - before_s, 0.0))
-        self._counted = ([max(pair) for pair in zip(counts, before)], max(sum_s, before_s))
+    def collect(self) -> Iterator[Metric]:
+        """The families, as Prometheus' registry asks for them."""
+        counts = self._ended + self._now
+        yield self._counter(
+            "queries", "Queries that were answered in the measured phases", counts.completed
+        )
+        yield self._counter("errors", "Queries that failed in the measured phases", counts.errors)
+        yield self._counter("cases", "Cases that have ended", self._cases)
+        for name, text, value in gauges(self._progress):
+            yield self._gauge(name, text, value)
+        yield self._response(counts)
+        yield self._phases()
+
+    def _counter(self, name: str, text: str, value: float) -> Metric:
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily(f"qs_{name}", text, labels=LABELS)
+        family.add_metric(self._labels, value)
+        return family
+
+    def _gauge(self, name: str, text: str, value: float) -> Metric:
+        from prometheus_client.core import GaugeMetricFamily
+
+        family = GaugeMetricFamily(f"qs_{name}", text, labels=LABELS)
+        family.add_metric(self._labels, value)
+        return family
+
+    def _response(self, counts: _Counts) -> Metric:
+        from prometheus_client.core import HistogramMetricFamily
+        from prometheus_client.utils import floatToGoString
+
+        text = "Response times of the queries that were answered"
+        family = HistogramMetricFamily("qs_response_seconds", text, labels=LABELS)
+        edges = [*map(floatToGoString, EDGES_S), "+Inf"]
+        below = np.cumsum(counts.buckets).tolist()
+        family.add_metric(self._labels, list(zip(edges, below)), counts.sum_s)
+        return family
+
+    def _phases(self) -> Metric:
+        from prometheus_client.core import GaugeMetricFamily
+
+        labels = [*LABELS, "case", "phase"]
+        family = GaugeMetricFamily("qs_phase", "1 for what the run does now", labels=labels)
+        if self._phase is not None:
+            family.add_metric([*self._labels, self._case, self._phase], 1)
+        return family
 
     def _write(self, every_s: float) -> None:
         if self._file is None or self._clock() - self._wrote_s < every_s:
@@ -137,21 +141,61 @@ class Exporter(View):
         write_to_textfile(str(self._file), self.registry)
 
 
-def bucket_counts(histogram: Any) -> tuple[list[int], float]:
-    """How many of an engine's histogram lie in each bucket, and the sum of its values in seconds,
-    by the tops of its bins.
+@dataclass(frozen=True)
+class _Counts:
+    """What was counted: queries, errors, and response times by bucket (the last has no upper edge),
+    their sum in seconds.
     """
-    import numpy as np
 
-    from qs.engine.statistics import highest_value_of
+    completed: int = 0
+    errors: int = 0
+    buckets: tuple[int, ...] = (0,) * (len(EDGES_S) + 1)
+    sum_s: float = 0.0
 
+    def __add__(self, other: _Counts) -> _Counts:
+        return _Counts(
+            self.completed + other.completed,
+            self.errors + other.errors,
+            tuple(map(sum, zip(self.buckets, other.buckets))),
+            self.sum_s + other.sum_s,
+        )
+
+    def later(self, completed: int, errors: int, response: Histogram | None) -> _Counts:
+        """The counts of a later look at the same case; a counter never goes back."""
+        buckets, sum_s = (self.buckets, self.sum_s) if response is None else bucket_counts(response)
+        return _Counts(
+            max(self.completed, completed),
+            max(self.errors, errors),
+            tuple(map(max, zip(self.buckets, buckets))),
+            max(self.sum_s, sum_s),
+        )
+
+
+def gauges(progress: Progress | None) -> Iterator[tuple[str, str, float]]:
+    """(name, help, value) of what goes up and down; a percentile is 0 until there is one."""
+    per_s = in_flight = backlog = p50_ns = p99_ns = 0.0
+    if progress is not None:
+        per_s, in_flight = progress.now_per_s, progress.in_flight or 0
+        backlog = progress.backlog or 0
+        p50_ns, p99_ns = progress.p50_now_ns or 0, progress.p99_now_ns or 0
+    yield "queries_per_second", "Queries per second over the last moment", per_s
+    yield "in_flight", "Open loop: queries that are due and not answered", in_flight
+    yield "backlog", "Open loop: queries that wait for a worker", backlog
+    response = "of the response time, of the last interval"
+    yield "response_p50_seconds", f"Median {response}", p50_ns / 1e9
+    yield "response_p99_seconds", f"p99 {response}", p99_ns / 1e9
+
+
+def bucket_counts(histogram: Histogram) -> tuple[tuple[int, ...], float]:
+    """How many of a histogram's values lie in each bucket, and their sum in seconds, both by the
+    tops of its bins.
+    """
     filled = np.flatnonzero(histogram.counts)
     counts = histogram.counts[filled]
-    tops_s = np.array([highest_value_of(int(index)) for index in filled], float) / 1e9
+    tops_s = histogram.tops_ns(filled) / 1e9
     places = np.searchsorted(np.array(EDGES_S), tops_s, "left")
-    return np.bincount(places, counts, minlength=len(EDGES_S) + 1).astype(int).tolist(), float(
-        counts @ tops_s
-    )
+    buckets = np.bincount(places, counts, minlength=len(EDGES_S) + 1).astype(int)
+    return tuple(buckets.tolist()), float(counts @ tops_s)
 
 
 def checked(text: str) -> tuple[str, int] | Path:
@@ -168,8 +212,8 @@ def checked(text: str) -> tuple[str, int] | Path:
 def exported(
     where: tuple[str, int] | Path | None, task: str, backend: str
 ) -> Iterator[Exporter | None]:
-    """The exporter of a run, served as long as the context lasts. Faults where the port is taken or
-    the file cannot be written.
+    """The exporter of a run, served as long as the context lasts. Raises Faults if the port is
+    taken or the file cannot be written.
     """
     if where is None:
         yield None
@@ -195,7 +239,7 @@ def exported(
                     FLAG,
                     "",
                     f"{host}:{port}",
-                    "an address of this machine, and a port that is free",
+                    "an address of this machine and a free port",
                     hint=reason,
                 )
             ]

@@ -8,10 +8,12 @@ import sys
 import time
 import urllib.request
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from qs.base.errors import UserError
+from qs.engine import Progress
 from qs.watch.metrics import EDGES_S, Exporter, bucket_counts, checked
 from tests.qs.results import read_result
 from tests.qs.small_backend import environment
@@ -120,8 +122,6 @@ def test_a_text_file_holds_the_whole_run_at_its_end(tmp_path):
 
 
 def test_every_value_is_in_its_bucket():
-    import numpy as np
-
     from qs.engine import Histogram
 
     histogram = Histogram()
@@ -130,16 +130,35 @@ def test_every_value_is_in_its_bucket():
     counts, sum_s = bucket_counts(histogram)
     assert sum(counts) == 5 and counts[0] == 1 and counts[-1] == 1
     assert sum_s == pytest.approx(given.sum() / 1e9, rel=1e-3)
+
+
+def test_a_counter_never_goes_back_and_cases_add_up():
+    from qs.engine import Histogram
+
+    def seen(values: list[int]) -> Progress:
+        histogram = Histogram()
+        histogram.record(np.array(values, np.int64))
+        return Progress("measure", completed=len(values), response=histogram)
+
+    def count() -> float | None:
+        labels = {"task": "t", "backend": "b"}
+        total = exporter.registry.get_sample_value("qs_queries_total", labels)
+        times = exporter.registry.get_sample_value("qs_response_seconds_count", labels)
+        assert total == times
+        return total
+
     exporter = Exporter("t", "b")
-    with exporter.case("case"):
-        exporter._count(histogram)
-        exporter._count(histogram)  # the same again is nothing new
-    assert (
-        exporter.registry.get_sample_value(
-            "qs_response_seconds_count", {"task": "t", "backend": "b"}
-        )
-        == 5
-    )
+    assert count() == 0
+    with exporter.case("first") as follow:
+        follow(seen([50_000, 150_000]))
+        follow(seen([50_000, 150_000]))  # the same again is nothing new
+        assert count() == 2
+        follow(seen([50_000]))
+        assert count() == 2
+    with exporter.case("second") as follow:
+        assert count() == 2
+        follow(seen([3_000_000]))
+        assert count() == 3
 
 
 @pytest.mark.parametrize(
