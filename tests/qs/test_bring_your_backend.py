@@ -65,7 +65,8 @@ def result(place: Path) -> dict:
 def test_a_new_backend_gives_the_right_answers(shell):
     """A part of the next test, for every day: one batch size, few queries."""
     ran = shell(
-        f"qs new-backend ACME && qs run --task {TASK} --hardware_type ACME --batch_sizes 1 --iterations 5 --warmup 0"
+        f"qs new-backend ACME && qs run --task {TASK} --hardware_type ACME"
+        " --batch_sizes 1 --iterations 5 --warmup 0"
     )
     assert ran.returncode == 0, ran.stderr
     assert result(shell.place)["Accuracy"]["Top-1"] == pytest.approx(PINNED, abs=1e-4)
@@ -104,7 +105,7 @@ def test_the_document_explains_every_check():
     explained = re.findall(
         r"^\| (\w+) \|", TEXT[TEXT.index("## When a check fails") :], re.MULTILINE
     )
-    assert explained == ["check", *(module.NAME for module in CHECKS)]
+    assert explained == ["check", *(check.name for check in CHECKS)]
 
 
 def test_a_backend_that_is_not_there_is_the_users_error(shell):
@@ -120,7 +121,8 @@ def test_a_backend_that_is_not_there_is_the_users_error(shell):
 def test_a_failed_check_is_exit_3_with_the_result_alone_on_standard_output(shell):
     """In a folder whose runtime cannot even be loaded, so that it is quick."""
     ran = shell(
-        "qs new-backend ACME > /dev/null && echo 'print(1); import nosuchmodule' > backends/ACME/runtime_backend_acme.py"
+        "qs new-backend ACME > /dev/null"
+        " && echo 'print(1); import nosuchmodule' > backends/ACME/runtime_backend_acme.py"
         " && qs check --hardware_type ACME --json"
     )
     assert ran.returncode == 3, ran.stderr
