@@ -210,7 +210,7 @@ def test_event_loops_in_several_processes(load):
     stop = Stop(iterations=200)
     result = run(
         RunPlan(load, stop, Pool("async", workers=2)),
-        Factory("tests.engine.test_async:make", {"pause_s": 0.001}),
+        Factory("tests.engine.workers.test_async:make", {"pause_s": 0.001}),
     )
     assert (result.completed, result.errors) == (200, 0)
 
@@ -219,7 +219,7 @@ def test_event_loops_in_several_processes(load):
 def test_a_coroutine_that_blocks_its_loop_for_ever_is_ended_with_its_process():
     plan = RunPlan(ClosedLoop(2, 30), pool=Pool("async", workers=2), timeout_s=0.3, drain_s=1)
     began = time.monotonic()
-    result = run(plan, Factory("tests.engine.test_async:make_blocking"))
+    result = run(plan, Factory("tests.engine.workers.test_async:make_blocking"))
     assert time.monotonic() - began < 30
     # Each of two processes blocks at its 20th call; those that replace them make the ten that were
     # left.

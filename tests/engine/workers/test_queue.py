@@ -100,7 +100,7 @@ def in_processes(workers: int, work: str, count: int) -> list[np.ndarray]:
     """
     counter = new_counter()
     command = [sys.executable, "-c", SCRIPT, work, str(counter), str(count), str(START)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     pipe = subprocess.PIPE
     started = [
         subprocess.Popen(command, stdin=pipe, stdout=pipe, pass_fds=[counter], cwd=root)
