@@ -21,7 +21,7 @@ from qs.result.row import (
     Row,
     Rule,
     Samples,
-    ScenarioSettings,
+    ScenarioEntry,
     Times,
     Verdict,
     WarmUp,
@@ -134,7 +134,7 @@ def _under_scenario(case: Case, result: Any) -> dict[str, Any]:
     lateness of issue.
     """
     own: dict[str, Any] = {
-        "settings": ScenarioSettings(**case.scenario.settings()) if case.scenario else None,
+        "settings": ScenarioEntry(**case.scenario.settings()) if case.scenario else None,
         "samples_per_query": result.samples_per_query,
         "rules": [Rule(**rule.to_dict()) for rule in result.rules],
         "metric": None if result.metric is None else Metric(**result.metric.to_dict()),

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qs.base.scenarios import OPEN_LOOP
 from qs.result.part import Count, Number, Part, Word, key
 
 CLOSED_LOOP = "closed loop"
-# Scenarios whose requests are due at times of their own, whoever has answered before.
-OPEN_LOOP = ("Poisson", "ConstantRate", "Stages", "Replay", "Server", "Offline")
 
 
 class Verdict(Word):
@@ -113,7 +112,7 @@ class CpuUse(Part):
     others_s: Number = None
 
 
-class ScenarioSettings(Part):
+class ScenarioEntry(Part):
     """The scenario's own settings, as the QS config spells them."""
 
     target_qps: Number = None
@@ -283,7 +282,7 @@ class Row(Figures):
     cpu_use: CpuUse | None = key("CPU Use", None)
     histogram: str | None = key("Histogram", None)
     histograms: list[str] = key("Histograms", [])
-    settings: ScenarioSettings | None = key("Settings", None)
+    settings: ScenarioEntry | None = key("Settings", None)
     samples_per_query: Count = key("Samples Per Query", None)
     rules: list[Rule] = key("Rules", [])
     metric: Metric | None = key("Metric", None)

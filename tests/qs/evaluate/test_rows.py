@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from qs.engine import ClosedLoop, Histogram, Pool, RunPlan, run
+from qs.engine import ClosedLoop, Histogram, Poisson, Pool, RunPlan, Stop, run
 from qs.evaluate.rows import PERCENTILES, failed, latencies_ms, measured
 from qs.result.row import Outcome, Verdict
 from qs.settings.case import Case
+from qs.settings.scenario import ScenarioSettings
 
 CASE = Case("bs4-c2", 4, 4, 2, 50, None, None, "thread", 1, None, ())
 
@@ -65,3 +70,41 @@ def test_a_failed_case_claims_no_number():
     assert (row.verdict, row.reasons) == (Verdict.INVALID, ["load: no card"])
     assert row.outcome is Outcome.NO_ROOM
     assert "Outcome" not in failed(CASE, "load: no card").to_dict()
+
+
+SAVED = Path(__file__).parents[2] / "fixtures" / "results" / "result-v1-every-kind-of-row.json"
+# What is added to a row after the engine's part.
+ADDED = {"Verification", "Predict Timeout", "Peak Memory Bytes"}
+POISSON = ScenarioSettings("Poisson", rate_per_s=400.0, duration_s=0.3, seed=1)
+
+
+def keys_of(plain: object) -> object:
+    """The keys of plain data, all the way down; of lists, those of the first entry."""
+    if isinstance(plain, dict):
+        return {name: keys_of(value) for name, value in plain.items()}
+    return keys_of(plain[0]) if isinstance(plain, list) and plain else None
+
+
+@pytest.mark.parametrize(
+    ("case", "load"),
+    [
+        (CASE, ClosedLoop(clients=2, iterations=50)),
+        (replace(CASE, scenario=POISSON), Poisson(rate_per_s=400.0, seed=1)),
+    ],
+    ids=["closed loop", "Poisson"],
+)
+def test_a_row_has_the_keys_it_had_before_rows_were_typed(case, load):
+    """The saved rows are those of real runs, made by the program when a row was a dict."""
+    saved = [each for each in json.loads(SAVED.read_bytes())["Performance"] if "Pool" in each]
+    scenario = case.scenario_name or "closed loop"
+    before = next(each for each in saved if each["Scenario"] == scenario)
+    result = run(
+        RunPlan(load=load, stop=Stop(duration_s=0.3), pool=Pool("thread", instances=1)),
+        lambda sample: None,
+    )
+    row = measured(case, result, "latency/x.hlog", load_s=0.1, samples=before["Samples"])
+    made = json.loads(json.dumps(row.to_dict()))
+    assert list(made) == [name for name in before if name not in ADDED]
+    for name in made:
+        if name not in ("Settings", "Errors By Kind") and made[name] and before[name]:
+            assert keys_of(made[name]) == keys_of(before[name]), name
