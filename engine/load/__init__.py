@@ -1,4 +1,4 @@
-"""Load models: when requests are due. Each has its file; none knows stop rules, pools or recording."""
+"""Load models: when requests are due. One per file; none knows stop rules, pools or recording."""
 
 from __future__ import annotations
 

@@ -8,34 +8,26 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK
+from qs.engine.load.schedule import BLOCK, Schedule, faults_of
 
 
 @dataclass(frozen=True)
-class AllAtOnce:
+class AllAtOnce(Schedule):
     """`count` requests due at 0. Response time then contains the wait for all that were taken
     before: look at the rate.
     """
 
     ends: ClassVar[bool] = True
     sets_rate: ClassVar[bool] = False
-    seed: ClassVar[None] = None
 
     count: int
 
     def faults(self) -> list[str]:
-        return (
-            []
-            if self.count >= 1
-            else [f"count: {self.count} is not allowed, it must be at least 1"]
-        )
+        return faults_of((self.count >= 1, "count", self.count, "at least 1"))
 
     @property
     def planned(self) -> int:
         return self.count
-
-    def seeded(self) -> AllAtOnce:
-        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         for first in range(0, self.count, BLOCK):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from qs.engine.load.schedule import faults_of
+
 
 @dataclass(frozen=True)
 class ClosedLoop:
@@ -25,14 +27,12 @@ class ClosedLoop:
     think_time_s: float = 0.0
 
     def faults(self) -> list[str]:
-        found = []
-        if self.clients < 1:
-            found.append(f"clients: {self.clients} is not allowed, it must be at least 1")
-        if self.iterations is not None and self.iterations < 1:
-            found.append(f"iterations: {self.iterations} is not allowed, it must be at least 1")
-        if not self.think_time_s >= 0:
-            found.append(f"think_time_s: {self.think_time_s} is not allowed, it must be at least 0")
-        return found
+        count, think_s = self.iterations, self.think_time_s
+        return faults_of(
+            (self.clients >= 1, "clients", self.clients, "at least 1"),
+            (count is None or count >= 1, "iterations", count, "at least 1"),
+            (think_s >= 0, "think_time_s", think_s, "at least 0"),
+        )
 
     @property
     def planned(self) -> int | None:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, rate_faults
+from qs.engine.load.schedule import BLOCK, Schedule, rate_faults
 
 
 @dataclass(frozen=True)
-class ConstantRate:
+class ConstantRate(Schedule):
     """Request k is due at (first + k * step) / rate_per_s; `first` and `step` belong to a shard."""
-
-    planned: ClassVar[None] = None
-    ends: ClassVar[bool] = False
-    sets_rate: ClassVar[bool] = True
-    seed: ClassVar[None] = None
 
     rate_per_s: float
     first: int = 0
@@ -26,9 +20,6 @@ class ConstantRate:
 
     def faults(self) -> list[str]:
         return rate_faults("rate_per_s", self.rate_per_s)
-
-    def seeded(self) -> ConstantRate:
-        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         # Each due time is computed from its number, never from the one before, so no rounding error

@@ -5,15 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, rate_faults
+from qs.engine.load.schedule import BLOCK, Schedule, rate_faults
 
 
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(Schedule):
     """A Poisson process of `rate_per_s`. The same seed gives the same due times on every machine;
     None draws a new one each time.
 
@@ -21,10 +20,6 @@ class Poisson:
     (Kingman, "Poisson Processes", 1993, colouring theorem), so a shard is one of its own, with a
     stream spawned from the seed.
     """
-
-    planned: ClassVar[None] = None
-    ends: ClassVar[bool] = False
-    sets_rate: ClassVar[bool] = True
 
     rate_per_s: float
     seed: int | None = 0

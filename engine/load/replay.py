@@ -9,17 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, striped
+from qs.engine.load.schedule import BLOCK, Schedule, striped
 
 
 @dataclass(frozen=True, eq=False)
-class Replay:
+class Replay(Schedule):
     """Requests due `due_s` seconds after the start, in any order, played `speed` times as fast."""
 
-    planned: ClassVar[None] = None
     ends: ClassVar[bool] = True
-    sets_rate: ClassVar[bool] = True
-    seed: ClassVar[None] = None
 
     due_s: tuple[float, ...] | np.ndarray
     speed: float = 1.0
@@ -59,9 +56,6 @@ class Replay:
         if not self.speed > 0:
             found.append(f"speed: {self.speed} is not allowed, it must be above 0")
         return found
-
-    def seeded(self) -> Replay:
-        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         due = np.sort(

@@ -17,31 +17,7 @@ BLOCK = 16_384
 
 @runtime_checkable
 class Schedule(Protocol):
-    """A load model of open loop."""
-
-    @property
-    def planned(self) -> int | None:
-        """How many requests it makes in all, if that is fixed."""
-        ...
-
-    @property
-    def ends(self) -> bool:
-        """Whether it has an end of its own."""
-        ...
-
-    @property
-    def sets_rate(self) -> bool:
-        """Whether the due times set the pace of the run, and not the target."""
-        ...
-
-    @property
-    def seed(self) -> int | None:
-        """The seed of its due times, if they are drawn."""
-        ...
-
-    def seeded(self) -> Schedule:
-        """The same schedule, with a seed drawn if it wants one and has none."""
-        ...
+    """A load model of open loop. What has a body holds unless a model says otherwise."""
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Non-decreasing int64 offsets in ns from the start, in arrays of at most BLOCK; may be
@@ -58,6 +34,39 @@ class Schedule(Protocol):
     def faults(self) -> list[str]:
         """Everything that is wrong with the parameters; empty when it can run."""
         ...
+
+    @property
+    def planned(self) -> int | None:
+        """How many requests it makes in all, if that is fixed."""
+        return None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it has an end of its own."""
+        return False
+
+    @property
+    def sets_rate(self) -> bool:
+        """Whether the due times set the pace of the run, and not the target."""
+        return True
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its due times, if they are drawn."""
+        return None
+
+    def seeded(self) -> Schedule:
+        """The same schedule, with a seed drawn if it wants one and has none."""
+        return self
+
+
+def faults_of(*checks: tuple[bool, str, object, str]) -> list[str]:
+    """A sentence for each check (right, name, value, what it must be) that is not right."""
+    return [
+        f"{name}: {value} is not allowed, it must be {must_be}"
+        for right, name, value, must_be in checks
+        if not right
+    ]
 
 
 def bounded(
@@ -95,8 +104,5 @@ def striped(blocks: Iterator[np.ndarray], index: int, of: int) -> Iterator[np.nd
 
 
 def rate_faults(name: str, rate_per_s: float) -> list[str]:
-    if rate_per_s > 0 and np.isfinite(rate_per_s):
-        return []
-    return [
-        f"{name}: {rate_per_s} is not allowed, it must be a positive number of requests per second"
-    ]
+    right = rate_per_s > 0 and bool(np.isfinite(rate_per_s))
+    return faults_of((right, name, rate_per_s, "a positive number of requests per second"))

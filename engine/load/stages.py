@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, striped
+from qs.engine.load.schedule import BLOCK, Schedule, faults_of, striped
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Stages:
+class Stages(Schedule):
     """Stages one after the other, ending after the last. With `seed` None requests are evenly
     spaced, else Poisson.
 
@@ -37,9 +37,7 @@ class Stages:
     n / (a + sqrt(a^2 + 2 n (b - a) / d)).
     """
 
-    planned: ClassVar[None] = None
     ends: ClassVar[bool] = True
-    sets_rate: ClassVar[bool] = True
 
     stages: tuple[Stage, ...]
     seed: int | None = None
@@ -51,16 +49,11 @@ class Stages:
         if not self.stages:
             found.append("stages: empty, at least one stage is needed")
         for number, stage in enumerate(self.stages):
-            if not stage.duration_s > 0:
-                found.append(
-                    f"stages[{number}].duration_s: {stage.duration_s} is not allowed, "
-                    "it must be above 0"
-                )
-            if not stage.rate_per_s >= 0 or not np.isfinite(stage.rate_per_s):
-                found.append(
-                    f"stages[{number}].rate_per_s: {stage.rate_per_s} is not allowed, "
-                    "it must be at least 0"
-                )
+            at, duration_s, rate = f"stages[{number}].", stage.duration_s, stage.rate_per_s
+            found += faults_of(
+                (duration_s > 0, at + "duration_s", duration_s, "above 0"),
+                (rate >= 0 and np.isfinite(rate), at + "rate_per_s", rate, "at least 0"),
+            )
         if not found and self.expected == 0:
             found.append("stages: every rate is 0, so no request would be made")
         return found
@@ -87,9 +80,6 @@ class Stages:
         for stage in self.stages:
             yield stage.duration_s, before if stage.ramp else stage.rate_per_s, stage.rate_per_s
             before = stage.rate_per_s
-
-    def seeded(self) -> Stages:
-        return self
 
     def blocks(self) -> Iterator[np.ndarray]:
         whole = self._whole()
