@@ -87,9 +87,6 @@ class Copies:
         for number in [each for each in self._by_instance if each >= instances and each != own]:
             del self._by_instance[number]
 
-    def clear(self) -> None:
-        self._by_instance.clear()
-
 
 def _own_batch_size(backend: Any) -> int | None:
     """What a backend without get_loaded_batch_size notes for itself, as most do in `load`."""

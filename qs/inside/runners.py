@@ -145,6 +145,40 @@ class FactoryRunner:
         return self._batch_size
 
 
+@dataclass(frozen=True)
+class Runtimes:
+    """Makes what computes, with everything set that the framework sets, not loaded yet."""
+
+    runtime_class: type
+    runner: Runner
+    settings: RuntimeSettings
+    # where relative paths of artifacts are looked for, in their order
+    places: tuple[Path, ...]
+
+    def make(self, instance: int) -> Any:
+        settings = self.settings
+        made = self._made(instance, settings)
+        made.configs = settings.compile_result
+        made.workload, made.model_info = settings.workload, settings.model_info
+        return made
+
+    def _made(self, instance: int, settings: RuntimeSettings) -> Any:
+        if self.runner.is_backend:
+            return self.runtime_class()
+        if self.runner.name == ONNXRUNTIME:
+            return OnnxRunner(self._artifact, settings.model_info)
+        known = {
+            "compile_result": settings.compile_result,
+            "workload": settings.workload,
+            "model_info": settings.model_info,
+        }
+        return FactoryRunner(self.runner.name, {**self.runner.config, **known}, instance)
+
+    def _artifact(self, batch_size: int) -> Path:
+        stated = self.runner.config.get("artifact")
+        return artifact_file(stated, self.settings.compile_result, self.places, batch_size)
+
+
 def _named(reference: str) -> Any:
     """What "package.module:factory" names. Modules beside the backend's files go by their bare
     names.

@@ -25,14 +25,7 @@ from qs.inside.copies import Copies, LoadedCopy, unless_left_out
 from qs.inside.imports import upstream_imports
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
-from qs.inside.runners import (
-    ONNXRUNTIME,
-    FactoryRunner,
-    OnnxRunner,
-    Runner,
-    RuntimeSettings,
-    artifact_file,
-)
+from qs.inside.runners import Runner, Runtimes, RuntimeSettings
 from qs.inside.samples import Task
 from qs.inside.targets import Drive, LoadedTarget, check_kind, rows_of, target_of
 from qs.inside.verifying import Verifier, judged
@@ -68,11 +61,11 @@ class VendorService:
         self._runner = Runner()
         self._task: Task | None = None
         self._settings: RuntimeSettings | None = None
-        self.copies = Copies(self._new_runtime)
+        self._copies: Copies | None = None
 
     def close(self) -> None:
         """Drop the loaded copies and give up upstream's import paths."""
-        self.copies.clear()
+        self._copies = None
         self._closing()
 
     @property
@@ -80,6 +73,12 @@ class VendorService:
         if self._settings is None:
             raise RuntimeError("configure_runtime has not been called")
         return self._settings
+
+    @property
+    def copies(self) -> Copies:
+        if self._copies is None:
+            raise RuntimeError("configure_runtime has not been called")
+        return self._copies
 
     @property
     def task(self) -> Task:
@@ -147,7 +146,7 @@ class VendorService:
         with self._lock:
             result = restored(compile_result, self._own_result)
             self._settings = RuntimeSettings(result, workload, model_info)
-            self.copies.clear()
+            self._copies = self._no_copies()
 
     def use_runner(self, runner: str, pool: str | None, config: dict[str, Any]) -> None:
         """What computes from now on: the runtime backend (also the default), or what its QS config
@@ -158,8 +157,8 @@ class VendorService:
         """
         with self._lock:
             before, self._runner = self._runner, Runner(runner, pool, config)
-            if not (before.is_backend and self._runner.is_backend):
-                self.copies.clear()
+            if self._copies is not None and not (before.is_backend and self._runner.is_backend):
+                self._copies = self._no_copies()
 
     def load(self, batch_size: int) -> dict[str, Any]:
         """Load the first copy. The batch size really loaded may differ from the one asked for.
@@ -339,31 +338,11 @@ class VendorService:
             with blocking(copy.backend, predict_limit_s) as backend:
                 return plain(judged(folder, mode, taken, backend.predict, names, precision))
 
-    def _new_runtime(self, instance: int) -> Any:
-        settings = self.settings
-        backend = self._new_runner(instance, settings)
-        backend.configs = settings.compile_result
-        backend.workload, backend.model_info = settings.workload, settings.model_info
-        return backend
-
-    def _new_runner(self, instance: int, settings: RuntimeSettings) -> Any:
-        runner, result = self._runner, settings.compile_result
-        if runner.is_backend:
-            return self.runtime_class()
-        if runner.name == ONNXRUNTIME:
-            places, stated = [Path(self._root), self._folder, Path.cwd()], runner.config
-            return OnnxRunner(
-                lambda batch_size: artifact_file(
-                    stated.get("artifact"), result, places, batch_size
-                ),
-                settings.model_info,
-            )
-        known = {
-            "compile_result": result,
-            "workload": settings.workload,
-            "model_info": settings.model_info,
-        }
-        return FactoryRunner(runner.name, {**runner.config, **known}, instance)
+    def _no_copies(self) -> Copies:
+        # What makes them must not hold this service: in a debugger's process it gives up upstream's
+        # import paths when it is let go of.
+        places = (Path(self._root), self._folder, Path.cwd())
+        return Copies(Runtimes(self.runtime_class, self._runner, self.settings, places).make)
 
     def _first_loaded(self) -> LoadedCopy:
         copy = self.copies[0]

@@ -364,3 +364,14 @@ def test_a_vendors_environment_needs_nothing_but_numpy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_a_service_that_is_let_go_of_gives_up_its_import_paths(workspace):
+    """At once, not at some later collection of garbage: with --in_process others follow here."""
+    before = list(sys.meta_path)
+    service, _ = workspace.ready(workspace.backend(), workspace.dataset())
+    service.load_target(batch_size=1)
+    assert sys.meta_path != before
+    workspace.services.clear()
+    del service
+    assert sys.meta_path == before
