@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qs import engine
+from qs.engine import Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.result.row import (
     CLOSED_LOOP,
     BatchingEntry,
@@ -34,7 +36,7 @@ PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0, "
 
 def measured(
     case: Case,
-    result: Any,
+    result: RunResult,
     histogram: str | None = None,
     *,
     load_s: float | None = None,
@@ -43,7 +45,6 @@ def measured(
 ) -> Row:
     """The row of a case that our engine drove.
 
-    result     the engine's RunResult
     histogram  the name of the log of response times in the report's folder
     load_s     how long loading took
     samples    what was submitted
@@ -114,7 +115,7 @@ def failed(case: Case, reason: str, outcome: Outcome | None = None) -> Row:
     return row if outcome is None else row.changed(outcome=outcome)
 
 
-def latencies_ms(histogram: Any) -> dict[str, float | None]:
+def latencies_ms(histogram: Histogram) -> dict[str, float | None]:
     """A histogram's summary by the row's attributes; all None when it is empty."""
     if not histogram.count:
         return dict.fromkeys(("mean_ms", "min_ms", *PERCENTILES, "max_ms"))
@@ -128,7 +129,7 @@ def latencies_ms(histogram: Any) -> dict[str, float | None]:
     return found
 
 
-def _under_scenario(case: Case, result: Any) -> dict[str, Any]:
+def _under_scenario(case: Case, result: RunResult) -> dict[str, Any]:
     """What a scenario's row adds: its settings, every rule, the number that it is compared by, and
     in open loop the response time (from the due time) apart from the service time and from the
     lateness of issue.
@@ -151,7 +152,7 @@ def _under_scenario(case: Case, result: Any) -> dict[str, Any]:
     return own
 
 
-def _warm_up(summary: Any) -> WarmUp:
+def _warm_up(summary: WarmUpResult) -> WarmUp:
     return WarmUp(
         completed=summary.completed,
         errors=summary.errors,
@@ -160,7 +161,7 @@ def _warm_up(summary: Any) -> WarmUp:
     )
 
 
-def _confidence(found: Any) -> Confidence | None:
+def _confidence(found: engine.Confidence | None) -> Confidence | None:
     if found is None:
         return None
     percentiles = {
@@ -172,7 +173,7 @@ def _confidence(found: Any) -> Confidence | None:
     )
 
 
-def _estimate(estimate: Any, unit: float) -> Estimate:
+def _estimate(estimate: engine.Estimate, unit: float) -> Estimate:
     half = estimate.half_width
     return Estimate(
         half_width=None if half is None else half / unit,
@@ -181,7 +182,7 @@ def _estimate(estimate: Any, unit: float) -> Estimate:
     )
 
 
-def _intervals(rows: Sequence[Any]) -> list[IntervalEntry]:
+def _intervals(rows: Sequence[IntervalRow]) -> list[IntervalEntry]:
     return [
         IntervalEntry(
             start_s=row.start_s,

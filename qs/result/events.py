@@ -1,5 +1,6 @@
-"""events.jsonl: what happened when, one JSON object a line, written as it happens and flushed. For
-people and scripts, not for timing.
+"""events.jsonl: what happened when, one JSON object in each line, written as it happens.
+
+It is for people and scripts, not for timing.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import BinaryIO
 
 
 class EventLog:
-    """Appends events of one run: {"time": seconds since 1970, "event": kind, ...}. A new run begins
-    a new file.
+    """The events of one run: {"time": seconds since 1970, "event": kind, ...}. Each run starts a
+    new file.
     """
 
     def __init__(self, path: Path):

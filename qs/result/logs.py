@@ -24,17 +24,17 @@ _GAP = 1e-3  # of an interval: times in the log are rounded to a microsecond
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Counts by interval ("cell") and histogram bin, of one run or of several one after the other.
+    """Counts by interval ("cell") and histogram bin, of one run or of several in sequence."""
 
-    lengths_s   (cells,)         counts   (cells, bins), float64 for the sums that are taken of them
-    middles_ns  (bins,)          tops_ns  (bins,): what a percentile reports
-    starts      first cell of each run
-    """
-
+    # (cells,)
     lengths_s: np.ndarray
+    # (cells, bins), float64 for the sums that are taken of them
     counts: np.ndarray
+    # (bins,)
     middles_ns: np.ndarray
+    # (bins,), what a percentile reports
     tops_ns: np.ndarray
+    # The first cell of each run.
     starts: tuple[int, ...] = (0,)
 
     @property
@@ -57,10 +57,10 @@ class Series:
 
 
 def read_log(text: str, wall_s: float | None = None, where: str = "log") -> Series:
-    """The intervals of a log. `wall_s`: how long the run lasted, where it ended with intervals
-    without an answer.
+    """The intervals of a log. `wall_s` is how long the run lasted, as the log leaves out intervals
+    at its end that have no answer.
 
-    Raises UserError for a log that is damaged, or whose values are not ours (ns, three digits).
+    Raises UserError if the log is damaged, or its values are not in ns with three digits.
     """
     rows = []
     for line in text.splitlines():
@@ -76,7 +76,7 @@ def read_log(text: str, wall_s: float | None = None, where: str = "log") -> Seri
             Exception
         ) as error:  # the package raises whatever base64, zlib and its own checks raise
             raise UserError(
-                f"{where}: is no HdrHistogram log of qs: {type(error).__name__}: {error}"
+                f"{where}: is not an HdrHistogram log of qs: {type(error).__name__}: {error}"
             ) from None
     rows.sort(key=lambda row: row[0])
     return _merged(_series(rows, wall_s))

@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def checked(plain: Any, where: str) -> dict[str, Any]:
-    """Refuses what is not a result of this version; an older one gets the keys it has not got."""
+    """Refuse what is not a result of this version; an older one gets the keys that it has not."""
     if not isinstance(plain, dict) or "schema_version" not in plain or "Backend" not in plain:
         allowed = "a result JSON of qs run, qs load or qs sweep, or its folder"
         raise Faults([Fault(where, "", "not a result", allowed)])
@@ -52,7 +52,7 @@ def _content(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise UserError(f"{path}: is no JSON file: {error}") from None
+        raise UserError(f"{path}: is not a JSON file: {error}") from None
 
 
 def _fault(where: str, error: Any) -> Fault:

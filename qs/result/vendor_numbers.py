@@ -1,8 +1,8 @@
-"""What a backend's own `benchmark` returned, read: ByteMLPerf's numbers under any of the spellings
+"""Reads what a backend's own `benchmark` returned: ByteMLPerf's numbers, under any of the spellings
 that vendors use.
 
-A number that cannot be read is refused with its key and what is allowed, never guessed. Whether
-numbers that can be read can also be true is qs.result.doubts' part.
+A number that cannot be read is refused with its key and what is allowed, and never guessed. Whether
+the numbers can be true is checked in qs.result.doubts.
 """
 
 from __future__ import annotations
@@ -48,39 +48,39 @@ EXPECTED = ("QPS", "AVG Latency", "P99 Latency")
 
 @dataclass
 class VendorNumbers:
-    """`known` holds what was understood, under the published names; `faults` says what was not,
-    `missing` what was not there.
-    """
+    """A benchmark's answer as it was understood."""
 
+    # Under their published names.
     known: dict[str, float | int] = field(default_factory=dict)
+    # What could not be read.
     faults: list[str] = field(default_factory=list)
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[str]:
-        """Those of the three published numbers that the backend did not state at all."""
+        """Which of the three published numbers the backend did not state at all."""
         named = {name for key in self.given if (name := _published(str(key))[0])}
         return [name for name in EXPECTED if name not in named]
 
 
 def read(given: Mapping[str, Any]) -> VendorNumbers:
-    """From one dict of a benchmark's answer. Keys that are not ours stay in `given` alone."""
-    found = VendorNumbers(given=dict(given))
+    """Read one dict of a benchmark's answer. Keys of the vendor's own are in `given` only."""
+    numbers = VendorNumbers(given=dict(given))
     for key, value in given.items():
         name, unit = _published(str(key))
         if name is None:
             continue
         try:
-            read = _number(value, name, unit)
+            stated = _number(value, name, unit)
         except ValueError as error:
-            found.faults.append(f"benchmark: {key} is {value!r:.60}; {error}")
+            numbers.faults.append(f"benchmark: {key} is {value!r:.60}; {error}")
             continue
-        if name in found.known and found.known[name] != read:
-            found.faults.append(
-                f"benchmark: {key} says {number(read, 6)}, but {name} was {number(found.known[name], 6)}"
+        known = numbers.known.setdefault(name, stated)
+        if known != stated:
+            numbers.faults.append(
+                f"benchmark: {key} says {number(stated, 6)}, but {name} was {number(known, 6)}"
             )
-        found.known.setdefault(name, read)
-    return found
+    return numbers
 
 
 def _published(key: str) -> tuple[str | None, str]:

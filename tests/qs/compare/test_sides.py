@@ -55,7 +55,7 @@ def test_a_result_in_a_folder_wins_over_those_in_folders_below(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "is no JSON file"),
+        ("{", "is not a JSON file"),
         ("[]", "not a result"),
         ("{}", "not a result"),
         (json.dumps({"schema_version": 99, "Backend": "CPU"}), "schema_version"),
@@ -65,7 +65,7 @@ def test_a_result_in_a_folder_wins_over_those_in_folders_below(tmp_path):
         ),
         (json.dumps(NOTHING_MEASURED), "no measured case (failed)"),
         (json.dumps(NOTHING_MEASURED | {"Verdict": "MAYBE"}), "Verdict"),
-        (b"\xff\xfe", "is no JSON file"),
+        (b"\xff\xfe", "is not a JSON file"),
     ],
 )
 def test_what_is_no_result_is_refused(tmp_path, content, said):

@@ -123,7 +123,7 @@ def test_wrong_input_is_one_message(folder, tmp_path):
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "other.json").write_text("{}")
     (tmp_path / "new.json").write_text(json.dumps(made.result_of(folder) | {"schema_version": 99}))
-    refused(qs("report", tmp_path / "bad.json"), "is no JSON file")
+    refused(qs("report", tmp_path / "bad.json"), "is not a JSON file")
     refused(qs("report", tmp_path / "other.json"), "a result JSON")
     refused(qs("report", tmp_path / "new.json"), "schema_version", "99")
     refused(qs("report", tmp_path / "none"), "none")
