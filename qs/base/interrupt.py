@@ -1,14 +1,19 @@
 """What a Ctrl-C does to a run: the case in flight ends in order and keeps what it measured; any
-other step is cancelled.
-
-Installing signal handlers, and what a second Ctrl-C does, is the command line's part.
+other step is cancelled. A second one ends the program at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+EXIT_STATUS = 130  # of an interrupted program, as shells have it
 
 
 class Interrupted(Exception):
@@ -41,3 +46,42 @@ class Interrupt:
             yield self.requested
         finally:
             self._gentle = False
+
+
+def run_on_loop(
+    work: Coroutine[Any, Any, T],
+    interrupt: Interrupt,
+    at_once: Callable[[], None] = lambda: None,
+) -> T:
+    """Run a coroutine on uvloop, or asyncio's loop if that is not installed.
+
+    The first Ctrl-C or SIGTERM interrupts it. A second one calls `at_once` and ends the program;
+    what runs in child processes dies with it.
+    """
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        from asyncio import new_event_loop  # type: ignore[assignment]
+
+    loop = new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        task = loop.create_task(work)
+        interrupt.guard(task)
+
+        def on_signal() -> None:
+            if not interrupt.requested.is_set():
+                interrupt.now()
+                return
+            at_once()
+            os._exit(EXIT_STATUS)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+        return loop.run_until_complete(task)
+    finally:
+        with contextlib.suppress(Exception):
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -4,6 +4,7 @@ for is done elsewhere.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -48,8 +49,19 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
       qs load model.onnx --hardware_type CPU --dry_run
     """
-    from qs.cli.evaluation import run_load
+    from qs.cli.concluding import conclude
+    from qs.evaluate.outline import outline
+    from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
+    from qs.watch.terminal import open_view
 
     request = given.request_of({**options, "artifact": artifact, "engine": DRIVE}, kind="load")
-    return run_load(request, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    view = open_view(quiet)
+    with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
+        prepared = describe_artifact(request, Path(folder), probe=not dry_run)
+        if dry_run:
+            from qs.render.outline import print_outline
+
+            print_outline(outline(prepared), as_json)
+            return 0
+        return conclude(run(prepared, view), view, request.history, as_json, quiet)

@@ -1,12 +1,19 @@
 """`qs numeric`: the comparison with the reference alone, or one of its items again. It reads the
-options; qs.evaluate.checks compares.
+options and shows what qs.evaluate found.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
 import click
 
+from qs.base.words import number
 from qs.cli import options as given
+
+MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Count")
 
 
 @click.command(
@@ -50,10 +57,49 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
       qs numeric --task digits-cnn-onnx-fp32 --hardware_type CPU
       qs numeric --task digits-cnn-onnx-fp32 --hardware_type CPU --item 5
     """
-    from qs.cli.comparing import run_numeric
+    from qs.cli.concluding import conclude
+    from qs.evaluate.evaluation import compare_alone
+    from qs.evaluate.prepare import prepare
+    from qs.evaluate.running import run
+    from qs.watch.terminal import open_view
 
     sizes = None if batch_size is None else (batch_size,)
     request = given.request_of(
         {**options, "batch_sizes": sizes, "no_history": True}, kind="numeric"
     )
-    return run_numeric(request, item, as_json, quiet)
+    view = open_view(quiet)
+    ended = run(prepare(request), view, compare_alone(item))
+    if ended.record.numeric and not quiet:
+        show(ended.record.numeric, sys.stderr if as_json else sys.stdout)
+    return conclude(ended, view, request.history, as_json, quiet)
+
+
+def show(found: Mapping[str, Any], stream: TextIO) -> None:
+    """A paragraph for each output and for each tensor inside the graph."""
+    from qs.tensors.numeric import PUBLISHED
+
+    shown = (*PUBLISHED, *MORE)
+    which = f"item {found['item']}" if "item" in found else f"{found['items']} items"
+    cached = ", from the cache" if found["reference"]["cached"] else ""
+    print(
+        f"{which} at batch size {found['batch_size']}; "
+        f"reference: {found['reference']['runtime']}{cached}",
+        file=stream,
+    )
+    for kind, rows in (
+        ("output", found["outputs"]),
+        ("segment's tensor", found.get("segments", {})),
+    ):
+        for name, row in rows.items():
+            print(f"{kind} {name}:{' ' + row['failed'] if row['failed'] else ''}", file=stream)
+            told = [f"{key} {number(row[key], 6)}" for key in shown if row.get(key) is not None]
+            print(f"  {', '.join(told)}", file=stream)
+            worst = row.get("Worst Item")
+            if worst:
+                print(
+                    f"  worst item {worst['item']}, max diff {number(worst['max_diff'], 6)}; "
+                    f"replay: --item {worst['item']}",
+                    file=stream,
+                )
+    for side, path in found.get("files", {}).items():
+        print(f"{side}: {path}", file=stream)

@@ -67,6 +67,10 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --rate 500 --duration 2s
     """
-    from qs.cli.evaluation import run_evaluation
+    from qs.cli.concluding import conclude
+    from qs.evaluate.prepare import prepare
+    from qs.evaluate.running import run
+    from qs.watch.terminal import open_view
 
-    return run_evaluation(given.request_of(options), as_json=as_json, quiet=quiet)
+    request, view = given.request_of(options), open_view(quiet)
+    return conclude(run(prepare(request), view), view, request.history, as_json, quiet)

@@ -4,12 +4,19 @@ qs.sweep.sweeping does the work.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from qs.base.errors import MISSING, Fault, Faults
+from qs.base.files import SWEEP
 from qs.cli import options as given
 from qs.cli.types import Seconds, WholeNumbers, Words
+
+AXES = ("clients", "instances", "intra_op_threads", "pool")
 
 
 @click.command(
@@ -102,6 +109,61 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --clients 1 --duration 0.5s --slo p99=5ms --slo_budget 10s
       qs sweep --artifact model.onnx --hardware_type CPU --instances 1,2 --duration 0.5s --resume
     """
-    from qs.cli.sweeping import run_sweep
+    return _sweep(options, as_json, quiet)
 
-    return run_sweep(options, as_json=as_json, quiet=quiet)
+
+def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
+    from qs.cli.concluding import conclude
+    from qs.evaluate.prepare import prepare
+    from qs.evaluate.running import describe_artifact, run
+    from qs.evaluate.testbed import DRIVE
+    from qs.limit import parse_goals
+    from qs.sweep.grid import Axes
+    from qs.sweep.sweeping import Sweeping, SweepPlan
+    from qs.watch.terminal import open_view
+
+    asked = dict(options)
+    goals = parse_goals(asked.pop("slo"))
+    own = {
+        name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
+    }
+    axes = {name: asked.pop(name) or () for name in AXES}
+    if bool(asked["task"]) == bool(asked["artifact"]):
+        raise Faults([Fault("--task", "", asked["task"] or MISSING, "either --task or --artifact")])
+    request = given.request_of({**asked, "engine": DRIVE}, kind=SWEEP)
+    plan = SweepPlan(
+        axes=Axes(
+            request.batch_sizes or (),
+            axes["clients"],
+            axes["instances"],
+            axes["intra_op_threads"],
+            axes["pool"],
+        ),
+        repeats=own["repeats"],
+        duration_s=own["duration"],
+        goals=goals,
+        budget_s=own["budget"],
+        limit_s=own["slo_budget"],
+        resume=own["resume"],
+        command=_command(request),
+    )
+    view = open_view(quiet)
+    with tempfile.TemporaryDirectory(prefix="qs-sweep-") as folder:
+        prepared = (
+            prepare(request)
+            if request.artifact is None
+            else describe_artifact(request, Path(folder))
+        )
+        ended = run(prepared, view, Sweeping(plan).work)
+        return conclude(ended, view, request.history, as_json, quiet)
+
+
+def _command(request: Any) -> tuple[str, ...]:
+    """What measures the same without a setting."""
+    what = (
+        ("run", "--task", request.task)
+        if request.artifact is None
+        else ("load", str(request.artifact))
+    )
+    where = () if request.workspace is None else ("--workspace", str(request.workspace))
+    return ("qs", *what, "--hardware_type", request.hardware_type, *where)

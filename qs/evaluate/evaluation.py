@@ -3,7 +3,7 @@ performance.
 
 The order and the endings live here, the work of each step in qs.evaluate. However a run ends once
 its model is there (well, interrupted, failed in the backend, refused), it leaves a report of what
-it had; the command line turns the ending into an exit status.
+it had.
 """
 
 from __future__ import annotations
@@ -27,15 +27,8 @@ from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.result.journal import Journal
 from qs.result.record import Record
+from qs.result.result import Status
 from qs.watch.view import View
-
-COMPLETE, COMPILED, INTERRUPTED, FAILED, REFUSED = (
-    "complete",
-    "compiled",
-    "interrupted",
-    "failed",
-    "refused",
-)
 
 
 def open_journal(prepared: Prepared, view: View) -> Journal:
@@ -56,7 +49,14 @@ def open_journal(prepared: Prepared, view: View) -> Journal:
         prepared.out,
         check_plain(prepared.model_info.model_precision, "precision").lower(),
         view,
+        _draw_page,
     )
+
+
+def _draw_page(result: dict[str, Any], folder: Path) -> bytes:
+    from qs.render.html import render_page
+
+    return render_page(result, folder)
 
 
 Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
@@ -65,31 +65,31 @@ Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
 async def evaluate(
     prepared: Prepared, journal: Journal, interrupt: Interrupt, work: Work | None = None
 ) -> dict[str, Any]:
-    """Run everything; return the final result. Raises UserError for what the user must mend,
+    """Run everything; return the final result. Raises UserError for what the user has to correct,
     Interrupted after an interruption.
 
-    work   what is done in place of an evaluation, with the same endings
+    work   what to do instead of an evaluation, with the same endings
     """
     for text in prepared.warnings:
         journal.warn(text)
     try:
         await (work or _evaluate)(prepared, journal, interrupt)
     except (asyncio.CancelledError, Interrupted):
-        journal.finish(INTERRUPTED)
+        journal.finish(Status.INTERRUPTED)
         raise Interrupted from None
     except UserError as error:
         journal.record.reasons.append(str(error))
-        journal.finish(REFUSED)
+        journal.finish(Status.REFUSED)
         raise
     except BackendFailed as failure:
         journal.record.reasons.append(failure.said)
         note(journal, failure)
-        return journal.finish(FAILED)
+        return journal.finish(Status.FAILED)
     except Exception as bug:
         journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
-        journal.finish(FAILED)
+        journal.finish(Status.FAILED)
         raise
-    return journal.finish(COMPILED if prepared.compile_only else COMPLETE)
+    return journal.finish(Status.COMPILED if prepared.compile_only else Status.COMPLETE)
 
 
 async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
@@ -101,7 +101,8 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
         if prepared.workload.test_perf:
             if testbed.settings.verify.value and not testbed.driven:
                 journal.warn(
-                    "--verify: the backend times itself, its answers under load are not seen; --engine always has them checked"
+                    "--verify: the backend times itself, its answers under load are not seen; "
+                    "--engine always has them checked"
                 )
             with journal.stage("performance"):
                 await (measure(testbed) if testbed.driven else measure_by_vendor(testbed))
@@ -136,6 +137,32 @@ async def _check(testbed: Testbed, prepared: Prepared, resolved: dict[str, Any],
                 record.reasons += numeric_faults(record.numeric)
             except BackendFailed as failure:
                 record.numeric = _not_measured(journal, failure)
+
+
+def compare_alone(item: int | None) -> Work:
+    """In place of an evaluation: the comparison with the reference, or one of its items again."""
+
+    async def work(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
+        async with opened(prepared, journal) as ready:
+            testbed = await set_up(ready, prepared, journal, interrupt)
+            settings, record, backend = testbed.settings, journal.record, testbed.backend
+            size, items = settings.batch_sizes.value[0], settings.numeric_items.value
+            log = ready.scratch / "reference.log"
+            await backend.load(size)
+            with journal.stage("numeric"):
+                if item is None:
+                    compiled = record.compile_result
+                    record.numeric = await checks.numeric(
+                        backend, prepared, ready.resolved, size, items, log, compiled
+                    )
+                    record.diff_dist = draw(record.numeric, journal.folder)
+                else:
+                    record.numeric = await checks.numeric_item(
+                        backend, prepared, ready.resolved, size, items, item, log
+                    )
+                record.reasons += numeric_faults(record.numeric)
+
+    return work
 
 
 def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Nothing is written before `start`, so that a run refused for its input leaves no
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,27 @@ from typing import Any
 from qs.base.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
 from qs.result.events import EventLog
 from qs.result.record import Record, to_result
+from qs.result.result import Status
 from qs.watch.view import View
 
 
 class Journal:
     """The record of one run and its files. `view` hears what a person should read."""
 
-    def __init__(self, record: Record, path: Path, precision: str, view: View):
+    def __init__(
+        self,
+        record: Record,
+        path: Path,
+        precision: str,
+        view: View,
+        draw: Callable[[dict[str, Any], Path], bytes] | None = None,
+    ):
+        """`draw` makes the page for people, of the result and the report's folder."""
         self.record = record
         self.view = view
         self._path = path
         self._precision = precision
+        self._page_of = draw
         self._events: EventLog | None = None
 
     @property
@@ -94,7 +104,7 @@ class Journal:
             self.event("stage ends", stage=name, seconds=self.record.durations_s[name])
         self.save()
 
-    def save(self) -> dict[str, object]:
+    def save(self) -> dict[str, Any]:
         """Write the result as far as it is known; return it."""
         result = to_result(self.record).to_dict()
         if self.started:
@@ -105,7 +115,7 @@ class Journal:
                 self.folder.answers.unlink(missing_ok=True)
         return result
 
-    def finish(self, status: str) -> dict[str, object]:
+    def finish(self, status: Status) -> dict[str, Any]:
         """The last word: how the run ended."""
         self.record.status = status
         self.event(
@@ -117,12 +127,12 @@ class Journal:
             self._events.close()
         return result
 
-    def _draw(self, result: dict[str, object]) -> None:
-        """The page for people. What keeps it from being drawn is a warning: the result is there."""
+    def _draw(self, result: dict[str, Any]) -> None:
+        """The page for people. A failure to draw it is a warning: the result is there."""
+        if self._page_of is None:
+            return
         try:
-            from qs.render.html import render_page
-
-            write_atomic(self.folder.page, render_page(result, self._path))
+            write_atomic(self.folder.page, self._page_of(result, self._path))
         except Exception as error:
             self.view.warn(
                 f"{self.folder.page.name} was not drawn: {type(error).__name__}: {error}"

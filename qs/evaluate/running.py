@@ -1,0 +1,79 @@
+"""A run from the command line's point of view: what is found and checked goes in, and how it ended
+comes out. Event loop, signals and watchers are set up here; the work is qs.evaluate.evaluation's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from qs.base.errors import UserError
+from qs.base.files import ReportFolder
+from qs.base.interrupt import Interrupt, Interrupted, run_on_loop
+from qs.evaluate.evaluation import Work, evaluate, open_journal
+from qs.evaluate.failures import BackendFailed
+from qs.evaluate.prepare import Prepared
+from qs.evaluate.prepare_artifact import prepare_artifact
+from qs.result.record import Record, to_result
+from qs.result.result import Result, Status
+from qs.settings.request import Request
+from qs.watch.metrics import checked, exported
+from qs.watch.trace import NAME, Trace
+from qs.watch.view import View, Watchers
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    record: Record
+    folder: ReportFolder | None  # its report; None: it has left none
+
+    @property
+    def result(self) -> Result:
+        return to_result(self.record)
+
+    @property
+    def interrupted(self) -> bool:
+        return self.record.status == Status.INTERRUPTED
+
+
+def run(prepared: Prepared, view: View, work: Work | None = None) -> Ended:
+    """Evaluate, or do other work with the same endings. UserError for what the user has to
+    correct.
+    """
+    request = prepared.request
+    where = None if request.metrics is None else checked(request.metrics)
+    trace = Trace() if request.trace else None
+    interrupt = Interrupt()
+    with exported(where, prepared.title, prepared.hardware) as exporter:
+        watchers = [each for each in (view, exporter, trace) if each is not None]
+        journal = open_journal(prepared, Watchers(watchers))
+
+        def at_once() -> None:
+            journal.finish(Status.INTERRUPTED)
+            print("interrupted twice: stopped at once", file=sys.stderr, flush=True)
+
+        try:
+            run_on_loop(evaluate(prepared, journal, interrupt, work), interrupt, at_once)
+        except (KeyboardInterrupt, Interrupted):
+            journal.record.status = Status.INTERRUPTED
+        finally:
+            if trace is not None and journal.started:
+                title = f"qs {request.kind} {prepared.title} on {prepared.hardware}"
+                trace.write(journal.folder.path / NAME, title)
+    return Ended(journal.record, journal.folder if journal.started else None)
+
+
+def describe_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
+    """The artifact, described and checked. KeyboardInterrupt after Ctrl-C: nothing was measured
+    yet.
+    """
+    try:
+        return run_on_loop(prepare_artifact(request, scratch, probe), Interrupt())
+    except (asyncio.CancelledError, Interrupted):
+        raise KeyboardInterrupt from None
+    except BackendFailed as failure:
+        raise UserError(f"{request.artifact}: {failure}") from None
