@@ -50,7 +50,8 @@ async def answers_of(
     if defaults:
         shown = ", ".join(f"{name} = {json.dumps(answer)}" for name, answer in defaults.items())
         say(
-            f"not asked ({why_silent}), so the defaults hold: {shown}; --answers FILE answers otherwise"
+            f"not asked ({why_silent}), so the defaults hold: {shown}; "
+            "--answers FILE answers otherwise"
         )
     return settled
 

@@ -98,7 +98,7 @@ async def settle_asking(
     source: str,
     ask: Callable[[Question], Awaitable[object]],
 ) -> Settled:
-    """What was given, and what `ask` brings for the rest. Raises Faults before anything is asked."""
+    """What was given, and what `ask` adds. Raises Faults before anything is asked."""
     answer = None
     with closing(settling(profile, given, source)) as walk:
         while True:

@@ -1,8 +1,8 @@
-"""The three dialogs of an interact profile at a real terminal, in the line where the cursor stands.
+"""The three dialogs of an interact profile at a real terminal, asked by questionary.
 
-Yes/No and Input are lines with the default in brackets, taken by Enter; a Radiolist is moved
-through with the arrows or its numbers. They are drawn on standard error: standard output may be the
-result's. Who is asked at all is qs.interact.asking's part.
+Yes/No and Input are lines that show the default in brackets, which Enter takes; in a Radiolist the
+arrows or the numbers choose. They are drawn on standard error, since standard output may be the
+result's. Whether anybody is asked is qs.interact.asking's decision.
 """
 
 from __future__ import annotations
@@ -13,23 +13,21 @@ from typing import Any
 from qs.config.interact import UNREADABLE, Question, read_as
 
 _SHORT = {"y": True, "n": False}
+_MOST_NUMBERED = 36  # questionary has no more keys than digits and letters
 
 
 class Terminal:
-    """One terminal's input and output, as prompt_toolkit sees them. Made without them: this
-    process's own.
-    """
+    """One terminal's input and output for prompt_toolkit; by default this process's own."""
 
     def __init__(self, input: Any = None, output: Any = None) -> None:
         from prompt_toolkit.input import create_input
         from prompt_toolkit.output import create_output
 
-        self._input = input or create_input(sys.stdin)
         self._output = output or create_output(stdout=sys.stderr)
+        self._streams = {"input": input or create_input(sys.stdin), "output": self._output}
 
     async def ask(self, question: Question) -> object:
-        """The person's answer, of the question's type and among its options; asked again until it
-        is.
+        """The person's answer, of the question's type and among its options: asked until it is.
 
         Raises KeyboardInterrupt on Ctrl-C and EOFError on Ctrl-D or a terminal that has gone.
         """
@@ -50,58 +48,46 @@ class Terminal:
         print_formatted_text(FormattedText([(style, text)]), output=self._output)
 
     async def _line(self, message: str) -> str:
-        from prompt_toolkit import PromptSession
+        import questionary
 
-        session: Any = PromptSession(message, input=self._input, output=self._output)
-        # The run's own handler of Ctrl-C stays; at the prompt the key arrives as a key.
-        return await session.prompt_async(handle_sigint=False)
+        return await self._run(questionary.text(message, qmark="", **self._streams))
 
     async def _choose(self, question: Question) -> object:
-        from prompt_toolkit.application import Application
-        from prompt_toolkit.key_binding import KeyBindings
-        from prompt_toolkit.layout import HSplit, Layout
-        from prompt_toolkit.widgets import Label, RadioList
+        import questionary
 
         choices = list(question.choices or ())
         default = question.preset if question.preset in choices else choices[0]
-        options = RadioList(
-            [(choice, str(choice)) for choice in choices],
-            default=default,
-            select_on_focus=True,
-            open_character=" ",
-            select_character=">",
-            close_character="",
-            show_cursor=False,
-            show_numbers=True,
-            show_scrollbar=False,
+        offered = [questionary.Choice(str(choice), value=choice) for choice in choices]
+        answer = await self._run(
+            questionary.select(
+                heading(question),
+                offered,
+                default=offered[choices.index(default)],
+                qmark="",
+                pointer=">",
+                instruction="(arrows or numbers, then Enter)",
+                use_shortcuts=len(choices) <= _MOST_NUMBERED,
+                erase_when_done=True,
+                **self._streams,
+            )
         )
+        self.say(f"{heading(question)}: {answer}")
+        return answer
+
+    async def _run(self, asked: Any) -> Any:
+        """The answer to one of questionary's questions; Ctrl-D ends each of them."""
+        from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+
         keys = KeyBindings()
-
-        @keys.add("enter", eager=True)
-        def _accept(event: Any) -> None:
-            event.app.exit(result=options.current_value)
-
-        @keys.add("c-c", eager=True)
-        def _interrupt(event: Any) -> None:
-            event.app.exit(exception=KeyboardInterrupt())
 
         @keys.add("c-d", eager=True)
         def _end(event: Any) -> None:
             event.app.exit(exception=EOFError())
 
-        asked = Label(
-            f"{heading(question)} (arrows or numbers, then Enter)", dont_extend_height=True
-        )
-        app: Any = Application(
-            layout=Layout(HSplit([asked, options]), focused_element=options),
-            key_bindings=keys,
-            input=self._input,
-            output=self._output,
-            erase_when_done=True,
-        )
-        answer = await app.run_async(handle_sigint=False)
-        self.say(f"{heading(question)}: {answer}")
-        return answer
+        application = asked.application
+        application.key_bindings = merge_key_bindings([application.key_bindings, keys])
+        # The run's own handler of Ctrl-C stays; at the prompt the key arrives as a key.
+        return await application.run_async(handle_sigint=False)
 
 
 def heading(question: Question) -> str:
@@ -119,10 +105,10 @@ def prompt_of(question: Question) -> str:
         shown = {True: "Y/n", False: "y/N", None: "y/n"}[
             preset if isinstance(preset, bool) else None
         ]
-        return f"{heading(question)} [{shown}] "
+        return f"{heading(question)} [{shown}]"
     allowed = "" if question.type == "str" else f", {question.allowed}"
     default = "" if preset is None else f" [{preset}]"
-    return f"{heading(question)}{allowed}{default}: "
+    return f"{heading(question)}{allowed}{default}:"
 
 
 def answer_of(question: Question, text: str) -> object:

@@ -1,16 +1,18 @@
-"""The files beside an ONNX file that hold its weights (external data): found without an ONNX
-library.
+"""The files beside an ONNX file that hold its weights (external data).
 
-A tensor that lies elsewhere has an entry of key "location", whose value is the file's name relative
-to the model's folder (onnx.proto3, TensorProto.external_data). In a serialized model that entry
-begins with the same eleven bytes always, so they are looked for; weights in the file itself are not
-parsed.
+A tensor stored elsewhere has an entry of key "location", whose value is the file's name relative to
+the model's folder (onnx.proto3, TensorProto.external_data). In a serialized model such an entry
+always begins with the same eleven bytes, so they are searched for: without parsing gigabytes of
+weights, and without an ONNX library, which a backend's own process may lack. Weights may hold those
+bytes by chance; where the onnx package is installed, it has the last word on a model that does.
 """
 
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from qs.base.errors import UserError
 
@@ -20,18 +22,53 @@ _ENTRY = b"\x0a\x08location\x12"
 
 
 def data_files(model: Path) -> list[Path]:
-    """Existing files, in order of name; [] where the model holds all of its weights itself.
-    UserError where one is missing.
+    """The existing files, sorted by name; [] if the model holds all of its weights itself. Raises
+    UserError if one is missing.
     """
+    names = _locations(model)
+    if names:
+        names = _stated(model, names)
     found = []
-    for name in sorted(_locations(model)):
+    for name in sorted(names):
         path = model.parent / name
         if not path.is_file():
             raise UserError(
-                f"{model} keeps weights in the file {name}, which is not beside it; put it into {model.parent}"
+                f"{model} keeps weights in the file {name}, which is not beside it; "
+                f"put it into {model.parent}"
             )
         found.append(path)
     return found
+
+
+def _stated(model: Path, names: set[str]) -> set[str]:
+    """The names that tensors of the model really have; `names` where the onnx package is missing
+    or cannot read the model.
+    """
+    try:
+        import onnx
+        from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+    except ImportError:
+        return names
+    try:
+        graph = onnx.load_model(str(model), load_external_data=False).graph
+    except Exception:  # a damaged model is its reader's to report
+        return names
+    return {
+        ExternalDataInfo(tensor).location
+        for tensor in _tensors(graph)
+        if uses_external_data(tensor)
+    }
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Every TensorProto of a graph, those in attributes and subgraphs included."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _tensors(inner)
 
 
 def _locations(model: Path) -> set[str]:

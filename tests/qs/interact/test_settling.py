@@ -97,7 +97,8 @@ def test_where_nobody_can_be_asked_the_defaults_hold_and_the_log_says_so():
     assert settled.answers == {"tune": False, "threads": 1}
     assert settled.origins == {"tune": DEFAULT, "threads": ANSWERS}
     assert said == [
-        "not asked (--no_input), so the defaults hold: tune = false; --answers FILE answers otherwise"
+        "not asked (--no_input), so the defaults hold: tune = false; "
+        "--answers FILE answers otherwise"
     ]
 
 

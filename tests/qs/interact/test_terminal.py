@@ -134,11 +134,11 @@ def test_the_person_may_stop(dialog, key, raised):
 def test_the_default_and_the_type_stand_in_the_prompt():
     assert (
         prompt_of(question("Yes/No", "bool", default=True, note="Using OMP?"))
-        == "Using OMP? (q) [Y/n] "
+        == "Using OMP? (q) [Y/n]"
     )
-    assert prompt_of(question("Yes/No", "bool")) == "q [y/n] "
-    assert prompt_of(question("Input", "int", default=4)) == "q, a whole number [4]: "
-    assert prompt_of(question("Input", "str")) == "q: "
+    assert prompt_of(question("Yes/No", "bool")) == "q [y/n]"
+    assert prompt_of(question("Input", "int", default=4)) == "q, a whole number [4]:"
+    assert prompt_of(question("Input", "str")) == "q:"
 
 
 PROFILE = [

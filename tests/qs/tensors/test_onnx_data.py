@@ -54,6 +54,17 @@ def weights():
     return [np.random.default_rng(seed).normal(size=(32, 32)).astype(np.float32) for seed in (0, 1)]
 
 
+def test_weights_that_look_like_an_entry_name_no_file(tmp_path, weights):
+    """The bytes that begin an entry may stand in weights by chance."""
+    entry = np.frombuffer(b"\x0a\x08location\x12\x05a.bin...", np.float32)
+    weights[0].flat[: entry.size] = entry
+    whole = model_at(tmp_path / "whole.onnx", weights, apart="")
+    assert b"location" in whole.read_bytes()
+    assert data_files(whole) == []
+    apart = model_at(tmp_path / "apart.onnx", weights)
+    assert [path.name for path in data_files(apart)] == ["weights.bin"]
+
+
 @pytest.mark.parametrize(
     ("apart", "names"), [("", []), ("all in one", ["weights.bin"]), ("each", ["first", "second"])]
 )
@@ -109,7 +120,7 @@ def test_a_report_names_every_file_of_the_model(tmp_path, weights):
 
 
 def test_other_weights_under_the_same_graph_are_another_model(tmp_path, weights, monkeypatch):
-    """Neither the backend's cached graph nor the cached reference may be those of the old weights."""
+    """Neither the cached graph nor the cached reference may be those of the old weights."""
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
     sys.path.insert(0, str(zoo.ROOT / "backends"))
     from CPU import sessions
