@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from qs.result.columns import BY_KEY, BY_SHORT, COLUMNS, columns
-from qs.result.result import Result
+from qs.result.result import Accuracy, Result
 from qs.result.row import Mode, Outcome, Row, Verdict
 
 SAVED = Path(__file__).parents[2] / "fixtures" / "results"
@@ -77,3 +79,56 @@ def test_every_column_is_a_figure_of_a_row():
     assert type(BY_KEY["Verdict"].of(row)) is str
     assert BY_SHORT["p99.9"].key == "P99.9 Latency"
     assert len({column.name for column in COLUMNS}) == len(BY_KEY) == len(COLUMNS)
+
+
+NUMBERS = st.none() | st.integers(0, 10**12) | st.floats(allow_nan=False, allow_infinity=False)
+COUNTS = st.none() | st.integers(0, 10**12)
+TEXTS = st.lists(st.text(max_size=8), max_size=3)
+VALUES = {
+    "Completed": COUNTS,
+    "Wall Time": NUMBERS,
+    "P50 Latency": NUMBERS,
+    "Errors By Kind": st.dictionaries(st.text(max_size=8), st.integers(0, 99), max_size=3),
+    "Warm-up": st.none() | st.fixed_dictionaries({"Completed": COUNTS, "AVG Latency": NUMBERS}),
+    "Intervals": st.lists(st.fixed_dictionaries({"Start": NUMBERS}, optional={"Own": NUMBERS})),
+    "Response": st.none() | st.dictionaries(st.sampled_from(["count", "p99.9_ns"]), COUNTS),
+    "Outcome": st.sampled_from([None, *map(str, Outcome)]),
+    "Vendor": st.none() | st.fixed_dictionaries({"QPS": NUMBERS, "Vendor Answer": st.none()}),
+}
+ROWS = st.fixed_dictionaries(
+    {
+        "BS": COUNTS,
+        "QPS": NUMBERS,
+        "AVG Latency": NUMBERS,
+        "P99 Latency": NUMBERS,
+        "Mode": st.sampled_from([*map(str, Mode)]),
+        "Verdict": st.sampled_from([*map(str, Verdict)]),
+        "Reasons": TEXTS,
+        "Warnings": TEXTS,
+    },
+    optional=VALUES | {"Of The Vendor": st.none() | st.text(max_size=8) | NUMBERS},
+)
+
+
+@given(ROWS)
+def test_any_row_is_the_same_after_it_was_read_and_written(plain):
+    again = json.loads(json.dumps(Row.model_validate(plain).to_dict()))
+    assert again == plain
+    # An int is not written as a float, nor a float as an int.
+    assert {name: type(value) for name, value in again.items()} == {
+        name: type(value) for name, value in plain.items()
+    }
+
+
+@given(ROWS)
+def test_a_change_leaves_everything_else_as_it_was(plain):
+    row = Row.model_validate(plain)
+    changed = row.invalid("slow").to_dict()
+    assert changed == plain | {"Verdict": "INVALID", "Reasons": [*plain["Reasons"], "slow"]}
+
+
+def test_a_strange_metric_of_a_data_set_does_not_cost_the_result():
+    section = {"Top-1": 0.9, "Items": "many", "Mean Diff": [1, 2]}
+    accuracy = Accuracy.lenient(section)
+    assert accuracy.to_dict() == section
+    assert accuracy.items == "many"
