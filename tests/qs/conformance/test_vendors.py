@@ -29,8 +29,8 @@ OWN_BENCHMARK = """
         return [{"BS": self.size, "QPS": 3.5, "AVG_Latency": 2.0, "P99_Latency": %s}]
 """
 
-# What replaces the right methods, the checks to run after compiling, and what must come of them.
-# Faults that do not meet share a folder: each folder costs a process.
+# What replaces the right methods, the checks to run after compiling, and their expected outcomes.
+# Independent faults share a folder, for each folder is compiled anew.
 CASES = {
     "one buffer for the inputs of all threads; keys that are not there; prints": (
         """
@@ -228,11 +228,16 @@ def make(config):
 }
 
 
+# Those whose faults end a process or stay in it, and whose printing is measured.
+IN_A_PROCESS = ("prints", "loses memory", "segmentation fault", "os._exit", "coroutines")
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_one_fault_is_found_and_named(lab, case):
     runtime, checks, expected = CASES[case]
     lab.write(runtime)
-    found = lab.run("compile", *checks)
+    in_process = not any(words in case for words in IN_A_PROCESS)
+    found = lab.run("compile", *checks, in_process=in_process)
     assert found["compile"].status == PASS
     for name, (status, words) in expected.items():
         assert (found[name].status, words in found[name].reason) == (status, True), (
@@ -287,7 +292,7 @@ def test_faults_of_the_classes_and_names_are_all_said_at_once(lab):
 """,
         acme__json="[]",
     )
-    found = lab.run("naming", "contract", "profile")
+    found = lab.run("naming", "contract", "profile", in_process=True)
     assert (found["naming"].status, "called acme.json" in found["naming"].reason) == (FAIL, True)
     assert found["contract"].status == FAIL
     for words in (
@@ -305,7 +310,7 @@ def test_a_folder_without_its_class_fails_by_name_and_is_not_gone_into(lab):
     lab.write()
     file = lab.folder / "runtime_backend_acme.py"
     file.write_text(file.read_text().replace("RuntimeBackendACME(", "RuntimeBackendAcm("))
-    found = lab.run("naming", "contract", "compile", "load")
+    found = lab.run("naming", "contract", "compile", "load", in_process=True)
     assert "has no class RuntimeBackendACME" in found["naming"].reason
     assert "has no class RuntimeBackendACME" in found["contract"].reason
     assert {found[name].status for name in ("compile", "load")} == {SKIP}
@@ -326,7 +331,7 @@ def test_wrong_questions_and_a_wrong_key_of_the_compile_result_do_not_stop_the_r
         return [wrong] if self.asked == 1 else None
 """
     )
-    found = lab.run("contract", "profile", "compile", "load")
+    found = lab.run("contract", "profile", "compile", "load", in_process=True)
     assert (
         found["profile"].status,
         "did you mean 'Yes/No Dialog'?" in found["profile"].reason,
