@@ -29,7 +29,7 @@ class Ending(_Word):
 
 
 class ErrorKind(_Word):
-    """How a request failed. If its target raised, the kind is the exception's class name instead."""
+    """How a request failed. If its target raised, the kind is the exception's class name."""
 
     TIMEOUT = "timeout"  # it came back too late
     HUNG = "hung"  # it never came back

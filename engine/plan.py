@@ -20,11 +20,10 @@ SPIN = ("never", "auto", "always")
 
 @dataclass(frozen=True)
 class Factory:
-    """Makes the target where it will run: `reference` ("package.module:name") is imported and
-    called with `kwargs` in each worker.
+    """Makes the target in the place where it will run: `reference` ("package.module:name") is
+    imported and called with `kwargs` in each worker.
 
-    `kwargs` must be picklable; what it makes need not be. The target it returns may carry its own
-    `samples`.
+    `kwargs` must be picklable; the target need not be. It may carry its own `samples`.
     """
 
     reference: str
@@ -33,35 +32,32 @@ class Factory:
 
 @dataclass(frozen=True)
 class Pool:
-    """Where calls of the target run.
+    """Where calls of the target run."""
 
-    kind       "inline": in the calling thread; "thread"; "process": one process a worker; "async":
-               coroutines on an event loop
-    workers    how many call at once. None: one a client in closed loop, one in open loop
-    instances  how many times a Factory is called. None: once a worker
-    affinity   CPU sets, given to the instances (or workers) in turn; empty leaves placement to the
-               system
-    intra_op_threads  threads that a target may use inside one call; set in the environment before a
-                      process builds its target
-    max_in_flight     "async" in open loop: how many requests may be unanswered at a time. None: no
-                      bound
-    spin       whether a worker of open loop spins the last microseconds before a due time: "auto"
-               where a core is free
-    """
-
+    # "inline": in the calling thread; "thread"; "process": one process per worker; "async":
+    # coroutines on an event loop
     kind: str = "thread"
+    # how many call at once; None: one per client in closed loop, one in open loop
     workers: int | None = None
+    # how often a Factory is called; None: once per worker
     instances: int | None = None
+    # CPU sets, given to the instances (or workers) in turn; empty: the system places them
     affinity: Sequence[Sequence[int]] = ()
+    # threads that a target may use inside one call; set in the environment before a process builds
+    # its target
     intra_op_threads: int | None = None
+    # "async" in open loop: how many requests may be unanswered at a time; None: any number
     max_in_flight: int | None = None
+    # whether a worker in open loop spins the last microseconds before a due time; "auto": if a core
+    # is free
     spin: str = "auto"
 
     def faults(self) -> list[str]:
         found = []
         if self.kind not in POOL_KINDS:
             found.append(
-                f"pool kind: {self.kind!r} is not allowed, it must be one of {', '.join(POOL_KINDS)}"
+                f"pool kind: {self.kind!r} is not allowed, "
+                f"it must be one of {', '.join(POOL_KINDS)}"
             )
         if self.spin not in SPIN:
             found.append(
@@ -73,36 +69,34 @@ class Pool:
                 found.append(f"pool {name}: {value} is not allowed, it must be at least 1")
         if self.kind == "inline" and (self.workers or 1) > 1:
             found.append(
-                f"pool workers: {self.workers} is not allowed inline, the calling thread is the only worker"
+                f"pool workers: {self.workers} is not allowed inline, "
+                "the calling thread is the only worker"
             )
         return found
 
 
 @dataclass(frozen=True)
 class Stop:
-    """When the measured phase ends: at either maximum, else when both minimums are reached and it
-    is stable, as far as asked for.
-
-    duration_s      no request is issued (closed loop) or due (open loop) after it
-    iterations      requests in all, over all workers (a client's own count is the closed loop's
-                    `iterations`)
-    max_duration_s  a limit on top of the plan: the run ends there, marked so, with what it has
-    min_duration_s, min_queries   go on until both are reached; needs no other rule
-    until_stable    go on until the 95 % confidence intervals (half-widths) of throughput and of
-                    `stable_percentile` of the response time are at most this share of their values:
-                    0.01 is 1 %. Needs a maximum. engine/confidence.py says how
-    max_errors, max_error_rate    the error budget: the run ends when more requests failed, or
-                                  surely a larger share of them.
-                    Failures within the budget do not make the result INVALID
+    """When the measured phase ends: at either maximum, or as soon as both minimums are reached and
+    the results are stable, as far as these are asked for.
     """
 
+    # no request is issued (closed loop) or due (open loop) after this
     duration_s: float | None = None
+    # requests over all workers (a client's own count is the closed loop's `iterations`)
     iterations: int | None = None
+    # a limit on top of the plan: the run ends there with what it has, and says so
     max_duration_s: float | None = None
+    # go on until both minimums are reached; no other rule is needed then
     min_duration_s: float | None = None
     min_queries: int | None = None
+    # go on until the 95 % confidence intervals (half-widths) of throughput and of
+    # `stable_percentile` of the response time are at most this share of their values (0.01 is 1 %);
+    # needs a maximum; statistics/confidence.py says how
     until_stable: float | None = None
     stable_percentile: float = 99.0
+    # the error budget: the run ends when more requests failed, or surely a larger share of them;
+    # failures within it do not make the result INVALID
     max_errors: int | None = None
     max_error_rate: float | None = None
 
@@ -121,13 +115,15 @@ class Stop:
                 found.append(f"{name}: {value} is not allowed, it must be above 0")
         if not 0 < self.stable_percentile < 100:
             found.append(
-                f"stable_percentile: {self.stable_percentile} is not allowed, it must lie between 0 and 100"
+                f"stable_percentile: {self.stable_percentile} is not allowed, "
+                "it must lie between 0 and 100"
             )
         if self.max_errors is not None and self.max_errors < 0:
             found.append(f"max_errors: {self.max_errors} is not allowed, it must be at least 0")
         if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
             found.append(
-                f"max_error_rate: {self.max_error_rate} is not allowed, it must be a share from 0 up to below 1"
+                f"max_error_rate: {self.max_error_rate} is not allowed, "
+                "it must be a share from 0 up to below 1"
             )
         return found
 
@@ -163,7 +159,8 @@ class Batching:
         found = []
         if self.max_batch_size < 1:
             found.append(
-                f"batching max_batch_size: {self.max_batch_size} is not allowed, it must be at least 1"
+                f"batching max_batch_size: {self.max_batch_size} is not allowed, "
+                "it must be at least 1"
             )
         if not self.max_delay_us >= 0:
             found.append(
@@ -194,47 +191,41 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One measured run.
-
-    warmup_iterations  per worker, before the measured phase, recorded apart; warmup_s goes on until
-                       that time as well
-    timeout_s          a request that takes longer counts as an error of kind "timeout"; one that
-                       never returns ends its worker
-    batching           open loop: let requests that are due close together share a call
-    build_timeout_s    how long building and warming up the targets may take in all
-    drain_s            how long after the end requests may still come back before they are cut off
-                       and counted
-    percentiles        of response time that the result is wanted for; it warns when it has too few
-                       samples for one
-    calibrate          measure the engine's own cost first, in the same processes with a target that
-                       does nothing (<= 0.1 s; once a layout)
-    max_backlog        open loop: a due request behind which more than so many due requests wait is
-                       dropped, and counted. None: no cap. Coroutines over several processes have
-                       such a line in each process
-    samples_per_query  call the target with a list of so many consecutive samples; None: with one
-                       sample
-    interval_s         length of the result's intervals
-    scenario           what judges the result; set by the scenario's own `plan`
-    """
+    """One measured run."""
 
     load: LoadModel = ClosedLoop()
     stop: Stop = Stop()
     pool: Pool = Pool()
+    # per worker, before the measured phase, recorded apart; goes on until `warmup_s` have passed
     warmup_iterations: int = 0
     warmup_s: float = 0.0
+    # a request that takes longer is an error of kind "timeout"; one that never returns ends its
+    # worker
     timeout_s: float = 60.0
+    # how long after the end requests may still come back before they are cut off and counted
     drain_s: float = 30.0
+    # how long building and warming up all targets may take
     build_timeout_s: float = 600.0
+    # open loop: requests that are due close together share a call
     batching: Batching | None = None
+    # length of the result's intervals
     interval_s: float = 1.0
+    # the percentiles of response time that are wanted: the result warns if it has too few samples
+    # for one
     percentiles: tuple[float, ...] = (99.0,)
+    # first measure the engine's own cost, in the same processes with a target that does nothing
+    # (at most 0.1 s, once per layout)
     calibrate: bool = True
+    # open loop: drop (and count) a due request when more than this many due requests wait behind
+    # it; None: never. With coroutines over several processes, each process has its own line
     max_backlog: int | None = None
+    # call the target with a list of this many consecutive samples; None: with one sample
     samples_per_query: int | None = None
+    # judges the result; set by the scenario's own `plan`
     scenario: Judge | None = None
 
     def faults(self) -> list[str]:
-        """Everything that keeps this plan from running, one sentence each."""
+        """Every reason why this plan cannot run, one sentence each."""
         found = [*self.load.faults(), *self.stop.faults(), *self.pool.faults()]
         for name in ("warmup_iterations", "warmup_s", "drain_s"):
             if not getattr(self, name) >= 0:
@@ -258,11 +249,13 @@ class RunPlan:
             found += self._closed_loop_faults(self.load)
         elif not stop.has_end and not self.load.ends:
             found.append(
-                "stop: an open loop of this kind has no end of its own; give duration_s or iterations"
+                "stop: an open loop of this kind has no end of its own; "
+                "give duration_s or iterations"
             )
         if stop.until_stable is not None and not stop.has_maximum and not self.load.ends:
             found.append(
-                "until_stable: a run that never gets stable would never end; give max_duration_s as well"
+                "until_stable: a run that never gets stable would never end; "
+                "give max_duration_s as well"
             )
         return found + self._query_faults()
 
@@ -280,7 +273,8 @@ class RunPlan:
         if self.samples_per_query is not None:
             if self.samples_per_query < 1:
                 found.append(
-                    f"samples_per_query: {self.samples_per_query} is not allowed, it must be at least 1"
+                    f"samples_per_query: {self.samples_per_query} is not allowed, "
+                    "it must be at least 1"
                 )
             if self.batching is not None:
                 found.append(
@@ -297,27 +291,31 @@ class RunPlan:
         stop = self.stop
         if load.iterations is None and not stop.has_end:
             found.append(
-                "iterations: missing; give the closed loop iterations, or the stop rule a duration_s or iterations"
+                "iterations: missing; give the closed loop iterations, "
+                "or the stop rule a duration_s or iterations"
             )
         workers = self.pool.workers
         if self.pool.kind == "inline" and load.clients != 1:
             found.append(
-                f"clients: {load.clients} is not allowed inline, the calling thread is the only client"
+                f"clients: {load.clients} is not allowed inline, "
+                "the calling thread is the only client"
             )
         elif self.pool.kind == "thread" and workers is not None and 0 < workers < load.clients:
             found.append(
-                f"pool workers: {workers} is not allowed with {load.clients} clients, each drives its own thread"
+                f"pool workers: {workers} is not allowed with {load.clients} clients, "
+                "each drives its own thread"
             )
         elif self.pool.kind == "process" and workers is not None and workers > load.clients:
             found.append(
-                f"pool workers: {workers} is not allowed with {load.clients} clients, a process without a client would idle"
+                f"pool workers: {workers} is not allowed with {load.clients} clients, "
+                "a process without a client would idle"
             )
         return found
 
     @property
     def recorded_per_interval(self) -> int:
-        """How many times as fine as the result's intervals the workers record, so that a run of
-        seconds has batches to compare.
+        """How many of the workers' intervals make one of the result's. Workers record more finely
+        so that a run of seconds has batches to compare.
         """
         return max(math.ceil(self.interval_s / RECORDED_S), 1)
 
@@ -328,8 +326,6 @@ class RunPlan:
 
     @property
     def planned(self) -> int | None:
-        """How many requests the plan asks for, where it says; None when time or another rule
-        decides.
-        """
+        """How many requests the plan asks for; None if time or another rule decides."""
         counts = [n for n in (self.load.planned, self.stop.iterations) if n is not None]
         return min(counts, default=None)

@@ -1,4 +1,4 @@
-"""The library's door: run a plan, blocking or on an event loop."""
+"""The library's entry points: run a plan, blocking or on an event loop."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from qs.engine.workers.target import is_async
 def run(
     plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None = None, **options: Any
 ) -> RunResult:
-    """Run a plan, or a scenario's plan, and return what it measured; blocks. Options and errors as
-    for `run_async`.
+    """Run a plan, or a scenario's plan, and return what it measured. Blocks; options and errors are
+    those of `run_async`.
 
     In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds
-    what was measured; a second Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside
+    what was measured. A second Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside
     a coroutine: await `run_async` there.
     """
     try:
@@ -38,7 +38,8 @@ def run(
         pass
     else:
         raise RuntimeError(
-            "qs.engine.run blocks, and an event loop runs in this thread: await qs.engine.run_async instead"
+            "qs.engine.run blocks, and an event loop runs in this thread: "
+            "await qs.engine.run_async instead"
         )
     loop = new_loop()
     try:
@@ -75,29 +76,27 @@ async def run_async(
     target: Any,
     samples: Sequence[Any] | None = None,
     *,
+    # called about five times a second, and at every change of phase, on the event loop
     on_progress: OnProgress | None = None,
+    # set it to end the run in order and keep what was measured
     interrupt: asyncio.Event | None = None,
+    # keep every request's due, issued, completed (ns) and outcome in `result.columns`; memory then
+    # grows with the requests
     keep_columns: bool = False,
+    # keep what each worker did, slice by slice, in `result.slices`: bounded, for a trace
     keep_slices: bool = False,
     clock: Clock = MONOTONIC,
 ) -> RunResult:
-    """Run a plan on the current event loop.
+    """Run a plan on the current event loop, or the plan of a scenario; either way the scenario's
+    rules judge the result.
 
-    plan          a RunPlan, or a scenario, whose own plan is then run; its result is judged by the
-                  scenario's rules either way
-    target        callable(sample) -> output, a coroutine function, a Factory, or a host's target
-    samples       cycled over the requests; None calls the target with None, or with the samples
-                  that the target carries
-    on_progress   called about five times a second, and at every change of phase, on the event loop
-    interrupt     set it to end the run in order and keep what was measured
-    keep_slices   keep what each worker did when, slice by slice, in `result.slices`: bounded, for a
-                  trace
-    keep_columns  keep every request's due, issued, completed (ns) and outcome in `result.columns`;
-                  memory then grows with requests
+    The target is a callable(sample) -> output, a coroutine function, a Factory, or a host's target.
+    Samples are cycled over the requests. Without any, the target is called with the samples that it
+    carries, or with None.
 
     Raises PlanError with all faults before anything starts, and HostError, HostDied or HostTimeout
-    when a target cannot be built. A fault of the target during the run is a counted outcome, never
-    an exception.
+    if a target cannot be built. A fault of the target during the run is a counted outcome, never an
+    exception.
     """
     if not isinstance(plan, RunPlan):
         plan = plan.plan()
@@ -120,5 +119,5 @@ async def run_async(
 
 async def _spin(plan: RunPlan, clock: Clock) -> bool:
     if clock is not MONOTONIC and plan.pool.spin == "auto":
-        return False  # another clock's time need not pass while one looks at it
+        return False  # another clock's time may stand still while one watches
     return may_spin(plan, await look_at_cores(plan))

@@ -2,9 +2,9 @@
 for a few hundredths of a second.
 
 The null run goes through the same messages and the same loops, in the same processes that the
-measured run uses afterwards. It tells the CPU time of a worker per request (issuing, recording and
-counting it, and the call of an empty function), which is free of other programs on the machine. The
-pacer thread of coroutines in open loop is not in it.
+measured run uses afterwards. It shows a worker's CPU time per request (issuing, recording and
+counting it, and calling an empty function), which other programs on the machine do not disturb. It
+does not include the pacer thread of coroutines in open loop.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _known: dict[tuple, EngineCost] = {}
 async def engine_cost(
     plan: RunPlan, sessions: Sequence[Session], fresh: bool = False
 ) -> EngineCost | None:
-    """The engine's cost in the places of these sessions, which must not have been prepared yet;
-    from memory unless `fresh`.
+    """The engine's cost in the places of these sessions, which must not have been prepared yet. It
+    is remembered, and measured again only if `fresh`.
 
-    None where nothing could be measured. Raises HostDied or HostTimeout when a host is lost: the
-    run could not have gone on either.
+    None if nothing could be measured. Raises HostDied or HostTimeout if a host is lost: the run
+    could not have gone on either.
     """
     key = layout_key(plan, sessions)
     if fresh or key not in _known:
@@ -76,7 +76,7 @@ def layout_key(plan: RunPlan, sessions: Sequence[Session]) -> tuple:
 
 
 def budget_s(plan: RunPlan) -> float:
-    """How long the null run may take: a small share of the run where its length is known."""
+    """How long the null run may take: a small share of the run, if its length is known."""
     lengths = [
         length for length in (plan.stop.duration_s, plan.stop.max_duration_s) if length is not None
     ]
@@ -86,9 +86,9 @@ def budget_s(plan: RunPlan) -> float:
 
 
 def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
-    """The same part of a run that does nothing."""
+    """The same part of a run whose target does nothing."""
     plan = share.plan
-    coroutines = plan.pool.kind == "async"
+    coroutines = share.coroutines
     workers = share.workers if coroutines else min(share.workers, MOST_THREADS)
     load: LoadModel
     if isinstance(plan.load, ClosedLoop):

@@ -1,4 +1,4 @@
-"""Which hosts run which part of a plan, and for how long they belong to the run."""
+"""Which hosts run which part of a plan, and which of them live as long as the run."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Layout:
     """The sessions of a run, the child processes started for it alone, and the descriptors it
     holds.
 
-    `hosts[n]` runs `sessions[n]`, and a lost one may be replaced a few times: its successor stands
-    at the end of both.
+    `hosts[n]` runs `sessions[n]`. A lost host may be replaced a few times; its successor is
+    appended to both.
     """
 
     sessions: list[Session] = dataclasses.field(default_factory=list)
@@ -60,8 +60,8 @@ class Layout:
         return max(answers, default=0)
 
     def replacement(self, number: int) -> Session | None:
-        """A started process with a session for what host `number` left undone; None when nothing
-        is, or there were too many.
+        """A session in a new process for what host `number` left undone; None if nothing is left,
+        or after too many replacements.
         """
         if number >= len(self.hosts) or self.replacements >= MOST_REPLACEMENTS * self.workers:
             return None
@@ -86,13 +86,13 @@ class Layout:
 
 
 def left_of(share: Share, memories: Sequence[WorkerMemory]) -> Share | None:
-    """What a lost process had still to do. Each of its clients goes on with an equal part of what
-    is left of their iterations.
+    """What a lost process still had to do. Each of its clients goes on with an equal part of the
+    iterations that are left.
     """
     plan = share.plan
-    if not isinstance(plan.load, ClosedLoop):
+    if share.closed is None:
         return share  # the shared counter knows
-    counts = [iterations_of(share, plan.load, number) for number in range(share.workers)]
+    counts = [iterations_of(share, share.closed, number) for number in range(share.workers)]
     if None in counts:
         return share
     done = sum(
@@ -102,12 +102,12 @@ def left_of(share: Share, memories: Sequence[WorkerMemory]) -> Share | None:
     left = sum(count for count in counts if count is not None) - done - share.workers
     if left <= 0:
         return None
-    load = replace(plan.load, iterations=-(-left // share.workers))
+    load = replace(share.closed, iterations=-(-left // share.workers))
     return replace(share, plan=replace(plan, load=load, stop=replace(plan.stop, iterations=None)))
 
 
 def workers_of(plan: RunPlan) -> int:
-    """How many workers a plan has in all: one a client in closed loop, else as the pool says."""
+    """How many workers a plan has in all: one per client in closed loop, else as the pool says."""
     if isinstance(plan.load, ClosedLoop):
         return plan.load.clients
     return plan.pool.workers or 1
@@ -122,18 +122,16 @@ def lay_out(
     clock: Clock,
     slices: bool = False,
 ) -> Layout:
-    """Sessions for the plan; child processes are made but not started. Raises PlanError where the
-    target cannot go there.
+    """Sessions for the plan; child processes are made but not started. Raises PlanError if the
+    target cannot be sent to them.
     """
     workers = workers_of(plan)
-    coroutines = plan.pool.kind == "async"
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
-    layout = Layout(workers=workers, keep_columns=keep)
-    if plan.pool.kind == "process" or coroutines and (plan.pool.workers or 1) > 1:
-        _over_processes(layout, plan, target, samples, workers, rows, spin, keep, slices)
-        return layout
     share = Share(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
-    if isinstance(target, HostTarget):
+    layout = Layout(workers=workers, keep_columns=keep)
+    if plan.pool.kind == "process" or share.coroutines and (plan.pool.workers or 1) > 1:
+        _over_processes(layout, share, target, samples, rows)
+    elif isinstance(target, HostTarget):
         layout.sessions.append(target.host.session(share, target, rows))
     else:
         session = local_session(share, lambda instance: build(target, samples), rows, clock)
@@ -142,17 +140,10 @@ def lay_out(
 
 
 def _over_processes(
-    layout: Layout,
-    plan: RunPlan,
-    target: Any,
-    samples: Sequence[Any] | None,
-    workers: int,
-    rows: int,
-    spin: bool,
-    keep: bool,
-    slices: bool,
+    layout: Layout, whole: Share, target: Any, samples: Sequence[Any] | None, rows: int
 ) -> None:
-    closed = isinstance(plan.load, ClosedLoop)
+    """Split the whole share over the processes of the pool."""
+    plan, workers = whole.plan, whole.workers
     processes = min(plan.pool.workers or workers, workers)
     base = target.host if isinstance(target, HostTarget) else ChildHost()
     if not isinstance(base, ChildHost):
@@ -160,15 +151,15 @@ def _over_processes(
             ["pool: kind 'process' needs a host that is a process itself, not one in this process"]
         )
     remote = target if isinstance(target, HostTarget) else _sendable(target)
-    # A batch cannot form across processes: each then has a share of the schedule for itself.
-    shared = not closed and plan.batching is None
+    # A batch cannot form across processes: then each has a share of the schedule for itself.
+    shared = plan.open_loop and plan.batching is None
     counter = new_counter() if shared else None
     samples_fd = None if samples is None or isinstance(target, HostTarget) else pack(samples)
     layout.fds += [fd for fd in (counter, samples_fd) if fd is not None]
     first = 0
     for number in range(processes):
         count = workers // processes + (number < workers % processes)
-        kind = "async" if plan.pool.kind == "async" else "process" if count == 1 else "thread"
+        kind = "async" if whole.coroutines else "process" if count == 1 else "thread"
         affinity = tuple(plan.pool.affinity)
         if affinity:
             affinity = (affinity[number % len(affinity)],)
@@ -178,9 +169,15 @@ def _over_processes(
             affinity=affinity,
             instances=1 if isinstance(target, HostTarget) else None,
         )
-        load = plan.load if closed or shared else schedule_of(plan).shard(number, processes)
-        share = Share(
-            replace(plan, load=load, pool=pool), count, first, counter, spin, keep, slices
+        load = plan.load
+        if plan.open_loop and not shared:
+            load = schedule_of(plan).shard(number, processes)
+        share = replace(
+            whole,
+            plan=replace(plan, load=load, pool=pool),
+            workers=count,
+            first=first,
+            counter_fd=counter,
         )
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)
@@ -193,7 +190,7 @@ def _thread_environment(threads: int | None) -> dict[str, str]:
 
 
 def _sendable(target: Any) -> Any:
-    """A target that a process can be told: a Factory, or a function that can be found again by its
+    """A target that can be named to a process: a Factory, or a function that can be found by its
     module and name.
     """
     if isinstance(target, Factory):
@@ -202,7 +199,8 @@ def _sendable(target: Any) -> Any:
     if module in (None, "__main__") or "<" in name:
         raise PlanError(
             [
-                f"target: {name} cannot be found from another process; give Factory('package.module:name') for kind 'process'"
+                f"target: {name} cannot be found from another process; "
+                "give Factory('package.module:name') for kind 'process'"
             ]
         )
     return target

@@ -20,32 +20,30 @@ from qs.engine.workers.share import schedule_of, until_ns_of
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a run. `phase` is build, warmup, measure or drain; None stands for what is not
-    known (yet).
+    """A moment of a run. None stands for what is not known (yet)."""
 
-    queries_per_s is over the measured phase so far, now_per_s over the last tick; p50_ns and p99_ns
-    are response times so far, p50_now_ns and p99_now_ns those of the interval that was closed last;
-    `response` holds the counts so far, which go on changing. Open loop alone: in_flight requests
-    are due and not answered, backlog of them have no worker yet, dropped were given up for a full
-    line; lateness_p99_ns is after the due times, so far.
-    """
-
-    phase: str
+    phase: str  # build, warmup, measure or drain
     completed: int = 0
     planned: int | None = None
     errors: int = 0
     elapsed_s: float = 0.0
+    # over the measured phase so far, and over the last tick
     queries_per_s: float = 0.0
     now_per_s: float = 0.0
     eta_s: float | None = None
+    # response times so far, and those of the interval that was closed last
     p50_ns: int | None = None
     p99_ns: int | None = None
     p50_now_ns: int | None = None
     p99_now_ns: int | None = None
+    # open loop: requests that are due and not answered, and those of them without a worker
     in_flight: int | None = None
     backlog: int | None = None
+    # open loop: requests that were given up because too many waited
     dropped: int = 0
+    # open loop: how late requests were issued so far
     lateness_p99_ns: int | None = None
+    # the counts so far, which go on changing
     response: Histogram | None = None
 
 
@@ -55,7 +53,7 @@ MOST_COUNTED_PER_S = 100_000
 
 
 class DueCount:
-    """How many requests of an open loop are due by now; its schedule is drawn along with the run."""
+    """How many requests of an open loop are due by now. Draws its schedule along with the run."""
 
     def __init__(self, plan: RunPlan):
         self._blocks = bounded(
@@ -66,7 +64,7 @@ class DueCount:
         self._gave_up = False
 
     def until(self, offset_ns: int) -> int | None:
-        """None where the rate is too high to count."""
+        """None if the rate is too high to count."""
         if self._gave_up:
             return None
         while not self._block.size or self._block[-1] < offset_ns:
@@ -85,7 +83,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class Meter:
-    """Reads the workers' counters and tells the watcher. It only reads: no worker waits for it."""
+    """Reads the workers' counters and tells the watcher. It only reads; no worker waits for it."""
 
     def __init__(self, plan: RunPlan, layout: Layout, on_progress: OnProgress, clock: Clock):
         self._plan = plan
@@ -148,9 +146,7 @@ class Meter:
         )
 
     def _latest_ns(self) -> tuple[int | None, int | None]:
-        """Median and p99 of the interval that was closed last by all workers, or by those that
-        have.
-        """
+        """Median and p99 of the last interval that all workers have closed, or else some."""
         if not self._latest:
             return None, None
         numbers = sorted(self._latest)
@@ -158,8 +154,8 @@ class Meter:
         return latest.value_at(50), latest.value_at(99)
 
     def _queue(self, start_ns: int, answered: int) -> dict[str, Any]:
-        """Open loop: what is due and not answered, what of that has no worker, and how late
-        requests are issued.
+        """Open loop: how many requests are due and not answered, how many of them have no worker,
+        and how late requests are issued.
         """
         if self._due is None:
             return {}

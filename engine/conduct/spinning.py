@@ -1,5 +1,5 @@
-"""Whether a worker of open loop may spin the last microseconds before a due time: only where it
-takes the core from nobody.
+"""Whether a worker in open loop may spin the last microseconds before a due time: only if that takes
+the core from nobody.
 """
 
 from __future__ import annotations
@@ -18,22 +18,19 @@ LEAST_IDLE = 0.5  # of a core for each worker: a look of 0.1 s sees no finer
 
 @dataclass(frozen=True)
 class CoreView:
-    """What was seen of the cores shortly before a run.
+    """The cores as seen shortly before a run. None: not known."""
 
-    cores        how many this process may use, by its affinity mask and its control group's quota
-    idle_cores   how many of the machine's were idle over the last moments; None: not known
-    steal_share  how much of the machine's CPU time the hypervisor gave to others over the last
-                 moments; None: not known
-    """
-
+    # how many this process may use, by its affinity mask and its control group's quota
     cores: float
+    # how many of the machine's were idle over the last moments
     idle_cores: float | None = None
+    # how much of the machine's CPU time the hypervisor gave to others over the last moments
     steal_share: float | None = None
 
 
 def may_spin(plan: RunPlan, view: CoreView) -> bool:
-    """ "always" and "never" as asked; "auto" where every worker and its target's own threads have a
-    core, one is left, and the cores that were seen idle are really this machine's to give.
+    """ "always" and "never" as asked; "auto" if every worker and its target's own threads have a
+    core, one more is left, and the cores that were seen idle are really available.
     """
     pool = plan.pool
     if pool.spin != "auto":
@@ -46,8 +43,8 @@ def may_spin(plan: RunPlan, view: CoreView) -> bool:
 
 
 def _could(plan: RunPlan, cores: float) -> bool:
-    """Whether "auto" may spin at all with so many cores. The pacer of coroutines never does: it
-    would hold the GIL against them.
+    """Whether "auto" may spin at all with this many cores. The pacer of coroutines never does,
+    because it would keep the GIL from them.
     """
     pool = plan.pool
     if pool.kind == "async":

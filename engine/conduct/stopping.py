@@ -1,10 +1,10 @@
-"""When the measured phase ends by a rule that looks at what was measured: minimums, stability, the
-error budget.
+"""Rules that end the measured phase by what has been measured: minimums, stability, the error
+budget.
 
-The rules are pure: the conductor tells them a few times a second what was seen. What is known
-beforehand (a duration, a number of requests) is not here: it cuts the schedule itself. A run that
-goes on until it is stable is looked at ever more seldom (each time it has become a tenth longer),
-because every look is another chance to stop at a lucky moment.
+The rules are pure: a few times a second the conductor tells them what has been seen. Limits that
+are known beforehand (a duration, a number of requests) are not here; they cut the schedule itself.
+The longer a run goes on until it is stable, the less often it is looked at (each time it has become
+a tenth longer), because every look is another chance to stop at a lucky moment.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from qs.engine.plan import Stop
 from qs.engine.statistics.beta import binomial_at_most
 from qs.engine.statistics.estimate import Confidence
 
-# The rate is only taken to be above the budget when a run within it would show so many failures
+# The rate only counts as above the budget if a run within the budget would show so many failures
 # once in a hundred times.
 _SURE = 0.99
 _LONGER = 1.1
-# How long after the minimum duration to wait for an answer that comes after it; nothing may be
-# answered any more.
+# How long to wait, after the minimum duration, for an answer that comes later: there may be none.
 _LAST_ANSWER_S = 1.0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run has shown so far. `answered_s`: when the last request was completed."""
+    """What a run has shown so far."""
 
     elapsed_s: float
-    answered_s: float
+    answered_s: float  # when the last request was completed
     completed: int
     failed: int
 
@@ -46,8 +45,8 @@ class StopRules:
         self.reached: Confidence | None = None
 
     def ended_by(self, seen: Seen, confidence: Callable[[], Confidence]) -> Ending | None:
-        """The rule that ends the run now, or None. `confidence` is called only where stability is
-        asked for and due to be looked at.
+        """The rule that ends the run now, or None. `confidence` is called only if the run is to be
+        stable and it is time to look.
         """
         stop = self._stop
         if budget_spent(stop, seen.completed, seen.failed):

@@ -1,7 +1,7 @@
-"""What speaks for or against a run's numbers: the engine's own cost before it, the machine around
+"""The evidence for or against a run's numbers: the engine's own cost before it, the machine around
 it, and the caveats that follow.
 
-The conductor calls it at five points of a run; it is in the path of no request.
+The conductor calls it at four points of a run; it is in the path of no request.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from qs.engine.result import EngineCost, RunResult
 
 
 class Witness:
-    """One run's. On another clock than the machine's own nothing is measured: its times and the
-    machine's have nothing in common.
+    """The evidence of one run. Nothing is measured on a clock other than the machine's own, whose
+    times would have nothing in common with the machine's.
     """
 
     def __init__(self, plan: RunPlan, clock: Clock):

@@ -149,8 +149,8 @@ class ChildHost:
     async def call(self, method: str, /, deadline_s: float | None = None, **kwargs: Any) -> Any:
         """Call a method of the host's object with plain data and await its plain answer.
 
-        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied if the process
-        ended. A call that timed out or was cancelled has ended the process.
+        Raises HostError with what it raised, HostTimeout after `deadline_s`, HostDied if the
+        process ended. A call that timed out or was cancelled has ended the process.
         """
         self.send(("call", method, kwargs))
         return await self._answer(method, deadline_s)

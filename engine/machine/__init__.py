@@ -1,5 +1,6 @@
-"""What the machine is and what it did meanwhile: cores, control groups, CPU times, frequencies. The
-names below are for everybody; what else the modules hold is the engine's own.
+"""What the machine is and what it did meanwhile: cores, control groups, CPU times, frequencies.
+
+The names below are for everybody; what else the modules hold is the engine's own.
 """
 
 from __future__ import annotations

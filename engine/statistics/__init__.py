@@ -1,5 +1,6 @@
-"""Histograms' bins, confidence intervals, trends, and the distributions behind them. The names below
-are for everybody; what else the modules hold is the engine's own.
+"""Histograms' bins, confidence intervals, trends, and the distributions behind them.
+
+The names below are for everybody; what else the modules hold is the engine's own.
 """
 
 from __future__ import annotations

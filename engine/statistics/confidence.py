@@ -37,7 +37,7 @@ TOO_SHORT = "the run was shorter than one interval"
 
 
 class Evidence:
-    """The intervals of a run so far, in bounded memory: neighbours are merged as the run goes on."""
+    """The intervals of a run so far, in bounded memory: neighbours merge as the run goes on."""
 
     LIMIT = 2 * MOST
 
@@ -54,8 +54,8 @@ class Evidence:
             self._last[worker] = interval.number
 
     def complete_s(self, workers: int) -> float:
-        """Until when every one of the workers has reported all it completed; 0.0 while one has
-        reported nothing.
+        """The time up to which every worker has reported all it completed; 0.0 while one of them
+        has reported nothing.
         """
         return (
             (min(self._last.values()) + 1) * self._interval_s if len(self._last) >= workers else 0.0
@@ -118,8 +118,8 @@ def _percentile(cells: Sequence[Interval], percentile: float) -> Estimate:
 
 
 def _groupings(cells: int) -> Iterator[tuple[int, int]]:
-    """Cells a batch and number of batches, from many short to few long; what does not fill a batch
-    is left out at the front.
+    """Cells per batch and number of batches, from many short ones to few long ones. What does not
+    fill a batch is left out at the front.
     """
     size = max(math.ceil(cells / MOST), 1)
     while cells // size >= FEWEST:
@@ -148,7 +148,7 @@ def half_width(values: np.ndarray) -> float:
 
 
 def percentile_of(cells: Sequence[Interval], percentile: float) -> int | None:
-    """A percentile in ns of what several intervals hold; None where they hold nothing."""
+    """A percentile in ns over several intervals; None if they hold nothing."""
     index = np.concatenate([cell.index for cell in cells]) if cells else np.zeros(0, np.int64)
     if not index.size:
         return None

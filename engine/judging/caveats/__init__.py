@@ -1,9 +1,9 @@
-"""What could have moved a result, in plain words and with advice: one rule a function, each a pure
-function of a result and its plan.
+"""What could have moved a result, in plain words and with advice. Each rule is a pure function of a
+result and its plan.
 
-A caveat does not make a result INVALID: that is for the verdict. It says how far to trust the
-number and what to change. Nothing is measured here; what a rule does not know (None) it does not
-judge.
+A caveat does not make a result INVALID; that is for the verdict. It says how far to trust the
+number and what to change. Nothing is measured here, and a rule does not judge what it does not know
+(None).
 """
 
 from __future__ import annotations

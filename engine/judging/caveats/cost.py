@@ -10,15 +10,15 @@ ENGINE_NOTABLE = 0.25
 ENGINE_SHARE = 0.05
 LATE_SHARE = 0.05
 LOOP_BOUND = 0.8
-# CPU times tick in 10 ms, and a moment is no picture: shorter runs are not judged by them.
+# CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
 LEAST_S = 0.5
 
 
 def engine_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Nearly all that the workers did was the engine's work, and that was no small part of the
-    time.
+    """Nearly everything that the workers did was the engine's work, and that was not a small part
+    of the time.
 
-    Where other programs take CPU from the workers, their own CPU time shows what the wall clock
+    If other programs take CPU from the workers, the workers' own CPU time shows what the wall clock
     does not.
     """
     cores = engine_cores(result)
@@ -26,7 +26,8 @@ def engine_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         "engine_bound",
-        f"the engine's own work took {cores:.0%} of a core in each worker process, nearly all that the workers did: "
+        f"the engine's own work took {cores:.0%} of a core in each worker process, "
+        "nearly all that the workers did: "
         "the rate is the engine's limit, not the target's",
         "use more worker processes, or let one call do more work",
     )
@@ -46,12 +47,14 @@ def engine_cost(result: RunResult, plan: RunPlan) -> Caveat | None:
     share = cost.ns_per_request / (cost.ns_per_request + result.service.mean_ns)
     if not result.open_loop and share > ENGINE_SHARE:
         parts.append(
-            f"the engine's own {cost.ns_per_request:.0f} ns a request took {share:.0%} of the workers' time"
+            f"the engine's own {cost.ns_per_request:.0f} ns a request took {share:.0%} "
+            "of the workers' time"
         )
     typical = result.service.percentile_ns(50)
     if cost.service_ns > ENGINE_SHARE * typical:
         parts.append(
-            f"{cost.service_ns} ns of the median service time of {typical} ns are the engine's clock readings and its call"
+            f"{cost.service_ns} ns of the median service time of {typical} ns "
+            "are the engine's clock readings and its call"
         )
     if not parts:
         return None
@@ -80,7 +83,7 @@ def loop_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def late_issue(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Late though a worker was free: waits behind other requests are load, and not meant here."""
+    """Late although a worker was free. Waits behind other requests are load, and are not meant."""
     pacing = result.pacing
     typical = result.service.percentile_ns(50)
     if pacing is None or not typical:
@@ -93,15 +96,16 @@ def late_issue(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         "late_issue",
-        f"requests were issued late although a worker was free (p{percentile:g} {late / 1e3:.0f} us, "
-        f"{_ratio(late / typical)} the median service time): response times contain it",
+        "requests were issued late although a worker was free "
+        f"(p{percentile:g} {late / 1e3:.0f} us, {_ratio(late / typical)} the median service time): "
+        "response times contain it",
         "free a core for each worker and let it spin, or read service times",
     )
 
 
 def engine_cores(result: RunResult) -> float | None:
-    """Cores that the engine's own work took in each worker process, by the cost that the null run
-    showed.
+    """How many cores the engine's own work took in each worker process, at the cost that the null
+    run showed.
     """
     cost, cpu = result.engine_cost, result.cpu
     if cost is None or cpu is None or not cpu.groups or not result.completed or result.wall_s <= 0:

@@ -10,8 +10,7 @@ from qs.engine.record.histogram import samples_needed
 from qs.engine.result import Caveat, IntervalRow, RunResult
 from qs.engine.statistics.trend import drift, growth
 
-# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by
-# them.
+# CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
 LEAST_S = 0.5
 # Beside a target that frees the interpreter, a thread waits far less than a switch interval (5 ms);
 # beside one that does not, one or more.
@@ -21,7 +20,7 @@ BACKLOG_SHARE = 0.01
 
 
 def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Of the percentiles that the plan asks for, and of the one that its scenario judges."""
+    """For the percentiles that the plan asks for, and the one that its scenario judges."""
     asked = set(plan.percentiles)
     if plan.scenario is not None and plan.scenario.percentile is not None:
         asked.add(plan.scenario.percentile)
@@ -32,14 +31,15 @@ def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
     needed = samples_needed(max(wanted, key=samples_needed))
     return Caveat(
         "too_few_samples",
-        f"{result.response.count} samples are too few for {names}, which {'is' if len(wanted) == 1 else 'are'} not reported",
+        f"{result.response.count} samples are too few for {names}, "
+        f"which {'is' if len(wanted) == 1 else 'are'} not reported",
         f"measure at least {needed} requests",
     )
 
 
 def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Threads that share about one core although another is idle, while a thread beside them waits
-    long for the interpreter.
+    """Threads share about one core although another is idle, and a thread beside them waits long
+    for the interpreter.
 
     A run too short for the latter is judged without it.
     """
@@ -59,7 +59,8 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
         if group.wake_up_ns is None or group.wake_up_ns >= HELD_NS:
             return Caveat(
                 "gil_bound",
-                f"{group.workers} threads together used {cores:.1f} cores: the target holds Python's global lock, "
+                f"{group.workers} threads together used {cores:.1f} cores: "
+                "the target holds Python's global lock, "
                 "so its calls wait for one another and the waits are in the service times",
                 "use a process pool",
             )
@@ -67,8 +68,8 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
 
 
 def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """A backlog that grew steadily by more than chance makes it, or of which much was left when the
-    run was cut short.
+    """A backlog that grew steadily and by more than chance explains, or that was still long when
+    the run was cut short.
     """
     if not plan.load.sets_rate:
         return None
@@ -79,7 +80,10 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
     )
     advice = "lower the rate, or give the target more workers"
     if left >= handful:
-        text = f"{left} of {arrived} due requests never had their turn: more arrived than the target could answer"
+        text = (
+            f"{left} of {arrived} due requests never had their turn: "
+            "more arrived than the target could answer"
+        )
         return Caveat("overload", text, advice)
     backlog = [float(row.in_flight) for row in _whole(result) if row.in_flight is not None]
     # After its highest point the backlog is that of the drain, when nothing arrives any more.
@@ -88,14 +92,15 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         "overload",
-        f"the backlog kept growing, by {grown:.0f} requests: more arrived than the target could answer, "
+        f"the backlog kept growing, by {grown:.0f} requests: "
+        "more arrived than the target could answer, "
         "so response times depend on how long the run was",
         advice,
     )
 
 
 def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """Closed loop, or all due at once: else the schedule sets the throughput."""
+    """Only if the target sets the throughput, and not the schedule."""
     if plan.load.sets_rate:
         return None
     found = drift(result.rates)
@@ -103,7 +108,8 @@ def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         "drift",
-        f"throughput {'rose' if found.change > 0 else 'fell'} by {abs(found.change):.0%} from the first half of the run to the second "
+        f"throughput {'rose' if found.change > 0 else 'fell'} by {abs(found.change):.0%} "
+        "from the first half of the run to the second "
         f"({found.first:.4g} to {found.second:.4g} queries/s), more than chance explains",
         "warm up longer, or look for heat, other load or growing memory",
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
 
-# CPU times tick in 10 ms, and a moment is no picture of a machine: shorter runs are not judged by
-# them.
+# CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
 LEAST_S = 0.5
 OTHERS_SHARE = 0.1
 STEAL_SHARE = 0.02
@@ -23,7 +22,8 @@ def throttled(result: RunResult, plan: RunPlan) -> Caveat | None:
     held = cpu.quota_held_back_s or 0.0
     if held > HELD_BACK_SHARE * cpu.elapsed_s:
         seen.append(
-            f"the CPU quota of {cpu.cores:.3g} cores held this process back for {held:.2f} of {cpu.elapsed_s:.2f} s"
+            f"the CPU quota of {cpu.cores:.3g} cores held this process back "
+            f"for {held:.2f} of {cpu.elapsed_s:.2f} s"
         )
     if cpu.thermal_events:
         seen.append(f"CPUs slowed down for heat {cpu.thermal_events} times")
@@ -36,7 +36,8 @@ def throttled(result: RunResult, plan: RunPlan) -> Caveat | None:
             )
         elif half and min(cpu.seen_mhz[half:]) < SLOW_CLOCK * max(cpu.seen_mhz[:half]):
             seen.append(
-                f"the CPU frequency fell from {max(cpu.seen_mhz[:half]):.0f} to {min(cpu.seen_mhz[half:]):.0f} MHz"
+                f"the CPU frequency fell from {max(cpu.seen_mhz[:half]):.0f} "
+                f"to {min(cpu.seen_mhz[half:]):.0f} MHz"
             )
     if not seen:
         return None

@@ -9,7 +9,7 @@ when that is at most 1 - c: so lucky a run is then too unlikely. The rules' tole
 their confidence c is 0.99.
 
 Requests are taken as independent, as the rules take them. For runs that may be correlated see
-engine/confidence.py.
+statistics/confidence.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONFIDENCE = 0.99
 
 
 def queries_needed(over: int, percentile: float, confidence: float = CONFIDENCE) -> int:
-    """The least number of requests, `over` of them over the bound, that shows the percentile to be
+    """The least number of requests, `over` of them over the bound, that show the percentile to be
     within it.
 
     459 for p99 with none over, 662 with one; 64 for p90 with one. `percentile` lies between 0 and
@@ -50,8 +50,8 @@ def queries_needed(over: int, percentile: float, confidence: float = CONFIDENCE)
 
 
 def may_be_over(queries: int, percentile: float, confidence: float = CONFIDENCE) -> int:
-    """The most requests over a bound that still show the percentile to be within it; -1 where not
-    even none is enough.
+    """The most requests over a bound that still show the percentile to be within it; -1 if even
+    none would be too many.
     """
     share = 1.0 - percentile / 100.0
     low, high = -1, math.ceil(queries * share) + 1
@@ -67,8 +67,8 @@ def may_be_over(queries: int, percentile: float, confidence: float = CONFIDENCE)
 def estimate_ns(
     response: Histogram, percentile: float, failed: int = 0, confidence: float = CONFIDENCE
 ) -> int | None:
-    """The early-stopping estimate of a percentile: an upper bound of it that holds with the
-    confidence. None: too few requests.
+    """The early-stopping estimate of a percentile: an upper bound that holds with the given
+    confidence. None if there are too few requests.
 
     The rules' algorithm: with t the most that may be over, discard the t - 1 highest and report the
     highest of the rest. Failed requests count as the highest of all. Accurate to the histogram's

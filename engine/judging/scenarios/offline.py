@@ -1,8 +1,8 @@
 """MLPerf's Offline: every sample is due at the start; compared by samples/s.
 
 LoadGen hands all samples over in one query, and the target batches them as it likes. Here the
-workers take them one after the other, or `samples_per_query` at a time, in a list: the batch is the
-plan's, and seen in the result.
+workers take them one after the other, or `samples_per_query` at a time in a list: the batch belongs
+to the plan and shows in the result.
 """
 
 from __future__ import annotations
@@ -25,12 +25,8 @@ SLACK = 1.1
 
 @dataclass(frozen=True)
 class Offline:
-    """At least `min_samples`, and where `expected_samples_per_s` is given, enough for
+    """At least `min_samples`, and if `expected_samples_per_s` is given, enough for
     `min_duration_s` at that rate.
-
-    samples_per_query  None: the target is called with one sample; else with a list of so many
-    drain_s            how long after `max_duration_s` samples may still be taken, and answered,
-                       before the rest is counted as not issued
     """
 
     name: ClassVar[str] = "Offline"
@@ -40,7 +36,10 @@ class Offline:
     min_samples: int = 24_576
     min_duration_s: float = 600.0
     max_duration_s: float | None = None
+    # call the target with a list of this many samples; None: with one sample
     samples_per_query: int | None = None
+    # how long after `max_duration_s` samples may still be taken and answered before the rest counts
+    # as not issued
     drain_s: float = 5.0
 
     def faults(self) -> list[str]:
@@ -72,7 +71,10 @@ class Offline:
         )
 
     def rules(self, result: RunResult) -> list[Rule]:
-        enough = f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, so that more samples are made"
+        enough = (
+            f"set expected_samples_per_s to at least {math.ceil(result.samples_per_s)}, "
+            "so that more samples are made"
+        )
         samples = result.completed * result.samples_per_query
         return [
             minimum_duration(

@@ -7,8 +7,7 @@ stopping, and for Server the bound. The defaults are the rules' own: 600 s, p90 
 p99 for MultiStream (8 samples a query) and Server, 24,576 samples for Offline.
 
 Left out: LoadGen's accuracy mode (an evaluation, not a load), its find-peak mode (a search over
-runs, not a run), token latencies, and drawing samples at random: samples are cycled here in their
-order.
+runs, not a run), token latencies, and drawing samples at random: here samples are cycled in order.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from qs.engine.result import Rule, RunResult
 
 
 class Scenario(Judge, Protocol):
-    """`qs.engine.run(scenario, target, samples)` runs `plan()`; give `plan(pool=...,
-    warmup_iterations=...)` where more is to be said.
+    """`qs.engine.run(scenario, target, samples)` runs `plan()`; run `plan(pool=...,
+    warmup_iterations=...)` to set more.
 
-    A plan that a scenario made remembers it, so its result is judged whichever way it is run.
+    A plan remembers the scenario that made it, so its result is judged whichever way it is run.
     """
 
     def faults(self) -> list[str]:
-        """Everything that is wrong with the parameters."""
+        """Every reason why the parameters cannot be used."""
         ...
 
     def plan(self, **fields: Any) -> RunPlan:
@@ -53,7 +52,7 @@ def minimum_queries(needed: int, result: RunResult) -> Rule:
 
 
 def positive(**values: float | None) -> list[str]:
-    """Faults of parameters that must be above 0 where they are given."""
+    """Faults of parameters that must be above 0 if they are given."""
     return [
         f"{name}: {value} is not allowed, it must be above 0"
         for name, value in values.items()

@@ -1,5 +1,5 @@
-"""MLPerf's Server: queries of one sample arrive as a Poisson process; valid where p99 of the
-response time holds a bound.
+"""MLPerf's Server: queries of one sample arrive as a Poisson process; the result is valid if p99 of
+the response time is within a bound.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from qs.engine.result import Metric, Rule, RunResult
 
 @dataclass(frozen=True)
 class Server:
-    """`rate_per_s` queries a second, whose response time's `percentile` must be at most `bound_s`.
-
-    bound_s      None: any response time will do; the minimums alone decide
-    min_queries  None: as many as early stopping needs where none is over the bound, 459 for p99
-    seed         of the arrivals; None draws one, which the result names
+    """`rate_per_s` queries per second; the `percentile` of their response time must be at most
+    `bound_s`.
     """
 
     name: ClassVar[str] = "Server"
 
     rate_per_s: float
+    # None: any response time will do, only the minimums decide
     bound_s: float | None = None
     percentile: float = 99.0
     min_duration_s: float = 600.0
+    # None: as many as early stopping needs if none is over the bound, 459 for p99
     min_queries: int | None = None
     max_duration_s: float | None = None
+    # of the arrivals; None draws one, which the result names
     seed: int | None = 0
 
     def faults(self) -> list[str]:
@@ -112,7 +112,10 @@ class Server:
     def _advice(self, over: int, queries: int, needed: int) -> str:
         if over >= queries * (1.0 - self.percentile / 100.0):
             return f"lower rate_per_s below {self.rate_per_s:g}: more queries will not help"
-        return f"run at least {needed - queries} queries more (set min_queries={needed}), all within the bound, or lower rate_per_s"
+        return (
+            f"run at least {needed - queries} queries more (set min_queries={needed}), "
+            "all within the bound, or lower rate_per_s"
+        )
 
     def metric(self, result: RunResult) -> Metric:
         return Metric(

@@ -26,15 +26,15 @@ from qs.engine.result import Metric, Rule, RunResult
 
 @dataclass(frozen=True)
 class SingleStream:
-    """`min_queries` None: as many as early stopping needs, 64 for p90. `max_duration_s` ends the
-    run in any case.
-    """
+    """One sample per query."""
 
     name: ClassVar[str] = "SingleStream"
 
     percentile: float = 90.0
     min_duration_s: float = 600.0
+    # None: as many as early stopping needs, 64 for p90
     min_queries: int | None = None
+    # ends the run in any case
     max_duration_s: float | None = None
 
     def faults(self) -> list[str]:
@@ -63,16 +63,16 @@ class SingleStream:
 
 @dataclass(frozen=True)
 class MultiStream:
-    """`min_queries` None: as many as early stopping needs, 662 for p99. `max_duration_s` ends the
-    run in any case.
-    """
+    """`samples_per_query` samples per query."""
 
     name: ClassVar[str] = "MultiStream"
 
     samples_per_query: int = 8
     percentile: float = 99.0
     min_duration_s: float = 600.0
+    # None: as many as early stopping needs, 662 for p99
     min_queries: int | None = None
+    # ends the run in any case
     max_duration_s: float | None = None
 
     def faults(self) -> list[str]:
