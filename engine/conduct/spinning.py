@@ -1,5 +1,5 @@
-"""Whether a worker in open loop may spin the last microseconds before a due time: only if that takes
-the core from nobody.
+"""Whether a worker in open loop may spin the last microseconds before a due time: only if that
+takes the core from nobody.
 """
 
 from __future__ import annotations
