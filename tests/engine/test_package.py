@@ -55,13 +55,19 @@ def test_every_file_knows_only_the_engine_and_what_it_is_built_on(path):
 def test_importing_it_changes_nothing_and_loads_little():
     script = """
 import json, os, signal, sys, threading
-before = dict(os.environ), os.getcwd(), list(sys.path), signal.getsignal(signal.SIGINT), sys.getswitchinterval()
+def state():
+    signals = signal.getsignal(signal.SIGINT)
+    return dict(os.environ), os.getcwd(), list(sys.path), signals, sys.getswitchinterval()
+before = state()
 import qs.engine
-after = dict(os.environ), os.getcwd(), list(sys.path), signal.getsignal(signal.SIGINT), sys.getswitchinterval()
+after = state()
 print(json.dumps({
     "same": before == after, "threads": threading.active_count(),
     "loaded": sorted({name.split(".")[0] for name in sys.modules}),
-    "qs": sorted(name for name in sys.modules if name.startswith("qs.") and not name.startswith("qs.engine")),
+    "qs": sorted(
+        name for name in sys.modules
+        if name.startswith("qs.") and not name.startswith("qs.engine")
+    ),
 }))
 """
     seen = json.loads(

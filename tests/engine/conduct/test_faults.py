@@ -24,7 +24,7 @@ from qs.engine import (
     run,
     run_async,
 )
-from tests.engine.test_child_host import gone
+from tests.engine.hosts.test_child_host import gone
 from tests.fakes import Nth, nothing
 
 PAUSE = {"pause_s": 0.001}
@@ -213,9 +213,9 @@ def test_a_target_that_always_kills_its_process_does_not_run_for_ever():
 
 @pytest.mark.slow
 def test_failures_before_a_death_are_not_counted_as_answers(tmp_path):
-    """The rows of failed requests that a killed worker had not counted yet were taken for answers."""
+    """The rows of failed requests that a killed worker had not counted were taken for answers."""
     plan = RunPlan(ConstantRate(1_000), Stop(iterations=100), Pool("process", workers=1))
-    result = run(plan, Factory("tests.engine.test_faults:fails_then_dies"))
+    result = run(plan, Factory("tests.engine.conduct.test_faults:fails_then_dies"))
     errors = result.errors_by_kind
     assert result.completed + result.errors == 100
     assert errors["died"] >= 1
@@ -290,7 +290,7 @@ def test_samples_reach_processes_and_an_answer_may_be_anything():
 
     result = run(
         plan,
-        Factory("tests.engine.test_faults:checks_samples"),
+        Factory("tests.engine.conduct.test_faults:checks_samples"),
         samples=[{"x": np.arange(4)}, {"x": np.ones(4)}],
     )
     assert (result.completed, result.errors_by_kind) == (40, {})

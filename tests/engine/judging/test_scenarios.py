@@ -135,7 +135,8 @@ def test_single_stream_rules():
     assert (short["minimum duration"].needed, short["minimum duration"].measured) == (10, 9.9)
     assert "max_duration_s" in short["minimum queries"].advice
     assert short["early stopping of p90"].sentence() == (
-        "early stopping of p90: 63 queries, needed at least 64 queries; run at least 64 queries: set min_queries=64"
+        "early stopping of p90: 63 queries, needed at least 64 queries; "
+        "run at least 64 queries: set min_queries=64"
     )
     assert scenario.metric(result_of([MS] * 63, 9.9)).value is None
     assert scenario.metric(result_of([MS] * 64, 10)).value == MS

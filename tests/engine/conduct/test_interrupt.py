@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run, run_async
-from tests.engine.test_child_host import gone
+from tests.engine.hosts.test_child_host import gone
 from tests.fakes import Counter, Nth
 
 PROGRAM = """
@@ -35,10 +35,12 @@ def show(progress):
     if progress.elapsed_s > 0.3:
         print("going", flush=True)
 
-target = Factory("tests.fakes:make_nth", {"nth": int(sys.argv[3]), "what": "hang", "pause_s": 0.001})
+kwargs = {"nth": int(sys.argv[3]), "what": "hang", "pause_s": 0.001}
+target = Factory("tests.fakes:make_nth", kwargs)
 result = run(plan, target, on_progress=show)
 print(json.dumps({
-    "interrupted": result.interrupted, "ended_by": result.ended_by, "completed": result.completed, "count": result.response.count,
+    "interrupted": result.interrupted, "ended_by": result.ended_by,
+    "completed": result.completed, "count": result.response.count,
     "verdict": result.verdict, "reasons": result.reasons, "errors": result.errors_by_kind,
 }), flush=True)
 """
@@ -49,7 +51,7 @@ class Program:
 
     def __init__(self, kind: str, load: str = "closed", hang_at: int = 0):
         command = [sys.executable, "-c", PROGRAM, kind, load, str(hang_at)]
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -138,7 +138,7 @@ def test_a_run_carries_it_unless_switched_off():
 
 
 def test_the_run_after_it_is_whole():
-    """The null run leaves nothing behind: counts, errors and due times are those of the run alone."""
+    """The null run leaves nothing behind: counts, errors and due times are the run's alone."""
     for kind in ("inline", "thread", "process"):
         result = run(RunPlan(load=ClosedLoop(clients=1, iterations=40), pool=Pool(kind)), nothing)
         assert (result.completed, result.errors, result.response.count) == (40, 0, 40), kind
@@ -177,7 +177,7 @@ class Service:
 
 def test_in_a_host_process_it_is_measured_there_and_its_object_sees_nothing_of_it():
     async def main() -> None:
-        async with ChildHost(Factory("tests.engine.test_calibrate:Service")) as host:
+        async with ChildHost(Factory("tests.engine.conduct.test_calibrate:Service")) as host:
             plan = RunPlan(load=ClosedLoop(clients=1, iterations=25), pool=Pool("thread"))
             result = await run_async(plan, host.target("load_target"))
             calls, pid = await host.call("seen")

@@ -1,4 +1,4 @@
-"""The stop rules one by one, and in real runs: what ended the run, and what the result says of it."""
+"""The stop rules one by one, and in real runs: what ended the run, and what the result says."""
 
 from __future__ import annotations
 
