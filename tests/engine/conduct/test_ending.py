@@ -12,7 +12,10 @@ S = 1_000_000_000
 START = 7 * S
 
 
-def end_of(load=ConstantRate(10), drain_s: float = 30.0, **stop) -> RunEnd:
+ENDLESS = ConstantRate(10)
+
+
+def end_of(load=ENDLESS, drain_s: float = 30.0, **stop) -> RunEnd:
     return RunEnd(RunPlan(load=load, stop=Stop(**stop), drain_s=drain_s), START)
 
 

@@ -1,4 +1,4 @@
-"""Histograms hold what the HdrHistogram library would hold, and say only what their counts support."""
+"""Histograms hold what the HdrHistogram library would hold, and say only what counts support."""
 
 from __future__ import annotations
 
