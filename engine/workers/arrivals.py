@@ -1,8 +1,9 @@
 """Open loop of coroutines: a pacer thread sleeps until due times and posts what is due to the event
 loop.
 
-Event-loop timers tick in milliseconds and pace nothing here. Each due time becomes a task, or waits
-in line for one of `max_in_flight` places. A request past its time-out is cancelled and counted.
+Event-loop timers tick in milliseconds, so they pace nothing here. Each due time becomes a task, or
+waits in line for one of `max_in_flight` places. A request past its time-out is cancelled and
+counted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
@@ -24,40 +26,29 @@ from qs.engine.workers.pacing import waiter
 from qs.engine.workers.slices import Slice
 
 
+@dataclass(frozen=True)
 class AsyncArrivals:
     """The measured phase of one share."""
 
-    def __init__(
-        self,
-        call: Callable[[Any], Awaitable[Any]],
-        feed: Iterator[Any],
-        recorder: Recorder,
-        plan: RunPlan,
-        abandoned: asyncio.Event,
-    ):
-        self._call = call
-        self._feed = feed
-        self._recorder = recorder
-        self._header = recorder.memory.header
-        self._plan = plan
-        self._abandoned = abandoned
+    call: Callable[[Any], Awaitable[Any]]
+    feed: Iterator[Any]
+    recorder: Recorder
+    plan: RunPlan
+    abandoned: asyncio.Event
 
     async def run(self, queue: Iterable[Any], on_tick: Callable[[], None]) -> None:
-        """Until the queue of due times is at its end, or the run is, and what was issued has come
-        back or been given up.
+        """Until the due times or the run have ended, and every issued request has returned or been
+        given up.
         """
-        call, feed, header, recorder = self._call, self._feed, self._header, self._recorder
+        call, feed, recorder, plan = self.call, self.feed, self.recorder, self.plan
+        header = recorder.memory.header
         loop = asyncio.get_running_loop()
         now_ns = MONOTONIC.now_ns
-        dues, issued, completed, last_row = (
-            recorder.due,
-            recorder.issued,
-            recorder.completed,
-            recorder.rows - 1,
-        )
-        most = self._plan.pool.max_in_flight or FOREVER_NS
-        cap = FOREVER_NS if self._plan.max_backlog is None else self._plan.max_backlog
-        timeout_ns = int(self._plan.timeout_s * 1e9)
+        dues, issued, completed = recorder.due, recorder.issued, recorder.completed
+        rows = recorder.rows
+        most = plan.pool.max_in_flight or FOREVER_NS
+        cap = FOREVER_NS if plan.max_backlog is None else plan.max_backlog
+        timeout_ns = int(plan.timeout_s * 1e9)
         in_flight: dict[asyncio.Task, int] = {}
         late: set[asyncio.Task] = set()
         backlog: deque[int] = deque()
@@ -77,14 +68,9 @@ class AsyncArrivals:
             try:
                 await call(sample)
             except asyncio.CancelledError:
-                kind = (
-                    ErrorKind.TIMEOUT
-                    if asyncio.current_task() in late
-                    else ErrorKind.CUT_OFF
-                    if closing
-                    else "CancelledError"
-                )
-                recorder.fail(kind, now_ns())
+                timed_out = asyncio.current_task() in late
+                kind = ErrorKind.CUT_OFF if closing else "CancelledError"
+                recorder.fail(ErrorKind.TIMEOUT if timed_out else kind, now_ns())
                 return
             except (Exception, SystemExit) as fault:
                 recorder.raised(fault, now_ns())
@@ -94,7 +80,7 @@ class AsyncArrivals:
             issued[row] = start
             completed[row] = end
             row += 1
-            if row > last_row or end >= slice_end:
+            if row == rows or end >= slice_end:
                 turn()
 
         def done(task: asyncio.Task) -> None:
@@ -137,11 +123,13 @@ class AsyncArrivals:
                     elif start < limit - STUBBORN_NS:
                         recorder.fail(ErrorKind.HUNG, now_ns())  # its target would not be cancelled
                         done(task)
-                if header[Field.STOP] == Halt.NOW:
+                given_up = self.abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now_ns()
+                if given_up or header[Field.STOP] == Halt.NOW:
                     ended.set()
-                    self._drop(backlog)
-                if self._abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now_ns():
-                    self._drop(backlog)
+                    for _ in backlog:
+                        recorder.fail(ErrorKind.NOT_ISSUED, now_ns())
+                    backlog.clear()
+                if given_up:
                     closing = True
                     for _ in await cancel(set(in_flight)):
                         recorder.fail(ErrorKind.CUT_OFF, now_ns())
@@ -151,12 +139,6 @@ class AsyncArrivals:
             await cancel(set(in_flight))
         cursor.count(row)
 
-    def _drop(self, backlog: deque[int]) -> None:
-        """Due requests that will not be issued any more."""
-        while backlog:
-            self._recorder.fail(ErrorKind.NOT_ISSUED, MONOTONIC.now_ns())
-            backlog.popleft()
-
     def _pace(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -165,12 +147,13 @@ class AsyncArrivals:
         ended: asyncio.Event,
     ) -> None:
         """The pacer thread: sleeps until the next due time and hands over everything that is due.
-        It never spins: it would hold the GIL against the loop that it feeds.
+        It never spins, since it would hold the GIL against the loop that it feeds.
         """
         sharpen_timer()
-        wait = waiter(MONOTONIC, self._header, spin=False)
+        header = self.recorder.memory.header
+        wait = waiter(MONOTONIC, header, spin=False)
+        batch: list[int] = []
         try:
-            batch: list[int] = []
             for block in queue:
                 for due in block:
                     now = MONOTONIC.now_ns()
@@ -184,7 +167,7 @@ class AsyncArrivals:
                     if len(batch) >= 1_024:
                         loop.call_soon_threadsafe(post, batch)
                         batch = []
-                        if halted(self._header, due):
+                        if halted(header, due):
                             return
             if batch:
                 loop.call_soon_threadsafe(post, batch)

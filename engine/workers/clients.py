@@ -1,7 +1,7 @@
 """Closed loop of coroutines: clients as tasks of one event loop, each awaiting its request before
 it makes the next.
 
-A request past its time-out is cancelled and counted; one whose target would not be cancelled is
+A request past its time-out is cancelled and counted; if its target refuses to be cancelled it is
 counted as hung, and nobody waits for it.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,27 +26,17 @@ TICK_S = 0.1
 STUBBORN_NS = 1_000_000_000
 
 
+@dataclass(frozen=True)
 class AsyncClients:
-    """The clients of one phase, warm-up or measured. `header` is the run's, where it is asked to
-    stop; `recorder` is the phase's.
-    """
+    """The clients of one phase, warm-up or measured."""
 
-    def __init__(
-        self,
-        call: Callable[[Any], Awaitable[Any]],
-        feed: Iterator[Any],
-        recorder: Recorder,
-        header: np.ndarray,
-        timeout_ns: int,
-        abandoned: asyncio.Event,
-    ):
-        self._call = call
-        self._feed = feed
-        self._recorder = recorder
-        self._header = header
-        self._timeout_ns = timeout_ns
-        self._abandoned = abandoned
-        self._given_up: set[asyncio.Task] = set()
+    call: Callable[[Any], Awaitable[Any]]
+    feed: Iterator[Any]
+    recorder: Recorder  # of the phase
+    header: np.ndarray  # of the run, where it is asked to stop
+    timeout_ns: int
+    abandoned: asyncio.Event
+    _given_up: set[asyncio.Task] = field(default_factory=set)
 
     async def run(
         self,
@@ -54,12 +45,12 @@ class AsyncClients:
         think_s: float = 0.0,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """One task a client; `counts` is how many requests each makes, None for no end but
-        `until_ns` and the stop flag.
+        """One task a client; `counts` is how many requests each makes, None until `until_ns` or the
+        stop flag.
         """
-        call, feed, header, recorder = self._call, self._feed, self._header, self._recorder
+        call, feed, header, recorder = self.call, self.feed, self.header, self.recorder
         now_ns = MONOTONIC.now_ns
-        issued, completed, last_row = recorder.issued, recorder.completed, recorder.rows - 1
+        issued, completed, rows = recorder.issued, recorder.completed, recorder.rows
         began = [0] * len(counts)
         row = 0
         stopping = closing = False
@@ -100,7 +91,7 @@ class AsyncClients:
                 issued[row] = start
                 completed[row] = end
                 row += 1
-                if row > last_row or end >= slice_end:
+                if row == rows or end >= slice_end:
                     turn()
 
         tasks = [
@@ -114,7 +105,7 @@ class AsyncClients:
                 turn()
                 on_tick()
                 waiting -= self._cancel_late(tasks, began)
-                if self._abandoned.is_set() and waiting:
+                if self.abandoned.is_set() and waiting:
                     recorder.errors[ErrorKind.CUT_OFF] += len(waiting)
                     header[Field.FAILED] += len(waiting)
                     break
@@ -127,19 +118,17 @@ class AsyncClients:
                 task.result()
 
     async def _think(self, think_s: float, until_ns: int) -> bool:
-        """Pause before a request, but no longer than the run; whether there is still one to be
-        made.
-        """
+        """Pause before a request, but no longer than the run. Returns whether to make it."""
         now_ns = MONOTONIC.now_ns
         end_ns = min(now_ns() + int(think_s * 1e9), until_ns)
         while (left_ns := end_ns - now_ns()) > 0:
-            if self._header[Field.STOP]:
+            if self.header[Field.STOP]:
                 return False
             await asyncio.sleep(min(left_ns / 1e9, TICK_S))
         return end_ns < until_ns
 
     def _cancel_late(self, tasks: list[asyncio.Task], began: list[int]) -> set[asyncio.Task]:
-        """Cancel requests past their time-out. Answers the clients whose target would not be
+        """Cancel requests past their time-out. Returns the clients whose target refuses to be
         cancelled: nobody waits for them.
         """
         now = MONOTONIC.now_ns()
@@ -150,23 +139,23 @@ class AsyncClients:
             if began[number] < 0:  # cancelled at that instant
                 if now + began[number] > STUBBORN_NS and task not in self._given_up:
                     self._given_up.add(task)
-                    self._recorder.fail(ErrorKind.HUNG, now)
+                    self.recorder.fail(ErrorKind.HUNG, now)
                 if task in self._given_up:
                     given_up.add(task)
-            elif now - began[number] > self._timeout_ns:
+            elif now - began[number] > self.timeout_ns:
                 began[number] = -now
                 task.cancel()
         return given_up
 
     def _timed_out(self, number: int, began: list[int]) -> bool:
-        """Whether the cancellation that arrived is this group's, for a request past its time-out;
-        it is counted then.
+        """Whether the cancellation came from here, for a request past its time-out; it is counted
+        then.
         """
         if began[number] >= 0:
             return False
         uncancel()
-        self._header[Field.TIMED_OUT] += 1
-        self._recorder.fail(ErrorKind.TIMEOUT, MONOTONIC.now_ns())
+        self.header[Field.TIMED_OUT] += 1
+        self.recorder.fail(ErrorKind.TIMEOUT, MONOTONIC.now_ns())
         return True
 
 
