@@ -1,8 +1,8 @@
 """Runs every benchmark, one after the other, and prints one table of goals; --write-readme puts it
 into bench/README.md.
 
-Each runs in a process of its own by the command that a person would type. A benchmark that fails is
-a row that says so, and the exit status is 1; a missed goal is a finding, not a failure.
+Each runs in a process of its own, with the command that a person would type. A benchmark that fails
+gets a row that says so, and the exit status is 1; a missed goal is a finding, not a failure.
 
     python bench/all.py [--quick] [--write-readme] [--only closed_loop,recorder]
 """
@@ -42,7 +42,7 @@ HEAD = "| bench | goal | reached: median [quartiles; extremes] | |\n|---|---|---
 
 
 def run_bench(bench: str, quick: bool) -> dict[str, Any] | None:
-    """The benchmark's report; None where it failed, its error then is on standard error."""
+    """The benchmark's report; None if it failed, with its error on standard error."""
     asked = ["--quick"] if quick else FULL.get(bench, [])
     done = subprocess.run(
         [sys.executable, str(FOLDER / f"{bench}.py"), "--json", *asked],
@@ -80,12 +80,13 @@ def _circumstances(reports: Sequence[tuple[str, dict[str, Any] | None]]) -> list
     stolen = max(report["load"]["stolen_percent"] for report in whole)
     lines = [
         "",
-        f"Measured {first['started_at']} to {whole[-1]['started_at']} on {machine}; {versions}. Other load while measuring: up to "
-        f"{busiest:.0f} % of the CPUs, stolen up to {stolen:.1f} %.",
+        f"Measured {first['started_at']} to {whole[-1]['started_at']} on {machine}; {versions}. "
+        f"Other load while measuring: up to {busiest:.0f} % of the CPUs, stolen up to {stolen:.1f} %.",
     ]
     if any(report["quick"] for report in whole):
         lines.append(
-            "\n**Preliminary: from quick runs, which show that the benchmarks work and not how fast anything is.**"
+            "\n**Preliminary: from quick runs, which show that the benchmarks work "
+            "and not how fast anything is.**"
         )
     notes = [f"- {report['bench']}: {note}" for report in whole for note in report["notes"]]
     return [*lines, "", *notes] if notes else lines

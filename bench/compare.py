@@ -1,10 +1,10 @@
-"""What the benchmarks share: run the sides in turn, compare them pair by pair, hold goals against
-them, print or dump the report.
+"""What the benchmarks share: run the sides in turn, compare them pair by pair, check goals, print or
+dump the report.
 
 A machine drifts (frequency, neighbours, heat), so a figure taken now and another taken a minute
 later do not compare. Here every round runs every side once, A B A B ..., and a ratio is formed
-within each round; what is reported is the median of the rounds with their quartiles and extremes.
-No benchmark's own measuring is here.
+within each round; the report gives the median of the rounds with their quartiles and extremes. How
+a benchmark measures stands in its own file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over rounds: the median is what is reported, the rest says how far to trust it."""
+    """A figure over rounds: the median, and how far to trust it."""
 
     median: float
     least: float
@@ -51,8 +51,8 @@ class Spread:
 def interleaved(
     sides: Mapping[str, Callable[[], Any]], rounds: int, say: Say = lambda text: None
 ) -> dict[str, list[Any]]:
-    """What each side gave in each round: all sides once, then all again. The garbage of one side is
-    not left to the next.
+    """What each side returned in each round: all sides once, then all again. The garbage of one
+    side is collected before the next.
     """
     given: dict[str, list[Any]] = {name: [] for name in sides}
     for number in range(rounds):
@@ -69,8 +69,8 @@ def pairwise(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 class Report:
-    """What a benchmark found: figures with units, and goals with whether they were met. `values`
-    None stands for not measured.
+    """What a benchmark found: figures with units, and goals with whether they were met. `values` is
+    None for what was not measured.
     """
 
     def __init__(self, bench: str, compares: str, quick: bool):
@@ -87,9 +87,7 @@ class Report:
     def goal(
         self, what: str, relation: str, limit: float, values: Sequence[float] | None, unit: str = ""
     ) -> None:
-        """A goal is met when the median over the rounds is on the right side of the limit; None
-        when it was not measured.
-        """
+        """A goal is met if the median over the rounds is on the right side of the limit."""
         spread = _spread(values)
         met = None if values is None else RELATIONS[relation](spread["median"], limit)
         self.goals.append(
@@ -130,8 +128,8 @@ def command(
     """The command line of one benchmark. `rounds` is the default of a full run; --quick makes three
     short ones.
 
-    `description` (the script's docstring) says what it compares with. The report goes to standard
-    output, what is going on to standard error.
+    `description` is the script's docstring. The report goes to standard output,
+    progress to standard error.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -175,7 +173,8 @@ def text_of(whole: Mapping[str, Any]) -> str:
     facts, load = whole["machine"], whole["load"]
     lines = [
         f"{whole['bench']}: {whole['compares']}",
-        f"{facts['cpu']}, {facts['usable_cores']} cores, {facts['system']}; other load {load['others_percent']:.0f} % before "
+        f"{facts['cpu']}, {facts['usable_cores']} cores, {facts['system']}; "
+        f"other load {load['others_percent']:.0f} % before "
         f"{load['before_percent']:.0f} %, stolen {load['stolen_percent']:.1f} %",
         "",
     ]
@@ -194,16 +193,15 @@ def text_of(whole: Mapping[str, Any]) -> str:
 
 
 def spread_text(spread: Mapping[str, Any]) -> str:
-    """Median, quartiles and extremes, such as `172 ns [170 .. 181; 168 .. 190]`; n/a where nothing
-    was measured.
-    """
+    """Median, quartiles and extremes, such as `172 ns [170 .. 181; 168 .. 190]`, or n/a."""
     if spread["median"] is None:
         return "n/a"
     unit = f" {spread['unit']}" if spread["unit"] else ""
     if spread["rounds"] == 1:
         return f"{short(spread['median'])}{unit}"
     quartiles = f"{short(spread['lower_quartile'])} .. {short(spread['upper_quartile'])}"
-    return f"{short(spread['median'])}{unit} [{quartiles}; {short(spread['least'])} .. {short(spread['most'])}]"
+    extremes = f"{short(spread['least'])} .. {short(spread['most'])}"
+    return f"{short(spread['median'])}{unit} [{quartiles}; {extremes}]"
 
 
 def short(value: float) -> str:

@@ -1,9 +1,9 @@
 """Drives MLPerf LoadGen (package mlcommons-loadgen, extra `bench`) with a system under test that
 does nothing.
 
-LoadGen is asked from Python, as Python users ask it. Its "fast" system under test is handed plain
-lists in place of query objects. Its logs go to a temporary folder and its trace is switched off: it
-is given its best.
+LoadGen is called from Python, as its Python users call it. Its "fast" system under test gets plain
+lists instead of query objects. Its logs go to a temporary folder and its trace is off, so that it
+shows its best.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ MISSING = "LoadGen is not installed (pip install mlcommons-loadgen): its columns
 
 @dataclass(frozen=True)
 class Summary:
-    """What LoadGen's summary file says. Latencies in ns; in Server they count from the scheduled
-    time.
-    """
+    """What LoadGen's summary file says. Latencies in ns; in Server from the scheduled time on."""
 
     queries_per_s: float
     valid: bool
@@ -103,7 +101,7 @@ def _run(settings: Any, fast: bool, rate_pattern: str) -> Summary:
 
 
 def summary_of(text: str, rate_pattern: str) -> Summary:
-    """Read a summary file's text. Raises ValueError where the rate is not in it."""
+    """Read a summary file's text. Raises ValueError if it holds no rate."""
     rate = re.search(rate_pattern, text)
     if rate is None:
         raise ValueError("LoadGen's summary names no rate:\n" + text)

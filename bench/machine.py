@@ -1,6 +1,4 @@
-"""The machine a figure was taken on: what it is, what runs on it, and what else kept it busy
-meanwhile.
-"""
+"""The machine that figures were taken on: what it is, what runs on it, what else kept it busy."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ _LOOK_S = 0.5
 
 
 def facts() -> dict[str, Any]:
-    """CPU, cores that this process may use, memory, system, and whether the frequency is let free
-    to change.
-    """
+    """CPU, cores that this process may use, memory, system, whether the frequency may change."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return {
@@ -35,9 +31,7 @@ def facts() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Python, the packages that take part, and the commit of this checkout; None for what is not
-    installed.
-    """
+    """Python, the packages involved (None if not installed), and the commit of this checkout."""
     found: dict[str, str | None] = {
         "python": f"{platform.python_implementation()} {platform.python_version()}"
     }
@@ -51,9 +45,7 @@ def versions() -> dict[str, str | None]:
 
 
 class Load:
-    """Who else used the CPUs: a look before the benchmark, and the difference over its whole
-    length.
-    """
+    """How busy others kept the CPUs, before the benchmark and over its whole length."""
 
     def __init__(self) -> None:
         self.before_percent = psutil.cpu_percent(_LOOK_S)

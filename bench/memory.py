@@ -3,8 +3,8 @@ requests.
 
 Closed loop and open loop, each in a process of its own on a target that does nothing. Memory is
 compared with what it was after the first million requests of the same run; cost per request is
-compared between the first and the last quarter of the run (in open loop, where the rate is given,
-the worker's CPU time cannot be had by the quarter: it is response time p50).
+compared between the first and the last quarter of the run (in open loop the rate is given and CPU
+time is not known by quarter, so response time p50 is compared).
 
     python bench/memory.py [--json] [--quick | --full]
 
@@ -48,7 +48,7 @@ class Watch:
             self.most = max(self.most, now)
 
     def growth_mb(self) -> float:
-        """Asked when the run has ended: what its result takes counts as well."""
+        """Call it when the run has ended: the memory of its result counts as well."""
         if self.first is None:
             raise RuntimeError("the run ended before its memory could be looked at")
         return (max(self.most, self._process.memory_info().rss) - self.first) / 2**20
@@ -56,7 +56,7 @@ class Watch:
 
 def quarters(costs: Sequence[float]) -> float:
     """Median of the last quarter over that of the first; the first and the last interval are left
-    out where others are.
+    out if there are others.
     """
     inner = list(costs[1:-1]) or list(costs)
     part = max(len(inner) // 4, 1)

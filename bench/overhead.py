@@ -32,10 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = {"digits": "digits-cnn-onnx-fp32", "bert": "bert-torch-fp32"}
 THREADS = {"digits": 1, "bert": 0}  # 0: as many as the runtime takes
 SIDE_S = {"digits": 0.2, "bert": 3.0}
-MORE_ROUNDS = {
-    "digits": 4,
-    "bert": 1,
-}  # many short ones where requests are short: a ratio wants both sides within one mood of the machine
+# Many short rounds if requests are short: a ratio wants both sides within one mood of the machine.
+MORE_ROUNDS = {"digits": 4, "bert": 1}
 BARE, UNTIMED, THREAD, INLINE = (
     "bare loop",
     "loop without a clock",
@@ -103,7 +101,7 @@ def engine_queries_per_s(
 
 
 def requests_for(predict: Predict, feeds: dict[str, np.ndarray], seconds: float) -> int:
-    """About how many requests fill a time, after a warm-up."""
+    """About how many requests take that long, after a warm-up."""
     bare_queries_per_s(predict, feeds, 2)
     return max(int(bare_queries_per_s(predict, feeds, 3) * seconds), 3)
 

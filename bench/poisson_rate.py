@@ -31,8 +31,8 @@ FAST, COALESCED = "LoadGen Server, fast", "LoadGen Server, fast, coalescing"
 
 
 class Climb:
-    """The search of one side: `rate` is what to try next; `tell` it how that went. `held` is 0
-    while nothing was held.
+    """The search of one side: try `rate`, then `tell` it how that went. `held` is the highest rate
+    held so far, or 0.
     """
 
     def __init__(self, first: float, precision: float):
@@ -129,7 +129,8 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
         report.goal(f"{ENGINE} / {name}", ">=", 3, ratio, "x")
     if any(0 in rates for rates in found.values()):
         report.note(
-            "a rate of 0 stands for a side that held nothing: this machine is too busy for this benchmark"
+            "a rate of 0 stands for a side that held nothing: "
+            "this machine is too busy for this benchmark"
         )
     report.note(
         f"a try lasts {duration_s:g} s; rates are searched to within {(precision - 1) * 100:.0f} %"

@@ -108,7 +108,8 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
             what = f"p{percentile:g} against the simulation, worst case, {kind}"
             report.goal(what, "<=", 1.1, [float(ratio)], "x")
     report.note(
-        f"service time {service_s * 1e3:g} ms, {duration_s:g} s a run; the worst case is that of the {len(cases)} medians"
+        f"service time {service_s * 1e3:g} ms, {duration_s:g} s a run; "
+        f"the worst case is that of the {len(cases)} medians"
     )
 
 

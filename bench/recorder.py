@@ -56,7 +56,7 @@ def record_value_ns(values: np.ndarray, count: int) -> float:
 
 
 def flush_ns(values: np.ndarray, repeats: int, open_loop: bool) -> float:
-    """ns a request of Recorder.flush: intervals, arrivals and one histogram, or three in open loop."""
+    """ns a request of Recorder.flush: intervals, arrivals, one histogram, or three in open loop."""
     memory = local_memory(1, SLICE)[0]
     memory.header[Field.START_NS] = 1
     recorder = Recorder(memory, interval_ns=10**9, timeout_ns=60 * 10**9, open_loop=open_loop)
@@ -70,7 +70,7 @@ def flush_ns(values: np.ndarray, repeats: int, open_loop: bool) -> float:
 
 
 def check_counts(values: np.ndarray) -> None:
-    """Raises where a slice leaves other counts than record_value does."""
+    """Raises AssertionError if a slice leaves other counts than record_value does."""
     ours, theirs = Histogram(), HdrHistogram(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS)
     ours.record(values)
     for value in values.tolist():

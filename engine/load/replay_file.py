@@ -1,4 +1,4 @@
-"""Reads recorded due times: text, CSV or Parquet. Knows nothing of what is done with them."""
+"""Reads recorded due times from text, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
     """Float64 seconds from a file. CSV and Parquet take `column`, or their only column.
 
     A text file may hold blank lines and comments (#); a table must have a due time in every row.
-    Raises ValueError naming file, line or column, and what is allowed; OSError where the file
-    cannot be read.
+    Raises ValueError that names file, line or column, and what is allowed; OSError if the file is
+    unreadable.
     """
     kind = path.suffix.lower()
     try:
@@ -98,9 +98,8 @@ def _from_parquet(path: Path, column: str | None) -> np.ndarray:
         raise ValueError(
             f"{path}: column {name!r} holds {found.type}; due times are numbers of seconds"
         )
-    due = found.cast(pyarrow.float64()).to_numpy(
-        zero_copy_only=False
-    )  # a missing value becomes NaN
+    # a missing value becomes NaN
+    due = found.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
     wrong = np.flatnonzero(~((due >= 0) & (due < math.inf)))
     if wrong.size:
         row = int(wrong[0])

@@ -1,4 +1,4 @@
-"""Stages: a rate that changes over time: ramp, step, burst, soak."""
+"""Stages: a rate that changes over time, by ramps, steps, bursts and soaks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from qs.engine.load.schedule import BLOCK, Schedule, faults_of, striped
 
 @dataclass(frozen=True)
 class Stage:
-    """`duration_s` at `rate_per_s`, or going in a straight line from the rate before it when `ramp`
-    is true.
+    """`duration_s` at `rate_per_s`, or in a straight line from the rate before if `ramp` is true.
 
     A rate of 0 is a pause. A burst is a short stage of a high rate; a soak is a long one.
     """
@@ -26,8 +25,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stages(Schedule):
-    """Stages one after the other, ending after the last. With `seed` None requests are evenly
-    spaced, else Poisson.
+    """Stages in turn; the schedule ends after the last. Requests are evenly spaced if `seed` is
+    None, else Poisson.
 
     Due times solve R(t) = n, where R is the expected number of requests until t, the integral of
     the rate: for n = 0, 1, 2, ... the result follows the rate evenly; for n at the points of a

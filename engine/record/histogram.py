@@ -1,9 +1,9 @@
 """HDR histograms filled by vectorised numpy: 1 ns to 1 h, three significant digits.
 
 The counts are laid out as HdrHistogram lays them out, and `record` leaves the very counts that the
-hdrhistogram package's `record_value` would have left, at a few nanoseconds a value in place of some
-six hundred. Encoding, logs and every other exchange with HdrHistogram's world goes through that
-package (`to_hdr`), imported only there.
+hdrhistogram package's `record_value` would have left, at a few nanoseconds a value instead of six
+hundred. Encoding, logs and every other exchange with HdrHistogram goes through that package
+(`to_hdr`), and it is imported only there.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ class Histogram:
 
     @property
     def span(self) -> slice:
-        """Where counts above 0 may lie: most of a histogram is empty, and passing over all of it
-        costs tens of microseconds.
+        """Where counts above 0 may lie. Most of a histogram is empty, and reading all of it takes
+        tens of microseconds.
         """
         return (
             slice(index_of(self.min_ns), index_of(self.max_ns) + 1) if self.count else slice(0, 0)
@@ -191,17 +191,14 @@ class Histogram:
         return self.sum_ns / self.count if self.count else 0.0
 
     def percentile_ns(self, percentile: float) -> int:
-        """The value at a percentile (0 to 100) by HdrHistogram's definition, never outside [min_ns,
-        max_ns]; 0 when empty.
-
-        It answers for any count; `supports` says whether the count carries it, and `reported_ns`
-        answers None if not.
+        """The value at a percentile (0 to 100) by HdrHistogram's definition, within [min_ns,
+        max_ns]; 0 when empty. It needs no least count (`supports`, `reported_ns`).
         """
         value = self.value_at(percentile)
         return 0 if value is None else min(max(value, self.min_ns), self.max_ns)
 
     def value_at(self, percentile: float) -> int | None:
-        """The percentile by the counts alone, as HdrHistogram answers it; None when empty."""
+        """The percentile by the counts alone, as HdrHistogram gives it; None when empty."""
         if not self.count:
             return None
         rank = max(int(min(percentile, 100.0) * self.count / 100 + 0.5), 1)
@@ -209,13 +206,11 @@ class Histogram:
         return highest_value_of(index) if percentile else lowest_value_of(index)
 
     def supports(self, percentile: float) -> bool:
-        """Whether there are enough values for this percentile to be more than a guess
-        (`samples_needed`).
-        """
+        """Whether there are enough values for this percentile (`samples_needed`)."""
         return self.count >= samples_needed(percentile)
 
     def reported_ns(self, percentile: float) -> int | None:
-        """The percentile where the count supports it, else None, which prints as n/a."""
+        """The percentile if the count supports it, else None, which prints as n/a."""
         return self.percentile_ns(percentile) if self.supports(percentile) else None
 
     def to_hdr(self):

@@ -23,7 +23,7 @@ class Interval:
 
     @staticmethod
     def compact(number: int, index: np.ndarray, counts: np.ndarray, failed: int) -> Interval:
-        """In six bytes a filled count where the counts allow it: a long run keeps thousands of
+        """In six bytes per filled count if possible, since a long run keeps thousands of
         intervals.
         """
         small = not counts.size or int(counts.max()) < 1 << 32
@@ -34,19 +34,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """One interval of the measured phase. Percentiles of response time; None where nothing
-    completed.
-
-    `in_flight` is how many requests were due (closed loop: issued) and not completed at the
-    interval's end.
-    """
+    """One interval of the measured phase."""
 
     start_s: float
     length_s: float
     completed: int
     errors: int
-    p50_ns: int | None
+    p50_ns: int | None  # of the response time; None if nothing completed
     p99_ns: int | None
+    # requests due (closed loop: issued) and not completed at the end; None if a worker was lost
     in_flight: int | None
     index: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
     counts: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, np.int64))
@@ -57,8 +53,8 @@ class IntervalRow:
 
 
 class IntervalLog:
-    """Merges the workers' intervals as they come in, and halves its own resolution when there are
-    too many to keep.
+    """Merges the workers' intervals as they come in, and halves its resolution when there are too
+    many to keep.
     """
 
     LIMIT = 8_192
@@ -111,8 +107,8 @@ class IntervalLog:
         self._cells = sum(parts[0].index.size for parts in self._found.values())
 
     def rows(self, arrivals: np.ndarray, wall_s: float, lost: bool) -> list[IntervalRow]:
-        """One row an interval up to the last, empty ones included. `arrivals` counts requests due
-        per interval_s.
+        """One row per interval up to the last, empty ones included. `arrivals` counts requests due
+        in each `interval_s`.
         """
         if not self._found:
             return []

@@ -112,7 +112,7 @@ class Recorder:
         """Count the first `rows` rows, but for those that `fail` has counted already."""
         header = self._header
         if header[Field.GIVEN_UP]:
-            return  # it came back after its rows had been counted for it
+            return  # it returned after its rows had been counted for it
         header[Field.ROWS] = rows
         header[Field.FLUSHING] = 1
         if rows:
@@ -201,7 +201,7 @@ class Recorder:
 
     def _by_interval(self, completed: np.ndarray, response: np.ndarray) -> None:
         """Count response times, and the failures since the last flush, into the intervals in which
-        they came back.
+        they returned.
         """
         start = int(self._header[Field.START_NS])
         failed, self._failed_ns = sorted(self._failed_ns), []
@@ -266,7 +266,7 @@ class Recorder:
             self.arrivals[first : first + found.size] += found
 
     def finish(self) -> None:
-        """Close the last interval: after this the memory holds all that was measured."""
+        """Close the last interval; after this the memory holds everything that was measured."""
         if self._header[Field.GIVEN_UP]:
             return
         self._by_interval(_NO_TIMES, _NO_TIMES)

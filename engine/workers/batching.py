@@ -26,10 +26,8 @@ from qs.engine.workers.slices import Slice
 
 
 def joined(samples: list[Any]) -> Any:
-    """One sample of several: arrays joined along the first axis, dicts, lists and tuples of arrays
-    member by member.
-
-    Anything else is handed on as the list it came in.
+    """One sample made of several: arrays are joined along the first axis, dicts, lists and tuples
+    member by member. Anything else stays a list.
     """
     first = samples[0]
     if isinstance(first, np.ndarray):
@@ -56,10 +54,9 @@ class Batcher:
         self._next: int | None = None
 
     def take(self, wait: Callable[[int], int], still_waiting: Callable[[], None]) -> list[int]:
-        """Wait for the next batch to close; its due times, oldest first. Empty at the end of the
-        schedule, and when stopped.
-
-        `still_waiting` is called now and then while another worker's batch forms.
+        """Wait for the next batch to close. Returns its due times, oldest first; none at the end of
+        the schedule or when stopped. While another worker's batch forms, `still_waiting` is called
+        now and then.
         """
         while not self._lock.acquire(timeout=NAP_NS / 1e9):
             still_waiting()

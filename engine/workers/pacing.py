@@ -1,8 +1,7 @@
-"""Waiting for a due time: sleep until shortly before it, spin the rest where a core is free for
-that.
+"""Waiting for a due time: sleep until shortly before it, and spin the rest if a core is free.
 
-Sleeps are until an instant, never for a while, so nothing drifts; and none is by an event loop's
-timer, which ticks in milliseconds.
+Sleeps are until an instant, never for a while, so nothing drifts. None uses an event loop's timer,
+which ticks in milliseconds.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ from qs.engine.record.memory import Field
 NAP_NS = 50_000_000
 # How long before the due time to wake up and spin. It is learned: a late awakening moves it up by
 # three halves of what an early one moves it down, so that three sleeps in five end in time,
-# whatever this machine's timers are like today. To catch the fourth as well would cost more
-# spinning than it is worth: most of a sleep's lateness is the same each time, the rest has a long
-# tail.
+# whatever this machine's timers are like today. Catching the fourth would cost more spinning than
+# it is worth: most of a sleep's lateness is the same each time, and the rest has a long tail.
 SPIN_NS = 30_000
 _SPIN_LEAST_NS = 4_000
 _SPIN_MOST_NS = 100_000
@@ -29,8 +27,8 @@ _DOWN_NS = 1_000
 
 
 def waiter(clock: Clock, header: np.ndarray, spin: bool) -> Callable[[int], int]:
-    """A function that waits until an instant and returns the clock's reading there; less than the
-    instant if it was stopped.
+    """A function that waits until an instant and returns the time then, which is less than the
+    instant if the run was stopped.
     """
     now_ns, sleep_ns = clock.now_ns, clock.sleep_ns
     margin = SPIN_NS if spin else 0

@@ -1,5 +1,5 @@
-"""The schedule as the queue: idle workers take the next due time from one shared counter, with
-nothing handed over.
+"""The schedule as the queue: idle workers take the next due time from one shared counter, so nothing
+is handed over.
 
 Inside a process the counter is a list iterator that the workers share: taking the next due time is
 one C call that holds the GIL. Across processes it is the offset of a shared file description:
@@ -23,9 +23,7 @@ DueTimes = Iterator[int]
 
 
 class ThreadQueue:
-    """Due times of one schedule, shared by the worker threads of one process. Instants are absolute
-    ns.
-    """
+    """Due times (absolute ns) of one schedule, shared by the worker threads of one process."""
 
     def __init__(self, blocks: Iterator[np.ndarray], start_ns: int):
         self._blocks = blocks
@@ -55,9 +53,7 @@ class ThreadQueue:
 
 
 class LoneQueue:
-    """The whole schedule of one worker, as arrays: it may look ahead, for nobody else takes from
-    it.
-    """
+    """The whole schedule as arrays, for one worker alone: it may look ahead."""
 
     def __init__(self, blocks: Iterator[np.ndarray], start_ns: int):
         self._blocks = blocks
@@ -71,8 +67,8 @@ class LoneQueue:
 
 
 class ProcessQueue:
-    """The same for workers in different processes, each of which makes the blocks for itself and
-    shares only the counter.
+    """The same for workers in several processes; each makes the blocks for itself, and only the
+    counter is shared.
     """
 
     def __init__(self, blocks: Iterator[np.ndarray], start_ns: int, counter_fd: int):
@@ -101,12 +97,11 @@ class ProcessQueue:
 
 
 def new_counter() -> int:
-    """A descriptor whose file offset counts claims, beginning at 0. Processes that inherit or are
-    sent it share it.
+    """A descriptor whose file offset counts claims from 0, for all processes that hold it.
 
     The file must have been opened by a path: only then does Linux hold the offset's lock during a
-    seek (FMODE_ATOMIC_POS, set in do_dentry_open). On the descriptor that memfd_create answers,
-    seeks at the same time lose counts: up to one in two hundred here.
+    seek (FMODE_ATOMIC_POS, set in do_dentry_open). On the descriptor that memfd_create returns,
+    simultaneous seeks lose counts: up to one in two hundred here.
     """
     nameless = anonymous_file(0)
     try:
@@ -119,10 +114,8 @@ def new_counter() -> int:
 
 
 def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.ndarray]:
-    """Rows of two: each due time and the one `distance` places behind it in line, FOREVER_NS where
-    the schedule ends before.
-
-    A queue of such rows hands out pairs, which `capped` turns into due times again.
+    """Pairs: each due time and the one `distance` places behind it, FOREVER_NS after the end.
+    `capped` turns a queue of pairs into one of due times again.
     """
     held = np.zeros(0, np.int64)
     for block in blocks:
@@ -138,11 +131,8 @@ def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.nd
 def capped(
     queue: Iterable[Iterator[list[int]]], now_ns: Callable[[], int], header: np.ndarray
 ) -> Iterator[DueTimes]:
-    """One worker's view of a queue of pairs: the due times that are not dropped; the others are
-    counted in `header`.
-
-    A request is dropped when the second of its pair is due as well: then more requests wait behind
-    it than the cap allows.
+    """One worker's view of a queue of pairs. A request is dropped, and counted in `header`, when
+    the second of its pair is due as well: more requests wait behind it than the cap allows.
     """
     for pairs in queue:
         yield _kept(pairs, now_ns, header)
