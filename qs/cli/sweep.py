@@ -1,5 +1,5 @@
 """`qs sweep`: many settings in turn, and the highest rate within bounds. It reads the options;
-qs.sweep.sweeping does the work.
+qs.sweep.running does the work.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.evaluate.testbed import DRIVE
     from qs.limit import parse_goals
     from qs.sweep.grid import Axes
-    from qs.sweep.sweeping import Sweeping, SweepPlan
+    from qs.sweep.running import Sweeping, SweepPlan
     from qs.watch.terminal import open_view
 
     asked = dict(options)
