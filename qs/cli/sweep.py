@@ -119,7 +119,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.evaluate.testbed import DRIVE
     from qs.limit import parse_goals
     from qs.sweep.grid import Axes
-    from qs.sweep.running import Sweeping, SweepPlan
+    from qs.sweep.running import SweepPlan
     from qs.watch.terminal import open_view
 
     asked = dict(options)
@@ -154,7 +154,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
             if request.artifact is None
             else describe_artifact(request, Path(folder))
         )
-        ended = run(prepared, view, Sweeping(plan).work)
+        ended = run(prepared, view, plan.work)
         return conclude(ended, view, request.history, as_json, quiet)
 
 

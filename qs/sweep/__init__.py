@@ -1,5 +1,5 @@
-"""Many settings of one task measured in turn: which are possible, in what order, which are worth
-more time, and what they come to.
+"""Many combinations of settings of one task, measured in turn: which are possible, in what order,
+which are worth more time, what they come to, and which to take.
 
-Pure planning and reading; what measures is qs.sweep.running. The search for a limit is qs.limit.
+Everything but qs.sweep.running is planning and reading. The search for a limit is qs.limit.
 """

@@ -1,4 +1,6 @@
-"""The settings of a sweep: every combination of the axes that can be, and what each asks of a plan."""
+"""The grid of a sweep: every possible combination of the axes, and what each changes in the
+settings.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ AXES = ("batch_sizes", "clients", "instances", "intra_op_threads", "pools")
 
 @dataclass(frozen=True)
 class Axes:
-    """The values of each axis; empty: the backend's own, or the plan's default."""
+    """The values of each axis. Empty: the backend's own, or the default."""
 
     batch_sizes: tuple[int, ...] = ()
     clients: tuple[int, ...] = ()
@@ -27,8 +29,8 @@ class Axes:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One combination. None: not an axis of this sweep."""
+class Combination:
+    """One value of each axis. None: not an axis of this sweep."""
 
     batch_size: int
     clients: int | None = None
@@ -38,7 +40,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Short, plain, and one of its kind: bs8-c2-i1-t2-thread."""
+        """Short, plain and unique: bs8-c2-i1-t2-thread."""
         parts = [f"bs{self.batch_size}"]
         parts += [
             f"{letter}{value}"
@@ -52,8 +54,8 @@ class Setting:
         return "-".join([*parts, *([self.pool] if self.pool else [])])
 
     def changes(self, cpus: int) -> Changes:
-        """For qs.sweep.trials. Copies that together have more threads than there are CPUs are not
-        pinned to shares of them.
+        """What it changes in the settings. Copies that together have more threads than there are
+        CPUs are not pinned to shares of them.
         """
         found: Changes = {"batch_sizes": (self.batch_size,)}
         if self.clients is not None:
@@ -69,7 +71,7 @@ class Setting:
         return found
 
     def flags(self) -> list[str]:
-        """The same on a command line."""
+        """The same changes as flags of a command."""
         stated = {
             "--batch_sizes": self.batch_size,
             "--clients": self.clients,
@@ -88,20 +90,19 @@ class Setting:
         return asdict(self)
 
     @staticmethod
-    def from_dict(plain: Mapping[str, Any]) -> Setting:
-        return Setting(**plain)
+    def from_dict(plain: Mapping[str, Any]) -> Combination:
+        return Combination(**plain)
 
 
-def settings_of(
+def combinations_of(
     axes: Axes, batch_sizes: Sequence[int], default_clients: int, default_pool: str
-) -> list[Setting]:
-    """Every combination that can be, each once.
+) -> list[Combination]:
+    """Every possible combination, each once; `batch_sizes` are used if the axes name none.
 
-    batch_sizes  where the axes name none. A process is a copy of its own and an event loop has one
-                 for all, so `instances` varies in threads
-    alone; more copies than clients would stand idle; inline has one client.
+    A process is a copy of its own and an event loop has one for all, so `instances` varies for
+    threads only; more copies than clients would stand idle; inline has one client.
     """
-    found: dict[Setting, None] = {}
+    found: dict[Combination, None] = {}
     for size, clients, instances, threads, pool in product(
         axes.batch_sizes or batch_sizes,
         axes.clients or (None,),
@@ -120,5 +121,5 @@ def settings_of(
             if axes.clients:
                 continue
             clients = instances  # nobody chose the clients: as many as there are copies
-        found[Setting(size, clients, instances, threads, pool)] = None
+        found[Combination(size, clients, instances, threads, pool)] = None
     return list(found)

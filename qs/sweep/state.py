@@ -1,8 +1,8 @@
-"""What a sweep has measured so far, one JSON object a line, written as each trial ends: a sweep
-that was killed goes on from it.
+"""What a sweep has measured so far, one JSON object in each line, written as each trial ends, so
+that a sweep that was killed can be resumed.
 
-The first line says what is swept; a sweep of something else does not go on from it. A line that was
-cut off in the middle is not read.
+The first line says what is swept, and a sweep of something else is not resumed from it. A line that
+was cut off in the middle is ignored.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.base.files import write_atomic
+from qs.limit import Trial
 from qs.result.row import Row
 
 ABOUT, TRIAL, LIMIT = "about", "trial", "limit"
-# A sweep that goes on may have another time or place, but must measure the same.
+# A resumed sweep may have another time or place, but must measure the same.
 SAME = (
     "task",
     "artifact",
@@ -36,23 +38,40 @@ SAME = (
 
 
 @dataclass(frozen=True)
-class SavedTrial:
-    """One trial of a setting, and how long it took with all that is not measured."""
+class SweepTrial:
+    """One combination measured once."""
 
+    turn: int  # the number of its round
+    name: str  # the combination's
     row: Row
-    took_s: float
+    took_s: float  # with loading and warm-up
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": TRIAL,
+            "round": self.turn,
+            "name": self.name,
+            "took_s": self.took_s,
+            "row": self.row.to_dict(),
+        }
+
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> SweepTrial:
+        row = Row.model_validate(plain["row"])
+        return SweepTrial(plain["round"], plain["name"], row, plain["took_s"])
 
 
 class State:
-    """The file of one sweep. `trials` are those known already, by (round, setting's name)."""
+    """The file of one sweep, and what it holds."""
 
     def __init__(self, path: Path, about: Mapping[str, Any], resume: bool):
-        """Begins a new file, or with `resume` reads the one that is there. Raises UserError where
-        that is of another sweep.
+        """Begins a new file, or with `resume` reads the existing one. Raises UserError if that is
+        of another sweep.
         """
         self.path = path
-        self.trials: dict[tuple[int, str], SavedTrial] = {}
-        self.limit_trials: list[dict[str, Any]] = []
+        # By the number of the round and the combination's name.
+        self._trials: dict[tuple[int, str], SweepTrial] = {}
+        self.limit_trials: list[Trial] = []
         self.resumed = False
         about = json.loads(json.dumps(dict(about), default=str))
         lines = _lines(path) if resume and path.exists() else []
@@ -61,47 +80,42 @@ class State:
             self.resumed = True
             for line in lines[1:]:
                 if line.get("kind") == TRIAL:
-                    trial = SavedTrial(Row.model_validate(line["row"]), line["took_s"])
-                    self.trials[(line["round"], line["name"])] = trial
+                    trial = SweepTrial.from_dict(line)
+                    self._trials[(trial.turn, trial.name)] = trial
                 elif line.get("kind") == LIMIT:
-                    self.limit_trials.append(line["trial"])
+                    self.limit_trials.append(Trial.from_dict(line["trial"]))
             self._rewrite(lines)
         else:
             self._rewrite([{"kind": ABOUT, **about}])
 
-    def trial(self, round_number: int, name: str, row: Row, took_s: float) -> None:
-        self._append(
-            {
-                "kind": TRIAL,
-                "round": round_number,
-                "name": name,
-                "took_s": took_s,
-                "row": row.to_dict(),
-            }
-        )
-        self.trials[(round_number, name)] = SavedTrial(row, took_s)
+    def add(self, trial: SweepTrial) -> None:
+        self._append(trial.to_dict())
+        self._trials[(trial.turn, trial.name)] = trial
 
-    def limit(self, trial: Mapping[str, Any]) -> None:
-        self._append({"kind": LIMIT, "trial": dict(trial)})
+    def add_limit_trial(self, trial: Trial) -> None:
+        self._append({"kind": LIMIT, "trial": trial.to_dict()})
 
-    def rows(self) -> dict[str, list[Row]]:
-        """Setting's name -> its trials' rows, by round."""
-        found: dict[str, list[Row]] = {}
-        for _, name in sorted(self.trials):
-            found.setdefault(name, [])
-        for (_, name), trial in sorted(self.trials.items()):
-            found[name].append(trial.row)
-        return found
+    def __contains__(self, turn_and_name: tuple[int, str]) -> bool:
+        return turn_and_name in self._trials
 
     @property
-    def spent_s(self) -> float:
-        return sum(trial.took_s for trial in self.trials.values())
+    def trials(self) -> list[SweepTrial]:
+        """By round, and by the combinations' names in it."""
+        return [trial for _, trial in sorted(self._trials.items(), key=lambda item: item[0])]
+
+    def rows(self) -> dict[str, list[Row]]:
+        """The rows of each combination's trials by its name, in the order of the rounds."""
+        rows: dict[str, list[Row]] = {}
+        for trial in self.trials:
+            rows.setdefault(trial.name, []).append(trial.row)
+        return rows
 
     def _check(self, first: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         for name in SAME:
             if first.get(name) != about.get(name):
                 raise UserError(
-                    f"--resume: {self.path} is of another sweep: its {name} is {first.get(name)!r}, now it is {about.get(name)!r}; "
+                    f"--resume: {self.path} is of another sweep: its {name} is "
+                    f"{first.get(name)!r}, now it is {about.get(name)!r}; "
                     "leave out --resume to begin anew, or ask for the same"
                 )
 
@@ -112,21 +126,19 @@ class State:
             os.fsync(file.fileno())
 
     def _rewrite(self, lines: list[dict[str, Any]]) -> None:
-        """Without what was cut off, so that the next line begins a line."""
-        from qs.base.files import write_atomic
-
+        """Without what was cut off, so that the next line starts on its own."""
         write_atomic(
             self.path, b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines)
         )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for text in path.read_bytes().split(b"\n"):
         try:
             line = json.loads(text)
         except ValueError:
             continue
         if isinstance(line, dict):
-            found.append(line)
-    return found if found and found[0].get("kind") == ABOUT else []
+            lines.append(line)
+    return lines if lines and lines[0].get("kind") == ABOUT else []

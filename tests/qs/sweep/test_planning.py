@@ -1,9 +1,10 @@
-"""Settings, their order, halving, the frontier, recommendations, and the saved state: pure, as
+"""Combinations, their order, halving, the frontier, recommendations, and the saved state: pure, as
 tables.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -12,14 +13,15 @@ from hypothesis import strategies as st
 
 from qs.base.errors import UserError
 from qs.base.pareto import frontier, fronts
-from qs.limit import parse_goals
+from qs.limit import Trial, TrialPlan, parse_goals
+from qs.limit.trial import SEARCH
 from qs.result.row import Mode, Row, Verdict
-from qs.sweep.grid import Axes, Setting, settings_of
-from qs.sweep.halving import LAST, rounds_of, seconds_each, survivors
-from qs.sweep.order import shuffled
-from qs.sweep.recommending import BOUNDED, LATENCY, THROUGHPUT, frontier_of, recommended
-from qs.sweep.state import State
-from qs.sweep.table import ranking
+from qs.sweep.grid import Axes, Combination, combinations_of
+from qs.sweep.halving import LAST, rounds_of, seconds_each, shuffled, survivors
+from qs.sweep.recommending import BOUNDED, LATENCY, MOST, frontier_of, recommended
+from qs.sweep.state import State, SweepTrial
+from qs.sweep.table import TableLine, ranking
+from tests.qs.limit.queues import Queue
 
 
 @pytest.mark.parametrize(
@@ -38,14 +40,14 @@ from qs.sweep.table import ranking
     ],
 )
 def test_settings_are_what_can_be_each_once(axes, names):
-    found = settings_of(axes, (1, 8), default_clients=3, default_pool="thread")
+    found = combinations_of(axes, (1, 8), default_clients=3, default_pool="thread")
     assert [each.name for each in found] == names
     assert len(set(found)) == len(found)
-    assert [Setting.from_dict(each.to_dict()) for each in found] == found
+    assert [Combination.from_dict(each.to_dict()) for each in found] == found
 
 
 def test_a_settings_flags_and_changes():
-    setting = Setting(8, clients=2, instances=2, intra_op_threads=2, pool="thread")
+    setting = Combination(8, clients=2, instances=2, intra_op_threads=2, pool="thread")
     assert (
         " ".join(setting.flags())
         == "--batch_sizes 8 --clients 2 --instances 2 --intra_op_threads 2 --pool thread"
@@ -119,108 +121,113 @@ def test_survivors_are_the_best_in_either_figure_and_never_one_that_failed():
     assert survivors(figures, 9)[-1] == "beaten" and "failed" not in survivors(figures, 9)
 
 
-def line(name: str, qps: float, p99: float | None, verdict: str = "VALID", **more):
-    plain = {
-        "name": name,
-        "setting": Setting(int(name)).to_dict(),
-        "QPS": qps,
-        "P99 Latency": p99,
-        "P90 Latency": 1.0,
-        "P50 Latency": 1.0,
-        "AVG Latency": 1.0,
-        "verdict": verdict,
-        "completed": 1000,
-        "errors": 0,
-    }
-    return plain | more
+def line(name: str, qps: float, p99: float | None, verdict: Verdict = Verdict.VALID) -> TableLine:
+    rest = dict.fromkeys(("P90 Latency", "P50 Latency", "AVG Latency"), 1.0)
+    return TableLine(
+        combination=Combination(int(name)),
+        trials=1,
+        seconds=1.0,
+        completed=1000,
+        errors=0,
+        verdict=verdict,
+        first_fault=None,
+        reasons=(),
+        spread_percent=None,
+        figures={"QPS": qps, "P99 Latency": p99, **rest},
+    )
 
 
 LINES = [
     line("1", 100, 2.0),
     line("4", 300, 5.0),
     line("8", 301, 9.0),
-    line("16", 999, 1.0, "INVALID"),
+    line("16", 999, 1.0, Verdict.INVALID),
 ]
 
 
 def test_recommendations_come_with_the_command():
     found = {
-        each["for"]: each
+        each.purpose: each
         for each in recommended(LINES, parse_goals(["p99=6ms"]), ("qs", "run", "--task", "a b"))
     }
-    assert found[LATENCY]["name"] == "1"
-    assert (
-        found[THROUGHPUT]["name"] == "4"
-    )  # 8 is faster by a third of a percent, and answers later
-    assert found[BOUNDED]["name"] == "4"
-    assert found[LATENCY]["command"] == "qs run --task 'a b' --batch_sizes 1"
-    assert frontier_of(LINES) == ["1", "4", "8"]
+    assert found[LATENCY].name == "bs1"
+    # A batch of 8 is faster by a third of a percent, and answers later.
+    assert found[MOST].name == found[BOUNDED].name == "bs4"
+    assert found[LATENCY].command == "qs run --task 'a b' --batch_sizes 1"
+    assert frontier_of(LINES) == ["bs1", "bs4", "bs8"]
 
 
 @pytest.mark.parametrize(
     ("bound", "name"),
     [
         ("p99=1ms", None),
-        ("p99=3ms", "1"),
-        ("mean=2ms", "4"),
-        ("errors=1%", "4"),
+        ("p99=3ms", "bs1"),
+        ("mean=2ms", "bs4"),
+        ("errors=1%", "bs4"),
         ("p99.9=9s", None),
     ],
 )
 def test_under_a_bound(bound, name):
     (found,) = [
-        each for each in recommended(LINES, parse_goals([bound]), ()) if each["for"] == BOUNDED
+        each for each in recommended(LINES, parse_goals([bound]), ()) if each.purpose == BOUNDED
     ]
-    assert found["name"] == name
+    assert found.name == name
 
 
 def test_settings_are_ranked_by_what_all_of_them_have():
     assert ranking(LINES) == "P99 Latency"
     assert ranking([*LINES, line("2", 1, None)]) == "P90 Latency"
-    assert ranking([*LINES, line("2", 1, None, "INVALID")]) == "P99 Latency"
-    assert recommended([line("2", 1, 1.0, "INVALID")], (), ()) == []
+    assert ranking([*LINES, line("2", 1, None, Verdict.INVALID)]) == "P99 Latency"
+    assert recommended([line("2", 1, 1.0, Verdict.INVALID)], (), ()) == []
 
 
 ABOUT = {"task": "t", "hardware": "H", "axes": {"clients": [1]}, "repeats": 2}
 
 
-def row_of(items_per_s: float) -> Row:
-    return Row(
+def trial(turn: int, name: str, qps: float = 1.0) -> SweepTrial:
+    row = Row(
         batch_size=1,
-        items_per_s=items_per_s,
-        mean_ms=1.0,
+        items_per_s=qps,
+        mean_ms=None,
         p99_ms=None,
         mode=Mode.QS,
         verdict=Verdict.VALID,
         reasons=[],
         warnings=[],
     )
+    return SweepTrial(turn, name, row, 2.0)
 
 
-def test_the_state_outlives_a_line_that_was_cut_off(tmp_path):
+@pytest.fixture(scope="module")
+def limit_trial() -> Trial:
+    plan = TrialPlan(0, SEARCH, 100.0, 1.0, 0, parse_goals(["p99=5ms"]))
+    return asyncio.run(Queue(1, 0.001).trial(plan))
+
+
+def test_the_state_outlives_a_line_that_was_cut_off(tmp_path, limit_trial):
     path = tmp_path / "s.jsonl"
     state = State(path, ABOUT, resume=False)
-    state.trial(0, "a", row_of(1.0), 2.0)
-    state.trial(0, "b", row_of(2.0), 2.0)
-    state.limit({"number": 0})
+    state.add(trial(0, "a"))
+    state.add(trial(0, "b"))
+    state.add_limit_trial(limit_trial)
     with path.open("ab") as file:
         file.write(b'{"kind": "trial", "round": 1, "na')
     again = State(path, ABOUT, resume=True)
-    assert (
-        again.resumed
-        and set(again.trials) == {(0, "a"), (0, "b")}
-        and again.limit_trials == [{"number": 0}]
-    )
-    again.trial(1, "a", row_of(3.0), 2.0)
+    assert again.resumed and again.limit_trials == [limit_trial]
+    assert again.trials == [trial(0, "a"), trial(0, "b")]
+    assert (0, "b") in again and (1, "a") not in again
+    again.add(trial(1, "a", 3.0))
     third = State(path, ABOUT, resume=True)
-    assert third.rows() == {"a": [row_of(1.0), row_of(3.0)], "b": [row_of(2.0)]}
-    assert third.spent_s == 6.0
+    assert third.rows() == {
+        "a": [trial(0, "a").row, trial(1, "a", 3.0).row],
+        "b": [trial(0, "b").row],
+    }
     assert all(json.loads(each) for each in path.read_text().splitlines())
 
 
-def test_a_sweep_of_something_else_does_not_go_on(tmp_path):
+def test_a_sweep_of_something_else_is_not_resumed(tmp_path):
     path = tmp_path / "s.jsonl"
-    State(path, ABOUT, resume=False).trial(0, "a", row_of(1.0), 1.0)
+    State(path, ABOUT, resume=False).add(trial(0, "a"))
     with pytest.raises(UserError, match="repeats is 2, now it is 3"):
         State(path, ABOUT | {"repeats": 3}, resume=True)
     assert not State(path, ABOUT, resume=False).trials
