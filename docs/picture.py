@@ -6,7 +6,6 @@ python docs/picture.py reports/CPU/digits-cnn-onnx-fp32/result-fp32.json docs/re
 from __future__ import annotations
 
 import io
-import json
 import re
 import sys
 from pathlib import Path
@@ -15,15 +14,17 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from qs.render.terminal import lines, table
+from qs.result.saved import read_result
+from qs.result.story import Story, story_of
 
 WIDTH = 132
 
 
-def picture(result: dict) -> str:
+def picture(story: Story) -> str:
     """An SVG that needs no font from elsewhere."""
     console = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
-    console.print(table(result))
-    for line in lines(result):
+    console.print(table(story))
+    for line in lines(story):
         console.print(line, markup=False)
     svg = console.export_svg(title="qs run", theme=MONOKAI)
     return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL).replace(
@@ -33,4 +34,4 @@ def picture(result: dict) -> str:
 
 if __name__ == "__main__":
     source, target = map(Path, sys.argv[1:])
-    target.write_text(picture(json.loads(source.read_text())), encoding="utf-8")
+    target.write_text(picture(story_of(read_result(source), source.parent)), encoding="utf-8")

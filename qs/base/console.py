@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from qs.base.files import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,12 +20,7 @@ def console(stream: TextIO, width: int = 120) -> Console:
     return Console(file=stream, highlight=False, width=None if stream.isatty() else width)
 
 
-def print_json(content: Any) -> None:
-    """Plain data on standard output, and nothing else; what JSON does not know becomes its text."""
-    import orjson
-
-    text = orjson.dumps(
-        content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )
-    sys.stdout.buffer.write(text)
+def print_json(content: object) -> None:
+    """Plain data on standard output, and nothing else."""
+    sys.stdout.buffer.write(to_json(content))
     sys.stdout.buffer.flush()

@@ -69,16 +69,20 @@ def write_atomic(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def write_json(path: Path, content: object) -> None:
+def to_json(content: object) -> bytes:
     """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know
     becomes its text.
     """
     import orjson
 
-    write_atomic(
-        path,
-        orjson.dumps(content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE),
+    return orjson.dumps(
+        content, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )
+
+
+def write_json(path: Path, content: object) -> None:
+    """`to_json` in a file, written whole."""
+    write_atomic(path, to_json(content))
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def command(
       qs compare @12 @13 --margin 1% --json
       qs compare reports/before reports/after --html comparison.html
     """
+    from qs.base.console import print_json
     from qs.base.files import check_writable, write_atomic
     from qs.compare.comparing import compare_results
     from qs.compare.noise import known_spread
@@ -79,17 +80,12 @@ def command(
     found = compare_results(sides, margin, anyway, known_spread([side.result for side in sides]))
     holds = met(conditions, found.cases)
     if as_json:
-        import orjson
-
         said = found.to_dict() | {"fail_if": [str(each) for each in conditions], "met": holds}
-        sys.stdout.buffer.write(
-            orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        )
-        sys.stdout.buffer.flush()
+        print_json(said)
     if page is not None:
-        from qs.render.html.compare_page import render_compare
+        from qs.render.html.compare_page import comparison_page
 
-        write_atomic(page, render_compare(found.to_dict()))
+        write_atomic(page, comparison_page(found.to_dict()))
     if not quiet:
         from qs.compare.showing import print_compared
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import sys
 
+from qs.base.console import print_json
 from qs.base.interrupt import EXIT_STATUS
 from qs.cli.main import INVALID, VALID
 from qs.evaluate.running import Ended
 from qs.history import record
-from qs.render.terminal import print_summary
+from qs.render.terminal import print_story
 from qs.result.row import Verdict
+from qs.result.story import story_of
 from qs.watch.view import View
 
 
@@ -23,16 +25,12 @@ def conclude(ended: Ended, view: View, history: bool, as_json: bool, quiet: bool
     result, folder = ended.result, ended.folder
     if history and ended.record.rows:
         record(result, folder.result.absolute() if folder else None, view.warn)
-    plain = result.to_dict()
     if as_json:
-        import orjson
-
-        option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        sys.stdout.buffer.write(orjson.dumps(plain, option=option))
-        sys.stdout.buffer.flush()
+        print_json(result.to_dict())
     if not quiet:
         stream = sys.stderr if as_json else sys.stdout
-        print_summary(plain, str(folder.result) if folder else None, stream)
+        story = story_of(result, folder.path if folder else None)
+        print_story(story, str(folder.result) if folder else None, stream)
         if folder and folder.page.is_file():
             print(f"page: {folder.page}", file=stream)
     if ended.interrupted:

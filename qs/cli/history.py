@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from qs.base.console import print_json
 from qs.cli.main import VALID
 
 TAG = "a tag has no spaces, is not a number alone, and starts with no # or @"
@@ -125,7 +126,7 @@ def list_entries(as_json: bool, **options: Any) -> int:
 
     found = entries(_wanted(options))
     if as_json:
-        _print_json([asdict(each) for each in found])
+        print_json([asdict(each) for each in found])
     elif found:
         from qs.history.showing import print_entries
 
@@ -148,17 +149,19 @@ def show(number: int, as_json: bool) -> int:
     """
     from qs.history.entries import entry, result_of
 
-    found, result = entry(number), result_of(number).to_dict()
+    found, result = entry(number), result_of(number)
     if as_json:
-        _print_json(result)
+        print_json(result.to_dict())
         return VALID
-    from qs.render.terminal import print_summary
+    from qs.render.terminal import print_story
+    from qs.result.story import story_of
 
     click.echo(
-        f"#{number}, {result['Execution Date']}"
+        f"#{number}, {result.execution_date}"
         + (f", tags: {' '.join(found.tags)}" if found.tags else "")
     )
-    print_summary(result, found.path, sys.stdout)
+    folder = Path(found.path).parent if found.path else None
+    print_story(story_of(result, folder), found.path, sys.stdout)
     return VALID
 
 
@@ -212,7 +215,7 @@ def trend(metric: str, as_json: bool, **options: Any) -> int:
 
     name, lines = trends(_wanted(options), metric)
     if as_json:
-        _print_json({"metric": name, "cases": [_plain(line) for line in lines]})
+        print_json({"metric": name, "cases": [_plain(line) for line in lines]})
     elif lines:
         from qs.history.showing import print_trend
 
@@ -278,12 +281,3 @@ def _plain(line: Any) -> dict[str, Any]:
         "change": line.change,
         "points": points,
     }
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    sys.stdout.buffer.write(
-        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    )
-    sys.stdout.buffer.flush()

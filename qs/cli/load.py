@@ -49,6 +49,7 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
       qs load model.onnx --hardware_type CPU --dry_run
     """
+    from qs.base.console import print_json
     from qs.cli.concluding import conclude
     from qs.evaluate.outline import outline
     from qs.evaluate.running import describe_artifact, run
@@ -60,8 +61,12 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
         prepared = describe_artifact(request, Path(folder), probe=not dry_run)
         if dry_run:
-            from qs.render.outline import print_outline
+            from qs.render.terminal import outline_lines
 
-            print_outline(outline(prepared), as_json)
+            plan = outline(prepared)
+            if as_json:
+                print_json(plan)
+            else:
+                click.echo("\n".join(outline_lines(plan)))
             return 0
         return conclude(run(prepared, view), view, request.history, as_json, quiet)

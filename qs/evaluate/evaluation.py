@@ -25,9 +25,11 @@ from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import opened, set_up
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
+from qs.render.html.page import result_page
 from qs.result.journal import Journal
 from qs.result.record import Record
-from qs.result.result import Status
+from qs.result.result import Result, Status
+from qs.result.story import story_of
 from qs.watch.view import View
 
 
@@ -53,10 +55,8 @@ def open_journal(prepared: Prepared, view: View) -> Journal:
     )
 
 
-def _draw_page(result: dict[str, Any], folder: Path) -> bytes:
-    from qs.render.html import render_page
-
-    return render_page(result, folder)
+def _draw_page(result: Result, folder: Path) -> bytes:
+    return result_page(story_of(result, folder))
 
 
 Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
@@ -64,7 +64,7 @@ Work = Callable[[Prepared, Journal, Interrupt], Awaitable[None]]
 
 async def evaluate(
     prepared: Prepared, journal: Journal, interrupt: Interrupt, work: Work | None = None
-) -> dict[str, Any]:
+) -> Result:
     """Run everything; return the final result. Raises UserError for what the user has to correct,
     Interrupted after an interruption.
 

@@ -4,16 +4,14 @@ Parquet if pyarrow is installed.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qs.base.errors import Fault, Faults, UserError
+from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable, write_atomic
 from qs.history.entries import Entry, Wanted, entries, result_of
+from qs.render.table import check_parquet, csv_table, parquet_table
 from qs.result.columns import columns
 from qs.result.keys import settings_of
 from qs.result.row import Row
@@ -71,10 +69,11 @@ def export(path: Path, wanted: Wanted = Wanted()) -> int:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise Faults([Fault("FILE", "", str(path), f"a name that ends in {' or '.join(SUFFIXES)}")])
-    write = _writer(suffix)
+    if suffix == ".parquet":
+        check_parquet()  # before anything is read
     check_writable(path.absolute().parent, "FILE")
     rows = table(wanted)
-    write_atomic(path, write(rows))
+    write_atomic(path, (csv_table if suffix == ".csv" else parquet_table)(rows, _kinds()))
     return len(rows)
 
 
@@ -94,41 +93,6 @@ def _flat(entry: Entry, row: Row) -> dict[str, Any]:
         | {column.name: column.of(row) for column in _FIGURES}
         | {"reasons": "; ".join(row.reasons)}
     )
-
-
-def _writer(suffix: str) -> Callable[[Sequence[Mapping[str, Any]]], bytes]:
-    """A function from rows to the file's content, found before anything is read, so that a missing
-    package is reported at once.
-    """
-    if suffix == ".csv":
-        return _csv
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "Parquet needs the package pyarrow: pip install 'quicksilver-perf[parquet]', "
-            "or write a .csv file"
-        ) from None
-    return _parquet
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(_kinds()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet
-
-    types = {int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in _kinds().items()])
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), sink)
-    return sink.getvalue().to_pybytes()
 
 
 def _kinds() -> dict[str, type]:

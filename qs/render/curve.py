@@ -124,7 +124,7 @@ def _throughput(curve: Sequence[dict[str, Any]], x: dict[str, Any]) -> list[dict
     domain = ["answered", "asked for"]
     colour = which | {"scale": {"domain": domain, "range": [COLOURS[0], LINE]}}
     dash = which | {"scale": {"domain": domain, "range": [[1, 0], [2, 3]]}}
-    y = {"field": "per_s", "type": "quantitative"}
+    y: dict[str, Any] = {"field": "per_s", "type": "quantitative"}
     y |= {"axis": {"title": "requests/s", "format": ","}}
     encoding = {"x": x, "y": y, "color": colour, "strokeDash": dash}
     return [{"data": {"values": points}, "mark": "line", "encoding": encoding}]

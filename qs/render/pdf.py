@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.base.errors import UserError
-from qs.base.files import write_atomic
-from qs.base.words import number
-from qs.render.html.page import (
-    COLUMNS,
-    accuracy_rows,
-    charts_of,
-    command_of,
-    doubts,
-    facts,
-    headline,
-    named_rows,
-    shared_by_all,
-)
+from qs.render.html.curves import charts_of
+from qs.render.html.page import COLUMNS, scores
 from qs.render.html.rendering import short
+from qs.result.story import Story
 
-SUFFIX = ".pdf"
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
 CHART_WIDTH, CHART_HEIGHT = 640, 260
+MOST = 500  # characters of a text
 TITLES = {
     "percentiles": "Response time by percentile",
     "batches": "Items per second by batch size",
@@ -36,47 +28,47 @@ TITLES = {
 }
 
 
-def write(result: Mapping[str, Any], folder: Path, out: Path) -> None:
+def pdf(story: Story) -> bytes:
+    """The story as a PDF. Raises UserError if fpdf2 is missing."""
     try:
         from fpdf import FPDF
     except ImportError:
         raise UserError(
-            f"{out}: a PDF is written by fpdf2: pip install 'quicksilver-perf[pdf]'"
+            "a PDF needs the package fpdf2: pip install 'quicksilver-perf[pdf]'"
         ) from None
-    pdf = FPDF(format="A4")
-    pdf.set_auto_page_break(True, margin=15)
-    pdf.set_title(_plain(f"{result['Task']} on {result['Backend']}"))
-    pdf.add_page()
-    _line(pdf, f"{result['Task']} on {result['Backend']}", 16, "B")
-    _line(pdf, f"{result['Verdict']}. {headline(result)}", 11, "B")
-    for reason in result["Reasons"]:
-        _line(pdf, f"- {short(reason, 500)}", 10)
-    _heading(pdf, "What was run")
-    for name, text in facts(result):
-        _line(pdf, f"{name}: {short(text, 500)}", 9)
-    rows = named_rows(result)
-    if rows:
-        _heading(pdf, "Performance")
-        if shared_by_all(result):
-            _line(pdf, f"All: {shared_by_all(result)}", 9)
-        _table(pdf, rows)
-    drawn = charts_of(result, rows, folder)
-    for name, spec in drawn.items():
+    made = FPDF(format="A4")
+    made.set_auto_page_break(True, margin=15)
+    made.set_title(_plain(story.title))
+    made.add_page()
+    _line(made, story.title, 16, "B")
+    _line(made, f"{story.result.verdict}. {story.headline}", 11, "B")
+    for reason in story.reasons:
+        _line(made, f"- {short(reason, MOST)}", 10)
+    _heading(made, "What was run")
+    for name, text in story.facts:
+        _line(made, f"{name}: {short(text, MOST)}", 9)
+    if story.cases:
+        _heading(made, "Performance")
+        if story.shared:
+            _line(made, f"All: {story.shared}", 9)
+        _table(made, story)
+    for name, spec in charts_of(story).items():
         spec.pop("thinned", None)
-        _heading(pdf, TITLES[name])
-        pdf.image(io.BytesIO(picture_of(spec)), w=pdf.epw)
-    metrics = accuracy_rows(result.get("Accuracy") or {})
-    if metrics:
-        _heading(pdf, "Are the answers right")
-        for name, value, interval in metrics:
-            _line(pdf, f"{name}: {value} {f'({interval})' if interval else ''}", 9)
-    if doubts(result):
-        _heading(pdf, "Doubts")
-        for text in doubts(result):
-            _line(pdf, f"- {short(text, 500)}", 9)
-    _heading(pdf, "Do it again")
-    _line(pdf, command_of(result), 9)
-    write_atomic(out, bytes(pdf.output()))
+        _heading(made, TITLES[name])
+        made.image(io.BytesIO(picture_of(spec)), w=made.epw)
+    figures = scores(story)
+    if figures:
+        _heading(made, "Are the answers right")
+        for name, value, interval in figures:
+            _line(made, f"{name}: {value}{f' ({interval})' if interval else ''}", 9)
+    doubts = (*story.doubts, *story.machine_doubts)
+    if doubts:
+        _heading(made, "Doubts")
+        for doubt in doubts:
+            _line(made, f"- {short(doubt, MOST)}", 9)
+    _heading(made, "Do it again")
+    _line(made, story.command, 9)
+    return bytes(made.output())
 
 
 def picture_of(spec: Mapping[str, Any]) -> bytes:
@@ -96,31 +88,31 @@ def _sized(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _heading(pdf: Any, text: str) -> None:
-    pdf.ln(3)
-    _line(pdf, text, 12, "B")
+def _heading(made: FPDF, text: str) -> None:
+    made.ln(3)
+    _line(made, text, 12, "B")
 
 
-def _line(pdf: Any, text: str, size: int, style: str = "") -> None:
-    pdf.set_font("Helvetica", style, size)
-    pdf.multi_cell(0, size * 0.5, _plain(text), new_x="LMARGIN", new_y="NEXT")
+def _line(made: FPDF, text: str, size: int, style: str = "") -> None:
+    made.set_font("Helvetica", style, size)
+    made.multi_cell(0, size * 0.5, _plain(text), new_x="LMARGIN", new_y="NEXT")
 
 
-def _table(pdf: Any, rows: Any) -> None:
-    pdf.set_font("Helvetica", "", 7)
+def _table(made: FPDF, story: Story) -> None:
+    made.set_font("Helvetica", "", 7)
     widths = (24, *(10,) * len(COLUMNS), 12)
-    with pdf.table(
-        col_widths=widths, text_align=("LEFT", *("RIGHT",) * (len(COLUMNS) + 1)), padding=0.5
-    ) as table:
+    aligned = ("LEFT", *("RIGHT",) * (len(COLUMNS) + 1))
+    with made.table(col_widths=widths, text_align=aligned, padding=0.5) as table:
         heads = table.row()
-        for heading in ("case", *(heading for _, heading in COLUMNS), "verdict"):
+        for heading in ("case", *(column.heading for column in COLUMNS), "verdict"):
             heads.cell(heading)
-        for name, row in rows:
+        for case in story.cases:
             cells = table.row()
-            for text in (name, *(number(row.get(key)) for key, _ in COLUMNS), row["Verdict"]):
+            for text in (case.name, *(column.text(case.row) for column in COLUMNS)):
                 cells.cell(_plain(text))
+            cells.cell(case.row.verdict)
 
 
-def _plain(text: Any) -> str:
+def _plain(text: str) -> str:
     """What the built-in fonts can show; the rest becomes question marks."""
-    return str(text).encode("latin-1", "replace").decode("latin-1")
+    return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,31 +1,110 @@
-"""CSV: one row of `Performance` a line, a header above; cells that a spreadsheet would take for a
-formula begin with an apostrophe.
+"""Rows of results as a table for spreadsheets and data frames, in CSV or Parquet: plain columns in
+snake case, with the unit in their names. Every figure keeps all its digits.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qs.base.files import write_atomic
-from qs.render.flat import records
+from qs.base.errors import UserError
+from qs.result.columns import columns
+from qs.result.result import Result
 
-SUFFIX = ".csv"
+CASE = columns(
+    "scenario",
+    "pool",
+    "mode",
+    "verdict",
+    "ended_by",
+    "batch_size",
+    "clients",
+    "instances",
+    "intra_op_threads",
+    "completed",
+    "errors",
+    "peak_memory_bytes",
+    "items_per_s",
+    "queries_per_s",
+    "wall_s",
+    "mean_ms",
+    "min_ms",
+    "p50_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "p99_9_ms",
+    "max_ms",
+    "first_inference_ms",
+    "load_s",
+)
+RUN = ("task", "model", "backend", "runtime", "cpu", "started", "precision")
+# The type of each column, in the columns' order.
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(RUN, str),
+    **{column.name: column.kind for column in CASE},
+    "target_queries_per_s": float,
+    "reasons": str,
+}
+# A spreadsheet would take a cell that begins like this for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
+Record = Mapping[str, Any]
 
-def write(result: Mapping[str, Any], folder: Path, out: Path) -> None:
-    rows = records(result)
+
+def records(result: Result) -> list[Record]:
+    """A record for each row of the result, with None for what a row does not have."""
+    compiled = result.graph_compile
+    precision = compiled.precision if compiled else None
+    run = (result.task, result.model, result.backend, result.runtime_version, result.host_info)
+    about = dict(zip(RUN, (*run, result.started, precision), strict=True))
+    return [
+        about
+        | {column.name: column.of(row) for column in CASE}
+        | {
+            "target_queries_per_s": row.settings.target_qps if row.settings else None,
+            "reasons": "; ".join(row.reasons),
+        }
+        for row in result.performance
+    ]
+
+
+def csv_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> bytes:
+    """A line for each record below the columns' names. A text that a spreadsheet would take for a
+    formula begins with an apostrophe.
+    """
     text = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    write_atomic(out, text.getvalue().encode())
+    writer = csv.DictWriter(text, list(kinds), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def parquet_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> bytes:
+    """The same with typed columns. Raises UserError if pyarrow is missing."""
+    check_parquet()
+    import pyarrow
+    from pyarrow import parquet
+
+    types = {int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in kinds.items()])
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), buffer)
+    return buffer.getvalue()
+
+
+def check_parquet() -> None:
+    """Raises UserError if pyarrow is missing."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "Parquet needs the package pyarrow: pip install 'quicksilver-perf[parquet]', "
+            "or write CSV"
+        ) from None

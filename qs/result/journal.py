@@ -15,7 +15,7 @@ from typing import Any
 from qs.base.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
 from qs.result.events import EventLog
 from qs.result.record import Record, to_result
-from qs.result.result import Status
+from qs.result.result import Result, Status
 from qs.watch.view import View
 
 
@@ -28,7 +28,7 @@ class Journal:
         path: Path,
         precision: str,
         view: View,
-        draw: Callable[[dict[str, Any], Path], bytes] | None = None,
+        draw: Callable[[Result, Path], bytes] | None = None,
     ):
         """`draw` makes the page for people, of the result and the report's folder."""
         self.record = record
@@ -104,18 +104,18 @@ class Journal:
             self.event("stage ends", stage=name, seconds=self.record.durations_s[name])
         self.save()
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> Result:
         """Write the result as far as it is known; return it."""
-        result = to_result(self.record).to_dict()
+        result = to_result(self.record)
         if self.started:
-            write_json(self.folder.result, result)
+            write_json(self.folder.result, result.to_dict())
             if self.record.answers:
                 write_json(self.folder.answers, self.record.answers)
             else:
                 self.folder.answers.unlink(missing_ok=True)
         return result
 
-    def finish(self, status: Status) -> dict[str, Any]:
+    def finish(self, status: Status) -> Result:
         """The last word: how the run ended."""
         self.record.status = status
         self.event(
@@ -127,7 +127,7 @@ class Journal:
             self._events.close()
         return result
 
-    def _draw(self, result: dict[str, Any]) -> None:
+    def _draw(self, result: Result) -> None:
         """The page for people. A failure to draw it is a warning: the result is there."""
         if self._page_of is None:
             return

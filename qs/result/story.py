@@ -110,10 +110,10 @@ class Answers:
 
 @dataclass(frozen=True)
 class Story:
-    """A result, told. `folder` is where its own files lie."""
+    """A result, told."""
 
     result: Result
-    folder: Path
+    folder: Path | None  # where its own files lie
     title: str
     headline: str
     reasons: tuple[Remark, ...]
@@ -138,7 +138,7 @@ class Story:
         return [case for case in self.cases if case.row.items_per_s]
 
 
-def story_of(result: Result, folder: Path) -> Story:
+def story_of(result: Result, folder: Path | None = None) -> Story:
     """Tell a result. Files that are missing in `folder` are left out."""
     cases = named(result.performance)
     answers = _answers(result.accuracy, folder) if result.accuracy else Answers()
@@ -294,9 +294,9 @@ def metrics_of(section: Accuracy) -> list[Score]:
     ]
 
 
-def _answers(section: Accuracy, folder: Path) -> Answers:
+def _answers(section: Accuracy, folder: Path | None) -> Answers:
     numbers, numeric = section.numbers(), section.numeric or {}
-    picture = folder / section.diff_dist if section.diff_dist else None
+    picture = folder / section.diff_dist if folder and section.diff_dist else None
     return Answers(
         metrics=tuple(metrics_of(section)),
         agreement=tuple(Score(name, numbers[name]) for name in AGREEMENT if name in numbers),
@@ -339,12 +339,16 @@ def _scored_on(section: Accuracy) -> str:
 
 def _command(words: Sequence[str]) -> str:
     """As it would be typed: whichever entry point started it, it is qs."""
-    program, *rest = [str(word) for word in words] or [""]
+    if not words:
+        return ""
+    program, *rest = words
     return shlex.join(["qs" if Path(program).name in _STARTED_BY else program, *rest])
 
 
-def _files(result: Result, folder: Path) -> Iterable[str]:
+def _files(result: Result, folder: Path | None) -> Iterable[str]:
     """What lies beside the page, by names relative to it, each once."""
+    if folder is None:
+        return ()
     beside = [
         path.name
         for pattern in ("*.json", "*.jsonl", "backend.log", "*.png")

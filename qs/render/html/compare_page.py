@@ -1,5 +1,5 @@
-"""A comparison side by side: every case of it, each figure of A and B, the change with its
-interval, what is unlike.
+"""A comparison side by side: for every case each figure of A and B and its change with the
+interval, and how the two results differ in what was run.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from qs.render.html import charts
 from qs.render.html.rendering import render
 
 
-def render_compare(compared: Mapping[str, Any]) -> bytes:
-    """The page of what `qs.compare`'s Compared.to_dict says."""
+def comparison_page(compared: Mapping[str, Any]) -> bytes:
+    """The page of a comparison, given as what qs.compare's Compared.to_dict returns."""
     drawn: dict[str, Any] = {}
     sections = []
     for number, comparison in enumerate(compared["comparisons"]):

@@ -4,64 +4,76 @@ with links.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from qs.base.words import number
 from qs.render.html.rendering import render
+from qs.result.result import Kind, Result, Status
+from qs.result.row import Verdict
+from qs.result.story import metrics_of
 
 NAME = "index.html"
 PATTERNS = ("result-*.json", "sweep-*.json")
 
 
-def render_index(root: Path) -> tuple[bytes, list[Path]]:
-    """The page, and the results that could not be read. The best row of each result stands for it."""
+@dataclass(frozen=True)
+class Line:
+    """One result; the row with the highest throughput stands for it."""
+
+    task: str
+    backend: str
+    kind: Kind
+    precision: str
+    items_per_s: float | None
+    batch_size: int | None
+    p99_ms: float | None  # the lowest of all rows
+    accuracy: str
+    verdict: Verdict
+    status: Status
+    when: str
+    link: str
+
+
+def reports_page(root: Path) -> tuple[bytes, list[Path]]:
+    """The page, and the results that could not be read."""
     lines, unread = [], []
     for path in sorted(path for pattern in PATTERNS for path in root.rglob(pattern)):
         try:
-            result = json.loads(path.read_bytes())
-            lines.append(_line(result, path, root))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            result = Result.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
             unread.append(path)
-    lines.sort(key=lambda line: (line["task"], line["backend"], line["kind"]))
+        else:
+            lines.append(_line(result, path, root))
+    lines.sort(key=lambda line: (line.task, line.backend, line.kind))
     choices = {
-        name: sorted({line[name] for line in lines}) for name in ("backend", "kind", "verdict")
+        "backend": sorted({line.backend for line in lines}),
+        "kind": sorted({line.kind for line in lines}),
+        "verdict": sorted({line.verdict for line in lines}),
     }
+    name = root.name or str(root)
     return render(
-        "index.html.j2",
-        {},
-        title="Reports",
-        lines=lines,
-        choices=choices,
-        root=root.name or str(root),
+        "index.html.j2", {}, title="Reports", lines=lines, choices=choices, root=name
     ), unread
 
 
-def _line(result: Mapping[str, Any], path: Path, root: Path) -> dict[str, Any]:
-    rows = [row for row in result.get("Performance") or [] if row.get("QPS")]
-    best: Mapping[str, Any] = max(rows, key=lambda row: row["QPS"], default={})
-    least = min((row["P99 Latency"] for row in rows if row.get("P99 Latency")), default=None)
-    page = path.with_name("report.html")
-    target = page if page.is_file() else path
-    accuracy = result.get("Accuracy") or {}
-    from qs.render.html.page import is_metric
-
-    metrics = ", ".join(
-        f"{name} {number(value, 4)}" for name, value in accuracy.items() if is_metric(name, value)
+def _line(result: Result, path: Path, root: Path) -> Line:
+    measured = [(row.items_per_s, row) for row in result.performance if row.items_per_s]
+    best = max(measured, key=lambda each: each[0])[1] if measured else None
+    page = path.with_name("sweep.html" if path.name.startswith("sweep-") else "report.html")
+    metrics = metrics_of(result.accuracy) if result.accuracy else []
+    compiled = result.graph_compile
+    return Line(
+        task=result.task,
+        backend=result.backend,
+        kind=result.kind,
+        precision=(compiled.precision or "") if compiled else "",
+        items_per_s=best.items_per_s if best else None,
+        batch_size=best.batch_size if best else None,
+        p99_ms=min((row.p99_ms for _, row in measured if row.p99_ms), default=None),
+        accuracy=", ".join(f"{each.name} {number(each.value, 4)}" for each in metrics),
+        verdict=result.verdict,
+        status=result.status,
+        when=result.execution_date,
+        link=(page if page.is_file() else path).relative_to(root).as_posix(),
     )
-    return {
-        "task": str(result["Task"]),
-        "backend": str(result["Backend"]),
-        "kind": str(result.get("Kind", "run")),
-        "precision": str((result.get("Graph Compile") or {}).get("Compile Precision") or ""),
-        "qps": best.get("QPS"),
-        "bs": best.get("BS"),
-        "p99": least,
-        "accuracy": metrics,
-        "verdict": str(result["Verdict"]),
-        "status": str(result["Status"]),
-        "when": str(result.get("Execution Date", "")),
-        "link": target.relative_to(root).as_posix(),
-    }

@@ -1,24 +1,30 @@
-"""Templates to a page: jinja2 with everything escaped, styles and scripts inlined."""
+"""Templates to a page: jinja2 with everything escaped, styles and scripts inlined.
+
+The charts are drawn in the browser by Vega, Vega-Lite and Vega-Embed, which the package
+vl-convert-python brings along. Making one script of them takes a second, so it is kept in the
+cache.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from qs.base.words import number, span
+from qs.base.cache import build_once
+from qs.base.words import NOTHING, number, percent, signed_percent, span
 
 FOLDER = Path(__file__).with_name("templates")
 
 
-def render(template: str, charts: dict[str, Any], **context: Any) -> bytes:
-    """charts: name -> Vega-Lite specification; `name` is the id of a figure in the template.
-    Without any the library is left out.
+def render(template: str, charts: Mapping[str, Any], **context: Any) -> bytes:
+    """The page of a template. `charts`: Vega-Lite specifications by the id of their figure in the
+    template; without any the library is left out.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-
-    from qs.render.html.bundle import script
 
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -29,13 +35,15 @@ def render(template: str, charts: dict[str, Any], **context: Any) -> bytes:
     )
     environment.filters |= {
         "number": number,
-        "span": lambda value: "n/a" if value is None else span(value),
+        "percent": percent,
+        "signed_percent": signed_percent,
+        "span": lambda value: NOTHING if value is None else span(value),
         "short": short,
     }
     made = environment.get_template(template).render(
         style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
         code=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
-        library=Markup(script()) if charts else Markup(""),
+        library=Markup(library()) if charts else Markup(""),
         charts=Markup(_inside_a_script(charts)),
         named=sorted(charts),
         **context,
@@ -51,6 +59,21 @@ def short(text: Any, most: int = 2_000) -> str:
         if len(text) <= most
         else f"{text[: most // 2]} [{len(text) - most} characters left out] {text[-most // 2 :]}"
     )
+
+
+def library() -> str:
+    """The script that defines `window.vegaEmbed`. Raises ImportError without vl-convert-python."""
+
+    def build(path: Path) -> None:
+        import vl_convert
+
+        script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+        path.write_text(script, encoding="utf-8")
+
+    version = metadata.version("vl-convert-python")
+    text = build_once(f"charts/vega-{version}", ".js", build).read_text(encoding="utf-8")
+    # Nothing in it may end the page's own script element.
+    return text.replace("</script", "<\\/script")
 
 
 def _inside_a_script(value: Any) -> str:

@@ -1,17 +1,17 @@
-"""Every format of a real result, read back by another tool; older results; wrong input."""
+"""Every format of a saved result, read back by another tool; older results; wrong input."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
 import pytest
 
-from qs.render.formats import format_of, names
-from qs.render.markdown import text_of
-from qs.result.saved import checked
+from qs.render.formats import FORMATS
+from qs.render.markdown import markdown
 from tests.qs.result import made
 from tests.qs.test_cli import qs, refused
 
@@ -20,41 +20,37 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "results"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return made.real(tmp_path_factory.mktemp("real"))
+    return made.report("closed", tmp_path_factory.mktemp("saved"))
 
 
-def written(folder: Path, name: str, out: Path, result=None) -> Path:
-    made_by = format_of(name)
-    made_by.write(result or made.result_of(folder), folder, out / f"r{made_by.SUFFIX}")
-    return out / f"r{made_by.SUFFIX}"
+def drawn(folder: Path, name: str, result=None) -> bytes:
+    return FORMATS[name].draw(made.told(result or made.result_of(folder), folder))
+
+
+def lines(table: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.decode())))
 
 
 def test_the_command_offers_what_there_is():
-    from qs.cli.report import FORMATS
+    from qs.cli.report import FORMATS as offered
 
-    assert sorted(FORMATS) == names()
+    assert sorted(offered) == sorted(FORMATS)
 
 
-def test_csv(folder, tmp_path):
-    rows = list(csv.DictReader(written(folder, "csv", tmp_path).read_text().splitlines()))
-    result = made.result_of(folder)
+def test_csv(folder):
+    rows, result = lines(drawn(folder, "csv")), made.result_of(folder)
     assert [float(row["items_per_s"]) for row in rows] == [
         row["QPS"] for row in result["Performance"]
     ]
     assert rows[0]["task"] == "digits-cnn-onnx-fp32" and rows[0]["verdict"] == "VALID"
     evil = result | {"Task": "=1+1"}
-    assert (
-        next(csv.DictReader(written(folder, "csv", tmp_path, evil).read_text().splitlines()))[
-            "task"
-        ]
-        == "'=1+1"
-    )
+    assert lines(drawn(folder, "csv", evil))[0]["task"] == "'=1+1"
 
 
-def test_parquet(folder, tmp_path):
+def test_parquet(folder):
     from pyarrow import parquet
 
-    table = parquet.read_table(written(folder, "parquet", tmp_path))
+    table = parquet.read_table(io.BytesIO(drawn(folder, "parquet")))
     assert table["completed"].to_pylist() == [
         row["Completed"] for row in made.result_of(folder)["Performance"]
     ]
@@ -62,20 +58,20 @@ def test_parquet(folder, tmp_path):
 
 
 def test_markdown(folder, tmp_path):
-    text = written(folder, "md", tmp_path).read_text()
+    text = drawn(folder, "md").decode()
     assert text.startswith("## digits-cnn-onnx-fp32 on CPU: VALID")
     assert "| BS 8 |" in text and "qs run --task digits-cnn-onnx-fp32" in text
-    evil = text_of(made.evil(folder, tmp_path / "evil"))
+    evil = markdown(made.told(made.evil(folder, tmp_path / "evil")))
     assert "<script" not in evil.replace("\\<script", "") and "\n| x" not in evil
 
 
-def test_junit(folder, tmp_path):
-    suite = xml.parse(written(folder, "junit", tmp_path)).getroot()[0]
+def test_junit(folder):
+    suite = xml.fromstring(drawn(folder, "junit"))[0]
     assert (suite.get("tests"), suite.get("failures")) == ("3", "0")
     result = made.result_of(folder)
     result["Performance"][1] |= {"Verdict": "INVALID", "Reasons": ["5 of 10 requests failed \x00"]}
     result["Reasons"] = ["numeric: output logits: NaN", "BS 8: 5 of 10 requests failed \x00"]
-    suite = xml.parse(written(folder, "junit", tmp_path, result)).getroot()[0]
+    suite = xml.fromstring(drawn(folder, "junit", result))[0]
     failed = {
         case.get("name"): case.find("failure").get("message")
         for case in suite
@@ -88,26 +84,20 @@ def test_junit(folder, tmp_path):
 
 
 def test_pdf(folder, tmp_path):
-    path = written(folder, "pdf", tmp_path)
-    assert (
-        path.read_bytes().startswith(b"%PDF") and path.stat().st_size > 20_000
-    )  # the charts are in it
-    assert (
-        written(folder, "pdf", tmp_path, made.evil(folder, tmp_path / "evil"))
-        .read_bytes()
-        .startswith(b"%PDF")
-    )
+    content = drawn(folder, "pdf")
+    assert content.startswith(b"%PDF") and len(content) > 20_000  # the charts are in it
+    evil = made.evil(folder, tmp_path / "evil")
+    assert drawn(folder, "pdf", evil).startswith(b"%PDF")
 
 
-def test_json_is_the_result(folder, tmp_path):
-    assert json.loads(written(folder, "json", tmp_path).read_text()) == made.result_of(folder)
+def test_json_is_the_result(folder):
+    assert json.loads(drawn(folder, "json")) == made.result_of(folder)
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.json")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("name", ["html", "pdf", "md", "csv", "parquet", "junit"])
 def test_older_results_are_rendered(path, name, tmp_path):
-    result = checked(json.loads(path.read_text()), str(path))
-    assert written(tmp_path, name, tmp_path, result).stat().st_size > 100
+    assert len(drawn(tmp_path, name, json.loads(path.read_text()))) > 100
 
 
 def test_the_command(folder, tmp_path):

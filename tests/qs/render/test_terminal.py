@@ -6,7 +6,9 @@ import io
 
 import pytest
 
-from qs.render.terminal import lines, print_summary, table
+from qs.render.terminal import lines, outline_lines, print_story, table
+from qs.result.story import story_of
+from tests.qs.result import made
 
 ROW = {
     "BS": 16384,
@@ -25,21 +27,22 @@ ROW = {
     "Reasons": ["2 of 99 requests failed"],
     "Warnings": ["other programs used 1.0 CPUs"],
 }
-RESULT = {
-    "Model": "BERT",
-    "Backend": "ACME[bold]",
-    "Status": "interrupted",
-    "Verdict": "INVALID",
-    "Reasons": ["BS 4: 2 failed"],
-    "Warnings": ["the file is odd"],
-    "Performance": [ROW],
-    "Accuracy": {
-        "Data Percent": 100,
-        "Not Measured": "no labels",
-        "Numeric": {"Not Measured": "the reference run: killed"},
-    },
-    "Samples": {"kind": "generated", "seed": 0, "why": "fake_data is true"},
-}
+STORY = story_of(
+    made.small(
+        [ROW],
+        Backend="ACME[bold]",
+        Status="interrupted",
+        Verdict="INVALID",
+        Reasons=["compile: odd", "BS 16384: 2 of 99 requests failed"],
+        Warnings=["the file is odd"],
+        Accuracy={
+            "Data Percent": 100,
+            "Not Measured": "no labels",
+            "Numeric": {"Not Measured": "the reference run: killed"},
+        },
+        Samples={"kind": "generated", "seed": 0, "why": "fake_data is true"},
+    )
+)
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -48,7 +51,7 @@ def test_no_cell_is_cut(wide):
 
     width = 110 if wide else 80
     stream = io.StringIO()
-    Console(file=stream, width=width).print(table(RESULT, wide))
+    Console(file=stream, width=width).print(table(STORY, wide))
     text = stream.getvalue()
     assert "…" not in text
     for cell in ("16,384", "123,457", "123.4", "1,234", "2,346", "97 of 300", "INVALID"):
@@ -57,7 +60,7 @@ def test_no_cell_is_cut(wide):
 
 
 def test_everything_a_reader_must_know_is_said():
-    said = "\n".join(lines(RESULT))
+    said = "\n".join(lines(STORY))
     for text in (
         "accuracy not measured: no labels",
         "numeric agreement not measured: the reference run: killed",
@@ -65,28 +68,63 @@ def test_everything_a_reader_must_know_is_said():
         "warning: the file is odd",
         "warning: BS 16384: other programs used 1.0 CPUs",
         "verdict: INVALID (interrupted)",
-        "BS 4: 2 failed",
+        "  compile: odd\n  BS 16384: 2 of 99 requests failed",
     ):
         assert text in said
 
 
 def test_a_run_that_measured_nothing_has_a_summary_too():
+    failed = {"Status": "failed", "Verdict": "INVALID", "Reasons": ["compile: no"]}
     stream = io.StringIO()
-    print_summary(
-        {
-            "Model": "X",
-            "Backend": "Y",
-            "Status": "failed",
-            "Verdict": "INVALID",
-            "Reasons": ["compile: no"],
-        },
-        "r.json",
-        stream,
-    )
+    print_story(story_of(made.small([], **failed)), "r.json", stream)
     assert stream.getvalue() == "verdict: INVALID (failed)\n  compile: no\nreport: r.json\n"
 
 
 def test_brackets_of_a_vendor_are_not_markup():
     stream = io.StringIO()
-    print_summary(RESULT, None, stream)
+    print_story(STORY, None, stream)
     assert "acme" not in stream.getvalue() and "ACME[bold]" in stream.getvalue()
+
+
+def test_the_backends_own_numbers_stand_beside_ours():
+    vendor = {"QPS": 1270.3, "AVG Latency": 2.0, "P99 Latency": None}
+    row = ROW | {"Vendor": vendor, "Difference Percent": {"QPS": 25.0, "P99 Latency": None}}
+    assert "audit: BS 16384: the backend's own QPS 1,270 (+25.0 %)" in lines(
+        story_of(made.small([row]))
+    )
+
+
+def test_a_sweep_shows_its_settings_and_its_limit():
+    import json
+
+    saved = json.loads((made.REPORTS / "sweep" / "sweep-fp32.json").read_text())
+    stream = io.StringIO()
+    print_story(made.told(saved), None, stream)
+    text = stream.getvalue()
+    for part in ("+- %", "for throughput: ", "answered/s", "verdict: "):
+        assert part in text
+
+
+def test_an_outline_says_every_case_and_how_long_it_takes():
+    case = {
+        "name": "bs1-c2",
+        "scenario": "closed loop",
+        "batch_size": 1,
+        "clients": 2,
+        "iterations": None,
+        "seconds": 185.0,
+    }
+    plan = {
+        "artifact": "m.onnx",
+        "hardware": "CPU",
+        "inputs": [{"name": "x", "type": "FLOAT32", "shape": (1, 4)}],
+        "states": {},
+        "values": {"pool": {"value": "thread", "origin": "default"}},
+        "cases": [case],
+        "seconds": 185.0,
+        "report": "reports",
+        "notes": ["odd"],
+    }
+    said = outline_lines(plan)
+    assert "  bs1-c2: closed loop, batch size 1, 2 clients, for 3 min 05 s" in said
+    assert said[-3:] == ["takes about 3 min 05 s, and loading", "report: reports", "note: odd"]

@@ -1,61 +1,74 @@
-"""Results to render: real ones from short runs, and made-up ones of any size."""
+"""Results to render: three saved by real runs, and made-up ones of any size."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.qs.test_cli import qs
+from qs.render.html.page import result_page
+from qs.result.result import Result
+from qs.result.saved import checked, typed
+from qs.result.story import Story, story_of
 
-DIGITS = ("--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU")
+REPORTS = Path(__file__).parents[2] / "fixtures" / "reports"
 EVIL = "<script>alert(1)</script>"
 
 
-@cache
-def real(root: Path) -> Path:
-    """The folder of a real report: two batch sizes, and an open loop at two rates."""
-    ran = qs(
-        "run",
-        *DIGITS,
-        "--batch_sizes",
-        "1,8",
-        "--clients",
-        "1",
-        "--duration",
-        "1s",
-        "--out",
-        root,
-        "--quiet",
-    )
-    assert ran.returncode == 0, ran.stderr
-    return root / "CPU" / "digits-cnn-onnx-fp32"
+def report(name: str, root: Path) -> Path:
+    """A copy of a saved report with its page: "closed" (two batch sizes), "open" (Poisson arrivals)
+    or "sweep" (with a limit).
+    """
+    folder = root / "CPU" / "digits-cnn-onnx-fp32"
+    shutil.copytree(REPORTS / name, folder)
+    stem = "sweep" if name == "sweep" else "report"
+    saved = next(folder.glob("*-fp32.json"))
+    (folder / f"{stem}.html").write_bytes(result_page(told(json.loads(saved.read_text()), folder)))
+    return folder
 
 
-def opened(root: Path) -> Path:
-    ran = qs(
-        "run",
-        *DIGITS,
-        "--batch_sizes",
-        "1",
-        "--clients",
-        "1",
-        "--rate",
-        "300",
-        "--duration",
-        "2s",
-        "--out",
-        root,
-        "--quiet",
-    )
-    assert ran.returncode == 0, ran.stderr
-    return root / "CPU" / "digits-cnn-onnx-fp32"
+def told(result: dict[str, Any], folder: Path | None = None) -> Story:
+    """The story of a result as it is saved."""
+    return story_of(typed(checked(result, "test"), "test"), folder)
 
 
 def result_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "result-fp32.json").read_text())
+
+
+def small(rows: list[dict[str, Any]], **more: Any) -> Result:
+    """A result of a few keys. `rows` may leave out what does not matter."""
+    least = {
+        "BS": 1,
+        "QPS": None,
+        "AVG Latency": None,
+        "P99 Latency": None,
+        "Mode": "QS",
+        "Verdict": "VALID",
+        "Reasons": [],
+        "Warnings": [],
+    }
+    return Result.model_validate(
+        {
+            "Model": "BERT",
+            "Backend": "ACME",
+            "Host Info": "a processor",
+            "Version": None,
+            "Execution Date": "",
+            "schema_version": 1,
+            "Status": "complete",
+            "Verdict": "VALID",
+            "Reasons": [],
+            "Warnings": [],
+            "Task": "bert-torch-fp32",
+            "Command": ["qs", "run"],
+            "QS Version": "0.1.0",
+            "Started": "2026-11-29T14:50:03+00:00",
+            "Performance": [least | row for row in rows],
+        }
+        | more
+    )
 
 
 def evil(folder: Path, to: Path) -> dict[str, Any]:

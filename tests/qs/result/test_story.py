@@ -1,0 +1,157 @@
+"""What a result says, before any view draws it."""
+
+from __future__ import annotations
+
+import pytest
+
+from qs.result.story import Remark, named, shared_by, story_of
+from tests.qs.result import made
+
+
+def case(size: int = 1, **more) -> dict:
+    return {"BS": size, "Scenario": "closed loop", "Clients": 1, "Pool": "thread"} | more
+
+
+def names(*rows: dict) -> list[str]:
+    return [each.name for each in named(made.small(list(rows)).performance)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected", "shared"),
+    [
+        ([], [], ""),
+        ([case()], ["BS 1, closed loop, 1 client, pool thread"], ""),
+        ([case(1), case(8)], ["BS 1", "BS 8"], "closed loop, 1 client, pool thread"),
+        (
+            [case(8), case(8, Clients=2)],
+            ["BS 8, 1 client", "BS 8, 2 clients"],
+            "BS 8, closed loop, pool thread",
+        ),
+        ([case(1), case(1)], ["BS 1", "BS 1 (#2)"], "BS 1, closed loop, 1 client, pool thread"),
+        # A comma in a name belongs to it: nothing is split at one.
+        (
+            [case(1, Pool="a, b"), case(1, Pool="a, c")],
+            ["BS 1, pool a, b", "BS 1, pool a, c"],
+            "BS 1, closed loop, 1 client",
+        ),
+    ],
+)
+def test_a_case_is_named_by_what_it_does_not_share(rows, expected, shared):
+    assert names(*rows) == expected
+    assert shared_by(made.small(rows).performance) == shared
+
+
+def test_a_reason_belongs_to_its_row_and_to_no_other():
+    rows = [
+        case(8, Verdict="INVALID", Reasons=["5 failed"]),
+        case(18, Verdict="INVALID", Reasons=["5 failed", "late"]),
+    ]
+    listed = ["accuracy: BS 8: 5 failed", "BS 8: 5 failed", "BS 18: 5 failed", "BS 18: late"]
+    story = story_of(made.small(rows, Reasons=listed))
+    assert story.own_reasons == ["accuracy: BS 8: 5 failed"]
+    assert list(map(str, story.reasons)) == [
+        "accuracy: BS 8: 5 failed",
+        "all cases: 5 failed",
+        "BS 18: late",
+    ]
+
+
+def test_reasons_of_settings_are_no_reasons_of_a_sweep():
+    rows = [case(8, Verdict="INVALID", Reasons=["5 failed"]), case(1)]
+    assert story_of(made.small(rows, Kind="sweep")).reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("cases", "of", "text"),
+    [
+        ((), 3, "odd"),
+        (("BS 1",), 1, "BS 1: odd"),
+        (("BS 1",), 3, "BS 1: odd"),
+        (("BS 1", "BS 4"), 3, "BS 1; BS 4: odd"),
+        (("BS 1", "BS 4"), 2, "all cases: odd"),
+        (tuple("abcde"), 9, "5 of 9 cases: odd"),
+    ],
+)
+def test_a_remark_names_the_cases_it_holds_for(cases, of, text):
+    assert str(Remark("odd", cases, of)) == text
+
+
+def test_a_doubt_of_several_cases_is_said_once():
+    rows = [case(size, Warnings=["noisy", f"own {size}"]) for size in (1, 4, 8)]
+    story = story_of(made.small(rows, Warnings=["old", "old"]))
+    assert list(map(str, story.doubts)) == [
+        "old",
+        "all cases: noisy",
+        "BS 1: own 1",
+        "BS 4: own 4",
+        "BS 8: own 8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "text"),
+    [
+        ([], {}, "nothing was measured."),
+        ([], {"Status": "compiled"}, "compiled, not measured."),
+        (
+            [case(1, QPS=1270.3, **{"P99 Latency": 1.5}), case(8, QPS=99.96)],
+            {"Accuracy": {"Top-1": 0.98667, "Items": 450, "Data Percent": 100, "Max Diff": 1e-6}},
+            "1,270 items/s at most, at batch size 1; p99 of 1.5 ms at least, at batch size 1; "
+            "Top-1 0.987.",
+        ),
+        (
+            [case(1, QPS=5)],
+            {"Accuracy": {"Not Measured": "no labels"}},
+            "5 items/s at most, at batch size 1; accuracy not measured.",
+        ),
+    ],
+)
+def test_the_headline(rows, more, text):
+    assert story_of(made.small(rows, **more)).headline == text
+
+
+def test_accuracy_and_agreement_are_told_apart():
+    section = {
+        "Data Percent": 100,
+        "Top-1": 0.9,
+        "Own Score": 3,
+        "Max Diff": 1e-6,
+        "Cosine Similarity": 1.0,
+        "Items": 450,
+        "Share": {"kind": "random", "percent": 10.0, "seed": 0},
+        "Confidence Intervals": {"Top-1": [0.85, 0.95]},
+        "Numeric": {"outputs": {"y": {"Max Diff": 1e-6, "failed": "NaN"}}},
+    }
+    found = story_of(made.small([], Accuracy=section)).answers
+    assert [each.words(4) for each in found.metrics] == [
+        ("Top-1", "0.9", "0.85 .. 0.95"),
+        ("Own Score", "3", ""),
+    ]
+    assert [each.name for each in found.agreement] == ["Max Diff", "Cosine Similarity"]
+    assert found.scored_on == "450 items, a random share of 10 %, seed 0"
+    assert [(each.name, each.fault) for each in found.outputs] == [("y", "NaN")]
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["/a/b/qs/__main__.py", "run", "--out", "a b"], "qs run --out 'a b'"),
+        (["/usr/bin/qs", "run"], "qs run"),
+        (["other", "run"], "other run"),
+        ([], ""),
+    ],
+)
+def test_the_command_is_as_it_would_be_typed(command, text):
+    assert story_of(made.small([], Command=command)).command == text
+
+
+def test_files_beside_the_result_are_listed(tmp_path):
+    folder = made.report("closed", tmp_path)
+    (folder / "diff-fp32.png").write_bytes(b"")
+    story = made.told(made.result_of(folder), folder)
+    assert story.files[:2] == ("result-fp32.json", "diff-fp32.png")
+    assert [name for name in story.files if name.endswith(".hlog")] == [
+        "latency/fp32-bs1-c1.hlog",
+        "latency/fp32-bs8-c1.hlog",
+    ]
+    assert story.answers.picture == folder / "diff-fp32.png"
