@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from qs.base.errors import UserError
 from qs.config.qs_config import parse_qs_config
 from qs.conformance import answers, compiling, contract, measuring, names, resources, threads
-from qs.conformance.bench import Bench
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
+from qs.conformance.subject import Subject
 from qs.evaluate.backend import BackendFailed
 from qs.evaluate.obtaining import configs_for
 
@@ -22,145 +22,145 @@ AGREEMENT_ITEMS = 16
 class Check:
     name: str
     about: str
-    run: Callable[[Bench], Awaitable[Outcome]]
+    run: Callable[[Subject], Awaitable[Outcome]]
     # names of earlier checks without which this one has nothing to look at
     needs: tuple[str, ...] = ()
     # whether it looks at the backend in its process, rather than at its files
     in_host: bool = True
 
 
-async def _naming(bench: Bench) -> Outcome:
-    return names.judge(bench.folder)
+async def _naming(subject: Subject) -> Outcome:
+    return names.judge(subject.folder)
 
 
-async def _contract(bench: Bench) -> Outcome:
+async def _contract(subject: Subject) -> Outcome:
     return contract.judge_classes(
-        await bench.backend.observe(contract.observe_classes, "looking at the classes")
+        await subject.backend.observe(contract.observe_classes, "looking at the classes")
     )
 
 
-async def _profile(bench: Bench) -> Outcome:
-    configs = configs_for(bench.prepared, bench.resolved)
-    raw = await bench.backend.interact_profile(configs)
-    return compiling.judge_profile(raw, bench.folder / f"{bench.folder.name}.json")
+async def _profile(subject: Subject) -> Outcome:
+    configs = configs_for(subject.prepared, subject.resolved)
+    raw = await subject.backend.interact_profile(configs)
+    return compiling.judge_profile(raw, subject.folder / f"{subject.folder.name}.json")
 
 
-async def _compile(bench: Bench) -> Outcome:
-    compiled = await bench.compile()
+async def _compile(subject: Subject) -> Outcome:
+    compiled = await subject.compile()
     return compiling.judge_compile(compiled.raw, compiled.configs["workload"]["batch_sizes"])
 
 
-async def _qs_config(bench: Bench) -> Outcome:
+async def _qs_config(subject: Subject) -> Outcome:
     """The runner and the batch sizes that a good config names are those of all further checks."""
-    seen = await bench.backend.stated_qs_mode()
-    bench.supports_qs = seen["supported"]
+    seen = await subject.backend.stated_qs_mode()
+    subject.supports_qs = seen["supported"]
     outcome = measuring.judge_qs_config(seen)
     if outcome.status == FAIL or not seen["supported"]:
         return outcome
     try:
-        await bench.drive(parse_qs_config(seen["config"] or {}, measuring.ORIGIN))
+        await subject.drive(parse_qs_config(seen["config"] or {}, measuring.ORIGIN))
     except UserError as error:
         fix = f"correct what it names in {measuring.ORIGIN}"
         return failed(" ".join(str(error).split()), fix, blocks=False)
     return outcome
 
 
-async def _load(bench: Bench) -> Outcome:
+async def _load(subject: Subject) -> Outcome:
     return contract.judge_load(
         {
-            size: await bench.backend.observe(
+            size: await subject.backend.observe(
                 contract.observe_load, f"load({size})", batch_size=size
             )
-            for size in bench.batch_sizes
+            for size in subject.batch_sizes
         }
     )
 
 
-async def _predict(bench: Bench) -> Outcome:
-    return answers.judge_predict(await bench.predicted())
+async def _predict(subject: Subject) -> Outcome:
+    return answers.judge_predict(await subject.predicted())
 
 
-async def _outputs(bench: Bench) -> Outcome:
-    seen = list((await bench.predicted()).values())
-    reference = await bench.reference()
+async def _outputs(subject: Subject) -> Outcome:
+    seen = list((await subject.predicted()).values())
+    reference = await subject.reference()
     shapes = None if reference.path is None else reference.shapes
-    return answers.judge_outputs(seen, bench.output_names, shapes)
+    return answers.judge_outputs(seen, subject.output_names, shapes)
 
 
-async def _determinism(bench: Bench) -> Outcome:
+async def _determinism(subject: Subject) -> Outcome:
     seen = {
-        size: await bench.backend.observe(
+        size: await subject.backend.observe(
             answers.observe_determinism, f"predict at batch size {size}", batch_size=size
         )
-        for size in bench.outer_batch_sizes
+        for size in subject.outer_batch_sizes
     }
-    return answers.judge_determinism(seen, bench.tolerance)
+    return answers.judge_determinism(seen, subject.tolerance)
 
 
-async def _arrays(bench: Bench) -> Outcome:
-    size = bench.batch_sizes[0]
+async def _arrays(subject: Subject) -> Outcome:
+    size = subject.batch_sizes[0]
     what = f"predict at batch size {size}"
     return answers.judge_arrays(
-        await bench.backend.observe(answers.observe_arrays, what, batch_size=size)
+        await subject.backend.observe(answers.observe_arrays, what, batch_size=size)
     )
 
 
-async def _independence(bench: Bench) -> Outcome:
-    size = next((size for size in bench.batch_sizes if size > 1), bench.batch_sizes[-1])
+async def _independence(subject: Subject) -> Outcome:
+    size = next((size for size in subject.batch_sizes if size > 1), subject.batch_sizes[-1])
     what = f"predict at batch size {size}"
-    seen = await bench.backend.observe(answers.observe_independence, what, batch_size=size)
-    return answers.judge_independence(seen, bench.tolerance)
+    seen = await subject.backend.observe(answers.observe_independence, what, batch_size=size)
+    return answers.judge_independence(seen, subject.tolerance)
 
 
-async def _agreement(bench: Bench) -> Outcome:
-    reference = await bench.reference()
+async def _agreement(subject: Subject) -> Outcome:
+    reference = await subject.reference()
     if reference.path is None:
         return skipped(f"there is no reference to compare with: {reference.why}")
     found = {
-        size: await bench.backend.numeric(reference.path, size, AGREEMENT_ITEMS)
-        for size in bench.outer_batch_sizes
+        size: await subject.backend.numeric(reference.path, size, AGREEMENT_ITEMS)
+        for size in subject.outer_batch_sizes
     }
-    return answers.judge_agreement(found, bench.precision)
+    return answers.judge_agreement(found, subject.precision)
 
 
-async def _threads(bench: Bench) -> Outcome:
-    size, allowed = bench.batch_sizes[0], bench.tolerance
+async def _threads(subject: Subject) -> Outcome:
+    size, allowed = subject.batch_sizes[0], subject.tolerance
     what = f"concurrent predict at batch size {size}"
-    seen = await bench.backend.observe(threads.observe, what, batch_size=size, allowed=allowed)
-    return threads.judge(seen, allowed, bench.pool)
+    seen = await subject.backend.observe(threads.observe, what, batch_size=size, allowed=allowed)
+    return threads.judge(seen, allowed, subject.pool)
 
 
-async def _benchmark(bench: Bench) -> Outcome:
-    if bench.supports_qs:
+async def _benchmark(subject: Subject) -> Outcome:
+    if subject.supports_qs:
         return skipped("QS mode is supported: benchmark() is never called")
-    size = bench.batch_sizes[0]
-    loaded = (await bench.backend.load(size)).batch_size
+    size = subject.batch_sizes[0]
+    loaded = (await subject.backend.load(size)).batch_size
     try:
-        answer = await bench.backend.benchmark(size)
+        answer = await subject.backend.benchmark(size)
     except BackendFailed as failure:
         if not failure.not_written:
             raise
         return measuring.no_benchmark()
-    workload = bench.prepared.workload
+    workload = subject.prepared.workload
     return measuring.judge_benchmark(answer, loaded, workload.clients, workload.iterations)
 
 
-async def _leaks(bench: Bench) -> Outcome:
-    size, allowed = bench.batch_sizes[0], resources.allowed_growth(bench.model_bytes)
-    seen = await bench.backend.observe(
+async def _leaks(subject: Subject) -> Outcome:
+    size, allowed = subject.batch_sizes[0], resources.allowed_growth(subject.model_bytes)
+    seen = await subject.backend.observe(
         resources.observe_leaks, f"repeated load({size})", batch_size=size, allowed_bytes=allowed
     )
     return resources.judge_leaks(seen, allowed)
 
 
-async def _prints(bench: Bench) -> Outcome:
-    size = bench.batch_sizes[0]
+async def _prints(subject: Subject) -> Outcome:
+    size = subject.batch_sizes[0]
     # Loading prints too, so it comes before the count.
-    await bench.backend.load(size)
-    begin = bench.log_bytes()
+    await subject.backend.load(size)
+    begin = subject.log_bytes()
     what = f"predict at batch size {size}"
-    await bench.backend.observe(resources.observe_prints, what, batch_size=size)
-    return resources.judge_prints(begin, bench.log_bytes())
+    await subject.backend.observe(resources.observe_prints, what, batch_size=size)
+    return resources.judge_prints(begin, subject.log_bytes())
 
 
 CHECKS = (

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from qs.base.errors import UserError
-from qs.conformance.bench import Bench
 from qs.conformance.checks import CHECKS, Check
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
+from qs.conformance.subject import Subject
 from qs.environments import Environment, interpreter_for
 from qs.evaluate.checks import resolve_model
 from qs.evaluate.failures import BackendFailed
@@ -98,17 +98,17 @@ async def _conform(
 ) -> list[Result]:
     resolved = await resolve_model(prepared, scratch / "model.log")
     log = scratch / "backend.log"
-    bench = Bench(prepared, resolved, environment, log, scratch)
+    subject = Subject(prepared, resolved, environment, log, scratch)
     try:
         async with capped(log):
-            return await run_checks(bench, CHECKS, asked.time_limit, view.begun, view.ended)
+            return await run_checks(subject, CHECKS, asked.time_limit, view.begun, view.ended)
     finally:
         if asked.log is not None and log.exists():
             shutil.copyfile(log, asked.log)
 
 
 async def run_checks(
-    bench: Bench,
+    subject: Subject,
     checks: Sequence[Check],
     limit_s: float | None = None,
     begun: Callable[[str], None] = lambda name: None,
@@ -124,15 +124,15 @@ async def run_checks(
             begin = time.perf_counter()
             outcome = _not_tried(check, results)
             if outcome is None:
-                outcome = await _run(bench, check, limit_s)
+                outcome = await _run(subject, check, limit_s)
             result = Result(check.name, check.about, outcome, time.perf_counter() - begin)
             results[check.name] = result
             ended(result)
     except BaseException:  # interrupted, or a bug: do not wait for what runs in the host
-        bench.kill()
+        subject.kill()
         raise
     finally:
-        await bench.close()
+        await subject.close()
     return list(results.values())
 
 
@@ -147,22 +147,22 @@ def _not_tried(check: Check, results: Mapping[str, Result]) -> Outcome | None:
     return None
 
 
-async def _run(bench: Bench, check: Check, limit_s: float | None) -> Outcome:
+async def _run(subject: Subject, check: Check, limit_s: float | None) -> Outcome:
     try:
         if check.in_host:
-            await bench.ready(limit_s or COMPILE_LIMIT_S)
-        bench.limit(limit_s or (COMPILE_LIMIT_S if check.name == "compile" else LIMIT_S))
-        return await check.run(bench)
+            await subject.ready(limit_s or COMPILE_LIMIT_S)
+        subject.limit(limit_s or (COMPILE_LIMIT_S if check.name == "compile" else LIMIT_S))
+        return await check.run(subject)
     except UserError as error:
-        await bench.close()
+        await subject.close()
         return failed(" ".join(str(error).split()), "correct what the message names")
     except BackendFailed as failure:
-        await bench.close()
-        return _lost(failure, bench)
+        await subject.close()
+        return _lost(failure, subject)
 
 
-def _lost(failure: BackendFailed, bench: Bench) -> Outcome:
-    place = vendor_place(failure.detail, bench.folder)
+def _lost(failure: BackendFailed, subject: Subject) -> Outcome:
+    place = vendor_place(failure.detail, subject.folder)
     reason = " ".join(str(failure).split())
     if place:
         fix = f"look at {place}; `qs check --log FILE` keeps all that was printed"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qs.conformance.bench import REFERENCE_ITEMS, Bench, Reference
 from qs.conformance.checks import CHECKS
 from qs.conformance.outcome import Outcome
 from qs.conformance.running import run_checks
+from qs.conformance.subject import REFERENCE_ITEMS, Reference, Subject
 from qs.environments import Environment
 from qs.evaluate.prepare import prepare
 from qs.inside.reference import ReferenceService
@@ -108,13 +108,13 @@ class Lab:
         )
         environment = Environment(sys.executable, None, False, "")
         reference = None if own_reference else self.reference
-        bench = Bench(
+        subject = Subject(
             prepared, {"path": str(self.model)}, environment, self.log, self.root, reference
         )
         checks = [next(check for check in CHECKS if check.name == name) for name in names]
         return {
             result.name: result.outcome
-            for result in asyncio.run(run_checks(bench, checks, limit_s))
+            for result in asyncio.run(run_checks(subject, checks, limit_s))
         }
 
 

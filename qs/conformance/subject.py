@@ -46,7 +46,7 @@ class CheckedBackend(Backend):
     """A backend under test: every call ends by the limit of the check that makes it, and shortly
     before that the process writes to the log where it stands.
 
-    A fresh process is not set up again, Bench compiles anew instead: a compile result may hold
+    A fresh process is not set up again, Subject compiles anew instead: a compile result may hold
     objects, which ended with the process that made them.
     """
 
@@ -93,7 +93,7 @@ class CheckedBackend(Backend):
         return {**super()._arguments(), "dump_at_s": self._until - _DUMP_BEFORE_S}
 
 
-class Bench:
+class Subject:
     """One backend, one task. `environment` names the interpreter; `scratch` is for files that are
     not kept.
     """
