@@ -81,7 +81,8 @@ def _circumstances(reports: Sequence[tuple[str, dict[str, Any] | None]]) -> list
     lines = [
         "",
         f"Measured {first['started_at']} to {whole[-1]['started_at']} on {machine}; {versions}. "
-        f"Other load while measuring: up to {busiest:.0f} % of the CPUs, stolen up to {stolen:.1f} %.",
+        f"Other load while measuring: up to {busiest:.0f} % of the CPUs, "
+        f"stolen up to {stolen:.1f} %.",
     ]
     if any(report["quick"] for report in whole):
         lines.append(

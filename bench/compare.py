@@ -1,5 +1,5 @@
-"""What the benchmarks share: run the sides in turn, compare them pair by pair, check goals, print or
-dump the report.
+"""What the benchmarks share: run the sides in turn, compare them pair by pair, check goals, and
+print or dump the report.
 
 A machine drifts (frequency, neighbours, heat), so a figure taken now and another taken a minute
 later do not compare. Here every round runs every side once, A B A B ..., and a ratio is formed

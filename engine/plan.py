@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qs.engine.load import ClosedLoop, LoadModel
+from qs.engine.load.schedule import faults_of
 from qs.engine.result import Metric, Rule, RunResult
 
 POOL_KINDS = ("inline", "thread", "process", "async")
@@ -53,20 +54,18 @@ class Pool:
     spin: str = "auto"
 
     def faults(self) -> list[str]:
-        found = []
-        if self.kind not in POOL_KINDS:
-            found.append(
-                f"pool kind: {self.kind!r} is not allowed, "
-                f"it must be one of {', '.join(POOL_KINDS)}"
-            )
-        if self.spin not in SPIN:
-            found.append(
-                f"pool spin: {self.spin!r} is not allowed, it must be one of {', '.join(SPIN)}"
-            )
-        for name in ("workers", "instances", "intra_op_threads", "max_in_flight"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                found.append(f"pool {name}: {value} is not allowed, it must be at least 1")
+        found = faults_of(
+            (
+                self.kind in POOL_KINDS,
+                "pool kind",
+                repr(self.kind),
+                "one of " + ", ".join(POOL_KINDS),
+            ),
+            (self.spin in SPIN, "pool spin", repr(self.spin), "one of " + ", ".join(SPIN)),
+            *at_least(
+                1, self, "workers", "instances", "intra_op_threads", "max_in_flight", of="pool "
+            ),
+        )
         if self.kind == "inline" and (self.workers or 1) > 1:
             found.append(
                 f"pool workers: {self.workers} is not allowed inline, "
@@ -101,31 +100,12 @@ class Stop:
     max_error_rate: float | None = None
 
     def faults(self) -> list[str]:
-        found = []
-        for name in (
-            "duration_s",
-            "max_duration_s",
-            "min_duration_s",
-            "iterations",
-            "min_queries",
-            "until_stable",
-        ):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                found.append(f"{name}: {value} is not allowed, it must be above 0")
-        if not 0 < self.stable_percentile < 100:
-            found.append(
-                f"stable_percentile: {self.stable_percentile} is not allowed, "
-                "it must lie between 0 and 100"
-            )
-        if self.max_errors is not None and self.max_errors < 0:
-            found.append(f"max_errors: {self.max_errors} is not allowed, it must be at least 0")
-        if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
-            found.append(
-                f"max_error_rate: {self.max_error_rate} is not allowed, "
-                "it must be a share from 0 up to below 1"
-            )
-        return found
+        times, rate = ("duration_s", "max_duration_s", "min_duration_s"), self.max_error_rate
+        return faults_of(
+            *above_0(self, *times, "iterations", "min_queries", "until_stable"),
+            *at_least(0, self, "max_errors"),
+            (rate is None or 0 <= rate < 1, "max_error_rate", rate, "a share from 0 up to below 1"),
+        ) + percentile_faults("stable_percentile", self.stable_percentile)
 
     @property
     def has_maximum(self) -> bool:
@@ -156,17 +136,10 @@ class Batching:
     collate: Callable[[list[Any]], Any] | None = None
 
     def faults(self) -> list[str]:
-        found = []
-        if self.max_batch_size < 1:
-            found.append(
-                f"batching max_batch_size: {self.max_batch_size} is not allowed, "
-                "it must be at least 1"
-            )
-        if not self.max_delay_us >= 0:
-            found.append(
-                f"batching max_delay_us: {self.max_delay_us} is not allowed, it must be at least 0"
-            )
-        return found
+        return faults_of(
+            *at_least(1, self, "max_batch_size", of="batching "),
+            *at_least(0, self, "max_delay_us", of="batching "),
+        )
 
 
 class Judge(Protocol):
@@ -226,91 +199,75 @@ class RunPlan:
 
     def faults(self) -> list[str]:
         """Every reason why this plan cannot run, one sentence each."""
-        found = [*self.load.faults(), *self.stop.faults(), *self.pool.faults()]
-        for name in ("warmup_iterations", "warmup_s", "drain_s"):
-            if not getattr(self, name) >= 0:
-                found.append(f"{name}: {getattr(self, name)} is not allowed, it must be at least 0")
-        found += [
-            f"percentiles: {percentile} is not allowed, it must lie between 0 and 100"
-            for percentile in self.percentiles
-            if not 0 < percentile < 100
-        ]
-        for name in ("timeout_s", "build_timeout_s", "interval_s"):
-            if not getattr(self, name) > 0:
-                found.append(f"{name}: {getattr(self, name)} is not allowed, it must be above 0")
-        stop = self.stop
-        if self.batching is not None:
-            found += self.batching.faults()
-            if not self.open_loop or self.pool.kind == "async":
-                found.append(
-                    "batching: only blocking targets in open loop share calls; leave it out here"
-                )
-        if isinstance(self.load, ClosedLoop):
-            found += self._closed_loop_faults(self.load)
-        elif not stop.has_end and not self.load.ends:
-            found.append(
+        stop, batching, blocking = self.stop, self.batching, self.pool.kind != "async"
+        rules = (
+            (
+                batching is None or self.open_loop and blocking,
+                "batching: only blocking targets in open loop share calls; leave it out here",
+            ),
+            (
+                stop.has_end or self.load.ends or not self.open_loop,
                 "stop: an open loop of this kind has no end of its own; "
-                "give duration_s or iterations"
-            )
-        if stop.until_stable is not None and not stop.has_maximum and not self.load.ends:
-            found.append(
+                "give duration_s or iterations",
+            ),
+            (
+                stop.has_end or self.load.ends or self.open_loop,
+                "iterations: missing; give the closed loop iterations, "
+                "or the stop rule a duration_s or iterations",
+            ),
+            (
+                stop.has_maximum or self.load.ends or stop.until_stable is None,
                 "until_stable: a run that never gets stable would never end; "
-                "give max_duration_s as well"
-            )
-        return found + self._query_faults()
+                "give max_duration_s as well",
+            ),
+            (
+                self.max_backlog is None or self.open_loop,
+                "max_backlog: nothing is due in closed loop, so nothing can wait; leave it out",
+            ),
+            (
+                self.samples_per_query is None or batching is None,
+                "samples_per_query: batching makes the lists here; leave one of the two out",
+            ),
+        )
+        return [
+            *self.load.faults(),
+            *stop.faults(),
+            *self.pool.faults(),
+            *(() if batching is None else batching.faults()),
+            *faults_of(
+                *at_least(0, self, "warmup_iterations", "warmup_s", "drain_s", "max_backlog"),
+                *at_least(1, self, "samples_per_query"),
+                *above_0(self, "timeout_s", "build_timeout_s", "interval_s"),
+            ),
+            *(
+                fault
+                for each in self.percentiles
+                for fault in percentile_faults("percentiles", each)
+            ),
+            *(fault for right, fault in rules if not right),
+            *self._client_faults(),
+        ]
 
-    def _query_faults(self) -> list[str]:
-        found = []
-        if self.max_backlog is not None:
-            if self.max_backlog < 0:
-                found.append(
-                    f"max_backlog: {self.max_backlog} is not allowed, it must be at least 0"
-                )
-            if not self.open_loop:
-                found.append(
-                    "max_backlog: nothing is due in closed loop, so nothing can wait; leave it out"
-                )
-        if self.samples_per_query is not None:
-            if self.samples_per_query < 1:
-                found.append(
-                    f"samples_per_query: {self.samples_per_query} is not allowed, "
-                    "it must be at least 1"
-                )
-            if self.batching is not None:
-                found.append(
-                    "samples_per_query: batching makes the lists here; leave one of the two out"
-                )
-        return found
+    def _client_faults(self) -> list[str]:
+        """What does not go together of a closed loop's clients and the pool."""
+        kind, workers = self.pool.kind, self.pool.workers
+        clients = self.load.clients if isinstance(self.load, ClosedLoop) else None
+        if clients is None:
+            return []
+        if kind == "inline" and clients != 1:
+            return [
+                f"clients: {clients} is not allowed inline, the calling thread is the only client"
+            ]
+        few = kind == "thread" and workers is not None and 0 < workers < clients
+        many = kind == "process" and workers is not None and workers > clients
+        if not few and not many:
+            return []
+        why = "each drives its own thread" if few else "a process without a client would idle"
+        return [f"pool workers: {workers} is not allowed with {clients} clients, {why}"]
 
     @property
     def open_loop(self) -> bool:
         return not isinstance(self.load, ClosedLoop)
-
-    def _closed_loop_faults(self, load: ClosedLoop) -> list[str]:
-        found = []
-        stop = self.stop
-        if load.iterations is None and not stop.has_end:
-            found.append(
-                "iterations: missing; give the closed loop iterations, "
-                "or the stop rule a duration_s or iterations"
-            )
-        workers = self.pool.workers
-        if self.pool.kind == "inline" and load.clients != 1:
-            found.append(
-                f"clients: {load.clients} is not allowed inline, "
-                "the calling thread is the only client"
-            )
-        elif self.pool.kind == "thread" and workers is not None and 0 < workers < load.clients:
-            found.append(
-                f"pool workers: {workers} is not allowed with {load.clients} clients, "
-                "each drives its own thread"
-            )
-        elif self.pool.kind == "process" and workers is not None and workers > load.clients:
-            found.append(
-                f"pool workers: {workers} is not allowed with {load.clients} clients, "
-                "a process without a client would idle"
-            )
-        return found
 
     @property
     def recorded_per_interval(self) -> int:
@@ -329,3 +286,25 @@ class RunPlan:
         """How many requests the plan asks for; None if time or another rule decides."""
         counts = [n for n in (self.load.planned, self.stop.iterations) if n is not None]
         return min(counts, default=None)
+
+
+Check = tuple[bool, str, object, str]
+
+
+def at_least(limit: int, values: object, *names: str, of: str = "") -> list[Check]:
+    """Checks that these attributes are None or at least the limit."""
+    found = [(name, getattr(values, name)) for name in names]
+    must_be = f"at least {limit}"
+    return [(value is None or value >= limit, of + name, value, must_be) for name, value in found]
+
+
+def above_0(values: object, *names: str) -> list[Check]:
+    """Checks that these attributes are None or above 0."""
+    found = [(name, getattr(values, name)) for name in names]
+    return [(value is None or value > 0, name, value, "above 0") for name, value in found]
+
+
+def percentile_faults(name: str, percentile: float) -> list[str]:
+    if 0 < percentile < 100:
+        return []
+    return [f"{name}: {percentile} is not allowed, it must lie between 0 and 100"]

@@ -1,5 +1,5 @@
-"""The schedule as the queue: idle workers take the next due time from one shared counter, so nothing
-is handed over.
+"""The schedule as the queue: idle workers take the next due time from one shared counter, so that
+nothing is handed over.
 
 Inside a process the counter is a list iterator that the workers share: taking the next due time is
 one C call that holds the GIL. Across processes it is the offset of a shared file description:
