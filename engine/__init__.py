@@ -16,7 +16,16 @@ from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError
 from qs.engine.hosts.child_host import ChildHost
 from qs.engine.hosts.host import HostTarget, LocalHost
 from qs.engine.judging.scenarios import MultiStream, Offline, Server, SingleStream
-from qs.engine.load import AllAtOnce, ClosedLoop, ConstantRate, Poisson, Replay, Stage, Stages
+from qs.engine.load import (
+    AllAtOnce,
+    ClosedLoop,
+    ConstantRate,
+    LoadModel,
+    Poisson,
+    Replay,
+    Stage,
+    Stages,
+)
 from qs.engine.outcome import Ending, ErrorKind, Loss
 from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
@@ -24,7 +33,7 @@ from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import Caveat, Metric, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
-from qs.engine.workers.target import Target
+from qs.engine.workers.target import Target, is_async
 
 __all__ = [
     "AllAtOnce",
@@ -44,6 +53,7 @@ __all__ = [
     "HostTarget",
     "HostTimeout",
     "IntervalRow",
+    "LoadModel",
     "LocalHost",
     "Loss",
     "Metric",
@@ -64,6 +74,7 @@ __all__ = [
     "Stop",
     "Target",
     "WarmUpResult",
+    "is_async",
     "run",
     "run_async",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.workers.target import is_async
+from qs.engine import is_async
 from qs.inside.plain import plain
 from qs.inside.service import VendorService
 from qs.tensors.outputs import named_outputs

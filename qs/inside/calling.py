@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from qs.engine.workers.target import is_async
+from qs.engine import is_async
 
 _STANDARD_ERROR = 2  # the host's log; sys.stderr may be the vendor's own by now
 

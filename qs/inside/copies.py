@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.engine import is_async
 from qs.engine.machine import usable_cpus
-from qs.engine.workers.target import is_async
 
 
 class LoadedCopy:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.engine.workers.target import Target, is_async
+from qs.engine import Target, is_async
 
 
 @dataclass(frozen=True)

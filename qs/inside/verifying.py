@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.files import replacing
-from qs.engine.workers.target import is_async
+from qs.engine import is_async
 from qs.tensors.closeness import difference, tolerance, too_far, worse
 from qs.tensors.outputs import named_outputs
 

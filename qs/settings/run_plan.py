@@ -24,6 +24,7 @@ from qs.engine import (
     Batching,
     ClosedLoop,
     ConstantRate,
+    LoadModel,
     MultiStream,
     Offline,
     PlanError,
@@ -37,7 +38,6 @@ from qs.engine import (
     Stages,
     Stop,
 )
-from qs.engine.load import LoadModel
 from qs.settings.case import Case, cases_of
 from qs.settings.limits import Limits
 from qs.settings.scenario import ScenarioSettings
