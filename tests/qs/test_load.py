@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pytest
 from tests.qs.artifact import graphs
 from tests.qs.results import read_result
 from tests.qs.test_cli import qs, refused
+from tests.waiting import wait_for_line
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "model_zoo" / "digits" / "digits-cnn-onnx-fp32.onnx"
@@ -183,20 +183,13 @@ def test_ctrl_c_leaves_what_was_measured(tmp_path):
         [*map(str, command)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        events = tmp_path / "CPU" / DIGITS.stem / "events.jsonl"
-        deadline = time.monotonic() + 60
-        while (
-            not (events.exists() and "case begins" in events.read_text())
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.1)
-        time.sleep(2)
+        wait_for_line(started, " queries/s")  # past its load and its warm-up
         started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=60)
     finally:
         started.kill()
     assert started.returncode == 130, said
-    found = read_result(events.with_name("result-fp32.json"))
+    found = read_result(tmp_path / "CPU" / DIGITS.stem / "result-fp32.json")
     assert found["Status"] == "interrupted" and found["Performance"][0]["Completed"] > 0
 
 

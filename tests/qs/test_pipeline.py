@@ -9,15 +9,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.qs.results import read_result
+from tests.waiting import wait_for, wait_for_line
 
 ROOT = Path(__file__).parents[2]
 TASK = "digits-cnn-onnx-fp32"
+MEASURING = " queries/s"  # said once a case is past its load and its warm-up
 PUBLISHED = {
     "": [
         "Model",
@@ -295,12 +296,7 @@ def test_answers_are_checked_and_kept(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_writes_what_there_is(number, tmp_path):
     process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", "1,8", "--json")
-    events = folder(tmp_path) / "events.jsonl"
-    limit = time.monotonic() + 60
-    while not (events.exists() and "case begins" in events.read_text()):
-        assert time.monotonic() < limit and process.poll() is None
-        time.sleep(0.05)
-    time.sleep(2.0)  # past the load and the warm-up
+    wait_for_line(process, MEASURING)
     process.send_signal(number)
     printed, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -314,11 +310,7 @@ def test_an_interrupt_writes_what_there_is(number, tmp_path):
 
 def test_an_interrupt_before_the_first_case_leaves_no_row(tmp_path):
     process = start(tmp_path)
-    events = folder(tmp_path) / "events.jsonl"
-    limit = time.monotonic() + 60
-    while not events.exists():
-        assert time.monotonic() < limit and process.poll() is None
-        time.sleep(0.005)
+    wait_for(folder(tmp_path) / "events.jsonl", "start", process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -327,12 +319,7 @@ def test_an_interrupt_before_the_first_case_leaves_no_row(tmp_path):
 
 def test_a_second_interrupt_stops_at_once(tmp_path):
     process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", 64)
-    events = folder(tmp_path) / "events.jsonl"
-    limit = time.monotonic() + 60
-    while not (events.exists() and "case begins" in events.read_text()):
-        assert time.monotonic() < limit and process.poll() is None
-        time.sleep(0.05)
-    time.sleep(1.0)
+    wait_for_line(process, MEASURING)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=10)
@@ -342,12 +329,8 @@ def test_a_second_interrupt_stops_at_once(tmp_path):
 
 
 def test_a_killed_run_keeps_the_cases_that_had_ended(tmp_path):
-    process = start(tmp_path, "--batch_sizes", "1,8", "--duration", "3s")
-    events = folder(tmp_path) / "events.jsonl"
-    limit = time.monotonic() + 60
-    while not (events.exists() and events.read_text().count("case begins") == 2):
-        assert time.monotonic() < limit and process.poll() is None
-        time.sleep(0.05)
+    process = start(tmp_path, "--batch_sizes", "1,8", "--duration", "1s")
+    wait_for(folder(tmp_path) / "events.jsonl", "case begins", process, times=2)
     process.kill()
     process.communicate(timeout=60)
     result = result_in(tmp_path)

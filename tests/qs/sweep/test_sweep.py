@@ -22,6 +22,7 @@ from tests.qs.limit.queues import true_limit
 from tests.qs.results import read_result
 from tests.qs.small_backend import HARDWARE, TASK
 from tests.qs.test_cli import qs, refused
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 DIGITS = ("--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU")
@@ -191,11 +192,7 @@ def test_killed_in_the_middle_and_taken_up_again(tmp_path):
         )
     state = small_backend.folder_of(tmp_path) / "sweep-fp16.jsonl"
     try:
-        deadline = time.monotonic() + 60
-        while (
-            not state.exists() or len(state.read_text().splitlines()) < 5
-        ) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(state, "\n", started, times=5)
         os.kill(started.pid, signal.SIGKILL)
     finally:
         started.kill()
@@ -228,11 +225,7 @@ def test_interrupted_it_goes_on_too(tmp_path):
     )
     state = small_backend.folder_of(tmp_path) / "sweep-fp16.jsonl"
     try:
-        deadline = time.monotonic() + 60
-        while (
-            not state.exists() or len(state.read_text().splitlines()) < 3
-        ) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(state, "\n", started, times=3)
         started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=60)
     finally:
