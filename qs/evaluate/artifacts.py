@@ -1,8 +1,8 @@
 """A compile result as an artifact: left on disk so that a later run, anywhere, can take it and
 compile nothing.
 
-The file is the backend's own compile result, and beside its keys one of ours, ARTIFACT, with what a
-later run must know. Paths in it are absolute; every file that it names is stated with its SHA-256.
+The file is the backend's own compile result with one key of ours, ARTIFACT, that holds what a later
+run has to know. Paths in it are absolute; every file that it names is stated with its SHA-256.
 The named files stay where the backend put them.
 """
 
@@ -23,25 +23,24 @@ from qs.tensors.onnx_data import data_files
 ARTIFACT = "qs_artifact"
 FORMAT = 1
 OBJECT_KEY = "compiled_obj"
-_LIVING = re.compile(
-    r"<.* at 0x[0-9a-f]+>"
-)  # what Python says of an object that says nothing of itself
+# How Python prints an object that has no words of its own.
+_LIVING = re.compile(r"<.* at 0x[0-9a-f]+>")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """`raw` is the backend's compile result, with absolute paths; `about` what was noted beside it."""
+    """A compile result read from disk."""
 
     path: Path
-    raw: dict[str, Any]
-    about: dict[str, Any]
+    raw: dict[str, Any]  # as the backend gave it, with absolute paths
+    about: dict[str, Any]  # what was noted beside it
 
 
 def leave(
     path: Path, raw: Mapping[str, Any], about: Mapping[str, Any], work: Path
 ) -> list[dict[str, Any]]:
-    """Write the artifact; the files that it names, each {"key", "path", "bytes", "sha256"}. `work`:
-    what relative paths are relative to.
+    """Write the artifact. Returns the files that it names, each {"key", "path", "bytes", "sha256"}.
+    Relative paths are relative to `work`.
     """
     files: list[dict[str, Any]] = []
     content = _with_absolute_paths(dict(raw), work, "", files)
@@ -72,15 +71,16 @@ def find(given: Path, hardware: str, model: str) -> Path:
                 "--compiled",
                 "",
                 str(given),
-                f"a compile result that `qs run --compile_only` left (compile-<precision>.json in it, or in {hardware}/{model}/ of it)",
+                "a compile result that `qs run --compile_only` left (compile-<precision>.json in "
+                f"it, or in {hardware}/{model}/ of it)",
             )
         ]
     )
 
 
 def take(given: Path, hardware: str, model: str | None) -> Artifact:
-    """Read an artifact and check that it is of that backend and model (None: of any), and that its
-    files are those that were compiled.
+    """Read an artifact. Faults if it belongs to another backend or model (None: any model will do),
+    or its files are no longer those that were compiled.
     """
     path = given if model is None else find(given, hardware, model)
     content = jsonc.read(path)
@@ -125,8 +125,8 @@ def digest(path: Path) -> tuple[int, str]:
 
 
 def _weights(path: Path) -> list[Path]:
-    """The files beside an ONNX file that are part of it. Where one is missing, whoever opens the
-    model says so.
+    """The files beside an ONNX file that are part of it. If one is missing, whoever opens the model
+    says so.
     """
     try:
         return data_files(path) if path.suffix == ".onnx" else []

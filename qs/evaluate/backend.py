@@ -47,15 +47,15 @@ class Loaded:
 
 @dataclass(frozen=True)
 class QsMode:
-    """What the backend says about being driven by our engine. `config` is its QS config, as given."""
+    """What the backend says about being driven by our engine."""
 
     supported: bool
-    config: Mapping[str, Any] | None
+    config: Mapping[str, Any] | None  # its QS config, as given
 
 
 class Backend:
     """One vendor's backend for one task. The published methods, in the order in which a run calls
-    them; each raises BackendFailed, or UserError for what the user has to mend.
+    them; each raises BackendFailed, or UserError for what the user has to correct.
 
     Not started yet when made: `brought_up` starts it, otherwise the first call does.
     """
@@ -131,7 +131,7 @@ class Backend:
         return QsMode(**await self._call("qs_mode", "generate_qs_config", self._loading))
 
     async def use_runner(self, settings: Settings) -> None:
-        """Compute with the runner of these settings from now on. Skipped if that changes nothing."""
+        """Compute with the runner of these settings from now on, if that changes anything."""
         wanted = {
             "runner": settings.runner.value,
             "pool": settings.pool.value,

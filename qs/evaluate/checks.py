@@ -1,5 +1,5 @@
-"""Are the answers right: the data set's accuracy, and numeric agreement with the reference run of
-the fp32 graph.
+"""Whether the answers are right: the data set's accuracy, and numeric agreement with the reference,
+the model's fp32 graph.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ async def accuracy(
 
 
 def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
-    """Metrics that are not what the model info pins for this model on the whole data set."""
+    """A warning for each metric that differs from the one that the model info pins."""
     pinned = prepared.model_info.to_configs().get("pinned_metrics")
     if not isinstance(pinned, dict) or metrics.get(DATA_PERCENT) != 100:
         return []
     return [
-        f"{name} is {metrics[name]}, not {value} as known for this model (+-{PINNED_WITHIN}): are the answers right?"
+        f"{name} is {metrics[name]}, not {value} as known for this model (+-{PINNED_WITHIN}): "
+        "are the answers right?"
         for name, value in pinned.items()
         if isinstance(metrics.get(name), (int, float))
         and not abs(metrics[name] - value) <= PINNED_WITHIN
@@ -178,7 +179,7 @@ def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
 
 
 def given_model(described: dict[str, Any]) -> dict[str, Any]:
-    """What resolving a model answers, for a file that the user named."""
+    """As resolve_model, for a file that the user named."""
     path, kind = Path(described["path"]), described["kind"]
     size, sha256 = digest(path)
     data = digests_of(path) if kind == "onnx" else {path.name: sha256}
@@ -196,11 +197,10 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
 async def resolve_model(
     prepared: Prepared, log: Path, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
-    """The model's ONNX file, found, fetched or built, in a process of our own so that its memory
-    goes with it; or the given artifact.
+    """The model's ONNX file, found, fetched or built; or the given artifact.
 
-    "dataset_files" has what the data set's own sources gave, by name. `say` hears what takes time,
-    downloads with their progress.
+    "dataset_files" holds the files from the data set's own sources, by name. `say` gets a line for
+    what takes time, downloads with their progress.
     """
     if prepared.described is not None:
         return await asyncio.to_thread(given_model, prepared.described)

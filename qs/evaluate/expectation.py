@@ -13,7 +13,8 @@ from qs.settings.settings import Origin, Setting
 # Room for what the expected time leaves out: caches that no longer hold a batch, neighbours, a
 # warm-up that allocates.
 FACTOR = 3.0
-MARGIN = 1.1  # what is free is not all to be had: fragments, and what other programs take meanwhile
+# Not all that is free can be had: fragments, and what other programs take meanwhile.
+MARGIN = 1.1
 _RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
 
 
@@ -68,7 +69,7 @@ class Footprint:
         self._kills = 0
 
     def loaded(self, pid: int | None) -> None:
-        """The case's model is loaded, and what comes now is counted to the case."""
+        """The case's model is loaded; whatever is taken from now on belongs to the case."""
         self._loaded = self._status(pid, "VmRSS") or 0
         self._kills = self._killed()
         if pid is not None:
@@ -80,7 +81,7 @@ class Footprint:
                 pass
 
     def ended(self, pid: int | None, case: Case) -> int | None:
-        """The case's peak in bytes; None where it is not known."""
+        """The case's peak in bytes; None if it is unknown."""
         peak = self._status(pid, "VmHWM")
         if peak:
             self._seen.append((case, self._loaded, peak))
@@ -99,7 +100,7 @@ class Footprint:
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
     def lacking(self, pid: int | None, case: Case) -> str | None:
-        """Why the case would not fit; None where it will, or where nothing like it was measured."""
+        """Why the case would not fit; None if it will, or nothing like it was measured."""
         alike = sorted(
             (each for each in self._seen if _layout(each[0]) == _layout(case)), key=_size
         )
@@ -111,12 +112,13 @@ class Footprint:
             return None
         largest, _, peak = alike[-1]
         return (
-            f"it would need about {data_size(needed)} of memory, and {data_size(free)} can be had (batch size "
-            f"{largest.requested_batch_size} took {data_size(peak)}); fewer --clients take less"
+            f"it would need about {data_size(needed)} of memory, and {data_size(free)} can be had "
+            f"(batch size {largest.requested_batch_size} took {data_size(peak)}); "
+            "fewer --clients take less"
         )
 
     def _free(self, pid: int | None) -> int | None:
-        """What the process may grow to: what is available, and what it has."""
+        """How large the process may grow: what is available, and what it has."""
         from qs.engine.machine import folders_of, free_memory
 
         available = _kilobytes(self._proc / "meminfo", "MemAvailable")

@@ -22,8 +22,8 @@ def working_folder(folder: Path, roots: Sequence[Path], needed: Sequence[Path | 
     """Make `folder` one to work in, and return it, absolute.
 
     roots    workspaces, the backend's own first
-    needed   files and folders that a run uses; where they all lie in the first workspace, the view
-             is that workspace itself
+    needed   files and folders that a run uses; if all of them are in the first workspace, that
+             workspace itself is shown
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)

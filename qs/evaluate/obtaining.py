@@ -78,7 +78,8 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
     if typed.fallbacks:
         names = ", ".join(map(str, typed.fallbacks))
         journal.warn(
-            f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): {names}"
+            f"{len(typed.fallbacks)} of {len(typed.segments)} segments run on the CPU (fallback): "
+            f"{names}"
         )
     if typed.compile_status is not None and not typed.succeeded:
         record.reasons.append(
@@ -187,9 +188,7 @@ async def compile_model(
 async def _settled(
     raw: Any, prepared: Prepared, say: Callable[[str], None]
 ) -> tuple[Any, list[str]]:
-    """The answers to the backend's questions, asked at the terminal where there is one, and
-    warnings.
-    """
+    """The answers to the backend's questions, asked at the terminal if there is one; and warnings."""
     from qs.config.interact import parse_profile
     from qs.interact.asking import answers_of, silence
 

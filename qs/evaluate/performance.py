@@ -1,6 +1,4 @@
-"""The measured part: one case a batch size and scenario, driven by our engine as the QS config
-says, or timed by the backend itself.
-"""
+"""The measured part: one case for each batch size and scenario, driven by our engine."""
 
 from __future__ import annotations
 
@@ -24,7 +22,10 @@ if TYPE_CHECKING:
     from qs.engine import RunResult
 
 NS_PER_S = 1e9
-UNTOLD = "intra_op_threads {}: the backend is not told, it has no attribute `placement`; pool 'process' tells it by OMP_NUM_THREADS"
+UNTOLD = (
+    "intra_op_threads {}: the backend is not told, it has no attribute `placement`; "
+    "pool 'process' tells it by OMP_NUM_THREADS"
+)
 
 
 async def measure(testbed: Testbed) -> None:
@@ -64,13 +65,11 @@ async def measure(testbed: Testbed) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """One measurement. `result` is the engine's; None where the case could not be measured, and the
-    row then says why.
-    """
+    """One measurement."""
 
     case: Case
     row: Row
-    result: RunResult | None
+    result: RunResult | None  # None: the case could not be measured, and the row says why
 
 
 async def measure_case(
@@ -96,7 +95,10 @@ async def measure_case(
         measured = await _measure_case(testbed, case, title, histogram, watch)
     row = measured.row
     if row.outcome is Outcome.CRASHED and not row.completed and testbed.footprint.ran_out:
-        text = "not measured: it does not fit into memory, for lack of which the kernel ended the backend's process"
+        text = (
+            "not measured: it does not fit into memory, for lack of which the kernel ended the "
+            "backend's process"
+        )
         return Measured(case, rows.failed(case, text, Outcome.NO_ROOM), None)
     if measured.result is not None and measured.result.completed:
         testbed.timeouts.learn(case, measured.result.service.max_ns / NS_PER_S)
@@ -108,7 +110,7 @@ async def measure_case(
 
 
 def _pid(testbed: Testbed, case: Case) -> int | None:
-    """Of the process whose memory a case takes; None where it is not one, or ours."""
+    """Of the process whose memory a case takes; None if there is more than one, or it is ours."""
     return None if case.pool == "process" else testbed.backend.pid
 
 

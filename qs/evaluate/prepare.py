@@ -37,7 +37,7 @@ class Prepared:
     model_info: ModelInfo
     backend: Found
     model: Found
-    dataset: Found | None  # None where there is no such data set on this machine
+    dataset: Found | None  # None: this machine has no such data set
     given_answers: dict[str, object] | None
     found: dict[str, str]
     warnings: tuple[str, ...]

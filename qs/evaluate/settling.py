@@ -109,7 +109,7 @@ def settled(prepared: Prepared, config: QsConfig | None, best: Sequence[int] | N
 
 
 def checked(mode: QsMode, hardware: str) -> QsConfig | None:
-    """The QS config of a backend that supports QS mode, validated; None if it does not."""
+    """The backend's QS config, validated; None if it does not support QS mode."""
     if not mode.supported:
         return None
     return parse_qs_config(mode.config or {}, f"{hardware}'s generate_qs_config()")

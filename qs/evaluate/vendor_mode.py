@@ -51,7 +51,7 @@ async def audit(testbed: Testbed, batch_size: int, row: Row) -> Row:
 
 
 async def _answers(testbed: Testbed, batch_size: int) -> list[tuple[Mapping[str, Any], int]]:
-    """What `benchmark` returned at that batch size, each dict with the batch size that was loaded."""
+    """The dicts that `benchmark` returned, each with the batch size that was loaded."""
     loaded = await testbed.backend.load(batch_size)
     answer = await testbed.backend.benchmark(batch_size)
     found = answer if isinstance(answer, list) else [answer]

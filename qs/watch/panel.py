@@ -54,7 +54,8 @@ class Panel:
         left = f"{span(progress.eta_s)} left" if progress.eta_s is not None else ""
         said = [self._title, f"{bar(part, total, 20)} {left}".rstrip()]
         said.append(
-            f"{progress.completed:,} queries, {rate(progress.now_per_s)}/s now, {rate(progress.queries_per_s)}/s overall"
+            f"{progress.completed:,} queries, {rate(progress.now_per_s)}/s now, "
+            f"{rate(progress.queries_per_s)}/s overall"
         )
         times = (
             _times("p50", progress.p50_now_ns, progress.p50_ns),

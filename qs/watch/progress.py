@@ -15,8 +15,8 @@ PHASES = {"build": "loading", "warmup": "warming up", "measure": "measuring", "d
 
 
 def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:
-    """What is left after warm-up, at a speed above zero: how long, and how far a limit of time lets
-    it come.
+    """What is left after the warm-up, at a speed above zero: how long it takes, and how far it gets
+    within a limit.
     """
     speed = f"{rate(queries_per_s)} queries/s"
     if planned is None:
@@ -29,7 +29,10 @@ def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) ->
     if limit_s is not None and needed_s > limit_s:
         reach = min(planned, round(queries_per_s * limit_s))
         far = f"about {reach} of them" if reach else "hardly one of them; those begun are finished"
-        return f"at {speed} all {planned} queries take {span(needed_s)}; the limit is {span(limit_s)}, {far}"
+        return (
+            f"at {speed} all {planned} queries take {span(needed_s)}; "
+            f"the limit is {span(limit_s)}, {far}"
+        )
     return f"{planned} queries at {speed} take about {span(needed_s)}"
 
 
