@@ -23,14 +23,28 @@ class PlanError(ValueError):
 
 class HostError(RuntimeError):
     """Code in a host raised. `kind` is the exception's class name, `traceback` the text that the
-    host saw.
+    host saw; `classes` are the full names of its class and what that is derived from.
     """
 
-    def __init__(self, kind: str, message: str, traceback: str = ""):
+    def __init__(self, kind: str, message: str, traceback: str = "", classes: tuple[str, ...] = ()):
         super().__init__(f"{kind}: {message}" if message else kind)
         self.kind = kind
         self.message = message
         self.traceback = traceback
+        self.classes = classes
+
+    @classmethod
+    def of(cls, fault: BaseException, traceback: str | None = None) -> HostError:
+        """What is kept of an exception. Its traceback is described, unless it is given."""
+        if isinstance(fault, HostError):
+            return fault
+        text = describe(fault) if traceback is None else traceback
+        names = tuple(_full_name(each) for each in type(fault).__mro__)
+        return cls(type(fault).__name__, words(fault), text, names)
+
+    def is_a(self, kind: type[BaseException]) -> bool:
+        """Whether what was raised is of this class, or of one derived from it."""
+        return _full_name(kind) in self.classes
 
 
 class HostTimeout(RuntimeError):
@@ -70,6 +84,10 @@ def describe(fault: BaseException) -> str:
     """The traceback as text, from the target's frames on, and only the last MOST_CHARACTERS."""
     text = "".join(format_exception(type(fault), fault, fault.__traceback__))
     return text[-MOST_CHARACTERS:]
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def words(fault: BaseException) -> str:

@@ -15,7 +15,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from qs.engine.errors import HostError, describe, words
+from qs.engine.errors import HostError, words
 from qs.engine.hosts import channel
 from qs.engine.hosts.loops import new_loop
 from qs.engine.hosts.samples import unpack
@@ -67,11 +67,11 @@ class Child:
             else:
                 share, rows, target, method, kwargs = rest
                 value = self.run_share(share, rows, target, method, kwargs, fds)
-        except HostError as fault:
-            channel.send(self.up, ("error", fault.kind, fault.message, fault.traceback))
         # code that is not trusted may raise anything, SystemExit included
         except BaseException as fault:
-            channel.send(self.up, ("error", type(fault).__name__, words(fault), describe(fault)))
+            error = HostError.of(fault)
+            answer = ("error", error.kind, error.message, error.traceback, error.classes)
+            channel.send(self.up, answer)
         else:
             self._send_value(value)
 

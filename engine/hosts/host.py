@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.errors import HostError, HostTimeout, describe, words
+from qs.engine.errors import HostError, HostTimeout
 from qs.engine.hosts.loops import in_daemon_thread
 from qs.engine.plan import Factory
 from qs.engine.record.intervals import Interval
@@ -125,7 +125,7 @@ class LocalHost:
             try:
                 return function()
             except BaseException as fault:  # as in a child, whatever it raises is an answer
-                raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
+                raise HostError.of(fault) from fault
 
         try:
             return await asyncio.wait_for(in_daemon_thread(guarded), deadline_s)

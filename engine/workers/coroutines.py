@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
-from qs.engine.errors import HostError, describe, words
+from qs.engine.errors import HostError
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
@@ -67,7 +67,7 @@ class AsyncGroup:
             blocks = blocks_of(share) if share.closed is None else iter(())
             target = self._make(share.first)
         except (Exception, SystemExit) as fault:
-            raise HostError(type(fault).__name__, words(fault), describe(fault)) from fault
+            raise HostError.of(fault) from fault
         self._ready = _Ready(target, target.feed(share.first, plan.samples_per_query), blocks)
         self._header[Field.PHASE] = Phase.WARM_UP
         if plan.warmup_iterations or plan.warmup_s:

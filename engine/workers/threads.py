@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.errors import HostError, is_interrupt, words
+from qs.engine.errors import HostError, is_interrupt
 from qs.engine.machine.times import ThreadUse, WakeUps, sharpen_timer
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory
@@ -191,7 +191,7 @@ class WorkerGroup:
                 raise
             report.crash = traceback.format_exc()
             if memory.header[Field.PHASE] < Phase.READY:
-                self._faults.append(HostError(type(fault).__name__, words(fault), report.crash))
+                self._faults.append(HostError.of(fault, report.crash))
         finally:
             self.recorders[number].finish()
             self.recorders[number].report(report)

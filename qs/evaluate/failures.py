@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from qs.base.errors import Faults, UserError
+from qs.base.errors import UserError
 from qs.base.words import number
 from qs.result.journal import Journal
 from qs.result.row import Outcome
@@ -53,18 +53,13 @@ class BackendFailed(Exception):
         detail: str = "",
         outcome: Outcome = Outcome.RAISED,
         step: str = "",
-        raised: str = "",
+        not_written: bool = False,
     ):
         super().__init__(message)
         self.detail = detail  # the traceback, or the end of what the process had printed
         self.outcome = outcome
         self.step = step
-        self.raised = raised  # the exception's class
-
-    @property
-    def not_written(self) -> bool:
-        """Whether the vendor left the method out."""
-        return self.raised == NotImplementedError.__name__
+        self.not_written = not_written  # the vendor left the method out
 
     @property
     def said(self) -> str:
@@ -98,10 +93,11 @@ def outcomes(what: str, limit: Limit | None = None, flag: str = "") -> Iterator[
     except HostDied as died:
         raise _death(what, died) from None
     except HostError as error:
-        if error.kind in (UserError.__name__, Faults.__name__):
+        if error.is_a(UserError):
             raise UserError(error.message) from None
         text = f"{what}: {error.kind}: {error.message}"
-        raise BackendFailed(text, error.traceback, Outcome.RAISED, what, error.kind) from None
+        not_written = error.is_a(NotImplementedError)
+        raise BackendFailed(text, error.traceback, Outcome.RAISED, what, not_written) from None
 
 
 def lost_in(result: RunResult, predict_s: float, log_tail: str, title: str) -> BackendFailed | None:

@@ -188,7 +188,7 @@ async def compile_model(
 async def _settled(
     raw: Any, prepared: Prepared, say: Callable[[str], None]
 ) -> tuple[Any, list[str]]:
-    """The answers to the backend's questions, asked at the terminal if there is one; and warnings."""
+    """The answers to the backend's questions, asked at a terminal if there is one; and warnings."""
     from qs.config.interact import parse_profile
     from qs.interact.asking import answers_of, silence
 

@@ -116,8 +116,8 @@ def checked(mode: QsMode, hardware: str) -> QsConfig | None:
 
 
 async def _settle_environment(prepared: Prepared, say: Callable[[str], None]) -> Environment:
-    """The interpreter for the backend, as --env asks. A cancellation ends an installation and leaves
-    nothing of it.
+    """The interpreter for the backend, as --env asks. A cancellation ends an installation and
+    leaves nothing of it.
     """
     mode = "current" if prepared.request.in_process else prepared.request.env
     stop = threading.Event()
