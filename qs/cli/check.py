@@ -65,7 +65,7 @@ def command(as_json: bool, **options) -> int:
     """
     import json
 
-    from qs.cli.main import INVALID, VALID
+    from qs.cli.commands import INVALID, VALID
     from qs.conformance.outcome import PASS
     from qs.conformance.running import Asked, conform
     from qs.conformance.showing import PlainView, TerminalView, counts, to_json, verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from qs.cli.main import INVALID, VALID
+from qs.cli.commands import INVALID, VALID
 from qs.cli.types import Share
 
 HISTORY_MARKS = ("#", "@")

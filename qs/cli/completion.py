@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import click
 
-from qs.cli.main import VALID
+from qs.cli.commands import VALID
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -8,7 +8,7 @@ import sys
 
 from qs.base.console import print_json
 from qs.base.interrupt import EXIT_STATUS
-from qs.cli.main import INVALID, VALID
+from qs.cli.commands import INVALID, VALID
 from qs.evaluate.running import Ended
 from qs.history import record
 from qs.render.terminal import print_story

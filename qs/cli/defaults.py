@@ -119,7 +119,7 @@ def _check_keys(path: Path | None, sections: Mapping[str, Mapping[str, str]]) ->
     """Refuse keys that no option has: a misspelt default would silently not apply."""
     from qs.base.errors import Fault, Faults
     from qs.base.names import nearest
-    from qs.cli.main import COMMANDS, load
+    from qs.cli.commands import COMMANDS, load
 
     faults = []
     for title, section in sections.items():

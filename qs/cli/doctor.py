@@ -7,7 +7,7 @@ import sys
 import click
 
 from qs.base.console import print_json
-from qs.cli.main import VALID
+from qs.cli.commands import VALID
 from qs.cli.types import CpuSets, Seconds
 
 

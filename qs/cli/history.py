@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from qs.base.console import print_json
-from qs.cli.main import VALID
+from qs.cli.commands import VALID
 
 TAG = "a tag has no spaces, is not a number alone, and starts with no # or @"
 

@@ -1,72 +1,17 @@
 """The group of commands, and how every ending becomes an exit status.
 
 0 valid; 1 a bug (its traceback is shown); 2 the user's input or environment (one message); 3
-measured but INVALID; 130 interrupted. A command is named in COMMANDS and imported when it is typed,
-so that `--help` stays quick.
+measured but INVALID; 130 interrupted.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import click
 
 from qs import __version__
-
-VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
-
-# command -> module that holds a click command of the same name, and the line that `--help` shows
-# for it.
-COMMANDS = {
-    "run": (
-        "qs.cli.run",
-        "Compile, check and measure one task on one backend, and write the report.",
-    ),
-    "fetch": (
-        "qs.cli.fetch",
-        "Fetch the models and data of tasks ahead, for a machine or a time without a network.",
-    ),
-    "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
-    "sweep": (
-        "qs.cli.sweep",
-        "Measure many settings in turn, and find the highest rate within bounds.",
-    ),
-    "numeric": (
-        "qs.cli.numeric",
-        "Compare a backend's numbers with the fp32 reference, or replay one item.",
-    ),
-    "report": (
-        "qs.cli.report",
-        "Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit.",
-    ),
-    "compare": (
-        "qs.cli.compare",
-        "Compare results case by case: by how much they differ, and whether that is more than noise.",
-    ),
-    "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
-    "doctor": ("qs.cli.doctor", "Is this machine fit to measure on, and what to change."),
-    "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
-    "check": (
-        "qs.cli.check",
-        "Test whether a backend keeps the contract, and say how to fix what does not.",
-    ),
-    "list": (
-        "qs.cli.listing",
-        "List the tasks, backends, models or data sets that the workspaces hold.",
-    ),
-    "schema": (
-        "qs.cli.schema",
-        "Print or write the JSON schemas of workloads, models, QS configs and results.",
-    ),
-    "completion": ("qs.cli.completion", "Print the script that makes your shell complete qs."),
-    "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
-}
-
-
-def load(name: str) -> click.Command:
-    """The command of that name, which must be one of COMMANDS."""
-    return importlib.import_module(COMMANDS[name][0]).command
+from qs.cli.commands import COMMANDS, INTERRUPTED, USER_ERROR, VALID, load
 
 
 class LazyGroup(click.Group):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from qs.cli.main import VALID
+from qs.cli.commands import VALID
 
 FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
 

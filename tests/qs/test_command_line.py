@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from qs.cli.main import COMMANDS, load
+from qs.cli.commands import COMMANDS, load
 from tests.qs.results import read_result
 from tests.qs.test_cli import qs, refused
 
