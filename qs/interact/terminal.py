@@ -24,7 +24,7 @@ class Terminal:
         from prompt_toolkit.output import create_output
 
         self._output = output or create_output(stdout=sys.stderr)
-        self._streams = {"input": input or create_input(sys.stdin), "output": self._output}
+        self._streams: Any = {"input": input or create_input(sys.stdin), "output": self._output}
 
     async def ask(self, question: Question) -> object:
         """The person's answer, of the question's type and among its options: asked until it is.
