@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.words import number
-from qs.compare.measured import NS_PER_MS, CaseRuns, Metric, ones, same_arrivals
+from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_arrivals
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
 from qs.result.columns import BY_KEY
@@ -49,7 +49,7 @@ class VarianceSource:
 class Difference:
     """One figure in both results, in items/s or ms. What is unknown is None, and `why` says so."""
 
-    metric: Metric
+    metric: ComparedMetric
     a: float | None
     b: float | None
     # As shares of a: 0.1 is 10 % more.
@@ -97,7 +97,7 @@ class LogMissing(Unknown):
 def differences_of(
     a: CaseRuns,
     b: CaseRuns,
-    metrics: Iterable[Metric],
+    metrics: Iterable[ComparedMetric],
     margin: float,
     known: KnownSpread,
     rng: np.random.Generator,
@@ -109,7 +109,7 @@ def differences_of(
 def _difference(
     a: CaseRuns,
     b: CaseRuns,
-    metric: Metric,
+    metric: ComparedMetric,
     margin: float,
     known: KnownSpread,
     rng: np.random.Generator,
@@ -128,7 +128,7 @@ def _difference(
 
 
 def difference_from(
-    metric: Metric, a: float, b: float, sources: tuple[VarianceSource, ...], margin: float
+    metric: ComparedMetric, a: float, b: float, sources: tuple[VarianceSource, ...], margin: float
 ) -> Difference:
     """The interval and the verdict that follow from the variances."""
     log_ratio = math.log(b / a)
@@ -167,7 +167,7 @@ def _beyond(distance: float, error: float, freedom: int) -> float:
 
 
 def _sources(
-    a: CaseRuns, b: CaseRuns, metric: Metric, known: KnownSpread, rng: np.random.Generator
+    a: CaseRuns, b: CaseRuns, metric: ComparedMetric, known: KnownSpread, rng: np.random.Generator
 ) -> tuple[VarianceSource, ...]:
     if a.overloaded and b.overloaded and not metric.rate:
         raise Unknown(
@@ -197,7 +197,9 @@ def _sources(
     return tuple(sources)
 
 
-def _within(side: CaseRuns, name: str, metric: Metric, rng: np.random.Generator) -> VarianceSource:
+def _within(
+    side: CaseRuns, name: str, metric: ComparedMetric, rng: np.random.Generator
+) -> VarianceSource:
     """The variance of one side's figure from within its runs."""
     if side.series is None:
         return _stated(side, name, metric)
@@ -208,7 +210,9 @@ def _within(side: CaseRuns, name: str, metric: Metric, rng: np.random.Generator)
     return _source(f"within {name}", values, series, block)
 
 
-def _together(a: Series, b: Series, metric: Metric, rng: np.random.Generator) -> VarianceSource:
+def _together(
+    a: Series, b: Series, metric: ComparedMetric, rng: np.random.Generator
+) -> VarianceSource:
     """The variance of the difference if both had the same arrivals: the same intervals are drawn
     for both, so what the schedule does to both (a ramp, a burst, a chance cluster) is not noise.
     """
@@ -232,7 +236,7 @@ def _source(source: str, values: np.ndarray, series: Series, block: float) -> Va
     return VarianceSource(source, variance, max(blocks - len(series.starts), 1.0))
 
 
-def _block(series: Series, name: str, metric: Metric) -> float:
+def _block(series: Series, name: str, metric: ComparedMetric) -> float:
     value = float(metric.of(series, ones(series))[0])
     runs = [series.run(number) for number in range(len(series.starts))]
     block = block_length([metric.influence(run, value) for run in runs])
@@ -245,7 +249,7 @@ def _block(series: Series, name: str, metric: Metric) -> float:
     return block
 
 
-def _check(side: CaseRuns, name: str, metric: Metric) -> None:
+def _check(side: CaseRuns, name: str, metric: ComparedMetric) -> None:
     """Enough intervals and queries."""
     assert side.series is not None
     if side.series.completed < metric.queries_needed:
@@ -259,7 +263,7 @@ def _check(side: CaseRuns, name: str, metric: Metric) -> None:
         )
 
 
-def _stated(side: CaseRuns, name: str, metric: Metric) -> VarianceSource:
+def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource:
     """Without the log: from the half-width that the result states, if it does."""
     if len(side.rows) > 1 or side.runs > 1:
         raise LogMissing(f"{name}: {side.missing}")
@@ -273,7 +277,7 @@ def _stated(side: CaseRuns, name: str, metric: Metric) -> VarianceSource:
     return VarianceSource(f"within {name}", error**2, batches - 1)
 
 
-def _logarithms(side: CaseRuns, metric: Metric) -> np.ndarray:
+def _logarithms(side: CaseRuns, metric: ComparedMetric) -> np.ndarray:
     """Logarithms of the figure in each run."""
     if side.series is None:
         return np.zeros(1)

@@ -30,7 +30,7 @@ FEWEST_QUERIES = 20
 
 
 @dataclass(frozen=True)
-class Metric:
+class ComparedMetric:
     """One figure of a case."""
 
     name: str
@@ -91,7 +91,9 @@ class Metric:
 
 
 NAMES = ("throughput", "mean", "p50", "p90", "p99", "p99.9")
-METRICS = tuple(Metric(name, BY_SHORT[name].key, BY_SHORT[name].percentile) for name in NAMES)
+METRICS = tuple(
+    ComparedMetric(name, BY_SHORT[name].key, BY_SHORT[name].percentile) for name in NAMES
+)
 
 
 def ones(series: Series) -> np.ndarray:
@@ -134,7 +136,7 @@ class CaseRuns:
             text for row in self.rows if not row.valid for text in row.reasons or ("no reason",)
         ]
 
-    def value(self, metric: Metric) -> float | None:
+    def value(self, metric: ComparedMetric) -> float | None:
         """In items/s and ms: from the log, or else what the row says."""
         if self.series is None or not self.series.completed:
             return BY_KEY[metric.key].of(self.row) if len(self.rows) == 1 else None
@@ -180,7 +182,7 @@ def _runs(histogram: Callable[[str], str | None], row: Row) -> list[Series] | st
     return runs
 
 
-def comparable_metrics(a: CaseRuns, b: CaseRuns) -> tuple[Metric, ...]:
+def comparable_metrics(a: CaseRuns, b: CaseRuns) -> tuple[ComparedMetric, ...]:
     """The figures that mean something. Offline's queries are all due at the start, so their
     response times only repeat the throughput.
     """

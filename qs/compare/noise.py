@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qs.base.machine import cpu_name
-from qs.compare.measured import Metric
+from qs.compare.measured import ComparedMetric
 from qs.doctor import self_benchmark
 from qs.result.logs import Series
 from qs.result.result import Result
@@ -106,7 +106,7 @@ class KnownSpread:
     share: float
     origin: str
 
-    def of(self, metric: Metric) -> float:
+    def of(self, metric: ComparedMetric) -> float:
         return self.share * TAILS.get(metric.name, 1.0)
 
 
@@ -122,7 +122,7 @@ class BetweenRuns:
 
 
 def between_runs(
-    known: KnownSpread, metric: Metric, sides: Sequence[tuple[np.ndarray, float]]
+    known: KnownSpread, metric: ComparedMetric, sides: Sequence[tuple[np.ndarray, float]]
 ) -> BetweenRuns:
     """From the logarithms of the runs' figures of each side, and the part of their variance that is
     explained within a run.

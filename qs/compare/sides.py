@@ -14,10 +14,9 @@ from pathlib import Path
 from qs.base.errors import UserError
 from qs.result.result import Result
 from qs.result.row import Row
-from qs.result.saved import read_result as read_saved
+from qs.result.saved import read_result
 
 PATTERNS = ("result-*.json", "sweep-*.json")
-KINDS = ("run", "load", "sweep")
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ def from_path(text: str) -> Side:
     given = Path(text)
     path = in_folder(given) if given.is_dir() else given
     result = read_result(path)
+    check_measured(result, str(path))
     folder = path.absolute().parent
 
     def histogram(name: str) -> str | None:
@@ -53,13 +53,6 @@ def from_path(text: str) -> Side:
             return None
 
     return Side(text, result, histogram)
-
-
-def read_result(path: Path) -> Result:
-    """The result in a file. Raises UserError if it cannot be compared."""
-    result = read_saved(path)
-    check_measured(result, str(path))
-    return result
 
 
 def check_measured(result: Result, where: str) -> None:

@@ -39,7 +39,7 @@ class Verdict:
     why: str = ""
 
 
-class Evidence:
+class TrialEvidence:
     """Trials by rate. Judgements are remembered until a trial is added."""
 
     def __init__(self, goals: Sequence[Goal], confidence: float, trials: Iterable[Trial] = ()):

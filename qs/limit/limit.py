@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qs.base.words import number
-from qs.limit.evidence import Evidence
+from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal, parse_goals
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
@@ -146,7 +146,7 @@ def curve_of(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def limit_of(
-    evidence: Evidence,
+    evidence: TrialEvidence,
     rate: float | None,
     confidence: float | None,
     confirmed: bool,
@@ -188,7 +188,7 @@ def limit_of(
 
 
 def _reason(
-    evidence: Evidence, rate: float | None, fails: float | None, confirmed: bool
+    evidence: TrialEvidence, rate: float | None, fails: float | None, confirmed: bool
 ) -> str | None:
     rates = evidence.rates
     if rate is None:
@@ -210,7 +210,7 @@ def _reason(
     return None
 
 
-def _needed(evidence: Evidence) -> str:
+def _needed(evidence: TrialEvidence) -> str:
     """What there was too little of. If a goal just fails, the probability that none of n
     independent requests misses it is (1 - share)^n.
     """
@@ -228,8 +228,8 @@ def _needed(evidence: Evidence) -> str:
     least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
     if seen.effective >= least:
         return (
-            f"the equivalent of {seen.effective:.0f} independent requests at {number(rate, 4)} requests/s "
-            f"leaves {seen.goal} open: give it more time"
+            f"the equivalent of {seen.effective:.0f} independent requests at "
+            f"{number(rate, 4)} requests/s leaves {seen.goal} open: give it more time"
         )
     return (
         f"to show {seen.goal} takes {least} independent requests at one rate even if none misses "
@@ -237,10 +237,10 @@ def _needed(evidence: Evidence) -> str:
     )
 
 
-def _notes(evidence: Evidence, rate: float | None) -> list[str]:
+def _notes(evidence: TrialEvidence, rate: float | None) -> list[str]:
     notes = [
-        f"trial {trial.number + 1} at {number(trial.rate_per_s, 4)}/s says nothing about the target: "
-        f"{reason}"
+        f"trial {trial.number + 1} at {number(trial.rate_per_s, 4)}/s "
+        f"says nothing about the target: {reason}"
         for trial in evidence.trials
         for reason in trial.reasons
     ]
@@ -254,12 +254,12 @@ def _notes(evidence: Evidence, rate: float | None) -> list[str]:
     return notes
 
 
-def _confirmation(evidence: Evidence, trials: Sequence[Trial]) -> RatePoint:
-    alone = Evidence(evidence.goals, evidence.confidence, trials)
+def _confirmation(evidence: TrialEvidence, trials: Sequence[Trial]) -> RatePoint:
+    alone = TrialEvidence(evidence.goals, evidence.confidence, trials)
     return point_of(alone, trials[0].rate_per_s)
 
 
-def point_of(evidence: Evidence, rate: float) -> RatePoint:
+def point_of(evidence: TrialEvidence, rate: float) -> RatePoint:
     """All valid trials at one rate, their histograms merged."""
     trials, response = evidence.at(rate), evidence.response(rate)
     verdict = evidence.verdict(rate)

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from qs.limit.evidence import HOPELESS, Evidence
+from qs.limit.evidence import HOPELESS, TrialEvidence
 from qs.limit.goals import Goal
 from qs.limit.judging import probability_at_most
 
@@ -70,13 +70,13 @@ class EdgeLine:
         return math.exp(self.centre + (excess - self.level) / self.slope)
 
 
-def lines_of(evidence: Evidence) -> list[EdgeLine]:
+def lines_of(evidence: TrialEvidence) -> list[EdgeLine]:
     """For the goals that a line can be fitted for."""
     fitted = (line_of(evidence, goal) for goal in evidence.goals if goal.share != 0)
     return [line for line in fitted if line is not None]
 
 
-def line_of(evidence: Evidence, goal: Goal) -> EdgeLine | None:
+def line_of(evidence: TrialEvidence, goal: Goal) -> EdgeLine | None:
     near = _near(evidence, goal)
     if not near:
         return None
@@ -110,7 +110,7 @@ def line_of(evidence: Evidence, goal: Goal) -> EdgeLine | None:
 
 
 def promises(
-    evidence: Evidence,
+    evidence: TrialEvidence,
     lines: list[EdgeLine],
     rate: float,
     seconds: float,
@@ -121,7 +121,7 @@ def promises(
 
 
 def _promises(
-    evidence: Evidence, line: EdgeLine, rate: float, seconds: float, prudence: float
+    evidence: TrialEvidence, line: EdgeLine, rate: float, seconds: float, prudence: float
 ) -> bool:
     goal, excess = line.goal, line.excess(rate)
     if seconds <= 0.0:
@@ -144,7 +144,7 @@ def _promises(
     return probability_at_most(over, to_come, goal.share) <= 1.0 - evidence.confidence
 
 
-def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
+def _near(evidence: TrialEvidence, goal: Goal) -> list[tuple[float, float, float]]:
     """Rate, excess and its error of the points that a line is fitted to: those around the rate
     nearest to the edge. Of those too far over or under the bound, only the nearest on each side, no
     further than a line reaches.
@@ -159,7 +159,7 @@ def _near(evidence: Evidence, goal: Goal) -> list[tuple[float, float, float]]:
     return below + [each for each in around if low <= each[1] <= high] + above
 
 
-def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float]:
+def excess_of(evidence: TrialEvidence, goal: Goal, rate: float) -> tuple[float, float]:
     """How far a rate is from the goal's edge, as a logarithm that is 0 at the edge, and its
     standard error; FAR means nothing is known.
     """
@@ -192,7 +192,7 @@ def excess_of(evidence: Evidence, goal: Goal, rate: float) -> tuple[float, float
 
 
 def _by_tail(
-    evidence: Evidence, goal: Goal, rate: float, effective: float
+    evidence: TrialEvidence, goal: Goal, rate: float, effective: float
 ) -> tuple[float, float] | None:
     """The share over a bound by an exponential tail, drawn through the response times that a larger
     and a smaller share of the requests exceed.

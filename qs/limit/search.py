@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from qs.base.errors import UserError
 from qs.base.words import number
-from qs.limit.evidence import Evidence, collapsed
+from qs.limit.evidence import TrialEvidence, collapsed
 from qs.limit.goals import Goal, with_implied
 from qs.limit.judging import FAILS, HOLDS
 from qs.limit.limit import Limit, limit_of
@@ -115,7 +115,7 @@ class _Search:
         self._on_step = on_step
         self._done = {each.number: each for each in done}
         self._trials: list[Trial] = []
-        self._evidence = Evidence(goals, settings.confidence)
+        self._evidence = TrialEvidence(goals, settings.confidence)
         self._spent_s = 0.0
         self._ladder = settings.ladder()
 
@@ -131,7 +131,7 @@ class _Search:
         likely = min((line.rate_at(0.0) for line in lines_of(self._evidence)), default=None)
         if self._settings.curve:
             await self._draw(rate)
-        everything = Evidence(self._goals, self._settings.confidence, self._trials)
+        everything = TrialEvidence(self._goals, self._settings.confidence, self._trials)
         return limit_of(
             everything, rate, surely, held is not None, likely, self._settings, self._spent_s
         )
@@ -248,7 +248,7 @@ class _Search:
 
     def _borne_out(self, rate: float) -> bool:
         trials = [trial for trial in self._evidence.at(rate) if trial.phase == CONFIRM]
-        alone = Evidence(self._goals, self._settings.confidence, trials)
+        alone = TrialEvidence(self._goals, self._settings.confidence, trials)
         return (
             bool(trials)
             and alone.verdict(rate).kind != FAILS
@@ -349,7 +349,7 @@ class _Search:
             trial = kept
         self._add(trial)
         evidence = (
-            Evidence(self._goals, self._settings.confidence, [trial])
+            TrialEvidence(self._goals, self._settings.confidence, [trial])
             if phase == CURVE
             else self._evidence
         )
@@ -387,15 +387,13 @@ class _Search:
 
 def _check_same(kept: Trial, plan: TrialPlan) -> None:
     """Raises UserError if a trial from before is not what the search comes to now."""
-    if (kept.phase, kept.rate_per_s, kept.duration_s, kept.seed) != (
-        plan.phase,
-        plan.rate_per_s,
-        plan.duration_s,
-        plan.seed,
+    if any(
+        getattr(kept, name) != getattr(plan, name)
+        for name in ("phase", "rate_per_s", "duration_s", "seed")
     ):
+        ran = f"{number(kept.rate_per_s, 6)}/s for {number(kept.duration_s, 6)} s"
+        runs = f"{number(plan.rate_per_s, 6)}/s for {number(plan.duration_s, 6)} s"
         raise UserError(
-            f"trial {plan.number + 1} from before is not of this search: it ran at "
-            f"{number(kept.rate_per_s, 6)}/s for {number(kept.duration_s, 6)} s, and this search comes to "
-            f"{number(plan.rate_per_s, 6)}/s for {number(plan.duration_s, 6)} s; search anew, or with the same "
-            "settings and bounds"
+            f"trial {plan.number + 1} from before is not of this search: it ran at {ran}, and this "
+            f"search comes to {runs}; search anew, or with the same settings and bounds"
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from qs.compare.measured import METRICS, CaseRuns, Metric, runs_of
+from qs.compare.measured import METRICS, CaseRuns, ComparedMetric, runs_of
 from qs.engine.record.histogram import samples_needed
 from qs.result.row import Row, Verdict
 from qs.sweep.grid import Combination
@@ -120,7 +120,7 @@ def _line(
     )
 
 
-def _figure(runs: CaseRuns | None, metric: Metric) -> float | None:
+def _figure(runs: CaseRuns | None, metric: ComparedMetric) -> float | None:
     """Over all trials together, from their logs. None if these do not support it, as in the row of
     a run.
     """

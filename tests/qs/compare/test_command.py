@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from qs.cli.main import run_command_line
 from qs.history import record
+from qs.result.saved import read_result
 from tests.qs.compare.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)
@@ -120,7 +121,7 @@ def test_entries_of_the_history_are_compared_also_when_their_reports_are_gone(
         copy = write_result(
             tmp_path / name, {"a": 1, "slow": 3}[name], [SHORT if name == "a" else SLOW]
         )
-        assert record(json.loads(copy.read_text()), copy) is not None
+        assert record(read_result(copy), copy) is not None
         for file in (tmp_path / name).rglob("*.hlog"):
             file.unlink()
     status, out, _ = qs(capfd, "#1", "@2", "--json")

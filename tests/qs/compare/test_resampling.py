@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.compare.measured import METRICS, Metric, ones
+from qs.compare.measured import METRICS, ComparedMetric, ones
 from qs.compare.noise import block_length, draw, weights_of
 from qs.result.logs import Series
 
@@ -80,7 +80,7 @@ def test_percentiles_of_replicates_are_those_of_their_merged_counts(percentile):
     values = np.cumsum(rng.integers(1, 9, 37))
     found = series(counts, values)
     weights = draw(rng, 12, 2.0, 50)
-    metric = Metric("p", "P", percentile)
+    metric = ComparedMetric("p", "P", percentile)
     for weight, value in zip(weights, metric.of(found, weights)):
         merged = weight @ counts
         expanded = np.repeat(values, merged.astype(int))
