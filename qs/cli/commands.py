@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "fetch": (
         "qs.cli.fetch",
-        "Fetch the models and data of tasks ahead, for a machine or a time without a network.",
+        "Fetch the models and data of tasks in advance, to work without a network.",
     ),
     "load": ("qs.cli.load", "Load-test a model file, or a compile result, without a task."),
     "sweep": (
@@ -37,14 +37,14 @@ COMMANDS = {
     ),
     "compare": (
         "qs.cli.compare",
-        "Compare results case by case: by how much they differ, and whether that is more than noise.",
+        "Compare results case by case: how much they differ, and whether it is more than noise.",
     ),
     "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
     "doctor": ("qs.cli.doctor", "Is this machine fit to measure on, and what to change."),
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
     "check": (
         "qs.cli.check",
-        "Test whether a backend keeps the contract, and say how to fix what does not.",
+        "Test whether a backend keeps the contract, and say how to fix it.",
     ),
     "list": (
         "qs.cli.listing",

@@ -1,4 +1,4 @@
-"""`qs compare`: two or more results, case by case. It reads the options; qs.compare does the work."""
+"""`qs compare`: two or more results, case by case. qs.compare does the work."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ HISTORY_MARKS = ("#", "@")
     type=Share(),
     default="2%",
     show_default=True,
-    help="Differences up to this do not matter: slower and faster are beyond it, the same is within it.",
+    help="Differences up to this do not matter: slower and faster are beyond it, same is within.",
 )
-@click.option("--anyway", is_flag=True, help="Compare what is unlike, or INVALID, all the same.")
+@click.option("--anyway", is_flag=True, help="Compare results even if they are unlike or INVALID.")
 @click.option(
     "--fail_if",
     multiple=True,
     metavar="CONDITION",
-    help="Exit with status 3 where this holds: slower:5% (any figure), p99.slower:10%, throughput.slower:3%. May be repeated.",
+    help="Exit with status 3 if this holds: slower:5% (any figure), p99.slower:10%, "
+    "throughput.slower:3%. May be repeated.",
 )
 @click.option(
     "--html",
@@ -51,17 +52,20 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Compare results of qs run, qs load or qs sweep: by how much throughput and response times differ, and whether that is more than noise.
+    """Compare results of qs run, qs load or qs sweep: how much throughput and response times
+    differ, and whether that is more than noise.
 
-    Each is a result JSON, the folder of its report, or an entry of the history: '#12' (quoted, or the shell takes it for a comment), @12, or
-    @TAG. Of three or more, the first is the baseline. Cases are matched by batch size, scenario, clients, instances, pool and threads.
+    Each is a result JSON, the folder of its report, or an entry of the history: '#12' (quoted, or
+    the shell takes it for a comment), @12, or @TAG. Of three or more, the first is the baseline.
+    Cases are matched by batch size, scenario, clients, instances, pool and threads.
 
-    Exit status: 0 compared, whatever the verdict; 2 they cannot be compared; 3 a condition of --fail_if holds.
+    Exit status: 0 compared, whatever the verdict; 2 not comparable; 3 a condition of --fail_if
+    holds.
 
     \b
     Examples:
       qs compare reports/before reports/after
-      qs compare before/result-fp32.json after/result-fp32.json --fail_if throughput.slower:5% --fail_if p99.slower:10%
+      qs compare before/result-fp32.json after/result-fp32.json --fail_if p99.slower:10%
       qs compare @12 @13 --margin 1% --json
       qs compare reports/before reports/after --html comparison.html
     """

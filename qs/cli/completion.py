@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command("completion", short_help="Print the script that makes your shell complete qs.")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> int:
-    """Print the script for SHELL. It completes commands, options, scenarios, and the names of tasks and backends.
+    """Print the completion script for SHELL: commands, options, scenarios, tasks and backends.
 
     \b
     Examples:

@@ -107,7 +107,8 @@ def _value(option: click.Option, text: str, source: str) -> object:
         word = text.strip().lower()
         if word not in _YES + _NO:
             raise UserError(
-                f"{source}: {option.opts[0]} is {text!r}; allowed: {', '.join(_YES)}, or {', '.join(filter(None, _NO))}"
+                f"{source}: {option.opts[0]} is {text!r}; allowed: {', '.join(_YES)}, "
+                f"or {', '.join(filter(None, _NO))}"
             )
         return word in _YES
     if option.multiple:

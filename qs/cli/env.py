@@ -11,7 +11,8 @@ import click
 
 @click.group("env", short_help="List, build or remove the backends' own environments.")
 def command() -> None:
-    """The environments that backends run in: one for each requirements.txt that the current environment does not satisfy.
+    """The environments that backends run in: one for each requirements.txt that the current
+    environment does not satisfy.
 
     \b
     Examples:

@@ -33,9 +33,11 @@ from qs.cli import options as given
 def command(
     tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: bool, quiet: bool
 ) -> int:
-    """Fetch, verify and build the models and data of TASK... into the cache, so that `qs run --offline` finds them. What is there stays.
+    """Fetch, verify and build the models and data of TASK... into the cache, where
+    `qs run --offline` finds them. What is already there is kept.
 
-    With --offline it only looks, and says which file is to be put where. Exit status 2 where something of a task cannot be had.
+    With --offline it only looks, and says which file to put where. The exit status is 2 if
+    anything is missing.
 
     \b
     Examples:

@@ -95,9 +95,10 @@ as_json = click.option("--json", "as_json", is_flag=True, help="As JSON on stand
 
 @click.group("history", cls=Listing, short_help="List, tag, export and plot the runs of the past.")
 def command() -> None:
-    """The runs of the past: every qs run, qs load and qs sweep leaves an entry, unless it has --no_history.
+    """Past runs: every qs run, qs load and qs sweep leaves an entry, except with --no_history.
 
-    Without a command, entries are listed. The database is history.db in the user's data folder, or in QS_DATA.
+    Without a command, entries are listed. The database is history.db in the user's data folder, or
+    in QS_DATA.
 
     \b
     Examples:
@@ -140,7 +141,7 @@ def list_entries(as_json: bool, **options: Any) -> int:
 @click.argument("number", type=Number(), metavar="ID")
 @as_json
 def show(number: int, as_json: bool) -> int:
-    """Show the result of an entry as it was shown when it was measured; with --json the whole result.
+    """Show an entry as it was shown when it was measured; with --json the whole result.
 
     \b
     Examples:
@@ -204,12 +205,13 @@ def tag(number: int, name: str, remove: bool) -> int:
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many runs, the newest.")
 @as_json
 def trend(metric: str, as_json: bool, **options: Any) -> int:
-    """Show how a figure went from run to run, for each case: oldest to newest, and the latest against the median of those before it.
+    """Show a figure from run to run, for each case: oldest to newest, and the latest against the
+    median of those before it.
 
     \b
     Examples:
       qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU
-      qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU --metric 'P99 Latency' --since 4w
+      qs history trend --task digits-cnn-onnx-fp32 --metric 'P99 Latency' --since 4w
     """
     from qs.history.trend import trends
 
@@ -229,7 +231,8 @@ def trend(metric: str, as_json: bool, **options: Any) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @wanted
 def export(file: Path, **options: Any) -> int:
-    """Write the cases of the entries to a table, one a row, oldest first: a .csv file, or .parquet (needs pyarrow).
+    """Write the cases of the entries to a table, one a row, oldest first: .csv, or .parquet (needs
+    pyarrow).
 
     \b
     Examples:

@@ -70,7 +70,8 @@ def described(name: str, width: int, stated: dict[str, int]) -> str:
 def command(kind: str, workspace: Path | None, as_json: bool) -> None:
     """List what the workspaces hold: tasks, backends, models, datasets, or all of them.
 
-    `qs list models` adds parameters and floating-point operations of one item, where a multiply-add counts as two.
+    `qs list models` adds parameters and floating-point operations per item; a multiply-add counts
+    as two.
     With --json they are objects: path, parameters, flops.
 
     \b

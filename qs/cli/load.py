@@ -35,28 +35,30 @@ from qs.cli import options as given
 @given.history
 @given.output
 def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
-    """Load-test ARTIFACT: a model file (any .onnx for CPU; what the backend accepts), or the compile result that
-    `qs run --compile_only` left.
+    """Load-test ARTIFACT: a model file (any .onnx for CPU; whatever the backend accepts), or the
+    compile result that `qs run --compile_only` left.
 
-    Inputs are read from the artifact. Sides that it leaves open are guessed, tried with one inference, and named as guesses; --shape
-    states them. Without --iterations or --duration each batch size is measured for 10 s.
+    Inputs are read from the artifact. Dynamic dimensions are guessed, tried with one inference, and
+    reported as guesses; --shape states them. Without --iterations or --duration each batch size is
+    measured for 10 s.
 
     \b
     Examples:
       qs load model.onnx --hardware_type CPU --duration 2s
       qs load model.onnx --hardware_type CPU --batch_sizes 1,8 --clients 2 --iterations 100
-      qs load model.onnx --hardware_type CPU --scenario server --rate 200 --latency_slo 20ms --duration 2s
+      qs load model.onnx --hardware_type CPU --scenario server --rate 200 --latency_slo 20ms
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
       qs load model.onnx --hardware_type CPU --dry_run
     """
     from qs.base.console import print_json
     from qs.cli.concluding import conclude
+    from qs.cli.requests import request_of
     from qs.evaluate.outline import outline
     from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
     from qs.watch.terminal import open_view
 
-    request = given.request_of({**options, "artifact": artifact, "engine": DRIVE}, kind="load")
+    request = request_of({**options, "artifact": artifact, "engine": DRIVE}, kind="load")
     view = open_view(quiet)
     with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
         prepared = describe_artifact(request, Path(folder), probe=not dry_run)

@@ -98,7 +98,7 @@ def group(ctx: click.Context) -> None:
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status. Only a bug raises: its traceback is what helps then."""
+    """Run one command; return its exit status. Only a bug raises: then the traceback helps."""
     from qs.base.errors import UserError
 
     try:

@@ -19,9 +19,10 @@ import click
     help="The workspace to write it into.  [default: the working directory]",
 )
 def command(name: str, into: Path) -> None:
-    """Write backends/NAME/, a backend that computes ONNX graphs with numpy, as a beginning for your own.
+    """Write backends/NAME/: a backend that computes ONNX graphs with numpy, a start for your own.
 
-    NAME is what --hardware_type will say: upper-case letters, digits and '_'. Nothing that exists is overwritten.
+    NAME is the value of --hardware_type: upper-case letters, digits and '_'. Existing files are
+    never overwritten.
 
     \b
     Examples:

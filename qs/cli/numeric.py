@@ -48,9 +48,11 @@ MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Cou
 @given.process
 @given.output
 def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool, **options) -> int:
-    """Compare a backend's numbers with those of the model's own graph, in fp32 on ONNX Runtime's CPU.
+    """Compare a backend's numbers with those of the model's own graph in fp32, on ONNX Runtime's
+    CPU provider.
 
-    The worst item of each output is named; --item replays it in the batch that it had, and saves feeds, reference and answer as .npz.
+    The worst item of each output is named; --item replays it in the same batch, and saves feeds,
+    reference and answer as .npz.
 
     \b
     Examples:
@@ -58,15 +60,14 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
       qs numeric --task digits-cnn-onnx-fp32 --hardware_type CPU --item 5
     """
     from qs.cli.concluding import conclude
+    from qs.cli.requests import request_of
     from qs.evaluate.evaluation import compare_alone
     from qs.evaluate.prepare import prepare
     from qs.evaluate.running import run
     from qs.watch.terminal import open_view
 
     sizes = None if batch_size is None else (batch_size,)
-    request = given.request_of(
-        {**options, "batch_sizes": sizes, "no_history": True}, kind="numeric"
-    )
+    request = request_of({**options, "batch_sizes": sizes, "no_history": True}, kind="numeric")
     view = open_view(quiet)
     ended = run(prepare(request), view, compare_alone(item))
     if ended.record.numeric and not quiet:

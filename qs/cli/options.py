@@ -1,13 +1,10 @@
 """Options that several commands take, written once: where things are, how much load, how it
-arrives, how long a backend may take.
-
-`request_of` turns what was typed into the Request that the program runs on. Left out: what the
-options do.
+arrives, how long a backend may take. What was typed becomes a Request in qs.cli.requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +29,7 @@ POOLS = ("thread", "inline", "process", "async")
 
 
 def _together(*options: Decorator) -> Decorator:
-    """The options in the order in which they are written here, which is the order that --help
-    shows.
-    """
+    """The options in the order in which they are written here: --help shows them so."""
 
     def decorate(command: Any) -> Any:
         for option in reversed(options):
@@ -94,7 +89,7 @@ amount = _together(
     click.option(
         "--duration",
         type=Seconds(),
-        help="Measure each batch size for this long, in place of a number of iterations.",
+        help="Measure each batch size for this long instead of a number of iterations.",
     ),
     click.option(
         "--batch_sizes",
@@ -108,7 +103,7 @@ pools = _together(
     click.option(
         "--pool",
         type=click.Choice(POOLS),
-        help="What the clients run in; async is for backends whose predict is a coroutine function.",
+        help="What clients run in; async is for backends whose predict is a coroutine function.",
     ),
     click.option("--instances", type=click.IntRange(min=1), help="Loaded copies of the model."),
     click.option(
@@ -133,7 +128,8 @@ measuring = _together(
     click.option(
         "--verify",
         type=click.Choice(["sample", "all"]),
-        help="Compare answers given under load with idle ones: of a random sample of requests, or of all.",
+        help="Check that outputs under load match outputs when idle: for a random sample of "
+        "requests, or for all.",
     ),
     click.option(
         "--seed",
@@ -146,8 +142,9 @@ traffic = _together(
     click.option(
         "--scenario",
         type=Scenario(),
-        help="How load arrives: closed_loop (each client sends when its answer has come), poisson, constant_rate, stages, replay, or "
-        "MLPerf's single_stream, multi_stream, server, offline with their rules.",
+        help="How load arrives: closed_loop (each client sends when its last answer has come), "
+        "poisson, constant_rate, stages, replay, or MLPerf's single_stream, multi_stream, server, "
+        "offline with their rules.",
     ),
     click.option(
         "--rate",
@@ -157,34 +154,34 @@ traffic = _together(
     click.option(
         "--arrivals",
         type=click.Choice(["poisson", "even"]),
-        help="At random (poisson) or at equal distances (even).  [default: poisson]",
+        help="At random (poisson) or evenly spaced (even).  [default: poisson]",
     ),
     click.option(
         "--stages",
         type=Rates(),
-        help="Rates one after the other: 10s:100,20s:~500,1m:500 (~: in a straight line).",
+        help="Rates in turn: 10s:100,20s:~500,1m:500 (~ ramps in a straight line).",
     ),
     click.option(
         "--replay",
         type=click.Path(path_type=Path),
         help="File with recorded due times in seconds: text, CSV or Parquet.",
     ),
-    click.option("--replay_column", help="Column of --replay, where the file has several."),
+    click.option("--replay_column", help="Column of the --replay file, if it has several."),
     click.option(
         "--replay_speed",
         type=click.FloatRange(min=0, min_open=True),
-        help="Play --replay so many times as fast.",
+        help="Replay this many times as fast.",
     ),
     click.option(
         "--latency_slo",
         type=Seconds(),
-        help="server: bound of the response time's percentile, for example 50ms.",
+        help="server: bound on the response time's percentile, for example 50ms.",
     ),
     click.option("--percentile", type=PERCENT, help="Percentile that a scenario is judged by."),
     click.option(
         "--samples_per_query",
         type=click.IntRange(min=1),
-        help="multi_stream, offline: samples in a query.",
+        help="multi_stream, offline: samples per query.",
     ),
     click.option(
         "--think_time", type=Seconds(), help="closed_loop: pause of a client before each query."
@@ -192,17 +189,17 @@ traffic = _together(
     click.option(
         "--max_batch_size",
         type=click.IntRange(min=1),
-        help="Open loop: let up to so many queries share a call of predict.",
+        help="Open loop: let up to this many queries share a call of predict.",
     ),
     click.option(
         "--max_delay",
         type=Seconds(),
-        help="How long a query may wait for others that share its call, for example 2ms.",
+        help="How long a query may wait for others to share its call, for example 2ms.",
     ),
     click.option(
         "--max_backlog",
         type=click.IntRange(min=0),
-        help="Open loop: drop, and count, a query behind which more than so many wait.",
+        help="Open loop: drop (and count) a query when more than this many are queued behind it.",
     ),
     click.option(
         "--spin",
@@ -224,18 +221,18 @@ stopping = _together(
     ),
     click.option("--min_duration", type=Seconds(), help="Go on for at least this long."),
     click.option(
-        "--min_queries", type=click.IntRange(min=1), help="Go on for at least so many queries."
+        "--min_queries", type=click.IntRange(min=1), help="Go on for at least this many queries."
     ),
     click.option(
         "--max_errors",
         type=click.IntRange(min=0),
-        help="End, and be valid up to, so many failed queries.",
+        help="End when more queries than this have failed; fewer leave the run valid.",
     ),
     click.option("--max_error_rate", type=Share(), help="The same as a share, for example 0.1%."),
     click.option(
         "--drain",
         type=Seconds(),
-        help="How long queries in flight may still take after the end.  [default: --predict_timeout]",
+        help="How long queries in flight may take after the end.  [default: --predict_timeout]",
     ),
 )
 
@@ -249,7 +246,8 @@ timeouts = _together(
     click.option(
         "--predict_timeout",
         type=Seconds(),
-        help="Longest time for one predict.  [default: 2m, and three times what earlier cases suggest]",
+        help="Longest time for one predict.  [default: 2m, or three times what earlier cases "
+        "suggest if that is longer]",
     ),
 )
 
@@ -277,15 +275,17 @@ process = _together(
         type=click.Choice(["auto", "current", "new"]),
         default="auto",
         show_default=True,
-        help="Python environment of the backend: one of its own (new), the one qs runs in (current), or one of its own "
-        "where the current does not satisfy its requirements.txt (auto).",
+        help="Python environment of the backend: one of its own (new), the one qs runs in "
+        "(current), or one of its own if the current one does not satisfy its requirements.txt "
+        "(auto).",
     ),
 )
 
 offline = click.option(
     "--offline",
     is_flag=True,
-    help="Download nothing: models and data come from your files and the cache; what lacks is named with the place to put it.",
+    help="Download nothing: models and data come from your files and the cache; missing files are "
+    "listed, with where to put each one.",
 )
 
 feeding = _together(
@@ -293,7 +293,8 @@ feeding = _together(
         "--shape",
         type=Named(whole_shape, "shape", "images=1,3,224,224"),
         multiple=True,
-        help="Shape of an input at batch size 1: name=1,3,224,224, or name=scalar. Once for each input that needs it.",
+        help="Shape of an input at batch size 1: name=1,3,224,224, or name=scalar. Repeat it for "
+        "each input that needs one.",
     ),
     click.option(
         "--type",
@@ -307,19 +308,21 @@ feeding = _together(
         "ranges",
         type=Named(bounds, "range", "ids=0,30522"),
         multiple=True,
-        help="Generated values of an input, from the first up to below the second: name=0,30522.",
+        help="Range of an input's generated values, the second excluded: name=0,30522.",
     ),
     click.option(
         "--data",
         type=Named(Path, "data", "images=folder/"),
         multiple=True,
-        help="Your own items of an input: name=file or folder with .npy, .npz, .raw, .json, .png or .jpg.",
+        help="Your own items for an input: name=file or folder with .npy, .npz, .raw, .json, "
+        ".png or .jpg.",
     ),
     click.option(
         "--state",
         type=Named(str, "state", "h=hn"),
         multiple=True,
-        help="An input that an output of the call before feeds: input=output.  [default: where their names say so]",
+        help="An input that is fed an output of the previous call: input=output.  "
+        "[default: where their names say so]",
     ),
     click.option("--no_state", is_flag=True, help="Feed no output back, whatever the names say."),
     click.option(
@@ -327,7 +330,7 @@ feeding = _together(
         type=click.Choice(["random", "zeros"]),
         default="random",
         show_default=True,
-        help="What inputs without data get.",
+        help="What inputs without data are filled with.",
     ),
     click.option(
         "--samples",
@@ -341,7 +344,8 @@ watching = _together(
     click.option(
         "--metrics",
         metavar="WHERE",
-        help="Metrics for Prometheus while it runs: :9464 (this machine alone), host:port, or file:run.prom.",
+        help="Metrics for Prometheus while it runs: :9464 (this machine only), host:port, or "
+        "file:run.prom.",
     ),
     click.option("--trace", is_flag=True, help="Write trace.json beside the report, for Perfetto."),
 )
@@ -353,59 +357,7 @@ output = _together(
         "--json",
         "as_json",
         is_flag=True,
-        help="Print the result as JSON on standard output, all else on standard error.",
+        help="Print the result as JSON on standard output, everything else on standard error.",
     ),
     click.option("--quiet", is_flag=True, help="No progress, no summary; errors only."),
 )
-
-
-# Options whose fields in Traffic and StopRules say the unit.
-RENAMED = {
-    "rate": "rate_per_s",
-    "latency_slo": "bound_s",
-    "think_time": "think_time_s",
-    "min_duration": "min_duration_s",
-    "drain": "drain_s",
-}
-
-
-def request_of(options: Mapping[str, Any], kind: str = "run") -> Any:
-    """The Request that these options ask for. Options that a command does not have are as if not
-    given.
-    """
-    from dataclasses import fields
-
-    from qs.cli.defaults import origins
-    from qs.settings.request import Feeding, Request
-    from qs.settings.traffic import StopRules, Traffic
-
-    given = {RENAMED.get(name, name): value for name, value in options.items()}
-    delay_s = given.pop("max_delay", None)
-    delay_us = None if delay_s is None else delay_s * 1e6
-
-    def taken(cls: type) -> dict[str, Any]:
-        names = [each.name for each in fields(cls)]
-        return {name: given.pop(name) for name in names if name in given}
-
-    stop = StopRules(**taken(StopRules))
-    traffic = Traffic(**taken(Traffic), stop=stop, max_delay_us=delay_us)
-    fed = Feeding()
-    if "fill" in given:
-        states = dict(given.pop("state"))
-        fed = Feeding(
-            dict(given.pop("shape")),
-            dict(given.pop("types")),
-            dict(given.pop("ranges")),
-            dict(given.pop("data")),
-            {} if given.pop("no_state") else states or None,
-            given.pop("fill"),
-        )
-    keep = not given.pop("no_history", False)
-    return Request(
-        **{"task": "", **given},
-        kind=kind,
-        traffic=traffic,
-        feeding=fed,
-        history=keep,
-        origins=origins(),
-    )

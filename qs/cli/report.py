@@ -38,8 +38,8 @@ FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
     help="An index page of all results below the folder RESULT.",
 )
 def command(place: Path, wanted: str, out: Path | None, everything: bool) -> int:
-    """Render RESULT again, from its saved files alone: a result JSON, or the folder of its report. With --all: an index of all reports below
-    a folder.
+    """Render RESULT (a result JSON, or the folder of its report) again from its saved files. With
+    --all: an index of all reports below a folder.
 
     \b
     Examples:

@@ -36,15 +36,16 @@ from qs.cli.types import Seconds
 @click.option(
     "--compiled",
     type=click.Path(path_type=Path),
-    help="Compile nothing: take the compile result that an earlier run left in this folder (--compile_only --out).",
+    help="Compile nothing: take the compile result that an earlier run left in this folder "
+    "(--compile_only --out).",
 )
 @click.option(
     "--engine",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     show_default=True,
-    help="Which backends our engine drives: those that support QS mode (auto); every one, with its own numbers "
-    "beside ours (always, an audit); none, each times itself (never).",
+    help="Which backends our engine drives: those that support QS mode (auto); every one, with "
+    "its own numbers beside ours (always, an audit); none, so that each times itself (never).",
 )
 @given.timeouts
 @click.option(
@@ -65,12 +66,13 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU
       qs run --task bert-torch-fp32 --hardware_type CPU --batch_sizes 1,4 --time_limit 20
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
-      qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --rate 500 --duration 2s
+      qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --rate 500 --duration 2s
     """
     from qs.cli.concluding import conclude
+    from qs.cli.requests import request_of
     from qs.evaluate.prepare import prepare
     from qs.evaluate.running import run
     from qs.watch.terminal import open_view
 
-    request, view = given.request_of(options), open_view(quiet)
+    request, view = request_of(options), open_view(quiet)
     return conclude(run(prepare(request), view), view, request.history, as_json, quiet)

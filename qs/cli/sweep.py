@@ -100,13 +100,14 @@ AXES = ("clients", "instances", "intra_op_threads", "pool")
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:
-    """Measure every combination of the axes in closed loop, interleaved and repeated; recommend settings; find the limit under bounds.
+    """Measure every combination of the axes in closed loop, interleaved and repeated; recommend
+    settings; find the highest rate within bounds.
 
     \b
     Examples:
-      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8 --clients 1,2 --duration 0.5s --repeats 2
-      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8,32,64 --pool thread,process --budget 20s
-      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --clients 1 --duration 0.5s --slo p99=5ms --slo_budget 10s
+      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8 --clients 1,2
+      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --pool thread,process --budget 20s
+      qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --slo p99=5ms
       qs sweep --artifact model.onnx --hardware_type CPU --instances 1,2 --duration 0.5s --resume
     """
     return _sweep(options, as_json, quiet)
@@ -114,6 +115,7 @@ def command(as_json: bool, quiet: bool, **options) -> int:
 
 def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.cli.concluding import conclude
+    from qs.cli.requests import request_of
     from qs.evaluate.prepare import prepare
     from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
@@ -130,7 +132,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     axes = {name: asked.pop(name) or () for name in AXES}
     if bool(asked["task"]) == bool(asked["artifact"]):
         raise Faults([Fault("--task", "", asked["task"] or MISSING, "either --task or --artifact")])
-    request = given.request_of({**asked, "engine": DRIVE}, kind=SWEEP)
+    request = request_of({**asked, "engine": DRIVE}, kind=SWEEP)
     plan = SweepPlan(
         axes=Axes(
             request.batch_sizes or (),

@@ -48,7 +48,7 @@ class WholeNumbers(click.ParamType):
                 number = int(part)
             except ValueError:
                 self.fail(
-                    f"{part.strip()!r} in {value!r} is not a whole number; write for example 1,4,8.",
+                    f"{part.strip()!r} in {value!r} is not a whole number; write e.g. 1,4,8.",
                     param,
                     ctx,
                 )
@@ -85,7 +85,7 @@ class Words(click.ParamType):
 
 
 class WarmUp(click.ParamType):
-    """How much to warm up before measuring: a count of iterations per client (3, 0) or a time (2s)."""
+    """How much to warm up before measuring: iterations per client (3, 0) or a time (2s)."""
 
     name = "warmup"
 
@@ -171,7 +171,8 @@ class Rates(click.ParamType):
                 colon = ""
             if not colon or not (math.isfinite(per_s) and per_s >= 0):
                 self.fail(
-                    f"{part.strip()!r} in {value!r} is no stage; write time:rate, for example 10s:100,30s:500.",
+                    f"{part.strip()!r} in {value!r} is not a stage; "
+                    "write time:rate, for example 10s:100,30s:500.",
                     param,
                     ctx,
                 )
