@@ -20,13 +20,13 @@ from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.evaluate import checks
 from qs.evaluate.failures import BackendFailed, note
+from qs.evaluate.journal import Journal
 from qs.evaluate.performance import measure
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import opened, set_up
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.render.html.page import result_page
-from qs.result.journal import Journal
 from qs.result.record import Record
 from qs.result.result import Result, Status
 from qs.result.story import story_of

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from qs.base.errors import UserError
 from qs.base.words import number
-from qs.result.journal import Journal
+from qs.evaluate.journal import Journal
 from qs.result.row import Outcome
 
 if TYPE_CHECKING:

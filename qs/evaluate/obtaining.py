@@ -14,8 +14,8 @@ from qs.base.names import check_plain
 from qs.base.words import span
 from qs.evaluate import artifacts
 from qs.evaluate.backend import Backend
+from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
-from qs.result.journal import Journal
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from qs.doctor.looking import check_now
 from qs.environments import Environment, interpreter_for
 from qs.evaluate import checks
 from qs.evaluate.backend import Backend, QsMode, brought_up
+from qs.evaluate.journal import Journal
 from qs.evaluate.obtaining import Compiled, obtain
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.testbed import Testbed
-from qs.result.journal import Journal
 from qs.settings.limits import Limits
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Settings, settle

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from qs.base.interrupt import Interrupt
 from qs.evaluate.backend import Backend
 from qs.evaluate.expectation import Footprint, PredictTimeout
-from qs.result.journal import Journal
+from qs.evaluate.journal import Journal
 from qs.settings.settings import Settings
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the

@@ -16,12 +16,12 @@ from qs.base.machine import usable_cpus
 from qs.base.scenarios import POISSON
 from qs.base.words import number
 from qs.evaluate import rows
+from qs.evaluate.journal import Journal
 from qs.evaluate.performance import Measured, measure_case
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
 from qs.evaluate.testbed import Testbed
 from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
-from qs.result.journal import Journal
 from qs.result.row import Row
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import check_plans
