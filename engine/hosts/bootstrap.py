@@ -1,5 +1,5 @@
-"""First file a child process runs, by its path and under whatever interpreter: makes the named
-packages importable, nothing else.
+"""The first file that a child process runs, by its path and under whatever interpreter. It only
+makes the named packages importable.
 
 Putting our site-packages on the child's path would give a backend's own environment our numpy in
 place of its own; so only the packages themselves are made findable. Arguments: descriptor to read

@@ -1,8 +1,8 @@
-"""The child's side of a host in a process of its own: builds one object, answers calls of its
-methods, runs shares of plans.
+"""The child's side of a host in its own process: it builds one object, answers calls of its methods,
+and runs shares of plans.
 
-One message at a time, on the main thread, as vendor code expects. Stopping needs no message: the
-stop flag lies in shared memory.
+It handles one message at a time on the main thread, as vendor code expects. Stopping needs no
+message: the stop flag lies in shared memory.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ class Child:
     def run_share(
         self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]
     ) -> list[dict]:
-        """Build and warm up, say ready, wait for the start, run; intervals go up as they close.
-        Returns the workers' reports.
+        """Build and warm up, report that, wait for the start, and run. Intervals are sent as they
+        close; the workers' reports are returned.
 
-        The target is `target` itself, or what this host's object makes when `method` is called with
+        The target is `target` itself, or what `method` of this host's object makes when called with
         instance=number and kwargs.
         """
         coroutines = share.plan.pool.kind == "async"

@@ -18,7 +18,7 @@ _HEAD = struct.Struct("<Q")
 
 
 def pack(samples: Sequence[Any]) -> int:
-    """A descriptor of a nameless file in memory that holds the samples; arrays lie in it as they
+    """A descriptor of an unnamed file in memory that holds the samples. Arrays are stored as they
     are, aligned to 64 bytes.
     """
     buffers: list[pickle.PickleBuffer] = []

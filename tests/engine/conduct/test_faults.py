@@ -13,11 +13,13 @@ from qs.engine import (
     ChildHost,
     ClosedLoop,
     ConstantRate,
+    ErrorKind,
     Factory,
     HostDied,
     HostError,
     HostTimeout,
     LocalHost,
+    Loss,
     Pool,
     RunPlan,
     Stop,
@@ -51,6 +53,7 @@ def test_a_hung_thread_is_abandoned_named_and_what_it_measured_stays():
     assert (result.completed, result.errors_by_kind) == (49, {"hung": 1})
     assert result.response.count == 49
     assert any("worker 0 " in warning for warning in result.warnings), result.warnings
+    assert result.losses == [Loss(ErrorKind.HUNG, process=0, worker=0)]
     assert result.verdict == "INVALID"
 
 
@@ -186,8 +189,19 @@ def test_a_process_that_dies_in_mid_run_leaves_what_it_measured(what, tmp_path):
     assert took < 30
     assert (result.completed, result.errors_by_kind) == (299, {"died": 1})
     assert result.response.count == 299
-    how = {"exit": "exit status 3", "crash": "SIGSEGV", "kill": "SIGKILL"}[what]
+    how, status, signal = {
+        "exit": ("exit status 3", 3, None),
+        "crash": ("signal SIGSEGV", None, "SIGSEGV"),
+        "kill": ("signal SIGKILL", None, "SIGKILL"),
+    }[what]
     assert any(how in warning for warning in result.warnings), result.warnings
+    (loss,) = result.losses
+    assert (loss.kind, loss.exit, loss.status, loss.signal) == (
+        ErrorKind.DIED,
+        how,
+        status,
+        signal,
+    )
     assert result.verdict == "INVALID"
 
 
