@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qs.base.files import NUMERIC, SWEEP, ReportFolder, write_atomic, write_json
+from qs.base.files import ReportFolder, write_atomic, write_json
 from qs.result.events import EventLog
 from qs.result.record import Record, to_result
-from qs.result.result import Result, Status
+from qs.result.result import Kind, Result, Status
 from qs.watch.view import View
 
 
 class Journal:
-    """The record of one run and its files. `view` hears what a person should read."""
+    """The record of one run and its files."""
 
     def __init__(
         self,
@@ -30,7 +30,9 @@ class Journal:
         view: View,
         draw: Callable[[Result, Path], bytes] | None = None,
     ):
-        """`draw` makes the page for people, of the result and the report's folder."""
+        """`view` hears what a person should read; `draw` makes the page for people, from the result
+        and the report's folder.
+        """
         self.record = record
         self.view = view
         self._path = path
@@ -66,10 +68,8 @@ class Journal:
     def compiled_to(self, precision: str) -> None:
         """The precision that the backend compiled to names the files from now on."""
         self._precision = precision
-        if self.record.kind not in (
-            SWEEP,
-            NUMERIC,
-        ):  # a comparison measures nothing; a sweep may go on from what an earlier one measured
+        # A comparison measures nothing; a sweep may go on from what an earlier one measured.
+        if self.record.kind not in (Kind.SWEEP, Kind.NUMERIC):
             self.folder.forget_histograms()
 
     def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:
@@ -105,7 +105,7 @@ class Journal:
         self.save()
 
     def save(self) -> Result:
-        """Write the result as far as it is known; return it."""
+        """Write the result as far as it is known, and return it."""
         result = to_result(self.record)
         if self.started:
             write_json(self.folder.result, result.to_dict())

@@ -25,7 +25,7 @@ class Record:
     model: str
     command: list[str]
     qs_version: str
-    kind: str = Kind.RUN
+    kind: Kind = Kind.RUN
     # What a model file says of itself, if no task names the model.
     artifact: dict[str, Any] | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -52,14 +52,14 @@ class Record:
     failures: list[dict[str, object]] = field(default_factory=list)
     sweep: dict[str, Any] | None = None
     machine_check: dict[str, Any] | None = None  # qs.doctor's
-    status: str = Status.RUNNING
+    status: Status = Status.RUNNING
 
     @property
     def verdict(self) -> Verdict:
         """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out
         which settings fail: it is INVALID where all do.
         """
-        enough = any if self.kind == Kind.SWEEP else all
+        enough = any if self.kind is Kind.SWEEP else all
         counts = not self.reasons and enough(row.valid for row in self.rows)
         return Verdict.VALID if counts else Verdict.INVALID
 
@@ -67,7 +67,7 @@ class Record:
         """The run's own reasons, then each row's with its batch size; those of a sweep's settings
         stand in its table.
         """
-        if self.kind == Kind.SWEEP:
+        if self.kind is Kind.SWEEP:
             return list(self.reasons)
         return [
             *self.reasons,
@@ -101,8 +101,8 @@ def to_result(record: Record) -> Result:
         version=record.versions.get("runtime"),
         execution_date=record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
         schema_version=SCHEMA,
-        kind=Kind(record.kind),
-        status=Status(record.status),
+        kind=record.kind,
+        status=record.status,
         verdict=record.verdict,
         reasons=record.all_reasons(),
         warnings=list(record.warnings),

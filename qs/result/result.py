@@ -128,3 +128,13 @@ class Result(Part):
     @property
     def valid(self) -> bool:
         return self.verdict is Verdict.VALID
+
+    @property
+    def own_reasons(self) -> list[str]:
+        """The reasons of the run as a whole. `reasons` has those of the rows after them, each with
+        its batch size; a sweep's settings may fail, and their reasons are in its table only.
+        """
+        if self.kind is Kind.SWEEP:
+            return self.reasons
+        of_rows = sum(len(row.reasons) for row in self.performance)
+        return self.reasons[: max(len(self.reasons) - of_rows, 0)]

@@ -197,18 +197,9 @@ def _reasons(result: Result, cases: Sequence[Case]) -> tuple[Remark, ...]:
     """The run's own, then each case's. A sweep finds out which settings fail: their reasons are no
     reasons of its own.
     """
+    own = tuple(map(Remark, result.own_reasons))
     if result.kind == SWEEP:
-        return tuple(map(Remark, result.reasons))
-    # The saved list holds those of the rows as well, under their batch sizes.
-    of_rows = Counter(
-        f"BS {case.row.batch_size}: {reason}" for case in cases for reason in case.row.reasons
-    )
-    own = []
-    for text in result.reasons:
-        if of_rows[text]:
-            of_rows[text] -= 1
-        else:
-            own.append(Remark(text))
+        return own
     pairs = ((_short(case, cases), reason) for case in cases for reason in case.row.reasons)
     return (*own, *_together(pairs, len(cases)))
 

@@ -35,6 +35,15 @@ def test_a_saved_result_is_the_same_after_it_was_read_and_written(path):
     assert list(again) == list(saved)
 
 
+def test_the_runs_own_reasons_are_told_from_those_of_its_rows():
+    saved = json.loads((SAVED / "result-v1-every-kind-of-row.json").read_bytes())
+    assert Result.model_validate(saved).own_reasons == []
+    own = {"Reasons": ["no data", *saved["Reasons"]]}
+    assert Result.model_validate(saved | own).own_reasons == ["no data"]
+    alone = Result.model_validate(saved | {"Kind": "sweep", "Reasons": ["no limit"]})
+    assert alone.own_reasons == ["no limit"]
+
+
 def test_absent_keys_stay_absent_and_unknown_ones_are_kept():
     row = Row.model_validate(LEAST | {"Chip Power": 12.5, "Warm-up": {"Completed": 3, "Own": 1}})
     assert (row.completed, row.intervals, row.outcome) == (None, [], None)
