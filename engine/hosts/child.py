@@ -1,5 +1,5 @@
-"""The child's side of a host in its own process: it builds one object, answers calls of its methods,
-and runs shares of plans.
+"""The child's side of a host in its own process: it builds one object, answers calls of its
+methods, and runs shares of plans.
 
 It handles one message at a time on the main thread, as vendor code expects. Stopping needs no
 message: the stop flag lies in shared memory.
