@@ -22,19 +22,14 @@ def read_result(path: Path) -> Result:
 
 def typed(plain: Any, where: str) -> Result:
     """A result from what its JSON holds. Raises UserError with every place that is wrong."""
-    plain = checked(plain, where)
+    plain = _checked(plain, where)
     try:
         return Result.model_validate(plain)
     except ValidationError as error:
         raise Faults([_fault(where, each) for each in error.errors()]) from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The result in a file as plain data, with the errors of `read_result`."""
-    return checked(_content(path), str(path))
-
-
-def checked(plain: Any, where: str) -> dict[str, Any]:
+def _checked(plain: Any, where: str) -> dict[str, Any]:
     """Refuse what is not a result of this version; an older one gets the keys that it has not."""
     if not isinstance(plain, dict) or "schema_version" not in plain or "Backend" not in plain:
         allowed = "a result JSON of qs run, qs load or qs sweep, or its folder"

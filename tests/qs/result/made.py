@@ -9,7 +9,7 @@ from typing import Any
 
 from qs.render.html.page import result_page
 from qs.result.result import Result
-from qs.result.saved import checked, typed
+from qs.result.saved import typed
 from qs.result.story import Story, story_of
 
 REPORTS = Path(__file__).parents[2] / "fixtures" / "reports"
@@ -30,7 +30,7 @@ def report(name: str, root: Path) -> Path:
 
 def told(result: dict[str, Any], folder: Path | None = None) -> Story:
     """The story of a result as it is saved."""
-    return story_of(typed(checked(result, "test"), "test"), folder)
+    return story_of(typed(result, "test"), folder)
 
 
 def result_of(folder: Path) -> dict[str, Any]:
