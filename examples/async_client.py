@@ -56,7 +56,8 @@ async def main() -> None:
             RunPlan(load=ClosedLoop(clients=8, iterations=40), pool=Pool("async")), client, ["/"]
         )
         print(
-            f"8 clients: {closed.queries_per_s:,.0f} queries/s, p50 {closed.response.percentile_ns(50) / 1e6:.1f} ms"
+            f"8 clients: {closed.queries_per_s:,.0f} queries/s, p50 "
+            f"{closed.response.percentile_ns(50) / 1e6:.1f} ms"
         )
 
         plan = RunPlan(
@@ -66,7 +67,8 @@ async def main() -> None:
         )
         opened = await run_async(plan, client, ["/"])
         print(
-            f"200/s at random: p99 {opened.response.percentile_ns(99) / 1e6:.1f} ms, {opened.verdict}"
+            f"200/s at random: p99 {opened.response.percentile_ns(99) / 1e6:.1f} ms, "
+            f"{opened.verdict}"
         )
 
         some_missing = await run_async(
@@ -75,7 +77,8 @@ async def main() -> None:
             ["/", "/missing"],
         )
         print(
-            f"half of the pages missing: {some_missing.completed} completed, errors {some_missing.errors_by_kind}"
+            f"half of the pages missing: {some_missing.completed} completed, errors "
+            f"{some_missing.errors_by_kind}"
         )
         print(f"{some_missing.verdict}: {some_missing.reasons[0]}")
 

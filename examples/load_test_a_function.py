@@ -35,7 +35,8 @@ def main() -> None:
         ORDERS,
     )
     print(
-        f"closed loop: {closed.queries_per_s:,.0f} queries/s, service time p99 {closed.service.percentile_ns(99) / 1e3:.0f} us"
+        f"closed loop: {closed.queries_per_s:,.0f} queries/s, service time p99 "
+        f"{closed.service.percentile_ns(99) / 1e3:.0f} us"
     )
 
     # Open loop: requests are due at random times, whether or not the function keeps up. Response
@@ -47,7 +48,8 @@ def main() -> None:
     for name, times in (("response", opened.response), ("service", opened.service)):
         p50, p99 = times.percentile_ns(50) / 1e3, times.percentile_ns(99) / 1e3
         print(
-            f"2,000/s at random: {name} time p50 {p50:.0f} us, p99 {p99:.0f} us over {times.count:,} requests"
+            f"2,000/s at random: {name} time p50 {p50:.0f} us, p99 {p99:.0f} us over "
+            f"{times.count:,} requests"
         )
     print(f"{opened.verdict}; {len(opened.warnings)} warnings")
     for warning in opened.warnings:

@@ -60,7 +60,8 @@ def main() -> None:
         result = run(plan, target)
         p99_us = result.response.percentile_ns(99) / 1e3
         print(
-            f"{processes} x 1 thread: {result.queries_per_s:,.0f} queries/s, p99 {p99_us:.0f} us, {result.verdict}"
+            f"{processes} x 1 thread: {result.queries_per_s:,.0f} queries/s, p99 {p99_us:.0f} us, "
+            f"{result.verdict}"
         )
 
 

@@ -27,7 +27,8 @@ def main() -> None:
         scenario = Server(rate_per_s=rate, bound_s=BOUND_S, min_duration_s=1)
         result = run(scenario, service)
         print(
-            f"{rate} queries/s: {result.verdict}, {result.completed:,} completed, {result.metric.name} {result.metric.value:.0f}"
+            f"{rate} queries/s: {result.verdict}, {result.completed:,} completed, "
+            f"{result.metric.name} {result.metric.value:.0f}"
         )
         for rule in result.rules:
             print(f"  {'passed' if rule.passed else 'FAILED'}: {rule.sentence()}")

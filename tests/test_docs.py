@@ -19,7 +19,9 @@ def snippets(text: str) -> list[str]:
 
 
 def lay_out(found: list[str], folder: Path) -> Path:
-    """Write the files that snippets name, and the program of all the others; returns the program."""
+    """Write the files that snippets name, and the program of all the others; returns the
+    program.
+    """
     program = []
     for snippet in found:
         named = re.match(r"# (\w+\.py)\n", snippet)

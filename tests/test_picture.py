@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_picture_shows_the_result_and_fetches_nothing(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = "-m qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --iterations 5 --no_input --quiet"
+    command = (
+        "-m qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 "
+        "--iterations 5 --no_input --quiet"
+    )
     subprocess.run(
         [sys.executable, *command.split()], cwd=tmp_path, env=env, check=True, timeout=120
     )

@@ -204,7 +204,8 @@ def _model_file(info: dict[str, Any]) -> Path:
                 )
             return path.resolve()
     raise UserError(
-        f"the model file {stated} is missing; put it there, or `qs run` resolves it from its sources"
+        f"the model file {stated} is missing; put it there, or `qs run` resolves it from its "
+        "sources"
     )
 
 

@@ -65,7 +65,9 @@ class RuntimeBackendCPU(RuntimeBackend):
         return self._batch_size
 
     def predict(self, data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Outputs by the model info's names. Feeds are cast to the file's types where they differ."""
+        """Outputs by the model info's names. Feeds are cast to the file's types where they
+        differ.
+        """
         feeds = {}
         for declared, name, dtype in self._inputs:
             array = data[declared]

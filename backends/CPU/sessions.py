@@ -68,7 +68,8 @@ def optimized(path: Path) -> tuple[Path, str]:
     import onnxruntime
 
     data = data_files(path)
-    key = f"cpu/{_sha256([path, *data])[:32]}-ort{onnxruntime.__version__}-{platform.machine()}-extended"
+    version, machine = onnxruntime.__version__, platform.machine()
+    key = f"cpu/{_sha256([path, *data])[:32]}-ort{version}-{machine}-extended"
     made: list[Path] = []
 
     def build(target: Path) -> None:
@@ -87,7 +88,8 @@ def optimized(path: Path) -> tuple[Path, str]:
         return path, f"optimized on every load, not cached: {error}"
     return (
         found,
-        f"graph optimized by ONNX Runtime {onnxruntime.__version__}{'' if made else ', from the cache'}",
+        "graph optimized by ONNX Runtime "
+        f"{onnxruntime.__version__}{'' if made else ', from the cache'}",
     )
 
 

@@ -23,7 +23,8 @@ def prepare(
         from tokenizers import Tokenizer
     except ImportError as error:
         raise UserError(
-            "the data set lee needs the library tokenizers: pip install 'quicksilver-perf[zoo]', or pip install tokenizers"
+            "the data set lee needs the library tokenizers: pip install 'quicksilver-perf[zoo]', "
+            "or pip install tokenizers"
         ) from error
     reader = Tokenizer.from_file(str(tokenizer))
     reader.enable_truncation(sequence)

@@ -54,6 +54,7 @@ def load(path: Path) -> object:
         value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
-            f"{path}: refused: {error}; allowed: plain values and numpy arrays, as CIFAR's files have"
+            f"{path}: refused: {error}; allowed: plain values and numpy arrays, as CIFAR's files "
+            "have"
         ) from None
     return value

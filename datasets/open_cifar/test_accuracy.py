@@ -18,7 +18,8 @@ class AccuracyChecker(ItemChecker):
         scores = next(iter(outputs.values()))
         if scores.ndim != 2 or scores.shape[1] % CLASSES:
             raise ValueError(
-                f"the first output has shape {list(scores.shape)}; needed: a score for each of {CLASSES} classes"
+                f"the first output has shape {list(scores.shape)}; needed: a score for each of "
+                f"{CLASSES} classes"
             )
         ranks = rank_of_label(scores[:, :CLASSES], self.dataloader.strata[items])
         return {"Top-1": proportion(ranks < 1), "Top-5": proportion(ranks < 5)}

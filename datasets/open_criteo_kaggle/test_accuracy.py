@@ -26,7 +26,8 @@ class AccuracyChecker(ItemChecker):
             )
         if len(np.unique(labels)) < 2:
             raise UserError(
-                f"{self.dataloader.FOLDER}: all {len(items)} scored items have the label {labels[0]}; AUC needs both"
+                f"{self.dataloader.FOLDER}: all {len(items)} scored items have the label "
+                f"{labels[0]}; AUC needs both"
             )
         area, interval = auc(clicked, labels)
         chosen = scores[:, 1] > scores[:, 0] if scores.shape[1] == 2 else clicked > 0.5

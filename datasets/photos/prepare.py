@@ -24,7 +24,8 @@ def prepare(path: Path, seed: int, **photos: Path) -> None:
         from PIL import Image, ImageOps
     except ImportError as error:
         raise UserError(
-            "the data set photos needs Pillow: pip install 'quicksilver-perf[zoo]', or pip install pillow"
+            "the data set photos needs Pillow: pip install 'quicksilver-perf[zoo]', or pip "
+            "install pillow"
         ) from error
     pictures, names = [], []
     for name in sorted(photos):

@@ -185,7 +185,8 @@ def main() -> None:
     p = train(ids[HELD_OUT:], scaled(numbers[HELD_OUT:], mean, std), labels[HELD_OUT:], categories)
     onnx.save_model(model_of(p), str(args.out))
     print(
-        f"{sum(value.size for value in p.values()):,} parameters; wrote {args.out} and {args.held_out}"
+        f"{sum(value.size for value in p.values()):,} parameters; wrote {args.out} and "
+        f"{args.held_out}"
     )
 
 

@@ -122,7 +122,9 @@ def yolov5_graph(
 
 
 def _decoded(graph: Graph, raw: str, side: int, stride: int, values: int) -> str:
-    """Centre (2 s - 0.5 + cell) * stride, size (2 s)^2 * anchor, the rest s, of s = sigmoid(raw)."""
+    """Centre (2 s - 0.5 + cell) * stride, size (2 s)^2 * anchor, the rest s, of s =
+    sigmoid(raw).
+    """
     cells = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)[None, None].astype(
         np.float32
     )

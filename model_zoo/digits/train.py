@@ -120,7 +120,9 @@ def train(images: np.ndarray, labels: np.ndarray, *, epochs: int = EPOCHS) -> Pa
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
-    """ONNX, batch free: `image` float32 [batch, 1, 8, 8] in 0..1 -> `logits` float32 [batch, 10]."""
+    """ONNX, batch free: `image` float32 [batch, 1, 8, 8] in 0..1 -> `logits` float32 [batch,
+    10].
+    """
     nodes = [
         helper.make_node(
             "Conv", ["image", "conv1.weight", "conv1.bias"], ["c1"], "conv1", pads=[1, 1, 1, 1]

@@ -123,7 +123,9 @@ def scaled(images: np.ndarray) -> np.ndarray:
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
-    """ONNX, batch free: `image` float32 [batch, 1, 28, 28] in 0..1 -> `logits` float32 [batch, 10]."""
+    """ONNX, batch free: `image` float32 [batch, 1, 28, 28] in 0..1 -> `logits` float32 [batch,
+    10].
+    """
     # At stride 2 an even side needs one row and column before it, and none after.
     conv = {"pads": [1, 1, 0, 0], "strides": [2, 2]}
     nodes = [

@@ -137,7 +137,8 @@ def notes_on(inputs: Sequence[Input]) -> list[str]:
         if each.guessed:
             shape = ",".join(map(str, each.shape))
             notes.append(
-                f"the file leaves sides of {each.name} {_shown(each.sides)} open; guessed {list(each.shape)}: --shape {each.name}={shape}"
+                f"the file leaves sides of {each.name} {_shown(each.sides)} open; guessed "
+                f"{list(each.shape)}: --shape {each.name}={shape}"
             )
         if each.range is not None:
             low, high = each.range

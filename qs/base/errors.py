@@ -29,7 +29,9 @@ MISSING = _Missing()
 
 
 class UserError(Exception):
-    """What the user gave, or the machine lacks, stops the run; the message is written for the user."""
+    """What the user gave, or the machine lacks, stops the run; the message is written for the
+    user.
+    """
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ def read(path: str | Path) -> object:
 
 
 def read_text(path: str | Path) -> str:
-    """The file's text, UTF-8 with or without a byte order mark. UserError where it cannot be had."""
+    """The file's text, UTF-8 with or without a byte order mark. UserError where it cannot be
+    had.
+    """
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -30,7 +30,9 @@ def is_plain(name: object) -> bool:
 
 
 def check_plain(name: str, what: str) -> str:
-    """The name itself where it is plain; else UserError. `what` names it: "task", "hardware type"."""
+    """The name itself where it is plain; else UserError. `what` names it: "task", "hardware
+    type".
+    """
     if is_plain(name):
         return name
     shown = repr(name) if len(str(name)) <= _LONGEST else repr(str(name)[:40] + "...")

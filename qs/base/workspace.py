@@ -25,7 +25,9 @@ _NAMES_SHOWN = 20
 
 @dataclass(frozen=True)
 class Found:
-    """One thing of a workspace: its file or folder, and the root of the workspace it was found in."""
+    """One thing of a workspace: its file or folder, and the root of the workspace it was found
+    in.
+    """
 
     name: str
     path: Path

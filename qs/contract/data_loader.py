@@ -57,7 +57,9 @@ class Dataset:
         raise NotImplementedError("Dataset:name")
 
     def preprocess(self) -> None:
-        """Read and prepare the data, at batch size 1. Called once, before anything else is asked."""
+        """Read and prepare the data, at batch size 1. Called once, before anything else is
+        asked.
+        """
         return None
 
     def rebatch(self, new_bs: int, skip: bool = True) -> None:
@@ -75,7 +77,9 @@ class Dataset:
         return self.batch_num
 
     def get_samples(self, sample_id: int) -> Any:
-        """Batch `sample_id`: (feeds, labels), or the feeds alone where the data set has no labels."""
+        """Batch `sample_id`: (feeds, labels), or the feeds alone where the data set has no
+        labels.
+        """
         if not 0 <= sample_id < len(self.batched_data):
             raise ValueError(f"batch {sample_id} asked for, but there are {len(self.batched_data)}")
         if len(self.labels) == 0:
@@ -109,7 +113,8 @@ class Dataset:
         for name, sides in shape.items():
             if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in sides):
                 raise ValueError(
-                    f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed sizes >= 1"
+                    f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed "
+                    "sizes >= 1"
                 )
         ranges = self.config.get("input_range") if isinstance(self.config, Mapping) else None
         inputs = {

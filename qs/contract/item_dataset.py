@@ -134,7 +134,9 @@ class ItemChecker(AccuracyChecker):
         raise NotImplementedError("ItemChecker:score")
 
     def calculate_acc(self, data_percent: int) -> dict[str, Any]:
-        """The metrics; `evidence` holds the number of scored groups, the share and the intervals."""
+        """The metrics; `evidence` holds the number of scored groups, the share and the
+        intervals.
+        """
         items, groups, how = self.dataloader.share(data_percent)
         names = split_names(
             (self.configs or {}).get("outputs") or self.dataloader.config.get("outputs")

@@ -16,7 +16,8 @@ def pillow(data_set: str) -> Any:
         from PIL import Image
     except ImportError:
         raise UserError(
-            f"the data set {data_set} needs Pillow in the backend's environment; add pillow to its requirements.txt"
+            f"the data set {data_set} needs Pillow in the backend's environment; add pillow to "
+            "its requirements.txt"
         ) from None
     return Image
 

@@ -23,7 +23,8 @@ class SavedTokenizer:
             from tokenizers import Tokenizer
         except ImportError:
             raise UserError(
-                f"{path} is read by the library tokenizers, which this environment lacks: install it, or add it to the backend's requirements.txt"
+                f"{path} is read by the library tokenizers, which this environment lacks: install "
+                "it, or add it to the backend's requirements.txt"
             ) from None
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
@@ -47,7 +48,8 @@ class SavedTokenizer:
         sides = coded.sequence_ids
         if 0 not in sides or 1 not in sides:
             raise UserError(
-                f"{path}: does not put two texts together; the tokenizer of a question answering model does"
+                f"{path}: does not put two texts together; the tokenizer of a question answering "
+                "model does"
             )
         first, second = sides.index(0), sides.index(1)
         last_first, last_second = (len(sides) - 1 - sides[::-1].index(side) for side in (0, 1))

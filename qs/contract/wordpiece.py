@@ -69,7 +69,8 @@ class WordPiece:
         missing = [token for token in (PADDING, UNKNOWN, START, SEPARATOR) if token not in vocab]
         if missing:
             raise UserError(
-                f"{path}: has no token {', '.join(missing)}; the vocab.txt of a BERT model is needed"
+                f"{path}: has no token {', '.join(missing)}; the vocab.txt of a BERT model is "
+                "needed"
             )
         return cls(vocab, lower)
 

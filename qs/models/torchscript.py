@@ -43,7 +43,8 @@ def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
     _check_archive(path)
     if find_spec("torch") is None:
         raise UserError(
-            f"{path} is TorchScript, and torch, which converts it, is not installed: install the extra "
+            f"{path} is TorchScript, and torch, which converts it, is not installed: install the "
+            "extra "
             f"`torch` (or `pip install torch`), or put an ONNX export of the model at "
             f"{path.with_suffix('.onnx')}"
         )
@@ -78,7 +79,8 @@ def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
 def _check_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise UserError(
-            f"{path} is not a TorchScript archive (damaged, or saved by other means than torch.jit.save)"
+            f"{path} is not a TorchScript archive (damaged, or saved by other means than "
+            "torch.jit.save)"
         )
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -86,7 +88,8 @@ def _check_archive(path: Path) -> None:
     constants = any(name.endswith("/constants.pkl") for name in names)
     if not (constants and any("/code/" in name for name in names)):
         raise UserError(
-            f"{path} holds pickled objects, not TorchScript, and is not loaded: save it with torch.jit.save"
+            f"{path} holds pickled objects, not TorchScript, and is not loaded: save it with "
+            "torch.jit.save"
         )
 
 

@@ -76,7 +76,8 @@ def _refuse_known(name: str, backends: Path) -> None:
     there = known.get(name.casefold())
     if there is not None:
         raise UserError(
-            f"there is a backend {there.name} already, at {there}; it is left as it is: choose another name"
+            f"there is a backend {there.name} already, at {there}; it is left as it is: choose "
+            "another name"
         )
 
 

@@ -19,7 +19,9 @@ Schema = dict[str, Any]
 
 
 def of_model(cls: type[BaseModel], inner: Sequence[type[Checkable]] = ()) -> Schema:
-    """The schema of a model, with its keys' rules in words; `inner` are the models that it holds."""
+    """The schema of a model, with its keys' rules in words; `inner` are the models that it
+    holds.
+    """
     schema = cls.model_json_schema(by_alias=True, mode="validation")
     if issubclass(cls, Checkable):
         in_words(schema, cls.ALLOWED)

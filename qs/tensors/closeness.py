@@ -73,7 +73,10 @@ def too_far(found: Mapping[str, Any], allowed: float) -> str | None:
     if found["problem"]:
         return str(found["problem"])
     if found["apart"] > allowed:
-        return f"output {found['output']} is {number(found['apart'], 2)} of its largest value apart, allowed {number(allowed)}"
+        return (
+            f"output {found['output']} is {number(found['apart'], 2)} of its largest value "
+            f"apart, allowed {number(allowed)}"
+        )
     return None
 
 

@@ -139,12 +139,16 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
 
 
 def batch_shape(shape: Sequence[int], batch_size: int) -> tuple[int, ...]:
-    """Batch b multiplies the first dimension, whatever it is at batch 1: [26, 2] becomes [26*b, 2]."""
+    """Batch b multiplies the first dimension, whatever it is at batch 1: [26, 2] becomes [26*b,
+    2].
+    """
     return (int(shape[0]) * batch_size, *(int(side) for side in shape[1:])) if len(shape) else ()
 
 
 class GeneratedItems:
-    """An endless list of items. It holds the last block of them, a few MB; not for several threads."""
+    """An endless list of items. It holds the last block of them, a few MB; not for several
+    threads.
+    """
 
     def __init__(self, specs: Sequence[InputSpec], seed: int) -> None:
         self.specs = list(specs)
@@ -158,7 +162,9 @@ class GeneratedItems:
         self._held: tuple[int, dict[str, np.ndarray]] | None = None
 
     def feeds(self, start: int, count: int) -> dict[str, np.ndarray]:
-        """Items start..start+count as one batch: each input has its first dimension times `count`."""
+        """Items start..start+count as one batch: each input has its first dimension times
+        `count`.
+        """
         pieces: list[dict[str, np.ndarray]] = []
         index = start
         while index < start + count:

@@ -208,5 +208,8 @@ def _reason(result: Mapping, unusable_reference: int) -> str | None:
     if cosine is None:
         return "all zero where the reference is not, or the other way round"
     if cosine < LEAST_COSINE:
-        return f"cosine similarity {number(cosine)} with the reference, below {LEAST_COSINE}: other answers, not other rounding"
+        return (
+            f"cosine similarity {number(cosine)} with the reference, below {LEAST_COSINE}: "
+            "other answers, not other rounding"
+        )
     return None

@@ -84,8 +84,10 @@ def bind_inputs(
     pairs = _match([spec.name for spec in specs], [tensor.name for tensor in tensors])
     if pairs is None:
         raise UserError(
-            f"{file} takes {len(tensors)} inputs ({_shown(tensors)}), but the model info names {len(specs)}: "
-            f"{', '.join(spec.name for spec in specs)}; make `inputs` in the model info agree with the file"
+            f"{file} takes {len(tensors)} inputs ({_shown(tensors)}), but the model info names "
+            f"{len(specs)}: "
+            f"{', '.join(spec.name for spec in specs)}; make `inputs` in the model info agree "
+            "with the file"
         )
     bound, notes = [], []
     for tensor_index, (spec_index, how) in sorted(pairs.items()):
@@ -93,7 +95,8 @@ def bind_inputs(
         fault = _unfit(spec, tensor)
         if fault:
             raise UserError(
-                f"{file}: the input {tensor.name!r} cannot take {spec.name!r} of the model info: {fault}; "
+                f"{file}: the input {tensor.name!r} cannot take {spec.name!r} of the model info: "
+                f"{fault}; "
                 f"the file takes {_shown(tensors)}"
             )
         if how:
@@ -121,7 +124,10 @@ def bind_outputs(
         return [(name, name) for name in declared], []
     pairs = _match(declared, list(names))
     if pairs is None:
-        note = f"the file's outputs ({', '.join(names)}) are not those of the model info ({', '.join(declared)})"
+        note = (
+            f"the file's outputs ({', '.join(names)}) are not those of the model info "
+            f"({', '.join(declared)})"
+        )
         return [(name, name) for name in names], [note]
     by_declared = sorted((spec, tensor, how) for tensor, (spec, how) in pairs.items())
     notes = [
@@ -138,7 +144,10 @@ def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
         wanted = fed.spec.batch_shape(batch_size)
         for position, (side, declared) in enumerate(zip(wanted, fed.tensor.shape, strict=False)):
             if isinstance(declared, int) and declared > 0 and declared != side:
-                return f"input {fed.file} has {declared} fixed at position {position}, the batch has {side}"
+                return (
+                    f"input {fed.file} has {declared} fixed at position {position}, the "
+                    f"batch has {side}"
+                )
     return None
 
 
@@ -149,7 +158,9 @@ def is_dynamic(bound: Sequence[Fed]) -> bool:
 
 
 def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int, str]] | None:
-    """index in found -> (index in declared, how: "" by its own name). None where the counts differ."""
+    """index in found -> (index in declared, how: "" by its own name). None where the counts
+    differ.
+    """
     if len(declared) != len(found):
         return None
     pairs: dict[int, tuple[int, str]] = {}

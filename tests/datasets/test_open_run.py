@@ -19,7 +19,8 @@ from tests.qs.small_backend import HARDWARE, write
 PREDICT = """
 def predict(self, feeds):
     numbers = feeds["numbers"]
-    assert feeds["categories"].shape == (26 * self.batch_size, 2) and numbers.shape == (self.batch_size, 13)
+    assert feeds["categories"].shape == (26 * self.batch_size, 2)
+    assert numbers.shape == (self.batch_size, 13)
     return {"probabilities": np.stack([1 - numbers[:, 0], numbers[:, 0]], axis=1)}
 """
 INFO = {

@@ -192,7 +192,9 @@ SWIN = {
     "attention.k_proj": "attention.self.key",
     "attention.v_proj": "attention.self.value",
     "attention.o_proj": "attention.output.dense",
-    "attention.relative_position_bias.relative_position_bias_table": "attention.self.relative_position_bias_table",
+    "attention.relative_position_bias.relative_position_bias_table": (
+        "attention.self.relative_position_bias_table"
+    ),
     "mlp.fc1": "intermediate.dense",
     "mlp.fc2": "output.dense",
     "attention.attention.output": "attention.output",

@@ -47,7 +47,9 @@ def test_answers_are_finite_and_tell_items_apart(name, tmp_path):
 
 @pytest.mark.slow
 def test_what_a_conformer_is_given_at_padding_does_not_matter(tmp_path):
-    """Columns of padding are mixed by the two convolutions before, so the last one is left its own."""
+    """Columns of padding are mixed by the two convolutions before, so the last one is left its
+    own.
+    """
     session, feeds, made = answers("conformer-encoder-onnx-fp32", tmp_path / "m.onnx")
     padding = feeds["src_pad_mask"]
     assert padding.any()

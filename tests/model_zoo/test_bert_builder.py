@@ -1,4 +1,6 @@
-"""The BERT builder: the network of the paper, the size of the published one, one file for one seed."""
+"""The BERT builder: the network of the paper, the size of the published one, one file for one
+seed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The script that trained the committed digits model: its split, its gradients, the model it gives."""
+"""The script that trained the committed digits model: its split, its gradients, the model it
+gives.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ def _validator() -> jsonschema.Draft202012Validator:
 
 
 def read_result(path: Path) -> dict:
-    """The result in a file; a ValidationError names the place where it is not what the schema says."""
+    """The result in a file; a ValidationError names the place where it is not what the schema
+    says.
+    """
     result = json.loads(path.read_text())
     _validator().validate(result)
     return result

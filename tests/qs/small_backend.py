@@ -39,11 +39,13 @@ class CompileBackendTINY(CompileBackend):
     def compile(self, configs, dataloader=None):
         sizes = configs["workload"]["batch_sizes"]
         return {{
-            "model": configs["model_info"]["model"], "framework": "Onnx", "compile_precision": "FP16",
-            "optimizations": {{}}, "instance_count": 1, "device_count": 1, "input_type": ["FLOAT32"],
+            "model": configs["model_info"]["model"], "framework": "Onnx",
+            "compile_precision": "FP16", "optimizations": {{}}, "instance_count": 1,
+            "device_count": 1, "input_type": ["FLOAT32"],
             "max_batch_size": 64, "compile_status": "success", "sg_percent": 100,
             "segments": [{{"sg_idx": 0, "is_fallback": False, "compiled_model": [
-                {{"compiled_bs": size, "compiled_obj": configs["model_info"]["model_path"]}} for size in sizes]}}],
+                {{"compiled_bs": size, "compiled_obj": configs["model_info"]["model_path"]}}
+                for size in sizes]}}],
             "interact_info": configs["interact_info"],
         }}
 """
@@ -145,7 +147,10 @@ def run_changed(root: Path, change: str, *options: object) -> tuple[int, dict, s
     small.
     """
     asked = command(root, *options)
-    begin = f"import sys; from qs.cli.main import run_command_line; {change}; sys.exit(run_command_line(sys.argv[1:]))"
+    begin = (
+        f"import sys; from qs.cli.main import run_command_line; {change}; "
+        "sys.exit(run_command_line(sys.argv[1:]))"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", begin, *asked[asked.index("run") :]],
         capture_output=True,

@@ -61,7 +61,10 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert "run" in ran.stdout
     assert best_s < 0.6  # about 0.1 s on an idle machine
     heavy = "numpy pydantic onnxruntime rich asyncio engine orjson psutil"
-    code = f"import sys, qs, qs.cli.main; print([name for name in {heavy.split()!r} if name in sys.modules])"
+    code = (
+        f"import sys, qs, qs.cli.main; print([name for name in {heavy.split()!r} if name "
+        "in sys.modules])"
+    )
     assert (
         subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
     )

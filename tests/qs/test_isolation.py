@@ -155,7 +155,8 @@ def test_a_step_that_hangs_is_named_with_its_flag(tmp_path, step, option):
     file = folder / f"{kind}_backend_tiny.py"
     text = file.read_text()
     if step == "benchmark":
-        text += "\n    def benchmark(self, dataloader):\n        print('about to hang')\n        time.sleep(1000)\n"
+        text += "\n    def benchmark(self, dataloader):\n        print('about to hang')\n"
+        text += "        time.sleep(1000)\n"
         text = text.replace("return True", "return False")
     else:
         name = f"def {step}(self, " + (
@@ -179,8 +180,10 @@ def test_a_step_that_hangs_is_named_with_its_flag(tmp_path, step, option):
 
 def test_a_backend_that_takes_the_process_for_its_own_is_measured(tmp_path):
     rude = (
-        "os.chdir('/'); __import__('signal').signal(15, lambda *_: None) if threading.current_thread() is "
-        "threading.main_thread() else None; threading.Thread(target=time.sleep, args=(600,)).start() if self.calls == 1 else None"
+        "os.chdir('/'); __import__('signal').signal(15, lambda *_: None) if "
+        "threading.current_thread() is "
+        "threading.main_thread() else None; threading.Thread(target=time.sleep, "
+        "args=(600,)).start() if self.calls == 1 else None"
     )
     begin = time.monotonic()
     status, result, said = run(

@@ -32,7 +32,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ("qs.config.task", ["numpy", "onnxruntime", "qs.engine"]),
         # A backend's own environment may hold numpy and nothing else of ours.
         (
-            "qs.contract.test_accuracy, qs.contract.data_loader, qs.inside.loading, qs.tensors.generated, qs.tensors.numeric",
+            "qs.contract.test_accuracy, qs.contract.data_loader, qs.inside.loading, "
+            "qs.tensors.generated, qs.tensors.numeric",
             [
                 "pydantic",
                 "click",

@@ -28,11 +28,13 @@ class CompileBackendBAD(CompileBackend):
         {compile}
         sizes = configs["workload"]["batch_sizes"]
         return {{
-            "model": configs["model_info"]["model"], "framework": "Onnx", "compile_precision": "{precision}",
-            "optimizations": {{}}, "instance_count": 1, "device_count": 1, "input_type": ["FLOAT32"], "max_batch_size": 64,
+            "model": configs["model_info"]["model"], "framework": "Onnx",
+            "compile_precision": "{precision}", "optimizations": {{}}, "instance_count": 1,
+            "device_count": 1, "input_type": ["FLOAT32"], "max_batch_size": 64,
             "compile_status": "{status}", "sg_percent": 100,
             "segments": [{{"sg_idx": 0, "is_fallback": False,
-                          "compiled_model": [{{"compiled_bs": size, "compiled_obj": "none"}} for size in sizes]}}],
+                          "compiled_model": [{{"compiled_bs": size, "compiled_obj": "none"}}
+                                             for size in sizes]}}],
         }}
 """
 

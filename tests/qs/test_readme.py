@@ -85,7 +85,9 @@ def test_the_engine_in_the_readme(tmp_path):
 
 
 def test_ci_runs_the_readmes_command(tmp_path):
-    """`.ci/run` prints the command before it runs it; here it runs a `python3` that does nothing."""
+    """`.ci/run` prints the command before it runs it; here it runs a `python3` that does
+    nothing.
+    """
     checkout = tmp_path / "checkout"
     (checkout / ".ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "run", checkout / ".ci" / "run")
@@ -131,7 +133,10 @@ def test_the_first_command_in_a_fresh_copy(tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "accuracy not measured: synthetic weights" in ran.stdout
     assert (checkout / "reports" / "CPU" / "bert-torch-fp32" / "result-fp32.json").is_file()
-    names = "import importlib.util as u; print([n for n in ('qs', 'engine', 'datasets', 'backends', 'workloads') if u.find_spec(n)])"
+    names = (
+        "import importlib.util as u; print([n for n in ('qs', 'engine', 'datasets', "
+        "'backends', 'workloads') if u.find_spec(n)])"
+    )
     python = checkout / ".venv" / "bin" / "python"
     found = subprocess.check_output([python, "-c", names], cwd=tmp_path, env=env, text=True)
     assert found.strip() == "['qs']"

@@ -44,7 +44,9 @@ def recurrent(path: Path) -> Path:
 
 
 def needs_multiple_of(path: Path, side: int) -> Path:
-    """Accepts images of exactly this side, and says so in no shape: a reshape fails for all others."""
+    """Accepts images of exactly this side, and says so in no shape: a reshape fails for all
+    others.
+    """
     return save(
         path,
         [

@@ -30,8 +30,10 @@ def build(path, seed, *, weights, words=None, scale=1):
     from onnx import TensorProto, helper, numpy_helper
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", 3]) for n in ("x", "y")]
     node = helper.make_node("Mul", ["x", "w"], ["y"])
-    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [numpy_helper.from_array(weights["w"] * scale, "w")])
-    onnx.save_model(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), str(path))
+    scaled = numpy_helper.from_array(weights["w"] * scale, "w")
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [scaled])
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save_model(helper.make_model(graph, ir_version=8, opset_imports=opset), str(path))
 """
 PREPARE = """
 import numpy as np

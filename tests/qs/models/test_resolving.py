@@ -40,10 +40,12 @@ def build(path, seed, *, width=4):
     with log.open("a") as file:
         file.write("built\\n")
     config = Config(width)
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", config.width]) for n in ("x", "y")]
+    sides = ["batch", config.width]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, sides) for n in ("x", "y")]
     bias = helper.make_tensor("b", TensorProto.FLOAT, [1], [float(seed)])
     node = helper.make_node("Add", ["x", "b"], ["y"])
-    model = helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:], [bias]), ir_version=8)
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [bias])
+    model = helper.make_model(graph, ir_version=8)
     onnx.save_model(model, str(path))
 
 def fails(path, seed):

@@ -1,4 +1,6 @@
-"""The published schemas: well formed, and of one mind with the loaders on what may stand in a file."""
+"""The published schemas: well formed, and of one mind with the loaders on what may stand in a
+file.
+"""
 
 from __future__ import annotations
 
