@@ -190,7 +190,7 @@ class WorstAnswer(Part):
     """The answer that differs most from the one given when idle."""
 
     request: Count = None
-    worker: Count = None
+    worker: str | None = None  # "2.0": instance 2, its first worker
     sample: Count = None
     output: str | None = None
     apart: Number = None
