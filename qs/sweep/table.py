@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from qs.compare.measured import METRICS, CaseRuns, ComparedMetric, runs_of
-from qs.engine.record.histogram import samples_needed
+from qs.engine.statistics import samples_needed
 from qs.result.row import Row, Verdict
 from qs.sweep.grid import Combination
 
