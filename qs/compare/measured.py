@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from qs.base.errors import UserError
+from qs.base.scenarios import OFFLINE
 from qs.engine import Histogram
 from qs.result.columns import BY_KEY, BY_SHORT
 from qs.result.logs import Series, joined, read_log
 from qs.result.row import Mode, Row
 
 NS_PER_MS = 1e6
-OFFLINE = "Offline"
 OVERLOAD = "overload"
 # With fewer queries than this beyond a percentile, its resampled values are a handful of the
 # largest and say nothing about its spread.

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
+from qs.base.scenarios import OFFLINE
 from qs.base.words import number, signed_percent
 from qs.compare.difference import CANNOT_TELL, FASTER, LEVEL, SAME, SLOWER, Difference
-from qs.compare.measured import NAMES, OFFLINE, CaseRuns
+from qs.compare.measured import NAMES, CaseRuns
 from qs.result.keys import Key, title_of
 
 MIXED = "mixed"
