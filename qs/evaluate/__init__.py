@@ -1,3 +1,3 @@
-"""The stages of an evaluation, one a module, in the order of qs.evaluate.evaluation. Each takes
-what it needs and returns plain data.
+"""One evaluation: a vendor's folder is brought up, its model compiled, its answers checked, its
+speed measured. `running` is where a command enters, `evaluation` has the order of the steps.
 """

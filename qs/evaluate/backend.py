@@ -196,7 +196,9 @@ class Backend:
 
     # What a measured case needs.
 
-    async def describe_samples(self, batch_size: int, samples: Any) -> dict[str, Any]:
+    async def describe_samples(
+        self, batch_size: int, samples: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
         """What `target` submits: where the samples come from, how many, how large."""
         what = f"samples of batch size {batch_size}"
         return await self._call(
@@ -204,7 +206,7 @@ class Backend:
         )
 
     async def target(
-        self, case: Case, samples: Any, verify: Mapping[str, Any] | None = None
+        self, case: Case, samples: Mapping[str, Any] | None, verify: Mapping[str, Any] | None = None
     ) -> HostTarget:
         """What the engine drives in this case: predict of each copy. `verify` says which answers to
         keep for `verification`.
@@ -225,7 +227,7 @@ class Backend:
         )
 
     async def verification(
-        self, case: Case, samples: Any, folder: str, mode: str | None
+        self, case: Case, samples: Mapping[str, Any] | None, folder: str, mode: str | None
     ) -> dict[str, Any]:
         """Judge the answers that the workers of a case left in `folder`."""
         return await self._call(

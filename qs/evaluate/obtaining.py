@@ -12,10 +12,13 @@ from typing import Any
 
 from qs.base.names import check_plain
 from qs.base.words import span
+from qs.config.interact import parse_profile
 from qs.evaluate import artifacts
 from qs.evaluate.backend import Backend
 from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
+from qs.interact.asking import answers_of, silence
+from qs.interact.settling import Settled
 
 
 @dataclass(frozen=True)
@@ -187,11 +190,8 @@ async def compile_model(
 
 async def _settled(
     raw: Any, prepared: Prepared, say: Callable[[str], None]
-) -> tuple[Any, list[str]]:
+) -> tuple[Settled, list[str]]:
     """The answers to the backend's questions, asked at a terminal if there is one; and warnings."""
-    from qs.config.interact import parse_profile
-    from qs.interact.asking import answers_of, silence
-
     request = prepared.request
     profile, warnings = parse_profile(raw, f"the interact profile of {prepared.hardware}")
     source = str(request.answers) if request.answers else None

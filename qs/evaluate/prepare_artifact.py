@@ -13,9 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from qs.artifact import model_info_of
 from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
+from qs.config.model_info import ModelInfo, check_model_info
+from qs.config.workload import Workload, check_workload
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
@@ -112,8 +115,7 @@ async def _described(
     return described, {"files": files, "fill": feeding.fill, "states": described["states"]}
 
 
-def _workload(request: Request, described: dict[str, Any]) -> Any:
-    from qs.config.workload import check_workload
+def _workload(request: Request, described: dict[str, Any]) -> Workload:
 
     stated: dict[str, Any] = {
         "model": described["name"],
@@ -128,9 +130,7 @@ def _workload(request: Request, described: dict[str, Any]) -> Any:
     return workload
 
 
-def _model_info(described: dict[str, Any], path: Path) -> Any:
-    from qs.artifact import model_info_of
-    from qs.config.model_info import check_model_info
+def _model_info(described: dict[str, Any], path: Path) -> ModelInfo:
 
     info, _ = check_model_info(
         model_info_of(described, described["name"], path), str(path)

@@ -5,6 +5,7 @@ ended.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,9 @@ class Verification:
             return None
         return {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}
 
-    async def judged(self, backend: Backend, samples: Any, case: Case, row: Row) -> Row:
+    async def judged(
+        self, backend: Backend, samples: Mapping[str, Any] | None, case: Case, row: Row
+    ) -> Row:
         """The row with its `Verification`; wrong answers make it INVALID."""
         if self._folder is None:
             return row

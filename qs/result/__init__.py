@@ -1,1 +1,1 @@
-"""What a run leaves: its rows, its journal, its saved files, and how they are read back."""
+"""What a run leaves: its rows, its record, its saved files, and how they are read back."""
