@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 # An int stays an int: 5 in a file is not 5.0 after it was read and written again.
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})] | None
@@ -63,6 +63,13 @@ class Part(BaseModel):
         fields = type(self).model_fields
         known = {name: getattr(self, name) for name in self.model_fields_set if name in fields}
         return type(self)(**(self.model_extra or {}), **known | changes)
+
+
+def lenient(part: type[Part]) -> BeforeValidator:
+    """Reads a section as `Part.lenient` does, so that what could be written can be read."""
+    return BeforeValidator(
+        lambda plain: part.lenient(plain) if isinstance(plain, Mapping) else plain
+    )
 
 
 def key(published: str, default: Any = ...) -> Any:

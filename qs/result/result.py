@@ -6,9 +6,9 @@ name their metrics and vendors their numbers as they like.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from qs.result.part import Count, Number, Part, Word, key
+from qs.result.part import Count, Number, Part, Word, key, lenient
 from qs.result.row import Row, Verdict
 
 SCHEMA = 1  # raised by a change that breaks a reader
@@ -96,8 +96,10 @@ class Result(Part):
     device_count: Count = key("Device Count", None)
     version: str | None = key("Version")
     execution_date: str = key("Execution Date")
-    graph_compile: GraphCompile | None = key("Graph Compile", None)
-    accuracy: Accuracy | None = key("Accuracy", None)
+    graph_compile: Annotated[GraphCompile | None, lenient(GraphCompile)] = key(
+        "Graph Compile", None
+    )
+    accuracy: Annotated[Accuracy | None, lenient(Accuracy)] = key("Accuracy", None)
     performance: list[Row] = key("Performance", [])
     schema_version: Literal[SCHEMA]  # type: ignore[valid-type]
     kind: Kind = key("Kind", Kind.RUN)

@@ -141,3 +141,5 @@ def test_a_strange_metric_of_a_data_set_does_not_cost_the_result():
     accuracy = Accuracy.lenient(section)
     assert accuracy.to_dict() == section
     assert accuracy.items == "many"
+    saved = json.loads((SAVED / "result-v1-first.json").read_bytes()) | {"Accuracy": section}
+    assert Result.model_validate(saved).to_dict()["Accuracy"] == section
