@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qs.base.words import number
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
 from qs.conformance.service import ConformanceService
 from qs.tensors.closeness import difference, in_words, too_far, worse
@@ -251,9 +252,11 @@ def judge_agreement(found: Mapping[int, dict[str, Any]], precision: object) -> O
                 # no angle to a zero vector
                 why = "all of it is zero on one side, and not on the other"
             elif not why and cosine is not None and cosine < least:
-                why = f"cosine similarity {cosine:.5g}, for {name} at least {least:g}"
+                why = (
+                    f"cosine similarity {number(cosine, 5)}, for {name} at least {number(least, 5)}"
+                )
             if why:
                 problems.append(Problem(f"batch size {size}, output {output}: {why}", fix))
     sizes = " and ".join(map(str, found))
     at_least = f"cosine similarity of at least {lowest:.6f} at batch sizes {sizes}"
-    return judged(problems, f"{at_least}; {name} needs {least:g}")
+    return judged(problems, f"{at_least}; {name} needs {number(least, 5)}")

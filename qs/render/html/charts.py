@@ -1,5 +1,5 @@
-"""The charts, as specifications of Vega-Lite: plain dicts. Drag and wheel zoom, a click on the
-legend shows one case, a double click all.
+"""The charts, as specifications of Vega-Lite: plain dicts. Drag and wheel zoom; a click on
+the legend shows one case alone, a double click all.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ MS = "response time (ms)"
 # 1 / (1 - p): 1, 10, 100 ... are 0 %, 90 %, 99 % ...
 _NINES = "datum.value === 1 ? '0 %' : (100 - 100 / datum.value) + ' %'"
 _LEGEND = {"name": "shown", "select": {"type": "point", "fields": ["case"]}, "bind": "legend"}
-_ALL = {
-    "name": "shown",
-    "select": {"type": "point", "fields": ["case"]},
-}  # a click on a line, where there is no legend
+# A click on a line, for a chart without a legend.
+_ALL = {"name": "shown", "select": {"type": "point", "fields": ["case"]}}
 _ZOOM = {"name": "zoom", "select": "interval", "bind": "scales"}
 
 
@@ -50,7 +48,8 @@ def throughput(points: Points) -> Spec:
     """Items per second against p99: up and to the left is better."""
     return _chart(
         points,
-        "Throughput in items per second against p99 of the response time, a point for each case; up and to the left is better",
+        "Throughput in items per second against p99 of the response time, a point for each case; "
+        "up and to the left is better",
         mark={"type": "point", "filled": True, "size": 90},
         params=[_ZOOM],
         encoding={
@@ -64,13 +63,13 @@ def throughput(points: Points) -> Spec:
             "color": {
                 "field": "frontier",
                 "type": "nominal",
-                "title": "beaten by none",
+                "title": "on the frontier",
                 "sort": ["yes", "no"],
             },
             "shape": {
                 "field": "frontier",
                 "type": "nominal",
-                "title": "beaten by none",
+                "title": "on the frontier",
                 "sort": ["yes", "no"],
             },
             "tooltip": [_tip("case"), _tip("qps", "items/s"), _tip("ms", "p99 ms")],
@@ -159,7 +158,8 @@ def time_series(points: Points, names: Sequence[str], warm_ups: Points) -> Spec:
     times["layer"][1]["encoding"]["y"]["title"] = "p99, dashed p50 (ms)"
     return {
         "$schema": SCHEMA,
-        "description": "Queries per second, and median and 99th percentile of the response time, over the time of the run",
+        "description": "Queries per second, and the median and the 99th percentile of the "
+        "response time, over the run",
         "data": {"values": list(points)},
         "params": [chosen],
         "vconcat": [panel("per_s", "queries/s", 120), times],
@@ -167,7 +167,7 @@ def time_series(points: Points, names: Sequence[str], warm_ups: Points) -> Spec:
 
 
 def parts_of_response(points: Points) -> Spec:
-    """Open loop: response time is lateness and waiting and service."""
+    """Open loop: a response time is made up of lateness, waiting and service time."""
     return _chart(
         points,
         "Percentiles of response time, service time and lateness of open-loop cases",
@@ -198,7 +198,7 @@ _LEGEND_OF_PARTS = {
 
 
 def latency_by_rate(points: Points, limit: float | None = None) -> Spec:
-    """p50, p99 and what else is known, by the rate that was offered."""
+    """p50, p99 and any other percentile, by the rate that was offered."""
     lines = _chart(
         points,
         "Response time against the rate of arrivals",
@@ -231,8 +231,8 @@ def latency_by_rate(points: Points, limit: float | None = None) -> Spec:
 
 
 def differences(points: Points, margin: float) -> Spec:
-    """A comparison: each figure's change with its interval; the band is the margin that does not
-    matter.
+    """A comparison: each figure's change with its interval. A change within the band, the margin,
+    does not matter.
     """
     y = {"field": "figure", "type": "nominal", "title": None, "sort": None}
     x = {"field": "low", "type": "quantitative", "title": "change of B against A (%)"}
@@ -264,7 +264,8 @@ def differences(points: Points, margin: float) -> Spec:
     }
     return {
         "$schema": SCHEMA,
-        "description": "Change of each figure in percent with its 95 % interval; the shaded band is the margin",
+        "description": "Change of each figure in percent with its 95 % interval; the shaded band "
+        "is the margin",
         "data": {"values": list(points)},
         "width": "container",
         "height": 28 * len(points) + 20,
@@ -284,7 +285,7 @@ def _chart(points: Points, description: str, **parts: Any) -> Spec:
 
 
 def _by_case(points: Points) -> dict[str, Any]:
-    """A colour a case; so many that a legend would fill the page are told apart by their tooltips."""
+    """A colour for each case. More than a legend has room for are told apart by their tooltips."""
     few = len({point["case"] for point in points}) <= MOST_IN_LEGEND
     return {
         "color": {

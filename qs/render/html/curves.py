@@ -69,7 +69,7 @@ def percentile_points(cases: Sequence[Case], log_of: Callable[[Row], str | None]
     for case in cases:
         text = log_of(case.row)
         if text is not None:
-            points = _percentiles(text, case.row.wall_s, each_has)
+            points = _percentiles(text, each_has)
             found += [{"case": case.name, **point} for point in points]
     return found
 
@@ -83,12 +83,12 @@ def _log(story: Story, row: Row) -> str | None:
         return None
 
 
-def _percentiles(text: str, wall_s: float | None, points: int) -> list[dict[str, float]]:
+def _percentiles(text: str, points: int) -> list[dict[str, float]]:
     from qs.base.errors import UserError
     from qs.result.logs import read_log
 
     try:
-        series = read_log(text, wall_s)
+        series = read_log(text)
     except UserError:
         return []
     counts = series.counts.sum(axis=0)

@@ -13,6 +13,7 @@ from qs.result.saved import typed
 from qs.result.story import Story, story_of
 
 REPORTS = Path(__file__).parents[2] / "fixtures" / "reports"
+DIGITS = ("--task", "digits-cnn-onnx-fp32", "--hardware_type", "CPU")
 EVIL = "<script>alert(1)</script>"
 
 

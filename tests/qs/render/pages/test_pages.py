@@ -75,7 +75,8 @@ def test_zoom_legend_and_choice_work(show, page):
 def test_tables_sort_with_the_keyboard(show, page):
     shown = show(page)
     button = shown.page.locator("#performance thead button").nth(1)
-    column = "[...document.querySelectorAll('#performance tbody tr')].map(row => Number(row.cells[1].dataset.value))"
+    rows = "[...document.querySelectorAll('#performance tbody tr')]"
+    column = f"{rows}.map(row => Number(row.cells[1].dataset.value))"
     button.focus()
     shown.page.keyboard.press("Enter")
     down = shown.page.evaluate(column)
@@ -111,10 +112,12 @@ def test_in_print_no_chart_is_cut(show, page):
     shown = show(page, viewport={"width": 700, "height": 1000})
     shown.page.emulate_media(media="print")
     right = "getBoundingClientRect().right"
-    over = f"[...document.querySelectorAll('.chart svg')].map(svg => svg.{right} - document.querySelector('main').{right})"
+    charts, main = "[...document.querySelectorAll('.chart svg')]", "document.querySelector('main')"
+    over = f"{charts}.map(svg => svg.{right} - {main}.{right})"
     assert all(each <= 1 for each in shown.page.evaluate(over))
     assert shown.page.pdf(format="A4").startswith(b"%PDF")
-    kept = "[...document.querySelectorAll('figure')].every(each => getComputedStyle(each).breakInside === 'avoid')"
+    figures = "[...document.querySelectorAll('figure')]"
+    kept = f"{figures}.every(each => getComputedStyle(each).breakInside === 'avoid')"
     assert shown.page.evaluate(kept)
 
 
@@ -223,3 +226,14 @@ def test_a_sweep_has_its_settings_and_its_limit(show, tmp_path):
     quiet(shown, path)
     assert "limit" in shown.page.evaluate("Object.keys(window.qsCharts)")
     assert "For throughput" in shown.page.locator("main").inner_text()
+
+
+def test_a_run_leaves_its_page(show, tmp_path):
+    """The other tests draw saved reports."""
+    sizes = ("--batch_sizes", "1", "--clients", "1", "--duration", "0.3s")
+    ran = qs("run", *made.DIGITS, *sizes, "--out", tmp_path, "--quiet")
+    assert ran.returncode == 0, ran.stderr
+    path = tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "report.html"
+    shown = show(path)
+    quiet(shown, path)
+    assert "percentiles" in shown.page.evaluate("Object.keys(window.qsCharts)")
