@@ -283,7 +283,8 @@ class Recorder:
 
     def report(self, report: WorkerReport) -> None:
         """Fill in what the worker's memory does not hold."""
-        report.errors = {str(kind): count for kind, count in self.errors.items()}
+        # A copy first: the worker may hang, and wake up meanwhile.
+        report.errors = {str(kind): count for kind, count in dict(self.errors).items()}
         report.first_fault = self.first_fault
         report.arrivals = self.arrivals.tolist()
         report.columns = self.kept or []
