@@ -169,12 +169,13 @@ def test_a_step_that_hangs_is_named_with_its_flag(tmp_path, step, option):
         text = text.replace(name, name + hang)
     file.write_text(text)
     begin = time.monotonic()
-    status, result, _ = run(root, *PLAN, option, "2s")
+    # the limit of a load holds for the start of the process too, which a busy machine delays
+    status, result, _ = run(root, *PLAN, option, "6s")
     assert time.monotonic() - begin < 60
     assert (status, result["Verdict"]) == (3, "INVALID")
     (failure,) = result["Failures"]
     assert failure["Outcome"] == "timed out"
-    assert "within 2 s" in failure["Message"] and option in failure["Message"]
+    assert "within 6 s" in failure["Message"] and option in failure["Message"]
     assert "about to hang" in failure["Log Tail"]
 
 
