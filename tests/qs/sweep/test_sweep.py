@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -238,12 +237,12 @@ def test_interrupted_it_goes_on_too(tmp_path):
 
 def test_a_budget_is_spent_on_what_promises_something(tmp_path):
     small_backend.write(tmp_path, config={}, predict=FAILS_AT_8)
-    began = time.monotonic()
     found = swept(
         tmp_path, "--batch_sizes", "1,2,3,4,5,6,7,8,9,10", "--clients", "1", "--budget", "12s"
     )
-    assert time.monotonic() - began < 40
     rounds = found["Sweep"]["rounds"]
+    # Measured time alone: what a trial costs besides depends on how busy the machine is.
+    assert sum(each["settings"] * each["seconds_each"] for each in rounds) <= 12.0
     assert [each["settings"] for each in rounds] == [10, 5, 4]
     assert rounds[0]["seconds_each"] <= rounds[1]["seconds_each"] <= rounds[2]["seconds_each"]
     trials = {each["name"]: each["trials"] for each in found["Sweep"]["table"]}
