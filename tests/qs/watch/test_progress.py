@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from qs.engine import Progress
 from qs.watch.progress import outlook, share, state
 from qs.watch.terminal import Plain, Rich, open_view
 from qs.watch.view import Quiet
 
 
-def progress(
-    phase="measure",
-    completed=0,
-    planned=300,
-    errors=0,
-    elapsed_s=0.0,
-    queries_per_s=0.0,
-    eta_s=None,
-    p50_ns=None,
-    p99_ns=None,
-):
-    return SimpleNamespace(**locals())
+def progress(phase: str = "measure", planned: int | None = 300, **known: Any) -> Progress:
+    return Progress(phase, planned=planned, **known)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +31,8 @@ def progress(
             300,
             0.02,
             20.0,
-            "at 0.02 queries/s all 300 queries take 4 h 10 min; the limit is 20 s, hardly one of them; those begun are finished",
+            "at 0.02 queries/s all 300 queries take 4 h 10 min; the limit is 20 s, "
+            "hardly one of them; those begun are finished",
         ),
         (300, 500.0, 20.0, "300 queries at 500 queries/s take about 600 ms"),
         (None, 5.0, 10.0, "measuring for 10 s at about 5 queries/s"),
