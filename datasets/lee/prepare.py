@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.base.errors import UserError
+from qs.contract.tools import UserError
 
 
 def prepare(

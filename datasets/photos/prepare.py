@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.base.errors import UserError
+from qs.contract.tools import UserError
 
 SIZE = 224
 ZOOMS = (0.875, 0.65)  # of the shorter side; each also mirrored
