@@ -1,6 +1,6 @@
 """The scenarios by name: what `--scenario`, a QS config and a report's rows may say.
 
-What a scenario's settings are is qs.settings.scenario's part; how one is run and judged is the
+What a scenario's settings are is qs.settings.traffic's part; how one is run and judged is the
 engine's.
 """
 

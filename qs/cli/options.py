@@ -148,6 +148,7 @@ traffic = _together(
     ),
     click.option(
         "--rate",
+        "rate_per_s",
         type=click.FloatRange(min=0, min_open=True),
         help="Queries/s that arrive (poisson, constant_rate, server).",
     ),
@@ -174,6 +175,7 @@ traffic = _together(
     ),
     click.option(
         "--latency_slo",
+        "bound_s",
         type=Seconds(),
         help="server: bound on the response time's percentile, for example 50ms.",
     ),
@@ -184,7 +186,10 @@ traffic = _together(
         help="multi_stream, offline: samples per query.",
     ),
     click.option(
-        "--think_time", type=Seconds(), help="closed_loop: pause of a client before each query."
+        "--think_time",
+        "think_time_s",
+        type=Seconds(),
+        help="closed_loop: pause of a client before each query.",
     ),
     click.option(
         "--max_batch_size",
@@ -219,7 +224,9 @@ stopping = _together(
         type=PERCENT,
         help="The percentile that --until_stable looks at.  [default: 99]",
     ),
-    click.option("--min_duration", type=Seconds(), help="Go on for at least this long."),
+    click.option(
+        "--min_duration", "min_duration_s", type=Seconds(), help="Go on for at least this long."
+    ),
     click.option(
         "--min_queries", type=click.IntRange(min=1), help="Go on for at least this many queries."
     ),
@@ -231,6 +238,7 @@ stopping = _together(
     click.option("--max_error_rate", type=Share(), help="The same as a share, for example 0.1%."),
     click.option(
         "--drain",
+        "drain_s",
         type=Seconds(),
         help="How long queries in flight may take after the end.  [default: --predict_timeout]",
     ),

@@ -10,21 +10,12 @@ from qs.cli.defaults import origins
 from qs.settings.request import Feeding, Request
 from qs.settings.traffic import StopRules, Traffic
 
-# Options whose fields in Traffic and StopRules say the unit.
-RENAMED = {
-    "rate": "rate_per_s",
-    "latency_slo": "bound_s",
-    "think_time": "think_time_s",
-    "min_duration": "min_duration_s",
-    "drain": "drain_s",
-}
-
 
 def request_of(options: Mapping[str, Any], kind: str = "run") -> Request:
     """The Request that these options ask for. An option that a command does not have counts as not
     given.
     """
-    given = {RENAMED.get(name, name): value for name, value in options.items()}
+    given = dict(options)
     delay_s = given.pop("max_delay", None)
     delay_us = None if delay_s is None else delay_s * 1e6
 

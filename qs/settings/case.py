@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from qs.base.scenarios import CONSTANT_RATE, MULTI_STREAM, POISSON, SINGLE_STREAM
 from qs.config.qs_config import Batching
-from qs.settings.scenario import USES, ScenarioSettings
 from qs.settings.settings import DURATION_S, CpuSets, Settings
+from qs.settings.traffic import USES, ScenarioSettings
 
 ONE_CLIENT = (SINGLE_STREAM, MULTI_STREAM)
 

@@ -40,9 +40,8 @@ from qs.engine import (
 )
 from qs.settings.case import Case, cases_of
 from qs.settings.limits import Limits
-from qs.settings.scenario import ScenarioSettings
 from qs.settings.settings import Settings
-from qs.settings.traffic import EVEN_ARRIVALS
+from qs.settings.traffic import EVEN_ARRIVALS, ScenarioSettings
 
 # Beside the time that loading may take. A warm-up that hangs is found by the limit of predict.
 WARM_UP_S = 60.0

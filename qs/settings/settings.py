@@ -16,8 +16,7 @@ from qs.config.checking import Checkable
 from qs.config.qs_config import Batching, QsConfig, Samples, WarmUp
 from qs.config.workload import Workload
 from qs.settings.request import Request
-from qs.settings.scenario import ScenarioSettings
-from qs.settings.traffic import StopRules
+from qs.settings.traffic import ScenarioSettings, StopRules
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -25,8 +25,8 @@ from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_li
 from qs.result.row import Row
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import check_plans
-from qs.settings.scenario import ScenarioSettings
 from qs.settings.settings import Changes
+from qs.settings.traffic import ScenarioSettings
 from qs.sweep.grid import Axes, Combination, combinations_of
 from qs.sweep.halving import rounds_of, seconds_each, shuffled, survivors
 from qs.sweep.recommending import (

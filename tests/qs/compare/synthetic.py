@@ -20,7 +20,7 @@ from qs.evaluate.rows import measured
 from qs.result.record import Record, to_result
 from qs.result.row import Row
 from qs.settings.case import Case
-from qs.settings.scenario import ScenarioSettings
+from qs.settings.traffic import ScenarioSettings
 
 S = 1e9
 HOST = {

@@ -13,7 +13,7 @@ from qs.compare.sides import Side, from_path
 from qs.compare.verdict import Condition, met, parse_conditions
 from qs.result.keys import title_of
 from qs.result.result import Result
-from qs.settings.scenario import ScenarioSettings
+from qs.settings.traffic import ScenarioSettings
 from tests.qs.compare.synthetic import HOST, Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)

@@ -64,7 +64,8 @@ def test_from_one_case_it_grows_from_what_was_loaded(machine):
     machine.says(10, 3, 3)
     assert footprint.lacking(7, of(20)) is None  # 1 + 5 x 2 = 11 GB of 13
     assert footprint.lacking(7, of(24)) == (
-        "it would need about 13 GB of memory, and 13 GB can be had (batch size 4 took 3 GB); fewer --clients take less"
+        "it would need about 13 GB of memory, and 13 GB can be had (batch size 4 took 3 GB); "
+        "fewer --clients take less"
     )
 
 
@@ -152,7 +153,10 @@ def predict(self, feeds):
 def test_a_batch_size_that_does_not_fit_is_left_out_and_said(tmp_path):
     """As if 300 MB were left: 16 items need 512 MB."""
     root = write(tmp_path, predict=GREEDY, batch_sizes=[1, 4, 16], iterations=2, clients=1)
-    change = "from qs.evaluate.expectation import Footprint; Footprint._free = lambda self, pid: 300_000_000"
+    change = (
+        "from qs.evaluate.expectation import Footprint; Footprint._free = lambda self, "
+        "pid: 300_000_000"
+    )
     status, result, said = run_changed(root, change)
     assert (status, result["Verdict"]) == (0, "VALID"), said
     one, four = result["Performance"]

@@ -13,7 +13,7 @@ from qs.engine import ClosedLoop, Histogram, Poisson, Pool, RunPlan, Stop, run
 from qs.evaluate.rows import PERCENTILES, failed, latencies_ms, measured
 from qs.result.row import Outcome, Verdict
 from qs.settings.case import Case
-from qs.settings.scenario import ScenarioSettings
+from qs.settings.traffic import ScenarioSettings
 
 CASE = Case("bs4-c2", 4, 4, 2, 50, None, None, "thread", 1, None, ())
 

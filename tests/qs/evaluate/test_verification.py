@@ -15,11 +15,15 @@ BODY = f"""
 """
 RIGHT = f"def predict(self, feeds):{BODY}    return {{'logits': answer}}\n"
 # The answer waits where every thread's answer waits.
-RACING = f"def predict(self, feeds):{BODY}    self.slot = answer\n    time.sleep(0.0005)\n    return {{'logits': self.slot}}\n"
+RACING = (
+    f"def predict(self, feeds):{BODY}    self.slot = answer\n    time.sleep(0.0005)\n    "
+    f"return {{'logits': self.slot}}\n"
+)
 AWAITED_RIGHT = f"async def predict(self, feeds):{BODY}    return {{'logits': answer}}\n"
 AWAITED_RACING = (
     "async def predict(self, feeds):\n    import asyncio"
-    f"{BODY}    self.slot = answer\n    await asyncio.sleep(0.001)\n    return {{'logits': self.slot}}\n"
+    f"{BODY}    self.slot = answer\n    await asyncio.sleep(0.001)\n    return "
+    f"{{'logits': self.slot}}\n"
 )
 # For a while only, so that nobody sees it who asks before or after.
 FOR_A_WHILE = (

@@ -26,9 +26,8 @@ from qs.settings.case import Case, cases_of
 from qs.settings.limits import Limits
 from qs.settings.request import Request
 from qs.settings.run_plan import check_plans, plan_of
-from qs.settings.scenario import ScenarioSettings
 from qs.settings.settings import Settings, settle
-from qs.settings.traffic import StopRules, Traffic
+from qs.settings.traffic import ScenarioSettings, StopRules, Traffic
 
 CPUS = (0, 1, 2, 3)
 

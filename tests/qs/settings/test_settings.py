@@ -12,9 +12,8 @@ from qs.base.errors import Faults
 from qs.config.qs_config import Samples, WarmUp, parse_qs_config
 from qs.config.workload import Workload, check_workload
 from qs.settings.request import Request
-from qs.settings.scenario import ScenarioSettings
 from qs.settings.settings import Origin, Setting, Settings, settle
-from qs.settings.traffic import StopRules, Traffic
+from qs.settings.traffic import ScenarioSettings, StopRules, Traffic
 
 COMMAND_LINE, QS_CONFIG, BACKEND = Origin.COMMAND_LINE, Origin.QS_CONFIG, Origin.BACKEND
 WORKLOAD, DEFAULT = Origin.WORKLOAD, Origin.DEFAULT
