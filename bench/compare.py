@@ -91,7 +91,7 @@ class Report:
         spread = _spread(values)
         met = None if values is None else RELATIONS[relation](spread["median"], limit)
         self.goals.append(
-            {"what": what, "needed": f"{relation} {limit:g}", "unit": unit, **spread, "met": met}
+            {"what": what, "needed": f"{relation} {limit:,.10g}", "unit": unit, **spread, "met": met}
         )
 
     def note(self, text: str) -> None:

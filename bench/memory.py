@@ -117,7 +117,7 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
     for name, (_, requests) in cases.items():
         growth, flat = zip(*found[name])
         report.goal(
-            f"{name}, {requests:.0e} requests: growth of resident memory",
+            f"{name}, {requests:,} requests: growth of resident memory",
             "<",
             LIMIT_MB,
             growth,
@@ -125,7 +125,7 @@ def measure(options: argparse.Namespace, report: Report, say: Say) -> None:
         )
         what = "cost per request" if name == "closed loop" else "response p50"
         report.goal(
-            f"{name}, {requests:.0e} requests: {what}, last quarter / first", "<=", FLAT, flat, "x"
+            f"{name}, {requests:,} requests: {what}, last quarter / first", "<=", FLAT, flat, "x"
         )
 
 

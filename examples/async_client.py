@@ -1,5 +1,5 @@
-"""Load-test an HTTP server with an asynchronous client: coroutines, thousands of which one event
-loop can have in flight.
+"""Load-test an HTTP server with an asynchronous client: one event loop can have thousands of
+coroutines in flight.
 
 The server is the standard library's, started here on the loopback interface; the client is a few
 lines over asyncio's streams.
@@ -44,7 +44,7 @@ class Client:
         finally:
             writer.close()
         if b" 200 " not in head.split(b"\r\n")[0]:
-            raise LookupError(path)  # a failed request: counted by its kind, and in no percentile
+            raise LookupError(path)  # a failed request: counted by its kind, part of no percentile
         return body
 
 

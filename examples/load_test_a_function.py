@@ -1,7 +1,7 @@
-"""Load-test a function: how fast it is when asked in a loop, and how long users would wait when
-they come at random.
+"""Load-test a function: how fast it is when called in a loop, and how long users would wait if
+they arrived at random.
 
-python examples/load_test_a_function.py
+    python examples/load_test_a_function.py
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def encode(order: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    # Closed loop: one client that asks again as soon as it is answered. It shows the highest rate
-    # of one caller.
+    # Closed loop: one client that calls again as soon as it has an answer. It shows the highest
+    # rate of one caller.
     closed = run(
         RunPlan(
             load=ClosedLoop(clients=1, iterations=20_000),

@@ -1,8 +1,8 @@
 """Load-test an ONNX model in two processes, each with a session of its own.
 
 A session cannot be sent to another process, so the plan names a factory: it is imported and called
-in each process, and what it returns is the target. Here it is this file's class, which brings its
-samples along: images of handwritten digits.
+in each process, and what it returns is the target. Here it is this file's class, which has its own
+samples: images of handwritten digits.
 
     python examples/onnx_two_processes.py
 """
@@ -25,9 +25,8 @@ class Digits:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = (
-            threads  # two processes that each take all cores would only fight for them
-        )
+        # Two processes that each take all cores would only fight for them.
+        options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )

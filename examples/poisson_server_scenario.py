@@ -1,9 +1,9 @@
 """MLPerf's Server scenario: does a service answer 99 % of the queries of a random stream within a
 bound?
 
-The service here needs 2 ms a query and has one worker, so it can serve about 480 queries a second
-at most, and fewer if its queue is to stay short. One rate below that and one above it are tried;
-the rules that decide are printed.
+The service here takes 2 ms per query and has one worker, so it can serve about 480 queries a second
+at most, and fewer if its queue is to stay short. The example tries one rate below that and one
+above it, and prints the rules that decide.
 
     python examples/poisson_server_scenario.py
 """

@@ -3,7 +3,7 @@ that has one.
 
 A workspace is a folder with some of `workloads/`, `model_zoo/`, `backends/` and `datasets/`; an
 upstream `general_perf` folder, or a folder that holds one, is a workspace as it is. Nothing is
-imported and no file's content is read here: that is the part of qs.config and qs.vendor.
+imported and no file's content is read here: qs.config and qs.inside do that.
 """
 
 from __future__ import annotations
