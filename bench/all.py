@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,19 +79,29 @@ def _circumstances(reports: Sequence[tuple[str, dict[str, Any] | None]]) -> list
     machine += f"{facts['memory_gb']:g} GB, {facts['system']}"
     busiest = max(report["load"]["others_percent"] for report in whole)
     stolen = max(report["load"]["stolen_percent"] for report in whole)
-    lines = [
-        "",
+    measured = (
         f"Measured {first['started_at']} to {whole[-1]['started_at']} on {machine}; {versions}. "
         f"Other load while measuring: up to {busiest:.0f} % of the CPUs, "
-        f"stolen up to {stolen:.1f} %.",
-    ]
+        f"stolen up to {stolen:.1f} %."
+    )
+    lines = ["", _wrapped(measured)]
     if any(report["quick"] for report in whole):
         lines.append(
             "\n**Preliminary: from quick runs, which show that the benchmarks work "
             "and not how fast anything is.**"
         )
-    notes = [f"- {report['bench']}: {note}" for report in whole for note in report["notes"]]
+    notes = [
+        _wrapped(f"- {report['bench']}: {note}", indent="  ")
+        for report in whole
+        for note in report["notes"]
+    ]
     return [*lines, "", *notes] if notes else lines
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def with_table(text: str, table: str) -> str:

@@ -90,9 +90,8 @@ class Report:
         """A goal is met if the median over the rounds is on the right side of the limit."""
         spread = _spread(values)
         met = None if values is None else RELATIONS[relation](spread["median"], limit)
-        self.goals.append(
-            {"what": what, "needed": f"{relation} {limit:,.10g}", "unit": unit, **spread, "met": met}
-        )
+        needed = f"{relation} {limit:,.10g}"
+        self.goals.append({"what": what, "needed": needed, "unit": unit, **spread, "met": met})
 
     def note(self, text: str) -> None:
         self.notes.append(text)
