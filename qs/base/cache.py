@@ -1,10 +1,10 @@
-"""The user's folders for data and for the cache, and cached files that are built exactly once,
-however many processes ask at the same time.
+"""The user's data and cache folders, and cached files that are built exactly once, however many
+processes ask at the same time.
 
 A cached file is whole or absent: it is built in a folder beside its place and renamed at the end,
-after the files that go with it (a large model's weights; their names begin with its own). Its name
-is its identity: the caller's key holds everything that the content depends on, so nothing here ever
-expires. Left out: eviction (the user may delete any file at any time).
+after the files that go with it (a large model's weights; their names begin with its own). The
+caller's key covers everything that the content depends on, so nothing here ever expires. Left out:
+eviction (the user may delete any file at any time).
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ LOCK_TIMEOUT_S = 1800.0  # longer than any build or download takes; a lock dies 
 
 
 def cache_dir() -> Path:
-    """QS_CACHE where it is set, else the platform's cache folder of the user. Made where it is
-    missing.
-    """
+    """QS_CACHE if it is set, else the user's cache folder on this platform. Created if missing."""
     given = os.environ.get("QS_CACHE")
     if given:
         folder = Path(given).expanduser()
@@ -38,13 +36,13 @@ def cache_dir() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot make the cache folder {folder}: {error.strerror}; set QS_CACHE to another"
+            f"cannot create the cache folder {folder}: {error.strerror}; set QS_CACHE to another"
         ) from error
     return folder.resolve()
 
 
 def data_dir() -> Path:
-    """QS_DATA if it is set, else the platform's data folder of the user."""
+    """QS_DATA if it is set, else the user's data folder on this platform."""
     given = os.environ.get("QS_DATA")
     if given:
         return Path(given).expanduser()
@@ -54,18 +52,18 @@ def data_dir() -> Path:
 
 
 def key_of(parts: Mapping[str, object]) -> str:
-    """A short name for all that is in `parts` (plain data); equal parts give equal names."""
+    """A short name for everything in `parts` (plain data); equal parts give equal names."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
-    """The cached file `<key><suffix>`; where it is missing, `build(path of that name in a temporary
-    folder)` makes it first.
+    """The cached file `<key><suffix>`. If it is missing, `build` creates it first, at a path of that
+    name in a temporary folder.
 
-    key may hold folders ("models/ab12"). Of several processes one builds and the others wait for
-    it. When `build` raises, nothing is left behind and the next caller tries again. A build that
-    makes no file, or others beside it whose names do not begin with its name, is a RuntimeError.
+    `key` may contain folders ("models/ab12"). One process builds, the others wait for it. If `build`
+    raises, nothing is left behind and the next caller tries again. Raises RuntimeError if the build
+    creates no file, or further ones whose names do not begin with its name.
     """
     path = cache_dir() / f"{key}{suffix}"
     if path.is_file():
@@ -80,7 +78,7 @@ def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of `path` (the file `<path>.lock`) against other processes and threads.
 
-    UserError where its folder cannot be written, or when the holder does not let go within half an
+    Raises UserError if its folder is not writable, or if another process keeps the lock for half an
     hour.
     """
     import filelock
@@ -104,8 +102,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _build(path: Path, build: Callable[[Path], None]) -> None:
-    # One fixed name, since the lock is held: what a killed build left behind is removed, not piled
-    # up.
+    # One fixed name, since the lock is held: leftovers of a killed build are removed, not piled up.
     folder = path.with_name(f".building-{path.name}")
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -113,10 +110,10 @@ def _build(path: Path, build: Callable[[Path], None]) -> None:
         build(folder / path.name)
         made = sorted(each.name for each in folder.iterdir())
         if path.name not in made:
-            raise RuntimeError(f"the build of {path.name} made no file")
+            raise RuntimeError(f"the build of {path.name} created no file")
         stray = [name for name in made if not name.startswith(path.name)]
         if stray:
-            raise RuntimeError(f"the build of {path.name} made {', '.join(stray)} beside it")
+            raise RuntimeError(f"the build of {path.name} created {', '.join(stray)} beside it")
         for name in reversed(made):  # the file itself, whose name is the shortest, comes last
             os.replace(folder / name, path.with_name(name))
     except OSError as error:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def console(stream: TextIO, width: int = 120) -> Console:
-    """A console on a stream. Where that is no terminal, text is `width` columns wide: a log file
+    """A console on a stream. Unless that is a terminal, text is `width` columns wide: a log file
     has room, and rich would fold tables to 80.
     """
     from rich.console import Console

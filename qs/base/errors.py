@@ -16,7 +16,7 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 12
 
 
 class _Missing:
-    """Stands as a fault's value where nothing was given."""
+    """The value of a fault if nothing was given."""
 
     def __repr__(self) -> str:
         return "missing"
@@ -29,24 +29,22 @@ MISSING = _Missing()
 
 
 class UserError(Exception):
-    """What the user gave, or the machine lacks, stops the run; the message is written for the
-    user.
+    """The run cannot go on with what the user gave or this machine has; the message is written for
+    the user.
     """
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong in what the user gave.
-
-    `file` is the file, or the flag (`--clients`) the value came from; `key` is the place in it,
-    empty where the file as a whole is meant; `value` is what stands there; `allowed` says in words
-    what may stand there.
-    """
+    """One thing that is wrong in the user's input."""
 
     file: str
+    """The file, or the flag (`--clients`), that the value came from."""
     key: str
+    """The place in the file; empty for the file as a whole."""
     value: object
     allowed: str
+    """In words, what would be valid instead."""
     nearest: str | None = None
     hint: str | None = None
 
@@ -63,8 +61,8 @@ class Fault:
 
 
 class Faults(UserError):
-    """Everything that is wrong, at once: a user who mends one fault must not meet the next one only
-    then.
+    """Everything that is wrong, at once: nobody should have to fix one fault to learn of the
+    next.
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
@@ -81,7 +79,7 @@ class Faults(UserError):
 
 
 def together(errors: Sequence[UserError]) -> UserError:
-    """One error that says what all of them say; Faults where each of them is."""
+    """One error that says what all of them say; Faults if each of them is."""
     if len(errors) == 1:
         return errors[0]
     if all(isinstance(error, Faults) for error in errors):

@@ -16,36 +16,33 @@ SWEEP, NUMERIC = "sweep", "numeric"
 
 
 def check_writable(folder: Path, flag: str = "--out") -> None:
-    """Refuse a folder that files cannot be written to; it need not exist yet. Leaves nothing
+    """Raise UserError for a folder that is not writable; it need not exist yet. Leaves nothing
     behind.
 
-    A real file is made and removed in the nearest folder that exists: permission bits alone do not
+    A real file is created and removed in the nearest existing folder: permission bits alone do not
     tell (root, read-only mounts).
     """
     nearest = folder.absolute()
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise UserError(
-            f"{flag} {folder}: {nearest} is not a folder; name a folder that can be written to"
-        )
+        raise UserError(f"{flag} {folder}: {nearest} is not a folder; name a writable folder")
     try:
         with tempfile.NamedTemporaryFile(dir=nearest, prefix=".qs-"):
             pass
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"{flag} {folder}: cannot write in {nearest} ({reason}); "
-            "name a folder that can be written to"
+            f"{flag} {folder}: cannot write in {nearest} ({reason}); name a writable folder"
         ) from None
 
 
 @contextlib.contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write `path` with: a reader, or a crash, finds the old content or the new, never a
-    part. The new one is there when the context ends, and only if it ends well.
+    """A file to write `path` with: readers, or a crash, find the old content or the new, never a
+    part. The new one appears when the context ends without an error.
 
-    durable   whether it must also survive the machine's power going off now
+    `durable`: it must also survive a power failure right afterwards.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -64,14 +61,14 @@ def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file, whole or not at all."""
     with replacing(path) as file:
         file.write(content)
 
 
 def to_json(content: object) -> bytes:
-    """Plain data as JSON, two spaces deep; NaN and infinities become null, what JSON does not know
-    becomes its text.
+    """Plain data as JSON, indented by two spaces; NaN and infinities become null, types unknown to
+    JSON become text.
     """
     import orjson
 
@@ -87,8 +84,8 @@ def write_json(path: Path, content: object) -> None:
 
 @dataclass(frozen=True)
 class ReportFolder:
-    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. The precision tells
-    runs of one model apart.
+    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. Runs of one model
+    differ by the precision in their names.
     """
 
     path: Path
@@ -120,7 +117,7 @@ class ReportFolder:
         return self.path / "latency" / f"{self._stem}-{case}.hlog"
 
     def forget_histograms(self) -> None:
-        """Remove an earlier run's logs of this precision, so that none is taken for this run's."""
+        """Remove an earlier run's logs of this precision, lest one pass for this run's."""
         for old in (self.path / "latency").glob(f"{self._stem}-*.hlog"):
             old.unlink(missing_ok=True)
 

@@ -1,5 +1,5 @@
-"""What a Ctrl-C does to a run: the case in flight ends in order and keeps what it measured; any
-other step is cancelled. A second one ends the program at once.
+"""What Ctrl-C does to a run: the case in progress ends in order and keeps what it measured; any
+other step is cancelled. A second Ctrl-C ends the program at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EXIT_STATUS = 130  # of an interrupted program, as shells have it
 
 
 class Interrupted(Exception):
-    """The run was interrupted; what it had is in its report."""
+    """The run was interrupted; what it had measured is in its report."""
 
 
 class Interrupt:
@@ -29,11 +29,11 @@ class Interrupt:
         self._gentle = False
 
     def guard(self, task: asyncio.Task) -> None:
-        """Name the task that an interruption cancels."""
+        """Set the task that an interruption cancels."""
         self._task = task
 
     def now(self) -> None:
-        """Interrupt: inside `gently` only the event is set, elsewhere the task is cancelled."""
+        """Interrupt: inside `gently`, only set the event; elsewhere, cancel the task."""
         self.requested.set()
         if not self._gentle and self._task is not None:
             self._task.cancel()

@@ -1,7 +1,7 @@
-"""JSON as the published files are written: with // and /* */ comments and trailing commas.
+"""JSON with // and /* */ comments and trailing commas, as the published files have it.
 
-Reading only. Two things that JSON leaves open are refused, for they hide mistakes: a key given
-twice, and NaN or Infinity as a number. What the values mean is qs.config's part.
+Reading only. Two things that JSON leaves undefined are refused, since they hide mistakes: a key
+given twice, and NaN or Infinity as a number. What the values mean is up to qs.config.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ _JSON5_PLACE = re.compile(r"^<string>:(\d+)\s*(.*)$", re.DOTALL)
 
 
 def read(path: str | Path) -> object:
-    """The value that the file holds. UserError names the file, and the line where there is one."""
+    """The file's value. UserError names the file, and the line if it is known."""
     return loads(read_text(path), str(path))
 
 
 def read_text(path: str | Path) -> str:
-    """The file's text, UTF-8 with or without a byte order mark. UserError where it cannot be
-    had.
-    """
+    """The file's text: UTF-8, with or without a byte order mark. UserError if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -40,7 +38,7 @@ def read_text(path: str | Path) -> str:
 
 
 def loads(text: str, name: str) -> object:
-    """The value of a text; `name` is what messages call it."""
+    """The value of a text, which error messages call `name`."""
     if not text.strip():
         raise UserError(
             f"{name}: the file is empty; allowed: JSON, with // comments and trailing commas"
@@ -83,10 +81,10 @@ def _unique(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise _Refused(f"the key {key!r} stands twice in one object; keep one of them")
+            raise _Refused(f"the key {key!r} occurs twice in one object; keep one of them")
         found[key] = value
     return found
 
 
 def _no_constant(name: str) -> object:
-    raise _Refused(f"{name} is no JSON number; write a finite number, or null")
+    raise _Refused(f"{name} is not a JSON number; write a finite number, or null")

@@ -1,6 +1,4 @@
-"""The machine and the versions that a result was measured with. Read once, before the measured
-phase; nothing is changed.
-"""
+"""The machine and package versions of a measurement. Read once, before the measured phase."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ PACKAGES = ("numpy", "onnxruntime", "onnx", "hdrhistogram", "uvloop")
 
 
 def cpu_name() -> str:
-    """The processor's name as the kernel states it, else as the platform module does."""
+    """The processor's name according to the kernel, else to the platform module."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -35,12 +33,12 @@ def python_version() -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Of those installed packages that may matter to a measurement."""
+    """Versions of the installed packages that may affect a measurement."""
     return {name: found for name in PACKAGES if (found := _version(name))}
 
 
 def describe() -> dict[str, object]:
-    """Plain data for the report's `Host` section."""
+    """The report's `Host` section, as plain data."""
     import psutil
 
     memory = psutil.virtual_memory()

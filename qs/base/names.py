@@ -1,8 +1,8 @@
-"""Names of tasks, hardware, models and data sets: which are plain, and which known one was probably
-meant.
+"""Names of tasks, hardware, models and data sets: which are plain, and which known one a misspelt
+name probably means.
 
-A plain name is one path component and nothing else, so that joining it to a folder stays inside
-that folder. Looking names up on disk is qs.base.workspace's part.
+A plain name is a single path component, so that joining it to a folder stays inside that folder.
+qs.base.workspace looks names up on disk.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Iterable
 from qs.base.errors import UserError
 
 PLAIN = "a plain name: no '/', '\\', ':' or control characters, not starting with '.', not empty"
-_LONGEST = 200  # with a suffix still below the 255 bytes that file systems take
+_LONGEST = 200  # with a suffix, still below the 255 bytes that file systems allow
 
 
 def is_plain(name: object) -> bool:
-    """True where `name` can be one path component on every platform and be printed."""
+    """True if `name` is printable and a valid path component on every platform."""
     return (
         isinstance(name, str)
         and 0 < len(name) <= _LONGEST
         and name == name.strip()
-        # refuses NUL, line breaks, and the surrogates of undecodable arguments
+        # excludes NUL, line breaks, and the surrogates of undecodable arguments
         and name.isprintable()
         and not name.startswith(".")
         and not any(mark in name for mark in "/\\:")
@@ -30,21 +30,20 @@ def is_plain(name: object) -> bool:
 
 
 def check_plain(name: str, what: str) -> str:
-    """The name itself where it is plain; else UserError. `what` names it: "task", "hardware
+    """The name itself if it is plain, else UserError. `what` says what it names: "task", "hardware
     type".
     """
     if is_plain(name):
         return name
     shown = repr(name) if len(str(name)) <= _LONGEST else repr(str(name)[:40] + "...")
-    raise UserError(f"{shown} cannot be the name of a {what}; allowed: {PLAIN}")
+    raise UserError(f"{shown} is not a valid name for a {what}; allowed: {PLAIN}")
 
 
 def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The candidate that was probably meant by a misspelt name, or None where nothing is near
-    enough.
+    """The candidate that a misspelt name probably means, or None if nothing is similar enough.
 
-    `cutoff` is how alike they must be, from 0 to 1 (difflib's ratio); case and '-' against '_' do
-    not count.
+    `cutoff` is the similarity required, from 0 to 1 (difflib's ratio); upper and lower case, '-'
+    and '_' count as equal.
     """
     by_folded: dict[str, str] = {}
     for candidate in candidates:

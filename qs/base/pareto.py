@@ -1,4 +1,4 @@
-"""Which settings no other beats in both throughput and response time."""
+"""Pareto frontiers: the settings that no other beats in both throughput and response time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 def frontier(figures: Mapping[T, tuple[float, float]]) -> list[T]:
-    """figures: (throughput, response time). Those that no other equals in one and beats in the
-    other, by rising response time.
+    """The keys that no other key equals in one figure and beats in the other, by rising response
+    time. `figures`: key -> (throughput, response time).
     """
     best, found = float("-inf"), []
     for each in sorted(figures, key=lambda key: (figures[key][1], -figures[key][0])):
@@ -21,7 +21,7 @@ def frontier(figures: Mapping[T, tuple[float, float]]) -> list[T]:
 
 
 def fronts(figures: Mapping[T, tuple[float, float]]) -> Iterator[list[T]]:
-    """The frontier, then that of the rest, and so on."""
+    """The frontier, then the frontier of the remaining keys, and so on."""
     left = dict(figures)
     while left:
         front = frontier(left)

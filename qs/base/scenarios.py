@@ -1,7 +1,6 @@
 """The scenarios by name: what `--scenario`, a QS config and a report's rows may say.
 
-What a scenario's settings are is qs.settings.traffic's part; how one is run and judged is the
-engine's.
+qs.settings.traffic holds a scenario's settings; the engine runs and judges it.
 """
 
 from __future__ import annotations
@@ -20,6 +19,6 @@ NAMES = (CLOSED_LOOP, POISSON, CONSTANT_RATE, STAGES, REPLAY, *MLPERF)
 
 
 def spelled(name: str) -> str:
-    """As it is typed: SingleStream -> single_stream."""
+    """As the command line takes it: SingleStream -> single_stream."""
     parts = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
     return parts.lstrip("_")

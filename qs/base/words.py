@@ -1,6 +1,6 @@
-"""Numbers and times as people read them, the same on the terminal, on pages and in messages.
+"""Numbers and times for people to read: one format for terminal, pages and messages.
 
-Files for programs (JSON, CSV, Parquet) keep every digit and take nothing from here.
+Files for programs (JSON, CSV, Parquet) keep every digit and use nothing from here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 
 NOTHING = "n/a"
-# What people read without an exponent: from 10 ns in milliseconds to a thousand million million.
+# Written without an exponent: from 10 ns in milliseconds to a thousand million million.
 LEAST, MOST = 1e-5, 1e15
 BARS = "▁▂▃▄▅▆▇█"
 NS_PER_US, NS_PER_MS = 1e3, 1e6
@@ -19,8 +19,8 @@ NS_PER_US, NS_PER_MS = 1e3, 1e6
 def number(value: object, digits: int | None = None) -> str:
     """A figure with its significant digits and thousands separators; n/a for None.
 
-    Below 100 it has three digits, from 100 on four or as many as its whole part has; `digits` sets
-    another count. Trailing zeros are dropped. What is not a number is returned as its text.
+    Three digits below 100; above, four or all of its whole part; `digits` sets another count.
+    Trailing zeros are dropped. Anything that is not a number becomes its text.
 
     >>> [number(value) for value in (0.0123, 1.27, 123.45, 1270.3, 12_345_678.9)]
     ['0.0123', '1.27', '123.5', '1,270', '12,345,679']
@@ -47,12 +47,12 @@ def number(value: object, digits: int | None = None) -> str:
 
 
 def _short(text: str) -> str:
-    """Without zeros that only fill up its decimals."""
+    """Without trailing zeros after the decimal point."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def completed(planned: int | None, done: int | None) -> str:
-    """ "300", or "97 of 300" where not all that was planned was completed."""
+    """ "300", or "97 of 300" if fewer were completed than planned."""
     return f"{number(done)} of {number(planned)}" if planned and done != planned else number(done)
 
 
@@ -62,12 +62,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def rate(per_s: float) -> str:
-    """A rate that changes while it is read: three digits, or its whole part."""
+    """A live rate: three digits, or its whole part."""
     return number(per_s, 3)
 
 
 def percent(share: float) -> str:
-    """A share of one in percent, to two digits or its whole part: 0.0213 is "2.1 %"."""
+    """A fraction in percent, to two digits or its whole part: 0.0213 is "2.1 %"."""
     return f"{number(share * 100, 2)} %"
 
 
@@ -77,7 +77,7 @@ def signed_percent(share: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time as a person says it: 40 ms, 1.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    """A duration: 40 ms, 1.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
@@ -91,7 +91,7 @@ def span(seconds: float) -> str:
 
 
 def short_time(nanoseconds: float) -> str:
-    """A time below a second, in the unit that fits it: 870 ns, 12.5 us, 3.4 ms."""
+    """A duration below a second, in a suitable unit: 870 ns, 12.5 us, 3.4 ms."""
     if nanoseconds < NS_PER_US:
         return f"{nanoseconds:.0f} ns"
     if nanoseconds < NS_PER_MS:
@@ -100,7 +100,7 @@ def short_time(nanoseconds: float) -> str:
 
 
 def data_size(amount: float) -> str:
-    """Bytes in the unit that fits them, in powers of 1,000: 512 bytes, 1.27 GB."""
+    """Bytes in a suitable unit, in powers of 1,000: 512 bytes, 1.27 GB."""
     if amount < 1e3:
         return f"{amount:.0f} bytes"
     for unit in ("kB", "MB", "GB"):
@@ -111,7 +111,7 @@ def data_size(amount: float) -> str:
 
 
 def sparkline(values: Sequence[float], width: int = 24) -> str:
-    """The latest values as bars, from the least to the greatest of them."""
+    """The latest values as bars, scaled from the smallest to the largest of them."""
     shown = values[-width:]
     low, high = min(shown), max(shown)
     if high <= low:

@@ -1,9 +1,9 @@
-"""Where tasks, models, backends and data sets are found: by path, in the first of several folders
-that has one.
+"""Finds tasks, models, backends and data sets by path, in the first of several folders that has
+them.
 
 A workspace is a folder with some of `workloads/`, `model_zoo/`, `backends/` and `datasets/`; an
-upstream `general_perf` folder, or a folder that holds one, is a workspace as it is. Nothing is
-imported and no file's content is read here: qs.config and qs.inside do that.
+upstream `general_perf` folder, or a folder that contains one, is a workspace as it is. Nothing is
+imported and no file is opened here: qs.config and qs.inside do that.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ _NAMES_SHOWN = 20
 
 @dataclass(frozen=True)
 class Found:
-    """One thing of a workspace: its file or folder, and the root of the workspace it was found
-    in.
-    """
+    """One item of a workspace: its file or folder, and the root of the workspace that has it."""
 
     name: str
     path: Path
@@ -36,16 +34,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Workspaces:
-    """Roots in the order they are searched; each directly holds some of the four folders."""
+    """Roots in search order; each directly contains some of the four folders."""
 
     roots: tuple[Path, ...]
 
     @classmethod
     def find(cls, explicit: str | Path | None = None) -> Workspaces:
-        """The explicit folder, QS_WORKSPACE, the working directory where it is one, and the shipped
-        one.
+        """The explicit folder, QS_WORKSPACE, the working directory if it is one, and the shipped one.
 
-        UserError where a folder that was named is not there or is no workspace.
+        UserError if a named folder does not exist or is not a workspace.
         """
         roots: list[Path] = []
         if explicit is not None:
@@ -68,7 +65,7 @@ class Workspaces:
         return self._file("model", "model_zoo", name, self.list_models)
 
     def backend(self, hardware: str) -> Found:
-        """The folder of a backend; upper and lower case of the hardware type do not matter."""
+        """The folder of a backend, whatever the case of the hardware type."""
         check_plain(hardware, "hardware type")
         wanted = hardware.casefold()
         folders = [
@@ -77,13 +74,13 @@ class Workspaces:
             for entry in _entries(root / "backends")
             if entry.name.casefold() == wanted and entry.is_dir()
         ]
-        # A folder without code must not hide a later backend; alone, its loading says what lacks.
+        # A folder without code must not hide a later backend; alone, loading it says what is missing.
         for found in sorted(folders, key=lambda found: not _is_backend(found.path)):
             return found
         raise self._unknown("hardware type", "backends", hardware, self.list_backends)
 
     def dataset(self, name: str) -> Found | None:
-        """The folder of a data set, or None where no workspace has its code."""
+        """The folder of a data set, or None if no workspace has its code."""
         check_plain(name, "data set")
         for root in self.roots:
             if _is_dataset(root / "datasets" / name):
@@ -141,19 +138,19 @@ class Workspaces:
         more = len(names) - _NAMES_SHOWN
         parts.append(f"known: {shown or 'none'}" + (f" and {more} more" if more > 0 else ""))
         places = ", ".join(str(root / folder) for root in self.roots)
-        parts.append(f"looked in {places or 'no workspace: none was found'}")
+        parts.append(f"looked in {places or 'no folder, as no workspace was found'}")
         return UserError("; ".join(parts))
 
 
 def shipped_root() -> Path | None:
-    """The workspace that comes with the program: inside an installed package, or the checkout's
+    """The workspace that ships with the program: inside the installed package, or the checkout's
     root.
     """
     package = Path(__file__).resolve().parent.parent
     inside = package / "_workspace"
     if inside.is_dir():
         return inside
-    # Beside an installed package lies site-packages, where `datasets` is somebody's library.
+    # An installed package lies in site-packages, where `datasets` may be somebody's library.
     checkout = package.parent
     return checkout if (checkout / "setup.cfg").is_file() and _is_root(checkout) else None
 
@@ -170,16 +167,14 @@ def _named(folder: Path, origin: str) -> list[Path]:
     if not roots:
         wanted = ", ".join(f"{name}/" for name in FOLDERS)
         raise UserError(
-            f"{origin}: {folder} is no workspace; allowed: a folder with at least one of {wanted}"
-            " or a folder that holds such a general_perf/"
+            f"{origin}: {folder} is not a workspace; allowed: a folder with at least one of {wanted}"
+            " or a folder that contains such a general_perf/"
         )
     return roots
 
 
 def roots_in(folder: Path) -> list[Path]:
-    """The workspaces that a folder is or holds, in the order they are searched; none where it is no
-    workspace.
-    """
+    """The workspaces that a folder is or contains, in search order; [] if there are none."""
     return [root for root in (folder, *(folder / name for name in _UPSTREAM)) if _is_root(root)]
 
 
@@ -201,7 +196,7 @@ def _json_name(entry: Path) -> str | None:
 
 
 def _is_backend(folder: Path) -> bool:
-    """By its files: a folder of that kind has an entry file for the compiler or the runtime."""
+    """Whether a folder has an entry file for the compiler or the runtime."""
     wanted = {f"{kind}_backend_{folder.name}.py".casefold() for kind in ("compile", "runtime")}
     return folder.is_dir() and any(entry.name.casefold() in wanted for entry in _entries(folder))
 

@@ -120,7 +120,7 @@ def test_a_failing_build_leaves_nothing_and_the_next_one_may_succeed(folder, err
 
 
 def test_a_build_that_makes_no_file_is_a_bug_not_a_hit():
-    with pytest.raises(RuntimeError, match="made no file"):
+    with pytest.raises(RuntimeError, match="created no file"):
         cache.build_once("c", ".txt", lambda new: None)
 
 
@@ -158,7 +158,7 @@ def test_a_full_disk_is_said_in_one_message():
 def test_a_cache_that_cannot_be_made_is_said_in_one_message(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match="cannot make the cache folder.*QS_CACHE"):
+    with pytest.raises(UserError, match="cannot create the cache folder.*QS_CACHE"):
         cache.cache_dir()
 
 

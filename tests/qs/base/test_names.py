@@ -40,7 +40,7 @@ def test_plain_names(name: str) -> None:
 )
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(
-        UserError, match="cannot be the name of a task; allowed: a plain name"
+        UserError, match="is not a valid name for a task; allowed: a plain name"
     ) as refused:
         check_plain(name, "task")
     assert str(refused.value).isprintable()

@@ -106,7 +106,7 @@ def test_upstream_folders_are_workspaces_as_they_are(
     [
         ("--workspace", "no/such", "--workspace: .*no/such' is not a folder"),
         ("--workspace", "w/workloads/t.json", "is not a folder"),
-        ("--workspace", "plain", "is no workspace; allowed: .* workloads/"),
+        ("--workspace", "plain", "is not a workspace; allowed: .* workloads/"),
         ("QS_WORKSPACE", "no/such", "QS_WORKSPACE: .* is not a folder"),
         ("--workspace", "x" * 5000, "is not a folder"),
         ("--workspace", "a\0b", "is not a folder"),
@@ -217,7 +217,7 @@ def test_a_long_list_of_known_names_is_cut(make: Touch) -> None:
 def test_names_that_are_not_plain_never_reach_the_disk(make: Touch, name: str) -> None:
     found = Workspaces((make("w", "workloads/t.json"),))
     for look_up in (found.task, found.model, found.backend, found.dataset):
-        with pytest.raises(UserError, match="cannot be the name"):
+        with pytest.raises(UserError, match="is not a valid name"):
             look_up(name)
 
 

@@ -128,5 +128,5 @@ def test_what_cannot_be_found_or_read_is_said_with_the_rest(
 
 @pytest.mark.parametrize("name", ["../t", "", "/t", "t\0"])
 def test_names_that_are_not_plain(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="cannot be the name of a task"):
+    with pytest.raises(UserError, match="is not a valid name for a task"):
         load_task(workspace(tmp_path, {"model": "m"}, {"model": "m", **MODEL}), name)
