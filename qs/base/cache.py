@@ -58,12 +58,12 @@ def key_of(parts: Mapping[str, object]) -> str:
 
 
 def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
-    """The cached file `<key><suffix>`. If it is missing, `build` creates it first, at a path of that
-    name in a temporary folder.
+    """The cached file `<key><suffix>`. If it is missing, `build` creates it first, at a path of
+    that name in a temporary folder.
 
-    `key` may contain folders ("models/ab12"). One process builds, the others wait for it. If `build`
-    raises, nothing is left behind and the next caller tries again. Raises RuntimeError if the build
-    creates no file, or further ones whose names do not begin with its name.
+    `key` may contain folders ("models/ab12"). One process builds, the others wait for it. If
+    `build` raises, nothing is left behind and the next caller tries again. Raises RuntimeError if
+    the build creates no file, or further ones whose names do not begin with its name.
     """
     path = cache_dir() / f"{key}{suffix}"
     if path.is_file():

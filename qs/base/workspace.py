@@ -40,7 +40,8 @@ class Workspaces:
 
     @classmethod
     def find(cls, explicit: str | Path | None = None) -> Workspaces:
-        """The explicit folder, QS_WORKSPACE, the working directory if it is one, and the shipped one.
+        """The explicit folder, QS_WORKSPACE, the working directory if it is one, and the shipped
+        one.
 
         UserError if a named folder does not exist or is not a workspace.
         """
@@ -74,7 +75,8 @@ class Workspaces:
             for entry in _entries(root / "backends")
             if entry.name.casefold() == wanted and entry.is_dir()
         ]
-        # A folder without code must not hide a later backend; alone, loading it says what is missing.
+        # A folder without code must not hide a later backend; alone, loading it says what is
+        # missing.
         for found in sorted(folders, key=lambda found: not _is_backend(found.path)):
             return found
         raise self._unknown("hardware type", "backends", hardware, self.list_backends)
@@ -167,8 +169,8 @@ def _named(folder: Path, origin: str) -> list[Path]:
     if not roots:
         wanted = ", ".join(f"{name}/" for name in FOLDERS)
         raise UserError(
-            f"{origin}: {folder} is not a workspace; allowed: a folder with at least one of {wanted}"
-            " or a folder that contains such a general_perf/"
+            f"{origin}: {folder} is not a workspace; allowed: a folder with at least one of "
+            f"{wanted} or a folder that contains such a general_perf/"
         )
     return roots
 

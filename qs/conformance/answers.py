@@ -12,7 +12,7 @@ import numpy as np
 from qs.base.words import number
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
 from qs.conformance.service import ConformanceService
-from qs.tensors.closeness import difference, in_words, too_far, worse
+from qs.tensors.closeness import Difference, difference, in_words, too_far, worse
 
 # Minimum cosine similarity of an output to the reference's. Rounding stays above; wrong rows, a
 # lost bias or a transposed weight fall below.
@@ -93,15 +93,15 @@ def _without_ones(shape: Sequence[int]) -> list[int]:
     return [dimension for dimension in shape if dimension != 1]
 
 
-def observe_determinism(service: ConformanceService, batch_size: int) -> dict[str, Any]:
-    """How far two answers to one feed lie apart, with another feed in between."""
+def observe_determinism(service: ConformanceService, batch_size: int) -> Difference:
+    """How much two answers to one feed differ, with another feed in between."""
     opened = service.opened(batch_size)
     first = opened.answer(opened.samples[0])
     opened.answer(opened.samples[-1])
     return difference(first, opened.answer(opened.samples[0]))
 
 
-def judge_determinism(seen: Mapping[int, dict[str, Any]], allowed: float) -> Outcome:
+def judge_determinism(seen: Mapping[int, Difference], allowed: float) -> Outcome:
     """`seen`: batch size -> the difference between two answers to one feed."""
     fix = (
         "carry nothing over from call to call: seed or drop what is random, "
@@ -201,7 +201,7 @@ def _mixed(one: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
 
 def _difference(
     want: dict, got: dict, size: int, names: list[str], before: list[int], after: list[int]
-) -> dict[str, Any]:
+) -> Difference:
     if any(name not in got or got[name].shape != want[name].shape for name in names):
         return difference(want, got)
     return difference(

@@ -14,7 +14,7 @@ import numpy as np
 
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
 from qs.conformance.service import ConformanceService, Opened
-from qs.tensors.closeness import difference, too_far, worse
+from qs.tensors.closeness import NO_DIFFERENCE, Difference, difference, too_far, worse
 
 CLIENTS = 4
 LONGEST_S = 1.0
@@ -48,7 +48,7 @@ class Tally:
         self._serial = [opened.answer(feeds) for feeds in opened.samples]
         self._end = time.monotonic() + LONGEST_S
         self._counts = [0] * CLIENTS
-        self._wrong: list[dict[str, Any]] = []
+        self._wrong: list[Difference] = []
         self._errors: list[str] = []
 
     def turns(self, client: int) -> Iterator[int]:
@@ -67,7 +67,7 @@ class Tally:
         self._errors.append(traceback.format_exception_only(type(error), error)[-1].strip())
 
     def facts(self) -> dict[str, Any]:
-        worst: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
+        worst = NO_DIFFERENCE
         for found in self._wrong:
             worst = worse(worst, found)
         return {

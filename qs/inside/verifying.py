@@ -25,7 +25,14 @@ import numpy as np
 
 from qs.base.files import replacing
 from qs.engine import is_async
-from qs.tensors.closeness import difference, tolerance, too_far, worse
+from qs.tensors.closeness import (
+    NO_DIFFERENCE,
+    Difference,
+    difference,
+    tolerance,
+    too_far,
+    worse,
+)
 from qs.tensors.outputs import named_outputs
 
 SAMPLE, ALL = "sample", "all"
@@ -239,7 +246,7 @@ class Idle:
         self._answers: dict[int, Arrays] = {}
         self._sums: dict[int, int] = {}
         # the largest difference between two idle answers to one feed
-        self.repeat: dict[str, Any] = {"apart": 0.0, "output": "", "problem": None}
+        self.repeat: Difference = NO_DIFFERENCE
 
     def ask_all(self, wanted: Iterable[int]) -> None:
         for sample in wanted:

@@ -1,1 +1,1 @@
-"""Arrays and ONNX files, with numpy alone: used in the process of a backend too."""
+"""Arrays and ONNX files. Needs numpy alone, since it also runs in a backend's process."""

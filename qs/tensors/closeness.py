@@ -1,21 +1,21 @@
-"""How far two answers to the same question lie apart, and how far they may.
+"""How much two answers to the same feeds differ, and how much they may.
 
-Compared with the answer's own largest magnitude, since vendors add numbers in another order from
-call to call and from batch to batch: that moves the last digits. A race, a stale buffer or a
-neighbour's row moves the first ones.
+Differences are relative to the answer's own largest magnitude, since vendors add numbers in another
+order from call to call and from batch to batch: that changes the last digits. A race, a stale
+buffer or a neighbour's row changes the first ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from qs.base.words import number
 
-# Of an output's largest magnitude. Rounding of a deep network's sums in that precision stays well
-# below it.
+# Relative to an output's largest magnitude; well above the rounding of a deep network's sums in
+# that precision.
 TOLERANCES = {
     "FP32": 1e-4,
     "TF32": 5e-3,
@@ -28,19 +28,31 @@ TOLERANCES = {
 Answer = Mapping[str, np.ndarray]
 
 
+class Difference(TypedDict):
+    """How much two answers differ; plain data, since it leaves the backend's process."""
+
+    apart: float
+    """The largest difference, as a share of the output's largest magnitude."""
+    output: str
+    """Where it is."""
+    problem: str | None
+    """Why no such number exists."""
+
+
+NO_DIFFERENCE = Difference(apart=0.0, output="", problem=None)
+
+
 def tolerance(precision: object) -> float:
-    """By a compile result's `compile_precision`; that of FP32 where it is none we know."""
+    """By a compile result's `compile_precision`; that of FP32 if the precision is unknown."""
     name = str(precision or "").upper().replace("BFLOAT", "BF").replace("FLOAT", "FP")
     return TOLERANCES.get(name, TOLERANCES["FP32"])
 
 
-def difference(want: Answer, got: Answer) -> dict[str, Any]:
-    """{"apart": share of the largest magnitude, "output": where it is largest, "problem": None or
-    why it cannot be said}.
-    """
+def difference(want: Answer, got: Answer) -> Difference:
+    """The largest difference over all outputs."""
     if set(want) != set(got):
         return _problem(f"outputs {', '.join(sorted(want))} became {', '.join(sorted(got))}")
-    worst: dict[str, Any] = {"apart": 0.0, "output": next(iter(want), ""), "problem": None}
+    worst = Difference(apart=0.0, output=next(iter(want), ""), problem=None)
     for name, first in want.items():
         second = got[name]
         if first.shape != second.shape or first.dtype != second.dtype:
@@ -52,36 +64,36 @@ def difference(want: Answer, got: Answer) -> dict[str, Any]:
         before, after = first.astype(np.float64), second.astype(np.float64)
         finite = np.isfinite(before)
         if not np.array_equal(finite, np.isfinite(after)):
-            return _problem(f"output {name}: values that are not finite come and go")
+            return _problem(f"output {name}: different values are not finite")
         if finite.any():
             scale = max(float(np.abs(before[finite]).max()), float(np.finfo(np.float32).tiny))
             apart = float(np.abs(before[finite] - after[finite]).max()) / scale
             if apart > worst["apart"]:
-                worst = {"apart": apart, "output": name, "problem": None}
+                worst = Difference(apart=apart, output=name, problem=None)
     return worst
 
 
-def worse(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The larger of two differences; one that cannot be said is the largest."""
+def worse(one: Difference, other: Difference) -> Difference:
+    """The larger of two differences; one with a problem is the largest."""
     if one["problem"] or other["problem"]:
         return one if one["problem"] else other
     return one if one["apart"] >= other["apart"] else other
 
 
-def too_far(found: Mapping[str, Any], allowed: float) -> str | None:
-    """In words, why two answers are not the same; None where they are."""
+def too_far(found: Difference, allowed: float) -> str | None:
+    """In words, why two answers are not the same; None if they are."""
     if found["problem"]:
-        return str(found["problem"])
+        return found["problem"]
     if found["apart"] > allowed:
         return (
-            f"output {found['output']} is {number(found['apart'], 2)} of its largest value "
-            f"apart, allowed {number(allowed)}"
+            f"output {found['output']} differs by {number(found['apart'], 2)} of its largest "
+            f"value; allowed: {number(allowed)}"
         )
     return None
 
 
 def in_words(apart: float) -> str:
-    """How close two answers are that are close enough."""
+    """How close two answers are, if they are close enough."""
     return (
         "equal bit by bit"
         if apart == 0
@@ -89,8 +101,8 @@ def in_words(apart: float) -> str:
     )
 
 
-def _problem(text: str) -> dict[str, Any]:
-    return {"apart": 0.0, "output": "", "problem": text}
+def _problem(text: str) -> Difference:
+    return Difference(apart=0.0, output="", problem=text)
 
 
 def _kind(array: np.ndarray) -> str:

@@ -1,5 +1,5 @@
-"""SHA-256 of files. Of a large file it is remembered in the cache, as long as its size and time
-stay the same.
+"""SHA-256 of files. The digest of a large file is kept in the cache, as long as the file's size and
+time stay the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
-    """The file's digest in hex."""
+    """The file's digest, in hexadecimal."""
     stat = path.stat()
     if stat.st_size < LARGE_BYTES:
         return read_sha256(path)
@@ -34,14 +34,14 @@ def sha256_of(path: Path) -> str:
 
 
 def digests_of(model: Path) -> dict[str, str]:
-    """File's name -> digest: of an ONNX file, and of those beside it that hold its weights.
-    UserError where one is missing.
+    """File name -> digest, for an ONNX file and the files beside it that hold its weights.
+    UserError if one is missing.
     """
     return {file.name: sha256_of(file) for file in [model, *data_files(model)]}
 
 
 def read_sha256(path: Path) -> str:
-    """The digest of what the file holds now, nothing remembered."""
+    """The digest of the file's present content, never from the cache."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK_BYTES))
     with path.open("rb", buffering=0) as file:
@@ -51,8 +51,8 @@ def read_sha256(path: Path) -> str:
 
 
 def verified(path: Path, sha256: str) -> Path:
-    """A cached file that has the digest it is named after. UserError where it has another: it was
-    changed, or put there wrongly.
+    """A cached file, if its digest is the one it is named after. UserError if it was changed, or is
+    another file.
     """
     got = sha256_of(path)
     if got != sha256:

@@ -1,12 +1,12 @@
-"""Generated inputs: sensible feeds for a model whose data set is absent, from a seed.
+"""Generated inputs: sensible feeds, from a seed, for a model without its data set.
 
-A feed has to look like a request, or the run measures something else: token ids spread over a
+Feeds have to look like requests, or the run measures something else: token ids spread over a
 vocabulary, attention masks that end where the text ends, 0/1 segments, floats inside the model's
 range. Drawing everything from [0, 1) and casting it to the input's type makes every token id zero;
-that is the fault this module exists to avoid.
+this module exists to avoid that fault.
 
-Item i is a function of the inputs, the seed and i alone, never of the batch it travels in, so that
-a reference run at batch 1 and a backend at batch 24 see the same items.
+Item i depends on the inputs, the seed and i alone, never on its batch, so that a reference run at
+batch 1 and a backend at batch 24 see the same items.
 
 Left out: data sets (`datasets/`), rebatching of those (`qs.inside`), anything but numpy.
 """
@@ -41,35 +41,35 @@ _BLOCK_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One model input: shape at batch 1, type as ByteMLPerf spells it, [low, high) where the model
-    says.
-
-    batch_axis   the side that a batch multiplies: the first, but for files whose own shapes say
-                 otherwise; None: none
-    """
+    """One model input."""
 
     name: str
     shape: tuple[int, ...]
+    """At batch size 1."""
     type: str
+    """In ByteMLPerf's spelling."""
     range: tuple[float, float] | None = None
+    """[low, high) of its values, if the model states it."""
     batch_axis: int | None = 0
+    """The dimension that the batch size multiplies: the first, unless the model file says
+    otherwise; None if there is no such dimension."""
 
     @property
     def dtype(self) -> np.dtype:
         return numpy_dtype(self.type)
 
     def batch_shape(self, batch_size: int) -> tuple[int, ...]:
-        """The shape of a batch of that size."""
+        """The shape of a batch of this size."""
         if self.batch_axis == 0 or not self.shape:
             return batch_shape(self.shape, batch_size)
         return tuple(
-            side * batch_size if at == self.batch_axis else side
-            for at, side in enumerate(self.shape)
+            size * batch_size if at == self.batch_axis else size
+            for at, size in enumerate(self.shape)
         )
 
     def joined(self, items: np.ndarray) -> np.ndarray:
-        """A batch of items that lie one after the other, [count, *shape]; what a batch shares is
-        the first item's.
+        """A batch from items stacked as [count, *shape]. An input without a batch dimension is the
+        first item's.
         """
         if not self.shape or self.batch_axis is None:
             return np.asarray(items[0])
@@ -79,9 +79,7 @@ class InputSpec:
 
 
 def numpy_dtype(type_name: str) -> np.dtype:
-    """The numpy type of an input type of ByteMLPerf; LONG is int64. ValueError names the known
-    ones.
-    """
+    """The numpy type of a ByteMLPerf input type; LONG is int64. ValueError lists the known ones."""
     try:
         return np.dtype(NUMPY_TYPES[type_name.strip().upper()])
     except KeyError:
@@ -91,9 +89,7 @@ def numpy_dtype(type_name: str) -> np.dtype:
 
 
 def split_names(value: str | Sequence[str] | None) -> list[str]:
-    """Published files write lists as one comma-separated string; typed ones as lists. Both are
-    read.
-    """
+    """A list of names: published files have one comma-separated string, typed ones a list."""
     if value is None:
         return []
     parts = value.split(",") if isinstance(value, str) else value
@@ -103,8 +99,7 @@ def split_names(value: str | Sequence[str] | None) -> list[str]:
 def input_specs(model_info: Mapping) -> list[InputSpec]:
     """The inputs of a model_info in its published spelling, in its order.
 
-    One type stands for all inputs when only one is given. ValueError when counts do not fit or a
-    shape is missing.
+    A single type holds for all inputs. ValueError if the counts differ or a shape is missing.
     """
     shapes = model_info.get("input_shape") or {}
     names = split_names(model_info.get("inputs")) or list(shapes)
@@ -129,7 +124,7 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
         specs.append(
             InputSpec(
                 name,
-                tuple(int(side) for side in shapes[name]),
+                tuple(int(size) for size in shapes[name]),
                 type_name.upper(),
                 None if bounds is None else (float(bounds[0]), float(bounds[1])),
                 (model_info.get("input_batch_axis") or {}).get(name, 0),
@@ -139,16 +134,14 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
 
 
 def batch_shape(shape: Sequence[int], batch_size: int) -> tuple[int, ...]:
-    """Batch b multiplies the first dimension, whatever it is at batch 1: [26, 2] becomes [26*b,
-    2].
+    """The batch size multiplies the first dimension, whatever that is: [26, 2] becomes
+    [26*b, 2].
     """
-    return (int(shape[0]) * batch_size, *(int(side) for side in shape[1:])) if len(shape) else ()
+    return (int(shape[0]) * batch_size, *(int(size) for size in shape[1:])) if len(shape) else ()
 
 
 class GeneratedItems:
-    """An endless list of items. It holds the last block of them, a few MB; not for several
-    threads.
-    """
+    """An endless list of items. Keeps the latest block of them, a few MB; not thread-safe."""
 
     def __init__(self, specs: Sequence[InputSpec], seed: int) -> None:
         self.specs = list(specs)
@@ -156,14 +149,14 @@ class GeneratedItems:
         item_bytes = sum(
             int(np.prod(spec.shape)) * max(spec.dtype.itemsize, 1) for spec in self.specs
         )
-        # The block is a function of the shapes alone: items must not change with the machine or the
-        # batch size.
+        # The block depends on the shapes alone: items must not change with the machine or the batch
+        # size.
         self._block_items = max(1, min(_BLOCK_ITEMS, _BLOCK_BYTES // max(item_bytes, 1)))
         self._held: tuple[int, dict[str, np.ndarray]] | None = None
 
     def feeds(self, start: int, count: int) -> dict[str, np.ndarray]:
-        """Items start..start+count as one batch: each input has its first dimension times
-        `count`.
+        """Items start..start+count as one batch: `count` multiplies each input's first
+        dimension.
         """
         pieces: list[dict[str, np.ndarray]] = []
         index = start
@@ -201,7 +194,7 @@ class GeneratedItems:
 def generated_feeds(
     model_info: Mapping, batch_size: int, seed: int = 0, start: int = 0
 ) -> dict[str, np.ndarray]:
-    """One batch of generated items start..start+batch_size for a model_info in its published
+    """Generated items start..start+batch_size as one batch, for a model_info in its published
     spelling.
     """
     return GeneratedItems(input_specs(model_info), seed).feeds(start, batch_size)
@@ -216,7 +209,7 @@ def _draw_input(
     if kind in ("mask", "padding") and length is not None:
         inside = _inside(shape, length)
         return (inside if kind == "mask" else ~inside).astype(spec.dtype)
-    if kind in ("mask", "padding"):  # nothing to be ragged over: all of it is text
+    if kind in ("mask", "padding"):  # no sequence dimension: all of it is text
         return np.full(shape, kind == "mask").astype(spec.dtype)
     if kind == "segment" and length is not None:
         # question first, then the passage: one change from 0 to 1 inside the text, padding 0
@@ -252,8 +245,8 @@ def _draw_plain(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generato
 
 
 def _kind(spec: InputSpec) -> str:
-    """What an input is by its name, as published models name theirs; 'plain' when the name says
-    nothing.
+    """What an input is, judging by its name in published models; 'plain' if the name does not
+    tell.
     """
     name = spec.name.lower()
     if "mask" in name:
@@ -268,12 +261,10 @@ def _kind(spec: InputSpec) -> str:
 def _text_lengths(
     specs: Sequence[InputSpec], count: int, rng: np.random.Generator
 ) -> dict[int, np.ndarray]:
-    """Per sequence dimension that belongs to text: how long each item's text is, a quarter to the
-    whole.
-    """
-    sides = sorted({spec.shape[-1] for spec in specs if spec.shape and _kind(spec) != "plain"})
+    """Per length of a text dimension: how much of it each item's text takes, a quarter to all."""
+    longest = sorted({spec.shape[-1] for spec in specs if spec.shape and _kind(spec) != "plain"})
     return {
-        side: rng.integers(max(1, side // 4), side + 1, size=count) for side in sides if side > 1
+        size: rng.integers(max(1, size // 4), size + 1, size=count) for size in longest if size > 1
     }
 
 

@@ -1,43 +1,43 @@
-"""Numeric agreement: how far outputs lie from the reference's, in the published metrics and ours.
+"""Numeric agreement: how much outputs differ from the reference's, in the published metrics and
+ours.
 
 Formulas of the published five (Mean Diff ... Mean Rel-Diff): d = |reference - other| over all
 elements, mean, standard deviation and maximum of d; relative: d / |reference|, where a reference of
 0 (or a float32 subnormal, which devices flush to 0) divides by 1. Two things differ from the
 published code: NaN and infinite values are counted and fail the output instead of being replaced by
-0, and nothing is rounded. The metrics are taken over the places where both sides are finite.
+0, and nothing is rounded. The metrics cover the elements that are finite in both.
 
-An output fails where its numbers are not there, not finite, or plainly other answers
-(LEAST_COSINE). How much less precise than the reference a backend may be is for its reader to say.
-Left out: drawing, and which items were run.
+An output fails if its values are missing, not finite, or plainly other answers (LEAST_COSINE). How
+much less precise than the reference a backend may be is for the reader to judge. Left out: drawing,
+and which items were run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from qs.base.words import number
 
 PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
-# Reduced precision (bfloat16, int8) keeps the angle between the outputs far above this; an output
-# below it was computed wrongly.
+# Reduced precision (bfloat16, int8) stays far above this; an output below it was computed wrongly.
 LEAST_COSINE = 0.95
 _ZERO_BELOW = float(np.finfo(np.float32).tiny)
 
 
-def compare(reference: np.ndarray, other: np.ndarray) -> dict:
-    """Metrics of one output. Shapes must be equal: where they are not, `failed` says so, without
-    numbers.
+def compare(reference: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    """Metrics of one output. If the shapes differ, `failed` says so and there are no numbers.
 
-    Keys: the five published ones, "Cosine Similarity", "Max ULP" (both float32: how many float32
-    values lie between, at most), "Top-1 Agreement" ([rows, classes]: share of rows whose largest
-    value stands in the same place), "NaN Count", "Inf Count" (of `other`), "Elements", "failed"
-    (None, or why). A metric that does not exist (no finite element) is None.
+    Keys: the five published ones, "Cosine Similarity", "Max ULP" (if both are float32: the largest
+    number of float32 values in between), "Top-1 Agreement" ([rows, classes]: share of rows whose
+    largest value is in the same place), "NaN Count", "Inf Count" (of `other`), "Elements", "failed"
+    (None, or the reason). A metric that is undefined (no finite element) is None.
     """
     reference, other = np.asarray(reference), np.asarray(other)
-    result: dict = {
+    result: dict[str, Any] = {
         **dict.fromkeys(PUBLISHED),
         "Cosine Similarity": None,
         "Max ULP": None,
@@ -49,7 +49,7 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict:
     }
     if reference.shape != other.shape:
         result["failed"] = (
-            f"shape {list(other.shape)} where the reference has {list(reference.shape)}"
+            f"shape {list(other.shape)}, but the reference has {list(reference.shape)}"
         )
         return result
     if reference.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
@@ -72,13 +72,13 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict:
     return result
 
 
-def summarise(outputs: Mapping[str, Mapping]) -> dict:
-    """All outputs of a model in one row, same names: the worst maximum, means weighted by elements.
+def summarise(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """All outputs of a model in one row of the same keys: largest maximum, means by elements.
 
     The standard deviation is that of all elements together: E[d^2] - E[d]^2 over the outputs.
     """
     rows = [row for row in outputs.values() if row["Mean Diff"] is not None]
-    summary: dict = dict.fromkeys((*PUBLISHED, "Cosine Similarity"))
+    summary: dict[str, Any] = dict.fromkeys((*PUBLISHED, "Cosine Similarity"))
     if rows:
         weights = np.array([row["Elements"] for row in rows], dtype=np.float64)
         weights /= weights.sum()
@@ -106,7 +106,7 @@ def summarise(outputs: Mapping[str, Mapping]) -> dict:
     return summary
 
 
-def _distances(want: np.ndarray, got: np.ndarray) -> dict:
+def _distances(want: np.ndarray, got: np.ndarray) -> dict[str, float | None]:
     apart = np.abs(want - got)
     relative = apart / np.where(np.abs(want) < _ZERO_BELOW, 1.0, np.abs(want))
     return {
@@ -120,8 +120,8 @@ def _distances(want: np.ndarray, got: np.ndarray) -> dict:
 
 
 def _ulp(want: np.ndarray, got: np.ndarray) -> int:
-    """The largest distance in float32 values: bits as integers that are ordered as the floats are;
-    -0 and 0 are one.
+    """The largest distance in float32 values, from their bits as integers in the floats' order;
+    -0 and 0 are equal.
     """
     ordered = []
     for array in (want, got):
@@ -131,18 +131,18 @@ def _ulp(want: np.ndarray, got: np.ndarray) -> int:
 
 
 def _same_top(want: np.ndarray, got: np.ndarray) -> float | None:
-    """Rows of the other side that are not finite agree with nothing."""
+    """The share of rows with the same largest place; a row of `got` that is not finite has none."""
     if not len(want):
         return None
     same = (want.argmax(axis=1) == got.argmax(axis=1)) & np.isfinite(got).all(axis=1)
     return float(same.mean())
 
 
-def worst_item(want: np.ndarray, got: np.ndarray, items: int) -> dict | None:
-    """{"item", "max_diff"} of the item that is furthest off; an item that is not finite is further
-    off than any, its max_diff None.
+def worst_item(want: np.ndarray, got: np.ndarray, items: int) -> dict[str, Any] | None:
+    """{"item", "max_diff"} of the item that differs most; one that is not finite differs most of
+    all, with max_diff None.
 
-    None where shapes differ, or rows do not divide into that many items.
+    None if the shapes differ, or the rows do not divide evenly among the items.
     """
     if (
         want.shape != got.shape
@@ -161,9 +161,11 @@ def worst_item(want: np.ndarray, got: np.ndarray, items: int) -> dict | None:
     return {"item": item, "max_diff": float(apart[item]) if np.isfinite(apart[item]) else None}
 
 
-def distributions(want: np.ndarray, got: np.ndarray, bins: int = 80) -> dict | None:
-    """Histograms of reference - other, reference and other, over the places where both are finite:
-    {"counts", "edges"} each.
+def distributions(
+    want: np.ndarray, got: np.ndarray, bins: int = 80
+) -> dict[str, dict[str, np.ndarray]] | None:
+    """Histograms ({"counts", "edges"}) of reference - other, reference and other, over the elements
+    that are finite in both.
     """
     if want.shape != got.shape or want.dtype.kind not in "biuf" or got.dtype.kind not in "biuf":
         return None
@@ -182,7 +184,7 @@ def distributions(want: np.ndarray, got: np.ndarray, bins: int = 80) -> dict | N
 
 
 def _cosine(want: np.ndarray, got: np.ndarray) -> float | None:
-    """None where one side is all zero: the angle to nothing is undefined."""
+    """None if one of them is all zero: its angle is undefined."""
     # Scaled first: squares of large float32 values stay finite in float64, those of 1e200 do not.
     largest_want, largest_got = float(np.abs(want).max()), float(np.abs(got).max())
     if largest_want == 0 or largest_got == 0:
@@ -192,7 +194,7 @@ def _cosine(want: np.ndarray, got: np.ndarray) -> float | None:
     return min(max(cosine, -1.0), 1.0)
 
 
-def _reason(result: Mapping, unusable_reference: int) -> str | None:
+def _reason(result: Mapping[str, Any], unusable_reference: int) -> str | None:
     if result["Elements"] == 0:
         return "the output is empty"
     parts = []
@@ -206,7 +208,7 @@ def _reason(result: Mapping, unusable_reference: int) -> str | None:
         return ", ".join(parts) + f" of {result['Elements']} values"
     cosine = result["Cosine Similarity"]
     if cosine is None:
-        return "all zero where the reference is not, or the other way round"
+        return "either the output or its reference is all zero, the other is not"
     if cosine < LEAST_COSINE:
         return (
             f"cosine similarity {number(cosine)} with the reference, below {LEAST_COSINE}: "

@@ -1,10 +1,10 @@
 """The files beside an ONNX file that hold its weights (external data).
 
-A tensor stored elsewhere has an entry of key "location", whose value is the file's name relative to
-the model's folder (onnx.proto3, TensorProto.external_data). In a serialized model such an entry
-always begins with the same eleven bytes, so they are searched for: without parsing gigabytes of
-weights, and without an ONNX library, which a backend's own process may lack. Weights may hold those
-bytes by chance; where the onnx package is installed, it has the last word on a model that does.
+A tensor stored elsewhere has an entry with the key "location", whose value is the file's name
+relative to the model's folder (onnx.proto3, TensorProto.external_data). In a serialized model such
+an entry always begins with the same eleven bytes, so we search for them: without parsing gigabytes
+of weights, and without an ONNX library, which a backend's process may not have. Weights may contain
+those bytes by chance; for a model with such bytes the onnx package, if installed, decides.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _ENTRY = b"\x0a\x08location\x12"
 
 
 def data_files(model: Path) -> list[Path]:
-    """The existing files, sorted by name; [] if the model holds all of its weights itself. Raises
-    UserError if one is missing.
+    """The files, sorted by name; [] if the model contains all of its weights. UserError if one is
+    missing.
     """
     names = _locations(model)
     if names:
@@ -41,8 +41,8 @@ def data_files(model: Path) -> list[Path]:
 
 
 def _stated(model: Path, names: set[str]) -> set[str]:
-    """The names that tensors of the model really have; `names` where the onnx package is missing
-    or cannot read the model.
+    """The names that tensors of the model really state; `names` if the onnx package is missing or
+    cannot read the model.
     """
     try:
         import onnx
@@ -51,7 +51,7 @@ def _stated(model: Path, names: set[str]) -> set[str]:
         return names
     try:
         graph = onnx.load_model(str(model), load_external_data=False).graph
-    except Exception:  # a damaged model is its reader's to report
+    except Exception:  # whoever loads a damaged model reports it
         return names
     return {
         ExternalDataInfo(tensor).location
@@ -85,7 +85,7 @@ def _locations(model: Path) -> set[str]:
 
 
 def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:
-    """(where the next byte is, the number): seven bits a byte, the lowest first."""
+    """(position of the next byte, number): seven bits a byte, the lowest first."""
     number = shift = 0
     while at < len(content):
         byte = content[at]

@@ -1,9 +1,9 @@
-"""How a model file's inputs and outputs are called, against how the model info calls them.
+"""Matches a model file's inputs and outputs with those that the model info names.
 
-A user's own export often names its inputs otherwise (`input_ids` for `input_ids.1`) or orders them
-otherwise. Names are matched first as they stand, then without the suffixes that exporters add, and
-what is left by position where types and shapes agree; anything that is not identical is said in a
-note. What cannot be matched is the user's error.
+A user's own export often has other names (`input_ids` for `input_ids.1`) or another order. Exact
+names are matched first, then names without the suffixes that exporters add; the rest by position,
+if types and shapes agree. A note tells of anything that is not identical. What cannot be matched is
+the user's error.
 
 Works on plain (name, shape, type) descriptions; no ONNX library is imported here.
 """
@@ -38,7 +38,7 @@ _NUMPY = {
 
 @dataclass(frozen=True)
 class FileTensor:
-    """An input or output as the model file declares it; a side of the shape that is no int is
+    """An input or output as the model file declares it; a dimension that is not an int is
     dynamic.
     """
 
@@ -52,13 +52,13 @@ class FileTensor:
             return np.dtype(_NUMPY[self.type])
         except KeyError:
             raise UserError(
-                f"the model's tensor {self.name!r} is a {self.type}; only tensors are fed"
+                f"the model's input {self.name!r} is a {self.type}; only tensors are supported"
             ) from None
 
 
 @dataclass(frozen=True)
 class Fed:
-    """One input: the model info's name for it, the file's, and the type that the file wants."""
+    """One input: its names in the model info and in the file, and the type that the file takes."""
 
     declared: str
     file: str
@@ -78,7 +78,7 @@ def bind_inputs(
     """Which declared input feeds which input of the file, in the file's order, and notes on what
     differs.
 
-    UserError where counts, ranks, sizes or types cannot be brought together; it shows both sides.
+    UserError if counts, ranks, sizes or types do not match; it shows both.
     """
     specs = input_specs(model_info)
     pairs = _match([spec.name for spec in specs], [tensor.name for tensor in tensors])
@@ -86,8 +86,7 @@ def bind_inputs(
         raise UserError(
             f"{file} takes {len(tensors)} inputs ({_shown(tensors)}), but the model info names "
             f"{len(specs)}: "
-            f"{', '.join(spec.name for spec in specs)}; make `inputs` in the model info agree "
-            "with the file"
+            f"{', '.join(spec.name for spec in specs)}; correct `inputs` in the model info"
         )
     bound, notes = [], []
     for tensor_index, (spec_index, how) in sorted(pairs.items()):
@@ -96,8 +95,7 @@ def bind_inputs(
         if fault:
             raise UserError(
                 f"{file}: the input {tensor.name!r} cannot take {spec.name!r} of the model info: "
-                f"{fault}; "
-                f"the file takes {_shown(tensors)}"
+                f"{fault}; the file takes {_shown(tensors)}"
             )
         if how:
             notes.append(f"input {spec.name} feeds the file's {tensor.name} ({how})")
@@ -110,12 +108,12 @@ def bind_inputs(
 def bind_outputs(
     model_info: Mapping, names: Sequence[str]
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """(file's name, reported name) for every output that is reported, in the model info's order,
-    and notes.
+    """(name in the file, name in reports) for every reported output, in the model info's order, and
+    notes.
 
-    The model info's names are reported where they can be matched; a file with more outputs than it
-    names gives those named. Where nothing fits the file's own names stand, with a note: outputs do
-    no harm.
+    Outputs are reported by the model info's names if these can be matched; outputs that it does not
+    name are left out. If nothing matches, the file's own names are used, with a note: that does no
+    harm.
     """
     declared = split_names(model_info.get("outputs"))
     if not declared:
@@ -142,23 +140,23 @@ def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
     """Why the file cannot take this batch size by its declared shapes, or None."""
     for fed in bound:
         wanted = fed.spec.batch_shape(batch_size)
-        for position, (side, declared) in enumerate(zip(wanted, fed.tensor.shape, strict=False)):
-            if isinstance(declared, int) and declared > 0 and declared != side:
+        for position, (size, declared) in enumerate(zip(wanted, fed.tensor.shape, strict=False)):
+            if isinstance(declared, int) and declared > 0 and declared != size:
                 return (
-                    f"input {fed.file} has {declared} fixed at position {position}, the "
-                    f"batch has {side}"
+                    f"dimension {position} of input {fed.file} is fixed to {declared}, but the "
+                    f"batch has {size}"
                 )
     return None
 
 
 def is_dynamic(bound: Sequence[Fed]) -> bool:
-    """True where no input fixes its first dimension, so that any batch size may be tried."""
+    """Whether no input has a fixed batch dimension, so that any batch size may be tried."""
     batched = [fed for fed in bound if fed.tensor.shape and fed.spec.batch_axis is not None]
     return not any(isinstance(fed.tensor.shape[fed.spec.batch_axis or 0], int) for fed in batched)
 
 
 def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int, str]] | None:
-    """index in found -> (index in declared, how: "" by its own name). None where the counts
+    """Index in found -> (index in declared, how: "" by its exact name). None if the counts
     differ.
     """
     if len(declared) != len(found):
@@ -174,7 +172,7 @@ def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int
         for tensor, name in enumerate(found):
             if tensor not in pairs and keys.count(key(name)) == 1:
                 pairs[tensor] = (free[keys.index(key(name))], how)
-    # A second tensor of the same bare name must not take a partner that is already given away.
+    # Two tensors of the same bare name must not share one partner.
     if len({spec for spec, _ in pairs.values()}) != len(pairs):
         pairs = {tensor: pair for tensor, pair in pairs.items() if not pair[1]}
     rest = [
@@ -200,15 +198,15 @@ def _unfit(spec: InputSpec, tensor: FileTensor) -> str | None:
         ("i", "b"),
         ("U", "O"),
     }:
-        return f"{spec.type} does not become {tensor.type} without loss"
+        return f"{spec.type} cannot become {tensor.type} without loss"
     if len(spec.shape) != len(tensor.shape):
         return f"shape {list(spec.shape)} against {list(tensor.shape)}"
-    for at, (side, declared) in enumerate(zip(spec.shape, tensor.shape, strict=True)):
+    for at, (size, declared) in enumerate(zip(spec.shape, tensor.shape, strict=True)):
         if (
             at != spec.batch_axis
             and isinstance(declared, int)
             and declared > 0
-            and declared != side
+            and declared != size
         ):
             return f"shape {list(spec.shape)} against {list(tensor.shape)}"
     return None

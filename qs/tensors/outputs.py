@@ -1,4 +1,4 @@
-"""What predict returns, made one thing: output name -> numpy array."""
+"""Brings what predict returns into one form: output name -> numpy array."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def named_outputs(raw: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     to the host.
 
     `names` are the model info's outputs; they name the members of a list or tuple of that length.
-    Other members are "output_0", "output_1" ... TypeError for what is no output at all.
+    Otherwise members are "output_0", "output_1" ... TypeError for anything else.
     """
     if raw is None or isinstance(raw, (str, bytes)):
         raise TypeError(f"predict returned {raw!r}; allowed: a dict, list or tuple of arrays")
@@ -28,7 +28,7 @@ def named_outputs(raw: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
 def as_arrays(raw: Any) -> Any:
     """What predict returns, with numpy arrays in place of tensors, in the same dict, list or tuple.
 
-    Data sets' checkers read answers as arrays, whatever library a backend has them from.
+    Data sets' checkers get arrays, whatever library a backend uses.
     """
     if isinstance(raw, Mapping):
         return {name: as_arrays(value) for name, value in raw.items()}
@@ -42,7 +42,7 @@ def as_arrays(raw: Any) -> Any:
 
 
 def to_numpy(value: Any) -> np.ndarray:
-    """numpy arrays as they are; tensors by detach(), cpu() and numpy(), those that they have."""
+    """numpy arrays as they are; tensors by those of detach(), cpu() and numpy() that they have."""
     if isinstance(value, np.ndarray):
         return value
     for step in ("detach", "cpu"):
@@ -53,12 +53,12 @@ def to_numpy(value: Any) -> np.ndarray:
     try:
         return np.asarray(value.numpy())
     except TypeError:
-        # a type that numpy lacks, such as bfloat16: every one of those fits into float32
+        # a type that numpy does not have, such as bfloat16; all of those fit into float32
         return np.asarray(value.float().numpy())
 
 
 def paired(reference: Sequence[str], given: Sequence[str]) -> dict[str, str | None]:
-    """Reference output -> the backend's: by name, else by position where none is known and counts
+    """Reference output -> the backend's: by name; by position if no name matches and the counts
     agree.
     """
     if set(reference) & set(given) or len(reference) != len(given):

@@ -91,7 +91,7 @@ def test_a_missing_model_and_one_of_another_format(compile_class, make_model, tm
 def test_a_declared_batch_that_is_fixed(compile_class, make_model):
     configs, _ = make_model(batch=1, batch_sizes=[1, 4])
     result = compile_class().compile(configs)
-    assert "batch size 4: input x has 1 fixed at position 0" in result["compile_status"]
+    assert "batch size 4: dimension 0 of input x is fixed to 1" in result["compile_status"]
     assert [entry["compiled_bs"] for entry in result["segments"][0]["compiled_model"]] == [1]
     assert result["dynamic_batch"] is False
     configs, _ = make_model(batch=1, batch_sizes=[4])

@@ -142,7 +142,7 @@ def test_files_of_other_names_are_a_bug_and_are_not_left(folder):
         new.write_text("graph")
         new.with_name("other").write_text("weights")
 
-    with pytest.raises(RuntimeError, match="made other beside it"):
+    with pytest.raises(RuntimeError, match="created other beside it"):
         cache.build_once("models/f", ".onnx", build)
     assert [each.name for each in (folder / "models").iterdir() if each.suffix != ".lock"] == []
 

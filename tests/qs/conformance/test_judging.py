@@ -12,7 +12,7 @@ from qs.conformance import answers, contract, measuring, names, resources, threa
 from qs.conformance.outcome import FAIL, PASS, SKIP, Outcome, Problem, judged
 from qs.conformance.running import Result, vendor_place
 from qs.conformance.showing import counts, plain_lines, table, to_json, verdict
-from qs.tensors.closeness import difference, in_words, tolerance, too_far, worse
+from qs.tensors.closeness import Difference, difference, in_words, tolerance, too_far, worse
 
 
 def answer(*rows: object, dtype: type = np.float32) -> dict[str, np.ndarray]:
@@ -24,14 +24,14 @@ def answer(*rows: object, dtype: type = np.float32) -> dict[str, np.ndarray]:
     [
         (answer(1, 2), answer(1, 2), None),
         (answer(1, 1000), answer(1.01, 1000), None),  # 1e-5 of the largest
-        (answer(1, 2), answer(2, 1), "output y is 0.5 of its largest value apart"),
+        (answer(1, 2), answer(2, 1), "output y differs by 0.5 of its largest value"),
         (answer(1, np.nan), answer(1, np.nan), None),
         (answer(1, np.nan), answer(1, 2), "not finite"),
         (answer(0, 0), answer(0, 0), None),
-        (answer(0, 0), answer(0, 1), "apart"),
+        (answer(0, 0), answer(0, 1), "differs by"),
         (answer(1, 2), answer(1), "float32 [2] became float32 [1]"),
         (answer(1, 2), answer(1, 2, dtype=np.float64), "became float64"),
-        (answer(True, False, dtype=bool), answer(True, True, dtype=bool), "apart"),
+        (answer(True, False, dtype=bool), answer(True, True, dtype=bool), "differ"),
         (answer("a", dtype=str), answer("b", dtype=str), "values differ"),
         (answer(1), {"z": np.ones(1)}, "outputs y became z"),
     ],
@@ -42,8 +42,8 @@ def test_two_answers_are_the_same_to_within_rounding(want, got, words):
 
 
 def test_what_cannot_be_compared_is_the_worst_difference():
-    small, large = ({"apart": apart, "output": "y", "problem": None} for apart in (0.1, 0.2))
-    unlike = {"apart": 0.0, "output": "", "problem": "shape"}
+    small, large = (Difference(apart=apart, output="y", problem=None) for apart in (0.1, 0.2))
+    unlike = Difference(apart=0.0, output="", problem="shape")
     assert worse(small, large) is worse(large, small) is large
     assert worse(unlike, large) is worse(large, unlike) is unlike
 

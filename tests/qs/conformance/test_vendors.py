@@ -135,7 +135,7 @@ CASES = {
         {
             "outputs": (FAIL, "no output y; there are z"),
             "benchmark": (FAIL, "benchmark is not written"),
-            "determinism": (FAIL, "of its largest value apart"),
+            "determinism": (FAIL, "of its largest value;"),
             "threads": (SKIP, "determinism failed"),
         },
     ),

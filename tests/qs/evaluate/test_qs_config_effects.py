@@ -134,7 +134,7 @@ def test_the_runner_async_awaits_predict_and_overlaps_its_waits(tmp_path, notes)
     assert (row["Pool"], row["Completed"], row["Verdict"]) == ("async", 12, "VALID")
     # the comparison awaited the answers too: they are zeros, not the model's
     assert result["Reasons"] == [
-        "numeric: output logits: all zero where the reference is not, or the other way round"
+        "numeric: output logits: either the output or its reference is all zero, the other is not"
     ]
     assert max(note["most"] for note in notes()) == 4
     assert result["Effective Values"]["pool"] == {"value": "async", "origin": "QS config"}

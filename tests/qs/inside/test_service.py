@@ -135,7 +135,7 @@ def test_numeric_whatever_predict_returns(workspace, tmp_path, truth, answer):
     [
         ('{"y": y * np.nan}', "14 NaN of 14 values"),
         ("[y, y]", "the backend gives no such output; it gives output_0, output_1"),
-        ('{"y": y[:, :1]}', "shape [7, 1] where the reference has [7, 2]"),
+        ('{"y": y[:, :1]}', "shape [7, 1], but the reference has [7, 2]"),
         (
             "[y[::-1]]",
             "cosine similarity 0.257 with the reference, below 0.95: "

@@ -96,9 +96,9 @@ def test_right_answers_are_right(tmp_path, mode):
         (right(FEEDS[2]), "it is the answer to sample 2"),
         (
             {"y": right(FEEDS[1])["y"] + np.float32(1)},
-            "output y is 0.091 of its largest value apart, allowed 0.0001",
+            "output y differs by 0.091 of its largest value; allowed: 0.0001",
         ),
-        ({"y": np.full(4, np.nan, np.float32)}, "values that are not finite come and go"),
+        ({"y": np.full(4, np.nan, np.float32)}, "different values are not finite"),
         ({"y": right(FEEDS[1])["y"][:2]}, r"float32 [4] became float32 [2]"),
         ({"z": right(FEEDS[1])["y"]}, "outputs y became z"),
         (None, "outputs y became"),

@@ -33,7 +33,7 @@ def test_published_metrics_by_hand():
         ([1, 2], [math.nan, math.inf], 1, 1, "1 NaN, 1 infinite of 2 values"),
         ([math.nan, 2], [1, 2], 0, 0, "1 not finite in the reference itself of 2 values"),
         ([], [], 0, 0, "the output is empty"),
-        ([1, 2, 3], [1, 2], 0, 0, "shape [2] where the reference has [3]"),
+        ([1, 2, 3], [1, 2], 0, 0, "shape [2], but the reference has [3]"),
     ],
 )
 def test_what_fails(reference, other, nan, inf, reason):

@@ -89,8 +89,8 @@ def test_inputs_are_matched(names, pairs, noted):
             r"shape \[1, 384\] against \['batch', 128\]",
         ),
         (tensors("a", "b", "c", shape=("batch",)), "shape"),
-        (tensors("a", "b", "c", type="tensor(string)"), r"LONG does not become tensor\(string\)"),
-        (tensors("a", "b", "c", type="seq(tensor(float))"), "only tensors are fed"),
+        (tensors("a", "b", "c", type="tensor(string)"), r"LONG cannot become tensor\(string\)"),
+        (tensors("a", "b", "c", type="seq(tensor(float))"), "only tensors are supported"),
     ],
 )
 def test_inputs_that_cannot_be_matched(found, message):
@@ -156,9 +156,9 @@ def test_no_declared_outputs_means_the_files_own():
         ([1, 384], ("batch", 384), 24, None),
         ([1, 384], (None, 384), 24, None),
         ([1, 384], (1, 384), 1, None),
-        ([1, 384], (1, 384), 2, "input x has 1 fixed at position 0, the batch has 2"),
+        ([1, 384], (1, 384), 2, "dimension 0 of input x is fixed to 1, but the batch has 2"),
         ([26, 2], (52, 2), 2, None),
-        ([26, 2], (52, 2), 1, "input x has 52 fixed at position 0, the batch has 26"),
+        ([26, 2], (52, 2), 1, "dimension 0 of input x is fixed to 52, but the batch has 26"),
     ],
 )
 def test_batch_sizes_a_file_can_take(declared, shape, batch, fault):
