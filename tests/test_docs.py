@@ -1,5 +1,5 @@
 """The snippets of docs/engine.md run as they stand, in order, in one program; a snippet that begins
-with a file's name is that file.
+with a file's name is that file. Links and paths on all pages lead to something.
 """
 
 from __future__ import annotations
@@ -10,8 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "engine.md"
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "*/README.md", "datasets/*/README.md")
+    for path in ROOT.glob(pattern)
+)
 
 
 def snippets(text: str) -> list[str]:
@@ -60,9 +67,13 @@ def test_the_page_of_the_engine(tmp_path: Path) -> None:
     assert "ValueError: bad sample" in lines
 
 
-def test_links_lead_somewhere() -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", PAGE.read_text()):
-        assert (PAGE.parent / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text)]
+    assert [each for each in links if "://" not in each and not (page.parent / each).exists()] == []
+    paths = re.findall(r"`((?:qs|engine|tests|bench|scripts)/[\w./]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_every_public_name_of_the_engine_is_a_real_one() -> None:
