@@ -9,6 +9,7 @@ from qs.base.files import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def console(stream: TextIO, width: int = 120) -> Console:
@@ -18,6 +19,21 @@ def console(stream: TextIO, width: int = 120) -> Console:
     from rich.console import Console
 
     return Console(file=stream, highlight=False, width=None if stream.isatty() else width)
+
+
+def open_table(title: str = "") -> Table:
+    """A table without a frame, one rule under its headings; the columns are the caller's."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(
+        title=Text(title) if title else None,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        collapse_padding=True,
+        pad_edge=False,
+    )
 
 
 def print_json(content: object) -> None:

@@ -87,9 +87,9 @@ def command(
         said = found.to_dict() | {"fail_if": [str(each) for each in conditions], "met": holds}
         print_json(said)
     if page is not None:
-        from qs.render.html.compare_page import comparison_page
+        from qs.compare.page import comparison_page
 
-        write_atomic(page, comparison_page(found.to_dict()))
+        write_atomic(page, comparison_page(found))
     if not quiet:
         from qs.compare.showing import print_compared
 

@@ -63,12 +63,10 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
         prepared = describe_artifact(request, Path(folder), probe=not dry_run)
         if dry_run:
-            from qs.render.terminal import outline_lines
-
-            plan = outline(prepared)
+            planned = outline(prepared)
             if as_json:
-                print_json(plan)
+                print_json(planned.to_dict())
             else:
-                click.echo("\n".join(outline_lines(plan)))
+                click.echo("\n".join(planned.lines()))
             return 0
         return conclude(run(prepared, view), view, request.history, as_json, quiet)

@@ -25,7 +25,6 @@ from qs.base.words import number
 from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_arrivals
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
-from qs.result.columns import BY_KEY
 from qs.result.logs import Series
 from qs.result.row import Confidence, Estimate
 
@@ -74,7 +73,7 @@ class Difference:
     def to_dict(self) -> dict[str, Any]:
         return {
             "metric": self.metric.name,
-            "unit": "items/s" if self.metric.rate else "ms",
+            "unit": self.metric.unit,
             "a": self.a,
             "b": self.b,
             "change": self.change,
@@ -267,7 +266,7 @@ def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource
     """Without the log: from the half-width that the result states, if it does."""
     if len(side.rows) > 1 or side.runs > 1:
         raise LogMissing(f"{name}: {side.missing}")
-    figure = "queries_per_s" if metric.rate else BY_KEY[metric.key].name
+    figure = "queries_per_s" if metric.rate else metric.column.name
     confidence, value = side.row.confidence or Confidence(), getattr(side.row, figure)
     estimate = getattr(confidence, figure, None) or Estimate()
     half, batches = estimate.half_width, estimate.batches

@@ -17,7 +17,7 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.base.scenarios import OFFLINE
 from qs.engine import Histogram
-from qs.result.columns import BY_KEY, BY_SHORT
+from qs.result.columns import BY_SHORT, Column
 from qs.result.logs import Series, joined, read_log
 from qs.result.row import Mode, Row
 
@@ -34,8 +34,8 @@ class ComparedMetric:
     """One figure of a case."""
 
     name: str
-    # Its name in the report, where it is in ms.
-    key: str
+    # Where the report has it, in items/s or ms.
+    column: Column
     # None for throughput and mean.
     percentile: float | None = None
 
@@ -47,6 +47,10 @@ class ComparedMetric:
     @property
     def heading(self) -> str:
         return "items/s" if self.rate else f"{self.name} ms"
+
+    @property
+    def unit(self) -> str:
+        return self.column.unit
 
     @property
     def queries_needed(self) -> int:
@@ -91,9 +95,7 @@ class ComparedMetric:
 
 
 NAMES = ("throughput", "mean", "p50", "p90", "p99", "p99.9")
-METRICS = tuple(
-    ComparedMetric(name, BY_SHORT[name].key, BY_SHORT[name].percentile) for name in NAMES
-)
+METRICS = tuple(ComparedMetric(name, BY_SHORT[name], BY_SHORT[name].percentile) for name in NAMES)
 
 
 def ones(series: Series) -> np.ndarray:
@@ -139,7 +141,7 @@ class CaseRuns:
     def value(self, metric: ComparedMetric) -> float | None:
         """In items/s and ms: from the log, or else what the row says."""
         if self.series is None or not self.series.completed:
-            return BY_KEY[metric.key].of(self.row) if len(self.rows) == 1 else None
+            return metric.column.of(self.row) if len(self.rows) == 1 else None
         raw = float(metric.of(self.series, ones(self.series))[0])
         return raw * self.items_per_query if metric.rate else raw / NS_PER_MS
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from qs.base.console import console
+from qs.base.console import console, open_table
 from qs.base.words import number, percent, signed_percent
 from qs.compare.comparing import Compared, Comparison
 from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
@@ -60,17 +60,9 @@ def _about(side: Side) -> str:
 
 
 def _table(case: ComparedCase) -> Any:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    made = Table(
-        title=Text(case.title),
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        collapse_padding=True,
-        pad_edge=False,
-    )
+    made = open_table(case.title)
     for heading in ("", "A", "B", "change", f"{percent(LEVEL)} interval", "verdict"):
         made.add_column(
             heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True

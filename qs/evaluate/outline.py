@@ -7,10 +7,14 @@ still change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from qs.base.words import counted, span
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import settled
+from qs.result.row import CLOSED_LOOP
 from qs.settings.case import cases_of
 from qs.tensors.generated import input_specs
 
@@ -20,38 +24,96 @@ NOT_ASKED = (
 )
 
 
-def outline(prepared: Prepared) -> dict[str, Any]:
-    """Plain data: {"artifact", "inputs", "values", "cases", "seconds", "notes"}. UserError if
-    they cannot be run.
-    """
+@dataclass(frozen=True)
+class OutlinedCase:
+    """One case that would be measured."""
+
+    name: str
+    batch_size: int
+    scenario: str
+    clients: int
+    iterations: int | None
+    # None: until its end
+    seconds: float | None
+    warm_up_seconds: float
+    shapes: Mapping[str, Sequence[int]]
+
+    def __str__(self) -> str:
+        what = [f"{self.name}: {self.scenario}", f"batch size {self.batch_size}"]
+        what.append(counted(self.clients, "client"))
+        if self.iterations:
+            what.append(counted(self.iterations, "iteration"))
+        what.append(f"for {span(self.seconds)}" if self.seconds else "until its end")
+        return ", ".join(what)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What `--dry_run` says."""
+
+    artifact: str
+    hardware: str
+    report: str
+    # As the artifact describes them.
+    inputs: Sequence[Mapping[str, Any]]
+    states: Mapping[str, str]
+    # Each setting with its origin, as in a report.
+    values: Mapping[str, Mapping[str, Any]]
+    cases: Sequence[OutlinedCase]
+    # Of all cases; None if one has no end in time.
+    seconds: float | None
+    notes: Sequence[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people: inputs, every value with its origin, every case, and how long it takes."""
+        said = [f"{self.artifact} on {self.hardware}; nothing is run", "inputs, at batch size 1:"]
+        for each in self.inputs:
+            state = self.states.get(each["name"])
+            more = f", fed back from {state}" if state else ""
+            said.append(f"  {each['name']} {each['type']} {list(each['shape'])}{more}")
+        said.append("values:")
+        width = max(map(len, self.values))
+        for name, value in self.values.items():
+            if value["value"] is not None:
+                said.append(f"  {name:<{width}}  {value['value']}  ({value['origin']})")
+        said += ["cases:", *(f"  {case}" for case in self.cases)]
+        lasts = f"about {span(self.seconds)}" if self.seconds else "as long as its iterations do"
+        said += [f"takes {lasts}, and loading", f"report: {self.report}"]
+        return said + [f"note: {text}" for text in self.notes]
+
+
+def outline(prepared: Prepared) -> Outline:
+    """Raises UserError if the cases cannot be run."""
     settings = settled(prepared, None, None)
-    cases = cases_of(settings)
     specs = input_specs(prepared.model_info.to_configs())
-    found: list[dict[str, Any]] = []
-    for case in cases:
-        measured_s = case.duration_s or case.time_limit_s
-        found.append(
-            {
-                "name": case.name,
-                "batch_size": case.batch_size,
-                "scenario": case.scenario_name or "closed loop",
-                "clients": case.clients,
-                "iterations": case.iterations,
-                "seconds": measured_s,
-                "warm_up_seconds": settings.warmup.value.seconds or 0.0,
-                "shapes": {spec.name: list(spec.batch_shape(case.batch_size)) for spec in specs},
-            }
+    warm_up_s = settings.warmup.value.seconds or 0.0
+    cases = [
+        OutlinedCase(
+            name=case.name,
+            batch_size=case.batch_size,
+            scenario=case.scenario_name or CLOSED_LOOP,
+            clients=case.clients,
+            iterations=case.iterations,
+            seconds=case.duration_s or case.time_limit_s,
+            warm_up_seconds=warm_up_s,
+            shapes={spec.name: list(spec.batch_shape(case.batch_size)) for spec in specs},
         )
-    open_end = any(each["seconds"] is None for each in found)
-    total = None if open_end else sum(each["seconds"] + each["warm_up_seconds"] for each in found)
-    return {
-        "artifact": str(prepared.request.artifact),
-        "hardware": prepared.hardware,
-        "report": str(prepared.out),
-        "inputs": (prepared.described or {}).get("inputs", []),
-        "states": (prepared.described or {}).get("states", {}),
-        "values": settings.report(),
-        "cases": found,
-        "seconds": total,
-        "notes": [*prepared.warnings, NOT_ASKED],
-    }
+        for case in cases_of(settings)
+    ]
+    lasting = [each.seconds for each in cases if each.seconds is not None]
+    whole = len(lasting) == len(cases)
+    described = prepared.described or {}
+    return Outline(
+        artifact=str(prepared.request.artifact),
+        hardware=prepared.hardware,
+        report=str(prepared.out),
+        inputs=described.get("inputs", []),
+        states=described.get("states", {}),
+        values=settings.report(),
+        cases=cases,
+        seconds=sum(lasting) + warm_up_s * len(cases) if whole else None,
+        notes=[*prepared.warnings, NOT_ASKED],
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from qs.base.console import console
+from qs.base.console import console, open_table
 from qs.base.words import number, signed_percent, sparkline
 from qs.history.entries import Entry, local
 from qs.history.trend import CaseTrend
@@ -43,10 +43,7 @@ def print_trend(metric: str, trends: Sequence[CaseTrend], stream: TextIO) -> Non
 
 
 def _table(*headings: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    made = open_table()
     for heading in headings:
         right = heading in ("cases", "runs", "change") or heading[:1].isupper()
         made.add_column(heading, justify="right" if right else "left", overflow="fold")

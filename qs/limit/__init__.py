@@ -1,8 +1,7 @@
 """The highest rate at which stated bounds hold, found by measuring: `find_limit` awaits trials, and
 knows nothing about how they are made.
 
-Left out: what a trial is made on (its target, pool and host), the command line, and all files but
-the picture.
+Left out: what a trial is made on (its target, pool and host), the command line, files and pictures.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
 """What a search found: the limit with its confidence, what bounds it, every rate tried, and the
-curve of response time against rate; as data, in a sentence, and as a table.
+curve of response time against rate; as data and in a sentence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qs.base.words import number
 from qs.limit.evidence import TrialEvidence
-from qs.limit.goals import Goal, parse_goals
-from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
+from qs.limit.goals import Goal
+from qs.limit.judging import FAILS, HOLDS, Judgement
 from qs.limit.settings import LimitSettings
 from qs.limit.trial import CONFIRM, Trial
 
@@ -21,9 +21,6 @@ NOTHING_FAILS = "no rate up to the highest tried fails"
 UNCLEAR_YET = "no rate was shown to hold before the search ended"
 NOT_CONFIRMED = "the rate was not confirmed by a trial of its own before the search ended"
 CURVE_PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-NS_PER_MS = 1e6
-BAR = 20
-COLOURS = {HOLDS: "green", UNCLEAR: "yellow", FAILS: "red"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,10 @@ class Limit:
     @property
     def curve(self) -> list[dict[str, Any]]:
         """Rate, throughput in answered requests/s and response times in ns, by rising rate."""
-        return curve_of([vars(point) for point in self.points])
+        return [
+            {**{name: getattr(point, name) for name in _CURVE}, **point.percentiles_ns}
+            for point in self.points
+        ]
 
     def sentence(self) -> str:
         """The result in one sentence."""
@@ -124,6 +124,7 @@ class Limit:
         )
 
 
+_CURVE = ("rate_per_s", "due_per_s", "answered_per_s", "verdict", "mean_ns")
 _PLAIN = (
     "rate_per_s",
     "confirmed",
@@ -135,14 +136,6 @@ _PLAIN = (
     "spent_s",
     "settings",
 )
-
-
-def curve_of(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The curve of points as `to_dict` has them."""
-    names = ("rate_per_s", "due_per_s", "answered_per_s", "verdict", "mean_ns")
-    return [
-        {**{name: point[name] for name in names}, **point["percentiles_ns"]} for point in points
-    ]
 
 
 def limit_of(
@@ -315,64 +308,3 @@ def _goal_figures(goal: Goal, judgement: Judgement, confidence: float) -> dict[s
         "effective_requests": judgement.effective,
         "implied": goal.implied,
     }
-
-
-def limit_table(limit: Mapping[str, Any]) -> Any:
-    """What `Limit.to_dict` says as a rich table, at most about 100 columns wide: one row for each
-    rate, with a bar for the response time that the bound is on. The bar is logarithmic, from a
-    tenth of the bound to ten times it, so that it is half full at the bound.
-    """
-    from rich import box
-    from rich.bar import Bar
-    from rich.table import Table
-    from rich.text import Text
-
-    goals = parse_goals(limit["goals"])
-    shown = next((goal for goal in goals if goal.bound_ns is not None), None)
-    columns = _columns(limit["curve"], goals)
-    made = Table(
-        title=Text(limit["sentence"]),
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for heading in (
-        "rate/s",
-        "answered/s",
-        *(f"{name.removesuffix('_ns')} ms" for name in columns),
-        "verdict",
-    ):
-        made.add_column(heading, justify="right", no_wrap=True)
-    if shown is not None:
-        made.add_column(f"{shown.name} (half: {shown})", no_wrap=True)
-    for point in limit["curve"]:
-        mark = " <" if point["rate_per_s"] == limit["rate_per_s"] else ""
-        verdict = Text(point["verdict"] + mark, style=COLOURS[point["verdict"]])
-        row = [number(point["rate_per_s"]), number(point["answered_per_s"])]
-        row += [
-            number(None if point[name] is None else point[name] / NS_PER_MS) for name in columns
-        ]
-        bar = (
-            []
-            if shown is None
-            else [Bar(1.0, 0.0, _filled(point.get(f"{shown.name}_ns"), shown), width=BAR)]
-        )
-        made.add_row(*row, verdict, *bar)
-    return made
-
-
-def _columns(curve: Sequence[Mapping[str, Any]], goals: Sequence[Goal]) -> list[str]:
-    """The figures of response time that are shown: median, p99, and what is bounded."""
-    wanted = {
-        "p50_ns",
-        "p99_ns",
-        *(f"{goal.name}_ns" for goal in goals if goal.bound_ns is not None),
-    }
-    return [name for name in (curve[0] if curve else {}) if name in wanted]
-
-
-def _filled(time_ns: float | None, goal: Goal) -> float:
-    if not time_ns or not goal.bound_ns:
-        return 0.0
-    return min(max((math.log10(time_ns / goal.bound_ns) + 1) / 2, 0.0), 1.0)

@@ -10,6 +10,7 @@ from qs.base.errors import UserError
 from qs.base.words import number
 from qs.limit.goals import Goal, parse_goals
 from qs.render.pictures import FORMATS, draw
+from qs.result.sweep import CurvePoint, LimitEntry
 
 NS_PER_MS = 1e6
 # Dark enough on white, and distinct to those who do not see red and green (Okabe and Ito, 2008).
@@ -20,8 +21,8 @@ RATE = "rate of Poisson arrivals (requests/s)"
 _WIDTH = 720
 
 
-def draw_curve(limit: dict[str, Any], path: Path, title: str | None = None) -> None:
-    """Draw what `Limit.to_dict` says: percentiles and mean of the response time by rate, with the
+def draw_curve(limit: LimitEntry, path: Path, title: str | None = None) -> None:
+    """Draw a limit: percentiles and mean of the response time by rate, with the
     bounds and the limit, and below them what was answered.
 
     Raises UserError for an ending other than .png and .svg, or if nothing was measured.
@@ -29,22 +30,22 @@ def draw_curve(limit: dict[str, Any], path: Path, title: str | None = None) -> N
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: a picture of a curve is a .png or an .svg file")
-    if not limit["curve"]:
+    if not limit.curve:
         raise UserError(f"{path}: there is no curve to draw, as nothing was measured")
-    draw(_spec(limit, title or ", ".join(limit["goals"])), path)
+    draw(_spec(limit, title or ", ".join(limit.goals)), path)
 
 
-def _spec(limit: dict[str, Any], title: str) -> dict[str, Any]:
-    curve = limit["curve"]
+def _spec(limit: LimitEntry, title: str) -> dict[str, Any]:
+    curve = limit.curve
     marks = _limit_marks(limit)
     x = {
         "field": "rate",
         "type": "quantitative",
-        "scale": {"domain": [0, curve[-1]["rate_per_s"] * 1.05]},
+        "scale": {"domain": [0, curve[-1].rate_per_s * 1.05]},
         "axis": {"title": RATE, "format": ","},
     }
     lines = [each for each in marks if each["mark"]["type"] == "rule"]  # named above
-    times = [*_times(curve, x), *_bounds(parse_goals(limit["goals"])), *marks]
+    times = [*_times(curve, x), *_bounds(parse_goals(limit.goals)), *marks]
     return {
         "title": title,
         "vconcat": [
@@ -56,21 +57,15 @@ def _spec(limit: dict[str, Any], title: str) -> dict[str, Any]:
     }
 
 
-def _times(curve: Sequence[dict[str, Any]], x: dict[str, Any]) -> list[dict[str, Any]]:
+def _times(curve: Sequence[CurvePoint], x: dict[str, Any]) -> list[dict[str, Any]]:
     """A line for the mean and for each percentile that was measured."""
-    percentiles = [name for name in curve[0] if name.startswith("p") and name.endswith("_ns")]
-    names = ["mean_ns", *percentiles]
+    figures = list(curve[0].times_ns)
     points = [
-        {
-            "rate": point["rate_per_s"],
-            "ms": point[name] / NS_PER_MS,
-            "figure": name.removesuffix("_ns"),
-        }
-        for name in names
+        {"rate": point.rate_per_s, "ms": ns / NS_PER_MS, "figure": name}
+        for name in figures
         for point in curve
-        if point.get(name)
+        if (ns := point.times_ns.get(name))
     ]
-    figures = [name.removesuffix("_ns") for name in names]
     y = {
         "field": "ms",
         "type": "quantitative",
@@ -110,14 +105,14 @@ def _bounds(goals: Sequence[Goal]) -> list[dict[str, Any]]:
     ]
 
 
-def _throughput(curve: Sequence[dict[str, Any]], x: dict[str, Any]) -> list[dict[str, Any]]:
+def _throughput(curve: Sequence[CurvePoint], x: dict[str, Any]) -> list[dict[str, Any]]:
     """What was answered, and the dotted line of what was asked for."""
     points = [
-        {"rate": point["rate_per_s"], "per_s": per_s, "which": which}
+        {"rate": point.rate_per_s, "per_s": per_s, "which": which}
         for point in curve
         for which, per_s in (
-            ("answered", point["answered_per_s"]),
-            ("asked for", point["rate_per_s"]),
+            ("answered", point.answered_per_s),
+            ("asked for", point.rate_per_s),
         )
     ]
     which = {"field": "which", "type": "nominal", "title": None}
@@ -130,16 +125,16 @@ def _throughput(curve: Sequence[dict[str, Any]], x: dict[str, Any]) -> list[dict
     return [{"data": {"values": points}, "mark": "line", "encoding": encoding}]
 
 
-def _limit_marks(limit: dict[str, Any]) -> list[dict[str, Any]]:
+def _limit_marks(limit: LimitEntry) -> list[dict[str, Any]]:
     """Upright lines at the limit and at the lowest rate that fails, each with its number."""
     marks = []
-    if limit["rate_per_s"] is not None:
-        doubt = "" if limit["confirmed"] else " (not confirmed)"
-        text = f"limit: {number(limit['rate_per_s'], 4)}/s{doubt}"
-        marks += _mark(limit["rate_per_s"], text, HOLDING, -6)
-    if limit["fails_per_s"] is not None:
-        text = f"fails: {number(limit['fails_per_s'], 4)}/s"
-        marks += _mark(limit["fails_per_s"], text, FAILING, 8)
+    if limit.rate_per_s is not None:
+        doubt = "" if limit.confirmed else " (not confirmed)"
+        text = f"limit: {number(limit.rate_per_s, 4)}/s{doubt}"
+        marks += _mark(limit.rate_per_s, text, HOLDING, -6)
+    if limit.fails_per_s is not None:
+        text = f"fails: {number(limit.fails_per_s, 4)}/s"
+        marks += _mark(limit.fails_per_s, text, FAILING, 8)
     return marks
 
 

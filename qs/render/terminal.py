@@ -4,12 +4,13 @@ same as a fresh one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from qs.base.console import console
-from qs.base.words import completed, counted, number, signed_percent, span
-from qs.result.columns import BY_KEY, columns
+from qs.base.console import console, open_table
+from qs.base.words import completed, number, signed_percent, span
+from qs.render.sweep import limit_table, sweep_lines, sweep_table
+from qs.result.columns import columns
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
 from qs.result.story import Answers, Story
@@ -31,16 +32,6 @@ COLUMNS = columns(
 # What a terminal too narrow for all columns does without; the result has it.
 WIDE, DISPENSABLE = 110, {"clients", "p90_ms", "p99_9_ms"}
 LOG_WIDTH = 160
-# A sweep's settings and figures: key in the sweep's table, heading.
-SETTINGS = (
-    ("batch_size", "BS"),
-    ("clients", "clients"),
-    ("instances", "copies"),
-    ("intra_op_threads", "threads"),
-    ("pool", "pool"),
-)
-SPREAD = "spread_percent"
-FIGURES = ("QPS", SPREAD, "AVG Latency", "P50 Latency", "P90 Latency", "P99 Latency")
 SHOWN_OF_AGREEMENT = ("Max Diff", "Mean Diff", "Cosine Similarity")
 
 
@@ -52,10 +43,8 @@ def print_story(story: Story, where: str | None, stream: TextIO) -> None:
         out.print(sweep_table(sweep))
         for line in sweep_lines(sweep):
             out.print(line, markup=False, soft_wrap=True)
-        if sweep.get("limit"):
-            from qs.limit.limit import limit_table
-
-            out.print(limit_table(sweep["limit"]))
+        if sweep.limit:
+            out.print(limit_table(sweep.limit))
     elif story.cases:
         out.print(table(story, out.width >= WIDE))
     for line in lines(story):
@@ -71,29 +60,14 @@ def table(story: Story, wide: bool = True) -> Table:
     result = story.result
     shown = [column for column in COLUMNS if wide or column.name not in DISPENSABLE]
     headings = [*(column.heading for column in shown), "completed", "errors", "verdict"]
-    made = _table(headings, f"{result.model.lower()} on {result.backend}")
+    made = open_table(f"{result.model.lower()} on {result.backend}")
+    for heading in headings:
+        made.add_column(heading, justify="right", no_wrap=True)
     for case in story.cases:
         row = case.row
         cells = [column.text(row) for column in shown]
         cells += [completed(row.planned, row.completed), number(row.errors), row.verdict]
         made.add_row(*map(Text, cells))
-    return made
-
-
-def _table(headings: Sequence[str], title: str = "") -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(
-        title=Text(title) if title else None,
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        collapse_padding=True,
-        pad_edge=False,
-    )
-    for heading in headings:
-        made.add_column(heading, justify="right", no_wrap=True)
     return made
 
 
@@ -188,66 +162,3 @@ def answers(found: Answers) -> list[str]:
         figures = (f"{name} {number(by_name.get(name), 4)}" for name in SHOWN_OF_AGREEMENT)
         said.append(f"numeric agreement with the reference: {', '.join(figures)}")
     return said
-
-
-def sweep_table(sweep: Mapping[str, Any]) -> Table:
-    """A line for each setting; * marks the frontier."""
-    from rich.text import Text
-
-    settings = [
-        (key, heading)
-        for key, heading in SETTINGS
-        if any(line["setting"][key] is not None for line in sweep["table"])
-    ]
-    figures = ["+- %" if key == SPREAD else BY_KEY[key].heading for key in FIGURES]
-    headings = (heading for _, heading in settings)
-    made = _table(["", *headings, *figures, "trials", "errors", "verdict"])
-    for line in sweep["table"]:
-        cells = ["*" if line["name"] in sweep["pareto"] else ""]
-        cells += [number(line["setting"][key]) for key, _ in settings]
-        cells += [number(line[key]) for key in FIGURES]
-        cells += [number(line["trials"]), number(line["errors"]), line["verdict"]]
-        made.add_row(*map(Text, cells))
-    return made
-
-
-def sweep_lines(sweep: Mapping[str, Any]) -> list[str]:
-    """How it was measured, and what is recommended, with the commands."""
-    said = [
-        f"* no other setting has both more throughput and less {sweep['ranked_by']}",
-        sweep["method"],
-    ]
-    for each in sweep["recommendations"]:
-        said.append(f"for {each['for']}: {each['why']}")
-        if each["command"]:
-            said.append(f"  {each['command']}")
-    return said
-
-
-def outline_lines(plan: Mapping[str, Any]) -> list[str]:
-    """What `--dry_run` prints: inputs, every value with its origin, every case, and how long it
-    takes.
-    """
-    said = [f"{plan['artifact']} on {plan['hardware']}; nothing is run", "inputs, at batch size 1:"]
-    for each in plan["inputs"]:
-        state = plan["states"].get(each["name"])
-        more = f", fed back from {state}" if state else ""
-        said.append(f"  {each['name']} {each['type']} {list(each['shape'])}{more}")
-    said.append("values:")
-    width = max(map(len, plan["values"]))
-    for name, value in plan["values"].items():
-        if value["value"] is not None:
-            said.append(f"  {name:<{width}}  {value['value']}  ({value['origin']})")
-    said.append("cases:")
-    for case in plan["cases"]:
-        what = [f"{case['name']}: {case['scenario']}", f"batch size {case['batch_size']}"]
-        what.append(counted(case["clients"], "client"))
-        if case["iterations"]:
-            what.append(counted(case["iterations"], "iteration"))
-        what.append(f"for {span(case['seconds'])}" if case["seconds"] else "until its end")
-        said.append(f"  {', '.join(what)}")
-    total = plan["seconds"]
-    lasts = f"about {span(total)}" if total else "as long as its iterations do"
-    said.append(f"takes {lasts}, and loading")
-    said.append(f"report: {plan['report']}")
-    return said + [f"note: {text}" for text in plan["notes"]]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.base.words import number
+from qs.result.part import Part
 from qs.result.row import Row
 
 
@@ -29,14 +30,16 @@ class Column:
         """The published key in the result JSON."""
         return Row.model_fields[self.name].alias or self.name
 
-    def of(self, row: Row) -> Any:
-        """The figure, None where the row has none; text and floats as such, for typed tables."""
-        value = getattr(row, self.name)
+    def of(self, row: Part) -> Any:
+        """The figure, None where the row (or a sweep's line) has none; text and floats as such, for
+        typed tables.
+        """
+        value = getattr(row, self.name, None)
         return value if value is None or self.kind is int else self.kind(value)
 
-    def text(self, row: Row) -> str:
+    def text(self, row: Part) -> str:
         """The figure as people read it; n/a where the row has none."""
-        return number(getattr(row, self.name))
+        return number(getattr(row, self.name, None))
 
 
 def _latency(name: str, short: str, heading: str = "", percentile: float | None = None) -> Column:

@@ -12,6 +12,7 @@ from typing import Any
 
 from qs.result.result import SCHEMA, Accuracy, EffectiveValue, GraphCompile, Kind, Result, Status
 from qs.result.row import Row, Verdict
+from qs.result.sweep import SweepEntry
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Record:
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
-    sweep: dict[str, Any] | None = None
+    sweep: SweepEntry | None = None
     machine_check: dict[str, Any] | None = None  # qs.doctor's
     status: Status = Status.RUNNING
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from qs.result.part import Count, Number, Part, Word, key, lenient
 from qs.result.row import Row, Verdict
+from qs.result.sweep import SweepEntry
 
 SCHEMA = 1  # raised by a change that breaks a reader
 
@@ -125,7 +126,7 @@ class Result(Part):
     durations: dict[str, float] = key("Durations", {})
     artifact: dict[str, Any] | None = key("Artifact", None)
     machine_check: MachineCheck | None = key("Machine Check", None)
-    sweep: dict[str, Any] | None = key("Sweep", None)
+    sweep: SweepEntry | None = key("Sweep", None)
 
     @property
     def valid(self) -> bool:

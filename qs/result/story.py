@@ -246,9 +246,8 @@ def _headline(result: Result, answers: Answers) -> str:
         said.append("accuracy not measured")
     elif answers.metrics:
         said.append(", ".join(f"{each.name} {number(each.value)}" for each in answers.metrics))
-    limit = (result.sweep or {}).get("limit")
-    if limit:
-        said.append(limit["sentence"])
+    if result.sweep and result.sweep.limit:
+        said.append(result.sweep.limit.sentence)
     return "; ".join(said) + "."
 
 

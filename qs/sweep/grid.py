@@ -4,7 +4,7 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -88,10 +88,6 @@ class Combination:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    @staticmethod
-    def from_dict(plain: Mapping[str, Any]) -> Combination:
-        return Combination(**plain)
 
 
 def combinations_of(

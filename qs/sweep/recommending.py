@@ -6,47 +6,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from qs.base.pareto import frontier
 from qs.base.words import number
 from qs.limit.goals import Goal
+from qs.result.columns import BY_SHORT, Column
+from qs.result.sweep import Recommendation, SweepLine, SweepSetting
 from qs.sweep.grid import Combination
-from qs.sweep.table import TableLine, figures_of, ranking
+from qs.sweep.table import figures_of, ranking
 
 LATENCY, MOST, BOUNDED, LIMIT = "latency", "throughput", "slo", "limit"
 ALIKE = 0.01  # throughputs this close count as equal: the one that answers sooner is taken
 NS_PER_MS = 1e6
 
 
-@dataclass(frozen=True)
-class Recommendation:
-    """A combination to take, with the command that measures it again. No combination: none meets
-    the bounds, and `why` says so.
-    """
-
-    purpose: str
-    why: str
-    combination: Combination | None = None
-    command: str | None = None
-
-    @property
-    def name(self) -> str | None:
-        return None if self.combination is None else self.combination.name
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "for": self.purpose,
-            "name": self.name,
-            "setting": None if self.combination is None else self.combination.to_dict(),
-            "why": self.why,
-            "command": self.command,
-        }
-
-
 def recommended(
-    lines: Sequence[TableLine], goals: Sequence[Goal], command: Sequence[str]
+    lines: Sequence[SweepLine], goals: Sequence[Goal], command: Sequence[str]
 ) -> list[Recommendation]:
     """For response time, for throughput, and under bounds if there are any. `command` measures the
     task without a combination: qs run --task T --hardware_type H.
@@ -55,11 +30,11 @@ def recommended(
     figures = figures_of(lines, by)
     if not figures:
         return []
-    combinations = {line.name: line.combination for line in lines}
+    settings = {line.name: line.setting for line in lines}
 
     def take(purpose: str, name: str, why: str) -> Recommendation:
-        chosen = combinations[name]
-        return Recommendation(purpose, why, chosen, shlex.join([*command, *chosen.flags()]))
+        chosen = combination_of(settings[name])
+        return _recommendation(purpose, why, chosen, [*command, *chosen.flags()])
 
     def fastest(purpose: str, names: Collection[str], why: str) -> Recommendation:
         most = max(figures[name][0] for name in names)
@@ -83,7 +58,7 @@ def recommended(
         found.append(
             fastest(BOUNDED, holding, f"the most throughput within {bounds}")
             if holding
-            else Recommendation(BOUNDED, f"no setting holds {bounds} in closed loop")
+            else _recommendation(BOUNDED, f"no setting holds {bounds} in closed loop")
         )
     return found
 
@@ -95,27 +70,42 @@ def at_the_limit(
     bounds = ", ".join(map(str, goals))
     why = f"the highest Poisson rate within {bounds}, {number(rate_per_s, 4)} requests/s"
     load = ("--rate", f"{rate_per_s:.6g}", "--duration", "30s")
+    return _recommendation(LIMIT, why, combination, [*command, *combination.flags(), *load])
+
+
+def combination_of(setting: SweepSetting) -> Combination:
+    return Combination(**setting.to_dict())
+
+
+def _recommendation(
+    purpose: str, why: str, chosen: Combination | None = None, command: Sequence[str] = ()
+) -> Recommendation:
     return Recommendation(
-        LIMIT, why, combination, shlex.join([*command, *combination.flags(), *load])
+        purpose=purpose,
+        name=None if chosen is None else chosen.name,
+        setting=None if chosen is None else SweepSetting(**chosen.to_dict()),
+        why=why,
+        command=shlex.join(command) or None,
     )
 
 
-def holds(goal: Goal, line: TableLine) -> bool:
+def holds(goal: Goal, line: SweepLine) -> bool:
     """Whether a combination met a bound in closed loop; False if there were too few queries to
     tell.
     """
-    total = line.completed + line.errors
+    errors = line.errors or 0
+    total = (line.completed or 0) + errors
     if goal.bound_ns is None:
-        return bool(total) and line.errors / total <= (goal.share or 0.0)
-    key = "AVG Latency" if goal.percentile is None else f"P{goal.percentile:g} Latency"
-    value = line.figures.get(key)
+        return bool(total) and errors / total <= (goal.share or 0.0)
+    column = BY_SHORT.get(goal.name)
+    value = None if column is None else column.of(line)
     return value is not None and value * NS_PER_MS <= goal.bound_ns
 
 
-def frontier_of(lines: Sequence[TableLine]) -> list[str]:
+def frontier_of(lines: Sequence[SweepLine]) -> list[str]:
     """Names of the combinations that none beats in both figures, by rising response time."""
     return frontier(figures_of(lines, ranking(lines)))
 
 
-def _words(key: str) -> str:
-    return "average response time" if key.startswith("AVG") else key.split(" ", 1)[0].lower()
+def _words(column: Column) -> str:
+    return "average response time" if column.percentile is None else column.short

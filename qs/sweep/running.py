@@ -21,8 +21,9 @@ from qs.evaluate.performance import Measured, measure_case
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
 from qs.evaluate.testbed import Testbed
-from qs.limit import Goal, Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
+from qs.limit import Goal, LimitSettings, Step, Trial, TrialPlan, find_limit
 from qs.result.row import Row
+from qs.result.sweep import LimitEntry, Recommendation, SweepEntry, SweepLine, SweepRound
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Changes
@@ -32,13 +33,13 @@ from qs.sweep.halving import rounds_of, seconds_each, shuffled, survivors
 from qs.sweep.recommending import (
     BOUNDED,
     LATENCY,
-    Recommendation,
     at_the_limit,
+    combination_of,
     frontier_of,
     recommended,
 )
 from qs.sweep.state import State, SweepTrial
-from qs.sweep.table import TableLine, figures_of, ranking, table_of
+from qs.sweep.table import figures_of, ranking, table_of
 
 # What a trial costs besides its measured time, to load and warm up; learned as the sweep goes on.
 OVERHEAD_S = 1.0
@@ -117,9 +118,9 @@ class _Sweep:
         self._journal = testbed.journal
         self._state = state
         self._cpus = len(usable_cpus())
-        self._rounds: list[dict[str, Any]] = []
+        self._rounds: list[SweepRound] = []
         # The limit, and the combination that it was looked for with.
-        self._limit: Limit | None = None
+        self._limit: LimitEntry | None = None
         self._limited: Combination | None = None
         self._curve: str | None = None
 
@@ -166,7 +167,7 @@ class _Sweep:
         )
 
     async def _round(self, turn: int, combinations: Sequence[Combination], seconds: float) -> None:
-        self._rounds.append({"settings": len(combinations), "seconds_each": seconds})
+        self._rounds.append(SweepRound(settings=len(combinations), seconds_each=seconds))
         seed = self._testbed.settings.seed.value
         for at, combination in enumerate(shuffled(combinations, turn, seed), start=1):
             name = combination.name
@@ -187,12 +188,12 @@ class _Sweep:
     async def _find_limit(self) -> None:
         goals, view = self._plan.goals, self._journal.view
         line = self._line_for_limit()
-        if line is None or line.throughput is None:
+        if line is None or line.items_per_s is None:
             self._journal.record.reasons.append(
                 "no limit was looked for: no setting was measured without a fault"
             )
             return
-        self._limited = line.combination
+        self._limited = combination_of(line.setting)
         view.line(f"limit for {', '.join(map(str, goals))} with {line.name}:")
 
         def on_step(step: Step) -> None:
@@ -201,15 +202,15 @@ class _Sweep:
             view.line(step.sentence())
 
         settings = LimitSettings(
-            hint_per_s=line.throughput / line.combination.batch_size,
+            hint_per_s=line.items_per_s / self._limited.batch_size,
             budget_s=self._plan.limit_budget_s,
             seed=self._testbed.settings.seed.value,
         )
         limit = await find_limit(
             goals, self._measure_limit_trial, settings, on_step, self._state.limit_trials
         )
-        self._limit = limit
-        self._curve = self._draw(limit, line.name)
+        self._limit = LimitEntry(setting=line.name, **limit.to_dict(trials=False))
+        self._curve = self._draw(self._limit)
         view.line(limit.sentence())
         if limit.rate_per_s is None:
             self._journal.record.reasons.append(limit.sentence())
@@ -235,7 +236,7 @@ class _Sweep:
             raise UserError(f"no limit could be found: at {rate} {reasons}")
         return Trial.of(plan, measured.result)
 
-    def _line_for_limit(self) -> TableLine | None:
+    def _line_for_limit(self) -> SweepLine | None:
         """The combination that is recommended under the bounds; if none holds them in closed loop,
         the one that answers soonest.
         """
@@ -244,47 +245,44 @@ class _Sweep:
         name = names.get(BOUNDED) or names.get(LATENCY)
         return next((line for line in lines if line.name == name), None)
 
-    def _draw(self, limit: Limit, name: str) -> str | None:
+    def _draw(self, limit: LimitEntry) -> str | None:
         from qs.render.curve import draw_curve
 
         if not limit.curve:
             return None
         record, folder = self._journal.record, self._journal.folder
         path = folder.path / f"sweep-{folder.precision}-curve.png"
-        title = f"{record.task} on {record.hardware}, {name}"
-        draw_curve(limit.to_dict(trials=False), path, title)
+        draw_curve(limit, path, f"{record.task} on {record.hardware}, {limit.setting}")
         return path.name
 
-    def _table(self) -> list[TableLine]:
+    def _table(self) -> list[SweepLine]:
         folder = self._journal.folder.path
         return table_of(self._combinations, self._state.rows(), lambda name: _text(folder / name))
 
-    def _recommended(self, lines: Sequence[TableLine]) -> list[Recommendation]:
+    def _recommended(self, lines: Sequence[SweepLine]) -> list[Recommendation]:
         return recommended(lines, self._plan.goals, self._plan.command)
 
     def _save(self) -> None:
         """Bring the record and the file up to date."""
         record, lines, plan = self._journal.record, self._table(), self._plan
-        recommendations, limit = self._recommended(lines), None
-        if self._limit is not None and self._limited is not None:
-            limit = {"setting": self._limited.name, **self._limit.to_dict(trials=False)}
-            if self._limit.rate_per_s is not None:
-                recommendations.append(
-                    at_the_limit(self._limited, self._limit.rate_per_s, plan.goals, plan.command)
-                )
+        recommendations = self._recommended(lines)
+        if self._limited and self._limit and self._limit.rate_per_s is not None:
+            recommendations.append(
+                at_the_limit(self._limited, self._limit.rate_per_s, plan.goals, plan.command)
+            )
         record.rows = [trial.row for trial in self._state.trials]
-        record.sweep = {
-            "axes": plan.axes.to_dict(),
-            "method": plan.method,
-            "rounds": self._rounds,
-            "ranked_by": ranking(lines),
-            "table": [line.to_dict() for line in lines],
-            "pareto": frontier_of(lines),
-            "recommendations": [each.to_dict() for each in recommendations],
-            "goals": [str(goal) for goal in plan.goals],
-            "limit": limit,
-            "curve": self._curve,
-        }
+        record.sweep = SweepEntry(
+            axes=plan.axes.to_dict(),
+            method=plan.method,
+            rounds=list(self._rounds),
+            ranked_by=ranking(lines).key,
+            table=lines,
+            pareto=frontier_of(lines),
+            recommendations=recommendations,
+            goals=[str(goal) for goal in plan.goals],
+            limit=self._limit,
+            curve=self._curve,
+        )
         self._journal.save()
 
 

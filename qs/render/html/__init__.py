@@ -1,5 +1,5 @@
-"""Pages without a request to any host: of a result (`page`), of a comparison (`compare_page`), of
-all results in a folder (`index_page`).
+"""Pages without a request to any host: of a result (`page`), of all results in a folder
+(`index_page`), and what other pages are made with.
 
 `charts` says what is drawn (specifications of Vega-Lite), `curves` from which points, `rendering`
 puts a page together from templates/, which hold the words and the looks. Everything that comes from

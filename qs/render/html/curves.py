@@ -5,7 +5,7 @@ histogram logs, and time series short enough for a page.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from qs.base.pareto import frontier
 from qs.render.html import charts
 from qs.result.row import Row, Times
 from qs.result.story import Case, Story
+from qs.result.sweep import CurvePoint
 
 NS_PER_MS = 1e6
 # How many "nines" the axis goes to: 1 / (1 - p) from 1 to 10,000, which is 99.99 %.
@@ -56,9 +57,9 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
         rates = [point for case in opened for point in _by_rate(case.row)]
         if len({point["rate"] for point in rates}) > 1:
             found["rates"] = charts.latency_by_rate(rates)
-    limit = (story.result.sweep or {}).get("limit")
-    if limit and limit["curve"]:
-        found["limit"] = charts.latency_by_rate(_curve(limit["curve"]), limit["rate_per_s"])
+    limit = story.result.sweep and story.result.sweep.limit
+    if limit and limit.curve:
+        found["limit"] = charts.latency_by_rate(_curve(limit.curve), limit.rate_per_s)
     return found
 
 
@@ -198,16 +199,11 @@ def _by_rate(row: Row) -> list[Point]:
     ]
 
 
-def _curve(points: Sequence[Mapping[str, Any]]) -> list[Point]:
-    """A limit's curve: every percentile that was measured at a rate."""
+def _curve(points: Sequence[CurvePoint]) -> list[Point]:
+    """A limit's curve: the mean and every percentile that was measured at a rate."""
     return [
-        {
-            "rate": point["rate_per_s"],
-            "figure": key.removesuffix("_ns"),
-            "ms": point[key] / NS_PER_MS,
-            "verdict": point["verdict"],
-        }
+        {"rate": point.rate_per_s, "figure": name, "ms": ns / NS_PER_MS, "verdict": point.verdict}
         for point in points
-        for key in point
-        if key.endswith("_ns") and point[key]
+        for name, ns in point.times_ns.items()
+        if ns
     ]

@@ -9,6 +9,7 @@ import pytest
 
 from qs.compare.measured import METRICS, ComparedMetric, ones
 from qs.compare.noise import block_length, draw, weights_of
+from qs.result.columns import BY_SHORT
 from qs.result.logs import Series
 
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -80,7 +81,7 @@ def test_percentiles_of_replicates_are_those_of_their_merged_counts(percentile):
     values = np.cumsum(rng.integers(1, 9, 37))
     found = series(counts, values)
     weights = draw(rng, 12, 2.0, 50)
-    metric = ComparedMetric("p", "P", percentile)
+    metric = ComparedMetric("p", BY_SHORT["p99"], percentile)
     for weight, value in zip(weights, metric.of(found, weights)):
         merged = weight @ counts
         expanded = np.repeat(values, merged.astype(int))

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from qs.render.terminal import lines, outline_lines, print_story, table
+from qs.render.terminal import lines, print_story, table
 from qs.result.story import story_of
 from tests.qs.result import made
 
@@ -103,28 +103,3 @@ def test_a_sweep_shows_its_settings_and_its_limit():
     text = stream.getvalue()
     for part in ("+- %", "for throughput: ", "answered/s", "verdict: "):
         assert part in text
-
-
-def test_an_outline_says_every_case_and_how_long_it_takes():
-    case = {
-        "name": "bs1-c2",
-        "scenario": "closed loop",
-        "batch_size": 1,
-        "clients": 2,
-        "iterations": None,
-        "seconds": 185.0,
-    }
-    plan = {
-        "artifact": "m.onnx",
-        "hardware": "CPU",
-        "inputs": [{"name": "x", "type": "FLOAT32", "shape": (1, 4)}],
-        "states": {},
-        "values": {"pool": {"value": "thread", "origin": "default"}},
-        "cases": [case],
-        "seconds": 185.0,
-        "report": "reports",
-        "notes": ["odd"],
-    }
-    said = outline_lines(plan)
-    assert "  bs1-c2: closed loop, batch size 1, 2 clients, for 3 min 05 s" in said
-    assert said[-3:] == ["takes about 3 min 05 s, and loading", "report: reports", "note: odd"]

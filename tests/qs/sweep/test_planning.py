@@ -16,11 +16,19 @@ from qs.base.pareto import frontier, fronts
 from qs.limit import Trial, TrialPlan, parse_goals
 from qs.limit.trial import SEARCH
 from qs.result.row import Mode, Row, Verdict
+from qs.result.sweep import SweepLine, SweepSetting
 from qs.sweep.grid import Axes, Combination, combinations_of
 from qs.sweep.halving import LAST, rounds_of, seconds_each, shuffled, survivors
-from qs.sweep.recommending import BOUNDED, LATENCY, MOST, frontier_of, recommended
+from qs.sweep.recommending import (
+    BOUNDED,
+    LATENCY,
+    MOST,
+    combination_of,
+    frontier_of,
+    recommended,
+)
 from qs.sweep.state import State, SweepTrial
-from qs.sweep.table import TableLine, ranking
+from qs.sweep.table import ranking
 from tests.qs.limit.queues import Queue
 
 
@@ -43,7 +51,8 @@ def test_settings_are_what_can_be_each_once(axes, names):
     found = combinations_of(axes, (1, 8), default_clients=3, default_pool="thread")
     assert [each.name for each in found] == names
     assert len(set(found)) == len(found)
-    assert [Combination.from_dict(each.to_dict()) for each in found] == found
+    settings = [SweepSetting(**each.to_dict()) for each in found]
+    assert list(map(combination_of, settings)) == found
 
 
 def test_a_settings_flags_and_changes():
@@ -121,19 +130,18 @@ def test_survivors_are_the_best_in_either_figure_and_never_one_that_failed():
     assert survivors(figures, 9)[-1] == "beaten" and "failed" not in survivors(figures, 9)
 
 
-def line(name: str, qps: float, p99: float | None, verdict: Verdict = Verdict.VALID) -> TableLine:
-    rest = dict.fromkeys(("P90 Latency", "P50 Latency", "AVG Latency"), 1.0)
-    return TableLine(
-        combination=Combination(int(name)),
-        trials=1,
-        seconds=1.0,
+def line(name: str, qps: float, p99: float | None, verdict: Verdict = Verdict.VALID) -> SweepLine:
+    return SweepLine(
+        name=f"bs{name}",
+        setting=SweepSetting(batch_size=int(name)),
         completed=1000,
         errors=0,
         verdict=verdict,
-        first_fault=None,
-        reasons=(),
-        spread_percent=None,
-        figures={"QPS": qps, "P99 Latency": p99, **rest},
+        items_per_s=qps,
+        mean_ms=1.0,
+        p50_ms=1.0,
+        p90_ms=1.0,
+        p99_ms=p99,
     )
 
 
@@ -175,9 +183,9 @@ def test_under_a_bound(bound, name):
 
 
 def test_settings_are_ranked_by_what_all_of_them_have():
-    assert ranking(LINES) == "P99 Latency"
-    assert ranking([*LINES, line("2", 1, None)]) == "P90 Latency"
-    assert ranking([*LINES, line("2", 1, None, Verdict.INVALID)]) == "P99 Latency"
+    assert ranking(LINES).key == "P99 Latency"
+    assert ranking([*LINES, line("2", 1, None)]).key == "P90 Latency"
+    assert ranking([*LINES, line("2", 1, None, Verdict.INVALID)]).key == "P99 Latency"
     assert recommended([line("2", 1, 1.0, Verdict.INVALID)], (), ()) == []
 
 

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from qs.base.words import number
-from qs.render.html.compare_page import comparison_page
+from qs.compare.comparing import compare_results
+from qs.compare.page import comparison_page
+from qs.compare.sides import from_path
 from qs.render.html.index_page import reports_page
 from qs.render.html.page import result_page
 from tests.qs.result import made
@@ -184,8 +187,9 @@ def test_a_comparison_side_by_side(show, folder, tmp_path):
     compared = json.loads(ran.stdout)
     assert shown.page.locator(".verdict").inner_text() == compared["verdict"]
     assert shown.page.locator(".chart svg").count() == 2
-    compared["comparisons"][0]["a"] = made.EVIL
-    path.write_bytes(comparison_page(compared))
+    side = from_path(str(folder))
+    evil = compare_results([replace(side, name=made.EVIL), side])
+    path.write_bytes(comparison_page(evil))
     assert show(path).said == []
 
 

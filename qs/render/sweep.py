@@ -1,0 +1,107 @@
+"""A sweep on the terminal: its settings, what is recommended, and the limit that was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qs.base.console import open_table
+from qs.base.words import number
+from qs.limit import Goal, parse_goals
+from qs.limit.judging import FAILS, HOLDS, UNCLEAR
+from qs.result.columns import columns
+from qs.result.sweep import CurvePoint, LimitEntry, SweepEntry
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SETTINGS = columns("batch_size", "clients", "instances", "intra_op_threads", "pool")
+THROUGHPUT = columns("items_per_s")
+TIMES = columns("mean_ms", "p50_ms", "p90_ms", "p99_ms")
+NS_PER_MS = 1e6
+BAR = 20
+COLOURS = {HOLDS: "green", UNCLEAR: "yellow", FAILS: "red"}
+
+
+def sweep_table(sweep: SweepEntry) -> Table:
+    """A line for each setting; * marks the frontier."""
+    from rich.text import Text
+
+    settings = [
+        column
+        for column in SETTINGS
+        if any(column.of(line.setting) is not None for line in sweep.table)
+    ]
+    made = open_table()
+    for heading in (
+        "",
+        *(column.heading for column in (*settings, *THROUGHPUT)),
+        "+- %",
+        *(column.heading for column in TIMES),
+        "trials",
+        "errors",
+        "verdict",
+    ):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for line in sweep.table:
+        made.add_row(
+            "*" if line.name in sweep.pareto else "",
+            *(Text(column.text(line.setting)) for column in settings),
+            *(column.text(line) for column in THROUGHPUT),
+            number(line.spread_percent),
+            *(column.text(line) for column in TIMES),
+            number(line.trials),
+            number(line.errors),
+            line.verdict,
+        )
+    return made
+
+
+def sweep_lines(sweep: SweepEntry) -> list[str]:
+    """How it was measured, and what is recommended, with the commands."""
+    said = [f"* no other setting has both more throughput and less {sweep.ranked_by}", sweep.method]
+    for each in sweep.recommendations:
+        said.append(f"for {each.purpose}: {each.why}")
+        if each.command:
+            said.append(f"  {each.command}")
+    return said
+
+
+def limit_table(limit: LimitEntry) -> Table:
+    """One row for each rate, at most about 100 columns wide, with a bar for the response time that
+    the bound is on. The bar is logarithmic, from a tenth of the bound to ten times it, so that it
+    is half full at the bound.
+    """
+    from rich.bar import Bar
+    from rich.text import Text
+
+    goals = parse_goals(limit.goals)
+    bounded = next((goal for goal in goals if goal.bound_ns is not None), None)
+    times = _times(limit.curve, goals)
+    made = open_table(limit.sentence)
+    for heading in ("rate/s", "answered/s", *(f"{name} ms" for name in times), "verdict"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    if bounded is not None:
+        made.add_column(f"{bounded.name} (half: {bounded})", no_wrap=True)
+    for point in limit.curve:
+        mark = " <" if point.rate_per_s == limit.rate_per_s else ""
+        found = [point.times_ns.get(name) for name in times]
+        cells = [number(None if ns is None else ns / NS_PER_MS) for ns in found]
+        verdict = Text(point.verdict + mark, style=COLOURS.get(point.verdict, ""))
+        bar = [Bar(1.0, 0.0, _filled(point, bounded), width=BAR)] if bounded else []
+        made.add_row(number(point.rate_per_s), number(point.answered_per_s), *cells, verdict, *bar)
+    return made
+
+
+def _times(curve: Sequence[CurvePoint], goals: Sequence[Goal]) -> list[str]:
+    """The response times that are shown: median, p99, and what is bounded."""
+    wanted = {"p50", "p99", *(goal.name for goal in goals if goal.bound_ns is not None)}
+    return [name for name in (curve[0].times_ns if curve else ()) if name in wanted]
+
+
+def _filled(point: CurvePoint, goal: Goal) -> float:
+    time_ns = point.times_ns.get(goal.name)
+    if not time_ns or not goal.bound_ns:
+        return 0.0
+    return min(max((math.log10(time_ns / goal.bound_ns) + 1) / 2, 0.0), 1.0)

@@ -1,0 +1,125 @@
+"""What a sweep adds to a result: its settings with their figures, what is recommended, and the
+limit that was found.
+
+The figures of a line have the names of a row's, so that a column reads either. Every key may be
+missing in a file that an older version wrote.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qs.result.part import Count, Number, Part, key
+from qs.result.row import Verdict
+
+
+class SweepSetting(Part):
+    """One combination of the axes; null: not an axis of this sweep."""
+
+    batch_size: Count = None
+    clients: Count = None
+    instances: Count = None
+    intra_op_threads: Count = None
+    pool: str | None = None
+
+
+class SweepLine(Part):
+    """All trials of one setting together; latencies are in ms."""
+
+    name: str
+    setting: SweepSetting = SweepSetting()
+    trials: Count = None
+    # Measured time, and answered queries, of the valid trials.
+    seconds: Number = None
+    completed: Count = None
+    errors: Count = None
+    verdict: Verdict
+    first_fault: str | None = None
+    reasons: list[str] = []
+    # Of the valid trials' throughputs, against their median; null for a single trial.
+    spread_percent: Number = None
+    items_per_s: Number = key("QPS", None)
+    mean_ms: Number = key("AVG Latency", None)
+    p50_ms: Number = key("P50 Latency", None)
+    p90_ms: Number = key("P90 Latency", None)
+    p99_ms: Number = key("P99 Latency", None)
+    p99_9_ms: Number = key("P99.9 Latency", None)
+
+    @property
+    def valid(self) -> bool:
+        return self.verdict is Verdict.VALID
+
+
+class Recommendation(Part):
+    """A setting to take, with the command that measures it again. No name: none meets the bounds,
+    and `why` says so.
+    """
+
+    purpose: str = key("for")
+    name: str | None = None
+    setting: SweepSetting | None = None
+    why: str = ""
+    command: str | None = None
+
+
+class CurvePoint(Part):
+    """One rate of a limit's curve. The percentiles of the response time are further keys: p99_ns."""
+
+    rate_per_s: float
+    due_per_s: Number = None
+    answered_per_s: Number = None
+    verdict: str = ""
+    mean_ns: Number = None
+
+    @property
+    def times_ns(self) -> dict[str, float | None]:
+        """Mean and percentiles of the response time, by name (mean, p99), in rising order."""
+        further = self.model_extra or {}
+        times = {"mean_ns": self.mean_ns} | {k: v for k, v in further.items() if k.endswith("_ns")}
+        return {name.removesuffix("_ns"): value for name, value in times.items()}
+
+
+class LimitEntry(Part):
+    """The highest rate within the bounds, as qs.limit found it, without its trials."""
+
+    setting: str | None = None
+    rate_per_s: Number = None
+    confirmed: bool = False
+    holds_per_s: Number = None
+    fails_per_s: Number = None
+    likely_per_s: Number = None
+    confidence: Number = None
+    reason: str | None = None
+    spent_s: Number = None
+    settings: dict[str, Any] = {}
+    goals: list[str] = []
+    notes: list[str] = []
+    confirmation: dict[str, Any] | None = None
+    points: list[dict[str, Any]] = []
+    curve: list[CurvePoint] = []
+    sentence: str = ""
+
+
+class SweepRound(Part):
+    """How many settings were measured in one round, and for how long each."""
+
+    settings: Count = None
+    seconds_each: Number = None
+
+
+class SweepEntry(Part):
+    """The section of a sweep."""
+
+    axes: dict[str, list[Any]] = {}
+    method: str = ""
+    rounds: list[SweepRound] = []
+    # The published key of the response time that settings are ranked by.
+    ranked_by: str = ""
+    table: list[SweepLine] = []
+    # Names of the settings that none beats in both figures.
+    pareto: list[str] = []
+    recommendations: list[Recommendation] = []
+    goals: list[str] = []
+    limit: LimitEntry | None = None
+    # The picture's name in the report's folder.
+    curve: str | None = None
