@@ -1,7 +1,7 @@
-"""The base of data sets: `datasets/<name>/data_loader.py` holds a class `DataLoader(Dataset)`.
+"""The base of data sets: `datasets/<name>/data_loader.py` defines a class `DataLoader(Dataset)`.
 
-A data set gives batches of feeds and their labels; scoring them is the AccuracyChecker's part,
-driving a backend the engine's.
+A data set provides batches of feeds and their labels; the AccuracyChecker scores them, the engine
+drives the backend.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# Data sets and vendors import it from here. LONG is 64 bits: numpy's own `long` differs by
+# Data sets and vendors import it from here. LONG has 64 bits: numpy's own `long` depends on the
 # platform.
 INPUT_TYPE: dict[str, Any] = {
     "BOOL": np.bool_,
@@ -30,19 +30,19 @@ INPUT_TYPE: dict[str, Any] = {
 class Dataset:
     """Base of every data set. `config` is the model info in its published spelling.
 
-    A subclass fills `batched_data` (one dict of feeds per batch), `labels` (one entry per batch),
-    `items` (how many single items), `batch_num` and `cur_bs` (items per batch) in `preprocess` and
+    A subclass sets `batched_data` (one dict of feeds per batch), `labels` (one entry per batch),
+    `items` (the number of items), `batch_num` and `cur_bs` (items per batch) in `preprocess` and
     `rebatch`.
     """
 
-    # Also class attributes, for subclasses whose __init__ does not call this one.
+    # Class attributes too, for subclasses whose __init__ does not call this one.
     config: Any = None
     cur_bs: int = 1
     items: int = 0
     batch_num: int = 0
     batched_data: Sequence[Any] = ()
     labels: Sequence[Any] = ()
-    fake_seed: int = 0  # of get_fake_samples; the framework sets it to the run's seed
+    fake_seed: int = 0  # for get_fake_samples; the framework sets it to the run's seed
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -53,41 +53,37 @@ class Dataset:
         self.batch_num = 0
 
     def name(self) -> str:
-        """The data set's name; raw outputs are saved under it."""
+        """The data set's name, under which raw outputs are saved."""
         raise NotImplementedError("Dataset:name")
 
     def preprocess(self) -> None:
-        """Read and prepare the data, at batch size 1. Called once, before anything else is
-        asked.
-        """
+        """Read and prepare the data, at batch size 1. Called once, before anything else."""
         return None
 
     def rebatch(self, new_bs: int, skip: bool = True) -> None:
-        """Batch the items anew, `new_bs` to a batch; with `skip`, nothing is done where `cur_bs` is
-        that.
-        """
+        """Put the items into batches of `new_bs`; with `skip`, do nothing if `cur_bs` is that."""
         raise NotImplementedError("Dataset:rebatch")
 
     def get_item_count(self) -> int:
-        """How many single items were loaded."""
+        """The number of items."""
         return self.items
 
     def get_batch_count(self) -> int:
-        """How many batches there are at the current batch size."""
+        """The number of batches at the current batch size."""
         return self.batch_num
 
     def get_samples(self, sample_id: int) -> Any:
-        """Batch `sample_id`: (feeds, labels), or the feeds alone where the data set has no
-        labels.
-        """
+        """Batch `sample_id`: (feeds, labels), or the feeds alone if the data set has no labels."""
         if not 0 <= sample_id < len(self.batched_data):
-            raise ValueError(f"batch {sample_id} asked for, but there are {len(self.batched_data)}")
+            raise ValueError(
+                f"there is no batch {sample_id}, only {len(self.batched_data)} batches"
+            )
         if len(self.labels) == 0:
             return self.batched_data[sample_id]
         return self.batched_data[sample_id], self.labels[sample_id]
 
     def get_id(self, sample_id: int) -> Any:
-        """The ids of the items in batch `sample_id`, where the data set's items have ids."""
+        """The ids of the items in batch `sample_id`, if the data set's items have ids."""
         raise NotImplementedError("Dataset:get_id")
 
     def get_fake_samples(
@@ -96,9 +92,9 @@ class Dataset:
         """Generated feeds for one batch: input name -> array, first dimension times `batch_size`.
 
         `shape` is at batch 1; `input_type` has one type per input in the order of `shape`, or one
-        for all. Token ids spread over a vocabulary and masks are ragged, never all zeros; the
-        model's `input_range` is kept to. The same arguments and `fake_seed` give the same feeds.
-        ValueError for shapes or types that cannot be.
+        for all. Token ids spread over a vocabulary, masks are ragged, nothing is all zeros, and the
+        model's `input_range` holds. The same arguments and `fake_seed` give the same feeds.
+        ValueError for invalid shapes or types.
         """
         from qs.tensors import generated
 
@@ -110,16 +106,16 @@ class Dataset:
             raise ValueError(
                 f"get_fake_samples: the batch size is {batch_size!r}; allowed: a whole number >= 1"
             )
-        for name, sides in shape.items():
-            if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in sides):
+        for name, sizes in shape.items():
+            if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
                 raise ValueError(
-                    f"get_fake_samples: the shape of {name!r} is {list(sides)}; allowed: fixed "
-                    "sizes >= 1"
+                    f"get_fake_samples: the shape of {name!r} is {list(sizes)}; allowed: fixed "
+                    "dimensions >= 1"
                 )
         ranges = self.config.get("input_range") if isinstance(self.config, Mapping) else None
         inputs = {
             "inputs": list(shape),
-            "input_shape": {name: [int(side) for side in sides] for name, sides in shape.items()},
+            "input_shape": {name: [int(size) for size in sizes] for name, sizes in shape.items()},
             "input_type": input_type if isinstance(input_type, str) else list(input_type),
             "input_range": ranges,
         }

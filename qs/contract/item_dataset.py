@@ -1,10 +1,10 @@
-"""A data set that is known item by item, and a checker that scores each item once, whatever the
-batch size.
+"""A data set defined item by item, and a checker that scores each item once, whatever the batch
+size.
 
-A subclass says what one item's feeds and label are; batches, shares, ids and the raw outputs' file
-come from here. Items may be read when they are asked for, so a data set need not fit into memory.
-Items of one `group` (the pieces of a long text, the two sides of a pair) are scored together, and a
-share takes all of a group or none.
+A subclass provides the feeds and label of items; batches, shares, ids and the file of raw outputs
+come from here. Items may be read on demand, so a data set need not fit into memory. Items of one
+`group` (the pieces of a long text, the two halves of a pair) are scored together, and a share takes
+all of a group or none.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from qs.tensors.outputs import named_outputs
 
 
 class ItemDataset(Dataset):
-    """`items` and what follows are set by a subclass's `preprocess`, which ends with `rebatch(1,
+    """A subclass's `preprocess` sets `items`, `groups` and `strata`, and ends with `rebatch(1,
     skip=False)`.
     """
 
-    FOLDER: Path  # the data set's own
-    groups: np.ndarray | None = (
-        None  # the group of each item, ascending from 0; None: each item is one
-    )
-    strata: np.ndarray | None = (
-        None  # the class of each group, from which shares take alike; None: there are none
-    )
-    drawn = True  # shares are drawn, by the run's seed; False: the leading part is taken
+    FOLDER: Path
+    """The data set's own folder."""
+    groups: np.ndarray | None = None
+    """The group of each item, ascending from 0; None: each item is a group."""
+    strata: np.ndarray | None = None
+    """The class of each group, for shares that represent every class; None: no classes."""
+    drawn = True
+    """Whether shares are drawn, by the run's seed; False: they are the leading part."""
 
     def feeds(self, items: Any) -> dict[str, np.ndarray]:
-        """Input name -> array of those items, in that order."""
+        """Input name -> array of these items, in this order."""
         raise NotImplementedError("ItemDataset:feeds")
 
     def label(self, items: Any) -> Any:
-        """The labels of those items, as get_samples gives them."""
+        """The labels of these items, as get_samples returns them."""
         raise NotImplementedError("ItemDataset:label")
 
     def name(self) -> str:
@@ -56,7 +56,7 @@ class ItemDataset(Dataset):
 
     def get_samples(self, sample_id: int) -> Any:
         if not 0 <= sample_id < self.batch_num:
-            raise ValueError(f"batch {sample_id} asked for, but there are {self.batch_num}")
+            raise ValueError(f"there is no batch {sample_id}, only {self.batch_num} batches")
         items = self.get_id(sample_id)
         return self.feeds(items), self.label(items)
 
@@ -64,7 +64,7 @@ class ItemDataset(Dataset):
         return list(range(sample_id * self.cur_bs, (sample_id + 1) * self.cur_bs))
 
     def share(self, percent: float | None) -> tuple[np.ndarray, np.ndarray, scoring.Share]:
-        """(items, groups, how they were chosen) of `percent` percent of the groups."""
+        """(items, groups, how they were chosen) for `percent` percent of the groups."""
         groups = np.arange(self.items) if self.groups is None else self.groups
         count = int(groups[-1]) + 1 if len(groups) else 0
         chosen, how = scoring.take_share(
@@ -73,8 +73,8 @@ class ItemDataset(Dataset):
         return np.flatnonzero(np.isin(groups, chosen)), chosen, how
 
     def find(self, *names: str) -> list[Path]:
-        """The data set's files: those that its sources gave, else in its own folder or in
-        $QS_DATASETS/<its name>.
+        """The data set's files: from its sources, else in $QS_DATASETS/<its name> or its own
+        folder.
 
         FileNotFoundError names all that are missing.
         """
@@ -105,11 +105,11 @@ class ItemDataset(Dataset):
 
     def shape(self, name: str) -> list[int]:
         """The shape of an input at batch size 1."""
-        return [int(side) for side in self.config["input_shape"][name]]
+        return [int(size) for size in self.config["input_shape"][name]]
 
     def batches(self, items: Sequence[int]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """(items, feeds) of full batches over those items; the last one is filled up by beginning
-        again from the first.
+        """(items, feeds) of full batches over these items; the last batch is filled up from the
+        first items.
         """
         wanted = np.asarray(items)
         for begin in range(0, len(wanted), self.cur_bs):
@@ -125,16 +125,16 @@ class ItemDataset(Dataset):
 
 
 class ItemChecker(AccuracyChecker):
-    """Runs the chosen items and hands their outputs to `score`, which a subclass has."""
+    """Runs the chosen items and passes their outputs to `score`, which a subclass defines."""
 
     def score(
         self, outputs: Mapping[str, np.ndarray], items: np.ndarray, groups: np.ndarray
     ) -> Scored:
-        """Metrics from the outputs, one row an item."""
+        """Metrics of the outputs, which have one row per item."""
         raise NotImplementedError("ItemChecker:score")
 
     def calculate_acc(self, data_percent: int) -> dict[str, Any]:
-        """The metrics; `evidence` holds the number of scored groups, the share and the
+        """The metrics; `evidence` then has the number of scored groups, the share and the
         intervals.
         """
         items, groups, how = self.dataloader.share(data_percent)
@@ -167,16 +167,16 @@ Scored = dict[str, tuple[float, list[float], str]]
 
 
 def proportion(right: np.ndarray) -> tuple[float, list[float], str]:
-    """The share of items that are right, for `score`."""
+    """The share of right items, for `score`."""
     right = np.asarray(right, dtype=bool)
     return float(right.mean()), scoring.wilson(int(right.sum()), right.size), "wilson"
 
 
 def rank_of_label(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many classes score at least as high as the label's own, itself left out: 0 is top-1. Rows
-    that are not finite rank last.
+    """How many other classes score at least as high as the label's own: 0 is top-1. Rows that are
+    not finite rank last.
 
-    An equal score ranks before the label: answers that are all alike are not right answers.
+    An equal score ranks before the label: answers that are all the same are not right.
     """
     scores = np.asarray(scores, dtype=np.float64)
     own = scores[np.arange(len(scores)), labels][:, None]

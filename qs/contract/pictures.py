@@ -1,17 +1,21 @@
-"""Pictures as arrays for data sets, by Pillow, which a backend's environment must then hold."""
+"""Pictures as arrays for data sets, by Pillow, which the backend's environment must then have."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qs.base.errors import UserError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
-def pillow(data_set: str) -> Any:
-    """Pillow's Image module; UserError says who needs it where it is missing."""
+
+def pillow(data_set: str) -> ModuleType:
+    """Pillow's Image module; if it is missing, UserError says who needs it."""
     try:
         from PIL import Image
     except ImportError:
@@ -22,8 +26,8 @@ def pillow(data_set: str) -> Any:
     return Image
 
 
-def opened(path: Path, data_set: str) -> Any:
-    """A picture in RGB; UserError names the file that is none."""
+def opened(path: Path, data_set: str) -> Picture:
+    """A picture in RGB; UserError names a file that is not a picture."""
     image = pillow(data_set)
     try:
         with image.open(path) as file:
@@ -32,14 +36,16 @@ def opened(path: Path, data_set: str) -> Any:
         raise UserError(f"{path}: cannot be read as a picture: {error}") from None
 
 
-def resized_and_cropped(picture: Any, shorter: int, size: int, bicubic: bool = False) -> np.ndarray:
-    """[size, size, 3] uint8: the shorter side becomes `shorter`, then the middle is taken."""
+def resized_and_cropped(
+    picture: Picture, shorter: int, size: int, bicubic: bool = False
+) -> np.ndarray:
+    """[size, size, 3] uint8: scaled so that the shorter edge is `shorter`, then its centre."""
     from PIL import Image
 
     width, height = picture.size
     scale = shorter / min(width, height)
     method = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
-    # Cut off, not rounded: as torchvision's Resize does it.
+    # Truncated, not rounded, like torchvision's Resize.
     wide, high = (
         (shorter, int(shorter * height / width))
         if width <= height

@@ -1,7 +1,7 @@
-"""The runtime's half of a backend: loads what was compiled and runs inferences.
+"""The runtime of a backend: loads what was compiled and runs inferences.
 
 A vendor subclasses RuntimeBackend as `RuntimeBackendXXX` in `backends/XXX/runtime_backend_xxx.py`.
-Timing, clients and percentiles are the engine's part where `is_qs_mode_supported` says True.
+If `is_qs_mode_supported` returns True, the engine does the timing, clients and percentiles.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from typing import Any
 
 
 class RuntimeBackend:
-    """Base of every runtime backend; constructed without arguments, once per loaded copy of the
-    model.
+    """Base of every runtime backend; constructed without arguments, once per instance of the model.
 
     After construction the framework sets `configs` (the compile result), `workload` and
-    `model_info`. A class that has an attribute `placement` gets it set before `load` as well, where
-    it is known: {"instance", "instances", "cpus", "intra_op_threads"}, the last two as in the QS
-    config. `predict` may be a coroutine function, with the runner "async".
+    `model_info`. If the class has an attribute `placement`, that is set before `load` as well, once
+    known: {"instance", "instances", "cpus", "intra_op_threads"}, the last two as in the QS config.
+    `predict` may be a coroutine function, with the runner "async".
     """
 
-    # Also class attributes, for subclasses whose __init__ does not call this one.
+    # Class attributes too, for subclasses whose __init__ does not call this one.
     hardware_type: str = "UnKnown"
     need_reload: bool = False
     need_quant: bool = False
@@ -33,49 +32,45 @@ class RuntimeBackend:
         self.need_quant = False
 
     def version(self) -> str:
-        """Details of the runtime, as they shall stand in the report."""
+        """The runtime's version and details, for the report."""
         raise NotImplementedError("RuntimeBackend:version")
 
     def load(self, batch_size: int) -> Any:
-        """Load the artifact that was compiled for `batch_size`. What it returns is ignored."""
+        """Load the artifact compiled for `batch_size`. The return value is ignored."""
         raise NotImplementedError("RuntimeBackend:load")
 
     def get_loaded_batch_size(self) -> int:
-        """The batch size that is really loaded, which may be another than the one asked for."""
+        """The batch size that is really loaded; it may differ from the one requested."""
         raise NotImplementedError("RuntimeBackend:get_loaded_batch_size")
 
     def predict(self, data: Any) -> Any:
-        """One blocking inference: input name -> array of the loaded batch; outputs by name, or in
-        order.
+        """One blocking inference on input name -> array, at the loaded batch size.
 
         Returns a dict, list or tuple of arrays.
         """
         raise NotImplementedError("RuntimeBackend:predict")
 
     def segment_outputs(self, data: Any) -> Any:
-        """Optional: tensors at the ends of segments, for the same feeds as predict: tensor name ->
-        array.
+        """Optional: tensors at the ends of segments (tensor name -> array), for the same feeds as
+        predict.
 
-        Names are those of the model's graph, as in the segments' `output_tensor_map`. They are
-        compared with the reference's, so that a backend of several segments sees in which one the
-        answers part.
+        Names are those of the model's graph, as in the segments' `output_tensor_map`. Comparing
+        them with the reference's shows which segment first diverges.
         """
         raise NotImplementedError("RuntimeBackend:segment_outputs")
 
     def is_qs_mode_supported(self) -> bool:
-        """True: our engine drives `predict` as `generate_qs_config` says. False: `benchmark` is
+        """True: the engine drives `predict`, by `generate_qs_config`. False: `benchmark` is
         called.
         """
         return False
 
     def generate_qs_config(self) -> dict[str, Any] | None:
-        """How the engine shall drive this backend; asked only in QS mode. None leaves all to
-        defaults.
-        """
+        """How the engine is to drive this backend, in QS mode; None means all defaults."""
         return None
 
     def benchmark(self, dataloader: Any) -> Any:
-        """The vendor's own timing at the loaded batch size, where QS mode is not supported.
+        """The vendor's own timing at the loaded batch size, if QS mode is not supported.
 
         Returns {"BS", "QPS" (items/s), "AVG Latency", "P99 Latency" (ms)} or a list of such dicts.
         """

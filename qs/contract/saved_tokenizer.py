@@ -1,8 +1,8 @@
-"""A tokenizer as the library `tokenizers` saves it (`tokenizer.json`): byte-level BPE,
+"""A tokenizer saved by the library `tokenizers` (`tokenizer.json`): byte-level BPE,
 SentencePiece's unigrams, or any other.
 
 RoBERTa and DeBERTa have the first kind, ALBERT the second. The library is imported when a file is
-read: a data set runs in a backend's environment, whose requirements then name it.
+read: data sets run in a backend's environment, whose requirements must then name it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from qs.contract.wordpiece import Frame, Piece
 
 
 class SavedTokenizer:
-    """Pieces of a text without special tokens, and `frame`: what a model of it wants around and
-    between two texts.
+    """Pieces of a text without special tokens, and `frame`: the tokens around and between two
+    texts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,13 +23,13 @@ class SavedTokenizer:
             from tokenizers import Tokenizer
         except ImportError:
             raise UserError(
-                f"{path} is read by the library tokenizers, which this environment lacks: install "
-                "it, or add it to the backend's requirements.txt"
+                f"{path} needs the library tokenizers, which is not installed in this environment: "
+                "install it, or add it to the backend's requirements.txt"
             ) from None
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises a bare Exception
-            raise UserError(f"{path}: is no tokenizer: {str(error).splitlines()[0]}") from None
+            raise UserError(f"{path}: is not a tokenizer: {str(error).splitlines()[0]}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.frame = self._frame(path)
@@ -43,16 +43,16 @@ class SavedTokenizer:
         ]
 
     def _frame(self, path: Path) -> Frame:
-        """Read off a pair of texts."""
+        """As found in an encoded pair of texts."""
         coded = self._tokenizer.encode("a", "b")
-        sides = coded.sequence_ids
-        if 0 not in sides or 1 not in sides:
+        texts = coded.sequence_ids
+        if 0 not in texts or 1 not in texts:
             raise UserError(
-                f"{path}: does not put two texts together; the tokenizer of a question answering "
-                "model does"
+                f"{path}: does not encode pairs of texts; use the tokenizer of a question "
+                "answering model"
             )
-        first, second = sides.index(0), sides.index(1)
-        last_first, last_second = (len(sides) - 1 - sides[::-1].index(side) for side in (0, 1))
+        first, second = texts.index(0), texts.index(1)
+        last_first, last_second = (len(texts) - 1 - texts[::-1].index(text) for text in (0, 1))
         ids = coded.ids
         return Frame(
             tuple(ids[:first]),
@@ -70,7 +70,7 @@ class SavedTokenizer:
 
 
 def _trimmed(text: str, begin: int, end: int) -> tuple[int, int]:
-    """Without the space before a word that some tokenizers count to it."""
+    """Without the space before a word, which some tokenizers count as part of it."""
     while begin < end and text[begin].isspace():
         begin += 1
     return begin, end

@@ -1,7 +1,8 @@
-"""What a metric is worth: shares of a data set that are drawn in a stated way, and 95 % confidence
+"""How far to trust a metric: shares of a data set, drawn in a stated way, and 95 % confidence
 intervals.
 
-Numpy alone, since data sets run in a backend's environment. Left out: which metric a data set has.
+Needs numpy alone, since data sets run in a backend's environment. Left out: the metrics of each
+data set.
 
 Sources. Proportions: E. B. Wilson, "Probable inference, the law of succession, and statistical
 inference", J. Am. Stat. Assoc. 22 (1927). Area under the ROC curve: E. R. DeLong, D. M. DeLong, D.
@@ -29,7 +30,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of a data set was scored; `seed` is None where nothing was drawn."""
+    """Which part of a data set was scored; `seed` is None if it was not drawn at random."""
 
     kind: str
     percent: float
@@ -42,11 +43,10 @@ class Share:
 def take_share(
     count: int, percent: float | None, seed: int | None = 0, strata: np.ndarray | None = None
 ) -> tuple[np.ndarray, Share]:
-    """(ascending positions of the chosen of `count`, how they were chosen); at least one is.
+    """(ascending positions of the chosen items of `count`, how they were chosen); at least one.
 
-    strata   a class for each: every class then gives its share, to within one. None: drawn from all
-             alike
-    seed     None: the first ones are taken, and nothing is drawn
+    With `strata`, the class of each item, every class gives its share, to within one item. A `seed`
+    of None takes the first items.
     """
     if percent is None or percent >= 100:
         return np.arange(count), Share(WHOLE, 100)
@@ -56,8 +56,8 @@ def take_share(
     order = np.random.default_rng(seed).permutation(count)
     if strata is None:
         return np.sort(order[:wanted]), Share(RANDOM, percent, seed)
-    # Each item's place within its class, as a share of the class: the lowest of these are an even
-    # part of every class.
+    # Each item's rank within its class, relative to the class: the lowest of these are an equal
+    # share of every class.
     strata = np.asarray(strata)[order]
     _, classes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     by_class = np.argsort(classes, kind="stable")
@@ -68,7 +68,7 @@ def take_share(
 
 
 def wilson(right: int, count: int) -> list[float]:
-    """The interval of a proportion; never outside 0..1, and of some width at 0 and 1 too."""
+    """The interval of a proportion; always within 0..1, and never empty, not even at 0 and 1."""
     if not 0 <= right <= count or count < 1:
         raise ValueError(f"wilson: {right} of {count}")
     share, square = right / count, Z_95 * Z_95
@@ -82,7 +82,7 @@ def wilson(right: int, count: int) -> list[float]:
 
 
 def bootstrap_mean(values: np.ndarray, seed: int = 0) -> list[float]:
-    """The interval of a mean of per-item scores, each round drawing as many items as there are."""
+    """The interval of a mean of per-item scores; each round draws as many items as there are."""
     values = np.asarray(values, dtype=np.float64)
     if not values.size:
         raise ValueError("bootstrap_mean: there are no values")
@@ -93,11 +93,11 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0) -> list[float]:
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[float]]:
-    """(area under the ROC curve, its interval): the chance that a positive item outscores a
-    negative, ties counting half.
+    """(area under the ROC curve, its interval): the probability that a positive item scores higher
+    than a negative one, ties counting half.
 
-    ValueError where one of the classes is missing. With one item of a class there is no variance to
-    see: its interval is [0, 1].
+    ValueError if one of the classes is missing. With a single item of a class the variance is
+    unknown: the interval is [0, 1].
     """
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
     positive, negative = scores[labels], scores[~labels]
@@ -117,7 +117,7 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[float]]:
 
 
 def _midranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1; equal values share the middle one."""
+    """Ranks from 1; equal values share their mean rank."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(sizes)
     return (last - (sizes - 1) / 2)[group]

@@ -1,8 +1,8 @@
-"""The base of accuracy checkers: `datasets/<name>/test_accuracy.py` holds a class
+"""The base of accuracy checkers: `datasets/<name>/test_accuracy.py` defines a class
 `AccuracyChecker`.
 
-It scores a backend on its data set and saves the raw outputs, so that they can be compared with the
-CPU reference's. Which numbers are good enough is not decided here.
+It scores a backend on its data set and saves the raw outputs, for comparison with the CPU
+reference's. It does not judge which numbers are good enough.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ class AccuracyChecker:
     """Base of every accuracy checker; constructed without arguments.
 
     The framework then sets `configs` (the compile result), `dataloader`, `runtime_backend`,
-    `output_dir`, and `reference_dir` where the reference's outputs do not lie in the published
-    place.
+    `output_dir`, and `reference_dir` if the reference's outputs are not in the published place.
     """
 
-    # Also class attributes, for subclasses whose __init__ does not call this one.
+    # Class attributes too, for subclasses whose __init__ does not call this one.
     configs: Any = None
     dataloader: Any = None
     runtime_backend: Any = None
     output_dir: str = ""
     reference_dir: str | None = None
-    # Set by calculate_acc where the checker knows it: {"Items", "Share", "Confidence Intervals"},
-    # as the report shows them.
+    # Set by calculate_acc if the checker knows it: {"Items", "Share", "Confidence Intervals"}, as
+    # the report shows them.
     evidence: dict[str, Any] | None = None
 
     def __init__(self) -> None:
@@ -44,8 +43,7 @@ class AccuracyChecker:
     def calculate_acc(self, data_percent: int) -> dict[str, Any]:
         """Run `data_percent` (1-100) percent of the batches; the metrics by name.
 
-        Also saves the raw outputs as `<output_dir>/<data set's name>.npy`; `save_outputs` does
-        that.
+        Also saves the raw outputs, by `save_outputs`.
         """
         raise NotImplementedError("AccuracyChecker:calculate_acc")
 
@@ -66,15 +64,15 @@ class AccuracyChecker:
         return str(path)
 
     def calculate_diff(self) -> dict[str, Any]:
-        """How far the saved outputs lie from the CPU reference's, in the published metrics.
+        """How much the saved outputs differ from the CPU reference's, in the published metrics.
 
-        Both are read as `<data set's name>.npy`: the backend's in `output_dir`, the reference's in
-        `reference_dir`, else as published in `general_perf/reports/CPU/<model>` under the working
-        directory. An empty dict where there is no reference. Mean Diff, Std Diff, Max Diff, Max
-        Rel-Diff and Mean Rel-Diff are those of qs.tensors.numeric.compare, whose other keys come
-        with them: NaN and infinite values are counted and fail the comparison, where the published
-        code took them for 0. The three distributions are drawn to
-        `<output_dir>/<model>-to-<precision>.png` where matplotlib is installed.
+        Both are files `<data set's name>.npy`: the backend's in `output_dir`, the reference's in
+        `reference_dir`, else in the published place, `general_perf/reports/CPU/<model>` under the
+        working directory. Without a reference the dict is empty. Mean Diff, Std Diff, Max Diff, Max
+        Rel-Diff and Mean Rel-Diff come from qs.tensors.numeric.compare, with its other keys: NaN
+        and infinite values are counted and fail the comparison; the published code took them for 0.
+        If matplotlib is installed, the three distributions are drawn to
+        `<output_dir>/<model>-to-<precision>.png`.
         """
         from qs.tensors import numeric
 
@@ -97,8 +95,8 @@ class AccuracyChecker:
 
 
 def _flat(outputs: np.ndarray) -> np.ndarray:
-    # Checkers save the same outputs as [batches, batch, ...] or as [items, ...]: only the order
-    # counts.
+    # Checkers save the same outputs as [batches, batch, ...] or as [items, ...]: only their order
+    # matters.
     return outputs.reshape(-1)
 
 

@@ -1,8 +1,8 @@
-"""What our own backends use beyond the base classes, offered to any vendor: generated feeds, cached
-files, names.
+"""What our own backends and data sets use beyond the base classes, for any vendor to use: errors,
+generated feeds, cached files, names of inputs and outputs.
 
-A backend may import this and nothing else of qs. The cache needs filelock and platformdirs in the
-backend's environment, hence the import inside; the rest needs numpy alone.
+Workspaces import qs.contract and nothing else of qs. The cache needs filelock and platformdirs in
+the backend's environment, hence the import inside; the rest needs numpy alone.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ __all__ = [
 
 
 def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
-    """The file `<key><suffix>` in the user's cache folder; `build(temporary path)` makes it where
-    it is missing.
+    """The file `<key><suffix>` in the user's cache folder; `build(temporary path)` creates it if it
+    is missing.
 
-    Of several processes one builds and the others wait; a build that fails leaves nothing behind.
+    One process builds, the others wait; a build that fails leaves nothing behind.
     """
     from qs.base import cache
 

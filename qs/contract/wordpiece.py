@@ -1,9 +1,9 @@
-"""BERT's tokenizer, from a vocab.txt: basic tokens with their places in the text, then the longest
-pieces that the vocabulary has.
+"""BERT's tokenizer, from a vocab.txt: basic tokens with their positions in the text, then the
+longest pieces in the vocabulary.
 
-Own code of the standard library alone, since data sets run in a backend's environment. The
-definition is that of the BERT paper's published code: lower case without accents (uncased models),
-spaces around punctuation and Chinese characters, greedy longest match.
+Our own code, on the standard library alone, since data sets run in a backend's environment
+(docs/decisions/0010). The definition is that of the BERT paper's published code: lower case without
+accents (uncased models), spaces around punctuation and Chinese characters, greedy longest match.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IDEOGRAPHS = (
 
 @dataclass(frozen=True)
 class Piece:
-    """A token's id, and the characters of the text that it stands for."""
+    """A token's id, and its position in the text."""
 
     id: int
     begin: int
@@ -39,8 +39,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Frame:
-    """Ids of the special tokens before, between and after two texts; `segment`: the token type of
-    the second text and what follows it.
+    """Ids of the special tokens before, between and after two texts; `segment` is the token type of
+    the second text and of what follows it.
     """
 
     begin: tuple[int, ...]
@@ -58,12 +58,14 @@ class WordPiece:
 
     @classmethod
     def from_file(cls, path: Path, lower: bool = True) -> WordPiece:
-        """One token a line, its number is its id. UserError where a special token is missing."""
+        """One token a line; the line's number is its id. UserError if a special token is
+        missing.
+        """
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{path}: is not UTF-8 text (byte {error.start}); one token a line is allowed"
+                f"{path}: is not UTF-8 text (byte {error.start}); allowed: one token a line"
             ) from None
         vocab = {line.rstrip("\r"): number for number, line in enumerate(lines) if line.strip()}
         missing = [token for token in (PADDING, UNKNOWN, START, SEPARATOR) if token not in vocab]

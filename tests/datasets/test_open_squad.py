@@ -363,5 +363,5 @@ def test_a_missing_or_broken_tokenizer_is_said(published):
         published.open("open_squad", **info)
     pytest.importorskip("tokenizers")
     (folder / "tokenizer.json").write_text("{}")
-    with pytest.raises(UserError, match="tokenizer.json: is no tokenizer: "):
+    with pytest.raises(UserError, match="tokenizer.json: is not a tokenizer: "):
         published.open("open_squad", **info)

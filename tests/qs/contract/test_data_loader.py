@@ -14,7 +14,7 @@ def test_a_new_data_set_is_empty() -> None:
     assert dataset.config == {"model": "m"}
     assert (dataset.cur_bs, dataset.get_item_count(), dataset.get_batch_count()) == (1, 0, 0)
     assert dataset.preprocess() is None
-    with pytest.raises(ValueError, match="batch 0 asked for, but there are 0"):
+    with pytest.raises(ValueError, match="there is no batch 0, only 0 batches"):
         dataset.get_samples(0)
 
 
