@@ -1,6 +1,4 @@
-"""Where a model's file, or a data set's, comes from: the sources that are named for it, tried in
-order, cached and verified.
-"""
+"""Gets the file of a model or data set: its sources, tried in order, verified and cached."""
 
 from qs.models.resolving import Resolved, resolve, resolve_data
 

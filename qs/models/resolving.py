@@ -1,14 +1,14 @@
-"""From a model info to one ONNX file on this machine, and from a data set's `sources.json` to its
-files; and how they came to be there.
+"""From a model info to an ONNX file on this machine, from a data set's `sources.json` to its files,
+and where they come from.
 
-The sources of the model info are asked in order and the first that has the file wins; what an
-earlier one lacked is said in the note, so that nothing is replaced in silence. A model info without
-`sources` means the user's own file.
+The sources are tried in order and the first that has the file wins; the note says why earlier ones
+did not, so that nothing is replaced silently. A model info without `sources` means the user's own
+file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,20 @@ KINDS = {"path": path.obtain, "url": url.obtain, "pypi": pypi.obtain, "build": b
 
 @dataclass(frozen=True)
 class Resolved:
-    """path: an ONNX file. kind: the source that gave it. synthetic: its weights were drawn, not
-    trained. format: what the source gave ("onnx", or "pt" where it was converted). sha256: of the
-    file at `path`; `data`: name -> sha256 of the files beside it that hold its weights, where it
-    does not hold them itself.
-    """
+    """A model's file, and where it comes from."""
 
     path: Path
+    """An ONNX file."""
     kind: str
+    """Of the source that had it."""
     synthetic: bool
+    """Its weights are drawn from the seed, not trained."""
     format: str
+    """Of the source's file: "onnx", or "pt" if it was converted."""
     sha256: str
     note: str
     data: dict[str, str] = field(default_factory=dict)
+    """Name -> sha256 of the files beside it that hold its weights, if there are any."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data, for a report or another process."""
@@ -54,16 +55,16 @@ def resolve(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     offline: bool = False,
 ) -> Resolved:
-    """The model's file, found, fetched or built. Minutes may pass: `say` hears one line at each
+    """The model's file: found, fetched or built. This may take minutes: `say` gets a line for each
     step that takes time.
 
-    UserError, with every source's reason and the place for the user's own file, where none has it;
-    also where one has a file that must not be used (damaged, another digest than stated, not
+    UserError if no source has it, with every source's reason and the place for the user's own file;
+    also if a source has a file that must not be used (damaged, not of the stated digest, not
     convertible), whatever sources follow.
     """
     request = Request(model_info_raw, Path(workspace_root), seed, say, progress, offline)
-    entry, file, note, lacking = _first(model_info_raw.get("sources"), request)
-    return _finished(file, entry, note, lacking, request)
+    entry, file, note, missed = _first(model_info_raw.get("sources"), request)
+    return _finished(file, entry, note, missed, request)
 
 
 def resolve_data(
@@ -73,8 +74,8 @@ def resolve_data(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     offline: bool = False,
 ) -> dict[str, dict[str, str]]:
-    """name -> {"path", "sha256", "note"} of every file that the data set's `sources.json` names; {}
-    where it has none.
+    """Name -> {"path", "sha256", "note"} of every file that the data set's `sources.json` names; {}
+    if there is no such file.
 
     The data loader finds the paths in `config["dataset_files"]`. UserError as for models.
     """
@@ -101,38 +102,40 @@ def resolve_data(
             f"datasets/{dataset_folder.name}",
             Path(name).suffix,
         )
-        _, file, note, lacking = _first(sources, request)
+        _, file, note, missed = _first(sources, request)
         found[name] = {
             "path": str(file),
             "sha256": sha256_of(file),
-            "note": "; ".join([note, *lacking]),
+            "note": "; ".join([note, *missed]),
         }
     return found
 
 
-def _first(sources: Any, request: Request) -> tuple[Mapping[str, Any], Path, str, list[str]]:
-    """(entry, its file, note, what the entries before it lacked) of the first source that has the
+def _first(
+    sources: Sequence[Mapping[str, Any]] | None, request: Request
+) -> tuple[Mapping[str, Any], Path, str, list[str]]:
+    """(entry, its file, note, why the entries before it have none) of the first source that has the
     file.
     """
-    lacking: list[str] = []
+    missed: list[str] = []
     for entry in sources or [{"kind": "path"}]:
         kind = entry.get("kind")
         if kind not in KINDS:
             raise UserError(
-                f"{request.model}: unknown kind of source {kind!r}; known are {', '.join(KINDS)}"
+                f"{request.model}: unknown kind of source {kind!r}; known: {', '.join(KINDS)}"
             )
         try:
             file, note = KINDS[kind](entry, request)
         except NotHere as reason:
-            lacking.append(f"{kind}: {reason}")
+            missed.append(f"{kind}: {reason}")
             continue
-        return entry, file, note, lacking
+        return entry, file, note, missed
     what = "the model " if request.suffix == ".onnx" else ""
-    raise UserError(f"no file for {what}{request.model}; " + "; ".join(lacking))
+    raise UserError(f"no file for {what}{request.model}; " + "; ".join(missed))
 
 
 def _finished(
-    file: Path, entry: Mapping[str, Any], note: str, lacking: list[str], request: Request
+    file: Path, entry: Mapping[str, Any], note: str, missed: list[str], request: Request
 ) -> Resolved:
     kind = str(entry["kind"])
     suffix = file.suffix.lower()
@@ -148,6 +151,6 @@ def _finished(
         synthetic=kind == "build" and not entry.get("files"),
         format=suffix[1:],
         sha256=digests.pop(file.name),
-        note="; ".join([note, *lacking]),
+        note="; ".join([note, *missed]),
         data=digests,
     )

@@ -1,8 +1,8 @@
-"""A TorchScript file (`.pt`) converted to ONNX once, with a free batch dimension, and cached.
+"""Converts a TorchScript file (`.pt`) to ONNX once, with a dynamic batch dimension, and caches it.
 
-Needs torch, which only the extra `torch` brings. Only TorchScript is read: its loader restores a
-program's own archive and executes no pickled code; a `.pt` that holds anything else (a state dict,
-a pickled module) is refused unread.
+Needs torch, which the extra `torch` installs. Only TorchScript is loaded: that restores a program's
+own archive and runs no pickled code; a `.pt` with anything else (a state dict, a pickled module) is
+refused unread.
 """
 
 from __future__ import annotations
@@ -34,18 +34,17 @@ TORCH_TYPES = {
 
 
 def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
-    """(ONNX file, note) of the TorchScript file at `path`; names, shapes and types come from the
-    model info.
+    """(ONNX file, note) for the TorchScript file at `path`, with the model info's names, shapes and
+    types.
 
-    UserError where torch is not installed, the file is no TorchScript, or torch cannot load or
-    export it.
+    UserError if torch is not installed, the file is not TorchScript, or torch cannot load or export
+    it.
     """
     _check_archive(path)
     if find_spec("torch") is None:
         raise UserError(
             f"{path} is TorchScript, and torch, which converts it, is not installed: install the "
-            "extra "
-            f"`torch` (or `pip install torch`), or put an ONNX export of the model at "
+            "extra `torch` (or `pip install torch`), or put an ONNX export of the model at "
             f"{path.with_suffix('.onnx')}"
         )
     from importlib.metadata import version
@@ -84,11 +83,11 @@ def _check_archive(path: Path) -> None:
         )
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    # torch.save writes <top>/data.pkl as well, but never compiled code nor constants.
+    # torch.save writes <top>/data.pkl as well, but never compiled code or constants.
     constants = any(name.endswith("/constants.pkl") for name in names)
     if not (constants and any("/code/" in name for name in names)):
         raise UserError(
-            f"{path} holds pickled objects, not TorchScript, and is not loaded: save it with "
+            f"{path} contains pickled objects, not TorchScript, and is not loaded: save it with "
             "torch.jit.save"
         )
 
@@ -114,7 +113,7 @@ def _export(
     )
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # tracer and deprecation notes, of no use to the user
+            warnings.simplefilter("ignore")  # tracer and deprecation notes, useless to the user
             module = torch.jit.load(str(path), map_location="cpu").eval()
             torch.onnx.export(
                 module,
@@ -134,8 +133,8 @@ def _export(
 
 
 def gather(model: Path) -> None:
-    """Weights that lie in files beside the model, as torch writes what one protobuf cannot hold,
-    into the one `<model>.data`.
+    """Move weights in files beside the model, which torch writes if they exceed one protobuf, into
+    a single `<model>.data`.
     """
     import onnx
 

@@ -33,7 +33,7 @@ def test_samples_come_with_labels_where_there_are_any() -> None:
     dataset.labels = ["a", "b"]
     assert dataset.get_samples(1) == ({"x": 2}, "b")
     for outside in (-1, 2):
-        with pytest.raises(ValueError, match="there are 2"):
+        with pytest.raises(ValueError, match="only 2 batches"):
             dataset.get_samples(outside)
 
 

@@ -138,7 +138,7 @@ def test_a_model_of_trained_weights_is_built_once_and_is_not_synthetic(place, tm
     assert (first.kind, first.synthetic, first.path) == ("build", False, again.path)
     assert (
         first.note
-        == "built by make.py:build of tiny_files/w.safetensors of the package tiny-files==1.0"
+        == "built by make.py:build from tiny_files/w.safetensors of the package tiny-files==1.0"
     )
     (y,) = onnxruntime.InferenceSession(str(first.path)).run(
         None, {"x": np.ones((2, 3), np.float32)}
@@ -152,7 +152,7 @@ def test_a_data_sets_files_are_made_of_what_is_fetched(place):
     (found,) = resolve_data(place / "datasets/words").values()
     with np.load(found["path"], allow_pickle=False) as made:
         assert made["words"].tolist() == ["one", "two"]
-    assert found["note"].startswith("built by prepare.py:prepare of tiny_files/words.txt")
+    assert found["note"].startswith("built by prepare.py:prepare from tiny_files/words.txt")
     assert resolve_data(place / "model_zoo") == {}
 
 
@@ -166,7 +166,7 @@ def test_offline_says_which_file_to_put_where_and_takes_it_from_there(place, tmp
     with pytest.raises(UserError) as refused:
         resolve(info(), place, offline=True)
     where = tmp_path / "cache" / "models" / f"{sha(WEIGHTS)}.safetensors"
-    assert f"put the file, of sha256 {sha(WEIGHTS)}, at {where}" in str(refused.value)
+    assert f"put the file with sha256 {sha(WEIGHTS)} at {where}" in str(refused.value)
     where.parent.mkdir(parents=True, exist_ok=True)
     where.write_bytes(WEIGHTS)
     assert not resolve(info(), place, offline=True).synthetic
@@ -182,7 +182,7 @@ def test_offline_says_which_file_to_put_where_and_takes_it_from_there(place, tmp
     ("source", "message"),
     [
         (entry("w.safetensors", WEIGHTS, sha256="0" * 64), f"has sha256 {sha(WEIGHTS)}, not 0000"),
-        (entry("none.safetensors", WEIGHTS), "holds no file tiny_files/none.safetensors"),
+        (entry("none.safetensors", WEIGHTS), "contains no file tiny_files/none.safetensors"),
         (
             entry("w.safetensors", WEIGHTS) | {"file": "../escaped"},
             "is not the path of a file in a wheel",
@@ -213,7 +213,7 @@ def test_a_damaged_tensor_file_leaves_nothing_but_itself(place, tmp_path):
     where = tmp_path / "cache" / "models" / f"{sha(b'broken')}.safetensors"
     where.parent.mkdir(parents=True)
     where.write_bytes(b"broken")
-    with pytest.raises(UserError, match=r"is no safetensors file"):
+    with pytest.raises(UserError, match=r"is not a safetensors file"):
         resolve(info(files={"weights": [source]}), place)
     assert left_in(tmp_path) == [where.name]
 
@@ -246,7 +246,7 @@ def test_qs_fetch_prepares_a_machine_that_then_needs_no_network(place, tmp_path)
     lacks = fetch("m", "--offline", cwd=place)
     assert lacks.returncode == 2
     assert (
-        f"put the file, of sha256 {sha(WEIGHTS)}, at" in lacks.stderr
+        f"put the file with sha256 {sha(WEIGHTS)} at" in lacks.stderr
         and "Traceback" not in lacks.stderr
     )
     ready = fetch("m", cwd=place)

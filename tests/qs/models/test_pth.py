@@ -98,7 +98,7 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, write, what):
     )
     file = write(tmp_path / "m.pth", pickled(command))
     with pytest.raises(
-        UserError, match=r"m\.pth is not read as tensors: it names .*, which is code"
+        UserError, match=r"m\.pth is not a file of tensors: it names .*, which is code"
     ) as refused:
         pth.read(file)
     assert "\n" not in str(refused.value)
@@ -110,19 +110,19 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, write, what):
 @pytest.mark.parametrize(
     ("data", "storage", "message"),
     [
-        (state(("a", tensor())), VALUES.tobytes()[:-1], "cut short"),
+        (state(("a", tensor())), VALUES.tobytes()[:-1], "is truncated"),
         (
             state(("a", tensor(shape=(2, 4), strides=(4, 1)))),
             VALUES.tobytes(),
-            "reaches out of its storage",
+            "exceeds its storage",
         ),
-        (state(("a", tensor(offset=1))), VALUES.tobytes(), "reaches out of its storage"),
+        (state(("a", tensor(offset=1))), VALUES.tobytes(), "exceeds its storage"),
         (
             state(("a", tensor(kind="TypedStorage"))),
             VALUES.tobytes(),
             "it names torch.TypedStorage",
         ),
-        (pickled(b"K\x01"), VALUES.tobytes(), "no dict of tensors"),
+        (pickled(b"K\x01"), VALUES.tobytes(), "is not a dict of tensors"),
         (pickled(b"(ios\nsystem\n"), VALUES.tobytes(), "the opcode INST"),
         (b"\x80\x02}q", VALUES.tobytes(), "pickle exhausted|not enough data|expected"),
         (b"", VALUES.tobytes(), "pickle exhausted"),
@@ -137,7 +137,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, data, storage, message):
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 a truncated archive"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "m.pth").write_bytes(content)
-    with pytest.raises(UserError, match="is not read as tensors"):
+    with pytest.raises(UserError, match="is not a file of tensors"):
         pth.read(tmp_path / "m.pth")
 
 

@@ -66,7 +66,7 @@ def test_the_file_is_taken_verified_and_kept(tmp_path, wheel, cache):
     [
         (
             {"file": "tiny_model/other.onnx"},
-            "tiny_model-1.0-py3-none-any.whl holds no file tiny_model/other.onnx",
+            "tiny_model-1.0-py3-none-any.whl contains no file tiny_model/other.onnx",
         ),
         ({"sha256": "0" * 64}, f"has sha256 {SHA256}, not 0000"),
         ({"sha256": ""}, "needs `sha256`"),

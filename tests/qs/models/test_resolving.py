@@ -256,7 +256,7 @@ def test_two_processes_at_once_build_once(workspace, cache):
         (built("../../outside.py:build"), "lies outside"),
         (built("builders/one.py:missing"), "has no function missing"),
         (built(hight=3), "does not take these kwargs: .*hight"),
-        ({"kind": "ftp"}, "unknown kind of source 'ftp'; known are path, url, pypi, build"),
+        ({"kind": "ftp"}, "unknown kind of source 'ftp'; known: path, url, pypi, build"),
     ],
 )
 def test_a_source_that_cannot_be_is_one_message(workspace, source, message):

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from qs.base.errors import UserError
-from qs.models import download, resolve
+from qs.models import resolve, url
 
 pytest.importorskip("requests")
 
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSE_S", 0.01)
+    monkeypatch.setattr(url, "PAUSE_S", 0.01)
     return tmp_path / "cache"
 
 
@@ -107,19 +107,19 @@ def test_a_file_is_downloaded_verified_and_kept(server, tmp_path, cache):
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(server, tmp_path):
-    server.cut_after, server.cuts = 4 * download.CHUNK_BYTES, 2
+    server.cut_after, server.cuts = 4 * url.CHUNK_BYTES, 2
     assert fetch(server, tmp_path).path.read_bytes() == BODY
     assert server.asked == ["", "bytes=262144-", "bytes=524288-"]
 
 
 def test_a_later_run_resumes_what_an_earlier_one_left(server, tmp_path, cache):
-    server.cut_after, server.cuts = download.CHUNK_BYTES, download.ATTEMPTS
+    server.cut_after, server.cuts = url.CHUNK_BYTES, url.ATTEMPTS
     with pytest.raises(UserError, match="url: http.*the connection broke off 4 times"):
         fetch(server, tmp_path)
     assert leftovers(cache) == [f"{SHA256}.part"]
     server.asked.clear()
     assert fetch(server, tmp_path).path.read_bytes() == BODY
-    assert server.asked == [f"bytes={download.CHUNK_BYTES * download.ATTEMPTS}-"]
+    assert server.asked == [f"bytes={url.CHUNK_BYTES * url.ATTEMPTS}-"]
 
 
 def test_a_server_that_cannot_resume_sends_the_whole(server, tmp_path):
@@ -154,7 +154,7 @@ def test_a_passing_fault_of_the_server_is_tried_again(server, tmp_path):
     server.status = 503
     with pytest.raises(UserError, match="503"):
         fetch(server, tmp_path)
-    assert len(server.asked) == download.ATTEMPTS
+    assert len(server.asked) == url.ATTEMPTS
 
 
 def test_offline_says_what_is_missing_and_asks_nobody(server, tmp_path):
