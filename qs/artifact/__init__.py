@@ -1,7 +1,6 @@
-"""A model file without a task: what its inputs are, what they may be fed, and the model info that
-stands for it.
+"""A model file without a task: its inputs, what to feed them, and a model info for it.
 
-Pure planning: sessions are opened, and tried, by qs.inside.artifact.
+Pure planning: qs.inside.artifact opens sessions and tries them.
 """
 
 from __future__ import annotations

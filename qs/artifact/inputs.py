@@ -1,8 +1,8 @@
-"""What a model file says of its inputs, and what has to be assumed where it leaves a side open.
+"""What a model file declares about its inputs, and guesses for its dynamic dimensions.
 
-A side is a number, a name (two sides of one name are equal) or nothing. The batch is the open first
-side of the inputs, wherever its name stands again; every other open side is guessed from what
-inputs of that rank and type usually are.
+A dimension is a number, a name (dimensions of one name are equal) or unknown. The batch is the
+dynamic first dimension of the inputs, and any dimension of the same name; all other dynamic
+dimensions are guessed from what inputs of that rank and type usually are.
 """
 
 from __future__ import annotations
@@ -31,33 +31,30 @@ TYPES = {
     "string": "STRING",
 }
 IMAGE, CHANNELS, SEQUENCE, SIGNAL = 224, 3, 128, 512
-# Tried one after the other, for all guessed sides but channels, where the first guess cannot be
-# run.
+# Tried in turn, for all guessed dimensions but channels, if the first guess does not run.
 LADDER = (256, 320, 640, 512, 576, 48, 32, 64, 128, 1024, 2048, 4096, 16_000, 16, 8, 1)
 SAMPLE_RATE_HZ = 16_000
 
-Side = int | str | None
+Dimension = int | str | None
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input at batch size 1.
-
-    sides       as the file declares them           shape    every side a number
-    batch_axis  the side that a batch multiplies; None: none, all items of a batch share it
-    guessed     positions in `shape` that nothing states
-    range       [low, high) of generated values where the default is wrong, from the name
-    """
+    """One input at batch size 1."""
 
     name: str
     type: str
-    sides: tuple[Side, ...]
+    declared: tuple[Dimension, ...]
+    """Its shape in the file."""
     shape: tuple[int, ...]
     batch_axis: int | None = 0
+    """The dimension that the batch size multiplies; None: all items of a batch share the input."""
     guessed: tuple[int, ...] = ()
+    """Positions in `shape` that nothing declares."""
     range: tuple[float, float] | None = None
+    """[low, high) of generated values, if the name shows that the default is wrong."""
 
-    def said(self) -> str:
+    def __str__(self) -> str:
         return f"{self.name} {list(self.shape)} {self.type}"
 
 
@@ -68,9 +65,9 @@ def described(
     path: str,
 ) -> list[Input]:
     """Every input with a shape at batch size 1. `shapes` are the user's own; `batch_size` is the
-    only one asked for, if there is one.
+    only one of the run, if there is just one.
 
-    Raises Faults for tensors that cannot be fed and for shapes that do not fit the file.
+    Raises Faults for unsupported inputs and for shapes that do not fit the file.
     """
     faults = [
         Fault(
@@ -78,7 +75,7 @@ def described(
             tensor.name,
             tensor.type,
             "a tensor",
-            hint="sequences, maps and optional inputs cannot be fed",
+            hint="sequences, maps and optional inputs are unsupported",
         )
         for tensor in tensors
         if _element(tensor) not in TYPES
@@ -105,14 +102,16 @@ def unknown_input(flag: str, name: str, names: Sequence[str]) -> Fault:
 
 
 def fixed_batch(tensors: Sequence[FileTensor]) -> int | None:
-    """The batch size that a file is fixed to: the same first side above 1 in all its inputs."""
+    """The batch size that a file is fixed to: the same first dimension above 1 in all its
+    inputs.
+    """
     firsts = {tensor.shape[0] for tensor in tensors if tensor.shape}
     (first,) = firsts if len(firsts) == 1 else (None,)
     return first if isinstance(first, int) and first > 1 else None
 
 
 def other_guesses(inputs: Sequence[Input]) -> Iterator[list[Input]]:
-    """The same inputs with other numbers for the guessed sides, likely ones first."""
+    """The same inputs with other guesses, likely ones first."""
     if not any(each.guessed for each in inputs):
         return
     for value in LADDER:
@@ -121,8 +120,8 @@ def other_guesses(inputs: Sequence[Input]) -> Iterator[list[Input]]:
                 replace(
                     each,
                     shape=tuple(
-                        value if at in each.guessed and not _channels(each.sides, at) else side
-                        for at, side in enumerate(each.shape)
+                        value if at in each.guessed and not _channels(each.declared, at) else size
+                        for at, size in enumerate(each.shape)
                     ),
                 )
                 for each in inputs
@@ -131,19 +130,19 @@ def other_guesses(inputs: Sequence[Input]) -> Iterator[list[Input]]:
 
 
 def notes_on(inputs: Sequence[Input]) -> list[str]:
-    """What was assumed, with the flag that states it."""
+    """The assumptions, each with the flag that states it."""
     notes = []
     for each in inputs:
         if each.guessed:
             shape = ",".join(map(str, each.shape))
             notes.append(
-                f"the file leaves sides of {each.name} {_shown(each.sides)} open; guessed "
+                f"the file has dynamic dimensions in {each.name} {_shown(each.declared)}; guessed "
                 f"{list(each.shape)}: --shape {each.name}={shape}"
             )
         if each.range is not None:
             low, high = each.range
             notes.append(
-                f"{each.name} is fed {low:g}, by its name: --range {each.name}={low:g},{high:g}"
+                f"{each.name} gets {low:g}, going by its name: --range {each.name}={low:g},{high:g}"
             )
     return notes
 
@@ -153,44 +152,44 @@ def _element(tensor: FileTensor) -> str:
     return match.group(1) if match else ""
 
 
-def _is_open(side: Side) -> bool:
-    return not isinstance(side, int) or side < 1
+def _is_dynamic(dimension: Dimension) -> bool:
+    return not isinstance(dimension, int) or dimension < 1
 
 
-def _fits(shape: Sequence[int], sides: Sequence[Side]) -> bool:
-    return len(shape) == len(sides) and all(
-        _is_open(side) or side == given for given, side in zip(shape, sides)
+def _fits(shape: Sequence[int], declared: Sequence[Dimension]) -> bool:
+    return len(shape) == len(declared) and all(
+        _is_dynamic(dimension) or dimension == size for size, dimension in zip(shape, declared)
     )
 
 
-def _shown(sides: Sequence[Side]) -> str:
-    return "[" + ", ".join("?" if side is None or side == "" else str(side) for side in sides) + "]"
+def _shown(declared: Sequence[Dimension]) -> str:
+    return f"[{', '.join('?' if each in (None, '') else str(each) for each in declared)}]"
 
 
 def _batch_axes(tensors: Sequence[FileTensor]) -> dict[str, int | None]:
-    """Per input, the side that a batch multiplies."""
+    """Per input, the dimension that the batch size multiplies."""
     names = {
         tensor.shape[0] for tensor in tensors if tensor.shape and isinstance(tensor.shape[0], str)
     }
-    free = any(tensor.shape and _is_open(tensor.shape[0]) for tensor in tensors)
+    dynamic = any(tensor.shape and _is_dynamic(tensor.shape[0]) for tensor in tensors)
     axes: dict[str, int | None] = {}
     for tensor in tensors:
         named = [
-            at for at, side in enumerate(tensor.shape) if isinstance(side, str) and side in names
+            at for at, each in enumerate(tensor.shape) if isinstance(each, str) and each in names
         ]
         unnamed = [
             at
-            for at, side in enumerate(tensor.shape)
-            if _is_open(side) and not isinstance(side, str)
+            for at, each in enumerate(tensor.shape)
+            if _is_dynamic(each) and not isinstance(each, str)
         ]
         if not tensor.shape:
             axes[tensor.name] = None
-        elif _is_open(tensor.shape[0]) or not free:
+        elif _is_dynamic(tensor.shape[0]) or not dynamic:
             axes[tensor.name] = 0
         elif named:
             axes[tensor.name] = named[0]
         else:
-            # [2, ?, 128]: layers first, as recurrent states have it
+            # [2, ?, 128]: layers come first, as in recurrent states
             axes[tensor.name] = 1 if unnamed[:1] == [1] and len(tensor.shape) == 3 else None
     return axes
 
@@ -200,9 +199,9 @@ def _input(tensor: FileTensor, stated: Sequence[int] | None, axis: int | None) -
     if stated is not None:
         return Input(tensor.name, type_name, tensor.shape, tuple(stated), axis)
     shape, guessed = [], []
-    for at, side in enumerate(tensor.shape):
-        if not _is_open(side):
-            shape.append(int(side))  # type: ignore[arg-type]
+    for at, dimension in enumerate(tensor.shape):
+        if isinstance(dimension, int) and dimension >= 1:
+            shape.append(dimension)
         elif at == axis:
             shape.append(1)
         else:
@@ -211,48 +210,48 @@ def _input(tensor: FileTensor, stated: Sequence[int] | None, axis: int | None) -
     return Input(tensor.name, type_name, tensor.shape, tuple(shape), axis, tuple(guessed))
 
 
-def _first_guess(type_name: str, sides: Sequence[Side], at: int) -> int:
-    word = str(sides[at] or "").lower()
-    if _channels(sides, at):
+def _first_guess(type_name: str, declared: Sequence[Dimension], at: int) -> int:
+    word = str(declared[at] or "").lower()
+    if _channels(declared, at):
         return CHANNELS
     if re.search(r"height|width|image|size", word) or re.fullmatch(r"[hw]", word):
         return IMAGE
     if re.search(r"past|cache|prev", word):
         return 1
     floats = type_name.startswith("FLOAT") or type_name == "UINT8"
-    if floats and len(sides) == 2:
+    if floats and len(declared) == 2:
         return SIGNAL
     if re.search(r"seq|len|token|time|frame|step", word):
         return SEQUENCE
-    if len(sides) == 1 or type_name == "STRING":
+    if len(declared) == 1 or type_name == "STRING":
         return 1
-    return IMAGE if floats and len(sides) >= 4 else SEQUENCE
+    return IMAGE if floats and len(declared) >= 4 else SEQUENCE
 
 
-def _channels(sides: Sequence[Side], at: int) -> bool:
-    """[N, C, H, W] where the channels are open: images have three."""
-    return len(sides) == 4 and at == 1 and all(map(_is_open, sides[1:]))
+def _channels(declared: Sequence[Dimension], at: int) -> bool:
+    """[N, C, H, W] with dynamic channels: images have three."""
+    return len(declared) == 4 and at == 1 and all(map(_is_dynamic, declared[1:]))
 
 
 def _agreed(inputs: list[Input]) -> list[Input]:
-    """Sides of one name are equal: what one input states, or the first guess, holds for all."""
+    """Dimensions of one name are equal: a declared size, or else the first guess, holds for all."""
     known: dict[str, int] = {}
     for stated in (True, False):
         for each in inputs:
-            for at, side in enumerate(each.sides):
+            for at, dimension in enumerate(each.declared):
                 if (
-                    isinstance(side, str)
-                    and side
+                    isinstance(dimension, str)
+                    and dimension
                     and at != each.batch_axis
                     and (at not in each.guessed) == stated
                 ):
-                    known.setdefault(side, each.shape[at])
+                    known.setdefault(dimension, each.shape[at])
     return [
         replace(
             each,
             shape=tuple(
-                known.get(side, length) if at in each.guessed and isinstance(side, str) else length
-                for at, (side, length) in enumerate(zip(each.sides, each.shape))
+                known.get(name, size) if at in each.guessed and isinstance(name, str) else size
+                for at, (name, size) in enumerate(zip(each.declared, each.shape))
             ),
         )
         for each in inputs
@@ -260,13 +259,11 @@ def _agreed(inputs: list[Input]) -> list[Input]:
 
 
 def _per_item(inputs: list[Input], batch_size: int | None) -> list[Input]:
-    """Shapes at batch size 1 of a file that is fixed to a larger batch, where that is the one asked
-    for.
-    """
+    """Shapes at batch size 1 of a file that is fixed to a larger batch, if that is the run's."""
     batched = [each for each in inputs if each.batch_axis == 0]
     if not batch_size or batch_size == 1 or not batched:
         return inputs
-    if any(_is_open(each.sides[0]) or each.shape[0] % batch_size for each in batched):
+    if any(_is_dynamic(each.declared[0]) or each.shape[0] % batch_size for each in batched):
         return inputs
     return [
         replace(each, shape=(each.shape[0] // batch_size, *each.shape[1:]))
@@ -277,7 +274,7 @@ def _per_item(inputs: list[Input], batch_size: int | None) -> list[Input]:
 
 
 def _with_ranges(inputs: list[Input]) -> list[Input]:
-    """Numbers that a name gives away: a sample rate, the length of what another input holds."""
+    """Values that a name reveals: a sample rate, the length of another input's content."""
     longest = max(
         (max(each.shape[1:], default=1) for each in inputs if each.type.startswith("FLOAT")),
         default=1,

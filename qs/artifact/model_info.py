@@ -1,4 +1,4 @@
-"""The model info that stands for a file without one."""
+"""The model info for a file that comes without one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 FRAMEWORKS = {".pt": "Pytorch", ".pth": "Pytorch", ".pb": "Tensorflow"}
-ANY_MODEL = ("model", "saved_model", "network", "inference")  # names that say nothing
+ANY_MODEL = ("model", "saved_model", "network", "inference")  # names that tell nothing
 BATCH_AXES = "input_batch_axis"
 
 
 def name_of(path: Path) -> str:
-    """A plain name for reports and folders, from the file's."""
+    """A plain name for reports and folders, from the file's name."""
     stem = path.stem or path.name
     if stem.lower() in ANY_MODEL and path.absolute().parent.name:
         stem = f"{path.absolute().parent.name}-{stem}"
@@ -21,8 +21,8 @@ def name_of(path: Path) -> str:
 
 
 def model_info_of(described: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """In the published spelling; `input_batch_axis` is ours, for inputs whose batch is not their
-    first side.
+    """In the published spelling; `input_batch_axis` is ours, for inputs whose batch dimension is
+    not the first.
     """
     inputs = described["inputs"]
     info: dict[str, Any] = {

@@ -1,9 +1,9 @@
-"""Inputs that an output of the call before feeds: recurrent states and caches, recognised by their
+"""Inputs fed by an output of the previous call: recurrent states and caches, recognised by their
 names.
 
 `h` and `hn`, `state` and `stateN`, `past_key_values.0.key` and `present.0.key`, `cache_in` and
-`cache_out`: what is left of two names without the words for before and after is the same. Only a
-pair of one type and one shape is fed back.
+`cache_out`: without their words for before and after, both names are the same. Only outputs of the
+input's type and shape are fed back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CALLED = re.compile(r"state|cache|hidden|memory|past|context|(^|_)[hc](n|_|$|\d
 
 
 def pairs(inputs: Sequence[Input], outputs: Sequence[FileTensor]) -> dict[str, str]:
-    """input -> output by their names, for inputs that are called like a state."""
+    """Input -> output by their names, for inputs that are named like a state."""
     found: dict[str, str] = {}
     for each in inputs:
         if not _CALLED.search(each.name):
@@ -58,7 +58,7 @@ def pairs(inputs: Sequence[Input], outputs: Sequence[FileTensor]) -> dict[str, s
 def stated(
     given: Mapping[str, str], inputs: Sequence[Input], outputs: Sequence[FileTensor]
 ) -> dict[str, str]:
-    """The user's own pairs. Raises Faults for names that the file does not have."""
+    """The user's own pairs. Raises Faults for names that are not in the file."""
     names, results = [each.name for each in inputs], [each.name for each in outputs]
     faults = [unknown_input("--state", name, names) for name in given if name not in names]
     faults += [
@@ -78,8 +78,8 @@ def stated(
 
 
 def _stem(name: str) -> tuple[str, ...]:
-    """The words of a name in order, without those for before and after: past_key_values.0.key ->
-    (0, key).
+    """The words of a name in order, without those for before and after: past_key_values.0.key
+    becomes (0, key).
     """
     words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", re.sub(r":\d+$", "", name))
     kept = [word.lower() for word in words if word.lower() not in _BEFORE_AND_AFTER]

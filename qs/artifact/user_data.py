@@ -1,9 +1,9 @@
 """The user's own items of one input, from files: .npy, .npz, .raw or .bin, .json, .txt (strings,
 one a line), images; or a folder of them.
 
-Everything becomes one array [items, *shape at batch size 1] of the input's type. Nothing is cast
-that would lose something. Images are scaled to the input's height and width, and to [0, 1] where
-the input is of floats; other preprocessing is the user's.
+Everything becomes one array [items, *shape at batch size 1] of the input's type; casts that lose
+information are refused. Images are scaled to the input's height and width, and to [0, 1] for inputs
+of floats; other preprocessing is up to the user.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _INTEGRAL = 1e-6
 
 
 def read_items(spec: InputSpec, path: Path) -> np.ndarray:
-    """All items in a file or folder. Raises Faults for what cannot be this input's."""
+    """All items in a file or folder. Raises Faults for content that does not fit this input."""
     files = _files(spec, path)
     items = [_items(spec, file) for file in files]
     whole = np.concatenate(items)
     if not len(whole):
         raise _fault(spec, path, "at least one item")
     if len(whole) > MOST_ITEMS:
-        raise _fault(spec, path, f"at most {MOST_ITEMS} items", f"it holds {len(whole)}")
+        raise _fault(spec, path, f"at most {MOST_ITEMS} items", f"it has {len(whole)}")
     return whole
 
 
@@ -43,7 +43,7 @@ def _files(spec: InputSpec, path: Path) -> list[Path]:
             raise _fault(spec, path, f"a folder with files that end in {', '.join(READERS)}")
         return found
     if not path.is_file():
-        raise _fault(spec, path, "a file or folder that is there")
+        raise _fault(spec, path, "an existing file or folder")
     if path.suffix.lower() not in READERS:
         raise _fault(spec, path, f"a file that ends in {', '.join(READERS)}")
     return [path]
@@ -55,13 +55,13 @@ def _items(spec: InputSpec, file: Path) -> np.ndarray:
     except UserError:
         raise
     except (ValueError, OSError, KeyError, EOFError) as error:
-        raise _fault(spec, file, "a file that can be read", str(error)) from None
+        raise _fault(spec, file, "a readable file", str(error)) from None
     return _shaped(spec, _cast(spec, raw, file), file)
 
 
 def _shaped(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
-    """[items, *shape]: from several items along the batch's side, from one item, or from one
-    without the side of 1.
+    """[items, *shape]: from several items along the batch dimension, from one item, or from one
+    without a leading dimension of 1.
     """
     shape = spec.shape
     if array.shape == shape:
@@ -77,8 +77,8 @@ def _shaped(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
         return array.reshape(-1, *shape)
     if shape and shape[0] == 1 and array.shape == shape[1:]:
         return array.reshape(1, *shape)
-    wanted = f"items of shape {list(shape)}, one or several along the first side"
-    raise _fault(spec, file, wanted, f"it holds {list(array.shape)}")
+    wanted = f"items of shape {list(shape)}, one or several along the first dimension"
+    raise _fault(spec, file, wanted, f"it has {list(array.shape)}")
 
 
 def _cast(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
@@ -88,14 +88,14 @@ def _cast(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
     if dtype.kind == "U" or array.dtype.kind in "UO":
         if dtype.kind == "U" and array.dtype.kind == "U":
             return array
-        raise _fault(spec, file, f"values of type {spec.type}", f"it holds {array.dtype}")
+        raise _fault(spec, file, f"values of type {spec.type}", f"it has {array.dtype}")
     if (
         dtype.kind in "iub"
         and array.dtype.kind == "f"
         and np.any(np.abs(array - np.rint(array)) > _INTEGRAL)
     ):
         raise _fault(
-            spec, file, f"whole numbers, for {spec.type}", f"it holds {array.dtype} with fractions"
+            spec, file, f"whole numbers, for {spec.type}", f"it has {array.dtype} with fractions"
         )
     if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
@@ -166,7 +166,7 @@ def _image(spec: InputSpec, file: Path) -> np.ndarray:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise UserError(
-            f"{file}: images are read by Pillow: pip install 'quicksilver-perf[images]'"
+            f"{file}: reading images needs Pillow: pip install 'quicksilver-perf[images]'"
         ) from None
 
     height, width, channels, first = _layout(spec, file)
@@ -187,13 +187,13 @@ def _image(spec: InputSpec, file: Path) -> np.ndarray:
 
 def _layout(spec: InputSpec, file: Path) -> tuple[int, int, int, bool]:
     """Height, width, channels, and whether the channels come first."""
-    sides: Sequence[int] = (
+    shape: Sequence[int] = (
         spec.shape[1:] if len(spec.shape) == 4 and spec.shape[0] == 1 else spec.shape
     )
-    if len(sides) == 3 and sides[0] in (1, 3):
-        return sides[1], sides[2], sides[0], True
-    if len(sides) == 3 and sides[2] in (1, 3):
-        return sides[0], sides[1], sides[2], False
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return shape[1], shape[2], shape[0], True
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return shape[0], shape[1], shape[2], False
     raise _fault(
         spec,
         file,

@@ -194,7 +194,7 @@ def _tried(
         " ".join(f"--shape {each.name}={','.join(map(str, each.shape))}" for each in open_ones)
         or "--data and --range"
     )
-    guessed = "; ".join(each.said() for each in inputs)
+    guessed = "; ".join(str(each) for each in inputs)
     raise UserError(
         f"{file}: no inference succeeded with shapes that were guessed ({guessed}); "
         f"state what it takes, such as {flags}. ONNX Runtime said: {first_fault}"

@@ -87,7 +87,7 @@ def test_guesses_are_said_with_the_flag_that_states_them():
         described([tensor("x", [None, 3, None, None]), tensor("y", ["N", 2])], {}, None, "m")
     )
     assert notes == [
-        "the file leaves sides of x [?, 3, ?, ?] open; guessed [1, 3, 224, 224]: --shape "
+        "the file has dynamic dimensions in x [?, 3, ?, ?]; guessed [1, 3, 224, 224]: --shape "
         "x=1,3,224,224"
     ]
 

@@ -68,10 +68,10 @@ def _pickled(path):
 @pytest.mark.parametrize(
     ("spec", "name", "write", "said"),
     [
-        (ROW, "a.npy", lambda path: np.save(path, np.zeros((2, 5))), "it holds [2, 5]"),
+        (ROW, "a.npy", lambda path: np.save(path, np.zeros((2, 5))), "it has [2, 5]"),
         (ROW, "a.npy", lambda path: np.save(path, np.array([[0.5, 1, 2]])), "with fractions"),
         (ROW, "a.npy", _pickled, "allow_pickle"),
-        (ROW, "a.npy", lambda path: path.write_bytes(b"nonsense"), "can be read"),
+        (ROW, "a.npy", lambda path: path.write_bytes(b"nonsense"), "a readable file"),
         (ROW, "a.raw", lambda path: path.write_bytes(b"12345"), "a multiple of 24 bytes"),
         (ROW, "a.json", lambda path: path.write_text('{"y": []}'), "the key x"),
         (ROW, "a.txt", lambda path: path.write_text("hello"), "a file of numbers"),
@@ -85,7 +85,7 @@ def _pickled(path):
             "from -128 to 127",
         ),
         (ROW, "a.xyz", lambda path: path.write_text(""), "ends in"),
-        (ROW, "missing.npy", lambda path: None, "that is there"),
+        (ROW, "missing.npy", lambda path: None, "an existing file"),
     ],
 )
 def test_what_is_refused(tmp_path, spec, name, write, said):
