@@ -18,7 +18,7 @@ from qs.config.model_info import ModelInfo
 from qs.config.task import load_task
 from qs.config.workload import Workload
 from qs.evaluate.artifacts import Artifact, take
-from qs.interact.files import read_answers
+from qs.interact.asking import read_answers
 from qs.settings.request import Request
 from qs.settings.settings import SEED
 

@@ -1,1 +1,1 @@
-"""A backend's questions to the user: asked at a terminal, or answered by a file and by default."""
+"""A backend's questions to the user: asked at a terminal, or answered from a file or by default."""

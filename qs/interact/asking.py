@@ -1,5 +1,5 @@
-"""Whether a person is asked, and the answers that come of it. The dialogs themselves are
-qs.interact.terminal's.
+"""Decides whether to ask a person, and returns the answers. qs.interact.terminal shows the
+dialogs.
 """
 
 from __future__ import annotations
@@ -8,22 +8,36 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from qs.base import jsonc
+from qs.base.errors import UserError
 from qs.base.interrupt import Interrupted
 from qs.config.interact import Profile, Question
 from qs.interact.settling import SOURCE, Settled, settle, settle_asking
+from qs.interact.terminal import Terminal
 
 DUMB = ("dumb", "unknown", "")
 
 
+def read_answers(path: Path) -> dict[str, object]:
+    """A file of answers, as `--answers` takes it and a report keeps it: one JSON object, comments
+    allowed.
+    """
+    answers = jsonc.read(path)
+    if not isinstance(answers, dict):
+        raise UserError(f"{path}: is not an object; allowed: {{name of the question: answer, ...}}")
+    return answers
+
+
 def silence(no_input: bool, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Why nobody can be asked; None where somebody can."""
+    """Why nobody can be asked; None if somebody can."""
     if no_input:
         return "--no_input"
     for stream, name in ((sys.stdin, "standard input"), (sys.stderr, "standard error")):
         if stream is None or stream.closed or not stream.isatty():
-            return f"{name} is no terminal"
+            return f"{name} is not a terminal"
     if environ.get("TERM", "").lower() in DUMB:
         return f"the terminal cannot show dialogs (TERM={environ.get('TERM', '')})"
     return None
@@ -36,11 +50,11 @@ async def answers_of(
     why_silent: str | None,
     say: Callable[[str], None],
 ) -> Settled:
-    """Settle a profile: with the answers given, then with a person's, or with defaults where
-    `why_silent` says why.
+    """Settle a profile: with the given answers, then by asking a person, or by default if
+    `why_silent` gives a reason.
 
-    `source` is the file that the answers came from. Raises Faults for answers that do not fit,
-    before anything is asked, and Interrupted where the person stops.
+    `source` is the file of the given answers. Raises Faults for invalid answers, before anything is
+    asked, and Interrupted if the person stops.
     """
     source = source or SOURCE
     if why_silent is None:
@@ -50,8 +64,8 @@ async def answers_of(
     if defaults:
         shown = ", ".join(f"{name} = {json.dumps(answer)}" for name, answer in defaults.items())
         say(
-            f"not asked ({why_silent}), so the defaults hold: {shown}; "
-            "--answers FILE answers otherwise"
+            f"not asked ({why_silent}); using the defaults: {shown}; "
+            "to change them, use --answers FILE"
         )
     return settled
 
@@ -59,13 +73,11 @@ async def answers_of(
 async def _asked(
     profile: Profile, given: Mapping[str, Any] | None, source: str, say: Callable[[str], None]
 ) -> Settled:
-    terminal: Any = None
+    terminal: Terminal | None = None
 
     async def ask(question: Question) -> object:
         nonlocal terminal
         if terminal is None:
-            from qs.interact.terminal import Terminal
-
             terminal = Terminal()
             say(f"{profile.source} asks; Enter takes the default, Ctrl-C stops")
         return await terminal.ask(question)

@@ -1,8 +1,8 @@
 """From a backend's questions to the flat `interact_info`, whoever answers: a file, a person, or the
 defaults.
 
-One walk over the questions serves all of them. It knows no terminal and no file; it yields the
-questions that are still open.
+One generator serves all of them. It knows neither terminal nor file; it yields the questions that
+are still open.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ SOURCE = "the answers"
 
 @dataclass
 class Settled:
-    """Question name -> answer, and where each came from. Questions that were not to be asked are in
-    neither.
-    """
+    """Question name -> answer, and the origin of each. Skipped questions are in neither."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -46,9 +44,9 @@ def settling(
 ) -> Generator[Question, object, Settled]:
     """Yields each question that `given` does not answer; send its answer, or None for the default.
 
-    A question whose `depends` fail is left out, and so is one without answer and default. Raises
-    Faults, before the first question, where a given answer has no question, or is not of its type
-    or among its options; `source` is what messages call the place that the answers came from.
+    A question whose `depends` do not hold is skipped, and so is one with neither answer nor
+    default. Raises Faults, before the first question, if a given answer has no question, or is not
+    of its type or among its options; messages call the origin of the answers `source`.
     """
     given = given or {}
     faults = answer_faults(profile, given, source)
@@ -75,7 +73,7 @@ def settling(
             settled.put(name, question.preset, DEFAULT)
         else:
             settled.warnings.append(
-                f"{profile.source}: {name} has no default and no answer; it is left out"
+                f"{profile.source}: {name} has neither default nor answer; it is left out"
             )
     return settled
 
@@ -83,7 +81,7 @@ def settling(
 def settle(
     profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE
 ) -> Settled:
-    """What was given, and the defaults. Raises Faults, as `settling` says."""
+    """The given answers, and defaults for the rest. Raises Faults, as `settling` does."""
     walk = settling(profile, given, source)
     try:
         while True:
@@ -98,7 +96,7 @@ async def settle_asking(
     source: str,
     ask: Callable[[Question], Awaitable[object]],
 ) -> Settled:
-    """What was given, and what `ask` adds. Raises Faults before anything is asked."""
+    """The given answers, and `ask` for the rest. Raises Faults before anything is asked."""
     answer = None
     with closing(settling(profile, given, source)) as walk:
         while True:
@@ -110,9 +108,7 @@ async def settle_asking(
 
 
 def answer_faults(profile: Profile, given: Mapping[str, Any], source: str) -> list[Fault]:
-    """Everything that is wrong with given answers: names that no question has, and values that none
-    can take.
-    """
+    """Everything that is wrong with given answers: unknown questions, and invalid values."""
     questions = {question.name: question for question in profile.questions}
     known = [*questions, *profile.settled]
     names = "the name of a question: " + (", ".join(known) or "there is none")

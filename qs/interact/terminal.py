@@ -1,8 +1,8 @@
 """The three dialogs of an interact profile at a real terminal, asked by questionary.
 
 Yes/No and Input are lines that show the default in brackets, which Enter takes; in a Radiolist the
-arrows or the numbers choose. They are drawn on standard error, since standard output may be the
-result's. Whether anybody is asked is qs.interact.asking's decision.
+arrows or the numbers choose. They are drawn on standard error, since standard output may carry the
+result. qs.interact.asking decides whether anybody is asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from qs.config.interact import UNREADABLE, Question, read_as
 
 _SHORT = {"y": True, "n": False}
-_MOST_NUMBERED = 36  # questionary has no more keys than digits and letters
+_MOST_NUMBERED = 36  # questionary's keys are the digits and letters
 
 
 class Terminal:
@@ -27,9 +27,9 @@ class Terminal:
         self._streams: Any = {"input": input or create_input(sys.stdin), "output": self._output}
 
     async def ask(self, question: Question) -> object:
-        """The person's answer, of the question's type and among its options: asked until it is.
+        """The person's answer; asks again until it is of the question's type and among its options.
 
-        Raises KeyboardInterrupt on Ctrl-C and EOFError on Ctrl-D or a terminal that has gone.
+        Raises KeyboardInterrupt on Ctrl-C, and EOFError on Ctrl-D or if the terminal is gone.
         """
         if question.choices is not None:
             return await self._choose(question)
@@ -75,7 +75,7 @@ class Terminal:
         return answer
 
     async def _run(self, asked: Any) -> Any:
-        """The answer to one of questionary's questions; Ctrl-D ends each of them."""
+        """The answer to one of questionary's questions; Ctrl-D ends any of them."""
         from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 
         keys = KeyBindings()
@@ -91,13 +91,13 @@ class Terminal:
 
 
 def heading(question: Question) -> str:
-    """What the question says, and its name, which an answers file would use."""
+    """The question's text, and its name for use in an answers file."""
     note = question.note.strip()
     return f"{note} ({question.name})" if note and note != question.name else question.name
 
 
 def prompt_of(question: Question) -> str:
-    """The line that a Yes/No or Input dialog begins with: the question, what is allowed, and the
+    """The first line of a Yes/No or Input dialog: the question, what is allowed, and the
     default.
     """
     preset = question.preset
@@ -112,7 +112,7 @@ def prompt_of(question: Question) -> str:
 
 
 def answer_of(question: Question, text: str) -> object:
-    """What a line means: nothing is the default; UNREADABLE where it cannot be an answer."""
+    """The meaning of a line: the default if it is empty, UNREADABLE if it is not an answer."""
     if not text:
         return UNREADABLE if question.preset is None else question.preset
     if _is_yes_no(question):
@@ -121,10 +121,10 @@ def answer_of(question: Question, text: str) -> object:
 
 
 def refusal(question: Question, text: str) -> str:
-    """Why a line was no answer, and what would be one."""
+    """Why a line is not an answer, and what would be."""
     allowed = "y or n" if _is_yes_no(question) else question.allowed
     if not text:
-        return f"  {question.name} has no default; type {allowed}"
+        return f"  {question.name} has no default; enter {allowed}"
     return f"  {text!r} is not {allowed}; please answer again"
 
 

@@ -1,1 +1,1 @@
-"""New backend folders, from templates. Judging a folder is qs.conformance's part."""
+"""New backend folders, from templates. qs.conformance judges a folder."""

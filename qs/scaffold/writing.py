@@ -18,7 +18,7 @@ ALLOWED = (
 )
 _NAME = re.compile(r"[A-Z0-9_]{1,40}")
 
-# Template -> the file it becomes, in the order in which a reader should open them.
+# Template -> the file it becomes, in the order in which to read them.
 FILES = {
     "runtime_backend.py.txt": "runtime_backend_$name.py",
     "compile_backend.py.txt": "compile_backend_$name.py",
@@ -28,11 +28,10 @@ FILES = {
 
 
 def write_backend(name: str, into: Path) -> list[Path]:
-    """Write `backends/<name>/` into the workspace that the folder `into` is, or becomes; the files'
-    paths.
+    """Write `backends/<name>/` into `into`, which is or becomes a workspace; the files' paths.
 
-    UserError for a name that cannot be one, a backend of that name in any workspace, and a folder
-    that cannot be written; then nothing is left behind.
+    UserError for an invalid name, a backend of that name in any workspace, and a folder that is not
+    writable; then nothing is left behind.
     """
     check_backend_name(name)
     into = into.resolve()
@@ -59,7 +58,7 @@ def write_backend(name: str, into: Path) -> list[Path]:
 
 
 def check_backend_name(name: str) -> str:
-    """The name itself where it can be a backend's; else UserError with one that can be."""
+    """The name itself if it is valid for a backend; else UserError, which suggests a valid one."""
     check_plain(name, "backend")
     if _NAME.fullmatch(name):
         return name
@@ -68,23 +67,19 @@ def check_backend_name(name: str) -> str:
 
 
 def _refuse_known(name: str, backends: Path) -> None:
-    """A second folder of one name would hide the first, whose numbers it would then pass for."""
+    """A second folder of the same name would hide the first, and its numbers be taken for those."""
     beside = [entry for entry in backends.iterdir() if entry.is_dir()] if backends.is_dir() else []
     known = {entry.name.casefold(): entry for entry in beside}
     for found in Workspaces.find().list_backends().values():
         known.setdefault(found.name.casefold(), found.path)
     there = known.get(name.casefold())
     if there is not None:
-        raise UserError(
-            f"there is a backend {there.name} already, at {there}; it is left as it is: choose "
-            "another name"
-        )
+        raise UserError(f"the backend {there.name} already exists, at {there}; choose another name")
 
 
 def _write_whole(folder: Path, texts: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as scratch:
-        # A folder of its own inside: a temporary one is for its owner alone, the backend need not
-        # be.
+        # In a folder inside: only the owner may open a temporary one, but others may use a backend.
         made = Path(scratch, folder.name)
         made.mkdir()
         for file, text in texts.items():

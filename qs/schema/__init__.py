@@ -1,3 +1,3 @@
-"""JSON schemas of the files that users and vendors write, and of the result, made from the typed
-models.
+"""JSON schemas of the files that users and vendors write, and of the result, generated from the
+typed models.
 """

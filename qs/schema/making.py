@@ -1,7 +1,7 @@
 """From a typed model to a JSON schema that accepts what the model's loader accepts.
 
-pydantic knows the rules of one key; aliases, other spellings and words for people are added here.
-Which models are published is qs.schema.published's part.
+pydantic provides the rules of single keys; aliases, other spellings and descriptions are added
+here. qs.schema.published decides which models are published.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ Schema = dict[str, Any]
 
 
 def of_model(cls: type[BaseModel], inner: Sequence[type[Checkable]] = ()) -> Schema:
-    """The schema of a model, with its keys' rules in words; `inner` are the models that it
-    holds.
-    """
+    """The schema of a model, with its keys' rules in words; `inner` are the models in it."""
     schema = cls.model_json_schema(by_alias=True, mode="validation")
     if issubclass(cls, Checkable):
         in_words(schema, cls.ALLOWED)
@@ -31,14 +29,14 @@ def of_model(cls: type[BaseModel], inner: Sequence[type[Checkable]] = ()) -> Sch
 
 
 def in_words(schema: Schema, allowed: Mapping[str, str]) -> None:
-    """Give the properties what may stand there in words; editors show it."""
+    """Describe in words what the properties allow; editors show it."""
     for key, text in allowed.items():
         if key in schema.get("properties", {}):
             schema["properties"][key].setdefault("description", text)
 
 
 def with_aliases(schema: Schema, aliases: Mapping[str, str]) -> None:
-    """Accept other spellings of keys; one of them is enough where the key is required."""
+    """Accept other spellings of keys; any spelling of a required key will do."""
     properties, required = schema["properties"], schema.get("required", [])
     for alias, key in aliases.items():
         properties[alias] = {**deepcopy(properties[key]), "description": f"the same as {key}"}
@@ -50,16 +48,14 @@ def with_aliases(schema: Schema, aliases: Mapping[str, str]) -> None:
 
 
 def closed(schema: Schema) -> None:
-    """Refuse keys that are not known, at every level."""
+    """Refuse unknown keys, at every level."""
     for place in (schema, *schema.get("$defs", {}).values()):
         if "properties" in place:
             place["additionalProperties"] = False
 
 
 def any_case(words: Sequence[str]) -> str:
-    """A pattern for one of the words in upper or lower case: JSON schema's patterns have no flag
-    for that.
-    """
+    """A pattern for one of the words in any case: JSON schema's patterns have no flag for that."""
     return "|".join("".join(_both(letter) for letter in word) for word in words)
 
 

@@ -1,6 +1,4 @@
-"""The schemas that are published, by name. Each is made when asked for; none is kept as a file
-beside its model.
-"""
+"""The published schemas, by name. Each is generated on request; none is stored beside its model."""
 
 from __future__ import annotations
 
@@ -22,11 +20,11 @@ from qs.schema.making import (
 
 
 def schema_of(name: str) -> Schema:
-    """The JSON schema of that name; UserError names the nearest where there is none."""
+    """The JSON schema of this name; if there is none, UserError suggests the nearest."""
     if name not in PUBLISHED:
         near = nearest(name, PUBLISHED)
         meant = f"; did you mean {near!r}?" if near else ""
-        raise UserError(f"there is no schema {name!r}; there are: {', '.join(PUBLISHED)}{meant}")
+        raise UserError(f"there is no schema {name!r}; known: {', '.join(PUBLISHED)}{meant}")
     made = PUBLISHED[name]()
     return {"$schema": DIALECT, "$id": file_of(name), **made}
 
@@ -36,7 +34,7 @@ def file_of(name: str) -> str:
 
 
 def qs_config() -> Schema:
-    """What generate_qs_config returns. Unknown keys are refused, as the loader does."""
+    """What generate_qs_config returns. Unknown keys are refused, as by the loader."""
     from qs.config.qs_config import Batching, QsConfig, Samples, Scenario, WarmUp
 
     schema = of_model(QsConfig, (Batching, Samples, Scenario, WarmUp))
@@ -45,13 +43,11 @@ def qs_config() -> Schema:
 
 
 def workload() -> Schema:
-    """workloads/<task>.json. Unknown keys are allowed: they are passed on to the backend, with a
-    warning.
-    """
+    """workloads/<task>.json. Unknown keys are allowed: the backend gets them, with a warning."""
     from qs.config.workload import Workload
 
     schema = of_model(Workload)
-    schema["required"] = []  # the model is the task's, where it is not named
+    schema["required"] = []  # by default the model is named like the task
     del schema["properties"]["task"]
     with_aliases(schema, Workload.ALIASES)
     return schema | {"title": "Workload"}
@@ -105,13 +101,13 @@ def model_info() -> Schema:
 
 
 def interact() -> Schema:
-    """backends/XXX/XXX.json, or what get_interact_profile returns: questions, or ready answers, or
+    """backends/XXX/XXX.json, or what get_interact_profile returns: questions, answers or
     nothing.
     """
     from qs.config.interact import DIALOGS, Question
 
     schema = of_model(Question)
-    schema["required"].remove("type")  # it follows from the dialog
+    schema["required"].remove("type")  # the dialog implies it
     options = schema["properties"]["options"]
     if_radio = {"properties": {"dialog_type": {"const": DIALOGS[1]}}, "required": ["dialog_type"]}
     schema["allOf"] = [
@@ -135,13 +131,13 @@ def interact() -> Schema:
     question = {"$ref": "#/$defs/Question"}
     return {
         "title": "Interact profile",
-        "description": "questions to the user, in their order; or ready answers; or nothing",
+        "description": "questions to the user, in order; or answers; or nothing",
         "anyOf": [{"type": "array", "items": question}, question, answers, {"type": "null"}],
         "$defs": {"Question": schema},
     }
 
 
-# What a default of each type may be written as; strings stand for the others.
+# Accepted forms of a default, by type; strings are read as the other types.
 _FORMS: dict[str, list[dict[str, Any]]] = {
     "bool": [
         {"type": "boolean"},
@@ -157,9 +153,7 @@ _FORMS: dict[str, list[dict[str, Any]]] = {
 
 
 def result() -> Schema:
-    """result-<precision>.json. Further keys may stand there: data sets name their metrics as they
-    like.
-    """
+    """result-<precision>.json. Further keys are allowed: data sets name their own metrics."""
     from qs.result.result import Result
 
     return of_model(Result) | {"title": "Result"}

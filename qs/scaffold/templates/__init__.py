@@ -1,3 +1,3 @@
-"""The text of a new backend's files; `$NAME` and `$name` stand for its name. Data, not code:
-nothing here is imported.
+"""The text of a new backend's files; `$NAME` and `$name` stand for its name. Data: nothing here is
+imported.
 """

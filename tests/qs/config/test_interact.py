@@ -231,7 +231,7 @@ def test_a_profile_of_ready_answers_is_taken_and_said() -> None:
             {"name": "q", "dialog_type": "Input Dialog", "type": "int"},
             {},
             {},
-            "q has no default and no answer",
+            "q has neither default nor answer",
         ),
         (
             {"name": "q", "dialog_type": "Input Dialog", "default": "x", "depends": "is_bert"},

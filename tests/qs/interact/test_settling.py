@@ -97,8 +97,8 @@ def test_where_nobody_can_be_asked_the_defaults_hold_and_the_log_says_so():
     assert settled.answers == {"tune": False, "threads": 1}
     assert settled.origins == {"tune": DEFAULT, "threads": ANSWERS}
     assert said == [
-        "not asked (--no_input), so the defaults hold: tune = false; "
-        "--answers FILE answers otherwise"
+        "not asked (--no_input); using the defaults: tune = false; "
+        "to change them, use --answers FILE"
     ]
 
 
@@ -129,6 +129,6 @@ def test_why_nobody_is_asked(monkeypatch):
     assert silence(True, {"TERM": "xterm"}) == "--no_input"
     assert silence(False, {"TERM": "dumb"}) == "the terminal cannot show dialogs (TERM=dumb)"
     at(False, True)
-    assert silence(False, {"TERM": "xterm"}) == "standard input is no terminal"
+    assert silence(False, {"TERM": "xterm"}) == "standard input is not a terminal"
     at(True, False)
-    assert silence(False, {"TERM": "xterm"}) == "standard error is no terminal"
+    assert silence(False, {"TERM": "xterm"}) == "standard error is not a terminal"

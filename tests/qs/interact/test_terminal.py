@@ -98,7 +98,7 @@ def test_input(kind, default, keys, answer):
             question("Yes/No", "bool"),
             f"{ENTER}perhaps{ENTER}n{ENTER}",
             False,
-            ["  q has no default; type y or n", "  'perhaps' is not y or n; please answer again"],
+            ["  q has no default; enter y or n", "  'perhaps' is not y or n; please answer again"],
         ),
     ],
 )
@@ -256,7 +256,7 @@ def test_without_a_terminal_defaults_hold_and_the_log_says_so(workspace):
     status, result, said = small_backend.run(workspace, "--compile_only")
     assert (status, result["Answers"]) == (0, {"omp": False, "streams": 4})
     assert set(result["Answer Origins"].values()) == {"default"}
-    assert "standard input is no terminal" in said or "standard error is no terminal" in said
+    assert "standard input is not a terminal" in said or "standard error is not a terminal" in said
     assert "omp = false, streams = 4" in said
 
 
