@@ -43,11 +43,13 @@ def test_one_batch_and_lists_of_batches():
 
 def test_a_list_of_batches_is_awaited_at_once():
     async def together():
-        met = asyncio.Barrier(3) if hasattr(asyncio, "Barrier") else None
+        here, all_here = set(), asyncio.Event()
 
         async def predict(batch):
-            if met is not None:
-                await met.wait()  # none comes through before all are there
+            here.add(batch)
+            if len(here) == 3:
+                all_here.set()
+            await all_here.wait()  # none comes through before all are there
             return batch
 
         return await asyncio.wait_for(target_of(predict, lists=True)([1, 2, 3]), 5)
