@@ -110,8 +110,3 @@ def test_requirements_are_those_of_the_package():
         if line and not line.startswith("#")
     ]
     assert listed == stated
-
-
-def test_links_lead_somewhere():
-    for link in re.findall(r"\]\(([^)]+)\)", PAGE.read_text()):
-        assert (PAGE.parent / link).exists(), link
