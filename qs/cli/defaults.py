@@ -73,7 +73,7 @@ def project_file(folder: Path) -> tuple[Path | None, dict[str, dict[str, str]]]:
             except configparser.Error as error:
                 if name != FILES[0]:
                     continue  # somebody else's file, with somebody else's fault
-                raise UserError(f"{path}: is no file of sections: {error.message}") from None
+                raise UserError(f"{path}: is not a file of [sections]: {error.message}") from None
             sections = {
                 title: dict(parser[title])
                 for title in parser.sections()

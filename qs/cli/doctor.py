@@ -23,17 +23,17 @@ from qs.cli.types import CpuSets, Seconds
     help="How long the self-benchmark takes.",
 )
 @click.option(
-    "--instances", type=click.IntRange(min=1), help="Judge for a plan with this many loaded copies."
+    "--instances", type=click.IntRange(min=1), help="Judge for a plan with this many instances."
 )
 @click.option(
     "--intra_op_threads",
     type=click.IntRange(min=1),
-    help="Judge for a plan with this many threads per copy.",
+    help="Judge for a plan with this many threads per instance.",
 )
 @click.option(
     "--affinity",
     type=CpuSets(),
-    help="Judge for a plan with these CPUs for each copy, for example 0-3/4-7.",
+    help="Judge for a plan with these CPUs for each instance, for example 0-3/4-7.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output.")
 def command(

@@ -48,7 +48,7 @@ class Moment(click.ParamType):
         try:
             return moment(str(value))
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no point in time; write {MOMENTS}.", param, ctx)
+            self.fail(f"{value!r} is not a point in time; write {MOMENTS}.", param, ctx)
 
 
 class Number(click.ParamType):
@@ -59,7 +59,7 @@ class Number(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value).lstrip("#@")
         if not text.isdigit():
-            self.fail(f"{value!r} is no number of an entry; write for example 12.", param, ctx)
+            self.fail(f"{value!r} is not the number of an entry; write for example 12.", param, ctx)
         return int(text)
 
 
@@ -83,7 +83,9 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
             type=Moment(),
             help="Started at or after: 2026-11-24, 2026-11-24T10:00, 7d, 12h.",
         ),
-        click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest."),
+        click.option(
+            "--limit", type=click.IntRange(min=1), help="Show at most this many, the newest."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -181,7 +183,7 @@ def tag(number: int, name: str, remove: bool) -> int:
     from qs.history.entries import tag as put
 
     if not name or name.isdigit() or name[0] in "#@" or not name.isprintable() or " " in name:
-        raise click.BadParameter(f"{name!r} cannot be a tag; {TAG}.", param_hint="NAME")
+        raise click.BadParameter(f"{name!r} is not a valid tag; {TAG}.", param_hint="NAME")
     changed = put(number, name, remove)
     if not changed:
         click.echo(
@@ -202,7 +204,9 @@ def tag(number: int, name: str, remove: bool) -> int:
 )
 @click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 7d, 12h.")
 @click.option("--tag", help="With this tag.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many runs, the newest.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Show at most this many runs, the newest."
+)
 @as_json
 def trend(metric: str, as_json: bool, **options: Any) -> int:
     """Show a figure from run to run, for each case: oldest to newest, and the latest against the

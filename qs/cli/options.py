@@ -105,13 +105,13 @@ pools = _together(
         type=click.Choice(POOLS),
         help="What clients run in; async is for backends whose predict is a coroutine function.",
     ),
-    click.option("--instances", type=click.IntRange(min=1), help="Loaded copies of the model."),
+    click.option(
+        "--instances", type=click.IntRange(min=1), help="Instances: loaded copies of the model."
+    ),
     click.option(
         "--intra_op_threads", type=click.IntRange(min=1), help="Threads that one inference may use."
     ),
-    click.option(
-        "--affinity", type=CpuSets(), help="CPUs of each loaded copy, for example 0-3/4-7."
-    ),
+    click.option("--affinity", type=CpuSets(), help="CPUs of each instance, for example 0-3/4-7."),
 )
 
 measuring = _together(
@@ -249,7 +249,7 @@ timeouts = _together(
         "--compile_timeout", type=Seconds(), help="Longest time to compile.  [default: 1h]"
     ),
     click.option(
-        "--load_timeout", type=Seconds(), help="Longest time to load one copy.  [default: 20m]"
+        "--load_timeout", type=Seconds(), help="Longest time to load one instance.  [default: 20m]"
     ),
     click.option(
         "--predict_timeout",

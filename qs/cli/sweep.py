@@ -47,7 +47,9 @@ AXES = ("clients", "instances", "intra_op_threads", "pool")
     help="Axis: clients that submit at the same time, for example 1,2,4.",
 )
 @click.option(
-    "--instances", type=WholeNumbers(), help="Axis: loaded copies of the model, in threads."
+    "--instances",
+    type=WholeNumbers(),
+    help="Axis: instances (loaded copies of the model), in threads.",
 )
 @click.option(
     "--intra_op_threads", type=WholeNumbers(), help="Axis: threads that one inference may use."

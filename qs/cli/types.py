@@ -116,7 +116,7 @@ class Share(click.ParamType):
         except ValueError:
             share = math.nan
         if not 0 < share < 1:
-            self.fail(f"{value!r} is no part of a whole; write for example 1% or 0.01.", param, ctx)
+            self.fail(f"{value!r} is not a percentage; write for example 1% or 0.01.", param, ctx)
         return share
 
 
@@ -231,7 +231,7 @@ class Named(click.ParamType):
 
 
 def whole_shape(text: str) -> tuple[int, ...]:
-    """1,3,224,224; "scalar" is a shape without sides."""
+    """1,3,224,224; "scalar" is a shape without dimensions."""
     if text == "scalar":
         return ()
     shape = tuple(int(side) for side in text.split(","))

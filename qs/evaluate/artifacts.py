@@ -85,11 +85,11 @@ def take(given: Path, hardware: str, model: str | None) -> Artifact:
     path = given if model is None else find(given, hardware, model)
     content = jsonc.read(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: is no compile result; allowed: an object")
+        raise UserError(f"{path}: is not a compile result: it must be an object")
     raw = {key: value for key, value in content.items() if key != ARTIFACT}
     about = content.get(ARTIFACT) or {}
     if not isinstance(about, dict):
-        raise UserError(f"{path}: {ARTIFACT} is no object")
+        raise UserError(f"{path}: {ARTIFACT} is not an object")
     faults = [
         Fault(str(path), f"{ARTIFACT}.{key}", about[key], wanted)
         for key, wanted in (("hardware", hardware), ("model", model))

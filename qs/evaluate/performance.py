@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 NS_PER_S = 1e9
 UNTOLD = (
-    "intra_op_threads {}: the backend is not told, it has no attribute `placement`; "
-    "pool 'process' tells it by OMP_NUM_THREADS"
+    "intra_op_threads {}: the backend does not learn of it, since it has no attribute `placement`; "
+    "pool 'process' sets OMP_NUM_THREADS"
 )
 
 

@@ -80,8 +80,8 @@ async def set_up(
     )
     if testbed.driven and not testbed.qs_mode and settings.clients.value > 1:
         journal.warn(
-            f"{settings.clients.value} clients call predict of one copy at the same time, and the "
-            "backend has not said that they may (it does not support QS mode); "
+            f"{settings.clients.value} clients call predict of one instance at the same time, and "
+            "the backend has not said that they may (it does not support QS mode); "
             "if it fails, add --clients 1"
         )
     if testbed.driven:

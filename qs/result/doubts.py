@@ -78,7 +78,7 @@ def _contradictions(numbers: Mapping[str, float]) -> Iterator[Doubt]:
     if average is not None and p99 is not None and p99 < average - ROUNDING:
         text = (
             f"{_P99} {_exact(p99)} ms is under {_AVERAGE} {_exact(average)} ms: "
-            "they cannot be of one measurement"
+            "they cannot come from one measurement"
         )
         yield Doubt(Code.P99_UNDER_AVERAGE, text, True)
     known = [name for name in _ASCENDING if name in numbers]

@@ -187,7 +187,7 @@ def test_a_flag_from_the_environment(tmp_path):
         ("[qs]\ncleints = 2\n", {}, "did you mean 'clients'"),
         ("[qs.rnu]\nclients = 2\n", {}, "did you mean 'run'"),
         ("[qs.run]\nclients = none\n", {}, "none"),
-        ("no section\n", {}, "is no file of sections"),
+        ("no section\n", {}, "is not a file of [sections]"),
         ("[qs]\nquiet = perhaps\n", {}, "perhaps"),
         ("", {"QS_CLIENTS": "0"}, "--clients"),
     ],

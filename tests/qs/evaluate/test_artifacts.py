@@ -90,7 +90,7 @@ def test_a_compile_result_that_a_vendor_wrote_is_taken_too(tmp_path):
     path.write_text(json.dumps(compiled("cloud://model/3")))
     assert take(path, "XXX", "m").raw == compiled("cloud://model/3")
     path.write_text("[]")
-    with pytest.raises(UserError, match="no compile result"):
+    with pytest.raises(UserError, match="not a compile result"):
         take(path, "XXX", "m")
 
 

@@ -216,7 +216,7 @@ def test_a_runner_of_the_vendors_own_is_made_in_each_worker(tmp_path, notes):
 
 
 def test_scenarios_are_a_row_each_with_their_rules(tmp_path):
-    """Server's queries share calls, and the backend is not told of threads: it has no place for
+    """Server's queries share calls, and the backend does not learn of threads: it has no place for
     them.
     """
     config = {
