@@ -117,10 +117,10 @@ def test_delete(capfd):
     [
         (["shwo", "1"], "Did you mean show?"),
         (["show", "9"], "no entry #9"),
-        (["show", "x"], "no number of an entry"),
+        (["show", "x"], "not the number of an entry"),
         (["tag", "1", "12"], "is not a valid tag"),
         (["tag", "1", "two words"], "is not a valid tag"),
-        (["--since", "yesterday"], "no point in time"),
+        (["--since", "yesterday"], "not a point in time"),
         (["--kind", "walk"], "walk"),
         (
             [
