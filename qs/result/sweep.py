@@ -63,7 +63,7 @@ class Recommendation(Part):
 
 
 class CurvePoint(Part):
-    """One rate of a limit's curve. The percentiles of the response time are further keys: p99_ns."""
+    """One rate of a limit's curve. Percentiles of the response time are further keys: p99_ns."""
 
     rate_per_s: float
     due_per_s: Number = None

@@ -199,7 +199,11 @@ def test_an_unknown_name_tells_the_nearest_and_where_it_was_looked_for(make: Tou
             ["unknown hardware type 'CPV'", "did you mean 'CPU'?", f"{root}/backends"],
         ),
         (found.model, "zzz", ["unknown model 'zzz'", "known: m", f"{root}/model_zoo"]),
-        (Workspaces(()).task, "t", ["unknown task 't'", "known: none", "no folder, as no workspace"]),
+        (
+            Workspaces(()).task,
+            "t",
+            ["unknown task 't'", "known: none", "no folder, as no workspace"],
+        ),
     ]:
         with pytest.raises(UserError) as unknown:
             look_up(name)

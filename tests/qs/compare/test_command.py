@@ -97,7 +97,7 @@ def test_unlike_results_are_status_2_unless_asked_for(results, capfd):
         (["{a}"], "at least two"),
         (["{a}", "absent.json"], "absent.json: cannot be read"),
         (["{a}", "{slow}", "--fail_if", "p98.slower:5%"], "p9"),
-        (["{a}", "{slow}", "--margin", "0"], "no part of a whole"),
+        (["{a}", "{slow}", "--margin", "0"], "not a percentage"),
         (["{a}", "#7"], "no entry #7"),
         (["{a}", "@baseline"], "no entry of the history has the tag 'baseline'"),
         (["{a}", "#x"], "write #12, @12, or @TAG"),
