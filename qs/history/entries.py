@@ -310,14 +310,19 @@ def moment(text: str, now: datetime | None = None) -> str:
     if text[-1:] in TIME_UNITS and text[:-1].isdigit():
         ago = int(text[:-1]) * TIME_UNITS[text[-1]]
         return ((now or datetime.now()).astimezone() - ago).isoformat()
-    return datetime.fromisoformat(text).astimezone().isoformat()
+    return _read(text).astimezone().isoformat()
 
 
 def utc(moment: str) -> str:
     """A time as the database sorts it: UTC, to the microsecond."""
-    time = datetime.fromisoformat(moment)
+    time = _read(moment)
     time = time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
     return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _read(text: str) -> datetime:
+    """From ISO 8601. Times of the database end in Z, which Python 3.10 does not read."""
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
 
 
 def local(started: str) -> str:

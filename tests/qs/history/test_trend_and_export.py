@@ -10,7 +10,7 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.history import record
-from qs.history.entries import Wanted, moment
+from qs.history.entries import Wanted, moment, utc
 from qs.history.exporting import export, table
 from qs.history.trend import trends
 from qs.result.saved import typed
@@ -140,10 +140,11 @@ def test_moments():
     now = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
     assert datetime.fromisoformat(moment("7d", now)) == now - timedelta(days=7)
     assert datetime.fromisoformat(moment("90m", now)) == now - timedelta(minutes=90)
-    assert moment("2026-11-24T10:00+00:00").startswith("2026-11-24") or "T" in moment(
-        "2026-11-24T10:00+00:00"
-    )
+    at_ten = datetime(2026, 11, 24, 10, 0, tzinfo=timezone.utc)
+    for text in ("2026-11-24T10:00+00:00", "2026-11-24T10:00Z", utc(at_ten.isoformat())):
+        assert datetime.fromisoformat(moment(text)) == at_ten
+        assert utc(moment(text)) == "2026-11-24T10:00:00.000000Z" == utc(text)
     assert datetime.fromisoformat(moment("2026-11-24")).hour == 0
-    for text in ("yesterday", "", "5", "d", "2026-13-01"):
+    for text in ("yesterday", "", "5", "d", "Z", "2026-13-01"):
         with pytest.raises(ValueError):
             moment(text)
