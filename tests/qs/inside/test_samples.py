@@ -49,7 +49,7 @@ def test_generated_data_set_behaves_like_one():
         )
         assert dataset.get_samples(count - 1)["x"].shape == (size, 3, 64, 64)
         assert dataset.get_id(count - 1)[-1] == size * count - 1
-        with pytest.raises(ValueError, match=f"there are {count}"):
+        with pytest.raises(ValueError, match=f"only {count} batches"):
             dataset.get_samples(count)
     assert len(dataset.batched_data[0:1]) == 1
     with pytest.raises(IndexError):
