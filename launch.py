@@ -1,8 +1,8 @@
-"""ByteMLPerf's command line on qs: `python launch.py --task T --hardware_type H` is `qs run` with
+"""ByteMLPerf's command line for qs: `python launch.py --task T --hardware_type H` is `qs run` with
 the same options.
 
---show_task_list and --show_hardware_list list and end, as they do there. Every option of `qs run`
-is taken.
+--show_task_list and --show_hardware_list print a list and exit, as in ByteMLPerf. All options of
+`qs run` work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LISTS = ("--show_task_list", "--show_hardware_list")
 
 
 def arguments_of(given: Sequence[str]) -> list[str]:
-    """The arguments of `qs` that mean the same."""
+    """The equivalent arguments of `qs`."""
     for option in given:
         if option.replace("-", "_").replace("__", "--", 1) in LISTS:
             return [option]

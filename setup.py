@@ -1,10 +1,9 @@
-"""Puts the workspace folders into the wheel as qs/_workspace/; everything else about packaging is
-in setup.cfg.
+"""Puts the workspace folders into the wheel as qs/_workspace/; all other packaging is in setup.cfg.
 
-The folders lie at the root of the repository because a workspace is found by path, never imported.
-Listed as packages they would be installed as top-level `datasets`, `backends` ... and shadow
-well-known libraries of those names. An editable install copies nothing: there the root of the
-checkout is the shipped workspace.
+The folders are at the root of the repository because a workspace is found by path, never imported.
+As packages they would be installed as top-level `datasets`, `backends` ... and shadow well-known
+libraries of those names. An editable install copies nothing: the root of the checkout is then the
+shipped workspace.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from setuptools.command.build_py import build_py
 
 FOLDERS = ("workloads", "backends", "model_zoo", "datasets")
 SKIPPED_SUFFIXES = {".pyc", ".pyo", ".pt", ".pth", ".log", ".tmp"}
-LARGEST_BYTES = (
-    10 * 2**20
-)  # what is larger is a user's own model file lying in the checkout, not ours to publish
+# Anything larger is a user's own model file in the checkout, not ours to publish.
+LARGEST_BYTES = 10 * 2**20
 
 
 def workspace_files(root: Path) -> list[Path]:
@@ -56,7 +54,7 @@ class BuildWithWorkspace(build_py):
         return list(super().get_outputs(include_bytecode)) + list(self._workspace())
 
     def get_source_files(self) -> list[str]:
-        """What an sdist must hold, so that the wheel built from it carries the workspace too."""
+        """The files of an sdist, so that a wheel built from it has the workspace too."""
         return [*super().get_source_files(), *(str(path) for path in workspace_files(Path()))]
 
     def _workspace(self) -> dict[str, str]:

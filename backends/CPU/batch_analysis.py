@@ -1,8 +1,8 @@
 """Which batch sizes are worth measuring on this machine: those that no other size beats in both
 throughput and latency.
 
-A quick analysis, not a measurement: a few inferences a size, one client, medians, a bound on the
-whole time. The numbers decide which sizes are run and are not reported as results.
+A quick analysis, not a measurement: a few inferences per size, one client, medians, bounded time.
+The numbers decide which sizes are run, and are not reported as results.
 """
 
 from __future__ import annotations
@@ -43,19 +43,18 @@ def measure(
     clock: Callable[[], float] = time.perf_counter,
     total_budget_s: float = TOTAL_BUDGET_S,
 ) -> list[Point]:
-    """Median latency of each size, in ascending order, until the next one would not fit the budget
-    any more.
+    """Median latency of each size, in ascending order, until the next would exceed the budget.
 
-    `run_once(size)` is one blocking inference; the first of each size warms up and is not counted,
-    save for sizes that take over half a second. Sizes grow, so what is cut off are those that take
-    longest; at least one is measured.
+    `run_once(size)` is one blocking inference; the first of each size is a warm-up and not counted,
+    except for sizes that take over half a second. The largest sizes, which take longest, are left
+    out; at least one is measured.
     """
     points: list[Point] = []
     begin = clock()
     for size in sorted(sizes):
         expected_s = points[-1].latency_s * size / points[-1].batch_size if points else 0.0
-        # What takes long is run less often: its noise is smaller, and its first run hardly slower
-        # than the next.
+        # Slow sizes are run less often: they vary less, and their first run is hardly slower than
+        # the next.
         slow = expected_s >= SIZE_BUDGET_S
         least = _LEAST_RUNS_SLOW if slow else _LEAST_RUNS
         if (
@@ -77,7 +76,7 @@ def measure(
 def unbeaten(points: Sequence[Point]) -> list[int]:
     """Batch sizes for which no other has both more throughput and less latency, ascending.
 
-    Equal in one and better in the other beats too; of two equal in both the smaller batch stays.
+    Equal in one and better in the other counts as well; of two equal sizes the smaller stays.
     """
     kept = []
     best = 0.0

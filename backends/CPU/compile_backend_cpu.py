@@ -1,8 +1,8 @@
-"""The CPU backend's compiler: ONNX Runtime's graph optimizer, and a trial of what it made.
+"""The CPU backend's compiler: ONNX Runtime's graph optimizer, and a trial of its result.
 
-"Compiled" here means: optimized once and cached, its inputs brought together with the model info's,
-placed, and run at the batch sizes that a few seconds allow, so that a graph with a batch size baked
-in fails here and not in the measured part.
+"Compiled" here means: optimized once and cached, its inputs matched with the model info's, placed,
+and run at as many batch sizes as a few seconds allow, so that a graph with a fixed batch size fails
+here and not in the measured part.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from qs.contract.tools import (
 from . import batch_analysis, cores, sessions
 
 TRIAL_BUDGET_S = 5.0
-# Handing work to a second thread costs tens of microseconds; below this, one thread a request is as
-# fast and leaves the other cores to the other clients.
+# Handing work to a second thread costs tens of microseconds; below this, one thread per request is
+# as fast and leaves the other cores to the other clients.
 SMALL_REQUEST_S = 0.002
 # ONNX Runtime can plan a request's memory as one block. That saves a small request some
-# microseconds (6 % of 7 us), and holds up to half as much again for each request in flight, which
-# at large ones are gigabytes and save nothing (BERT is 2 % faster without).
+# microseconds (6 % of 7 us), but takes up to half as much memory again for each request in flight:
+# for large requests that is gigabytes, and saves nothing (BERT is 2 % faster without).
 LARGE_REQUEST_S = 0.01
 
 
 class CompileBackendCPU(CompileBackend):
-    """Holds, between the calls of one run, what pre_optimize was given."""
+    """Keeps the configs of pre_optimize between the calls of one run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,10 +53,9 @@ class CompileBackendCPU(CompileBackend):
         return json.loads(Path(__file__).with_name("CPU.json").read_text())
 
     def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
-        """The configs with `optimized_model` and `model_notes`: the cached graph, and how it came
-        about.
+        """The configs with `optimized_model` and `model_notes`: the cached graph, and its origin.
 
-        Idempotent. UserError where the model file is missing or no ONNX file.
+        Idempotent. UserError if the model file is missing or not an ONNX file.
         """
         model = _model_file(configs["model_info"])
         path, note = sessions.optimized(model)
@@ -64,8 +63,8 @@ class CompileBackendCPU(CompileBackend):
         return self._configs
 
     def get_best_batch_size(self) -> list[int] | None:
-        """The sizes no other beats, measured now, if the answer `tune_batch_sizes` is true or a
-        sweep wants to know; else None.
+        """The sizes that no other beats, measured now, if the answer `tune_batch_sizes` is true or
+        a sweep asks; else None.
         """
         configs = self._configs
         if configs is None or not (
@@ -120,9 +119,9 @@ class CompileBackendCPU(CompileBackend):
             "compile_precision": str(info.get("model_precision") or "FP32").upper(),
             "optimizations": {
                 "graph": "ONNX Runtime, extended level offline, layouts at load",
-                "memory": "planned as one block a request"
+                "memory": "planned as one block per request"
                 if planned
-                else "taken as a request goes on",
+                else "allocated during the request",
             },
             "instance_count": 1,
             "device_count": cores.package_count(cpus),
@@ -154,7 +153,7 @@ class CompileBackendCPU(CompileBackend):
     def _try(
         self, session: Any, info: dict, bound: list, sizes: list[int]
     ) -> tuple[dict[int, str], float, list[int]]:
-        """Faults by batch size, seconds of the last trial, and which sizes were run: always the
+        """Faults by batch size, seconds of the last trial, and the sizes run: always the
         smallest.
         """
         faults: dict[int, str] = {}
@@ -180,7 +179,7 @@ class CompileBackendCPU(CompileBackend):
         return faults, last_s, tried
 
     def _fewest_threads(self, path: Path, threads: int, feeds: dict, trial_s: float) -> int:
-        """One thread where even the largest batch is a small request on it, else `threads`."""
+        """One thread if even the largest batch is then a small request, else `threads`."""
         if threads == 1 or trial_s > 100 * SMALL_REQUEST_S:
             return threads
         session = sessions.open_session(path, 1)
@@ -194,7 +193,7 @@ class CompileBackendCPU(CompileBackend):
 
 
 def _model_file(info: dict[str, Any]) -> Path:
-    """model_path as it is, or under the workspace that this backend lies in."""
+    """model_path as it is, or in this backend's workspace."""
     stated = Path(str(info.get("model_path") or ""))
     for path in (stated, Path(__file__).parents[2] / stated):
         if path.is_file():
@@ -204,8 +203,7 @@ def _model_file(info: dict[str, Any]) -> Path:
                 )
             return path.resolve()
     raise UserError(
-        f"the model file {stated} is missing; put it there, or `qs run` resolves it from its "
-        "sources"
+        f"the model file {stated} is missing; put it there, or let `qs run` get it from its sources"
     )
 
 

@@ -1,7 +1,7 @@
 """Which cores this process may use: its affinity mask and the CPU quota of its cgroups, v1 or v2.
 
-os.cpu_count() counts what the machine has; a container with a quota of two CPUs on a machine of 64
-gets 64 threads from it that are throttled most of the time. Nothing is changed here, only read.
+os.cpu_count() counts the machine's CPUs: a container with a quota of two CPUs on a machine of 64
+would start 64 threads, throttled most of the time. Nothing is changed here, only read.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def allowed_cpus() -> list[int]:
 
 
 def usable_cpus(root: Path = Path("/")) -> list[int]:
-    """The CPUs to run on: those allowed, and no more than the quota pays for (rounded down, at
-    least one).
+    """The CPUs to run on: those allowed, and no more than the quota (rounded down, at least
+    one).
     """
     cpus = allowed_cpus()
     quota = cpu_quota(root)
@@ -56,13 +56,12 @@ def split(cpus: Sequence[int], parts: int, root: Path = Path("/")) -> list[list[
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """CPUs' worth of time that the tightest enclosing cgroup grants, or None without a limit."""
+    """CPUs granted by the tightest enclosing cgroup, or None if there is no limit."""
     quotas = []
     for mount, relative in _cgroups(root):
         folder = mount / relative
-        if (
-            not folder.is_dir()
-        ):  # inside a container the path is the host's; its own group is the mount itself
+        if not folder.is_dir():
+            # Inside a container the path is the host's; its own group is the mount itself.
             folder = mount
         while True:
             quota = _quota_v2(folder) or _quota_v1(folder)
@@ -125,7 +124,7 @@ def _ratio(quota: str, period: str) -> float | None:
 
 
 def _core(cpu: int, root: Path) -> tuple[int, int]:
-    """(package, core) of a logical CPU; where the kernel does not say, every CPU is a core of
+    """(package, core) of a logical CPU; if the kernel does not tell, every CPU is a core of
     package 0.
     """
     folder = root / f"sys/devices/system/cpu/cpu{cpu}/topology"

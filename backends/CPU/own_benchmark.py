@@ -1,9 +1,7 @@
-"""A plain closed loop, for where our engine does not drive: clients in threads, each submits and
-waits.
+"""A plain closed loop, for runs without our engine: clients in threads, each submits and waits.
 
-Honest in the little it says: one latency per request, queueing for a core included because the
-client waits for it; items over the wall time of all clients; the first request of each client is
-warm-up and not counted.
+Simple but honest: one latency per request, including the time in the queue for a core; items over
+the wall time of all clients; the first request of each client is a warm-up and not counted.
 """
 
 from __future__ import annotations
@@ -16,15 +14,15 @@ import numpy as np
 
 from qs.contract.tools import generated_feeds
 
-LEAST_SAMPLES = 100  # a 99th percentile of fewer is their maximum
+LEAST_SAMPLES = 100  # with fewer, the 99th percentile is the maximum
 LONGEST_S = 10.0
 MOST_BATCHES = 16
 
 
 def closed_loop(backend: Any, dataloader: Any) -> dict[str, Any]:
-    """Clients x iterations of the workload (at least enough for a p99), ended after ten seconds.
+    """Clients x iterations of the workload (at least enough for a p99), for at most ten seconds.
 
-    P99 Latency is None where fewer than 100 requests were completed.
+    P99 Latency is None if fewer than 100 requests were completed.
     """
     batch_size = backend.get_loaded_batch_size()
     workload = backend.workload or {}
@@ -81,7 +79,7 @@ def closed_loop(backend: Any, dataloader: Any) -> dict[str, Any]:
 
 
 def _batches(backend: Any, dataloader: Any, batch_size: int) -> list[dict[str, np.ndarray]]:
-    """The data set's first batches; generated ones where it has not one full batch."""
+    """The data set's first batches, or generated ones if it has no full batch."""
     if dataloader is not None:
         dataloader.rebatch(batch_size)
         count = min(dataloader.get_batch_count(), MOST_BATCHES)

@@ -1,5 +1,5 @@
-"""The CPU backend's runtime: one ONNX Runtime session, driven by our engine or by a plain loop of
-its own.
+"""The CPU backend's runtime: an ONNX Runtime session, driven by our engine or by its own plain
+loop.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from qs.contract.tools import UserError, bind_inputs, bind_outputs, file_tensors
 from . import cores, sessions
 from .own_benchmark import closed_loop
 
-# More threads than this on one inference gain little at the published batch sizes; further cores
-# take further copies.
+# More threads than this per inference gain little at the published batch sizes; further cores get
+# instances of their own.
 MOST_THREADS = 16
 
 
 class RuntimeBackendCPU(RuntimeBackend):
-    """One loaded copy of the model.
+    """One instance of the model.
 
     `placement`, where the framework sets it before `load`, holds this copy's "intra_op_threads".
     Its CPUs need no saying: ONNX Runtime's threads inherit the affinity of the thread that loads.
@@ -46,16 +46,16 @@ class RuntimeBackendCPU(RuntimeBackend):
 
     def load(self, batch_size: int) -> None:
         """A session for that batch size; an open one is kept while path, threads and affinity are
-        the same. Where requests are large, each size gets its own: the memory of a smaller one is
-        no use to a larger one, and would stay.
+        the same. For large requests, each size gets its own session: the memory of a smaller one
+        is useless to a larger one, and would stay allocated.
         """
         path = self._compiled_for(batch_size)
         threads = self._threads()
         planned = bool((self.configs or {}).get("memory_planned", True))
-        # Affinity is part of it: the session's threads keep the one they were started with.
+        # Affinity matters too: the session's threads keep the one they were started with.
         wanted = (path, threads, None if planned else batch_size, tuple(cores.allowed_cpus()))
         if self._opened != wanted:
-            self._session = None  # the old copy's memory goes before the new one comes
+            self._session = None  # release the old memory before the new is allocated
             self._session = sessions.open_session(path, threads, enable_mem_pattern=planned)
             self._opened = wanted
             self._bind(path)
@@ -65,9 +65,7 @@ class RuntimeBackendCPU(RuntimeBackend):
         return self._batch_size
 
     def predict(self, data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Outputs by the model info's names. Feeds are cast to the file's types where they
-        differ.
-        """
+        """Outputs by the model info's names. Feeds are cast to the file's types if they differ."""
         feeds = {}
         for declared, name, dtype in self._inputs:
             array = data[declared]
@@ -94,8 +92,8 @@ class RuntimeBackendCPU(RuntimeBackend):
         configs = self.configs or {}
         threads = int(configs.get("intra_op_threads") or physical)
         if not configs.get("intra_op_threads_asked"):
-            # Clients compute in threads of their own, the session's pool comes on top: together
-            # they shall be the cores, or they wait for each other (BERT, 3 clients on 2 cores: one
+            # Clients compute in threads of their own, on top of the session's pool: together they
+            # should match the cores, or they wait for each other (BERT, 3 clients on 2 cores: one
             # thread costs 13 % less CPU than two).
             threads = min(threads, per_instance - -(-clients // instances) + 1)
         return {
@@ -108,9 +106,7 @@ class RuntimeBackendCPU(RuntimeBackend):
         }
 
     def benchmark(self, dataloader: Any) -> dict[str, Any]:
-        """BS, QPS (items/s), AVG Latency and P99 Latency (ms) of as many clients as the workload
-        has.
-        """
+        """BS, QPS (items/s), AVG Latency and P99 Latency (ms), with the workload's clients."""
         return closed_loop(self, dataloader)
 
     def _compiled_for(self, batch_size: int) -> str:

@@ -1,5 +1,5 @@
-"""ONNX Runtime sessions of this backend: how they are opened, optimized ahead of time, and where
-nodes were placed.
+"""ONNX Runtime sessions of this backend: opening, optimization ahead of time, and the placement of
+nodes.
 
 A graph is optimized in two steps. The portable part (ONNX Runtime's "extended" level) is done once
 and cached; it holds for any processor of the same architecture. The last part, memory layouts for
@@ -32,10 +32,10 @@ def open_session(
     config: Mapping[str, str] = NOTHING,
     **options: Any,
 ) -> Any:
-    """A session on the CPU with that many intra-op threads (the calling thread is one of them).
+    """A session on the CPU with `threads` intra-op threads (the calling thread is one of them).
 
-    `options` are SessionOptions attributes, `config` its entries. UserError where ONNX Runtime
-    cannot read or run the model.
+    `options` are SessionOptions attributes, `config` its entries. UserError if ONNX Runtime cannot
+    read or run the model.
     """
     import onnxruntime
 
@@ -61,7 +61,7 @@ def level_name(level: str) -> str:
 
 
 def optimized(path: Path) -> tuple[Path, str]:
-    """The cached, portably optimized graph for a model file, and a note on how it came about.
+    """The cached, portably optimized graph for a model file, and a note on its origin.
 
     Keyed by the model's content, ONNX Runtime's version and the architecture: same key, same graph.
     """
@@ -74,17 +74,16 @@ def optimized(path: Path) -> tuple[Path, str]:
 
     def build(target: Path) -> None:
         made.append(target)
-        # Weights beside the model are written beside the optimized graph: one protobuf file holds 2
-        # GB.
+        # Weights beside the model are written beside the optimized graph: a protobuf file is
+        # limited to 2 GB.
         beside = {DATA_FILE: f"{target.name}.data", LEAST_DATA: "1024"} if data else NOTHING
         open_session(path, 1, "EXTENDED", beside, optimized_model_filepath=str(target))
 
     try:
         found = build_once(key, ".onnx", build)
     except UserError as error:
-        open_session(
-            path, 1
-        )  # a model that cannot run at all is the user's error; one that cannot be saved is not
+        # A model that cannot run at all is the user's error; one that cannot be saved is not.
+        open_session(path, 1)
         return path, f"optimized on every load, not cached: {error}"
     return (
         found,
@@ -113,7 +112,7 @@ def placement(path: Path, threads: int, feeds: dict[str, Any]) -> dict[str, int]
 
 
 def _sha256(files: list[Path]) -> str:
-    """Of the files' contents, one after the other."""
+    """Of the concatenated contents of the files."""
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

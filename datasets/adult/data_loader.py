@@ -1,5 +1,5 @@
-"""9,769 held-out rows of the Adult census: eight categories and five numbers a person, and whether
-the income is over 50,000 dollars.
+"""9,769 held-out rows of the Adult census: eight categories and five numbers per person, and
+whether the income is over 50,000 dollars.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The 450 held-out digits as batches of float32 images in 0..1, shaped [batch, 1, 8, 8].
 
-As everywhere in these data sets a batch is always full: items that do not fill a last one are left
-out of it.
+As in all these data sets, batches are always full: items that do not fill a last batch are left
+out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class DataLoader(data_loader.Dataset):
         return "digits"
 
     def preprocess(self):
-        """Nothing is left to do: the images are small enough to be scaled when they are read."""
+        """Nothing to do: the images are small enough to be scaled when they are read."""
 
     def rebatch(self, new_bs, skip=True):
         if not (skip and new_bs == self.cur_bs):

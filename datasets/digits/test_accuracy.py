@@ -21,7 +21,7 @@ class AccuracyChecker(test_accuracy.AccuracyChecker):
         for index in range(used):
             feeds, labels = self.dataloader.get_samples(index)
             logits = np.asarray(_first(self.runtime_backend.predict(feeds)), dtype=np.float32)
-            # A row of NaN has a largest element for argmax, the first: it must not count as the
+            # For argmax, the largest element of a row of NaN is the first: it must not count as the
             # digit 0.
             right += int(
                 ((logits.argmax(axis=-1) == labels) & np.isfinite(logits).all(axis=-1)).sum()

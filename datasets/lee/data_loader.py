@@ -1,6 +1,4 @@
-"""The 50 Lee documents as token ids of 256 places, and the similarity of each pair as people judged
-it.
-"""
+"""The 50 Lee documents as 256 token ids each, and the similarity of each pair, judged by people."""
 
 from __future__ import annotations
 

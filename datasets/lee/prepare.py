@@ -1,7 +1,7 @@
-"""Token ids of the Lee documents, and what people said of their similarity, as one npz that a
+"""Token ids of the Lee documents, and their similarity as judged by people, in one npz that a
 backend's environment reads with numpy alone.
 
-Runs in the environment of qs, where the extra `zoo` brings the library tokenizers.
+Runs in the environment of qs, whose extra `zoo` has the library tokenizers.
 """
 
 from __future__ import annotations

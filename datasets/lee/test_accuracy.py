@@ -1,4 +1,4 @@
-"""Document similarity: the cosine of two documents' vectors against what people said of the pair,
+"""Document similarity: the cosine of two documents' vectors against people's judgement of the pair,
 as Pearson's and Spearman's correlation.
 
 A document's vector is the mean of its tokens' last hidden states, padding left out.
@@ -19,14 +19,14 @@ class AccuracyChecker(ItemChecker):
     def score(self, outputs, items, groups):
         if len(items) < 4:
             raise UserError(
-                f"the similarity of documents needs at least 4 of them, this share has {len(items)}"
+                f"the similarity needs at least 4 documents, but this share has {len(items)}"
             )
         loader = self.dataloader
         vectors = pooled(next(iter(outputs.values())), loader.mask[items])
-        found, said = vectors @ vectors.T, loader.similarities[np.ix_(items, items)]
+        found, judged = vectors @ vectors.T, loader.similarities[np.ix_(items, items)]
         return {
-            "Pearson": correlation(found, said, pearson),
-            "Spearman": correlation(found, said, lambda a, b: pearson(ranks(a), ranks(b))),
+            "Pearson": correlation(found, judged, pearson),
+            "Spearman": correlation(found, judged, lambda a, b: pearson(ranks(a), ranks(b))),
         }
 
 
@@ -37,8 +37,8 @@ def pooled(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
 
 
-def correlation(found, said, measure) -> tuple[float, list[float], str]:
-    """The measure over all pairs, and its interval by drawing documents, since pairs of one
+def correlation(found, judged, measure) -> tuple[float, list[float], str]:
+    """The measure over all pairs, and its interval by drawing documents: pairs that share a
     document are not independent.
     """
     count = len(found)
@@ -48,18 +48,18 @@ def correlation(found, said, measure) -> tuple[float, list[float], str]:
     for _ in range(scoring.ROUNDS):
         chosen = rng.integers(0, count, count)
         a, b = chosen[rows], chosen[columns]
-        real = a != b  # a document is alike itself, whatever the model
-        drawn.append(measure(found[a[real], b[real]], said[a[real], b[real]]))
+        real = a != b  # a document equals itself, whatever the model
+        drawn.append(measure(found[a[real], b[real]], judged[a[real], b[real]]))
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return (
-        float(measure(found[rows, columns], said[rows, columns])),
+        float(measure(found[rows, columns], judged[rows, columns])),
         [float(low), float(high)],
         "bootstrap",
     )
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """NaN where one does not vary, or is not finite."""
+    """NaN if one of them is constant or not finite."""
     a, b = a - a.mean(), b - b.mean()
     length = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / length) if length > 0 else float("nan")

@@ -1,8 +1,8 @@
 """CAIL2019-SCM, similar cases: `cail2019.jsonl` (JSON lines) and the model's `vocab.txt`.
 
 A line is a triplet {"A", "B", "C", "label": "B" or "C"}: is A more like B or like C? Or a pair
-{"text1", "text2", "label": 0 or 1}: alike or not? One kind a file. An item is a pair of texts as
-tokens and segments; a triplet is two of them, the similar one first.
+{"text1", "text2", "label": 0 or 1}: alike or not? A file has lines of one kind. An item is a pair
+of texts as tokens and segments; a triplet is two items, the similar one first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qs.contract.wordpiece import PADDING, SEPARATOR, START, WordPiece
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: the input whose name says segment gets those, the other one the
+    """config is the model info: the input with "segment" in its name gets those, the other the
     tokens.
     """
 
@@ -46,7 +46,7 @@ class DataLoader(ItemDataset):
             first, second = (
                 [piece.id for piece in self.tokenizer(text)] for text in self.pairs[item]
             )
-            while len(first) + len(second) > self.length - 3:  # the longer one gives way
+            while len(first) + len(second) > self.length - 3:  # shorten the longer one
                 (first if len(first) >= len(second) else second).pop()
             separator = self.tokenizer.id(SEPARATOR)
             ids = [self.tokenizer.id(START), *first, separator, *second, separator]
@@ -55,14 +55,12 @@ class DataLoader(ItemDataset):
         return {self.segment_input: segments, self.token_input: tokens}
 
     def label(self, items):
-        """1 for a pair that is alike, 0 for one that is not; of a triplet the first is."""
+        """1 for pairs that are alike, 0 for others; of a triplet the first pair is alike."""
         return self.targets[items]
 
 
 def read_pairs(path: Path):
-    """(whether they are triplets, pairs of texts, labels); Faults names the first line that is
-    wrong.
-    """
+    """(whether they are triplets, pairs of texts, labels); Faults names the first wrong line."""
     pairs, targets, kinds = [], [], set()
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):

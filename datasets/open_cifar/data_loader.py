@@ -2,8 +2,8 @@
 `cifar-100-binary/test.bin`, fine labels.
 
 For models that compare pictures with texts (videobert, CLIP) the texts of the 100 classes come from
-`text.npy`, tokens [100, 77] as the model's own tokenizer gives them for the classes in the order of
-their labels: every item has all of them. Pictures are enlarged to the model's size (bicubic) and
+`text.npy`: the tokens [100, 77] of the model's own tokenizer, for the classes in the order of their
+labels; every item has all of them. Pictures are enlarged to the model's size (bicubic) and
 scaled by CLIP's means and deviations. Needs Pillow in the backend's environment.
 """
 
@@ -25,15 +25,15 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: its input with four sides takes the pictures, one with two the
-    texts.
+    """config is the model info: its input with four dimensions takes the pictures, one with two
+    the texts.
     """
 
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
-        by_sides = {len(self.shape(name)): name for name in self.inputs()}
-        self.image_input, self.text_input = by_sides[4], by_sides.get(2)
+        by_rank = {len(self.shape(name)): name for name in self.inputs()}
+        self.image_input, self.text_input = by_rank[4], by_rank.get(2)
         pillow(self.name())
         try:
             (path,) = self.find("cifar-100-python/test")
@@ -116,7 +116,7 @@ def from_python(path: Path):
 
 
 def from_binary(path: Path):
-    """The same, from records of a coarse label, a fine label and the pixels, a byte each."""
+    """The same, from records of a coarse label, a fine label and the pixels, one byte each."""
     content = np.fromfile(path, dtype=np.uint8)
     record = 2 + PIXELS
     if not content.size or content.size % record:

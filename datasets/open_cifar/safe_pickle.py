@@ -1,9 +1,8 @@
-"""CIFAR's `python version` is a pickle: read by an unpickler that makes dicts, lists, text, bytes,
-numbers and numpy arrays, and nothing else.
+"""Reads CIFAR's `python version`, a pickle, with an unpickler that creates only dicts, lists, text,
+bytes, numbers and numpy arrays.
 
-A pickle may name any function to be called. Here only the names that arrays of numbers are pickled
-with are resolved; any other is refused before it is looked up, so that no code of the file's
-choosing runs.
+A pickle may call any function by name. Here only the names in pickled arrays of numbers are
+resolved; any other is refused before it is looked up, so that no code of the file's choosing runs.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MOST_BYTES = 1 << 30
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it calls {module}.{name}")
         return _ALLOWED[module, name]
 
     def persistent_load(self, pid):
@@ -42,19 +41,20 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _refuse(encoding):
-    raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}")
+    raise pickle.UnpicklingError(f"it uses the encoding {encoding!r}")
 
 
 def load(path: Path) -> object:
     """The file's object. UserError for anything but plain values and arrays of numbers."""
     content = path.read_bytes()
     if len(content) > MOST_BYTES:
-        raise UserError(f"{path}: {len(content)} bytes; CIFAR's files have less than {MOST_BYTES}")
+        raise UserError(
+            f"{path}: {len(content)} bytes; CIFAR's files are smaller than {MOST_BYTES}"
+        )
     try:
         value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a broken pickle raises nearly anything
         raise UserError(
-            f"{path}: refused: {error}; allowed: plain values and numpy arrays, as CIFAR's files "
-            "have"
+            f"{path}: refused: {error}; allowed: plain values and numpy arrays, as in CIFAR's files"
         ) from None
     return value

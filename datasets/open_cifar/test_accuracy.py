@@ -10,7 +10,7 @@ CLASSES = 100
 
 
 class AccuracyChecker(ItemChecker):
-    """Takes the first output as [items, 100]; or [items, 100 * batch], whose texts are the same 100
+    """Takes the first output as [items, 100], or as [items, 100 * batch] with the same 100 texts
     for every item.
     """
 

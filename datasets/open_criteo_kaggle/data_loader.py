@@ -1,9 +1,9 @@
-"""Criteo's display advertising challenge: 13 numbers and 26 categories an item, clicked or not.
+"""Criteo's display advertising challenge: 13 numbers and 26 categories per item, clicked or not.
 
 From `numeric.npy` [n, 13], `categorical.npy` [n, 52] and `label.npy` [n] or [n, 1], as published;
 or from `eval.csv`, lines of label, I1..I13, C1..C26. A batch of b is [26 * b, 2] of (column, bucket
 of 1000) and [b, 13]. As published, numbers are scaled to 0..1 by the file's own minima and maxima,
-and the columns stand in the order of their names as text (I1, I10 ... I9; C10 ... C19, C1, C20
+and the columns are in the order of their names as text (I1, I10 ... I9; C10 ... C19, C1, C20
 ...).
 """
 
@@ -27,8 +27,8 @@ CATEGORY_ORDER = sorted(range(CATEGORIES), key=lambda at: f"C{at + 1}_embedding"
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: its input with 26 rows an item takes the categories, the other the
-    numbers.
+    """config is the model info: its input with 26 rows per item takes the categories, the other
+    the numbers.
     """
 
     FOLDER = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ class DataLoader(ItemDataset):
                 (file,) = self.find("eval.csv")
             except FileNotFoundError:
                 raise FileNotFoundError(
-                    f"{missing.filename or missing}; eval.csv beside it would do as well"
+                    f"{missing.filename or missing}; eval.csv in the same folder would do as well"
                 ) from None
             self.numbers, self.categories, labels = from_csv(file)
         else:
@@ -66,8 +66,8 @@ class DataLoader(ItemDataset):
 
 
 def from_arrays(numeric: Path, categorical: Path, label: Path):
-    """(numbers [n, 13] float32, categories [n, 26, 2] int64, labels [n]); Faults where a file is
-    not that.
+    """(numbers [n, 13] float32, categories [n, 26, 2] int64, labels [n]); Faults if a file is
+    not like that.
     """
     found, faults = {}, []
     for path, each in ((numeric, NUMBERS), (categorical, 2 * CATEGORIES), (label, 1)):

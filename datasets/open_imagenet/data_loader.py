@@ -1,11 +1,11 @@
 """ImageNet's validation pictures: `val/` with the pictures, and `val_map.txt` with a line `name
 class` (0..999) for each; or `val/<class folder>/`.
 
-Classes of folders are their places in sorted order, as for WordNet ids (n01440764 is 0). Standard
-preprocessing: shorter side to 256/224 of the model's size (bilinear), the middle cut out; NCHW is
+The class of a folder is its place in sorted order, as for WordNet ids (n01440764 is 0). Standard
+preprocessing: shorter edge to 256/224 of the model's size (bilinear), then the centre; NCHW is
 scaled to 0..1 and by the published means and deviations of RGB; NHWC (TensorFlow's ResNet-50) has
 0..255 less the means of RGB. `preprocessing` in the model info, {"mean": [3], "std": [3], "scale":
-number}, says otherwise. Needs Pillow in the backend's environment.
+number}, overrides that. Needs Pillow in the backend's environment.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class DataLoader(ItemDataset):
         (folder,) = self.find("val")
         pillow(self.name())
         (self.input,) = self.inputs()[:1]
-        _, *sides = self.shape(self.input)
-        self.channels_first = sides[0] == 3
-        self.size = sides[-1] if self.channels_first else sides[0]
+        _, *shape = self.shape(self.input)
+        self.channels_first = shape[0] == 3
+        self.size = shape[-1] if self.channels_first else shape[0]
         self.how = {
             **(TORCH if self.channels_first else TENSORFLOW),
             **(self.config.get("preprocessing") or {}),
@@ -73,7 +73,7 @@ class DataLoader(ItemDataset):
 
 
 def from_folders(folder: Path) -> list[tuple[Path, int]]:
-    """(picture, class) of one folder a class."""
+    """(picture, class), from one folder per class."""
     classes = sorted(each for each in folder.iterdir() if each.is_dir())
     listed = [
         (path, number)
@@ -82,12 +82,12 @@ def from_folders(folder: Path) -> list[tuple[Path, int]]:
         if path.suffix.lower() in PICTURES
     ]
     if not listed:
-        raise UserError(f"{folder}: its folders hold no pictures ({', '.join(sorted(PICTURES))})")
+        raise UserError(f"{folder}: its folders have no pictures ({', '.join(sorted(PICTURES))})")
     return listed
 
 
 def from_list(folder: Path, names: Path) -> list[tuple[Path, int]]:
-    """(picture, class) of a text file; Faults names the first line that is wrong."""
+    """(picture, class), from a text file; Faults names the first wrong line."""
     listed = []
     for number, line in enumerate(names.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():

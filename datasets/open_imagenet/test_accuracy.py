@@ -23,7 +23,8 @@ class AccuracyChecker(ItemChecker):
         if labels.max() >= scores.shape[1]:
             where = Path(self.dataloader.FOLDER)
             raise UserError(
-                f"{where}: a picture has class {labels.max()}, the model {scores.shape[1]} classes"
+                f"{where}: a picture has class {labels.max()}, but the model has "
+                f"{scores.shape[1]} classes"
             )
         ranks = rank_of_label(scores, labels)
         return {"Top-1": proportion(ranks < 1), "Top-5": proportion(ranks < 5)}

@@ -1,11 +1,11 @@
 """SQuAD 1.1 from `dev-v1.1.json` and the model's tokenizer: questions with their paragraph, in
-windows that the model can take.
+windows that fit the model.
 
-An item is a window: [CLS] question [SEP] piece of the paragraph [SEP], or as the tokenizer has it,
+An item is a window: [CLS] question [SEP] part of the paragraph [SEP], or the tokenizer's own form,
 padded. Long paragraphs give several windows, DOC_STRIDE tokens apart; questions are cut to
 MAX_QUERY tokens. The window's length is the model's own (384 as published). The tokenizer is
-`vocab.txt` (WordPiece), or what the model info's key `tokenizer` says: `tokenizer.json`, beside the
-model's file or here.
+`vocab.txt` (WordPiece), or the one in the model info's key `tokenizer`: `tokenizer.json`, beside
+the model's file or here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SAVED = "tokenizer.json"
 
 @dataclass(frozen=True)
 class Question:
-    """One question, its paragraph, and the answers that count as right."""
+    """A question, its paragraph, and the right answers."""
 
     id: str
     text: str
@@ -51,8 +51,8 @@ class Window:
 
 
 class DataLoader(ItemDataset):
-    """config is the model info: inputs whose names say mask, and token_type or segment, get those;
-    the third one gets the ids.
+    """config is the model info: inputs with "mask", and "token_type" or "segment", in their names
+    get those; the third gets the ids.
     """
 
     FOLDER = Path(__file__).resolve().parent
@@ -214,8 +214,8 @@ def windows(
 
 
 def _most_context(spans: list[tuple[int, int]], piece: int) -> int:
-    """The window that shows a piece with the most context on its poorer side, as BERT's published
-    evaluation takes it.
+    """The window with the most context on the poorer side of a piece, as in BERT's published
+    evaluation.
     """
     scores = [
         min(piece - begin, begin + count - 1 - piece) + 0.01 * count

@@ -1,8 +1,8 @@
 """Exact Match and F1 of SQuAD 1.1, in percent, by the official definition; answers are the best of
 the N_BEST spans of each window.
 
-Official: answers in lower case without punctuation, articles and spare spaces; each question counts
-its best gold answer. The text of an answer is the paragraph's own, from the first token's first
+Official: answers in lower case without punctuation, articles and extra spaces; each question counts
+its best gold answer. The text of an answer is a part of the paragraph, from the first token's first
 character to the last token's last.
 """
 
@@ -76,9 +76,7 @@ def two_logits(outputs):
 
 
 def best_span(start, end, window):
-    """(score, first piece, last piece) of the best span of the window, None where there is none
-    with finite scores.
-    """
+    """(score, first piece, last piece) of the window's best span; None if no scores are finite."""
     shown = slice(window.first, window.first + len(window.pieces))
     start, end = start[shown], end[shown]
     begins = [at for at in _largest(start) if window.best[at]]

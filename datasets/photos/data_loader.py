@@ -1,5 +1,5 @@
 """Twelve pictures of three photographs, as float32 [batch, 3, 224, 224], RGB, (value - 127) / 128;
-and what the model is known to answer.
+and the model's known answers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Three photographs, each cut in four ways to 224 x 224, as one npz that a backend's environment
+"""Three photographs, each cut in four ways to 224 x 224, in one npz that a backend's environment
 reads with numpy alone.
 
-Runs in the environment of qs, where the extra `zoo` brings Pillow.
+Runs in the environment of qs, whose extra `zoo` has Pillow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from qs.contract.tools import UserError
 
 SIZE = 224
-ZOOMS = (0.875, 0.65)  # of the shorter side; each also mirrored
+ZOOMS = (0.875, 0.65)  # of the shorter edge; each also mirrored
 
 
 def prepare(path: Path, seed: int, **photos: Path) -> None:

@@ -1,8 +1,8 @@
 """Golden answers: the share of pictures with the known class first (and among five), and the
 largest distance to a known probability.
 
-So few pictures tell little of a model's worth, and much of whether it is computed rightly: the
-distance sees what the class does not, such as swapped colours.
+So few pictures say little about how good a model is, but much about whether it is computed
+correctly: the distance shows what the class does not, such as swapped colours.
 """
 
 from __future__ import annotations

