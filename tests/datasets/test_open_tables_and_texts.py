@@ -150,7 +150,9 @@ def test_missing_files_of_criteo(published):
         published.open("open_criteo_kaggle", **WIDEDEEP)
     arrays(published)
     (folder / "label.npy").unlink()
-    with pytest.raises(FileNotFoundError, match="label.npy; eval.csv in the same folder would do as well"):
+    with pytest.raises(
+        FileNotFoundError, match="label.npy; eval.csv in the same folder would do as well"
+    ):
         published.open("open_criteo_kaggle", **WIDEDEEP)
 
 
