@@ -10,6 +10,8 @@ import signal as signals
 import threading
 from traceback import format_exception
 
+from qs.engine.words import number
+
 MOST_CHARACTERS = 4_000
 
 
@@ -53,7 +55,7 @@ class HostTimeout(RuntimeError):
     """
 
     def __init__(self, what: str, limit_s: float, log_tail: str = ""):
-        super().__init__(f"{what} did not end within {limit_s:g} s")
+        super().__init__(f"{what} did not end within {number(limit_s)} s")
         self.what = what
         self.limit_s = limit_s
         self.log_tail = log_tail

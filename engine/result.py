@@ -16,6 +16,7 @@ from qs.engine.record.files import write_columns, write_hlog
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.statistics.estimate import Confidence
+from qs.engine.words import number
 
 REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
@@ -275,6 +276,5 @@ def _with_unit(value: float | None, unit: str) -> str:
     if value is None:
         return "n/a"
     if unit == "ns":
-        return f"{value / 1e6:.6g} ms"
-    number = str(value) if isinstance(value, int) else f"{value:.6g}"
-    return f"{number} {unit}".rstrip()
+        return f"{number(value / 1e6)} ms"
+    return f"{number(value)} {unit}".rstrip()

@@ -24,7 +24,7 @@ from qs.engine.record.memory import Field
 from qs.engine.record.report import WorkerReport
 from qs.engine.result import EngineCost
 from qs.engine.workers.queue import new_counter
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 from qs.engine.workers.target import nothing, nothing_awaited
 
 LONGEST_S = 0.03
@@ -85,7 +85,7 @@ def budget_s(plan: RunPlan) -> float:
     return min(max(min(lengths) * SHARE_OF_RUN, SHORTEST_S), LONGEST_S)
 
 
-def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
+def null_share(share: PlanShare, for_s: float, counter_fd: int | None) -> PlanShare:
     """The same part of a run whose target does nothing."""
     plan = share.plan
     coroutines = share.coroutines
@@ -103,7 +103,7 @@ def null_share(share: Share, for_s: float, counter_fd: int | None) -> Share:
     plan = RunPlan(
         load=load, stop=stop, pool=replace(plan.pool, max_in_flight=None), warmup_iterations=WARM_UP
     )
-    return Share(plan, workers, share.first, counter_fd)
+    return PlanShare(plan, workers, share.first, counter_fd)
 
 
 async def _measure(plan: RunPlan, sessions: Sequence[Session]) -> EngineCost | None:

@@ -18,7 +18,7 @@ from qs.engine.load import ClosedLoop
 from qs.engine.plan import Factory, RunPlan
 from qs.engine.record.memory import Field, WorkerMemory
 from qs.engine.workers.queue import new_counter
-from qs.engine.workers.share import Share, iterations_of, schedule_of
+from qs.engine.workers.share import PlanShare, iterations_of, schedule_of
 from qs.engine.workers.target import build
 
 # a little under 128 KiB a column, above which the allocator asks the kernel for every temporary
@@ -85,7 +85,7 @@ class Layout:
             os.close(fd)
 
 
-def left_of(share: Share, memories: Sequence[WorkerMemory]) -> Share | None:
+def left_of(share: PlanShare, memories: Sequence[WorkerMemory]) -> PlanShare | None:
     """What a lost process still had to do. Each of its clients goes on with an equal part of the
     iterations that are left.
     """
@@ -127,7 +127,7 @@ def lay_out(
     """
     workers = workers_of(plan)
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
-    share = Share(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
+    share = PlanShare(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
     layout = Layout(workers=workers, keep_columns=keep)
     if plan.pool.kind == "process" or share.coroutines and (plan.pool.workers or 1) > 1:
         _over_processes(layout, share, target, samples, rows)
@@ -140,7 +140,7 @@ def lay_out(
 
 
 def _over_processes(
-    layout: Layout, whole: Share, target: Any, samples: Sequence[Any] | None, rows: int
+    layout: Layout, whole: PlanShare, target: Any, samples: Sequence[Any] | None, rows: int
 ) -> None:
     """Split the whole share over the processes of the pool."""
     plan, workers = whole.plan, whole.workers

@@ -23,7 +23,7 @@ from qs.engine.plan import Factory
 from qs.engine.record.memory import map_workers
 from qs.engine.record.report import WorkerReport
 from qs.engine.workers.coroutines import AsyncGroup
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 from qs.engine.workers.target import Target, build, import_reference
 from qs.engine.workers.threads import WorkerGroup
 
@@ -92,7 +92,13 @@ class Child:
             channel.send(self.up, ("error", type(fault).__name__, why, ""))
 
     def run_share(
-        self, share: Share, rows: int, target: Any, method: str | None, kwargs: dict, fds: list[int]
+        self,
+        share: PlanShare,
+        rows: int,
+        target: Any,
+        method: str | None,
+        kwargs: dict,
+        fds: list[int],
     ) -> list[dict]:
         """Build and warm up, report that, wait for the start, and run. Intervals are sent as they
         close; the workers' reports are returned.

@@ -25,7 +25,7 @@ from qs.engine.hosts import channel
 from qs.engine.hosts.child_session import ChildSession
 from qs.engine.hosts.host import HostTarget
 from qs.engine.plan import Factory
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 
 _LOG_TAIL = 4_000
 _SEND_LIMIT_S = 30.0
@@ -162,7 +162,7 @@ class ChildHost:
         return HostTarget(self, method, kwargs)
 
     def session(
-        self, share: Share, target: Any, rows: int, samples_fd: int | None = None
+        self, share: PlanShare, target: Any, rows: int, samples_fd: int | None = None
     ) -> ChildSession:
         return ChildSession(self, share, target, rows, samples_fd)
 

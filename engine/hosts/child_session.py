@@ -17,7 +17,7 @@ from qs.engine.hosts.host import HostTarget
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, SharedMemory
 from qs.engine.record.report import WarmUp, WorkerReport
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 
 
 class Child(Protocol):
@@ -40,7 +40,9 @@ class ChildSession:
 
     inline = False
 
-    def __init__(self, child: Child, share: Share, target: Any, rows: int, samples_fd: int | None):
+    def __init__(
+        self, child: Child, share: PlanShare, target: Any, rows: int, samples_fd: int | None
+    ):
         self._child = child
         self.share = share
         self.target = target
@@ -54,7 +56,7 @@ class ChildSession:
     def place(self) -> str:
         return self._child.python
 
-    def beside(self, share: Share, target: Any) -> ChildSession:
+    def beside(self, share: PlanShare, target: Any) -> ChildSession:
         return ChildSession(self._child, share, target, self.rows, None)
 
     async def prepare(self) -> None:

@@ -20,7 +20,7 @@ from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import WorkerMemory, local_memory
 from qs.engine.record.report import WorkerReport
 from qs.engine.workers.coroutines import AsyncGroup
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 from qs.engine.workers.target import Target, build, import_reference
 from qs.engine.workers.threads import WorkerGroup
 
@@ -29,7 +29,7 @@ class Session(Protocol):
     """One share being run by one host, as the conductor sees it."""
 
     inline: bool
-    share: Share
+    share: PlanShare
 
     @property
     def memories(self) -> Sequence[WorkerMemory]: ...
@@ -39,7 +39,7 @@ class Session(Protocol):
         """ "" in this process, else the interpreter of the process that it runs in."""
         ...
 
-    def beside(self, share: Share, target: Any) -> Session:
+    def beside(self, share: PlanShare, target: Any) -> Session:
         """Another session in the same place, to be used before this one."""
         ...
 
@@ -67,7 +67,7 @@ class Session(Protocol):
 class Host(Protocol):
     """Where a session can run."""
 
-    def session(self, share: Share, target: HostTarget, rows: int) -> Session: ...
+    def session(self, share: PlanShare, target: HostTarget, rows: int) -> Session: ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class LocalHost:
     def target(self, method: str, /, **kwargs: Any) -> HostTarget:
         return HostTarget(self, method, kwargs)
 
-    def session(self, share: Share, target: HostTarget, rows: int) -> Session:
+    def session(self, share: PlanShare, target: HostTarget, rows: int) -> Session:
         def make(instance: int) -> Target:
             return build(
                 getattr(self.object, target.method)(instance=instance, **target.kwargs), None
@@ -150,7 +150,7 @@ class BlockingSession:
         self.stop = group.stop
         self.abandon = group.abandon
 
-    def beside(self, share: Share, target: Any) -> BlockingSession:
+    def beside(self, share: PlanShare, target: Any) -> BlockingSession:
         memories = local_memory(share.workers, self.memories[0].rows)
         return BlockingSession(WorkerGroup(share, lambda instance: build(target, None), memories))
 
@@ -179,7 +179,7 @@ class BlockingSession:
 
 
 def local_session(
-    share: Share, make: Callable[[int], Target], rows: int, clock: Clock = MONOTONIC
+    share: PlanShare, make: Callable[[int], Target], rows: int, clock: Clock = MONOTONIC
 ) -> Session:
     """A share run in this process. `make(instance)` builds the target of one instance."""
     if share.coroutines:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Rule, RunResult
 from qs.engine.statistics.estimate import Confidence, Estimate
+from qs.engine.words import number
 
 
 def at_least(name: str, needed: float, measured: float | None, unit: str, advice: str) -> Rule:
@@ -65,7 +66,7 @@ def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
         names = ("throughput", f"p{stop.stable_percentile:g} of the response time")
         for name, estimate in zip(names, watched(stop, result.confidence)):
             measured = None if estimate.relative is None else 100 * estimate.relative
-            advice = f"{longer}, or allow more than {100 * stop.until_stable:g} %"
+            advice = f"{longer}, or allow more than {number(100 * stop.until_stable)} %"
             advice += f" ({estimate.why})" if estimate.why else ""
             rules.append(
                 at_most(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, Schedule, rate_faults
+from qs.engine.load.schedule import BLOCK, LATEST_NS, Schedule, rate_faults
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class ConstantRate(Schedule):
         # Each due time is computed from its number, never from the one before, so no rounding error
         # adds up.
         number = self.first
+        gap_ns = min(1e9 / self.rate_per_s, float(LATEST_NS))
         while True:
             numbers = np.arange(number, number + BLOCK * self.step, self.step, dtype=np.int64)
-            yield np.rint(numbers * (1e9 / self.rate_per_s)).astype(np.int64)
+            yield np.minimum(np.rint(numbers * gap_ns), LATEST_NS).astype(np.int64)
             number += BLOCK * self.step
 
     def shard(self, index: int, of: int) -> ConstantRate:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, Schedule, rate_faults
+from qs.engine.load.schedule import BLOCK, LATEST_NS, Schedule, rate_faults
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Poisson(Schedule):
         random = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=self.stream))
         )
-        mean_ns = 1e9 / self.rate_per_s
+        mean_ns = min(1e9 / self.rate_per_s, float(LATEST_NS))
         # The running time is kept as whole nanoseconds plus a remainder: a float64 sum alone would
         # lose digits in a day.
         whole = 0
         while True:
             offsets = np.cumsum(random.standard_exponential(BLOCK)) * mean_ns
-            due = np.floor(offsets).astype(np.int64) + whole
+            due = np.floor(np.minimum(offsets, LATEST_NS - whole)).astype(np.int64) + whole
             yield due
             whole = int(due[-1])
 

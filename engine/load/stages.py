@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, Schedule, faults_of, striped
+from qs.engine.load.schedule import BLOCK, LATEST_NS, Schedule, faults_of, striped
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Stages(Schedule):
                     offset = np.divide(
                         2 * inside, total, out=np.zeros_like(inside), where=total > 0
                     )
-                    yield np.rint((started_s + np.minimum(offset, duration)) * 1e9).astype(np.int64)
+                    due_ns = np.rint((started_s + np.minimum(offset, duration)) * 1e9)
+                    yield np.minimum(due_ns, LATEST_NS).astype(np.int64)
                 number = number[inside.size :]
                 if number.size:
                     break

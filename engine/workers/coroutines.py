@@ -24,7 +24,7 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.record.report import WarmUp, WorkerReport
 from qs.engine.workers.arrivals import AsyncArrivals
 from qs.engine.workers.clients import AsyncClients
-from qs.engine.workers.share import Share, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.share import PlanShare, blocks_of, iterations_of, queue_of, until_ns_of
 from qs.engine.workers.target import Target, build
 from qs.engine.workers.warmup import warm_up_recorder
 
@@ -48,7 +48,7 @@ class AsyncGroup:
 
     _ready: _Ready  # by `prepare`
 
-    def __init__(self, share: Share, make: Callable[[int], Target], memory: WorkerMemory):
+    def __init__(self, share: PlanShare, make: Callable[[int], Target], memory: WorkerMemory):
         """`make(instance)` builds the target; there is one instance."""
         self.share = share
         self.memories = [memory]
@@ -77,7 +77,7 @@ class AsyncGroup:
     def go(self, start_ns: int) -> None:
         self._header[Field.START_NS] = start_ns
 
-    def beside(self, share: Share, target: Any) -> AsyncGroup:
+    def beside(self, share: PlanShare, target: Any) -> AsyncGroup:
         """Another group in the same place, to be used before this one."""
         rows = self.memories[0].rows
         return AsyncGroup(share, lambda instance: build(target, None), local_memory(1, rows)[0])

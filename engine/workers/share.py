@@ -18,7 +18,7 @@ from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
 
 
 @dataclass
-class Share:
+class PlanShare:
     """The part of a plan that one host runs."""
 
     plan: RunPlan
@@ -55,7 +55,7 @@ class Share:
         )
 
 
-def iterations_of(share: Share, load: ClosedLoop, number: int) -> int | None:
+def iterations_of(share: PlanShare, load: ClosedLoop, number: int) -> int | None:
     """A client's count: its own, or its part of the stop rule's count over all clients, whichever
     is less.
     """
@@ -80,7 +80,7 @@ def schedule_of(plan: RunPlan) -> Schedule:
     return plan.load
 
 
-def blocks_of(share: Share) -> Iterator[np.ndarray]:
+def blocks_of(share: PlanShare) -> Iterator[np.ndarray]:
     """The schedule of an open loop, cut by the stop rule. The first block is drawn here and now: it
     may import, sort or seed, and none of that may happen after the common start.
     """
@@ -93,7 +93,7 @@ def blocks_of(share: Share) -> Iterator[np.ndarray]:
 
 
 def queue_of(
-    share: Share, blocks: Iterator[np.ndarray], start_ns: int
+    share: PlanShare, blocks: Iterator[np.ndarray], start_ns: int
 ) -> ThreadQueue | ProcessQueue:
     """The due times of these blocks as the workers of this share take them."""
     if share.counter_fd is None:

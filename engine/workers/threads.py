@@ -26,7 +26,7 @@ from qs.engine.workers.closed_loop import closed_loop
 from qs.engine.workers.open_loop import burst_loop, open_loop
 from qs.engine.workers.pacing import waiter
 from qs.engine.workers.queue import DueTimes, LoneQueue, ProcessQueue, ThreadQueue, capped
-from qs.engine.workers.share import Share, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.share import PlanShare, blocks_of, iterations_of, queue_of, until_ns_of
 from qs.engine.workers.target import Target
 from qs.engine.workers.warmup import warm_up
 
@@ -38,7 +38,7 @@ class WorkerGroup:
 
     def __init__(
         self,
-        share: Share,
+        share: PlanShare,
         make: Callable[[int], Target],
         memories: Sequence[WorkerMemory],
         clock: Clock = MONOTONIC,

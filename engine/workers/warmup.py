@@ -12,13 +12,13 @@ from qs.engine.record.memory import Field, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
 from qs.engine.record.report import WarmUp
 from qs.engine.workers.closed_loop import closed_loop
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 from qs.engine.workers.target import Target
 
 ROWS = 4_096
 
 
-def warm_up_recorder(share: Share, began_ns: int) -> Recorder:
+def warm_up_recorder(share: PlanShare, began_ns: int) -> Recorder:
     """A recorder with a memory of its own."""
     recorder = Recorder(
         local_memory(1, ROWS)[0],
@@ -31,7 +31,7 @@ def warm_up_recorder(share: Share, began_ns: int) -> Recorder:
 
 
 def warm_up(
-    target: Target, feed: Iterator[Any], share: Share, memory: WorkerMemory, clock: Clock
+    target: Target, feed: Iterator[Any], share: PlanShare, memory: WorkerMemory, clock: Clock
 ) -> Generator[None, None, WarmUp | None]:
     """Run `warmup_iterations`, and on until `warmup_s` has passed. Yields after slices; returns
     what it saw, None if the plan has no warm-up.

@@ -1,4 +1,4 @@
-"""Where a report's files go, and how they are written: whole or not at all."""
+"""How files are written: whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from qs.base.errors import UserError
-
-SWEEP, NUMERIC = "sweep", "numeric"
 
 
 def check_writable(folder: Path, flag: str = "--out") -> None:
@@ -80,47 +77,3 @@ def to_json(content: object) -> bytes:
 def write_json(path: Path, content: object) -> None:
     """`to_json` in a file, written whole."""
     write_atomic(path, to_json(content))
-
-
-@dataclass(frozen=True)
-class ReportFolder:
-    """The files of one task on one backend, all in `<out>/<HARDWARE>/<model>/`. Runs of one model
-    differ by the precision in their names.
-    """
-
-    path: Path
-    precision: str
-    kind: str = "run"
-
-    @property
-    def result(self) -> Path:
-        stem = self.kind if self.kind in (SWEEP, NUMERIC) else "result"
-        return self.path / f"{stem}-{self.precision}.json"
-
-    @property
-    def compile_result(self) -> Path:
-        return self.path / f"compile-{self.precision}.json"
-
-    @property
-    def answers(self) -> Path:
-        return self.path / f"answers-{self.precision}.json"
-
-    @property
-    def page(self) -> Path:
-        return self.path / ("sweep.html" if self.kind == SWEEP else "report.html")
-
-    @property
-    def events(self) -> Path:
-        return self.path / "events.jsonl"
-
-    def histogram(self, case: str) -> Path:
-        return self.path / "latency" / f"{self._stem}-{case}.hlog"
-
-    def forget_histograms(self) -> None:
-        """Remove an earlier run's logs of this precision, lest one pass for this run's."""
-        for old in (self.path / "latency").glob(f"{self._stem}-*.hlog"):
-            old.unlink(missing_ok=True)
-
-    @property
-    def _stem(self) -> str:
-        return f"sweep-{self.precision}" if self.kind == SWEEP else self.precision

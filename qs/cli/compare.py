@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from qs.cli.commands import INVALID, VALID
-from qs.cli.types import Share
+from qs.cli.types import SharePercent
 
 HISTORY_MARKS = ("#", "@")
 
@@ -17,7 +17,7 @@ HISTORY_MARKS = ("#", "@")
 @click.argument("results", nargs=-1, required=True, metavar="A B [C]...")
 @click.option(
     "--margin",
-    type=Share(),
+    type=SharePercent(),
     default="2%",
     show_default=True,
     help="Differences up to this do not matter: slower and faster are beyond it, same is within.",

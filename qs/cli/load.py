@@ -56,9 +56,10 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     from qs.evaluate.outline import outline
     from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
+    from qs.result.result import Kind
     from qs.watch.terminal import open_view
 
-    request = request_of({**options, "artifact": artifact, "engine": DRIVE}, kind="load")
+    request = request_of({**options, "artifact": artifact, "engine": DRIVE}, kind=Kind.LOAD)
     view = open_view(quiet)
     with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
         prepared = describe_artifact(request, Path(folder), probe=not dry_run)

@@ -64,10 +64,11 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
     from qs.evaluate.evaluation import compare_alone
     from qs.evaluate.prepare import prepare
     from qs.evaluate.running import run
+    from qs.result.result import Kind
     from qs.watch.terminal import open_view
 
     sizes = None if batch_size is None else (batch_size,)
-    request = request_of({**options, "batch_sizes": sizes, "no_history": True}, kind="numeric")
+    request = request_of({**options, "batch_sizes": sizes, "no_history": True}, kind=Kind.NUMERIC)
     view = open_view(quiet)
     ended = run(prepare(request), view, compare_alone(item))
     if ended.record.numeric and not quiet:

@@ -16,7 +16,7 @@ from qs.cli.types import (
     Rates,
     Scenario,
     Seconds,
-    Share,
+    SharePercent,
     WarmUp,
     WholeNumbers,
     bounds,
@@ -216,7 +216,7 @@ traffic = _together(
 stopping = _together(
     click.option(
         "--until_stable",
-        type=Share(),
+        type=SharePercent(),
         help="Go on until throughput and p99 are known to within this share, for example 1%.",
     ),
     click.option(
@@ -235,7 +235,9 @@ stopping = _together(
         type=click.IntRange(min=0),
         help="End when more queries than this have failed; fewer leave the run valid.",
     ),
-    click.option("--max_error_rate", type=Share(), help="The same as a share, for example 0.1%."),
+    click.option(
+        "--max_error_rate", type=SharePercent(), help="The same as a share, for example 0.1%."
+    ),
     click.option(
         "--drain",
         "drain_s",

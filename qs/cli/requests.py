@@ -7,11 +7,12 @@ from dataclasses import fields
 from typing import Any
 
 from qs.cli.defaults import origins
+from qs.result.result import Kind
 from qs.settings.request import Feeding, Request
 from qs.settings.traffic import StopRules, Traffic
 
 
-def request_of(options: Mapping[str, Any], kind: str = "run") -> Request:
+def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
     """The Request that these options ask for. An option that a command does not have counts as not
     given.
     """

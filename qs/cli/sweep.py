@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from qs.base.errors import MISSING, Fault, Faults
-from qs.base.files import SWEEP
 from qs.cli import options as given
 from qs.cli.types import Seconds, WholeNumbers, Words
 
@@ -122,6 +121,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
     from qs.limit import parse_goals
+    from qs.result.result import Kind
     from qs.sweep.grid import Axes
     from qs.sweep.running import SweepPlan
     from qs.watch.terminal import open_view
@@ -134,7 +134,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     axes = {name: asked.pop(name) or () for name in AXES}
     if bool(asked["task"]) == bool(asked["artifact"]):
         raise Faults([Fault("--task", "", asked["task"] or MISSING, "either --task or --artifact")])
-    request = request_of({**asked, "engine": DRIVE}, kind=SWEEP)
+    request = request_of({**asked, "engine": DRIVE}, kind=Kind.SWEEP)
     plan = SweepPlan(
         axes=Axes(
             request.batch_sizes or (),

@@ -102,7 +102,7 @@ class WarmUp(click.ParamType):
         self.fail(f"{value!r} is neither a count of iterations (3) nor a time (2s).", param, ctx)
 
 
-class Share(click.ParamType):
+class SharePercent(click.ParamType):
     """A part of a whole, above 0 and below 100 %: 1%, 0.5 %, or as a number 0.01."""
 
     name = "percent"

@@ -26,7 +26,7 @@ from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
 from qs.result.logs import Series
-from qs.result.row import Confidence, Estimate
+from qs.result.row import ConfidenceEntry, EstimateEntry
 
 SLOWER, FASTER, SAME, CANNOT_TELL = "slower", "faster", "same", "cannot tell"
 LEVEL = 0.95
@@ -267,8 +267,8 @@ def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource
     if len(side.rows) > 1 or side.runs > 1:
         raise LogMissing(f"{name}: {side.missing}")
     figure = "queries_per_s" if metric.rate else metric.column.name
-    confidence, value = side.row.confidence or Confidence(), getattr(side.row, figure)
-    estimate = getattr(confidence, figure, None) or Estimate()
+    confidence, value = side.row.confidence or ConfidenceEntry(), getattr(side.row, figure)
+    estimate = getattr(confidence, figure, None) or EstimateEntry()
     half, batches = estimate.half_width, estimate.batches
     if not half or not value or not batches or batches < 2:
         raise LogMissing(f"{name}: {side.missing}")

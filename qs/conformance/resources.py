@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
-from qs.conformance.service import ConformanceService, Opened
+from qs.conformance.service import ConformanceService, LoadedInstance
 
 FIRST, LOADS = 3, 10  # not counted, counted
 LONGEST_S, LEAST_LOADS = 60.0, 3
@@ -50,7 +50,7 @@ def observe_leaks(
     return {"loads": loads, **{name: after[name] - before[name] for name in after}}
 
 
-def _load(service: ConformanceService, batch_size: int, opened: Opened) -> None:
+def _load(service: ConformanceService, batch_size: int, opened: LoadedInstance) -> None:
     service.backend.load(batch_size)
     opened.raw(opened.samples[0])
 

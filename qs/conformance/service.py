@@ -62,13 +62,13 @@ class ConformanceService(VendorService):
         """The first instance of the runtime, with everything set that the framework sets."""
         return self.copies[0].backend
 
-    def opened(self, batch_size: int, samples: int = MOST_SAMPLES) -> Opened:
+    def opened(self, batch_size: int, samples: int = MOST_SAMPLES) -> LoadedInstance:
         """predict at that batch size, with distinct batches to give it."""
         target = self.load_target(instance=0, batch_size=batch_size, samples=samples)
-        return Opened(target, self.settings.outputs)
+        return LoadedInstance(target, self.settings.outputs)
 
 
-class Opened:
+class LoadedInstance:
     """predict of a loaded instance. `batch_size` is the one really loaded."""
 
     def __init__(self, target: Any, names: list[str]) -> None:

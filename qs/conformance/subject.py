@@ -33,7 +33,7 @@ _DUMP_BEFORE_S = 0.5  # how long before the process is ended a hang's stacks are
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceFile:
     """The reference's items and answers in a file, or `why` there is none."""
 
     path: Path | None
@@ -105,7 +105,7 @@ class Subject:
         environment: Environment,
         log: Path,
         scratch: Path,
-        reference: Reference | None = None,
+        reference: ReferenceFile | None = None,
     ) -> None:
         self.prepared, self.resolved = prepared, resolved
         self.folder = prepared.backend.path
@@ -213,7 +213,7 @@ class Subject:
                 )
         return self._predicted
 
-    async def reference(self) -> Reference:
+    async def reference(self) -> ReferenceFile:
         """The reference run of the task's first items, made once, in a process of our own."""
         if self._reference is None:
             begin = time.monotonic()
@@ -221,7 +221,7 @@ class Subject:
             self.backend.extend(time.monotonic() - begin)
         return self._reference
 
-    async def _refer(self) -> Reference:
+    async def _refer(self) -> ReferenceFile:
         path = self._scratch / "reference.npz"
         info, dataset = self.prepared.model_info, self.prepared.dataset
         try:
@@ -236,5 +236,5 @@ class Subject:
                     path,
                 )
         except (UserError, BackendFailed) as error:
-            return Reference(None, " ".join(str(error).split()))
-        return Reference(path, shapes=about["outputs"])
+            return ReferenceFile(None, " ".join(str(error).split()))
+        return ReferenceFile(path, shapes=about["outputs"])

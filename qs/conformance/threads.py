@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qs.conformance.outcome import Outcome, Problem, judged, passed, skipped
-from qs.conformance.service import ConformanceService, Opened
+from qs.conformance.service import ConformanceService, LoadedInstance
 from qs.tensors.closeness import NO_DIFFERENCE, Difference, difference, too_far, worse
 
 CLIENTS = 4
@@ -43,7 +43,7 @@ def observe(service: ConformanceService, batch_size: int, allowed: float) -> dic
 class Tally:
     """The serial answers, and how the concurrent ones compare."""
 
-    def __init__(self, opened: Opened, allowed: float) -> None:
+    def __init__(self, opened: LoadedInstance, allowed: float) -> None:
         self.samples, self._allowed = opened.samples, allowed
         self._serial = [opened.answer(feeds) for feeds in opened.samples]
         self._end = time.monotonic() + LONGEST_S
@@ -80,7 +80,7 @@ class Tally:
         }
 
 
-def _in_threads(opened: Opened, tally: Tally) -> None:
+def _in_threads(opened: LoadedInstance, tally: Tally) -> None:
     ready = threading.Barrier(CLIENTS)
 
     def client(number: int) -> None:
@@ -106,7 +106,7 @@ def _in_threads(opened: Opened, tally: Tally) -> None:
         sys.setswitchinterval(before)
 
 
-async def _as_coroutines(opened: Opened, tally: Tally) -> None:
+async def _as_coroutines(opened: LoadedInstance, tally: Tally) -> None:
     async def client(number: int) -> None:
         for index in tally.turns(number):
             try:

@@ -28,7 +28,7 @@ from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.render.html.page import result_page
 from qs.result.record import Record
-from qs.result.result import Kind, Result, Status
+from qs.result.result import Result, Status
 from qs.result.story import story_of
 from qs.watch.view import View
 
@@ -37,7 +37,7 @@ def open_journal(prepared: Prepared, view: View) -> Journal:
     """A journal for a run that has not begun: it writes nothing yet."""
     record = Record(
         task=prepared.title,
-        kind=Kind(prepared.request.kind),
+        kind=prepared.request.kind,
         artifact=prepared.described,
         hardware=prepared.hardware,
         model=prepared.model_info.model,

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qs.base.files import ReportFolder, write_atomic, write_json
+from qs.base.files import write_atomic, write_json
 from qs.result.events import EventLog
+from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
 from qs.result.result import Kind, Result, Status
 from qs.watch.view import View

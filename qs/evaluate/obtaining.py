@@ -19,6 +19,7 @@ from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.interact.asking import answers_of, silence
 from qs.interact.settling import Settled
+from qs.result.result import Kind
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,8 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
     # A sweep that names no batch sizes wants the backend's analysis of them; a backend may look
     # here for it.
     wanted = {
-        "command": request.kind,
-        "analyse_batch_sizes": request.kind == "sweep" and not request.batch_sizes,
+        "command": request.kind.value,
+        "analyse_batch_sizes": request.kind is Kind.SWEEP and not request.batch_sizes,
     }
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
 

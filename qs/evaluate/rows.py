@@ -12,21 +12,21 @@ from qs.engine import Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.result.row import (
     CLOSED_LOOP,
     BatchingEntry,
-    Confidence,
-    CpuUse,
-    EngineCost,
-    Estimate,
+    ConfidenceEntry,
+    CpuUseEntry,
+    EngineCostEntry,
+    EstimateEntry,
     IntervalEntry,
-    Metric,
+    MetricEntry,
     Mode,
     Outcome,
     Row,
-    Rule,
-    Samples,
+    RuleEntry,
+    SamplesEntry,
     ScenarioEntry,
     Times,
     Verdict,
-    WarmUp,
+    WarmUpEntry,
 )
 from qs.settings.case import Case
 
@@ -84,11 +84,13 @@ def measured(
         warnings=list(result.warnings),
         warning_codes=list(result.warning_codes),
         confidence=_confidence(result.confidence),
-        engine_cost=None if result.engine_cost is None else EngineCost(**vars(result.engine_cost)),
-        cpu_use=None if result.cpu is None else CpuUse(**result.cpu.to_dict()),
+        engine_cost=None
+        if result.engine_cost is None
+        else EngineCostEntry(**vars(result.engine_cost)),
+        cpu_use=None if result.cpu is None else CpuUseEntry(**result.cpu.to_dict()),
         histogram=histogram,
         load_s=load_s,
-        samples=None if samples is None else Samples(**samples),
+        samples=None if samples is None else SamplesEntry(**samples),
         outcome=outcome,
         **known,
     )
@@ -137,8 +139,8 @@ def _under_scenario(case: Case, result: RunResult) -> dict[str, Any]:
     own: dict[str, Any] = {
         "settings": ScenarioEntry(**case.scenario.settings()) if case.scenario else None,
         "samples_per_query": result.samples_per_query,
-        "rules": [Rule(**rule.to_dict()) for rule in result.rules],
-        "metric": None if result.metric is None else Metric(**result.metric.to_dict()),
+        "rules": [RuleEntry(**rule.to_dict()) for rule in result.rules],
+        "metric": None if result.metric is None else MetricEntry(**result.metric.to_dict()),
     }
     if result.open_loop:
         plain = result.to_dict()
@@ -152,8 +154,8 @@ def _under_scenario(case: Case, result: RunResult) -> dict[str, Any]:
     return own
 
 
-def _warm_up(summary: WarmUpResult) -> WarmUp:
-    return WarmUp(
+def _warm_up(summary: WarmUpResult) -> WarmUpEntry:
+    return WarmUpEntry(
         completed=summary.completed,
         errors=summary.errors,
         wall_s=summary.wall_s,
@@ -161,21 +163,21 @@ def _warm_up(summary: WarmUpResult) -> WarmUp:
     )
 
 
-def _confidence(found: engine.Confidence | None) -> Confidence | None:
+def _confidence(found: engine.Confidence | None) -> ConfidenceEntry | None:
     if found is None:
         return None
     percentiles = {
         f"P{percentile:g} Latency": _estimate(each, NS_PER_MS)
         for percentile, each in found.response.items()
     }
-    return Confidence(
+    return ConfidenceEntry(
         level=found.level, queries_per_s=_estimate(found.throughput, 1.0), **percentiles
     )
 
 
-def _estimate(estimate: engine.Estimate, unit: float) -> Estimate:
+def _estimate(estimate: engine.Estimate, unit: float) -> EstimateEntry:
     half = estimate.half_width
-    return Estimate(
+    return EstimateEntry(
         half_width=None if half is None else half / unit,
         batches=estimate.batches,
         why=estimate.why or None,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qs.base.errors import UserError
-from qs.base.files import ReportFolder
 from qs.base.interrupt import Interrupt, Interrupted, run_on_loop
 from qs.evaluate.evaluation import Work, evaluate, open_journal
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.prepare_artifact import prepare_artifact
+from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
 from qs.result.result import Result, Status
 from qs.settings.request import Request

@@ -43,7 +43,7 @@ class Mode(Word):
     AUDIT = "audit"
 
 
-class WarmUp(Part):
+class WarmUpEntry(Part):
     """The warm-up's own figures; they are in no other number."""
 
     completed: Count = key("Completed", None)
@@ -63,7 +63,7 @@ class IntervalEntry(Part):
     in_flight: Count = key("In Flight", None)
 
 
-class Estimate(Part):
+class EstimateEntry(Part):
     """Half the width of a confidence interval; null when none could be computed, and why."""
 
     half_width: Number = key("Half Width", None)
@@ -71,19 +71,19 @@ class Estimate(Part):
     why: str | None = key("Why", None)
 
 
-class Confidence(Part):
+class ConfidenceEntry(Part):
     """Confidence intervals of the throughput and of the percentiles that were estimated."""
 
     level: Number = key("Level", None)
-    queries_per_s: Estimate | None = key("Queries Per Second", None)
-    p50_ms: Estimate | None = key("P50 Latency", None)
-    p90_ms: Estimate | None = key("P90 Latency", None)
-    p95_ms: Estimate | None = key("P95 Latency", None)
-    p99_ms: Estimate | None = key("P99 Latency", None)
-    p99_9_ms: Estimate | None = key("P99.9 Latency", None)
+    queries_per_s: EstimateEntry | None = key("Queries Per Second", None)
+    p50_ms: EstimateEntry | None = key("P50 Latency", None)
+    p90_ms: EstimateEntry | None = key("P90 Latency", None)
+    p95_ms: EstimateEntry | None = key("P95 Latency", None)
+    p99_ms: EstimateEntry | None = key("P99 Latency", None)
+    p99_9_ms: EstimateEntry | None = key("P99.9 Latency", None)
 
 
-class EngineCost(Part):
+class EngineCostEntry(Part):
     """What the engine itself costs in this layout."""
 
     ns_per_request: Number = None
@@ -91,7 +91,7 @@ class EngineCost(Part):
     requests: Count = None
 
 
-class CpuUse(Part):
+class CpuUseEntry(Part):
     """CPU time of the run and of the rest of the machine, as the engine reports it."""
 
     elapsed_s: Number = None
@@ -128,7 +128,7 @@ class ScenarioEntry(Part):
     speed: Number = None
 
 
-class Rule(Part):
+class RuleEntry(Part):
     """What a scenario or a stop rule needed, and what was measured."""
 
     name: str
@@ -140,7 +140,7 @@ class Rule(Part):
     bound: str = "at least"
 
 
-class Metric(Part):
+class MetricEntry(Part):
     """The one number that results of a scenario are compared by."""
 
     name: str
@@ -173,7 +173,7 @@ class BatchingEntry(Part):
     mean_batch_size: Number = None
 
 
-class Samples(Part):
+class SamplesEntry(Part):
     """What was submitted."""
 
     name: str | None = None
@@ -263,7 +263,7 @@ class Row(Figures):
     errors_by_kind: dict[str, int] = key("Errors By Kind", {})
     wall_s: Number = key("Wall Time", None)
     queries_per_s: Number = key("Queries Per Second", None)
-    warm_up: WarmUp | None = key("Warm-up", None)
+    warm_up: WarmUpEntry | None = key("Warm-up", None)
     pool: str | None = key("Pool", None)
     instances: Count = key("Instances", None)
     intra_op_threads: Count = key("Intra-op Threads", None)
@@ -277,22 +277,22 @@ class Row(Figures):
     reasons: list[str] = key("Reasons")
     warnings: list[str] = key("Warnings")
     warning_codes: list[str] = key("Warning Codes", [])
-    confidence: Confidence | None = key("Confidence", None)
-    engine_cost: EngineCost | None = key("Engine Cost", None)
-    cpu_use: CpuUse | None = key("CPU Use", None)
+    confidence: ConfidenceEntry | None = key("Confidence", None)
+    engine_cost: EngineCostEntry | None = key("Engine Cost", None)
+    cpu_use: CpuUseEntry | None = key("CPU Use", None)
     histogram: str | None = key("Histogram", None)
     histograms: list[str] = key("Histograms", [])
     settings: ScenarioEntry | None = key("Settings", None)
     samples_per_query: Count = key("Samples Per Query", None)
-    rules: list[Rule] = key("Rules", [])
-    metric: Metric | None = key("Metric", None)
+    rules: list[RuleEntry] = key("Rules", [])
+    metric: MetricEntry | None = key("Metric", None)
     response: Times | None = key("Response", None)
     service: Times | None = key("Service", None)
     lateness: Times | None = key("Lateness", None)
     seed: Count = key("Seed", None)
     batching: BatchingEntry | None = key("Batching", None)
     load_s: Number = key("Load Time", None)
-    samples: Samples | None = key("Samples", None)
+    samples: SamplesEntry | None = key("Samples", None)
     outcome: Outcome | None = key("Outcome", None)
     verification: VerificationEntry | None = key("Verification", None)
     predict_timeout_s: Number = key("Predict Timeout", None)

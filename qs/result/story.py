@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qs.base.files import SWEEP
 from qs.base.words import data_size, number
 from qs.result.keys import words_of
-from qs.result.result import Accuracy, Result
+from qs.result.result import Accuracy, Kind, Result
 from qs.result.row import Row
 
 # What the comparison with the reference adds to the metrics of the data set.
@@ -40,7 +39,7 @@ _STARTED_BY = ("__main__.py", "qs", "launch.py")
 
 
 @dataclass(frozen=True)
-class Case:
+class NamedCase:
     """A row, under the name that tells it from the other rows."""
 
     name: str
@@ -118,7 +117,7 @@ class Story:
     headline: str
     reasons: tuple[Remark, ...]
     facts: tuple[tuple[str, str], ...]
-    cases: tuple[Case, ...]
+    cases: tuple[NamedCase, ...]
     shared: str  # what all cases have in common
     answers: Answers
     doubts: tuple[Remark, ...]
@@ -133,7 +132,7 @@ class Story:
         return [reason.text for reason in self.reasons if not reason.cases]
 
     @property
-    def measured(self) -> Sequence[Case]:
+    def measured(self) -> Sequence[NamedCase]:
         """The cases that have numbers."""
         return [case for case in self.cases if case.row.items_per_s]
 
@@ -161,7 +160,7 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
     )
 
 
-def named(rows: Sequence[Row]) -> tuple[Case, ...]:
+def named(rows: Sequence[Row]) -> tuple[NamedCase, ...]:
     """Each row under what it does not share with all others; its batch size is always said."""
     words = [words_of(row) for row in rows]
     shared = set(_shared(words)) - {"BS"}
@@ -170,7 +169,7 @@ def named(rows: Sequence[Row]) -> tuple[Case, ...]:
     for row, parts in zip(rows, words):
         name = ", ".join(text for part, text in parts.items() if part not in shared)
         seen[name] += 1
-        found.append(Case(name if seen[name] == 1 else f"{name} (#{seen[name]})", row))
+        found.append(NamedCase(name if seen[name] == 1 else f"{name} (#{seen[name]})", row))
     return tuple(found)
 
 
@@ -189,22 +188,22 @@ def _shared(words: Sequence[dict[str, str]]) -> dict[str, str]:
     }
 
 
-def _short(case: Case, cases: Sequence[Case]) -> str:
+def _short(case: NamedCase, cases: Sequence[NamedCase]) -> str:
     return case.name if len(cases) > 1 else f"BS {case.row.batch_size}"
 
 
-def _reasons(result: Result, cases: Sequence[Case]) -> tuple[Remark, ...]:
+def _reasons(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
     """The run's own, then each case's. A sweep finds out which settings fail: their reasons are no
     reasons of its own.
     """
     own = tuple(map(Remark, result.own_reasons))
-    if result.kind == SWEEP:
+    if result.kind is Kind.SWEEP:
         return own
     pairs = ((_short(case, cases), reason) for case in cases for reason in case.row.reasons)
     return (*own, *_together(pairs, len(cases)))
 
 
-def _doubts(result: Result, cases: Sequence[Case]) -> tuple[Remark, ...]:
+def _doubts(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
     pairs = ((_short(case, cases), text) for case in cases for text in case.row.warnings)
     own = [Remark(text) for text in dict.fromkeys(result.warnings)]
     return (*own, *_together(pairs, len(cases)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qs.config.qs_config import WarmUp
+from qs.result.result import Kind
 from qs.settings.traffic import Traffic
 
 
@@ -42,7 +43,7 @@ class Request:
     task: str
     hardware_type: str
     artifact: Path | None = None
-    kind: str = "run"
+    kind: Kind = Kind.RUN
     traffic: Traffic = Traffic()
     feeding: Feeding = Feeding()
     affinity: tuple[tuple[int, ...], ...] | None = None

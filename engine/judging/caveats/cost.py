@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
+from qs.engine.words import number
 
 ENGINE_BOUND = 0.8
 ENGINE_NOTABLE = 0.25
@@ -97,8 +98,8 @@ def late_issue(result: RunResult, plan: RunPlan) -> Caveat | None:
     return Caveat(
         "late_issue",
         "requests were issued late although a worker was free "
-        f"(p{percentile:g} {late / 1e3:.0f} us, {_ratio(late / typical)} the median service time): "
-        "response times contain it",
+        f"(p{percentile:g} {number(round(late / 1e3))} us, {_ratio(late / typical)} the median "
+        "service time): response times contain it",
         "free a core for each worker and let it spin, or read service times",
     )
 
@@ -122,4 +123,4 @@ def is_engine_bound(result: RunResult, cores: float) -> bool:
 
 
 def _ratio(value: float) -> str:
-    return f"{value:.0%} of" if value < 2 else f"{value:.0f} times"
+    return f"{value:.0%} of" if value < 2 else f"{number(round(value))} times"

@@ -9,6 +9,7 @@ from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import samples_needed
 from qs.engine.result import Caveat, IntervalRow, RunResult
 from qs.engine.statistics.trend import drift, growth
+from qs.engine.words import number
 
 # CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
 LEAST_S = 0.5
@@ -31,9 +32,9 @@ def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
     needed = samples_needed(max(wanted, key=samples_needed))
     return Caveat(
         "too_few_samples",
-        f"{result.response.count} samples are too few for {names}, "
+        f"{number(result.response.count)} samples are too few for {names}, "
         f"which {'is' if len(wanted) == 1 else 'are'} not reported",
-        f"measure at least {needed} requests",
+        f"measure at least {number(needed)} requests",
     )
 
 
@@ -81,7 +82,7 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
     advice = "lower the rate, or give the target more workers"
     if left >= handful:
         text = (
-            f"{left} of {arrived} due requests never had their turn: "
+            f"{number(left)} of {number(arrived)} due requests never had their turn: "
             "more arrived than the target could answer"
         )
         return Caveat("overload", text, advice)
@@ -92,7 +93,7 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         "overload",
-        f"the backlog kept growing, by {grown:.0f} requests: "
+        f"the backlog kept growing, by {number(round(grown))} requests: "
         "more arrived than the target could answer, "
         "so response times depend on how long the run was",
         advice,
@@ -110,7 +111,8 @@ def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
         "drift",
         f"throughput {'rose' if found.change > 0 else 'fell'} by {abs(found.change):.0%} "
         "from the first half of the run to the second "
-        f"({found.first:.4g} to {found.second:.4g} queries/s), more than chance explains",
+        f"({number(found.first, 4)} to {number(found.second, 4)} queries/s), "
+        "more than chance explains",
         "warm up longer, or look for heat, other load or growing memory",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
+from qs.engine.words import number
 
 # CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
 LEAST_S = 0.5
@@ -22,7 +23,7 @@ def throttled(result: RunResult, plan: RunPlan) -> Caveat | None:
     held = cpu.quota_held_back_s or 0.0
     if held > HELD_BACK_SHARE * cpu.elapsed_s:
         seen.append(
-            f"the CPU quota of {cpu.cores:.3g} cores held this process back "
+            f"the CPU quota of {number(cpu.cores, 3)} cores held this process back "
             f"for {held:.2f} of {cpu.elapsed_s:.2f} s"
         )
     if cpu.thermal_events:

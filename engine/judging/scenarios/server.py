@@ -21,6 +21,7 @@ from qs.engine.judging.scenarios.scenario import (
 from qs.engine.load import Poisson
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
+from qs.engine.words import number
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Server:
                 bound_s * 1e9,
                 response.percentile_ns(self.percentile) if response.count else None,
                 "ns",
-                f"lower rate_per_s below {self.rate_per_s:g}, or raise bound_s",
+                f"lower rate_per_s below {number(self.rate_per_s)}, or raise bound_s",
             ),
             at_least(
                 f"early stopping of {name} with {over} over the bound",
@@ -111,7 +112,7 @@ class Server:
 
     def _advice(self, over: int, queries: int, needed: int) -> str:
         if over >= queries * (1.0 - self.percentile / 100.0):
-            return f"lower rate_per_s below {self.rate_per_s:g}: more queries will not help"
+            return f"lower rate_per_s below {number(self.rate_per_s)}: more queries will not help"
         return (
             f"run at least {needed - queries} queries more (set min_queries={needed}), "
             "all within the bound, or lower rate_per_s"
@@ -119,7 +120,7 @@ class Server:
 
     def metric(self, result: RunResult) -> Metric:
         return Metric(
-            f"completed queries/s of a Poisson load of {self.rate_per_s:g}/s",
+            f"completed queries/s of a Poisson load of {number(self.rate_per_s)}/s",
             result.queries_per_s,
             "queries/s",
         )

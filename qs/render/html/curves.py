@@ -13,7 +13,7 @@ import numpy as np
 from qs.base.pareto import frontier
 from qs.render.html import charts
 from qs.result.row import Row, Times
-from qs.result.story import Case, Story
+from qs.result.story import NamedCase, Story
 from qs.result.sweep import CurvePoint
 
 NS_PER_MS = 1e6
@@ -63,7 +63,9 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
     return found
 
 
-def percentile_points(cases: Sequence[Case], log_of: Callable[[Row], str | None]) -> list[Point]:
+def percentile_points(
+    cases: Sequence[NamedCase], log_of: Callable[[Row], str | None]
+) -> list[Point]:
     """[{"case", "x": 1 / (1 - p), "p": percent, "ms"}] for each case whose log is there."""
     found: list[Point] = []
     each_has = max(min(PERCENTILE_POINTS // max(len(cases), 1), 64), FEWEST)
@@ -108,7 +110,7 @@ def _percentiles(text: str, points: int) -> list[dict[str, float]]:
     ]
 
 
-def series_points(cases: Sequence[Case]) -> tuple[list[Point], bool]:
+def series_points(cases: Sequence[NamedCase]) -> tuple[list[Point], bool]:
     """[{"case", "s", "per_s", "p50", "p99", "errors"}], and whether neighbours were put together.
 
     Together: throughput and errors are summed, p50 is the median of the medians, and p99 the
@@ -148,11 +150,11 @@ def _rounded(value: float, digits: int) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def _bar(case: Case) -> Point:
+def _bar(case: NamedCase) -> Point:
     return {"case": case.name, "bs": case.row.batch_size, "qps": case.row.items_per_s}
 
 
-def _warm_ups(cases: Sequence[Case]) -> list[Point]:
+def _warm_ups(cases: Sequence[NamedCase]) -> list[Point]:
     return [
         {
             "case": case.name,
@@ -166,7 +168,7 @@ def _warm_ups(cases: Sequence[Case]) -> list[Point]:
     ]
 
 
-def _parts(case: Case) -> list[Point]:
+def _parts(case: NamedCase) -> list[Point]:
     """Of an open loop: response time, and the service time and the lateness in it."""
     row = case.row
     parts = (("response", row.response), ("service", row.service), ("lateness", row.lateness))

@@ -38,7 +38,7 @@ def result_page(story: Story) -> bytes:
         title=story.title,
         story=story,
         result=story.result,
-        columns=COLUMNS,
+        headed=[column.heading for column in COLUMNS],
         cells=cells,
         scores=scores(story),
         doubts=[*map(str, story.doubts), *story.machine_doubts],

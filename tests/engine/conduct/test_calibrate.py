@@ -32,7 +32,7 @@ from qs.engine.conduct.calibrate import (
     null_share,
 )
 from qs.engine.conduct.layout import lay_out
-from qs.engine.workers.share import Share
+from qs.engine.workers.share import PlanShare
 from qs.engine.workers.target import nothing, nothing_awaited
 from tests.fakes import VirtualClock
 
@@ -117,7 +117,7 @@ def test_the_null_run_is_the_same_part_of_a_run_without_its_limits_and_extras():
         pool=Pool("thread", workers=40, affinity=((0,),)),
         timeout_s=0.001,
     )
-    null = null_share(Share(plan, 40, first=7, keep_columns=True, spin=True), 0.03, None)
+    null = null_share(PlanShare(plan, 40, first=7, keep_columns=True, spin=True), 0.03, None)
     assert null.workers == calibrate.MOST_THREADS and null.first == 7
     assert not null.keep_columns and not null.spin
     assert null.plan.pool.affinity == ((0,),)

@@ -146,7 +146,7 @@ def test_too_few_samples_says_how_many_it_takes():
         result_of(response=histogram([MS] * 100)), replace(CLOSED, percentiles=(50.0, 99.0, 99.9))
     )[0]
     assert "100 samples are too few for p99, p99.9" in caveat.text
-    assert "2995" in caveat.advice
+    assert "2,995" in caveat.advice
 
 
 def threads(

@@ -139,6 +139,14 @@ def test_shards_of_shards_together_are_the_schedule(schedule):
     assert np.array_equal(np.sort(np.concatenate(parts)), whole(schedule, 8))
 
 
+@pytest.mark.parametrize("rate", [1e-7, 1e-12, 1e-310])
+@pytest.mark.parametrize("make", [ConstantRate, Poisson, lambda rate: Stages((Stage(1e13, rate),))])
+def test_a_rate_too_low_for_any_request_is_due_late_and_not_before_the_start(make, rate):
+    """An int64 of nanoseconds holds 292 years."""
+    for block in islice(make(rate).blocks(), 3):
+        assert block[0] >= 0 and (np.diff(block) >= 0).all()
+
+
 # -- constant rate
 
 

@@ -185,10 +185,15 @@ def test_an_interrupted_overload_counts_those_in_line():
         from qs.engine import run_async
 
         stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.5, stop.set)
+        begun = []
+
+        def see(progress):
+            if progress.phase == "measure" and not begun:
+                begun.append(asyncio.get_running_loop().call_later(0.5, stop.set))
+
         plan = RunPlan(load=ConstantRate(1_000), stop=Stop(duration_s=60))
         target = Factory("tests.fakes:make_nth", {"nth": 0, "what": "return", "pause_s": 0.004})
-        return await run_async(plan, target, interrupt=stop)
+        return await run_async(plan, target, on_progress=see, interrupt=stop)
 
     result = asyncio.run(interrupted())
     assert result.interrupted and result.verdict == "INVALID"

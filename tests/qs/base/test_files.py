@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qs.base.errors import UserError
-from qs.base.files import ReportFolder, check_writable, write_atomic, write_json
+from qs.base.files import check_writable, write_atomic, write_json
+from qs.result.folder import ReportFolder
 
 
 def names(folder: Path) -> list[str]:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from qs.base.files import ReportFolder, write_json
+from qs.base.files import write_json
 from qs.engine.record.files import write_hlog
 from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import RunResult, WarmUpResult
 from qs.evaluate.rows import measured
+from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
 from qs.result.row import Row
 from qs.settings.case import Case

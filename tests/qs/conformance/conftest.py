@@ -14,7 +14,7 @@ import pytest
 from qs.conformance.checks import CHECKS
 from qs.conformance.outcome import Outcome
 from qs.conformance.running import run_checks
-from qs.conformance.subject import REFERENCE_ITEMS, Reference, Subject
+from qs.conformance.subject import REFERENCE_ITEMS, ReferenceFile, Subject
 from qs.environments import Environment
 from qs.evaluate.prepare import prepare
 from qs.inside.reference import ReferenceService
@@ -75,7 +75,7 @@ class RuntimeBackendACME(RuntimeBackend):
 class Lab:
     """Writes one vendor's folder and runs checks on it, all in one workspace."""
 
-    def __init__(self, root: Path, reference: Reference) -> None:
+    def __init__(self, root: Path, reference: ReferenceFile) -> None:
         self.root, self.reference = root, reference
         self.folder = root / "backends" / "ACME"
         self.folder.mkdir(parents=True)
@@ -119,7 +119,7 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory) -> Reference:
+def reference(tmp_path_factory) -> ReferenceFile:
     """The tiny task's reference run, made once: in a process of its own it would cost every test a
     second.
     """
@@ -129,7 +129,7 @@ def reference(tmp_path_factory) -> Reference:
     about = ReferenceService().reference_outputs(
         str(model), info, None, False, 0, REFERENCE_ITEMS, str(path)
     )
-    return Reference(path, shapes=about["outputs"])
+    return ReferenceFile(path, shapes=about["outputs"])
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from qs.base.machine import cpu_name
 from qs.compare.noise import ASSUMED_SPREAD, known_spread
 from qs.doctor import self_benchmark as saved
 from qs.doctor.self_benchmark import SelfBenchmark
+from tests.qs.result.made import small
 from tests.qs.results import read_result
 from tests.qs.test_cli import qs, refused
 
@@ -36,8 +37,8 @@ def test_the_self_benchmark_is_real_and_kept():
     }
     assert saved.last() == SelfBenchmark(**benchmark)
     host = machine.describe()
-    assert known_spread([{"Host": host}]).share == benchmark["spread"]
-    assert known_spread([{"Host": {**host, "CPU": "another"}}]) is ASSUMED_SPREAD
+    assert known_spread([small([], Host=host)]).share == benchmark["spread"]
+    assert known_spread([small([], Host={**host, "CPU": "another"})]) is ASSUMED_SPREAD
 
 
 def test_without_the_benchmark_it_is_quick_and_keeps_nothing():

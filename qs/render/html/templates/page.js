@@ -1,15 +1,24 @@
 (() => {
   "use strict";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C8C00"];
+  const onLight = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195",
+    "#8C8C00"];
+  const onDark = ["#56B4E9", "#FF9F5A", "#3FD1A4", "#E7A9CB", "#F2C14E", "#9CC9FF", "#C39BE0",
+    "#C8C850"];
   const look = (isDark) => {
     const ink = isDark ? "#e7eaf0" : "#1c2230", line = isDark ? "#39414f" : "#d5dae3";
-    const bright = isDark ? ["#56B4E9", "#FF9F5A", "#3FD1A4", "#E7A9CB", "#F2C14E", "#9CC9FF", "#C39BE0", "#C8C850"] : colours;
+    const colours = isDark ? onDark : onLight;
     return {
       background: "transparent", font: "system-ui, DejaVu Sans, sans-serif",
-      axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12 },
-      legend: { labelColor: ink, titleColor: ink, orient: "bottom", columns: 2, labelLimit: 320, labelFontSize: 12 },
-      view: { stroke: null }, mark: { color: bright[0] }, range: { category: bright },
+      axis: {
+        labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line,
+        labelFontSize: 12, titleFontSize: 12,
+      },
+      legend: {
+        labelColor: ink, titleColor: ink, orient: "bottom", columns: 2, labelLimit: 320,
+        labelFontSize: 12,
+      },
+      view: { stroke: null }, mark: { color: colours[0] }, range: { category: colours },
       rule: { color: ink }, rect: { color: ink },
     };
   };
@@ -19,9 +28,13 @@
     const place = document.getElementById("chart-" + name);
     if (!place) return;
     if (views[name]) views[name].finalize();
-    const made = await window.vegaEmbed(place, spec, { renderer: "svg", actions: false, config: look(dark.matches), tooltip: { theme: dark.matches ? "dark" : "light" } });
-    views[name] = made;
-    for (const select of place.querySelectorAll("select")) select.setAttribute("aria-label", "case shown in the chart");
+    views[name] = await window.vegaEmbed(place, spec, {
+      renderer: "svg", actions: false, config: look(dark.matches),
+      tooltip: { theme: dark.matches ? "dark" : "light" },
+    });
+    for (const select of place.querySelectorAll("select")) {
+      select.setAttribute("aria-label", "case shown in the chart");
+    }
   }));
   window.qsCharts = views;
   if (window.vegaEmbed) {
@@ -57,7 +70,9 @@
       const wanted = [...form.querySelectorAll("select")].map((each) => [each.name, each.value]);
       let count = 0;
       for (const row of rows) {
-        const fits = words.every((word) => row.textContent.toLowerCase().includes(word)) && wanted.every(([name, value]) => !value || row.dataset[name] === value);
+        const text = row.textContent.toLowerCase();
+        const fits = words.every((word) => text.includes(word))
+          && wanted.every(([name, value]) => !value || row.dataset[name] === value);
         row.hidden = !fits;
         count += fits;
       }
