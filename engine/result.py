@@ -18,8 +18,6 @@ from qs.engine.record.intervals import IntervalRow
 from qs.engine.statistics.estimate import Confidence
 from qs.engine.words import number
 
-REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
-
 
 @dataclass(frozen=True)
 class EngineCost:
@@ -218,10 +216,10 @@ class RunResult:
             "dropped": self.dropped,
             "not_issued": self.not_issued,
             "seed": self.seed,
-            "response": summary(self.response),
-            "service": summary(self.service),
-            "lateness": summary(self.lateness) if self.open_loop else None,
-            "pacing": None if self.pacing is None else summary(self.pacing),
+            "response": self.response.summary(),
+            "service": self.service.summary(),
+            "lateness": self.lateness.summary() if self.open_loop else None,
+            "pacing": None if self.pacing is None else self.pacing.summary(),
             "engine_cost": None if self.engine_cost is None else vars(self.engine_cost).copy(),
             "cpu": None if self.cpu is None else self.cpu.to_dict(),
             "first_ns": self.first_ns,
@@ -256,20 +254,6 @@ class RunResult:
         HdrHistogram tool reads (unit: ns).
         """
         write_hlog(Path(path), self.intervals, self.started_at)
-
-
-def summary(histogram: Histogram) -> dict[str, Any]:
-    """Count, minimum, mean, maximum and percentiles in ns; a percentile the count does not support
-    is None.
-    """
-    return {
-        "count": histogram.count,
-        "min_ns": histogram.min_ns,
-        "mean_ns": histogram.mean_ns,
-        "max_ns": histogram.max_ns,
-        **{f"p{percentile:g}_ns": histogram.reported_ns(percentile) for percentile in REPORTED},
-        "out_of_range": histogram.out_of_range,
-    }
 
 
 def _with_unit(value: float | None, unit: str) -> str:

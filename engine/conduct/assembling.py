@@ -18,7 +18,7 @@ from qs.engine.outcome import Ending, ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.record.files import columns_of
 from qs.engine.record.histogram import Histogram
-from qs.engine.record.intervals import IntervalLog
+from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.record.memory import Field, WorkerMemory
 from qs.engine.record.report import WorkerReport
 from qs.engine.result import RunResult, WarmUpResult
@@ -37,7 +37,7 @@ class Gathered:
         self.log = IntervalLog(length_s, plan.recorded_per_interval)
         self.evidence = Evidence(length_s, (*PERCENTILES, plan.stop.stable_percentile))
 
-    def add(self, intervals: Sequence) -> None:
+    def add(self, intervals: Sequence[tuple[int, Interval]]) -> None:
         self.log.add(intervals)
         self.evidence.add(intervals)
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import Any
 
 import numpy as np
 
 LOWEST_NS = 1
 HIGHEST_NS = 3_600_000_000_000
 SIGNIFICANT_DIGITS = 3
+# The percentiles of a summary.
+REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
 # HdrHistogram's layout for that range: 2,048 sub-buckets (the power of two at or above 2 x 10^3),
 # each further bucket holding the upper half of them at twice the width, and 32 buckets until an
@@ -212,6 +215,19 @@ class Histogram:
     def reported_ns(self, percentile: float) -> int | None:
         """The percentile if the count supports it, else None, which prints as n/a."""
         return self.percentile_ns(percentile) if self.supports(percentile) else None
+
+    def summary(self) -> dict[str, Any]:
+        """Count, minimum, mean, maximum and percentiles in ns; a percentile the count does not
+        support is None.
+        """
+        return {
+            "count": self.count,
+            "min_ns": self.min_ns,
+            "mean_ns": self.mean_ns,
+            "max_ns": self.max_ns,
+            **{f"p{percentile:g}_ns": self.reported_ns(percentile) for percentile in REPORTED},
+            "out_of_range": self.out_of_range,
+        }
 
     def to_hdr(self):
         """The same values as an `hdrh.histogram.HdrHistogram`."""

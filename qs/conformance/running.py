@@ -32,7 +32,7 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,)? in (?P<na
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """One check and its outcome."""
 
     name: str
@@ -45,7 +45,7 @@ class View(Protocol):
     """Shows the checks as they run."""
 
     def begun(self, name: str) -> None: ...
-    def ended(self, result: Result) -> None: ...
+    def ended(self, result: CheckResult) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Asked:
     seed: int | None = None
 
 
-def conform(asked: Asked, view: View, say: Callable[[str], None]) -> tuple[str, list[Result]]:
+def conform(asked: Asked, view: View, say: Callable[[str], None]) -> tuple[str, list[CheckResult]]:
     """(the backend's name as its folder spells it, results). UserError if there is nothing to
     test.
     """
@@ -95,7 +95,7 @@ def _check_writable(log: Path) -> None:
 
 async def _conform(
     asked: Asked, prepared: Prepared, environment: Environment, view: View, scratch: Path
-) -> list[Result]:
+) -> list[CheckResult]:
     resolved = await resolve_model(prepared, scratch / "model.log")
     log = scratch / "backend.log"
     subject = Subject(prepared, resolved, environment, log, scratch)
@@ -112,12 +112,12 @@ async def run_checks(
     checks: Sequence[Check],
     limit_s: float | None = None,
     begun: Callable[[str], None] = lambda name: None,
-    ended: Callable[[Result], None] = lambda result: None,
-) -> list[Result]:
+    ended: Callable[[CheckResult], None] = lambda result: None,
+) -> list[CheckResult]:
     """Every check's result, in order. `limit_s` is for each of them (None: a generous one, longer
     for compile).
     """
-    results: dict[str, Result] = {}
+    results: dict[str, CheckResult] = {}
     try:
         for check in checks:
             begun(check.name)
@@ -125,7 +125,7 @@ async def run_checks(
             outcome = _not_tried(check, results)
             if outcome is None:
                 outcome = await _run(subject, check, limit_s)
-            result = Result(check.name, check.about, outcome, time.perf_counter() - begin)
+            result = CheckResult(check.name, check.about, outcome, time.perf_counter() - begin)
             results[check.name] = result
             ended(result)
     except BaseException:  # interrupted, or a bug: do not wait for what runs in the host
@@ -136,7 +136,7 @@ async def run_checks(
     return list(results.values())
 
 
-def _not_tried(check: Check, results: Mapping[str, Result]) -> Outcome | None:
+def _not_tried(check: Check, results: Mapping[str, CheckResult]) -> Outcome | None:
     """Why a check has nothing to look at, or None. A needed check that does not run at all counts
     as passed.
     """

@@ -1,4 +1,4 @@
-"""Results for a person (a table on a terminal, plain lines elsewhere) and for a machine (JSON)."""
+"""What the checks found: a table on a terminal, plain lines elsewhere, JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
+from qs.base.console import console
 from qs.conformance.outcome import FAIL, PASS, SKIP
-from qs.conformance.running import Result
+from qs.conformance.running import CheckResult
 
 _STYLES = {PASS: "green", FAIL: "bold red", SKIP: "yellow"}
 
 
-def verdict(results: Sequence[Result]) -> str:
-    """A check that was skipped is no failure."""
+def verdict(results: Sequence[CheckResult]) -> str:
+    """FAIL if any check failed; skipped checks do not count."""
     return FAIL if any(result.outcome.status == FAIL for result in results) else PASS
 
 
-def to_json(results: Sequence[Result], hardware: str, task: str) -> dict[str, Any]:
-    """Plain data; `seconds` are of wall time."""
+def to_json(results: Sequence[CheckResult], hardware: str, task: str) -> dict[str, Any]:
+    """Plain data for --json; `seconds` is wall time."""
     return {
         "hardware_type": hardware,
         "task": task,
@@ -37,15 +38,15 @@ def to_json(results: Sequence[Result], hardware: str, task: str) -> dict[str, An
     }
 
 
-def counts(results: Sequence[Result]) -> str:
+def counts(results: Sequence[CheckResult]) -> str:
     """ "14 passed, 1 failed, 1 skipped"; zeros are left out."""
     words = {PASS: "passed", FAIL: "failed", SKIP: "skipped"}
     each = {status: sum(result.outcome.status == status for result in results) for status in words}
     return ", ".join(f"{each[status]} {word}" for status, word in words.items() if each[status])
 
 
-def plain_lines(result: Result) -> list[str]:
-    """One line on a check, and one on how to fix it where it failed."""
+def plain_lines(result: CheckResult) -> list[str]:
+    """A line on the outcome, and one on how to fix a failure."""
     status = result.outcome.status
     shown = status.upper() if status == FAIL else status
     lines = [f"{shown:<4}  {result.name:<12}  {result.outcome.reason}"]
@@ -53,7 +54,7 @@ def plain_lines(result: Result) -> list[str]:
 
 
 class PlainView:
-    """A line for every check as it ends."""
+    """Prints each check as it ends."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -61,39 +62,37 @@ class PlainView:
     def begun(self, name: str) -> None:
         pass
 
-    def ended(self, result: Result) -> None:
+    def ended(self, result: CheckResult) -> None:
         for line in plain_lines(result):
             print(line, file=self._stream, flush=True)
 
-    def close(self, results: Sequence[Result]) -> None:
+    def close(self, results: Sequence[CheckResult]) -> None:
         pass
 
 
 class TerminalView:
-    """Says which check runs; at the end a table of all."""
+    """Names the check that is running; prints a table of all at the end."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-
-        self._console = Console(file=stream, highlight=False)
+        self._console = console(stream)
         self._status = self._console.status("starting")
         self._status.start()
 
     def begun(self, name: str) -> None:
         self._status.update(f"checking {name}")
 
-    def ended(self, result: Result) -> None:
+    def ended(self, result: CheckResult) -> None:
         pass
 
-    def close(self, results: Sequence[Result]) -> None:
+    def close(self, results: Sequence[CheckResult]) -> None:
         with suppress(Exception):
             self._status.stop()
         if results:
             self._console.print(table(results))
 
 
-def table(results: Sequence[Result]) -> Any:
-    """A row for every check: what was seen, and under it how to fix it."""
+def table(results: Sequence[CheckResult]) -> Any:
+    """A row for each check: what was seen, and below it how to fix it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

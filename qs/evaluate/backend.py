@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qs.engine import ChildHost, Factory, HostDied, HostTarget, HostTimeout, LocalHost
 from qs.environments import Environment
 from qs.evaluate.failures import BackendFailed, Limit, outcomes
 from qs.evaluate.folder import working_folder
@@ -27,9 +28,6 @@ from qs.result.row import Outcome
 from qs.settings.case import Case
 from qs.settings.limits import Limits
 from qs.settings.settings import Settings
-
-if TYPE_CHECKING:
-    from qs.engine import ChildHost, HostTarget, LocalHost
 
 # Limits that no option states.
 DATA_S = 1200.0  # reading a data set and making samples of it: not the backend's own time
@@ -276,14 +274,10 @@ class Backend:
 
     @property
     def _child(self) -> ChildHost | None:
-        from qs.engine import ChildHost
-
         return self._host if isinstance(self._host, ChildHost) else None
 
     async def _call(self, method: str, what: str, limit: Limit, **arguments: Any) -> Any:
         """Call a method of the service. `what` names the step in messages."""
-        from qs.engine import HostDied, HostTimeout
-
         host = await self.ready()
         held = self._held(limit)
         with outcomes(what, held):
@@ -297,8 +291,6 @@ class Backend:
         return answer
 
     async def _started(self) -> ChildHost | LocalHost:
-        from qs.engine import LocalHost
-
         host, limit = self._made(), self._held(self._loading)
         what = f"loading the backend {self.hardware}"
         with outcomes(what):
@@ -323,8 +315,6 @@ class Backend:
         return host
 
     def _made(self) -> ChildHost | LocalHost:
-        from qs.engine import ChildHost, Factory, LocalHost
-
         factory = Factory(self.SERVICE, self._arguments())
         if self._prepared.request.in_process:
             return LocalHost(factory)

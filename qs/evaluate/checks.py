@@ -67,7 +67,7 @@ async def numeric(
     batch_size: int,
     items: int,
     log: Path,
-    compiled: dict[str, Any] | None = None,
+    compiled: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}.
 

@@ -1,9 +1,9 @@
 """One evaluation from start to report, in the published order: model, compile, accuracy, numeric,
 performance.
 
-The order and the endings live here, the work of each step in qs.evaluate. However a run ends once
-its model is there (well, interrupted, failed in the backend, refused), it leaves a report of what
-it had.
+The order and the endings live here, the work of each step in the files beside it. However a run
+ends once its model is there (complete, interrupted, failed in the backend, refused), it leaves a
+report of what it had.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from qs.evaluate.failures import BackendFailed, note
 from qs.evaluate.journal import Journal
 from qs.evaluate.performance import measure
 from qs.evaluate.prepare import Prepared
-from qs.evaluate.settling import opened, set_up
+from qs.evaluate.settling import Opened, opened, set_up
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.render.html.page import result_page
+from qs.result.folder import ReportFolder
 from qs.result.record import Record
 from qs.result.result import Result, Status
 from qs.result.story import story_of
@@ -97,7 +98,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
         if prepared.compile_only:
             return
         testbed = await set_up(ready, prepared, journal, interrupt)
-        await _check(testbed, prepared, ready.resolved, ready.scratch / "reference.log")
+        await _check(testbed, prepared, ready)
         if prepared.workload.test_perf:
             if testbed.settings.verify.value and not testbed.driven:
                 journal.warn(
@@ -108,19 +109,18 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
                 await (measure(testbed) if testbed.driven else measure_by_vendor(testbed))
 
 
-async def _check(testbed: Testbed, prepared: Prepared, resolved: dict[str, Any], log: Path) -> None:
+async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> None:
     """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what
     follows is still measured.
     """
     record, journal = testbed.journal.record, testbed.journal
-    settings = testbed.settings
-    first, items = settings.batch_sizes.value[0], settings.numeric_items.value
+    first = testbed.settings.batch_sizes.value[0]
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:
                 await testbed.backend.load(first)
                 record.accuracy = await checks.accuracy(
-                    testbed.backend, prepared, resolved, journal.folder.path
+                    testbed.backend, prepared, ready.resolved, journal.folder.path
                 )
                 for text in checks.surprises(record.accuracy, prepared):
                     journal.warn(text)
@@ -130,13 +130,26 @@ async def _check(testbed: Testbed, prepared: Prepared, resolved: dict[str, Any],
         with journal.stage("numeric"):
             try:
                 await testbed.backend.load(first)
-                record.numeric = await checks.numeric(
-                    testbed.backend, prepared, resolved, first, items, log, record.compile_result
-                )
-                record.diff_dist = draw(record.numeric, journal.folder)
-                record.reasons += numeric_faults(record.numeric)
+                await _compare(testbed, prepared, ready)
             except BackendFailed as failure:
                 record.numeric = _not_measured(journal, failure)
+
+
+async def _compare(
+    testbed: Testbed, prepared: Prepared, ready: Opened, item: int | None = None
+) -> None:
+    """The comparison with the reference, or of one of its items alone, into the record."""
+    record, settings, backend = testbed.journal.record, testbed.settings, testbed.backend
+    size, items = settings.batch_sizes.value[0], settings.numeric_items.value
+    log = ready.scratch / "reference.log"
+    if item is None:
+        compiled = record.compile_result
+        found = await checks.numeric(backend, prepared, ready.resolved, size, items, log, compiled)
+        record.diff_dist = _draw_differences(found, testbed.journal.folder)
+    else:
+        found = await checks.numeric_item(backend, prepared, ready.resolved, size, items, item, log)
+    record.numeric = found
+    record.reasons += _numeric_faults(found)
 
 
 def compare_alone(item: int | None) -> Work:
@@ -145,22 +158,9 @@ def compare_alone(item: int | None) -> Work:
     async def work(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with opened(prepared, journal) as ready:
             testbed = await set_up(ready, prepared, journal, interrupt)
-            settings, record, backend = testbed.settings, journal.record, testbed.backend
-            size, items = settings.batch_sizes.value[0], settings.numeric_items.value
-            log = ready.scratch / "reference.log"
-            await backend.load(size)
+            await testbed.backend.load(testbed.settings.batch_sizes.value[0])
             with journal.stage("numeric"):
-                if item is None:
-                    compiled = record.compile_result
-                    record.numeric = await checks.numeric(
-                        backend, prepared, ready.resolved, size, items, log, compiled
-                    )
-                    record.diff_dist = draw(record.numeric, journal.folder)
-                else:
-                    record.numeric = await checks.numeric_item(
-                        backend, prepared, ready.resolved, size, items, item, log
-                    )
-                record.reasons += numeric_faults(record.numeric)
+                await _compare(testbed, prepared, ready, item)
 
     return work
 
@@ -171,7 +171,7 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
     return {checks.NOT_MEASURED: failure.said}
 
 
-def draw(numeric: dict[str, Any], folder: Any) -> str | None:
+def _draw_differences(numeric: dict[str, Any], folder: ReportFolder) -> str | None:
     """The picture of the distributions, beside the report; its name. The numbers it is drawn from
     leave the result.
     """
@@ -182,7 +182,7 @@ def draw(numeric: dict[str, Any], folder: Any) -> str | None:
     )
 
 
-def numeric_faults(found: dict[str, Any]) -> list[str]:
+def _numeric_faults(found: dict[str, Any]) -> list[str]:
     """A missing output, another shape, NaN and infinities are failures, not zeros."""
     return [
         f"numeric: output {name}: {metrics['failed']}"

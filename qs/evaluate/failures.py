@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from qs.base.errors import UserError
 from qs.base.words import number
+from qs.engine import ErrorKind, HostDied, HostError, HostTimeout, RunResult
 from qs.evaluate.journal import Journal
 from qs.result.row import Outcome
-
-if TYPE_CHECKING:
-    from qs.engine import HostDied, RunResult
 
 # the last words of a process whose watchdog ended it, see qs.inside.calling
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
@@ -83,8 +80,6 @@ def outcomes(what: str, limit: Limit | None = None, flag: str = "") -> Iterator[
 
     `limit` is the one that held; None: the host says which, and `flag` names its option.
     """
-    from qs.engine import HostDied, HostError, HostTimeout
-
     try:
         yield
     except HostTimeout as timeout:
@@ -102,8 +97,6 @@ def outcomes(what: str, limit: Limit | None = None, flag: str = "") -> Iterator[
 
 def lost_in(result: RunResult, predict_s: float, log_tail: str, title: str) -> BackendFailed | None:
     """What ended the backend's process in the middle of a measurement; None if it lives."""
-    from qs.engine import ErrorKind
-
     kept = "what was measured before is kept"
     if ErrorKind.HUNG in result.errors_by_kind:
         limit = Limit(predict_s, "predict_timeout")

@@ -9,12 +9,10 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qs.engine import ChildHost, Factory
 from qs.evaluate.failures import Limit, outcomes
-
-if TYPE_CHECKING:
-    from qs.engine import ChildHost
 
 REFERENCE = "qs.inside.reference:ReferenceService"
 ARTIFACT = "qs.inside.artifact:ArtifactService"
@@ -122,8 +120,6 @@ async def artifact_process(log: Path) -> AsyncIterator[ArtifactProcess]:
 
 @asynccontextmanager
 async def _host(service: str, log: Path, work: Path | None) -> AsyncIterator[ChildHost]:
-    from qs.engine import ChildHost, Factory
-
     made = ChildHost(Factory(service), python=sys.executable, log_path=log, cwd=work)
     with outcomes("starting a process of our own"):
         await made.__aenter__()

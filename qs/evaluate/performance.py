@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qs.base.interrupt import Interrupted
 from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
+from qs.engine import RunResult, run_async
 from qs.evaluate import rows
 from qs.evaluate.failures import BackendFailed, lost_in, note, outcomes
 from qs.evaluate.testbed import Testbed
@@ -17,9 +17,6 @@ from qs.evaluate.verification import Verification
 from qs.result.row import Outcome, Row
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import plan_of
-
-if TYPE_CHECKING:
-    from qs.engine import RunResult
 
 NS_PER_S = 1e9
 UNTOLD = (
@@ -117,8 +114,6 @@ def _pid(testbed: Testbed, case: Case) -> int | None:
 async def _measure_case(
     testbed: Testbed, case: Case, title: str, histogram: Path | None, watch: Verification
 ) -> Measured:
-    from qs.engine import run_async
-
     journal, settings, batch_size = testbed.journal, testbed.settings, case.requested_batch_size
     try:
         asked = batch_size * (case.shared_by or 1)

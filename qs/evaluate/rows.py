@@ -143,9 +143,12 @@ def _under_scenario(case: Case, result: RunResult) -> dict[str, Any]:
         "metric": None if result.metric is None else MetricEntry(**result.metric.to_dict()),
     }
     if result.open_loop:
-        plain = result.to_dict()
-        own |= {part: Times(**plain[part]) for part in ("response", "service", "lateness")}
-        own["seed"] = result.seed
+        own |= {
+            "response": Times(**result.response.summary()),
+            "service": Times(**result.service.summary()),
+            "lateness": Times(**result.lateness.summary()),
+            "seed": result.seed,
+        }
     if case.batching:
         mean = result.completed / result.batches if result.batches else None
         own["batching"] = BatchingEntry(

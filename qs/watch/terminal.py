@@ -1,5 +1,5 @@
-"""What a person sees while a run goes on, always on standard error: a panel on a terminal, plain
-lines elsewhere, nothing when quiet.
+"""What a person sees during a run, always on standard error: a panel on a terminal, plain lines
+elsewhere, nothing with --quiet.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from qs.base.console import console
 from qs.watch.panel import Panel
 from qs.watch.progress import Outlook, state
 from qs.watch.view import Follow, Quiet, View
@@ -21,7 +22,7 @@ PLAIN_EVERY_S = 5.0
 
 
 class Plain(View):
-    """One line a fact, and one every few seconds during a case: readable in a log file."""
+    """A line for each event, and one every few seconds during a case: readable in a log file."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
         self._stream = stream
@@ -49,12 +50,10 @@ class Plain(View):
 
 
 class Rich(View):
-    """A panel that is redrawn in place; facts scroll above it."""
+    """A panel that is redrawn in place; lines scroll above it."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
-        from rich.console import Console
-
-        self._console = Console(file=stream, highlight=False)
+        self._console = console(stream)
         self._clock = clock
 
     def line(self, text: str) -> None:
@@ -79,7 +78,7 @@ class Rich(View):
 
 
 def open_view(quiet: bool, stream: TextIO | None = None) -> View:
-    """The view that fits: none when quiet, rich on a terminal, plain lines elsewhere."""
+    """The view for this stream: a panel on a terminal, plain lines elsewhere, nothing if quiet."""
     stream = stream or sys.stderr
     if quiet:
         return Quiet()

@@ -10,7 +10,7 @@ import pytest
 
 from qs.conformance import answers, contract, measuring, names, resources, threads
 from qs.conformance.outcome import FAIL, PASS, SKIP, Outcome, Problem, judged
-from qs.conformance.running import Result, vendor_place
+from qs.conformance.running import CheckResult, vendor_place
 from qs.conformance.showing import counts, plain_lines, table, to_json, verdict
 from qs.tensors.closeness import Difference, difference, in_words, tolerance, too_far, worse
 
@@ -293,12 +293,12 @@ def test_what_is_shown():
     bad = judged([Problem("a is wrong", "mend it"), Problem("b is wrong", "mend it")], "")
     assert bad == Outcome(FAIL, "a is wrong; b is wrong", "mend it", blocks=True)
     results = [
-        Result("one", "about one", Outcome(PASS, "good"), 0.1),
-        Result("two", "about two", bad, 0.2),
+        CheckResult("one", "about one", Outcome(PASS, "good"), 0.1),
+        CheckResult("two", "about two", bad, 0.2),
     ]
     assert counts(results) == "1 passed, 1 failed"
     assert (verdict(results[:1]), verdict(results)) == (PASS, FAIL)
-    assert verdict([Result("three", "", Outcome(SKIP, "none"), 0)]) == PASS
+    assert verdict([CheckResult("three", "", Outcome(SKIP, "none"), 0)]) == PASS
     assert plain_lines(results[0]) == ["pass  one           good"]
     assert plain_lines(results[1])[1].split("to fix it:")[1].strip() == "mend it"
     shown = json.loads(json.dumps(to_json(results, "ACME", "tiny")))
