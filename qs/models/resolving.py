@@ -17,7 +17,7 @@ from qs.base import jsonc
 from qs.base.errors import Faults, UserError
 from qs.config.sources import check_data_sources
 from qs.models import build, path, pypi, torchscript, url
-from qs.models.request import NotHere, Request
+from qs.models.request import ModelRequest, NotHere
 from qs.tensors.digest import digests_of, sha256_of
 
 SOURCES = "sources.json"
@@ -62,7 +62,7 @@ def resolve(
     also if a source has a file that must not be used (damaged, not of the stated digest, not
     convertible), whatever sources follow.
     """
-    request = Request(model_info_raw, Path(workspace_root), seed, say, progress, offline)
+    request = ModelRequest(model_info_raw, Path(workspace_root), seed, say, progress, offline)
     entry, file, note, missed = _first(model_info_raw.get("sources"), request)
     return _finished(file, entry, note, missed, request)
 
@@ -92,7 +92,7 @@ def resolve_data(
             "model": f"{name} of the data set {dataset_folder.name}",
             "model_path": f"datasets/{dataset_folder.name}/{name}",
         }
-        request = Request(
+        request = ModelRequest(
             own,
             dataset_folder.resolve().parents[1],
             0,
@@ -112,7 +112,7 @@ def resolve_data(
 
 
 def _first(
-    sources: Sequence[Mapping[str, Any]] | None, request: Request
+    sources: Sequence[Mapping[str, Any]] | None, request: ModelRequest
 ) -> tuple[Mapping[str, Any], Path, str, list[str]]:
     """(entry, its file, note, why the entries before it have none) of the first source that has the
     file.
@@ -135,7 +135,7 @@ def _first(
 
 
 def _finished(
-    file: Path, entry: Mapping[str, Any], note: str, missed: list[str], request: Request
+    file: Path, entry: Mapping[str, Any], note: str, missed: list[str], request: ModelRequest
 ) -> Resolved:
     kind = str(entry["kind"])
     suffix = file.suffix.lower()

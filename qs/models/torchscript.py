@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qs.base.cache import build_once, key_of
 from qs.base.errors import UserError
-from qs.models.request import Request
+from qs.models.request import ModelRequest
 from qs.tensors.digest import sha256_of
 from qs.tensors.onnx_data import data_files
 
@@ -33,7 +33,7 @@ TORCH_TYPES = {
 }
 
 
-def to_onnx(path: Path, request: Request) -> tuple[Path, str]:
+def to_onnx(path: Path, request: ModelRequest) -> tuple[Path, str]:
     """(ONNX file, note) for the TorchScript file at `path`, with the model info's names, shapes and
     types.
 

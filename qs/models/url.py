@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from qs.base.cache import build_once, cache_dir
 from qs.base.errors import UserError
-from qs.models.request import NotHere, Request, place_for, stated_sha256
+from qs.models.request import ModelRequest, NotHere, place_for, stated_sha256
 from qs.tensors.digest import read_sha256, verified
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CONNECT_S, READ_S = 10.0, 30.0
 CHUNK_BYTES = 64 << 10  # at most this much is lost when a connection breaks
 
 
-def obtain(entry: Mapping[str, Any], request: Request) -> tuple[Path, str]:
+def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
     """(file, note). entry: `url` (http or https) and `sha256`. NotHere if the server is unreachable
     or refuses, UserError if it sends another file than stated.
     """
