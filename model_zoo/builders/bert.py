@@ -1,9 +1,9 @@
-"""BERT, and the encoder that its kin share. Parameters carry the names of
+"""BERT, and the encoder that related models share. Parameters have the names of
 `transformers.BertForQuestionAnswering`.
 
-Devlin et al., 2018, arXiv:1810.04805. `build_bert_qa` and `build_bert_tf` draw weights, which know
-nothing: they serve speed and numeric agreement, never accuracy. `build_bert_encoder` makes the
-encoder of trained weights that a source fetched; sentence encoders such as MiniLM are this graph.
+Devlin et al., 2018, arXiv:1810.04805. `build_bert_qa` and `build_bert_tf` draw random weights:
+good for speed and numeric agreement, never for accuracy. `build_bert_encoder` builds the encoder
+from trained weights that a source fetched; sentence encoders such as MiniLM are this graph.
 Left out: the pooler (nothing here uses it) and any tokenizer.
 """
 
@@ -21,7 +21,7 @@ from .graph import INT32, INT64, Graph
 @dataclass(frozen=True)
 class Sizes:
     """Of an encoder; the defaults are BERT-base, uncased, at the published sequence length.
-    ValueError for those that cannot be.
+    ValueError for invalid ones.
     """
 
     layers: int = 12
@@ -77,7 +77,7 @@ def _bert(graph: Graph, inputs: Sequence[str], size: Sizes, kind: int = INT64) -
 
 
 def embedded(graph: Graph, name: str, ids: str, types: str, size: Sizes, width: int) -> str:
-    """Sums of a token's, its type's and its place's embedding, normalized."""
+    """Sums of the embeddings of token, type and position, normalized."""
     x = graph.embedding(f"{name}.word_embeddings.weight", ids, size.vocabulary, width)
     x = graph.op("Add", x, graph.embedding(f"{name}.token_type_embeddings.weight", types, 2, width))
     places = graph.parameter(f"{name}.position_embeddings.weight", (size.positions, width))
@@ -104,8 +104,8 @@ def projected(graph: Graph, name: str, x: str, size: Sizes) -> list[str]:
 
 
 def feed_forward(graph: Graph, name: str, x: str, mixed: str, size: Sizes) -> str:
-    """What follows a layer's attention, whose mixed values are `mixed`: each part is added to what
-    came in, and normalized.
+    """The rest of a layer after attention, whose mixed values are `mixed`: each part is added to
+    its input, and normalized.
     """
     dense = graph.linear(f"{name}.attention.output.dense", mixed, size.hidden, size.hidden)
     x = graph.layer_norm(
@@ -129,8 +129,8 @@ def build_bert_tf(path: Path, seed: int, **how: object) -> None:
 def build_bert_encoder(
     path: Path, seed: int, *, weights: Mapping[str, np.ndarray], **how: object
 ) -> None:
-    """`weights`: trained ones, named as transformers.BertModel's, so without "bert."; what else is
-    among them is not used.
+    """`weights`: trained ones, named as in transformers.BertModel, so without "bert."; further
+    ones are not used.
     """
     bert_encoder_graph(**how).write(
         path, seed, {f"bert.{name}": value for name, value in weights.items()}

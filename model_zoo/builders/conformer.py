@@ -1,9 +1,9 @@
-"""A Conformer encoder for lines of text or speech: convolution within, attention with relative
-places across.
+"""A Conformer encoder for lines of text or speech: convolution for near, attention with
+relative positions for far context.
 
 Gulati et al., 2020, arXiv:2005.08100; sizes of its medium model (16 layers of 256, 4 heads, kernel
 31). Names and shapes of a layer are those of `transformers`' Wav2Vec2Conformer with relative
-places. In: float32 [batch, 3, 64, 512], which two convolutions make a fourth as long, and a bool
+positions. In: float32 [batch, 3, 64, 512], which two convolutions shorten to a fourth, and a bool
 [batch, 128] that is true at padding. Out: [batch, 128, 256].
 """
 
@@ -92,7 +92,7 @@ def _layer(
 
 
 def _half(graph: Graph, name: str, x: str, hidden: int) -> str:
-    """A feed-forward part of which half is added."""
+    """A feed-forward part, of which half is added."""
     inner = graph.layer_norm(f"{name}_layer_norm", x, hidden, EPS)
     inner = graph.silu(_linear(graph, f"{name}.intermediate_dense", inner, hidden, 4 * hidden))
     inner = _linear(graph, f"{name}.output_dense", inner, 4 * hidden, hidden)
@@ -102,7 +102,7 @@ def _half(graph: Graph, name: str, x: str, hidden: int) -> str:
 def _attention(
     graph: Graph, name: str, x: str, places: str, mask: str, hidden: int, heads: int, n: int
 ) -> str:
-    """(query + u) . key + (query + v) . place, as in Transformer-XL."""
+    """(query + u) . key + (query + v) . position, as in Transformer-XL."""
     size = hidden // heads
     query, key, value = (
         graph.heads(_linear(graph, f"{name}.linear_{each}", x, hidden, hidden), heads, size)
@@ -127,8 +127,8 @@ def _attention(
 
 
 def _convolution(graph: Graph, name: str, x: str, kept: str, hidden: int, kernel: int) -> str:
-    """Gate, depthwise convolution over time, batch normalization, SiLU. Padding is silenced before
-    time is mixed.
+    """Gate, depthwise convolution over time, batch normalization, SiLU. Padding is zeroed before
+    the convolution.
     """
     x = graph.op("Mul", graph.layer_norm(f"{name}.layer_norm", x, hidden, EPS), kept)
     x = graph.transpose(x, 0, 2, 1)

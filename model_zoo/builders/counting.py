@@ -1,7 +1,6 @@
-"""What a network consists of and costs: its parameters, and the floating-point operations of one
-item.
+"""The size and cost of a network: its parameters, and the floating-point operations of one item.
 
-Operations are those of convolutions and matrix products, which are all but a few percent; a
+Operations are those of convolutions and matrix products, all but a few percent of the total; a
 multiply-add counts as two.
 """
 
@@ -13,23 +12,23 @@ import onnx
 
 
 def flops(model: onnx.ModelProto, batch: int = 1) -> int:
-    """Operations at a batch size, from shapes that ONNX infers; ValueError where it cannot infer
-    one.
+    """Operations at a batch size, from shapes inferred by ONNX; ValueError if one cannot be
+    inferred.
     """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in (*fixed.graph.input, *fixed.graph.output):
-        for side in value.type.tensor_type.shape.dim:
-            if side.dim_param == "batch":
-                side.dim_value = batch
-            elif "*batch" in side.dim_param:
-                side.dim_value = batch * int(side.dim_param.split("*")[0])
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param == "batch":
+                dimension.dim_value = batch
+            elif "*batch" in dimension.dim_param:
+                dimension.dim_value = batch * int(dimension.dim_param.split("*")[0])
     graph = onnx.shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.output, *graph.value_info):
-        sides = value.type.tensor_type.shape.dim
-        if all(side.HasField("dim_value") for side in sides):
-            shapes[value.name] = tuple(side.dim_value for side in sides)
+        shape = value.type.tensor_type.shape.dim
+        if all(each.HasField("dim_value") for each in shape):
+            shapes[value.name] = tuple(each.dim_value for each in shape)
     return 2 * sum(_multiply_adds(node, shapes) for node in graph.node)
 
 

@@ -1,8 +1,8 @@
-"""DeBERTa for question answering: attention over content and relative places, apart.
+"""DeBERTa for question answering: separate attention over content and relative positions.
 
 He et al., 2020, arXiv:2006.03654; names and shapes as `transformers.DebertaForQuestionAnswering`
-(microsoft/deberta-base). It has neither absolute places nor token types: the input of token types
-exists, as published, and is not used.
+(microsoft/deberta-base). It has neither absolute positions nor token types: the input of token
+types exists, as published, and is not used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BASE = {"vocabulary": 50265, "eps": 1e-7}
 def deberta_graph(
     *, inputs: Sequence[str], outputs: Sequence[str], distance: int = 512, **sizes: int
 ) -> Graph:
-    """distance: relative places are cut to [-distance, distance)."""
+    """distance: relative positions are clipped to [-distance, distance)."""
     graph, size = Graph("deberta"), Sizes(**{**BASE, **sizes})
     ids, mask, _ = (graph.input(name, ["batch", size.sequence], INT64) for name in inputs)
     base = "deberta.embeddings"
@@ -43,12 +43,12 @@ def deberta_graph(
 
 
 def _attention(graph: Graph, name: str, x: str, table: str, mask: str, size: Sizes) -> str:
-    """Scores are content-content + content-place + place-content, each scaled by 1 / sqrt(3 hidden
-    / heads).
+    """Scores are content-content + content-position + position-content, each scaled by 1 / sqrt(3
+    hidden / heads).
     """
     hidden, heads, each, n = size.hidden, size.heads, size.head, size.sequence
     scale = 1.0 / math.sqrt(3 * each)
-    # in_proj holds query, key, value of each head side by side
+    # in_proj has query, key and value of each head side by side
     joint = graph.heads(
         graph.linear(f"{name}.in_proj", x, hidden, 3 * hidden, bias=False), heads, 3 * each
     )

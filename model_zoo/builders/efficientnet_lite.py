@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 of trained weights, batch normalization folded into its convolutions.
+"""EfficientNet-Lite0 from trained weights, batch normalization folded into its convolutions.
 
 M. Tan, Q. Le, 2019, "EfficientNet", arXiv:1905.11946, in the Lite0 form of tensorflow/tpu: no
-squeeze and excitation, ReLU6, stem and head not scaled. 4,652,008 parameters. Weights carry the
+squeeze and excitation, ReLU6, stem and head not scaled. 4,652,008 parameters. Weights have the
 names of the PyTorch ports (`_conv_stem.weight`, `_blocks.0._bn1.running_var`).
 """
 
@@ -51,7 +51,7 @@ class _Network:
         stride: int = 1,
         groups: int = 1,
     ) -> str:
-        """Padded as TensorFlow's SAME: what is odd goes to the end."""
+        """Padded like TensorFlow's SAME: an odd element goes to the end."""
         self.norms[name] = norm
         made = -(-self.side // stride)
         padding = max(0, (made - 1) * stride + size - self.side)
@@ -83,8 +83,8 @@ def build_efficientnet_lite0(
     """Write the model to `path`: `input` float32 [batch, 3, 224, 224], RGB, (value - 127) / 128;
     `output` probabilities [batch, 1000].
 
-    ValueError for a weight that is missing or misshapen. `seed` is not used: the weights are
-    trained.
+    ValueError for a weight that is missing or of the wrong shape. `seed` is not used: the weights
+    are trained.
     """
     net = _Network()
     graph = net.graph
@@ -111,7 +111,7 @@ def build_efficientnet_lite0(
 
 
 def _folded(weights: Mapping[str, np.ndarray], norms: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Scale and shift of every normalization become part of its convolution."""
+    """Fold the scale and shift of every normalization into its convolution."""
     made = {name: value for name, value in weights.items() if name.startswith("_fc.")}
     for name, norm in norms.items():
         scale, shift, mean, var = (

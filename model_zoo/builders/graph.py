@@ -1,5 +1,5 @@
-"""What the builders share: an ONNX graph under construction, its parameters, and the blocks that
-networks are made of.
+"""Shared by the builders: an ONNX graph under construction, its parameters, and the building blocks
+of networks.
 
 A `Graph` holds nodes, constants and the descriptions of parameters. Parameters are drawn one at a
 time while the file is written (`write`), or not at all (`outline`, for counting): a network of a
@@ -30,8 +30,7 @@ FLOAT, INT32, INT64, BOOL = (
 # Added to the scores of masked tokens. Its exponential is 0 in fp32, and it survives a conversion
 # to fp16.
 MASKED_SCORE = -10000.0
-# A protobuf message holds less than 2 GiB; what is larger has its parameters in a file of their own
-# beside it.
+# A protobuf message is limited to 2 GiB; a larger model has its parameters in a file of their own.
 LARGEST_FILE_BYTES = 2_000_000_000
 PAGE_BYTES = 4096  # where parameters begin in that file, so that a runtime can map them
 TRANSFORMER_STD = 0.02  # what BERT and its kin are initialized with
@@ -101,7 +100,7 @@ class Graph:
         return made
 
     def constant(self, value: np.ndarray) -> str:
-        """A constant that is no parameter; equal ones are kept once."""
+        """A constant that is not a parameter; equal ones are stored once."""
         for name, known in self.constants.items():
             if (
                 known.dtype == value.dtype
@@ -202,8 +201,8 @@ class Graph:
         bias: bool = True,
         gain: float = 1.0,
     ) -> str:
-        """A square convolution; weights N(0, gain / fan-in), each filter of mean 0, so that what
-        all inputs have in common does not grow from layer to layer and make all answers alike.
+        """A square convolution; weights N(0, gain / fan-in), each filter of mean 0, so that the
+        common part of all inputs does not grow from layer to layer and make all answers alike.
         """
         seen = into // groups
         std = math.sqrt(gain / (seen * size * size))
@@ -265,8 +264,7 @@ class Graph:
     ) -> str:
         """Softmax attention of [batch, heads, n, size]; `added` are added to the scaled scores.
 
-        -> [batch, n, heads * size]. scale: what scores are multiplied with, 1 / sqrt(size) where it
-        is 0.
+        -> [batch, n, heads * size]. scale: a factor for the scores; 0 means 1 / sqrt(size).
         """
         scores = self.op("MatMul", query, self.transpose(key, 0, 1, 3, 2))
         scores = self.op("Mul", scores, self.number(scale or 1.0 / math.sqrt(size)))
@@ -280,7 +278,7 @@ class Graph:
         return self.reshape(self.transpose(x, 0, 2, 1, 3), [0, 0, -1])
 
     def mask(self, kept: str) -> str:
-        """[batch, n] of 1 (token) and 0 (padding) -> [batch, 1, 1, n] of what is added to the
+        """[batch, n] of 1 (token) and 0 (padding) -> [batch, 1, 1, n], to be added to the
         scores.
         """
         wide = self.op("Unsqueeze", self.op("Cast", kept, to=FLOAT), self.ints([1, 2]))
@@ -312,8 +310,8 @@ class Graph:
         """The model as an ONNX file, its parameters drawn, or taken from `given` (name -> array,
         laid out as torch's).
 
-        They stand in the file, or in `<path>.data` where they would be too large for it. Each has a
-        random stream of its own.
+        They are in the file, or in `<path>.data` if they are too large for it. Each has a random
+        stream of its own.
         """
         total = sum(4 * math.prod(each.shape) for each in self.parameters.values())
         (self._write_apart if total > LARGEST_FILE_BYTES else self._write_whole)(
@@ -324,7 +322,7 @@ class Graph:
     def _values(
         self, seed: int, given: Mapping[str, np.ndarray] | None
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Every parameter as it is stored, little-endian, one at a time."""
+        """Every parameter in its stored form, little-endian, one at a time."""
         for index, (name, described) in enumerate(self.parameters.items()):
             if given is None:
                 value = described.draw(np.random.default_rng([seed, index]))
@@ -337,8 +335,8 @@ class Graph:
             yield name, np.ascontiguousarray(value, "<f4")
 
     def _write_whole(self, path: Path, values: Iterator[tuple[str, np.ndarray]]) -> None:
-        """Serialized protobuf messages that follow one another are read as one merged message, so
-        each parameter follows as a model that holds nothing else: no second copy of a gigabyte.
+        """Concatenated protobuf messages are read as one merged message, so each parameter follows
+        as a model of its own, with nothing else in it: no second copy of a gigabyte.
         """
         with open(path, "wb") as file:
             file.write(self._model(self.inputs).SerializeToString())
@@ -376,14 +374,14 @@ class Graph:
 
 
 def announced(field: int, size: int) -> bytes:
-    """What stands in a protobuf message before `size` bytes of `field` (wire type 2,
+    """The header in a protobuf message before `size` bytes of `field` (wire type 2,
     length-delimited); see protobuf.dev/programming-guides/encoding.
     """
     return _varint(field << 3 | 2) + _varint(size)
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the high bit says that more follow."""
+    """Seven bits per byte, the lowest first; the high bit means that more follow."""
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)

@@ -1,5 +1,5 @@
 """ResNet-50 v1.5 for 1000 classes, or in TensorFlow's form: images with channels last, 1001 classes
-of which the first is none.
+of which the first is the background.
 
 He et al., 2015, arXiv:1512.03385, table 1, with the stride of a block in its 3x3 convolution
 (v1.5); names and shapes as torchvision's `resnet50`. Batch normalization stays a node of its own,
@@ -14,7 +14,7 @@ from pathlib import Path
 from .graph import Graph
 
 EXPANSION = 4  # a bottleneck's last convolution has this many times the channels of its first
-# What a block adds is small beside what passes it by, so that the sum over 16 blocks stays of order
+# A block adds little to what bypasses it, so that the sum over 16 blocks stays of order
 # 1.
 LAST_GAMMA = 0.25
 # Pooling averages most of the differences between images away; this variance gain of the last layer

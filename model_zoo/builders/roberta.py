@@ -1,8 +1,8 @@
 """RoBERTa for question answering, from `transformers.RobertaForQuestionAnswering`'s names and
 shapes.
 
-Liu et al., 2019, arXiv:1907.11692: BERT's network; places are counted over what is no padding, from
-2 on. There is one token type: its input exists, as published, and holds zeros.
+Liu et al., 2019, arXiv:1907.11692: BERT's network; positions count tokens without padding, from 2
+on. There is one token type: its input exists, as published, and contains zeros.
 """
 
 from __future__ import annotations

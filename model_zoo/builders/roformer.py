@@ -1,4 +1,4 @@
-"""RoFormer for text classification: BERT whose queries and keys are turned by their place.
+"""RoFormer for text classification: BERT whose queries and keys are rotated by their position.
 
 Su et al., 2021, arXiv:2104.09864; sizes of roformer_chinese_base, names and shapes as
 `transformers.RoFormerForSequenceClassification`. In: token ids and segments as float32, as
@@ -48,7 +48,7 @@ def roformer_graph(
 
 
 def _turned(graph: Graph, x: str, size: Sizes) -> str:
-    """Each pair of neighbouring values (a, b) at place p becomes (a cos - b sin, b cos + a sin),
+    """Each pair of neighbouring values (a, b) at position p becomes (a cos - b sin, b cos + a sin),
     angle p / 10000^(2i/d).
     """
     angle = np.arange(size.sequence)[:, None] / 10000 ** (np.arange(0, size.head, 2) / size.head)

