@@ -8,9 +8,15 @@ result. qs.interact.asking decides whether anybody is asked.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.config.interact import UNREADABLE, Question, read_as
+
+if TYPE_CHECKING:
+    import questionary
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+    from prompt_toolkit.output import Output
 
 _SHORT = {"y": True, "n": False}
 _MOST_NUMBERED = 36  # questionary's keys are the digits and letters
@@ -19,7 +25,7 @@ _MOST_NUMBERED = 36  # questionary's keys are the digits and letters
 class Terminal:
     """One terminal's input and output for prompt_toolkit; by default this process's own."""
 
-    def __init__(self, input: Any = None, output: Any = None) -> None:
+    def __init__(self, input: Input | None = None, output: Output | None = None) -> None:
         from prompt_toolkit.input import create_input
         from prompt_toolkit.output import create_output
 
@@ -74,18 +80,19 @@ class Terminal:
         self.say(f"{heading(question)}: {answer}")
         return answer
 
-    async def _run(self, asked: Any) -> Any:
+    async def _run(self, asked: questionary.Question) -> Any:
         """The answer to one of questionary's questions; Ctrl-D ends any of them."""
         from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 
         keys = KeyBindings()
 
         @keys.add("c-d", eager=True)
-        def _end(event: Any) -> None:
+        def _end(event: KeyPressEvent) -> None:
             event.app.exit(exception=EOFError())
 
         application = asked.application
-        application.key_bindings = merge_key_bindings([application.key_bindings, keys])
+        own = [application.key_bindings] if application.key_bindings else []
+        application.key_bindings = merge_key_bindings([*own, keys])
         # The run's own handler of Ctrl-C stays; at the prompt the key arrives as a key.
         return await application.run_async(handle_sigint=False)
 
