@@ -1,8 +1,13 @@
-"""What holds for every test: none writes to the real history, and no property test is timed."""
+"""What holds for every test: none writes to the real history, no property test is timed, and what
+the tests start finds our modules compiled.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +22,19 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where PYTHONDONTWRITEBYTECODE is set, as in many containers, bytecode goes to a folder of
+    this session: else each of the hundreds of processes compiles all that it imports.
+    """
+    if hasattr(config, "workerinput") or not sys.dont_write_bytecode:
+        return  # a worker of xdist inherits the folder
+    folder = tempfile.mkdtemp(prefix="qs-bytecode-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = folder
+    sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session", autouse=True)
