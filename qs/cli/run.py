@@ -68,11 +68,15 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --rate 500 --duration 2s
     """
-    from qs.cli.concluding import conclude
     from qs.cli.requests import request_of
     from qs.evaluate.prepare import prepare
-    from qs.evaluate.running import run
     from qs.watch.terminal import open_view
 
     request, view = request_of(options), open_view(quiet)
-    return conclude(run(prepare(request), view), view, request.history, as_json, quiet)
+    prepared = prepare(request)
+
+    # After it: what measures takes most of a second to import, and most errors are known by now.
+    from qs.cli.concluding import conclude
+    from qs.evaluate.running import run
+
+    return conclude(run(prepared, view), view, request.history, as_json, quiet)
