@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.base.cache import build_once
 from qs.base.words import NOTHING, number, percent, signed_percent, span
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FOLDER = Path(__file__).with_name("templates")
 
@@ -23,8 +27,24 @@ def render(template: str, charts: Mapping[str, Any], **context: Any) -> bytes:
     """The page of a template. `charts`: Vega-Lite specifications by the id of their figure in the
     template; without any the library is left out.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+
+    page = _environment().get_template(template)
+    made = page.render(
+        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
+        code=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
+        library=Markup(library()) if charts else Markup(""),
+        charts=Markup(_inside_a_script(charts)),
+        named=sorted(charts),
+        **context,
+    )
+    return made.encode("utf-8", "replace")
+
+
+@cache
+def _environment() -> Environment:
+    """Kept with its compiled templates: compiling one takes longer than drawing its page."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -40,15 +60,7 @@ def render(template: str, charts: Mapping[str, Any], **context: Any) -> bytes:
         "span": lambda value: NOTHING if value is None else span(value),
         "short": short,
     }
-    made = environment.get_template(template).render(
-        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
-        code=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
-        library=Markup(library()) if charts else Markup(""),
-        charts=Markup(_inside_a_script(charts)),
-        named=sorted(charts),
-        **context,
-    )
-    return made.encode("utf-8", "replace")
+    return environment
 
 
 def short(text: Any, most: int = 2_000) -> str:
