@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from tests.qs.program import ROOT, qs, refused
 from tests.qs.results import read_result
-from tests.qs.test_cli import ROOT, qs, refused
 
 
 def test_int8_mnist_against_fp32(tmp_path):
@@ -27,9 +27,9 @@ def test_int8_mnist_against_fp32(tmp_path):
     accuracy = read_result(tmp_path / "CPU" / "mnist-cnn-onnx-int8" / "result-int8.json")[
         "Accuracy"
     ]
-    assert (
-        0.01 < accuracy["Max Diff"] < 2.0
-    )  # what quantization costs; against its own graph it would be 0
+    # What quantization costs; against its own graph it would be 0. It depends on the processor: 4.4
+    # was seen on one without VNNI.
+    assert 0.01 < accuracy["Max Diff"] < 8.0
     assert accuracy["Cosine Similarity"] > 0.99
     assert (
         "the reference is the model mnist-cnn-onnx-fp32"

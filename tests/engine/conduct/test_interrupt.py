@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -31,11 +32,14 @@ if clients == 1 and sys.argv[2] == "closed":
     load = ClosedLoop()
 plan = RunPlan(load, Stop(duration_s=600), Pool(sys.argv[1], workers=clients), drain_s=1)
 
+hang_at = int(sys.argv[3])
+under_way = 2 * (hang_at - 1) if hang_at else 20
+
 def show(progress):
-    if progress.elapsed_s > 0.3:
+    if progress.phase == "measure" and progress.completed >= under_way:
         print("going", flush=True)
 
-kwargs = {"nth": int(sys.argv[3]), "what": "hang", "pause_s": 0.001}
+kwargs = {"nth": hang_at, "what": "hang", "pause_s": 0.001}
 target = Factory("tests.fakes:make_nth", kwargs)
 result = run(plan, target, on_progress=show)
 print(json.dumps({
@@ -149,25 +153,35 @@ def test_a_second_ctrl_c_ends_at_once(start):
     assert program.process.returncode != 0
 
 
+def setting(event: asyncio.Event, after: int):
+    """A target of a millisecond that sets the event in its n-th call."""
+    loop, calls = asyncio.get_running_loop(), count(1)
+
+    def target(sample: object) -> None:
+        time.sleep(0.001)
+        if next(calls) == after:
+            loop.call_soon_threadsafe(event.set)
+
+    return target
+
+
 def test_an_event_interrupts_run_async():
     async def inside():
         interrupt = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.3, interrupt.set)
         plan = RunPlan(ClosedLoop(clients=2), Stop(duration_s=600))
-        return await run_async(plan, Nth(0, "", pause_s=0.001), interrupt=interrupt)
+        return await run_async(plan, setting(interrupt, after=20), interrupt=interrupt)
 
     result = asyncio.run(inside())
     assert result.interrupted
-    assert result.completed == result.response.count > 0
-    assert result.wall_s < 30
+    assert result.completed == result.response.count >= 20
+    assert result.wall_s < 60
 
 
 def test_an_interrupt_during_warm_up_measures_nothing_and_says_so():
     async def inside():
         interrupt = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.2, interrupt.set)
         plan = RunPlan(ClosedLoop(iterations=50), warmup_s=600)
-        return await run_async(plan, Nth(0, "", pause_s=0.001), interrupt=interrupt)
+        return await run_async(plan, setting(interrupt, after=20), interrupt=interrupt)
 
     result = asyncio.run(inside())
     assert (result.interrupted, result.completed) == (True, 0)
@@ -183,16 +197,16 @@ def test_cancelling_run_async_stops_the_workers():
 
     async def inside():
         task = asyncio.ensure_future(run_async(RunPlan(ClosedLoop(), Stop(duration_s=600)), slow))
-        await asyncio.sleep(0.4)
+        while len(target.seen) < 10:
+            await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(inside())
-    time.sleep(0.3)
+    time.sleep(0.1)
     calls = len(target.seen)
-    assert calls > 0
-    time.sleep(0.2)
+    time.sleep(0.1)
     assert len(target.seen) == calls
 
 

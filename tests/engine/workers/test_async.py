@@ -43,7 +43,9 @@ class Target:
             self.now -= 1
 
     async def misbehave(self):
-        if self.what == "hang":
+        if self.what == "interrupt":
+            self.interrupt.set()
+        elif self.what == "hang":
             await asyncio.Event().wait()
         elif self.what == "hang whatever comes":
             while True:
@@ -175,10 +177,9 @@ def test_duration_ends_the_run():
 def test_an_interrupt_ends_the_run_in_order():
     async def inside(load):
         interrupt = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.3, interrupt.set)
-        return await run_async(
-            RunPlan(load, Stop(duration_s=600)), Target(pause_s=0.001), interrupt=interrupt
-        )
+        target = Target(50, "interrupt", pause_s=0.001)
+        target.interrupt = interrupt
+        return await run_async(RunPlan(load, Stop(duration_s=600)), target, interrupt=interrupt)
 
     for load in (ClosedLoop(2), Poisson(200)):
         result = asyncio.run(inside(load))
@@ -189,12 +190,12 @@ def test_an_interrupt_ends_the_run_in_order():
 
 def test_cancelling_the_run_leaves_no_task():
     async def inside():
+        target = Target(2, "hang", pause_s=0.001)
         task = asyncio.ensure_future(
-            run_async(
-                RunPlan(ClosedLoop(3), Stop(duration_s=600)), Target(2, "hang", pause_s=0.001)
-            )
+            run_async(RunPlan(ClosedLoop(3), Stop(duration_s=600)), target)
         )
-        await asyncio.sleep(0.3)
+        while target.calls < 10:
+            await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

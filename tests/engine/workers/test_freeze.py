@@ -74,4 +74,4 @@ def test_in_real_time():
     assert opened.response.percentile_ns(95) >= 350 * MS
     assert opened.service.percentile_ns(95) < opened.response.percentile_ns(95)
     assert closed.response.percentile_ns(95) < 350 * MS
-    assert closed.response.max_ns >= 400 * MS
+    assert closed.response.max_ns >= 250 * MS  # of 500, had the call come at its beginning
