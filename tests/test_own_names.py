@@ -87,20 +87,22 @@ def test_a_working_directory_full_of_our_names(
     assert "digits-cnn-onnx-fp32" in ran.stdout
 
 
-@pytest.mark.parametrize("entry", ["editable", "bare, run.sh"])
-def test_a_vendors_bare_imports_are_its_own(tmp_path: Path, checkout: Path, entry: str) -> None:
+@pytest.mark.parametrize(
+    ("entry", "more"),
+    [
+        ("editable", []),
+        ("editable", ["--in_process"]),
+        ("bare, run.sh", ["--pool", "process"]),
+    ],
+    ids=["a child's threads", "our own process", "child processes"],
+)
+def test_a_vendors_bare_imports_are_its_own_in_every_kind_of_process(
+    tmp_path: Path, checkout: Path, entry: str, more: list[str]
+) -> None:
     workspace = vendor(tmp_path / "workspace")
     command, env = entries(checkout)[entry]
     verb = ["run"] if command[1:] == ["-m", "qs"] else []
-    evaluate(workspace, crowd(tmp_path), [*command, *verb], env)
-
-
-@pytest.mark.parametrize(
-    "more", [["--in_process"], ["--pool", "process"]], ids=lambda more: more[0]
-)
-def test_so_they_are_in_every_kind_of_process(tmp_path: Path, more: list[str]) -> None:
-    workspace = vendor(tmp_path / "workspace")
-    evaluate(workspace, crowd(tmp_path), [sys.executable, "-m", "qs", "run"], {}, *more)
+    evaluate(workspace, crowd(tmp_path), [*command, *verb], env, *more)
 
 
 def test_a_checkout_as_the_working_directory_lends_a_vendor_nothing(

@@ -5,14 +5,12 @@ broken record.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests.datasets.conftest import ROOT
+from tests.qs.program import qs
 from tests.qs.results import read_result
 from tests.qs.small_backend import HARDWARE, write
 
@@ -61,12 +59,7 @@ def clicks(tmp_path):
     data.mkdir(parents=True)
 
     def run():
-        env = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "QS_DATASETS": str(data.parent),
-            "QS_WORKSPACE": str(root),
-        }
+        place = {"QS_DATASETS": str(data.parent), "QS_WORKSPACE": str(root)}
         command = [
             "run",
             "--task",
@@ -78,15 +71,7 @@ def clicks(tmp_path):
             "--seed",
             "5",
         ]
-        ran = subprocess.run(
-            [sys.executable, "-m", "qs", *command],
-            cwd=root,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        ran = qs(*command, cwd=root, **place)
         assert "Traceback" not in ran.stderr, ran.stderr
         found = list(root.glob("reports/*/clicks/result-*.json"))
         return ran.returncode, read_result(found[0]) if found else None, ran.stderr

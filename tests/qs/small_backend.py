@@ -1,5 +1,4 @@
-"""A small vendor folder with a task of its own, written for one test, and `qs run` on it as a
-process.
+"""A small vendor folder with a task of its own, written for one test, and `qs run` on it.
 
 The backend computes nothing: it answers zeros of the right shape, and writes down how it was
 called.
@@ -8,15 +7,13 @@ called.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
+from unittest import mock
 
+from tests.qs import program
 from tests.qs.results import read_result
 
-ROOT = Path(__file__).parents[2]
 MODEL = "digits-cnn-onnx-fp32"
 TASK, HARDWARE = "small", "TINY"
 
@@ -118,50 +115,35 @@ def write(
     return root
 
 
-def command(root: Path, *options: object) -> list[str]:
+def arguments(root: Path, verb: str, *options: object) -> list[str]:
     place = ["--workspace", str(root), "--out", str(root / "reports")]
-    fixed = ["--task", TASK, "--hardware_type", HARDWARE, *place]
-    return [sys.executable, "-m", "qs", "run", *fixed, *map(str, options)]
+    return [verb, "--task", TASK, "--hardware_type", HARDWARE, *place, *map(str, options)]
+
+
+def command(root: Path, *options: object) -> list[str]:
+    """`qs run` as a process of its own."""
+    return program.command(*arguments(root, "run", *options))
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
+    return program.environment(PROMPT_TOOLKIT_NO_CPR="1", TERM="xterm")
 
 
 def run(root: Path, *options: object) -> tuple[int, dict | None, str]:
-    """(exit status, the result where there is one, standard error)."""
-    ran = subprocess.run(
-        command(root, *options),
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=environment(),
-        timeout=120,
-    )
+    """(exit status, the result where there is one, standard error). The vendor's code runs in the
+    child processes of the program, as ever.
+    """
+    ran = program.qs(*arguments(root, "run", *options), cwd=root)
     assert "Traceback" not in ran.stderr, ran.stderr
     return ran.returncode, result_in(root), ran.stderr
 
 
-def run_changed(root: Path, change: str, *options: object) -> tuple[int, dict, str]:
-    """As `run`, in a process where `change` was executed first: constants that no option sets, made
-    small.
-    """
-    asked = command(root, *options)
-    begin = (
-        f"import sys; from qs.cli.main import run_command_line; {change}; "
-        "sys.exit(run_command_line(sys.argv[1:]))"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", begin, *asked[asked.index("run") :]],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=environment(),
-        timeout=120,
-    )
-    result = result_in(root)
-    assert result is not None, ran.stderr
-    return ran.returncode, result, ran.stderr
+def run_changed(root: Path, name: str, value: object, *options: object) -> tuple[int, dict, str]:
+    """As `run`, with another value under a name of ours: for constants that no option sets."""
+    with mock.patch(name, value):
+        status, result, said = run(root, *options)
+    assert result is not None, said
+    return status, result, said
 
 
 def folder_of(root: Path) -> Path:

@@ -4,13 +4,12 @@ them.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.qs.program import ROOT, qs
+
 PAGE = (ROOT / "docs" / "accuracy.md").read_text()
 COMMANDS = [
     line
@@ -21,19 +20,9 @@ COMMANDS = [
 
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
     assert COMMANDS
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "QS_CACHE": str(tmp_path / "cache")}
     said = ""
     for command in COMMANDS:
-        ran = subprocess.run(
-            ["sh", "-c", command],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        ran = qs(*shlex.split(command)[1:], cwd=tmp_path, QS_CACHE=str(tmp_path / "cache"))
         assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
         said += ran.stdout
     for block in re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):

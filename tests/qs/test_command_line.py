@@ -5,19 +5,17 @@ names; completion; defaults.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
 
 from qs.cli.commands import COMMANDS, load
+from tests.qs.program import qs, refused
 from tests.qs.results import read_result
-from tests.qs.test_cli import qs, refused
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
@@ -49,6 +47,7 @@ def data(tmp_path_factory) -> str:
     return str(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.timeout(900)  # twenty commands, one after another
 def test_every_example_of_the_page_runs_in_its_order(place, data):
     """In order: later ones look at what earlier ones left."""
     for command in EXAMPLES:
@@ -119,17 +118,8 @@ def test_the_nearest_is_proposed(typed, meant):
     ],
 )
 def test_completion_completes(words, expected):
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "_QS_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split()) - 1),
-    }
-    code = "import sys; sys.argv = ['qs']; from qs.__main__ import main; main()"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=30, cwd=ROOT
-    )
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    ran = qs(_QS_COMPLETE="bash_complete", **asked)
     assert f"plain,{expected}" in ran.stdout.split(), ran.stdout + ran.stderr
 
 
@@ -140,7 +130,7 @@ def test_the_script_is_one_that_the_shell_takes(tmp_path):
         ["bash", "-c", f"source {tmp_path}/qs && complete -p qs"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert ran.returncode == 0 and "qs" in ran.stdout, ran.stderr
 

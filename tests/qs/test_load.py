@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from tests.qs.artifact import graphs
+from tests.qs.program import qs, refused
 from tests.qs.results import read_result
-from tests.qs.test_cli import qs, refused
 from tests.waiting import wait_for_line
 
 ROOT = Path(__file__).parents[2]

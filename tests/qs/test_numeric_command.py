@@ -1,42 +1,23 @@
-"""`qs numeric`, as a process: the whole comparison, one item again, and what is refused."""
+"""`qs numeric`: the whole comparison, one item again, and what is refused."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.qs.program import qs
 from tests.qs.results import read_result
 
-ROOT = Path(__file__).parents[2]
 TASK = "digits-cnn-onnx-fp32"
 
 
 @pytest.fixture(scope="module")
 def numeric(tmp_path_factory):
     folder = tmp_path_factory.mktemp("numeric")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "QS_CACHE": str(folder / "cache")}
-    env.pop("DISPLAY", None)
+    asked = ("numeric", "--task", TASK, "--hardware_type", "CPU")
 
     def run(*options):
-        command = [
-            sys.executable,
-            "-m",
-            "qs",
-            "numeric",
-            "--task",
-            TASK,
-            "--hardware_type",
-            "CPU",
-            *map(str, options),
-        ]
-        return subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
+        return qs(*asked, *options, cwd=folder, QS_CACHE=str(folder / "cache"))
 
     run.reports = folder / "reports" / "CPU" / TASK
     return run

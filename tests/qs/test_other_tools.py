@@ -13,7 +13,7 @@ import pytest
 
 from qs.result.result import SCHEMA
 from qs.schema.published import schema_of
-from tests.qs.test_cli import qs
+from tests.qs.program import qs
 from tests.qs.watch.test_metrics import free_port
 
 ROOT = Path(__file__).parents[2]

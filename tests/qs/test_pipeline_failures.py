@@ -5,16 +5,13 @@ measured, and exits 3.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
+from tests.qs.program import qs
 from tests.qs.results import read_result
 
-ROOT = Path(__file__).parents[2]
 TASK = "digits-cnn-onnx-fp32"
 
 COMPILER = """
@@ -101,26 +98,8 @@ def evaluate(tmp_path):
             "test_numeric": numeric,
         }
         (tmp_path / "workloads" / "bad.json").write_text(json.dumps(workload))
-        command = [
-            sys.executable,
-            "-m",
-            "qs",
-            "run",
-            "--task",
-            "bad",
-            "--hardware_type",
-            "BAD",
-            "--out",
-            str(tmp_path / "reports"),
-        ]
-        ran = subprocess.run(
-            [*command, "--workspace", str(tmp_path), *options],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=120,
-            check=False,
-        )
+        asked = ("--task", "bad", "--hardware_type", "BAD", "--out", tmp_path / "reports")
+        ran = qs("run", *asked, "--workspace", tmp_path, *options)
         assert "Traceback" not in ran.stderr
         reports = list((tmp_path / "reports").rglob("result-*.json"))
         return ran.returncode, read_result(reports[0]) if reports else None, ran.stderr

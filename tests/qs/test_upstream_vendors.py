@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.qs.program import qs, qs_process
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "general_perf"
@@ -28,14 +27,8 @@ def evaluate(
 ) -> tuple[int, dict | None, str]:
     """`qs run` in a folder that holds general_perf/ -> (exit status, result, standard error)."""
     fixed = ["--task", task, "--hardware_type", hardware, "--no_input", "--warmup", "1"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "qs", "run", *fixed, *map(str, options)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    start = qs_process if "--in_process" in options else qs
+    ran = start("run", *fixed, *options, cwd=folder)
     assert "Traceback" not in ran.stderr, ran.stderr
     out = Path(folder, options[options.index("--out") + 1] if "--out" in options else "reports")
     files = list((out / hardware).glob("*/result-*.json"))

@@ -11,9 +11,9 @@ from qs.base.machine import cpu_name
 from qs.compare.noise import ASSUMED_SPREAD, known_spread
 from qs.doctor import self_benchmark as saved
 from qs.doctor.self_benchmark import SelfBenchmark
+from tests.qs.program import qs, refused
 from tests.qs.result.made import small
 from tests.qs.results import read_result
-from tests.qs.test_cli import qs, refused
 
 
 @pytest.fixture(autouse=True)

@@ -238,7 +238,7 @@ def test_an_interrupt_ends_a_build_and_leaves_nothing(vendor, held, cache):
     started = vendor.start()
     until((held / "builds").exists)
     started.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in started.communicate(timeout=30)[0]
+    assert "KeyboardInterrupt" in started.communicate(timeout=60)[0]
     assert folders(cache) == []
 
 

@@ -201,7 +201,7 @@ def test_an_interrupt_ends_an_installation_and_leaves_nothing(machine):
         assert time.monotonic() < limit
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     left = [each for each in (machine / "cache" / "environments").iterdir() if each.is_dir()]

@@ -14,6 +14,7 @@ from tests.qs.evaluate.test_predict_timeout import CASE
 from tests.qs.small_backend import run_changed, write
 
 GB = 10**9
+RAN_OUT = "qs.evaluate.expectation.Footprint.ran_out"
 
 
 class Machine:
@@ -120,8 +121,7 @@ def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_f
 ):
     """It ends itself as the kernel would; whether the kernel counts a kill is said for it."""
     root = write(tmp_path, predict=ENDED, batch_sizes=[1, 4], iterations=2, clients=1)
-    change = f"from qs.evaluate.expectation import Footprint; Footprint.ran_out = {memory}"
-    status, result, said = run_changed(root, change)
+    status, result, said = run_changed(root, RAN_OUT, memory)
     assert (status, result["Verdict"]) == (0 if memory else 3, verdict), said
     assert [row["BS"] for row in result["Performance"]] == ([1] if memory else [1, 4])
     assert [failure["Outcome"] for failure in result["Failures"]] == ["crashed"]
@@ -135,32 +135,27 @@ def test_a_process_that_was_ended_for_lack_of_memory_had_a_batch_that_does_not_f
 
 def test_a_run_in_which_nothing_fits_is_not_valid(tmp_path):
     root = write(tmp_path, predict=ENDED, batch_sizes=[4], iterations=2, clients=1)
-    status, result, said = run_changed(
-        root, "from qs.evaluate.expectation import Footprint; Footprint.ran_out = True"
-    )
+    status, result, said = run_changed(root, RAN_OUT, True)
     assert (status, result["Verdict"], result.get("Performance", [])) == (3, "INVALID", []), said
     assert result["Reasons"] == ["nothing was measured: no batch size fits into memory"]
 
 
 GREEDY = """
 def predict(self, feeds):
-    held = np.ones(self.batch_size * 4_000_000)  # 32 MB an item
+    held = np.ones(self.batch_size * 8_000_000)  # 64 MB an item
     return {"logits": np.zeros((self.batch_size, 10), np.float32) + np.float32(held[0] - 1)}
 """
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux's /proc")
 def test_a_batch_size_that_does_not_fit_is_left_out_and_said(tmp_path):
-    """As if 300 MB were left: 16 items need 512 MB."""
+    """As if 600 MB were left: 16 items need 1,024 MB."""
     root = write(tmp_path, predict=GREEDY, batch_sizes=[1, 4, 16], iterations=2, clients=1)
-    change = (
-        "from qs.evaluate.expectation import Footprint; Footprint._free = lambda self, "
-        "pid: 300_000_000"
-    )
-    status, result, said = run_changed(root, change)
+    free = "qs.evaluate.expectation.Footprint._free"
+    status, result, said = run_changed(root, free, lambda self, pid: 600_000_000)
     assert (status, result["Verdict"]) == (0, "VALID"), said
     one, four = result["Performance"]
-    assert four["Peak Memory Bytes"] - one["Peak Memory Bytes"] == pytest.approx(3 * 32e6, rel=0.5)
+    assert four["Peak Memory Bytes"] - one["Peak Memory Bytes"] == pytest.approx(3 * 64e6, rel=0.5)
     (warning,) = [
         text for text in result["Warnings"] if "does not fit" in text or "not measured" in text
     ]

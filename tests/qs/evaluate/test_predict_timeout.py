@@ -78,9 +78,7 @@ def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     """
     root = write(tmp_path, predict=SLOW, batch_sizes=[1, 4], iterations=2, clients=1)
     options = ("--predict_timeout", "300ms") if stated else ()
-    status, result, said = run_changed(
-        root, "from qs.settings import settings; settings.TIMEOUT_S = 0.3", *options
-    )
+    status, result, said = run_changed(root, "qs.settings.settings.TIMEOUT_S", 0.3, *options)
     small, large = result["Performance"]
     assert small["Verdict"] == "VALID" and small["Predict Timeout"] == 0.3, said
     if stated:

@@ -12,8 +12,8 @@ import pytest
 
 from qs.render.formats import FORMATS
 from qs.render.markdown import markdown
+from tests.qs.program import qs, refused
 from tests.qs.result import made
-from tests.qs.test_cli import qs, refused
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "results"
 

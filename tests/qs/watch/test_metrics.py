@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from qs.base.errors import UserError
 from qs.engine import Progress
 from qs.watch.metrics import EDGES_S, Exporter, bucket_counts, checked
+from tests.qs.program import qs, refused
 from tests.qs.results import read_result
 from tests.qs.small_backend import environment
-from tests.qs.test_cli import qs, refused
 
 RUN = (
     "run",

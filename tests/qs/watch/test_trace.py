@@ -8,7 +8,7 @@ import pytest
 
 from qs.engine import ClosedLoop, RunPlan, run
 from qs.engine.record.recorder import MOST_SLICES
-from tests.qs.test_cli import qs
+from tests.qs.program import qs
 
 # What the format asks of each kind of event (Trace Event Format, "Event Descriptions").
 NEEDED = {

@@ -16,8 +16,8 @@ from qs.compare.page import comparison_page
 from qs.compare.sides import from_path
 from qs.render.html.index_page import reports_page
 from qs.render.html.page import result_page
+from tests.qs.program import qs, qs_process
 from tests.qs.result import made
-from tests.qs.test_cli import qs
 
 MOST_BYTES = 2_000_000
 
@@ -235,7 +235,7 @@ def test_a_sweep_has_its_settings_and_its_limit(show, tmp_path):
 def test_a_run_leaves_its_page(show, tmp_path):
     """The other tests draw saved reports."""
     sizes = ("--batch_sizes", "1", "--clients", "1", "--duration", "0.3s")
-    ran = qs("run", *made.DIGITS, *sizes, "--out", tmp_path, "--quiet")
+    ran = qs_process("run", *made.DIGITS, *sizes, "--out", tmp_path, "--quiet")
     assert ran.returncode == 0, ran.stderr
     path = tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "report.html"
     shown = show(path)
