@@ -108,10 +108,17 @@ def index_variables(variables: Mapping[str, str] = os.environ) -> dict[str, str]
     for name, value in _pip_settings(variables).items():
         variable, separator = _INDEX_SETTINGS.get(name, ("", ""))
         if variable and not variables.get(variable):
-            found[variable] = separator.join(value.split())
+            found[variable] = separator.join(filter(_is_there, value.split()))
     if "UV_INDEX" in found:
         found["UV_INDEX_STRATEGY"] = variables.get("UV_INDEX_STRATEGY") or "unsafe-best-match"
     return found
+
+
+def _is_there(place: str) -> bool:
+    """Whether an index, a folder or a file can be handed on. pip warns of a folder that is missing,
+    where uv would end.
+    """
+    return not place.startswith("/") or Path(place).exists()
 
 
 def index_options(variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:

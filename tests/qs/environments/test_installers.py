@@ -50,9 +50,10 @@ def test_nothing_configured_is_nothing_said(machine):
     ("name", "value", "expected"),
     [
         ("PIP_INDEX_URL", "https://a.org", {"UV_DEFAULT_INDEX": "https://a.org"}),
-        ("PIP_FIND_LINKS", "/a /b", {"UV_FIND_LINKS": "/a,/b"}),
+        ("PIP_FIND_LINKS", "/usr /bin", {"UV_FIND_LINKS": "/usr,/bin"}),
+        ("PIP_FIND_LINKS", "/no/such/folder /bin", {"UV_FIND_LINKS": "/bin"}),
         ("PIP_CONSTRAINT", "a.txt b.txt", {"UV_CONSTRAINT": "a.txt b.txt"}),
-        ("PIP_CERT", "/ca.pem", {"SSL_CERT_FILE": "/ca.pem"}),
+        ("PIP_CERT", "/bin/sh", {"SSL_CERT_FILE": "/bin/sh"}),
         ("PIP_TRUSTED_HOST", "a.org", {"UV_INSECURE_HOST": "a.org"}),
         ("PIP_TIMEOUT", "5", {}),
         (
@@ -82,7 +83,7 @@ def test_pips_files_count_too_and_variables_win(machine):
     configure(
         machine, "[global]\nindex-url = https://a.org\n[install]\nfind_links =\n    /a\n    /b"
     )
-    found = {"UV_DEFAULT_INDEX": "https://a.org", "UV_FIND_LINKS": "/a,/b"}
+    found = {"UV_DEFAULT_INDEX": "https://a.org", "UV_FIND_LINKS": "/usr,/bin"}
     assert installers.index_variables({}) == found
     variables = {"PIP_INDEX_URL": "https://b.org"}
     assert installers.index_variables(variables) == found | {"UV_DEFAULT_INDEX": "https://b.org"}
