@@ -81,7 +81,7 @@ def test_no_index_is_an_option(value, options, machine):
 
 def test_pips_files_count_too_and_variables_win(machine):
     configure(
-        machine, "[global]\nindex-url = https://a.org\n[install]\nfind_links =\n    /a\n    /b"
+        machine, "[global]\nindex-url = https://a.org\n[install]\nfind_links =\n    /usr\n    /bin"
     )
     found = {"UV_DEFAULT_INDEX": "https://a.org", "UV_FIND_LINKS": "/usr,/bin"}
     assert installers.index_variables({}) == found
