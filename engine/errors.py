@@ -102,10 +102,14 @@ def words(fault: BaseException) -> str:
 
 def is_interrupt(fault: BaseException) -> bool:
     """Whether it is a Ctrl-C given to this process, and not one that a target raised by itself.
-    Only the main thread gets the former.
+
+    Only the main thread gets the former, and only from a handler that raises: an event loop's own
+    handler wakes the loop up and raises nothing.
     """
-    return (
-        isinstance(fault, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-        and signals.getsignal(signals.SIGINT) is not signals.SIG_IGN
-    )
+    if not isinstance(fault, KeyboardInterrupt):
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handler = signals.getsignal(signals.SIGINT)
+    package = (getattr(handler, "__module__", None) or "").partition(".")[0]
+    return handler is not signals.SIG_IGN and package not in ("asyncio", "uvloop")

@@ -77,8 +77,16 @@ class StopRules:
         return (
             seen.elapsed_s >= least_s
             and long_enough
-            and seen.completed >= (self._stop.min_queries or 0)
+            and self._counted(seen) >= (self._stop.min_queries or 0)
         )
+
+    def _counted(self, seen: Seen) -> int:
+        """Queries that count towards the minimum. Without an error budget a failed one has made the
+        result INVALID, so it counts: a target that is dead would otherwise be called for ever. With
+        a budget, that ends such a run.
+        """
+        budget = self._stop.max_errors, self._stop.max_error_rate
+        return seen.completed + (seen.failed if budget == (None, None) else 0)
 
 
 def budget_spent(stop: Stop, completed: int, failed: int) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
+from qs.engine.errors import is_interrupt
 from qs.engine.machine.times import sharpen_timer
 from qs.engine.outcome import ErrorKind
 from qs.engine.plan import RunPlan
@@ -72,7 +73,9 @@ class AsyncArrivals:
                 kind = ErrorKind.CUT_OFF if closing else "CancelledError"
                 recorder.fail(ErrorKind.TIMEOUT if timed_out else kind, now_ns())
                 return
-            except (Exception, SystemExit) as fault:
+            except BaseException as fault:  # a target may raise anything
+                if is_interrupt(fault):
+                    raise
                 recorder.raised(fault, now_ns())
                 return
             end = now_ns()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
+from qs.engine.errors import is_interrupt
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
@@ -81,7 +82,9 @@ class AsyncClients:
                         recorder.raised(fault, now_ns())  # the target's own
                         await asyncio.sleep(0)
                     continue
-                except (Exception, SystemExit) as fault:
+                except BaseException as fault:  # a target may raise anything
+                    if closing or is_interrupt(fault):
+                        raise
                     recorder.raised(fault, now_ns())
                     await asyncio.sleep(0)
                     continue

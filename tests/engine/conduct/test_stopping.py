@@ -6,7 +6,18 @@ import time
 
 import pytest
 
-from qs.engine import ClosedLoop, Factory, PlanError, Poisson, Pool, RunPlan, Stop, run
+from qs.engine import (
+    ClosedLoop,
+    Factory,
+    MultiStream,
+    PlanError,
+    Poisson,
+    Pool,
+    RunPlan,
+    SingleStream,
+    Stop,
+    run,
+)
 from qs.engine.conduct.stopping import Seen, StopRules, budget_spent
 from qs.engine.load import ConstantRate
 from qs.engine.statistics.estimate import Confidence, Estimate
@@ -38,6 +49,12 @@ def ended(
         (Stop(min_duration_s=11), {}, None),
         (Stop(min_queries=1_000), {}, "minimums reached"),
         (Stop(min_queries=1_001), {}, None),
+        # A failed query counts, unless a budget says how many may fail: a dead target must not be
+        # called for ever.
+        (Stop(min_queries=10), {"completed": 0, "failed": 10}, "minimums reached"),
+        (Stop(min_queries=10), {"completed": 0, "failed": 9}, None),
+        (Stop(min_queries=10, max_errors=50), {"completed": 0, "failed": 10}, None),
+        (Stop(min_queries=10, max_errors=50), {"completed": 0, "failed": 51}, "error budget"),
         (Stop(min_duration_s=5, min_queries=1_001), {}, None),
         (Stop(min_duration_s=11, min_queries=5), {}, None),
         (Stop(min_duration_s=5, min_queries=5), {}, "minimums reached"),
@@ -236,3 +253,23 @@ def test_progress_says_when_both_minimums_will_be_reached():
         if progress.phase == "measure" and 0.1 < progress.elapsed_s < 0.8
     ]
     assert etas and all(eta is not None and 0 <= eta <= 0.85 for eta in etas)
+
+
+def refuses(sample):
+    raise ConnectionError("refused")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        RunPlan(ClosedLoop(), Stop(min_queries=10)),
+        RunPlan(ConstantRate(200), Stop(min_queries=10)),
+        SingleStream(min_duration_s=0.1, min_queries=10),
+        MultiStream(min_duration_s=0.1, min_queries=10),
+    ],
+    ids=["closed loop", "open loop", "SingleStream", "MultiStream"],
+)
+def test_a_dead_target_ends_a_minimum_of_queries(plan):
+    result = run(plan, refuses)
+    assert (result.completed, result.ended_by, result.verdict) == (0, "minimums reached", "INVALID")
+    assert result.errors >= 10

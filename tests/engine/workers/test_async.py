@@ -238,3 +238,28 @@ def make_blocking():
         await asyncio.sleep(0.001)
 
     return target
+
+
+class GaveUp(BaseException):
+    """As gevent's Timeout and the outcomes of test runners are."""
+
+
+@pytest.mark.parametrize("kind", [GaveUp, GeneratorExit, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        RunPlan(ClosedLoop(clients=2, iterations=20)),
+        RunPlan(ConstantRate(2_000), Stop(iterations=40)),
+    ],
+    ids=["closed loop", "open loop"],
+)
+def test_whatever_a_coroutine_raises_is_counted_and_nothing_is_lost(plan, kind):
+    async def target(sample):
+        await asyncio.sleep(0)
+        if sample == 4:
+            raise kind("five")
+
+    result = run(plan, target, list(range(5)))
+    assert result.completed + result.errors == 40 and result.errors >= 8
+    assert result.errors_by_kind == {kind.__name__: result.errors}
+    assert result.verdict == "INVALID"
