@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
-from qs.engine.errors import HostError
+from qs.engine.errors import HostError, is_interrupt
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
@@ -66,7 +66,9 @@ class AsyncGroup:
         try:
             blocks = blocks_of(share) if share.closed is None else iter(())
             target = self._make(share.first)
-        except (Exception, SystemExit) as fault:
+        except BaseException as fault:  # a factory may raise anything
+            if is_interrupt(fault):
+                raise
             raise HostError.of(fault) from fault
         self._ready = _Ready(target, target.feed(share.first, plan.samples_per_query), blocks)
         self._header[Field.PHASE] = Phase.WARM_UP
@@ -92,7 +94,9 @@ class AsyncGroup:
         try:
             await self._measure(int(header[Field.START_NS]), on_tick)
             target.end_measuring()
-        except Exception:
+        except BaseException as fault:  # so may the hooks around the measured phase
+            if is_interrupt(fault) or isinstance(fault, asyncio.CancelledError):
+                raise
             report.crash = traceback.format_exc()
         finally:
             recorder.finish()

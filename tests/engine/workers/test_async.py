@@ -14,6 +14,7 @@ from qs.engine import (
     ClosedLoop,
     ConstantRate,
     Factory,
+    HostError,
     Poisson,
     Pool,
     RunPlan,
@@ -263,3 +264,13 @@ def test_whatever_a_coroutine_raises_is_counted_and_nothing_is_lost(plan, kind):
     assert result.completed + result.errors == 40 and result.errors >= 8
     assert result.errors_by_kind == {kind.__name__: result.errors}
     assert result.verdict == "INVALID"
+
+
+def never_made():
+    raise GaveUp("no target")
+
+
+def test_whatever_a_factory_raises_is_a_host_error():
+    plan = RunPlan(ClosedLoop(iterations=5), pool=Pool("async"))
+    with pytest.raises(HostError, match="GaveUp: no target"):
+        run(plan, Factory(f"{__name__}:never_made"))
