@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from qs.base.errors import UserError
+from qs.result.beside import log_of
 from qs.result.result import Result
 from qs.result.row import Row
 from qs.result.saved import read_result
@@ -45,14 +47,7 @@ def from_path(text: str) -> Side:
     result = read_result(path)
     check_measured(result, str(path))
     folder = path.absolute().parent
-
-    def histogram(name: str) -> str | None:
-        try:
-            return (folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return None
-
-    return Side(text, result, histogram)
+    return Side(text, result, partial(log_of, folder))
 
 
 def check_measured(result: Result, where: str) -> None:

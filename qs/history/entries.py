@@ -21,6 +21,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.names import nearest
 from qs.history.database import connected, database
+from qs.result.beside import MOST_LOG_BYTES, content_of
 from qs.result.result import Result
 from qs.result.row import Row
 from qs.result.saved import typed
@@ -164,11 +165,10 @@ def log_text(number: int, name: str) -> str | None:
         return None
     if row["content"] is not None:
         return zlib.decompress(row["content"]).decode()
-    try:
-        content = (Path(row["path"]).parent / name).read_bytes()
-    except OSError:
+    content = content_of(Path(row["path"]).parent, name, MOST_LOG_BYTES)
+    if content is None or hashlib.sha256(content).hexdigest() != row["sha256"]:
         return None
-    return content.decode() if hashlib.sha256(content).hexdigest() == row["sha256"] else None
+    return content.decode()
 
 
 def tag(number: int, name: str, remove: bool = False) -> bool:
@@ -294,9 +294,8 @@ def _logs(result: Result, result_path: Path | None) -> Iterable[tuple[str, str, 
     if result_path is None:
         return
     for name in logs_of(result.performance):
-        try:
-            content = (result_path.parent / name).read_bytes()
-        except OSError:
+        content = content_of(result_path.parent, name, MOST_LOG_BYTES)
+        if content is None:
             continue
         kept = zlib.compress(content) if len(content) <= MOST_BYTES else None
         yield name, hashlib.sha256(content).hexdigest(), kept

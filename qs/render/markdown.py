@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qs.base.visible import one_line
 from qs.render.html.page import COLUMNS, scores
 from qs.result.story import Story
 
-MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!"})
+MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
 
 def markdown(story: Story) -> str:
@@ -39,4 +40,4 @@ def _table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> list[str]
 
 def _plain(text: object) -> str:
     """One line in which no mark has a meaning."""
-    return " ".join(str(text).split()).translate(MARKS)
+    return one_line(text).translate(MARKS)

@@ -7,13 +7,15 @@ all of them tell the same. Words are made here once; layout, colours and escapin
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from qs.base.visible import typed_word
 from qs.base.words import data_size, number
+from qs.result.beside import place_of
 from qs.result.keys import words_of
 from qs.result.result import Accuracy, Kind, Result
 from qs.result.row import Row
@@ -285,7 +287,7 @@ def metrics_of(section: Accuracy) -> list[Score]:
 
 def _answers(section: Accuracy, folder: Path | None) -> Answers:
     numbers, numeric = section.numbers(), section.numeric or {}
-    picture = folder / section.diff_dist if folder and section.diff_dist else None
+    picture = place_of(folder, section.diff_dist) if folder and section.diff_dist else None
     return Answers(
         metrics=tuple(metrics_of(section)),
         agreement=tuple(Score(name, numbers[name]) for name in AGREEMENT if name in numbers),
@@ -304,7 +306,7 @@ def _answers(section: Accuracy, folder: Path | None) -> Answers:
         not_measured=section.not_measured or "",
         not_compared=numeric.get("Not Measured") or "",
         scored_on=_scored_on(section),
-        picture=picture if picture and picture.is_file() else None,
+        picture=picture,
     )
 
 
@@ -331,7 +333,8 @@ def _command(words: Sequence[str]) -> str:
     if not words:
         return ""
     program, *rest = words
-    return shlex.join(["qs" if Path(program).name in _STARTED_BY else program, *rest])
+    words = ["qs" if Path(program).name in _STARTED_BY else program, *rest]
+    return " ".join(map(typed_word, words))
 
 
 def _files(result: Result, folder: Path | None) -> Iterable[str]:
@@ -343,5 +346,6 @@ def _files(result: Result, folder: Path | None) -> Iterable[str]:
         for pattern in ("*.json", "*.jsonl", "backend.log", "*.png")
         for path in sorted(folder.glob(pattern))
     ]
-    logs = [row.histogram for row in result.performance if row.histogram]
-    return dict.fromkeys([*beside, *logs[:_LOGS]])
+    named = dict.fromkeys(row.histogram for row in result.performance if row.histogram)
+    logs = [name for name in islice(named, _LOGS) if place_of(folder, name)]
+    return dict.fromkeys([*beside, *logs])

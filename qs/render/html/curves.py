@@ -12,6 +12,7 @@ import numpy as np
 
 from qs.base.pareto import frontier
 from qs.render.html import charts
+from qs.result.beside import log_of
 from qs.result.row import Row, Times
 from qs.result.story import NamedCase, Story
 from qs.result.sweep import CurvePoint
@@ -80,10 +81,7 @@ def percentile_points(
 def _log(story: Story, row: Row) -> str | None:
     if not row.histogram or story.folder is None:
         return None
-    try:
-        return (story.folder / row.histogram).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+    return log_of(story.folder, row.histogram)
 
 
 def _percentiles(text: str, points: int) -> list[dict[str, float]]:

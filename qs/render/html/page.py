@@ -7,9 +7,11 @@ from pathlib import Path
 
 from qs.render.html.curves import charts_of
 from qs.render.html.rendering import render
+from qs.result.beside import content_of
 from qs.result.columns import columns
 from qs.result.story import Story
 
+PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE_BYTES = 600_000  # a larger picture stays beside the page
 COLUMNS = columns(
     "items_per_s",
@@ -53,7 +55,8 @@ def scores(story: Story) -> list[tuple[str, str, str]]:
 
 
 def picture(path: Path | None) -> str | None:
-    """The picture as data in the page."""
-    if path is None or path.stat().st_size > PICTURE_BYTES:
+    """The picture as data in the page; None if it is none, or too large."""
+    found = path and content_of(path.parent, path.name, PICTURE_BYTES)
+    if not found or not found.startswith(PNG):
         return None
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return "data:image/png;base64," + base64.b64encode(found).decode()

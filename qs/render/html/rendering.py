@@ -8,11 +8,13 @@ cache.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from qs.base.cache import build_once
 from qs.base.words import NOTHING, number, percent, signed_percent, span
@@ -59,6 +61,7 @@ def _environment() -> Environment:
         "signed_percent": signed_percent,
         "span": lambda value: NOTHING if value is None else span(value),
         "short": short,
+        "link": link,
     }
     return environment
 
@@ -71,6 +74,13 @@ def short(text: Any, most: int = 2_000) -> str:
         if len(text) <= most
         else f"{text[: most // 2]} [{len(text) - most} characters left out] {text[-most // 2 :]}"
     )
+
+
+def link(name: str) -> str:
+    """A relative address of a file beside the page. It begins with a dot, so that no name is taken
+    for a scheme (`javascript:`), another host or a place on the page.
+    """
+    return f"./{quote(os.fsencode(name))}"
 
 
 def library() -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree as xml
 
 import pytest
 
 from qs.render.formats import FORMATS
+from qs.render.html.index_page import reports_page
 from qs.render.markdown import markdown
 from tests.qs.program import qs, refused
 from tests.qs.result import made
@@ -63,6 +67,33 @@ def test_markdown(folder, tmp_path):
     assert "| BS 8 |" in text and "qs run --task digits-cnn-onnx-fp32" in text
     evil = markdown(made.told(made.evil(folder, tmp_path / "evil")))
     assert "<script" not in evil.replace("\\<script", "") and "\n| x" not in evil
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\u2028"])
+def test_a_line_break_in_the_command_leaves_no_code_block(folder, end):
+    words = ["qs", "run", "--task", f"a{end}{end}<b>bold</b>{end}[x](javascript:alert(1))"]
+    text = drawn(folder, "md", made.result_of(folder) | {"Command": words}).decode()
+    (line,) = [line for line in text.splitlines() if "<b>" in line]
+    assert line.startswith("    qs run --task $'a")
+
+
+def test_a_file_beside_the_page_is_no_script_and_no_other_place(tmp_path):
+    folder = made.report("closed", tmp_path)
+    names = ["javascript:alert(1);x.png", "#top.png", "what?.png", "100%.png", "ümlaut.json"]
+    for name in [*names, os.fsdecode(b"not-utf-8-\xff.png")]:
+        (folder / name).write_bytes(b"")
+    links = re.findall(r'<a href="([^"]*)">', drawn(folder, "html").decode("utf-8"))
+    beside = [link for link in links if link != "#main"]
+    assert all(link.startswith("./") and not set(link) & set("#?:") for link in beside)
+    assert {unquote(link) for link in beside} >= {f"./{name}" for name in names}
+    assert "./not-utf-8-%FF.png" in beside
+
+
+def test_a_folder_in_the_index_is_no_script(tmp_path):
+    made.report("closed", tmp_path / "javascript:alert(1)")
+    page, unread = reports_page(tmp_path)
+    (link,) = re.findall(r'<th scope="row"><a href="([^"]*)">', page.decode())
+    assert link.startswith("./javascript%3Aalert") and not unread
 
 
 def test_junit(folder):
