@@ -33,7 +33,7 @@ def cache_dir() -> Path:
 
         folder = Path(platformdirs.user_cache_dir("qs", appauthor=False))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"cannot create the cache folder {folder}: {error.strerror}; set QS_CACHE to another"

@@ -1,15 +1,69 @@
-"""How files are written: whole or not at all."""
+"""How files are read: regular ones, up to a bound, as UTF-8; and written: whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from qs.base.errors import UserError
+
+MAX_TEXT_BYTES = 64 << 20
+"""No file that a person writes comes near it; it is what keeps /dev/zero out of memory."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def kind_of(mode: int) -> str | None:
+    """What a file's mode says it is, in words; None for a regular file."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+
+
+def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text of a file that a person gave: a regular file of at most `max_bytes`, in UTF-8, with
+    or without a byte order mark, without NUL. UserError otherwise, naming the file.
+
+    Never waits: a pipe that nobody writes to is refused like any other that is not a file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            kind = kind_of(os.fstat(file.fileno()).st_mode)
+            if kind is not None:
+                raise UserError(f"{path}: is {kind}; allowed: a regular file")
+            content = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{shortened(path)}: cannot be read: {reason}") from None
+    if len(content) > max_bytes:
+        raise UserError(f"{path}: is larger than {max_bytes / 1e6:,.0f} MB, the most that is read")
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8"
+        ) from None
+    if "\0" in text:
+        place = content.index(b"\0")
+        raise UserError(f"{path}: is not text: it has a NUL character (byte {place})")
+    return text
+
+
+def shortened(path: object, most: int = 120) -> str:
+    """A path fit for a message, however long it is."""
+    text = str(path)
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def check_writable(folder: Path, flag: str = "--out") -> None:

@@ -29,6 +29,19 @@ def is_plain(name: object) -> bool:
     )
 
 
+def is_unicode(text: object) -> bool:
+    """True for a str that UTF-8 can hold: one without half of a surrogate pair, as JSON's escapes
+    and Python's undecodable file names have them.
+    """
+    if not isinstance(text, str):
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_plain(name: str, what: str) -> str:
     """The name itself if it is plain, else UserError. `what` says what it names: "task", "hardware
     type".

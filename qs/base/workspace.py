@@ -16,6 +16,7 @@ from pathlib import Path
 
 from qs.base.errors import UserError
 from qs.base.names import check_plain, is_plain, nearest
+from qs.base.ownership import check_ours, distrust, owner_of
 
 FOLDERS = ("workloads", "model_zoo", "backends", "datasets")
 VARIABLE = "QS_WORKSPACE"
@@ -37,6 +38,8 @@ class Workspaces:
     """Roots in search order; each directly contains some of the four folders."""
 
     roots: tuple[Path, ...]
+    here: tuple[Path, ...] = ()
+    """Those that are there because of the working directory, and that nobody named."""
 
     @classmethod
     def find(cls, explicit: str | Path | None = None) -> Workspaces:
@@ -50,12 +53,18 @@ class Workspaces:
             roots += _named(Path(explicit), "--workspace")
         if os.environ.get(VARIABLE):
             roots += _named(Path(os.environ[VARIABLE]), VARIABLE)
+        named = {root.resolve() for root in roots}
+        here: list[Path] = []
         with contextlib.suppress(FileNotFoundError):  # the working directory was deleted under us
-            roots += roots_in(Path.cwd())
+            here = [root.resolve() for root in roots_in(Path.cwd())]
         shipped = shipped_root()
         if shipped is not None:
-            roots.append(shipped)
-        return cls(tuple(dict.fromkeys(root.resolve() for root in roots)))
+            named.add(shipped.resolve())
+        every = [*roots, *here, *([shipped] if shipped is not None else [])]
+        return cls(
+            tuple(dict.fromkeys(root.resolve() for root in every)),
+            tuple(root for root in here if root not in named),
+        )
 
     def task(self, name: str) -> Found:
         """The workload file of a task."""
@@ -78,7 +87,7 @@ class Workspaces:
         # A folder without code must not hide a later backend; alone, loading it says what is
         # missing.
         for found in sorted(folders, key=lambda found: not _is_backend(found.path)):
-            return found
+            return self._ours(found)
         raise self._unknown("hardware type", "backends", hardware, self.list_backends)
 
     def dataset(self, name: str) -> Found | None:
@@ -86,8 +95,18 @@ class Workspaces:
         check_plain(name, "data set")
         for root in self.roots:
             if _is_dataset(root / "datasets" / name):
-                return Found(name, root / "datasets" / name, root)
+                return self._ours(Found(name, root / "datasets" / name, root))
         return None
+
+    def replacing_shipped(self, found: Found) -> str | None:
+        """A sentence if what was found hides what ships under that name, else None."""
+        shipped = shipped_root()
+        if shipped is None or found.root == shipped.resolve():
+            return None
+        hidden = shipped / found.path.relative_to(found.root)
+        if not hidden.exists():
+            return None
+        return f"{found.path} is used in place of the one that ships with qs"
 
     def list_tasks(self) -> dict[str, Found]:
         return self._list("workloads", _json_name)
@@ -125,8 +144,21 @@ class Workspaces:
         for root in self.roots:
             path = root / folder / f"{name}.json"
             if path.is_file():
-                return Found(name, path, root)
+                return self._ours(Found(name, path, root))
         raise self._unknown(what, folder, name, known)
+
+    def _ours(self, found: Found) -> Found:
+        """What was found, unless a third person left it in the working directory. UserError then:
+        being in a folder is trust in its owner, not in everybody who can write there.
+        """
+        if found.root in self.here:
+            owner = owner_of(Path.cwd())
+            between = (found.root, found.path.parent, found.path)
+            check_ours(
+                (path for path in between if distrust(path) and owner_of(path) != owner),
+                "it was not used; name its workspace with --workspace to use it all the same",
+            )
+        return found
 
     def _unknown(
         self, what: str, folder: str, name: str, known: Callable[[], dict[str, Found]]

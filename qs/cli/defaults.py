@@ -3,8 +3,9 @@ file, section [qs].
 
 A variable or section for one command wins over the one for all: QS_RUN_CLIENTS over QS_CLIENTS,
 [qs.run] over [qs]. The file is qs.cfg or setup.cfg, in the working directory or the nearest folder
-above that has one with such a section. A value from here is checked like a typed one, and the
-report names where it came from.
+above that has one with such a section; one that may be another user's is refused, and so is a
+workspace of another user's that it names (qs.base.ownership). A value from here is checked like a
+typed one, and the report names where it came from.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import click
 
 FILES = ("qs.cfg", "setup.cfg")
 SECTION = "qs"
+MAX_BYTES = 1 << 20
 ORIGINS = "qs.origins"
 # These say where things are, on their own account: QS_WORKSPACE is searched beside --workspace, not
 # in its stead.
-RESERVED = ("QS_WORKSPACE", "QS_CACHE", "QS_DATA")
+RESERVED = ("QS_WORKSPACE", "QS_CACHE", "QS_DATA", "QS_TRUSTED")
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -35,6 +37,8 @@ def apply(ctx: click.Context, name: str, command: click.Command) -> None:
     for option in options.values():
         for source, text in _offers(name, option, path, sections):
             found[str(option.name)] = (_value(option, text, source), source)
+            if option.name == "workspace" and source.startswith(str(path)):
+                _check_workspace(Path(text.strip()))
             break
     ctx.default_map = {
         **(ctx.default_map or {}),
@@ -57,8 +61,12 @@ def origins() -> dict[str, str]:
 
 
 def project_file(folder: Path) -> tuple[Path | None, dict[str, dict[str, str]]]:
-    """The nearest file with a section of ours, and those sections."""
+    """The nearest file with a section of ours, and those sections. UserError if it may be another
+    user's.
+    """
     from qs.base.errors import UserError
+    from qs.base.files import read_text
+    from qs.base.ownership import check_ours
 
     for place in (folder, *folder.parents):
         for name in FILES:
@@ -67,19 +75,22 @@ def project_file(folder: Path) -> tuple[Path | None, dict[str, dict[str, str]]]:
                 continue
             parser = configparser.ConfigParser(interpolation=None)
             try:
-                parser.read_string(path.read_text(encoding="utf-8"), str(path))
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"{path}: cannot be read: {error}") from None
-            except configparser.Error as error:
+                parser.read_string(read_text(path, MAX_BYTES), str(path))
+            except (UserError, configparser.Error) as error:
                 if name != FILES[0]:
                     continue  # somebody else's file, with somebody else's fault
-                raise UserError(f"{path}: is not a file of [sections]: {error.message}") from None
+                if isinstance(error, UserError):
+                    raise
+                raise UserError(
+                    f"{path}: is not a file of [sections]: {' '.join(error.message.split())}"
+                ) from None
             sections = {
                 title: dict(parser[title])
                 for title in parser.sections()
                 if title == SECTION or title.startswith(f"{SECTION}.")
             }
             if sections:
+                check_ours([path], "its defaults were not taken")
                 return path, sections
     return None, {}
 
@@ -114,6 +125,19 @@ def _value(option: click.Option, text: str, source: str) -> object:
     if option.multiple:
         return [part.strip() for part in text.splitlines() if part.strip()]
     return text.strip()
+
+
+def _check_workspace(folder: Path) -> None:
+    """Code in it is run, and no one typed its name: it must be ours like the file that names it."""
+    from qs.base.ownership import check_ours
+    from qs.base.workspace import FOLDERS, roots_in
+
+    try:
+        roots = roots_in(folder.expanduser())
+    except (OSError, ValueError, RuntimeError):
+        return  # what is wrong with it is said when it is looked for
+    inside = [root / name for root in roots for name in FOLDERS]
+    check_ours([*roots, *inside], "the workspace that a file of defaults names was not used")
 
 
 def _check_keys(path: Path | None, sections: Mapping[str, Mapping[str, str]]) -> None:

@@ -123,9 +123,10 @@ class Profile:
 
 def load_interact(path: str | Path) -> tuple[Profile, list[str]]:
     """The profile in a file, and warnings. A missing or an empty file asks nothing."""
-    if not Path(path).exists() or not jsonc.read_text(path).strip():
+    text = jsonc.read_text(path) if Path(path).exists() else ""
+    if not text.strip():
         return Profile(source=str(path)), []
-    return parse_profile(jsonc.read(path), str(path))
+    return parse_profile(jsonc.loads(text, str(path)), str(path))
 
 
 def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Profile, list[str]]:

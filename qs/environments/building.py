@@ -110,6 +110,7 @@ def _build(
             packages=packages,
         )
         store.write_record(path, built)
+        store.close_to_others(path)
     except BaseException as failure:
         store.clear(path)
         if isinstance(failure, InstallFailed):

@@ -20,10 +20,13 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from qs.base import cache
+from qs.base.errors import UserError
 from qs.environments.requirements_file import Line
 
 LAYOUT = 1  # of an environment's folder; another number makes all older ones strangers
 KEY_DIGITS = 16
+CHUNK_BYTES = 1 << 20
+MAX_FILES = 100_000  # of a folder that a line names: its sizes and times are looked at
 _OPTION = re.compile(r"--?[a-zA-Z-]+(?:\s*=\s*|\s+)(?P<value>\S.*)")
 _MADE_BY_BUILDS = ("build", "dist", "__pycache__")
 
@@ -63,9 +66,13 @@ def _local_state(folder: Path, line: Line) -> Iterator[list[object]]:
         return
     yield [str(path)]
     if path.is_file():
-        yield ["file", hashlib.sha256(path.read_bytes()).hexdigest()]
+        digest = hashlib.sha256()
+        with path.open("rb") as content:
+            while chunk := content.read(CHUNK_BYTES):
+                digest.update(chunk)
+        yield ["file", digest.hexdigest()]
     elif path.is_dir() and not line.expanded.startswith(("-f", "--find-links")):
-        for file in sorted(path.rglob("*")):
+        for file in sorted(_within(path, line)):
             parts = file.relative_to(path).parts
             made = any(
                 p.startswith(".") or p in _MADE_BY_BUILDS or p.endswith(".egg-info") for p in parts
@@ -73,6 +80,15 @@ def _local_state(folder: Path, line: Line) -> Iterator[list[object]]:
             if not made and file.is_file():
                 about = file.stat()
                 yield ["/".join(parts), about.st_size, about.st_mtime_ns]
+
+
+def _within(folder: Path, line: Line) -> Iterator[Path]:
+    for number, file in enumerate(folder.rglob("*")):
+        if number >= MAX_FILES:
+            raise UserError(
+                f"{line}: {folder} holds more than {MAX_FILES:,} files; name the package's folder"
+            )
+        yield file
 
 
 def _local_path(folder: Path, line: Line) -> Path | None:
@@ -93,5 +109,8 @@ def _local_path(folder: Path, line: Line) -> Path | None:
         named = unquote(urlsplit(named).path)
     if not named or "://" in named:
         return None
-    path = (folder / Path(named).expanduser()).resolve()
-    return path if path.exists() else None
+    try:
+        path = (folder / Path(named).expanduser()).resolve()
+        return path if path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # too long, an unknown ~user: the installer's word
+        return None

@@ -7,6 +7,7 @@ the installer's.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -14,14 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from qs.base.addresses import public
 from qs.base.errors import UserError
+from qs.base.files import read_text
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")  # \s+ would take a square of the time
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # pip knows this spelling only
 _INCLUDE = re.compile(
     r"(?:-(?P<short>[rc])\s*|--(?P<long>requirement|constraint)(?:\s*=\s*|\s+))(?P<file>\S.*)"
 )
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+MAX_BYTES = 4 << 20
+MAX_LINES, MAX_FILES, MAX_DEPTH = 20_000, 1000, 50  # with all that is included, however often
 _LINE_OPTIONS = re.compile(r"\s--?[a-z]")  # --hash=sha256:..., --config-settings ...
 
 
@@ -60,11 +64,20 @@ def read(path: Path) -> list[Line]:
 
     UserError where a file cannot be read, or includes itself.
     """
-    return list(_lines(path, constraint=False, above=()))
+    found = list(itertools.islice(_lines(path, False, (), itertools.count(1)), MAX_LINES + 1))
+    if len(found) > MAX_LINES:
+        raise UserError(f"{path}: has more than {MAX_LINES:,} lines, with those that it includes")
+    return found
 
 
-def _lines(path: Path, constraint: bool, above: tuple[Path, ...]) -> Iterator[Line]:
+def _lines(
+    path: Path, constraint: bool, above: tuple[Path, ...], files: Iterator[int]
+) -> Iterator[Line]:
     path = path.resolve()
+    if next(files) > MAX_FILES or len(above) > MAX_DEPTH:
+        raise UserError(
+            f"{above[0]}: includes more than {MAX_FILES:,} files, or deeper than {MAX_DEPTH} levels"
+        )
     if path in above:
         raise UserError(
             f"{above[-1]}: includes {path}, which includes it; remove one of the two lines"
@@ -75,18 +88,17 @@ def _lines(path: Path, constraint: bool, above: tuple[Path, ...]) -> Iterator[Li
         name = _unquoted(include["file"]) if include else ""
         if include and "://" not in name:
             deeper = constraint or "c" in (include["short"], (include["long"] or "")[:1])
-            yield from _lines(path.parent / name, deeper, (*above, path))
+            yield from _lines(path.parent / name, deeper, (*above, path), files)
         else:
-            yield Line(path, number, _PASSWORD.sub("****", text), expanded, constraint)
+            yield Line(path, number, public(text), expanded, constraint)
 
 
 def _content(path: Path, above: tuple[Path, ...]) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        return read_text(path, MAX_BYTES)
+    except UserError as error:
         included = f" (included by {above[-1]})" if above else ""
-        raise UserError(f"{path}{included}: cannot be read: {reason}") from None
+        raise UserError(f"{path}{included}{str(error).removeprefix(str(path))}") from None
 
 
 def _logical(content: str) -> Iterator[tuple[int, str]]:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from qs.environments.requirements_file import Line
 
@@ -33,10 +33,11 @@ def unmet(lines: Iterable[Line], find: Find = metadata.distribution) -> list[str
     for line in lines:
         try:
             requirement = _requirement(line)
+            applies = _applies(requirement, NO_EXTRA)
         except _CannotTell as doubt:
             reasons.append(f"cannot tell for {line} ({doubt})")
             continue
-        if not _applies(requirement, NO_EXTRA):
+        if not applies:
             continue
         if line.constraint:
             constraints.setdefault(canonicalize_name(requirement.name), []).append(requirement)
@@ -56,7 +57,7 @@ def _requirement(line: Line) -> Requirement:
         raise _CannotTell("it has options of the installer")
     try:
         requirement = Requirement(line.requirement)
-    except InvalidRequirement:
+    except ValueError:  # InvalidRequirement, or a version of more digits than Python converts
         raise _CannotTell("it is not a name with versions") from None
     if requirement.url:
         raise _CannotTell("it names a URL")
@@ -79,11 +80,7 @@ def _missing(
         except metadata.PackageNotFoundError:
             reasons.append(f"{who}{requirement}: not installed")
             continue
-        except (
-            InvalidVersion,
-            InvalidRequirement,
-            TypeError,
-        ):  # TypeError: a damaged one has no version at all
+        except (ValueError, TypeError):  # TypeError: a damaged one has no version at all
             reasons.append(f"{who}{requirement}: its installed metadata cannot be read")
             continue
         name = canonicalize_name(requirement.name)
@@ -94,12 +91,18 @@ def _missing(
         extras = NO_EXTRA | frozenset(requirement.extras)
         if (name, extras) not in seen:
             seen.add((name, extras))
-            queue.extend(
-                (need, found.metadata.get("Name", name)) for need in needs if _applies(need, extras)
-            )
+            try:
+                more = [need for need in needs if _applies(need, extras)]
+            except _CannotTell as doubt:
+                reasons.append(f"cannot tell for what {name} needs ({doubt})")
+                continue
+            queue.extend((need, found.metadata.get("Name", name)) for need in more)
     return reasons
 
 
 def _applies(requirement: Requirement, extras: frozenset[str]) -> bool:
     marker = requirement.marker
-    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
+    try:
+        return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
+    except ValueError:  # it compares what cannot be compared
+        raise _CannotTell("its marker cannot be evaluated") from None

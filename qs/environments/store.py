@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from qs.base import cache
 from qs.base.errors import UserError
+from qs.base.ownership import check_ours
 from qs.environments.installers import python_of
 from qs.environments.running import LIMIT_S, Stopped
 
@@ -88,10 +90,32 @@ def look(key: str) -> Stored:
 
 def ready(key: str) -> Stored | None:
     """The environment when it can be used: finished, and the interpreter that it was made from is
-    still there.
+    still there. UserError for one that may be another user's: its code would run with our rights.
     """
     found = look(key)
+    check_ours(
+        [folder().parent, folder(), *_run_from(found)],
+        f"environment {key} was not used; remove it, or set QS_CACHE to a folder of yours",
+    )
     return found if found.built is not None and Path(found.python).exists() else None
+
+
+def _run_from(found: Stored) -> list[Path]:
+    """The files and folders that an environment's interpreter is run from."""
+    inside = ["", RECORD, "pyvenv.cfg", "bin", "lib"]
+    if os.path.realpath(found.python) != os.path.realpath(sys.executable):
+        inside.append("bin/python")  # else whoever owns it runs here already
+    libraries = [place for at in ("lib/*", "lib/*/site-packages") for place in found.path.glob(at)]
+    return [*(found.path / name for name in inside), *libraries]
+
+
+def close_to_others(path: Path) -> None:
+    """What is run from an environment that was just built cannot be written by everybody, whatever
+    the umask was.
+    """
+    for place in _run_from(look(path.name)):
+        if not place.is_symlink() and place.exists():
+            place.chmod(place.stat().st_mode & ~0o002)
 
 
 def used(found: Stored) -> None:
@@ -150,7 +174,7 @@ def locked(
     """
     path = folder() / f"{key}.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(

@@ -73,6 +73,8 @@ async def evaluate(
     """
     for text in prepared.warnings:
         journal.warn(text)
+    for text in prepared.replacing:
+        journal.view.line(text)
     try:
         await (work or _evaluate)(prepared, journal, interrupt)
     except (asyncio.CancelledError, Interrupted):

@@ -48,6 +48,13 @@ class Prepared:
     )
 
     @property
+    def replacing(self) -> tuple[str, ...]:
+        """A sentence for each thing that is used in place of the shipped one of its name."""
+        found = (self.backend, self.model, self.dataset)
+        said = (self.workspaces.replacing_shipped(each) for each in found if each is not None)
+        return tuple(text for text in said if text is not None)
+
+    @property
     def hardware(self) -> str:
         """The backend's name as its folder spells it; the report's folder is named so too."""
         return self.backend.path.name

@@ -45,7 +45,7 @@ import iniconfig
 import numpy as np
 from general_perf.backends import runtime_backend
 
-OURS = "click filelock hdrh json5 onnxruntime orjson platformdirs psutil pydantic rich".split()
+OURS = "click filelock hdrh onnxruntime orjson platformdirs psutil pydantic rich".split()
 
 class RuntimeBackendACME(runtime_backend.RuntimeBackend):
     def version(self):

@@ -351,7 +351,6 @@ def test_a_vendors_environment_needs_nothing_but_numpy():
         "onnxruntime",
         "filelock",
         "platformdirs",
-        "json5",
         "orjson",
         "hdrh",
         "uvloop",
