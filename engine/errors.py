@@ -49,6 +49,10 @@ class HostError(RuntimeError):
         return _full_name(kind) in self.classes
 
 
+class UnfinishedAnswer(TypeError):
+    """What a target returned is not an answer yet, so its time would not be measured."""
+
+
 class HostTimeout(RuntimeError):
     """A host did not answer within its limit and was ended. `log_tail` is the end of what it
     printed.

@@ -10,12 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qs.engine.load import ClosedLoop, LoadModel
-from qs.engine.load.schedule import faults_of
+from qs.engine.load.numbers import (
+    LONGEST_S,
+    Check,
+    count,
+    faults_of,
+    is_finite,
+    is_whole,
+    number,
+    seconds,
+)
 from qs.engine.result import Metric, Rule, RunResult
 
 POOL_KINDS = ("inline", "thread", "process", "async")
 # The longest interval that workers record by themselves.
 RECORDED_S = 0.1
+# Finer intervals would cost more than the requests in them.
+LEAST_INTERVAL_S = 0.001
 SPIN = ("never", "auto", "always")
 
 
@@ -62,11 +73,9 @@ class Pool:
                 "one of " + ", ".join(POOL_KINDS),
             ),
             (self.spin in SPIN, "pool spin", repr(self.spin), "one of " + ", ".join(SPIN)),
-            *at_least(
-                1, self, "workers", "instances", "intra_op_threads", "max_in_flight", of="pool "
-            ),
+            *counts(self, "workers", "instances", "intra_op_threads", "max_in_flight", of="pool "),
         )
-        if self.kind == "inline" and (self.workers or 1) > 1:
+        if self.kind == "inline" and is_whole(self.workers) and (self.workers or 1) > 1:
             found.append(
                 f"pool workers: {self.workers} is not allowed inline, "
                 "the calling thread is the only worker"
@@ -100,12 +109,14 @@ class Stop:
     max_error_rate: float | None = None
 
     def faults(self) -> list[str]:
-        times, rate = ("duration_s", "max_duration_s", "min_duration_s"), self.max_error_rate
         return faults_of(
-            *above_0(self, *times, "iterations", "min_queries", "until_stable"),
-            *at_least(0, self, "max_errors"),
-            (rate is None or 0 <= rate < 1, "max_error_rate", rate, "a share from 0 up to below 1"),
-        ) + percentile_faults("stable_percentile", self.stable_percentile)
+            *times(self, "duration_s", "max_duration_s", "min_duration_s", above_0=True),
+            *counts(self, "iterations", "min_queries"),
+            *counts(self, "max_errors", least=0),
+            *shares(self, "until_stable", most=None),
+            *shares(self, "max_error_rate", most=1.0),
+            percentile("stable_percentile", self.stable_percentile),
+        )
 
     @property
     def has_maximum(self) -> bool:
@@ -137,8 +148,13 @@ class Batching:
 
     def faults(self) -> list[str]:
         return faults_of(
-            *at_least(1, self, "max_batch_size", of="batching "),
-            *at_least(0, self, "max_delay_us", of="batching "),
+            count("batching max_batch_size", self.max_batch_size),
+            number(
+                "batching max_delay_us",
+                self.max_delay_us,
+                is_finite(self.max_delay_us) and self.max_delay_us >= 0,
+                "at least 0",
+            ),
         )
 
 
@@ -235,14 +251,21 @@ class RunPlan:
             *self.pool.faults(),
             *(() if batching is None else batching.faults()),
             *faults_of(
-                *at_least(0, self, "warmup_iterations", "warmup_s", "drain_s", "max_backlog"),
-                *at_least(1, self, "samples_per_query"),
-                *above_0(self, "timeout_s", "build_timeout_s", "interval_s"),
-            ),
-            *(
-                fault
-                for each in self.percentiles
-                for fault in percentile_faults("percentiles", each)
+                count("warmup_iterations", self.warmup_iterations, 0),
+                *counts(self, "max_backlog", least=0),
+                *counts(self, "samples_per_query"),
+                *(seconds(name, getattr(self, name)) for name in ("warmup_s", "drain_s")),
+                *(
+                    seconds(name, getattr(self, name), above_0=True)
+                    for name in ("timeout_s", "build_timeout_s")
+                ),
+                number(
+                    "interval_s",
+                    self.interval_s,
+                    is_finite(self.interval_s) and LEAST_INTERVAL_S <= self.interval_s <= LONGEST_S,
+                    f"at least {LEAST_INTERVAL_S} s",
+                ),
+                *(percentile("percentiles", each) for each in self.percentiles),
             ),
             *(fault for right, fault in rules if not right),
             *self._client_faults(),
@@ -252,8 +275,9 @@ class RunPlan:
         """What does not go together of a closed loop's clients and the pool."""
         kind, workers = self.pool.kind, self.pool.workers
         clients = self.load.clients if isinstance(self.load, ClosedLoop) else None
-        if clients is None:
+        if not is_whole(clients) or not (workers is None or is_whole(workers)):
             return []
+        assert clients is not None
         if kind == "inline" and clients != 1:
             return [
                 f"clients: {clients} is not allowed inline, the calling thread is the only client"
@@ -285,26 +309,32 @@ class RunPlan:
     def planned(self) -> int | None:
         """How many requests the plan asks for; None if time or another rule decides."""
         counts = [n for n in (self.load.planned, self.stop.iterations) if n is not None]
-        return min(counts, default=None)
+        return None if not counts else int(min(counts))
 
 
-Check = tuple[bool, str, object, str]
+def counts(values: object, *names: str, least: int = 1, of: str = "") -> list[Check]:
+    """Checks that these attributes are None or whole numbers from `least` on."""
+    found = [(of + name, getattr(values, name)) for name in names]
+    return [count(name, value, least) for name, value in found if value is not None]
 
 
-def at_least(limit: int, values: object, *names: str, of: str = "") -> list[Check]:
-    """Checks that these attributes are None or at least the limit."""
+def times(values: object, *names: str, above_0: bool = False) -> list[Check]:
+    """Checks that these attributes are None or times in seconds."""
     found = [(name, getattr(values, name)) for name in names]
-    must_be = f"at least {limit}"
-    return [(value is None or value >= limit, of + name, value, must_be) for name, value in found]
+    return [seconds(name, value, above_0=above_0) for name, value in found if value is not None]
 
 
-def above_0(values: object, *names: str) -> list[Check]:
-    """Checks that these attributes are None or above 0."""
-    found = [(name, getattr(values, name)) for name in names]
-    return [(value is None or value > 0, name, value, "above 0") for name, value in found]
-
-
-def percentile_faults(name: str, percentile: float) -> list[str]:
-    if 0 < percentile < 100:
+def shares(values: object, name: str, most: float | None) -> list[Check]:
+    """Checks that the attribute is None, or a share: above 0, or from 0 up to below `most`."""
+    value = getattr(values, name)
+    if value is None:
         return []
-    return [f"{name}: {percentile} is not allowed, it must lie between 0 and 100"]
+    if most is None:
+        return [number(name, value, is_finite(value) and value > 0, "above 0")]
+    right = is_finite(value) and 0 <= value < most
+    return [number(name, value, right, "a share from 0 up to below 1")]
+
+
+def percentile(name: str, value: float) -> Check:
+    right = is_finite(value) and 0 < value < 100
+    return number(name, value, right, "between 0 and 100")

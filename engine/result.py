@@ -103,7 +103,7 @@ class RunResult:
     # all others that were issued or due, by ErrorKind, or by the class name of what the target
     # raised
     errors_by_kind: dict[str, int]
-    # from the common start to the last completion
+    # from the common start to the last answer of any kind, and at least to the end of the load
     wall_s: float
     # completed - due in open loop; equal to `service` in closed loop, which has no due times
     response: Histogram

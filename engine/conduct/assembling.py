@@ -64,17 +64,18 @@ class Finished:
         response, service, lateness = merged(memories, plan.open_loop)
         last_ns = layout.last_answer_ns()
         completed = layout.total(Field.COMPLETED)
-        wall_s = max(last_ns - end.start_ns, 0) / 1e9
         errors = errors_of(reports, memories, self.losses.errors)
         accounted = completed + sum(errors.values())
         ended_by = end.reason(accounted, last_ns, self.now_ns)
+        wall_ns = end.wall_ns(ended_by, last_ns)
+        wall_s = wall_ns / 1e9
         not_issued = self._not_issued(accounted)
         if not_issued:
             kind = ErrorKind.NOT_ISSUED.value
             errors[kind] = errors.get(kind, 0) + not_issued
         lost = any(report.worker < 0 for report in reports)
         firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories]
-        measured_s = end.measured_ns(last_ns) / 1e9
+        measured_s = end.measured_ns(end.start_ns + wall_ns) / 1e9
         return RunResult(
             completed=completed,
             errors_by_kind=errors,

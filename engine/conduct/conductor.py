@@ -19,7 +19,7 @@ from qs.engine.conduct.losses import Losses
 from qs.engine.conduct.progress import Meter, OnProgress
 from qs.engine.conduct.stopping import Seen, StopRules
 from qs.engine.conduct.witness import Witness
-from qs.engine.errors import HostDied, HostError, HostTimeout
+from qs.engine.errors import HostDied, HostError, HostTimeout, UnfinishedAnswer
 from qs.engine.hosts.host import Session
 from qs.engine.judging.rules import hold_to_rules, judge
 from qs.engine.outcome import Ending
@@ -226,6 +226,8 @@ class Conductor:
         try:
             reports = task.result()
         except (HostDied, HostError) as fault:
+            if isinstance(fault, HostError) and fault.is_a(UnfinishedAnswer):
+                raise  # nothing was measured
             self._losses.count_death(number, session, fault)
             reports = [WorkerReport(-1) for _ in session.memories]
         self._losses.count_reported(number, reports)

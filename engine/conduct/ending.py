@@ -74,6 +74,20 @@ class RunEnd:
             return False
         return now_ns - self.stopped_ns > self.drain_ns + 2 * SLICE_NS
 
+    def wall_ns(self, ended_by: Ending, last_ns: int) -> int:
+        """How long was measured: until the last answer of any kind, and at least for as long as the
+        load went on. A target that stops answering within its error budget, or a rate so low that
+        nothing is due in the last seconds, does not make the run shorter.
+        """
+        ends = [last_ns]
+        if ended_by in (Ending.DURATION, Ending.TIME_LIMIT):
+            ends.append(self.scheduled_ns)
+        elif self.halt is not None and self.stopped_ns is not None:
+            ends.append(self.stopped_ns)
+        elif self.plan.load.duration_s is not None:
+            ends.append(self.start_ns + int(self.plan.load.duration_s * 1e9))
+        return max(max(ends) - self.start_ns, 0)
+
     def measured_ns(self, last_ns: int) -> int:
         """How long the load that was asked for went on, given the last completion: the drain after
         it is another load.

@@ -55,8 +55,9 @@ class Layout:
         return sum(int(memory.header[field]) for memory in self.memories)
 
     def last_answer_ns(self) -> int:
-        """When the last request was completed; 0 before the first."""
-        answers = (int(memory.header[Field.LAST_COMPLETED_NS]) for memory in self.memories)
+        """When the last request came back, well or with a fault; 0 before the first."""
+        cells = (Field.LAST_COMPLETED_NS, Field.LAST_FAILED_NS)
+        answers = (int(memory.header[cell]) for memory in self.memories for cell in cells)
         return max(answers, default=0)
 
     def replacement(self, number: int) -> Session | None:

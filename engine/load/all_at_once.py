@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, Schedule, faults_of
+from qs.engine.load.numbers import count, faults_of
+from qs.engine.load.schedule import BLOCK, Schedule
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class AllAtOnce(Schedule):
     count: int
 
     def faults(self) -> list[str]:
-        return faults_of((self.count >= 1, "count", self.count, "at least 1"))
+        return faults_of(count("count", self.count))
 
     @property
     def planned(self) -> int:
-        return self.count
+        return int(self.count)
 
     def blocks(self) -> Iterator[np.ndarray]:
         for first in range(0, self.count, BLOCK):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qs.engine.load.schedule import faults_of
+from qs.engine.load.numbers import count, faults_of, seconds
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class ClosedLoop:
     """
 
     sets_rate: ClassVar[bool] = False
+    duration_s: ClassVar[None] = None
     seed: ClassVar[None] = None
 
     clients: int = 1
@@ -27,17 +28,17 @@ class ClosedLoop:
     think_time_s: float = 0.0
 
     def faults(self) -> list[str]:
-        count, think_s = self.iterations, self.think_time_s
-        return faults_of(
-            (self.clients >= 1, "clients", self.clients, "at least 1"),
-            (count is None or count >= 1, "iterations", count, "at least 1"),
-            (think_s >= 0, "think_time_s", think_s, "at least 0"),
+        found = faults_of(
+            count("clients", self.clients), seconds("think_time_s", self.think_time_s)
         )
+        if self.iterations is not None:
+            found += faults_of(count("iterations", self.iterations))
+        return found
 
     @property
     def planned(self) -> int | None:
         """How many requests the model makes in all, where it says."""
-        return None if self.iterations is None else self.clients * self.iterations
+        return None if self.iterations is None else int(self.clients) * int(self.iterations)
 
     @property
     def ends(self) -> bool:

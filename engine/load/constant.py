@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, LATEST_NS, Schedule, rate_faults
+from qs.engine.clock import FOREVER_NS
+from qs.engine.load.numbers import faults_of, rate, to_ns
+from qs.engine.load.schedule import BLOCK, Schedule
 
 
 @dataclass(frozen=True)
@@ -19,16 +21,16 @@ class ConstantRate(Schedule):
     step: int = 1
 
     def faults(self) -> list[str]:
-        return rate_faults("rate_per_s", self.rate_per_s)
+        return faults_of(rate("rate_per_s", self.rate_per_s))
 
     def blocks(self) -> Iterator[np.ndarray]:
         # Each due time is computed from its number, never from the one before, so no rounding error
         # adds up.
         number = self.first
-        gap_ns = min(1e9 / self.rate_per_s, float(LATEST_NS))
+        gap_ns = min(1e9 / self.rate_per_s, float(FOREVER_NS))
         while True:
             numbers = np.arange(number, number + BLOCK * self.step, self.step, dtype=np.int64)
-            yield np.minimum(np.rint(numbers * gap_ns), LATEST_NS).astype(np.int64)
+            yield to_ns(np.rint(numbers * gap_ns))
             number += BLOCK * self.step
 
     def shard(self, index: int, of: int) -> ConstantRate:

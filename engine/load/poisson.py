@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, LATEST_NS, Schedule, rate_faults
+from qs.engine.clock import FOREVER_NS
+from qs.engine.load.numbers import faults_of, rate, to_ns
+from qs.engine.load.schedule import BLOCK, Schedule
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,19 @@ class Poisson(Schedule):
     stream: tuple[int, ...] = ()
 
     def faults(self) -> list[str]:
-        return rate_faults("rate_per_s", self.rate_per_s)
+        return faults_of(rate("rate_per_s", self.rate_per_s))
 
     def blocks(self) -> Iterator[np.ndarray]:
         random = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=self.stream))
         )
-        mean_ns = min(1e9 / self.rate_per_s, float(LATEST_NS))
+        mean_ns = min(1e9 / self.rate_per_s, float(FOREVER_NS))
         # The running time is kept as whole nanoseconds plus a remainder: a float64 sum alone would
         # lose digits in a day.
         whole = 0
         while True:
             offsets = np.cumsum(random.standard_exponential(BLOCK)) * mean_ns
-            due = np.floor(np.minimum(offsets, LATEST_NS - whole)).astype(np.int64) + whole
+            due = to_ns(np.floor(offsets), whole)
             yield due
             whole = int(due[-1])
 

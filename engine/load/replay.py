@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from qs.engine.load.numbers import LONGEST_S, faults_of, is_finite, number, to_ns
 from qs.engine.load.schedule import BLOCK, Schedule, striped
 
 
@@ -53,14 +54,19 @@ class Replay(Schedule):
             found.append("due_s: empty, a replay needs at least one due time")
         elif not np.isfinite(due).all() or due.min() < 0:
             found.append("due_s: every due time must be a finite number of seconds, at least 0")
-        if not self.speed > 0:
-            found.append(f"speed: {self.speed} is not allowed, it must be above 0")
+        found += faults_of(
+            number("speed", self.speed, is_finite(self.speed) and self.speed > 0, "above 0")
+        )
+        if not found and due.max() / self.speed > LONGEST_S:
+            found.append(
+                f"due_s: {due.max():,.0f} s after the start (at speed {self.speed:g}) lies beyond "
+                f"{LONGEST_S:,.0f} s; due times are seconds from the start, not since 1970, and "
+                "neither ms nor ns"
+            )
         return found
 
     def blocks(self) -> Iterator[np.ndarray]:
-        due = np.sort(
-            np.rint(np.asarray(self.due_s, np.float64) * (1e9 / self.speed)).astype(np.int64)
-        )
+        due = np.sort(to_ns(np.rint(np.asarray(self.due_s, np.float64) * (1e9 / self.speed))))
         whole = (due[first : first + BLOCK] for first in range(0, due.size, BLOCK))
         return whole if self.of == 1 else striped(whole, self.index, self.of)
 

@@ -43,6 +43,11 @@ class Schedule(Protocol):
         return None
 
     @property
+    def duration_s(self) -> float | None:
+        """How long it lasts, if it states that: it may end in a pause, after its last request."""
+        return None
+
+    @property
     def ends(self) -> bool:
         """Whether it has an end of its own."""
         return False
@@ -60,15 +65,6 @@ class Schedule(Protocol):
     def seeded(self) -> Schedule:
         """The same schedule, with a seed drawn if it wants one and has none."""
         return self
-
-
-def faults_of(*checks: tuple[bool, str, object, str]) -> list[str]:
-    """A sentence for each check (right, name, value, what it must be) that is not right."""
-    return [
-        f"{name}: {value} is not allowed, it must be {must_be}"
-        for right, name, value, must_be in checks
-        if not right
-    ]
 
 
 def bounded(
@@ -103,8 +99,3 @@ def striped(blocks: Iterator[np.ndarray], index: int, of: int) -> Iterator[np.nd
         share = block[first::of]
         if share.size:
             yield share
-
-
-def rate_faults(name: str, rate_per_s: float) -> list[str]:
-    right = rate_per_s > 0 and bool(np.isfinite(rate_per_s))
-    return faults_of((right, name, rate_per_s, "a positive number of requests per second"))

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.schedule import BLOCK, LATEST_NS, Schedule, faults_of, striped
+from qs.engine.load.numbers import faults_of, rate, seconds, to_ns
+from qs.engine.load.schedule import BLOCK, Schedule, striped
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Stages(Schedule):
         if not self.stages:
             found.append("stages: empty, at least one stage is needed")
         for number, stage in enumerate(self.stages):
-            at, duration_s, rate = f"stages[{number}].", stage.duration_s, stage.rate_per_s
+            at = f"stages[{number}]."
             found += faults_of(
-                (duration_s > 0, at + "duration_s", duration_s, "above 0"),
-                (rate >= 0 and np.isfinite(rate), at + "rate_per_s", rate, "at least 0"),
+                seconds(at + "duration_s", stage.duration_s, above_0=True),
+                rate(at + "rate_per_s", stage.rate_per_s, above_0=False),
             )
         if not found and self.expected == 0:
             found.append("stages: every rate is 0, so no request would be made")
@@ -100,8 +101,7 @@ class Stages(Schedule):
                     offset = np.divide(
                         2 * inside, total, out=np.zeros_like(inside), where=total > 0
                     )
-                    due_ns = np.rint((started_s + np.minimum(offset, duration)) * 1e9)
-                    yield np.minimum(due_ns, LATEST_NS).astype(np.int64)
+                    yield to_ns(np.rint((started_s + np.minimum(offset, duration)) * 1e9))
                 number = number[inside.size :]
                 if number.size:
                     break

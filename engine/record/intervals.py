@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -113,14 +114,16 @@ class IntervalLog:
         if not self._found:
             return []
         rows = []
+        length = self.interval_s * self._scale
+        # An interval at the end in which nothing came back is one all the same.
+        last = max(max(self._found), math.ceil(wall_s / length - 1e-9) - 1)
         due = (
             np.add.reduceat(arrivals, np.arange(0, arrivals.size, self._scale))
             if arrivals.size
             else arrivals
         )
         arrived = done = 0
-        length = self.interval_s * self._scale
-        for number in range(max(self._found) + 1):
+        for number in range(last + 1):
             whole = _one(number, self._found.get(number, []))
             histogram = Histogram.from_counts(whole.index, whole.counts)
             arrived += int(due[number]) if number < due.size else 0
@@ -129,9 +132,7 @@ class IntervalLog:
             rows.append(
                 IntervalRow(
                     start_s,
-                    min(length, max(wall_s - start_s, 0.0))
-                    if number == max(self._found)
-                    else length,
+                    min(length, max(wall_s - start_s, 0.0)) if number == last else length,
                     histogram.count,
                     whole.failed,
                     histogram.percentile_ns(50) if histogram.count else None,

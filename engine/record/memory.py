@@ -44,6 +44,7 @@ class Field(IntEnum):
     RESPONSE = 16  # 16 to 20: HistogramCells
     SERVICE = 24  # 24 to 28: HistogramCells
     LATENESS = 32  # 32 to 36: HistogramCells
+    LAST_FAILED_NS = 41  # when the last request came back with a fault or too late
     GIVEN_UP = 40  # 1: nobody waits for this worker any more, and what it does is not counted
 
 

@@ -25,6 +25,8 @@ from qs.engine.record.report import Columns, WarmUp, WorkerReport
 PACED_ROWS = 512
 # The most slices of a worker that are kept for a trace.
 MOST_SLICES = 2_048
+# Kinds of failures that are no answer: the run gave up waiting, at a time of its own.
+NO_ANSWER = frozenset({ErrorKind.HUNG, ErrorKind.CUT_OFF, ErrorKind.NOT_ISSUED})
 _NO_TIMES = np.zeros(0, np.int64)
 
 
@@ -103,8 +105,11 @@ class Recorder:
         self.fail(type(fault).__name__, now_ns, detail, row)
 
     def _fail(self, kind: str, now_ns: int) -> None:
+        header = self._header
         self.errors[kind] += 1
-        self._header[Field.FAILED] += 1
+        header[Field.FAILED] += 1
+        if kind not in NO_ANSWER and now_ns > header[Field.LAST_FAILED_NS]:
+            header[Field.LAST_FAILED_NS] = now_ns
         # Counted into its interval at the next flush, with the rows that completed before it.
         self._failed_ns.append(now_ns)
 

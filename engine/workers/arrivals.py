@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
-from qs.engine.errors import is_interrupt
+from qs.engine.errors import UnfinishedAnswer, is_interrupt
 from qs.engine.machine.times import sharpen_timer
 from qs.engine.outcome import ErrorKind
 from qs.engine.plan import RunPlan
@@ -25,13 +25,14 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.clients import STUBBORN_NS, TICK_S, cancel
 from qs.engine.workers.pacing import waiter
 from qs.engine.workers.slices import Slice
+from qs.engine.workers.target import Target
 
 
 @dataclass(frozen=True)
 class AsyncArrivals:
     """The measured phase of one share."""
 
-    call: Callable[[Any], Awaitable[Any]]
+    target: Target
     feed: Iterator[Any]
     recorder: Recorder
     plan: RunPlan
@@ -41,7 +42,7 @@ class AsyncArrivals:
         """Until the due times or the run have ended, and every issued request has returned or been
         given up.
         """
-        call, feed, recorder, plan = self.call, self.feed, self.recorder, self.plan
+        target, feed, recorder, plan = self.target, self.feed, self.recorder, self.plan
         header = recorder.memory.header
         loop = asyncio.get_running_loop()
         now_ns = MONOTONIC.now_ns
@@ -63,6 +64,18 @@ class AsyncArrivals:
             nonlocal row, slice_end
             row, slice_end = 0, cursor.turn(row)
 
+        unfinished: list[UnfinishedAnswer] = []
+
+        call: Callable[[Any], Awaitable[Any]] = target.call
+
+        async def first(sample: Any) -> None:
+            """Look at the first answer; all others are only awaited."""
+            nonlocal call
+            target.look(await target.call(sample))
+            call = target.call
+
+        call = first
+
         async def request(due: int, sample: Any) -> None:
             nonlocal row
             start = now_ns()
@@ -72,6 +85,9 @@ class AsyncArrivals:
                 timed_out = asyncio.current_task() in late
                 kind = ErrorKind.CUT_OFF if closing else "CancelledError"
                 recorder.fail(ErrorKind.TIMEOUT if timed_out else kind, now_ns())
+                return
+            except UnfinishedAnswer as fault:
+                unfinished.append(fault)
                 return
             except BaseException as fault:  # a target may raise anything
                 if is_interrupt(fault):
@@ -116,6 +132,8 @@ class AsyncArrivals:
                 await asyncio.sleep(TICK_S if in_flight or backlog or not ended.is_set() else 0)
                 turn()
                 on_tick()
+                if unfinished:
+                    raise unfinished[0]
                 limit = now_ns() - timeout_ns
                 for task, start in list(in_flight.items()):
                     if start >= limit:
@@ -141,6 +159,8 @@ class AsyncArrivals:
             closing = True
             await cancel(set(in_flight))
         cursor.count(row)
+        if unfinished:
+            raise unfinished[0]
 
     def _pace(
         self,

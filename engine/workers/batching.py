@@ -23,6 +23,7 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
 from qs.engine.workers.slices import Slice
+from qs.engine.workers.target import look
 
 
 def joined(samples: list[Any]) -> Any:
@@ -96,6 +97,7 @@ def batched_loop(
     clock: Clock,
     batcher: Batcher,
     wait: Callable[[int], int],
+    look: Callable[[Any], None] = look,
 ) -> Iterator[None]:
     """Issue batch after batch until the schedule ends, the run is stopped, or the drain limit has
     passed. Yields after slices.
@@ -108,6 +110,7 @@ def batched_loop(
         header[Field.SLICE_NS] = now_ns()  # waiting is not hanging
 
     collate = batcher.collate
+    answer: Any = None
     cursor = Slice(recorder, clock)
     row = 0
     slice_end = cursor.begin()
@@ -120,7 +123,7 @@ def batched_loop(
         try:
             samples = collate(list(islice(feed, len(batch))))
             start = now_ns()
-            call(samples)
+            answer = call(samples)
         except BaseException as fault:  # a target may raise anything: its whole batch has failed
             cursor.fail(row, fault, len(batch))
         end = now_ns()
@@ -132,9 +135,11 @@ def batched_loop(
         if end >= slice_end:
             cursor.count(row)
             row = 0
+            look(answer)
             yield
             if cursor.halted(batch[-1], end):
                 return
             slice_end = cursor.begin()
     cursor.count(row)
+    look(answer)
     yield

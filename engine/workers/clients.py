@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
-from qs.engine.errors import is_interrupt
+from qs.engine.errors import UnfinishedAnswer, is_interrupt
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.slices import Slice
+from qs.engine.workers.target import Target
 
 # How often an event loop that runs requests looks at deadlines and at its stop flag.
 TICK_S = 0.1
@@ -31,7 +32,7 @@ STUBBORN_NS = 1_000_000_000
 class AsyncClients:
     """The clients of one phase, warm-up or measured."""
 
-    call: Callable[[Any], Awaitable[Any]]
+    target: Target
     feed: Iterator[Any]
     recorder: Recorder  # of the phase
     header: np.ndarray  # of the run, where it is asked to stop
@@ -49,7 +50,8 @@ class AsyncClients:
         """One task a client; `counts` is how many requests each makes, None until `until_ns` or the
         stop flag.
         """
-        call, feed, header, recorder = self.call, self.feed, self.header, self.recorder
+        target, feed = self.target, self.feed
+        header, recorder = self.header, self.recorder
         now_ns = MONOTONIC.now_ns
         issued, completed, rows = recorder.issued, recorder.completed, recorder.rows
         began = [0] * len(counts)
@@ -62,6 +64,16 @@ class AsyncClients:
             nonlocal row, slice_end, stopping
             stopping = stopping or bool(header[Field.STOP]) or now_ns() >= until_ns
             row, slice_end = 0, cursor.turn(row)
+
+        call: Callable[[Any], Awaitable[Any]] = target.call
+
+        async def first(sample: Any) -> None:
+            """Look at the first answer; all others are only awaited."""
+            nonlocal call
+            target.look(await target.call(sample))
+            call = target.call
+
+        call = first
 
         async def client(number: int, left: int) -> None:
             nonlocal row
@@ -82,6 +94,8 @@ class AsyncClients:
                         recorder.raised(fault, now_ns())  # the target's own
                         await asyncio.sleep(0)
                     continue
+                except UnfinishedAnswer:
+                    raise
                 except BaseException as fault:  # a target may raise anything
                     if closing or is_interrupt(fault):
                         raise

@@ -16,6 +16,7 @@ from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.pacing import waiter
 from qs.engine.workers.slices import Slice
+from qs.engine.workers.target import look
 
 NEVER = -1  # what no clock reads
 _LOOK_NS = 1_000_000
@@ -30,6 +31,7 @@ def closed_loop(
     iterations: int | None,
     until_ns: int = FOREVER_NS,
     think_ns: int = 0,
+    look: Callable[[Any], None] = look,
 ) -> Iterator[None]:
     """Call the target with sample after sample of an endless `feed` until `iterations`, `until_ns`
     or the stop flag. Yields after every slice, and a slice ends with its first failed request.
@@ -56,13 +58,14 @@ def closed_loop(
         rows = min(left, recorder.rows)
         row = first = 0
         chunk = 1
+        answer: Any = None
         fault: BaseException | None = None
         try:
             while first < rows:
                 row = first - 1
                 last = min(first + chunk, rows)
                 # The stamps go straight from the tuple that zip makes into the columns.
-                for row, issued[row], _, completed[row] in zip(  # noqa: B007
+                for row, issued[row], answer, completed[row] in zip(  # noqa: B007
                     range(first, last), reads, calls, reads
                 ):
                     pass
@@ -84,6 +87,7 @@ def closed_loop(
                 raise fault
             recorder.raised(fault, now_ns())
             left -= 1
+        look(answer)
         yield
 
 

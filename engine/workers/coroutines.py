@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
-from qs.engine.errors import HostError, is_interrupt
+from qs.engine.errors import HostError, UnfinishedAnswer, is_interrupt
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
@@ -73,7 +73,10 @@ class AsyncGroup:
         self._ready = _Ready(target, target.feed(share.first, plan.samples_per_query), blocks)
         self._header[Field.PHASE] = Phase.WARM_UP
         if plan.warmup_iterations or plan.warmup_s:
-            self.reports[0].warm = await self._warm_up()
+            try:
+                self.reports[0].warm = await self._warm_up()
+            except UnfinishedAnswer as fault:
+                raise HostError.of(fault) from None
         self._header[Field.PHASE] = Phase.READY
 
     def go(self, start_ns: int) -> None:
@@ -94,7 +97,9 @@ class AsyncGroup:
         try:
             await self._measure(int(header[Field.START_NS]), on_tick)
             target.end_measuring()
-        except BaseException as fault:  # so may the hooks around the measured phase
+        except UnfinishedAnswer as fault:
+            raise HostError.of(fault) from None
+        except BaseException as fault:
             if is_interrupt(fault) or isinstance(fault, asyncio.CancelledError):
                 raise
             report.crash = traceback.format_exc()
@@ -128,7 +133,7 @@ class AsyncGroup:
             await asyncio.sleep(0)
         if closed is None:
             await AsyncArrivals(
-                ready.target.call, ready.feed, self._recorder, plan, self._abandoned
+                ready.target, ready.feed, self._recorder, plan, self._abandoned
             ).run(queue, on_tick)
         else:
             counts = [iterations_of(share, closed, client) for client in range(share.workers)]
@@ -139,7 +144,7 @@ class AsyncGroup:
     def _clients(self, recorder: Recorder) -> AsyncClients:
         ready, timeout_ns = self._ready, self.share.timeout_ns
         return AsyncClients(
-            ready.target.call, ready.feed, recorder, self._header, timeout_ns, self._abandoned
+            ready.target, ready.feed, recorder, self._header, timeout_ns, self._abandoned
         )
 
     async def _warm_up(self) -> WarmUp:

@@ -21,6 +21,7 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import NEVER, chunk_of
 from qs.engine.workers.queue import DueTimes
 from qs.engine.workers.slices import COUNT_NS, PAUSE_NS, SLICE_NS, Slice
+from qs.engine.workers.target import look
 
 
 def open_loop(
@@ -30,6 +31,7 @@ def open_loop(
     clock: Clock,
     queue: Iterable[DueTimes],
     wait: Callable[[int], int],
+    look: Callable[[Any], None] = look,
 ) -> Iterator[None]:
     """Issue requests as they fall due until the queue ends, the run is stopped, or the drain limit
     has passed. Yields after slices.
@@ -38,6 +40,7 @@ def open_loop(
     dues, issued, completed = recorder.due, recorder.issued, recorder.completed
     rows = recorder.rows
     take = feed.__next__
+    answer: Any = None
     cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row = 0
     slice_end = cursor.begin()
@@ -47,6 +50,7 @@ def open_loop(
             if start < due:
                 if row and due - start > PAUSE_NS and cursor.rests(row, start, due):
                     row = 0
+                    look(answer)
                     yield
                     slice_end = cursor.begin(due)
                 start = wait(due)
@@ -54,7 +58,7 @@ def open_loop(
                     cursor.count(row)
                     return
             try:
-                call(take())
+                answer = call(take())
             except BaseException as fault:
                 cursor.fail(row, fault)
             end = now_ns()
@@ -64,12 +68,14 @@ def open_loop(
             row += 1
             if end >= slice_end or row == rows:
                 row = cursor.end(row, end)
+                look(answer)
                 yield
                 if cursor.halted(due, end):
                     cursor.count(row)
                     return
                 slice_end = cursor.go_on(row)
     cursor.count(row)
+    look(answer)
     yield
 
 
@@ -80,6 +86,7 @@ def burst_loop(
     clock: Clock,
     blocks: Iterable[np.ndarray],
     wait: Callable[[int], int],
+    look: Callable[[Any], None] = look,
 ) -> Iterator[None]:
     """`open_loop` of a worker that has the schedule (blocks of absolute ns) for itself.
 
@@ -94,6 +101,7 @@ def burst_loop(
     calls = map(call, feed)
     cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row, chunk = 0, 1
+    answer: Any = None
     slice_end = cursor.begin()
     for block in blocks:
         instants = block.tolist()
@@ -103,6 +111,7 @@ def burst_loop(
             if start < due:
                 if row and due - start > PAUSE_NS and cursor.rests(row, start, due):
                     row = 0
+                    look(answer)
                     yield
                     slice_end = cursor.begin(due)
                 if wait(due) < due:
@@ -117,7 +126,7 @@ def burst_loop(
             fault: BaseException | None = None
             began = now_ns()
             try:
-                for row, issued[row], _, completed[row] in zip(  # noqa: B007
+                for row, issued[row], answer, completed[row] in zip(  # noqa: B007
                     range(first, end_row), reads, calls, reads
                 ):
                     pass
@@ -136,10 +145,12 @@ def burst_loop(
             chunk = chunk_of(end - began, row - first, SLICE_NS)
             if end >= slice_end or row == rows:
                 row = cursor.end(row, end)
+                look(answer)
                 yield
                 if cursor.halted(instants[at - 1], end):
                     cursor.count(row)
                     return
                 slice_end = cursor.go_on(row)
     cursor.count(row)
+    look(answer)
     yield

@@ -13,11 +13,36 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
+from qs.engine.errors import UnfinishedAnswer
 from qs.engine.plan import Factory
 
 
 def _pass() -> None:
     pass
+
+
+def look(answer: Any) -> None:
+    """Raise UnfinishedAnswer for what only promises an answer: a coroutine, a future, a generator.
+
+    Workers look at an answer now and then, between slices, and at the first.
+    """
+    if inspect.isgenerator(answer) or inspect.isasyncgen(answer):
+        raise UnfinishedAnswer(
+            "the target returned a generator, of which nothing has run yet; "
+            "let the target consume it and return when the last part is there"
+        )
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()  # nobody will await it, and Python would warn of that
+        raise UnfinishedAnswer(
+            f"the target returned a {type(answer).__name__}, which nobody awaits here; "
+            "declare the target `async def` and await it there (a Factory: with Pool('async'))"
+        )
+    if hasattr(answer, "add_done_callback") and hasattr(answer, "result"):
+        raise UnfinishedAnswer(
+            f"the target returned a {type(answer).__name__}, which may not be done; "
+            "let the target wait for its result()"
+        )
 
 
 @dataclass(frozen=True)
@@ -32,6 +57,8 @@ class Target:
     # what is timed.
     begin_measuring: Callable[[], None] = _pass
     end_measuring: Callable[[], None] = _pass
+    # Called with an answer now and then, between slices; raises UnfinishedAnswer if it is none.
+    look: Callable[[Any], None] = look
 
     def __call__(self, sample: Any) -> Any:
         """For callers outside a run; workers use `call`, which is one frame less."""
@@ -75,6 +102,7 @@ def build(target: Any, samples: Sequence[Any] | None) -> Target:
         getattr(target, "samples", None) if samples is None else samples,
         getattr(target, "begin_measuring", _pass),
         getattr(target, "end_measuring", _pass),
+        target.look if isinstance(target, Target) else look,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.errors import HostError, is_interrupt
+from qs.engine.errors import HostError, UnfinishedAnswer, is_interrupt
 from qs.engine.machine.times import ThreadUse, WakeUps, sharpen_timer
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory
@@ -124,6 +124,8 @@ class WorkerGroup:
                         if memory.header[Field.GIVEN_UP]:
                             self._report_hung(number)
                     self.reports[0].wake_up_ns = wake_ups.typical_ns()
+                    if self._faults:
+                        raise self._faults[0]
                     return self.reports
             wake_ups.timed_out()
             on_tick()
@@ -190,7 +192,8 @@ class WorkerGroup:
             if is_interrupt(fault):
                 raise
             report.crash = traceback.format_exc()
-            if memory.header[Field.PHASE] < Phase.READY:
+            unfinished = isinstance(fault, UnfinishedAnswer)
+            if unfinished or memory.header[Field.PHASE] < Phase.READY:
                 self._faults.append(HostError.of(fault, report.crash))
         finally:
             self.recorders[number].finish()
@@ -232,13 +235,14 @@ class WorkerGroup:
                 iterations_of(self.share, closed, number),
                 until_ns_of(self.share.plan, int(recorder.memory.header[Field.START_NS])),
                 int(closed.think_time_s * 1e9),
+                target.look,
             )
         issue, queue = (target.call, feed, recorder, self._clock), self._queue
         if isinstance(queue, Batcher):
-            return batched_loop(*issue, queue, wait)
+            return batched_loop(*issue, queue, wait, target.look)
         if isinstance(queue, LoneQueue):
-            return burst_loop(*issue, queue, wait)
-        return open_loop(*issue, self._line(queue, number), wait)
+            return burst_loop(*issue, queue, wait, target.look)
+        return open_loop(*issue, self._line(queue, number), wait, target.look)
 
     def _queue_from(self, start_ns: int) -> Batcher | LoneQueue | ProcessQueue | ThreadQueue:
         """What the workers take their due times from. A worker has the schedule for itself if it is

@@ -44,7 +44,10 @@ def warm_up(
     header, own = memory.header, recorder.memory.header
 
     def sliced(iterations: int | None, until_ns: int) -> Iterator[None]:
-        for _ in closed_loop(target.call, feed, recorder, clock, iterations, until_ns):
+        loop = closed_loop(
+            target.call, feed, recorder, clock, iterations, until_ns, look=target.look
+        )
+        for _ in loop:
             own[Field.STOP] = header[Field.STOP]
             header[Field.SLICE_NS] = clock.now_ns()
             header[Field.WARM_COMPLETED] = own[Field.COMPLETED]

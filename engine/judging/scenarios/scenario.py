@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from qs.engine.judging.rules import at_least
+from qs.engine.load.numbers import count, faults_of, rate, seconds
 from qs.engine.outcome import Ending
 from qs.engine.plan import Judge, RunPlan
 from qs.engine.result import Rule, RunResult
@@ -52,12 +53,21 @@ def minimum_queries(needed: int, result: RunResult) -> Rule:
 
 
 def positive(**values: float | None) -> list[str]:
-    """Faults of parameters that must be above 0 if they are given."""
-    return [
-        f"{name}: {value} is not allowed, it must be above 0"
-        for name, value in values.items()
-        if value is not None and not value > 0
-    ]
+    """Faults of parameters that must be above 0 if they are given: times (`..._s`), rates
+    (`..._per_s`) and counts.
+    """
+    checks = []
+    for name, value in values.items():
+        if value is not None:
+            per_s, time = name.endswith("_per_s"), name.endswith("_s")
+            checks.append(
+                rate(name, value)
+                if per_s
+                else seconds(name, value, above_0=True)
+                if time
+                else count(name, value)
+            )
+    return faults_of(*checks)
 
 
 def percentile_faults(percentile: float) -> list[str]:
