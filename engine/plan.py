@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qs.engine.load import ClosedLoop, LoadModel
-from qs.engine.load.numbers import (
+from qs.engine.numbers import (
     LONGEST_S,
     Check,
     count,

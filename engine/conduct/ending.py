@@ -85,7 +85,8 @@ class RunEnd:
         elif self.halt is not None and self.stopped_ns is not None:
             ends.append(self.stopped_ns)
         elif self.plan.load.duration_s is not None:
-            ends.append(self.start_ns + int(self.plan.load.duration_s * 1e9))
+            schedule_ns = self.start_ns + int(self.plan.load.duration_s * 1e9)
+            ends.append(min(schedule_ns, self.scheduled_ns))
         return max(max(ends) - self.start_ns, 0)
 
     def measured_ns(self, last_ns: int) -> int:

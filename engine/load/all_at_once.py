@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.numbers import count, faults_of
 from qs.engine.load.schedule import BLOCK, Schedule
+from qs.engine.numbers import count, faults_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qs.engine.load.numbers import count, faults_of, seconds
+from qs.engine.numbers import count, faults_of, seconds
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS
-from qs.engine.load.numbers import faults_of, rate, to_ns
 from qs.engine.load.schedule import BLOCK, Schedule
+from qs.engine.numbers import faults_of, rate, to_ns
 
 
 @dataclass(frozen=True)

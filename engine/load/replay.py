@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.numbers import LONGEST_S, faults_of, is_finite, number, to_ns
 from qs.engine.load.schedule import BLOCK, Schedule, striped
+from qs.engine.numbers import LONGEST_S, faults_of, is_finite, number, to_ns
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 BLOCK = 16_384
-# Later than any run lasts (146 years), and an int64 still.
-LATEST_NS = 1 << 62
 
 
 @runtime_checkable

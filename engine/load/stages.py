@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qs.engine.load.numbers import faults_of, rate, seconds, to_ns
 from qs.engine.load.schedule import BLOCK, Schedule, striped
+from qs.engine.numbers import faults_of, rate, seconds, to_ns
 
 
 @dataclass(frozen=True)

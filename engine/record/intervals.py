@@ -113,9 +113,11 @@ class IntervalLog:
         """
         if not self._found:
             return []
+        # An interval at the end in which nothing came back is one all the same.
+        while wall_s > self.interval_s * self._scale * self._limit:
+            self._coarsen()
         rows = []
         length = self.interval_s * self._scale
-        # An interval at the end in which nothing came back is one all the same.
         last = max(max(self._found), math.ceil(wall_s / length - 1e-9) - 1)
         due = (
             np.add.reduceat(arrivals, np.arange(0, arrivals.size, self._scale))

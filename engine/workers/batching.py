@@ -22,7 +22,7 @@ from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
-from qs.engine.workers.slices import Slice
+from qs.engine.workers.slices import AT_ONCE, Slice
 from qs.engine.workers.target import look
 
 
@@ -113,7 +113,8 @@ def batched_loop(
     answer: Any = None
     cursor = Slice(recorder, clock)
     row = 0
-    slice_end = cursor.begin()
+    cursor.begin()
+    slice_end = AT_ONCE
     while batch := batcher.take(wait, still_waiting):
         last = row + len(batch)
         if last > recorder.rows:

@@ -34,7 +34,8 @@ def closed_loop(
     look: Callable[[Any], None] = look,
 ) -> Iterator[None]:
     """Call the target with sample after sample of an endless `feed` until `iterations`, `until_ns`
-    or the stop flag. Yields after every slice, and a slice ends with its first failed request.
+    or the stop flag. Yields after every slice, and a slice ends with its first failed request. The
+    first slice is one request, so that its answer is looked at before many are made.
     """
     now_ns = clock.now_ns
     header = recorder.memory.header
@@ -44,6 +45,7 @@ def closed_loop(
     calls = map(call, feed)
     cursor = Slice(recorder, clock, until_ns=until_ns)
     left = FOREVER_NS if iterations is None else iterations
+    most = 1
     while left > 0 and not header[Field.STOP]:
         began = now_ns()
         if began >= until_ns:
@@ -55,7 +57,8 @@ def closed_loop(
                 cursor.count(0)
                 return
             slice_end = began  # one request, then the next pause
-        rows = min(left, recorder.rows)
+        rows = min(left, most)
+        most = recorder.rows
         row = first = 0
         chunk = 1
         answer: Any = None

@@ -20,7 +20,7 @@ from qs.engine.clock import Clock
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import NEVER, chunk_of
 from qs.engine.workers.queue import DueTimes
-from qs.engine.workers.slices import COUNT_NS, PAUSE_NS, SLICE_NS, Slice
+from qs.engine.workers.slices import AT_ONCE, COUNT_NS, PAUSE_NS, SLICE_NS, Slice
 from qs.engine.workers.target import look
 
 
@@ -43,7 +43,8 @@ def open_loop(
     answer: Any = None
     cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row = 0
-    slice_end = cursor.begin()
+    cursor.begin()
+    slice_end = AT_ONCE
     for block in queue:
         for due in block:
             start = now_ns()
@@ -102,7 +103,8 @@ def burst_loop(
     cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row, chunk = 0, 1
     answer: Any = None
-    slice_end = cursor.begin()
+    cursor.begin()
+    slice_end = AT_ONCE
     for block in blocks:
         instants = block.tolist()
         at, size = 0, len(instants)

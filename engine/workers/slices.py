@@ -12,6 +12,9 @@ from qs.engine.record.memory import Field, halted
 from qs.engine.record.recorder import Recorder
 
 SLICE_NS = 50_000_000
+# The end of a worker's first slice: it is one request, so that what the target returns is looked at
+# before many are made.
+AT_ONCE = 0
 # Counting takes some tenths of a millisecond where the caches have gone cold. Requests that fall
 # due meanwhile are late, and a worker that is behind makes everybody in line wait for it. So an
 # open loop counts in pauses: within a slice in a long one, since there is time and a watcher sees

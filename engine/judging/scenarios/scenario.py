@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from qs.engine.judging.rules import at_least
-from qs.engine.load.numbers import count, faults_of, rate, seconds
+from qs.engine.numbers import count, faults_of, rate, seconds
 from qs.engine.outcome import Ending
 from qs.engine.plan import Judge, RunPlan
 from qs.engine.result import Rule, RunResult

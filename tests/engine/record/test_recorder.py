@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qs.engine.conduct.assembling import histogram_of, merged
 from qs.engine.conduct.losses import rescue
 from qs.engine.record.histogram import Histogram
-from qs.engine.record.intervals import IntervalLog
+from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.record.memory import Field, Phase, local_memory
 from qs.engine.record.recorder import Recorder
 from tests.fakes import MS, S
@@ -311,3 +311,12 @@ def test_a_worker_that_comes_back_after_it_was_given_up_counts_nothing():
     one.finish()
     response, _, _ = merged([one.memory], True)
     assert (one.memory.header[Field.COMPLETED], response.count) == (1, 1)
+
+
+def test_a_long_silence_at_the_end_costs_no_more_intervals_than_are_kept():
+    log = IntervalLog(0.001, limit=100)
+    log.add([(0, Interval(0, np.array([5]), np.array([3]), 1))])
+    rows = log.rows(np.zeros(0, np.int64), 1e6, lost=False)
+    assert 50 < len(rows) <= 100
+    assert rows[-1].start_s + rows[-1].length_s == pytest.approx(1e6)
+    assert sum(row.completed for row in rows) == 3 and sum(row.errors for row in rows) == 1

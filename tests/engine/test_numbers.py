@@ -27,8 +27,8 @@ from qs.engine import (
     run,
 )
 from qs.engine.clock import FOREVER_NS
-from qs.engine.load.numbers import LONGEST_S, to_ns
 from qs.engine.load.schedule import bounded
+from qs.engine.numbers import LONGEST_S, to_ns
 
 LOOP = ClosedLoop(iterations=10)
 OPEN = Stop(duration_s=1)

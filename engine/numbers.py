@@ -74,4 +74,5 @@ def to_ns(offsets_ns: np.ndarray, after_ns: int = 0) -> np.ndarray:
     """Float offsets behind `after_ns` as int64 ns; what lies beyond every run is FOREVER_NS, where
     a plain cast would overflow into the past.
     """
-    return np.minimum(offsets_ns, float(FOREVER_NS - after_ns)).astype(np.int64) + after_ns
+    whole = np.minimum(offsets_ns, float(FOREVER_NS)).astype(np.int64)
+    return np.minimum(whole, FOREVER_NS - after_ns) + after_ns
