@@ -26,7 +26,7 @@ POOL_KINDS = ("inline", "thread", "process", "async")
 # The longest interval that workers record by themselves.
 RECORDED_S = 0.1
 # Finer intervals would cost more than the requests in them.
-LEAST_INTERVAL_S = 0.001
+LEAST_INTERVAL_S = 0.0001
 SPIN = ("never", "auto", "always")
 
 
