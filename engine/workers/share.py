@@ -16,6 +16,8 @@ from qs.engine.record.memory import WorkerMemory
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
 
+MOST_COUNTED = 50_000_000
+
 
 @dataclass
 class PlanShare:
@@ -103,9 +105,14 @@ def queue_of(
 
 def due_before(plan: RunPlan, offset_ns: int) -> int:
     """How many requests of an open loop are due before an offset from the start, by its schedule
-    and stop rule.
+    and stop rule. Beyond MOST_COUNTED they are taken to go on at the rate so far: to draw what no
+    worker could have issued would keep a run that was stopped from ending.
     """
-    blocks = bounded(
-        schedule_of(plan).blocks(), min(until_ns_of(plan, 0), offset_ns), plan.stop.iterations
-    )
-    return sum(block.size for block in blocks)
+    until_ns = min(until_ns_of(plan, 0), offset_ns)
+    count = 0
+    for block in bounded(schedule_of(plan).blocks(), until_ns, plan.stop.iterations):
+        count += block.size
+        if count >= MOST_COUNTED and block[-1] > 0:
+            going_on = round(count * (until_ns / int(block[-1])))
+            return going_on if plan.stop.iterations is None else min(going_on, plan.stop.iterations)
+    return count

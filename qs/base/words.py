@@ -6,7 +6,7 @@ Files for programs (JSON, CSV, Parquet) keep every digit and use nothing from he
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
 NOTHING = "n/a"
@@ -117,3 +117,14 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
     if high <= low:
         return BARS[3] * len(shown)
     return "".join(BARS[round((value - low) / (high - low) * (len(BARS) - 1))] for value in shown)
+
+
+def cpu_text(cpus: Iterable[int]) -> str:
+    """The list as the kernel writes it: (0, 1, 2, 3, 8) -> "0-3,8"."""
+    runs: list[list[int]] = []
+    for cpu in sorted(cpus):
+        if runs and cpu == runs[-1][1] + 1:
+            runs[-1][1] = cpu
+        else:
+            runs.append([cpu, cpu])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

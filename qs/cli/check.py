@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from qs.base import bounds
 from qs.cli.types import Seconds
 
 
@@ -45,7 +46,9 @@ from qs.cli.types import Seconds
     help="Keep what the backend prints in this file.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), help="Seed of generated weights and inputs.  [default: 0]"
+    "--seed",
+    type=click.IntRange(0, bounds.SEED),
+    help="Seed of generated weights and inputs.  [default: 0]",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the results as JSON on standard output."

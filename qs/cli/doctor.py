@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from qs.base import bounds
 from qs.base.console import print_json
 from qs.cli.commands import VALID
 from qs.cli.types import CpuSets, Seconds
@@ -23,11 +24,13 @@ from qs.cli.types import CpuSets, Seconds
     help="How long the self-benchmark takes.",
 )
 @click.option(
-    "--instances", type=click.IntRange(min=1), help="Judge for a plan with this many instances."
+    "--instances",
+    type=click.IntRange(1, bounds.COPIES),
+    help="Judge for a plan with this many instances.",
 )
 @click.option(
     "--intra_op_threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, bounds.COPIES),
     help="Judge for a plan with this many threads per instance.",
 )
 @click.option(

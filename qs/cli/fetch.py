@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from qs.base import bounds
 from qs.cli import options as given
 
 
@@ -23,7 +24,7 @@ from qs.cli import options as given
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, bounds.SEED),
     default=0,
     show_default=True,
     help="Seed of generated weights.",

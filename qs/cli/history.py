@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from qs.base import bounds
 from qs.base.console import print_json
 from qs.cli.commands import VALID
 
@@ -84,7 +85,9 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Started at or after: 2026-11-24, 2026-11-24T10:00, 7d, 12h.",
         ),
         click.option(
-            "--limit", type=click.IntRange(min=1), help="Show at most this many, the newest."
+            "--limit",
+            type=click.IntRange(1, bounds.COUNT),
+            help="Show at most this many, the newest.",
         ),
     )
     for option in reversed(options):
@@ -205,7 +208,7 @@ def tag(number: int, name: str, remove: bool) -> int:
 @click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 7d, 12h.")
 @click.option("--tag", help="With this tag.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="Show at most this many runs, the newest."
+    "--limit", type=click.IntRange(1, bounds.COUNT), help="Show at most this many runs, the newest."
 )
 @as_json
 def trend(metric: str, as_json: bool, **options: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import click
 
+from qs.base import bounds
 from qs.base.words import number
 from qs.cli import options as given
 
@@ -28,20 +29,24 @@ MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Cou
 @given.hardware
 @given.places
 @click.option(
-    "--item", type=click.IntRange(min=0), help="Replay this item alone, and save its arrays."
+    "--item",
+    type=click.IntRange(0, bounds.COUNT),
+    help="Replay this item alone, and save its arrays.",
 )
 @click.option(
     "--numeric_items",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, bounds.SAMPLES),
     help="Items compared with the reference.  [default: 16]",
 )
 @click.option(
     "--batch_size",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, bounds.BATCH),
     help="Batch size to compare at.  [default: the task's first]",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), help="Seed of generated weights and inputs.  [default: 0]"
+    "--seed",
+    type=click.IntRange(0, bounds.SEED),
+    help="Seed of generated weights and inputs.  [default: 0]",
 )
 @given.answers
 @given.timeouts

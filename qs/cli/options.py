@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from qs.base import bounds
 from qs.cli.types import (
     CpuSets,
+    Finite,
     Named,
     Rates,
     Scenario,
@@ -19,12 +21,12 @@ from qs.cli.types import (
     SharePercent,
     WarmUp,
     WholeNumbers,
-    bounds,
+    interval,
     whole_shape,
 )
 
 Decorator = Callable[[Any], Any]
-PERCENT = click.FloatRange(min=0, max=100, min_open=True, max_open=True)
+PERCENT = Finite(100, max_open=True)
 POOLS = ("thread", "inline", "process", "async")
 
 
@@ -78,12 +80,12 @@ hardware = click.option(
 amount = _together(
     click.option(
         "--clients",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, bounds.CLIENTS),
         help="Clients that submit at the same time; in open loop, workers that serve.",
     ),
     click.option(
         "--iterations",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, bounds.COUNT),
         help="Queries each client submits, per batch size; in open loop, queries in all.",
     ),
     click.option(
@@ -106,10 +108,14 @@ pools = _together(
         help="What clients run in; async is for backends whose predict is a coroutine function.",
     ),
     click.option(
-        "--instances", type=click.IntRange(min=1), help="Instances: loaded copies of the model."
+        "--instances",
+        type=click.IntRange(1, bounds.COPIES),
+        help="Instances: loaded copies of the model.",
     ),
     click.option(
-        "--intra_op_threads", type=click.IntRange(min=1), help="Threads that one inference may use."
+        "--intra_op_threads",
+        type=click.IntRange(1, bounds.COPIES),
+        help="Threads that one inference may use.",
     ),
     click.option("--affinity", type=CpuSets(), help="CPUs of each instance, for example 0-3/4-7."),
 )
@@ -133,7 +139,7 @@ measuring = _together(
     ),
     click.option(
         "--seed",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, bounds.SEED),
         help="Seed of generated weights, inputs and arrivals.  [default: 0]",
     ),
 )
@@ -149,7 +155,7 @@ traffic = _together(
     click.option(
         "--rate",
         "rate_per_s",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(bounds.PER_S),
         help="Queries/s that arrive (poisson, constant_rate, server).",
     ),
     click.option(
@@ -170,7 +176,7 @@ traffic = _together(
     click.option("--replay_column", help="Column of the --replay file, if it has several."),
     click.option(
         "--replay_speed",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(bounds.PER_S),
         help="Replay this many times as fast.",
     ),
     click.option(
@@ -182,7 +188,7 @@ traffic = _together(
     click.option("--percentile", type=PERCENT, help="Percentile that a scenario is judged by."),
     click.option(
         "--samples_per_query",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, bounds.BATCH),
         help="multi_stream, offline: samples per query.",
     ),
     click.option(
@@ -193,7 +199,7 @@ traffic = _together(
     ),
     click.option(
         "--max_batch_size",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, bounds.BATCH),
         help="Open loop: let up to this many queries share a call of predict.",
     ),
     click.option(
@@ -203,7 +209,7 @@ traffic = _together(
     ),
     click.option(
         "--max_backlog",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, bounds.WAITING),
         help="Open loop: drop (and count) a query when more than this many are queued behind it.",
     ),
     click.option(
@@ -228,11 +234,13 @@ stopping = _together(
         "--min_duration", "min_duration_s", type=Seconds(), help="Go on for at least this long."
     ),
     click.option(
-        "--min_queries", type=click.IntRange(min=1), help="Go on for at least this many queries."
+        "--min_queries",
+        type=click.IntRange(1, bounds.COUNT),
+        help="Go on for at least this many queries.",
     ),
     click.option(
         "--max_errors",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, bounds.COUNT),
         help="End when more queries than this have failed; fewer leave the run valid.",
     ),
     click.option(
@@ -316,7 +324,7 @@ feeding = _together(
     click.option(
         "--range",
         "ranges",
-        type=Named(bounds, "range", "ids=0,30522"),
+        type=Named(interval, "range", "ids=0,30522"),
         multiple=True,
         help="Range of an input's generated values, the second excluded: name=0,30522.",
     ),
@@ -345,7 +353,7 @@ feeding = _together(
     click.option(
         "--samples",
         "sample_count",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, bounds.SAMPLES),
         help="Distinct batches to cycle through.  [default: up to 64]",
     ),
 )

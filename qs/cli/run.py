@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from qs.base import bounds
 from qs.cli import options as given
 from qs.cli.types import Seconds
 
@@ -26,7 +27,7 @@ from qs.cli.types import Seconds
 @given.measuring
 @click.option(
     "--numeric_items",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, bounds.SAMPLES),
     help="Items compared with the reference.  [default: 16]",
 )
 @given.answers

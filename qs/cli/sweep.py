@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from qs.base import bounds
 from qs.base.errors import MISSING, Fault, Faults
 from qs.cli import options as given
 from qs.cli.types import Seconds, WholeNumbers, Words
@@ -60,7 +61,7 @@ AXES = ("clients", "instances", "intra_op_threads", "pool")
 )
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, bounds.CASES),
     default=3,
     show_default=True,
     help="How often each setting is measured, in rounds.",

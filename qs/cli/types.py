@@ -5,11 +5,16 @@ what is allowed.
 from __future__ import annotations
 
 import math
+import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from qs.base import bounds
+
+MOST_CPUS = 1_000_000  # of all instances together
 UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -29,9 +34,24 @@ class Seconds(click.ParamType):
             self.fail(
                 f"{value!r} is not a time; write for example 20, 20s, 500ms or 2m.", param, ctx
             )
-        if not (math.isfinite(seconds) and seconds > 0):
+        if not seconds > 0:
             self.fail(f"{value!r} is not above zero.", param, ctx)
+        if seconds > bounds.SECONDS:
+            self.fail(f"{value!r} is more than {bounds.SECONDS:,.0f} s.", param, ctx)
         return seconds
+
+
+class Finite(click.FloatRange):
+    """A number above 0, up to a bound. NaN is in no range, though it compares with none."""
+
+    def __init__(self, most: float, max_open: bool = False):
+        super().__init__(min=0, max=most, min_open=True, max_open=max_open)
+
+    def convert(self, value, param, ctx) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 class WholeNumbers(click.ParamType):
@@ -48,14 +68,18 @@ class WholeNumbers(click.ParamType):
                 number = int(part)
             except ValueError:
                 self.fail(
-                    f"{part.strip()!r} in {value!r} is not a whole number; write e.g. 1,4,8.",
+                    f"{reprlib.repr(part.strip())} in {reprlib.repr(value)} is not a whole number; "
+                    "write e.g. 1,4,8.",
                     param,
                     ctx,
                 )
-            if number < 1:
-                self.fail(f"{number} in {value!r} is below 1.", param, ctx)
+            if not 1 <= number <= bounds.BATCH:
+                which = "below 1" if number < 1 else f"above {bounds.BATCH:,}"
+                self.fail(f"{number} in {reprlib.repr(value)} is {which}.", param, ctx)
             numbers.append(number)
-        repeated = sorted({n for n in numbers if numbers.count(n) > 1})
+        if len(numbers) > bounds.CASES:
+            self.fail(f"{len(numbers):,} numbers; at most {bounds.CASES:,} are run.", param, ctx)
+        repeated = sorted(n for n, times in Counter(numbers).items() if times > 1)
         if repeated:
             self.fail(f"{value!r} names {repeated[0]} more than once.", param, ctx)
         return tuple(numbers)
@@ -95,8 +119,11 @@ class WarmUp(click.ParamType):
         if isinstance(value, qs_config.WarmUp):
             return value
         text = str(value).strip()
-        if text.isdigit():
-            return qs_config.WarmUp(iterations=int(text))
+        count = whole_number(text)
+        if count is not None and count > bounds.COUNT:
+            self.fail(f"{reprlib.repr(value)} is above {bounds.COUNT:,} iterations.", param, ctx)
+        if count is not None:
+            return qs_config.WarmUp(iterations=count)
         if text[-1:].isalpha():
             return qs_config.WarmUp(seconds=Seconds().convert(text, param, ctx))
         self.fail(f"{value!r} is neither a count of iterations (3) nor a time (2s).", param, ctx)
@@ -168,8 +195,8 @@ class Rates(click.ParamType):
             try:
                 per_s = float(rate.removeprefix("~"))
             except ValueError:
-                colon = ""
-            if not colon or not (math.isfinite(per_s) and per_s >= 0):
+                colon, per_s = "", math.nan
+            if not colon or not 0 <= per_s <= bounds.PER_S:
                 self.fail(
                     f"{part.strip()!r} in {value!r} is not a stage; "
                     "write time:rate, for example 10s:100,30s:500.",
@@ -177,6 +204,8 @@ class Rates(click.ParamType):
                     ctx,
                 )
             stages.append((Seconds().convert(time, param, ctx), per_s, ramp))
+        if len(stages) > bounds.CASES:
+            self.fail(f"{len(stages):,} stages; at most {bounds.CASES:,} are run.", param, ctx)
         return tuple(stages)
 
 
@@ -192,17 +221,20 @@ class CpuSets(click.ParamType):
         for part in str(value).split("/"):
             cpus: list[int] = []
             for piece in part.split(","):
-                first, dash, last = piece.strip().partition("-")
-                if not first.isdigit() or (
-                    dash and not (last.isdigit() and int(last) >= int(first))
-                ):
+                low, dash, high = piece.strip().partition("-")
+                first = whole_number(low)
+                last = whole_number(high) if dash else first
+                if first is None or last is None or not first <= last <= bounds.CPU:
                     self.fail(
-                        f"{piece.strip()!r} in {value!r} names no CPUs; write for example 0-3/4-7.",
+                        f"{reprlib.repr(piece.strip())} in {reprlib.repr(value)} names no CPUs; "
+                        f"write for example 0-3/4-7 (CPU numbers go to {bounds.CPU:,}).",
                         param,
                         ctx,
                     )
-                cpus += range(int(first), int(last if dash else first) + 1)
+                cpus += range(first, last + 1)
             sets.append(tuple(dict.fromkeys(cpus)))
+            if sum(map(len, sets)) > MOST_CPUS or len(sets) > bounds.COPIES:
+                self.fail(f"{reprlib.repr(value)} names more CPUs than can be.", param, ctx)
         return tuple(sets)
 
 
@@ -230,6 +262,11 @@ class Named(click.ParamType):
             )
 
 
+def whole_number(text: str) -> int | None:
+    """The number that ASCII digits spell, else None: str.isdigit also takes what int() refuses."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
 def whole_shape(text: str) -> tuple[int, ...]:
     """1,3,224,224; "scalar" is a shape without dimensions."""
     if text == "scalar":
@@ -240,7 +277,7 @@ def whole_shape(text: str) -> tuple[int, ...]:
     return shape
 
 
-def bounds(text: str) -> tuple[float, float]:
+def interval(text: str) -> tuple[float, float]:
     """0,30522: from the first up to below the second."""
     low, high = (float(bound) for bound in text.split(","))
     if not low < high or not math.isfinite(low) or not math.isfinite(high):

@@ -22,8 +22,9 @@ from pydantic import (
     ValidationError,
 )
 
+from qs.base import bounds
 from qs.base.errors import MISSING, Fault, Faults, UserError
-from qs.base.names import PLAIN, is_plain, nearest
+from qs.base.names import PLAIN, is_plain, is_unicode, nearest
 
 
 def _plain(value: str) -> str:
@@ -38,7 +39,14 @@ _PLAIN_PATTERN = (
 PlainName = Annotated[
     StrictStr, AfterValidator(_plain), Field(json_schema_extra={"pattern": _PLAIN_PATTERN})
 ]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=bounds.COUNT)]
+Clients = Annotated[int, Field(strict=True, ge=1, le=bounds.CLIENTS)]
+Copies = Annotated[int, Field(strict=True, ge=1, le=bounds.COPIES)]
+BatchSize = Annotated[int, Field(strict=True, ge=1, le=bounds.BATCH)]
+BATCH_SIZES = (
+    f"a list of whole numbers >= 1, not empty (each up to {bounds.BATCH:,}, at most "
+    f"{bounds.CASES} of them)"
+)
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -65,6 +73,8 @@ class Checkable(BaseModel):
         """The keys that were given and are not null, as plain data."""
         return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
+
+KEY = "a key of text that UTF-8 can hold (half of a surrogate pair is none)"
 
 M = TypeVar("M", bound=Checkable)
 
@@ -109,6 +119,8 @@ def check(
     """
     origin = file_of or (lambda key: file)
     settled, faults = _settle_aliases(cls, raw, file)
+    for key in [key for key in settled if not is_unicode(key)]:
+        faults.append(Fault(origin(prefix), f"{prefix}{key!r}", settled.pop(key), KEY))
     value = None
     try:
         value = cls.model_validate(settled)
@@ -185,7 +197,7 @@ def _fault(
     origin: Callable[[str], str],
     prefix: str,
 ) -> Fault:
-    place = problem["loc"]
+    place = problem["loc"] or ("?",)  # none for a key that pydantic cannot read as text
     field = str(place[0])
     allowed = cls.ALLOWED.get(field, problem["msg"])
     if problem["type"] == "missing":

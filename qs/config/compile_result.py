@@ -25,6 +25,9 @@ EXPECTED = (
 )
 
 
+Tensors = dict[str, Any] | list[Any] | tuple[Any, ...] | str | None
+
+
 class CompiledModel(Checkable):
     """One artifact of a segment. `compiled_obj` is the vendor's own: a path, a name, an object."""
 
@@ -39,13 +42,17 @@ class Segment(Checkable):
 
     sg_idx: Annotated[int, Field(strict=True, ge=0)] | None = None
     is_fallback: Flag = False
-    input_tensor_map: Any = None
-    output_tensor_map: Any = None
+    input_tensor_map: Tensors = None
+    output_tensor_map: Tensors = None
     compiled_model: tuple[CompiledModel, ...] = ()
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "sg_idx": "a whole number >= 0",
         "is_fallback": "true or false",
+        **dict.fromkeys(
+            ("input_tensor_map", "output_tensor_map"),
+            "an object by name, a list, or comma-separated names",
+        ),
         "compiled_model": "a list of {compiled_bs, compiled_obj}",
     }
 

@@ -13,10 +13,21 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from qs.base import bounds
 from qs.base.errors import MISSING, Fault, Faults
 from qs.base.names import nearest
 from qs.base.scenarios import CONFIGURABLE, OFFLINE, OPEN_LOOP
-from qs.config.checking import Checkable, Count, M, as_object, check
+from qs.config.checking import (
+    BATCH_SIZES,
+    BatchSize,
+    Checkable,
+    Clients,
+    Copies,
+    Count,
+    M,
+    as_object,
+    check,
+)
 
 Pool = Literal["thread", "inline", "process", "async"]
 ScenarioName = Literal[
@@ -40,15 +51,18 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 FACTORY = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
-Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Above = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(strict=True, ge=0)]
-Cpu = Annotated[int, Field(strict=True, ge=0)]
-Cpus = Annotated[tuple[Cpu, ...], Field(min_length=1)]
+MOST = min(bounds.PER_S, bounds.SECONDS)  # also of ms and us, whose unit is in the name
+Amount = Annotated[float, Field(strict=True, ge=0, le=MOST, allow_inf_nan=False)]
+Above = Annotated[float, Field(strict=True, gt=0, le=MOST, allow_inf_nan=False)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=bounds.SEED)]
+Cpu = Annotated[int, Field(strict=True, ge=0, le=bounds.CPU)]
+Cpus = Annotated[tuple[Cpu, ...], Field(min_length=1, max_length=bounds.CPU + 1)]
 Stage = tuple[Above, Amount] | tuple[Above, Amount, Annotated[bool, Field(strict=True)]]
 
 _COUNT = "a whole number >= 1"
-_ABOVE = "a number above 0"
+_COPIES = f"a whole number >= 1, up to {bounds.COPIES:,}"
+_BATCH = f"a whole number >= 1, up to {bounds.BATCH:,}"
+_ABOVE = f"a number above 0, up to {MOST:,.0f}"
 
 
 class WarmUp(Checkable):
@@ -75,9 +89,9 @@ class Scenario(Checkable):
     latency_slo_ms: Above | None = None
     percentile: Annotated[float, Field(strict=True, gt=0, lt=100)] | None = None
     duration_s: Above | None = None
-    samples_per_query: Count | None = None
+    samples_per_query: BatchSize | None = None
     seed: Seed | None = None
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] | None = None
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=bounds.CASES)] | None = None
     arrivals: Literal["poisson", "even"] | None = None
     due_file: Annotated[str, Field(strict=True, min_length=1)] | None = None
     column: Annotated[str, Field(strict=True, min_length=1)] | None = None
@@ -91,7 +105,7 @@ class Scenario(Checkable):
         "percentile": "a number above 0 and below 100",
         "duration_s": f"{_ABOVE}: how long (Poisson, ConstantRate), else the least duration; "
         "MLPerf's own is 600",
-        "samples_per_query": f"{_COUNT} (MultiStream, Offline)",
+        "samples_per_query": f"{_BATCH} (MultiStream, Offline)",
         "seed": "a whole number >= 0, of the arrivals (Server, Poisson, Stages)",
         "stages": "a list, not empty, of [seconds, queries/s], or [seconds, queries/s, true] for a "
         "straight line from the rate before (Stages)",
@@ -110,11 +124,11 @@ class Scenario(Checkable):
 class Batching(Checkable):
     """In every open loop: queries that are due close together share a call of predict."""
 
-    max_batch_size: Count
+    max_batch_size: BatchSize
     max_delay_us: Amount | None = 0.0
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
-        "max_batch_size": f"{_COUNT}: queries that share a call",
+        "max_batch_size": f"{_BATCH}: queries that share a call",
         "max_delay_us": "a number >= 0: how long the oldest waits for others",
     }
 
@@ -122,10 +136,10 @@ class Batching(Checkable):
 class Samples(Checkable):
     """Which batches are submitted: the number of distinct ones, and the seed of generated ones."""
 
-    count: Count | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=bounds.SAMPLES)] | None = None
     seed: Seed | None = None
 
-    ALLOWED: ClassVar[Mapping[str, str]] = {"count": _COUNT, "seed": "a whole number >= 0"}
+    ALLOWED: ClassVar[Mapping[str, str]] = {"count": _BATCH, "seed": "a whole number >= 0"}
 
 
 class QsConfig(Checkable):
@@ -137,14 +151,20 @@ class QsConfig(Checkable):
     ) = None
     artifact: Annotated[str, Field(strict=True, min_length=1)] | None = None
     pool: Pool | None = None
-    instances: Count | None = None
-    clients: Count | None = None
+    instances: Copies | None = None
+    clients: Clients | None = None
     iterations: Count | None = None
-    batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
-    affinity: Annotated[tuple[Cpus, ...], Field(min_length=1)] | None = None
-    intra_op_threads: Count | None = None
+    batch_sizes: (
+        Annotated[tuple[BatchSize, ...], Field(min_length=1, max_length=bounds.CASES)] | None
+    ) = None
+    affinity: Annotated[tuple[Cpus, ...], Field(min_length=1, max_length=bounds.COPIES)] | None = (
+        None
+    )
+    intra_op_threads: Copies | None = None
     warmup: WarmUp | None = None
-    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)] | None = None
+    scenarios: (
+        Annotated[tuple[Scenario, ...], Field(min_length=1, max_length=bounds.CASES)] | None
+    ) = None
     batching: Batching | None = None
     timeout_s: Above | None = None
     samples: Samples | None = None
@@ -155,12 +175,12 @@ class QsConfig(Checkable):
         "runner": f"{', '.join(map(repr, RUNNERS))}, or the vendor's own 'package.module:factory'",
         "artifact": "the path of the file that the runner 'onnxruntime' loads",
         "pool": ", ".join(POOLS),
-        "instances": f"{_COUNT}, loaded copies of the model",
-        "clients": f"{_COUNT}, that submit at the same time",
+        "instances": f"{_COPIES}, loaded copies of the model",
+        "clients": f"{_COUNT}, up to {bounds.CLIENTS:,}, that submit at the same time",
         "iterations": f"{_COUNT}, per client and batch size; the least number of queries of a "
         "scenario",
-        "intra_op_threads": f"{_COUNT}, threads inside one inference",
-        "batch_sizes": "a list of whole numbers >= 1, not empty",
+        "intra_op_threads": f"{_COPIES}, threads inside one inference",
+        "batch_sizes": BATCH_SIZES,
         "affinity": "a list of lists of CPU numbers, one list per instance",
         "warmup": "an object with iterations, seconds or both",
         "scenarios": "a list, not empty, of objects with a name and what it needs",
@@ -194,7 +214,8 @@ def parse_qs_config(raw: object, origin: str) -> QsConfig:
     for key, cls in _INSIDE.items():
         if key in stated:
             apart[key] = _object(cls, stated.pop(key), origin, key, faults)
-    if isinstance(stated.get("scenarios"), (list, tuple)) and stated["scenarios"]:
+    scenarios = stated.get("scenarios")
+    if isinstance(scenarios, (list, tuple)) and 0 < len(scenarios) <= bounds.CASES:
         apart["scenarios"] = tuple(
             _object(Scenario, entry, origin, f"scenarios[{number}]", faults)
             for number, entry in enumerate(stated.pop("scenarios"))

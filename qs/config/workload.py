@@ -11,10 +11,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictStr
 
+from qs.base import bounds
 from qs.base.names import PLAIN, check_plain
 from qs.config.checking import (
+    BATCH_SIZES,
+    BatchSize,
     Checkable,
     Checked,
+    Clients,
     Count,
     Flag,
     PlainName,
@@ -26,9 +30,9 @@ from qs.config.checking import (
 
 def _not_empty(sizes: tuple[int, ...]) -> tuple[int, ...]:
     if (
-        not sizes
+        not sizes or len(sizes) > bounds.CASES
     ):  # Field(min_length=1) would also count wrong sizes as absent, and fault one mistake twice
-        raise ValueError("empty")
+        raise ValueError("empty, or too many")
     return sizes
 
 
@@ -40,10 +44,10 @@ class Workload(Checkable):
     test_perf: Flag = True
     test_accuracy: Flag = True
     test_numeric: Flag = True
-    clients: Count = 3
+    clients: Clients = 3
     iterations: Count = 100
     batch_sizes: Annotated[
-        tuple[Count, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
+        tuple[BatchSize, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
     ] = (1,)
     fake_data: Flag = False
     data_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
@@ -58,9 +62,9 @@ class Workload(Checkable):
             ("test_perf", "test_accuracy", "test_numeric", "fake_data", "compile_only"),
             "true or false",
         ),
-        "clients": "a whole number >= 1",
+        "clients": f"a whole number >= 1, up to {bounds.CLIENTS:,}",
         "iterations": "a whole number >= 1, per client",
-        "batch_sizes": "a list of whole numbers >= 1, not empty",
+        "batch_sizes": BATCH_SIZES,
         "data_percent": "a whole number from 1 to 100",
     }
     ALIASES: ClassVar[Mapping[str, str]] = {"batchsizes": "batch_sizes", "name": "model"}

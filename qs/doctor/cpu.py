@@ -7,11 +7,10 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
+from qs.base.words import cpu_text, short_time
 from qs.base.words import number as figure
-from qs.base.words import short_time
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding, Planned
 from qs.engine.machine import (
     FrequencyLog,
@@ -272,14 +271,3 @@ def cpu_numbers(listed: str | None) -> tuple[int, ...]:
         if first.isdigit() and (not dash or last.isdigit()):
             cpus += range(int(first), int(last if dash else first) + 1)
     return tuple(dict.fromkeys(cpus))
-
-
-def cpu_text(cpus: Iterable[int]) -> str:
-    """The list as the kernel writes it: (0, 1, 2, 3, 8) -> "0-3,8"."""
-    runs: list[list[int]] = []
-    for cpu in sorted(cpus):
-        if runs and cpu == runs[-1][1] + 1:
-            runs[-1][1] = cpu
-        else:
-            runs.append([cpu, cpu])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

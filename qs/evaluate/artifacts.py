@@ -9,22 +9,60 @@ The named files stay where the backend put them.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, StrictStr
 
 from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import write_json
+from qs.config.checking import BATCH_SIZES, BatchSize, Checkable, check
+from qs.config.compile_result import check_compile_result
 from qs.tensors.onnx_data import data_files
 
 ARTIFACT = "qs_artifact"
 FORMAT = 1
 OBJECT_KEY = "compiled_obj"
+_KERNELS = (("/", "proc"), ("/", "sys"), ("/", "dev"))
+MOST_FILES, MOST_BYTES = 10_000, 64 << 30  # of a folder that a compile result names
 # How Python prints an object that has no words of its own.
 _LIVING = re.compile(r"<.* at 0x[0-9a-f]+>")
+
+
+class NotedFile(Checkable):
+    """A file that the compile result names."""
+
+    key: StrictStr
+    path: StrictStr
+    bytes: Annotated[int, Field(strict=True, ge=0)] | None = None
+    sha256: StrictStr | None = None
+
+
+class Note(Checkable):
+    """What ARTIFACT holds. Everything may be missing, as in a compile result from elsewhere."""
+
+    hardware: StrictStr | None = None
+    model: StrictStr | None = None
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    versions: dict[str, Any] | None = None
+    answers: dict[str, Any] | None = None
+    batch_sizes: tuple[BatchSize, ...] | None = None
+    model_info: dict[str, Any] | None = None
+    files: tuple[NotedFile, ...] = ()
+
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("hardware", "model"), "a string"),
+        "seconds": "a number >= 0",
+        **dict.fromkeys(("versions", "answers", "model_info"), "an object"),
+        "batch_sizes": BATCH_SIZES,
+        "files": "a list of {key, path, bytes, sha256}",
+    }
 
 
 @dataclass(frozen=True)
@@ -37,15 +75,23 @@ class Artifact:
 
 
 def leave(
-    path: Path, raw: Mapping[str, Any], about: Mapping[str, Any], work: Path
+    path: Path,
+    raw: Mapping[str, Any],
+    about: Mapping[str, Any],
+    work: Path,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
     """Write the artifact. Returns the files that it names, each {"key", "path", "bytes", "sha256"}.
-    Relative paths are relative to `work`.
+    Relative paths are relative to `work`. `say` is told of folders too large to be read.
     """
     files: list[dict[str, Any]] = []
     content = _with_absolute_paths(dict(raw), work, "", files)
     for each in files:
-        each["bytes"], each["sha256"] = digest(Path(each["path"]))
+        try:
+            each["bytes"], each["sha256"] = digest(Path(each["path"]))
+        except TooLarge as reason:
+            say(f"{each['key']} of the compile result: {reason}; its content is not checked later")
+            each["bytes"] = each["sha256"] = None
     note = {"format": FORMAT, **about, "files": files}
     write_json(path, {**content, ARTIFACT: note})
     return files
@@ -90,6 +136,10 @@ def take(given: Path, hardware: str, model: str | None) -> Artifact:
     about = content.get(ARTIFACT) or {}
     if not isinstance(about, dict):
         raise UserError(f"{path}: {ARTIFACT} is not an object")
+    checked = check(Note, about, str(path), prefix=f"{ARTIFACT}.")
+    wrong = [*check_compile_result(raw, str(path)).faults, *checked.faults]
+    if wrong:
+        raise Faults(wrong)
     faults = [
         Fault(str(path), f"{ARTIFACT}.{key}", about[key], wanted)
         for key, wanted in (("hardware", hardware), ("model", model))
@@ -108,13 +158,16 @@ def take(given: Path, hardware: str, model: str | None) -> Artifact:
 
 def digest(path: Path) -> tuple[int, str]:
     """Bytes and SHA-256 of a file; of a folder, or an ONNX file with weights beside it, of the
-    files' names and contents in order.
+    files' names and contents in order. TooLarge for a folder that no compiler made.
     """
     from qs.tensors.digest import sha256_of
 
-    files, root = sorted(each for each in path.rglob("*") if each.is_file()), path
+    if path.resolve().parts[:2] in _KERNELS:
+        raise TooLarge(f"{path} is the kernel's: it has no content that stays as it is")
     if path.is_file():
         files, root = [path, *_weights(path)], path.parent
+    else:
+        files, root = sorted(_files_of(path)), path
     total = sum(file.stat().st_size for file in files)
     if files == [path]:
         return total, sha256_of(path)
@@ -122,6 +175,32 @@ def digest(path: Path) -> tuple[int, str]:
     for file in files:
         whole.update(f"{file.relative_to(root)}\0{sha256_of(file)}\n".encode())
     return total, whole.hexdigest()
+
+
+class TooLarge(UserError):
+    """A folder with more in it than what a compiler leaves; in words."""
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    """Its regular files. A compile result may name `/usr` for a library that it uses: to read all
+    of that would take minutes, and no later run could want it unchanged.
+    """
+    count = total = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            file = Path(at, name)
+            try:
+                about = file.stat()
+            except OSError:  # a link to nothing, or gone meanwhile
+                continue
+            if not stat.S_ISREG(about.st_mode):
+                continue
+            count, total = count + 1, total + about.st_size
+            if count > MOST_FILES or total > MOST_BYTES:
+                raise TooLarge(
+                    f"{folder} holds more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB"
+                )
+            yield file
 
 
 def _weights(path: Path) -> list[Path]:
@@ -140,7 +219,13 @@ def _changed(artifact: Path, stated: Mapping[str, Any]) -> Fault | None:
         return Fault(
             str(artifact), str(stated.get("key")), str(path), "a file that is there; compile again"
         )
-    if digest(path)[1] != stated.get("sha256"):
+    if stated.get("sha256") is None:
+        return None  # too large to be looked at when it was noted, which was said
+    try:
+        unchanged = digest(path)[1] == stated.get("sha256")
+    except (TooLarge, OSError):
+        unchanged = False
+    if not unchanged:
         hint = f"its SHA-256 is no longer {stated.get('sha256')}; compile again"
         return Fault(
             str(artifact),

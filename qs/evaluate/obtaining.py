@@ -149,7 +149,9 @@ def _leave(compiled: Compiled, prepared: Prepared, journal: Journal) -> list[dic
         "batch_sizes": list(compiled.configs["workload"].get("batch_sizes") or ()),
         "model_info": compiled.configs["model_info"],
     }
-    return artifacts.leave(journal.folder.compile_result, compiled.raw, about, prepared.work)
+    return artifacts.leave(
+        journal.folder.compile_result, compiled.raw, about, prepared.work, journal.warn
+    )
 
 
 async def compile_model(

@@ -4,11 +4,14 @@ which CPUs its threads were started.
 
 from __future__ import annotations
 
+import operator
 import os
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from qs.base import bounds
 from qs.base.errors import UserError
 from qs.engine import is_async
 from qs.engine.machine import usable_cpus
@@ -47,7 +50,7 @@ class LoadedCopy:
         with _on_cpus(cpus):
             self.backend.load(batch_size)
         loaded = unless_left_out(self.backend.get_loaded_batch_size)
-        self.batch_size = int(loaded or _own_batch_size(self.backend) or batch_size)
+        self.batch_size = _whole(loaded or _own_batch_size(self.backend) or batch_size, batch_size)
         self._how = how
 
 
@@ -86,6 +89,20 @@ class Copies:
         """Drop the copies beyond that number of instances, but for an instance's own."""
         for number in [each for each in self._by_instance if each >= instances and each != own]:
             del self._by_instance[number]
+
+
+def _whole(said: Any, asked: int) -> int:
+    """The batch size that a backend says it loaded. What makes batches of it must be able to."""
+    try:
+        size = operator.index(said)
+    except TypeError:
+        size = int(said) if isinstance(said, (str, float)) and float(said) == int(said) else 0
+    if not 1 <= size <= bounds.BATCH:
+        raise RuntimeError(
+            f"get_loaded_batch_size() gives {reprlib.repr(said)} after load({asked}); allowed: a "
+            f"whole number from 1 to {bounds.BATCH:,}"
+        )
+    return size
 
 
 def _own_batch_size(backend: Any) -> int | None:

@@ -8,6 +8,7 @@ load_target in any order. Deadlines, logs and crashes are the host's business.
 
 from __future__ import annotations
 
+import reprlib
 import threading
 import time
 import weakref
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qs.base import bounds
 from qs.base.errors import UserError
 from qs.inside import samples
 from qs.inside.agreement import agreement, load_reference, replay, save_item, segment_hook
@@ -33,6 +35,7 @@ from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
 
 NOT_STATED = "not stated"
+MOST_RECOMMENDED = 100  # batch sizes: each is a case of its own
 
 
 class VendorService:
@@ -122,7 +125,15 @@ class VendorService:
 
     def best_batch_sizes(self, configs: dict[str, Any]) -> list[int] | None:
         found = unless_left_out(self.compiler.get_best_batch_size)
-        return [int(size) for size in found] if isinstance(found, (list, tuple)) and found else None
+        if not isinstance(found, (list, tuple)) or not found:
+            return None
+        sizes = [int(size) for size in found[: bounds.CASES]]
+        if len(found) > MOST_RECOMMENDED or not all(1 <= size <= bounds.BATCH for size in sizes):
+            raise UserError(
+                f"{self._folder}: get_best_batch_size returned {reprlib.repr(found)}; allowed: up "
+                f"to {MOST_RECOMMENDED} whole numbers from 1 to {bounds.BATCH:,}"
+            )
+        return list(dict.fromkeys(sizes))
 
     def compile(self, configs: dict[str, Any]) -> dict[str, Any]:
         """The vendor's compile result, its own keys included. Objects in it stay here and go out as

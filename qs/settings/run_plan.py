@@ -20,6 +20,7 @@ from qs.base.scenarios import (
     SINGLE_STREAM,
     STAGES,
 )
+from qs.base.words import cpu_text
 from qs.engine import (
     Batching,
     ClosedLoop,
@@ -206,6 +207,6 @@ def _affinity_faults(settings: Settings, cpus: Sequence[int]) -> list[str]:
     if not missing:
         return []
     return [
-        f"affinity ({affinity.origin}): names CPUs {missing}, which this process may not use; it "
-        f"may use {list(cpus)}"
+        f"affinity ({affinity.origin}): names CPUs {cpu_text(missing)}, which this process may not "
+        f"use; it may use {cpu_text(cpus)}"
     ]

@@ -4,6 +4,7 @@ the response time is within a bound.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +23,9 @@ from qs.engine.load import Poisson
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
 from qs.engine.words import number
+
+# So many due times are drawn in a second or less. A longer schedule ends at a time instead.
+MOST_DRAWN = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ class Server:
         if self.faults():
             raise PlanError(self.faults())
         load = Poisson(self.rate_per_s, self.seed).seeded()
+        longest_s = self._longest_s()
+        if longest_s * self.rate_per_s > MOST_DRAWN:
+            stop = Stop(duration_s=longest_s, max_duration_s=self.max_duration_s)
+            return RunPlan(load=load, stop=stop, scenario=self, **fields)
         count, last_ns = self._schedule(load)
         # As LoadGen does, the schedule ends with the first query due after both minimums: known
         # beforehand, so no query that is due is left out, however far the target is behind. One
@@ -64,6 +72,14 @@ class Server:
             iterations=count, duration_s=(last_ns + 1_000) / 1e9, max_duration_s=self.max_duration_s
         )
         return RunPlan(load=load, stop=stop, scenario=self, **fields)
+
+    def _longest_s(self) -> float:
+        """A time by which both minimums are reached: the number of arrivals until then is Poisson,
+        and eight standard deviations below its mean (1e-15) it is still as many as are needed.
+        """
+        least = self._least_queries()
+        needed = max(self.rate_per_s * self.min_duration_s, least + 8 * math.sqrt(least))
+        return (needed + 50) / self.rate_per_s
 
     def _schedule(self, load: Poisson) -> tuple[int, int]:
         """How many queries until both minimums are reached, and when the last of them is due."""

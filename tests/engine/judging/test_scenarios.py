@@ -301,3 +301,21 @@ def test_a_time_limit_before_the_minimums_is_invalid_with_numbers():
         "minimum duration: 100 s, needed at least 600 s; raise max_duration_s, or leave it out"
     ]
     assert result.metric.value == pytest.approx(100 * MS, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "duration_s"),
+    [
+        (Server(1e8, 0.1, min_duration_s=60), 60.0),
+        (Server(1e9, 0.1), 600.0),
+        (Server(100, 0.1, min_queries=10**12), 1e10),
+    ],
+)
+def test_a_server_of_billions_of_queries_is_planned_without_drawing_them(
+    scenario: Server, duration_s: float
+) -> None:
+    """It ends at a time by which both minimums are reached, in place of a count."""
+    plan = scenario.plan()
+    assert plan.stop.iterations is None
+    assert plan.stop.duration_s == pytest.approx(duration_s, rel=1e-4)
+    assert plan.stop.duration_s > duration_s

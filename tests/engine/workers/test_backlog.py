@@ -17,6 +17,7 @@ from qs.engine.clock import FOREVER_NS
 from qs.engine.load import ConstantRate, Poisson
 from qs.engine.load.schedule import bounded
 from qs.engine.record.memory import Field
+from qs.engine.workers import share
 from qs.engine.workers.queue import ThreadQueue, capped, looking_ahead
 from qs.engine.workers.share import due_before
 from tests.fakes import MS, S, Service, VirtualClock
@@ -213,3 +214,11 @@ def test_an_interrupted_overload_counts_those_in_line():
 )
 def test_due_before(stop, offset_s, count):
     assert due_before(RunPlan(load=ConstantRate(100), stop=stop), offset_s * S) == count
+
+
+@pytest.mark.parametrize("stop", [Stop(duration_s=1e6), Stop(iterations=10**6, duration_s=1e6)])
+def test_what_is_due_is_not_counted_without_end(stop, monkeypatch):
+    """A run of a wrong unit's rate that is stopped ends at once, and says about what was due."""
+    monkeypatch.setattr(share, "MOST_COUNTED", 100_000)
+    counted = due_before(RunPlan(load=ConstantRate(1e9), stop=stop), 3600 * S)
+    assert counted == (10**6 if stop.iterations else pytest.approx(3.6e12, rel=1e-3))

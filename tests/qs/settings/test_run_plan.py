@@ -288,8 +288,8 @@ def test_a_trial_sets_its_intervals_and_whether_the_engine_is_calibrated():
             {"in_process": True},
             "pool 'process' (QS config): with --in_process there are no other processes",
         ),
-        ({"affinity": [[9]]}, {}, "affinity (QS config): names CPUs [9]"),
-        ({"affinity": [[0]]}, {"affinity": ((8,),)}, "affinity (command line): names CPUs [8]"),
+        ({"affinity": [[9]]}, {}, "affinity (QS config): names CPUs 9,"),
+        ({"affinity": [[0]]}, {"affinity": ((8,),)}, "affinity (command line): names CPUs 8,"),
         ({"pool": "inline", "clients": 4}, {}, "inline"),
     ],
 )
