@@ -1,4 +1,4 @@
-"""Histograms' bins, confidence intervals, trends, and the distributions behind them.
+"""Histograms' bins, confidence intervals, crowding, trends, and the distributions behind them.
 
 The names below are for everybody; what else the modules hold is the engine's own.
 """
@@ -16,6 +16,16 @@ from qs.engine.record.histogram import (
     samples_needed,
 )
 from qs.engine.statistics.beta import binomial_at_most, regularized_beta, student_t
+from qs.engine.statistics.crowding import (
+    Spread,
+    at_least,
+    at_most,
+    crowding_of,
+    effective,
+    share_interval,
+    spread_of,
+    student,
+)
 from qs.engine.statistics.estimate import Confidence, Estimate
 
 __all__ = [
@@ -25,11 +35,19 @@ __all__ = [
     "Confidence",
     "Estimate",
     "Histogram",
+    "Spread",
+    "at_least",
+    "at_most",
     "binomial_at_most",
+    "crowding_of",
+    "effective",
     "highest_value_of",
     "index_of",
     "lowest_value_of",
     "regularized_beta",
     "samples_needed",
+    "share_interval",
+    "spread_of",
+    "student",
     "student_t",
 ]

@@ -1,18 +1,26 @@
-"""How far a throughput and a percentile can be trusted: confidence intervals by batch means, which
-allow for autocorrelation.
+"""How far a throughput and a percentile can be trusted: 95 % confidence intervals that allow for
+requests that are not independent of each other (a queue, a cache, a throttled core).
 
-Requests that follow each other are not independent (a queue, a cache, a throttled core), so the
-usual interval of n values is far too narrow. The run is cut into intervals, and neighbouring
-intervals into batches; the interval comes from the spread of the batches' values by Student's t. A
-batch's value is its completions per second, or its percentile of response time (batch quantiles:
-Seila, "A batching approach to quantile estimation in regenerative simulations", Management Science
-28, 1982).
+The run is cut into intervals, and neighbouring ones into batches (qs.engine.statistics.crowding).
+A throughput's interval is that of the mean of the batches' counts, by Student's t.
 
-Batches must be long enough to be independent of each other. As in Fishman, "Grouping observations
-in digital simulation", Management Science 24, 1978: begin with many batches and double their length
-until von Neumann's ratio no longer shows positive correlation between neighbours at the 5 % level.
-Fewer than 10 batches say nothing of their spread (Schmeiser, "Batch size effects in the analysis of
-simulation output", Operations Research 30, 1982: 10 to 30 suffice), and then there is no interval.
+A percentile is the response time that a certain share of the requests exceed, so its interval is
+that of the share, read off the response times (R. S. Woodruff, "Confidence intervals for medians
+and other position measures", Journal of the American Statistical Association 47, 1952; for
+simulated queues P. Heidelberger and P. A. W. Lewis, "Quantile estimation in dependent sequences",
+Operations Research 32, 1984). Percentiles of batches would not do: p99 of a queue is made by its
+rare long waits, which most batches never see.
+
+- A run that saw few of these long waits shows little of how they crowd. High percentiles are
+  therefore taken to be worth no more independent requests than p90 (and p99, for those above it) of
+  the same run, where there is more to see; in queues, requests above a bound crowd the less, the
+  higher it is.
+- It also shows too little of what lies above. Beyond the percentile the response times are carried
+  on as an exponential tail through that percentile and the one with ten times the share above it,
+  which is the tail of waits in queues (J. F. C. Kingman, "Inequalities in the theory of queues",
+  Journal of the Royal Statistical Society B 32, 1970), if that leads further than what was seen.
+- A run worth less than half of one independent request above the percentile cannot tell, and there
+  is no interval: 50 for p99, 500 for p99.9.
 
 Left out: detection of a transient at the beginning, which the warm-up is for.
 """
@@ -20,20 +28,31 @@ Left out: detection of a transient at the beginning, which the warm-up is for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from qs.engine.record.histogram import Histogram, highest_value_of, samples_needed
 from qs.engine.record.intervals import Interval, IntervalLog
-from qs.engine.statistics.beta import student_t
+from qs.engine.statistics.crowding import (
+    FEWEST,
+    crowding_of,
+    effective,
+    share_interval,
+    spread_of,
+    student,
+)
 from qs.engine.statistics.estimate import LEVEL, Confidence, Estimate
 
-FEWEST, MOST = 10, 64
-PERCENTILES = (50.0, 90.0, 99.0)
-# The 95 % point of the standard normal distribution: the one-sided test at 5 %.
-_ONE_SIDED = 1.645
-TOO_SHORT = "the run was shorter than one interval"
+MOST = 64
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+# Those that a higher one is held against.
+_BROADER = (90.0, 99.0)
+# Independent requests beyond a percentile that a run must be worth.
+_LEAST_BEYOND = 0.5
+_TOO_SHORT = "the run was shorter than one interval"
+_FEW = f"fewer than {FEWEST} intervals"
+_CORRELATED = "neighbouring batches are correlated: the run is too short"
 
 
 class Evidence:
@@ -70,89 +89,112 @@ class Evidence:
         """The intervals from the start until a time."""
         cells, length_s = self._log.cells(until_s)
         counts = np.array([cell.counts.sum() for cell in cells], np.float64)
+        seen = _Seen(cells, counts)
         return Confidence(
             _throughput(counts, length_s),
-            {percentile: _percentile(cells, percentile) for percentile in self._percentiles},
+            {percentile: seen.percentile(percentile) for percentile in self._percentiles},
         )
 
 
 def _throughput(counts: np.ndarray, length_s: float) -> Estimate:
     if not counts.size:
-        return Estimate(None, None, why=TOO_SHORT)
-    value = float(counts.sum()) / (counts.size * length_s)
-    found = Estimate(value, None, why=f"fewer than {FEWEST} intervals")
-    for size, batches in _groupings(counts.size):
-        means = (
-            counts[counts.size - size * batches :].reshape(batches, size).mean(axis=1) / length_s
-        )
-        if independent(means):
-            return Estimate(value, half_width(means), batches)
-        found = Estimate(
-            value, None, batches, "neighbouring batches are correlated: the run is too short"
-        )
-    return found
+        return Estimate(None, None, why=_TOO_SHORT)
+    seconds = counts.size * length_s
+    value = float(counts.sum()) / seconds
+    if counts.size < FEWEST:
+        return Estimate(value, None, why=_FEW)
+    spread = spread_of([[(counts, np.ones(counts.size))]])
+    if spread.correlated:
+        return Estimate(value, None, spread.batches, _CORRELATED)
+    error = math.sqrt(spread.variance) / seconds
+    return Estimate(value, student(LEVEL, spread.batches - 1) * error, spread.batches)
 
 
-def _percentile(cells: Sequence[Interval], percentile: float) -> Estimate:
-    value = percentile_of(cells, percentile)
-    if value is None:
-        return Estimate(None, None, why="nothing completed" if cells else TOO_SHORT)
-    needed = samples_needed(percentile)
-    found = Estimate(value, None, why=f"fewer than {FEWEST} batches of {needed} requests")
-    for size, batches in _groupings(len(cells)):
-        used = cells[len(cells) - size * batches :]
-        groups = [used[first : first + size] for first in range(0, len(used), size)]
-        if min(sum(int(cell.counts.sum()) for cell in group) for group in groups) < needed:
-            continue
-        values = np.array([percentile_of(group, percentile) for group in groups], np.float64)
-        if independent(values):
-            # A histogram's bin is 0.1 % wide: values that agree to the bin are not known any
-            # better.
+class _Seen:
+    """The response times of all intervals together, in ascending order."""
+
+    def __init__(self, cells: Sequence[Interval], counts: np.ndarray):
+        # Requests in each interval.
+        self._of = counts
+        nothing = np.zeros(0, np.int64)
+        index = np.concatenate([nothing, *(cell.index for cell in cells)])
+        order = np.argsort(index, kind="stable")
+        self._index = index[order].astype(np.int64)
+        self._counts = np.concatenate([nothing, *(cell.counts for cell in cells)])[order]
+        self._cell = np.repeat(np.arange(len(cells)), [cell.index.size for cell in cells])[order]
+        self._below = np.cumsum(self._counts)
+        self.requests = int(self._below[-1]) if self._below.size else 0
+        self._worth: dict[float, tuple[float, int, bool]] = {}
+
+    def percentile(self, percentile: float) -> Estimate:
+        if not self.requests:
+            return Estimate(None, None, why="nothing completed" if self._of.size else _TOO_SHORT)
+        index = self._index_at(percentile / 100)
+        value = highest_value_of(index)
+        if self._of.size < FEWEST:
+            return Estimate(value, None, why=_FEW)
+        needed = samples_needed(percentile)
+        if self.requests < needed:
+            return Estimate(value, None, why=f"fewer than {needed} requests")
+        worth, batches, correlated = self._worth_of(percentile)
+        if correlated:
+            return Estimate(value, None, batches, _CORRELATED)
+        for broader in _BROADER:
+            if broader < percentile:
+                worth = min(worth, self._worth_of(broader)[0])
+        share = 1 - percentile / 100
+        if worth * min(share, 1 - share) < _LEAST_BEYOND:
+            least = math.ceil(_LEAST_BEYOND / min(share, 1 - share) - 1e-6)
             return Estimate(
-                value, max(half_width(values), Histogram.width_ns_at(value) / 2), batches
+                value,
+                None,
+                batches,
+                f"the requests resemble their neighbours so much that they say no more than "
+                f"{worth:.0f} independent ones, and {least} are needed: the run is too short",
             )
-        found = Estimate(
-            value, None, batches, "neighbouring batches are correlated: the run is too short"
+        low, high = share_interval(share, worth, (1 - LEVEL) / 2)
+        below = value - highest_value_of(self._index_at(1 - high))
+        above = max(
+            highest_value_of(self._index_at(1 - low)) - value,
+            self._tail_ns(share, value) * math.log(share / low) if low > 0 else 0.0,
         )
-    return found
+        # A histogram's bin is 0.1 % wide: what agrees to the bin is not known any better.
+        least_ns = Histogram.width_ns_at(value) / 2
+        return Estimate(value, max(float(below), float(above), least_ns), batches)
 
+    def _index_at(self, part: float) -> int:
+        """Where the histogram counts the value that this part of the requests does not exceed."""
+        rank = max(int(part * self.requests + 0.5), 1)
+        return int(self._index[np.searchsorted(self._below, min(rank, self.requests))])
 
-def _groupings(cells: int) -> Iterator[tuple[int, int]]:
-    """Cells per batch and number of batches, from many short ones to few long ones. What does not
-    fill a batch is left out at the front.
-    """
-    size = max(math.ceil(cells / MOST), 1)
-    while cells // size >= FEWEST:
-        yield size, cells // size
-        size *= 2
+    def _tail_ns(self, share: float, value: int) -> float:
+        """By how much the response time grows while the share above it falls to 1 / e; 0.0 for the
+        median and below, whose upper side is no tail.
+        """
+        broader = min(10 * share, 0.5)
+        if broader <= share:
+            return 0.0
+        begun = highest_value_of(self._index_at(1 - broader))
+        return (value - begun) / math.log(broader / share)
 
+    def _worth_of(self, percentile: float) -> tuple[float, int, bool]:
+        """How many independent requests the run is worth for the share above a percentile; the
+        batches; whether they are still correlated.
 
-def independent(values: np.ndarray) -> bool:
-    """Whether neighbours show no positive correlation: von Neumann's ratio, in Fishman's form,
-    tested at 5 %.
-
-    C = 1 - sum (y_j - y_{j+1})^2 / (2 sum (y_j - mean)^2) is the lag-1 correlation but for its
-    ends; without correlation it is close to normal with mean 0 and variance (k - 2) / (k^2 - 1).
-    """
-    spread = float(((values - values.mean()) ** 2).sum())
-    if spread == 0.0:
-        return True
-    ratio = 1.0 - float((np.diff(values) ** 2).sum()) / (2.0 * spread)
-    batches = values.size
-    return ratio <= _ONE_SIDED * math.sqrt((batches - 2) / (batches**2 - 1))
-
-
-def half_width(values: np.ndarray) -> float:
-    """Half the confidence interval of the mean of independent values, by Student's t."""
-    return student_t(LEVEL, values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
-
-
-def percentile_of(cells: Sequence[Interval], percentile: float) -> int | None:
-    """A percentile in ns over several intervals; None if they hold nothing."""
-    index = np.concatenate([cell.index for cell in cells]) if cells else np.zeros(0, np.int64)
-    if not index.size:
-        return None
-    order = np.argsort(index, kind="stable")
-    below = np.cumsum(np.concatenate([cell.counts for cell in cells])[order])
-    rank = max(int(percentile * below[-1] / 100 + 0.5), 1)
-    return highest_value_of(int(index[order][np.searchsorted(below, rank)]))
+        Where many requests took the same time, those that took longer and those that took at least
+        as long may differ by much: what crowds more counts.
+        """
+        if percentile not in self._worth:
+            index = self._index_at(percentile / 100)
+            found = []
+            for side in ("right", "left"):
+                first = int(np.searchsorted(self._index, index, side=side))
+                over = np.bincount(
+                    self._cell[first:], weights=self._counts[first:], minlength=self._of.size
+                )
+                spread = spread_of([[(over, self._of)]])
+                crowding = crowding_of(spread, self.requests, float(over.sum()) / self.requests)
+                worth = effective(self.requests, crowding, spread.batches, LEVEL)
+                found.append((worth, spread.batches, spread.correlated))
+            self._worth[percentile] = min(found)
+        return self._worth[percentile]

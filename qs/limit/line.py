@@ -15,9 +15,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from qs.engine.statistics import at_most
 from qs.limit.evidence import HOPELESS, TrialEvidence
 from qs.limit.goals import Goal
-from qs.limit.judging import probability_at_most
 
 # Excess within which a line stands in for the curve: from a thirtieth of the bound's share to ten
 # times it.
@@ -141,7 +141,7 @@ def _promises(
         own = evidence.judgement(goal, rate)
         to_come += own.effective
         over += own.effective * (own.value or 0.0)
-    return probability_at_most(over, to_come, goal.share) <= 1.0 - evidence.confidence
+    return at_most(over, to_come, goal.share) <= 1.0 - evidence.confidence
 
 
 def _near(evidence: TrialEvidence, goal: Goal) -> list[tuple[float, float, float]]:
