@@ -32,9 +32,10 @@ def visible_json(content: bytes) -> bytes:
     return _SUSPECT.sub(_as_json, content.decode()).encode()
 
 
-def one_line(text: object) -> str:
-    """The same on one line, with single spaces."""
-    return visible(" ".join(str(text).split()))
+def one_line(text: object, most: int | None = None) -> str:
+    """The same on one line, with single spaces, and cut to `most` characters if that is given."""
+    line = visible(" ".join(str(text).split()))
+    return line if most is None or len(line) <= most else f"{line[: most - 3]}..."
 
 
 def typed_word(word: str) -> str:

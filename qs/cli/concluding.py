@@ -8,13 +8,15 @@ import sys
 
 from qs.base.console import print_json
 from qs.base.interrupt import EXIT_STATUS
-from qs.cli.commands import INVALID, VALID
+from qs.cli.commands import INVALID, USER_ERROR, VALID
 from qs.evaluate.running import Ended
 from qs.history import record
 from qs.render.terminal import print_story
 from qs.result.row import Verdict
 from qs.result.story import story_of
 from qs.watch.view import View
+
+_NAMED = 3  # of the files that could not be written
 
 
 def conclude(ended: Ended, view: View, history: bool, as_json: bool, quiet: bool) -> int:
@@ -30,11 +32,28 @@ def conclude(ended: Ended, view: View, history: bool, as_json: bool, quiet: bool
     if not quiet:
         stream = sys.stderr if as_json else sys.stdout
         story = story_of(result, folder.path if folder else None)
-        print_story(story, str(folder.result) if folder else None, stream)
-        if folder and folder.page.is_file():
-            print(f"page: {folder.page}", file=stream)
+        whole = folder if folder and folder.result.name not in ended.unwritten else None
+        print_story(story, str(whole.result) if whole else None, stream)
+        if whole and whole.page.is_file():
+            print(f"page: {whole.page}", file=stream)
+    wrong = _wrong(ended)
+    if wrong:
+        print(f"error: {wrong}", file=sys.stderr)
     if ended.interrupted:
-        kept = "; the report holds what was measured" if folder else ""
+        kept = "; the report holds what was measured" if folder and not wrong else ""
         print(f"interrupted{kept}", file=sys.stderr)
         return EXIT_STATUS
+    if wrong:
+        return USER_ERROR
     return VALID if ended.record.verdict == Verdict.VALID else INVALID
+
+
+def _wrong(ended: Ended) -> str:
+    """What the user has to correct, though something was measured; empty if there is nothing."""
+    said = [] if ended.error is None else [str(ended.error)]
+    lacking = list(ended.unwritten.values())
+    if lacking:
+        more = len(lacking) - _NAMED
+        lacking = lacking[:_NAMED] + ([f"and {more} more"] if more > 0 else [])
+        said.append(f"the report is not complete: {'; '.join(lacking)}")
+    return "; ".join(said)

@@ -16,6 +16,7 @@ from typing import Any
 from qs import __version__
 from qs.base import machine
 from qs.base.errors import UserError
+from qs.base.files import DISK, why
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.evaluate import checks
@@ -27,7 +28,6 @@ from qs.evaluate.settling import Opened, opened, set_up
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.render.html.page import result_page
-from qs.result.folder import ReportFolder
 from qs.result.record import Record
 from qs.result.result import Result, Status
 from qs.result.story import story_of
@@ -89,6 +89,11 @@ async def evaluate(
         note(journal, failure)
         return journal.finish(Status.FAILED)
     except Exception as bug:
+        if isinstance(bug, OSError) and bug.errno in DISK:  # of a temporary folder, for instance
+            full = UserError(f"{bug.filename or 'a file'}: cannot be written ({why(bug)})")
+            journal.record.reasons.append(str(full))
+            journal.finish(Status.REFUSED)
+            raise full from bug
         journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
         journal.finish(Status.FAILED)
         raise
@@ -147,7 +152,7 @@ async def _compare(
     if item is None:
         compiled = record.compile_result
         found = await checks.numeric(backend, prepared, ready.resolved, size, items, log, compiled)
-        record.diff_dist = _draw_differences(found, testbed.journal.folder)
+        record.diff_dist = _draw_differences(found, testbed.journal)
     else:
         found = await checks.numeric_item(backend, prepared, ready.resolved, size, items, item, log)
     record.numeric = found
@@ -173,15 +178,17 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
     return {checks.NOT_MEASURED: failure.said}
 
 
-def _draw_differences(numeric: dict[str, Any], folder: ReportFolder) -> str | None:
+def _draw_differences(numeric: dict[str, Any], journal: Journal) -> str | None:
     """The picture of the distributions, beside the report; its name. The numbers it is drawn from
     leave the result.
     """
     from qs.render.pictures import draw_distributions
 
-    return draw_distributions(
-        numeric.pop("distributions", {}), folder.path / f"diff-{folder.precision}.png"
-    )
+    folder = journal.folder
+    path = folder.path / f"diff-{folder.precision}.png"
+    with journal.writing(path.name):
+        return draw_distributions(numeric.pop("distributions", {}), path)
+    return None
 
 
 def _numeric_faults(found: dict[str, Any]) -> list[str]:

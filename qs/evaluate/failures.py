@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from qs.base import storable
 from qs.base.errors import UserError
+from qs.base.visible import one_line
 from qs.base.words import number
 from qs.engine import ErrorKind, HostDied, HostError, HostTimeout, RunResult
 from qs.evaluate.journal import Journal
@@ -22,6 +24,8 @@ from qs.result.row import Outcome
 _WATCHDOG = re.compile(r"^Timeout \(\d+:\d\d:\d\d[.\d]*\)!", re.MULTILINE)
 
 _FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)', re.MULTILINE)
+
+LONGEST_FAULT = 300  # characters of what a vendor's exception says, wherever it is shown
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,10 @@ class BackendFailed(Exception):
         step: str = "",
         not_written: bool = False,
     ):
-        super().__init__(message)
-        self.detail = detail  # the traceback, or the end of what the process had printed
+        super().__init__(storable.text(message))
+        self.detail = storable.text(
+            detail
+        )  # the traceback, or the end of what the process had printed
         self.outcome = outcome
         self.step = step
         self.not_written = not_written  # the vendor left the method out
@@ -110,6 +116,24 @@ def lost_in(result: RunResult, predict_s: float, log_tail: str, title: str) -> B
         text = f"the process ended ({how}{_hint(deaths[-1].signal if deaths else None)}); {kept}"
         return BackendFailed(text, log_tail, outcome, title)
     return None
+
+
+def first_fault(traceback: str | None) -> str | None:
+    """What the first failed request of a case raised, in one short line with the vendor's own line
+    of code; None if nothing is known of it.
+    """
+    said = one_line(_raised(traceback or ""), LONGEST_FAULT)
+    return f"the first fault: {said}{_place(traceback or '')}" if said else None
+
+
+def _raised(traceback: str) -> str:
+    """The message at the end of a traceback, below its last frame; else the text itself."""
+    lines = traceback.splitlines()
+    frames = [at for at, line in enumerate(lines) if line.lstrip(" |").startswith('File "')]
+    below = lines[frames[-1] + 1 :] if frames else lines
+    while frames and below and below[0].startswith("    "):
+        below = below[1:]
+    return "\n".join(below)
 
 
 def note(journal: Journal, failure: BackendFailed, batch_size: int | None = None) -> None:

@@ -1,7 +1,8 @@
 """Keeps the report on disk in step with the run: events as they happen, the whole result after
 every stage and case.
 
-Nothing is written before `start`, so that a run refused for its input leaves no trace.
+Nothing is written before `start`, so that a run refused for its input leaves no trace. A disk that
+fails later does not end the run: what could not be written is noted, and its numbers are shown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qs.base.files import write_atomic, write_json
+from qs.base.errors import UserError
+from qs.base.files import Lines, Unwritable, why, write_atomic, write_json
+from qs.base.holding import Held, hold, let_go
+from qs.base.visible import visible
 from qs.result.events import EventLog
 from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
@@ -40,6 +44,9 @@ class Journal:
         self._precision = precision
         self._page_of = draw
         self._events: EventLog | None = None
+        self._held: int | None = None
+        self._finished = False
+        self.unwritten: dict[str, str] = {}  # file -> why the report lacks it
 
     @property
     def folder(self) -> ReportFolder:
@@ -55,23 +62,72 @@ class Journal:
         return self._events is not None
 
     def start(self) -> None:
-        """From here on the run leaves a report, however it ends."""
-        self._path.mkdir(parents=True, exist_ok=True)
-        self.log.unlink(missing_ok=True)
-        self._events = EventLog(self.folder.events)
-        self.event(
-            "start",
-            task=self.record.task,
-            backend=self.record.hardware,
-            command=self.record.command,
-        )
+        """From here on the run leaves a report, however it ends. Raises UserError where it cannot,
+        before anything is measured.
+        """
+        folder = self.folder
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._held = hold(self._path)
+            folder.set_aside()
+            self.log.unlink(missing_ok=True)
+            events = EventLog(folder.events)
+            try:
+                self._begin(events)
+            except Unwritable:
+                events.close()
+                folder.bring_back(all_of_them=True)
+                raise
+        except Held:
+            raise UserError(
+                f"--out: another run writes its report into {self._path} now; wait until it has "
+                "ended, or name another --out"
+            ) from None
+        except OSError as error:
+            raise Unwritable(self._path, error) from error
+        self._events = events
+
+    def _begin(self, events: EventLog) -> None:
+        record = self.record
+        events.write("start", task=record.task, backend=record.hardware, command=record.command)
+        write_json(self.folder.result, to_result(record).to_dict())
+
+    def close(self) -> None:
+        """Nothing is written any more, and another run may write here."""
+        if self._events is not None:
+            self._events.close()
+        let_go(self._held)
+        self._held = None
+
+    @contextmanager
+    def writing(self, name: str, for_good: bool = False) -> Iterator[None]:
+        """A file of the report is written within. If the disk does not take it, the run goes on
+        without, and its end says so, unless it could be written later; `for_good`: it cannot.
+        """
+        try:
+            yield
+        except (Unwritable, OSError) as error:
+            said = str(error) if isinstance(error, Unwritable) else f"{name}: {why(error)}"
+            if name not in self.unwritten:
+                self.view.warn(f"{said}; the run goes on")
+            self.unwritten[name] = said
+        else:
+            if not for_good:
+                self.unwritten.pop(name, None)
 
     def compiled_to(self, precision: str) -> None:
         """The precision that the backend compiled to names the files from now on."""
+        begun = self.folder.result
         self._precision = precision
-        # A comparison measures nothing; a sweep may go on from what an earlier one measured.
-        if self.record.kind not in (Kind.SWEEP, Kind.NUMERIC):
-            self.folder.forget_histograms()
+        folder = self.folder
+        if self.started:
+            with self.writing(folder.result.name):
+                begun.replace(folder.result)
+            with self.writing("the folder of the report"):
+                folder.bring_back()
+                # A comparison measures nothing; a sweep may go on from what one before measured.
+                if self.record.kind not in (Kind.SWEEP, Kind.NUMERIC):
+                    folder.forget_histograms()
 
     def keep_answers(self, answers: dict[str, Any], origins: dict[str, str]) -> None:
         """The answers to the backend's questions: in the result, and in a file that --answers takes
@@ -82,8 +138,20 @@ class Journal:
             self.event("answers", answers=answers, origins=origins)
 
     def event(self, kind: str, **fields: object) -> None:
+        """A line of events.jsonl."""
         if self._events is not None:
-            self._events.write(kind, **fields)
+            with self.writing(self.folder.events.name, for_good=True):
+                self._events.write(kind, **fields)
+
+    def note_in_log(self, said: str) -> None:
+        """Add to what the backend prints what it did not print itself."""
+        if self.started:
+            with self.writing(self.log.name, for_good=True):
+                log = Lines(self.log, keep=True)
+                try:
+                    log.add(f"[qs] {visible(said)}".encode())
+                finally:
+                    log.close()
 
     def warn(self, text: str) -> None:
         """A doubt about the numbers: shown, and kept in the result."""
@@ -109,32 +177,42 @@ class Journal:
         """Write the result as far as it is known, and return it."""
         result = to_result(self.record)
         if self.started:
-            write_json(self.folder.result, result.to_dict())
-            if self.record.answers:
-                write_json(self.folder.answers, self.record.answers)
-            else:
-                self.folder.answers.unlink(missing_ok=True)
+            folder = self.folder
+            with self.writing(folder.result.name):
+                write_json(folder.result, result.to_dict())
+            with self.writing(folder.answers.name):
+                if self.record.answers:
+                    write_json(folder.answers, self.record.answers)
+                else:
+                    folder.answers.unlink(missing_ok=True)
         return result
 
     def finish(self, status: Status) -> Result:
-        """The last word: how the run ended."""
+        """The last word: how the run ended. The first one counts."""
+        if self._finished:
+            return to_result(self.record)
+        self._finished = True
         self.record.status = status
         self.event(
             "end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons()
         )
         result = self.save()
-        if self._events is not None:
+        if self.started:
+            with self.writing("the folder of the report"):
+                self.folder.bring_back()
             self._draw(result)
-            self._events.close()
+        self.close()
         return result
 
     def _draw(self, result: Result) -> None:
         """The page for people. A failure to draw it is a warning: the result is there."""
         if self._page_of is None:
             return
+        page = self.folder.page
         try:
-            write_atomic(self.folder.page, self._page_of(result, self._path))
+            drawn = self._page_of(result, self._path)
         except Exception as error:
-            self.view.warn(
-                f"{self.folder.page.name} was not drawn: {type(error).__name__}: {error}"
-            )
+            self.view.warn(f"{page.name} was not drawn: {type(error).__name__}: {error}")
+            return
+        with self.writing(page.name):
+            write_atomic(page, drawn)

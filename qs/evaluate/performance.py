@@ -10,7 +10,7 @@ from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
 from qs.engine import RunResult, run_async
 from qs.evaluate import rows
-from qs.evaluate.failures import BackendFailed, lost_in, note, outcomes
+from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
@@ -51,7 +51,11 @@ async def measure(testbed: Testbed) -> None:
             row = await audit(testbed, batch_size, row)
         journal.record.rows.append(row)
         journal.event(
-            "case ends", batch_size=batch_size, completed=row.completed, verdict=row.verdict
+            "case ends",
+            batch_size=batch_size,
+            completed=row.completed,
+            verdict=row.verdict,
+            reasons=row.reasons,
         )
         journal.save()
         if testbed.interrupt.requested.is_set():
@@ -149,9 +153,14 @@ async def _measure_case(
     file = None
     if result.response.count:
         path = histogram or journal.folder.histogram(case.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        result.write_hlog(path)
-        file = f"{path.parent.name}/{path.name}"
+        with journal.writing(path.name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            result.write_hlog(path)
+            file = f"{path.parent.name}/{path.name}"
+    fault = first_fault(result.first_fault) if result.errors else None
+    if fault is not None:
+        journal.event("first fault", case=title, text=fault, traceback=result.first_fault)
+        journal.note_in_log(f"{title}: {fault}\n{result.first_fault}")
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
     if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
@@ -160,7 +169,7 @@ async def _measure_case(
         row = await watch.judged(testbed.backend, settings.plain_samples, case, row)
     else:
         row = row.changed(reasons=[*row.reasons, str(lost)])
-    journal.view.line(f"{title}: {said(row)}")
+    journal.view.line(f"{title}: {said(row)}" + (f"; {fault}" if fault else ""))
     return Measured(case, row, result)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qs import engine
+from qs.base.storable import storable, text
 from qs.engine import Histogram, IntervalRow, RunResult, WarmUpResult
+from qs.evaluate.failures import first_fault
 from qs.result.row import (
     CLOSED_LOOP,
     BatchingEntry,
@@ -50,6 +52,10 @@ def measured(
     samples    what was submitted
     """
     known: dict[str, Any] = latencies_ms(result.response)
+    reasons, warnings = storable(result.reasons), storable(result.warnings)
+    fault = first_fault(result.first_fault) if result.errors else None
+    if fault is not None:
+        (reasons if reasons else warnings).append(fault)
     if case.batch_size != case.requested_batch_size:
         known["requested_batch_size"] = case.requested_batch_size
     if case.scenario is not None:
@@ -66,7 +72,7 @@ def measured(
         planned=result.planned,
         completed=result.completed,
         errors=result.errors,
-        errors_by_kind=dict(result.errors_by_kind),
+        errors_by_kind=storable(result.errors_by_kind),
         wall_s=result.wall_s,
         queries_per_s=result.queries_per_s,
         warm_up=_warm_up(result.warmup),
@@ -78,10 +84,10 @@ def measured(
         intervals=_intervals(result.intervals),
         interrupted=result.interrupted,
         ended_by=str(result.ended_by),
-        first_fault=result.first_fault,
+        first_fault=storable(result.first_fault),
         verdict=Verdict(result.verdict),
-        reasons=list(result.reasons),
-        warnings=list(result.warnings),
+        reasons=reasons,
+        warnings=warnings,
         warning_codes=list(result.warning_codes),
         confidence=_confidence(result.confidence),
         engine_cost=None
@@ -90,7 +96,7 @@ def measured(
         cpu_use=None if result.cpu is None else CpuUseEntry(**result.cpu.to_dict()),
         histogram=histogram,
         load_s=load_s,
-        samples=None if samples is None else SamplesEntry(**samples),
+        samples=None if samples is None else SamplesEntry(**storable(samples)),
         outcome=outcome,
         **known,
     )
@@ -110,7 +116,7 @@ def failed(case: Case, reason: str, outcome: Outcome | None = None) -> Row:
         completed=0,
         errors=1,
         verdict=Verdict.INVALID,
-        reasons=[reason],
+        reasons=[text(reason)],
         warnings=[],
         histogram=None,
     )
@@ -137,7 +143,7 @@ def _under_scenario(case: Case, result: RunResult) -> dict[str, Any]:
     lateness of issue.
     """
     own: dict[str, Any] = {
-        "settings": ScenarioEntry(**case.scenario.settings()) if case.scenario else None,
+        "settings": ScenarioEntry(**storable(case.scenario.settings())) if case.scenario else None,
         "samples_per_query": result.samples_per_query,
         "rules": [RuleEntry(**rule.to_dict()) for rule in result.rules],
         "metric": None if result.metric is None else MetricEntry(**result.metric.to_dict()),

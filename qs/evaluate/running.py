@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qs.base.errors import UserError
@@ -30,6 +31,9 @@ class Ended:
 
     record: Record
     folder: ReportFolder | None  # its report; None: it has left none
+    # What the user has to correct, though something was measured.
+    error: UserError | None = None
+    unwritten: Mapping[str, str] = field(default_factory=dict)  # file -> why the report lacks it
 
     @property
     def result(self) -> Result:
@@ -41,8 +45,8 @@ class Ended:
 
 
 def run(prepared: Prepared, view: View, work: Work | None = None) -> Ended:
-    """Evaluate, or do other work with the same endings. UserError for what the user has to
-    correct.
+    """Evaluate, or do other work with the same endings. UserError for what the user has to correct,
+    unless something was measured before: then it is in what is returned.
     """
     request = prepared.request
     where = None if request.metrics is None else checked(request.metrics)
@@ -56,15 +60,23 @@ def run(prepared: Prepared, view: View, work: Work | None = None) -> Ended:
             journal.finish(Status.INTERRUPTED)
             print("interrupted twice: stopped at once", file=sys.stderr, flush=True)
 
+        error = None
         try:
             run_on_loop(evaluate(prepared, journal, interrupt, work), interrupt, at_once)
         except (KeyboardInterrupt, Interrupted):
             journal.record.status = Status.INTERRUPTED
+        except UserError as wrong:
+            if not journal.record.rows:
+                raise
+            error = wrong
         finally:
             if trace is not None and journal.started:
                 title = f"qs {request.kind} {prepared.title} on {prepared.hardware}"
-                trace.write(journal.folder.path / NAME, title)
-    return Ended(journal.record, journal.folder if journal.started else None)
+                with journal.writing(NAME):
+                    trace.write(journal.folder.path / NAME, title)
+            journal.close()
+    folder = journal.folder if journal.started else None
+    return Ended(journal.record, folder, error, dict(journal.unwritten))
 
 
 def describe_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qs.base.storable import storable
 from qs.evaluate.failures import BackendFailed, note
 from qs.evaluate.testbed import Testbed
 from qs.result import vendor_rows
@@ -53,7 +54,7 @@ async def audit(testbed: Testbed, batch_size: int, row: Row) -> Row:
 async def _answers(testbed: Testbed, batch_size: int) -> list[tuple[Mapping[str, Any], int]]:
     """The dicts that `benchmark` returned, each with the batch size that was loaded."""
     loaded = await testbed.backend.load(batch_size)
-    answer = await testbed.backend.benchmark(batch_size)
+    answer = storable(await testbed.backend.benchmark(batch_size))
     found = answer if isinstance(answer, list) else [answer]
     if not found or not all(isinstance(given, dict) for given in found):
         raise BackendFailed(

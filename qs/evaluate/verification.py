@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qs.base.storable import storable
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row, VerificationEntry
@@ -64,7 +65,7 @@ class Verification:
                 not_verified=failure.said,
             )
             return row.changed(verification=nothing).invalid(f"verification: {failure.said}")
-        return _judged(row, VerificationEntry(**answer))
+        return _judged(row, VerificationEntry(**storable(answer)))
 
 
 def _judged(row: Row, found: VerificationEntry) -> Row:

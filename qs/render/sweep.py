@@ -61,6 +61,7 @@ def sweep_table(sweep: SweepEntry) -> Table:
 def sweep_lines(sweep: SweepEntry) -> list[str]:
     """How it was measured, and what is recommended, with the commands."""
     said = [f"* no other setting has both more throughput and less {sweep.ranked_by}", sweep.method]
+    said += [f"{line.name}: {'; '.join(line.reasons)}" for line in sweep.table if line.reasons]
     for each in sweep.recommendations:
         said.append(f"for {each.purpose}: {each.why}")
         if each.command:

@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import BinaryIO
+
+from qs.base.files import Lines, to_json_line
 
 
 class EventLog:
     """The events of one run: {"time": seconds since 1970, "event": kind, ...}. Each run starts a
-    new file.
+    new file. Raises Unwritable where the disk does not take it.
     """
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = path.open("wb")
+        self._lines = Lines(path)
 
     def write(self, event: str, **fields: object) -> None:
-        import orjson
-
-        line = {"time": time.time(), "event": event, **fields}
-        self._file.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
-        self._file.flush()
+        self._lines.add(to_json_line({"time": time.time(), "event": event, **fields}))
 
     def close(self) -> None:
-        self._file.close()
+        self._lines.close()

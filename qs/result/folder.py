@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from qs.result.result import Kind
+from qs.result.result import Kind, Status
+
+ASIDE = ".before"  # a result of an earlier run, while this one has not said which it replaces
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,7 @@ class ReportFolder:
 
     @property
     def result(self) -> Path:
-        stem = self.kind if self.kind in (Kind.SWEEP, Kind.NUMERIC) else "result"
-        return self.path / f"{stem}-{self.precision}.json"
+        return self.path / f"{self._kind}-{self.precision}.json"
 
     @property
     def compile_result(self) -> Path:
@@ -44,9 +46,46 @@ class ReportFolder:
 
     def forget_histograms(self) -> None:
         """Remove an earlier run's logs of this precision, lest one pass for this run's."""
+        if (self.path / "latency").is_symlink():  # somebody's link to a folder of theirs
+            (self.path / "latency").unlink(missing_ok=True)
         for old in (self.path / "latency").glob(f"{self._stem}-*.hlog"):
             old.unlink(missing_ok=True)
+
+    def set_aside(self) -> None:
+        """What earlier runs left that could pass for this one's: results until it is known which of
+        them this run replaces, by its precision, and the page, which is drawn again at the end.
+        """
+        for old in self.path.glob(f"{self._kind}-*.json"):
+            if _only_begun(old):
+                old.unlink(missing_ok=True)
+            else:
+                old.rename(old.with_name(f"{old.name}{ASIDE}"))
+        self.page.unlink(missing_ok=True)
+
+    def bring_back(self, all_of_them: bool = False) -> None:
+        """The results that this run does not replace, where they were before."""
+        for old in self.path.glob(f"{self._kind}-*.json{ASIDE}"):
+            place = old.with_name(old.name.removesuffix(ASIDE))
+            if place.exists() or (place == self.result and not all_of_them):
+                old.unlink(missing_ok=True)
+            else:
+                old.rename(place)
+
+    @property
+    def _kind(self) -> str:
+        return self.kind if self.kind in (Kind.SWEEP, Kind.NUMERIC) else "result"
 
     @property
     def _stem(self) -> str:
         return f"sweep-{self.precision}" if self.kind == Kind.SWEEP else self.precision
+
+
+def _only_begun(path: Path) -> bool:
+    """Whether it is of a run that was killed before it had measured anything."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(found, dict):
+        return False
+    return found.get("Status") == Status.RUNNING and not found.get("Performance")

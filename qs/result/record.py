@@ -6,13 +6,20 @@ function makes a result of what there is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from qs.base.storable import storable
 from qs.result.result import SCHEMA, Accuracy, EffectiveValue, GraphCompile, Kind, Result, Status
 from qs.result.row import Row, Verdict
 from qs.result.sweep import SweepEntry
+
+# What is on disk must not look like a run that came to its end: a verdict stands only behind one.
+UNFINISHED = {
+    Status.RUNNING: "the run has not ended: it goes on, or it was killed",
+    Status.INTERRUPTED: "the run was interrupted before its end",
+}
 
 
 @dataclass
@@ -57,29 +64,44 @@ class Record:
 
     @property
     def verdict(self) -> Verdict:
-        """INVALID as soon as one reason is known; the reasons of the rows count. A sweep finds out
-        which settings fail: it is INVALID where all do.
+        """INVALID as soon as one reason is known, and as long as the run has not ended; the reasons
+        of the rows count. A sweep finds out which settings fail: it is INVALID where all do.
         """
         enough = any if self.kind is Kind.SWEEP else all
-        counts = not self.reasons and enough(row.valid for row in self.rows)
+        counts = not self.own_reasons() and enough(row.valid for row in self.rows)
         return Verdict.VALID if counts else Verdict.INVALID
+
+    def own_reasons(self) -> list[str]:
+        """Why the run as a whole is INVALID."""
+        unfinished = UNFINISHED.get(self.status)
+        return [*([] if unfinished is None else [unfinished]), *self.reasons]
 
     def all_reasons(self) -> list[str]:
         """The run's own reasons, then each row's with its batch size; those of a sweep's settings
         stand in its table.
         """
         if self.kind is Kind.SWEEP:
-            return list(self.reasons)
+            return self.own_reasons()
         return [
-            *self.reasons,
+            *self.own_reasons(),
             *(f"BS {row.batch_size}: {reason}" for row in self.rows for reason in row.reasons),
         ]
 
 
 def to_result(record: Record) -> Result:
     """The result as far as it is known. A section that the run did not reach is absent, `status`
-    says how far it came.
+    says how far it came. Whatever vendors, data sets and the command line gave is made storable
+    here.
     """
+    typed = ("kind", "started", "status", "rows", "sweep")
+    record = replace(
+        record,
+        **{
+            each.name: storable(getattr(record, each.name))
+            for each in fields(record)
+            if each.name not in typed
+        },
+    )
     known: dict[str, Any] = {}
     if record.dataset:
         known["dataset"] = str(record.dataset["name"]).upper()

@@ -182,7 +182,8 @@ class _Sweep:
             except UserError as error:
                 row = _impossible(combination, str(error))
                 self._journal.view.line(f"{title}: {error}")
-            self._state.add(SweepTrial(turn, name, row, time.monotonic() - began))
+            with self._journal.writing(self._state.path.name, for_good=True):
+                self._state.add(SweepTrial(turn, name, row, time.monotonic() - began))
             self._save()
 
     async def _find_limit(self) -> None:
@@ -198,7 +199,8 @@ class _Sweep:
 
         def on_step(step: Step) -> None:
             if not step.again:
-                self._state.add_limit_trial(step.trial)
+                with self._journal.writing(self._state.path.name, for_good=True):
+                    self._state.add_limit_trial(step.trial)
             view.line(step.sentence())
 
         settings = LimitSettings(
@@ -252,8 +254,10 @@ class _Sweep:
             return None
         record, folder = self._journal.record, self._journal.folder
         path = folder.path / f"sweep-{folder.precision}-curve.png"
-        draw_curve(limit, path, f"{record.task} on {record.hardware}, {limit.setting}")
-        return path.name
+        with self._journal.writing(path.name):
+            draw_curve(limit, path, f"{record.task} on {record.hardware}, {limit.setting}")
+            return path.name
+        return None
 
     def _table(self) -> list[SweepLine]:
         folder = self._journal.folder.path

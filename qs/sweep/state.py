@@ -8,14 +8,13 @@ was cut off in the middle is ignored.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.base.files import write_atomic
+from qs.base.files import Lines, write_atomic
 from qs.limit import Trial
 from qs.result.row import Row
 
@@ -73,6 +72,7 @@ class State:
         self._trials: dict[tuple[int, str], SweepTrial] = {}
         self.limit_trials: list[Trial] = []
         self.resumed = False
+        self._torn = False  # the last line may have been cut off by a full disk
         about = json.loads(json.dumps(dict(about), default=str))
         lines = _lines(path) if resume and path.exists() else []
         if lines:
@@ -89,8 +89,9 @@ class State:
             self._rewrite([{"kind": ABOUT, **about}])
 
     def add(self, trial: SweepTrial) -> None:
-        self._append(trial.to_dict())
+        """Raises Unwritable if the disk does not take it; it counts all the same."""
         self._trials[(trial.turn, trial.name)] = trial
+        self._append(trial.to_dict())
 
     def add_limit_trial(self, trial: Trial) -> None:
         self._append({"kind": LIMIT, "trial": trial.to_dict()})
@@ -120,10 +121,14 @@ class State:
                 )
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        with self.path.open("ab") as file:
-            file.write(json.dumps(entry, default=str).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        file = Lines(self.path, keep=True)
+        begun, self._torn = b"\n" if self._torn else b"", True
+        try:
+            file.add(begun + json.dumps(entry, default=str).encode())
+            file.sync()
+        finally:
+            file.close()
+        self._torn = False
 
     def _rewrite(self, lines: list[dict[str, Any]]) -> None:
         """Without what was cut off, so that the next line starts on its own."""

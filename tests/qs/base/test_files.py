@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qs.base.errors import UserError
-from qs.base.files import check_writable, write_atomic, write_json
+from qs.base.files import Unwritable, check_writable, write_atomic, write_json
 from qs.result.folder import ReportFolder
 
 
@@ -26,7 +26,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(Unwritable, match="No space left"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["result.json"]
@@ -63,3 +63,13 @@ def test_a_new_run_forgets_the_histograms_of_its_precision_only(tmp_path):
         (tmp_path / "latency" / name).write_text("")
     ReportFolder(tmp_path, "fp32").forget_histograms()
     assert names(tmp_path / "latency") == ["int8-bs1-c3.hlog"]
+
+
+def test_a_full_disk_is_noticed_by_its_bytes(tmp_path, monkeypatch):
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("qs.base.files.os.fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        check_writable(tmp_path)
+    assert names(tmp_path) == []

@@ -17,8 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_looking_needs_nothing_but_numpy():
     heavy = (
-        "pydantic click rich onnx onnxruntime filelock platformdirs psutil orjson packaging "
-        "hdrh"
+        "pydantic click rich onnx onnxruntime filelock platformdirs psutil orjson packaging hdrh"
     )
     code = f"""
 import sys
