@@ -117,6 +117,27 @@ def make_nth(**options):
     return Nth(**options)
 
 
+class Hooked:
+    """A target that misbehaves beside its calls: in the hook of that name."""
+
+    def __init__(self, hook: str, what: str):
+        setattr(self, hook, lambda: misbehave(what))
+
+    def __call__(self, sample: object) -> None:
+        """Answers at once."""
+
+
+def make_stopping_coroutine():
+    async def target(sample):
+        misbehave("stop")
+
+    return target
+
+
+def make_hooked(**options):
+    return Hooked(**options)
+
+
 def make_nth_in_one_instance(instance_file: str, **options):
     """A factory whose first product, over all processes, misbehaves; the others answer at once.
     `instance_file` must not exist.
@@ -152,6 +173,8 @@ def misbehave(what: str, marker: str | None = None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif what == "hang":
         threading.Event().wait()
+    elif what == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif what == "hang with the GIL":
         # PyDLL keeps the GIL during the call: nothing else in this process moves.
         ctypes.PyDLL(None).sleep(1_000)

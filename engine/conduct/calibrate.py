@@ -49,17 +49,18 @@ _known: dict[tuple, EngineCost] = {}
 
 
 async def engine_cost(
-    plan: RunPlan, sessions: Sequence[Session], fresh: bool = False
+    plan: RunPlan, sessions: Sequence[Session], limit_s: float | None = None, fresh: bool = False
 ) -> EngineCost | None:
     """The engine's cost in the places of these sessions, which must not have been prepared yet. It
-    is remembered, and measured again only if `fresh`.
+    is remembered, and measured again only if `fresh`; that may take
+    `limit_s`, or as long as building may.
 
     None if nothing could be measured. Raises HostDied or HostTimeout if a host is lost: the run
     could not have gone on either.
     """
     key = layout_key(plan, sessions)
     if fresh or key not in _known:
-        cost = await _measure(plan, sessions)
+        cost = await _measure(plan, sessions, limit_s or plan.build_timeout_s)
         if cost is None:
             return None
         _known[key] = cost
@@ -106,7 +107,7 @@ def null_share(share: PlanShare, for_s: float, counter_fd: int | None) -> PlanSh
     return PlanShare(plan, workers, share.first, counter_fd)
 
 
-async def _measure(plan: RunPlan, sessions: Sequence[Session]) -> EngineCost | None:
+async def _measure(plan: RunPlan, sessions: Sequence[Session], limit_s: float) -> EngineCost | None:
     for_s = budget_s(plan)
     several = len(sessions) > 1 and plan.open_loop
     counter_fd = new_counter() if several else None
@@ -115,11 +116,13 @@ async def _measure(plan: RunPlan, sessions: Sequence[Session]) -> EngineCost | N
         session.beside(null_share(session.share, for_s, counter_fd), target) for session in sessions
     ]
     try:
-        answers = await asyncio.wait_for(_run(twins, for_s), plan.build_timeout_s)
-    except asyncio.TimeoutError:
+        answers = await asyncio.wait_for(_run(twins, for_s), limit_s)
+    except (asyncio.TimeoutError, asyncio.CancelledError) as ended:
         for twin in twins:
             twin.abandon()
-        raise HostTimeout("measuring the engine's own cost", plan.build_timeout_s) from None
+        if isinstance(ended, asyncio.CancelledError):
+            raise
+        raise HostTimeout("measuring the engine's own cost", limit_s) from None
     finally:
         for twin in twins:
             twin.close()

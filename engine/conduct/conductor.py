@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qs.engine.clock import Clock
 from qs.engine.conduct.assembling import Finished, Gathered
@@ -30,6 +30,8 @@ from qs.engine.result import RunResult
 from qs.engine.statistics.estimate import Confidence
 
 TICK_S = 0.2
+# How long a process that has answered before may take to answer again, beside a request's time-out.
+ANSWER_S = 10.0
 # The common start lies this far ahead of the word to start, so that the word reaches every worker
 # before it.
 HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "async": 2_000_000, "process": 20_000_000}
@@ -61,8 +63,8 @@ class Conductor:
     async def conduct(self) -> RunResult:
         for host in self._layout.hosts:
             host.start()
-        await self._witness.measure_engine(self._sessions)
-        await self._prepare()
+        if not (await self._calibrated() and await self._prepared()):
+            return self._nothing_measured()
         self._witness.begin()
         started_at = self._start()
         if self._interrupt.is_set():
@@ -70,32 +72,72 @@ class Conductor:
         reports = await self._watch()
         return self._result(reports, started_at)
 
-    async def _prepare(self) -> None:
+    async def _calibrated(self) -> bool:
+        """Measure the engine's own cost. Whether that ended before an interrupt's drain."""
+        # What has answered before answers soon; a process that is new has to start first.
+        limit_s = self._plan.build_timeout_s
+        if not self._layout.hosts:
+            limit_s = min(limit_s, self._plan.timeout_s + ANSWER_S)
+        measuring = asyncio.ensure_future(self._witness.measure_engine(self._sessions, limit_s))
+        try:
+            return await self._unless_interrupted([measuring])
+        finally:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
+
+    async def _prepared(self) -> bool:
         """Build and warm up everywhere at once. The first failure ends the run; a build or warm-up
-        that hangs is a HostTimeout.
+        that hangs is a HostTimeout. Whether that ended before an interrupt's drain.
         """
         tasks = [asyncio.ensure_future(session.prepare()) for session in self._sessions]
         began = self._clock.now_ns()
+
+        def look() -> None:
+            self._meter.preparing()
+            now = self._clock.now_ns()
+            elapsed_s = (now - began) / 1e9
+            hung = [
+                self._losses.pulse.silent(session, now)
+                for session, task in zip(self._sessions, tasks)
+                if not task.done() and not session.inline
+            ]
+            if elapsed_s > self._plan.build_timeout_s or any(hung):
+                raise HostTimeout("building and warming up the target", elapsed_s)
+
         try:
-            while True:
-                done, waiting = await asyncio.wait(
-                    tasks, timeout=TICK_S, return_when=asyncio.FIRST_EXCEPTION
-                )
-                for task in done:
-                    task.result()
-                self._meter.preparing()
-                if not waiting:
-                    return
-                if self._interrupt.is_set():
-                    self._stop(Ending.INTERRUPT)
-                now = self._clock.now_ns()
-                elapsed_s = (now - began) / 1e9
-                hung = any(self._losses.is_hung(memory, now) for memory in self._layout.memories)
-                if elapsed_s > self._plan.build_timeout_s or hung:
-                    raise HostTimeout("building and warming up the target", elapsed_s)
-        except BaseException:
+            return await self._unless_interrupted(tasks, look)
+        finally:
             await self._end_all(tasks)
-            raise
+
+    async def _unless_interrupted(
+        self, tasks: Sequence[asyncio.Future], look: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Await tasks that come before the measured phase, calling `look` now and then while they
+        last. Raises what one of them raises. False if they have not ended some seconds after an
+        interrupt.
+        """
+        waiting = {*tasks}
+        limit_ns = None
+        while True:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=TICK_S, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in done:
+                task.result()
+            if not waiting:
+                return True
+            if self._interrupt.is_set():
+                self._stop(Ending.INTERRUPT)
+                limit_ns = limit_ns or self._clock.now_ns() + self._end.drain_ns
+                if self._clock.now_ns() > limit_ns:
+                    return False
+            look()
+
+    def _nothing_measured(self) -> RunResult:
+        """The result of a run whose interrupt found it before its start."""
+        self._end.start_ns = self._end.stopped_ns = self._clock.now_ns()
+        reports = [[WorkerReport(-1) for _ in each.memories] for each in self._sessions]
+        return self._result(reports, time.time())
 
     def _start(self) -> float:
         """Give the word to start; when that will be, in seconds since the epoch."""
@@ -153,7 +195,7 @@ class Conductor:
         drained = self._end.drained(now)
         for number, (session, task) in enumerate(zip(self._sessions, tasks)):
             if not task.done():
-                self._losses.give_up_late(number, session, now, drained)
+                self._losses.give_up_late(number, session, now, self._end.start_ns, drained)
 
     def _nothing_to_issue(self, now_ns: int) -> bool:
         return now_ns >= self._end.scheduled_ns or all(

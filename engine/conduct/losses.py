@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qs.engine.conduct.pulse import Pulse
 from qs.engine.errors import HostDied
 from qs.engine.hosts.host import Session
 from qs.engine.outcome import ErrorKind, Loss
@@ -19,9 +20,7 @@ from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field, Halt, Outcome, Phase, WorkerMemory
 from qs.engine.record.report import WorkerReport
-from qs.engine.workers.slices import SLICE_NS
 
-_GRACE_NS = 200_000_000
 # How long a host may take to answer once all its workers have ended or were given up.
 _ANSWER_NS = 1_000_000_000
 
@@ -42,23 +41,22 @@ class Losses:
         # sessions whose process was lost
         self.dead: set[int] = set()
         self._given_up_ns: dict[int, int] = {}
+        self.pulse = Pulse(plan)
 
-    def is_hung(self, memory: WorkerMemory, now_ns: int) -> bool:
-        """Whether a worker's slice has taken longer than a request that is about to time out."""
-        header = memory.header
-        began = int(header[Field.SLICE_NS])
-        running = header[Field.PHASE] in (Phase.WARM_UP, Phase.MEASURE)
-        longest = SLICE_NS + _GRACE_NS + self._timeout_ns
-        return bool(running and began and now_ns - began > longest)
-
-    def give_up_late(self, number: int, session: Session, now_ns: int, drained: bool) -> None:
+    def give_up_late(
+        self, number: int, session: Session, now_ns: int, start_ns: int, drained: bool
+    ) -> None:
         """Wait no longer for those workers of a session that hang, nor, once the run has `drained`,
         for any that have not ended.
         """
         if number in self.abandoned or session.inline:
             return
+        silent = self.pulse.silent(session, now_ns, start_ns)
+        if session.place and self.pulse.mute(session, now_ns):
+            self._abandon(number, session)
+            return
         if self._coroutines:
-            hung = any(self.is_hung(memory, now_ns) for memory in session.memories)
+            hung = bool(silent)
             if hung or drained:
                 kind = ErrorKind.HUNG if hung else ErrorKind.CUT_OFF
                 # In this process the coroutines' own group counts what it cuts off.
@@ -67,7 +65,7 @@ class Losses:
                 self._abandon(number, session)
             return
         for memory in session.memories:
-            hung = self.is_hung(memory, now_ns)
+            hung = memory in silent
             if memory.header[Field.PHASE] != Phase.DONE and (drained or hung):
                 self._give_up(memory, ErrorKind.HUNG if hung else ErrorKind.CUT_OFF)
         self._end_silent_host(number, session, now_ns)

@@ -32,10 +32,10 @@ class Witness:
         self._cost: EngineCost | None = None
         self._watch: Watch | None = None
 
-    async def measure_engine(self, sessions: Sequence[Session]) -> None:
+    async def measure_engine(self, sessions: Sequence[Session], limit_s: float) -> None:
         """Before the sessions are prepared. Raises as `engine_cost` does."""
         if self._real and self._plan.calibrate:
-            self._cost = await engine_cost(self._plan, sessions)
+            self._cost = await engine_cost(self._plan, sessions, limit_s)
 
     def begin(self) -> None:
         """When all workers are ready, before the common start."""

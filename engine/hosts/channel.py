@@ -13,6 +13,7 @@ import io
 import pickle
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from qs.engine.errors import HostError
@@ -55,9 +56,9 @@ def receive(sock: socket.socket) -> tuple[Any, list[int]]:
     return pickle.loads(_exactly(sock, _LENGTH.unpack(head)[0])), fds
 
 
-async def receive_plain(sock: socket.socket) -> Any:
-    """Wait on the event loop for one message of a child. Raises EOFError if it is gone,
-    UnpicklingError if it is not plain data.
+async def receive_plain(sock: socket.socket, hear: Callable[[int], object] = int) -> Any:
+    """Wait on the event loop for one message of a child; `hear` is called with the bytes of each
+    part of it. Raises EOFError if it is gone, UnpicklingError if it is not plain data.
     """
     loop = asyncio.get_running_loop()
 
@@ -68,6 +69,7 @@ async def receive_plain(sock: socket.socket) -> Any:
             if not part:
                 raise EOFError
             data += part
+            hear(len(part))
         return bytes(data)
 
     size = _LENGTH.unpack(await exactly(_LENGTH.size))[0]

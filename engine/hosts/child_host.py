@@ -65,6 +65,7 @@ class ChildHost:
         self.log_path = Path(log_path) if log_path is not None else None
         self._process: subprocess.Popen | None = None
         self._built = False
+        self.heard = 0  # bytes that it has sent
         self._down: socket.socket | None = None
         self._up: socket.socket | None = None
 
@@ -231,7 +232,7 @@ class ChildHost:
         """The child's next message. `what` names what is waited for. Raises HostTimeout after
         `deadline_s`, HostDied if the process ends, HostError if the message is not plain data.
         """
-        receiving = asyncio.ensure_future(channel.receive_plain(self._up))  # type: ignore[arg-type]
+        receiving = asyncio.ensure_future(channel.receive_plain(self._up, self._hear))  # type: ignore[arg-type]
         loop = asyncio.get_running_loop()
         limit = None if deadline_s is None else loop.time() + deadline_s
         try:
@@ -261,6 +262,9 @@ class ChildHost:
         finally:
             if not receiving.done():
                 receiving.cancel()
+
+    def _hear(self, size: int) -> None:
+        self.heard += size
 
     async def _death(self) -> HostDied:
         """How the process ended, for whoever was waiting for its answer."""

@@ -23,6 +23,8 @@ from qs.engine.workers.share import PlanShare
 class Child(Protocol):
     """The process: a ChildHost."""
 
+    heard: int
+
     @property
     def python(self) -> str: ...
 
@@ -55,6 +57,10 @@ class ChildSession:
     @property
     def place(self) -> str:
         return self._child.python
+
+    @property
+    def heard(self) -> int:
+        return self._child.heard
 
     def beside(self, share: PlanShare, target: Any) -> ChildSession:
         return ChildSession(self._child, share, target, self.rows, None)

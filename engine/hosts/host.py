@@ -39,6 +39,11 @@ class Session(Protocol):
         """ "" in this process, else the interpreter of the process that it runs in."""
         ...
 
+    @property
+    def heard(self) -> int:
+        """How many bytes its process has sent; 0 in this process."""
+        ...
+
     def beside(self, share: PlanShare, target: Any) -> Session:
         """Another session in the same place, to be used before this one."""
         ...
@@ -139,6 +144,7 @@ class BlockingSession:
     """
 
     place = ""
+    heard = 0
 
     def __init__(self, group: WorkerGroup):
         self._group = group

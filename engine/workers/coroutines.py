@@ -45,6 +45,7 @@ class AsyncGroup:
 
     inline = False
     place = ""
+    heard = 0
 
     _ready: _Ready  # by `prepare`
 
@@ -153,10 +154,19 @@ class AsyncGroup:
         recorder = warm_up_recorder(self.share, began)
         clients = 1 if self.share.closed is None else self.share.workers
         until_ns = began + int(plan.warmup_s * 1e9)
+        own = recorder.memory.header
+
+        def show() -> None:
+            self._header[Field.SLICE_NS] = MONOTONIC.now_ns()
+            self._header[Field.WARM_COMPLETED] = own[Field.COMPLETED]
+
+        show()
         if plan.warmup_iterations:
-            await self._clients(recorder).run([plan.warmup_iterations] * clients, FOREVER_NS)
+            counts: list[int | None] = [plan.warmup_iterations] * clients
+            await self._clients(recorder).run(counts, FOREVER_NS, on_tick=show)
         if MONOTONIC.now_ns() < until_ns:
-            await self._clients(recorder).run([None] * clients, until_ns)
+            await self._clients(recorder).run([None] * clients, until_ns, on_tick=show)
         recorder.finish()
+        self._header[Field.SLICE_NS] = 0
         self._header[Field.FIRST_NS] = recorder.memory.header[Field.FIRST_NS]
         return recorder.warm_up(MONOTONIC.now_ns() - began)

@@ -18,7 +18,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run, run_async
+from qs.engine import (
+    ClosedLoop,
+    ConstantRate,
+    Ending,
+    Factory,
+    Pool,
+    RunPlan,
+    Stop,
+    run,
+    run_async,
+)
 from tests.engine.hosts.test_child_host import gone
 from tests.fakes import Counter, Nth
 
@@ -249,3 +259,36 @@ def test_progress_is_told_in_order_and_adds_up():
     assert counts[-1] == result.completed == 600
     assert {progress.planned for progress in measured} == {600}
     assert any(progress.eta_s is not None for progress in measured)
+
+
+@pytest.mark.parametrize(
+    ("target", "pool", "warm_up"),
+    [
+        (Nth(1, "hang"), Pool("thread"), 9),
+        (Factory("tests.fakes:make_nth", {"nth": 1, "what": "hang"}), Pool("process"), 9),
+        (Factory("tests.fakes:make_nth", {"nth": 1, "what": "stop"}), Pool("process"), 9),
+        (Factory("tests.fakes:Broken", {"what": "hang"}), Pool("thread"), 0),  # the build hangs
+    ],
+)
+def test_an_interrupt_before_the_start_waits_a_moment_for_what_hangs(
+    monkeypatch, target, pool, warm_up
+):
+    """It waited as long as a request or a build may take."""
+    monkeypatch.setattr("qs.engine.conduct.ending.INTERRUPT_DRAIN_S", 0.1)
+    interrupt = asyncio.Event()
+
+    def show(progress):
+        if progress.phase == "warmup" or not warm_up:
+            interrupt.set()
+
+    plan = RunPlan(
+        ClosedLoop(iterations=50),
+        pool=pool,
+        warmup_iterations=warm_up,
+        timeout_s=3_000,
+        build_timeout_s=6_000,
+        calibrate=False,
+    )
+    result = asyncio.run(run_async(plan, target, on_progress=show, interrupt=interrupt))
+    assert (result.interrupted, result.ended_by) == (True, Ending.INTERRUPT)
+    assert (result.completed, result.errors, result.verdict) == (0, 0, "INVALID")
