@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qs import CompileBackend
 from qs.contract.tools import (
     UserError,
@@ -19,9 +21,10 @@ from qs.contract.tools import (
     bind_inputs,
     bind_outputs,
     file_tensors,
-    generated_feeds,
+    first_batch,
     is_dynamic,
     split_names,
+    value_fault,
 )
 
 from . import batch_analysis, cores, sessions
@@ -82,7 +85,7 @@ class CompileBackendCPU(CompileBackend):
         def run_once(size: int) -> None:
             if size not in prepared:
                 prepared.clear()  # one size's inputs at a time
-                prepared[size] = _feeds(info, bound, size)
+                prepared[size] = _feeds(info, bound, size, self.dataloader)
             session.run(None, prepared[size])
 
         points = batch_analysis.measure(fitting, run_once)
@@ -98,16 +101,17 @@ class CompileBackendCPU(CompileBackend):
         bound, notes = bind_inputs(info, file_tensors(session.get_inputs()), str(_model_file(info)))
         outputs, more = bind_outputs(info, [node.name for node in session.get_outputs()])
         sizes = _batch_sizes(workload)
-        faults, trial_s, tried = self._try(session, info, bound, sizes)
+        faults, trial_s, tried = self._try(session, info, bound, sizes, dataloader)
         planned = trial_s < LARGE_REQUEST_S
         good = [size for size in sizes if size not in faults]
         if not good:
             raise UserError(f"no batch size can be compiled: {_faults_text(faults)}")
         asked = bool((configs.get("interact_info") or {}).get("intra_op_threads"))
         if not asked and tried == sorted(good):
-            threads = self._fewest_threads(path, threads, _feeds(info, bound, max(good)), trial_s)
+            feeds = _feeds(info, bound, max(good), dataloader)
+            threads = self._fewest_threads(path, threads, feeds, trial_s)
         del session  # one copy of the weights in memory at a time
-        nodes = sessions.placement(path, threads, _feeds(info, bound, min(good)))
+        nodes = sessions.placement(path, threads, _feeds(info, bound, min(good), dataloader))
         placed, total = nodes.get(sessions.PROVIDER, 0), sum(nodes.values())
         cpus = cores.usable_cpus()
         names = split_names(info.get("inputs")) or list(info["input_shape"])
@@ -151,7 +155,7 @@ class CompileBackendCPU(CompileBackend):
         }
 
     def _try(
-        self, session: Any, info: dict, bound: list, sizes: list[int]
+        self, session: Any, info: dict, bound: list, sizes: list[int], dataloader: Any
     ) -> tuple[dict[int, str], float, list[int]]:
         """Faults by batch size, seconds of the last trial, and the sizes run: always the
         smallest.
@@ -166,14 +170,15 @@ class CompileBackendCPU(CompileBackend):
                 if time.perf_counter() - begin + expected_s > TRIAL_BUDGET_S:
                     continue
             if fault is None:
-                feeds = _feeds(info, bound, size)
+                feeds = _feeds(info, bound, size, dataloader)
                 started = time.perf_counter()
                 try:
                     session.run(None, feeds)
                     tried.append(size)
                     last_s = time.perf_counter() - started
                 except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-                    fault = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                    fault = _why(session, bound, feeds, dataloader, said)
             if fault is not None:
                 faults[size] = fault
         return faults, last_s, tried
@@ -201,7 +206,8 @@ def _model_file(info: dict[str, Any]) -> Path:
                 raise UserError(
                     f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file"
                 )
-            return path.resolve()
+            # not resolved: weights beside the model are beside its link (Hugging Face's cache)
+            return path.absolute()
     raise UserError(
         f"the model file {stated} is missing; put it there, or let `qs run` get it from its sources"
     )
@@ -217,10 +223,27 @@ def _batch_sizes(workload: dict[str, Any]) -> list[int]:
     return [int(size) for size in sizes]
 
 
-def _feeds(info: dict[str, Any], bound: list, size: int) -> dict[str, Any]:
-    """Generated inputs under the file's names and types."""
-    feeds = generated_feeds(info, size)
-    return {fed.file: feeds[fed.declared].astype(fed.dtype, copy=False) for fed in bound}
+def _feeds(info: dict[str, Any], bound: list, size: int, dataloader: Any) -> dict[str, Any]:
+    """The first items of what the run is fed, under the file's names and types."""
+    feeds = first_batch(dataloader, info, size)
+    missing = [fed.declared for fed in bound if fed.declared not in feeds]
+    if missing:
+        raise UserError(
+            f"the data has no values for {', '.join(missing)}; it has {', '.join(feeds)}"
+        )
+    return {
+        fed.file: np.asarray(feeds[fed.declared]).astype(fed.dtype, copy=False) for fed in bound
+    }
+
+
+def _why(session: Any, bound: list, feeds: dict[str, Any], dataloader: Any, said: str) -> str:
+    files = {fed.declared: fed.file for fed in bound}
+    return value_fault(
+        lambda fed: session.run(None, {files[name]: array for name, array in fed.items()}),
+        {declared: feeds[file] for declared, file in files.items()},
+        dataloader,
+        said,
+    )
 
 
 def _faults_text(faults: dict[int, str]) -> str:

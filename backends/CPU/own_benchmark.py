@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.contract.tools import generated_feeds
+from qs.contract.tools import first_batch
 
 LEAST_SAMPLES = 100  # with fewer, the 99th percentile is the maximum
 LONGEST_S = 10.0
@@ -79,7 +79,7 @@ def closed_loop(backend: Any, dataloader: Any) -> dict[str, Any]:
 
 
 def _batches(backend: Any, dataloader: Any, batch_size: int) -> list[dict[str, np.ndarray]]:
-    """The data set's first batches, or generated ones if it has no full batch."""
+    """The data set's first batches; one that is filled up if it has no full batch."""
     if dataloader is not None:
         dataloader.rebatch(batch_size)
         count = min(dataloader.get_batch_count(), MOST_BATCHES)
@@ -88,4 +88,4 @@ def _batches(backend: Any, dataloader: Any, batch_size: int) -> list[dict[str, n
             return [
                 sample[0] if isinstance(sample, (tuple, list)) else sample for sample in samples
             ]
-    return [generated_feeds(backend.model_info, batch_size)]
+    return [first_batch(dataloader, backend.model_info, batch_size)]

@@ -69,7 +69,7 @@ def optimized(path: Path) -> tuple[Path, str]:
 
     data = data_files(path)
     version, machine = onnxruntime.__version__, platform.machine()
-    key = f"cpu/{_sha256([path, *data])[:32]}-ort{version}-{machine}-extended"
+    key = f"cpu/{_sha256([path, *data])[:32]}-ort{version}-{machine}-extended-2"
     made: list[Path] = []
 
     def build(target: Path) -> None:
@@ -77,7 +77,8 @@ def optimized(path: Path) -> tuple[Path, str]:
         # Weights beside the model are written beside the optimized graph: a protobuf file is
         # limited to 2 GB.
         beside = {DATA_FILE: f"{target.name}.data", LEAST_DATA: "1024"} if data else NOTHING
-        open_session(path, 1, "EXTENDED", beside, optimized_model_filepath=str(target))
+        session = open_session(path, 1, "EXTENDED", beside, optimized_model_filepath=str(target))
+        _check_copy(session, target)
 
     try:
         found = build_once(key, ".onnx", build)
@@ -90,6 +91,22 @@ def optimized(path: Path) -> tuple[Path, str]:
         "graph optimized by ONNX Runtime "
         f"{onnxruntime.__version__}{'' if made else ', from the cache'}",
     )
+
+
+def _check_copy(session: Any, copy: Path) -> None:
+    """UserError if the optimized copy does not take and give what its model does. In files of IR
+    version 3 weights are inputs too, and where ONNX Runtime merges equal nodes that make weights,
+    the copy keeps the input of one and loses its values.
+    """
+    made = open_session(copy, 1, "NONE")
+    for what, own, copied in (
+        ("takes", session.get_inputs(), made.get_inputs()),
+        ("gives", session.get_outputs(), made.get_outputs()),
+    ):
+        names, copied_names = [node.name for node in own], [node.name for node in copied]
+        if names != copied_names:
+            odd = ", ".join(dict.fromkeys(name for name in copied_names if name not in names))
+            raise UserError(f"the optimized copy {what} {odd or ', '.join(copied_names)}")
 
 
 def placement(path: Path, threads: int, feeds: dict[str, Any]) -> dict[str, int]:

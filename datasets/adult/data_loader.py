@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
+from qs.contract.tools import read_npz
 
 
 class DataLoader(ItemDataset):
@@ -19,14 +20,16 @@ class DataLoader(ItemDataset):
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
-        with np.load(self.FOLDER / "held_out.npz", allow_pickle=False) as held_out:
-            self.categorical = held_out["categorical"].astype(np.int64)
-            self.strata = held_out["labels"].astype(np.int64)
-            numbers = held_out["numeric"].astype(np.float64)
-            # the columns capital-gain and capital-loss, as the model was trained: mean and std are
-            # of the training rows
-            numbers[:, 2:4] = np.log1p(numbers[:, 2:4])
-            self.numeric = ((numbers - held_out["mean"]) / held_out["std"]).astype(np.float32)
+        held_out = read_npz(
+            self.FOLDER / "held_out.npz", "categorical", "labels", "numeric", "mean", "std"
+        )
+        self.categorical = held_out["categorical"].astype(np.int64)
+        self.strata = held_out["labels"].astype(np.int64)
+        numbers = held_out["numeric"].astype(np.float64)
+        # the columns capital-gain and capital-loss, as the model was trained: mean and std are
+        # of the training rows
+        numbers[:, 2:4] = np.log1p(numbers[:, 2:4])
+        self.numeric = ((numbers - held_out["mean"]) / held_out["std"]).astype(np.float32)
         self.items = len(self.strata)
         self.rebatch(1, skip=False)
 

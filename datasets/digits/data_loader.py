@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from general_perf.datasets import data_loader
 
+from qs.contract.tools import read_npz
+
 HELD_OUT = Path(__file__).resolve().parent / "held_out.npz"
 PIXEL_MAX = 16.0
 
@@ -22,9 +24,9 @@ class DataLoader(data_loader.Dataset):
         super().__init__(config)
         inputs = config["inputs"]
         self.input_name = (inputs.split(",") if isinstance(inputs, str) else inputs)[0].strip()
-        with np.load(HELD_OUT, allow_pickle=False) as held_out:
-            self.images = (held_out["images"][:, None] / PIXEL_MAX).astype(np.float32)
-            self.targets = held_out["labels"].astype(np.int64)
+        held_out = read_npz(HELD_OUT, "images", "labels")
+        self.images = (held_out["images"][:, None] / PIXEL_MAX).astype(np.float32)
+        self.targets = held_out["labels"].astype(np.int64)
         self.items = len(self.images)
         self._batch(1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
+from qs.contract.tools import read_npz
 
 
 class DataLoader(ItemDataset):
@@ -17,9 +18,10 @@ class DataLoader(ItemDataset):
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
-        with np.load(self.config["dataset_files"]["lee.npz"], allow_pickle=False) as data:
-            self.ids, self.mask = data["ids"].astype(np.int64), data["mask"].astype(np.int64)
-            self.similarities = data["similarities"].astype(np.float64)
+        file = Path(self.config["dataset_files"]["lee.npz"])
+        data = read_npz(file, "ids", "mask", "similarities")
+        self.ids, self.mask = data["ids"].astype(np.int64), data["mask"].astype(np.int64)
+        self.similarities = data["similarities"].astype(np.float64)
         self.items = len(self.ids)
         self.rebatch(1, skip=False)
 

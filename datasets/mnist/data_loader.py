@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
+from qs.contract.tools import read_npz
 
 
 class DataLoader(ItemDataset):
@@ -15,8 +16,8 @@ class DataLoader(ItemDataset):
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
-        with np.load(self.FOLDER / "held_out.npz", allow_pickle=False) as held_out:
-            self.images, self.strata = held_out["images"], held_out["labels"].astype(np.int64)
+        held_out = read_npz(self.FOLDER / "held_out.npz", "images", "labels")
+        self.images, self.strata = held_out["images"], held_out["labels"].astype(np.int64)
         self.items = len(self.images)
         self.rebatch(1, skip=False)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
-from qs.contract.tools import MISSING, Fault, Faults, UserError
+from qs.contract.tools import MISSING, Fault, Faults, UserError, text_lines
 from qs.contract.wordpiece import PADDING, SEPARATOR, START, WordPiece
 
 
@@ -62,42 +62,30 @@ class DataLoader(ItemDataset):
 def read_pairs(path: Path):
     """(whether they are triplets, pairs of texts, labels); Faults names the first wrong line."""
     pairs, targets, kinds = [], [], set()
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise UserError(f"{path}: line {number} is not JSON: {error}") from None
-            if not isinstance(record, dict):
-                raise Faults([Fault(str(path), f"line {number}", record, "an object")])
-            triplet = "A" in record or "text1" not in record
-            kinds.add(triplet)
-            keys = ("A", "B", "C") if triplet else ("text1", "text2")
-            texts = [_text(record, key, path, number) for key in keys]
-            label, allowed = record.get("label", MISSING), ("B", "C") if triplet else (0, 1)
-            if label not in allowed:
-                shown = " or ".join(map(repr, allowed))
-                raise Faults([Fault(str(path), f"line {number}, label", label, shown)])
-            if triplet:
-                alike, other = (1, 2) if label == "B" else (2, 1)
-                pairs += [(texts[0], texts[alike]), (texts[0], texts[other])]
-                targets += [1, 0]
-            else:
-                pairs.append((texts[0], texts[1]))
-                targets.append(int(label))
-            if len(kinds) > 1:
-                raise Faults(
-                    [
-                        Fault(
-                            str(path),
-                            f"line {number}",
-                            sorted(record),
-                            "the same kind as the lines before",
-                        )
-                    ]
-                )
+    for number, line in text_lines(path):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: line {number} is not JSON: {error}") from None
+        if not isinstance(record, dict):
+            raise Faults([Fault(str(path), f"line {number}", record, "an object")])
+        triplet = "A" in record or "text1" not in record
+        kinds.add(triplet)
+        if len(kinds) > 1:
+            allowed = "the same kind as the lines before"
+            raise Faults([Fault(str(path), f"line {number}", sorted(record), allowed)])
+        keys = ("A", "B", "C") if triplet else ("text1", "text2")
+        texts = [_text(record, key, path, number) for key in keys]
+        label = _label(record, ("B", "C") if triplet else (0, 1), path, number)
+        if triplet:
+            alike, other = (1, 2) if label == "B" else (2, 1)
+            pairs += [(texts[0], texts[alike]), (texts[0], texts[other])]
+            targets += [1, 0]
+        else:
+            pairs.append((texts[0], texts[1]))
+            targets.append(label)
     if not pairs:
         raise UserError(f"{path}: has no lines")
     return kinds == {True}, pairs, np.array(targets)
@@ -108,3 +96,11 @@ def _text(record, key, path, number):
     if not isinstance(value, str):
         raise Faults([Fault(str(path), f"line {number}, {key}", value, "text")])
     return value
+
+
+def _label(record, allowed, path, number):
+    label = record.get("label", MISSING)
+    if type(label) is not type(allowed[0]) or label not in allowed:
+        shown = " or ".join(map(repr, allowed))
+        raise Faults([Fault(str(path), f"line {number}, label", label, shown)])
+    return label

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
-from qs.contract.tools import Fault, Faults, UserError
+from qs.contract.tools import Fault, Faults, UserError, read_npy, text_lines
 
 from .fingerprint import fingerprint64
 
 NUMBERS, CATEGORIES, BUCKETS = 13, 26, 1000
+LARGEST = float(np.finfo(np.float32).max) / 4  # differences of two stay finite
 # Positions of the columns in the order of their published names.
 NUMBER_ORDER = sorted(range(NUMBERS), key=lambda at: f"I{at + 1}")
 CATEGORY_ORDER = sorted(range(CATEGORIES), key=lambda at: f"C{at + 1}_embedding")
@@ -71,59 +72,62 @@ def from_arrays(numeric: Path, categorical: Path, label: Path):
     """
     found, faults = {}, []
     for path, each in ((numeric, NUMBERS), (categorical, 2 * CATEGORIES), (label, 1)):
-        try:
-            array = np.load(path, allow_pickle=False)
-        except ValueError as error:
-            raise UserError(f"{path}: cannot be read as an array of numbers: {error}") from None
+        array = read_npy(path)
         if array.dtype.kind not in "biuf" or array.size != len(np.atleast_1d(array)) * each:
-            faults.append(
-                Fault(
-                    str(path), "shape", f"{list(array.shape)} {array.dtype}", f"numbers [n, {each}]"
-                )
-            )
-        found[path] = array
+            shown = f"{list(array.shape)} {array.dtype}"
+            faults.append(Fault(str(path), "shape", shown, f"numbers [n, {each}]"))
+            continue
+        found[path] = array.reshape(-1, each)
+        faults += _wrong_values(path, found[path], numeric, label)
     if not faults and len({len(array) for array in found.values()}) > 1:
         sizes = {path.name: len(array) for path, array in found.items()}
         faults.append(
             Fault(str(label), "items", sizes, "the same number of items in all three files")
         )
+    if not faults and not len(found[label]):
+        faults.append(Fault(str(label), "items", 0, "at least one item"))
     if faults:
         raise Faults(faults)
-    numbers, categories, labels = found[numeric], found[categorical], found[label].reshape(-1)
     return (
-        numbers.reshape(-1, NUMBERS).astype(np.float32),
-        categories.reshape(-1, CATEGORIES, 2).astype(np.int64),
-        labels.astype(np.int64),
+        found[numeric].astype(np.float32),
+        found[categorical].reshape(-1, CATEGORIES, 2).astype(np.int64),
+        found[label].reshape(-1).astype(np.int64),
     )
+
+
+def _wrong_values(path: Path, array: np.ndarray, numeric: Path, label: Path) -> list[Fault]:
+    """A fault for the first value that is none of its kind."""
+    if path == numeric:
+        right, allowed = np.abs(array.astype(np.float64)) <= LARGEST, "a number of float32"
+    elif path == label:
+        right, allowed = (array == 0) | (array == 1), "0 or 1"
+    else:
+        right = (array == np.floor(array)) & (np.abs(array) < 2**53)
+        allowed = "a whole number: columns and buckets in turn"
+    if right.all():
+        return []
+    row, column = np.argwhere(~right)[0]
+    return [Fault(str(path), f"item {row}, column {column + 1}", array[row, column], allowed)]
 
 
 def from_csv(path: Path):
     """The same, from the published lines."""
     numbers, buckets, labels = [], [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            place = f"line {number}"
-            if len(row) != 1 + NUMBERS + CATEGORIES:
-                raise Faults(
-                    [
-                        Fault(
-                            str(path),
-                            place,
-                            f"{len(row)} columns",
-                            "40: the label, 13 numbers, 26 categories",
-                        )
-                    ]
-                )
-            if row[0] not in ("0", "1"):
-                raise Faults([Fault(str(path), f"{place}, column 1", row[0], "0 or 1")])
-            labels.append(int(row[0]))
-            numbers.append(
-                [
-                    _number(path, place, at, text)
-                    for at, text in enumerate(row[1 : 1 + NUMBERS], start=2)
-                ]
-            )
-            buckets.append([_bucket(row[1 + NUMBERS + at]) for at in CATEGORY_ORDER])
+    for number, row in _rows(path):
+        place = f"line {number}"
+        if len(row) != 1 + NUMBERS + CATEGORIES:
+            allowed = "40: the label, 13 numbers, 26 categories"
+            raise Faults([Fault(str(path), place, f"{len(row)} columns", allowed)])
+        if row[0] not in ("0", "1"):
+            raise Faults([Fault(str(path), f"{place}, column 1", row[0], "0 or 1")])
+        labels.append(int(row[0]))
+        numbers.append(
+            [
+                _number(path, place, at, text)
+                for at, text in enumerate(row[1 : 1 + NUMBERS], start=2)
+            ]
+        )
+        buckets.append([_bucket(row[1 + NUMBERS + at]) for at in CATEGORY_ORDER])
     if not labels:
         raise UserError(f"{path}: has no lines")
     values = np.array(numbers, dtype=np.float32)
@@ -134,13 +138,25 @@ def from_csv(path: Path):
     return values[:, NUMBER_ORDER].astype(np.float32), categories, np.array(labels)
 
 
+def _rows(path: Path):
+    """(line, columns); UserError for what is no CSV."""
+    reader = csv.reader(line for _, line in text_lines(path))
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}: line {reader.line_num} is not CSV: {error}") from None
+
+
 def _number(path: Path, place: str, column: int, text: str) -> float:
     try:
-        return float(text or 0)
+        number = float(text or 0)
     except ValueError:
-        raise Faults(
-            [Fault(str(path), f"{place}, column {column}", text, "a number, or nothing")]
-        ) from None
+        number = float("nan")
+    if not abs(number) <= LARGEST:
+        allowed = "a number of float32, or nothing"
+        raise Faults([Fault(str(path), f"{place}, column {column}", text, allowed)])
+    return number
 
 
 @cache

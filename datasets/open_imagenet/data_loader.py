@@ -10,13 +10,14 @@ number}, overrides that. Needs Pillow in the backend's environment.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
 from qs.contract.pictures import opened, pillow, resized_and_cropped
-from qs.contract.tools import Fault, Faults, UserError
+from qs.contract.tools import Fault, Faults, UserError, text_lines
 
 TORCH = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 TENSORFLOW = {"scale": 1.0, "mean": (123.68, 116.779, 103.939), "std": (1.0, 1.0, 1.0)}
@@ -89,27 +90,29 @@ def from_folders(folder: Path) -> list[tuple[Path, int]]:
 def from_list(folder: Path, names: Path) -> list[tuple[Path, int]]:
     """(picture, class), from a text file; Faults names the first wrong line."""
     listed = []
-    for number, line in enumerate(names.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in text_lines(names):
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")
-        if not name or not label.isdigit():
-            raise Faults(
-                [
-                    Fault(
-                        str(names),
-                        f"line {number}",
-                        line,
-                        "a picture's name and its class, 0 to 999",
-                    )
-                ]
-            )
-        path = folder / name.strip()
-        if not path.is_file():
-            raise Faults(
-                [Fault(str(names), f"line {number}", name, f"the name of a picture in {folder}")]
-            )
+        if not name or not re.fullmatch(r"[0-9]{1,3}", label):
+            allowed = "a picture's name and its class, 0 to 999"
+            raise Faults([Fault(str(names), f"line {number}", line.strip(), allowed)])
+        path = _picture(folder, name.strip())
+        if path is None:
+            allowed = f"the name of a picture in {folder}"
+            raise Faults([Fault(str(names), f"line {number}", name, allowed)])
         listed.append((path, int(label)))
     if not listed:
         raise UserError(f"{names}: names no pictures")
     return listed
+
+
+def _picture(folder: Path, name: str) -> Path | None:
+    """The file of that name below the folder."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts or not name.isprintable():
+        return None
+    try:
+        return folder / path if (folder / path).is_file() else None
+    except OSError:  # a name that is too long
+        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from qs.contract.item_dataset import ItemDataset
+from qs.contract.tools import read_npz
 
 
 class DataLoader(ItemDataset):
@@ -19,10 +20,10 @@ class DataLoader(ItemDataset):
     FOLDER = Path(__file__).resolve().parent
 
     def preprocess(self):
-        with np.load(self.config["dataset_files"]["photos.npz"], allow_pickle=False) as data:
-            self.pictures, self.names = data["pictures"], data["names"]
-        with np.load(self.FOLDER / "golden.npz", allow_pickle=False) as data:
-            self.golden = data["probabilities"]
+        file = Path(self.config["dataset_files"]["photos.npz"])
+        data = read_npz(file, "pictures", "names")
+        self.pictures, self.names = data["pictures"], data["names"]
+        self.golden = read_npz(self.FOLDER / "golden.npz", "probabilities")["probabilities"]
         self.items = len(self.pictures)
         self.rebatch(1, skip=False)
 

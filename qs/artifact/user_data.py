@@ -1,219 +1,222 @@
-"""The user's own items of one input, from files: .npy, .npz, .raw or .bin, .json, .txt (strings,
-one a line), images; or a folder of them.
+"""The user's own items of the inputs, from files or folders of them: which files, in what shape, of
+what type, and whether the inputs' numbers of items go together.
 
 Everything becomes one array [items, *shape at batch size 1] of the input's type; casts that lose
-information are refused. Images are scaled to the input's height and width, and to [0, 1] for inputs
-of floats; other preprocessing is up to the user.
+information are refused (qs.tensors.casting). Images are scaled to the input's height and width, and
+to [0, 1] for inputs of floats; other preprocessing is up to the user.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from qs.artifact.item_files import FLAG, PICTURES, READERS, Raw, data_fault
 from qs.base.errors import Fault, Faults, UserError
+from qs.base.names import as_typed
+from qs.tensors.casting import Bent, cast
 from qs.tensors.generated import InputSpec
+from qs.tensors.npy import npy_shape
 
-FLAG = "--data"
 MOST_ITEMS = 100_000
-_INTEGRAL = 1e-6
+_TEST_SET = re.compile(r"(test_)?data_set_\d+$")
+_TEST_INPUT = re.compile(r"input_(\d+)\.pb$")
 
 
-def read_items(spec: InputSpec, path: Path) -> np.ndarray:
-    """All items in a file or folder. Raises Faults for content that does not fit this input."""
-    files = _files(spec, path)
-    items = [_items(spec, file) for file in files]
+def read_items(
+    spec: InputSpec, path: Path, position: int = 0, most: int | None = None
+) -> np.ndarray:
+    """All items in a file or folder, or at least the first `most`. `position` is the input's among
+    the model's, which the files of ONNX test sets are named by. Raises Faults for content that does
+    not fit this input.
+    """
+    items: list[np.ndarray] = []
+    for file in files_of(spec.name, path, position)[0]:
+        items.append(_items(spec, file))
+        if most is not None and sum(map(len, items)) >= most:
+            break
     whole = np.concatenate(items)
     if not len(whole):
-        raise _fault(spec, path, "at least one item")
+        raise data_fault(spec.name, path, "at least one item")
     if len(whole) > MOST_ITEMS:
-        raise _fault(spec, path, f"at most {MOST_ITEMS} items", f"it has {len(whole)}")
+        raise data_fault(spec.name, path, f"at most {MOST_ITEMS} items", f"it has {len(whole)}")
     return whole
 
 
-def _files(spec: InputSpec, path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(
-            each for each in path.iterdir() if each.suffix.lower() in READERS and each.is_file()
-        )
-        if not found:
-            raise _fault(spec, path, f"a folder with files that end in {', '.join(READERS)}")
-        return found
-    if not path.is_file():
-        raise _fault(spec, path, "an existing file or folder")
-    if path.suffix.lower() not in READERS:
-        raise _fault(spec, path, f"a file that ends in {', '.join(READERS)}")
-    return [path]
+def item_shape(
+    spec: InputSpec, declared: Sequence[int | str | None], path: Path, position: int = 0
+) -> tuple[int, ...] | None:
+    """The shape at batch size 1 that the data has, for an input with dynamic dimensions; None where
+    it does not tell, or does not fit what is declared. Pictures are scaled and tell nothing.
+    """
+    file = files_of(spec.name, path, position)[0][0]
+    suffix = file.suffix.lower()
+    if suffix in (*PICTURES, ".txt", ".raw", ".bin"):
+        return None
+    try:
+        if suffix == ".npy":
+            raw, stacked = npy_shape(file), False
+        else:
+            read = _read(spec, file)
+            raw, stacked = read.array.shape, read.stacked
+    except UserError:
+        return None  # whoever reads the items says it
+    batched = spec.batch_axis == 0
+    candidates = [raw[1:]] if stacked else [raw, raw[1:]]
+    if batched:
+        candidates += [(1, *each) for each in list(candidates)]
+        candidates.insert(0, (1, *raw[1:]))
+    for candidate in candidates:
+        if len(candidate) == len(declared) and all(
+            candidate[at] == size if isinstance(size, int) and size > 0 else candidate[at] >= 0
+            for at, size in enumerate(declared)
+        ):
+            if batched and not _is_fixed(declared[0]) and candidate[0] != 1:
+                continue
+            return tuple(candidate)
+    return None
+
+
+def _is_fixed(size: int | str | None) -> bool:
+    return isinstance(size, int) and size > 0
+
+
+def advice(name: str) -> str:
+    """What feeds an input other values than generated ones."""
+    flags = as_typed("--range", name, "LOW,HIGH"), as_typed(FLAG, name, "FILE")
+    return f"state what it takes with {flags[0]}, {flags[1]} or --fill zeros"
+
+
+def count_faults(arrays: Mapping[str, np.ndarray]) -> list[Fault]:
+    """Items go together by their place, so each input needs as many, or one for all."""
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values()) - {1}) < 2:
+        return []
+    allowed = "the same number of items for each input, or one that goes with all"
+    return [Fault(FLAG, "", ", ".join(f"{name}: {n}" for name, n in counts.items()), allowed)]
+
+
+def files_of(name: str, path: Path, position: int = 0) -> tuple[list[Path], list[Path]]:
+    """(The files of an input's items in order, those in the folder that cannot be read). Raises
+    Faults if there are none.
+    """
+    if not path.exists():
+        raise data_fault(name, path, "an existing file or folder")
+    if not path.is_dir():
+        if path.suffix.lower() not in READERS:
+            raise data_fault(name, path, f"a file that ends in {', '.join(READERS)}")
+        if not path.is_file():
+            raise data_fault(name, path, "a regular file or a folder")
+        return [path], []
+    inside = _listed(name, path)
+    sets = [each for each in inside if each.is_dir() and _TEST_SET.match(each.name)]
+    inputs = [each for each in inside if _TEST_INPUT.match(each.name)]
+    if inputs:
+        return [_of_test_set(name, path, position)], []
+    if sets:
+        return [_of_test_set(name, each, position) for each in sorted(sets, key=_natural)], []
+    files = [each for each in inside if each.is_file() and not each.name.startswith(".")]
+    found = [each for each in files if each.suffix.lower() in READERS]
+    if not found:
+        raise data_fault(name, path, f"a folder with files that end in {', '.join(READERS)}")
+    return sorted(found), [each for each in files if each not in found]
+
+
+def left_out(given: Mapping[str, str], positions: Mapping[str, int]) -> list[str]:
+    """A note for each folder with files that are not read."""
+    notes = []
+    for name, path in given.items():
+        found, others = files_of(name, Path(path), positions.get(name, 0))
+        if others:
+            endings = ", ".join(sorted({each.suffix.lower() or each.name for each in others})[:8])
+            notes.append(
+                f"{FLAG} {name}: {len(others)} of the {len(others) + len(found)} files in {path} "
+                f"are left out, since they are no {', '.join(READERS)}: {endings}"
+            )
+    return notes
+
+
+def _listed(name: str, folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise data_fault(name, folder, "a readable folder", error.strerror) from None
+
+
+def _natural(path: Path) -> tuple[int, str]:
+    return int(re.findall(r"\d+", path.name)[-1]), path.name
+
+
+def _of_test_set(name: str, folder: Path, position: int) -> Path:
+    """The input's file in a test set of ONNX: the one whose tensor has its name, else by place."""
+    import onnx
+
+    files = sorted((each for each in folder.glob("input_*.pb")), key=_natural)
+    for file in files:
+        tensor = onnx.TensorProto()
+        try:
+            tensor.ParseFromString(file.read_bytes())
+        except Exception:  # protobuf's own DecodeError; its reader says it
+            continue
+        if tensor.name == name:
+            return file
+    numbered = {_natural(file)[0]: file for file in files}
+    if position not in numbered:
+        allowed = f"a test set with input_{position}.pb, or a tensor called {name}"
+        listed = ", ".join(file.name for file in files) or "no input_*.pb"
+        raise data_fault(name, folder, allowed, f"it has {listed}")
+    return numbered[position]
 
 
 def _items(spec: InputSpec, file: Path) -> np.ndarray:
+    raw = _read(spec, file)
+    shaped = _shaped(spec, raw, file)
     try:
-        raw = READERS[file.suffix.lower()](spec, file)
-    except UserError:
+        return cast(shaped, spec.dtype, spec.type)
+    except Bent as error:
+        raise data_fault(spec.name, file, error.allowed, error.found) from None
+
+
+def _read(spec: InputSpec, file: Path) -> Raw:
+    try:
+        return READERS[file.suffix.lower()](spec, file)
+    except Faults:
         raise
-    except (ValueError, OSError, KeyError, EOFError) as error:
-        raise _fault(spec, file, "a readable file", str(error)) from None
-    return _shaped(spec, _cast(spec, raw, file), file)
+    except UserError as error:
+        raise data_fault(spec.name, file, "a readable file", str(error)) from None
+    except Exception as error:
+        # Parsers of other people's files raise dozens of classes (RecursionError, MemoryError,
+        # SyntaxError of a header); whatever it is, it is this file.
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise data_fault(spec.name, file, "a readable file", why) from None
 
 
-def _shaped(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
+def _shaped(spec: InputSpec, raw: Raw, file: Path) -> np.ndarray:
     """[items, *shape]: from several items along the batch dimension, from one item, or from one
     without a leading dimension of 1.
     """
-    shape = spec.shape
-    if array.shape == shape:
+    array, shape = raw.array, spec.shape
+    size = int(np.prod(shape, dtype=np.int64))
+    if raw.stacked and array.shape[1:] != shape:
+        flat = array.ndim == 2 or array.shape[1:] == shape[1:]
+        if flat and int(np.prod(array.shape[1:], dtype=np.int64)) == size:
+            return array.reshape(-1, *shape)
+    elif array.shape == shape and not raw.stacked:
         return array[None]
-    if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
+    elif array.ndim == len(shape) + 1 and array.shape[1:] == shape:
         return array
-    if (
+    elif (
         shape
         and array.ndim == len(shape)
         and array.shape[1:] == shape[1:]
+        and shape[0]
         and array.shape[0] % shape[0] == 0
-    ):
+    ) or (array.ndim == 1 and size == 1):
         return array.reshape(-1, *shape)
-    if shape and shape[0] == 1 and array.shape == shape[1:]:
+    elif shape and shape[0] == 1 and array.shape == shape[1:]:
         return array.reshape(1, *shape)
     wanted = f"items of shape {list(shape)}, one or several along the first dimension"
-    raise _fault(spec, file, wanted, f"it has {list(array.shape)}")
-
-
-def _cast(spec: InputSpec, array: np.ndarray, file: Path) -> np.ndarray:
-    dtype = spec.dtype
-    if array.dtype == dtype:
-        return array
-    if dtype.kind == "U" or array.dtype.kind in "UO":
-        if dtype.kind == "U" and array.dtype.kind == "U":
-            return array
-        raise _fault(spec, file, f"values of type {spec.type}", f"it has {array.dtype}")
-    if (
-        dtype.kind in "iub"
-        and array.dtype.kind == "f"
-        and np.any(np.abs(array - np.rint(array)) > _INTEGRAL)
-    ):
-        raise _fault(
-            spec, file, f"whole numbers, for {spec.type}", f"it has {array.dtype} with fractions"
-        )
-    if dtype.kind in "iu" and array.size:
-        limits = np.iinfo(dtype)
-        if array.min() < limits.min or array.max() > limits.max:
-            raise _fault(spec, file, f"values from {limits.min} to {limits.max}, for {spec.type}")
-    return array.astype(dtype)
-
-
-def _npy(spec: InputSpec, file: Path) -> np.ndarray:
-    return np.load(file, allow_pickle=False)
-
-
-def _npz(spec: InputSpec, file: Path) -> np.ndarray:
-    with np.load(file, allow_pickle=False) as arrays:
-        names = list(arrays)
-        if spec.name in names:
-            return arrays[spec.name]
-        if len(names) == 1:
-            return arrays[names[0]]
-    raise _fault(
-        spec,
-        file,
-        f"an archive with one array, or one named {spec.name}",
-        f"it has {', '.join(names)}",
-    )
-
-
-def _raw(spec: InputSpec, file: Path) -> np.ndarray:
-    if spec.dtype.kind == "U":
-        raise _fault(spec, file, "a .txt or .json file, for strings")
-    values = np.fromfile(file, spec.dtype)
-    size = int(np.prod(spec.shape, dtype=np.int64))
-    bytes_of_one = size * spec.dtype.itemsize
-    if not values.size or file.stat().st_size % bytes_of_one:
-        hint = f"it has {file.stat().st_size} bytes"
-        raise _fault(
-            spec,
-            file,
-            f"a multiple of {bytes_of_one} bytes: {list(spec.shape)} of {spec.type}",
-            hint,
-        )
-    return values.reshape(-1, *spec.shape)
-
-
-def _json(spec: InputSpec, file: Path) -> np.ndarray:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if isinstance(content, Mapping):
-        if spec.name not in content:
-            raise _fault(
-                spec,
-                file,
-                f"a list, or an object with the key {spec.name}",
-                f"it has {', '.join(content)}",
-            )
-        content = content[spec.name]
-    return np.array(content)
-
-
-def _text(spec: InputSpec, file: Path) -> np.ndarray:
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line]
-    if spec.dtype.kind != "U" or int(np.prod(spec.shape)) != 1:
-        raise _fault(spec, file, f"a file of numbers, for {list(spec.shape)} of {spec.type}")
-    return np.array(lines).reshape(-1, *spec.shape)
-
-
-def _image(spec: InputSpec, file: Path) -> np.ndarray:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise UserError(
-            f"{file}: reading images needs Pillow: pip install 'quicksilver-perf[images]'"
-        ) from None
-
-    height, width, channels, first = _layout(spec, file)
-    try:
-        with Image.open(file) as opened:
-            picture = opened.convert("L" if channels == 1 else "RGB").resize(
-                (width, height), Image.Resampling.BILINEAR
-            )
-    except UnidentifiedImageError:
-        raise _fault(spec, file, "an image") from None
-    pixels = np.asarray(picture).reshape(height, width, channels)
-    if first:
-        pixels = pixels.transpose(2, 0, 1)
-    if spec.dtype.kind == "f":
-        pixels = pixels.astype(spec.dtype) / spec.dtype.type(255)
-    return pixels.reshape(spec.shape)
-
-
-def _layout(spec: InputSpec, file: Path) -> tuple[int, int, int, bool]:
-    """Height, width, channels, and whether the channels come first."""
-    shape: Sequence[int] = (
-        spec.shape[1:] if len(spec.shape) == 4 and spec.shape[0] == 1 else spec.shape
-    )
-    if len(shape) == 3 and shape[0] in (1, 3):
-        return shape[1], shape[2], shape[0], True
-    if len(shape) == 3 and shape[2] in (1, 3):
-        return shape[0], shape[1], shape[2], False
-    raise _fault(
-        spec,
-        file,
-        f"for an input of [1, 3, H, W] or [1, H, W, 3]; {spec.name} is {list(spec.shape)}",
-    )
-
-
-def _fault(spec: InputSpec, path: Path, allowed: str, hint: str | None = None) -> Faults:
-    return Faults([Fault(f"{FLAG} {spec.name}", "", str(path), allowed, hint=hint)])
-
-
-READERS: dict[str, Callable[[InputSpec, Path], np.ndarray]] = {
-    ".npy": _npy,
-    ".npz": _npz,
-    ".raw": _raw,
-    ".bin": _raw,
-    ".json": _json,
-    ".txt": _text,
-    ".png": _image,
-    ".jpg": _image,
-    ".jpeg": _image,
-    ".bmp": _image,
-}
+    raise data_fault(spec.name, file, wanted, f"it has {list(array.shape)}")

@@ -8,6 +8,7 @@ qs.base.workspace looks names up on disk.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 from qs.base.errors import UserError
@@ -64,3 +65,11 @@ def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str
     folded = str(name).casefold().replace("-", "_")
     close = difflib.get_close_matches(folded, list(by_folded), n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
+
+
+def as_typed(flag: str, name: str, value: str) -> str:
+    """`--range x=0,10` as a shell takes it, for any name of an input: one with spaces at its ends
+    or a `=` in it stands in double quotes of its own (see qs.cli.types.Named).
+    """
+    quoted = f'"{name}"' if name != name.strip() or "=" in name or name[:1] == '"' else name
+    return f"{flag} {shlex.quote(f'{quoted}={value}')}"

@@ -309,7 +309,7 @@ offline = click.option(
 feeding = _together(
     click.option(
         "--shape",
-        type=Named(whole_shape, "shape", "images=1,3,224,224"),
+        type=Named(whole_shape, "shape", "images=1,3,224,224", last=True),
         multiple=True,
         help="Shape of an input at batch size 1: name=1,3,224,224, or name=scalar. Repeat it for "
         "each input that needs one.",
@@ -317,23 +317,24 @@ feeding = _together(
     click.option(
         "--type",
         "types",
-        type=Named(str.upper, "type", "ids=INT64"),
+        type=Named(str.upper, "type", "ids=INT64", last=True),
         multiple=True,
         help="Type of an input, for artifacts that cannot be read: name=INT64.",
     ),
     click.option(
         "--range",
         "ranges",
-        type=Named(interval, "range", "ids=0,30522"),
+        type=Named(interval, "range", "ids=0,30522", last=True),
         multiple=True,
-        help="Range of an input's generated values, the second excluded: name=0,30522.",
+        help="Range of an input's generated values, the second excluded: name=0,30522; name=1,1 is "
+        "that one value.",
     ),
     click.option(
         "--data",
         type=Named(Path, "data", "images=folder/"),
         multiple=True,
         help="Your own items for an input: name=file or folder with .npy, .npz, .raw, .json, "
-        ".png or .jpg.",
+        ".pb, .txt, .png or .jpg.",
     ),
     click.option(
         "--state",

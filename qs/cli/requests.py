@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from qs.base.errors import Fault, Faults
 from qs.cli.defaults import origins
 from qs.result.result import Kind
 from qs.settings.request import Feeding, Request
@@ -28,12 +29,14 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
     traffic = Traffic(**taken(Traffic), stop=stop, max_delay_us=delay_us)
     fed = Feeding()
     if "fill" in given:
-        states = dict(given.pop("state"))
+        named = {flag: given.pop(flag) for flag in ("state", "shape", "types", "ranges", "data")}
+        _check_once(named)
+        states = dict(named["state"])
         fed = Feeding(
-            dict(given.pop("shape")),
-            dict(given.pop("types")),
-            dict(given.pop("ranges")),
-            dict(given.pop("data")),
+            dict(named["shape"]),
+            dict(named["types"]),
+            dict(named["ranges"]),
+            dict(named["data"]),
             {} if given.pop("no_state") else states or None,
             given.pop("fill"),
         )
@@ -46,3 +49,16 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
         history=keep,
         origins=origins(),
     )
+
+
+def _check_once(named: Mapping[str, Sequence[tuple[str, Any]]]) -> None:
+    """Raises Faults for an input that one flag names twice."""
+    faults = []
+    for flag, pairs in named.items():
+        names = [name for name, _ in pairs]
+        for name in dict.fromkeys(each for each in names if names.count(each) > 1):
+            values = ", ".join(str(value) for key, value in pairs if key == name)
+            flag = {"types": "type", "ranges": "range"}.get(flag, flag)
+            faults.append(Fault(f"--{flag} {name}", "", values, "one value for each input"))
+    if faults:
+        raise Faults(faults)

@@ -5,6 +5,7 @@ what is allowed.
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Sequence
@@ -239,27 +240,38 @@ class CpuSets(click.ParamType):
 
 
 class Named(click.ParamType):
-    """name=value, repeated or not: for inputs of a model. `of` converts the value."""
+    """name=value, repeated or not: for inputs of a model. `of` converts the value.
 
-    def __init__(self, of, name: str, example: str):
-        self._of, self.name, self._example = of, name, example
+    A name in double quotes is taken as it is, with its spaces and any `=`: '"a=b"=1,4'. Without
+    quotes a value that holds no `=` (`last`: shapes, types, ranges) begins at the last one.
+    """
+
+    def __init__(self, of, name: str, example: str, last: bool = False):
+        self._of, self.name, self._example, self._last = of, name, example, last
 
     def convert(self, value, param, ctx):
         if isinstance(value, tuple):
             return value
-        key, equals, text = str(value).partition("=")
-        if not equals or not key.strip() or not text.strip():
+        key, text = self._split(str(value))
+        if not key or not text:
             self.fail(
                 f"{value!r} is not name=value; write for example {self._example}.", param, ctx
             )
         try:
-            return key.strip(), self._of(text.strip())
-        except ValueError:
+            return key, self._of(text)
+        except (ValueError, OverflowError):
             self.fail(
-                f"{text.strip()!r} in {value!r} is not allowed; write for example {self._example}.",
+                f"{text!r} in {value!r} is not allowed; write for example {self._example}.",
                 param,
                 ctx,
             )
+
+    def _split(self, value: str) -> tuple[str, str]:
+        quoted = re.match(r'\s*"(.+?)"\s*=', value)
+        if quoted:
+            return quoted[1], value[quoted.end() :].strip()
+        key, _, text = value.rpartition("=") if self._last else value.partition("=")
+        return key.strip() if key.strip('" ') else "", text.strip()
 
 
 def whole_number(text: str) -> int | None:
@@ -278,8 +290,14 @@ def whole_shape(text: str) -> tuple[int, ...]:
 
 
 def interval(text: str) -> tuple[float, float]:
-    """0,30522: from the first up to below the second."""
-    low, high = (float(bound) for bound in text.split(","))
-    if not low < high or not math.isfinite(low) or not math.isfinite(high):
+    """0,30522: from the first up to below the second; 1,1: that value alone. Whole numbers stay
+    ints, of any size.
+    """
+    low, high = (_number(bound.strip()) for bound in text.split(","))
+    if not low <= high or not math.isfinite(low) or not math.isfinite(high):
         raise ValueError(text)
     return low, high
+
+
+def _number(text: str) -> float:
+    return int(text) if re.fullmatch(r"[-+]?\d{1,40}", text) else float(text)

@@ -9,8 +9,8 @@ file.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -49,6 +49,7 @@ TYPES = (
     "BOOL",
     "STRING",
 )
+LARGEST = sys.float_info.max
 KEYS = ("inputs", "outputs", "input_shape", "input_type", "input_range")
 
 _NAMES = "names, as a list or one comma-separated string"
@@ -57,7 +58,9 @@ _SHAPES = (
     "which a batch shares)"
 )
 _TYPES = f"one type per input, or one for all, of {', '.join(TYPES)}"
-_RANGES = "an object, input name -> [low, high), two finite numbers, low < high"
+_RANGES = (
+    "an object, input name -> [low, high), two finite numbers, low <= high (equal: that value)"
+)
 
 FRAMEWORKS = ("Pytorch", "Tensorflow", "Onnx")
 _SPELLED = {name.casefold(): name for name in FRAMEWORKS}
@@ -127,7 +130,7 @@ class ModelInfo(Checkable):
 
     def to_configs(self) -> dict[str, Any]:
         """The published spelling: names and types as comma-separated strings, unknown keys as they
-        were.
+        were. Names that such a string would not bring back are a list.
         """
         plain = {
             key: getattr(self, key)
@@ -135,8 +138,8 @@ class ModelInfo(Checkable):
             if key not in (*KEYS, "sources") or key in self._stated
         }
         plain |= {
-            "inputs": ",".join(self.inputs),
-            "outputs": ",".join(self.outputs),
+            "inputs": published_names(self.inputs),
+            "outputs": published_names(self.outputs),
             "input_shape": {name: list(shape) for name, shape in self.input_shape.items()},
             "input_type": ",".join(self.input_type[name] for name in self.inputs),
         }
@@ -144,6 +147,14 @@ class ModelInfo(Checkable):
             key: self._stated[key] for key in ("sources", "input_range") if key in self._stated
         }
         return {**plain, **self.extra_keys}
+
+
+def published_names(names: Sequence[str]) -> str | list[str]:
+    """One comma-separated string, as published, unless splitting it gives other names: one may hold
+    a comma, or spaces at its ends (columns of a table).
+    """
+    text = ",".join(names)
+    return text if split(text) == list(names) else list(names)
 
 
 def load_model_info(path: str | Path) -> tuple[ModelInfo, list[str]]:
@@ -298,6 +309,6 @@ def _is_range(bounds: object) -> bool:
     return (
         isinstance(bounds, list)
         and len(bounds) == 2
-        and all(type(bound) in (int, float) and math.isfinite(bound) for bound in bounds)
-        and bounds[0] < bounds[1]
+        and all(type(bound) in (int, float) and abs(bound) <= LARGEST for bound in bounds)
+        and bounds[0] <= bounds[1]
     )

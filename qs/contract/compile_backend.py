@@ -21,6 +21,8 @@ class CompileBackend:
     hardware_type: str = "UnKnown"
     need_reload: bool = False
     need_quant: bool = False
+    dataloader: Any = None
+    """The task's Dataset, set by the framework before `get_best_batch_size`."""
 
     def __init__(self) -> None:
         self.hardware_type = "UnKnown"

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qs.base.errors import MISSING, Fault, Faults, UserError
+from qs.contract.reading import text_lines
+from qs.contract.trial_feeds import first_batch, value_fault
 from qs.tensors.generated import generated_feeds, split_names
+from qs.tensors.npy import read_npy, read_npz
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
 
@@ -26,9 +29,14 @@ __all__ = [
     "build_once",
     "data_files",
     "file_tensors",
+    "first_batch",
     "generated_feeds",
     "is_dynamic",
+    "read_npy",
+    "read_npz",
     "split_names",
+    "text_lines",
+    "value_fault",
 ]
 
 

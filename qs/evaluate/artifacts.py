@@ -258,7 +258,7 @@ def _with_absolute_paths(value: Any, work: Path, key: str, files: list[dict[str,
             return value
     except (OSError, ValueError):  # too long for a path, or with a NUL: some other text
         return value
-    real = str(path.resolve())
+    real = os.path.abspath(path)  # links stay: weights may lie beside them
     if all(each["path"] != real for each in files):
         files.append({"key": key, "path": real})
     return real

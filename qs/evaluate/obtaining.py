@@ -94,6 +94,14 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
     return precision
 
 
+def _stated(prepared: Prepared) -> dict[str, Any]:
+    """What a load test's options say of the inputs of an artifact that was compiled before."""
+    if prepared.described is None:
+        return {}
+    ranges = prepared.model_info.to_configs().get("input_range")
+    return {"input_range": ranges} if ranges else {}
+
+
 async def _taken(
     backend: Backend,
     prepared: Prepared,
@@ -109,7 +117,7 @@ async def _taken(
     configs["interact_info"] = about.get("answers") or {}
     # where this machine has the data set's files, not the one that compiled
     configs["model_info"] = with_files(
-        configs["model_info"] | (about.get("model_info") or {}), resolved
+        configs["model_info"] | (about.get("model_info") or {}) | _stated(prepared), resolved
     )
     journal.keep_answers(
         configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with")

@@ -73,6 +73,7 @@ class Outline:
         for each in self.inputs:
             state = self.states.get(each["name"])
             more = f", fed back from {state}" if state else ""
+            more += f", {each['fed']}" if each.get("fed") else ""
             said.append(f"  {each['name']} {each['type']} {list(each['shape'])}{more}")
         said.append("values:")
         width = max(map(len, self.values))
@@ -83,6 +84,17 @@ class Outline:
         lasts = f"about {span(self.seconds)}" if self.seconds else "as long as its iterations do"
         said += [f"takes {lasts}, and loading", f"report: {self.report}"]
         return said + [f"note: {text}" for text in self.notes]
+
+
+def _fed(described: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """An input with what it is fed, where that was stated."""
+    fed = None
+    if described["name"] in given.get("files", {}):
+        fed = "fed your own items"
+    elif described.get("range"):
+        low, high = described["range"]
+        fed = f"fed {low:g}" if low == high else f"fed values from {low:g} to below {high:g}"
+    return {**described, "fed": fed}
 
 
 def outline(prepared: Prepared) -> Outline:
@@ -110,7 +122,7 @@ def outline(prepared: Prepared) -> Outline:
         artifact=str(prepared.request.artifact),
         hardware=prepared.hardware,
         report=str(prepared.out),
-        inputs=described.get("inputs", []),
+        inputs=[_fed(each, prepared.given_data or {}) for each in described.get("inputs", [])],
         states=described.get("states", {}),
         values=settings.report(),
         cases=cases,

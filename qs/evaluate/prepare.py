@@ -21,6 +21,8 @@ from qs.evaluate.artifacts import Artifact, take
 from qs.interact.asking import read_answers
 from qs.settings.request import Request
 from qs.settings.settings import SEED
+from qs.tensors.generated import numpy_dtype
+from qs.tensors.ranges import range_fault
 
 T = TypeVar("T")
 OVERRIDES = ("clients", "iterations", "batch_sizes")
@@ -96,6 +98,7 @@ def prepare(request: Request) -> Prepared:
     checks.attempt(request.traffic.check)
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
+        checks.attempt(partial(_check_ranges, task.model_info, str(task.model.path)))
     artifact = None
     if request.compiled and task is not None and backend is not None:
         model = task.model_info.model
@@ -128,6 +131,17 @@ def prepare(request: Request) -> Prepared:
     )
     check_writable(prepared.out)
     return prepared
+
+
+def _check_ranges(info: ModelInfo, file: str) -> None:
+    faults = []
+    for name, bounds in info.input_range.items():
+        type_name = info.input_type.get(name)
+        allowed = type_name and range_fault(numpy_dtype(type_name), type_name, bounds)
+        if allowed:
+            faults.append(Fault(file, f"input_range.{name}", list(bounds), allowed))
+    if faults:
+        raise Faults(faults)
 
 
 def _check_pool(request: Request, workload: Workload) -> None:

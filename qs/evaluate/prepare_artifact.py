@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.artifact import model_info_of
+from qs.artifact.user_data import advice
 from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
@@ -43,6 +44,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
     checks.attempt(request.traffic.check)
+    checks.attempt(request.feeding.check)
     checks.raise_if_any()
     assert backend is not None
     artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
@@ -95,24 +97,32 @@ async def _described(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The artifact's description, and what its inputs are fed."""
     feeding = request.feeding
+    data = {name: str(value) for name, value in feeding.data.items()}
     asked = {
         "shapes": {name: list(shape) for name, shape in feeding.shapes.items()},
         "types": dict(feeding.types),
         "ranges": {name: list(bounds) for name, bounds in feeding.ranges.items()},
         "states": None if feeding.states is None else dict(feeding.states),
         "batch_sizes": list(request.batch_sizes or ()),
+        "data": data,
+        "fill": feeding.fill,
         "probe": probe,
     }
     async with artifact_process(scratch / "artifact.log") as reader:
         described = await reader.describe(path, asked)
-        files = {}
-        if feeding.data and probe:
-            files = await reader.read_data(
-                described,
-                {name: str(value) for name, value in feeding.data.items()},
-                scratch / "data",
-            )
-    return described, {"files": files, "fill": feeding.fill, "states": described["states"]}
+        read: dict[str, Any] = {"files": {}, "notes": []}
+        if feeding.data:
+            read = await reader.read_data(described, data, scratch / "data")
+    described["notes"] += read["notes"]
+    return described, {
+        "files": read["files"],
+        "fill": feeding.fill,
+        "states": described["states"],
+        "ranged": list(feeding.ranges),
+        "advice": {
+            each["name"]: f"generated; {advice(each['name'])}" for each in described["inputs"]
+        },
+    }
 
 
 def _workload(request: Request, described: dict[str, Any]) -> Workload:

@@ -17,14 +17,15 @@ import numpy as np
 from qs.artifact import inputs as reading
 from qs.artifact import model_info_of, states
 from qs.artifact.inputs import Input
+from qs.artifact.item_files import FLAG
 from qs.artifact.model_info import name_of
-from qs.artifact.user_data import FLAG, read_items
+from qs.artifact.user_data import count_faults, left_out, read_items
 from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
 from qs.evaluate.artifacts import ARTIFACT
-from qs.inside.samples import GivenItems
-from qs.tensors.generated import NUMPY_TYPES, input_specs
+from qs.inside import feeding
+from qs.tensors.generated import NUMPY_TYPES, input_specs, split_names
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import file_tensors
 
@@ -38,7 +39,8 @@ class ArtifactService:
     def describe(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What a model file, or a compile result, says of itself.
 
-        asked   the user's own {"shapes", "types", "ranges", "states", "batch_sizes", "probe"}
+        asked   the user's own {"shapes", "types", "ranges", "states", "batch_sizes", "data",
+                "fill", "probe"}
 
         Returns {"path", "name", "kind", "format", "precision", "inputs", "outputs", "states",
         "batch_sizes", "notes", "open_s", "tried_s"}. Faults if something does not fit the file,
@@ -51,7 +53,8 @@ class ArtifactService:
             found = _of_onnx(file, asked)
         else:
             found = _of_unknown(file, asked)
-        _check_ranges(asked.get("ranges") or {}, found["inputs"])
+        feeding.check(asked, found["inputs"])
+        found["notes"] += feeding.notes(asked)
         for each in found["inputs"]:
             if each["name"] in (asked.get("ranges") or {}):
                 each["range"] = list(asked["ranges"][each["name"]])
@@ -59,23 +62,22 @@ class ArtifactService:
 
     def read_data(
         self, description: Mapping[str, Any], given: Mapping[str, str], out_folder: str
-    ) -> dict[str, str]:
-        """The user's own items, one .npy per input. Faults if something does not fit."""
-        specs = {
-            spec.name: spec
-            for spec in input_specs(model_info_of(description, "data", Path("data")))
-        }
-        faults = [
-            reading.unknown_input(FLAG, name, list(specs)) for name in given if name not in specs
-        ]
-        arrays = {}
+    ) -> dict[str, Any]:
+        """The user's own items: {"files": {input: .npy}, "notes"}. Faults if something does not
+        fit.
+        """
+        specs = input_specs(model_info_of(description, "data", Path("data")))
+        position = {spec.name: at for at, spec in enumerate(specs)}
+        faults, arrays = [], {}
         for name, path in given.items():
-            if name not in specs:
+            if name not in position:
+                faults.append(reading.unknown_input(FLAG, name, list(position)))
                 continue
             try:
-                arrays[name] = read_items(specs[name], Path(path))
+                arrays[name] = read_items(specs[position[name]], Path(path), position[name])
             except Faults as error:
                 faults += error.faults
+        faults = faults or count_faults(arrays)
         if faults:
             raise Faults(faults)
         folder = Path(out_folder)
@@ -84,7 +86,7 @@ class ArtifactService:
         for number, (name, array) in enumerate(arrays.items()):
             files[name] = str(folder / f"{number}.npy")
             np.save(files[name], array, allow_pickle=False)
-        return files
+        return {"files": files, "notes": left_out(given, position)}
 
 
 def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,16 +99,23 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"{file} takes no input: there is nothing to load-test it with")
     fixed, sizes = reading.fixed_batch(tensors), list(asked.get("batch_sizes") or ())
     only = sizes[0] if len(sizes) == 1 else fixed if not sizes else None
-    inputs = reading.described(tensors, asked.get("shapes") or {}, only, str(file))
+    shapes = dict(asked.get("shapes") or {})
+    inputs = reading.described(tensors, shapes, only, str(file))
+    feeding.check(asked, [asdict(each) for each in inputs])
+    of_data = feeding.data_shapes(asked, inputs)
+    if of_data:
+        inputs = reading.described(tensors, {**of_data, **shapes}, only, str(file))
+    graph = _graph(file)
+    inputs, switches = feeding.with_switches(inputs, graph, asked)
     fed_back = (
-        states.pairs(inputs, outputs)
+        feeding.unclaimed(states.pairs(inputs, outputs), asked)
         if asked.get("states") is None
         else states.stated(asked["states"], inputs, outputs)
     )
     tried_s = None
     notes = []
     if asked.get("probe") and (fed_back or any(each.guessed for each in inputs)):
-        inputs, results, tried_s = _tried(session, file, inputs, fed_back, only or 1)
+        inputs, results, tried_s = _tried(session, file, inputs, fed_back, only or 1, asked)
         mismatched = [
             name
             for name, output in fed_back.items()
@@ -126,7 +135,7 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         fed_back = {name: output for name, output in fed_back.items() if name not in mismatched}
     elif any(each.guessed for each in inputs):
         notes.append("guessed shapes were not tried")
-    notes += reading.notes_on(inputs)
+    notes += reading.notes_on([each for each in inputs if each.range != feeding.FALSE]) + switches
     notes += [
         f"the output {output} is fed back into {name}, by their names (--no_state: not)"
         for name, output in fed_back.items()
@@ -137,9 +146,9 @@ def _of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         "name": name_of(file),
         "kind": "onnx",
         "format": "onnx",
-        "precision": _precision(file),
+        "precision": _precision(graph),
         "inputs": [asdict(each) for each in inputs],
-        "outputs": [tensor.name for tensor in outputs],
+        "outputs": list(dict.fromkeys(tensor.name for tensor in outputs)),
         "states": fed_back,
         "batch_sizes": sizes or ([fixed] if fixed else []),
         "notes": notes,
@@ -162,31 +171,34 @@ def _open(file: Path) -> Any:
 
 
 def _tried(
-    session: Any, file: Path, inputs: list[Input], fed_back: Mapping[str, str], batch_size: int
+    session: Any,
+    file: Path,
+    inputs: list[Input],
+    fed_back: Mapping[str, str],
+    batch_size: int,
+    asked: Mapping[str, Any],
 ) -> tuple[list[Input], dict[str, np.ndarray], float]:
     """The first guesses that can be run, the results, and how long that took. UserError if none
     can.
     """
     names = [output.name for output in session.get_outputs()]
     began, first_fault = time.perf_counter(), None
+
+    def run(feeds: Mapping[str, np.ndarray]) -> Any:
+        return session.run(names, {name: _object(array) for name, array in feeds.items()})
+
     for guess in [inputs, *reading.other_guesses(inputs)]:
-        info = model_info_of(
-            {
-                "inputs": [asdict(each) for each in guess],
-                "outputs": names,
-                "format": "onnx",
-                "precision": "FP32",
-            },
-            "try",
-            file,
-        )
-        feeds = GivenItems(info, {"states": dict(fed_back)}, seed=0).feeds(0, batch_size)
+        feeds = feeding.trial_feeds(guess, asked, fed_back, batch_size)
         started = time.perf_counter()
         try:
-            results = session.run(names, {name: _object(array) for name, array in feeds.items()})
+            results = run(feeds)
             return guess, dict(zip(names, results)), time.perf_counter() - started
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-            first_fault = first_fault or _first_line(error)
+            said = _first_line(error)
+        fault = feeding.value_fault(run, feeds, asked, file, said)
+        if fault is not None:
+            raise fault
+        first_fault = first_fault or said
         if time.perf_counter() - began > TRIES_S:
             break
     open_ones = [each for each in inputs if each.guessed]
@@ -218,7 +230,13 @@ def _alike(inputs: Sequence[Input], name: str, result: Any, batch_size: int) -> 
     )
 
 
-def _precision(file: Path) -> str:
+def _graph(file: Path) -> Any:
+    import onnx
+
+    return onnx.load(str(file), load_external_data=False).graph
+
+
+def _precision(graph: Any) -> str:
     """What most of the weights are stored as: FP32, FP16, INT8."""
     import onnx
 
@@ -231,7 +249,7 @@ def _precision(file: Path) -> str:
         onnx.TensorProto.INT8: "INT8",
         onnx.TensorProto.UINT8: "INT8",
     }
-    for weight in onnx.load(str(file), load_external_data=False).graph.initializer:
+    for weight in graph.initializer:
         if weight.data_type in names:
             size = int(np.prod(weight.dims, dtype=np.int64)) if weight.dims else 1
             counts[names[weight.data_type]] = counts.get(names[weight.data_type], 0) + size
@@ -287,7 +305,7 @@ def _of_compile_result(file: Path) -> dict[str, Any]:
             )
             for spec in specs
         ],
-        "outputs": outputs.split(",") if isinstance(outputs, str) else list(outputs),
+        "outputs": split_names(outputs),
         "states": {},
         "batch_sizes": list(about.get("batch_sizes") or sizes),
         "notes": [],
@@ -334,13 +352,6 @@ def _check_types(asked: Mapping[str, Any]) -> None:
         for name, given in (asked.get("types") or {}).items()
         if given not in NUMPY_TYPES
     ]
-    if faults:
-        raise Faults(faults)
-
-
-def _check_ranges(ranges: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None:
-    names = [each["name"] for each in inputs]
-    faults = [reading.unknown_input("--range", name, names) for name in ranges if name not in names]
     if faults:
         raise Faults(faults)
 

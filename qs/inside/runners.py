@@ -209,7 +209,7 @@ def artifact_file(
     for name in named:
         for path in (Path(name), *(place / name for place in places)):
             if path.is_file():
-                return path.resolve()
+                return path.absolute()  # weights beside a link are not beside its target
     shown = ", ".join(map(str, named)) or "the compile result names none"
     raise UserError(
         f"runner 'onnxruntime': no such artifact: {shown}; "
@@ -227,5 +227,9 @@ def _compiled(compile_result: Mapping[str, Any], batch_size: int) -> list[str]:
     ]
     models.sort(key=lambda model: model.get("compiled_bs") != batch_size)
     return list(
-        dict.fromkeys(path for model in models for path in split_names(model["compiled_obj"]))
+        dict.fromkeys(
+            path
+            for model in models
+            for path in (model["compiled_obj"], *split_names(model["compiled_obj"]))
+        )
     )

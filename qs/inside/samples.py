@@ -17,6 +17,7 @@ from typing import Any, overload
 import numpy as np
 
 from qs.contract.data_loader import Dataset
+from qs.contract.trial_feeds import joined_items as joined
 from qs.inside.loading import load_dataset_classes
 from qs.tensors.generated import GeneratedItems, input_specs
 
@@ -58,13 +59,19 @@ class GeneratedDataset(Dataset):
     """Generated items behind the interface of a data set, so that vendors' code needs no second
     way.
 
-    `source(seed)` makes the endless list that they are taken from.
+    `source(seed)` makes the endless list that they are taken from; `origins` says of an input where
+    its values come from.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], seed: int, source: Callable[[int], Any] | None = None
+        self,
+        config: Mapping[str, Any],
+        seed: int,
+        source: Callable[[int], Any] | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(config)
+        self._origins = dict(origins or {})
         self.fake_seed = seed
         self.items = GENERATED_ITEMS
         self.source = source or partial(GeneratedItems, input_specs(config))
@@ -81,6 +88,15 @@ class GeneratedDataset(Dataset):
 
     def get_id(self, sample_id: int) -> list[int]:
         return list(range(sample_id * self.cur_bs, (sample_id + 1) * self.cur_bs))
+
+    def generated_batch(self, size: int) -> Feeds:
+        """The first `size` items as one batch."""
+        return self._generated.feeds(0, size)
+
+    def origin_of(self, name: str) -> str:
+        """Where an input's values come from, and what would feed it others."""
+        known = self._origins.get(name)
+        return known or f"generated; input_range.{name} of the model info bounds them"
 
 
 class _Batches(Sequence):
@@ -145,17 +161,25 @@ def open_data(
 class GivenItems:
     """An endless list of items with the interface of GeneratedItems. The user's own items start
     again at their end.
+
+    given   see open_given; `arrays` are own items that were read already
     """
 
-    def __init__(self, model_info: Mapping[str, Any], given: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self,
+        model_info: Mapping[str, Any],
+        given: Mapping[str, Any],
+        seed: int,
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         self.specs = input_specs(model_info)
-        self.arrays = {
+        self.arrays = dict(arrays or {}) | {
             name: np.load(path, allow_pickle=False)
             for name, path in (given.get("files") or {}).items()
         }
         self._zero = set(given.get("states") or {})
         if given.get("fill") == "zeros":
-            self._zero |= {spec.name for spec in self.specs}
+            self._zero |= {spec.name for spec in self.specs} - set(given.get("ranged") or ())
         self._generated = GeneratedItems(
             [
                 spec
@@ -164,6 +188,17 @@ class GivenItems:
             ],
             seed,
         )
+
+    def about(self) -> str:
+        """Which inputs are not the user's own, if some are."""
+        drawn = ", ".join(spec.name for spec in self._generated.specs)
+        zero = ", ".join(
+            spec.name
+            for spec in self.specs
+            if spec.name in self._zero and spec.name not in self.arrays
+        )
+        said = [f"{drawn}: generated"] if drawn else []
+        return "; ".join(said + ([f"{zero}: zeros"] if zero else []))
 
     def feeds(self, start: int, count: int) -> Feeds:
         drawn = self._generated.feeds(start, count) if self._generated.specs else {}
@@ -190,22 +225,23 @@ def open_given(
     zeros for states, generated items for the rest.
 
     given   {"files": {input: .npy of [items, *shape at batch size 1]}, "fill": "random" or "zeros",
-            "states": {input: output}}. States begin at zero and are fed back by qs.inside.targets.
+            "states": {input: output}, "ranged": inputs that are drawn even if the rest is zeros,
+            "advice": {input: what feeds it other values}}.
+            States begin at zero and are fed back by qs.inside.targets.
     """
     if seed is None:
         seed = secrets.randbelow(1 << 31)
-    dataset = GeneratedDataset(model_info, seed, lambda own: GivenItems(model_info, given, own))
-    lengths = {len(array) for array in GivenItems(model_info, given, seed).arrays.values()}
-    items = max(lengths) if lengths else None
-    kind = GIVEN if lengths else "generated"
-    return TaskData(
-        dataset,
-        kind,
-        items,
-        kind,
-        "a model file has no data set",
+    items = GivenItems(model_info, given, seed)
+    dataset = GeneratedDataset(
+        model_info,
         seed,
+        lambda own: GivenItems(model_info, given, own),
+        dict(given.get("advice") or {}) | dict.fromkeys(items.arrays, "your own"),
     )
+    lengths = {len(array) for array in items.arrays.values()}
+    kind = GIVEN if lengths else "generated"
+    why = items.about() if lengths else "a model file has no data set"
+    return TaskData(dataset, kind, max(lengths) if lengths else None, kind, why, seed)
 
 
 class Task:
@@ -276,13 +312,6 @@ def single_items(data: TaskData, count: int) -> list[Feeds]:
 def feeds_of(sample: Any) -> Feeds:
     """get_samples returns feeds, or (feeds, labels)."""
     return sample[0] if isinstance(sample, (tuple, list)) else sample
-
-
-def joined(items: Sequence[Feeds]) -> Feeds:
-    """Several batches as one, along the first dimension of every input."""
-    if len(items) == 1:
-        return items[0]
-    return {name: np.concatenate([np.asarray(item[name]) for item in items]) for name in items[0]}
 
 
 def _rebatched(dataset: Any, batch_size: int) -> Iterator[Feeds]:

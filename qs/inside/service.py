@@ -121,6 +121,8 @@ class VendorService:
             else:
                 data = samples.open_data(info, dataset_folder, fake, seed, self._root)
             self._task = Task(data, dataset_folder, (given or {}).get("states"))
+        if getattr(self.compiler, "dataloader", data) is None:
+            self.compiler.dataloader = data.dataset
         return data.about()
 
     def best_batch_sizes(self, configs: dict[str, Any]) -> list[int] | None:

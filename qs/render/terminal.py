@@ -104,7 +104,8 @@ def samples(section: Mapping[str, Any]) -> str:
     if section["kind"] == "generated":
         return f"generated, seed {section['seed']}; {section['why']}"
     if section["kind"] == "given":
-        return f"your own {number(section['items'])}"
+        rest = f"; {section['why']}" if section["why"] else ""
+        return f"your own {number(section['items'])}{rest}"
     return f"the {number(section['items'])} items of the data set {section['name']}"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qs.base.errors import Fault, Faults
 from qs.config.qs_config import WarmUp
 from qs.result.result import Kind
 from qs.settings.traffic import Traffic
@@ -31,6 +32,25 @@ class Feeding:
     # input -> the output that feeds it; None: as the names say; {}: none
     states: Mapping[str, str] | None = None
     fill: str = "random"
+
+    def check(self) -> None:
+        """Raises Faults for an input that two flags feed."""
+        faults = [
+            Fault(f"{other} {name}", "", _typed(value), f"one of {other} and {flag} for {name}")
+            for other, flag, given, taken in (
+                ("--range", "--data", self.ranges, self.data),
+                ("--range", "--state", self.ranges, self.states or {}),
+                ("--data", "--state", self.data, self.states or {}),
+            )
+            for name, value in given.items()
+            if name in taken
+        ]
+        if faults:
+            raise Faults(faults)
+
+
+def _typed(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qs.tensors.ranges import draw_float, draw_whole, of_ids, whole_ends
+
 NUMPY_TYPES = {
     "FLOAT32": np.float32,
     "FLOAT16": np.float16,
@@ -49,7 +51,8 @@ class InputSpec:
     type: str
     """In ByteMLPerf's spelling."""
     range: tuple[float, float] | None = None
-    """[low, high) of its values, if the model states it."""
+    """[low, high) of its values, if the model or the user states it; two equal bounds: that
+    value."""
     batch_axis: int | None = 0
     """The dimension that the batch size multiplies: the first, unless the model file says
     otherwise; None if there is no such dimension."""
@@ -89,11 +92,12 @@ def numpy_dtype(type_name: str) -> np.dtype:
 
 
 def split_names(value: str | Sequence[str] | None) -> list[str]:
-    """A list of names: published files have one comma-separated string, typed ones a list."""
-    if value is None:
-        return []
-    parts = value.split(",") if isinstance(value, str) else value
-    return [str(part).strip() for part in parts if str(part).strip()]
+    """A list of names: published files have one comma-separated string, typed ones a list, whose
+    names are kept as they are.
+    """
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [str(part) for part in value or () if str(part)]
 
 
 def input_specs(model_info: Mapping) -> list[InputSpec]:
@@ -126,7 +130,7 @@ def input_specs(model_info: Mapping) -> list[InputSpec]:
                 name,
                 tuple(int(size) for size in shapes[name]),
                 type_name.upper(),
-                None if bounds is None else (float(bounds[0]), float(bounds[1])),
+                None if bounds is None else (bounds[0], bounds[1]),
                 (model_info.get("input_batch_axis") or {}).get(name, 0),
             )
         )
@@ -206,42 +210,64 @@ def _draw_input(
     shape = (count, *spec.shape)
     kind = _kind(spec)
     length = lengths.get(spec.shape[-1]) if spec.shape else None
+    if kind in ("mask", "padding", "segment") and not _of_zeros_and_ones(spec):
+        kind = "plain"  # its range says that it is no mask
     if kind in ("mask", "padding") and length is not None:
         inside = _inside(shape, length)
-        return (inside if kind == "mask" else ~inside).astype(spec.dtype)
+        return _in_range(spec, inside if kind == "mask" else ~inside)
     if kind in ("mask", "padding"):  # no sequence dimension: all of it is text
-        return np.full(shape, kind == "mask").astype(spec.dtype)
+        return _in_range(spec, np.full(shape, kind == "mask"))
     if kind == "segment" and length is not None:
         # question first, then the passage: one change from 0 to 1 inside the text, padding 0
         change = (length * rng.uniform(0.05, 0.5, size=count)).astype(np.int64)
-        segments = (_inside(shape, length) & ~_inside(shape, change)).astype(spec.dtype)
-        return (
-            segments
-            if spec.range is None
-            else segments.clip(int(spec.range[0]), int(spec.range[1]) - 1)
-        )
-    if kind == "ids":
-        low, high = spec.range or (1, DEFAULT_VOCABULARY)
-        ids = rng.integers(int(low), max(int(high), int(low) + 1), size=shape)
-        if length is not None and int(low) <= 1:
-            ids = np.where(_inside(shape, length), ids, 0)  # 0 is [PAD] where ids start at 0 or 1
-        return ids.astype(spec.dtype)
+        return _in_range(spec, _inside(shape, length) & ~_inside(shape, change))
+    if kind == "ids" and (spec.range is None or of_ids(spec.dtype, spec.range)):
+        bounds = spec.range or (1, DEFAULT_VOCABULARY)
+        ids = draw_whole(spec.dtype, bounds, shape, rng)
+        if length is not None and (spec.range is None or bounds[0] <= 0 < bounds[1]):
+            ids = np.where(_inside(shape, length), ids, spec.dtype.type(0))  # 0 is [PAD]
+        return ids
     return _draw_plain(spec, shape, rng)
 
 
 def _draw_plain(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     dtype = spec.dtype
     if dtype.kind == "b":
-        return rng.integers(0, 2, size=shape).astype(np.bool_)
+        if spec.range is None and is_switch(spec):
+            return np.zeros(shape, np.bool_)
+        return draw_whole(dtype, spec.range or (0, 2), shape, rng)
     if dtype.kind == "U":
         return np.char.add("text ", rng.integers(0, DEFAULT_VOCABULARY, size=shape).astype(np.str_))
     if dtype.kind == "f":
-        low, high = spec.range or (0.0, 1.0)
-        return rng.uniform(low, high, size=shape).astype(dtype)
-    low, high = spec.range or (0, DEFAULT_VOCABULARY)
+        return draw_float(dtype, spec.range or (0.0, 1.0), shape, rng)
+    bounds = spec.range or (0, DEFAULT_VOCABULARY)
     if spec.range is None and dtype.itemsize == 1:  # pixels or quantized values: the whole type
-        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max + 1
-    return rng.integers(int(low), max(int(high), int(low) + 1), size=shape).astype(dtype)
+        bounds = np.iinfo(dtype).min, int(np.iinfo(dtype).max) + 1
+    return draw_whole(dtype, bounds, shape, rng)
+
+
+def is_switch(spec: InputSpec) -> bool:
+    """Whether an input is a single BOOL for all of a call. Such an input chooses what a model
+    computes (`use_cache_branch`, `training`), so it has one value for the whole run: false, unless
+    a range says otherwise. Drawn anew for each query it would mix two models in one measurement.
+    """
+    single = all(size == 1 for size in spec.shape)
+    return spec.dtype.kind == "b" and single and (len(spec.shape) < 2 or spec.batch_axis is None)
+
+
+def _of_zeros_and_ones(spec: InputSpec) -> bool:
+    if spec.range is None:
+        return True
+    first, last = whole_ends(spec.range)
+    return spec.dtype.kind != "f" and 0 <= first <= last <= 1
+
+
+def _in_range(spec: InputSpec, ones: np.ndarray) -> np.ndarray:
+    values = ones.astype(spec.dtype)
+    if spec.range is None:
+        return values
+    first, last = (spec.dtype.type(end) for end in whole_ends(spec.range))
+    return np.minimum(np.maximum(values, first), last)
 
 
 def _kind(spec: InputSpec) -> str:

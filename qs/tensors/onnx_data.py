@@ -1,10 +1,10 @@
 """The files beside an ONNX file that hold its weights (external data).
 
 A tensor stored elsewhere has an entry with the key "location", whose value is the file's name
-relative to the model's folder (onnx.proto3, TensorProto.external_data). In a serialized model such
-an entry always begins with the same eleven bytes, so we search for them: without parsing gigabytes
-of weights, and without an ONNX library, which a backend's process may not have. Weights may contain
-those bytes by chance; for a model with such bytes the onnx package, if installed, decides.
+relative to the model's folder (onnx.proto, TensorProto.external_data). Only those entries count:
+metadata may have a key of that name, and weights those bytes. So the messages are walked to the
+tensors, field by field, past gigabytes of weights that are not touched, and without an ONNX
+library, which a backend's process may not have.
 """
 
 from __future__ import annotations
@@ -12,24 +12,41 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from qs.base.errors import UserError
 
-# StringStringEntryProto: field 1 (key), 8 bytes, "location"; field 2 (value), whose length and
-# bytes follow.
-_ENTRY = b"\x0a\x08location\x12"
+# Fields of the messages that lead to tensors, by message and number (onnx.proto of ONNX 1.16 to
+# 1.19; a number that a message does not use is never reused for another type).
+_LEADS = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse",
+        23: "sparse",
+    },
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+_EXTERNAL, _DATA_LOCATION = 13, 14  # of a TensorProto
+_KEY, _VALUE = 1, 2  # of a StringStringEntryProto
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
+
+
+class _Damaged(ValueError):
+    """Not a protobuf message."""
 
 
 def data_files(model: Path) -> list[Path]:
     """The files, sorted by name; [] if the model contains all of its weights. UserError if one is
     missing.
     """
-    names = _locations(model)
-    if names:
-        names = _stated(model, names)
     found = []
-    for name in sorted(names):
+    for name in sorted(_locations(model)):
         path = model.parent / name
         if not path.is_file():
             raise UserError(
@@ -40,58 +57,77 @@ def data_files(model: Path) -> list[Path]:
     return found
 
 
-def _stated(model: Path, names: set[str]) -> set[str]:
-    """The names that tensors of the model really state; `names` if the onnx package is missing or
-    cannot read the model.
-    """
-    try:
-        import onnx
-        from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-    except ImportError:
-        return names
-    try:
-        graph = onnx.load_model(str(model), load_external_data=False).graph
-    except Exception:  # whoever loads a damaged model reports it
-        return names
-    return {
-        ExternalDataInfo(tensor).location
-        for tensor in _tensors(graph)
-        if uses_external_data(tensor)
-    }
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Every TensorProto of a graph, those in attributes and subgraphs included."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _tensors(inner)
-
-
 def _locations(model: Path) -> set[str]:
+    """The names that tensors of the model state. Those found so far if the file is damaged: whoever
+    loads it reports that.
+    """
+    names: set[str] = set()
     if not model.stat().st_size:
-        return set()
-    names = set()
+        return names
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        at = content.find(_ENTRY)
-        while at >= 0:
-            begin, size = _varint(content, at + len(_ENTRY))
-            names.add(content[begin : begin + size].decode("utf-8", "replace"))
-            at = content.find(_ENTRY, begin)
+        left = [("model", 0, len(content))]
+        try:
+            while left:
+                kind, begin, end = left.pop()
+                if kind == "tensor":
+                    names |= _location(content, begin, end)
+                    continue
+                leads = _LEADS[kind]
+                for number, first, last in _fields(content, begin, end):
+                    if number in leads and last >= 0:
+                        left.append((leads[number], first, last))
+        except _Damaged:
+            pass
     return names
 
 
-def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:
+def _location(content: mmap.mmap, begin: int, end: int) -> set[str]:
+    """The file of one tensor, if its values are outside."""
+    found, outside = set(), False
+    for number, first, last in _fields(content, begin, end):
+        if number == _DATA_LOCATION and last < 0:
+            outside = first == 1  # TensorProto.EXTERNAL
+        elif number == _EXTERNAL and last >= 0:
+            entry = {
+                key: content[at:to]
+                for key, at, to in _fields(content, first, last)
+                if key in (_KEY, _VALUE) and to >= 0
+            }
+            if entry.get(_KEY) == b"location" and entry.get(_VALUE):
+                found.add(entry[_VALUE].decode("utf-8", "replace"))
+    return found if outside else set()
+
+
+def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(number, first byte, byte after the last) of each field; a number's value and -1."""
+    while at < end:
+        at, tag = _varint(content, at, end)
+        kind = tag & 7
+        if kind == _VARINT:
+            at, value = _varint(content, at, end)
+            yield tag >> 3, value, -1
+            continue
+        if kind == _BYTES:
+            at, size = _varint(content, at, end)
+        elif kind in (_FIXED64, _FIXED32):
+            size = 8 if kind == _FIXED64 else 4
+        else:
+            raise _Damaged
+        if at + size > end:
+            raise _Damaged
+        if kind == _BYTES:
+            yield tag >> 3, at, at + size
+        at += size
+
+
+def _varint(content: mmap.mmap, at: int, end: int) -> tuple[int, int]:
     """(position of the next byte, number): seven bits a byte, the lowest first."""
     number = shift = 0
-    while at < len(content):
+    while at < end and shift < 70:
         byte = content[at]
         at += 1
         number |= (byte & 127) << shift
-        shift += 7
         if byte < 128:
-            break
-    return at, number
+            return at, number
+        shift += 7
+    raise _Damaged

@@ -116,6 +116,7 @@ def bind_outputs(
     harm.
     """
     declared = split_names(model_info.get("outputs"))
+    names = list(dict.fromkeys(names))  # a file may give one tensor out twice
     if not declared:
         return [(name, name) for name in names], []
     if set(declared) <= set(names):

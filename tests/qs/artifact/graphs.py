@@ -96,3 +96,55 @@ def fixed_to_batch(path: Path, size: int) -> Path:
         [("x", T.FLOAT, [size, 5])],
         [("y", T.FLOAT, [size, 5])],
     )
+
+
+def table(path: Path, rows: int, shape=("N", "S"), name: str = "ids", kind=T.INT64) -> Path:
+    """Rows of a table: it fails for ids that are not below `rows`, as an embedding does."""
+    return save(
+        path,
+        [
+            h.make_node("Cast", [name], ["at"], to=T.INT64),
+            h.make_node("Gather", ["table", "at"], ["y"]),
+        ],
+        [(name, kind, list(shape))],
+        [("y", T.FLOAT, [*shape, 2])],
+        [("table", np.arange(2 * rows, dtype=np.float32).reshape(rows, 2))],
+    )
+
+
+def merged(path: Path, shape=(1,)) -> Path:
+    """A branch that a BOOL chooses, through a Not: y is x where `use_cache` is true, else 2 x."""
+    then = h.make_graph(
+        [h.make_node("Add", ["x", "x"], ["twice"])],
+        "then",
+        [],
+        [h.make_tensor_value_info("twice", T.FLOAT, None)],
+    )
+    other = h.make_graph(
+        [h.make_node("Identity", ["x"], ["same"])],
+        "other",
+        [],
+        [h.make_tensor_value_info("same", T.FLOAT, None)],
+    )
+    return save(
+        path,
+        [
+            h.make_node("Not", ["use_cache"], ["fresh"]),
+            h.make_node("If", ["fresh"], ["y"], then_branch=then, else_branch=other),
+        ],
+        [("x", T.FLOAT, ["N", 4]), ("use_cache", T.BOOL, list(shape))],
+        [("y", T.FLOAT, ["N", 4])],
+    )
+
+
+def named(path: Path, *names: str, outputs: tuple[str, ...] = ("y",)) -> Path:
+    """Inputs of one number each, under any names, added up; `outputs` may repeat."""
+    nodes = [h.make_node("Sum", list(names), ["y"])]
+    graph = h.make_graph(
+        nodes,
+        "g",
+        [h.make_tensor_value_info(name, T.FLOAT, ["N", 1]) for name in names],
+        [h.make_tensor_value_info(name, T.FLOAT, ["N", 1]) for name in outputs],
+    )
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), path)
+    return path

@@ -147,7 +147,7 @@ def test_name_stands_for_model() -> None:
         ({"input_type": "LONG,LONK,LONG"}, "input_type[1]", "LONK", "LONG"),
         ({"input_type": "FLOAT23"}, "input_type[0]", "FLOAT23", "FLOAT32"),
         ({"input_range": {"input_ids.2": [0, 1]}}, "input_range", "input_ids.2", "input_ids.1"),
-        ({"input_range": {"input_ids.1": [5, 5]}}, "input_range.input_ids.1", [5, 5], None),
+        ({"input_range": {"input_ids.1": [5, 4]}}, "input_range.input_ids.1", [5, 4], None),
         (
             {"input_range": {"input_ids.1": [0, float("inf")]}},
             "input_range.input_ids.1",

@@ -122,10 +122,9 @@ def test_own_items_are_begun_again_and_the_rest_is_generated(tmp_path):
     files = ArtifactService().read_data(
         found, {"input": str(tmp_path / "x.npy")}, str(tmp_path / "out")
     )
-    data = open_given(
-        model_info_of(found, "m", tmp_path), {"files": files, "states": found["states"]}, 0
-    )
+    data = open_given(model_info_of(found, "m", tmp_path), {**files, "states": found["states"]}, 0)
     assert (data.kind, data.items) == ("given", 2)
+    assert data.why == "sr: generated; state: zeros", "which inputs are not the user's own"
     feeds = data.dataset.source(0).feeds(1, 3)
     assert feeds["input"].tolist() == [[3, 4], [1, 2], [3, 4]]
     assert feeds["state"].shape == (1, 3, 1) and not feeds["state"].any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -63,6 +64,57 @@ def test_weights_that_look_like_an_entry_name_no_file(tmp_path, weights):
     assert data_files(whole) == []
     apart = model_at(tmp_path / "apart.onnx", weights)
     assert [path.name for path in data_files(apart)] == ["weights.bin"]
+
+
+@pytest.mark.parametrize("apart", ["", "all in one"])
+def test_metadata_called_location_names_no_file(tmp_path, weights, apart):
+    """Of the model, a node, a tensor or the graph; without the onnx package too."""
+    path = model_at(tmp_path / "model.onnx", weights, apart)
+    model = onnx.load(str(path), load_external_data=False)
+    tensor = model.graph.initializer[0]
+    for holder in (model, model.graph, model.graph.node[0], tensor, model.graph.input[0]):
+        holder.metadata_props.add(key="location", value="Kyoto")
+    if not apart:  # an entry of a tensor whose values are inside all the same
+        tensor.external_data.add(key="location", value="elsewhere.bin")
+    path.write_bytes(model.SerializeToString())
+    with mock.patch.dict(sys.modules, {"onnx": None}):
+        assert [each.name for each in data_files(path)] == (["weights.bin"] if apart else [])
+
+
+def test_tensors_are_found_in_subgraphs_functions_and_sparse_initializers(tmp_path):
+    def outside(name):
+        tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1])
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="offset", value="0")
+        tensor.external_data.add(key="location", value=f"{name}.bin")
+        (tmp_path / f"{name}.bin").write_bytes(bytes(4))
+        return tensor
+
+    branch = helper.make_graph(
+        [helper.make_node("Constant", [], ["a"], value=outside("in_then"))],
+        "then",
+        [],
+        [],
+        [outside("of_then")],
+    )
+    choose = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    many = helper.make_node("Many", [], ["z"])
+    many.attribute.add(name="t", type=onnx.AttributeProto.TENSORS).tensors.append(outside("listed"))
+    function = helper.make_function("mine", "F", [], ["b"], [many], [helper.make_opsetid("", 17)])
+    graph = helper.make_graph([choose], "g", [], [])
+    graph.sparse_initializer.add(values=outside("sparse"), indices=outside("indices"), dims=[1])
+    model = helper.make_model(graph, functions=[function])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    expected = ["in_then", "indices", "listed", "of_then", "sparse"]
+    assert [each.stem for each in data_files(tmp_path / "m.onnx")] == expected
+
+
+@pytest.mark.parametrize("cut", [1, 7, 60, 200])
+def test_a_damaged_file_is_left_to_whoever_loads_it(tmp_path, weights, cut):
+    content = model_at(tmp_path / "model.onnx", weights, apart="").read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(content[:-cut])
+    (tmp_path / "noise.onnx").write_bytes(bytes(range(cut, 256)) * 3)
+    assert data_files(tmp_path / "cut.onnx") == data_files(tmp_path / "noise.onnx") == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""What the inputs of a model file are going to be fed, as far as the file alone can tell: shapes of
+the user's own items, ranges that a type keeps, BOOLs that choose a branch, and feeds for a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qs.artifact import inputs as reading
+from qs.artifact import model_info_of
+from qs.artifact.inputs import Input
+from qs.artifact.item_files import FLAG
+from qs.artifact.user_data import advice, item_shape, read_items
+from qs.base.errors import Fault, Faults, UserError
+from qs.base.names import as_typed
+from qs.inside.samples import GivenItems
+from qs.tensors.generated import InputSpec, input_specs, is_switch, numpy_dtype
+from qs.tensors.onnx_graph import conditions
+from qs.tensors.ranges import range_fault
+from qs.tensors.trials import culprits, shown
+
+FALSE = (0, 0)  # a range of one value
+
+
+def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Raises Faults for names that are no inputs, for data that is not there, and for ranges that a
+    type cannot keep.
+    """
+    types = {each["name"]: each["type"] for each in inputs}
+    faults = [
+        reading.unknown_input(flag, name, list(types))
+        for flag, given in (("--range", asked.get("ranges")), (FLAG, asked.get("data")))
+        for name in given or {}
+        if name not in types
+    ]
+    faults += [
+        Fault(f"{FLAG} {name}", "", path, "an existing file or folder")
+        for name, path in (asked.get("data") or {}).items()
+        if not Path(path).exists()
+    ]
+    for name, bounds in (asked.get("ranges") or {}).items():
+        allowed = name in types and range_fault(numpy_dtype(types[name]), types[name], bounds)
+        if allowed:
+            faults.append(Fault(f"--range {name}", "", ",".join(map(str, bounds)), allowed))
+    if faults:
+        raise Faults(faults)
+
+
+def notes(asked: Mapping[str, Any]) -> list[str]:
+    """How flags that meet in one model are settled."""
+    ranged = ", ".join(asked.get("ranges") or ())
+    if asked.get("fill") != "zeros" or not ranged:
+        return []
+    return [f"--fill zeros: {ranged} is drawn from its --range all the same, all else is zero"]
+
+
+def unclaimed(pairs: Mapping[str, str], asked: Mapping[str, Any]) -> dict[str, str]:
+    """States that nobody feeds otherwise: an input with own items or a range is fed those."""
+    given = {*(asked.get("ranges") or ()), *(asked.get("data") or ())}
+    return {name: output for name, output in pairs.items() if name not in given}
+
+
+def data_shapes(asked: Mapping[str, Any], inputs: Sequence[Input]) -> dict[str, tuple[int, ...]]:
+    """The shapes at batch size 1 that own items give to inputs with guessed dimensions."""
+    found = {}
+    for position, each in enumerate(inputs):
+        path = (asked.get("data") or {}).get(each.name)
+        if path is not None and each.guessed:
+            shape = item_shape(_spec(each), each.declared, Path(path), position)
+            if shape is not None:
+                found[each.name] = shape
+    return found
+
+
+def with_switches(
+    inputs: Sequence[Input], graph: Any, asked: Mapping[str, Any]
+) -> tuple[list[Input], list[str]]:
+    """(Inputs, notes): BOOLs that choose a branch get one value for the whole run, false, unless
+    the user gives one. `graph` is the file's GraphProto.
+    """
+    given = {*(asked.get("ranges") or ()), *(asked.get("data") or ())}
+    chooses = conditions(graph)
+    found, said = [], []
+    for each in inputs:
+        single = int(np.prod(each.shape, dtype=np.int64)) == 1
+        fixed = single and all(isinstance(size, int) for size in each.declared)
+        if each.type == "BOOL" and each.name not in given:
+            if is_switch(_spec(each)) or fixed or (single and each.name in chooses):
+                each = replace(each, range=FALSE)
+                feeds_true = as_typed("--range", each.name, "1,1")
+                said.append(f"{each.name} is false in every query: {feeds_true} makes it true")
+        found.append(each)
+    return found, said
+
+
+def trial_feeds(
+    inputs: Sequence[Input], asked: Mapping[str, Any], states: Mapping[str, str], batch_size: int
+) -> dict[str, np.ndarray]:
+    """The first batch of what a run would be fed. Raises Faults if own items do not fit."""
+    arrays = {}
+    for position, each in enumerate(inputs):
+        path = (asked.get("data") or {}).get(each.name)
+        if path is not None:
+            arrays[each.name] = read_items(_spec(each), Path(path), position, most=batch_size)
+    ranges = asked.get("ranges") or {}
+    stated = [
+        replace(each, range=tuple(ranges[each.name])) if each.name in ranges else each
+        for each in inputs
+    ]
+    given = {"states": dict(states), "fill": asked.get("fill"), "ranged": list(ranges)}
+    return GivenItems(_info(stated), given, seed=0, arrays=arrays).feeds(0, batch_size)
+
+
+def value_fault(
+    run: Any, feeds: dict[str, np.ndarray], asked: Mapping[str, Any], file: Path, said: str
+) -> UserError | None:
+    """The error if it is the values and not the shapes that a model does not take."""
+    names = culprits(run, feeds)
+    if not names:
+        return None
+    own = asked.get("data") or {}
+    parts = [
+        f"{name} was fed {shown(feeds[name])} "
+        + (f"({FLAG} {own[name]})" if name in own else f"(generated; {advice(name)})")
+        for name in names
+    ]
+    return UserError(
+        f"{file} takes the shapes, but not the values: {'; '.join(parts)}. "
+        f"ONNX Runtime said: {said}"
+    )
+
+
+def _info(inputs: Sequence[Input]) -> dict[str, Any]:
+    described = {
+        "inputs": [asdict(each) for each in inputs],
+        "outputs": [],
+        "format": "onnx",
+        "precision": "FP32",
+    }
+    return model_info_of(described, "try", Path("try.onnx"))
+
+
+def _spec(each: Input) -> InputSpec:
+    (spec,) = input_specs(_info([each]))
+    return spec
