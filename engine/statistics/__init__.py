@@ -6,7 +6,9 @@ The names below are for everybody; what else the modules hold is the engine's ow
 from __future__ import annotations
 
 from qs.engine.record.histogram import (
+    COUNTS,
     HALF_BITS,
+    HIGHEST_NS,
     LOWEST_NS,
     SIGNIFICANT_DIGITS,
     Histogram,
@@ -29,7 +31,9 @@ from qs.engine.statistics.crowding import (
 from qs.engine.statistics.estimate import Confidence, Estimate
 
 __all__ = [
+    "COUNTS",
     "HALF_BITS",
+    "HIGHEST_NS",
     "LOWEST_NS",
     "SIGNIFICANT_DIGITS",
     "Confidence",

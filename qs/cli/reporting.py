@@ -48,7 +48,7 @@ def render_all(root: Path, out: Path | None) -> Path:
         raise UserError("--output -: an index has links to files beside it; name a file")
     check_writable(target.absolute().parent, "--output")
     page, unread = reports_page(root)
-    for path in unread:
-        click.echo(f"warning: {path} is not a result that can be read", err=True)
+    for why in unread:
+        click.echo(f"warning: left out: {why}", err=True)
     write_atomic(target, page)
     return target

@@ -33,6 +33,10 @@ LEVEL = 0.95
 # The same as for the engine's own confidence intervals (Schmeiser 1982: 10 to 30 batches).
 FEWEST_CELLS = 10
 FEWEST_BLOCKS = 4.0
+# What a result states may be anything. Figures further apart than this, or a half-width so many
+# times the figure, are no measurements, and no batches are more than this many.
+FAR, MOST_BATCHES = 1e12, 1_000_000
+MOST_LOG = 700.0  # beyond it, an exponential is beyond a float
 
 
 @dataclass(frozen=True)
@@ -114,16 +118,19 @@ def _difference(
     rng: np.random.Generator,
 ) -> Difference:
     values = a.value(metric), b.value(metric)
-    if not values[0] or not values[1]:
-        missing = " and ".join(name for name, value in zip("AB", values) if not value)
+    first, second = (value if value and value > 0 else None for value in values)
+    if first is None or second is None:
+        missing = " and ".join(name for name, value in zip("AB", (first, second)) if value is None)
         return Difference(metric, *values, why=f"{missing} has no such figure")
-    change = values[1] / values[0] - 1.0
+    if not 1.0 / FAR < second / first < FAR:
+        return Difference(metric, *values, why="they are too far apart to be measurements of one")
+    change = second / first - 1.0
     try:
         sources = _sources(a, b, metric, known, rng)
     except Unknown as reason:
         no_log = isinstance(reason, LogMissing)
         return Difference(metric, *values, change, why=str(reason), log_missing=no_log)
-    return difference_from(metric, values[0], values[1], sources, margin)
+    return difference_from(metric, first, second, sources, margin)
 
 
 def difference_from(
@@ -151,7 +158,7 @@ def difference_from(
     elif abs(log_ratio) + half <= allowed:
         verdict = SAME
     p = _beyond(abs(log_ratio) - allowed, error, freedom)
-    low, high = math.expm1(log_ratio - half), math.expm1(log_ratio + half)
+    low, high = (math.expm1(min(log_ratio + each, MOST_LOG)) for each in (-half, half))
     return Difference(metric, a, b, math.expm1(log_ratio), low, high, p, verdict, sources=sources)
 
 
@@ -270,9 +277,11 @@ def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource
     confidence, value = side.row.confidence or ConfidenceEntry(), getattr(side.row, figure)
     estimate = getattr(confidence, figure, None) or EstimateEntry()
     half, batches = estimate.half_width, estimate.batches
-    if not half or not value or not batches or batches < 2:
+    level = confidence.level or LEVEL
+    stated = half and value and batches and 2 <= batches <= MOST_BATCHES and 0.0 < level < 1.0
+    if not stated or not 0.0 < half / value < FAR:
         raise LogMissing(f"{name}: {side.missing}")
-    error = half / value / student_t(float(confidence.level or LEVEL), batches - 1)
+    error = half / value / student_t(float(level), batches - 1)
     return VarianceSource(f"within {name}", error**2, batches - 1)
 
 

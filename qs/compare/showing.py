@@ -107,8 +107,8 @@ def _notes(case: ComparedCase, margin: float) -> Iterator[str]:
 
 def smallest(difference: Difference, margin: float) -> float | None:
     """The least change from which an interval of this width would not reach back to the margin."""
-    if difference.low is None or difference.high is None:
-        return None
+    if difference.low is None or difference.high is None or difference.low <= -1.0:
+        return None  # an interval down to nothing at all has no width on this scale
     return math.expm1(
         (math.log1p(difference.high) - math.log1p(difference.low)) / 2.0 + math.log1p(margin)
     )

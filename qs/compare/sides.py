@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from qs.base.errors import UserError
-from qs.result.beside import log_of
+from qs.result.beside import log_of, place_of
 from qs.result.result import Result
 from qs.result.row import Row
 from qs.result.saved import read_result
@@ -57,14 +57,17 @@ def check_measured(result: Result, where: str) -> None:
 
 
 def in_folder(folder: Path) -> Path:
-    found = [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
-    if not found:  # the folder of a backend, or of all reports
+    """The one result in a folder, a file of its own. Raises UserError for none, or several."""
+    for depth in (("",), ("*/", "*/*/")):  # or the folder of a backend, or of all reports
         found = [
             path
-            for depth in ("*", "*/*")
+            for at in depth
             for pattern in PATTERNS
-            for path in sorted(folder.glob(f"{depth}/{pattern}"))
+            for path in sorted(folder.glob(f"{at}{pattern}"))
+            if place_of(folder, path.relative_to(folder).as_posix())
         ]
+        if found:
+            break
     if len(found) == 1:
         return found[0]
     if not found:

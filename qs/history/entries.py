@@ -24,11 +24,11 @@ from qs.history.database import connected, database
 from qs.result.beside import MOST_LOG_BYTES, content_of
 from qs.result.result import Result
 from qs.result.row import Row
-from qs.result.saved import typed
+from qs.result.saved import MOST_BYTES, parsed
 
 ONCE = ("started", "kind", "task", "hardware", "path")  # what makes two results the same one
 # A log above this is not kept, only recognised by its digest as long as it is where it was.
-MOST_BYTES = 4_000_000
+MOST_KEPT_BYTES = 4_000_000
 TIME_UNITS = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -148,7 +148,24 @@ def result_of(number: int) -> Result:
         row = connection.execute("SELECT result FROM entries WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise _absent([number])
-    return typed(json.loads(zlib.decompress(row["result"])), f"#{number}")
+    return parsed(_unpacked(row["result"], number), f"entry #{number} of the history")
+
+
+def _unpacked(blob: object, number: int, most_bytes: int = MOST_BYTES) -> bytes:
+    """What was packed into the database. Raises UserError if it is damaged there."""
+    try:
+        packing = zlib.decompressobj()
+        content = packing.decompress(blob, most_bytes)  # type: ignore[arg-type]
+    except (TypeError, zlib.error) as error:
+        content, why = b"", str(error)
+    else:
+        why = "" if packing.eof else "it is cut off, or too large"
+    if why:
+        raise UserError(
+            f"entry #{number} of the history {database()} is damaged: {why}; "
+            f"remove it with: qs history delete {number}"
+        )
+    return content
 
 
 def log_text(number: int, name: str) -> str | None:
@@ -164,7 +181,7 @@ def log_text(number: int, name: str) -> str | None:
     if row is None:
         return None
     if row["content"] is not None:
-        return zlib.decompress(row["content"]).decode()
+        return _unpacked(row["content"], number).decode(errors="replace")
     content = content_of(Path(row["path"]).parent, name, MOST_LOG_BYTES)
     if content is None or hashlib.sha256(content).hexdigest() != row["sha256"]:
         return None
@@ -297,7 +314,7 @@ def _logs(result: Result, result_path: Path | None) -> Iterable[tuple[str, str, 
         content = content_of(result_path.parent, name, MOST_LOG_BYTES)
         if content is None:
             continue
-        kept = zlib.compress(content) if len(content) <= MOST_BYTES else None
+        kept = zlib.compress(content) if len(content) <= MOST_KEPT_BYTES else None
         yield name, hashlib.sha256(content).hexdigest(), kept
 
 

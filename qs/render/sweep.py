@@ -103,6 +103,6 @@ def _times(curve: Sequence[CurvePoint], goals: Sequence[Goal]) -> list[str]:
 
 def _filled(point: CurvePoint, goal: Goal) -> float:
     time_ns = point.times_ns.get(goal.name)
-    if not time_ns or not goal.bound_ns:
+    if not time_ns or time_ns < 0 or not goal.bound_ns:
         return 0.0
     return min(max((math.log10(time_ns / goal.bound_ns) + 1) / 2, 0.0), 1.0)

@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qs.base.errors import UserError
+from qs.base.errors import Fault, Faults, UserError
 from qs.result.columns import columns
 from qs.result.result import Result
 
@@ -49,6 +49,7 @@ KINDS: Mapping[str, type] = {
     "reasons": str,
 }
 # A spreadsheet would take a cell that begins like this for a formula.
+MOST = 2**63  # whole numbers in Parquet are below it
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Record = Mapping[str, Any]
@@ -87,8 +88,17 @@ def _cell(value: Any) -> Any:
 
 
 def parquet_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> bytes:
-    """The same with typed columns. Raises UserError if pyarrow is missing."""
+    """The same with typed columns. Raises UserError if pyarrow is missing, or for a whole number
+    that no column of it holds.
+    """
     check_parquet()
+    whole = [name for name, kind in kinds.items() if kind is int]
+    for row in rows:
+        for name in whole:
+            if row[name] is not None and not -MOST <= row[name] < MOST:
+                raise Faults(
+                    [Fault("a row of the table", name, row[name], "64 bits, or write CSV")]
+                )
     import pyarrow
     from pyarrow import parquet
 

@@ -80,7 +80,7 @@ def lines(story: Story) -> list[str]:
     if result.kind == Kind.LOAD:
         said += [first_inference(row) for row in result.performance if row.first_inference_ms]
     environment = result.environment
-    if environment and environment["Key"]:
+    if environment and environment.get("Key"):
         said.append(f"environment: {environment['Key']}, the backend's own")
     if result.samples:
         said.append(f"samples: {samples(result.samples)}")
@@ -101,12 +101,13 @@ def lines(story: Story) -> list[str]:
 
 def samples(section: Mapping[str, Any]) -> str:
     """What the backend was fed."""
-    if section["kind"] == "generated":
-        return f"generated, seed {section['seed']}; {section['why']}"
-    if section["kind"] == "given":
-        rest = f"; {section['why']}" if section["why"] else ""
-        return f"your own {number(section['items'])}{rest}"
-    return f"the {number(section['items'])} items of the data set {section['name']}"
+    kind, items = section.get("kind"), number(section.get("items"))
+    why = f"; {section['why']}" if section.get("why") else ""
+    if kind == "generated":
+        return f"generated, seed {section.get('seed')}{why}"
+    if kind == "given":
+        return f"your own {items}{why}"
+    return f"the {items} items of the data set {section.get('name')}"
 
 
 def compilation(section: GraphCompile) -> str:

@@ -7,18 +7,22 @@ which the log leaves out, are intervals all the same.
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from qs.base.errors import UserError
 from qs.engine import Histogram
-from qs.engine.statistics import LOWEST_NS, SIGNIFICANT_DIGITS
+from qs.engine.statistics import COUNTS, HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS
 
 # As many intervals as tell how noise is correlated; neighbours of longer logs are merged.
 MOST_CELLS = 96
+MOST_S = 1e8  # three years: a log that says more is damaged
+MOST_COUNT_BYTES = 9  # of one count in a payload
 _GAP = 1e-3  # of an interval: times in the log are rounded to a microsecond
 
 
@@ -56,90 +60,113 @@ class Series:
         return Series(self.lengths_s[part], self.counts[part], self.middles_ns, self.tops_ns)
 
 
+@dataclass(frozen=True)
+class _Line:
+    """One interval of a log, its histogram still packed."""
+
+    start_s: float
+    length_s: float
+    payload: str
+
+
 def read_log(text: str, wall_s: float | None = None, where: str = "log") -> Series:
     """The intervals of a log. `wall_s` is how long the run lasted, as the log leaves out intervals
     at its end that have no answer.
 
-    Raises UserError if the log is damaged, or its values are not in ns with three digits.
+    Memory is bounded by MOST_CELLS, whatever the log says. Raises UserError if the log is damaged,
+    if its values are not in ns with three digits, or if it goes on after the run's end.
     """
-    rows = []
+    try:
+        lines = sorted(_lines(text), key=lambda line: line.start_s)
+        return _series(lines, wall_s)
+    except Exception as error:  # the package raises whatever base64, zlib and its own checks raise
+        raise UserError(
+            f"{where}: is not an HdrHistogram log of qs: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _lines(text: str) -> Iterator[_Line]:
     for line in text.splitlines():
         line = line.strip()
         if line.startswith("Tag="):
             line = line.partition(",")[2]
         if not line or line[0] in '#"':
             continue
-        try:
-            start, length, _, payload = line.split(",", 3)
-            rows.append((float(start), float(length), *_decoded(payload)))
-        except (
-            Exception
-        ) as error:  # the package raises whatever base64, zlib and its own checks raise
-            raise UserError(
-                f"{where}: is not an HdrHistogram log of qs: {type(error).__name__}: {error}"
-            ) from None
-    rows.sort(key=lambda row: row[0])
-    return _merged(_series(rows, wall_s))
+        start, length, _, payload = line.split(",", 3)
+        found = _Line(float(start), float(length), payload)
+        if not (0.0 <= found.start_s < MOST_S and 0.0 < found.length_s < MOST_S):
+            raise ValueError(f"an interval begins at {start} s and lasts {length} s")
+        yield found
 
 
 def _decoded(payload: str) -> tuple[np.ndarray, np.ndarray]:
-    """Filled bins and their counts."""
+    """Filled bins, and their counts as float64."""
+    from hdrh.codec import ExternalHeader, PayloadHeader, ext_header_size, payload_header_size
     from hdrh.histogram import HdrHistogram
 
-    histogram = HdrHistogram.decode(payload)
-    if (histogram.lowest_trackable_value, histogram.significant_figures) != (
+    # The package unpacks whatever size comes out, and makes room for whatever range is stated: both
+    # are looked at before it may.
+    packed = base64.b64decode(payload, validate=True)
+    ExternalHeader.from_buffer_copy(packed)
+    unpacking = zlib.decompressobj()
+    most = payload_header_size + MOST_COUNT_BYTES * COUNTS
+    content = unpacking.decompress(packed[ext_header_size:], most)
+    if not unpacking.eof:
+        raise ValueError("its payload is cut off, or larger than any histogram")
+    header = PayloadHeader.from_buffer_copy(content)
+    if (header.lowest_trackable_value, header.significant_figures) != (
         LOWEST_NS,
         SIGNIFICANT_DIGITS,
-    ):
+    ) or header.highest_trackable_value > HIGHEST_NS:
         raise ValueError("its values are not in ns with three digits")
-    counts = np.frombuffer(histogram.counts, np.uint64)
+    counts = np.frombuffer(HdrHistogram.decode(payload).counts, np.int64)
+    if counts.min(initial=0) < 0:
+        raise ValueError("it counts fewer than no values")
     index = np.flatnonzero(counts)
     return index, counts[index].astype(np.float64)
 
 
-def _series(
-    rows: Sequence[tuple[float, float, np.ndarray, np.ndarray]], wall_s: float | None
-) -> Series:
-    usual = max((length for _, length, _, _ in rows), default=0.0)
-    nothing = np.zeros(0, np.int64), np.zeros(0)
-    cells: list[tuple[float, np.ndarray, np.ndarray]] = []
+def _series(lines: Sequence[_Line], wall_s: float | None) -> Series:
+    """Cells for the lines and for the silence between them; neighbours are put together until there
+    are at most MOST_CELLS.
+    """
+    usual = max((line.length_s for line in lines), default=0.0)
+    spans: list[tuple[int, float, str | None]] = []  # (how many alike, length of each, payload)
     end = 0.0
 
     def pass_until(until: float) -> None:
         gap = until - end
         if usual and gap > _GAP * usual:
             pieces = max(round(gap / usual), 1)
-            cells.extend([(gap / pieces, *nothing)] * pieces)
+            spans.append((pieces, gap / pieces, None))
 
-    for start, length, index, counts in rows:
-        pass_until(start)
-        cells.append((length, index, counts))
-        end = start + length
+    for line in lines:
+        pass_until(line.start_s)
+        spans.append((1, line.length_s, line.payload))
+        end = line.start_s + line.length_s
     if wall_s is not None:
-        pass_until(wall_s)
-    bins = np.unique(np.concatenate([index for _, index, _ in cells])) if cells else nothing[0]
-    table = np.zeros((len(cells), bins.size))
-    for number, (_, index, counts) in enumerate(cells):
-        table[number, np.searchsorted(bins, index)] = counts
+        if end > 2.0 * wall_s + usual:
+            raise ValueError(f"it goes on until {end:g} s, of a run of {wall_s:g} s")
+        pass_until(min(wall_s, MOST_S))
+    cells = sum(pieces for pieces, _, _ in spans)
+    size = math.ceil(cells / MOST_CELLS) or 1
+    lengths = np.zeros(math.ceil(cells / size))
+    table = np.zeros((lengths.size, COUNTS))
+    at = 0
+    for pieces, length, payload in spans:
+        if payload is not None:
+            index, counts = _decoded(payload)
+            table[at // size, index] += counts
+        for group in range(at // size, (at + pieces - 1) // size + 1):
+            inside = min(at + pieces, (group + 1) * size) - max(at, group * size)
+            lengths[group] += inside * length
+        at += pieces
+    bins = np.flatnonzero(table.any(axis=0))
     return Series(
-        np.array([length for length, _, _ in cells]),
-        table,
+        lengths,
+        table[:, bins],
         Histogram.middles_ns(bins),
         Histogram.tops_ns(bins).astype(np.float64),
-    )
-
-
-def _merged(series: Series) -> Series:
-    """Neighbouring cells put together until there are at most MOST_CELLS."""
-    size = math.ceil(series.cells / MOST_CELLS)
-    if size <= 1:
-        return series
-    firsts = np.arange(0, series.cells, size)
-    return Series(
-        np.add.reduceat(series.lengths_s, firsts),
-        np.add.reduceat(series.counts, firsts, axis=0),
-        series.middles_ns,
-        series.tops_ns,
     )
 
 

@@ -12,12 +12,23 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    WithJsonSchema,
+    model_serializer,
+)
 
 # An int stays an int: 5 in a file is not 5.0 after it was read and written again.
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})] | None
 Count = int | None
 Self = TypeVar("Self", bound="Part")
+Tolerant = TypeVar("Tolerant", bound="Lenient")
 
 
 class Word(str, Enum):
@@ -35,16 +46,6 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="allow", populate_by_name=True, protected_namespaces=(), frozen=True
     )
-
-    @classmethod
-    def lenient(cls: type[Self], plain: Mapping[str, Any]) -> Self:
-        """From what a vendor or a data set made. What is not of the declared types is kept as it
-        is: a strange value must not cost the result of a long run.
-        """
-        try:
-            return cls.model_validate(plain)
-        except ValidationError:
-            return cls.model_construct(**plain)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data under the published keys, without those that were never set."""
@@ -65,8 +66,38 @@ class Part(BaseModel):
         return type(self)(**(self.model_extra or {}), **known | changes)
 
 
-def lenient(part: type[Part]) -> BeforeValidator:
-    """Reads a section as `Part.lenient` does, so that what could be written can be read."""
+class Lenient(Part):
+    """A section that vendors and data sets fill."""
+
+    _strange: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def lenient(cls: type[Tolerant], plain: Mapping[str, Any]) -> Tolerant:
+        """From what a vendor or a data set made. A strange value must not cost the result of a long
+        run: what is not of the declared type is kept for the file, and readers find nothing there.
+        """
+        try:
+            return cls.model_validate(plain)
+        except ValidationError as error:
+            strange = {each["loc"][0] for each in error.errors() if each["loc"]}
+        known = {name: value for name, value in plain.items() if name not in strange}
+        asked = {
+            field.alias or name for name, field in cls.model_fields.items() if field.is_required()
+        }
+        made = cls.model_validate(known | dict.fromkeys(asked & strange))
+        for name, field in cls.model_fields.items():
+            if (field.alias or name) in strange:
+                made.model_fields_set.discard(name)
+        made._strange = {name: value for name, value in plain.items() if name in strange}
+        return made
+
+    @model_serializer(mode="wrap")
+    def _whole(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return plainly(self) | self._strange
+
+
+def lenient(part: type[Lenient]) -> BeforeValidator:
+    """Reads a section as `Lenient.lenient` does, so that what could be written can be read."""
     return BeforeValidator(
         lambda plain: part.lenient(plain) if isinstance(plain, Mapping) else plain
     )

@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from qs.result.part import Count, Number, Part, Word, key, lenient
+from qs.result.part import Count, Lenient, Number, Part, Word, key, lenient
 from qs.result.row import Row, Verdict
+from qs.result.sections import (
+    Environment,
+    Finding,
+    Host,
+    ModelSource,
+    Numeric,
+    Samples,
+    Share,
+)
 from qs.result.sweep import SweepEntry
 
 SCHEMA = 1  # raised by a change that breaks a reader
@@ -35,7 +44,7 @@ class Status(Word):
     REFUSED = "refused"
 
 
-class GraphCompile(Part):
+class GraphCompile(Lenient):
     """How the model was compiled. Durations are in seconds, the coverage in percent."""
 
     compile_s: Number = key("Compile Duration")
@@ -50,7 +59,7 @@ class GraphCompile(Part):
     artifacts: list[dict[str, Any]] = key("Artifacts", [])
 
 
-class Accuracy(Part):
+class Accuracy(Lenient):
     """The data set's metrics, and the agreement with the reference's outputs."""
 
     data_percent: Number = key("Data Percent", None)
@@ -62,9 +71,9 @@ class Accuracy(Part):
     mean_rel_diff: Number = key("Mean Rel-Diff", None)
     diff_dist: str | None = key("Diff Dist", None)
     items: Count = key("Items", None)
-    share: dict[str, Any] | None = key("Share", None)
+    share: Share | None = key("Share", None)
     confidence_intervals: dict[str, list[float]] = key("Confidence Intervals", {})
-    numeric: dict[str, Any] | None = key("Numeric", None)
+    numeric: Numeric | None = key("Numeric", None)
 
 
 class MachineCheck(Part):
@@ -73,7 +82,7 @@ class MachineCheck(Part):
     """
 
     summary: str
-    findings: list[dict[str, Any]]
+    findings: list[Finding]
     self_benchmark: dict[str, Any] | None = None
 
 
@@ -115,11 +124,11 @@ class Result(Part):
     started: str = key("Started")
     compile_version: str | None = key("Compile Version", None)
     runtime_version: str | None = key("Runtime Version", None)
-    host: dict[str, Any] = key("Host", {})
+    host: Host = key("Host", {})
     found_in: dict[str, Any] = key("Found In", {})
-    environment: dict[str, Any] | None = key("Environment", None)
-    model_source: dict[str, Any] | None = key("Model Source", None)
-    samples: dict[str, Any] | None = key("Samples", None)
+    environment: Environment | None = key("Environment", None)
+    model_source: ModelSource | None = key("Model Source", None)
+    samples: Samples | None = key("Samples", None)
     effective_values: dict[str, EffectiveValue] = key("Effective Values", {})
     answers: dict[str, Any] = key("Answers", {})
     answer_origins: dict[str, str] = key("Answer Origins", {})

@@ -222,9 +222,10 @@ def _together(pairs: Iterable[tuple[str, str]], of: int) -> list[Remark]:
 def _machine_doubts(result: Result) -> list[str]:
     findings = result.machine_check.findings if result.machine_check else []
     return [
-        f"{each['name']}: {each['value']}; {each['effect']}; {each['fix']}"
+        f"{each.get('name')}: "
+        + "; ".join(str(each[part]) for part in ("value", "effect", "fix") if each.get(part))
         for each in findings
-        if each["status"] == "warn"
+        if each.get("status") == "warn"
     ]
 
 
@@ -312,7 +313,7 @@ def _answers(section: Accuracy, folder: Path | None) -> Answers:
 
 def _interval(section: Accuracy, name: str) -> tuple[float, float] | None:
     bounds = section.confidence_intervals.get(name)
-    return (bounds[0], bounds[1]) if bounds else None
+    return (bounds[0], bounds[1]) if bounds and len(bounds) == 2 else None
 
 
 def _scored_on(section: Accuracy) -> str:
@@ -322,7 +323,7 @@ def _scored_on(section: Accuracy) -> str:
     said = [f"{number(section.items)} items"]
     share = section.share or {}
     if share.get("kind", "whole") != "whole":
-        said.append(f"a {share['kind']} share of {number(share['percent'])} %")
+        said.append(f"a {share['kind']} share of {number(share.get('percent'))} %")
     if share.get("seed") is not None:
         said.append(f"seed {share['seed']}")
     return ", ".join(said)

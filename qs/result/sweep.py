@@ -74,9 +74,12 @@ class CurvePoint(Part):
     @property
     def times_ns(self) -> dict[str, float | None]:
         """Mean and percentiles of the response time, by name (mean, p99), in rising order."""
-        further = self.model_extra or {}
-        times = {"mean_ns": self.mean_ns} | {k: v for k, v in further.items() if k.endswith("_ns")}
-        return {name.removesuffix("_ns"): value for name, value in times.items()}
+        times = {"mean_ns": self.mean_ns} | (self.model_extra or {})
+        return {
+            name.removesuffix("_ns"): value
+            for name, value in times.items()
+            if name.endswith("_ns") and isinstance(value, (int, float, type(None)))
+        }
 
 
 class LimitEntry(Part):

@@ -7,10 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from qs.base.errors import UserError
 from qs.base.words import number
 from qs.render.html.rendering import render
+from qs.result.beside import place_of
 from qs.result.result import Kind, Result, Status
 from qs.result.row import Verdict
+from qs.result.saved import read_result
 from qs.result.story import metrics_of
 
 NAME = "index.html"
@@ -35,16 +38,17 @@ class Line:
     link: str
 
 
-def reports_page(root: Path) -> tuple[bytes, list[Path]]:
-    """The page, and the results that could not be read."""
+def reports_page(root: Path) -> tuple[bytes, list[str]]:
+    """The page, and why which results could not be read."""
     lines, unread = [], []
     for path in sorted(path for pattern in PATTERNS for path in root.rglob(pattern)):
+        if place_of(root, path.relative_to(root).as_posix()) is None:
+            unread.append(f"{path}: is not a regular file below {root}")
+            continue
         try:
-            result = Result.model_validate_json(path.read_bytes())
-        except (OSError, ValueError):
-            unread.append(path)
-        else:
-            lines.append(_line(result, path, root))
+            lines.append(_line(read_result(path), path, root))
+        except UserError as error:
+            unread.append(str(error))
     lines.sort(key=lambda line: (line.task, line.backend, line.kind))
     choices = {
         "backend": sorted({line.backend for line in lines}),

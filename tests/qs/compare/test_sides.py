@@ -61,7 +61,7 @@ def test_a_result_in_a_folder_wins_over_those_in_folders_below(tmp_path):
         (json.dumps({"schema_version": 99, "Backend": "CPU"}), "schema_version"),
         (
             json.dumps({"schema_version": 1, "Backend": "CPU", "Status": "failed"}),
-            "Command is 'missing'",
+            "Command is missing",
         ),
         (json.dumps(NOTHING_MEASURED), "no measured case (failed)"),
         (json.dumps(NOTHING_MEASURED | {"Verdict": "MAYBE"}), "Verdict"),

@@ -113,7 +113,7 @@ def test_logs_are_kept_with_their_result(tmp_path):
 
 
 def test_a_log_too_large_to_keep_is_known_again_by_its_content(tmp_path, monkeypatch):
-    monkeypatch.setattr("qs.history.entries.MOST_BYTES", 10)
+    monkeypatch.setattr("qs.history.entries.MOST_KEPT_BYTES", 10)
     path = write_result(tmp_path / "r", 1, [SHORT])
     stored = json.loads(path.read_text())
     number = record(typed(stored, "made"), path)

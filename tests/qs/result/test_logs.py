@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable
+
 import pytest
 from hdrh.histogram import HdrHistogram
 
@@ -16,7 +22,7 @@ from qs.engine.record.histogram import (
     index_of,
     lowest_value_of,
 )
-from qs.result.logs import MOST_CELLS, joined, read_log
+from qs.result.logs import MOST_CELLS, MOST_S, joined, read_log
 from tests.fakes import MS, S, Service, VirtualClock
 
 
@@ -75,10 +81,75 @@ def test_an_empty_log_is_an_empty_series():
     assert (series.cells, series.completed) == (0, 0)
 
 
-@pytest.mark.parametrize("line", ["1,2,3", "0.0,1.0,5.0,HISTFAAAAB", "a,b,c,d", "0.0,1.0,5.0,"])
+DAMAGED = [
+    "1,2,3",
+    "0.0,1.0,5.0,HISTFAAAAB",
+    "a,b,c,d",
+    "0.0,1.0,5.0,",
+    "nan,1.0,5.0,{}",
+    "inf,1.0,5.0,{}",
+    "-1,1.0,5.0,{}",
+    "1e9,1.0,5.0,{}",
+    "0.0,0.0,5.0,{}",
+    "0.0,nan,5.0,{}",
+    "0.0,1e300,5.0,{}",
+    "0.0,1.0,5.0,{}\x00",
+    "0.0,1.0,5.0,é",
+]
+
+
+@pytest.mark.parametrize("line", DAMAGED)
 def test_a_damaged_log_is_one_message(line):
     with pytest.raises(UserError, match=r"latency/x\.hlog"):
-        read_log(line, where="latency/x.hlog")
+        read_log(line.format(packed(5_000_000)), where="latency/x.hlog")
+
+
+def packed(*values_ns: int) -> str:
+    one = HdrHistogram(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS)
+    for value in values_ns:
+        one.record_value(value)
+    return one.encode().decode()
+
+
+def repacked(change: Callable[[bytes], bytes]) -> str:
+    """A payload with its content changed before it was packed."""
+    whole = base64.b64decode(packed(5_000_000))
+    content = zlib.compress(change(zlib.decompress(whole[8:])))
+    return base64.b64encode(whole[:4] + struct.pack(">I", len(content)) + content).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content + bytes(50_000_000),  # of which 48 kB remain when it is packed
+        lambda content: content[:20],
+        lambda content: b"",
+        lambda content: content[:16] + struct.pack(">Q", 0) + content[24:],  # the lowest value
+        lambda content: content[:24] + struct.pack(">Q", 2**63) + content[32:],  # the highest
+        lambda content: content[:12] + struct.pack(">I", 5) + content[16:],  # the digits
+    ],
+    ids=["bomb", "short", "empty", "lowest", "highest", "digits"],
+)
+def test_a_payload_is_looked_at_before_room_is_made_for_it(change):
+    line = f"0.0,1.0,5.0,{repacked(change)}"
+    tracemalloc.start()
+    with pytest.raises(UserError, match="not an HdrHistogram log"):
+        read_log(line)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000
+
+
+@pytest.mark.parametrize("wall_s", [1e6, 1e12, 1e300])
+def test_a_long_silence_takes_no_memory(wall_s):
+    series = read_log(f"0.0,0.001,5.0,{packed(5_000_000)}", wall_s)
+    assert series.cells <= MOST_CELLS and series.completed == 1
+    assert series.seconds == pytest.approx(min(wall_s, MOST_S))
+
+
+def test_a_late_interval_is_of_another_run():
+    with pytest.raises(UserError, match="goes on until 501 s, of a run of 4 s"):
+        read_log(f"500.0,1.0,5.0,{packed(5_000_000)}", 4.0)
 
 
 def test_another_tools_log_is_refused():
