@@ -7,6 +7,7 @@ user's own. They are used to fetch a file and stand in no result, page, message 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 HIDDEN = "****"
 # A scheme, then what belongs to the address: up to a blank, a quote or a bracket around it.
@@ -17,6 +18,17 @@ _QUERY = re.compile(r"\?[^#]*")
 def public(text: str) -> str:
     """The text with `****` in place of the credentials of every address in it."""
     return _ADDRESS.sub(lambda found: _public(found[0]), text)
+
+
+def public_in(value: Any) -> Any:
+    """A copy of plain data whose texts are public; keys stay."""
+    if isinstance(value, str):
+        return public(value)
+    if isinstance(value, dict):
+        return {key: public_in(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [public_in(each) for each in value]
+    return value
 
 
 def _public(address: str) -> str:

@@ -10,9 +10,16 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from qs.base.addresses import public, public_in
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 12
+
+
+def _shown(text: str) -> str:
+    """A message fit to be printed and kept: no credentials, only characters that UTF-8 has."""
+    return public(text).encode("utf-8", "backslashreplace").decode()
 
 
 class _Missing:
@@ -30,8 +37,11 @@ MISSING = _Missing()
 
 class UserError(Exception):
     """The run cannot go on with what the user gave or this machine has; the message is written for
-    the user.
+    the user, and shows no credentials of an address in it.
     """
+
+    def __str__(self) -> str:
+        return _shown(super().__str__())
 
 
 @dataclass(frozen=True)
@@ -52,12 +62,12 @@ class Fault:
         # A file carries many keys; a flag is its own key, and naming it twice says nothing more.
         named = self.key and not self.file.startswith("--")
         place = f"{self.file}: {self.key}" if named else self.file
-        parts = [f"{place} is {_SHORT.repr(self.value)}; allowed: {self.allowed}"]
+        parts = [f"{place} is {_SHORT.repr(public_in(self.value))}; allowed: {self.allowed}"]
         if self.nearest is not None:
             parts.append(f"did you mean {self.nearest!r}?")
         if self.hint is not None:
             parts.append(self.hint)
-        return "; ".join(parts).replace("\n", " ")
+        return _shown("; ".join(parts).replace("\n", " "))
 
 
 class Faults(UserError):

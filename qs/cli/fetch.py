@@ -61,7 +61,7 @@ def command(
     errors: list[UserError] = []
     for name, task in zip(dict.fromkeys(tasks), loaded, strict=True):
         try:
-            info = task.model_info.to_configs()
+            info = task.model_info.to_fetch()
             options: dict[str, Any] = {"progress": printed_progress(say), "offline": offline}
             model = resolve(info, task.model.root, seed, say, **options)
             say(f"{name}: model {model.path} ({model.note})")

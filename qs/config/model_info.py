@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StrictStr
 
 from qs.base import jsonc
+from qs.base.addresses import public_in
 from qs.base.errors import MISSING, Fault
 from qs.base.names import PLAIN, nearest
 from qs.config.checking import (
@@ -130,7 +131,8 @@ class ModelInfo(Checkable):
 
     def to_configs(self) -> dict[str, Any]:
         """The published spelling: names and types as comma-separated strings, unknown keys as they
-        were. Names that such a string would not bring back are a list.
+        were. Names that such a string would not bring back are a list. Addresses of sources have no
+        credentials.
         """
         plain = {
             key: getattr(self, key)
@@ -144,9 +146,18 @@ class ModelInfo(Checkable):
             "input_type": ",".join(self.input_type[name] for name in self.inputs),
         }
         plain |= {
-            key: self._stated[key] for key in ("sources", "input_range") if key in self._stated
+            key: public_in(self._stated[key])
+            for key in ("sources", "input_range")
+            if key in self._stated
         }
         return {**plain, **self.extra_keys}
+
+    def to_fetch(self) -> dict[str, Any]:
+        """The same, with the credentials of its sources: for whoever gets the file, to be neither
+        kept nor shown.
+        """
+        sources = {"sources": self._stated["sources"]} if "sources" in self._stated else {}
+        return self.to_configs() | sources
 
 
 def published_names(names: Sequence[str]) -> str | list[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, StrictStr
+from pydantic import AfterValidator, Field, StrictStr
 
 from qs.base.errors import MISSING, Fault
 from qs.base.names import nearest
@@ -23,6 +24,13 @@ PLAIN_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHA256 = "64 hexadecimal digits, of the file itself"
 
 
+def _address(url: str) -> str:
+    parts = urlsplit(url)  # a ValueError for [::1 without its end
+    if not parts.hostname or parts.port == 0:  # a ValueError for a port that is no number
+        raise ValueError("no host")
+    return url
+
+
 class PathSource(Checkable):
     """The user's own file at `model_path`."""
 
@@ -33,10 +41,20 @@ class UrlSource(Checkable):
     """A file to download."""
 
     kind: Literal["url"]
-    url: Annotated[str, Field(strict=True, pattern=r"^https?://[^/\s]")]
+    url: Annotated[
+        str,
+        Field(strict=True, pattern=r"^https?://[^/\s]", max_length=8192),
+        AfterValidator(_address),
+    ]
     sha256: Sha256
+    bytes: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """The file's size, if it is known: not more is downloaded."""
 
-    ALLOWED: ClassVar[Mapping[str, str]] = {"url": "an http or https address", "sha256": _SHA256}
+    ALLOWED: ClassVar[Mapping[str, str]] = {
+        "url": "an http or https address",
+        "sha256": _SHA256,
+        "bytes": "a whole number >= 1, the size of the file",
+    }
 
 
 class PypiSource(Checkable):

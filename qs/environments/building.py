@@ -21,6 +21,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from qs.base.addresses import public
 from qs.base.errors import UserError
 from qs.environments import installers, store
 from qs.environments.identity import Identity, abi
@@ -90,7 +91,7 @@ def _build(
 
     def heard(line: str) -> None:
         if line.lstrip().startswith(_PROGRESS):
-            say(f"environment: {line.strip()}")
+            say(f"environment: {public(line.strip())}")
 
     begin = time.perf_counter()
     try:
@@ -175,6 +176,6 @@ def _packages(path: Path) -> dict[str, str]:
 
 
 def _failed(source: Path, failure: InstallFailed) -> str:
-    last = "".join(f"\n  {line}" for line in failure.tail)
+    last = "".join(f"\n  {public(line)}" for line in failure.tail)
     colon = "; its last lines:" if last else ""
     return f"{source}: {installers.NAME} could not install it ({failure}){colon}{last}"

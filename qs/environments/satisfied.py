@@ -56,11 +56,20 @@ def _requirement(line: Line) -> Requirement:
     if line.has_options:
         raise _CannotTell("it has options of the installer")
     try:
-        requirement = Requirement(line.requirement)
-    except ValueError:  # InvalidRequirement, or a version of more digits than Python converts
+        requirement = _read(line.requirement)
+    except ValueError:
         raise _CannotTell("it is not a name with versions") from None
     if requirement.url:
         raise _CannotTell("it names a URL")
+    return requirement
+
+
+def _read(text: str) -> Requirement:
+    """ValueError for what is none, also for versions of more digits than Python converts, of which
+    packaging only says so when it compares them.
+    """
+    requirement = Requirement(text)
+    requirement.specifier.contains("0", prereleases=True)
     return requirement
 
 
@@ -76,7 +85,7 @@ def _missing(
         try:
             found = find(requirement.name)
             version = Version(found.metadata.get("Version") or "")
-            needs = [Requirement(text) for text in found.requires or ()]
+            needs = [_read(text) for text in found.requires or ()]
         except metadata.PackageNotFoundError:
             reasons.append(f"{who}{requirement}: not installed")
             continue

@@ -129,7 +129,7 @@ async def _other_model(
     info, _ = load_model_info(found.path)
     return await reference.resolve_model(
         f"the reference's model {name}",
-        info.to_configs(),
+        info.to_fetch(),
         found.root,
         prepared.seed,
         prepared.request.offline,
@@ -209,7 +209,7 @@ async def resolve_model(
         try:
             model = await reference.resolve_model(
                 "the model",
-                prepared.model_info.to_configs(),
+                prepared.model_info.to_fetch(),
                 prepared.model.root,
                 prepared.seed,
                 offline,

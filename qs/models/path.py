@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.base.files import shortened
 from qs.models.request import ModelRequest, NotHere
 
 
@@ -20,6 +22,7 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
         raise NotHere("model_path is empty")
     tried = places(request, str(wanted))
     for place in tried:
+        _check_name(place, request)
         # An export beside the original comes first: it needs no conversion, and was made on
         # purpose.
         export = place.with_suffix(request.suffix)
@@ -50,6 +53,20 @@ def places(request: ModelRequest, model_path: str) -> list[Path]:
         if given.parts and given.parts[0] in ("general_perf", "byte_mlperf"):
             found.append(root / Path(*given.parts[1:]))
     return list(dict.fromkeys(found))
+
+
+def _check_name(place: Path, request: ModelRequest) -> None:
+    """Raise UserError for a path that no file can have."""
+    reason = "it names no file" if not place.name else None
+    try:
+        place.stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            reason = error.strerror
+    except ValueError:  # a NUL
+        reason = "it has a NUL character"
+    if reason is not None:
+        raise UserError(f"{request.model}: model_path {shortened(place)}: {reason}")
 
 
 def _checked(path: Path) -> Path:

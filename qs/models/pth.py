@@ -13,10 +13,10 @@ other than little. Formats: torch/serialization.py; opcodes: the module pickleto
 from __future__ import annotations
 
 import io
+import math
 import pickletools
 import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,18 +82,13 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         tensors, bytes_of = _archive(path) if zipfile.is_zipfile(path) else _older(path)
+        _check_sizes(tensors.values())
         return {name: _array(value, bytes_of) for name, value in tensors.items()}
-    except (
-        _Refused,
-        zipfile.BadZipFile,
-        zlib.error,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        EOFError,
-    ) as error:
-        raise UserError(f"{path} is not a file of tensors: {error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged pickle or archive leads to
+        reason = str(error) or type(error).__name__
+        raise UserError(f"{path} is not a file of tensors: {reason}") from error
 
 
 def _archive(path: Path) -> tuple[dict[str, _Tensor], Callable[[_Storage], bytes]]:
@@ -150,6 +145,13 @@ def _tensors(value: Any) -> dict[str, _Tensor]:
     if not isinstance(value, dict):
         raise _Refused("its object is not a dict of tensors")
     return {str(name): tensor for name, tensor in value.items() if isinstance(tensor, _Tensor)}
+
+
+def _check_sizes(tensors: Iterable[_Tensor]) -> None:
+    """A stride of 0 makes a tensor of any size out of one number."""
+    sizes = (math.prod(each.shape) * np.dtype(each.storage.dtype).itemsize for each in tensors)
+    if sum(sizes) > MAX_BYTES:
+        raise _Refused(TOO_LARGE)
 
 
 def _array(tensor: _Tensor, bytes_of: Callable[[_Storage], bytes]) -> np.ndarray:
@@ -233,7 +235,7 @@ class _Machine:
             push(self.memo[argument])
         elif name in ("SETITEM", "SETITEMS"):
             items = self._marked() if name == "SETITEMS" else [pop() for _ in range(2)][::-1]
-            self._a(dict).update(zip(items[::2], items[1::2], strict=True))
+            self._a(dict).update(zip(map(_plain_key, items[::2]), items[1::2], strict=True))
         elif name in ("APPEND", "APPENDS"):
             items = self._marked() if name == "APPENDS" else [pop()]
             self._a(list).extend(items)
@@ -241,7 +243,7 @@ class _Machine:
             push(_named(argument))
         elif name == "STACK_GLOBAL":
             attribute, module = pop(), pop()
-            push(_named(f"{module} {attribute}"))
+            push(_named(f"{_plain_key(module)} {_plain_key(attribute)}"))
         elif name == "BINPERSID":
             push(self._storage(pop()))
         elif name == "REDUCE":
@@ -277,8 +279,18 @@ class _Machine:
             or count < 0
         ):
             raise _Refused("a storage is not in torch's form")
-        made = _Storage(STORAGES[storage.name.removeprefix("torch ")], str(key), count)
+        kind = STORAGES[storage.name.removeprefix("torch ")]
+        made = _Storage(kind, str(_plain_key(key)), count)
         return self.storages.setdefault(made.key, made)
+
+
+def _plain_key(value: Any) -> Any:
+    """A value with a hash and a text of its own size. Tuples of tuples, each named twice, have
+    texts and hashes that take longer than the universe has.
+    """
+    if not isinstance(value, (str, int, float, bytes, type(None))):
+        raise _Refused("a key is not a plain value")
+    return value
 
 
 def _named(name: str) -> _Name:
@@ -290,7 +302,7 @@ def _named(name: str) -> _Name:
 def _called(function: Any, arguments: Any) -> Any:
     name = function.name if isinstance(function, _Name) else None
     if name == "collections OrderedDict":
-        return dict(*arguments)
+        return {_plain_key(key): value for key, value in (arguments[0] if arguments else ())}
     if name == "torch._utils _rebuild_tensor_v2":
         storage, offset, shape, strides = arguments[:4]
         if not isinstance(storage, _Storage) or not all(

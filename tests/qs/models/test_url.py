@@ -27,11 +27,13 @@ class Server(ThreadingHTTPServer):
     cut_after: int | None = None
     cuts = 0
     ranges = True
+    states_length = True
     status: int | None = None
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.credentials: list[str] = []
         self.body = BODY
 
     @property
@@ -44,6 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         asked = self.headers.get("Range", "")
         server.asked.append(asked)
+        server.credentials.append(self.headers.get("Authorization", ""))
         if server.status:
             self.send_error(server.status)
             return
@@ -57,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(
                 "Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}"
             )
-        self.send_header("Content-Length", str(len(rest)))
+        if server.states_length:
+            self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         if server.cuts:
             server.cuts -= 1
@@ -175,3 +179,71 @@ def test_offline_says_what_is_missing_and_asks_nobody(server, tmp_path):
 def test_an_entry_that_cannot_be_is_one_message(tmp_path, entry, message):
     with pytest.raises(UserError, match=message):
         resolve({"model": "m", "sources": [{"kind": "url", **entry}]}, tmp_path)
+
+
+SECRET = "s3cr3t"
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+def with_secrets(server):
+    return server.address.replace("http://", f"http://me:{SECRET}@") + f"&token={SECRET}"
+
+
+def test_credentials_of_an_address_are_used_and_never_kept(server, tmp_path, cache, said):
+    entry = {"kind": "url", "url": with_secrets(server), "sha256": SHA256}
+    found = resolve({"model": "m", "sources": [entry]}, tmp_path, say=said.append)
+    assert server.credentials[0].startswith("Basic ")
+    assert "downloading http://****@127.0.0.1" in said[0]
+    everything = [*said, str(found.to_dict()), *map(str, cache.rglob("*"))]
+    assert not any(SECRET in text for text in everything)
+
+
+@pytest.mark.parametrize("status", [401, 404, 503, None])
+def test_credentials_are_in_no_error(server, tmp_path, status):
+    server.status = status
+    entry = {"kind": "url", "url": with_secrets(server), "sha256": "0" * 64}
+    with pytest.raises(UserError) as refused:
+        resolve({"model": "m", "sources": [entry]}, tmp_path)
+    assert SECRET not in str(refused.value) and "http://****@" in str(refused.value)
+    with pytest.raises(UserError) as refused:
+        resolve({"model": "m", "sources": [entry]}, tmp_path, offline=True)
+    assert SECRET not in str(refused.value)
+
+
+def test_more_than_a_source_states_is_not_downloaded(server, tmp_path, cache):
+    entry = {"kind": "url", "url": server.address, "sha256": SHA256, "bytes": 1000}
+    with pytest.raises(UserError, match="larger than.*nothing of it was kept"):
+        resolve({"model": "m", "sources": [entry]}, tmp_path)
+    assert leftovers(cache) == []
+    entry["bytes"] = len(BODY)
+    assert resolve({"model": "m", "sources": [entry]}, tmp_path).path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_body_without_end_is_given_up(server, tmp_path, cache, monkeypatch, stated):
+    """Whether or not the server says how long it is."""
+    server.states_length = stated
+    monkeypatch.setenv("QS_MAX_DOWNLOAD", "0.0005")
+    with pytest.raises(UserError, match="QS_MAX_DOWNLOAD"):
+        fetch(server, tmp_path)
+    assert leftovers(cache) == []
+
+
+def test_what_the_disk_has_no_room_for_is_not_begun(server, tmp_path, cache, monkeypatch):
+    free = type("Usage", (), {"free": url.SPARE_BYTES + 1000})
+    monkeypatch.setattr(url.shutil, "disk_usage", lambda folder: free)
+    with pytest.raises(UserError, match="QS_CACHE to another disk"):
+        fetch(server, tmp_path)
+    assert leftovers(cache) == []
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "nan", "inf", "0"])
+def test_a_bound_that_is_no_number(monkeypatch, text):
+    monkeypatch.setenv("QS_MAX_DOWNLOAD", text)
+    with pytest.raises(UserError, match="QS_MAX_DOWNLOAD is"):
+        url.most_bytes()
+    assert url.most_bytes(7) == 7
