@@ -67,6 +67,7 @@ class ArtifactService:
         fit.
         """
         specs = input_specs(model_info_of(description, "data", Path("data")))
+        described = {each["name"]: each for each in description["inputs"]}
         position = {spec.name: at for at, spec in enumerate(specs)}
         faults, arrays = [], {}
         for name, path in given.items():
@@ -74,7 +75,9 @@ class ArtifactService:
                 faults.append(reading.unknown_input(FLAG, name, list(position)))
                 continue
             try:
-                arrays[name] = read_items(specs[position[name]], Path(path), position[name])
+                about = [described[name][key] for key in ("shape", "guessed", "declared")]
+                with feeding.of_a_guess(*about):
+                    arrays[name] = read_items(specs[position[name]], Path(path), position[name])
             except Faults as error:
                 faults += error.faults
         faults = faults or count_faults(arrays)
@@ -326,10 +329,14 @@ def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
             f"compile results do; state {what}: --shape images=1,3,224,224 --type images=FLOAT32"
         )
     _check_types(asked)
-    inputs = [
-        Input(name, types[name], tuple(shape), tuple(shape), 0 if shape else None)
-        for name, shape in shapes.items()
-    ]
+    inputs, switches = feeding.with_switches(
+        [
+            Input(name, types[name], tuple(shape), tuple(shape), 0 if shape else None)
+            for name, shape in shapes.items()
+        ],
+        None,
+        asked,
+    )
     return {
         "path": str(file),
         "name": name_of(file),
@@ -340,7 +347,7 @@ def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         "outputs": sorted(set((asked.get("states") or {}).values())),
         "states": dict(asked.get("states") or {}),
         "batch_sizes": list(asked.get("batch_sizes") or ()),
-        "notes": [],
+        "notes": switches,
         "open_s": None,
         "tried_s": None,
     }

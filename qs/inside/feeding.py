@@ -4,7 +4,8 @@ the user's own items, ranges that a type keeps, BOOLs that choose a branch, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,10 @@ def with_switches(
     inputs: Sequence[Input], graph: Any, asked: Mapping[str, Any]
 ) -> tuple[list[Input], list[str]]:
     """(Inputs, notes): BOOLs that choose a branch get one value for the whole run, false, unless
-    the user gives one. `graph` is the file's GraphProto.
+    the user gives one. `graph` is the file's GraphProto, None for other formats.
     """
     given = {*(asked.get("ranges") or ()), *(asked.get("data") or ())}
-    chooses = conditions(graph)
+    chooses = conditions(graph) if graph is not None else set()
     found, said = [], []
     for each in inputs:
         single = int(np.prod(each.shape, dtype=np.int64)) == 1
@@ -106,7 +107,8 @@ def trial_feeds(
     for position, each in enumerate(inputs):
         path = (asked.get("data") or {}).get(each.name)
         if path is not None:
-            arrays[each.name] = read_items(_spec(each), Path(path), position, most=batch_size)
+            with of_a_guess(each.shape, each.guessed, each.declared):
+                arrays[each.name] = read_items(_spec(each), Path(path), position, most=batch_size)
     ranges = asked.get("ranges") or {}
     stated = [
         replace(each, range=tuple(ranges[each.name])) if each.name in ranges else each
@@ -114,6 +116,24 @@ def trial_feeds(
     ]
     given = {"states": dict(states), "fill": asked.get("fill"), "ranged": list(ranges)}
     return GivenItems(_info(stated), given, seed=0, arrays=arrays).feeds(0, batch_size)
+
+
+@contextmanager
+def of_a_guess(
+    shape: Sequence[int], guessed: Sequence[int], declared: Sequence[Any]
+) -> Iterator[None]:
+    """Own items that do not fit a shape that nobody stated: the error says that it is a guess."""
+    try:
+        yield
+    except Faults as error:
+        if not guessed:
+            raise
+        shown = ", ".join("?" if size in (None, "") else str(size) for size in declared)
+        hint = f"{list(shape)} is a guess for [{shown}]; --shape states it"
+        raise Faults(
+            replace(fault, hint=f"{fault.hint}; {hint}" if fault.hint else hint)
+            for fault in error.faults
+        ) from None
 
 
 def value_fault(

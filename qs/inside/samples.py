@@ -19,7 +19,7 @@ import numpy as np
 from qs.contract.data_loader import Dataset
 from qs.contract.trial_feeds import joined_items as joined
 from qs.inside.loading import load_dataset_classes
-from qs.tensors.generated import GeneratedItems, input_specs
+from qs.tensors.generated import GeneratedItems, input_specs, is_switch
 
 # Distinct batches that the performance phase cycles through: more than caches hold, and few enough
 # that their memory is bounded whatever the data set.
@@ -155,7 +155,11 @@ def open_data(
             missing = error.filename
             where = f"{missing} is missing; put it there" if missing else str(error)
             why = f"the files of the data set {named} are not on this machine: {where}"
-    return TaskData(GeneratedDataset(model_info, seed), "generated", None, "generated", why, seed)
+    dataset = GeneratedDataset(model_info, seed)
+    fixed = [spec.name for spec in input_specs(model_info) if is_switch(spec) and not spec.range]
+    if fixed:
+        why += f"; {', '.join(fixed)} is false in every query (input_range states another)"
+    return TaskData(dataset, "generated", None, "generated", why, seed)
 
 
 class GivenItems:

@@ -67,6 +67,22 @@ def test_own_values_that_a_model_does_not_take_are_named_with_their_file(tmp_pat
     assert found["inputs"][0]["shape"] == (1, 3), "nothing is guessed, so compiling tries it"
 
 
+@pytest.mark.parametrize("probe", [True, False])
+def test_items_that_do_not_fit_a_guess_say_that_it_is_one(tmp_path, probe):
+    path = graphs.needs_multiple_of(tmp_path / "m.onnx", 48)
+    np.zeros((2, 3, 48, 48), np.float32).tofile(tmp_path / "x.raw")
+    with pytest.raises(Faults, match=r"\[1, 3, 224, 224\] is a guess for \[N, 3, H, W\]; --shape"):
+        found = describe(path, probe=probe, data={"x": str(tmp_path / "x.raw")})
+        ArtifactService().read_data(found, {"x": str(tmp_path / "x.raw")}, str(tmp_path / "out"))
+
+
+def test_a_format_of_the_backends_own_has_its_bools_pinned_too(tmp_path):
+    (tmp_path / "m.engine").write_bytes(b"x")
+    types = {"go": "BOOL", "x": "FLOAT32"}
+    found = describe(tmp_path / "m.engine", shapes={"go": [], "x": [1, 2]}, types=types)
+    assert "go is false in every query" in found["notes"][0]
+
+
 def test_two_inputs_and_one_culprit(tmp_path):
     """Only the input whose values fail is named."""
     rows = onnx.load(str(graphs.table(tmp_path / "a.onnx", 50, name="kind")))
