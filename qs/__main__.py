@@ -8,9 +8,21 @@ import sys
 def main() -> None:
     """Run the command line on sys.argv and end the process with its exit status."""
     _be_the_package()
+    from qs.base import streams
+
+    streams.keep_going()
+    from qs.cli.commands import MEASURING, USER_ERROR, VALID
     from qs.cli.main import run_command_line
 
-    sys.exit(run_command_line(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    status = run_command_line(arguments)
+    lost = streams.lost_output()
+    if lost is not None:
+        print(f"error: standard output was lost: {lost}", file=sys.stderr)
+        # What a run has found out stands; what another command was to print is not there.
+        if status == VALID and not MEASURING & set(arguments[:1]):
+            status = USER_ERROR
+    sys.exit(status)
 
 
 def _be_the_package() -> None:

@@ -9,6 +9,7 @@ eviction (the user may delete any file at any time).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from qs.base.errors import UserError
 
+_BUILDING = ".building-"
 LOCK_TIMEOUT_S = 1800.0  # longer than any build or download takes; a lock dies with its process
 
 
@@ -66,6 +68,7 @@ def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
     the build creates no file, or further ones whose names do not begin with its name.
     """
     path = cache_dir() / f"{key}{suffix}"
+    _remove_dead(path.parent)
     if path.is_file():
         return path
     with locked(path):
@@ -101,9 +104,20 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def _remove_dead(folder: Path) -> None:
+    """Remove what builds left whose processes were killed: nobody holds their lock."""
+    import filelock
+
+    for left in folder.glob(f"{_BUILDING}*"):
+        name = left.name.removeprefix(_BUILDING)
+        lock = filelock.FileLock(folder / f"{name}.lock", timeout=0)
+        with contextlib.suppress(filelock.Timeout, OSError), lock:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _build(path: Path, build: Callable[[Path], None]) -> None:
     # One fixed name, since the lock is held: leftovers of a killed build are removed, not piled up.
-    folder = path.with_name(f".building-{path.name}")
+    folder = path.with_name(f"{_BUILDING}{path.name}")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir()

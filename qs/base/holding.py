@@ -20,7 +20,7 @@ def hold(path: Path) -> int:
     """Hold a file or folder until the descriptor that is returned is closed, by `let_go` or by the
     end of the process; no child inherits it. Raises Held, or OSError if it cannot be opened.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

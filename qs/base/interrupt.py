@@ -1,5 +1,6 @@
 """What Ctrl-C does to a run: the case in progress ends in order and keeps what it measured; any
-other step is cancelled. A second Ctrl-C ends the program at once.
+other step is cancelled. A second Ctrl-C ends the program at once. SIGTERM, and SIGHUP of a terminal
+that is closed, do the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from qs.base.scratch import remove_all
 
 T = TypeVar("T")
 EXIT_STATUS = 130  # of an interrupted program, as shells have it
@@ -41,11 +44,31 @@ class Interrupt:
     @contextmanager
     def gently(self) -> Iterator[asyncio.Event]:
         """Steps that end by themselves when the event is set, and raise Interrupted afterwards."""
-        self._gentle = True
+        before, self._gentle = self._gentle, True
         try:
             yield self.requested
         finally:
-            self._gentle = False
+            self._gentle = before
+
+    async def unless(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What the work gives; None if the interruption comes first, which cancels it, or was there
+        before. For what may be left out of a result that is kept.
+        """
+        if self.requested.is_set():
+            work.close()
+            return None
+        with self.gently():
+            doing = asyncio.ensure_future(work)
+            waiting = asyncio.ensure_future(self.requested.wait())
+            try:
+                await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+                if not doing.done():
+                    doing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                return await doing
+        return None
 
 
 def run_on_loop(
@@ -55,8 +78,8 @@ def run_on_loop(
 ) -> T:
     """Run a coroutine on uvloop, or asyncio's loop if that is not installed.
 
-    The first Ctrl-C or SIGTERM interrupts it. A second one calls `at_once` and ends the program;
-    what runs in child processes dies with it.
+    The first Ctrl-C, SIGTERM or SIGHUP interrupts it. A second one calls `at_once`, removes the
+    temporary folders and ends the program; what runs in child processes dies with it.
     """
     try:
         from uvloop import new_event_loop
@@ -73,10 +96,14 @@ def run_on_loop(
             if not interrupt.requested.is_set():
                 interrupt.now()
                 return
-            at_once()
+            with contextlib.suppress(Exception):  # whatever is left undone, it ends now
+                at_once()
+            remove_all()
             os._exit(EXIT_STATUS)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # under nohup, it is not to end with the terminal
             loop.add_signal_handler(number, on_signal)
         return loop.run_until_complete(task)
     finally:

@@ -4,7 +4,6 @@ for is done elsewhere.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -51,6 +50,7 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
       qs load model.onnx --hardware_type CPU --dry_run
     """
     from qs.base.console import print_json
+    from qs.base.scratch import scratch
     from qs.cli.concluding import conclude
     from qs.cli.requests import request_of
     from qs.evaluate.outline import outline
@@ -61,8 +61,8 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
 
     request = request_of({**options, "artifact": artifact, "engine": DRIVE}, kind=Kind.LOAD)
     view = open_view(quiet)
-    with tempfile.TemporaryDirectory(prefix="qs-load-") as folder:
-        prepared = describe_artifact(request, Path(folder), probe=not dry_run)
+    with scratch("qs-load-") as folder:
+        prepared = describe_artifact(request, folder, probe=not dry_run)
         if dry_run:
             planned = outline(prepared)
             if as_json:

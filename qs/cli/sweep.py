@@ -4,7 +4,6 @@ qs.sweep.running does the work.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,6 +115,7 @@ def command(as_json: bool, quiet: bool, **options) -> int:
 
 
 def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
+    from qs.base.scratch import scratch
     from qs.cli.concluding import conclude
     from qs.cli.requests import request_of
     from qs.evaluate.prepare import prepare
@@ -153,11 +153,9 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
         command=_command(request),
     )
     view = open_view(quiet)
-    with tempfile.TemporaryDirectory(prefix="qs-sweep-") as folder:
+    with scratch("qs-sweep-") as folder:
         prepared = (
-            prepare(request)
-            if request.artifact is None
-            else describe_artifact(request, Path(folder))
+            prepare(request) if request.artifact is None else describe_artifact(request, folder)
         )
         ended = run(prepared, view, plan.work)
         return conclude(ended, view, request.history, as_json, quiet)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qs.base.errors import UserError
+from qs.base.scratch import scratch
 from qs.conformance.checks import CHECKS, Check
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.conformance.subject import Subject
@@ -68,21 +68,20 @@ def conform(asked: Asked, view: View, say: Callable[[str], None]) -> tuple[str, 
     """
     if asked.log is not None:
         _check_writable(asked.log)
-    with tempfile.TemporaryDirectory(prefix="qs-check-") as folder:
-        scratch = Path(folder)
+    with scratch("qs-check-") as folder:
         prepared = prepare(
             Request(
                 task=asked.task,
                 hardware_type=asked.hardware_type,
                 workspace=asked.workspace,
-                out=scratch,  # there is no report to write
+                out=folder,  # there is no report to write
                 answers=asked.answers,
                 seed=asked.seed,
                 no_input=True,
             )
         )
         environment = interpreter_for(prepared.backend.path, asked.env, say)
-        return prepared.hardware, asyncio.run(_conform(asked, prepared, environment, view, scratch))
+        return prepared.hardware, asyncio.run(_conform(asked, prepared, environment, view, folder))
 
 
 def _check_writable(log: Path) -> None:
@@ -94,11 +93,11 @@ def _check_writable(log: Path) -> None:
 
 
 async def _conform(
-    asked: Asked, prepared: Prepared, environment: Environment, view: View, scratch: Path
+    asked: Asked, prepared: Prepared, environment: Environment, view: View, folder: Path
 ) -> list[CheckResult]:
-    resolved = await resolve_model(prepared, scratch / "model.log")
-    log = scratch / "backend.log"
-    subject = Subject(prepared, resolved, environment, log, scratch)
+    resolved = await resolve_model(prepared, folder / "model.log")
+    log = folder / "backend.log"
+    subject = Subject(prepared, resolved, environment, log, folder)
     try:
         async with capped(log):
             return await run_checks(subject, CHECKS, asked.time_limit, view.begun, view.ended)

@@ -5,12 +5,12 @@ the model's fp32 graph.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import Fault, Faults
+from qs.base.scratch import scratch
 from qs.base.words import data_size
 from qs.evaluate.artifacts import digest
 from qs.evaluate.backend import Backend
@@ -73,8 +73,8 @@ async def numeric(
 
     compiled   the compile result, whose segments name the tensors to be compared inside the graph
     """
-    with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
-        outputs = Path(folder, "reference.npz")
+    with scratch("qs-reference-") as folder:
+        outputs = folder / "reference.npz"
         about = await reference_outputs(
             prepared, resolved, items, outputs, log, segment_tensors(compiled)
         )
@@ -146,8 +146,8 @@ async def numeric_item(
     log: Path,
 ) -> dict[str, Any]:
     """One item of that comparison again; its arrays are saved in the report's folder."""
-    with tempfile.TemporaryDirectory(prefix="qs-reference-") as folder:
-        outputs = Path(folder, "reference.npz")
+    with scratch("qs-reference-") as folder:
+        outputs = folder / "reference.npz"
         about = await reference_outputs(prepared, resolved, max(items, item + 1), outputs, log, [])
         if item >= about["items"]:
             raise Faults(

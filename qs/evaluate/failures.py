@@ -122,8 +122,9 @@ def first_fault(traceback: str | None) -> str | None:
     """What the first failed request of a case raised, in one short line with the vendor's own line
     of code; None if nothing is known of it.
     """
-    said = one_line(_raised(traceback or ""), LONGEST_FAULT)
-    return f"the first fault: {said}{_place(traceback or '')}" if said else None
+    text = storable.text(traceback or "")
+    said = one_line(_raised(text), LONGEST_FAULT)
+    return one_line(f"the first fault: {said}{_place(text)}") if said else None
 
 
 def _raised(traceback: str) -> str:

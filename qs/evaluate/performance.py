@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from qs.base.interrupt import Interrupted
 from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
 from qs.engine import RunResult, run_async
 from qs.evaluate import rows
+from qs.evaluate.backend import Loaded
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import audit
@@ -48,7 +51,7 @@ async def measure(testbed: Testbed) -> None:
             journal.event("case left out", batch_size=batch_size, why=row.reasons[0])
             continue
         if testbed.engine == "always" and not testbed.interrupt.requested.is_set():
-            row = await audit(testbed, batch_size, row)
+            row = await testbed.interrupt.unless(audit(testbed, batch_size, row)) or row
         journal.record.rows.append(row)
         journal.event(
             "case ends",
@@ -141,15 +144,31 @@ async def _measure_case(
             )
         journal.view.ended(title, result)
     except BackendFailed as failure:
-        if failure.lost_host:
-            await testbed.backend.drop()
-        note(journal, failure, batch_size)
+        with testbed.interrupt.gently():  # what was measured is a row, whatever comes now
+            if failure.lost_host:
+                await testbed.backend.drop()
+            note(journal, failure, batch_size)
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
-    backend = testbed.backend
+    with testbed.interrupt.gently():
+        return await _told(testbed, case, title, histogram, watch, result, loaded, samples)
+
+
+async def _told(
+    testbed: Testbed,
+    case: Case,
+    title: str,
+    histogram: Path | None,
+    watch: Verification,
+    result: RunResult,
+    loaded: Loaded,
+    samples: Mapping[str, Any],
+) -> Measured:
+    """A case that has ended: its log, its row, and whether the answers were right."""
+    journal, backend = testbed.journal, testbed.backend
     lost = lost_in(result, backend.limits.predict_s, backend.log_tail(), title)
     if lost is not None:
-        note(journal, lost, batch_size)
-        await testbed.backend.drop()
+        note(journal, lost, case.requested_batch_size)
+        await backend.drop()
     file = None
     if result.response.count:
         path = histogram or journal.folder.histogram(case.name)
@@ -166,7 +185,9 @@ async def _measure_case(
     if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
         row = row.warned(UNTOLD.format(case.intra_op_threads))
     if lost is None:
-        row = await watch.judged(testbed.backend, settings.plain_samples, case, row)
+        row = await watch.judged(
+            backend, testbed.settings.plain_samples, case, row, testbed.interrupt
+        )
     else:
         row = row.changed(reasons=[*row.reasons, str(lost)])
     journal.view.line(f"{title}: {said(row)}" + (f"; {fault}" if fault else ""))

@@ -8,7 +8,6 @@ What to do with it is up to the caller: one evaluation (qs.evaluate.evaluation),
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from typing import Any
 
 from qs.base import machine
 from qs.base.interrupt import Interrupt
+from qs.base.scratch import scratch
 from qs.config.qs_config import QsConfig, parse_qs_config
 from qs.doctor.looking import check_now
 from qs.environments import Environment, interpreter_for
@@ -49,18 +49,18 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
     """
     record, view = journal.record, journal.view
     view.line(f"{prepared.title} on {prepared.hardware}: model {prepared.model_info.model}")
-    with tempfile.TemporaryDirectory(prefix="qs-run-") as scratch:
+    with scratch("qs-run-") as folder:
         with journal.stage("environment"):
             environment = await _settle_environment(prepared, view.line)
         record.environment = _described(environment)
         with journal.stage("model"):
-            resolved = await checks.resolve_model(prepared, Path(scratch, "model.log"), view.line)
+            resolved = await checks.resolve_model(prepared, folder / "model.log", view.line)
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()
         async with brought_up(prepared, environment, journal.log) as backend:
             compiled = await obtain(backend, prepared, resolved, journal)
-            yield Opened(backend, resolved, compiled, Path(scratch))
+            yield Opened(backend, resolved, compiled, folder)
 
 
 async def set_up(

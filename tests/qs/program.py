@@ -82,7 +82,9 @@ def refused(ran: Ran, *words: str) -> None:
 
 
 def _text() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    return io.TextIOWrapper(
+        io.BytesIO(), encoding="utf-8", errors="backslashreplace", newline="", write_through=True
+    )
 
 
 def _read(stream: io.TextIOWrapper) -> str:

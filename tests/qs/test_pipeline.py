@@ -48,14 +48,14 @@ def asked(out: Path, *options: object) -> tuple[object, ...]:
     return ("run", "--task", TASK, "--hardware_type", "CPU", "--out", out, *options)
 
 
-def start(out: Path, *options: object) -> subprocess.Popen[str]:
+def start(out: Path, *options: object, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(*asked(out, *options)),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
-        env=environment(),
+        env=environment(**variables),
     )
 
 
@@ -271,7 +271,7 @@ def test_answers_are_checked_and_kept(tmp_path):
     assert "did you mean 'intra_op_threads'" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_interrupt_writes_what_there_is(number, tmp_path):
     process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", "1,8", "--json")
     wait_for_line(process, MEASURING)
@@ -296,14 +296,19 @@ def test_an_interrupt_before_the_first_case_leaves_no_row(tmp_path):
 
 
 def test_a_second_interrupt_stops_at_once(tmp_path):
-    process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", 64)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    asked = ("--iterations", 100_000_000, "--batch_sizes", 64, "--verify", "sample")
+    process = start(tmp_path, *asked, TMPDIR=str(temporary))
     wait_for_line(process, MEASURING)
+    assert {path.name[:7] for path in temporary.iterdir()} >= {"qs-run-", "qs-veri"}
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert result_in(tmp_path)["Status"] == "interrupted"
+    assert not list(temporary.glob("qs-*"))
 
 
 def test_a_killed_run_keeps_the_cases_that_had_ended(tmp_path):
@@ -312,5 +317,5 @@ def test_a_killed_run_keeps_the_cases_that_had_ended(tmp_path):
     process.kill()
     process.communicate(timeout=60)
     result = result_in(tmp_path)
-    assert result["Status"] == "running"
+    assert (result["Status"], result["Verdict"]) == ("running", "INVALID")
     assert [row["BS"] for row in result["Performance"]] == [1]

@@ -4,8 +4,15 @@ that is right is not.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from qs.base.interrupt import Interrupt
+from qs.evaluate import rows
+from qs.evaluate.verification import Verification
+from qs.result.row import Row, Verdict
+from qs.settings.case import Case
 from tests.qs.small_backend import run, write
 
 WEIGHTS = "np.random.default_rng(0).normal(size=(64, 10))"
@@ -90,3 +97,24 @@ def test_a_qs_config_may_ask_for_it_and_joined_batches_are_seen(tmp_path):
     (row,) = result["Performance"]
     assert row["Verification"]["wrong"] == 0 and row["Verification"]["checked"] > 0, said
     assert result["Effective Values"]["verify"] == {"value": "all", "origin": "QS config"}
+
+
+def test_an_interruption_while_answers_are_checked_keeps_the_row():
+    class Hangs:
+        async def verification(self, *_: object) -> dict:
+            await asyncio.sleep(60)
+            raise AssertionError("never asked for so long")
+
+    case = Case("c", 1, 1, 1, 5, None, None, "thread", 1, None, ())
+    row = rows.failed(case, "none").changed(verdict=Verdict.VALID, reasons=[], completed=600)
+
+    async def judged() -> Row:
+        interrupt = Interrupt()
+        interrupt.guard(asyncio.current_task())
+        asyncio.get_running_loop().call_later(0.01, interrupt.now)
+        with interrupt.gently(), Verification("all") as watch:
+            return await watch.judged(Hangs(), None, case, row, interrupt)
+
+    found = asyncio.run(judged())
+    assert found.completed == 600 and not found.valid
+    assert found.reasons == ["verification: interrupted before the answers were checked"]
