@@ -8,16 +8,39 @@ from pathlib import Path
 from typing import Any
 
 FRAMEWORKS = {".pt": "Pytorch", ".pth": "Pytorch", ".pb": "Tensorflow"}
-ANY_MODEL = ("model", "saved_model", "network", "inference")  # names that tell nothing
+# Words that say nothing of which model it is, in names of files and of the folders they lie in.
+_ANY_MODEL = re.compile(
+    "models?|saved|savedmodel|net|network|infer|inference|onnx|weights|graph|frozen|best|last|final|"
+    "latest|checkpoints?|ckpt|pytorch|torch|tf|quant|quantized|u?int|float|opt|optimi[sz]ed|sim|"
+    "simplified|exports?|exported|encoder|decoder|merged|with|past|snapshots?|resolve|main|"
+    "artifacts|outputs?|files|"
+    r"(u?int|fp|bf|f|q|bnb|v|opset|o|bs|b)?\d+[a-z\d]*|[0-9a-f]{16,}"
+)
+_CACHED = re.compile(r"^models--")  # how Hugging Face's cache begins a model's folder
 BATCH_AXES = "input_batch_axis"
 
 
 def name_of(path: Path) -> str:
-    """A plain name for reports and folders, from the file's name."""
+    """A plain name for reports and folders, from the file's name; one that says nothing, as
+    model.onnx, has the folder's before it that does.
+    """
     stem = path.stem or path.name
-    if stem.lower() in ANY_MODEL and path.absolute().parent.name:
-        stem = f"{path.absolute().parent.name}-{stem}"
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "model"
+    if _says_nothing(stem):
+        folders = [each.name for each in path.absolute().parents if each.name]
+        telling = [name for name in folders if not _says_nothing(name)]
+        for name in (telling or folders)[:1]:
+            stem = f"{_CACHED.sub('', name)}-{stem}"
+    return plain_name(stem) or "model"
+
+
+def plain_name(text: str) -> str:
+    """The text in characters that any file system and any report takes; empty if none is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
+
+
+def _says_nothing(name: str) -> bool:
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    return all(_ANY_MODEL.fullmatch(word) for word in words)
 
 
 def model_info_of(described: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:

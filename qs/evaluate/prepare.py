@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from qs.artifact.model_info import plain_name
 from qs.base.errors import Fault, Faults, UserError, together
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
@@ -63,8 +64,15 @@ class Prepared:
 
     @property
     def title(self) -> str:
-        """What is measured: the task's name, or the file's."""
-        return self.request.task or Path(str(self.request.artifact)).name
+        """What is measured: the task's name, or the file's, after the model's if that says more."""
+        if self.request.task:
+            return self.request.task
+        file = Path(str(self.request.artifact))
+        model = self.model_info.model
+        if model == plain_name(file.stem):
+            return file.name
+        own = file.suffix.lower() != ".json"  # a compile result is called as all of them are
+        return f"{model}{file.suffix}" if own else f"{model} ({file.name})"
 
     @property
     def out(self) -> Path:

@@ -21,6 +21,7 @@ from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo, check_model_info
 from qs.config.workload import Workload, check_workload
 from qs.evaluate.artifacts import Artifact, take
+from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
 from qs.settings.request import Request
@@ -50,6 +51,9 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
     path = path.absolute()
     described, given = await _described(request, path, scratch, probe)
+    if artifact is None:  # a compile result has its model's name
+        reports = request.out / backend.path.name
+        described["name"] = await asyncio.to_thread(told_apart, described, reports)
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
     prepared = Prepared(

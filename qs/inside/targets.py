@@ -34,11 +34,11 @@ def check_kind(predict: Any, pool: str | None) -> None:
     if pool == "async":
         raise UserError(
             "pool 'async' needs a coroutine, but predict is a plain function; "
-            "declare it `async def predict`"
+            "declare it `async def predict`, or leave out pool 'async'"
         )
     raise UserError(
         f"predict is a coroutine function, which pool {pool!r} cannot drive; "
-        "state runner 'async' in the QS config, or pool 'async' with a runner of your own"
+        "add --pool async, or state runner 'async' in the QS config"
     )
 
 

@@ -293,13 +293,15 @@ def _with_end(settings: Settings) -> Settings:
 
 
 def _with_copies(settings: Settings) -> Settings:
-    """The pool and the instances as they follow from other values. Coroutines run on an event loop;
+    """Runner, pool and instances as they follow from other values. Coroutines run on an event loop;
     a process has a copy of its own, and an event loop has one for all its clients; CPU sets are for
     a copy each, and a vendor's own runner is made once per worker.
     """
     runner, pool, clients = settings.runner, settings.pool, settings.clients
     if runner.value == "async" and pool.origin == Origin.DEFAULT:
         pool = Setting("async", runner.origin)
+    elif pool.value == "async" and runner.origin == Origin.DEFAULT:
+        runner = Setting("async", pool.origin)
     instances = settings.instances
     if pool.value in OWN_COPIES:
         instances = Setting(clients.value if pool.value == "process" else 1, pool.origin)
@@ -308,7 +310,7 @@ def _with_copies(settings: Settings) -> Settings:
             instances = Setting(len(settings.affinity.value), settings.affinity.origin)
         elif ":" in runner.value:
             instances = clients
-    return replace(settings, pool=pool, instances=instances)
+    return replace(settings, runner=runner, pool=pool, instances=instances)
 
 
 def _with_shares(settings: Settings, cpus: Sequence[int]) -> Settings:

@@ -282,7 +282,11 @@ def test_a_trial_sets_its_intervals_and_whether_the_engine_is_calibrated():
             {"pool": "thread"},
             "pool 'thread' (command line): the runner is 'async' (QS config)",
         ),
-        ({}, {"pool": "async"}, "pool 'async' (command line): predict of the runner 'backend'"),
+        (
+            {"runner": "backend"},
+            {"pool": "async"},
+            "pool 'async' (command line): predict of the runner 'backend'",
+        ),
         (
             {"pool": "process"},
             {"in_process": True},
