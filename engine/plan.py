@@ -9,17 +9,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from qs.engine.load import ClosedLoop, LoadModel
-from qs.engine.numbers import (
+from qs.engine.checks import (
     LONGEST_S,
-    Check,
+    MOST_WORKERS,
+    choice,
     count,
+    counts,
     faults_of,
+    flag,
+    instance,
     is_finite,
     is_whole,
+    items_of,
     number,
+    percentile,
     seconds,
+    sequence,
+    shares,
+    shown,
+    times,
 )
+from qs.engine.load import ClosedLoop, LoadModel, is_load
 from qs.engine.result import Metric, Rule, RunResult
 
 POOL_KINDS = ("inline", "thread", "process", "async")
@@ -66,15 +76,21 @@ class Pool:
 
     def faults(self) -> list[str]:
         found = faults_of(
-            (
-                self.kind in POOL_KINDS,
-                "pool kind",
-                repr(self.kind),
-                "one of " + ", ".join(POOL_KINDS),
+            choice("pool kind", self.kind, POOL_KINDS),
+            choice("pool spin", self.spin, SPIN),
+            *counts(
+                self, "workers", "instances", "intra_op_threads", most=MOST_WORKERS, of="pool "
             ),
-            (self.spin in SPIN, "pool spin", repr(self.spin), "one of " + ", ".join(SPIN)),
-            *counts(self, "workers", "instances", "intra_op_threads", "max_in_flight", of="pool "),
+            *counts(self, "max_in_flight", of="pool "),
+            sequence("pool affinity", self.affinity, "a list of CPU sets, such as [(0, 1)]"),
         )
+        for cpus in items_of(self.affinity):
+            whole = bool(items_of(cpus)) and all(is_whole(cpu) and cpu >= 0 for cpu in cpus)
+            found += faults_of(
+                (whole, "pool affinity", repr(cpus), "a list of CPUs, such as (0, 1)")
+            )
+        if found:
+            return found
         if self.kind == "inline" and is_whole(self.workers) and (self.workers or 1) > 1:
             found.append(
                 f"pool workers: {self.workers} is not allowed inline, "
@@ -152,8 +168,14 @@ class Batching:
             number(
                 "batching max_delay_us",
                 self.max_delay_us,
-                is_finite(self.max_delay_us) and self.max_delay_us >= 0,
-                "at least 0",
+                is_finite(self.max_delay_us) and 0 <= self.max_delay_us <= LONGEST_S * 1e6,
+                f"from 0 to {LONGEST_S * 1e6:,.0f} us",
+            ),
+            (
+                self.collate is None or callable(self.collate),
+                "batching collate",
+                shown(self.collate),
+                "a function of a list of samples, or None",
             ),
         )
 
@@ -215,6 +237,20 @@ class RunPlan:
 
     def faults(self) -> list[str]:
         """Every reason why this plan cannot run, one sentence each."""
+        parts = faults_of(
+            (is_load(self.load), "load", shown(self.load), "a load model"),
+            instance("stop", self.stop, Stop, "a Stop"),
+            instance("pool", self.pool, Pool, "a Pool"),
+            instance("batching", self.batching, (Batching, type(None)), "a Batching, or None"),
+            (
+                self.scenario is None or callable(getattr(self.scenario, "rules", None)),
+                "scenario",
+                shown(self.scenario),
+                "a scenario, or None",
+            ),
+        )
+        if parts:
+            return parts
         stop, batching, blocking = self.stop, self.batching, self.pool.kind != "async"
         rules = (
             (
@@ -245,7 +281,7 @@ class RunPlan:
                 "samples_per_query: batching makes the lists here; leave one of the two out",
             ),
         )
-        return [
+        found = [
             *self.load.faults(),
             *stop.faults(),
             *self.pool.faults(),
@@ -265,19 +301,20 @@ class RunPlan:
                     is_finite(self.interval_s) and LEAST_INTERVAL_S <= self.interval_s <= LONGEST_S,
                     f"at least {LEAST_INTERVAL_S} s",
                 ),
-                *(percentile("percentiles", each) for each in self.percentiles),
+                sequence("percentiles", self.percentiles, "a list of percentiles"),
+                *(percentile("percentiles", each) for each in items_of(self.percentiles)),
+                flag("calibrate", self.calibrate),
             ),
             *(fault for right, fault in rules if not right),
-            *self._client_faults(),
         ]
+        return found or self._client_faults()
 
     def _client_faults(self) -> list[str]:
         """What does not go together of a closed loop's clients and the pool."""
         kind, workers = self.pool.kind, self.pool.workers
         clients = self.load.clients if isinstance(self.load, ClosedLoop) else None
-        if not is_whole(clients) or not (workers is None or is_whole(workers)):
+        if clients is None:
             return []
-        assert clients is not None
         if kind == "inline" and clients != 1:
             return [
                 f"clients: {clients} is not allowed inline, the calling thread is the only client"
@@ -310,31 +347,3 @@ class RunPlan:
         """How many requests the plan asks for; None if time or another rule decides."""
         counts = [n for n in (self.load.planned, self.stop.iterations) if n is not None]
         return None if not counts else int(min(counts))
-
-
-def counts(values: object, *names: str, least: int = 1, of: str = "") -> list[Check]:
-    """Checks that these attributes are None or whole numbers from `least` on."""
-    found = [(of + name, getattr(values, name)) for name in names]
-    return [count(name, value, least) for name, value in found if value is not None]
-
-
-def times(values: object, *names: str, above_0: bool = False) -> list[Check]:
-    """Checks that these attributes are None or times in seconds."""
-    found = [(name, getattr(values, name)) for name in names]
-    return [seconds(name, value, above_0=above_0) for name, value in found if value is not None]
-
-
-def shares(values: object, name: str, most: float | None) -> list[Check]:
-    """Checks that the attribute is None, or a share: above 0, or from 0 up to below `most`."""
-    value = getattr(values, name)
-    if value is None:
-        return []
-    if most is None:
-        return [number(name, value, is_finite(value) and value > 0, "above 0")]
-    right = is_finite(value) and 0 <= value < most
-    return [number(name, value, right, "a share from 0 up to below 1")]
-
-
-def percentile(name: str, value: float) -> Check:
-    right = is_finite(value) and 0 < value < 100
-    return number(name, value, right, "between 0 and 100")

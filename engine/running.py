@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from qs.engine.checks import shown
 from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.conduct.conductor import Conductor
 from qs.engine.conduct.layout import lay_out
@@ -99,6 +100,9 @@ async def run_async(
     exception.
     """
     if not isinstance(plan, RunPlan):
+        if not hasattr(plan, "plan"):
+            must_be = "it must be a RunPlan or a scenario"
+            raise PlanError([f"plan: {shown(plan)} is not allowed, {must_be}"])
         plan = plan.plan()
     faults = plan.faults()
     if faults:

@@ -26,6 +26,8 @@ from qs.engine.workers.target import build
 ROWS = 16_000
 ROWS_OF_MANY = 8_192
 MANY = 8
+# Workers with a thread each; 2,000 of them took 15 s to start and 2.8 GB.
+MOST_THREADS = 4_096
 # A target that kills its process at every call must not keep the run alive for ever.
 MOST_REPLACEMENTS = 3
 
@@ -127,6 +129,14 @@ def lay_out(
     target cannot be sent to them.
     """
     workers = workers_of(plan)
+    if workers > MOST_THREADS and plan.pool.kind != "async":
+        most = f"at most {MOST_THREADS:,} where each has a thread of its own"
+        raise PlanError(
+            [
+                f"clients, pool workers: {workers:,} is not allowed, it must be {most}; "
+                "coroutines can be more"
+            ]
+        )
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
     share = PlanShare(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
     layout = Layout(workers=workers, keep_columns=keep)

@@ -12,6 +12,13 @@ from qs.engine.load.stages import Stage, Stages
 
 LoadModel = ClosedLoop | Schedule
 
+
+def is_load(value: object) -> bool:
+    """Whether it has what a load model needs: one's own Schedule is one too."""
+    methods = (getattr(type(value), name, None) for name in ("blocks", "shard", "faults"))
+    return isinstance(value, ClosedLoop) or all(map(callable, methods))
+
+
 __all__ = [
     "AllAtOnce",
     "ClosedLoop",
@@ -22,4 +29,5 @@ __all__ = [
     "Schedule",
     "Stage",
     "Stages",
+    "is_load",
 ]

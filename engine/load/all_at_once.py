@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from qs.engine import checks
 from qs.engine.load.schedule import BLOCK, Schedule
-from qs.engine.numbers import count, faults_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class AllAtOnce(Schedule):
     count: int
 
     def faults(self) -> list[str]:
-        return faults_of(count("count", self.count))
+        return checks.faults_of(checks.count("count", self.count))
 
     @property
     def planned(self) -> int:

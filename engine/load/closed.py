@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qs.engine.numbers import count, faults_of, seconds
+from qs.engine.checks import MOST_WORKERS, count, counts, faults_of, seconds
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,11 @@ class ClosedLoop:
     think_time_s: float = 0.0
 
     def faults(self) -> list[str]:
-        found = faults_of(
-            count("clients", self.clients), seconds("think_time_s", self.think_time_s)
+        return faults_of(
+            count("clients", self.clients, most=MOST_WORKERS),
+            *counts(self, "iterations"),
+            seconds("think_time_s", self.think_time_s),
         )
-        if self.iterations is not None:
-            found += faults_of(count("iterations", self.iterations))
-        return found
 
     @property
     def planned(self) -> int | None:

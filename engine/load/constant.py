@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qs.engine.checks import count, faults_of, rate, to_ns
 from qs.engine.clock import FOREVER_NS
 from qs.engine.load.schedule import BLOCK, Schedule
-from qs.engine.numbers import faults_of, rate, to_ns
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,11 @@ class ConstantRate(Schedule):
     step: int = 1
 
     def faults(self) -> list[str]:
-        return faults_of(rate("rate_per_s", self.rate_per_s))
+        return faults_of(
+            rate("rate_per_s", self.rate_per_s),
+            count("first", self.first, 0),
+            count("step", self.step),
+        )
 
     def blocks(self) -> Iterator[np.ndarray]:
         # Each due time is computed from its number, never from the one before, so no rounding error

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qs.engine.checks import count, faults_of, instance, items_of, rate, seed, to_ns
 from qs.engine.clock import FOREVER_NS
 from qs.engine.load.schedule import BLOCK, Schedule
-from qs.engine.numbers import faults_of, rate, to_ns
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ class Poisson(Schedule):
     stream: tuple[int, ...] = ()
 
     def faults(self) -> list[str]:
-        return faults_of(rate("rate_per_s", self.rate_per_s))
+        return faults_of(
+            rate("rate_per_s", self.rate_per_s),
+            seed("seed", self.seed),
+            instance("stream", self.stream, tuple, "a tuple of whole numbers"),
+            *(count("stream", each, 0) for each in items_of(self.stream)),
+        )
 
     def blocks(self) -> Iterator[np.ndarray]:
         random = np.random.Generator(

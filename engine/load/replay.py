@@ -9,8 +9,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from qs.engine.checks import (
+    LONGEST_S,
+    faults_of,
+    is_finite,
+    number,
+    numbers_of,
+    part,
+    shown,
+    to_ns,
+)
 from qs.engine.load.schedule import BLOCK, Schedule, striped
-from qs.engine.numbers import LONGEST_S, faults_of, is_finite, number, to_ns
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +57,11 @@ class Replay(Schedule):
         )
 
     def faults(self) -> list[str]:
-        found = []
-        due = np.asarray(self.due_s, np.float64)
+        found = faults_of(*part(self.index, self.of))
+        due = numbers_of(self.due_s)
+        if due is None:
+            found.append(f"due_s: {shown(self.due_s)} is not allowed, it must be a list of numbers")
+            return found
         if not due.size:
             found.append("due_s: empty, a replay needs at least one due time")
         elif not np.isfinite(due).all() or due.min() < 0:

@@ -8,8 +8,19 @@ from typing import ClassVar
 
 import numpy as np
 
+from qs.engine.checks import (
+    faults_of,
+    flag,
+    instance,
+    items_of,
+    part,
+    rate,
+    seconds,
+    seed,
+    sequence,
+    to_ns,
+)
 from qs.engine.load.schedule import BLOCK, Schedule, striped
-from qs.engine.numbers import faults_of, rate, seconds, to_ns
 
 
 @dataclass(frozen=True)
@@ -45,14 +56,22 @@ class Stages(Schedule):
     of: int = 1
 
     def faults(self) -> list[str]:
-        found = []
-        if not self.stages:
+        found = faults_of(
+            sequence("stages", self.stages, "a tuple of at least one Stage"),
+            seed("seed", self.seed),
+            *part(self.index, self.of),
+        )
+        if not found and not len(self.stages):
             found.append("stages: empty, at least one stage is needed")
-        for number, stage in enumerate(self.stages):
-            at = f"stages[{number}]."
+        for number, stage in enumerate(items_of(self.stages)):
+            at = f"stages[{number}]"
+            if not isinstance(stage, Stage):
+                found += faults_of(instance(at, stage, Stage, "a Stage"))
+                continue
             found += faults_of(
-                seconds(at + "duration_s", stage.duration_s, above_0=True),
-                rate(at + "rate_per_s", stage.rate_per_s, above_0=False),
+                seconds(at + ".duration_s", stage.duration_s, above_0=True),
+                rate(at + ".rate_per_s", stage.rate_per_s, above_0=False),
+                flag(at + ".ramp", stage.ramp),
             )
         if not found and self.expected == 0:
             found.append("stages: every rate is 0, so no request would be made")

@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from qs.engine.checks import faults_of
 from qs.engine.errors import PlanError
 from qs.engine.judging.rules import at_least
-from qs.engine.judging.scenarios.scenario import minimum_duration, positive
+from qs.engine.judging.scenarios.scenario import above_0, minimum_duration
 from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
@@ -43,13 +44,10 @@ class Offline:
     drain_s: float = 5.0
 
     def faults(self) -> list[str]:
-        return positive(
-            expected_samples_per_s=self.expected_samples_per_s,
-            min_samples=self.min_samples,
-            min_duration_s=self.min_duration_s,
-            max_duration_s=self.max_duration_s,
-            samples_per_query=self.samples_per_query,
-            drain_s=self.drain_s,
+        optional = "expected_samples_per_s", "max_duration_s", "samples_per_query"
+        return faults_of(
+            *above_0(self, "min_samples", "min_duration_s", "drain_s"),
+            *above_0(self, *optional, optional=True),
         )
 
     @property

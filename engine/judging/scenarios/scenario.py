@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from qs.engine.checks import Check, count, rate, seconds
 from qs.engine.judging.rules import at_least
-from qs.engine.numbers import count, faults_of, rate, seconds
 from qs.engine.outcome import Ending
 from qs.engine.plan import Judge, RunPlan
 from qs.engine.result import Rule, RunResult
@@ -52,27 +52,19 @@ def minimum_queries(needed: int, result: RunResult) -> Rule:
     return at_least("minimum queries", needed, result.completed, "queries", advice)
 
 
-def positive(**values: float | None) -> list[str]:
-    """Faults of parameters that must be above 0 if they are given: times (`..._s`), rates
-    (`..._per_s`) and counts.
+def above_0(values: object, *names: str, optional: bool = False) -> list[Check]:
+    """Checks that these attributes are above 0: times (`..._s`), rates (`..._per_s`) and counts.
+    An `optional` one may be None.
     """
-    checks = []
-    for name, value in values.items():
-        if value is not None:
-            per_s, time = name.endswith("_per_s"), name.endswith("_s")
-            checks.append(
-                rate(name, value)
-                if per_s
-                else seconds(name, value, above_0=True)
-                if time
-                else count(name, value)
-            )
-    return faults_of(*checks)
-
-
-def percentile_faults(percentile: float) -> list[str]:
-    return (
-        []
-        if 0 < percentile < 100
-        else [f"percentile: {percentile} is not allowed, it must lie between 0 and 100"]
-    )
+    found = []
+    for name in names:
+        value = getattr(values, name)
+        if value is None and optional:
+            continue
+        if name.endswith("_per_s"):
+            found.append(rate(name, value))
+        elif name.endswith("_s"):
+            found.append(seconds(name, value, above_0=True))
+        else:
+            found.append(count(name, value))
+    return found

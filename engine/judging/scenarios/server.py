@@ -10,15 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from qs.engine.checks import faults_of, percentile, seed
 from qs.engine.errors import PlanError
 from qs.engine.judging.rules import at_least, at_most
 from qs.engine.judging.scenarios.early_stopping import count_over, queries_needed
-from qs.engine.judging.scenarios.scenario import (
-    minimum_duration,
-    minimum_queries,
-    percentile_faults,
-    positive,
-)
+from qs.engine.judging.scenarios.scenario import above_0, minimum_duration, minimum_queries
 from qs.engine.load import Poisson
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
@@ -48,12 +44,11 @@ class Server:
     seed: int | None = 0
 
     def faults(self) -> list[str]:
-        return percentile_faults(self.percentile) + positive(
-            rate_per_s=self.rate_per_s,
-            bound_s=self.bound_s,
-            min_duration_s=self.min_duration_s,
-            min_queries=self.min_queries,
-            max_duration_s=self.max_duration_s,
+        return faults_of(
+            percentile("percentile", self.percentile),
+            *above_0(self, "rate_per_s", "min_duration_s"),
+            *above_0(self, "bound_s", "min_queries", "max_duration_s", optional=True),
+            seed("seed", self.seed),
         )
 
     def plan(self, **fields: Any) -> RunPlan:

@@ -10,15 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from qs.engine.checks import faults_of, percentile
 from qs.engine.errors import PlanError
 from qs.engine.judging.rules import at_least
 from qs.engine.judging.scenarios.early_stopping import estimate_ns, queries_needed
-from qs.engine.judging.scenarios.scenario import (
-    minimum_duration,
-    minimum_queries,
-    percentile_faults,
-    positive,
-)
+from qs.engine.judging.scenarios.scenario import above_0, minimum_duration, minimum_queries
 from qs.engine.load import ClosedLoop
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
@@ -38,10 +34,10 @@ class SingleStream:
     max_duration_s: float | None = None
 
     def faults(self) -> list[str]:
-        return percentile_faults(self.percentile) + positive(
-            min_duration_s=self.min_duration_s,
-            min_queries=self.min_queries,
-            max_duration_s=self.max_duration_s,
+        return faults_of(
+            percentile("percentile", self.percentile),
+            *above_0(self, "min_duration_s"),
+            *above_0(self, "min_queries", "max_duration_s", optional=True),
         )
 
     def plan(self, **fields: Any) -> RunPlan:
@@ -76,11 +72,10 @@ class MultiStream:
     max_duration_s: float | None = None
 
     def faults(self) -> list[str]:
-        return percentile_faults(self.percentile) + positive(
-            samples_per_query=self.samples_per_query,
-            min_duration_s=self.min_duration_s,
-            min_queries=self.min_queries,
-            max_duration_s=self.max_duration_s,
+        return faults_of(
+            percentile("percentile", self.percentile),
+            *above_0(self, "samples_per_query", "min_duration_s"),
+            *above_0(self, "min_queries", "max_duration_s", optional=True),
         )
 
     def plan(self, **fields: Any) -> RunPlan:

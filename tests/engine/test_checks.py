@@ -1,9 +1,11 @@
-"""Numbers of a plan: the wrong kind, infinite, far away. Each is a fault before anything starts, or
+"""Values of a plan: the wrong kind, infinite, far away. Each is a fault before anything starts, or
 a run that ends."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from qs.engine import (
     ClosedLoop,
     ConstantRate,
     MultiStream,
+    Offline,
     PlanError,
     Poisson,
     Pool,
@@ -26,9 +29,9 @@ from qs.engine import (
     Stop,
     run,
 )
+from qs.engine.checks import LONGEST_S, to_ns
 from qs.engine.clock import FOREVER_NS
 from qs.engine.load.schedule import bounded
-from qs.engine.numbers import LONGEST_S, to_ns
 
 LOOP = ClosedLoop(iterations=10)
 OPEN = Stop(duration_s=1)
@@ -151,3 +154,75 @@ def test_counts_of_numpy_are_plain_ones_in_the_result():
     plan = RunPlan(ClosedLoop(clients=np.int64(2), iterations=np.int32(5)))
     result = run(plan, lambda sample: None)
     assert (result.completed, type(result.planned)) == (10, int)
+
+
+# Of no use in any field of any plan.
+NONSENSE = [object(), 1 + 2j, math.nan, math.inf, -math.inf, {}, b"1", np.array(3), -1, 10**30]
+WHOLE_PLANS = {
+    "closed loop": ClosedLoop(iterations=3),
+    "constant rate": ConstantRate(100.0),
+    "poisson": Poisson(100.0),
+    "all at once": AllAtOnce(3),
+    "replay": Replay((0.0, 0.1)),
+    "stages": Stages((Stage(1.0, 10.0),)),
+    "stop": Stop(iterations=3),
+    "pool": Pool(),
+    "batching": Batching(2),
+    "plan": RunPlan(ClosedLoop(iterations=3)),
+    "single stream": SingleStream(),
+    "multi stream": MultiStream(),
+    "server": Server(10.0),
+    "offline": Offline(),
+}
+FIELDS = [
+    pytest.param(value, field.name, id=f"{name}, {field.name}")
+    for name, value in WHOLE_PLANS.items()
+    for field in dataclasses.fields(value)
+]
+
+
+@pytest.mark.parametrize("value, field", FIELDS)
+def test_a_field_of_nonsense_is_named_and_nothing_else_happens(value, field):
+    # Huge, and of use all the same.
+    allowed = dict.fromkeys(("seed", "speed", "until_stable"), [10**30])
+    for nonsense in NONSENSE:
+        faults = replace(value, **{field: nonsense}).faults()
+        assert all(isinstance(fault, str) and len(fault) < 400 for fault in faults)
+        if nonsense not in allowed.get(field, []):
+            assert any(field in fault for fault in faults), (field, nonsense)
+
+
+@pytest.mark.parametrize("value, field", FIELDS)
+@pytest.mark.parametrize(
+    "odd",
+    [None, True, "2", "", [], [1], (1,), np.array([1, 2]), "a" * 10_000, [[]], 0, len],
+    ids=repr,
+)
+def test_odd_values_raise_nothing(value, field, odd):
+    assert isinstance(replace(value, **{field: odd}).faults(), list)
+
+
+def test_what_is_no_plan_at_all_is_refused():
+    with pytest.raises(PlanError, match="it must be a RunPlan or a scenario"):
+        run("closed loop", lambda sample: None)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        RunPlan(ClosedLoop(clients=5_000, iterations=1)),
+        RunPlan(ConstantRate(10.0), Stop(iterations=1), Pool(workers=5_000)),
+    ],
+    ids=["clients", "workers"],
+)
+def test_more_threads_than_any_machine_runs_are_refused(plan):
+    with pytest.raises(PlanError, match="5,000 is not allowed, it must be at most 4,096"):
+        run(plan, lambda sample: None)
+
+
+def test_coroutines_may_be_more():
+    async def answer(sample):
+        return sample
+
+    result = run(RunPlan(ClosedLoop(clients=5_000, iterations=1), calibrate=False), answer)
+    assert result.completed == 5_000
