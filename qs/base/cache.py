@@ -27,13 +27,7 @@ LOCK_TIMEOUT_S = 1800.0  # longer than any build or download takes; a lock dies 
 
 def cache_dir() -> Path:
     """QS_CACHE if it is set, else the user's cache folder on this platform. Created if missing."""
-    given = os.environ.get("QS_CACHE")
-    if given:
-        folder = Path(given).expanduser()
-    else:
-        import platformdirs
-
-        folder = Path(platformdirs.user_cache_dir("qs", appauthor=False))
+    folder = _folder("QS_CACHE", "user_cache_dir")
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
@@ -44,13 +38,41 @@ def cache_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """QS_DATA if it is set, else the user's data folder on this platform."""
-    given = os.environ.get("QS_DATA")
+    """QS_DATA if it is set, else the user's data folder on this platform. UserError if there is
+    none.
+    """
+    return _folder("QS_DATA", "user_data_dir")
+
+
+def _folder(variable: str, default: str) -> Path:
+    """What the variable names, else platformdirs' folder of that name. UserError where neither is
+    one: a container's user may have no home.
+    """
+    given = os.environ.get(variable)
     if given:
-        return Path(given).expanduser()
+        try:
+            return Path(given).expanduser()
+        except RuntimeError:
+            raise UserError(f"{variable} is {given!r}: there is no such user's folder") from None
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("qs", appauthor=False))
+    try:
+        folder = Path(getattr(platformdirs, default)("qs", appauthor=False))
+    except RuntimeError:  # of later versions; earlier ones leave the "~" as it was
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise UserError(
+            f"this user (uid {os.getuid()}) has no home folder: HOME is not set, and there is no "
+            f"entry in /etc/passwd; set {variable} to a folder of yours"
+        )
+    return folder
+
+
+def check_variables() -> None:
+    """Raise UserError for a QS_CACHE or QS_DATA that can name no folder."""
+    for variable in ("QS_CACHE", "QS_DATA"):
+        if os.environ.get(variable):
+            _folder(variable, "")
 
 
 def key_of(parts: Mapping[str, object]) -> str:

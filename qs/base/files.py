@@ -16,6 +16,7 @@ from typing import BinaryIO
 from qs.base.errors import UserError
 from qs.base.storable import storable
 
+LONGEST_NAME = 100  # of a file of a report
 ROOM_BYTES = 1 << 18  # a small report's worth: a full disk takes an empty file, but not this
 # What says that a disk, not the program, is at fault.
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
@@ -94,6 +95,7 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
     A real file is written and removed in the nearest existing folder: permission bits alone do not
     tell (root, read-only mounts), and a full disk still takes an empty file.
     """
+    _check_length(folder, flag)
     nearest = folder.absolute()
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
@@ -108,6 +110,17 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
         raise UserError(
             f"{flag} {folder}: cannot write in {nearest} ({why(error)}); name a writable folder"
         ) from None
+
+
+def _check_length(folder: Path, flag: str) -> None:
+    """Raise UserError for a name that this file system cannot hold, with a report below it."""
+    try:
+        os.lstat(folder.absolute() / ("x" * LONGEST_NAME) / ("x" * LONGEST_NAME))
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise UserError(
+                f"{flag} {shortened(folder)}: {why(error)}; name a folder with a shorter path"
+            ) from None
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ measured but INVALID; 130 interrupted.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import click
@@ -94,7 +95,22 @@ def group(ctx: click.Context) -> None:
     elif ctx.invoked_subcommand in COMMANDS:
         from qs.cli.defaults import apply
 
+        _check_place()
         apply(ctx, ctx.invoked_subcommand, load(ctx.invoked_subcommand))
+
+
+def _check_place() -> None:
+    """Raise UserError for a working folder that is gone, and variables that name no folder."""
+    from qs.base.cache import check_variables
+    from qs.base.errors import UserError
+
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(
+            f"the working folder is gone, or cannot be read ({error.strerror}): cd to another"
+        ) from None
+    check_variables()
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -112,4 +128,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except Exception as error:
+        from qs.base.exhaustion import environment_fault
+
+        said = environment_fault(error)
+        if said is None:
+            raise
+        click.echo(f"error: {said}", err=True)
+        return USER_ERROR
     return status if isinstance(status, int) else VALID

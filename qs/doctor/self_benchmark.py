@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.cache import data_dir
+from qs.base.errors import UserError
 from qs.base.files import write_json
 from qs.base.machine import cpu_name
 from qs.base.words import short_time
@@ -86,7 +87,7 @@ def last() -> SelfBenchmark | None:
     """None if there is none, or if it is another processor's."""
     try:
         found = SelfBenchmark(**json.loads(path().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, UserError):
         return None
     return found if (found.cpu, found.cpus) == (cpu_name(), len(usable_cpus())) else None
 

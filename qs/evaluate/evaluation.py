@@ -16,7 +16,7 @@ from typing import Any
 from qs import __version__
 from qs.base import machine
 from qs.base.errors import UserError
-from qs.base.files import DISK, why
+from qs.base.exhaustion import environment_fault
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.evaluate import checks
@@ -89,11 +89,11 @@ async def evaluate(
         note(journal, failure)
         return journal.finish(Status.FAILED)
     except Exception as bug:
-        if isinstance(bug, OSError) and bug.errno in DISK:  # of a temporary folder, for instance
-            full = UserError(f"{bug.filename or 'a file'}: cannot be written ({why(bug)})")
-            journal.record.reasons.append(str(full))
+        said = environment_fault(bug)  # a full temporary folder, too few descriptors
+        if said is not None:
+            journal.record.reasons.append(said)
             journal.finish(Status.REFUSED)
-            raise full from bug
+            raise UserError(said) from bug
         journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
         journal.finish(Status.FAILED)
         raise
