@@ -125,21 +125,13 @@ class TrialEvidence:
                 return Verdict(UNCLEAR, str(goal))
         return Verdict(HOLDS)
 
-    def confidence_at(self, rate: float) -> float:
-        """How surely a rate holds: 1 minus the chance of a result this good if one of the goals
-        just failed there. 0 if the target fell behind.
+    def chance_alone(self, rate: float) -> float:
+        """How likely trials as good as those at the rate are if one of the goals just failed there;
+        1.0 if the target fell behind.
         """
         if not self.at(rate) or self.backlog(rate) > DOUBTFUL:
-            return 0.0
-        above = self._above(rate)
-        chances = [
-            min(
-                self.judgement(goal, *above[:count]).by_chance_holds
-                for count in range(1, len(above) + 1)
-            )
-            for goal in self.goals
-        ]
-        return 1.0 - max(chances)
+            return 1.0
+        return max(self.judgement(goal, rate).by_chance_holds for goal in self.goals)
 
     def _above(self, rate: float) -> list[float]:
         return [other for other in self.rates if rate <= other <= rate * REACH]

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qs.base.words import number
+from qs.limit.claims import Look
 from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal
-from qs.limit.judging import FAILS, HOLDS, Judgement
+from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
 from qs.limit.trial import CONFIRM, Trial
 
 LOWEST_FAILS = "even the lowest rate fails"
 NOTHING_FAILS = "no rate up to the highest tried fails"
 UNCLEAR_YET = "no rate was shown to hold before the search ended"
-NOT_CONFIRMED = "the rate was not confirmed by a trial of its own before the search ended"
+NOT_CONFIRMED = "no rate was shown to hold with the confidence asked for before the search ended"
 CURVE_PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
 
@@ -50,9 +51,11 @@ class Limit:
     """The outcome of a search."""
 
     goals: tuple[str, ...]
-    # The highest rate that was shown to hold; None if there is none, and the reason says why.
+    # The highest rate that was shown to hold, or if none was, the surest one; None if there is
+    # none, and the reason says why.
     rate_per_s: float | None
-    # Whether it was borne out by a long trial with arrivals that the search had not seen.
+    # Whether long trials with arrivals that the search had not seen showed that it holds, with the
+    # confidence that was asked for.
     confirmed: bool
     # The bracket: the limit itself lies between the rate that holds and the lowest that was shown
     # to fail, each at the confidence. None if that end was not found.
@@ -61,7 +64,8 @@ class Limit:
     # Where the bound is likely to be met exactly, read off a line through the trials; nothing was
     # shown for it.
     likely_per_s: float | None
-    # If the rate did not hold, a result this clear would have at most a chance of 1 - confidence.
+    # If the rate did not hold, a search would end as clearly with a chance of at most 1 -
+    # confidence, however many rates it tried.
     confidence: float | None
     # Why there is no limit, or no upper end of it; None if both were found.
     reason: str | None
@@ -93,8 +97,9 @@ class Limit:
         )
         how = "confirmed" if self.confirmed else "not confirmed"
         more = "" if self.reason is None or not self.confirmed else f" ({self.reason})"
+        holds = "holds" if self.confirmed else "may hold"
         return (
-            f"{bounds} holds up to {number(self.rate_per_s, 4)} requests/s "
+            f"{bounds} {holds} up to {number(self.rate_per_s, 4)} requests/s "
             f"({self.confidence or 0:.0%} confidence, {how}){upper}{more}"
         )
 
@@ -140,28 +145,19 @@ _PLAIN = (
 
 def limit_of(
     evidence: TrialEvidence,
-    rate: float | None,
-    confidence: float | None,
-    confirmed: bool,
+    claim: Look | None,
     likely: float | None,
     settings: LimitSettings,
     spent_s: float,
 ) -> Limit:
-    """From all that was seen, once the search has settled on a rate; `likely` is where its lines
-    put the edge.
+    """From all that was seen and what may be said of it; `likely` is where the search's lines put
+    the edge.
     """
+    rate = None if claim is None else claim.rate_per_s
+    confirmed = claim is not None and claim.success
     higher = [other for other in evidence.rates if other > (rate or 0.0)]
     fails = next((other for other in higher if evidence.verdict(other).kind == FAILS), None)
-    confirming = (
-        [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM] if confirmed else []
-    )
-    points = [point_of(evidence, each) for each in evidence.rates]
-    # The trials for the curve came after the search had settled: they do not change what it had
-    # shown.
-    points = [
-        replace(point, verdict=HOLDS, why="") if point.rate_per_s == rate else point
-        for point in points
-    ]
+    confirming = [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM]
     return Limit(
         goals=tuple(str(goal) for goal in evidence.goals if not goal.implied),
         rate_per_s=rate,
@@ -169,15 +165,29 @@ def limit_of(
         holds_per_s=rate,
         fails_per_s=fails,
         likely_per_s=likely,
-        confidence=confidence,
+        confidence=None if claim is None else claim.confidence,
         reason=_reason(evidence, rate, fails, confirmed),
-        confirmation=_confirmation(evidence, confirming) if confirming else None,
-        points=tuple(points),
+        confirmation=_confirmation(evidence, confirming) if confirmed else None,
+        points=tuple(
+            _as_claimed(point_of(evidence, each), rate if confirmed else None)
+            for each in evidence.rates
+        ),
         notes=tuple(_notes(evidence, rate)),
         spent_s=spent_s,
         settings=settings.to_dict(),
         trials=tuple(evidence.trials),
     )
+
+
+def _as_claimed(point: RatePoint, held: float | None) -> RatePoint:
+    """With the verdict that the search stands by: the rate that was confirmed holds, and no higher
+    one, which at best is one of several that were tried.
+    """
+    if held is not None and point.rate_per_s == held:
+        return replace(point, verdict=HOLDS, why="")
+    if point.verdict == HOLDS and (held is None or point.rate_per_s > held):
+        return replace(point, verdict=UNCLEAR, why="it was not confirmed")
+    return point
 
 
 def _reason(
@@ -192,13 +202,11 @@ def _reason(
             return f"{LOWEST_FAILS}: {number(rates[0], 4)} requests/s ({verdict.why})"
         return f"{UNCLEAR_YET}; {_needed(evidence)}"
     if not confirmed:
-        return NOT_CONFIRMED
+        return f"{NOT_CONFIRMED}; {_needed(evidence)}"
     if fails is None:
-        unclear = [
-            other for other in rates if other > rate and evidence.verdict(other).kind != HOLDS
-        ]
-        if unclear:
-            return f"no rate was shown to fail; {number(unclear[0], 4)} requests/s stayed unclear"
+        unclear = next((other for other in rates if other > rate), None)
+        if unclear is not None:
+            return f"no rate was shown to fail; {number(unclear, 4)} requests/s stayed unclear"
         return f"{NOTHING_FAILS}: {number(rates[-1], 4)} requests/s"
     return None
 

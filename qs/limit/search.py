@@ -1,9 +1,10 @@
 """The search for the highest rate that holds: look where it is likely to lie, confirm what was
 found, measure around it.
 
-Straight lines through what was seen suggest where to measure next (qs.limit.line); tests alone
-decide what holds and what fails (qs.limit.evidence), and a rate that stays unclear is treated as
-one that does not hold, which errs on the safe side.
+Straight lines through what was seen suggest where to measure next (qs.limit.line), tests of all
+trials together whether that was too high (qs.limit.evidence). What is said to hold at the end is
+tested on trials of its own alone (qs.limit.claims), and a rate that stays unclear is treated as one
+that does not hold, which errs on the safe side.
 
 The search is a deterministic function of its settings and of what its trials showed, so an
 interrupted one is continued by starting it again with the trials it had.
@@ -18,9 +19,9 @@ from dataclasses import dataclass, replace
 
 from qs.base.errors import UserError
 from qs.base.words import number
+from qs.limit.claims import Claims
 from qs.limit.evidence import TrialEvidence, collapsed
 from qs.limit.goals import Goal, with_implied
-from qs.limit.judging import FAILS, HOLDS
 from qs.limit.limit import Limit, limit_of
 from qs.limit.line import NEAR, PRUDENCE, excess_of, lines_of, promises
 from qs.limit.settings import LimitSettings, seed_of
@@ -29,7 +30,7 @@ from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial, TrialPlan
 MeasureTrial = Callable[[TrialPlan], Awaitable[Trial]]
 
 # The share of the budget by which each phase is over.
-SEARCH_SHARE, CONFIRM_SHARE = 0.4, 0.92
+SEARCH_SHARE, CONFIRM_SHARE = 0.3, 0.92
 # The next rate is at most FURTHER times beyond those measured; closer than CLOSE to one of them it
 # is no longer a first look; a bracket this WIDE is narrowed by at least a fifth.
 FURTHER, CLOSE, WIDE = 2.0, 1.06, 1.15
@@ -38,8 +39,6 @@ FURTHER, CLOSE, WIDE = 2.0, 1.06, 1.15
 AT_EASE = -1.0
 # Once a rate is confirmed, a higher one is tried at odds of one in four.
 BOLD = -0.7
-# A rate is not said to hold with less confidence than this.
-EVEN = 0.5
 # After this many trials at one rate that say nothing about the target, no higher rate is tried.
 TRIES = 2
 BELOW = (0.25, 0.5, 0.75, 0.9)
@@ -116,25 +115,19 @@ class _Search:
         self._done = {each.number: each for each in done}
         self._trials: list[Trial] = []
         self._evidence = TrialEvidence(goals, settings.confidence)
+        self._claims = Claims(goals, settings.confidence)
         self._spent_s = 0.0
         self._ladder = settings.ladder()
 
     async def run(self) -> Limit:
         await self._look_around()
-        held = await self._confirm()
-        rate = held or self._evidence.holds or self._surest(self._evidence.rates)
-        surely = (
-            min(self._evidence.confidence_at(rate), self._settings.confidence)
-            if rate is not None
-            else None
-        )
+        await self._confirm()
+        claim = self._claims.best
         likely = min((line.rate_at(0.0) for line in lines_of(self._evidence)), default=None)
         if self._settings.curve:
-            await self._draw(rate)
+            await self._draw(None if claim is None else claim.rate_per_s)
         everything = TrialEvidence(self._goals, self._settings.confidence, self._trials)
-        return limit_of(
-            everything, rate, surely, held is not None, likely, self._settings, self._spent_s
-        )
+        return limit_of(everything, claim, likely, self._settings, self._spent_s)
 
     async def _look_around(self) -> None:
         """Trials where the edge is likely to be, until the search's part of the budget is spent or
@@ -204,62 +197,42 @@ class _Search:
             rate = min(rate, evidence.fails / (1 + self._settings.resolution))
         return self._ladder.rung(rate)
 
-    async def _confirm(self) -> float | None:
-        """The highest rate that a long trial with arrivals of its own bears out: itself as
-        measured, and all trials together by test.
-
-        If time runs out before a test shows it, the surest of the rates borne out.
+    async def _confirm(self) -> None:
+        """Long trials with arrivals of their own, at the highest rate that they are likely to show
+        to hold; a higher one after a success, the same or a lower one after none.
         """
-        settings, evidence = self._settings, self._evidence
-        most, held = math.inf, None
-        while True:
+        settings, claims = self._settings, self._claims
+        most = math.inf
+        while not claims.spent:
             left_s = self._left_s(CONFIRM_SHARE)
-            rate = self._next(left_s, most, PRUDENCE if held is None else BOLD)
-            if rate is None or (held is not None and rate <= held):
-                break
             # If what is left after this one would be too short for another: one long trial.
             seconds = (
                 settings.confirmation_s if left_s > 1.5 * settings.confirmation_s else left_s / 1.05
             )
+            held = claims.held
+            rate = self._next(
+                seconds, most, PRUDENCE if held is None else BOLD, claims.fresh(self._trials)
+            )
+            if rate is None or (held is not None and rate <= held.rate_per_s):
+                return
             if seconds < settings.confirmation_s / 3 or not await self._measure(
                 CONFIRM, rate, seconds, CONFIRM_SHARE
             ):
-                break
-            met = self._borne_out(rate)
-            if met and evidence.verdict(rate).kind == HOLDS:
-                held = rate
-            else:
-                most = rate if met else self._ladder.rung(rate / (1 + settings.resolution))
-        tried = {trial.rate_per_s for trial in self._trials if trial.phase == CONFIRM}
-        return (
-            self._surest(rate for rate in tried if self._borne_out(rate)) if held is None else held
-        )
-
-    def _surest(self, rates: Iterable[float]) -> float | None:
-        """The rate that holds with the most confidence, the higher one of equals; None if no
-        confidence is better than even.
-        """
-        sure = [
-            rate
-            for rate in sorted(rates, reverse=True)
-            if self._evidence.confidence_at(rate) > EVEN
-        ]
-        return max(sure, key=self._evidence.confidence_at, default=None)
-
-    def _borne_out(self, rate: float) -> bool:
-        trials = [trial for trial in self._evidence.at(rate) if trial.phase == CONFIRM]
-        alone = TrialEvidence(self._goals, self._settings.confidence, trials)
-        return (
-            bool(trials)
-            and alone.verdict(rate).kind != FAILS
-            and all(alone.judgement(goal, rate).met for goal in self._goals)
-        )
+                return
+            look = claims.look(rate, self._trials)
+            if not look.success:
+                most = rate if look.met else self._ladder.rung(rate / (1 + settings.resolution))
 
     def _next(
-        self, seconds: float, most: float = math.inf, prudence: float = PRUDENCE
+        self,
+        seconds: float,
+        most: float = math.inf,
+        prudence: float = PRUDENCE,
+        shown_by: TrialEvidence | None = None,
     ) -> float | None:
-        """The highest rate that this many more seconds are likely to show to hold, not above `most`
-        and not too far from what was measured. None if there is no such rate.
+        """The highest rate that this many more seconds are likely to show to hold, together with
+        what counts (all trials, if `shown_by` is None), not above `most` and not too far from what
+        was measured. None if there is no such rate.
         """
         evidence = self._evidence
         if not evidence.rates:
@@ -281,17 +254,28 @@ class _Search:
         # Where the line is at a thirtieth of what may be over the bound, lower rates are no easier
         # to show to hold.
         surely = min((line.rate_at(NEAR[0]) for line in lines), default=0.0)
-        near = min((line.rate_at(0.0) for line in lines), default=0.0) * (1 - self._settings.slack)
-        floor = max(
-            holds or max(lowest / FURTHER, self._ladder.lowest), min(max(surely, near), top)
-        )
+        if shown_by is not None:
+            held = self._claims.held
+            holds = self._clearly_holds() if held is None else held.rate_per_s
+        else:
+            near = min((line.rate_at(0.0) for line in lines), default=0.0)
+            surely = max(surely, near * (1 - self._settings.slack))
+        floor = max(holds or max(lowest / FURTHER, self._ladder.lowest), min(surely, top))
         return self._ladder.rung(
             self._ladder.highest_that(
-                lambda rate: promises(evidence, lines, rate, seconds, prudence),
+                lambda rate: promises(shown_by or evidence, lines, rate, seconds, prudence),
                 floor,
                 max(top, floor),
             )
         )
+
+    def _clearly_holds(self) -> float | None:
+        """The highest rate that holds even if allowance is made for all rates tried."""
+        evidence = self._evidence
+        risk = (1.0 - self._settings.confidence) / max(len(evidence.rates), 1)
+        held = [rate for rate in evidence.rates if evidence.chance_alone(rate) <= risk]
+        fails = evidence.fails
+        return max((rate for rate in held if fails is None or rate < fails), default=None)
 
     def _too_slow(self, rate: float) -> bool:
         """Whether nine in ten requests miss a bound: then waiting for one another is not the only

@@ -132,7 +132,7 @@ class LimitSettings:
 
     @property
     def confirmation_s(self) -> float:
-        return self.confirm_s or self.budget_s / 5
+        return self.confirm_s or self.budget_s * 0.4
 
     def ladder(self) -> Ladder:
         start = self.hint_per_s * FIRST if self.hint_per_s else NO_HINT_PER_S

@@ -51,23 +51,27 @@ def accuracy(servers: int, waits: float, seeds: range, **settings):
     return errors, seconds, limits, edge
 
 
+def is_near(rate: float, edge: float) -> bool:
+    """Within a sixth below what a rate may be at most: what it takes to be sure of it."""
+    return 0.83 * edge <= rate <= 1.02 * edge
+
+
 def check_accuracy(servers: int, waits: float, budget_s: float = BUDGET_S) -> None:
-    errors, seconds, limits, edge = accuracy(servers, waits, range(20), budget_s=budget_s)
+    errors, seconds, limits, edge = accuracy(servers, waits, range(12), budget_s=budget_s)
     said = (
         f"{servers} servers, bound {waits} services: true {edge:.0f}/s, "
         f"errors {min(errors):+.3f} to {max(errors):+.3f}"
     )
     print(f"{said}, simulated seconds {statistics.mean(seconds):.0f} (at most {max(seconds):.0f})")
-    assert max(abs(error) for error in errors) <= 0.10, said
-    assert statistics.median(abs(error) for error in errors) <= 0.055, said
+    assert all(is_near(1 + error, 1.0) for error in errors), said
+    assert statistics.median(abs(error) for error in errors) <= 0.09, said
     # With 95 % confidence a limit above the true one is a matter of one in twenty.
-    assert sum(error > 0 for error in errors) <= 3, said
+    assert sum(error > 0 for error in errors) <= 2, said
     # What is answered after the last request fell due comes on top: half of an overloaded trial at
     # the most.
     assert max(seconds) <= 1.1 * budget_s
-    assert all(limit.confirmed for limit in limits)
-    assert statistics.median(limit.confidence for limit in limits) == 0.95
-    assert min(limit.confidence for limit in limits) >= 0.85
+    assert sum(limit.confirmed for limit in limits) >= 11
+    assert all(limit.confirmed == (limit.confidence == 0.95) for limit in limits)
     assert all(
         limit.fails_per_s is None or limit.fails_per_s > limit.rate_per_s for limit in limits
     )
@@ -89,16 +93,14 @@ def test_the_limit_of_more_queues_is_found_within_a_tenth(servers, waits, budget
     check_accuracy(servers, waits, budget_s)
 
 
-def test_with_little_time_the_limit_is_as_near_and_less_sure():
-    """A tenth of the requests of the test above: the edge is known less well, and the confidence
-    says so.
-    """
-    errors, seconds, limits, _ = accuracy(2, 4, range(20), budget_s=30.0)
-    assert statistics.median(abs(error) for error in errors) <= 0.07
-    assert sum(abs(error) <= 0.12 for error in errors) >= 18
+def test_with_little_time_the_limit_is_further_below_or_less_sure():
+    """A tenth of the requests of the test above: it takes a lower rate to be as sure of it."""
+    errors, seconds, limits, _ = accuracy(2, 4, range(12), budget_s=30.0)
+    assert statistics.median(abs(error) for error in errors) <= 0.2
+    assert sum(error > 0 for error in errors) <= 2
     assert max(seconds) <= 33
-    assert min(limit.confidence for limit in limits) < 0.95
-    assert all(limit.confidence >= 0.5 for limit in limits)
+    assert all(limit.confirmed == (limit.confidence == 0.95) for limit in limits)
+    assert all(limit.confidence > 0.5 for limit in limits)
 
 
 @pytest.mark.parametrize("wrong", [0.1, 0.5, 3.0])
@@ -106,7 +108,7 @@ def test_a_wrong_hint_costs_time_and_not_the_result(wrong):
     edge = p99_edge(2, 4 * SERVICE_S)
     limit = find("p99=4ms", Queue(2, SERVICE_S), hint=wrong * 2 / SERVICE_S, seed=5)
     assert limit.confirmed
-    assert limit.rate_per_s == pytest.approx(edge, rel=0.1)
+    assert is_near(limit.rate_per_s, edge)
 
 
 def test_no_hint_is_needed():
@@ -114,7 +116,7 @@ def test_no_hint_is_needed():
     limit = asyncio.run(
         find_limit(parse_goals(["p99=4ms"]), Queue(2, SERVICE_S).trial, LimitSettings(seed=2))
     )
-    assert limit.rate_per_s == pytest.approx(edge, rel=0.1)
+    assert is_near(limit.rate_per_s, edge)
 
 
 def noisy(random: np.random.Generator, due: np.ndarray) -> np.ndarray:
@@ -131,7 +133,7 @@ def test_service_times_may_vary(services, waits):
     edge = p99_edge(1, waits * SERVICE_S, services)
     for seed in range(4):
         limit = find(f"p99={waits}ms", Queue(1, services), seed=seed)
-        assert limit.rate_per_s == pytest.approx(edge, rel=0.1)
+        assert is_near(limit.rate_per_s, edge)
 
 
 def test_a_target_that_slows_down_meanwhile_is_not_given_what_it_did_at_first():
@@ -146,7 +148,7 @@ def test_a_target_that_slows_down_meanwhile_is_not_given_what_it_did_at_first():
     assert before > 1.08 * after
     for seed in range(4):
         limit = find("p99=10ms", Queue(1, slowing), seed=seed)
-        assert 0.88 * after <= limit.rate_per_s <= 1.02 * after
+        assert is_near(limit.rate_per_s, after)
 
 
 def test_stalls_of_the_host_are_taken_for_noise_and_not_for_the_limit():
@@ -164,7 +166,7 @@ def test_stalls_of_the_host_are_taken_for_noise_and_not_for_the_limit():
     edge = p99_edge(1, 10 * SERVICE_S, stalling)
     for seed in range(4):
         limit = find("p99=10ms", Queue(1, stalling), seed=seed)
-        assert limit.rate_per_s == pytest.approx(edge, rel=0.1)
+        assert is_near(limit.rate_per_s, edge)
 
 
 def test_a_bound_on_the_mean():
@@ -172,7 +174,7 @@ def test_a_bound_on_the_mean():
     for seed in range(4):
         limit = find("mean=2ms", Queue(2, SERVICE_S), seed=seed)
         assert limit.confirmed
-        assert limit.rate_per_s == pytest.approx(edge, rel=0.1)
+        assert is_near(limit.rate_per_s, edge)
 
 
 def test_a_bound_on_failed_requests():
@@ -185,20 +187,20 @@ def test_a_bound_on_failed_requests():
 
     for seed in range(4):
         limit = find("errors=1%", Queue(1, SERVICE_S / 2, fails), seed=seed)
-        assert limit.rate_per_s == pytest.approx(700, rel=0.1)
+        assert is_near(limit.rate_per_s, 700)
         assert limit.rate_per_s <= 705
 
 
 def test_without_a_bound_on_them_one_request_in_a_hundred_may_fail():
     limit = find("p50=4ms", Queue(1, SERVICE_S / 2, lambda rate: max(rate - 600, 0) / 10_000))
-    assert limit.rate_per_s == pytest.approx(700, rel=0.1)
+    assert is_near(limit.rate_per_s, 700)
 
 
 def test_failed_requests_miss_a_percentile():
     limit = find(
         "p99=1s,errors=5%", Queue(1, SERVICE_S / 2, lambda rate: max(rate - 600, 0) / 10_000)
     )
-    assert limit.rate_per_s == pytest.approx(700, rel=0.1)
+    assert is_near(limit.rate_per_s, 700)
 
 
 def test_where_no_request_may_fail_the_first_one_that_does_is_too_many():
@@ -210,7 +212,7 @@ def test_where_no_request_may_fail_the_first_one_that_does_is_too_many():
 
 def test_where_nothing_else_is_bounded_a_target_that_falls_behind_fails():
     limit = find("errors=5%", Queue(2, SERVICE_S))
-    assert limit.rate_per_s == pytest.approx(2 / SERVICE_S, rel=0.1)
+    assert is_near(limit.rate_per_s, 2 / SERVICE_S)
     assert limit.fails_per_s is not None
 
 
@@ -222,7 +224,7 @@ def test_of_several_bounds_the_strictest_decides():
     )
     assert p999 < 0.93 * p99
     limit = find("p99=4ms,p99.9=4.5ms,mean=1s", queue, seed=3)
-    assert limit.rate_per_s == pytest.approx(p999, rel=0.1)
+    assert is_near(limit.rate_per_s, p999)
     assert "p99.9_ns" in limit.curve[0]
 
 
@@ -360,6 +362,31 @@ def test_what_a_trial_raises_goes_through():
 
     with pytest.raises(UserError, match="no such target"):
         asyncio.run(find_limit(parse_goals(["p99=4ms"]), trial, LimitSettings()))
+
+
+def test_what_is_called_confirmed_has_the_confidence_that_was_asked_for():
+    """M/M/1 with the little time of a default search: response times are exponential with rate mu -
+    lambda, so the limit is known. 20 searches at 95 %; three above it have a chance of 1 in 13.
+    """
+    served_per_s, bound_s = 200.0, 0.05
+    edge = served_per_s - np.log(100) / bound_s
+
+    def services(random: np.random.Generator, due: np.ndarray) -> np.ndarray:
+        return random.exponential(1 / served_per_s, due.size)
+
+    limits = [
+        find("p99=50ms", Queue(1, services), served_per_s, budget_s=120.0, seed=seed, curve=False)
+        for seed in range(20)
+    ]
+    confirmed = [limit for limit in limits if limit.confirmed]
+    assert len(confirmed) >= 10
+    assert sum(limit.rate_per_s > edge for limit in confirmed) <= 2
+    for limit in limits:
+        assert limit.confirmed == (limit.confidence == 0.95)
+        held = [point.rate_per_s for point in limit.points if point.verdict == HOLDS]
+        assert max(held, default=0.0) == (limit.rate_per_s if limit.confirmed else 0.0)
+        how = "holds up to" if limit.confirmed else "may hold up to"
+        assert limit.rate_per_s is None or how in limit.sentence()
 
 
 def test_settings_that_cannot_be_are_refused_together():
