@@ -184,7 +184,7 @@ PARAMETERS = {
 # neither convolution nor product.
 PUBLISHED_WORK = {
     "resnet50-torch-fp32": (4.09, "torchvision"),
-    "swin-large-torch-fp32": (103.9, "Swin Transformer's paper, table 1"),
+    "swin-large-torch-fp32": (103.9, "microsoft/Swin-Transformer, MODELHUB.md"),
     "yolov5-onnx-fp32": (16.5 / 2, "ultralytics"),
 }
 GRAPHS = {
