@@ -23,7 +23,7 @@ from qs.tensors.generated import InputSpec
 from qs.tensors.npy import npz_names, read_npy, read_npz
 
 FLAG = "--data"
-MOST_TEXT = 1 << 30  # bytes of a .json or .txt file, which take several times that in memory
+MOST_TEXT = 256 << 20  # bytes of a .json or .txt file, which take up to 20 times that in memory
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def first_batch(dataloader: Any, model_info: Mapping[str, Any], batch_size: int)
     generated = getattr(dataloader, "generated_batch", None)
     if generated is not None:  # made for any size at no cost
         return generated(batch_size)
-    if dataloader.cur_bs != batch_size or not dataloader.get_batch_count():
+    if getattr(dataloader, "cur_bs", None) != batch_size or not dataloader.get_batch_count():
         # Single items: another batch size would copy the whole of an eager data set.
         dataloader.rebatch(1)
         count = int(dataloader.get_batch_count())

@@ -54,7 +54,7 @@ class ArtifactService:
         else:
             found = _of_unknown(file, asked)
         feeding.check(asked, found["inputs"])
-        found["notes"] += feeding.notes(asked)
+        found["notes"] += feeding.notes(asked, found["inputs"])
         for each in found["inputs"]:
             if each["name"] in (asked.get("ranges") or {}):
                 each["range"] = list(asked["ranges"][each["name"]])

@@ -20,17 +20,17 @@ from qs.artifact.user_data import advice, item_shape, read_items
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import as_typed
 from qs.inside.samples import GivenItems
-from qs.tensors.generated import InputSpec, input_specs, is_switch, numpy_dtype
+from qs.tensors.generated import NUMPY_TYPES, InputSpec, input_specs, is_switch, numpy_dtype
 from qs.tensors.onnx_graph import conditions
-from qs.tensors.ranges import range_fault
+from qs.tensors.ranges import range_fault, whole_ends
 from qs.tensors.trials import culprits, shown
 
 FALSE = (0, 0)  # a range of one value
 
 
 def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None:
-    """Raises Faults for names that are no inputs, for data that is not there, and for ranges that a
-    type cannot keep.
+    """Raises Faults for names that are no inputs, for data that is not there, and for types and
+    ranges that an input does not have.
     """
     types = {each["name"]: each["type"] for each in inputs}
     faults = [
@@ -39,6 +39,12 @@ def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None
         for name in given or {}
         if name not in types
     ]
+    for name, stated in (asked.get("types") or {}).items():
+        if name not in types:
+            faults.append(reading.unknown_input("--type", name, list(types)))
+        elif stated in NUMPY_TYPES and numpy_dtype(stated) != numpy_dtype(types[name]):
+            allowed = f"{types[name]}, as the artifact declares it"
+            faults.append(Fault(f"--type {name}", "", stated, allowed))
     faults += [
         Fault(f"{FLAG} {name}", "", path, "an existing file or folder")
         for name, path in (asked.get("data") or {}).items()
@@ -52,12 +58,20 @@ def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None
         raise Faults(faults)
 
 
-def notes(asked: Mapping[str, Any]) -> list[str]:
-    """How flags that meet in one model are settled."""
-    ranged = ", ".join(asked.get("ranges") or ())
-    if asked.get("fill") != "zeros" or not ranged:
-        return []
-    return [f"--fill zeros: {ranged} is drawn from its --range all the same, all else is zero"]
+def notes(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How flags that meet in one model are settled, and ranges that leave a BOOL one value."""
+    ranges = asked.get("ranges") or {}
+    said = []
+    if asked.get("fill") == "zeros" and ranges:
+        names = ", ".join(ranges)
+        said.append(f"--fill zeros: {names} is drawn from its --range all the same")
+    for each in inputs:
+        bounds = ranges.get(each["name"]) if each["type"] == "BOOL" else None
+        first, last = whole_ends(tuple(bounds)) if bounds else (0, 1)
+        if first == last:
+            value = "true" if first else "false"
+            said.append(f"{each['name']} is {value} in every query, by its --range; 0,2 is both")
+    return said
 
 
 def unclaimed(pairs: Mapping[str, str], asked: Mapping[str, Any]) -> dict[str, str]:

@@ -245,6 +245,8 @@ def open_given(
     lengths = {len(array) for array in items.arrays.values()}
     kind = GIVEN if lengths else "generated"
     why = items.about() if lengths else "a model file has no data set"
+    if not lengths and given.get("fill") == "zeros":
+        why += f"; {items.about()}"
     return TaskData(dataset, kind, max(lengths) if lengths else None, kind, why, seed)
 
 

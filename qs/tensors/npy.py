@@ -84,6 +84,8 @@ def _listed(names: Any) -> str:
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise Unreadable(f"{member.filename} is packed as numpy does not pack")
     with archive.open(member) as stream:
         _held(stream, member.file_size)
     with archive.open(member) as stream:

@@ -52,7 +52,7 @@ def test_a_trial_is_fed_what_the_run_will_be_fed(tmp_path, way):
     length = 16 if way == "data" else 128
     assert found["inputs"][0]["shape"] == (1, length), "the first guess holds, or the data's shape"
     if way == "mixed":
-        assert "ids is drawn from its --range" in found["notes"][-1]
+        assert any("ids is drawn from its --range" in each for each in found["notes"])
         assert any(feeds["ids"].any() for feeds in fed(found, fill="zeros", ranged=["ids"]))
 
 
@@ -121,7 +121,17 @@ def test_a_bool_that_chooses_a_branch_has_one_value(tmp_path, shape):
     assert "--range use_cache=1,1" in note
     told = describe(path, ranges={"use_cache": [1, 1]})
     assert all(feeds["use_cache"].all() for feeds in fed(told))
-    assert not any("use_cache" in each for each in told["notes"])
+    (note,) = (each for each in told["notes"] if "use_cache" in each)
+    assert note.startswith("use_cache is true in every query, by its --range")
+
+
+def test_a_type_that_the_file_does_not_have_is_refused(tmp_path):
+    path = graphs.table(tmp_path / "m.onnx", rows=1000)
+    assert describe(path, types={"ids": "LONG"})["inputs"][0]["type"] == "INT64"
+    with pytest.raises(Faults) as error:
+        describe(path, types={"ids": "INT32", "idz": "INT64"})
+    for said in ("--type ids is 'INT32'; allowed: INT64", "--type is 'idz'", "did you mean 'ids'"):
+        assert said in str(error.value)
 
 
 def test_a_bool_that_is_data_is_drawn(tmp_path):
