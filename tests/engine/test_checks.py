@@ -193,13 +193,24 @@ def test_a_field_of_nonsense_is_named_and_nothing_else_happens(value, field):
 
 
 @pytest.mark.parametrize("value, field", FIELDS)
-@pytest.mark.parametrize(
-    "odd",
-    [None, True, "2", "", [], [1], (1,), np.array([1, 2]), "a" * 10_000, [[]], 0, len],
-    ids=repr,
-)
-def test_odd_values_raise_nothing(value, field, odd):
-    assert isinstance(replace(value, **{field: odd}).faults(), list)
+def test_odd_values_raise_nothing(value, field):
+    array = np.array([1, 2])
+    for odd in (
+        None,
+        True,
+        "2",
+        "",
+        [],
+        [1],
+        (1,),
+        array,
+        "a" * 10_000,
+        [[]],
+        [[1], [1, 2]],
+        0,
+        len,
+    ):
+        assert isinstance(replace(value, **{field: odd}).faults(), list)
 
 
 def test_what_is_no_plan_at_all_is_refused():
