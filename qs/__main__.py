@@ -11,6 +11,9 @@ def main() -> None:
     from qs.base import streams
 
     streams.keep_going()
+    from qs.base.console import wrap_streams
+
+    wrap_streams()  # for a bug's traceback too, which is printed after the command
     from qs.cli.commands import MEASURING, USER_ERROR, VALID
     from qs.cli.main import run_command_line
 

@@ -66,8 +66,6 @@ def command(as_json: bool, **options) -> int:
       qs check --hardware_type ACME --task bert-torch-fp32 --time_limit 10m
       qs check --hardware_type ACME --json > conformance.json
     """
-    import json
-
     from qs.cli.commands import INVALID, VALID
     from qs.conformance.outcome import PASS
     from qs.conformance.running import Asked, conform
@@ -83,5 +81,7 @@ def command(as_json: bool, **options) -> int:
         view.close(results)
     print(f"{hardware} on {asked.task}: {counts(results)}", file=stream)
     if as_json:
-        print(json.dumps(to_json(results, hardware, asked.task), indent=2))
+        from qs.base.console import print_json
+
+        print_json(to_json(results, hardware, asked.task))
     return VALID if verdict(results) == PASS else INVALID

@@ -31,9 +31,9 @@ def list_command(as_json: bool) -> None:
 
     found = stored()
     if as_json:
-        import json
+        from qs.base.console import print_json
 
-        click.echo(json.dumps([_plain(each) for each in found], indent=2))
+        print_json([_plain(each) for each in found])
         return
     if not found:
         click.echo("no environments", err=True)

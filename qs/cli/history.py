@@ -13,6 +13,7 @@ from qs.base import bounds
 from qs.base.console import print_json
 from qs.cli.commands import VALID
 
+MOST = 2**63 - 1  # the largest number of the database
 TAG = "a tag has no spaces, is not a number alone, and starts with no # or @"
 
 
@@ -58,10 +59,12 @@ class Number(click.ParamType):
     name = "id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value).lstrip("#@")
-        if not text.isdigit():
+        from qs.history.entries import number_in
+
+        number = number_in(str(value).lstrip("#@"))
+        if number is None:
             self.fail(f"{value!r} is not the number of an entry; write for example 12.", param, ctx)
-        return int(text)
+        return number
 
 
 def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,7 +188,7 @@ def tag(number: int, name: str, remove: bool) -> int:
     """
     from qs.history.entries import tag as put
 
-    if not name or name.isdigit() or name[0] in "#@" or not name.isprintable() or " " in name:
+    if not name or name.isdecimal() or name[0] in "#@" or not name.isprintable() or " " in name:
         raise click.BadParameter(f"{name!r} is not a valid tag; {TAG}.", param_hint="NAME")
     changed = put(number, name, remove)
     if not changed:

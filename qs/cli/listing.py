@@ -82,7 +82,7 @@ def command(kind: str, workspace: Path | None, as_json: bool) -> None:
     kinds = KINDS if kind == "all" else (kind,)
     listed = {each: found(each, workspace) for each in kinds}
     if as_json:
-        import json
+        from qs.base.console import print_json
 
         shown: dict[str, dict[str, object]] = {
             k: {n: str(p) for n, p in rows.items()} for k, rows in listed.items()
@@ -91,7 +91,7 @@ def command(kind: str, workspace: Path | None, as_json: bool) -> None:
             shown["models"] = {
                 name: {"path": str(path), **costs(path)} for name, path in listed["models"].items()
             }
-        click.echo(json.dumps(shown, indent=2))
+        print_json(shown)
         return
     for each, rows in listed.items():
         if len(kinds) > 1:

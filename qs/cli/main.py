@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from qs import __version__
+from qs.base.console import visible_streams
 from qs.cli.commands import COMMANDS, INTERRUPTED, USER_ERROR, VALID, load
 
 
@@ -115,6 +116,11 @@ def _check_place() -> None:
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status. Only a bug raises: then the traceback helps."""
+    with visible_streams():
+        return _ended(arguments)
+
+
+def _ended(arguments: Sequence[str]) -> int:
     from qs.base.errors import UserError
 
     try:

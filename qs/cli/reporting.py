@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from qs.base.console import write_out
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import check_writable, write_atomic
 from qs.compare.sides import in_folder
@@ -27,8 +27,7 @@ def render_one(place: Path, wanted: str, out: Path | None) -> Path | None:
     folder = path.absolute().parent
     made = FORMATS[wanted]
     if out == STANDARD_OUTPUT:
-        sys.stdout.buffer.write(made.draw(story_of(result, folder)))
-        sys.stdout.buffer.flush()
+        write_out(made.draw(story_of(result, folder)))
         return None
     stem = "sweep" if path.name.startswith("sweep-") else "report"
     target = out or folder / f"{stem}{made.suffix}"

@@ -32,7 +32,7 @@ def command(name: str | None, folder: Path | None) -> None:
     from qs.base.files import write_json
     from qs.schema.published import PUBLISHED, file_of, schema_of
 
-    names = [name] if name else list(PUBLISHED)
+    names = list(PUBLISHED) if name is None else [name]
     schemas = {each: schema_of(each) for each in names}
     if folder is not None:
         for each, schema in schemas.items():

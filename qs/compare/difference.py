@@ -278,8 +278,9 @@ def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource
     estimate = getattr(confidence, figure, None) or EstimateEntry()
     half, batches = estimate.half_width, estimate.batches
     level = confidence.level or LEVEL
-    stated = half and value and batches and 2 <= batches <= MOST_BATCHES and 0.0 < level < 1.0
-    if not stated or not 0.0 < half / value < FAR:
+    if not half or not value or not batches or not 0.0 < level < 1.0:
+        raise LogMissing(f"{name}: {side.missing}")
+    if not 2 <= batches <= MOST_BATCHES or not 0.0 < half / value < FAR:
         raise LogMissing(f"{name}: {side.missing}")
     error = half / value / student_t(float(level), batches - 1)
     return VarianceSource(f"within {name}", error**2, batches - 1)

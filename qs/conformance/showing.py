@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
-from qs.base.console import console
+from qs.base.console import console, wrap_streams
 from qs.conformance.outcome import FAIL, PASS, SKIP
 from qs.conformance.running import CheckResult
 
@@ -77,6 +77,7 @@ class TerminalView:
         self._console = console(stream)
         self._status = self._console.status("starting")
         self._status.start()
+        wrap_streams()  # which rich has put into others that obey colours and links
 
     def begun(self, name: str) -> None:
         self._status.update(f"checking {name}")

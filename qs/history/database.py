@@ -88,6 +88,8 @@ def connected(write: bool = False) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
     except (OSError, sqlite3.Error) as error:
         raise UserError(f"the history {path} cannot be used: {_said(error)}") from None
+    except UnicodeEncodeError as error:
+        raise UserError(f"{error.object!r} is not UTF-8: no entry of the history has it") from None
     finally:
         connection.close()  # what was begun and not committed is undone
 

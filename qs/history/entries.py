@@ -239,6 +239,12 @@ def delete(numbers: Sequence[int] = (), before: str | None = None) -> int:
     return gone
 
 
+def number_in(text: str) -> int | None:
+    """The number of an entry as a person writes it; None if it is none, as SQLite counts."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+    return number if 0 < number < 2**63 else None
+
+
 def logs_of(rows: Iterable[Row]) -> list[str]:
     """The names of the logs of these rows, each once."""
     return list(dict.fromkeys(name for row in rows for name in row.logs))
@@ -323,10 +329,13 @@ def moment(text: str, now: datetime | None = None) -> str:
     it is local. Raises ValueError for anything else.
     """
     text = text.strip()
-    if text[-1:] in TIME_UNITS and text[:-1].isdigit():
-        ago = int(text[:-1]) * TIME_UNITS[text[-1]]
-        return ((now or datetime.now()).astimezone() - ago).isoformat()
-    return _read(text).astimezone().isoformat()
+    count = number_in(text[:-1]) if text[-1:] in TIME_UNITS else None
+    if count is not None:
+        found = (now or datetime.now()).astimezone() - count * TIME_UNITS[text[-1]]
+    else:
+        found = _read(text).astimezone()
+    utc(found.isoformat())  # the first and the last day of all may have none
+    return found.isoformat()
 
 
 def utc(moment: str) -> str:
@@ -343,5 +352,8 @@ def _read(text: str) -> datetime:
 
 def local(started: str) -> str:
     """A time of the database as a person reads it."""
-    moment = datetime.strptime(started, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    try:
+        moment = datetime.strptime(started, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    except ValueError:  # nothing of ours wrote it
+        return started
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -8,7 +8,7 @@ from functools import partial
 
 from qs.base.errors import UserError
 from qs.compare.sides import Side, check_measured
-from qs.history.entries import entry, local, log_text, logs_of, result_of, tagged
+from qs.history.entries import entry, local, log_text, logs_of, number_in, result_of, tagged
 
 
 def from_history(text: str) -> Side:
@@ -16,15 +16,13 @@ def from_history(text: str) -> Side:
     holds is compared.
     """
     mark, name = text[0], text[1:]
-    if name.isdigit():
-        number = int(name)
-    elif mark == "@":
-        number = tagged(name)
-    else:
+    stated = number_in(name)
+    if stated is None and mark != "@":
         raise UserError(f"{text}: is not an entry of the history; write #12, @12, or @TAG")
+    number = tagged(name) if stated is None else stated
     found, result = entry(number), result_of(number)
     check_measured(result, text)
-    name = text if name.isdigit() else f"{text} (#{number})"
+    name = text if stated is not None else f"{text} (#{number})"
     gone = sum(log_text(number, log) is None for log in logs_of(result.performance))
     notes = (
         f"{name}: {gone} of its histograms are gone; for those cases only what the result states "

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from qs.base.console import as_it_is
+from qs.base.visible import one_line, visible
 from qs.config.interact import UNREADABLE, Question, read_as
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Terminal:
         from prompt_toolkit.input import create_input
         from prompt_toolkit.output import create_output
 
-        self._output = output or create_output(stdout=sys.stderr)
+        self._output = output or create_output(stdout=as_it_is(sys.stderr))
         self._streams: Any = {"input": input or create_input(sys.stdin), "output": self._output}
 
     async def ask(self, question: Question) -> object:
@@ -51,22 +53,22 @@ class Terminal:
         from prompt_toolkit import print_formatted_text
         from prompt_toolkit.formatted_text import FormattedText
 
-        print_formatted_text(FormattedText([(style, text)]), output=self._output)
+        print_formatted_text(FormattedText([(style, visible(text))]), output=self._output)
 
     async def _line(self, message: str) -> str:
         import questionary
 
-        return await self._run(questionary.text(message, qmark="", **self._streams))
+        return await self._run(questionary.text(visible(message), qmark="", **self._streams))
 
     async def _choose(self, question: Question) -> object:
         import questionary
 
         choices = list(question.choices or ())
         default = question.preset if question.preset in choices else choices[0]
-        offered = [questionary.Choice(str(choice), value=choice) for choice in choices]
+        offered = [questionary.Choice(one_line(choice), value=choice) for choice in choices]
         answer = await self._run(
             questionary.select(
-                heading(question),
+                visible(heading(question)),
                 offered,
                 default=offered[choices.index(default)],
                 qmark="",

@@ -17,7 +17,7 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def junit(story: Story) -> bytes:
     result = story.result
-    suite = xml.Element("testsuite", name=_text(story.title), timestamp=result.started[:19])
+    suite = xml.Element("testsuite", name=_text(story.title), timestamp=_text(result.started[:19]))
     place = _text(f"qs.{result.backend}.{result.task}")
     _case(suite, place, "evaluation", sum(result.durations.values()), story.own_reasons)
     for each in story.cases:

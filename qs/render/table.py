@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qs.base.errors import Fault, Faults, UserError
+from qs.base.visible import visible
 from qs.result.columns import columns
 from qs.result.result import Result
 
@@ -50,7 +52,8 @@ KINDS: Mapping[str, type] = {
 }
 # A spreadsheet would take a cell that begins like this for a formula.
 MOST = 2**63  # whole numbers in Parquet are below it
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 Record = Mapping[str, Any]
 
@@ -80,11 +83,18 @@ def csv_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> byte
     writer = csv.DictWriter(text, list(kinds), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """Line breaks of any kind are spaces: readers differ on which of them end a row, even within
+    quotes, and what follows one would be a cell of its own.
+    """
+    if not isinstance(value, str):
+        return value
+    text = visible(" ".join(_BREAKS.split(value)))
+    formula = text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
+    return f"'{text}" if formula else text
 
 
 def parquet_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> bytes:

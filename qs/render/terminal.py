@@ -48,7 +48,8 @@ def print_story(story: Story, where: str | None, stream: TextIO) -> None:
     elif story.cases:
         out.print(table(story, out.width >= WIDE))
     for line in lines(story):
-        out.print(line, markup=False, soft_wrap=True)
+        # Nobody's text begins a line of ours, such as the verdict.
+        out.print(line.replace("\n", "\n    "), markup=False, soft_wrap=True)
     if where:
         out.print(f"report: {where}", markup=False, soft_wrap=True)
 

@@ -18,14 +18,20 @@ from qs.result.part import Count, Number
 def _section(title: str, /, **keys: Any) -> Any:
     """A dict with these keys, any of which may be missing; an underscore stands for a space."""
     known = {key.replace("_", " "): kind for key, kind in keys.items()}
-    made: Any = TypedDict(title, known, total=False)  # type: ignore[misc]
+    of_keys: Any = TypedDict  # whose keys mypy could not know here
+    made = of_keys(title, known, total=False)
     made.__pydantic_config__ = ConfigDict(extra="allow")
     return made
 
 
 if TYPE_CHECKING:
-    Host = Environment = ModelSource = Samples = Finding = dict[str, Any]
-    Share = AgreementOfOutput = Numeric = dict[str, Any]
+    Host = dict[str, Any]
+    Environment = dict[str, Any]
+    ModelSource = dict[str, Any]
+    Samples = dict[str, Any]
+    Finding = dict[str, Any]
+    Share = dict[str, Any]
+    Numeric = dict[str, Any]
 else:
     Text = str | None
     Host = _section(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from qs.base.console import console
+from qs.base.console import console, wrap_streams
 from qs.watch.panel import Panel
 from qs.watch.progress import Outlook, state
 from qs.watch.view import Follow, Quiet, View
@@ -69,6 +69,7 @@ class Rich(View):
         outlook = Outlook(title, limit_s, self.line, self._clock)
         panel = Panel(title, limit_s)
         with Live(panel, console=self._console, transient=True, refresh_per_second=4):
+            wrap_streams()  # which rich has put into others that obey colours and links
 
             def update(progress: Progress) -> None:
                 outlook.see(progress)

@@ -68,9 +68,7 @@ def test_an_environment_is_built_recorded_and_used_again(vendor, cache):
     assert made.packages == {"numpy": "99.0", "tiny": "1.0"}
     assert made.variables["VIRTUAL_ENV"] == f"{cache}/environments/{made.key}"
 
-    begin = time.perf_counter()
     again = vendor.environment()
-    assert time.perf_counter() - begin < 1
     assert (again.python, again.key, again.created, again.packages) == (
         made.python,
         made.key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -52,13 +53,11 @@ def test_stop_ends_it_and_what_it_started():
         stop.set()
 
     code = (
-        "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); "
-        "time.sleep(60)"
+        "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); "
+        "time.sleep(600)"
     )
-    begin = time.monotonic()
     with pytest.raises(Stopped):
         python(code, heard, stop=stop)
-    assert time.monotonic() - begin < 10
     for _ in range(100):
         if (
             not Path(f"/proc/{pids[0]}/cmdline").is_file()
@@ -71,9 +70,12 @@ def test_stop_ends_it_and_what_it_started():
 
 
 def test_what_it_left_running_is_not_waited_for():
-    begin = time.monotonic()
-    python("import subprocess; subprocess.Popen(['sleep', '30']); print('done')")
-    assert time.monotonic() - begin < 10
+    pids: list[int] = []
+    python(
+        "import subprocess; print(subprocess.Popen(['sleep', '200']).pid)",
+        lambda line: pids.append(int(line)),
+    )
+    os.kill(pids[0], signal.SIGTERM)  # it still runs: else ProcessLookupError
 
 
 def test_nothing_is_read_from_our_standard_input():

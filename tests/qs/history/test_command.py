@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import zlib
 
 import pytest
 
@@ -152,3 +155,60 @@ def test_wrong_input_is_one_message(capfd, arguments, said):
 def test_help_has_examples(capfd, command):
     status, out, _ = qs(capfd, *command, "--help")
     assert status == 0 and "Examples:" in out
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "9223372036854775808", "9" * 40, "9" * 5_000, "²", "٣"]
+)
+def test_a_number_that_no_entry_can_have_is_refused(capfd, number):
+    for words in (("show",), ("tag", "x"), ("delete",)):
+        command, *more = words
+        assert qs(capfd, command, "--", number, *more)[0] == 2
+    if not number.isdecimal() or number.isascii():
+        assert qs(capfd, "--limit", number)[0] == 2
+    assert run_command_line(["compare", f"@{number}", "@1"]) == 2
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01", "9999-12-31T23:59:59-23:00", f"{'9' * 30}d", "²d", "x"]
+)
+def test_a_time_that_is_none_is_refused(capfd, when):
+    status, _, err = qs(capfd, "--since", when)
+    assert status in (0, 2) and "Traceback" not in err
+    if when[:4] not in ("0001",):
+        assert status == 2
+
+
+@pytest.mark.parametrize("option", ["--task", "--hardware_type", "--model", "--tag"])
+def test_a_name_that_is_not_utf_8_is_one_message(capfd, option):
+    status, out, err = qs(capfd, option, os.fsdecode(b"\xff"))
+    assert (status, out) == (2, "") and "not UTF-8" in err
+
+
+def broken(tmp_path, blob: object) -> None:
+    with sqlite3.connect(tmp_path / "data" / "history.db") as connection:
+        connection.execute("UPDATE entries SET result = ? WHERE id = 2", (blob,))
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [b"", b"garbage", zlib.compress(b"[]"), zlib.compress(b"{" * 50)[:20], "text", 5],
+    ids=["empty", "garbage", "no result", "cut off", "text", "number"],
+)
+def test_a_broken_entry_is_named(capfd, tmp_path, blob):
+    broken(tmp_path, blob)
+    trend = ("trend", "--task", "bert-torch-fp32", "--hardware_type", "CPU")
+    for words in (("show", 2), ("export", tmp_path / "x.csv"), trend):
+        status, _, err = qs(capfd, *words)
+        assert status == 2 and "#2" in err, words
+    assert qs(capfd, "list")[0] == 0
+    assert qs(capfd, "delete", 2)[0] == 0
+    assert qs(capfd, "export", tmp_path / "x.csv")[0] == 0
+
+
+def test_a_start_that_is_no_time_is_shown_as_it_is(capfd, tmp_path):
+    with sqlite3.connect(tmp_path / "data" / "history.db") as connection:
+        connection.execute("UPDATE entries SET started = 'yesterday' WHERE id = 2")
+    connection.close()
+    assert "yesterday" in qs(capfd)[1]

@@ -5,7 +5,6 @@ can be used by everybody.
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -152,16 +151,12 @@ def test_text_of_others_does_no_harm(show, folder, tmp_path):
     assert path.stat().st_size < MOST_BYTES
 
 
-def test_200_cases_and_24_hours_stay_small_and_open_quickly(show, folder, tmp_path):
+def test_200_cases_and_24_hours_stay_small(show, folder, tmp_path):
     path = tmp_path / "report.html"
     path.write_bytes(result_page(made.told(made.large(folder, 200, 24.0), folder)))
     assert path.stat().st_size < MOST_BYTES
-    began = time.perf_counter()
     shown = show(path)
-    took = time.perf_counter() - began
     quiet(shown, path)
-    print(f"{path.stat().st_size} bytes, opened in {took:.2f} s")
-    assert took < 20  # 2 s on an idle machine; this only keeps it from growing without bound
     points = json.loads(shown.page.locator("#charts").text_content())["series"]["data"]["values"]
     assert max(point["p99"] for point in points) == 93.0  # the peak is not thinned away
     assert "put together" in shown.page.locator("main").inner_text()
