@@ -32,8 +32,11 @@ def opened(path: Path, data_set: str) -> Picture:
     try:
         with image.open(path) as file:
             return file.convert("RGB")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read as a picture: {error}") from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # Pillow's readers raise SyntaxError, ValueError, struct.error ...
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: cannot be read as a picture: {why}") from None
 
 
 def resized_and_cropped(

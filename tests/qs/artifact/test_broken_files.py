@@ -84,6 +84,19 @@ def _json(path):
     path.write_text(json.dumps({"data": [{"x": {"content": [1, 2, 3], "shape": [3]}}]}))
 
 
+def _png(path):
+    from PIL import Image
+
+    Image.new("RGB", (8, 8), (9, 8, 7)).save(path)
+
+
+def _pictures(path):
+    from qs.contract.pictures import opened
+
+    opened(path, "open_imagenet")
+    return read_items(InputSpec("x", (1, 3, 8, 8), "FLOAT32"), path)
+
+
 CAIL = {"A": "one", "B": "two", "C": "three", "label": "B"}
 CRITEO = "1," + ",".join(map(str, range(13))) + "," + ",".join(f"{at:08x}" for at in range(26))
 
@@ -93,6 +106,7 @@ READERS = {
     "pb": ("input_0.pb", _pb, lambda path: read_items(ROW, path)),
     "json": ("a.json", _json, lambda path: read_items(ROW, path)),
     "txt": ("a.txt", lambda path: path.write_text("one\ntwo\n"), lambda p: read_items(TEXT, p)),
+    "png": ("a.png", _png, _pictures),
     "external": ("m.onnx", _pb, data_files),
     "cail": (
         "cail2019.jsonl",

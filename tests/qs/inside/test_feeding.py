@@ -51,6 +51,9 @@ def test_a_trial_is_fed_what_the_run_will_be_fed(tmp_path, way):
     found = describe(path, **asked)
     length = 16 if way == "data" else 128
     assert found["inputs"][0]["shape"] == (1, length), "the first guess holds, or the data's shape"
+    if way == "zeros":
+        why = open_given(model_info_of(found, "m", path), {"fill": "zeros"}, 0).why
+        assert why == "a model file has no data set; ids: zeros"
     if way == "mixed":
         assert any("ids is drawn from its --range" in each for each in found["notes"])
         assert any(feeds["ids"].any() for feeds in fed(found, fill="zeros", ranged=["ids"]))
