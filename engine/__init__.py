@@ -12,7 +12,7 @@ whole of it for most programs:
 from __future__ import annotations
 
 from qs.engine.conduct.progress import Progress
-from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError
+from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError, UnfinishedAnswer
 from qs.engine.hosts.child_host import ChildHost
 from qs.engine.hosts.host import HostTarget, LocalHost
 from qs.engine.judging.scenarios import MultiStream, Offline, Server, SingleStream
@@ -33,9 +33,10 @@ from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import Caveat, Metric, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
-from qs.engine.workers.target import Target, is_async
+from qs.engine.workers.target import UNANSWERED, Target, is_async, look
 
 __all__ = [
+    "UNANSWERED",
     "AllAtOnce",
     "Batching",
     "Caveat",
@@ -73,8 +74,10 @@ __all__ = [
     "Stages",
     "Stop",
     "Target",
+    "UnfinishedAnswer",
     "WarmUpResult",
     "is_async",
+    "look",
     "run",
     "run_async",
 ]

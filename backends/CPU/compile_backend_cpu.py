@@ -23,6 +23,7 @@ from qs.contract.tools import (
     file_tensors,
     first_batch,
     is_dynamic,
+    onnx_sentence,
     split_names,
     value_fault,
 )
@@ -177,7 +178,7 @@ class CompileBackendCPU(CompileBackend):
                     tried.append(size)
                     last_s = time.perf_counter() - started
                 except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-                    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                    said = onnx_sentence(error)
                     fault = _why(session, bound, feeds, dataloader, said)
             if fault is not None:
                 faults[size] = fault

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from qs.contract.tools import UserError, build_once, data_files
+from qs.contract.tools import UserError, build_once, data_files, onnx_sentence
 
 PROVIDER = "CPUExecutionProvider"
 NOTHING: Mapping[str, str] = {}
@@ -53,7 +53,7 @@ def open_session(
     try:
         return onnxruntime.InferenceSession(str(path), settings, providers=[PROVIDER])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-        raise UserError(f"ONNX Runtime cannot open {path}: {_first_line(error)}") from error
+        raise UserError(f"ONNX Runtime cannot open {path}: {onnx_sentence(error)}") from error
 
 
 def level_name(level: str) -> str:
@@ -136,7 +136,3 @@ def _sha256(files: list[Path]) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

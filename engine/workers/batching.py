@@ -23,7 +23,7 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
 from qs.engine.workers.slices import AT_ONCE, Slice
-from qs.engine.workers.target import look
+from qs.engine.workers.target import UNANSWERED, look
 
 
 def joined(samples: list[Any]) -> Any:
@@ -110,7 +110,7 @@ def batched_loop(
         header[Field.SLICE_NS] = now_ns()  # waiting is not hanging
 
     collate = batcher.collate
-    answer: Any = None
+    answer: Any = UNANSWERED
     cursor = Slice(recorder, clock)
     row = 0
     cursor.begin()

@@ -16,7 +16,7 @@ from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.pacing import waiter
 from qs.engine.workers.slices import Slice
-from qs.engine.workers.target import look
+from qs.engine.workers.target import UNANSWERED, look
 
 NEVER = -1  # what no clock reads
 _LOOK_NS = 1_000_000
@@ -61,7 +61,7 @@ def closed_loop(
         most = recorder.rows
         row = first = 0
         chunk = 1
-        answer: Any = None
+        answer: Any = UNANSWERED
         fault: BaseException | None = None
         try:
             while first < rows:

@@ -21,7 +21,7 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.closed_loop import NEVER, chunk_of
 from qs.engine.workers.queue import DueTimes
 from qs.engine.workers.slices import AT_ONCE, COUNT_NS, PAUSE_NS, SLICE_NS, Slice
-from qs.engine.workers.target import look
+from qs.engine.workers.target import UNANSWERED, look
 
 
 def open_loop(
@@ -40,7 +40,7 @@ def open_loop(
     dues, issued, completed = recorder.due, recorder.issued, recorder.completed
     rows = recorder.rows
     take = feed.__next__
-    answer: Any = None
+    answer: Any = UNANSWERED
     cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row = 0
     cursor.begin()
@@ -102,7 +102,7 @@ def burst_loop(
     calls = map(call, feed)
     cursor = Slice(recorder, clock, count_ns=COUNT_NS)
     row, chunk = 0, 1
-    answer: Any = None
+    answer: Any = UNANSWERED
     cursor.begin()
     slice_end = AT_ONCE
     for block in blocks:

@@ -21,6 +21,10 @@ def _pass() -> None:
     pass
 
 
+# What is looked at if no call has answered yet.
+UNANSWERED = object()
+
+
 def look(answer: Any) -> None:
     """Raise UnfinishedAnswer for what only promises an answer: a coroutine, a future, a generator.
 
@@ -57,7 +61,8 @@ class Target:
     # what is timed.
     begin_measuring: Callable[[], None] = _pass
     end_measuring: Callable[[], None] = _pass
-    # Called with an answer now and then, between slices; raises UnfinishedAnswer if it is none.
+    # Called with an answer now and then, between slices (UNANSWERED, as long as every call has
+    # failed); raises UnfinishedAnswer if it is none.
     look: Callable[[Any], None] = look
 
     def __call__(self, sample: Any) -> Any:

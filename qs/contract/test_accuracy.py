@@ -51,13 +51,19 @@ class AccuracyChecker:
         """Save raw outputs as `<output_dir>/<data set's name>.npy` and return that path.
 
         `outputs` is one array, or one array per batch, joined along the first dimension; the last
-        batch may be smaller.
+        batch may be smaller. Batches that do not fit together (their size follows their content)
+        are saved as one row of values, and what is no number as text: nothing is pickled.
         """
         if not isinstance(outputs, np.ndarray):
             batches = [np.asarray(batch) for batch in outputs]
             if not batches:
                 raise ValueError("save_outputs: there are no outputs")
-            outputs = np.concatenate([np.atleast_1d(batch) for batch in batches])
+            batches = [np.atleast_1d(batch) for batch in batches]
+            if len({batch.shape[1:] for batch in batches}) > 1:
+                batches = [batch.ravel() for batch in batches]
+            outputs = np.concatenate(batches)
+        if outputs.dtype.kind == "O":
+            outputs = outputs.astype(np.str_)
         path = self._outputs_in(self.output_dir)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, outputs, allow_pickle=False)

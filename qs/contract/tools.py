@@ -17,6 +17,7 @@ from qs.tensors.generated import generated_feeds, split_names
 from qs.tensors.npy import read_npy, read_npz
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
+from qs.tensors.onnx_words import sentence as onnx_sentence
 
 __all__ = [
     "MISSING",
@@ -32,6 +33,7 @@ __all__ = [
     "first_batch",
     "generated_feeds",
     "is_dynamic",
+    "onnx_sentence",
     "read_npy",
     "read_npz",
     "split_names",

@@ -204,10 +204,14 @@ class Backend:
         )
 
     async def target(
-        self, case: Case, samples: Mapping[str, Any] | None, verify: Mapping[str, Any] | None = None
+        self,
+        case: Case,
+        samples: Mapping[str, Any] | None,
+        folder: str | None = None,
+        verify: Mapping[str, Any] | None = None,
     ) -> HostTarget:
         """What the engine drives in this case: predict of each copy. `verify` says which answers to
-        keep for `verification`.
+        keep for `verification`; `folder` is where answers without outputs are noted.
         """
         own_processes = case.pool == "process"
         more = {} if verify is None else {"verify": verify}
@@ -220,25 +224,28 @@ class Backend:
             samples=samples,
             lists=case.lists,
             shared_by=case.shared_by,
+            folder=folder,
             setup=self._set_up if own_processes else None,
             **more,
         )
 
-    async def verification(
-        self, case: Case, samples: Mapping[str, Any] | None, folder: str, mode: str | None
-    ) -> dict[str, Any]:
-        """Judge the answers that the workers of a case left in `folder`."""
-        return await self._call(
-            "verification",
-            "verifying answers",
-            Limit(CHECK_S),
-            folder=folder,
-            mode=mode,
-            batch_size=case.requested_batch_size,
-            samples=samples,
-            shared_by=case.shared_by,
-            predict_limit_s=self.predict_limit_s,
+    async def idle_answers(self, reference: Path | None, **kept: Any) -> str | None:
+        """Before a case: leave the idle answers that `verification` compares with. Returns what is
+        wrong with them, compared with the reference's where its file is given.
+        """
+        what, npz = (
+            "the idle answers before the case",
+            None if reference is None else str(reference),
         )
+        limits = {"limit": Limit(CHECK_S), "predict_limit_s": self.predict_limit_s}
+        return await self._call("idle_answers", what, reference_npz=npz, **limits, **kept)
+
+    async def verification(self, **kept: Any) -> dict[str, Any]:
+        """Judge the answers that the workers of a case left, and whether the idle backend still
+        answers as before: "found" and "changed". `kept`: folder, mode, and what the case was fed.
+        """
+        limits = {"limit": Limit(CHECK_S), "predict_limit_s": self.predict_limit_s}
+        return await self._call("verification", "verifying answers", **limits, **kept)
 
     # The process.
 

@@ -68,17 +68,16 @@ async def numeric(
     items: int,
     log: Path,
     compiled: dict[str, Any] | None,
+    outputs: Path,
 ) -> dict[str, Any]:
     """Agreement with the reference: {"summary": published metrics, "outputs": per output, ...}.
 
     compiled   the compile result, whose segments name the tensors to be compared inside the graph
+    outputs    the file that the reference's items and answers are written to
     """
-    with scratch("qs-reference-") as folder:
-        outputs = folder / "reference.npz"
-        about = await reference_outputs(
-            prepared, resolved, items, outputs, log, segment_tensors(compiled)
-        )
-        found = await backend.numeric(outputs, batch_size, items)
+    tensors = segment_tensors(compiled)
+    about = await reference_outputs(prepared, resolved, items, outputs, log, tensors, batch_size)
+    found = await backend.numeric(outputs, batch_size, items)
     return {
         **found,
         "reference": {name: about[name] for name in ("runtime", "seconds", "cached", "notes")},
@@ -92,6 +91,7 @@ async def reference_outputs(
     to: Path,
     log: Path,
     tensors: list[str],
+    batch_size: int,
 ) -> dict[str, Any]:
     """Compute the reference's answers to the first items, or take them from the cache, and write
     them to a file.
@@ -111,6 +111,7 @@ async def reference_outputs(
             items,
             to,
             [] if named else tensors,
+            batch_size,
         )
     return (
         about | {"notes": [*about["notes"], f"the reference is the model {named}"]}
@@ -148,7 +149,9 @@ async def numeric_item(
     """One item of that comparison again; its arrays are saved in the report's folder."""
     with scratch("qs-reference-") as folder:
         outputs = folder / "reference.npz"
-        about = await reference_outputs(prepared, resolved, max(items, item + 1), outputs, log, [])
+        about = await reference_outputs(
+            prepared, resolved, max(items, item + 1), outputs, log, [], batch_size
+        )
         if item >= about["items"]:
             raise Faults(
                 [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
         if prepared.compile_only:
             return
         testbed = await set_up(ready, prepared, journal, interrupt)
-        await _check(testbed, prepared, ready)
+        testbed = await _check(testbed, prepared, ready)
         if prepared.workload.test_perf:
             if testbed.settings.verify.value and not testbed.driven:
                 journal.warn(
@@ -116,9 +117,9 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
                 await (measure(testbed) if testbed.driven else measure_by_vendor(testbed))
 
 
-async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> None:
+async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> Testbed:
     """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what
-    follows is still measured.
+    follows is still measured. The testbed has the reference, if the backend agrees with it.
     """
     record, journal = testbed.journal.record, testbed.journal
     first = testbed.settings.batch_sizes.value[0]
@@ -137,26 +138,36 @@ async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> None:
         with journal.stage("numeric"):
             try:
                 await testbed.backend.load(first)
-                await _compare(testbed, prepared, ready)
+                reference = await _compare(testbed, prepared, ready)
+                return replace(testbed, reference=reference)
             except BackendFailed as failure:
                 record.numeric = _not_measured(journal, failure)
+    return testbed
 
 
 async def _compare(
     testbed: Testbed, prepared: Prepared, ready: Opened, item: int | None = None
-) -> None:
-    """The comparison with the reference, or of one of its items alone, into the record."""
+) -> Path | None:
+    """The comparison with the reference, or of one of its items alone, into the record. Returns the
+    reference's file, if all of it was compared and agrees.
+    """
     record, settings, backend = testbed.journal.record, testbed.settings, testbed.backend
     size, items = settings.batch_sizes.value[0], settings.numeric_items.value
     log = ready.scratch / "reference.log"
     if item is None:
         compiled = record.compile_result
-        found = await checks.numeric(backend, prepared, ready.resolved, size, items, log, compiled)
+        file = ready.scratch / "reference.npz"
+        found = await checks.numeric(
+            backend, prepared, ready.resolved, size, items, log, compiled, file
+        )
+        for text in found.pop("warnings", []):
+            testbed.journal.warn(f"numeric: {text}")
         record.diff_dist = _draw_differences(found, testbed.journal)
     else:
         found = await checks.numeric_item(backend, prepared, ready.resolved, size, items, item, log)
-    record.numeric = found
-    record.reasons += _numeric_faults(found)
+    record.numeric, faults = found, _numeric_faults(found)
+    record.reasons += faults
+    return file if item is None and not faults else None
 
 
 def compare_alone(item: int | None) -> Work:

@@ -59,9 +59,11 @@ class ReferenceProcess:
         items: int,
         to: Path,
         tensors: Sequence[str] = (),
+        batch_size: int = 1,
     ) -> dict[str, Any]:
-        """Write the answers to the first items to a file; returns what is known about them.
-        `tensors` names tensors inside the graph that are wanted as well.
+        """Write the answers to the first items to a file, and those to batches of them where they
+        differ; returns what is known about them. `tensors` names tensors inside the graph that are
+        wanted as well.
         """
         with outcomes("the reference run", Limit(OTHER_S)):
             return await self._host.call(
@@ -75,6 +77,7 @@ class ReferenceProcess:
                 items=items,
                 out_npz=str(to),
                 tensors=list(tensors),
+                batch_size=batch_size,
             )
 
 

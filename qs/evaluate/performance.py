@@ -95,7 +95,7 @@ async def measure_case(
         )
     testbed = replace(testbed, settings=replace(settings, timeout_s=timeout))
     testbed.backend.limits = replace(testbed.backend.limits, predict_s=timeout.value)
-    with Verification.of(settings) as watch:
+    with Verification.of(settings, testbed.reference) as watch:
         measured = await _measure_case(testbed, case, title, histogram, watch)
     row = measured.row
     if row.outcome is Outcome.CRASHED and not row.completed and testbed.footprint.ran_out:
@@ -129,7 +129,10 @@ async def _measure_case(
         if not case.shared_by:
             case = replace(case, batch_size=loaded.batch_size)
         samples = await testbed.backend.describe_samples(case.batch_size, settings.plain_samples)
-        target = await testbed.backend.target(case, settings.plain_samples, watch.asked)
+        await watch.begun(testbed.backend, settings.plain_samples, case)
+        target = await testbed.backend.target(
+            case, settings.plain_samples, watch.folder, watch.asked
+        )
         with (
             outcomes("loading and warming up", flag="predict_timeout"),
             testbed.interrupt.gently() as interrupt,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from qs.base.interrupt import Interrupt
 from qs.evaluate.backend import Backend
@@ -26,6 +27,8 @@ class Testbed:
     qs_mode: bool = True
     engine: str = "auto"  # which rows our engine drives: auto, always, never; DRIVE
     in_process: bool = False
+    # the reference's items and answers, once the backend has agreed with them
+    reference: Path | None = None
     timeouts: PredictTimeout = field(default_factory=PredictTimeout)
     footprint: Footprint = field(default_factory=Footprint)
 

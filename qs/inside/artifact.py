@@ -28,6 +28,7 @@ from qs.inside import feeding
 from qs.tensors.generated import NUMPY_TYPES, input_specs, split_names
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import file_tensors
+from qs.tensors.onnx_words import sentence
 
 ONNX = ".onnx"
 TRIES_S = 60.0
@@ -170,7 +171,7 @@ def _open(file: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-        raise UserError(f"{file} cannot be read as an ONNX model: {_first_line(error)}") from None
+        raise UserError(f"{file} cannot be read as an ONNX model: {sentence(error)}") from None
 
 
 def _tried(
@@ -197,7 +198,7 @@ def _tried(
             results = run(feeds)
             return guess, dict(zip(names, results)), time.perf_counter() - started
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-            said = _first_line(error)
+            said = sentence(error)
         fault = feeding.value_fault(run, feeds, asked, file, said)
         if fault is not None:
             raise fault
@@ -361,7 +362,3 @@ def _check_types(asked: Mapping[str, Any]) -> None:
     ]
     if faults:
         raise Faults(faults)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

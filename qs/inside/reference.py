@@ -9,9 +9,9 @@ an optimizer or a scheduler with the backend.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,19 @@ import numpy as np
 from qs.base import cache
 from qs.base.errors import UserError
 from qs.inside import samples
-from qs.inside.agreement import load_reference, save_reference
+from qs.inside.agreement import Reference, batch_of, load_reference, save_reference
 from qs.inside.imports import upstream_imports
 from qs.inside.plain import plain
 from qs.models import resolve, resolve_data
+from qs.tensors.closeness import difference, too_far
 from qs.tensors.digest import digests_of
-from qs.tensors.onnx_io import bind_inputs, bind_outputs, file_tensors
+from qs.tensors.onnx_io import Fed, bind_inputs, bind_outputs, file_tensors
+from qs.tensors.onnx_words import sentence
+from qs.tensors.outputs import arrays_of
 
 PROGRESS_EVERY_S = 2.0
+# How far one item's answer may be from its part of a batch's: sums are added in another order.
+NEAR = 1e-3
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -70,12 +75,15 @@ class ReferenceService:
         items: int,
         out_npz: str,
         tensors: list[str] | None = None,
+        batch_size: int = 1,
     ) -> dict[str, Any]:
         """Run the first `items` of the task's data one by one and write inputs and outputs to
         `out_npz`.
 
         Computed once for a model, its items and this ONNX Runtime, and kept in the cache. Those of
-        `tensors` that exist inside the graph are written too.
+        `tensors` that exist inside the graph are written too. Outputs of a batch that are not its
+        items' outputs in a row (boxes found, indices of the batch) are also computed in batches of
+        `batch_size`, where the graph takes them.
 
         Returns {"path", "items", "outputs": {name: shape of one item}, "seconds", "notes",
         "runtime"} and what the data is (name, kind, why, seed). UserError if the model cannot be
@@ -92,21 +100,29 @@ class ReferenceService:
             computed.append(path)
             _compute(path, model_path, model_info, feeds, tensors or [])
 
-        kept = cache.build_once(
-            f"references/{_key(model_path, model_info, feeds, tensors or [])}", ".npz", compute
+        key = _key(model_path, model_info, feeds, tensors or [])
+        found = _kept(key, compute)
+        if batch_size > 1:
+
+            def compute_batches(path: Path) -> None:
+                computed.append(path)
+                batches = _batches(model_path, model_info, found, batch_size)
+                save_reference(path, [], [], batches=batches)
+
+            found = replace(found, batches=_kept(f"{key}-{batch_size}", compute_batches).batches)
+        save_reference(
+            out_npz, found.feeds, found.outputs, found.tensors, found.about, found.batches
         )
-        shutil.copyfile(kept, out_npz)
-        about = load_reference(out_npz, items=1)
         return plain(
             data.about()
             | {
                 "path": out_npz,
                 "items": len(feeds),
-                "outputs": {name: list(array.shape) for name, array in about.outputs[0].items()},
+                "outputs": {name: list(array.shape) for name, array in found.outputs[0].items()},
                 "seconds": time.perf_counter() - begin,
                 "cached": not computed,
-                "notes": about.about["notes"],
-                "runtime": about.about["runtime"],
+                "notes": found.about["notes"],
+                "runtime": found.about["runtime"],
             }
         )
 
@@ -158,9 +174,24 @@ def _key(
             "declared": declared,
             "tensors": tensors,
             "runtime": onnxruntime.__version__,
-            "format": 2,
+            "format": 3,
         }
     )
+
+
+def _kept(key: str, compute: Callable[[Path], None]) -> Reference:
+    """What the cache has under that key; computed first if it is not there, or if its file is
+    damaged (the archive has a CRC of each array): the backend is not to blame for that.
+    """
+    name = f"references/{key}"
+    path = cache.build_once(name, ".npz", compute)
+    try:
+        return load_reference(path)
+    except Exception as damage:  # an archive can be broken in many ways
+        _say(f"{path} is damaged ({type(damage).__name__}: {damage}); it is computed anew")
+    with cache.locked(path):
+        path.unlink(missing_ok=True)
+    return load_reference(cache.build_once(name, ".npz", compute))
 
 
 def _compute(
@@ -170,23 +201,54 @@ def _compute(
     feeds: list[samples.Feeds],
     tensors: list[str],
 ) -> None:
-    session, bound, outputs, inside, notes, version = _open(model_path, model_info, tensors)
+    graph = _open(model_path, model_info, tensors)
     answers, middles = [], []
     for item in feeds:
-        given = {fed.file: item[fed.declared].astype(fed.dtype, copy=False) for fed in bound}
         try:
-            results = session.run([*(name for name, _ in outputs), *inside], given)
+            answered, middle = graph.run(item)
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"{model_path} cannot be run on this task's inputs: {reason}"
+                f"{model_path} cannot be run on this task's inputs: {sentence(error)}"
             ) from error
-        answers.append(
-            {reported: result for (_, reported), result in zip(outputs, results, strict=False)}
-        )
-        middles.append(dict(zip(inside, results[len(outputs) :], strict=True)))
-    about = {"notes": notes, "runtime": f"ONNX Runtime {version}, unoptimized, one thread"}
-    save_reference(path, feeds, answers, middles if inside else [], about)
+        answers.append(answered)
+        middles.append(middle)
+    about = {
+        "notes": graph.notes,
+        "runtime": f"ONNX Runtime {graph.version}, unoptimized, one thread",
+    }
+    save_reference(path, feeds, answers, middles if graph.inside else [], about)
+
+
+def _batches(
+    model_path: str, model_info: dict[str, Any], items: Reference, batch_size: int
+) -> dict[str, list[np.ndarray]]:
+    """Output -> the graph's answer to each batch, for the outputs whose answer to two items is not
+    what it answers to the one and to the other; none if the graph takes one item only.
+    """
+    graph = _open(model_path, model_info, [])
+    try:
+        pair, _ = graph.run(batch_of(items, 0, 2))
+        ones = [items.outputs[at % len(items)] for at in range(2)]
+        names = [
+            name for name in pair if not _in_a_row(pair[name], [one.get(name) for one in ones])
+        ]
+        if not names:
+            return {}
+        answers = [
+            graph.run(batch_of(items, begin, batch_size))[0]
+            for begin in range(0, len(items), batch_size)
+        ]
+    except Exception:  # the file is fixed to one item
+        return {}
+    return {name: [answer[name] for answer in answers] for name in names}
+
+
+def _in_a_row(both: np.ndarray, ones: list[np.ndarray | None]) -> bool:
+    pieces = [np.atleast_1d(one) for one in ones if one is not None]
+    if len(pieces) < len(ones) or len({each.shape for each in pieces}) != 1:
+        return False
+    row, both = np.concatenate(pieces), np.atleast_1d(both)
+    return row.shape == both.shape and too_far(difference({"": row}, {"": both}), NEAR) is None
 
 
 def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
@@ -208,7 +270,28 @@ def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
     return model.SerializeToString(), inside
 
 
-def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> tuple:
+@dataclass(frozen=True)
+class _Graph:
+    """An open model: its session, and what of it is asked for."""
+
+    session: Any
+    bound: list[Fed]
+    outputs: list[tuple[str, str]]  # name in the file, name in reports
+    inside: list[str]
+    notes: list[str]
+    version: str
+
+    def run(self, item: samples.Feeds) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Outputs, and tensors from inside, by name."""
+        given = {fed.file: item[fed.declared].astype(fed.dtype, copy=False) for fed in self.bound}
+        results = self.session.run([*(name for name, _ in self.outputs), *self.inside], given)
+        answered: dict[str, np.ndarray] = {}
+        for (_, reported), result in zip(self.outputs, results, strict=False):
+            answered |= arrays_of(reported, result)
+        return answered, dict(zip(self.inside, results[len(self.outputs) :], strict=True))
+
+
+def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> _Graph:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -221,9 +304,8 @@ def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> tu
         settings.add_session_config_entry(WEIGHTS_FOLDER, str(Path(model_path).parent))
         session = onnxruntime.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"the reference cannot open {model_path}: {reason}") from error
+        raise UserError(f"the reference cannot open {model_path}: {sentence(error)}") from error
     bound, notes = bind_inputs(model_info, file_tensors(session.get_inputs()), model_path)
     names = [node.name for node in session.get_outputs() if node.name not in inside]
     outputs, more = bind_outputs(model_info, names)
-    return session, bound, outputs, inside, [*notes, *more], onnxruntime.__version__
+    return _Graph(session, bound, outputs, inside, [*notes, *more], onnxruntime.__version__)

@@ -12,8 +12,8 @@ import reprlib
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ from qs.inside.agreement import agreement, load_reference, replay, save_item, se
 from qs.inside.calling import blocking
 from qs.inside.copies import Copies, LoadedCopy, unless_left_out
 from qs.inside.imports import upstream_imports
+from qs.inside.judging import Idle, ask_after, ask_before
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
 from qs.inside.runners import Runner, Runtimes, RuntimeSettings
 from qs.inside.samples import Task
-from qs.inside.targets import Drive, LoadedTarget, check_kind, rows_of, target_of
-from qs.inside.verifying import Verifier, judged
+from qs.inside.targets import Drive, LoadedTarget, Looking, check_kind, rows_of, target_of
+from qs.inside.verifying import Verifier
 from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
 
@@ -321,35 +322,56 @@ class VendorService:
         if drive.verify is not None:
             verifier = Verifier(instance=instance, names=self.settings.outputs, **drive.verify)
             verifier.knows(() if rows else taken)
-        call = target_of(copy.backend.predict, drive.lists, rows, self.task.states, verifier)
-        target = LoadedTarget(call, taken, loaded_batch_size=copy.batch_size)
+        looking, predict = Looking(drive.folder, instance, drive.lists), copy.backend.predict
+        call = target_of(predict, drive.lists, rows, self.task.states, verifier, looking)
+        target = LoadedTarget(
+            call, taken, end_measuring=looking.end, look=looking, loaded_batch_size=copy.batch_size
+        )
         if verifier is None:
             return target
-        return replace(
-            target,
-            begin_measuring=verifier.begin_measuring,
-            end_measuring=verifier.end_measuring,
-        )
+        looking.then = verifier.end_measuring
+        return replace(target, begin_measuring=verifier.begin_measuring)
+
+    def idle_answers(
+        self,
+        folder: str,
+        mode: str | None,
+        reference_npz: str | None,
+        predict_limit_s: float | None = None,
+        **how: Any,
+    ) -> str | None:
+        """Before a case: leave the idle answers that `verification` compares with in `folder`, and
+        return what is wrong with them, or None. The reference's first batch comes last: answers
+        that are right then come from a backend that was right before. Without a mode one sample is
+        enough. `how` is what load_target is given: batch_size, samples, shared_by.
+        """
+        reference = None if reference_npz is None else load_reference(reference_npz)
+        with self._lock, self._idle(Drive(**how), predict_limit_s) as (idle, copy):
+            return ask_before(idle, folder, mode, reference, copy.batch_size)
 
     def verification(
         self,
         folder: str,
-        mode: str,
+        mode: str | None,
         predict_limit_s: float | None = None,
         **how: Any,
     ) -> dict[str, Any]:
-        """Judge the answers that the workers of a case left in `folder`. `how` is what its
-        load_target was given: batch_size, samples, shared_by.
+        """After a case: {"changed": why the idle backend no longer answers as before it, or None},
+        and with a mode "found", the judgement of the answers that its workers left in `folder`;
+        None if there can be none.
         """
-        drive = Drive(**how)
-        with self._lock:
-            self.copies.renew(0)
-            copy = self.copies.loaded(0, drive.to_load)
-            taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
-            names = self.settings.outputs
-            precision = self.settings.compile_result.get("compile_precision")
-            with blocking(copy.backend, predict_limit_s) as backend:
-                return plain(judged(folder, mode, taken, backend.predict, names, precision))
+        with self._lock, self._idle(Drive(**how), predict_limit_s) as (idle, _):
+            return plain(ask_after(idle, folder, mode))
+
+    @contextmanager
+    def _idle(self, drive: Drive, limit_s: float | None) -> Iterator[tuple[Idle, LoadedCopy]]:
+        """The first copy at the batch size of a case, to be asked the samples of that case."""
+        self.copies.renew(0)
+        copy = self.copies.loaded(0, drive.to_load)
+        taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
+        precision = self.settings.compile_result.get("compile_precision")
+        with blocking(copy.backend, limit_s) as backend:
+            yield Idle(taken, backend.predict, self.settings.outputs, precision), copy
 
     def _no_copies(self) -> Copies:
         # What makes them must not hold this service: in a debugger's process it gives up upstream's

@@ -11,12 +11,52 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.engine import Target, is_async
+from qs.engine import UNANSWERED, Target, UnfinishedAnswer, is_async, look
+from qs.tensors.outputs import NOTED, no_outputs
+
+
+class NoOutput(UnfinishedAnswer):
+    """The first answer of predict holds no output: there is nothing to be measured."""
+
+
+class Looking:
+    """Looks at the answers that the engine shows it: of each instance the first, and one now and
+    then. Without outputs, the first raises NoOutput; a later one is noted in the case's folder,
+    since what was measured before it is kept.
+    """
+
+    def __init__(self, folder: str | None, instance: int, lists: bool) -> None:
+        self._folder, self._instance, self._lists = folder, instance, lists
+        self._seen = self._noted = False
+        self.last: Any = UNANSWERED
+        self.then: Callable[[], None] = lambda: None
+
+    def end(self) -> None:
+        """After a worker's last request. Of coroutines the engine shows the first answer only; so
+        the last is looked at here.
+        """
+        self(self.last)
+        self.then()
+
+    def __call__(self, answer: Any) -> None:
+        if answer is UNANSWERED or self._noted:
+            return
+        for each in answer if self._lists and isinstance(answer, list) else [answer]:
+            look(each)
+            fault = no_outputs(each)
+            if fault is None:
+                continue
+            if not self._seen or self._folder is None:
+                raise NoOutput(f"{fault}, which holds no output; let it return its outputs' arrays")
+            self._noted = True
+            Path(self._folder, NOTED.replace("*", str(self._instance))).write_text(fault)
+        self._seen = True
 
 
 @dataclass(frozen=True)
@@ -60,6 +100,8 @@ class Drive:
     shared_by: int | None = None
     # {"mode", "seed", "folder"}: keep answers there, for `verification`
     verify: Mapping[str, Any] | None = None
+    # the case's own folder, where answers without outputs are noted; None: they raise
+    folder: str | None = None
 
     @property
     def to_load(self) -> int:
@@ -87,6 +129,7 @@ def target_of(
     rows: Mapping[str, int] | None = None,
     states: Mapping[str, str] | None = None,
     verifier: Any = None,
+    looking: Looking | None = None,
 ) -> Callable[[Any], Any]:
     """A new function that calls predict.
 
@@ -95,18 +138,22 @@ def target_of(
     rows      input -> rows of the loaded batch: smaller batches are filled up with their own rows
     states    input -> output of the same thread's previous call, which feeds it from the second on
     verifier  keeps answers, to be judged after the case
+    looking   gets a coroutine's latest answer
     """
     if verifier is not None:
         predict = verifier.watched(predict)
     if states and not is_async(predict):
         predict = feeding_back(predict, states)
     if is_async(predict):
+        held = Looking(None, 0, lists) if looking is None else looking
 
         async def one(batch: Any) -> Any:
-            return await predict(batch)
+            held.last = answer = await predict(batch)
+            return answer
 
         async def many(batches: Any) -> Any:
-            return await asyncio.gather(*(predict(batch) for batch in batches))
+            held.last = answers = await asyncio.gather(*(predict(batch) for batch in batches))
+            return answers
 
         return many if lists else one
 

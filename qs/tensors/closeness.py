@@ -13,6 +13,7 @@ from typing import TypedDict
 import numpy as np
 
 from qs.base.words import number
+from qs.tensors.outputs import NUMBERS
 
 # Relative to an output's largest magnitude; well above the rounding of a deep network's sums in
 # that precision.
@@ -49,21 +50,27 @@ def tolerance(precision: object) -> float:
 
 
 def difference(want: Answer, got: Answer) -> Difference:
-    """The largest difference over all outputs."""
+    """The largest difference over all outputs. No outputs are no answer: they equal nothing."""
+    if not want or not got:
+        return _problem("no outputs" if not want else "its outputs became none")
     if set(want) != set(got):
         return _problem(f"outputs {', '.join(sorted(want))} became {', '.join(sorted(got))}")
     worst = Difference(apart=0.0, output=next(iter(want), ""), problem=None)
     for name, first in want.items():
         second = got[name]
         if first.shape != second.shape or first.dtype != second.dtype:
-            return _problem(f"output {name}: {_kind(first)} became {_kind(second)}")
-        if first.dtype.kind not in "biuf":
+            return _problem(
+                f"output {name}: {' '.join(_kind(first))} became {' '.join(_kind(second))}"
+            )
+        if first.dtype.kind not in NUMBERS:
             if not np.array_equal(first, second):
-                return _problem(f"output {name}: {first.dtype} values differ")
+                return _problem(f"output {name}: {_kind(first)[0]} values differ")
             continue
         before, after = first.astype(np.float64), second.astype(np.float64)
         finite = np.isfinite(before)
-        if not np.array_equal(finite, np.isfinite(after)):
+        if not np.array_equal(finite, np.isfinite(after)) or not np.array_equal(
+            before[~finite], after[~finite], equal_nan=True
+        ):
             return _problem(f"output {name}: different values are not finite")
         if finite.any():
             scale = max(float(np.abs(before[finite]).max()), float(np.finfo(np.float32).tiny))
@@ -105,5 +112,6 @@ def _problem(text: str) -> Difference:
     return Difference(apart=0.0, output="", problem=text)
 
 
-def _kind(array: np.ndarray) -> str:
-    return f"{array.dtype} {list(array.shape)}"
+def _kind(array: np.ndarray) -> tuple[str, str]:
+    kind = "text" if array.dtype.kind in "OUS" else str(array.dtype)
+    return kind, str(list(array.shape))

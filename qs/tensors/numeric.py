@@ -7,9 +7,10 @@ elements, mean, standard deviation and maximum of d; relative: d / |reference|, 
 published code: NaN and infinite values are counted and fail the output instead of being replaced by
 0, and nothing is rounded. The metrics cover the elements that are finite in both.
 
-An output fails if its values are missing, not finite, or plainly other answers (LEAST_COSINE). How
-much less precise than the reference a backend may be is for the reader to judge. Left out: drawing,
-and which items were run.
+An output fails if its values are missing, not finite, integers for a reference's floats, or plainly
+other answers (LEAST_COSINE). How much less precise than the reference a backend may be is for the
+reader to judge. Text is compared exactly, and an empty answer agrees with an empty one. Left out:
+drawing, and which items were run.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.words import number
+from qs.tensors.outputs import NUMBERS
 
 PUBLISHED = ("Mean Diff", "Std Diff", "Max Diff", "Max Rel-Diff", "Mean Rel-Diff")
 # Reduced precision (bfloat16, int8) stays far above this; an output below it was computed wrongly.
@@ -52,11 +54,14 @@ def compare(reference: np.ndarray, other: np.ndarray) -> dict[str, Any]:
             f"shape {list(other.shape)}, but the reference has {list(reference.shape)}"
         )
         return result
-    if reference.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
-        same = bool(np.array_equal(reference, other))
-        result["failed"] = (
-            None if same else f"{other.dtype} values differ from the reference's {reference.dtype}"
-        )
+    if not other.size:
+        return result
+    kinds = reference.dtype.kind, other.dtype.kind
+    if not set(kinds) <= set(NUMBERS):
+        result["failed"] = _text_apart(reference, other)
+        return result
+    if kinds[0] == "f" and kinds[1] != "f":
+        result["failed"] = f"{other.dtype} values, but the reference has {reference.dtype}"
         return result
     want, got = reference.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     result["NaN Count"] = int(np.count_nonzero(np.isnan(got)))
@@ -149,7 +154,7 @@ def worst_item(want: np.ndarray, got: np.ndarray, items: int) -> dict[str, Any] 
         or not want.ndim
         or not want.size
         or len(want) % items
-        or want.dtype.kind not in "biuf"
+        or not {want.dtype.kind, got.dtype.kind} <= set(NUMBERS)
     ):
         return None
     with np.errstate(invalid="ignore"):
@@ -167,7 +172,7 @@ def distributions(
     """Histograms ({"counts", "edges"}) of reference - other, reference and other, over the elements
     that are finite in both.
     """
-    if want.shape != got.shape or want.dtype.kind not in "biuf" or got.dtype.kind not in "biuf":
+    if want.shape != got.shape or not {want.dtype.kind, got.dtype.kind} <= set(NUMBERS):
         return None
     want, got = want.astype(np.float64).ravel(), got.astype(np.float64).ravel()
     usable = np.isfinite(want) & np.isfinite(got)
@@ -194,9 +199,23 @@ def _cosine(want: np.ndarray, got: np.ndarray) -> float | None:
     return min(max(cosine, -1.0), 1.0)
 
 
+def _text_apart(reference: np.ndarray, other: np.ndarray) -> str | None:
+    """Why text is not the reference's, or None: exactly the same, whatever type holds it."""
+    if (reference.dtype.kind in NUMBERS) != (other.dtype.kind in NUMBERS):
+        kinds = ["numbers" if each.dtype.kind in NUMBERS else "text" for each in (other, reference)]
+        return f"{kinds[0]}, but the reference has {kinds[1]}"
+    want, got = reference.ravel().tolist(), other.ravel().tolist()
+    apart = [at for at, (one, two) in enumerate(zip(want, got)) if one != two]
+    if not apart:
+        return None
+    first = apart[0]
+    return (
+        f"{len(apart)} of {len(want)} texts differ; the first is {got[first]!r:.60}, the "
+        f"reference has {want[first]!r:.60}"
+    )
+
+
 def _reason(result: Mapping[str, Any], unusable_reference: int) -> str | None:
-    if result["Elements"] == 0:
-        return "the output is empty"
     parts = []
     if result["NaN Count"]:
         parts.append(f"{result['NaN Count']} NaN")

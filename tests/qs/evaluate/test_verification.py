@@ -99,6 +99,7 @@ def test_a_qs_config_may_ask_for_it_and_joined_batches_are_seen(tmp_path):
     assert result["Effective Values"]["verify"] == {"value": "all", "origin": "QS config"}
 
 
+<<<<<<< HEAD
 def test_an_interruption_while_answers_are_checked_keeps_the_row():
     class Hangs:
         async def verification(self, *_: object) -> dict:
@@ -118,3 +119,54 @@ def test_an_interruption_while_answers_are_checked_keeps_the_row():
     found = asyncio.run(judged())
     assert found.completed == 600 and not found.valid
     assert found.reasons == ["verification: interrupted before the answers were checked"]
+=======
+# The model itself, as long as it is asked no more often than that; then another answer for good.
+TURNING = """
+def predict(self, feeds):
+    import onnxruntime
+    self.calls = getattr(self, "calls", 0) + 1
+    if not hasattr(self, "session"):
+        made = self.configs["segments"][0]["compiled_model"][0]["compiled_obj"]
+        self.session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
+    outputs = self.session.get_outputs()
+    answer = dict(zip([each.name for each in outputs], self.session.run(None, feeds)))
+    return answer if self.calls < {right} else {then}
+"""
+ZEROS = "{name: each * 0 for name, each in answer.items()}"
+
+
+@pytest.mark.parametrize(
+    ("pool", "right", "then", "verify", "said"),
+    [
+        ("thread", 60, ZEROS, (), "the idle backend, after the case: its answer to sample 0 has"),
+        ("thread", 200, ZEROS, ("--verify", "all"), "the idle backend, after the case: its answer"),
+        ("process", 41, "{}", ("--verify", "all"), "the idle backend, before the case: sample"),
+        ("inline", 1000, "None", (), None),
+    ],
+)
+def test_a_backend_right_for_the_numeric_check_only(tmp_path, pool, right, then, verify, said):
+    predict = TURNING.format(right=right, then=then)
+    clients = 2 if pool == "process" else 1
+    root = write(tmp_path, {"pool": pool}, predict=predict, test_numeric=True, clients=clients)
+    status, result, told = run(root, "--quiet", *FEW, *verify)
+    (row,) = result["Performance"]
+    assert row["Completed"] == 300 * clients, told
+    assert not any(reason.startswith("numeric") for reason in result["Reasons"])
+    assert (status, row["Verdict"]) == ((3, "INVALID") if said else (0, "VALID")), row["Reasons"]
+    assert said is None or any(said in reason for reason in row["Reasons"])
+
+
+@pytest.mark.parametrize(
+    ("right", "completed", "said"),
+    [
+        (0, 0, "NoOutput: predict returned None, which holds no output"),
+        (50, 300, "under load, predict returned None, which holds no output (instance 0)"),
+    ],
+)
+def test_no_outputs_are_seen_without_any_check(tmp_path, right, completed, said):
+    root = write(tmp_path, {}, predict=TURNING.format(right=right, then="None"), clients=1)
+    status, result, _ = run(root, "--quiet", *FEW)
+    (row,) = result["Performance"]
+    assert (status, row["Verdict"], row["Completed"] or 0) == (3, "INVALID", completed)
+    assert any(said in reason for reason in row["Reasons"]), row["Reasons"]
+>>>>>>> a5232ae (Nothing is VALID for answers that are all wrong: answers under load are judged by idle ones from before it, and those by the reference; an answer without outputs is a fault in every run; text, maps and outputs whose size follows their content are compared; a damaged reference is computed anew; ONNX Runtime's sentence is kept whole)

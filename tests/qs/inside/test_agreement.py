@@ -9,8 +9,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qs.evaluate.checks import segment_tensors
-from qs.inside.agreement import agreement, load_reference, replay, segment_hook
+from qs.inside.agreement import (
+    agreement,
+    load_reference,
+    replay,
+    save_reference,
+    segment_hook,
+)
 from qs.inside.reference import ReferenceService
+from qs.tensors.outputs import named_outputs
 
 INFO = {
     "model": "m",
@@ -145,3 +152,111 @@ def test_a_reference_is_computed_once(reference, tmp_path):
     graph(tmp_path / "whole.onnx", spoil=2.0)  # another model at the same place
     assert reference()[1]["cached"] is False
     assert len(list((tmp_path / "cache" / "references").glob("*.npz"))) == 3
+
+
+def by_content(path, kind):
+    """Models whose answer's size follows the content: "found" [1, k, 1] (values above 0.5),
+    "nothing" [1, 0, 1], "where" [2, k] (their indices), "rows" [k, 4] (whose first is above 0.5).
+    """
+    node, number = helper.make_node, numpy_helper.from_array
+    bound = np.float32(9 if kind == "nothing" else 0.5)
+    constants = [
+        number(bound, "t"),
+        number(np.array([-1]), "flat"),
+        number(np.array([0, 2]), "ends"),
+    ]
+    above = node("Greater", ["x", "t"], ["g"])
+    if kind == "where":
+        nodes, kind = [above, node("NonZero", ["g"], ["y"])], TensorProto.INT64
+    elif kind == "rows":
+        constants += [number(np.array([at]), name) for at, name in ((0, "begin"), (1, "end"))]
+        nodes = [
+            node("Slice", ["x", "begin", "end", "end"], ["first"]),
+            node("Greater", ["first", "t"], ["g"]),
+            node("Reshape", ["g", "flat"], ["gf"]),
+            node("Compress", ["x", "gf"], ["y"], axis=0),
+        ]
+        kind = TensorProto.FLOAT
+    else:
+        nodes = [
+            above,
+            node("Reshape", ["x", "flat"], ["xf"]),
+            node("Reshape", ["g", "flat"], ["gf"]),
+            node("Compress", ["xf", "gf"], ["k"], axis=0),
+            node("Unsqueeze", ["k", "ends"], ["y"]),
+        ]
+        kind = TensorProto.FLOAT
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", kind, None)],
+        constants,
+    )
+    onnx.save(
+        helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("kind", ["found", "where", "rows", "nothing"])
+def test_outputs_whose_size_follows_the_content(tmp_path, monkeypatch, kind, batch_size):
+    monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
+    model, out = by_content(tmp_path / "m.onnx", kind), str(tmp_path / "r.npz")
+    service = ReferenceService()
+    service.reference_outputs(model, INFO, None, False, 0, 6, out, [], batch_size)
+    made = load_reference(out)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    right = agreement(made, lambda feeds: session.run(None, feeds), batch_size, ["y"])
+    assert right["summary"]["failed"] is None
+    assert bool(right["warnings"]) == (kind == "nothing")
+    more = agreement(
+        made, lambda feeds: [session.run(None, feeds)[0].repeat(2, axis=-1)], batch_size, ["y"]
+    )
+    assert more["summary"]["failed"]
+    if kind != "nothing":
+        wrong = agreement(made, lambda feeds: [session.run(None, feeds)[0] * -2], batch_size, ["y"])
+        assert wrong["summary"]["failed"]
+    row, want, got = replay(made, lambda feeds: session.run(None, feeds), batch_size, ["y"], 5)
+    assert row["y"]["failed"] is None and want["y"].shape == got["y"].shape
+
+
+SCORES = [{"cat": 0.25, "dog": 0.75}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"label": np.array(["dog"]), "scores": SCORES}, None),
+        ({"label": [b"dog"], "scores": np.array(SCORES, object)}, None),
+        ({"label": ["cat"], "scores": SCORES}, "label: 3 of 3 texts differ; the first is 'cat'"),
+        ({"label": [7], "scores": SCORES}, "label: numbers, but the reference has text"),
+        ({"label": ["dog"], "scores": [{"cat": 0.25, "cow": 0.75}]}, "scores (keys): 3 of 6 texts"),
+        ({"label": ["dog"], "scores": [{"cat": 0.75, "dog": -0.25}]}, "scores: cosine similarity"),
+        ({"label": ["dog"], "scores": [{"dog": 0.75}]}, "scores: shape [3, 1]"),
+        ({"label": ["dog"]}, "scores: the backend gives no such output"),
+    ],
+)
+def test_text_and_maps_are_compared_with_the_reference(tmp_path, answer, said):
+    feeds = [{"x": np.ones((1, 4), np.float32)}] * 3
+    right = named_outputs({"label": np.array(["dog"], object), "scores": SCORES}, [])
+    save_reference(tmp_path / "r.npz", feeds, [right] * 3)
+    found = agreement(load_reference(tmp_path / "r.npz"), lambda feeds: answer, 1, [])
+    assert (found["summary"]["failed"] or "").startswith(said or "")
+    assert bool(found["summary"]["failed"]) == bool(said)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", None, "flipped"])
+def test_a_damaged_reference_in_the_cache_is_computed_anew(reference, tmp_path, damage):
+    first, _ = reference()
+    (kept,) = (tmp_path / "cache" / "references").glob("*.npz")
+    content = bytearray(kept.read_bytes())
+    if damage == "flipped":
+        for at in range(len(content) // 3, len(content), len(content) // 3):
+            content[at] ^= 255
+        damage = bytes(content)
+    kept.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    again, about = reference()
+    assert about["cached"] is False and np.array_equal(first.outputs[5]["y"], again.outputs[5]["y"])
+    assert reference()[1]["cached"] is True

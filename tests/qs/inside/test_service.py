@@ -374,3 +374,40 @@ def test_a_service_that_is_let_go_of_gives_up_its_import_paths(workspace):
     workspace.services.clear()
     del service
     assert sys.meta_path == before
+
+
+FEEDS = [
+    {"x": np.random.default_rng(index).normal(size=(1, 4)).astype(np.float32)} for index in range(4)
+]
+# Right for as many calls, then another answer for good.
+TIRED = "y if (answer.__dict__.setdefault('n', []).append(1) or len(answer.n)) < {} else {}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "mode", "said"),
+    [
+        ("[y]", "all", None),
+        # right for the check and the first idle answers, wrong when the last of them are asked for
+        (TIRED.format(7, "y * 0"), "all", "its answer to sample 0 has changed"),
+        (TIRED.format(5, "None"), "sample", "sample 2: predict returned None"),
+        # wrong once all were asked for: only the reference can tell
+        (TIRED.format(8, "-y"), "all", "not the reference's: y: cosine similarity -1"),
+        ("[-y]", None, "not the reference's: y: cosine similarity -1"),
+        ("{}", None, "sample 0: predict returned an empty dict"),
+    ],
+)
+def test_idle_answers_before_a_case_are_the_references(
+    workspace, tmp_path, truth, answer, mode, said
+):
+    service, _ = workspace.ready(workspace.backend(answer=answer), workspace.dataset())
+    save_reference(tmp_path / "r.npz", FEEDS, [{"y": truth(feed["x"])} for feed in FEEDS])
+    fault = service.idle_answers(str(tmp_path), mode, str(tmp_path / "r.npz"), batch_size=3)
+    assert (fault or "").startswith(said or "") and bool(fault) == bool(said)
+
+
+def test_a_backend_that_has_changed_is_seen_without_verify(workspace, tmp_path):
+    backend = workspace.backend(answer=TIRED.format(4, "y * 0"))
+    service, _ = workspace.ready(backend, workspace.dataset())
+    assert service.idle_answers(str(tmp_path), None, None, batch_size=3) is None
+    first, second = (service.verification(str(tmp_path), None, batch_size=3) for _ in range(2))
+    assert first == second | {"changed": first["changed"]} and "has changed" in first["changed"]

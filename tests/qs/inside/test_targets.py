@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from qs.base.errors import UserError
+from qs.engine import UNANSWERED, UnfinishedAnswer
 from qs.engine.workers.target import is_async
 from qs.inside.calling import blocking
-from qs.inside.targets import check_kind, filled, target_of
+from qs.inside.targets import Looking, NoOutput, check_kind, filled, target_of
 
 
 async def awaited(batch):
@@ -106,3 +107,58 @@ def test_answers_are_read_and_predict_is_itself_again_afterwards():
     with blocking(vendors, read=str) as backend:
         assert backend is vendors and backend.predict(2) == "2"
     assert vendors.predict(2) == 2 and "predict" not in vars(vendors)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "predict returned None"),
+        ({}, "an empty dict"),
+        ([], "an empty list"),
+        ((), "an empty tuple"),
+        ({"y": None}, "a dict of None"),
+        ([None, None], "a list of None"),
+        (np.array(None), "an array of None"),
+        ("done", "'done'"),
+        (True, "True"),
+    ],
+)
+def test_an_answer_without_outputs_is_a_fault(tmp_path, answer, said):
+    with pytest.raises(NoOutput, match=said):
+        Looking(str(tmp_path), 0, lists=False)(answer)
+    # a later one is noted: what was measured before it is kept
+    looking = Looking(str(tmp_path), 3, lists=True)
+    looking([{"y": np.ones(1)}, {"y": np.ones(1)}])
+    looking([{"y": np.ones(1)}, answer])
+    assert said in (tmp_path / "answers-3.txt").read_text()
+
+
+def test_answers_with_outputs_and_failed_calls_are_no_fault(tmp_path):
+    looking = Looking(str(tmp_path), 0, lists=False)
+    for answer in (
+        UNANSWERED,
+        {"y": np.empty((0, 4))},
+        [None, np.ones(2)],
+        np.zeros(0),
+        [{"a": 0.5}],
+        0.5,
+    ):
+        looking(answer)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UnfinishedAnswer, match="generator"):
+        looking(each for each in ())
+
+
+def test_of_coroutines_the_last_answer_is_looked_at_too(tmp_path):
+    answers = iter([{"y": 1.0}, {"y": 1.0}, None])
+
+    async def predict(batch):
+        return next(answers)
+
+    looking = Looking(str(tmp_path), 0, lists=False)
+    call = target_of(predict, looking=looking)
+    looking(asyncio.run(call(0)))
+    for _ in range(2):
+        asyncio.run(call(0))
+    looking.end()
+    assert (tmp_path / "answers-0.txt").read_text() == "predict returned None"

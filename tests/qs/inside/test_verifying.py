@@ -1,4 +1,4 @@
-"""Keeping answers within bounds, and judging them against idle ones."""
+"""Keeping answers within bounds, and judging them against idle ones from before the load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from qs.inside import verifying
+from qs.inside import judging, verifying
+from qs.inside.judging import Idle, Unsteady
 from qs.inside.verifying import (
     ALL,
     RESERVOIR,
@@ -16,7 +17,6 @@ from qs.inside.verifying import (
     Kept,
     Verifier,
     checksum,
-    judged,
     read,
     write,
 )
@@ -27,6 +27,18 @@ NAMES = ["y"]
 
 def right(feeds):
     return {"y": feeds["x"] * 10 + 1}
+
+
+def judged(folder, mode, samples, predict, names, precision, before=None):
+    """As the service does: idle answers before the load, the judgement after it; `before` is what
+    the backend answered then, where it was another function.
+    """
+    idle = Idle(samples, before or predict, names, precision)
+    assert idle.ask_first(len(samples)) is None
+    idle.save(folder)
+    idle = Idle(samples, predict, names, precision)
+    idle.load(folder)
+    return judging.judged(folder, mode, idle)
 
 
 def kept_in(folder, mode, answers, instance=0):
@@ -101,7 +113,10 @@ def test_right_answers_are_right(tmp_path, mode):
         ({"y": np.full(4, np.nan, np.float32)}, "different values are not finite"),
         ({"y": right(FEEDS[1])["y"][:2]}, r"float32 [4] became float32 [2]"),
         ({"z": right(FEEDS[1])["y"]}, "outputs y became z"),
-        (None, "outputs y became"),
+        (None, "its outputs became none"),
+        ({}, "its outputs became none"),
+        ({"y": right(FEEDS[1])["y"].astype(np.float64)}, "float32 [4] became float64 [4]"),
+        ({"y": np.zeros(4, np.float32)}, "differs by 1 of its largest value"),
     ],
 )
 @pytest.mark.parametrize("mode", [SAMPLE, ALL])
@@ -186,3 +201,68 @@ def test_checksums_know_shape_type_and_name():
         {"z": np.zeros(4, np.float32)},
     ]
     assert len({checksum(each) for each in arrays}) == 4
+
+
+@pytest.mark.parametrize(
+    "gone_wrong",
+    [
+        lambda feeds: None,
+        lambda feeds: {},
+        lambda feeds: {"y": np.zeros(4, np.float32)},
+        lambda feeds: {"y": np.full(4, np.nan, np.float32)},
+        lambda feeds: {"y": np.ones(3, np.float32)},
+        lambda feeds: {"y": right(feeds)["y"].astype(np.int8)},
+    ],
+)
+@pytest.mark.parametrize("mode", [SAMPLE, ALL])
+def test_a_backend_that_turned_wrong_for_good_cannot_confirm_itself(tmp_path, mode, gone_wrong):
+    kept_in(tmp_path, mode, [(1, gone_wrong(FEEDS[1])), (2, gone_wrong(FEEDS[2]))])
+    with pytest.raises(Unsteady, match="its answer to sample 0 has changed"):
+        judged(str(tmp_path), mode, FEEDS, gone_wrong, NAMES, "FP32", before=right)
+    # and in another process than the idle one, which is right all the time
+    found = judged(str(tmp_path), mode, FEEDS, right, NAMES, "FP32")
+    assert found["wrong"] == found["checked"] == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "sample 0: predict returned None"),
+        ({}, "sample 0: predict returned an empty dict"),
+        ([], "sample 0: predict returned an empty list"),
+        ([None], "sample 0: predict returned a list of None"),
+        ({"y": np.full(3, np.nan)}, "sample 0: no value of output y is finite"),
+    ],
+)
+def test_an_idle_answer_that_is_none_is_a_fault(answer, said):
+    assert Idle(FEEDS, lambda feeds: answer, NAMES, "FP32").ask_first(1) == said
+
+
+def test_a_backend_that_turns_wrong_while_it_is_asked_when_idle():
+    calls = []
+
+    def tiring(feeds):
+        calls.append(feeds)
+        return right(feeds) if len(calls) < 7 else {"y": feeds["x"] * 0}
+
+    fault = Idle(FEEDS, tiring, NAMES, "FP32").ask_first(5)
+    assert fault.startswith("its answer to sample 0 has changed")
+
+
+def test_what_was_not_asked_before_is_asked_afterwards(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "ASKING_S", -1.0)
+    kept_in(tmp_path, ALL, [(number, right(FEEDS[number])) for number in range(5)])
+    assert judged(str(tmp_path), ALL, FEEDS, right, NAMES, "FP32")["wrong"] == 0
+
+
+def test_text_and_maps_are_kept_and_compared(tmp_path):
+    def said(feeds, word="yes"):
+        scores = {"yes": float(feeds["x"][0]), "no": 1.0}
+        return {"label": np.array([word, "no"], object), "scores": [scores, scores]}
+
+    kept_in(tmp_path, ALL, [(at, said(FEEDS[at])) for at in (1, 2, 1)])
+    found = judged(str(tmp_path), ALL, FEEDS, said, NAMES, "FP32")
+    assert (found["checked"], found["wrong"]) == (3, 0)
+    kept_in(tmp_path, ALL, [(1, said(FEEDS[1], "maybe"))], instance=1)
+    worst = judged(str(tmp_path), ALL, FEEDS, said, NAMES, "FP32")["worst"]
+    assert worst["why"] == "output label: text values differ"

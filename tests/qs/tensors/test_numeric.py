@@ -32,7 +32,8 @@ def test_published_metrics_by_hand():
         ([1, 2, 3], [math.inf, 2, -math.inf], 0, 2, "2 infinite of 3 values"),
         ([1, 2], [math.nan, math.inf], 1, 1, "1 NaN, 1 infinite of 2 values"),
         ([math.nan, 2], [1, 2], 0, 0, "1 not finite in the reference itself of 2 values"),
-        ([], [], 0, 0, "the output is empty"),
+        ([], [], 0, 0, None),
+        ([1, 2], [], 0, 0, "shape [0], but the reference has [2]"),
         ([1, 2, 3], [1, 2], 0, 0, "shape [2], but the reference has [3]"),
     ],
 )
@@ -55,7 +56,14 @@ def test_relative_differences_have_no_sign():
 def test_other_types():
     assert compare(np.array([True, False]), np.array([1, 0]))["Max Diff"] == 0
     assert compare(np.array(["a"]), np.array(["a"]))["failed"] is None
-    assert "differ" in compare(np.array(["a"]), np.array(["b"]))["failed"]
+    text = compare(np.array(["a", "c"], object), np.array(["a", "b"]))
+    assert text["failed"] == "1 of 2 texts differ; the first is 'b', the reference has 'c'"
+    assert text["Cosine Similarity"] is None and text["Elements"] == 2
+    assert "numbers, but" in compare(np.array(["a"]), np.ones(1))["failed"]
+    integers = compare(np.ones(2, np.float32), np.ones(2, np.int8))
+    assert integers["failed"] == "int8 values, but the reference has float32"
+    assert compare(np.ones(2, np.float32), np.ones(2, np.float16))["failed"] is None
+    assert compare(np.ones(2, np.int64), np.ones(2, np.int32))["failed"] is None
     assert (
         compare(np.array([200], dtype=np.uint8), np.array([250], dtype=np.uint8))["Max Diff"] == 50
     )

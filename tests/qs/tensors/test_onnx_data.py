@@ -189,7 +189,8 @@ def test_other_weights_under_the_same_graph_are_another_model(tmp_path, weights,
 def test_the_reference_gives_inner_tensors_of_such_a_model(tmp_path, weights, monkeypatch):
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
     path = model_at(tmp_path / "model.onnx", weights)
-    session, _, outputs, inside, *_ = _open(str(path), info(path), ["middle"])
+    graph = _open(str(path), info(path), ["middle"])
+    session, outputs, inside = graph.session, graph.outputs, graph.inside
     x = np.ones((2, 32), np.float32)
     answer, middle = session.run([outputs[0][0], *inside], {"x": x})
     np.testing.assert_allclose(middle, x @ weights[0], rtol=1e-5)
