@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.interrupt import Interrupt
+from qs.base.scratch import scratch
 from qs.base.storable import storable
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
-from qs.evaluate.folder import scratch
 from qs.result.row import Row, VerificationEntry
 from qs.settings.case import Case
 from qs.settings.settings import Settings

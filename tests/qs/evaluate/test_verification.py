@@ -99,10 +99,9 @@ def test_a_qs_config_may_ask_for_it_and_joined_batches_are_seen(tmp_path):
     assert result["Effective Values"]["verify"] == {"value": "all", "origin": "QS config"}
 
 
-<<<<<<< HEAD
 def test_an_interruption_while_answers_are_checked_keeps_the_row():
     class Hangs:
-        async def verification(self, *_: object) -> dict:
+        async def verification(self, **_: object) -> dict:
             await asyncio.sleep(60)
             raise AssertionError("never asked for so long")
 
@@ -119,7 +118,8 @@ def test_an_interruption_while_answers_are_checked_keeps_the_row():
     found = asyncio.run(judged())
     assert found.completed == 600 and not found.valid
     assert found.reasons == ["verification: interrupted before the answers were checked"]
-=======
+
+
 # The model itself, as long as it is asked no more often than that; then another answer for good.
 TURNING = """
 def predict(self, feeds):
@@ -169,4 +169,3 @@ def test_no_outputs_are_seen_without_any_check(tmp_path, right, completed, said)
     (row,) = result["Performance"]
     assert (status, row["Verdict"], row["Completed"] or 0) == (3, "INVALID", completed)
     assert any(said in reason for reason in row["Reasons"]), row["Reasons"]
->>>>>>> a5232ae (Nothing is VALID for answers that are all wrong: answers under load are judged by idle ones from before it, and those by the reference; an answer without outputs is a fault in every run; text, maps and outputs whose size follows their content are compared; a damaged reference is computed anew; ONNX Runtime's sentence is kept whole)
