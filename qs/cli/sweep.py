@@ -13,13 +13,16 @@ import click
 from qs.base import bounds
 from qs.base.errors import MISSING, Fault, Faults
 from qs.cli import options as given
+from qs.cli.retyped import Retyped, path_word, retyped
 from qs.cli.types import Seconds, WholeNumbers, Words
 
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 
 
 @click.command(
-    "sweep", short_help="Measure many settings in turn, and find the highest rate within bounds."
+    "sweep",
+    cls=Retyped,
+    short_help="Measure many settings in turn, and find the highest rate within bounds.",
 )
 @click.option(
     "--task",
@@ -162,11 +165,13 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
 
 
 def _command(request: Any) -> tuple[str, ...]:
-    """What measures the same without a setting."""
-    what = (
-        ("run", "--task", request.task)
-        if request.artifact is None
-        else ("load", str(request.artifact))
-    )
-    where = () if request.workspace is None else ("--workspace", str(request.workspace))
-    return ("qs", *what, "--hardware_type", request.hardware_type, *where)
+    """What measures the same without a setting: all that was typed but the axes, which a setting
+    states.
+    """
+    from qs.cli import load, run
+
+    ctx = click.get_current_context()
+    if request.artifact is None:
+        return ("qs", "run", *retyped(ctx, run.command, without=(*AXES, "batch_sizes")))
+    words = retyped(ctx, load.command, without=(*AXES, "batch_sizes"))
+    return ("qs", "load", path_word(request.artifact), *words)

@@ -4,10 +4,10 @@ command that measures it again.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 
 from qs.base.pareto import frontier
+from qs.base.visible import typed_word
 from qs.base.words import number
 from qs.limit.goals import Goal
 from qs.result.columns import BY_SHORT, Column
@@ -70,7 +70,17 @@ def at_the_limit(
     bounds = ", ".join(map(str, goals))
     why = f"the highest Poisson rate within {bounds}, {number(rate_per_s, 4)} requests/s"
     load = ("--rate", f"{rate_per_s:.6g}", "--duration", "30s")
-    return _recommendation(LIMIT, why, combination, [*command, *combination.flags(), *load])
+    words = [*_without(command, "--duration"), *combination.flags(), *load]
+    return _recommendation(LIMIT, why, combination, words)
+
+
+def _without(command: Sequence[str], flag: str) -> list[str]:
+    """The words of a command but for a flag and its value."""
+    return [
+        word
+        for at, word in enumerate(command)
+        if word != flag and (at == 0 or command[at - 1] != flag)
+    ]
 
 
 def combination_of(setting: SweepSetting) -> Combination:
@@ -85,7 +95,7 @@ def _recommendation(
         name=None if chosen is None else chosen.name,
         setting=None if chosen is None else SweepSetting(**chosen.to_dict()),
         why=why,
-        command=shlex.join(command) or None,
+        command=" ".join(map(typed_word, command)) or None,
     )
 
 
