@@ -33,7 +33,8 @@ from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import Caveat, Metric, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
-from qs.engine.workers.target import UNANSWERED, Target, is_async, look
+from qs.engine.workers.answers import UNANSWERED, look
+from qs.engine.workers.target import Target, is_async
 
 __all__ = [
     "UNANSWERED",

@@ -20,10 +20,10 @@ from qs.engine.clock import Clock
 from qs.engine.plan import Batching
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.answers import UNANSWERED, look
 from qs.engine.workers.pacing import NAP_NS
 from qs.engine.workers.queue import DueTimes
 from qs.engine.workers.slices import AT_ONCE, Slice
-from qs.engine.workers.target import UNANSWERED, look
 
 
 def joined(samples: list[Any]) -> Any:

@@ -14,9 +14,9 @@ from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.errors import is_interrupt
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.answers import UNANSWERED, look
 from qs.engine.workers.pacing import waiter
 from qs.engine.workers.slices import Slice
-from qs.engine.workers.target import UNANSWERED, look
 
 NEVER = -1  # what no clock reads
 _LOOK_NS = 1_000_000

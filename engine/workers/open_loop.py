@@ -18,10 +18,10 @@ import numpy as np
 
 from qs.engine.clock import Clock
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.answers import UNANSWERED, look
 from qs.engine.workers.closed_loop import NEVER, chunk_of
 from qs.engine.workers.queue import DueTimes
 from qs.engine.workers.slices import AT_ONCE, COUNT_NS, PAUSE_NS, SLICE_NS, Slice
-from qs.engine.workers.target import UNANSWERED, look
 
 
 def open_loop(

@@ -13,40 +13,12 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from qs.engine.errors import UnfinishedAnswer
 from qs.engine.plan import Factory
+from qs.engine.workers.answers import look
 
 
 def _pass() -> None:
     pass
-
-
-# What is looked at if no call has answered yet.
-UNANSWERED = object()
-
-
-def look(answer: Any) -> None:
-    """Raise UnfinishedAnswer for what only promises an answer: a coroutine, a future, a generator.
-
-    Workers look at an answer now and then, between slices, and at the first.
-    """
-    if inspect.isgenerator(answer) or inspect.isasyncgen(answer):
-        raise UnfinishedAnswer(
-            "the target returned a generator, of which nothing has run yet; "
-            "let the target consume it and return when the last part is there"
-        )
-    if inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()  # nobody will await it, and Python would warn of that
-        raise UnfinishedAnswer(
-            f"the target returned a {type(answer).__name__}, which nobody awaits here; "
-            "declare the target `async def` and await it there (a Factory: with Pool('async'))"
-        )
-    if hasattr(answer, "add_done_callback") and hasattr(answer, "result"):
-        raise UnfinishedAnswer(
-            f"the target returned a {type(answer).__name__}, which may not be done; "
-            "let the target wait for its result()"
-        )
 
 
 @dataclass(frozen=True)

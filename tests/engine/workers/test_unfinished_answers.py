@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import multiprocessing.pool
+import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qs.engine import (
@@ -22,7 +25,7 @@ from qs.engine import (
     run,
 )
 from qs.engine.errors import UnfinishedAnswer
-from qs.engine.workers.target import look
+from qs.engine.workers.answers import look
 
 
 async def fetch(sample: Any) -> int:
@@ -97,6 +100,78 @@ def test_a_coroutine_function_itself_is_awaited() -> None:
     assert result.verdict == "VALID" and result.service.min_ns >= 1_000_000
 
 
-@pytest.mark.parametrize("answer", [None, 0, "", {}, [], (1, 2), {"logits": [1]}, range(3)])
+class Later:
+    """As PyTorch's futures and asynchronous results are asked."""
+
+    def done(self) -> bool:
+        return False
+
+    def wait(self) -> int:
+        return 1
+
+
+class Computing:
+    """As JAX dispatches: the array is returned before it is computed."""
+
+    def __init__(self, ready: bool | None):
+        self.ready = ready
+
+    def is_ready(self) -> bool:
+        if self.ready is None:
+            raise RuntimeError("deleted")
+        return self.ready
+
+    def block_until_ready(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([1, concurrent.futures.Future()], "a list with a Future"),
+        ((concurrent.futures.Future(),), "a tuple with a Future"),
+        ({"logits": Awaitable()}, "a dict with an Awaitable, which nobody awaits"),
+        ([parts(0)], "a list with a generator"),
+        (async_parts(0), "an async generator"),
+        (map(str, [1]), "a map, of which nothing has run yet"),
+        (multiprocessing.pool.ApplyResult(types.SimpleNamespace(_cache={}), None, None), "get"),
+        (Later(), "a Later, which may not be done"),
+        (Computing(False), "a Computing, which is still computed"),
+        ([Computing(True), Computing(False)], "block_until_ready"),
+    ],
+)
+def test_what_only_promises_an_answer_is_none_also_as_a_part_of_one(answer, said):
+    with pytest.raises(UnfinishedAnswer, match=said):
+        look(answer)
+
+
+class Hostile(dict[str, Any]):
+    def values(self) -> Any:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        0,
+        "",
+        {},
+        [],
+        (1, 2),
+        {"logits": [1], "result": 1, "done": True},
+        range(3),
+        iter([1]),
+        Computing(True),
+        Computing(None),
+        Hostile(a=1),
+        np.zeros(3),
+        types.SimpleNamespace(result=print, done=print),
+    ],
+    ids=repr,
+)
 def test_what_is_there_is_an_answer(answer: Any) -> None:
     look(answer)
