@@ -7,7 +7,7 @@ Workers look between slices: at a worker's first answer, and at one now and then
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -26,14 +26,13 @@ def look(answer: Any) -> None:
     a tuple or a mapping) that is not.
     """
     # The methods of the built-in types: those of a target's own could raise.
+    parts: Iterator[Any] = iter((answer,))
     if isinstance(answer, dict):
         parts = islice(dict.values(answer), _PARTS)
     elif isinstance(answer, list):
         parts = islice(list.__iter__(answer), _PARTS)
     elif isinstance(answer, tuple):
         parts = islice(tuple.__iter__(answer), _PARTS)
-    else:
-        parts = iter((answer,))
     for part in parts:
         promised = promise_of(part)
         if promised is not None:

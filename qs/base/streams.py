@@ -22,7 +22,7 @@ class _Heedless(io.FileIO):
         super().__init__(number, "wb", closefd=False)
         self.lost: OSError | None = None
 
-    def write(self, content):  # type: ignore[no-untyped-def]
+    def write(self, content):
         try:
             return super().write(content)
         except OSError as error:

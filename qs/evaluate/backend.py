@@ -233,19 +233,26 @@ class Backend:
         """Before a case: leave the idle answers that `verification` compares with. Returns what is
         wrong with them, compared with the reference's where its file is given.
         """
-        what, npz = (
+        return await self._call(
+            "idle_answers",
             "the idle answers before the case",
-            None if reference is None else str(reference),
+            Limit(CHECK_S),
+            predict_limit_s=self.predict_limit_s,
+            reference_npz=None if reference is None else str(reference),
+            **kept,
         )
-        limits = {"limit": Limit(CHECK_S), "predict_limit_s": self.predict_limit_s}
-        return await self._call("idle_answers", what, reference_npz=npz, **limits, **kept)
 
     async def verification(self, **kept: Any) -> dict[str, Any]:
         """Judge the answers that the workers of a case left, and whether the idle backend still
         answers as before: "found" and "changed". `kept`: folder, mode, and what the case was fed.
         """
-        limits = {"limit": Limit(CHECK_S), "predict_limit_s": self.predict_limit_s}
-        return await self._call("verification", "verifying answers", **limits, **kept)
+        return await self._call(
+            "verification",
+            "verifying answers",
+            Limit(CHECK_S),
+            predict_limit_s=self.predict_limit_s,
+            **kept,
+        )
 
     # The process.
 

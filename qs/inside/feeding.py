@@ -51,9 +51,11 @@ def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None
         if not Path(path).exists()
     ]
     for name, bounds in (asked.get("ranges") or {}).items():
-        allowed = name in types and range_fault(numpy_dtype(types[name]), types[name], bounds)
-        if allowed:
-            faults.append(Fault(f"--range {name}", "", ",".join(map(str, bounds)), allowed))
+        if name not in types:
+            continue
+        fault = range_fault(numpy_dtype(types[name]), types[name], bounds)
+        if fault:
+            faults.append(Fault(f"--range {name}", "", ",".join(map(str, bounds)), fault))
     if faults:
         raise Faults(faults)
 
