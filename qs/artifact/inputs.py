@@ -1,17 +1,20 @@
-"""What a model file declares about its inputs, and guesses for its dynamic dimensions.
+"""What a model file declares about its inputs: names, types, and shapes at batch size 1.
 
-A dimension is a number, a name (dimensions of one name are equal) or unknown. The batch is the
-dynamic first dimension of the inputs, and any dimension of the same name; all other dynamic
-dimensions are guessed from what inputs of that rank and type usually are.
+A dimension is a number, an expression of names (dimensions of one name are equal), or unknown.
+Which of them is the batch is qs.artifact.batch's part, and what is put into the open ones
+qs.artifact.guesses'.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from qs.base.errors import Fault, Faults
+from qs.artifact.batch import Batch, batch_of
+from qs.artifact.dimensions import Expression, expression
+from qs.artifact.sides import Asked, Tensor, is_batch_name, open_dimension, shown
+from qs.base.errors import MISSING, Fault, Faults
 from qs.base.names import nearest
 from qs.tensors.onnx_io import FileTensor
 
@@ -30,10 +33,6 @@ TYPES = {
     "bool": "BOOL",
     "string": "STRING",
 }
-IMAGE, CHANNELS, SEQUENCE, SIGNAL = 224, 3, 128, 512
-# Tried in turn, for all guessed dimensions but channels, if the first guess does not run.
-LADDER = (256, 320, 640, 512, 576, 48, 32, 64, 128, 1024, 2048, 4096, 16_000, 16, 8, 1)
-SAMPLE_RATE_HZ = 16_000
 
 Dimension = int | str | None
 
@@ -52,47 +51,187 @@ class Input:
     guessed: tuple[int, ...] = ()
     """Positions in `shape` that nothing declares."""
     range: tuple[float, float] | None = None
-    """[low, high) of generated values, if the name shows that the default is wrong."""
+    """[low, high) of generated values, if the default is known to be wrong."""
+    range_from: str = ""
+    """How that is known."""
 
     def __str__(self) -> str:
         return f"{self.name} {list(self.shape)} {self.type}"
 
 
-def described(
+@dataclass(frozen=True)
+class Facts:
+    """What a file's graph says beyond the shapes that it declares."""
+
+    sizes: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """(input, position) -> the size that the weights have there: the channels of a Conv."""
+    tables: Mapping[str, int] = field(default_factory=dict)
+    """Input -> the rows of the table that its values are looked up in."""
+    unranked: frozenset[str] = frozenset()
+    """Inputs of which not even the number of dimensions is declared."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file's inputs, before anything is guessed."""
+
+    tensors: tuple[FileTensor, ...]
+    dimensions: Mapping[str, tuple[int | Expression | None, ...]]
+    batch: Batch
+    facts: Facts
+    # The user's own shapes, of a whole call.
+    stated: Mapping[str, Sequence[int]]
+    # Input -> its sizes at batch size 1, None where nobody states one.
+    sizes: Mapping[str, tuple[int | None, ...]]
+    # What a name stands for, where that is known.
+    known: Mapping[str, int]
+
+    def open_names(self) -> list[tuple[str, FileTensor, int]]:
+        """(name, an input that has it, its position there) of all that has to be guessed, each
+        once, in the file's order. A nameless dimension gets a name of its own.
+        """
+        found: dict[str, tuple[str, FileTensor, int]] = {}
+        for tensor in self.tensors:
+            for at, dimension in enumerate(self.dimensions[tensor.name]):
+                if self.sizes[tensor.name][at] is not None or isinstance(dimension, int):
+                    continue
+                for name in self._names(tensor.name, at):
+                    found.setdefault(name, (name, tensor, at))
+        return list(found.values())
+
+    def _names(self, name: str, at: int) -> list[str]:
+        """The names that keep a dimension from being known."""
+        dimension = self.dimensions[name][at]
+        if isinstance(dimension, Expression):
+            names = [each for each in dimension.names if each not in self.known]
+            return names if names or dimension.value(self.known) is not None else [dimension.text]
+        return [] if self.batch.axis(name) == at else [nameless(name, at)]
+
+    def inputs(self, guesses: Mapping[str, int]) -> list[Input]:
+        """Every input, with what is guessed for the names of `open_names`."""
+        values = {**guesses, **self.known}
+        found = []
+        for tensor in self.tensors:
+            shape, guessed = [], []
+            for at, dimension in enumerate(self.dimensions[tensor.name]):
+                size = self.sizes[tensor.name][at]
+                if size is None and isinstance(dimension, int):
+                    size = dimension
+                if size is None:
+                    if self._names(tensor.name, at):
+                        guessed.append(at)
+                    size = self._computed(tensor.name, at, values)
+                shape.append(size)
+            found.append(
+                Input(
+                    tensor.name,
+                    TYPES[element(tensor)],
+                    tensor.shape,
+                    tuple(shape),
+                    self.batch.axis(tensor.name),
+                    tuple(guessed),
+                )
+            )
+        return found
+
+    def made_true(self, guesses: Mapping[str, int]) -> dict[str, int]:
+        """The guesses, with one of each sum that has a stated size changed so that it comes out:
+        the last, but rather not what was before.
+        """
+        found = dict(guesses)
+        for name, each in self.dimensions.items():
+            for dimension, size in zip(each, self.sizes[name]):
+                if not isinstance(dimension, Expression) or size is None:
+                    continue
+                open_ones = [one for one in dimension.names if one in guesses]
+                for one in sorted(open_ones, key=lambda one: "past" not in one.lower())[-1:]:
+                    others = {key: value for key, value in found.items() if key != one}
+                    solved = dimension.solved(size, {**others, **self.known})
+                    found |= dict([solved] if solved else [])
+        return found
+
+    def _computed(self, name: str, at: int, values: Mapping[str, int]) -> int:
+        dimension = self.dimensions[name][at]
+        if isinstance(dimension, Expression):
+            found = dimension.value(values)
+            return values.get(dimension.text, 1) if found is None else found
+        return 1 if self.batch.axis(name) == at else values.get(nameless(name, at), 1)
+
+
+def read(
     tensors: Sequence[FileTensor],
     shapes: Mapping[str, Sequence[int]],
-    batch_size: int | None,
     path: str,
-) -> list[Input]:
-    """Every input with a shape at batch size 1. `shapes` are the user's own; `batch_size` is the
-    only one of the run, if there is just one.
+    *,
+    asked: Asked = (),
+    batch_sizes: Sequence[int] = (),
+    facts: Facts = Facts(),
+) -> Reading:
+    """What is known of every input.
 
-    Raises Faults for unsupported inputs and for shapes that do not fit the file.
+    shapes        the user's own, of a whole call
+    asked         what --batch_axis was given
+    batch_sizes   the sizes that the user asks for
+
+    Raises Faults for unsupported inputs, for inputs without a shape, and for shapes, batch sizes
+    and --batch_axis that do not fit the file or each other.
     """
-    faults = [
-        Fault(
-            path,
-            tensor.name,
-            tensor.type,
-            "a tensor",
-            hint="sequences, maps and optional inputs are unsupported",
-        )
-        for tensor in tensors
-        if _element(tensor) not in TYPES
-    ]
-    names = [tensor.name for tensor in tensors]
-    for name, shape in shapes.items():
-        tensor = next((each for each in tensors if each.name == name), None)
-        if tensor is None:
-            faults.append(unknown_input("--shape", name, names))
-        elif not _fits(shape, tensor.shape):
-            declared = f"a shape that fits {_shown(tensor.shape)}, as {path} declares it"
-            faults.append(Fault("--shape", name, ",".join(map(str, shape)) or "scalar", declared))
-    if faults:
-        raise Faults(faults)
-    axes = _batch_axes(tensors)
-    found = [_input(tensor, shapes.get(tensor.name), axes[tensor.name]) for tensor in tensors]
-    return _with_ranges(_per_item(_agreed(found), batch_size))
+    _check(tensors, shapes, path, facts)
+    dimensions = {
+        tensor.name: _dimensions(tensor, shapes.get(tensor.name), facts) for tensor in tensors
+    }
+    dimensions = with_totals(dimensions)
+    named = [Tensor(name, each) for name, each in dimensions.items()]
+    batch = batch_of(named, shapes, asked, batch_sizes)
+    return _reading(tensors, dimensions, batch, facts, shapes, {})
+
+
+def with_items(reading: Reading, items: Mapping[str, Sequence[int]]) -> Reading:
+    """Knowing the shapes of the user's own items too, at batch size 1, where none is stated."""
+    return _reading(
+        reading.tensors, reading.dimensions, reading.batch, reading.facts, reading.stated, items
+    )
+
+
+def _reading(
+    tensors: Sequence[FileTensor],
+    dimensions: Mapping[str, tuple[int | Expression | None, ...]],
+    batch: Batch,
+    facts: Facts,
+    stated: Mapping[str, Sequence[int]],
+    items: Mapping[str, Sequence[int]],
+) -> Reading:
+    sizes = {
+        name: _sizes(name, each, stated.get(name), items.get(name), batch, facts)
+        for name, each in dimensions.items()
+    }
+    known = _known(dimensions, sizes, batch)
+    return Reading(tuple(tensors), dimensions, batch, facts, stated, sizes, known)
+
+
+def _sizes(
+    name: str,
+    dimensions: Sequence[int | Expression | None],
+    stated: Sequence[int] | None,
+    of_items: Sequence[int] | None,
+    batch: Batch,
+    facts: Facts,
+) -> tuple[int | None, ...]:
+    """An input's sizes at batch size 1, as far as the user, the file or its weights state them."""
+    axis, items = batch.axis(name), batch.only or 1
+    found: list[int | None] = []
+    for at, dimension in enumerate(dimensions):
+        if at == axis and isinstance(dimension, int):
+            found.append(max(dimension // items, 1))
+        elif at == axis:
+            found.append(stated[at] // items if stated else None)
+        elif stated or of_items:
+            found.append((stated or of_items or ())[at])
+        elif isinstance(dimension, int):
+            found.append(dimension)
+        else:
+            found.append(facts.sizes.get((name, at)))
+    return tuple(found)
 
 
 def unknown_input(flag: str, name: str, names: Sequence[str]) -> Fault:
@@ -101,191 +240,116 @@ def unknown_input(flag: str, name: str, names: Sequence[str]) -> Fault:
     )
 
 
-def fixed_batch(tensors: Sequence[FileTensor]) -> int | None:
-    """The batch size that a file is fixed to: the same first dimension above 1 in all its
-    inputs.
-    """
-    firsts = {tensor.shape[0] for tensor in tensors if tensor.shape}
-    (first,) = firsts if len(firsts) == 1 else (None,)
-    return first if isinstance(first, int) and first > 1 else None
+def nameless(name: str, at: int) -> str:
+    """What an open dimension without a name is called."""
+    return f"dimension {at} of {name}"
 
 
-def other_guesses(inputs: Sequence[Input]) -> Iterator[list[Input]]:
-    """The same inputs with other guesses, likely ones first."""
-    if not any(each.guessed for each in inputs):
-        return
-    for value in LADDER:
-        yield _with_ranges(
-            [
-                replace(
-                    each,
-                    shape=tuple(
-                        value if at in each.guessed and not _channels(each.declared, at) else size
-                        for at, size in enumerate(each.shape)
-                    ),
-                )
-                for each in inputs
-            ]
-        )
-
-
-def notes_on(inputs: Sequence[Input]) -> list[str]:
-    """The assumptions, each with the flag that states it."""
-    notes = []
-    for each in inputs:
-        if each.guessed:
-            shape = ",".join(map(str, each.shape))
-            notes.append(
-                f"the file has dynamic dimensions in {each.name} {_shown(each.declared)}; guessed "
-                f"{list(each.shape)}: --shape {each.name}={shape}"
-            )
-        if each.range is not None:
-            low, high = each.range
-            notes.append(
-                f"{each.name} gets {low:g}, going by its name: --range {each.name}={low:g},{high:g}"
-            )
-    return notes
-
-
-def _element(tensor: FileTensor) -> str:
+def element(tensor: FileTensor) -> str:
     match = re.fullmatch(r"tensor\((\w+)\)", tensor.type)
     return match.group(1) if match else ""
 
 
-def _is_dynamic(dimension: Dimension) -> bool:
-    return not isinstance(dimension, int) or dimension < 1
+def _check(
+    tensors: Sequence[FileTensor], shapes: Mapping[str, Sequence[int]], path: str, facts: Facts
+) -> None:
+    hint = "sequences, maps, optional inputs and the types of 8 and 16 bits that numpy lacks are "
+    faults = [
+        Fault(
+            path,
+            tensor.name,
+            tensor.type,
+            "a tensor of " + ", ".join(TYPES),
+            hint=f"{hint}unsupported",
+        )
+        for tensor in tensors
+        if element(tensor) not in TYPES
+    ]
+    by_name = {tensor.name: tensor for tensor in tensors}
+    for name, shape in shapes.items():
+        if name not in by_name:
+            faults.append(unknown_input("--shape", name, list(by_name)))
+        elif name not in facts.unranked and not _fits(shape, by_name[name].shape):
+            allowed = f"a shape that fits {shown(by_name[name].shape)}, as {path} declares it"
+            typed = ",".join(map(str, shape)) or "scalar"
+            faults.append(Fault(f"--shape {name}", "", typed, allowed))
+    for name in sorted(facts.unranked - set(shapes)):
+        allowed = f"how large it is in each dimension: --shape {name}=1,128, --shape {name}=scalar"
+        hint = "the file does not even say how many dimensions it has"
+        faults.append(Fault(path, f"the shape of {name}", MISSING, allowed, hint=hint))
+    if faults:
+        raise Faults(faults)
 
 
 def _fits(shape: Sequence[int], declared: Sequence[Dimension]) -> bool:
     return len(shape) == len(declared) and all(
-        _is_dynamic(dimension) or dimension == size for size, dimension in zip(shape, declared)
+        not isinstance(each, int) or each < 0 or each == size for size, each in zip(shape, declared)
     )
 
 
-def _shown(declared: Sequence[Dimension]) -> str:
-    return f"[{', '.join('?' if each in (None, '') else str(each) for each in declared)}]"
+def _dimensions(
+    tensor: FileTensor, stated: Sequence[int] | None, facts: Facts
+) -> tuple[int | Expression | None, ...]:
+    if tensor.name in facts.unranked and stated is not None:
+        return stated_dimensions(stated)
+    return tuple(open_dimension(each) for each in tensor.shape)
 
 
-def _batch_axes(tensors: Sequence[FileTensor]) -> dict[str, int | None]:
-    """Per input, the dimension that the batch size multiplies."""
-    names = {
-        tensor.shape[0] for tensor in tensors if tensor.shape and isinstance(tensor.shape[0], str)
-    }
-    dynamic = any(tensor.shape and _is_dynamic(tensor.shape[0]) for tensor in tensors)
-    axes: dict[str, int | None] = {}
-    for tensor in tensors:
-        named = [
-            at for at, each in enumerate(tensor.shape) if isinstance(each, str) and each in names
-        ]
-        unnamed = [
-            at
-            for at, each in enumerate(tensor.shape)
-            if _is_dynamic(each) and not isinstance(each, str)
-        ]
-        if not tensor.shape:
-            axes[tensor.name] = None
-        elif _is_dynamic(tensor.shape[0]) or not dynamic:
-            axes[tensor.name] = 0
-        elif named:
-            axes[tensor.name] = named[0]
-        else:
-            # [2, ?, 128]: layers come first, as in recurrent states
-            axes[tensor.name] = 1 if unnamed[:1] == [1] and len(tensor.shape) == 3 else None
-    return axes
+def stated_dimensions(stated: Sequence[int]) -> tuple[int | None, ...]:
+    """Of an input that only the user describes: a first dimension of 1 is open for a batch."""
+    return (None if stated[0] == 1 else stated[0], *stated[1:]) if stated else ()
 
 
-def _input(tensor: FileTensor, stated: Sequence[int] | None, axis: int | None) -> Input:
-    type_name = TYPES[_element(tensor)]
-    if stated is not None:
-        return Input(tensor.name, type_name, tensor.shape, tuple(stated), axis)
-    shape, guessed = [], []
-    for at, dimension in enumerate(tensor.shape):
-        if isinstance(dimension, int) and dimension >= 1:
-            shape.append(dimension)
-        elif at == axis:
-            shape.append(1)
-        else:
-            shape.append(_first_guess(type_name, tensor.shape, at))
-            guessed.append(at)
-    return Input(tensor.name, type_name, tensor.shape, tuple(shape), axis, tuple(guessed))
-
-
-def _first_guess(type_name: str, declared: Sequence[Dimension], at: int) -> int:
-    word = str(declared[at] or "").lower()
-    if _channels(declared, at):
-        return CHANNELS
-    if re.search(r"height|width|image|size", word) or re.fullmatch(r"[hw]", word):
-        return IMAGE
-    if re.search(r"past|cache|prev", word):
-        return 1
-    floats = type_name.startswith("FLOAT") or type_name == "UINT8"
-    if floats and len(declared) == 2:
-        return SIGNAL
-    if re.search(r"seq|len|token|time|frame|step", word):
-        return SEQUENCE
-    if len(declared) == 1 or type_name == "STRING":
-        return 1
-    return IMAGE if floats and len(declared) >= 4 else SEQUENCE
-
-
-def _channels(declared: Sequence[Dimension], at: int) -> bool:
-    """[N, C, H, W] with dynamic channels: images have three."""
-    return len(declared) == 4 and at == 1 and all(map(_is_dynamic, declared[1:]))
-
-
-def _agreed(inputs: list[Input]) -> list[Input]:
-    """Dimensions of one name are equal: a declared size, or else the first guess, holds for all."""
-    known: dict[str, int] = {}
-    for stated in (True, False):
-        for each in inputs:
-            for at, dimension in enumerate(each.declared):
-                if (
-                    isinstance(dimension, str)
-                    and dimension
-                    and at != each.batch_axis
-                    and (at not in each.guessed) == stated
-                ):
-                    known.setdefault(dimension, each.shape[at])
-    return [
-        replace(
-            each,
-            shape=tuple(
-                known.get(name, size) if at in each.guessed and isinstance(name, str) else size
-                for at, (name, size) in enumerate(zip(each.declared, each.shape))
-            ),
+def with_totals(
+    dimensions: Mapping[str, tuple[int | Expression | None, ...]],
+) -> dict[str, tuple[int | Expression | None, ...]]:
+    """A `total_sequence_length` is what was before and what is new, if both have names."""
+    every = [one for each in dimensions.values() for one in each if isinstance(one, Expression)]
+    names = dict.fromkeys(name for one in every for name in one.names)
+    before = [name for name in names if re.search(r"past|cache", name, re.IGNORECASE)]
+    pattern = r"total|past|cache|max|encoder|enc_|batch|head|hidden"
+    new = [
+        name
+        for name in names
+        if re.search(r"seq|len|token", name, re.IGNORECASE)
+        and not re.search(pattern, name, re.IGNORECASE)
+    ]
+    if not before or not new:
+        return dict(dimensions)
+    total = expression(f"{before[0]} + {new[0]}")
+    return {
+        name: tuple(
+            replace(total, text=one.text)
+            if isinstance(one, Expression) and one.plain and "total" in one.text.lower()
+            else one
+            for one in each
         )
-        for each in inputs
+        for name, each in dimensions.items()
+    }
+
+
+def _known(
+    dimensions: Mapping[str, tuple[int | Expression | None, ...]],
+    sizes: Mapping[str, tuple[int | None, ...]],
+    batch: Batch,
+) -> dict[str, int]:
+    """What names stand for: 1 for the batch, a stated size, or what makes a sum come out."""
+    known: dict[str, int] = {}
+    for side in batch.sides:
+        dimension = dimensions[side.input][side.axis]
+        if isinstance(dimension, Expression):
+            named = [name for name in dimension.names if is_batch_name(name)]
+            known |= dict.fromkeys(named or dimension.names, 1)
+    stated = [
+        (dimension, size)
+        for name, each in dimensions.items()
+        for at, (dimension, size) in enumerate(zip(each, sizes[name]))
+        if isinstance(dimension, Expression) and size is not None and at != batch.axis(name)
     ]
-
-
-def _per_item(inputs: list[Input], batch_size: int | None) -> list[Input]:
-    """Shapes at batch size 1 of a file that is fixed to a larger batch, if that is the run's."""
-    batched = [each for each in inputs if each.batch_axis == 0]
-    if not batch_size or batch_size == 1 or not batched:
-        return inputs
-    if any(_is_dynamic(each.declared[0]) or each.shape[0] % batch_size for each in batched):
-        return inputs
-    return [
-        replace(each, shape=(each.shape[0] // batch_size, *each.shape[1:]))
-        if each.batch_axis == 0
-        else each
-        for each in inputs
-    ]
-
-
-def _with_ranges(inputs: list[Input]) -> list[Input]:
-    """Values that a name reveals: a sample rate, the length of another input's content."""
-    longest = max(
-        (max(each.shape[1:], default=1) for each in inputs if each.type.startswith("FLOAT")),
-        default=1,
-    )
-    found = []
-    for each in inputs:
-        word = each.name.lower()
-        small = len(each.shape) <= 1 and "INT" in each.type
-        if small and re.fullmatch(r"sr|fs|sample_?rate|sampling_?rate|.*[_.]sr", word):
-            each = replace(each, range=(SAMPLE_RATE_HZ, SAMPLE_RATE_HZ + 1))
-        elif small and re.search(r"len(gth)?s?$", word):
-            each = replace(each, range=(longest, longest + 1))
-        found.append(each)
-    return found
+    for _ in range(2):  # names that stand alone, then those in sums of them
+        for dimension, size in stated:
+            if dimension.plain:
+                known.setdefault(dimension.text, size)
+            elif solved := dimension.solved(size, known):
+                known.setdefault(*solved)
+    return known

@@ -4,7 +4,9 @@ the exit status.
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TextIO
 
 from qs.base.console import print_json
 from qs.base.interrupt import EXIT_STATUS
@@ -33,7 +35,8 @@ def conclude(ended: Ended, view: View, history: bool, as_json: bool, quiet: bool
         stream = sys.stderr if as_json else sys.stdout
         story = story_of(result, folder.path if folder else None)
         whole = folder if folder and folder.result.name not in ended.unwritten else None
-        print_story(story, str(whole.result) if whole else None, stream)
+        told = getattr(view, "warned", ()) if _one_stream(stream, sys.stderr) else ()
+        print_story(story, str(whole.result) if whole else None, stream, told)
         if whole and whole.page.is_file():
             print(f"page: {whole.page}", file=stream)
     wrong = _wrong(ended)
@@ -46,6 +49,16 @@ def conclude(ended: Ended, view: View, history: bool, as_json: bool, quiet: bool
     if wrong:
         return USER_ERROR
     return VALID if ended.record.verdict == Verdict.VALID else INVALID
+
+
+def _one_stream(one: TextIO, other: TextIO) -> bool:
+    """Whether both go to the same terminal, pipe or file: what one has said need not be repeated
+    on the other.
+    """
+    try:
+        return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
+    except (OSError, ValueError):  # no file behind one of them
+        return False
 
 
 def _wrong(ended: Ended) -> str:

@@ -12,6 +12,7 @@ import click
 
 from qs.base import bounds
 from qs.cli.types import (
+    BatchAxis,
     CpuSets,
     Finite,
     Named,
@@ -311,8 +312,17 @@ feeding = _together(
         "--shape",
         type=Named(whole_shape, "shape", "images=1,3,224,224", last=True),
         multiple=True,
-        help="Shape of an input at batch size 1: name=1,3,224,224, or name=scalar. Repeat it for "
+        help="Shape of an input in one call: name=1,3,224,224, or name=scalar. A batch of 1 in it "
+        "is multiplied by --batch_sizes, a larger one is the batch size of the run. Repeat it for "
         "each input that needs one.",
+    ),
+    click.option(
+        "--batch_axis",
+        type=BatchAxis(),
+        multiple=True,
+        help="The dimension that the batch size multiplies: its name (N), image=0, 0 (of each "
+        "input), image=none or none.  [default: the open dimension called batch or N, else an open "
+        "first one]",
     ),
     click.option(
         "--type",

@@ -39,6 +39,7 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
             dict(named["data"]),
             {} if given.pop("no_state") else states or None,
             given.pop("fill"),
+            given.pop("batch_axis"),
         )
     keep = not given.pop("no_history", False)
     return Request(

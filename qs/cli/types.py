@@ -280,13 +280,44 @@ def whole_number(text: str) -> int | None:
 
 
 def whole_shape(text: str) -> tuple[int, ...]:
-    """1,3,224,224; "scalar" is a shape without dimensions."""
+    """1,3,224,224; 0 is an empty dimension, "scalar" a shape without dimensions."""
     if text == "scalar":
         return ()
     shape = tuple(int(side) for side in text.split(","))
-    if min(shape) < 1:
+    if min(shape) < 0:
         raise ValueError(text)
     return shape
+
+
+class BatchAxis(click.ParamType):
+    """The batch dimension: N (a dimension's name), image=0 (of an input), 0 (of all), none."""
+
+    name = "dimension"
+
+    def convert(self, value, param, ctx) -> tuple[str, int | str | None]:
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        name, equals, place = text.rpartition("=")
+        place = place.strip()
+        at = int(place) if re.fullmatch(r"[+-]?\d{1,3}", place) else None
+        if equals and name.strip():
+            if at is None and place != "none":
+                self.fail(
+                    f"{place!r} in {text!r} is not a position; write for example image=0 or "
+                    "image=none.",
+                    param,
+                    ctx,
+                )
+            return name.strip(), at
+        if not text or equals:
+            self.fail(
+                f"{text!r} names no dimension; write for example N, image=0, 0 or none.", param, ctx
+            )
+        return "", None if text == "none" else text if at is None else at
+
+    def get_metavar(self, param, ctx=None) -> str:
+        return "DIMENSION"
 
 
 def interval(text: str) -> tuple[float, float]:

@@ -211,7 +211,7 @@ def check_inputs(raw: Mapping[str, Any], file: str) -> Inputs:
     """
     found = Inputs()
     faults = found.faults
-    shapes = _shapes(raw.get("input_shape", MISSING), file, faults)
+    shapes = _shapes(raw, file, faults)
     found.outputs = _names(raw.get("outputs"), "outputs", file, faults) or ()
     stated = _names(raw.get("inputs"), "inputs", file, faults)
     found.inputs = tuple(shapes or ()) if stated == () else stated or ()
@@ -238,18 +238,27 @@ def _names(value: object, key: str, file: str, faults: list[Fault]) -> tuple[str
 
 
 def _shapes(
-    value: object, file: str, faults: list[Fault]
+    raw: Mapping[str, Any], file: str, faults: list[Fault]
 ) -> dict[str, tuple[int, ...] | None] | None:
-    """Name -> shape, None for a wrong shape; None in all when there are no names to go by."""
+    """Name -> shape, None for a wrong shape; None in all when there are no names to go by. A cache
+    may be empty: only the batch dimension has to be 1 or more.
+    """
+    value, axes = raw.get("input_shape", MISSING), raw.get("input_batch_axis")
     if not isinstance(value, dict) or not value:
         faults.append(Fault(file, "input_shape", value, _SHAPES))
         return None
     shapes: dict[str, tuple[int, ...] | None] = {}
     for name, shape in value.items():
-        right = isinstance(shape, list) and all(type(side) is int and side >= 1 for side in shape)
+        axis = axes.get(name, 0) if isinstance(axes, dict) else 0
+        right = isinstance(shape, list) and all(
+            type(side) is int and side >= int(at == axis) for at, side in enumerate(shape)
+        )
         shapes[name] = tuple(shape) if right else None
         if not right:
-            allowed = "a list of whole numbers >= 1: batch b multiplies the first of them"
+            allowed = (
+                "a list of whole numbers >= 1: batch b multiplies the first of them; the "
+                "others may be 0"
+            )
             faults.append(Fault(file, f"input_shape.{name}", shape, allowed))
     return shapes
 

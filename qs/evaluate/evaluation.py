@@ -122,11 +122,10 @@ async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> Testbed
     follows is still measured. The testbed has the reference, if the backend agrees with it.
     """
     record, journal = testbed.journal.record, testbed.journal
-    first = testbed.settings.batch_sizes.value[0]
     if prepared.workload.test_accuracy:
         with journal.stage("accuracy"):
             try:
-                await testbed.backend.load(first)
+                await _load_one(testbed)
                 record.accuracy = await checks.accuracy(
                     testbed.backend, prepared, ready.resolved, journal.folder.path
                 )
@@ -137,22 +136,34 @@ async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> Testbed
     if prepared.workload.test_numeric:
         with journal.stage("numeric"):
             try:
-                await testbed.backend.load(first)
-                reference = await _compare(testbed, prepared, ready)
+                reference = await _compare(testbed, prepared, ready, await _load_one(testbed))
                 return replace(testbed, reference=reference)
             except BackendFailed as failure:
                 record.numeric = _not_measured(journal, failure)
     return testbed
 
 
+async def _load_one(testbed: Testbed) -> int:
+    """Load the first batch size that can be, and return it. UserError if none can."""
+    *others, last = testbed.settings.batch_sizes.value
+    for size in others:
+        try:
+            await testbed.backend.load(size)
+            return size
+        except UserError:
+            continue  # its case says so
+    await testbed.backend.load(last)
+    return last
+
+
 async def _compare(
-    testbed: Testbed, prepared: Prepared, ready: Opened, item: int | None = None
+    testbed: Testbed, prepared: Prepared, ready: Opened, size: int, item: int | None = None
 ) -> Path | None:
     """The comparison with the reference, or of one of its items alone, into the record. Returns the
     reference's file, if all of it was compared and agrees.
     """
     record, settings, backend = testbed.journal.record, testbed.settings, testbed.backend
-    size, items = settings.batch_sizes.value[0], settings.numeric_items.value
+    items = settings.numeric_items.value
     log = ready.scratch / "reference.log"
     if item is None:
         compiled = record.compile_result
@@ -176,9 +187,9 @@ def compare_alone(item: int | None) -> Work:
     async def work(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with opened(prepared, journal) as ready:
             testbed = await set_up(ready, prepared, journal, interrupt)
-            await testbed.backend.load(testbed.settings.batch_sizes.value[0])
+            size = await _load_one(testbed)
             with journal.stage("numeric"):
-                await _compare(testbed, prepared, ready, item)
+                await _compare(testbed, prepared, ready, size, item)
 
     return work
 

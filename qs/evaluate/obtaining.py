@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from qs.artifact.batch import refusal
 from qs.base.names import check_plain
 from qs.base.words import span
 from qs.config.interact import parse_profile
@@ -225,6 +226,7 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
         "instances": request.instances,
     }
     workload |= {name: value for name, value in asked.items() if value is not None}
+    workload |= _possible(workload.get("batch_sizes"), prepared)
     model_info = with_files(prepared.model_info.to_configs(), resolved) | {
         "model_path": resolved["path"]
     }
@@ -235,6 +237,15 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
         "analyse_batch_sizes": request.kind is Kind.SWEEP and not request.batch_sizes,
     }
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
+
+
+def _possible(sizes: list[int] | None, prepared: Prepared) -> dict[str, list[int]]:
+    """Without the batch sizes that a file is known not to take: they become lines of the report,
+    and need no compiling.
+    """
+    batch = (prepared.described or {}).get("batch")
+    found = [size for size in sizes or () if refusal(batch, size) is None]
+    return {"batch_sizes": found} if found else {}
 
 
 def with_files(model_info: dict[str, Any], resolved: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,15 @@ still change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from qs.artifact.batch import refusal
 from qs.base.words import counted, span
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import settled
 from qs.result.row import CLOSED_LOOP
+from qs.result.story import shapes_in_words
 from qs.settings.case import cases_of
 from qs.tensors.generated import input_specs
 
@@ -37,6 +39,8 @@ class OutlinedCase:
     seconds: float | None
     warm_up_seconds: float
     shapes: Mapping[str, Sequence[int]]
+    # why it cannot be run; None: it can
+    refused: str | None = None
 
     def __str__(self) -> str:
         what = [f"{self.name}: {self.scenario}", f"batch size {self.batch_size}"]
@@ -44,7 +48,8 @@ class OutlinedCase:
         if self.iterations:
             what.append(counted(self.iterations, "iteration"))
         what.append(f"for {span(self.seconds)}" if self.seconds else "until its end")
-        return ", ".join(what)
+        fed = "; a call is fed " + shapes_in_words(self.shapes)
+        return ", ".join(what) + (fed if self.refused is None else f": {self.refused}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Outline:
     # Of all cases; None if one has no end in time.
     seconds: float | None
     notes: Sequence[str]
+    # See qs.artifact.batch.
+    batch: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,6 +82,7 @@ class Outline:
             more = f", fed back from {state}" if state else ""
             more += f", {each['fed']}" if each.get("fed") else ""
             said.append(f"  {each['name']} {each['type']} {list(each['shape'])}{more}")
+        said.append(f"batch: {self.batch.get('words', 'not known')}")
         said.append("values:")
         width = max(map(len, self.values))
         for name, value in self.values.items():
@@ -101,6 +109,7 @@ def outline(prepared: Prepared) -> Outline:
     """Raises UserError if the cases cannot be run."""
     settings = settled(prepared, None, None)
     specs = input_specs(prepared.model_info.to_configs())
+    described = prepared.described or {}
     warm_up_s = settings.warmup.value.seconds or 0.0
     cases = [
         OutlinedCase(
@@ -112,12 +121,13 @@ def outline(prepared: Prepared) -> Outline:
             seconds=case.duration_s or case.time_limit_s,
             warm_up_seconds=warm_up_s,
             shapes={spec.name: list(spec.batch_shape(case.batch_size)) for spec in specs},
+            refused=refusal(described.get("batch"), case.batch_size * (case.shared_by or 1)),
         )
         for case in cases_of(settings)
     ]
-    lasting = [each.seconds for each in cases if each.seconds is not None]
-    whole = len(lasting) == len(cases)
-    described = prepared.described or {}
+    run = [each for each in cases if each.refused is None]
+    lasting = [each.seconds for each in run if each.seconds is not None]
+    whole = len(lasting) == len(run)
     return Outline(
         artifact=str(prepared.request.artifact),
         hardware=prepared.hardware,
@@ -126,6 +136,7 @@ def outline(prepared: Prepared) -> Outline:
         states=described.get("states", {}),
         values=settings.report(),
         cases=cases,
-        seconds=sum(lasting) + warm_up_s * len(cases) if whole else None,
+        seconds=sum(lasting) + warm_up_s * len(run) if whole else None,
         notes=[*prepared.warnings, NOT_ASKED],
+        batch=described.get("batch") or {},
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qs.artifact.batch import refusal
+from qs.base.errors import UserError
 from qs.base.interrupt import Interrupted
 from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
@@ -29,13 +31,14 @@ UNTOLD = (
 
 
 async def measure(testbed: Testbed) -> None:
-    """Measure every case; the report is written after each. A case that fails is a row that says
-    so, and the next is tried.
+    """Measure every case; the report is written after each. A case that fails, or that the user has
+    to correct, is a row that says so, and the next is tried. UserError if that is all of them.
     """
     journal, cases = testbed.journal, cases_of(testbed.settings)
     scenarios = testbed.settings.scenarios.value or ()
     for text in dict.fromkeys(text for each in scenarios for text in each.warnings):
         journal.warn(text)
+    refused: list[UserError] = []
     for at, case in enumerate(cases, start=1):
         batch_size = case.requested_batch_size
         named = f"{case.scenario_name}, " if case.scenario else ""
@@ -45,12 +48,21 @@ async def measure(testbed: Testbed) -> None:
             batch_size=batch_size,
             **({"scenario": case.scenario_name} if case.scenario else {}),
         )
-        row = (await measure_case(testbed, case, title)).row
+        before = len(refused)
+        try:
+            row = (await measure_case(testbed, case, title)).row
+        except UserError as error:
+            refused.append(error)
+            if len(refused) == len(cases):  # nothing was measured, for what the user has to correct
+                raise
+            journal.view.line(f"{title}: {error}")
+            row = rows.failed(case, str(error))
         if row.outcome is Outcome.NO_ROOM:
             journal.warn(f"{title}: {row.reasons[0]}")
             journal.event("case left out", batch_size=batch_size, why=row.reasons[0])
             continue
-        if testbed.engine == "always" and not testbed.interrupt.requested.is_set():
+        audited = testbed.engine == "always" and len(refused) == before
+        if audited and not testbed.interrupt.requested.is_set():
             row = await testbed.interrupt.unless(audit(testbed, batch_size, row)) or row
         journal.record.rows.append(row)
         journal.event(
@@ -124,6 +136,9 @@ async def _measure_case(
     journal, settings, batch_size = testbed.journal, testbed.settings, case.requested_batch_size
     try:
         asked = batch_size * (case.shared_by or 1)
+        unfit = refusal((journal.record.artifact or {}).get("batch"), asked)
+        if unfit is not None:
+            raise UserError(unfit)
         loaded = await testbed.backend.load(asked)
         testbed.footprint.loaded(_pid(testbed, case))
         if not case.shared_by:

@@ -54,6 +54,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     if artifact is None:  # a compile result has its model's name
         reports = request.out / backend.path.name
         described["name"] = await asyncio.to_thread(told_apart, described, reports)
+    request = _at_its_only_size(request, described["batch"])
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
     prepared = Prepared(
@@ -73,6 +74,14 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     )
     check_writable(prepared.out)
     return prepared
+
+
+def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
+    """Asking for the one batch size that can be run, where no other is asked for."""
+    if request.batch_sizes or batch["only"] is None:
+        return request
+    origins = {**request.origins, "batch_sizes": batch["why"]}
+    return replace(request, batch_sizes=(batch["only"],), origins=origins)
 
 
 def _exists(path: Path) -> None:
@@ -109,6 +118,7 @@ async def _described(
         "states": None if feeding.states is None else dict(feeding.states),
         "batch_sizes": list(request.batch_sizes or ()),
         "data": data,
+        "batch_axis": list(feeding.batch_axis),
         "fill": feeding.fill,
         "probe": probe,
     }

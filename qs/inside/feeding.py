@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from qs.artifact import inputs as reading
 from qs.artifact import model_info_of
-from qs.artifact.inputs import Input
+from qs.artifact.inputs import Input, unknown_input
 from qs.artifact.item_files import FLAG
+from qs.artifact.sides import shown as declared_shape
 from qs.artifact.user_data import advice, item_shape, read_items
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import as_typed
@@ -34,14 +34,14 @@ def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None
     """
     types = {each["name"]: each["type"] for each in inputs}
     faults = [
-        reading.unknown_input(flag, name, list(types))
+        unknown_input(flag, name, list(types))
         for flag, given in (("--range", asked.get("ranges")), (FLAG, asked.get("data")))
         for name in given or {}
         if name not in types
     ]
     for name, stated in (asked.get("types") or {}).items():
         if name not in types:
-            faults.append(reading.unknown_input("--type", name, list(types)))
+            faults.append(unknown_input("--type", name, list(types)))
         elif stated in NUMPY_TYPES and numpy_dtype(stated) != numpy_dtype(types[name]):
             allowed = f"{types[name]}, as the artifact declares it"
             faults.append(Fault(f"--type {name}", "", stated, allowed))
@@ -144,8 +144,7 @@ def of_a_guess(
     except Faults as error:
         if not guessed:
             raise
-        shown = ", ".join("?" if size in (None, "") else str(size) for size in declared)
-        hint = f"{list(shape)} is a guess for [{shown}]; --shape states it"
+        hint = f"{list(shape)} is a guess for {declared_shape(declared)}; --shape states it"
         raise Faults(
             replace(fault, hint=f"{fault.hint}; {hint}" if fault.hint else hint)
             for fault in error.faults

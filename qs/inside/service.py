@@ -280,7 +280,7 @@ class VendorService:
 
     def describe_samples(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
         """What load_target submits: set_dataset's answer, "distinct_batches", "items_per_batch",
-        "bytes".
+        "bytes", and "shapes" of the first batch, by input.
         """
         with self._lock:
             taken = self.task.batches(batch_size, samples)
@@ -289,6 +289,7 @@ class VendorService:
             "distinct_batches": len(taken),
             "items_per_batch": batch_size,
             "bytes": held,
+            "shapes": {name: list(array.shape) for name, array in taken[0].items()},
         }
 
     def load_target(
@@ -317,13 +318,14 @@ class VendorService:
             copy = self.copies.loaded(instance, drive.to_load, drive.placement(instance))
             check_kind(copy.backend.predict, self._runner.pool)
             taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
-        rows = rows_of(taken[0], drive.batch_size, copy) if drive.shared_by else None
+        axes = self.settings.model_info.get("input_batch_axis") or {}
+        rows = rows_of(taken[0], drive.batch_size, copy, axes) if drive.shared_by else None
         verifier = None
         if drive.verify is not None:
             verifier = Verifier(instance=instance, names=self.settings.outputs, **drive.verify)
             verifier.knows(() if rows else taken)
         looking, predict = Looking(drive.folder, instance, drive.lists), copy.backend.predict
-        call = target_of(predict, drive.lists, rows, self.task.states, verifier, looking)
+        call = target_of(predict, drive.lists, rows, self.task.states, verifier, looking, axes)
         target = LoadedTarget(
             call, taken, end_measuring=looking.end, look=looking, loaded_batch_size=copy.batch_size
         )

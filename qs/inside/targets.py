@@ -59,6 +59,9 @@ class Looking:
         self._seen = True
 
 
+NOTHING: Mapping[str, Any] = {}
+
+
 @dataclass(frozen=True)
 class LoadedTarget(Target):
     """predict of a loaded copy, as the engine calls it."""
@@ -130,6 +133,7 @@ def target_of(
     states: Mapping[str, str] | None = None,
     verifier: Any = None,
     looking: Looking | None = None,
+    axes: Mapping[str, int] = NOTHING,
 ) -> Callable[[Any], Any]:
     """A new function that calls predict.
 
@@ -139,6 +143,7 @@ def target_of(
     states    input -> output of the same thread's previous call, which feeds it from the second on
     verifier  keeps answers, to be judged after the case
     looking   gets a coroutine's latest answer
+    axes      the batch dimensions that are not the first
     """
     if verifier is not None:
         predict = verifier.watched(predict)
@@ -164,7 +169,7 @@ def target_of(
         return [predict(batch) for batch in batches]
 
     def full(batch: Any) -> Any:
-        return predict(filled(batch, rows or {}))
+        return predict(filled(batch, rows or {}, axes))
 
     return in_order if lists else full if rows else call
 
@@ -183,19 +188,27 @@ def feeding_back(predict: Callable[[Any], Any], states: Mapping[str, str]) -> Ca
     return call
 
 
-def filled(batch: Mapping[str, np.ndarray], rows: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """A batch with that many rows in every input, repeating its own from the first."""
-    return {
-        name: array
-        if len(array) == rows[name]
-        else np.resize(array, (rows[name], *array.shape[1:]))
-        for name, array in batch.items()
-    }
+def filled(
+    batch: Mapping[str, np.ndarray],
+    rows: Mapping[str, int],
+    axes: Mapping[str, int] = NOTHING,
+) -> dict[str, np.ndarray]:
+    """A batch with that many rows in every input, repeating its own from the first. `axes` are the
+    batch dimensions that are not the first; inputs without `rows` stay as they are.
+    """
+    found = dict(batch)
+    for name, wanted in rows.items():
+        array, axis = batch[name], axes.get(name, 0)
+        if array.shape[axis] != wanted:
+            found[name] = np.take(array, np.arange(wanted) % array.shape[axis], axis)
+    return found
 
 
-def rows_of(batch: Mapping[str, Any], items: int, copy: Any) -> dict[str, int] | None:
+def rows_of(
+    batch: Mapping[str, Any], items: int, copy: Any, axes: Mapping[str, int | None] = NOTHING
+) -> dict[str, int] | None:
     """Input -> rows of the loaded batch, for a batch of `items` items; None if the copy takes any
-    number.
+    number. Inputs that all items of a batch share (axis None, scalars) have no rows.
     """
     if getattr(copy.backend, "any_batch_size", False):
         return None
@@ -203,4 +216,8 @@ def rows_of(batch: Mapping[str, Any], items: int, copy: Any) -> dict[str, int] |
         raise UserError(
             f"a batch of {copy.batch_size} items is loaded, fewer than the {items} of one query"
         )
-    return {name: len(array) * copy.batch_size // items for name, array in batch.items()}
+    return {
+        name: np.shape(array)[axis] * copy.batch_size // items
+        for name, array in batch.items()
+        if (axis := axes.get(name, 0)) is not None and np.ndim(array) > axis
+    }

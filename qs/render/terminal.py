@@ -4,7 +4,7 @@ same as a fresh one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, open_table
@@ -32,11 +32,17 @@ COLUMNS = columns(
 # What a terminal too narrow for all columns does without; the result has it.
 WIDE, DISPENSABLE = 110, {"clients", "p90_ms", "p99_9_ms"}
 LOG_WIDTH = 160
+# Facts on what a call was.
+FED = ("batch", "a call is fed")
 SHOWN_OF_AGREEMENT = ("Max Diff", "Mean Diff", "Cosine Similarity")
 
 
-def print_story(story: Story, where: str | None, stream: TextIO) -> None:
-    """The table, what was checked, the verdict, and where the report lies."""
+def print_story(
+    story: Story, where: str | None, stream: TextIO, told: Collection[str] = ()
+) -> None:
+    """The table, what was checked, the verdict, and where the report lies. `told` are warnings that
+    its reader has seen already.
+    """
     out = console(stream, LOG_WIDTH)
     sweep = story.result.sweep
     if sweep:
@@ -47,7 +53,7 @@ def print_story(story: Story, where: str | None, stream: TextIO) -> None:
             out.print(limit_table(sweep.limit))
     elif story.cases:
         out.print(table(story, out.width >= WIDE))
-    for line in lines(story):
+    for line in lines(story, told):
         # Nobody's text begins a line of ours, such as the verdict.
         out.print(line.replace("\n", "\n    "), markup=False, soft_wrap=True)
     if where:
@@ -72,7 +78,7 @@ def table(story: Story, wide: bool = True) -> Table:
     return made
 
 
-def lines(story: Story) -> list[str]:
+def lines(story: Story, told: Collection[str] = ()) -> list[str]:
     """Everything below the table, one fact a line."""
     result = story.result
     said = []
@@ -83,6 +89,7 @@ def lines(story: Story) -> list[str]:
     environment = result.environment
     if environment and environment.get("Key"):
         said.append(f"environment: {environment['Key']}, the backend's own")
+    said += [f"{name}: {text}" for name, text in story.facts if name in FED]
     if result.samples:
         said.append(f"samples: {samples(result.samples)}")
     note = (result.model_source or {}).get("note")
@@ -92,7 +99,7 @@ def lines(story: Story) -> list[str]:
     said += [audited(row) for row in result.performance if row.vendor]
     # A sweep's settings each have doubts of their own, which the page shows.
     doubts = [each for each in story.doubts if not (result.sweep and each.cases)]
-    said += [f"warning: {doubt}" for doubt in doubts]
+    said += [f"warning: {doubt}" for doubt in doubts if doubt.cases or doubt.text not in told]
     if story.machine:
         said.append(f"machine: {story.machine}")
     ended = "" if result.status == Status.COMPLETE else f" ({result.status})"

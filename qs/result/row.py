@@ -184,6 +184,8 @@ class SamplesEntry(Part):
     distinct_batches: Count = None
     items_per_batch: Count = None
     bytes: Count = None
+    shapes: dict[str, list[int]] | None = None
+    """What one call was fed, by input."""
 
 
 class WorstAnswer(Part):

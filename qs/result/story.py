@@ -8,7 +8,7 @@ all of them tell the same. Words are made here once; layout, colours and escapin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -253,6 +253,28 @@ def _headline(result: Result, answers: Answers) -> str:
     return "; ".join(said) + "."
 
 
+def fed(rows: Sequence[Row]) -> str:
+    """What one call was fed at each batch size: BS 8: image [8, 3, 32, 32]."""
+    by_size: dict[int | None, str] = {}
+    for row in rows:
+        if row.samples and row.samples.shapes:
+            by_size.setdefault(row.batch_size, shapes_in_words(row.samples.shapes))
+    return "; ".join(f"BS {size}: {said}" for size, said in by_size.items())
+
+
+def shapes_in_words(shapes: Mapping[str, Sequence[int]]) -> str:
+    """image [8, 3, 32, 32]; inputs of one shape together."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, shape in shapes.items():
+        groups.setdefault(tuple(shape), []).append(name)
+    said = []
+    for shape, names in groups.items():
+        more = f" and {len(names) - 2} more" if len(names) > 3 else ""
+        said.append(f"{', '.join(names[: 2 if more else 3])}{more} {list(shape)}")
+    left = f", and {len(said) - _NAMED} more shapes" if len(said) > _NAMED else ""
+    return ", ".join(said[:_NAMED]) + left
+
+
 def _facts(result: Result) -> Iterable[tuple[str, str]]:
     """What was run, on what."""
     host, samples = result.host, result.samples or {}
@@ -269,6 +291,12 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield "processor", processor
     if host:
         yield "system", f"{host.get('System', '')}, {host.get('Python', '')}"
+    batch = (result.artifact or {}).get("batch") or {}
+    if batch.get("words"):
+        yield "batch", str(batch["words"])
+    shapes = fed(result.performance)
+    if shapes:
+        yield "a call is fed", shapes
     if samples:
         yield "data", f"{samples.get('name')}: {samples.get('why') or samples.get('items')}"
     if result.execution_date:

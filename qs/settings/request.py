@@ -32,6 +32,8 @@ class Feeding:
     # input -> the output that feeds it; None: as the names say; {}: none
     states: Mapping[str, str] | None = None
     fill: str = "random"
+    # (input or "" for all, position, a dimension's name, or None for none): see qs.artifact.batch
+    batch_axis: tuple[tuple[str, int | str | None], ...] = ()
 
     def check(self) -> None:
         """Raises Faults for an input that two flags feed."""

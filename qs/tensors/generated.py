@@ -13,6 +13,7 @@ Left out: data sets (`datasets/`), rebatching of those (`qs.inside`), anything b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ NUMPY_TYPES = {
     "STRING": np.str_,
 }
 DEFAULT_VOCABULARY = 1000  # ids below this exist in every published vocabulary
+_POSITION = re.compile(r"(.*[._/])?(positions?|pos)(_?ids?|_?index|_?indices)?")
 _BLOCK_ITEMS = 256
 _BLOCK_BYTES = 4 << 20
 
@@ -221,6 +223,11 @@ def _draw_input(
         # question first, then the passage: one change from 0 to 1 inside the text, padding 0
         change = (length * rng.uniform(0.05, 0.5, size=count)).astype(np.int64)
         return _in_range(spec, _inside(shape, length) & ~_inside(shape, change))
+    if kind == "position":  # they count on, and begin again where a range ends
+        size = spec.shape[-1] if spec.shape else 1
+        first, last = whole_ends(spec.range or (0, size))
+        counted = first + np.arange(size) % (last - first + 1)
+        return np.broadcast_to(counted if spec.shape else counted[0], shape).astype(spec.dtype)
     if kind == "ids" and (spec.range is None or of_ids(spec.dtype, spec.range)):
         bounds = spec.range or (1, DEFAULT_VOCABULARY)
         ids = draw_whole(spec.dtype, bounds, shape, rng)
@@ -275,6 +282,8 @@ def _kind(spec: InputSpec) -> str:
     tell.
     """
     name = spec.name.lower()
+    if spec.dtype.kind in "iu" and is_position(name):
+        return "position"
     if "mask" in name:
         return "padding" if "pad" in name else "mask"
     if "segment" in name or "token_type" in name:
@@ -284,11 +293,17 @@ def _kind(spec: InputSpec) -> str:
     return "plain"
 
 
+def is_position(name: str) -> bool:
+    """Whether an input is the positions of its tokens, which count: position_ids, input_pos."""
+    return bool(_POSITION.fullmatch(name.lower()))
+
+
 def _text_lengths(
     specs: Sequence[InputSpec], count: int, rng: np.random.Generator
 ) -> dict[int, np.ndarray]:
     """Per length of a text dimension: how much of it each item's text takes, a quarter to all."""
-    longest = sorted({spec.shape[-1] for spec in specs if spec.shape and _kind(spec) != "plain"})
+    of_text = [spec for spec in specs if spec.shape and _kind(spec) not in ("plain", "position")]
+    longest = sorted({spec.shape[-1] for spec in of_text})
     return {
         size: rng.integers(max(1, size // 4), size + 1, size=count) for size in longest if size > 1
     }

@@ -139,6 +139,8 @@ def bind_outputs(
 
 def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
     """Why the file cannot take this batch size by its declared shapes, or None."""
+    if batch_size > 1 and not any(_batched(fed) for fed in bound):
+        return "no input has a batch dimension"
     for fed in bound:
         wanted = fed.spec.batch_shape(batch_size)
         for position, (size, declared) in enumerate(zip(wanted, fed.tensor.shape, strict=False)):
@@ -152,8 +154,13 @@ def batch_fault(bound: Sequence[Fed], batch_size: int) -> str | None:
 
 def is_dynamic(bound: Sequence[Fed]) -> bool:
     """Whether no input has a fixed batch dimension, so that any batch size may be tried."""
-    batched = [fed for fed in bound if fed.tensor.shape and fed.spec.batch_axis is not None]
-    return not any(isinstance(fed.tensor.shape[fed.spec.batch_axis or 0], int) for fed in batched)
+    batched = [fed for fed in bound if fed.tensor.shape and _batched(fed)]
+    fixed = [isinstance(fed.tensor.shape[fed.spec.batch_axis or 0], int) for fed in batched]
+    return not any(fixed) and any(map(_batched, bound))
+
+
+def _batched(fed: Fed) -> bool:
+    return bool(fed.spec.shape) and fed.spec.batch_axis is not None
 
 
 def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int, str]] | None:
@@ -200,6 +207,8 @@ def _unfit(spec: InputSpec, tensor: FileTensor) -> str | None:
         ("U", "O"),
     }:
         return f"{spec.type} cannot become {tensor.type} without loss"
+    if not tensor.shape:  # a scalar, or a file that does not say how many dimensions there are
+        return None
     if len(spec.shape) != len(tensor.shape):
         return f"shape {list(spec.shape)} against {list(tensor.shape)}"
     for at, (size, declared) in enumerate(zip(spec.shape, tensor.shape, strict=True)):

@@ -27,11 +27,13 @@ class Plain(View):
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
         self._stream = stream
         self._clock = clock
+        self.warned: list[str] = []
 
     def line(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
     def warn(self, text: str) -> None:
+        self.warned.append(text)
         self.line(f"warning: {text}")
 
     @contextmanager
@@ -55,11 +57,13 @@ class Rich(View):
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
         self._console = console(stream)
         self._clock = clock
+        self.warned: list[str] = []
 
     def line(self, text: str) -> None:
         self._console.print(text, markup=False)
 
     def warn(self, text: str) -> None:
+        self.warned.append(text)
         self._console.print(f"warning: {text}", style="yellow", markup=False)
 
     @contextmanager

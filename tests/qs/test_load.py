@@ -108,12 +108,63 @@ def test_all_types_in_processes(tmp_path):
     assert (row["Completed"], row["Errors"], row["Pool"]) == (40, 0, "process")
 
 
-def test_a_file_fixed_to_a_batch(tmp_path):
-    found = result_of(
-        tmp_path / "r", graphs.fixed_to_batch(tmp_path / "m.onnx", 8), "--iterations", "20"
-    )
+@pytest.mark.parametrize(
+    ("asked", "size"), [((), 1), (("--batch_sizes", "8"), 8), (("--batch_axis", "0"), 8)]
+)
+def test_a_file_with_a_fixed_first_dimension(tmp_path, asked, size):
+    """A call of 8 rows is one item, until the user says that they are 8."""
+    path = graphs.fixed_to_batch(tmp_path / "m.onnx", 8)
+    found = result_of(tmp_path / "r", path, "--iterations", "20", *asked)
     (row,) = found["Performance"]
-    assert row["BS"] == 8 and row["QPS"] == pytest.approx(8 * row["Queries Per Second"])
+    assert row["BS"] == size and row["QPS"] == pytest.approx(size * row["Queries Per Second"])
+    assert row["Samples"]["shapes"] == {"x": [8, 5]}
+    assert found["Artifact"]["batch"]["only"] == size
+    doubted = any("--batch_axis" in text for text in found["Warnings"])
+    assert doubted == ("--batch_axis" not in asked)
+
+
+@pytest.mark.parametrize("command", ["load", "sweep"])
+def test_a_size_that_does_not_fit_is_a_line_and_the_others_are_kept(tmp_path, command):
+    path = graphs.fixed_to_batch(tmp_path / "m.onnx", 1)
+    what = ("load", path) if command == "load" else ("sweep", "--artifact", path, "--repeats", "1")
+    asked = ("--hardware_type", "CPU", "--batch_sizes", "1,8", "--duration", "0.05s")
+    ran = qs(*what, *asked, "--out", tmp_path / "r", "--json", "--quiet")
+    assert ran.returncode == (3 if command == "load" else 0), ran.stderr
+    found = json.loads(ran.stdout)
+    rows = {row["BS"]: row for row in found["Performance"]}
+    assert (rows[1]["Verdict"], rows[8]["Verdict"]) == ("VALID", "INVALID")
+    assert rows[1]["Completed"] > 0 and "a call holds one item" in rows[8]["Reasons"][0]
+    refused(
+        qs(*what, *asked[:2], "--batch_sizes", "8,16", "--out", tmp_path / "r"), "only 1", "[1, 5]"
+    )
+
+
+def test_a_shape_with_the_batch_in_it_is_the_batch_of_the_run(tmp_path):
+    path = graphs.needs_multiple_of(tmp_path / "m.onnx", 8)
+    shape = ("--shape", "x=4,3,8,8", "--hardware_type", "CPU", "--out", tmp_path / "r")
+    found = result_of(tmp_path / "r", path, "--iterations", "5", *shape[:2])
+    (row,) = found["Performance"]
+    assert (row["BS"], row["Samples"]["shapes"]) == (4, {"x": [4, 3, 8, 8]})
+    refused(
+        qs("load", path, *shape, "--batch_sizes", "8"), "--batch_sizes is '8'", "--shape x=4,3,8,8"
+    )
+    ran = qs("load", path, *shape, "--dry_run")
+    assert "a call is fed x [4, 3, 8, 8]" in ran.stdout and "--shape x=4,3,8,8 states" in ran.stdout
+
+
+def test_the_summary_says_what_the_batch_is_and_what_a_call_was_fed(tmp_path):
+    path = graphs.decoder(tmp_path / "m.onnx")
+    out = ("--hardware_type", "CPU", "--out", tmp_path / "r")
+    ran = qs("load", path, *out, "--batch_sizes", "2", "--iterations", "5")
+    assert ran.returncode == 0, ran.stderr
+    batch = "dimension 0 (batch) of input_ids and 3 more inputs, going by its name"
+    fed = "input_ids, position_ids [2, 128], attention_mask"
+    assert f"batch: {batch}" in ran.stdout and "a call is fed: BS 2: input_ids" in ran.stdout
+    page = (tmp_path / "r" / "CPU" / "m" / "report.html").read_text()
+    assert batch in page and "past.0.key [2, 2, 0, 4]" in page, fed
+    for wrong, said in (("--batch_axis", "'bach'"), ("--batch_axis x=q", "not a position")):
+        flag, _, value = wrong.partition(" ")
+        refused(qs("load", path, *out, flag, value or "bach"), said)
 
 
 def test_a_dry_run_runs_nothing(tmp_path):
@@ -160,7 +211,7 @@ def test_what_is_wrong_is_one_message(tmp_path):
     )
     refused(
         qs("load", graphs.never_runs(tmp_path / "m.onnx"), "--hardware_type", "CPU", "--out", out),
-        "--shape x=1,512",
+        "--shape x=1,L",
     )
     assert not out.exists()
 

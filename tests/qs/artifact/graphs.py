@@ -148,3 +148,74 @@ def named(path: Path, *names: str, outputs: tuple[str, ...] = ("y",)) -> Path:
     )
     onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), path)
     return path
+
+
+def table_after_a_sum(path: Path, rows: int) -> Path:
+    """As `table`, but what is looked up is computed, so that only a trial shows its bounds."""
+    return save(
+        path,
+        [
+            h.make_node("Add", ["ids", "zero"], ["place"]),
+            h.make_node("Gather", ["table", "place"], ["y"]),
+        ],
+        [("ids", T.INT64, ["N", "S"])],
+        [("y", T.FLOAT, ["N", "S", 2])],
+        [("zero", np.array(0, np.int64)), ("table", np.ones((rows, 2), np.float32))],
+    )
+
+
+def first_layer(path: Path, channels: int) -> Path:
+    return save(
+        path,
+        [h.make_node("Conv", ["x", "w"], ["y"])],
+        [("x", T.FLOAT, ["batch", "channels", "height", "width"])],
+        [("y", T.FLOAT, [None, 2, None, None])],
+        [("w", np.ones((2, channels, 3, 3), np.float32))],
+    )
+
+
+def without_a_shape(path: Path) -> Path:
+    """An input of which not even the number of dimensions is declared: onnx.checker refuses it,
+    ONNX Runtime does not.
+    """
+    made = onnx.load(str(fixed_to_batch(path, 1)))
+    made.graph.input[0].type.tensor_type.ClearField("shape")
+    made.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(made, path)
+    return path
+
+
+def decoder(path: Path) -> Path:
+    """One key cache that grows, a mask over what was before and what is new, 512 positions."""
+    return save(
+        path,
+        [
+            h.make_node("Gather", ["words", "input_ids"], ["w"]),
+            h.make_node("Gather", ["places", "position_ids"], ["p"]),
+            h.make_node("Add", ["w", "p"], ["e"]),
+            h.make_node("Reshape", ["e", "heads"], ["e4"]),
+            h.make_node("Transpose", ["e4"], ["k"], perm=[0, 2, 1, 3]),
+            h.make_node("Concat", ["past.0.key", "k"], ["present.0.key"], axis=2),
+            h.make_node("ReduceSum", ["present.0.key", "last"], ["s"], keepdims=0),
+            h.make_node("Cast", ["attention_mask"], ["m"], to=T.FLOAT),
+            h.make_node("Unsqueeze", ["m", "one"], ["m3"]),
+            h.make_node("Mul", ["s", "m3"], ["y"]),
+        ],
+        [
+            ("input_ids", T.INT64, ["batch", "sequence"]),
+            ("position_ids", T.INT64, ["batch", "sequence"]),
+            ("attention_mask", T.INT64, ["batch", "past_sequence + sequence"]),
+            ("past.0.key", T.FLOAT, ["batch", 2, "past_sequence", 4]),
+        ],
+        [
+            ("y", T.FLOAT, ["batch", 2, None]),
+            ("present.0.key", T.FLOAT, ["batch", 2, "past_sequence + sequence", 4]),
+        ],
+        [
+            ("words", np.ones((2000, 8), np.float32)),
+            ("places", np.ones((512, 8), np.float32)),
+            ("heads", np.array([0, 0, 2, 4], np.int64)),
+            ("last", np.array([3], np.int64)),
+            ("one", np.array([1], np.int64)),
+        ],
+    )

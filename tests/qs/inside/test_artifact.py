@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,10 @@ def test_a_guess_is_tried_until_one_runs(tmp_path):
 def test_one_clear_message_where_nothing_runs(tmp_path):
     with pytest.raises(UserError) as error:
         describe(graphs.never_runs(tmp_path / "m.onnx"))
-    assert "--shape x=1,512" in str(error.value) and "ONNX Runtime said" in str(error.value)
+    said = str(error.value)
+    assert "x [N, L]: tried [1, 512]" in said and "--shape x=1,L" in said
+    assert "--shape x=1,512" not in said, "a shape that failed is no advice"
+    assert "ONNX Runtime said" in said
 
 
 def test_all_types(tmp_path):
@@ -69,10 +73,82 @@ def test_all_types(tmp_path):
     }
 
 
-@pytest.mark.parametrize("asked", [[], [8]])
-def test_a_file_fixed_to_a_batch_is_measured_at_it(tmp_path, asked):
-    found = describe(graphs.fixed_to_batch(tmp_path / "m.onnx", 8), batch_sizes=asked)
-    assert found["inputs"][0]["shape"] == (1, 5) and found["batch_sizes"] == [8]
+@pytest.mark.parametrize(
+    "asked", [{"batch_sizes": [8]}, {"batch_axis": [["", 0]]}, {"batch_axis": [["x", 0]]}]
+)
+def test_a_file_fixed_to_a_batch_is_measured_at_it_if_the_user_says_so(tmp_path, asked):
+    found = describe(graphs.fixed_to_batch(tmp_path / "m.onnx", 8), **asked)
+    assert found["inputs"][0]["shape"] == (1, 5)
+    assert (found["batch_sizes"], found["batch"]["only"]) == ([8], 8)
+
+
+def test_a_fixed_first_dimension_is_no_batch(tmp_path):
+    found = describe(graphs.fixed_to_batch(tmp_path / "m.onnx", 8))
+    assert found["inputs"][0]["shape"] == (8, 5) and found["inputs"][0]["batch_axis"] is None
+    assert (found["batch_sizes"], found["batch"]["origin"]) == ([1], "none")
+    assert any("--batch_axis 0" in note for note in found["notes"])
+
+
+def test_a_format_of_the_backends_own_may_state_its_batch(tmp_path):
+    path = tmp_path / "m.engine"
+    path.write_bytes(b"x")
+    types = {"a": "INT8"}
+    assert describe(path, shapes={"a": [1, 2]}, types=types)["batch"]["only"] is None
+    found = describe(path, shapes={"a": [8, 2]}, types=types)
+    assert (found["inputs"][0]["shape"], found["batch"]["only"]) == ((8, 2), 1)
+    found = describe(path, shapes={"a": [8, 2]}, types=types, batch_axis=[["", 0]])
+    assert (found["inputs"][0]["shape"], found["batch_sizes"]) == ((1, 2), [8])
+
+
+def test_what_the_artifact_says_itself_cannot_be_stated_otherwise(tmp_path):
+    path = graphs.table(tmp_path / "m.onnx", rows=100)
+    assert describe(path, probe=False, types={"ids": "LONG"})["inputs"][0]["type"] == "INT64"
+    with pytest.raises(Faults, match="--type ids is 'FLOAT32'; allowed: INT64, as the artifact"):
+        describe(path, probe=False, types={"ids": "FLOAT32"})
+    compiled = tmp_path / "compile-fp32.json"
+    segment = {"input_tensor_map": {"x": [1, 4]}, "compiled_model": [{"compiled_bs": 2}]}
+    compiled.write_text(json.dumps({"segments": [segment], "input_type": ["FLOAT32"]}))
+    found = describe(compiled, shapes={"x": [1, 4]})
+    assert (found["batch"]["origin"], found["batch_sizes"]) == ("compiled", [2])
+    with pytest.raises(Faults) as error:
+        describe(compiled, shapes={"x": [2, 4], "z": [1]}, batch_axis=[["", 0]])
+    for said in ("--shape is 'z'", "--shape x is '2,4'", "--batch_axis is"):
+        assert said in str(error.value)
+
+
+def test_channels_are_read_from_the_weights(tmp_path):
+    found = describe(graphs.first_layer(tmp_path / "m.onnx", channels=5))
+    assert found["inputs"][0]["shape"] == (1, 5, 224, 224)
+
+
+def test_an_input_without_a_shape_is_asked_for(tmp_path):
+    path = graphs.without_a_shape(tmp_path / "m.onnx")
+    with pytest.raises(Faults, match="the shape of x is missing.*--shape x="):
+        describe(path, probe=False)
+    assert describe(path, shapes={"x": [1, 4]})["inputs"][0]["shape"] == (1, 4)
+
+
+def test_positions_count_and_a_cache_begins_empty(tmp_path):
+    found = describe(graphs.decoder(tmp_path / "m.onnx"))
+    shapes = {each["name"]: each["shape"] for each in found["inputs"]}
+    assert shapes == {
+        "input_ids": (1, 128),
+        "position_ids": (1, 128),
+        "attention_mask": (1, 128),
+        "past.0.key": (1, 2, 0, 4),
+    }
+    feeds = GivenItems(model_info_of(found, "m", tmp_path), {}, 0).feeds(0, 2)
+    assert feeds["position_ids"].tolist() == [list(range(128))] * 2
+    assert feeds["past.0.key"].shape == (2, 2, 0, 4)
+
+
+def test_a_value_beyond_a_table_that_only_a_trial_shows(tmp_path):
+    path = graphs.table_after_a_sum(tmp_path / "m.onnx", rows=100)
+    (each,) = describe(path)["inputs"]
+    assert each["shape"] == (1, 128) and each["range"] == (0, 64)
+    found = describe(graphs.table(tmp_path / "n.onnx", rows=100))
+    assert found["inputs"][0]["range"] == (0, 100)
+    assert any("table of 100 rows" in note for note in found["notes"])
 
 
 @pytest.mark.parametrize(

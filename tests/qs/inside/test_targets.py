@@ -13,7 +13,7 @@ from qs.base.errors import UserError
 from qs.engine import UNANSWERED, UnfinishedAnswer
 from qs.engine.workers.target import is_async
 from qs.inside.calling import blocking
-from qs.inside.targets import Looking, NoOutput, check_kind, filled, target_of
+from qs.inside.targets import Looking, NoOutput, check_kind, filled, rows_of, target_of
 
 
 async def awaited(batch):
@@ -162,3 +162,16 @@ def test_of_coroutines_the_last_answer_is_looked_at_too(tmp_path):
         asyncio.run(call(0))
     looking.end()
     assert (tmp_path / "answers-0.txt").read_text() == "predict returned None"
+
+
+def test_a_batch_is_filled_up_along_its_own_dimension_and_what_is_shared_stays():
+    from types import SimpleNamespace
+
+    copy = SimpleNamespace(batch_size=4, backend=object())
+    batch = {"x": np.arange(6).reshape(3, 2, 1), "rate": np.array(16000), "table": np.ones((5, 2))}
+    axes = {"x": 1, "table": None}
+    rows = rows_of(batch, 2, copy, axes)
+    assert rows == {"x": 4}
+    full = filled(batch, rows, axes)
+    assert full["x"][:, :, 0].tolist() == [[0, 1, 0, 1], [2, 3, 2, 3], [4, 5, 4, 5]]
+    assert full["rate"] is batch["rate"] and full["table"] is batch["table"]
