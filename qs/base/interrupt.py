@@ -60,8 +60,9 @@ class Interrupt:
         with self.gently():
             doing = asyncio.ensure_future(work)
             waiting = asyncio.ensure_future(self.requested.wait())
+            both: set[asyncio.Future[Any]] = {doing, waiting}
             try:
-                await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
                 if not doing.done():

@@ -20,6 +20,7 @@ from qs.base.errors import UserError
 from qs.base.exhaustion import environment_fault
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
+from qs.base.storable import storable
 from qs.evaluate import checks
 from qs.evaluate.failures import BackendFailed, note
 from qs.evaluate.journal import Journal
@@ -168,14 +169,18 @@ async def _compare(
     if item is None:
         compiled = record.compile_result
         file = ready.scratch / "reference.npz"
-        found = await checks.numeric(
-            backend, prepared, ready.resolved, size, items, log, compiled, file
+        found = storable(
+            await checks.numeric(
+                backend, prepared, ready.resolved, size, items, log, compiled, file
+            )
         )
         for text in found.pop("warnings", []):
             testbed.journal.warn(f"numeric: {text}")
         record.diff_dist = _draw_differences(found, testbed.journal)
     else:
-        found = await checks.numeric_item(backend, prepared, ready.resolved, size, items, item, log)
+        found = storable(
+            await checks.numeric_item(backend, prepared, ready.resolved, size, items, item, log)
+        )
     record.numeric, faults = found, _numeric_faults(found)
     record.reasons += faults
     return file if item is None and not faults else None

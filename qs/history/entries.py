@@ -20,6 +20,7 @@ from typing import Any
 
 from qs.base.errors import UserError
 from qs.base.names import nearest
+from qs.base.storable import text
 from qs.history.database import connected, database
 from qs.result.beside import MOST_LOG_BYTES, content_of
 from qs.result.result import Result
@@ -307,7 +308,7 @@ def _columns_of(result: Result, result_path: Path | None) -> dict[str, Any]:
         "qs_version": result.qs_version,
         "runtime_version": result.runtime_version,
         "cpu": result.host_info,
-        "path": None if result_path is None else str(result_path.absolute()),
+        "path": None if result_path is None else text(str(result_path.absolute())),
         "result": zlib.compress(json.dumps(result.to_dict(), default=str).encode()),
     }
 
