@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
+MAX_BYTES = 256 << 20
 
 
 def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
@@ -18,6 +21,7 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
     unreadable.
     """
     kind = path.suffix.lower()
+    _check_file(path)
     try:
         if kind == ".parquet":
             due = _from_parquet(path, column)
@@ -25,6 +29,8 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
             due = _from_csv(path, column)
         else:
             due = _from_text(path)
+    except csv.Error as error:  # a cell of more than 128 KiB, a NUL
+        raise ValueError(f"{path}: not a table of due times: {error}") from None
     except UnicodeDecodeError:
         raise ValueError(
             f"{path}: not a text file (UTF-8); due times are read from text, .csv and .parquet"
@@ -32,6 +38,22 @@ def read_due_seconds(path: Path, column: str | None = None) -> np.ndarray:
     if not due.size:
         raise ValueError(f"{path}: holds no due time, at least one is needed")
     return due
+
+
+def _check_file(path: Path) -> None:
+    """Raise ValueError for what has no end (a device), may never begin (a pipe), or would fill the
+    memory.
+    """
+    if not path.exists():
+        return  # whoever opens it says so
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError(f"{path}: is not a regular file; save the due times in one")
+    if about.st_size > MAX_BYTES:
+        raise ValueError(
+            f"{path}: has {about.st_size:,} bytes; at most {MAX_BYTES:,} are read, some twenty "
+            "million due times"
+        )
 
 
 def _from_text(path: Path) -> np.ndarray:

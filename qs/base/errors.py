@@ -22,6 +22,9 @@ def _shown(text: str) -> str:
     return public(text).encode("utf-8", "backslashreplace").decode()
 
 
+MOST_FAULTS = 50  # that a message lists, and whose nearest right name is looked for
+
+
 class _Missing:
     """The value of a fault if nothing was given."""
 
@@ -82,10 +85,13 @@ class Faults(UserError):
         super().__init__(self.faults)  # the arguments of __init__, so that pickling works
 
     def __str__(self) -> str:
-        lines = [str(fault) for fault in self.faults]
-        if len(lines) == 1:
+        count = len(self.faults)
+        lines = [str(fault) for fault in self.faults[:MOST_FAULTS]]
+        if count == 1:
             return lines[0]
-        return "\n".join([f"{len(lines)} faults:", *(f"  {line}" for line in lines)])
+        if count > MOST_FAULTS:
+            lines.append(f"and {count - MOST_FAULTS:,} more")
+        return "\n".join([f"{count:,} faults:", *(f"  {line}" for line in lines)])
 
 
 def together(errors: Sequence[UserError]) -> UserError:

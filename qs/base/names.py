@@ -60,6 +60,8 @@ def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str
     and '_' count as equal.
     """
     by_folded: dict[str, str] = {}
+    if len(str(name)) > _LONGEST:
+        return None
     for candidate in candidates:
         by_folded.setdefault(candidate.casefold().replace("-", "_"), candidate)
     folded = str(name).casefold().replace("-", "_")

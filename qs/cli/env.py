@@ -60,7 +60,12 @@ def build_command(hardware_type: str, workspace: Path | None) -> None:
     from qs.base.workspace import Workspaces
     from qs.environments import interpreter_for
 
-    folder = Workspaces.find(workspace).backend(hardware_type).path
+    workspaces = Workspaces.find(workspace)
+    found = workspaces.backend(hardware_type)
+    replaced = workspaces.replacing_shipped(found)
+    if replaced is not None:
+        click.echo(replaced, err=True)
+    folder = found.path
     environment = interpreter_for(folder, "new", lambda line: click.echo(line, err=True))
     click.echo(environment.python)
 

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from qs.base import bounds
-from qs.base.errors import MISSING, Fault, Faults, UserError
+from qs.base.errors import MISSING, MOST_FAULTS, Fault, Faults, UserError
 from qs.base.names import PLAIN, is_plain, is_unicode, nearest
 
 
@@ -146,16 +146,16 @@ def unknown_keys(
     keys are usual.
     """
     known = [*cls.model_fields, *cls.ALIASES]
-    warnings = []
-    for key in raw:
-        if key not in known and key != "$schema":  # editors' own
-            near = nearest(key, known, cutoff=0.85 if only_near else 0.6)
-            if only_near and near is None:
-                continue
-            meant = f"; did you mean {near!r}?" if near else ""
-            warnings.append(
-                f"{file}: unknown key {key!r}{meant} (passed on to the backend as it is)"
-            )
+    warnings: list[str] = []
+    strange = [key for key in raw if key not in known and key != "$schema"]  # editors' own
+    if len(strange) > MOST_FAULTS:
+        warnings.append(f"{file}: {len(strange):,} unknown keys, the first {MOST_FAULTS} of them:")
+    for key in strange[:MOST_FAULTS]:
+        near = nearest(key, known, cutoff=0.85 if only_near else 0.6)
+        if only_near and near is None:
+            continue
+        meant = f"; did you mean {near!r}?" if near else ""
+        warnings.append(f"{file}: unknown key {key!r}{meant} (passed on to the backend as it is)")
     return warnings
 
 

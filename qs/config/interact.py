@@ -36,6 +36,7 @@ class _Unreadable:
 
 
 UNREADABLE = _Unreadable()
+MOST_QUESTIONS = 1000
 _BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -152,6 +153,10 @@ def parse_profile(raw: object, source: str = "the interact profile") -> tuple[Pr
     questions: list[Question] = []
     faults: list[Fault] = []
     warnings = []
+    if len(entries) > MOST_QUESTIONS:
+        raise UserError(
+            f"{source}: holds {len(entries):,} questions; at most {MOST_QUESTIONS} are asked"
+        )
     for number, entry in enumerate(entries):
         place = f"[{number}]"
         if not isinstance(entry, dict):

@@ -10,6 +10,7 @@ file.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Strict
 
 from qs.base import jsonc
 from qs.base.addresses import public_in
-from qs.base.errors import MISSING, Fault
+from qs.base.errors import MISSING, MOST_FAULTS, Fault
 from qs.base.names import PLAIN, nearest
 from qs.config.checking import (
     Checkable,
@@ -230,7 +231,7 @@ def _names(value: object, key: str, file: str, faults: list[Fault]) -> tuple[str
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         faults.append(Fault(file, key, value, _NAMES))
         return None
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         faults.append(Fault(file, key, value, f"each name once; {', '.join(twice)} occurs twice"))
         return None
@@ -266,17 +267,22 @@ def _shapes(
 def _same_names(
     inputs: tuple[str, ...], shapes: Mapping[str, object], file: str, faults: list[Fault]
 ) -> None:
-    for name in inputs:
-        if name not in shapes:
-            near = nearest(name, [known for known in shapes if known not in inputs])
-            hint = f"is {near!r} a misspelling of it?" if near else None
-            faults.append(
-                Fault(file, f"input_shape.{name}", MISSING, "a shape for every input", hint=hint)
-            )
-    for name in shapes:
-        if name not in inputs:
-            allowed = "one of the inputs: " + ", ".join(inputs)
-            faults.append(Fault(file, "input_shape", name, allowed, nearest=nearest(name, inputs)))
+    stated = frozenset(inputs)
+    strange = [name for name in shapes if name not in stated]
+    for name in [name for name in inputs if name not in shapes][:MOST_FAULTS]:
+        near = nearest(name, strange[:MOST_FAULTS])
+        hint = f"is {near!r} a misspelling of it?" if near else None
+        faults.append(
+            Fault(file, f"input_shape.{name}", MISSING, "a shape for every input", hint=hint)
+        )
+    for name in strange[:MOST_FAULTS]:
+        near = nearest(name, inputs[:MOST_FAULTS])
+        faults.append(Fault(file, "input_shape", name, _one_of(inputs), nearest=near))
+
+
+def _one_of(inputs: tuple[str, ...]) -> str:
+    more = f" and {len(inputs) - MOST_FAULTS:,} more" if len(inputs) > MOST_FAULTS else ""
+    return "one of the inputs: " + ", ".join(inputs[:MOST_FAULTS]) + more
 
 
 def _types(
@@ -287,12 +293,13 @@ def _types(
         faults.append(Fault(file, "input_type", value, _TYPES))
         return {}
     known = []
-    for number, name in enumerate(types):
+    for number, name in enumerate(types[: len(inputs) + MOST_FAULTS]):
         upper = name.strip().upper() if isinstance(name, str) else name
         if upper in TYPES:
             known.append(upper)
         else:
-            near = nearest(name, TYPES) if isinstance(name, str) else None
+            few = isinstance(name, str) and len(faults) < MOST_FAULTS
+            near = nearest(name, TYPES) if few else None
             faults.append(Fault(file, f"input_type[{number}]", name, _TYPES, nearest=near))
     if len(known) < len(types) or not inputs:
         return {}
@@ -313,11 +320,12 @@ def _ranges(
     if not isinstance(value, dict):
         faults.append(Fault(file, "input_range", value, _RANGES))
         return {}
-    ranges = {}
+    ranges, known = {}, frozenset(inputs)
     for name, bounds in value.items():
-        if name not in inputs and inputs:
-            allowed = "one of the inputs: " + ", ".join(inputs)
-            faults.append(Fault(file, "input_range", name, allowed, nearest=nearest(name, inputs)))
+        if inputs and name not in known:
+            if len(faults) < MOST_FAULTS:
+                near = nearest(name, inputs[:MOST_FAULTS])
+                faults.append(Fault(file, "input_range", name, _one_of(inputs), nearest=near))
         elif _is_range(bounds):
             ranges[name] = (bounds[0], bounds[1])
         else:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field
 
 from qs.base import bounds
-from qs.base.errors import MISSING, Fault, Faults
+from qs.base.errors import MISSING, MOST_FAULTS, Fault, Faults
 from qs.base.names import nearest
 from qs.base.scenarios import CONFIGURABLE, OFFLINE, OPEN_LOOP
 from qs.config.checking import (
@@ -248,7 +248,7 @@ def _checked(
 ) -> M | None:
     known = list(cls.model_fields)
     for key, value in stated.items():
-        if key not in known:
+        if key not in known and len(faults) <= MOST_FAULTS:
             hint = f"known: {', '.join(known)}"
             faults.append(
                 Fault(origin, prefix + key, value, "a known key", nearest(key, known), hint)

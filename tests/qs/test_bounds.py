@@ -11,6 +11,8 @@ import pytest
 from qs.base import bounds, jsonc
 from qs.base.errors import Faults, UserError
 from qs.base.files import read_text
+from qs.config.interact import parse_profile
+from qs.config.model_info import check_model_info
 from qs.config.qs_config import parse_qs_config
 from qs.config.workload import check_workload
 from qs.evaluate import artifacts
@@ -190,6 +192,39 @@ def test_a_name_that_is_too_long_is_shortened() -> None:
 def test_json_that_could_not_be_kept(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         jsonc.loads(text, "w.json")
+
+
+MANY = 20_000
+NAMES = [f"q{number}" for number in range(MANY)]
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda: check_workload(dict.fromkeys(NAMES, 1), "w.json", "t").result(),
+        lambda: check_model_info(dict.fromkeys(NAMES, 1), "m.json").result(),
+        lambda: check_model_info(
+            {
+                "input_shape": {f"k{number}": 5 for number in range(MANY)},
+                "inputs": NAMES,
+                "input_type": ["x"] * MANY,
+                "input_range": {f"z{number}": 5 for number in range(MANY)},
+            },
+            "m.json",
+        ).result(),
+        lambda: parse_qs_config(dict.fromkeys(NAMES, 1), "the QS config"),
+        lambda: parse_qs_config({"scenarios": [dict.fromkeys(NAMES, 1)]}, "the QS config"),
+        lambda: parse_profile([{"name": name} for name in NAMES]),
+    ],
+)
+def test_many_faults_are_counted_and_few_looked_into(check) -> None:
+    """The nearest of 20,000 names to each of 20,000 would never be found."""
+    try:
+        _, warnings = check()
+    except UserError as error:
+        assert len(str(error)) < 20_000
+    else:
+        assert any("20,000 unknown keys" in text for text in warnings) and len(warnings) < 100
 
 
 def test_an_emoji_is_a_character() -> None:

@@ -4,12 +4,13 @@ and line.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import numpy as np
 import pytest
 
-from qs.engine.load import Replay
+from qs.engine.load import Replay, replay_file
 from qs.engine.load.replay_file import read_due_seconds
 
 
@@ -140,3 +141,20 @@ class TestParquet:
         (tmp_path / "due.parquet").write_text("0.1\n")
         with pytest.raises(ValueError, match=r"due\.parquet"):
             read_due_seconds(tmp_path / "due.parquet")
+
+
+def test_what_never_begins_or_ends_is_not_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "zeros.csv").symlink_to("/dev/zero")
+    for name in ("pipe.txt", "zeros.csv"):
+        with pytest.raises(ValueError, match=f"{name}: is not a regular file"):
+            read_due_seconds(tmp_path / name)
+    monkeypatch.setattr(replay_file, "MAX_BYTES", 3)
+    with pytest.raises(ValueError, match=r"due\.txt: has 4 bytes; at most 3"):
+        read_due_seconds(written(tmp_path, "due.txt", "1\n2\n"))
+
+
+@pytest.mark.parametrize("cell", ["9" * 200_000, '"' + "9" * 200_000])
+def test_a_cell_that_no_due_time_has(tmp_path, cell):
+    with pytest.raises(ValueError, match=r"due\.csv: not a table of due times"):
+        read_due_seconds(written(tmp_path, "due.csv", f"due\n{cell}\n"))
