@@ -10,7 +10,6 @@ two single runs must differ to be told apart: 1.96 x sqrt 2 = 2.8 standard devia
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -84,10 +83,12 @@ def save(found: SelfBenchmark) -> Path:
 
 
 def last() -> SelfBenchmark | None:
-    """None if there is none, or if it is another processor's."""
+    """None if there is none, if it is damaged, or if it is another processor's."""
+    from pydantic import TypeAdapter
+
     try:
-        found = SelfBenchmark(**json.loads(path().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, UserError):
+        found = TypeAdapter(SelfBenchmark).validate_json(path().read_bytes(), strict=True)
+    except (OSError, ValueError, UserError):
         return None
     return found if (found.cpu, found.cpus) == (cpu_name(), len(usable_cpus())) else None
 

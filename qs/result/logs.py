@@ -8,10 +8,12 @@ which the log leaves out, are intervals all the same.
 from __future__ import annotations
 
 import base64
+import io
 import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from qs.engine.statistics import COUNTS, HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGI
 # As many intervals as tell how noise is correlated; neighbours of longer logs are merged.
 MOST_CELLS = 96
 MOST_S = 1e8  # three years: a log that says more is damaged
+MOST_LINES = 700_000  # eight days of intervals of a second
 MOST_COUNT_BYTES = 9  # of one count in a payload
 _GAP = 1e-3  # of an interval: times in the log are rounded to a microsecond
 
@@ -60,8 +63,7 @@ class Series:
         return Series(self.lengths_s[part], self.counts[part], self.middles_ns, self.tops_ns)
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """One interval of a log, its histogram still packed."""
 
     start_s: float
@@ -86,12 +88,16 @@ def read_log(text: str, wall_s: float | None = None, where: str = "log") -> Seri
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    for line in text.splitlines():
+    count = 0
+    for line in io.StringIO(text):
         line = line.strip()
         if line.startswith("Tag="):
             line = line.partition(",")[2]
         if not line or line[0] in '#"':
             continue
+        count += 1
+        if count > MOST_LINES:
+            raise ValueError(f"it has more than {MOST_LINES:,} intervals")
         start, length, _, payload = line.split(",", 3)
         found = _Line(float(start), float(length), payload)
         if not (0.0 <= found.start_s < MOST_S and 0.0 < found.length_s < MOST_S):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from qs.base.machine import cpu_name
 from qs.compare.noise import ASSUMED_SPREAD, known_spread
 from qs.doctor import self_benchmark as saved
 from qs.doctor.self_benchmark import SelfBenchmark
+from qs.engine.machine import usable_cpus
 from tests.qs.program import qs, refused
 from tests.qs.result.made import small
 from tests.qs.results import read_result
@@ -51,8 +53,14 @@ def test_one_of_another_processor_does_not_count():
     found = SelfBenchmark(100.0, 1, 2, 0.01, 0.03, 1.0, 0.0, "another", 64)
     saved.save(found)
     assert saved.last() is None
-    saved.path().write_text("nonsense")
-    assert saved.last() is None
+    mine = replace(found, cpu=cpu_name(), cpus=len(usable_cpus())).to_dict()
+    strange = ({"spread": "small"}, {"resolves": None}, {"cpu": [1]}, {"lateness_p50_ns": {}})
+    texts = ["nonsense", "[]", "5", "[" * 100_000, *(json.dumps(mine | each) for each in strange)]
+    for text in texts:
+        saved.path().write_text(text)
+        assert saved.last() is None
+    saved.path().write_text(json.dumps(mine))
+    assert saved.last() is not None
     assert cpu_name()
 
 

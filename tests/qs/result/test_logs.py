@@ -147,6 +147,12 @@ def test_a_long_silence_takes_no_memory(wall_s):
     assert series.seconds == pytest.approx(min(wall_s, MOST_S))
 
 
+def test_a_log_has_no_more_intervals_than_a_week(monkeypatch):
+    monkeypatch.setattr("qs.result.logs.MOST_LINES", 3)
+    with pytest.raises(UserError, match="more than 3 intervals"):
+        read_log("0.0,1.0,5.0,x\n" * 4)
+
+
 def test_a_late_interval_is_of_another_run():
     with pytest.raises(UserError, match="goes on until 501 s, of a run of 4 s"):
         read_log(f"500.0,1.0,5.0,{packed(5_000_000)}", 4.0)

@@ -226,7 +226,8 @@ def test_the_command_writes_all_of_them(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["wrkload"], "did you mean 'workload'"), ([], "--write")]
+    ("arguments", "said"),
+    [(["wrkload"], "did you mean 'workload'"), ([], "--write"), ([""], "no schema ''")],
 )
 def test_the_command_says_what_there_is(arguments, said, capsys):
     assert run_command_line(["schema", *arguments]) == 2
