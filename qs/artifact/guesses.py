@@ -12,6 +12,7 @@ from itertools import product
 from qs.artifact.inputs import Dimension, Input, Reading, element
 from qs.artifact.named_values import with_ranges
 from qs.artifact.sides import is_batch_name, shown
+from qs.base.names import as_typed
 from qs.tensors.generated import numpy_dtype
 from qs.tensors.onnx_io import FileTensor
 
@@ -149,7 +150,7 @@ def nothing_runs(
         shapes = list(dict.fromkeys(str(list(inputs[at].shape)) for inputs in tried))
         some = ", ".join(shapes[:4]) + (f" and {len(shapes) - 4} more" if len(shapes) > 4 else "")
         lines.append(f"{each.name} {shown(each.declared)}: tried {some or 'nothing'}")
-        flags.append(f"--shape {each.name}={_to_fill_in(each)}")
+        flags.append(as_typed("--shape", each.name, _to_fill_in(each)))
     if not tried:
         why = f"every likely guess takes more than {MOST_BYTES >> 20} MB"
     else:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from qs.artifact.batch import Batch
 from qs.artifact.inputs import Input
 from qs.artifact.sides import shown
+from qs.base.names import as_typed
 from qs.base.words import counted
 
 _SHOWN = 6  # groups of a line; more are counted
@@ -25,7 +26,7 @@ def notes_on(inputs: Sequence[Input], batch: Batch, given: Collection[str] = ())
         said = [
             f"{_named(same)} {shown(same[0].declared)}: {list(same[0].shape)}" for same in open_ones
         ]
-        flags = [f"--shape {same[0].name}={_typed(same[0])}" for same in open_ones]
+        flags = [as_typed("--shape", same[0].name, _typed(same[0])) for same in open_ones]
         notes.append(
             f"the file has dynamic dimensions; guessed for {_some(said, '; ')} "
             f"({_some(flags, ' ')})"
@@ -42,7 +43,7 @@ def notes_on(inputs: Sequence[Input], batch: Batch, given: Collection[str] = ())
         verb = "is" if len(same) == 1 else "are"
         notes.append(
             f"{_named(same)} {verb} fed {values}, {same[0].range_from}: "
-            f"--range {same[0].name}={low:g},{high:g}"
+            + as_typed("--range", same[0].name, f"{low:g},{high:g}")
         )
     return notes
 
