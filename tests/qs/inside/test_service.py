@@ -174,6 +174,7 @@ def test_samples_are_the_data_sets_own_and_bounded(workspace, truth):
         "distinct_batches": 64,
         "items_per_batch": 2,
         "bytes": 64 * 2 * 4 * 4,
+        "shapes": {"x": [2, 4]},
     }
     target = service.load_target(batch_size=2)
     assert len(target.samples) == 64
