@@ -332,6 +332,8 @@ class Backend:
         factory = Factory(self.SERVICE, self._arguments())
         if self._prepared.request.in_process:
             return LocalHost(factory)
+        if self._log.is_symlink():  # the process before planted it; what it names is not ours
+            self._log.unlink(missing_ok=True)
         return ChildHost(
             factory,
             python=self._environment.python,

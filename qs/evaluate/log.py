@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def shorten(path: Path) -> bool:
     very moment may be lost.
     """
     try:
-        if path.stat().st_size <= MOST_BYTES:
+        about = path.lstat()
+        # A link in its place was planted: what it names is somebody's file.
+        if about.st_size <= MOST_BYTES or about.st_nlink > 1:
             return False
-        with path.open("r+b") as file:
+        with open(path, "r+b", opener=_no_link) as file:
             size = file.seek(0, 2)
             file.seek(size - TAIL_BYTES)
             tail = file.read()
@@ -54,6 +57,10 @@ def shorten(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from qs.evaluate import log as log_cap
 
 
@@ -26,3 +28,13 @@ def test_a_small_log_and_none_are_left_alone(tmp_path):
     path.write_bytes(b"x" * 1000)
     assert not log_cap.shorten(path)
     assert path.stat().st_size == 1000
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_planted_link_is_not_followed(tmp_path, link):
+    target, path = tmp_path / "target", tmp_path / "log"
+    with target.open("wb") as file:
+        file.truncate(log_cap.MOST_BYTES + 1)
+    getattr(path, link)(target)
+    assert not log_cap.shorten(path)
+    assert target.stat().st_size == log_cap.MOST_BYTES + 1
