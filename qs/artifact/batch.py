@@ -66,7 +66,7 @@ class Batch:
     def doubt(self) -> str | None:
         """What a reader has to know of a guess; None if there is none, or it is of no weight."""
         if self.origin == NONE:
-            return self.why if FLAG in self.why else None
+            return self.why if f"{FLAG} 0" in self.why else None
         if self.origin == ASKED:
             return f"{self.words()}; if a call holds one item: {FLAG} none"
         odd = [each for each in self.sides if each.origin == ASSUMED and each.named]
@@ -126,7 +126,10 @@ def batch_of(
         sides = fixed_sides(ranked, batch_sizes)
     found = _Sizes(tensors, sides, stated)
     found.check(batch_sizes)
-    return found.batch(ranked)
+    batch = found.batch(ranked)
+    if asked and batch.origin == NONE:
+        return Batch((), NONE, 1, f"a call holds one item, as {FLAG} says")
+    return batch
 
 
 def compiled_batch(specs: Iterable[InputSpec]) -> Batch:

@@ -171,3 +171,9 @@ def test_shapes_and_sizes_that_contradict_each_other(tensors, shapes, sizes, sai
 def test_inputs_that_are_alike_are_told_together():
     found = batch_of([tensor(f"past.{at}", "batch", 2, "past", 4) for at in range(48)], {})
     assert found.words() == "dimension 0 (batch) of past.0 and 47 more inputs, going by its name"
+
+
+def test_that_there_is_no_batch_may_be_stated():
+    found = batch_of([IMAGE], {"image": (8, 3, 9, 9)}, [("", None)])
+    assert (found.only, found.doubt()) == (1, None)
+    assert found.words() == "none: a call holds one item, as --batch_axis says"
