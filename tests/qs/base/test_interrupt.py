@@ -24,7 +24,7 @@ def handlers():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_interrupts(number, handlers):
+def test_a_signal_interrupts(number, handlers, hangups_are_heard):
     interrupt = Interrupt()
 
     async def work() -> str:
