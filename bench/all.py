@@ -35,6 +35,8 @@ BENCHES = (
     "recorder",
     "verify",
     "memory",
+    "confidence",
+    "limit",
     "overhead",
     "live_view",
 )

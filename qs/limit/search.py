@@ -371,7 +371,7 @@ class _Search:
 
 def _check_same(kept: Trial, plan: TrialPlan) -> None:
     """Raises UserError if a trial from before is not what the search comes to now."""
-    if any(
+    if set(kept.tallies) != {goal.name for goal in plan.goals} or any(
         getattr(kept, name) != getattr(plan, name)
         for name in ("phase", "rate_per_s", "duration_s", "seed")
     ):

@@ -8,6 +8,7 @@ qs.limit.judging.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -220,8 +221,12 @@ class Trial:
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Trial:
-        """Raises ValueError or KeyError if `to_dict` did not make it."""
+        """Raises ValueError, KeyError, TypeError or AttributeError if `to_dict` did not make it."""
         counts = plain["tallies"].items()
+        for name in _PLAIN:
+            number = type(plain[name]) in (int, float) and 0 <= plain[name] < math.inf
+            if not (isinstance(plain[name], str) if name == "phase" else number):
+                raise ValueError(f"{name} is {plain[name]!r}")
         return Trial(
             **{name: plain[name] for name in _PLAIN},
             reasons=tuple(plain["reasons"]),

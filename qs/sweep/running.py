@@ -38,6 +38,7 @@ from qs.sweep.recommending import (
     frontier_of,
     recommended,
 )
+from qs.sweep.same import code_sha256, file_sha256, measured_options
 from qs.sweep.state import State, SweepTrial
 from qs.sweep.table import figures_of, ranking, table_of
 
@@ -320,6 +321,7 @@ def _about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, A
         "artifact": (prepared.described or {}).get("path"),
         "hardware": record.hardware,
         "model_sha256": (record.model_source or {}).get("sha256"),
+        "artifact_sha256": file_sha256(prepared.request.artifact),
         "precision": journal.folder.precision,
         "axes": plan.axes.to_dict(),
         "repeats": None if plan.budget_s else plan.repeats,
@@ -327,6 +329,9 @@ def _about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, A
         "budget_s": plan.budget_s,
         "goals": [str(goal) for goal in plan.goals],
         "seed": prepared.seed,
+        "options": measured_options(prepared.request),
+        "versions": record.versions,
+        "backend_sha256": code_sha256(prepared.backend.path),
         "qs_version": record.qs_version,
     }
 

@@ -8,6 +8,7 @@ was cut off in the middle is ignored.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +16,31 @@ from typing import Any
 
 from qs.base.errors import UserError
 from qs.base.files import Lines, write_atomic
+from qs.base.visible import one_line
 from qs.limit import Trial
 from qs.result.row import Row
 
 ABOUT, TRIAL, LIMIT = "about", "trial", "limit"
-# A resumed sweep may have another time or place, but must measure the same.
-SAME = (
-    "task",
-    "artifact",
-    "hardware",
-    "model_sha256",
-    "precision",
-    "axes",
-    "repeats",
-    "duration_s",
-    "budget_s",
-    "goals",
-    "seed",
-    "qs_version",
-)
+# A resumed sweep may have another time or place, but must measure the same: what is compared, and
+# what it is called.
+SAME = {
+    "task": "task",
+    "artifact": "artifact",
+    "hardware": "hardware",
+    "model_sha256": "model_sha256",
+    "artifact_sha256": "content of the artifact",
+    "precision": "precision",
+    "axes": "axes",
+    "repeats": "repeats",
+    "duration_s": "duration_s",
+    "budget_s": "budget_s",
+    "goals": "goals",
+    "seed": "seed",
+    "options": "options",
+    "versions": "version of the backend",
+    "backend_sha256": "code of the backend",
+    "qs_version": "qs_version",
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,13 @@ class SweepTrial:
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> SweepTrial:
-        row = Row.model_validate(plain["row"])
-        return SweepTrial(plain["round"], plain["name"], row, plain["took_s"])
+        """Raises ValueError, KeyError or TypeError if `to_dict` did not make it."""
+        turn, name, took_s = plain["round"], plain["name"], plain["took_s"]
+        if type(turn) is not int or turn < 0 or not isinstance(name, str):
+            raise ValueError("round and name are not those of a trial")
+        if type(took_s) not in (int, float) or not 0 <= took_s < math.inf:
+            raise ValueError(f"took_s is {took_s!r}")
+        return SweepTrial(turn, name, Row.model_validate(plain["row"]), took_s)
 
 
 class State:
@@ -76,17 +88,29 @@ class State:
         about = json.loads(json.dumps(dict(about), default=str))
         lines = _lines(path) if resume and path.exists() else []
         if lines:
-            self._check(lines[0], about)
+            self._check(lines[0][1], about)
             self.resumed = True
-            for line in lines[1:]:
-                if line.get("kind") == TRIAL:
-                    trial = SweepTrial.from_dict(line)
-                    self._trials[(trial.turn, trial.name)] = trial
-                elif line.get("kind") == LIMIT:
-                    self.limit_trials.append(Trial.from_dict(line["trial"]))
-            self._rewrite(lines)
+            for number, line in lines[1:]:
+                self._take(number, line)
+            self._rewrite([line for _, line in lines])
         else:
             self._rewrite([{"kind": ABOUT, **about}])
+
+    def _take(self, number: int, line: Mapping[str, Any]) -> None:
+        """Raises UserError for a trial that is none: the file may be anybody's by now."""
+        try:
+            if line.get("kind") == TRIAL:
+                trial = SweepTrial.from_dict(line)
+                self._trials[(trial.turn, trial.name)] = trial
+            elif line.get("kind") == LIMIT:
+                self.limit_trials.append(Trial.from_dict(line["trial"]))
+        # Decoders of others (pydantic, hdrh, zlib) raise what they please.
+        except Exception as error:
+            said = one_line(f"{type(error).__name__}: {error}", 200)
+            raise UserError(
+                f"--resume: {self.path}, line {number}: no trial of a sweep ({said}); remove the "
+                "line to measure that trial again, or leave out --resume to begin anew"
+            ) from None
 
     def add(self, trial: SweepTrial) -> None:
         """Raises Unwritable if the disk does not take it; it counts all the same."""
@@ -112,11 +136,16 @@ class State:
         return rows
 
     def _check(self, first: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        for name in SAME:
-            if first.get(name) != about.get(name):
+        for name, called in SAME.items():
+            before, now = first.get(name), about.get(name)
+            if before != now:
+                differs = (
+                    "has changed since"
+                    if name.endswith("sha256")
+                    else f"is {before!r}, now it is {now!r}"
+                )
                 raise UserError(
-                    f"--resume: {self.path} is of another sweep: its {name} is "
-                    f"{first.get(name)!r}, now it is {about.get(name)!r}; "
+                    f"--resume: {self.path} is of another sweep: its {called} {differs}; "
                     "leave out --resume to begin anew, or ask for the same"
                 )
 
@@ -137,13 +166,14 @@ class State:
         )
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
-    for text in path.read_bytes().split(b"\n"):
+def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Objects with the numbers of their lines, if the first one says what is swept."""
+    lines: list[tuple[int, dict[str, Any]]] = []
+    for number, text in enumerate(path.read_bytes().split(b"\n"), start=1):
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict):
-            lines.append(line)
-    return lines if lines and lines[0].get("kind") == ABOUT else []
+            lines.append((number, line))
+    return lines if lines and lines[0][1].get("kind") == ABOUT else []

@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qs.engine.judging.caveats.cost import engine_bound, engine_cost, late_issue, loop_bound
-from qs.engine.judging.caveats.load import gil_bound, overload, throughput_drift, too_few_samples
+from qs.engine.judging.caveats.load import (
+    gil_bound,
+    out_of_range,
+    overload,
+    throughput_drift,
+    too_few_samples,
+)
 from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
@@ -22,6 +28,7 @@ CaveatRule = Callable[[RunResult, RunPlan], "Caveat | None"]
 RULES: tuple[CaveatRule, ...] = (
     engine_bound,
     gil_bound,
+    out_of_range,
     overload,
     loop_bound,
     late_issue,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from qs.engine.outcome import ErrorKind
 from qs.engine.plan import RunPlan
-from qs.engine.record.histogram import samples_needed
+from qs.engine.record.histogram import TRACKABLE_LIMIT_NS, samples_needed
 from qs.engine.result import Caveat, IntervalRow, RunResult
 from qs.engine.statistics.trend import drift, growth
 from qs.engine.words import number
@@ -35,6 +35,20 @@ def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
         f"{number(result.response.count)} samples are too few for {names}, "
         f"which {'is' if len(wanted) == 1 else 'are'} not reported",
         f"measure at least {number(needed)} requests",
+    )
+
+
+def out_of_range(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """Response times that no histogram holds: they are in no percentile, and not in the mean."""
+    lost = result.response.out_of_range
+    if not lost:
+        return None
+    return Caveat(
+        "out_of_range",
+        f"{number(lost)} of {number(result.completed)} response times were above "
+        f"{TRACKABLE_LIMIT_NS / 3.6e12:.1f} h "
+        "and are in no percentile, so the true ones are longer",
+        "lower the rate, or set a timeout so that such requests count as failed",
     )
 
 

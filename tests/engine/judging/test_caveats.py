@@ -136,6 +136,12 @@ def test_too_few_samples(count, percentiles, expected):
     assert codes(result, replace(CLOSED, percentiles=percentiles)) == expected
 
 
+@pytest.mark.parametrize(("hours", "expected"), [(1.0, []), (1.3, ["out_of_range"])])
+def test_response_times_that_no_percentile_holds_are_said(hours, expected):
+    response = histogram([10 * MS] * 999 + [int(hours * 3.6e12)])
+    assert codes(result_of(response=response)) == expected
+
+
 def test_the_percentile_of_a_scenario_is_asked_for():
     plan = Server(rate_per_s=100, bound_s=0.1, percentile=99.9).plan()
     assert codes(result_of(open_loop=True), plan) == ["too_few_samples"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from qs.limit import Trial, TrialPlan, parse_goals
 from qs.limit.trial import SEARCH
 from qs.result.row import Mode, Row, Verdict
 from qs.result.sweep import SweepLine, SweepSetting
+from qs.settings.request import Feeding, Request
 from qs.sweep.grid import Axes, Combination, combinations_of
 from qs.sweep.halving import LAST, rounds_of, seconds_each, shuffled, survivors
 from qs.sweep.recommending import (
@@ -27,6 +29,7 @@ from qs.sweep.recommending import (
     frontier_of,
     recommended,
 )
+from qs.sweep.same import code_sha256, measured_options
 from qs.sweep.state import State, SweepTrial
 from qs.sweep.table import ranking
 from tests.qs.limit.queues import Queue
@@ -240,3 +243,108 @@ def test_a_sweep_of_something_else_is_not_resumed(tmp_path):
         State(path, ABOUT | {"repeats": 3}, resume=True)
     assert not State(path, ABOUT, resume=False).trials
     assert not State(tmp_path / "none.jsonl", ABOUT, resume=True).resumed
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "said"),
+    [
+        ("versions", {"runtime": "2.0"}, "version of the backend is {'runtime': '1.0'}"),
+        ("backend_sha256", "other", "code of the backend has changed since"),
+        ("artifact_sha256", "other", "content of the artifact has changed since"),
+        ("options", {"shapes": {"x": [1, 8]}}, "options is {'shapes': {'x': [1, 4]}}"),
+    ],
+)
+def test_trials_of_other_code_or_options_are_not_taken_over(tmp_path, name, now, said):
+    about = {
+        **ABOUT,
+        "versions": {"runtime": "1.0"},
+        "backend_sha256": "this",
+        "artifact_sha256": "this",
+        "options": {"shapes": {"x": [1, 4]}},
+    }
+    path = tmp_path / "s.jsonl"
+    State(path, about, resume=False).add(trial(0, "a"))
+    before = path.read_bytes()
+    with pytest.raises(UserError) as refused:
+        State(path, about | {name: now}, resume=True)
+    assert said in str(refused.value)
+    assert path.read_bytes() == before
+    assert State(path, about, resume=True).trials
+
+
+def test_the_code_of_a_backend_is_what_it_was_written_in(tmp_path):
+    (tmp_path / "part").mkdir()
+    for name in ("runtime_backend_X.py", "part/kernel.cpp", "requirements.txt"):
+        (tmp_path / name).write_text("one")
+    found = [code_sha256(tmp_path)]
+    (tmp_path / "cache.json").write_text("written by the backend")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "a.py").write_text("made")
+    assert code_sha256(tmp_path) == found[0]
+    for name in ("runtime_backend_X.py", "part/kernel.cpp", "requirements.txt"):
+        (tmp_path / name).write_text("two")
+        found.append(code_sha256(tmp_path))
+    assert len(set(found)) == 4
+
+
+def test_the_options_that_count_are_those_that_change_a_trial():
+    def options(**more) -> dict:
+        return measured_options(Request("t", "CPU", **more))
+
+    assert options(out=Path("elsewhere"), no_input=True, history=False) == {"fill": "random"}
+    feeding = Feeding(shapes={"x": (1, 4)}, data={"y": Path("items")}, states={})
+    assert options(feeding=feeding, verify="all") == {
+        "fill": "random",
+        "shapes": {"x": [1, 4]},
+        "data": {"y": "items"},
+        "verify": "all",
+    }
+
+
+ODD = [
+    ("round", "0"),
+    ("round", True),
+    ("round", -1),
+    ("name", None),
+    ("took_s", float("nan")),
+    ("took_s", "2"),
+    ("row", None),
+    ("row", {"QPS": "fast"}),
+    ("row", []),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), ODD)
+def test_an_odd_trial_is_named_by_its_line_and_nothing_is_lost(tmp_path, key, value):
+    path = tmp_path / "s.jsonl"
+    state = State(path, ABOUT, resume=False)
+    state.add(trial(0, "a"))
+    with path.open("a") as file:
+        file.write(json.dumps({**trial(0, "b").to_dict(), key: value}) + "\n")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="line 3: no trial of a sweep"):
+        State(path, ABOUT, resume=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rate_per_s": "100"},
+        {"number": None},
+        {"wall_s": float("inf")},
+        {"tallies": []},
+        {"waits": {"answered": [1]}},
+        {"response": {"hdr": "not encoded"}},
+        {"response": None},
+        {"reasons": 5},
+    ],
+)
+def test_an_odd_trial_of_the_limit_is_named_too(tmp_path, limit_trial, change):
+    path = tmp_path / "s.jsonl"
+    State(path, ABOUT, resume=False)
+    odd = {**limit_trial.to_dict(), **change}
+    with path.open("a") as file:
+        file.write(json.dumps({"kind": "limit", "trial": odd}) + "\n")
+    with pytest.raises(UserError, match="line 2: no trial of a sweep"):
+        State(path, ABOUT, resume=True)
