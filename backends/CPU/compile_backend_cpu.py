@@ -22,6 +22,7 @@ from qs.contract.tools import (
     bind_outputs,
     file_tensors,
     first_batch,
+    foreign_kind,
     is_dynamic,
     onnx_sentence,
     split_names,
@@ -203,10 +204,11 @@ def _model_file(info: dict[str, Any]) -> Path:
     stated = Path(str(info.get("model_path") or ""))
     for path in (stated, Path(__file__).parents[2] / stated):
         if path.is_file():
-            if path.suffix.lower() != ".onnx":
-                raise UserError(
-                    f"the CPU backend runs ONNX files; {path} is a {path.suffix or 'nameless'} file"
-                )
+            kind = foreign_kind(path)
+            if kind is None and path.suffix.lower() != ".onnx":
+                kind = f"a {path.suffix or 'nameless'} file"
+            if kind is not None:
+                raise UserError(f"the CPU backend runs ONNX files; {path} is {kind}")
             # not resolved: weights beside the model are beside its link (Hugging Face's cache)
             return path.absolute()
     raise UserError(

@@ -75,3 +75,20 @@ def as_typed(flag: str, name: str, value: str) -> str:
     """
     quoted = f'"{name}"' if name != name.strip() or "=" in name or name[:1] == '"' else name
     return f"{flag} {shlex.quote(f'{quoted}={value}')}"
+
+
+# Types by the names that other tools give them.
+TYPE_ALIASES = {
+    "FLOAT": "FLOAT32",
+    "DOUBLE": "FLOAT64",
+    "HALF": "FLOAT16",
+    "FP16": "FLOAT16",
+    "FP32": "FLOAT32",
+    "FP64": "FLOAT64",
+}
+
+
+def type_name(stated: str) -> str:
+    """A type's name as ByteMLPerf spells it, which is in capital letters."""
+    upper = stated.strip().upper()
+    return TYPE_ALIASES.get(upper, upper)

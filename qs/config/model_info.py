@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Strict
 from qs.base import jsonc
 from qs.base.addresses import public_in
 from qs.base.errors import MISSING, MOST_FAULTS, Fault
-from qs.base.names import PLAIN, nearest
+from qs.base.names import PLAIN, nearest, type_name
 from qs.config.checking import (
     Checkable,
     Checked,
@@ -294,7 +294,7 @@ def _types(
         return {}
     known = []
     for number, name in enumerate(types[: len(inputs) + MOST_FAULTS]):
-        upper = name.strip().upper() if isinstance(name, str) else name
+        upper = type_name(name) if isinstance(name, str) else name
         if upper in TYPES:
             known.append(upper)
         else:

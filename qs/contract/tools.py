@@ -13,6 +13,7 @@ from pathlib import Path
 from qs.base.errors import MISSING, Fault, Faults, UserError
 from qs.contract.reading import text_lines
 from qs.contract.trial_feeds import first_batch, value_fault
+from qs.tensors.file_kind import foreign as foreign_kind
 from qs.tensors.generated import generated_feeds, split_names
 from qs.tensors.npy import read_npy, read_npz
 from qs.tensors.onnx_data import data_files
@@ -31,6 +32,7 @@ __all__ = [
     "data_files",
     "file_tensors",
     "first_batch",
+    "foreign_kind",
     "generated_feeds",
     "is_dynamic",
     "onnx_sentence",

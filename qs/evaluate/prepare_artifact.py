@@ -15,8 +15,9 @@ from typing import Any
 
 from qs.artifact import model_info_of
 from qs.artifact.user_data import advice
-from qs.base.errors import Fault, Faults
+from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import check_writable
+from qs.base.names import type_name
 from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo, check_model_info
 from qs.config.workload import Workload, check_workload
@@ -25,9 +26,12 @@ from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
 from qs.settings.request import Request
+from qs.tensors.file_kind import foreign, url
 
 TASK = "load"  # a workload has to have a name; no file of it exists
 DEFAULT_BATCH_SIZE = 1
+# What a shipped backend reads and nothing else; of others we do not know it.
+READS = {"CPU": ".onnx"}
 
 
 async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
@@ -46,6 +50,8 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(lambda: check_env(request))
     checks.attempt(request.traffic.check)
     checks.attempt(request.feeding.check)
+    if backend is not None:
+        checks.attempt(partial(_readable, path, backend.path.name))
     checks.raise_if_any()
     assert backend is not None
     artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
@@ -86,16 +92,23 @@ def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
 
 def _exists(path: Path) -> None:
     if not path.exists():
-        raise Faults(
-            [
-                Fault(
-                    "ARTIFACT",
-                    "",
-                    str(path),
-                    "a model file or folder, or a compile result, that is there",
-                )
-            ]
+        address = url(path)
+        there = "a model file or folder, or a compile result, that is there"
+        hint = (
+            None if address is None else "that is an address: download the file first, then name it"
         )
+        raise Faults([Fault("ARTIFACT", "", address or str(path), there, hint=hint)])
+
+
+def _readable(path: Path, hardware: str) -> None:
+    """A fault if the shipped backend is known not to read such a file: no hint leads on then."""
+    reads = READS.get(hardware.upper())
+    if reads is None or not path.exists() or path.suffix.lower() in (reads, ".json"):
+        return
+    kind = foreign(path) or f"a {path.suffix or 'nameless'} file"
+    raise UserError(
+        f"{path} is {kind}; the {hardware} backend reads {reads} files (and compile results, .json)"
+    )
 
 
 def _compiled(path: Path, hardware: str) -> Artifact | None:
@@ -113,7 +126,7 @@ async def _described(
     data = {name: str(value) for name, value in feeding.data.items()}
     asked = {
         "shapes": {name: list(shape) for name, shape in feeding.shapes.items()},
-        "types": dict(feeding.types),
+        "types": {name: type_name(each) for name, each in feeding.types.items()},
         "ranges": {name: list(bounds) for name, bounds in feeding.ranges.items()},
         "states": None if feeding.states is None else dict(feeding.states),
         "batch_sizes": list(request.batch_sizes or ()),

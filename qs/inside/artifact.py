@@ -27,6 +27,7 @@ from qs.base.names import nearest
 from qs.evaluate.artifacts import ARTIFACT
 from qs.inside import feeding
 from qs.inside.onnx_artifact import of_onnx
+from qs.tensors.file_kind import foreign, no_model
 from qs.tensors.generated import NUMPY_TYPES, input_specs, split_names
 
 ONNX = ".onnx"
@@ -155,13 +156,16 @@ def _of_compile_result(file: Path) -> dict[str, Any]:
 
 def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """A format that only its backend reads: the inputs are what the user states."""
+    nothing = no_model(file)
+    if nothing is not None:
+        raise UserError(f"{file} is no model: it is {nothing}")
     shapes, types = asked.get("shapes") or {}, asked.get("types") or {}
     if not shapes or set(shapes) - set(types):
         missing = sorted(set(shapes) - set(types))
         what = f"the type of {', '.join(missing)}" if missing else "its inputs"
-        format_name = "a folder" if file.is_dir() else f"a {file.suffix or 'nameless'} file"
+        kind = foreign(file) or f"a {file.suffix or 'nameless'} file"
         raise UserError(
-            f"{file}: {format_name} does not say here what it takes, only ONNX files and "
+            f"{file} is {kind}. It does not say here what it takes, only ONNX files and "
             f"compile results do; state {what}: --shape images=1,3,224,224 --type images=FLOAT32"
         )
     _check_types(asked)

@@ -22,6 +22,7 @@ from qs.base.errors import Fault, Faults, UserError
 from qs.inside import feeding
 from qs.inside.graph_facts import facts_of
 from qs.inside.trying import Session, ValueFault, tried
+from qs.tensors.file_kind import foreign
 from qs.tensors.generated import input_specs
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import file_tensors
@@ -91,6 +92,9 @@ def of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 def _open(file: Path) -> Any:
     import onnxruntime
 
+    kind = foreign(file)
+    if kind is not None:
+        raise UserError(f"{file} is no ONNX model: it is {kind}")
     data_files(file)  # a plain message if weights are missing
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

@@ -36,7 +36,8 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
                 f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
             )
     beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
-    raise NotHere(f"no file at {tried[0]}{beside}")
+    shown = next((each for each in tried if each.parent.is_dir()), tried[-1])
+    raise NotHere(f"no file at {shown}{beside}")
 
 
 def places(request: ModelRequest, model_path: str) -> list[Path]:

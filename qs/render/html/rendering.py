@@ -7,6 +7,7 @@ cache.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -83,6 +84,13 @@ def link(name: str) -> str:
     return f"./{quote(os.fsencode(name))}"
 
 
+SEAL = "// sha256 "  # the last line of the cached script
+
+
+def _digest(script: str) -> str:
+    return hashlib.sha256(script.encode()).hexdigest()
+
+
 def library() -> str:
     """The script that defines `window.vegaEmbed`. Raises ImportError without vl-convert-python."""
 
@@ -90,10 +98,14 @@ def library() -> str:
         import vl_convert
 
         script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-        path.write_text(script, encoding="utf-8")
+        path.write_text(f"{script}\n{SEAL}{_digest(script)}", encoding="utf-8")
 
-    version = metadata.version("vl-convert-python")
-    text = build_once(f"charts/vega-{version}", ".js", build).read_text(encoding="utf-8")
+    name = f"charts/vega-{metadata.version('vl-convert-python')}-sealed"
+    path = build_once(name, ".js", build)
+    text, _, seal = path.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{SEAL}")
+    if seal != _digest(text):  # cut short or changed: a page would have no charts, or worse
+        path.unlink(missing_ok=True)
+        text, _, _ = build_once(name, ".js", build).read_text("utf-8").rpartition(f"\n{SEAL}")
     # Nothing in it may end the page's own script element.
     return text.replace("</script", "<\\/script")
 
