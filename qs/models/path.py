@@ -36,7 +36,9 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
                 f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
             )
     beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
-    shown = next((each for each in tried if each.parent.is_dir()), tried[-1])
+    # A published path begins with the workspace's own name: the place without it is meant.
+    doubled = Path(str(wanted)).parts[:1] == (request.workspace_root.name,) and len(tried) > 1
+    shown = tried[1 if doubled else 0]
     raise NotHere(f"no file at {shown}{beside}")
 
 
