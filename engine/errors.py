@@ -23,6 +23,10 @@ class PlanError(ValueError):
         self.faults = faults
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal given to this process ends what it is doing."""
+
+
 class HostError(RuntimeError):
     """Code in a host raised. `kind` is the exception's class name, `traceback` the text that the
     host saw; `classes` are the full names of its class and what that is derived from.
@@ -108,12 +112,14 @@ def is_interrupt(fault: BaseException) -> bool:
     """Whether it is a Ctrl-C given to this process, and not one that a target raised by itself.
 
     Only the main thread gets the former, and only from a handler that raises: an event loop's own
-    handler wakes the loop up and raises nothing.
+    handler wakes the loop up and raises nothing, and the engine's raises Interrupted.
     """
+    if isinstance(fault, Interrupted):
+        return True
     if not isinstance(fault, KeyboardInterrupt):
         return False
     if threading.current_thread() is not threading.main_thread():
         return False
     handler = signals.getsignal(signals.SIGINT)
     package = (getattr(handler, "__module__", None) or "").partition(".")[0]
-    return handler is not signals.SIG_IGN and package not in ("asyncio", "uvloop")
+    return handler is not signals.SIG_IGN and package not in ("asyncio", "uvloop", "qs")

@@ -26,6 +26,7 @@ class Ending(_Word):
     STABLE = "stable"
     ERROR_BUDGET = "error budget"
     INTERRUPT = "interrupt"
+    LOST = "workers lost"  # those who were to go on died or hung, and nobody took their place
 
 
 class ErrorKind(_Word):
@@ -36,7 +37,7 @@ class ErrorKind(_Word):
     DIED = "died"  # lost with its process
     DROPPED = "dropped"  # due, but too many others were waiting (max_backlog)
     CUT_OFF = "cut off"  # not back when the drain limit had passed
-    NOT_ISSUED = "not issued"  # due, but the run was cut short before its turn
+    NOT_ISSUED = "not issued"  # due or planned, but the run was cut short before its turn
     WORKER_FAILED = "worker failed"  # its worker raised outside the target
     UNKNOWN = "failed before its worker was lost"  # it failed, and its worker cannot say how
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,9 +13,12 @@ from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.conduct.conductor import Conductor
 from qs.engine.conduct.layout import lay_out
 from qs.engine.conduct.progress import OnProgress
+from qs.engine.conduct.sendable import faults_of_call
+from qs.engine.conduct.signals import Signals
 from qs.engine.conduct.spinning import look_at_cores, may_spin
-from qs.engine.errors import PlanError
-from qs.engine.hosts.loops import new_loop
+from qs.engine.descriptors import open_standard
+from qs.engine.errors import Interrupted, PlanError
+from qs.engine.hosts.loops import end_at_once, new_loop
 from qs.engine.judging.scenarios import Scenario
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
@@ -30,8 +32,12 @@ def run(
     those of `run_async`.
 
     In the main thread Ctrl-C ends the run in order: the result then has `interrupted` set and holds
-    what was measured. A second Ctrl-C raises KeyboardInterrupt at once. Raises RuntimeError inside
-    a coroutine: await `run_async` there.
+    what was measured. A call that blocks this thread (pool "inline") is cut off after half a
+    second.
+    SIGTERM and SIGHUP do the same where the program has no handler of its own for them and does not
+    ignore them. A second Ctrl-C or SIGTERM raises KeyboardInterrupt at once. In other threads
+    signals are the program's: give `interrupt`. Raises RuntimeError inside a coroutine: await
+    `run_async` there.
     """
     try:
         asyncio.get_running_loop()
@@ -42,34 +48,21 @@ def run(
             "qs.engine.run blocks, and an event loop runs in this thread: "
             "await qs.engine.run_async instead"
         )
+    interrupt = options.setdefault("interrupt", asyncio.Event())
+    held = open_standard()
     loop = new_loop()
     try:
-        return loop.run_until_complete(_interruptible(plan, target, samples, options))
+        with Signals(loop, interrupt):
+            try:
+                return loop.run_until_complete(run_async(plan, target, samples, **options))
+            except Interrupted:
+                end_at_once(loop)
+                raise KeyboardInterrupt from None
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-
-
-async def _interruptible(
-    plan: RunPlan | Scenario, target: Any, samples: Sequence[Any] | None, options: dict[str, Any]
-) -> RunResult:
-    loop = asyncio.get_running_loop()
-    interrupt = options.setdefault("interrupt", asyncio.Event())
-    if threading.current_thread() is not threading.main_thread():
-        return await run_async(plan, target, samples, **options)
-
-    def first() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        interrupt.set()
-
-    before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, first)
-    try:
-        return await run_async(plan, target, samples, **options)
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        if before is not None:  # None: it was not set from Python and cannot be
-            signal.signal(signal.SIGINT, before)
+        for fd in held:
+            os.close(fd)
 
 
 async def run_async(
@@ -104,7 +97,7 @@ async def run_async(
             must_be = "it must be a RunPlan or a scenario"
             raise PlanError([f"plan: {shown(plan)} is not allowed, {must_be}"])
         plan = plan.plan()
-    faults = plan.faults()
+    faults = plan.faults() + faults_of_call(target, samples)
     if faults:
         raise PlanError(faults)
     plan = replace(plan, load=plan.load.seeded())

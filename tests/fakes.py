@@ -241,6 +241,29 @@ class Thing:
 
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]).pid
 
+    def start_daemon(self) -> int:
+        """Start a process in a session of its own, whose parent has ended, and answer its id."""
+        import subprocess
+
+        code = (
+            "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', "
+            "'import time; time.sleep(1000)'], start_new_session=True).pid)"
+        )
+        return int(subprocess.check_output([sys.executable, "-c", code]))
+
+    def close_standard(self) -> None:
+        os.closerange(0, 3)
+
+    def make_printing(self, instance: int):
+        def target(sample):
+            for fd in (1, 2):
+                try:
+                    os.write(fd, b"hello")
+                except OSError:
+                    pass
+
+        return target
+
     def make(self, instance: int, **options):
         target = Nth(**options) if options else make_nothing([self.word])
         target.instance = instance

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
 from qs.engine.workers.share import due_before
 
+EVER = 1 << 40  # more intervals than any run has
+
 
 class Gathered:
     """The intervals that the workers have closed so far: for the result's rows, and for how far to
@@ -37,9 +39,46 @@ class Gathered:
         self.log = IntervalLog(length_s, plan.recorded_per_interval)
         self.evidence = Evidence(length_s, (*PERCENTILES, plan.stop.stable_percentile))
 
-    def add(self, intervals: Sequence[tuple[int, Interval]]) -> None:
+        # by session and worker: the same intervals again, and their failures
+        self._sent: dict[tuple[int, int], IntervalLog] = {}
+        self._failed: Counter[tuple[int, int]] = Counter()
+
+    def add(self, session: int, intervals: Sequence[tuple[int, Interval]]) -> None:
         self.log.add(intervals)
         self.evidence.add(intervals)
+        for worker, interval in intervals:
+            place = session, worker
+            self._failed[place] += interval.failed
+            if place not in self._sent:
+                self._sent[place] = IntervalLog(self.log.interval_s, scale=EVER)
+            self._sent[place].add([(worker, interval)])
+
+    def recover(self, session: int, worker: int, memory: WorkerMemory, most: int) -> None:
+        """Add what a lost worker had counted and not sent: the intervals before the one in progress
+        as one, which they are but for a moment. None has a number above `most`.
+        """
+        sent = self._sent.get((session, worker))
+        rest = memory.response.copy()
+        for cell in [] if sent is None else sent.cells(EVER * self.log.interval_s)[0]:
+            rest[cell.index] -= cell.counts
+        header = memory.header
+        lost = header[Field.FAILED] + header[Field.DROPPED] - self._failed[session, worker]
+        number = min(max(int(header[Field.INTERVAL]), 0), most)
+        parts = (max(number - 1, 0), np.maximum(rest, 0), 0), (number, memory.interval, int(lost))
+        for at, counts, failed in parts:
+            index = np.flatnonzero(counts)
+            if index.size or failed > 0:
+                one = Interval.compact(at, index, counts[index], max(failed, 0))
+                self.add(session, [(worker, one)])
+
+    def fail(self, moment_ns: int, requests: int) -> int:
+        """Add failures that are in no worker's intervals, at a time from the start; returns the
+        interval's number.
+        """
+        number = moment_ns // round(self.log.interval_s * 1e9)
+        none = np.zeros(0, np.int64)
+        self.log.add([(-1, Interval(number, none, none, requests))])
+        return number
 
 
 @dataclass(frozen=True)
@@ -61,18 +100,27 @@ class Finished:
         """All that was measured. It is not judged yet."""
         plan, layout, end, reports = self.plan, self.layout, self.end, self.reports
         memories = layout.memories
+        self._recover()
         response, service, lateness = merged(memories, plan.open_loop)
         last_ns = layout.last_answer_ns()
         completed = layout.total(Field.COMPLETED)
         errors = errors_of(reports, memories, self.losses.errors)
         accounted = completed + sum(errors.values())
-        ended_by = end.reason(accounted, last_ns, self.now_ns)
+        ended_by = end.reason(accounted, last_ns, self.now_ns, bool(self.losses.found))
         wall_ns = end.wall_ns(ended_by, last_ns)
         wall_s = wall_ns / 1e9
-        not_issued = self._not_issued(accounted)
+        not_issued = self._not_issued(accounted, ended_by)
         if not_issued:
             kind = ErrorKind.NOT_ISSUED.value
             errors[kind] = errors.get(kind, 0) + not_issued
+        arrivals = arrivals_of(reports)
+        moments_ns = self.losses.moments_ns + Counter({end.start_ns + wall_ns: not_issued})
+        for moment_ns, requests in moments_ns.items():
+            since_ns = min(max(moment_ns - end.start_ns, 0), max(wall_ns - 1, 0))
+            number = self.gathered.fail(since_ns, requests)
+            more = max(number + 1 - arrivals.size, 0)
+            arrivals = np.concatenate([arrivals, np.zeros(more, np.int64)])
+            arrivals[number] += requests
         lost = any(report.worker < 0 for report in reports)
         firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories]
         measured_s = end.measured_ns(end.start_ns + wall_ns) / 1e9
@@ -83,7 +131,7 @@ class Finished:
             response=response,
             service=service,
             lateness=lateness,
-            intervals=self.gathered.log.rows(arrivals_of(reports), wall_s, lost),
+            intervals=self.gathered.log.rows(arrivals, wall_s, lost),
             warmup=warm_up_of(reports),
             planned=plan.planned,
             first_ns=next(filter(None, firsts), 0),
@@ -107,6 +155,19 @@ class Finished:
             seed=plan.load.seed,
         )
 
+    def _recover(self) -> None:
+        """Bring the intervals of lost workers up to what their memories hold."""
+        # What a process left behind may be anything: nothing lies after this moment.
+        most = max(self.now_ns - self.end.start_ns, 0) // self.plan.recorded_ns
+        for number, worker, interval in self.losses.rescued:
+            self.gathered.add(
+                number, [(worker, replace(interval, number=min(interval.number, most)))]
+            )
+        for number, session in enumerate(self.layout.sessions):
+            for worker, memory in enumerate(session.memories, session.share.first):
+                if number in self.losses.dead or memory.header[Field.GIVEN_UP]:
+                    self.gathered.recover(number, worker, memory, most)
+
     def _confidence(self, ended_by: Ending, measured_s: float) -> Confidence:
         if ended_by is Ending.STABLE and self.stable is not None:
             return self.stable
@@ -120,11 +181,13 @@ class Finished:
             for began, ended, rows in report.slices
         ]
 
-    def _not_issued(self, accounted: int) -> int:
-        """How many requests were due but had no turn because the run was cut short. The schedule is
-        counted again for that.
+    def _not_issued(self, accounted: int, ended_by: Ending) -> int:
+        """How many requests were due but had no turn because the run was cut short, and how many of
+        a stated number none was left to make. The schedule is counted again for that.
         """
         plan, losses, now_ns = self.plan, self.losses, self.now_ns
+        if ended_by is Ending.LOST and plan.planned is not None:
+            return max(plan.planned - accounted, 0)
         if not plan.open_loop:
             return 0
         limits = (memory.header[Field.DRAIN_NS] for memory in self.layout.memories)

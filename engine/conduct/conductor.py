@@ -27,6 +27,7 @@ from qs.engine.plan import RunPlan
 from qs.engine.record.memory import Field, Phase
 from qs.engine.record.report import WorkerReport
 from qs.engine.result import RunResult
+from qs.engine.statistics.budget import answered
 from qs.engine.statistics.estimate import Confidence
 
 TICK_S = 0.2
@@ -178,9 +179,9 @@ class Conductor:
 
     def _tick(self, tasks: list[asyncio.Future]) -> None:
         self._witness.tick()
-        for session in self._sessions:
+        for number, session in enumerate(self._sessions):
             taken = session.take_intervals()
-            self._gathered.add(taken)
+            self._gathered.add(number, taken)
             self._meter.add(taken)
         if self._interrupt.is_set() and self._end.why is not Ending.INTERRUPT:
             self._stop(Ending.INTERRUPT)
@@ -208,12 +209,26 @@ class Conductor:
         seen = Seen(
             max((self._clock.now_ns() - start_ns) / 1e9, 0.0),
             max((layout.last_answer_ns() - start_ns) / 1e9, 0.0),
-            layout.total(Field.COMPLETED),
+            layout.total(Field.COMPLETED)
+            if self._plan.stop.max_error_rate is None
+            else answered(layout.memories),
             failed + sum(self._losses.errors.values()),
         )
+        if self._budget_spent_by_a_worker():
+            # What fell due since then would not have been issued.
+            self._stop(Ending.ERROR_BUDGET, min(self._clock.now_ns(), layout.last_answer_ns()))
+            return
         why = self._rules.ended_by(seen, self._confidence_so_far)
         if why is not None:
             self._stop(why)
+
+    def _budget_spent_by_a_worker(self) -> bool:
+        """Whether a worker has ended its process's part, which nobody told it to do."""
+        stop = self._plan.stop
+        return (stop.max_errors, stop.max_error_rate) != (None, None) and any(
+            memory.header[Field.STOP] and not memory.header[Field.GIVEN_UP]
+            for memory in self._layout.memories
+        )
 
     def _confidence_so_far(self) -> Confidence:
         workers = sum(
@@ -224,10 +239,10 @@ class Conductor:
         evidence = self._gathered.evidence
         return evidence.confidence(evidence.complete_s(workers))
 
-    def _stop(self, why: Ending) -> None:
+    def _stop(self, why: Ending, at_ns: int | None = None) -> None:
         """Tell every worker to stop, at once or with what is due by now."""
         now = self._clock.now_ns()
-        halt = self._end.stop(why, now)
+        halt = self._end.stop(why, at_ns or now)
         for memory in self._layout.memories:
             memory.header[Field.UNTIL_NS] = now
             memory.header[Field.STOP] = halt
@@ -245,7 +260,7 @@ class Conductor:
             fault = task.exception()
             if not isinstance(fault, HostDied):
                 continue
-            self._losses.count_death(number, self._sessions[number], fault)
+            self._losses.count_death(number, self._sessions[number], fault, self._clock.now_ns())
             if self._end.stopped or self._clock.now_ns() >= self._end.scheduled_ns:
                 continue
             session = self._layout.replacement(number)
@@ -270,10 +285,10 @@ class Conductor:
         except (HostDied, HostError) as fault:
             if isinstance(fault, HostError) and fault.is_a(UnfinishedAnswer):
                 raise  # nothing was measured
-            self._losses.count_death(number, session, fault)
+            self._losses.count_death(number, session, fault, self._clock.now_ns())
             reports = [WorkerReport(-1) for _ in session.memories]
-        self._losses.count_reported(number, reports)
-        self._gathered.add(session.take_intervals())
+        self._losses.count_reported(number, reports, self._clock.now_ns())
+        self._gathered.add(number, session.take_intervals())
         return reports
 
     def _result(self, by_session: list[list[WorkerReport]], started_at: float) -> RunResult:

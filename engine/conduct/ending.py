@@ -82,7 +82,7 @@ class RunEnd:
         ends = [last_ns]
         if ended_by in (Ending.DURATION, Ending.TIME_LIMIT):
             ends.append(self.scheduled_ns)
-        elif self.halt is not None and self.stopped_ns is not None:
+        elif (self.halt is not None or ended_by is Ending.LOST) and self.stopped_ns is not None:
             ends.append(self.stopped_ns)
         elif self.plan.load.duration_s is not None:
             schedule_ns = self.start_ns + int(self.plan.load.duration_s * 1e9)
@@ -104,25 +104,39 @@ class RunEnd:
         until_ns = now_ns if self.halt is None or stopped_ns is None else stopped_ns
         return until_ns - self.start_ns
 
-    def reason(self, accounted: int, last_ns: int, now_ns: int) -> Ending:
+    def reason(self, accounted: int, last_ns: int, now_ns: int, lost: bool = False) -> Ending:
         """What ended the run, told afterwards: a duration or a time limit ends it silently.
 
         accounted  how many requests were answered or failed
         last_ns    the last completion
+        lost       whether workers were lost on the way
         """
-        if self.why is not Ending.PLAN or not self._cut_by_time(accounted, last_ns, now_ns):
+        if lost and self.why is Ending.PLAN and self._early(accounted, now_ns):
+            return Ending.LOST
+        if self.why is not Ending.PLAN or not self._cut_by_time(accounted, last_ns, now_ns, lost):
             return self.why
         duration_s = self.plan.stop.duration_s
         if duration_s is None or duration_s * 1e9 > self.scheduled_ns - self.start_ns:
             return Ending.TIME_LIMIT
         return Ending.DURATION
 
-    def _cut_by_time(self, accounted: int, last_ns: int, now_ns: int) -> bool:
+    def _early(self, accounted: int, now_ns: int) -> bool:
+        """Whether nobody was left to issue requests before the load's end."""
+        ended_ns = now_ns if self.stopped_ns is None else self.stopped_ns
+        if ended_ns >= self.scheduled_ns:
+            return False
+        planned = self.plan.planned
+        return not self.plan.load.ends if planned is None else accounted < planned
+
+    def _cut_by_time(self, accounted: int, last_ns: int, now_ns: int, lost: bool) -> bool:
         """Whether time ended the run, and not the load's own end. The last answer may come before
         either.
         """
         if self.scheduled_ns >= FOREVER_NS:
             return False
         if self.plan.planned is not None:
-            return accounted < self.plan.planned and now_ns >= self.scheduled_ns
-        return not self.plan.load.ends or last_ns >= self.scheduled_ns
+            # The rest of a schedule may lie behind the end; then nobody waits for that.
+            return accounted < self.plan.planned and (not lost or now_ns >= self.scheduled_ns)
+        load = self.plan.load
+        beyond = load.duration_s and self.start_ns + int(load.duration_s * 1e9) > self.scheduled_ns
+        return not load.ends or bool(beyond) or last_ns >= self.scheduled_ns

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qs.engine.clock import Clock
-from qs.engine.errors import PlanError
+from qs.engine.conduct.sendable import checked
+from qs.engine.errors import HostError, PlanError
 from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost
 from qs.engine.hosts.child_session import ChildSession
 from qs.engine.hosts.host import HostTarget, Session, local_session
 from qs.engine.hosts.samples import pack
 from qs.engine.load import ClosedLoop
-from qs.engine.plan import Factory, RunPlan
+from qs.engine.plan import RunPlan
 from qs.engine.record.memory import Field, WorkerMemory
 from qs.engine.workers.queue import new_counter
 from qs.engine.workers.share import PlanShare, iterations_of, schedule_of
@@ -75,7 +76,10 @@ class Layout:
             return None
         self.replacements += 1
         host = self.hosts[number].clone()
-        host.start()
+        try:
+            host.start()
+        except (OSError, HostError):
+            return None
         self.hosts.append(host)
         return host.session(share, lost.target, lost.rows, lost.samples_fd)
 
@@ -161,12 +165,14 @@ def _over_processes(
         raise PlanError(
             ["pool: kind 'process' needs a host that is a process itself, not one in this process"]
         )
-    remote = target if isinstance(target, HostTarget) else _sendable(target)
+    remote = target if isinstance(target, HostTarget) else checked(target, samples)
     # A batch cannot form across processes: then each has a share of the schedule for itself.
     shared = plan.open_loop and plan.batching is None
     counter = new_counter() if shared else None
+    budgeted = processes > 1 and (plan.stop.max_errors, plan.stop.max_error_rate) != (None, None)
+    failures = new_counter() if budgeted else None
     samples_fd = None if samples is None or isinstance(target, HostTarget) else pack(samples)
-    layout.fds += [fd for fd in (counter, samples_fd) if fd is not None]
+    layout.fds += [fd for fd in (counter, failures, samples_fd) if fd is not None]
     first = 0
     for number in range(processes):
         count = workers // processes + (number < workers % processes)
@@ -189,6 +195,7 @@ def _over_processes(
             workers=count,
             first=first,
             counter_fd=counter,
+            failures_fd=failures,
         )
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)
@@ -198,20 +205,3 @@ def _over_processes(
 
 def _thread_environment(threads: int | None) -> dict[str, str]:
     return {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
-
-
-def _sendable(target: Any) -> Any:
-    """A target that can be named to a process: a Factory, or a function that can be found by its
-    module and name.
-    """
-    if isinstance(target, Factory):
-        return target
-    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "<")
-    if module in (None, "__main__") or "<" in name:
-        raise PlanError(
-            [
-                f"target: {name} cannot be found from another process; "
-                "give Factory('package.module:name') for kind 'process'"
-            ]
-        )
-    return target

@@ -18,6 +18,7 @@ from qs.engine.hosts.host import Session
 from qs.engine.outcome import ErrorKind, Loss
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
+from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Outcome, Phase, WorkerMemory
 from qs.engine.record.report import WorkerReport
 
@@ -32,9 +33,14 @@ class Losses:
         self._open_loop = plan.open_loop
         self._coroutines = plan.pool.kind == "async"
         self._timeout_ns = int(plan.timeout_s * 1e9)
+        self._interval_ns = plan.recorded_ns
         self.found: list[Loss] = []
         # requests that were lost with their workers
         self.errors: Counter[ErrorKind] = Counter()
+        # when each of them was given up
+        self.moments_ns: Counter[int] = Counter()
+        # what was counted for a lost worker: session, worker, interval
+        self.rescued: list[tuple[int, int, Interval]] = []
         self.notes: Counter[str] = Counter()
         # sessions whose host was ended because it did not come back
         self.abandoned: set[int] = set()
@@ -61,20 +67,25 @@ class Losses:
                 kind = ErrorKind.HUNG if hung else ErrorKind.CUT_OFF
                 # In this process the coroutines' own group counts what it cuts off.
                 if session.place:
-                    self.errors[kind] += _unfinished(session)
+                    self._lose(kind, now_ns, _unfinished(session))
                 self._abandon(number, session)
             return
-        for memory in session.memories:
+        for worker, memory in enumerate(session.memories, session.share.first):
             hung = memory in silent
             if memory.header[Field.PHASE] != Phase.DONE and (drained or hung):
-                self._give_up(memory, ErrorKind.HUNG if hung else ErrorKind.CUT_OFF)
+                memory.header[Field.GIVEN_UP] = 1
+                memory.header[Field.STOP] = Halt.NOW
+                self._rescue(number, worker, memory)
+                self._lose(ErrorKind.HUNG if hung else ErrorKind.CUT_OFF, now_ns)
         self._end_silent_host(number, session, now_ns)
 
-    def _give_up(self, memory: WorkerMemory, why: ErrorKind) -> None:
-        memory.header[Field.GIVEN_UP] = 1
-        memory.header[Field.STOP] = Halt.NOW
-        rescue(memory, self._open_loop, self._timeout_ns)
-        self.errors[why] += 1
+    def _lose(self, why: ErrorKind, now_ns: int, requests: int = 1) -> None:
+        self.errors[why] += requests
+        self.moments_ns[now_ns] += requests
+
+    def _rescue(self, number: int, worker: int, memory: WorkerMemory) -> None:
+        found = rescue(memory, self._open_loop, self._timeout_ns, self._interval_ns)
+        self.rescued += [(number, worker, interval) for interval in found]
 
     def _end_silent_host(self, number: int, session: Session, now_ns: int) -> None:
         """A host all of whose workers have ended or were given up answers at once, unless it hangs
@@ -92,7 +103,7 @@ class Losses:
         self.abandoned.add(number)
         session.abandon()
 
-    def count_death(self, number: int, session: Session, fault: BaseException) -> None:
+    def count_death(self, number: int, session: Session, fault: BaseException, now_ns: int) -> None:
         """Count what a lost process had measured and not counted yet, and the requests that were
         lost with it. Counts each process once.
         """
@@ -103,13 +114,13 @@ class Losses:
             self.notes["a worker process did not come back and was ended"] += 1
             self.found.append(Loss(ErrorKind.HUNG, number))
         else:
-            self.errors[ErrorKind.DIED] += max(_unfinished(session), 1)
+            self._lose(ErrorKind.DIED, now_ns, max(_unfinished(session), 1))
             self.notes[f"a worker process was lost: {fault}"] += 1
             self.found.append(_death(number, fault))
-        for memory in session.memories:
-            rescue(memory, self._open_loop, self._timeout_ns)
+        for worker, memory in enumerate(session.memories, session.share.first):
+            self._rescue(number, worker, memory)
 
-    def count_reported(self, number: int, reports: Sequence[WorkerReport]) -> None:
+    def count_reported(self, number: int, reports: Sequence[WorkerReport], now_ns: int) -> None:
         """Take up what a session that has ended says of its own workers."""
         hung = [report.worker for report in reports if report.hung]
         self.found += [Loss(ErrorKind.HUNG, number, worker) for worker in hung]
@@ -118,7 +129,7 @@ class Losses:
             self.notes[f"worker {names} did not come back and was abandoned"] += 1
         for report in reports:
             if report.crash:
-                self.errors[ErrorKind.WORKER_FAILED] += 1
+                self._lose(ErrorKind.WORKER_FAILED, now_ns)
                 self.found.append(Loss(ErrorKind.WORKER_FAILED, number, report.worker))
                 last = report.crash.strip().splitlines()[-1]
                 self.notes[f"worker {report.worker} failed outside its target: {last}"] += 1
@@ -141,9 +152,11 @@ def _death(number: int, fault: BaseException) -> Loss:
     return Loss(ErrorKind.DIED, number, exit=fault.exit, status=fault.status, signal=fault.signal)
 
 
-def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
+def rescue(
+    memory: WorkerMemory, open_loop: bool, timeout_ns: int, interval_ns: int
+) -> list[Interval]:
     """Count the requests that a lost worker had completed and not counted yet; its memory is then
-    as if it had ended there.
+    as if it had ended there. Returns the intervals after the one in progress.
 
     Requests that failed were counted at once.
     """
@@ -153,6 +166,10 @@ def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
         and not header[Field.FLUSHING]
         and header[Field.PHASE] == Phase.MEASURE
     )
+    if header[Field.FLUSHING] and header[Field.PHASE] == Phase.MEASURE:
+        # It was counting: the histograms know how far it came.
+        counted = int(memory.response.sum() + memory.interval.sum())
+        header[Field.COMPLETED] = max(int(header[Field.COMPLETED]), counted)
     header[Field.PHASE] = Phase.DONE
     rows = int(np.count_nonzero(memory.completed)) if in_slice else 0
     due, issued, completed = memory.due[:rows], memory.issued[:rows], memory.completed[:rows]
@@ -163,13 +180,21 @@ def rescue(memory: WorkerMemory, open_loop: bool, timeout_ns: int) -> None:
     good = answered & ~late
     due, issued, completed = due[good], issued[good], completed[good]
     if not completed.size:
-        return
-    current = Histogram(memory.interval)
+        return []
+    response = completed - (due if open_loop else issued)
+    numbers = (completed - header[Field.START_NS]) // interval_ns
+    here = numbers <= header[Field.INTERVAL]
+    Histogram(memory.interval).record(response[here])
+    later = []
+    for number in np.unique(numbers[~here]).tolist():
+        found = Histogram()
+        found.record(response[numbers == number])
+        memory.response += found.counts
+        index = np.flatnonzero(found.counts)
+        later.append(Interval.compact(number, index, found.counts[index], 0))
     if open_loop:
-        current.record(completed - due)
         Histogram(memory.service).record(completed - issued)
         Histogram(memory.lateness).record(np.maximum(issued - due, 0))
-    else:
-        current.record(completed - issued)
     header[Field.COMPLETED] += completed.size
     header[Field.LAST_COMPLETED_NS] = completed[-1]
+    return later

@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from qs.engine.judging.rules import watched
 from qs.engine.outcome import Ending
 from qs.engine.plan import Stop
-from qs.engine.statistics.beta import binomial_at_most
+from qs.engine.statistics.budget import budget_spent
 from qs.engine.statistics.estimate import Confidence
 
-# The rate only counts as above the budget if a run within the budget would show so many failures
-# once in a hundred times.
-_SURE = 0.99
 _LONGER = 1.1
 # How long to wait, after the minimum duration, for an answer that comes later: there may be none.
 _LAST_ANSWER_S = 1.0
@@ -87,20 +84,3 @@ class StopRules:
         """
         budget = self._stop.max_errors, self._stop.max_error_rate
         return seen.completed + (seen.failed if budget == (None, None) else 0)
-
-
-def budget_spent(stop: Stop, completed: int, failed: int) -> bool:
-    """Whether more requests failed than `max_errors`, or surely a larger share than
-    `max_error_rate`.
-
-    The share is above the budget when so many failures would come from a share within it with a
-    probability of at most 1 % (binomial), so that one early failure does not end a run whose budget
-    is 1 %.
-    """
-    if stop.max_errors is not None and failed > stop.max_errors:
-        return True
-    if stop.max_error_rate is None or not failed:
-        return False
-    return (
-        1.0 - binomial_at_most(failed - 1, completed + failed, stop.max_error_rate) <= 1.0 - _SURE
-    )

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from qs.engine.descriptors import above_standard
 from qs.engine.errors import HostError
 
 _LENGTH = struct.Struct("<Q")
@@ -53,6 +54,8 @@ def receive(sock: socket.socket) -> tuple[Any, list[int]]:
     if not head:
         raise EOFError
     head += _exactly(sock, _LENGTH.size - len(head))
+    # A vendor may have closed the standard ones: what is printed must not go into what is measured.
+    fds = [above_standard(fd) for fd in fds]
     return pickle.loads(_exactly(sock, _LENGTH.unpack(head)[0])), fds
 
 

@@ -15,6 +15,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from qs.engine.descriptors import open_standard
 from qs.engine.errors import HostError, words
 from qs.engine.hosts import channel
 from qs.engine.hosts.loops import new_loop
@@ -111,6 +112,8 @@ class Child:
         rest = fds[1:]
         if share.counter_fd is not None:
             share.counter_fd = rest.pop(0)
+        if share.failures_fd is not None:
+            share.failures_fd = rest.pop(0)
         samples = unpack(rest.pop(0)) if rest else None
 
         def make(instance: int) -> Target:
@@ -122,6 +125,7 @@ class Child:
             return build(made, samples)
 
         if coroutines:
+            open_standard()
             reports = new_loop().run_until_complete(
                 self._run_coroutines(AsyncGroup(share, make, memories[0]))
             )

@@ -15,15 +15,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from qs.engine.descriptors import above_standard
 from qs.engine.errors import HostDied, HostError, HostTimeout
 from qs.engine.hosts import channel
 from qs.engine.hosts.child_session import ChildSession
+from qs.engine.hosts.descendants import MARK, end_marked
 from qs.engine.hosts.host import HostTarget
+from qs.engine.hosts.messages import answer_of, understood
 from qs.engine.plan import Factory
 from qs.engine.workers.share import PlanShare
 
@@ -61,8 +65,10 @@ class ChildHost:
         self._packages = tuple(dict.fromkeys(("qs", *packages)))
         self._cwd = None if cwd is None else str(cwd)
         self._env = dict(env or {})
-        self._own_log = log_path is None
         self.log_path = Path(log_path) if log_path is not None else None
+        self._mark = uuid.uuid4().hex
+        self._log: IO[bytes] | None = None
+        self._tail = ""
         self._process: subprocess.Popen | None = None
         self._built = False
         self.heard = 0  # bytes that it has sent
@@ -74,7 +80,7 @@ class ChildHost:
         return ChildHost(
             self._factory,
             python=self._python,
-            log_path=None if self._own_log else self.log_path,
+            log_path=self.log_path,
             cwd=self._cwd,
             env={**self._env, **(env or {})},
             packages=self._packages,
@@ -102,18 +108,19 @@ class ChildHost:
 
     def start(self) -> None:
         """Start the process without building anything in it. Raises OSError if the interpreter
-        cannot be run.
+        cannot be run, HostError if the folder it is to work in is gone.
         """
         same = self._python == sys.executable
         setup = json.dumps({"packages": self._places(), "path": sys.path if same else None})
         bootstrap = str(Path(__file__).with_name("bootstrap.py"))
         if self.log_path is None:
-            handle, name = tempfile.mkstemp(prefix="host-", suffix=".log")
-            self.log_path = Path(name)
+            # Nothing is left of it, however this process ends.
+            file = tempfile.TemporaryFile(prefix="host-")  # noqa: SIM115
+            handle, self._log = above_standard(os.dup(file.fileno())), file
         else:
             handle = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        down, child_down = socket.socketpair()
-        up, child_up = socket.socketpair()
+        down, child_down = _socket_pair()
+        up, child_up = _socket_pair()
         fds = (child_down.fileno(), child_up.fileno())
         try:
             self._process = subprocess.Popen(
@@ -122,15 +129,18 @@ class ChildHost:
                 stdout=handle,
                 stderr=handle,
                 cwd=self._cwd,
-                env={**os.environ, **self._env},
+                env={**os.environ, **self._env, MARK: self._mark},
                 pass_fds=fds,
                 start_new_session=True,
             )
         except BaseException:
             down.close()
             up.close()
-            if self._own_log:
-                self.log_path.unlink()
+            if self._log is not None:
+                self._log.close()
+            if self._cwd is not None and not os.path.isdir(self._cwd):
+                why = f"the folder {self._cwd}, in which it is to work, is not there any more"
+                raise HostError("FileNotFoundError", why) from None
             raise
         finally:
             child_down.close()
@@ -190,18 +200,21 @@ class ChildHost:
         if self._up is not None:
             self._up.close()
             self._up = None
-        if self._own_log and self.log_path is not None:
-            self.log_path.unlink(missing_ok=True)
+        if self._log is not None:
+            self._tail = self.log_tail()
+            self._log.close()
 
     def log_tail(self) -> str:
         """The end of what the process printed."""
         try:
-            with open(self.log_path, "rb") as log:  # type: ignore[arg-type]
-                log.seek(0, os.SEEK_END)
-                log.seek(max(log.tell() - _LOG_TAIL, 0))
-                return log.read().decode(errors="replace")
+            if self._log is not None:
+                return self._tail if self._log.closed else _end_of(self._log)
+            if self.log_path is not None:
+                with open(self.log_path, "rb") as log:
+                    return _end_of(log)
         except OSError:
-            return ""
+            pass
+        return ""
 
     def _places(self) -> dict[str, str]:
         places = {}
@@ -240,7 +253,7 @@ class ChildHost:
                 wait_s = _LOOK_S if limit is None else min(_LOOK_S, max(limit - loop.time(), 0))
                 done, _ = await asyncio.wait({receiving}, timeout=wait_s)
                 if done:
-                    return receiving.result()
+                    return understood(answer_of, receiving.result())
                 if limit is not None and loop.time() >= limit:
                     self.kill()
                     raise HostTimeout(what, deadline_s or 0.0, self.log_tail())
@@ -248,7 +261,7 @@ class ChildHost:
                     # Its last message may still be on the way; then it is there already.
                     done, _ = await asyncio.wait({receiving}, timeout=_LOOK_S)
                     if done:
-                        return receiving.result()
+                        return understood(answer_of, receiving.result())
                     raise EOFError
         except asyncio.CancelledError:
             self.kill()  # its answer would be taken for the next call's
@@ -256,7 +269,7 @@ class ChildHost:
         except (EOFError, OSError):
             raise await self._death() from None
         except Exception as fault:
-            if isinstance(fault, HostTimeout):
+            if isinstance(fault, (HostTimeout, HostError)):
                 raise
             raise HostError(type(fault).__name__, str(fault)) from fault
         finally:
@@ -299,4 +312,16 @@ class ChildHost:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+        end_marked(self._mark)
         return not forced
+
+
+def _socket_pair() -> tuple[socket.socket, socket.socket]:
+    one, other = socket.socketpair()
+    one, other = (socket.socket(fileno=above_standard(each.detach())) for each in (one, other))
+    return one, other
+
+
+def _end_of(log: IO[bytes]) -> str:
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), _LOG_TAIL, max(size - _LOG_TAIL, 0)).decode(errors="replace")

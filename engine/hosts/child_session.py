@@ -7,16 +7,17 @@ measured outlives the child.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
+from qs.engine.clock import MONOTONIC
+from qs.engine.errors import HostError
 from qs.engine.hosts.channel import value_of
 from qs.engine.hosts.host import HostTarget
+from qs.engine.hosts.messages import intervals_of, reports_of, understood
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, SharedMemory
-from qs.engine.record.report import WarmUp, WorkerReport
+from qs.engine.record.report import WorkerReport
 from qs.engine.workers.share import PlanShare
 
 
@@ -52,6 +53,7 @@ class ChildSession:
         self.samples_fd = samples_fd
         self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
         self.memories = self._shared.workers
+        self._start_ns = 0
         self._intervals: deque[tuple[int, Interval]] = deque()
 
     @property
@@ -67,7 +69,11 @@ class ChildSession:
 
     async def prepare(self) -> None:
         fds = [self._shared.fd]
-        fds += [fd for fd in (self.share.counter_fd, self.samples_fd) if fd is not None]
+        fds += [
+            fd
+            for fd in (self.share.counter_fd, self.share.failures_fd, self.samples_fd)
+            if fd is not None
+        ]
         target, method = self.target, None
         kwargs: dict[str, Any] = {}
         if isinstance(self.target, HostTarget):
@@ -79,23 +85,33 @@ class ChildSession:
             value_of(message)
 
     def go(self, start_ns: int) -> None:
+        self._start_ns = start_ns
         self._child.send(("go", start_ns))
 
     async def finish(self) -> list[WorkerReport]:
+        share = self.share
         while True:
             message = await self._child.receive("the run")
+            # It may have begun a moment before this process looks at its clock.
+            most = max(MONOTONIC.now_ns() - self._start_ns, 0) // share.plan.recorded_ns + 1
             if message[0] == "intervals":
-                for worker, number, index, counts, failed in message[1]:
-                    interval = Interval(
-                        number, np.frombuffer(index, "<u2"), np.frombuffer(counts, "<u4"), failed
-                    )
-                    self._intervals.append((worker, interval))
-            else:
-                reports = [_report(plain) for plain in value_of(message)]
-                if any(report.hung for report in reports):
-                    # a thread that hangs in it may wake up in the middle of what is measured next
-                    self._child.kill()
-                return reports
+                self._intervals += self._understood(
+                    intervals_of, message[1], share.first, share.workers, most
+                )
+                continue
+            plain = value_of(message)
+            reports = self._understood(reports_of, plain, len(self.memories), most)
+            if any(report.hung for report in reports):
+                # a thread that hangs in it may wake up in the middle of what is measured next
+                self._child.kill()
+            return reports
+
+    def _understood(self, read: Callable[..., list], *arguments: Any) -> list:
+        try:
+            return understood(read, *arguments)
+        except HostError:
+            self._child.kill()  # nor would what it says after this be
+            raise
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         taken = list(self._intervals)
@@ -112,14 +128,3 @@ class ChildSession:
 
     def close(self) -> None:
         self._shared.close()
-
-
-def _report(plain: dict) -> WorkerReport:
-    warm = plain.pop("warm")
-    report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
-    dtypes = (np.int64, np.int64, np.int64, np.int8)
-    report.columns = [
-        tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes))
-        for part in report.columns
-    ]
-    return report

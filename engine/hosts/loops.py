@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+CLEAN_UP_S = 3.0
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -17,6 +18,15 @@ def new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def end_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel all that a loop still has to do, and let it end processes and close what is open."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=CLEAN_UP_S))
 
 
 async def in_daemon_thread(function: Callable[[], T]) -> T:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from qs.engine.record.memory import anonymous_file
+from qs.engine.descriptors import anonymous_file
 
 _ALIGN = 64
 _HEAD = struct.Struct("<Q")

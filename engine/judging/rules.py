@@ -40,7 +40,9 @@ def judge(result: RunResult) -> None:
     reason.
     """
     if not result.completed:
-        result.reasons.append("no request completed")
+        result.reasons.append(_nothing(result))
+    if result.losses and not result.errors:
+        result.reasons.append("a worker was lost; what it had measured is kept")
     if result.errors and not any(rule.error_budget and rule.passed for rule in result.rules):
         kinds = ", ".join(
             f"{count} {kind}" for kind, count in sorted(result.errors_by_kind.items()) if count
@@ -50,6 +52,21 @@ def judge(result: RunResult) -> None:
     if result.interrupted:
         result.reasons.append("the run was interrupted before its end")
     result.reasons += [rule.sentence() for rule in result.rules if not rule.passed]
+
+
+def _nothing(result: RunResult) -> str:
+    """Why no request completed, if that is not its target's doing."""
+    if result.errors or result.interrupted or result.losses:
+        return "no request completed"
+    if result.open_loop:
+        return (
+            "no request fell due in the run: nothing was sent; raise its duration, or let the load "
+            "begin earlier or at a higher rate"
+        )
+    return (
+        "no request was made in the run: nothing was sent; raise its duration, or lower the "
+        "think time"
+    )
 
 
 def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:

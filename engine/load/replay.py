@@ -77,6 +77,10 @@ class Replay(Schedule):
             )
         return found
 
+    @property
+    def duration_s(self) -> float:
+        return float(np.max(self.due_s)) / self.speed
+
     def blocks(self) -> Iterator[np.ndarray]:
         due = np.sort(to_ns(np.rint(np.asarray(self.due_s, np.float64) * (1e9 / self.speed))))
         whole = (due[first : first + BLOCK] for first in range(0, due.size, BLOCK))

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 try:
@@ -81,6 +82,8 @@ class WorkerUsage(Protocol):
     """What a worker thread reports of its use of the CPUs."""
 
     cpu_ns: int
+    # ready to run, while others had the cores
+    delayed_ns: int
     voluntary_switches: int
     involuntary_switches: int
     # how late a thread beside the workers typically woke up; see WakeUps
@@ -94,6 +97,7 @@ class ThreadUse:
 
     def __init__(self) -> None:
         self._cpu_ns = time.thread_time_ns()
+        self._delayed_ns = _delayed_ns()
         self._switches = _switches()
 
     def into(self, report: WorkerUsage) -> None:
@@ -101,10 +105,21 @@ class ThreadUse:
         them by thread.
         """
         report.cpu_ns = time.thread_time_ns() - self._cpu_ns
+        report.delayed_ns = max(_delayed_ns() - self._delayed_ns, 0)
         now = _switches()
         if now is not None and self._switches is not None:
             report.voluntary_switches = now[0] - self._switches[0]
             report.involuntary_switches = now[1] - self._switches[1]
+
+
+def _delayed_ns() -> int:
+    """How long this thread has waited for a core while it could have run (schedstat, see proc(5));
+    0 where the kernel does not say.
+    """
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _switches() -> tuple[int, int] | None:

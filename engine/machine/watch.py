@@ -31,6 +31,8 @@ class GroupUse:
     cpu_s: float
     # how late a thread beside the workers typically woke up; see times.WakeUps
     wake_up_ns: int | None = None
+    # how long they were ready to run while others had the cores
+    delayed_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,13 @@ class Watch:
         for kind, reports in zip(kinds, by_group):
             cpu_s = sum(report.cpu_ns for report in reports) / 1e9
             groups.append(
-                GroupUse(kind, len(reports), cpu_s, reports[0].wake_up_ns if reports else None)
+                GroupUse(
+                    kind,
+                    len(reports),
+                    cpu_s,
+                    reports[0].wake_up_ns if reports else None,
+                    sum(report.delayed_ns for report in reports) / 1e9,
+                )
             )
         inside_s = sum(group.cpu_s for group, in_here in zip(groups, here) if in_here)
         all_reports = [report for reports in by_group for report in reports]

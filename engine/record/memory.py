@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from qs.engine.descriptors import anonymous_file
 from qs.engine.record.histogram import COUNTS, Histogram
 
 
@@ -45,6 +45,7 @@ class Field(IntEnum):
     SERVICE = 24  # 24 to 28: HistogramCells
     LATENESS = 32  # 32 to 36: HistogramCells
     LAST_FAILED_NS = 41  # when the last request came back with a fault or too late
+    INTERVAL = 42  # number of the interval in progress
     GIVEN_UP = 40  # 1: nobody waits for this worker any more, and what it does is not counted
 
 
@@ -161,17 +162,6 @@ class SharedMemory:
 
     def close(self) -> None:
         os.close(self.fd)
-
-
-def anonymous_file(size: int) -> int:
-    """A descriptor of a file in memory that has no name."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("engine", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.ftruncate(fd, size)
-    return fd
 
 
 def map_workers(fd: int, workers: int, rows: int) -> list[WorkerMemory]:

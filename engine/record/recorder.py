@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,6 +28,12 @@ PACED_ROWS = 512
 MOST_SLICES = 2_048
 # Kinds of failures that are no answer: the run gave up waiting, at a time of its own.
 NO_ANSWER = frozenset({ErrorKind.HUNG, ErrorKind.CUT_OFF, ErrorKind.NOT_ISSUED})
+
+
+def _pass() -> None:
+    pass
+
+
 _NO_TIMES = np.zeros(0, np.int64)
 
 
@@ -44,6 +51,7 @@ class Recorder:
         open_loop: bool,
         keep_columns: bool = False,
         keep_slices: bool = False,
+        on_failure: Callable[[], None] = _pass,
     ):
         self.memory = memory
         self.rows = memory.rows
@@ -60,6 +68,8 @@ class Recorder:
         self._interval = 0
         self._interval_failed = 0
         self._failed_ns: list[int] = []
+        self._dropped_ns: list[int] = []
+        self._on_failure = on_failure
         self._current = Histogram(memory.interval)
         self._response = Histogram(memory.response)
         self._service = Histogram(memory.service)
@@ -112,6 +122,14 @@ class Recorder:
             header[Field.LAST_FAILED_NS] = now_ns
         # Counted into its interval at the next flush, with the rows that completed before it.
         self._failed_ns.append(now_ns)
+        self._on_failure()
+
+    def drop(self, due_ns: int, now_ns: int) -> None:
+        """Count a due request that is not issued, since too many wait behind it."""
+        self._header[Field.DROPPED] += 1
+        self._dropped_ns.append(due_ns)
+        self._failed_ns.append(now_ns)
+        self._on_failure()
 
     def flush(self, rows: int) -> None:
         """Count the first `rows` rows, but for those that `fail` has counted already."""
@@ -208,6 +226,9 @@ class Recorder:
         """Count response times, and the failures since the last flush, into the intervals in which
         they returned.
         """
+        if self._dropped_ns:
+            dropped, self._dropped_ns = np.array(self._dropped_ns), []
+            self._arrive(dropped)
         start = int(self._header[Field.START_NS])
         failed, self._failed_ns = sorted(self._failed_ns), []
         row = failure = 0
@@ -232,7 +253,7 @@ class Recorder:
         number = (moment_ns - int(self._header[Field.START_NS])) // self._interval_ns
         if number > self._interval:
             self._close_interval()
-            self._interval = number
+            self._interval = self._header[Field.INTERVAL] = number
 
     def _close_interval(self) -> None:
         current = self._current

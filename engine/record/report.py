@@ -35,6 +35,7 @@ class WorkerReport:
     first_fault: str | None = None
     arrivals: list[int] = field(default_factory=list)  # requests due by interval
     cpu_ns: int = 0
+    delayed_ns: int = 0  # ready to run, while others had the cores
     voluntary_switches: int = 0
     involuntary_switches: int = 0
     # histogram index and count of the lateness of requests that the worker waited for

@@ -56,6 +56,7 @@ class AsyncArrivals:
         backlog: deque[int] = deque()
         ended = asyncio.Event()
         closing = False
+        spent = 0  # when a failure had spent the error budget
         row = 0
         cursor = Slice(recorder, MONOTONIC)
         slice_end = cursor.begin()
@@ -77,7 +78,11 @@ class AsyncArrivals:
         call = first
 
         async def request(due: int, sample: Any) -> None:
-            nonlocal row
+            nonlocal row, spent
+            if spent:
+                if due <= spent:
+                    recorder.fail(ErrorKind.NOT_ISSUED, now_ns())
+                return
             start = now_ns()
             try:
                 await call(sample)
@@ -93,6 +98,8 @@ class AsyncArrivals:
                 if is_interrupt(fault):
                     raise
                 recorder.raised(fault, now_ns())
+                if header[Field.STOP] == Halt.NOW:
+                    spent = spent or now_ns()
                 return
             end = now_ns()
             dues[row] = due
@@ -120,8 +127,7 @@ class AsyncArrivals:
                 else:
                     backlog.append(due)
                     if len(backlog) > cap + 1:  # the first in line has more than the cap behind it
-                        backlog.popleft()
-                        header[Field.DROPPED] += 1
+                        recorder.drop(backlog.popleft(), now_ns())
 
         pacer = threading.Thread(
             target=self._pace, args=(loop, queue, post, ended), name="pacer", daemon=True

@@ -126,7 +126,7 @@ def batched_loop(
             start = now_ns()
             answer = call(samples)
         except BaseException as fault:  # a target may raise anything: its whole batch has failed
-            cursor.fail(row, fault, len(batch))
+            slice_end = cursor.fail(row, fault, slice_end, len(batch))
         end = now_ns()
         dues[row:last] = batch
         issued[row:last] = start

@@ -76,7 +76,7 @@ class AsyncClients:
         call = first
 
         async def client(number: int, left: int) -> None:
-            nonlocal row
+            nonlocal row, stopping
             while left and not stopping:
                 left -= 1
                 if think_s and not await self._think(think_s, until_ns):
@@ -100,6 +100,7 @@ class AsyncClients:
                     if closing or is_interrupt(fault):
                         raise
                     recorder.raised(fault, now_ns())
+                    stopping = stopping or bool(header[Field.STOP])
                     await asyncio.sleep(0)
                     continue
                 finally:
@@ -123,8 +124,8 @@ class AsyncClients:
                 on_tick()
                 waiting -= self._cancel_late(tasks, began)
                 if self.abandoned.is_set() and waiting:
-                    recorder.errors[ErrorKind.CUT_OFF] += len(waiting)
-                    header[Field.FAILED] += len(waiting)
+                    for _ in waiting:
+                        recorder.fail(ErrorKind.CUT_OFF, now_ns())
                     break
         finally:
             closing = True

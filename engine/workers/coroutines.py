@@ -56,7 +56,7 @@ class AsyncGroup:
         self.reports = [WorkerReport(share.first)]
         self._make = make
         self._header = memory.header
-        self._recorder = share.recorder(memory)
+        self._recorder = share.recorders(self.memories)[0]
         self._abandoned = asyncio.Event()
 
     # -- the caller's side

@@ -61,7 +61,7 @@ def open_loop(
             try:
                 answer = call(take())
             except BaseException as fault:
-                cursor.fail(row, fault)
+                slice_end = cursor.fail(row, fault, slice_end)
             end = now_ns()
             dues[row] = due
             issued[row] = start
@@ -139,7 +139,7 @@ def burst_loop(
                 fault = raised
             row += 1
             if fault is not None:
-                cursor.fail(row, fault)
+                slice_end = cursor.fail(row, fault, slice_end)
                 issued[row] = completed[row] = now_ns()
                 row += 1
             end = completed[row - 1]

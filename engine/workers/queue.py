@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS
-from qs.engine.record.memory import Field, anonymous_file
+from qs.engine.descriptors import above_standard, anonymous_file
+from qs.engine.record.memory import halted
+from qs.engine.record.recorder import Recorder
 
 DueTimes = Iterator[int]
 
@@ -105,10 +107,10 @@ def new_counter() -> int:
     """
     nameless = anonymous_file(0)
     try:
-        return os.open(f"/proc/self/fd/{nameless}", os.O_RDWR | os.O_CLOEXEC)
+        return above_standard(os.open(f"/proc/self/fd/{nameless}", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         with tempfile.TemporaryFile() as file:
-            return os.dup(file.fileno())
+            return above_standard(os.dup(file.fileno()))
     finally:
         os.close(nameless)
 
@@ -129,18 +131,21 @@ def looking_ahead(blocks: Iterator[np.ndarray], distance: int) -> Iterator[np.nd
 
 
 def capped(
-    queue: Iterable[Iterator[list[int]]], now_ns: Callable[[], int], header: np.ndarray
+    queue: Iterable[Iterator[list[int]]], now_ns: Callable[[], int], recorder: Recorder
 ) -> Iterator[DueTimes]:
-    """One worker's view of a queue of pairs. A request is dropped, and counted in `header`, when
+    """One worker's view of a queue of pairs. A request is dropped, and counted by `recorder`, when
     the second of its pair is due as well: more requests wait behind it than the cap allows.
     """
     for pairs in queue:
-        yield _kept(pairs, now_ns, header)
+        yield _kept(pairs, now_ns, recorder)
 
 
-def _kept(pairs: Iterator[list[int]], now_ns: Callable[[], int], header: np.ndarray) -> DueTimes:
+def _kept(pairs: Iterator[list[int]], now_ns: Callable[[], int], recorder: Recorder) -> DueTimes:
     for due, behind in pairs:
-        if behind <= now_ns():
-            header[Field.DROPPED] += 1
+        now = now_ns()
+        if behind <= now:
+            recorder.drop(due, now)
+            if halted(recorder.memory.header, due):
+                return
         else:
             yield due

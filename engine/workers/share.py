@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -14,6 +14,7 @@ from qs.engine.load.schedule import Schedule, bounded
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import WorkerMemory
 from qs.engine.record.recorder import Recorder
+from qs.engine.statistics.budget import Budget
 from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
 
 MOST_COUNTED = 50_000_000
@@ -30,6 +31,7 @@ class PlanShare:
     spin: bool = False
     keep_columns: bool = False
     keep_slices: bool = False
+    failures_fd: int | None = None  # the shared count of failures of several processes, if budgeted
 
     @property
     def closed(self) -> ClosedLoop | None:
@@ -45,8 +47,16 @@ class PlanShare:
     def timeout_ns(self) -> int:
         return int(self.plan.timeout_s * 1e9)
 
-    def recorder(self, memory: WorkerMemory) -> Recorder:
-        """The recorder of one worker's measured phase."""
+    def recorders(self, memories: Sequence[WorkerMemory]) -> list[Recorder]:
+        """The recorders of the workers' measured phase."""
+        stop = self.plan.stop
+        if stop.max_errors is None and stop.max_error_rate is None:
+            return [self._recorder(memory) for memory in memories]
+        budget = Budget(stop, memories, self.failures_fd)
+        budget.waits = not self.coroutines
+        return [self._recorder(memory, on_failure=budget.failed) for memory in memories]
+
+    def _recorder(self, memory: WorkerMemory, **options: Callable[[], None]) -> Recorder:
         return Recorder(
             memory,
             interval_ns=self.plan.recorded_ns,
@@ -54,6 +64,7 @@ class PlanShare:
             open_loop=self.closed is None,
             keep_columns=self.keep_columns,
             keep_slices=self.keep_slices,
+            **options,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.errors import is_interrupt
-from qs.engine.record.memory import Field, halted
+from qs.engine.record.memory import Field, Halt, halted
 from qs.engine.record.recorder import Recorder
 
 SLICE_NS = 50_000_000
@@ -99,10 +99,11 @@ class Slice:
         drained = 0 < self._header[Field.DRAIN_NS] < now_ns
         return bool(drained) or halted(self._header, due_ns)
 
-    def fail(self, rows: int, fault: BaseException, requests: int = 1) -> None:
+    def fail(self, rows: int, fault: BaseException, slice_end: int, requests: int = 1) -> int:
         """Count the requests of the rows from `rows` on as failed: a target may raise anything,
         SystemExit included.
 
+        Returns the slice's end: now, if the run has been stopped, as this failure may have done.
         Raises an interrupt of the user again, after the rows before were counted.
         """
         if is_interrupt(fault):
@@ -110,3 +111,4 @@ class Slice:
             raise fault
         for row in range(rows, rows + requests):
             self._recorder.raised(fault, self._now_ns(), row)
+        return AT_ONCE if self._header[Field.STOP] == Halt.NOW else slice_end

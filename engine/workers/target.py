@@ -74,9 +74,14 @@ def build(target: Any, samples: Sequence[Any] | None) -> Target:
         target = import_reference(target.reference)(**target.kwargs)
     if not callable(target):
         raise TypeError(f"the target must be callable, not {type(target).__name__}")
+    carried = getattr(target, "samples", None) if samples is None else samples
+    if carried is not None and not hasattr(carried, "__len__"):
+        raise TypeError(
+            f"the target's samples must have a length, as a list has, not {type(carried).__name__}"
+        )
     return Target(
         target.call if isinstance(target, Target) else target,
-        getattr(target, "samples", None) if samples is None else samples,
+        carried,
         getattr(target, "begin_measuring", _pass),
         getattr(target, "end_measuring", _pass),
         target.look if isinstance(target, Target) else look,

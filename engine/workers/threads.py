@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from qs.engine.clock import MONOTONIC, Clock
-from qs.engine.errors import HostError, UnfinishedAnswer, is_interrupt
+from qs.engine.errors import HostError, Interrupted, UnfinishedAnswer, is_interrupt
 from qs.engine.machine.times import ThreadUse, WakeUps, sharpen_timer
+from qs.engine.outcome import ErrorKind
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory
 from qs.engine.record.report import WorkerReport
@@ -47,7 +48,7 @@ class WorkerGroup:
         self.share = share
         self.memories = memories
         self.reports = [WorkerReport(share.first + number) for number in range(share.workers)]
-        self.recorders = [share.recorder(memory) for memory in memories]
+        self.recorders = share.recorders(memories)
         asked = share.plan.pool.instances
         self._instances = share.workers if asked is None else min(asked, share.workers)
         self._make = make
@@ -187,6 +188,8 @@ class WorkerGroup:
         memory, report = self.memories[number], self.reports[number]
         try:
             yield from self._live(number)
+        except Interrupted:
+            self._cut_off(number)
         # the build of a target may raise anything, SystemExit included
         except BaseException as fault:
             if is_interrupt(fault):
@@ -199,6 +202,14 @@ class WorkerGroup:
             self.recorders[number].finish()
             self.recorders[number].report(report)
             self._at(memory, Phase.DONE)
+
+    def _cut_off(self, number: int) -> None:
+        """Inline: a signal has ended the call, in the midst of a slice."""
+        memory, recorder = self.memories[number], self.recorders[number]
+        if memory.header[Field.PHASE] == Phase.MEASURE:
+            if memory.header[Field.SLICE_NS] and not memory.header[Field.FLUSHING]:
+                recorder.flush(int(np.count_nonzero(memory.completed)))
+            recorder.fail(ErrorKind.CUT_OFF, self._clock.now_ns())
 
     def _live(self, number: int) -> Iterator[None]:
         plan, memory, report = self.share.plan, self.memories[number], self.reports[number]
@@ -259,7 +270,7 @@ class WorkerGroup:
         """The queue, less what the cap on the backlog drops."""
         if self.share.plan.max_backlog is None:
             return queue
-        return capped(queue, self._clock.now_ns, self.memories[number].header)  # type: ignore[arg-type]
+        return capped(queue, self._clock.now_ns, self.recorders[number])  # type: ignore[arg-type]
 
     def _target(self, number: int) -> Target:
         instance = number % self._instances

@@ -64,7 +64,9 @@ print(json.dumps({
 class Program:
     """A program in a process of its own that runs the engine."""
 
-    def __init__(self, kind: str, load: str = "closed", hang_at: int = 0):
+    def __init__(
+        self, kind: str, load: str = "closed", hang_at: int = 0, folder: Path | None = None
+    ):
         command = [sys.executable, "-c", PROGRAM, kind, load, str(hang_at)]
         root = Path(__file__).parents[3]
         self.process = subprocess.Popen(
@@ -73,6 +75,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             cwd=root,
+            env=os.environ | ({} if folder is None else {"TMPDIR": str(folder)}),
             start_new_session=True,
         )
         line = self.process.stdout.readline()
@@ -139,29 +142,120 @@ def test_ctrl_c_while_a_thread_hangs(start):
     assert sum(result["errors"].values()) == 2
 
 
-@pytest.mark.parametrize(
-    "kill", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
-def test_a_killed_program_leaves_no_process(start, kill):
+def test_a_killed_program_leaves_no_process_and_no_file(start, tmp_path):
     """Not even those that hang and will never see that nobody listens."""
-    program = start("process", "closed", 20)
+    program = start("process", "closed", 20, tmp_path)
     assert len(program.children) == 2
-    program.process.send_signal(kill)
+    program.process.kill()
     program.process.communicate(timeout=60)
-    assert program.process.returncode == -kill
     assert all(gone(pid) for pid in program.children)
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_a_second_ctrl_c_ends_at_once(start):
-    program = start("thread", "closed", 30)
-    time.sleep(0.3)
-    program.process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        ("thread", signal.SIGINT),
+        ("process", signal.SIGTERM),
+        pytest.param("process", signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
+def test_a_second_signal_ends_at_once_and_leaves_nothing(start, tmp_path, kind, first):
+    """It left log files, and "Task was destroyed but it is pending!" on standard error."""
+    program = start(kind, "closed", 30, tmp_path)
+    program.process.send_signal(first)
     time.sleep(0.3)
     program.process.send_signal(signal.SIGINT)
     _, err = program.process.communicate(timeout=60)
-    assert "KeyboardInterrupt" in err
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert "pending" not in err
     assert program.process.returncode != 0
+    assert all(gone(pid) for pid in program.children)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_sighup_end_a_run_as_ctrl_c_does(start, tmp_path, number):
+    program = start("process", "closed", 0, tmp_path)
+    program.process.send_signal(number)
+    result, err = program.end()
+    assert (result["interrupted"], err, program.process.returncode) == (True, "", 0)
+    assert result["completed"] == result["count"] >= 10
+    assert all(gone(pid) for pid in program.children)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Sends:
+    """A target that, in its n-th call, sends signals to the main thread from another one, and then
+    blocks it. A call of its own is cut off at once, or never.
+    """
+
+    def __init__(self, nth: int, *signals: int, stubborn: bool = False):
+        self.left = nth
+        self.signals = signals
+        self.stubborn = stubborn
+
+    def __call__(self, sample: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            threading.Thread(target=self._send).start()
+            try:
+                time.sleep(3_000)
+            except KeyboardInterrupt:
+                if not self.stubborn:
+                    raise
+                time.sleep(3_000)
+
+    def _send(self) -> None:
+        for number in self.signals:
+            signal.pthread_kill(threading.main_thread().ident, number)
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "load", [ClosedLoop(iterations=90), ConstantRate(5_000)], ids=["closed", "open"]
+)
+def test_a_call_that_blocks_an_inline_run_is_cut_off(monkeypatch, number, load):
+    """The signal was looked at when the call, and one more, had ended."""
+    monkeypatch.setattr("qs.engine.conduct.signals.GRACE_S", 0.05)
+    plan = RunPlan(load, Stop(duration_s=600), Pool("inline"))
+    result = run(plan, Sends(20, number))
+    assert (result.ended_by, result.completed) == (Ending.INTERRUPT, 19)
+    assert result.completed == result.response.count
+    assert result.errors_by_kind.pop("cut off") == 1
+    assert set(result.errors_by_kind) <= {"not issued"}
+
+
+def test_an_inline_warm_up_that_blocks_is_cut_off(monkeypatch):
+    monkeypatch.setattr("qs.engine.conduct.signals.GRACE_S", 0.05)
+    plan = RunPlan(ClosedLoop(iterations=9), pool=Pool("inline"), warmup_iterations=9)
+    result = run(plan, Sends(5, signal.SIGINT))
+    assert (result.ended_by, result.completed, result.errors) == (Ending.INTERRUPT, 0, 0)
+
+
+def test_a_second_ctrl_c_ends_a_call_that_caught_the_first(monkeypatch):
+    monkeypatch.setattr("qs.engine.conduct.signals.GRACE_S", 0.02)
+    plan = RunPlan(ClosedLoop(iterations=9), pool=Pool("inline"))
+    result = run(plan, Sends(5, signal.SIGINT, signal.SIGINT, stubborn=True))
+    assert (result.ended_by, result.completed) == (Ending.INTERRUPT, 4)
+
+
+def test_a_target_s_own_keyboard_interrupt_is_its_failure():
+    target = Nth(3, "KeyboardInterrupt")
+    result = run(RunPlan(ClosedLoop(iterations=9), pool=Pool("inline")), target)
+    assert (result.completed, result.errors_by_kind) == (8, {"KeyboardInterrupt": 1})
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_s_own_handler_stays_during_a_run(number):
+    seen = []
+    before = signal.signal(number, lambda *_: seen.append("mine"))
+    try:
+        result = run(RunPlan(ClosedLoop(iterations=3)), lambda _: os.kill(os.getpid(), number))
+    finally:
+        signal.signal(number, before)
+    assert (set(seen), result.interrupted) == ({"mine"}, False)
 
 
 def setting(event: asyncio.Event, after: int):

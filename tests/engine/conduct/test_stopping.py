@@ -18,8 +18,9 @@ from qs.engine import (
     Stop,
     run,
 )
-from qs.engine.conduct.stopping import Seen, StopRules, budget_spent
+from qs.engine.conduct.stopping import Seen, StopRules
 from qs.engine.load import ConstantRate
+from qs.engine.statistics.budget import budget_spent
 from qs.engine.statistics.estimate import Confidence, Estimate
 from tests.fakes import MS, Service, VirtualClock, nothing
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,8 +15,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qs.engine import ChildHost, Factory, HostDied, HostError, HostTimeout
+from qs.engine import (
+    ChildHost,
+    ClosedLoop,
+    Factory,
+    HostDied,
+    HostError,
+    HostTimeout,
+    Pool,
+    RunPlan,
+    run_async,
+)
 from qs.engine.hosts.host import LocalHost
+from qs.engine.record.memory import SharedMemory
 
 THING = Factory("tests.fakes:Thing", {"word": "hi"})
 
@@ -56,7 +68,6 @@ def test_calls_are_answered_and_the_process_ends_with_the_host():
     host = in_host(work)
     assert gone(host.pid)
     assert not host.alive
-    assert not host.log_path.exists()
 
 
 def test_cwd_environment_and_log_are_as_told(tmp_path):
@@ -273,3 +284,71 @@ def test_a_local_object_that_cannot_be_built():
     with pytest.raises(HostError) as caught:
         asyncio.run(inside())
     assert caught.value.kind == "SystemExit"
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path):
+    (tmp_path / "work").mkdir()
+    host = ChildHost(THING, cwd=tmp_path / "work")
+    (tmp_path / "work").rmdir()
+    with pytest.raises(HostError, match="work, in which it is to work, is not there"):
+        host.start()
+
+
+def test_what_has_left_its_session_and_its_parent_ends_with_the_host():
+    async def work(host):
+        return await host.call("start_daemon")
+
+    assert gone(in_host(work))
+
+
+def test_so_it_does_when_the_host_has_died():
+    async def inside():
+        host = ChildHost(THING)
+        host.start()
+        await host.build()
+        daemon = await host.call("start_daemon")
+        with pytest.raises(HostDied):
+            await host.call("misbehave", what="kill")
+        await host.close()
+        return daemon
+
+    assert gone(asyncio.run(inside()))
+
+
+def test_what_is_printed_never_goes_into_what_is_measured():
+    """With the standard descriptors closed, shared memory became one of them."""
+
+    async def inside():
+        async with ChildHost(THING) as host:
+            await host.call("close_standard")
+            plan = RunPlan(ClosedLoop(iterations=20), pool=Pool("thread"))
+            result = await run_async(plan, host.target("make_printing"))
+            return result
+
+    result = asyncio.run(inside())
+    assert (result.completed, result.errors_by_kind, result.verdict) == (20, {}, "VALID")
+
+
+def test_shared_memory_keeps_its_size():
+    """One that shrinks kills whoever looks at it."""
+    shared = SharedMemory(1, 16)
+    for size in (0, 1 << 30):
+        with pytest.raises(PermissionError):
+            os.ftruncate(shared.fd, size)
+    shared.close()
+
+
+def test_descriptors_are_none_of_the_standard_ones():
+    code = (
+        "import os\n"
+        "for fd in range(3): os.close(fd)\n"
+        "from qs.engine import ClosedLoop, Pool, RunPlan, run\n"
+        "from qs.engine.descriptors import anonymous_file\n"
+        "from qs.engine.workers.queue import new_counter\n"
+        "from tests.fakes import nothing\n"
+        "found = [anonymous_file(8), new_counter()]\n"
+        "plan = RunPlan(ClosedLoop(iterations=5), pool=Pool('process'))\n"
+        "result = run(plan, nothing)\n"
+        "os._exit(0 if min(found) > 2 and result.completed == 5 else 1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

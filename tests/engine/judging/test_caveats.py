@@ -224,9 +224,18 @@ def test_engine_cost(service_ns, cost, open_loop, expected):
     assert codes(result) == expected
 
 
-@pytest.mark.parametrize(("busy_s", "expected"), [(7.9, []), (8.1, ["loop_bound"])])
-def test_loop_bound(busy_s, expected):
-    groups = (GroupUse("async", 1, 1.0), GroupUse("async", 1, busy_s))
+@pytest.mark.parametrize(
+    ("busy_s", "delayed_s", "expected"),
+    [
+        (7.9, 0.0, []),
+        (8.1, 0.0, ["loop_bound"]),
+        # others had the core for half of the time, in which the loop was busy too
+        (4.1, 4.0, ["loop_bound"]),
+        (4.0, 3.9, []),
+    ],
+)
+def test_loop_bound(busy_s, delayed_s, expected):
+    groups = (GroupUse("async", 1, 1.0), GroupUse("async", 1, busy_s, delayed_s=delayed_s))
     plan = replace(CLOSED, pool=Pool("async", workers=2))
     assert codes(result_of(cpu=cpu(groups=groups)), plan) == expected
 

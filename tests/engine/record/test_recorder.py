@@ -287,7 +287,7 @@ def test_what_a_lost_worker_had_not_counted_is_counted_for_it(open_loop):
         one.fail("ValueError", START + 500 * MS, row=3)
         one.due[3] = one.issued[3] = START + 499 * MS
         one.completed[3] = START + 500 * MS
-    rescue(one.memory, open_loop, TIMEOUT)
+    rescue(one.memory, open_loop, TIMEOUT, S)
     response, service, lateness = merged([one.memory], open_loop)
     assert header[Field.COMPLETED] == response.count == service.count == 3
     assert lateness.count == (3 if open_loop else 0)
@@ -306,7 +306,7 @@ def test_a_worker_that_comes_back_after_it_was_given_up_counts_nothing():
     one.due[0] = one.issued[0] = START
     one.completed[0] = START + MS
     one.memory.header[Field.GIVEN_UP] = 1
-    rescue(one.memory, True, TIMEOUT)
+    rescue(one.memory, True, TIMEOUT, S)
     one.flush(1)
     one.finish()
     response, _, _ = merged([one.memory], True)

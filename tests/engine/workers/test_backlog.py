@@ -19,7 +19,8 @@ from qs.engine.load.schedule import bounded
 from qs.engine.record.memory import Field
 from qs.engine.workers import share
 from qs.engine.workers.queue import ThreadQueue, capped, looking_ahead
-from qs.engine.workers.share import due_before
+from qs.engine.workers.share import PlanShare, due_before
+from qs.engine.workers.warmup import warm_up_recorder
 from tests.fakes import MS, S, Service, VirtualClock
 
 
@@ -94,8 +95,9 @@ def test_looking_ahead_pairs_each_due_time_with_the_one_behind_it(steps, distanc
 
 def test_an_endless_schedule_is_paired_as_it_goes():
     pairs = ThreadQueue(looking_ahead(ConstantRate(1e6).blocks(), 100_000), 0)
-    header = np.zeros(64, np.int64)
-    kept = (due for block in capped(pairs, lambda: 100_500_000, header) for due in block)
+    recorder = warm_up_recorder(PlanShare(RunPlan(), 1), 0)
+    header = recorder.memory.header
+    kept = (due for block in capped(pairs, lambda: 100_500_000, recorder) for due in block)
     assert next(kept) == 501_000  # the first whose 100,000th successor is not due yet
     assert header[Field.DROPPED] == 501
 

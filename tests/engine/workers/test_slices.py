@@ -94,7 +94,7 @@ def test_a_loop_goes_on_until_it_is_stopped_or_drained(cells, halted):
 def test_a_failed_row_is_marked_for_as_long_as_its_slice_lasts():
     one, recorder, clock = cursor()
     one.begin()
-    one.fail(1, ValueError("as asked"), requests=2)
+    one.fail(1, ValueError("as asked"), 0, requests=2)
     for row in range(4):
         answer(recorder, clock, row)
     failed = [outcome == Outcome.FAILED for outcome in recorder.memory.outcome[:4]]
