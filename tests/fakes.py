@@ -247,7 +247,8 @@ class Thing:
 
         code = (
             "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', "
-            "'import time; time.sleep(1000)'], start_new_session=True).pid)"
+            "'import time; time.sleep(1000)'], start_new_session=True, "
+            "stdout=subprocess.DEVNULL).pid)"
         )
         return int(subprocess.check_output([sys.executable, "-c", code]))
 
