@@ -20,6 +20,7 @@ from qs.engine import (
     HostTimeout,
     LocalHost,
     Loss,
+    PlanError,
     Pool,
     RunPlan,
     Stop,
@@ -157,8 +158,8 @@ def test_an_interrupt_raised_while_building_is_a_host_error():
 
 
 @pytest.mark.parametrize("kind", ["inline", "thread"])
-def test_what_is_no_target_is_a_host_error(kind):
-    with pytest.raises(HostError, match="callable"):
+def test_what_is_no_target_is_a_fault_of_the_plan(kind):
+    with pytest.raises(PlanError, match="callable"):
         run(RunPlan(ClosedLoop(iterations=1), pool=Pool(kind)), 5)
 
 
