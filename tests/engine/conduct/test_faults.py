@@ -159,7 +159,7 @@ def test_an_interrupt_raised_while_building_is_a_host_error():
 
 @pytest.mark.parametrize("kind", ["inline", "thread"])
 def test_what_is_no_target_is_a_fault_of_the_plan(kind):
-    with pytest.raises(PlanError, match="callable"):
+    with pytest.raises(PlanError, match="cannot be called"):
         run(RunPlan(ClosedLoop(iterations=1), pool=Pool(kind)), 5)
 
 
