@@ -370,4 +370,4 @@ def test_codes_and_sentences_of_a_result_go_together():
     result = result_of(cpu=cpu(steal_s=4.0))
     result.caveats = caveats_of(result, CLOSED)
     assert result.warning_codes == result.to_dict()["warning_codes"] == ["steal"]
-    assert len(RULES) == 12
+    assert len(RULES) == 13

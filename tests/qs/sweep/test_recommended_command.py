@@ -30,6 +30,7 @@ TYPED = {
     "verify": "sample",
     "seed": "7",
     "shape": ["x=1,4", "two words=1,3"],
+    "batch_axis": ["image=0", "y=none"],
     "types": ["x=float32"],
     "ranges": ["x=-5,5"],
     "data": ["y=my items/"],
