@@ -108,6 +108,8 @@ class Child:
         instance=number and kwargs.
         """
         coroutines = share.plan.pool.kind == "async"
+        # A mapping holds a descriptor of its own: it must not be one that a vendor prints to.
+        open_standard()
         memories = map_workers(fds[0], 1 if coroutines else share.workers, rows)
         rest = fds[1:]
         if share.counter_fd is not None:
@@ -125,7 +127,6 @@ class Child:
             return build(made, samples)
 
         if coroutines:
-            open_standard()
             reports = new_loop().run_until_complete(
                 self._run_coroutines(AsyncGroup(share, make, memories[0]))
             )
