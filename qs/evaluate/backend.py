@@ -10,10 +10,9 @@ qs.evaluate.failures' part.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -382,7 +381,7 @@ async def brought_up(
     """The chosen backend, for as long as the context lasts; its log is kept small."""
     backend = Backend(prepared, environment, log, prepared.work)
     async with capped(log):
-        with _inside(backend.folder) if prepared.request.in_process else contextlib.nullcontext():
+        with _inside(backend.folder) if prepared.request.in_process else nullcontext():
             try:
                 await backend.ready()
                 yield backend
@@ -390,7 +389,7 @@ async def brought_up(
                 await backend.drop()
 
 
-@contextlib.contextmanager
+@contextmanager
 def _inside(folder: Path) -> Iterator[None]:
     """With --in_process, the debugger's one process works where the backend's own would."""
     before = Path.cwd()
