@@ -171,7 +171,6 @@ class Hostile(dict[str, Any]):
         np.zeros(3),
         types.SimpleNamespace(result=print, done=print),
     ],
-    ids=repr,
 )
 def test_what_is_there_is_an_answer(answer: Any) -> None:
     look(answer)
