@@ -3,10 +3,15 @@
 Importing this package loads nothing heavy: numpy, onnxruntime, pydantic and the engine come in
 where they are used. The four classes of the plug-in contract stand here for vendors (`from qs
 import CompileBackend`) and are loaded on first use.
+
+It turns ONNX Runtime's telemetry off, here and in every process that is started from here: since
+1.29 the mere import of onnxruntime writes a file of a fixed name in TMPDIR, through whatever link
+has that name, and starts a thread that sends events beside what is measured.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["AccuracyChecker", "CompileBackend", "Dataset", "RuntimeBackend", "__version__"]
+
+if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # a user's own word stands
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOMES = {
     "AccuracyChecker": "qs.contract.test_accuracy",

@@ -69,7 +69,7 @@ def optimized(path: Path) -> tuple[Path, str]:
 
     data = data_files(path)
     version, machine = onnxruntime.__version__, platform.machine()
-    key = f"cpu/{_sha256([path, *data])[:32]}-ort{version}-{machine}-extended-2"
+    key = f"cpu/{_sha256([path, *data])[:32]}-ort{version}-{machine}-extended-3"
     made: list[Path] = []
 
     def build(target: Path) -> None:
@@ -79,9 +79,10 @@ def optimized(path: Path) -> tuple[Path, str]:
         beside = {DATA_FILE: f"{target.name}.data", LEAST_DATA: "1024"} if data else NOTHING
         session = open_session(path, 1, "EXTENDED", beside, optimized_model_filepath=str(target))
         _check_copy(session, target)
+        _seal(target).write_text(_sha256(_files(target)))
 
     try:
-        found = build_once(key, ".onnx", build)
+        found = build_once(key, ".onnx", build, _whole)
     except UserError as error:
         # A model that cannot run at all is the user's error; one that cannot be saved is not.
         open_session(path, 1)
@@ -91,6 +92,21 @@ def optimized(path: Path) -> tuple[Path, str]:
         "graph optimized by ONNX Runtime "
         f"{onnxruntime.__version__}{'' if made else ', from the cache'}",
     )
+
+
+def _files(copy: Path) -> list[Path]:
+    """A copy, and its weights if they are beside it."""
+    data = copy.with_name(f"{copy.name}.data")
+    return [copy, data] if data.exists() else [copy]
+
+
+def _seal(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}.sha256")
+
+
+def _whole(copy: Path) -> bool:
+    """Whether a cached copy is as it was written: what a damaged one answers is nobody's fault."""
+    return _seal(copy).read_text() == _sha256(_files(copy))
 
 
 def _check_copy(session: Any, copy: Path) -> None:

@@ -108,7 +108,8 @@ class ChildHost:
 
     def start(self) -> None:
         """Start the process without building anything in it. Raises OSError if the interpreter
-        cannot be run, HostError if the folder it is to work in is gone.
+        cannot be run, or the log not be written (a link in its place is not followed), HostError if
+        the folder it is to work in is gone.
         """
         same = self._python == sys.executable
         setup = json.dumps({"packages": self._places(), "path": sys.path if same else None})
@@ -118,7 +119,9 @@ class ChildHost:
             file = tempfile.TemporaryFile(prefix="host-")  # noqa: SIM115
             handle, self._log = above_standard(os.dup(file.fileno())), file
         else:
-            handle = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            # What a link planted in its place names is somebody else's file.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            handle = os.open(self.log_path, flags, 0o644)
         down, child_down = _socket_pair()
         up, child_up = _socket_pair()
         fds = (child_down.fileno(), child_up.fileno())

@@ -81,9 +81,15 @@ def key_of(parts: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
+def build_once(
+    key: str,
+    suffix: str,
+    build: Callable[[Path], None],
+    sound: Callable[[Path], bool] | None = None,
+) -> Path:
     """The cached file `<key><suffix>`. If it is missing, `build` creates it first, at a path of
-    that name in a temporary folder.
+    that name in a temporary folder; also if `sound` says of a file that is there that it is damaged
+    (a disk's fault, a copy cut short). What `sound` raises counts as damage.
 
     `key` may contain folders ("models/ab12"). One process builds, the others wait for it. If
     `build` raises, nothing is left behind and the next caller tries again. Raises RuntimeError if
@@ -91,12 +97,21 @@ def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
     """
     path = cache_dir() / f"{key}{suffix}"
     _remove_dead(path.parent)
-    if path.is_file():
+    if _usable(path, sound):
         return path
     with locked(path):
-        if not path.is_file():  # another process may have built it while this one waited
+        if not _usable(path, sound):  # another process may have built it while this one waited
             _build(path, build)
     return path
+
+
+def _usable(path: Path, sound: Callable[[Path], bool] | None) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        return sound is None or sound(path)
+    except Exception:  # there are many ways to be no such file
+        return False
 
 
 @contextmanager

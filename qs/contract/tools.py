@@ -44,12 +44,17 @@ __all__ = [
 ]
 
 
-def build_once(key: str, suffix: str, build: Callable[[Path], None]) -> Path:
+def build_once(
+    key: str,
+    suffix: str,
+    build: Callable[[Path], None],
+    sound: Callable[[Path], bool] | None = None,
+) -> Path:
     """The file `<key><suffix>` in the user's cache folder; `build(temporary path)` creates it if it
-    is missing.
+    is missing, or if `sound(path)` is given and says that it is damaged.
 
     One process builds, the others wait; a build that fails leaves nothing behind.
     """
     from qs.base import cache
 
-    return cache.build_once(key, suffix, build)
+    return cache.build_once(key, suffix, build, sound)

@@ -21,7 +21,7 @@ from qs.engine import ChildHost, Factory, HostDied, HostTarget, HostTimeout, Loc
 from qs.environments import Environment
 from qs.evaluate.failures import BackendFailed, Limit, outcomes
 from qs.evaluate.folder import working_folder
-from qs.evaluate.log import capped
+from qs.evaluate.log import capped, unlinked
 from qs.evaluate.prepare import Prepared
 from qs.result.row import Outcome
 from qs.settings.case import Case
@@ -331,13 +331,11 @@ class Backend:
         factory = Factory(self.SERVICE, self._arguments())
         if self._prepared.request.in_process:
             return LocalHost(factory)
-        if self._log.is_symlink():  # the process before planted it; what it names is not ours
-            self._log.unlink(missing_ok=True)
         return ChildHost(
             factory,
             python=self._environment.python,
             env=self._environment.variables,
-            log_path=self._log,
+            log_path=unlinked(self._log),
             cwd=self.folder,
         )
 

@@ -18,6 +18,15 @@ TAIL_BYTES = 2 << 20
 LOOK_S = 0.2
 
 
+def unlinked(path: Path) -> Path:
+    """The path of a log, of which a process before may have made a link: what that names is not
+    ours.
+    """
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    return path
+
+
 @contextlib.asynccontextmanager
 async def capped(path: Path) -> AsyncIterator[None]:
     """Within, and at the end, the file is kept near or under MOST_BYTES."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from qs.engine import ChildHost, Factory
 from qs.evaluate.failures import Limit, outcomes
+from qs.evaluate.log import unlinked
 
 REFERENCE = "qs.inside.reference:ReferenceService"
 ARTIFACT = "qs.inside.artifact:ArtifactService"
@@ -123,7 +124,7 @@ async def artifact_process(log: Path) -> AsyncIterator[ArtifactProcess]:
 
 @asynccontextmanager
 async def _host(service: str, log: Path, work: Path | None) -> AsyncIterator[ChildHost]:
-    made = ChildHost(Factory(service), python=sys.executable, log_path=log, cwd=work)
+    made = ChildHost(Factory(service), python=sys.executable, log_path=unlinked(log), cwd=work)
     with outcomes("starting a process of our own"):
         await made.__aenter__()
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,25 @@ def test_importing_loads_nothing_heavy(module: str, unwanted: list[str]) -> None
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_onnxruntime_writes_nothing_through_a_link_in_the_temporary_folder(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("kept")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (temporary / ".ses").symlink_to(theirs)
+    unset = ("ORT_DISABLE_TELEMETRY", "CI", "GITHUB_ACTIONS", "TF_BUILD")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    code = "import qs, onnxruntime, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**kept, "TMPDIR": str(temporary)},
+    )
+    assert done.stdout.strip() == "1"
+    assert theirs.read_text() == "kept"
+    assert [each.name for each in temporary.iterdir()] == [".ses"]

@@ -294,6 +294,17 @@ def test_a_folder_that_is_gone_is_named(tmp_path):
         host.start()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_log_is_never_written_through_a_link(tmp_path, there):
+    theirs, log = tmp_path / "theirs", tmp_path / "log"
+    if there:
+        theirs.write_text("kept")
+    log.symlink_to(theirs)
+    with pytest.raises(OSError, match="log"):
+        ChildHost(THING, log_path=log).start()
+    assert theirs.exists() == there and (not there or theirs.read_text() == "kept")
+
+
 def test_what_has_left_its_session_and_its_parent_ends_with_the_host():
     async def work(host):
         return await host.call("start_daemon")

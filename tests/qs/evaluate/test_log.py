@@ -38,3 +38,12 @@ def test_a_planted_link_is_not_followed(tmp_path, link):
     getattr(path, link)(target)
     assert not log_cap.shorten(path)
     assert target.stat().st_size == log_cap.MOST_BYTES + 1
+
+
+def test_a_link_in_a_logs_place_is_removed_and_its_target_kept(tmp_path):
+    target, log = tmp_path / "target", tmp_path / "log"
+    target.write_text("theirs")
+    log.symlink_to(target)
+    assert not log_cap.unlinked(log).is_symlink() and target.read_text() == "theirs"
+    log.write_text("ours")
+    assert log_cap.unlinked(log).read_text() == "ours"

@@ -283,6 +283,20 @@ def test_a_large_files_digest_is_remembered_until_the_file_changes(workspace, mo
     )
 
 
+@pytest.mark.parametrize("damaged", [b"", b"0" * 20, b"\xff\xfe", b"0" * 64, b"z" * 97])
+def test_a_damaged_note_of_a_digest_is_taken_anew(tmp_path, cache, monkeypatch, damaged):
+    monkeypatch.setattr(digest, "LARGE_BYTES", 10)
+    mine = put(tmp_path / "m.onnx")
+    right = hashlib.sha256(mine.read_bytes()).hexdigest()
+    assert digest.sha256_of(mine) == right
+    (note,) = (cache / "digests").glob("*.sha256")
+    kept = note.read_bytes()
+    note.write_bytes(damaged)
+    assert digest.sha256_of(mine) == right and note.read_bytes() == kept
+    note.write_bytes(kept[:3] + (b"1" if kept[3:4] == b"0" else b"0") + kept[4:])
+    assert digest.sha256_of(mine) == right
+
+
 @pytest.mark.slow
 def test_the_zoos_bert_is_built_and_the_digits_are_the_committed_file():
     for name, kind in (("digits-cnn-onnx-fp32", "path"), ("bert-torch-fp32", "build")):

@@ -186,6 +186,21 @@ def test_other_weights_under_the_same_graph_are_another_model(tmp_path, weights,
     np.testing.assert_allclose(answers[1], 3 * answers[0], rtol=1e-3)
 
 
+def test_damaged_weights_beside_the_cached_graph_are_made_anew(tmp_path, weights, monkeypatch):
+    monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
+    sys.path.insert(0, str(zoo.ROOT / "backends"))
+    from CPU import sessions
+
+    model_at(tmp_path / "model.onnx", weights)
+    copy, _ = sessions.optimized(tmp_path / "model.onnx")
+    (data,) = copy.parent.glob(f"{copy.name}.data")
+    before = data.read_bytes()
+    for damaged in (before[:100], bytes(len(before))):
+        data.write_bytes(damaged)
+        assert sessions.optimized(tmp_path / "model.onnx")[0] == copy
+        assert data.read_bytes() == before
+
+
 def test_the_reference_gives_inner_tensors_of_such_a_model(tmp_path, weights, monkeypatch):
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
     path = model_at(tmp_path / "model.onnx", weights)
