@@ -48,8 +48,11 @@ def asked(out: Path, *options: object) -> tuple[object, ...]:
     return ("run", "--task", TASK, "--hardware_type", "CPU", "--out", out, *options)
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
 def start(out: Path, *options: object, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command(*asked(out, *options)),
         text=True,
         stdout=subprocess.PIPE,
@@ -57,6 +60,19 @@ def start(out: Path, *options: object, **variables: str) -> subprocess.Popen[str
         cwd=ROOT,
         env=environment(**variables),
     )
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def none_goes_on():
+    """What a failed test has started ends with it."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 def run(out: Path, *options: object) -> tuple[int, str, str]:
