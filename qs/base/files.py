@@ -36,6 +36,7 @@ def why(error: OSError) -> str:
 
 MAX_TEXT_BYTES = 64 << 20
 """No file that a person writes comes near it; it is what keeps /dev/zero out of memory."""
+_PIECE_BYTES = 1 << 20
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -50,26 +51,38 @@ def kind_of(mode: int) -> str | None:
     return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
 
 
-def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """The text of a file that a person gave: a regular file of at most `max_bytes`, in UTF-8, with
-    or without a byte order mark, without NUL. UserError otherwise, naming the file.
+def read_regular(path: str | Path, max_bytes: int) -> bytes:
+    """The content of a regular file of at most `max_bytes`. UserError otherwise, naming the file.
 
     Never waits: a pipe that nobody writes to is refused like any other that is not a file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            kind = kind_of(os.fstat(file.fileno()).st_mode)
+            about = os.fstat(descriptor)
+            kind = kind_of(about.st_mode)
             if kind is not None:
                 raise UserError(f"{path}: is {kind}; allowed: a regular file")
-            content = file.read(max_bytes + 1)
+            # To read up to `max_bytes` at once would make room for so many. Those of /proc state no
+            # size.
+            content = b"" if about.st_size > max_bytes else file.read(about.st_size + 1)
+            while content and len(content) <= max_bytes and (more := file.read(_PIECE_BYTES)):
+                content += more
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{shortened(path)}: cannot be read: {reason}") from None
-    if len(content) > max_bytes:
+    if max(about.st_size, len(content)) > max_bytes:
         raise UserError(f"{path}: is larger than {max_bytes / 1e6:,.0f} MB, the most that is read")
+    return content
+
+
+def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text of a file that a person gave: a regular file of at most `max_bytes`, in UTF-8, with
+    or without a byte order mark, without NUL. UserError otherwise, naming the file.
+    """
+    content = read_regular(path, max_bytes)
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from qs.base.payloads import counts_of
 from qs.engine import ErrorKind, Histogram, IntervalRow, RunResult
 from qs.limit.goals import Goal, longest_bound_s
 
@@ -221,7 +222,9 @@ class Trial:
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Trial:
-        """Raises ValueError, KeyError, TypeError or AttributeError if `to_dict` did not make it."""
+        """Raises ValueError, KeyError, TypeError or AttributeError if `to_dict` did not make it, or
+        what decoders of histograms raise.
+        """
         counts = plain["tallies"].items()
         for name in _PLAIN:
             number = type(plain[name]) in (int, float) and 0 <= plain[name] < math.inf
@@ -315,11 +318,14 @@ def _encoded(histogram: Histogram) -> dict[str, Any]:
 
 def _decoded(plain: dict[str, Any]) -> Histogram:
     """The very histogram that was encoded, so that a search makes the same of it again."""
-    from hdrh.histogram import HdrHistogram
-
-    hdr = HdrHistogram.decode(plain["hdr"].encode("ascii"))
+    counts = counts_of(plain["hdr"])
     histogram = Histogram()
-    histogram.counts[: hdr.counts_len] = np.array(hdr.counts[: hdr.counts_len], np.int64)
+    histogram.counts[: counts.size] = counts
     for name in _EXACT:
-        setattr(histogram, name, plain[name])
+        value = plain[name]
+        if type(value) is not int or value < 0:
+            raise ValueError(f"{name} is {value!r}")
+        setattr(histogram, name, value)
+    if histogram.count != counts.sum():
+        raise ValueError(f"count is {histogram.count}, of {counts.sum()} values")
     return histogram

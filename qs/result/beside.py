@@ -8,9 +8,10 @@ read than such a file holds. Everything that opens a file named by a result does
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path, PurePosixPath
+
+from qs.base.errors import UserError
+from qs.base.files import read_regular
 
 MOST_LOG_BYTES = 64_000_000  # a day of intervals of a second takes about 40 MB
 
@@ -35,7 +36,7 @@ def content_of(folder: Path, name: str, most_bytes: int) -> bytes | None:
         return None
     try:
         return read_regular(path.resolve(), most_bytes)
-    except OSError:
+    except (OSError, UserError):
         return None
 
 
@@ -46,17 +47,3 @@ def log_of(folder: Path, name: str) -> str | None:
         return None if content is None else content.decode()
     except UnicodeDecodeError:
         return None
-
-
-def read_regular(path: Path, most_bytes: int) -> bytes | None:
-    """A regular file's content; None for a pipe, a device or a folder, which may never end, and
-    for a file that is larger. Raises OSError.
-    """
-    # Without O_NONBLOCK, to open a pipe that nobody writes to would take for ever.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > most_bytes:
-            return None
-        content = file.read(most_bytes + 1)  # those of /proc state no size
-        return content if len(content) <= most_bytes else None

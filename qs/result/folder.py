@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from qs.base.errors import UserError
+from qs.base.files import read_regular
 from qs.result.result import Kind, Status
+from qs.result.saved import MOST_BYTES
 
 ASIDE = ".before"  # a result of an earlier run, while this one has not said which it replaces
 
@@ -83,8 +86,8 @@ class ReportFolder:
 def _only_begun(path: Path) -> bool:
     """Whether it is of a run that was killed before it had measured anything."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(read_regular(path, MOST_BYTES))
+    except (UserError, ValueError, RecursionError):
         return False
     if not isinstance(found, dict):
         return False

@@ -1,16 +1,14 @@
 """Response times of a run, interval by interval, from its HdrHistogram log.
 
-The payloads are decoded by the hdrhistogram package; the lines around them are split here, because
-a log may come from a database as well as from a file, and because intervals without an answer,
-which the log leaves out, are intervals all the same.
+The lines around the payloads are split here, because a log may come from a database as well as from
+a file, and because intervals without an answer, which the log leaves out, are intervals all the
+same.
 """
 
 from __future__ import annotations
 
-import base64
 import io
 import math
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from qs.base.errors import UserError
+from qs.base.payloads import counts_of
 from qs.engine import Histogram
-from qs.engine.statistics import COUNTS, HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS
+from qs.engine.statistics import COUNTS
 
 # As many intervals as tell how noise is correlated; neighbours of longer logs are merged.
 MOST_CELLS = 96
 MOST_S = 1e8  # three years: a log that says more is damaged
 MOST_LINES = 700_000  # eight days of intervals of a second
-MOST_COUNT_BYTES = 9  # of one count in a payload
 _GAP = 1e-3  # of an interval: times in the log are rounded to a microsecond
 
 
@@ -105,33 +103,6 @@ def _lines(text: str) -> Iterator[_Line]:
         yield found
 
 
-def _decoded(payload: str) -> tuple[np.ndarray, np.ndarray]:
-    """Filled bins, and their counts as float64."""
-    from hdrh.codec import ExternalHeader, PayloadHeader, ext_header_size, payload_header_size
-    from hdrh.histogram import HdrHistogram
-
-    # The package unpacks whatever size comes out, and makes room for whatever range is stated: both
-    # are looked at before it may.
-    packed = base64.b64decode(payload, validate=True)
-    ExternalHeader.from_buffer_copy(packed)
-    unpacking = zlib.decompressobj()
-    most = payload_header_size + MOST_COUNT_BYTES * COUNTS
-    content = unpacking.decompress(packed[ext_header_size:], most)
-    if not unpacking.eof:
-        raise ValueError("its payload is cut off, or larger than any histogram")
-    header = PayloadHeader.from_buffer_copy(content)
-    if (header.lowest_trackable_value, header.significant_figures) != (
-        LOWEST_NS,
-        SIGNIFICANT_DIGITS,
-    ) or header.highest_trackable_value > HIGHEST_NS:
-        raise ValueError("its values are not in ns with three digits")
-    counts = np.frombuffer(HdrHistogram.decode(payload).counts, np.int64)
-    if counts.min(initial=0) < 0:
-        raise ValueError("it counts fewer than no values")
-    index = np.flatnonzero(counts)
-    return index, counts[index].astype(np.float64)
-
-
 def _series(lines: Sequence[_Line], wall_s: float | None) -> Series:
     """Cells for the lines and for the silence between them; neighbours are put together until there
     are at most MOST_CELLS.
@@ -161,8 +132,8 @@ def _series(lines: Sequence[_Line], wall_s: float | None) -> Series:
     at = 0
     for pieces, length, payload in spans:
         if payload is not None:
-            index, counts = _decoded(payload)
-            table[at // size, index] += counts
+            counts = counts_of(payload)
+            table[at // size, : counts.size] += counts
         for group in range(at // size, (at + pieces - 1) // size + 1):
             inside = min(at + pieces, (group + 1) * size) - max(at, group * size)
             lengths[group] += inside * length

@@ -99,8 +99,9 @@ class SweepPlan:
             )
             if self.resume:
                 known = len(state.trials) + len(state.limit_trials)
+                damaged = f"; damaged lines left out: {state.left_out}" if state.left_out else ""
                 journal.view.line(
-                    f"resumed after {known} trials"
+                    f"resumed after {known} trials{damaged}"
                     if state.resumed
                     else "nothing to resume; begun anew"
                 )

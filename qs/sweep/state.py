@@ -2,25 +2,26 @@
 that a sweep that was killed can be resumed.
 
 The first line says what is swept, and a sweep of something else is not resumed from it. A line that
-was cut off in the middle is ignored.
+was cut off in the middle is left out.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.base.files import Lines, write_atomic
+from qs.base.files import Lines, read_regular, write_atomic
 from qs.base.visible import one_line
 from qs.limit import Trial
 from qs.result.row import Row
 
 ABOUT, TRIAL, LIMIT = "about", "trial", "limit"
+MOST_BYTES = 200_000_000  # some ten thousand trials of a limit
 # A resumed sweep may have another time or place, but must measure the same: what is compared, and
 # what it is called.
 SAME = {
@@ -77,7 +78,7 @@ class State:
 
     def __init__(self, path: Path, about: Mapping[str, Any], resume: bool):
         """Begins a new file, or with `resume` reads the existing one. Raises UserError if that is
-        of another sweep.
+        of another sweep, or of none.
         """
         self.path = path
         # By the number of the round and the combination's name.
@@ -86,15 +87,30 @@ class State:
         self.resumed = False
         self._torn = False  # the last line may have been cut off by a full disk
         about = json.loads(json.dumps(dict(about), default=str))
-        lines = _lines(path) if resume and path.exists() else []
-        if lines:
-            self._check(lines[0][1], about)
-            self.resumed = True
-            for number, line in lines[1:]:
-                self._take(number, line)
-            self._rewrite([line for _, line in lines])
+        self.left_out = 0  # damaged lines
+        content = read_regular(path, MOST_BYTES) if resume and path.exists() else b""
+        if content.strip():
+            self._resume(content, about)
         else:
-            self._rewrite([{"kind": ABOUT, **about}])
+            self._rewrite([json.dumps({"kind": ABOUT, **about}).encode()])
+
+    def _resume(self, content: bytes, about: Mapping[str, Any]) -> None:
+        """Raises UserError for what is no state of this sweep; the file stays as it is."""
+        kept: list[bytes] = []
+        for number, text in enumerate(content.split(b"\n"), start=1):
+            if not text.strip():
+                continue
+            line = _line(text)
+            if not kept:
+                self._check(number, line, about)
+            elif line is None:
+                self.left_out += 1
+                continue
+            else:
+                self._take(number, line)
+            kept.append(text)
+        self.resumed = True
+        self._rewrite(kept)
 
     def _take(self, number: int, line: Mapping[str, Any]) -> None:
         """Raises UserError for a trial that is none: the file may be anybody's by now."""
@@ -135,14 +151,21 @@ class State:
             rows.setdefault(trial.name, []).append(trial.row)
         return rows
 
-    def _check(self, first: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    def _check(
+        self, number: int, first: Mapping[str, Any] | None, about: Mapping[str, Any]
+    ) -> None:
+        if first is None or first.get("kind") != ABOUT:
+            raise UserError(
+                f"--resume: {self.path}, line {number}: does not say what was swept; leave out "
+                "--resume to begin anew, which replaces the file"
+            )
         for name, called in SAME.items():
             before, now = first.get(name), about.get(name)
             if before != now:
                 differs = (
                     "has changed since"
                     if name.endswith("sha256")
-                    else f"is {before!r}, now it is {now!r}"
+                    else f"is {_shown(before)}, now it is {_shown(now)}"
                 )
                 raise UserError(
                     f"--resume: {self.path} is of another sweep: its {called} {differs}; "
@@ -159,21 +182,22 @@ class State:
             file.close()
         self._torn = False
 
-    def _rewrite(self, lines: list[dict[str, Any]]) -> None:
+    def _rewrite(self, lines: Sequence[bytes]) -> None:
         """Without what was cut off, so that the next line starts on its own."""
-        write_atomic(
-            self.path, b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines)
-        )
+        write_atomic(self.path, b"".join(line + b"\n" for line in lines))
 
 
-def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Objects with the numbers of their lines, if the first one says what is swept."""
-    lines: list[tuple[int, dict[str, Any]]] = []
-    for number, text in enumerate(path.read_bytes().split(b"\n"), start=1):
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(line, dict):
-            lines.append((number, line))
-    return lines if lines and lines[0][1].get("kind") == ABOUT else []
+def _line(text: bytes) -> dict[str, Any] | None:
+    """The object in a line; None if it is damaged."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) else None
+
+
+def _shown(value: object) -> str:
+    try:
+        return one_line(repr(value), 200)
+    except RecursionError:
+        return "nested too deeply"

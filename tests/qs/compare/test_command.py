@@ -95,7 +95,7 @@ def test_unlike_results_are_status_2_unless_asked_for(results, capfd):
     ("arguments", "said"),
     [
         (["{a}"], "at least two"),
-        (["{a}", "absent.json"], "absent.json: cannot be read"),
+        (["{a}", "absent.json"], "absent.json: no such file"),
         (["{a}", "{slow}", "--fail_if", "p98.slower:5%"], "p9"),
         (["{a}", "{slow}", "--margin", "0"], "not a percentage"),
         (["{a}", "#7"], "no entry #7"),

@@ -76,7 +76,7 @@ def test_what_is_no_result_is_refused(tmp_path, content, said):
     assert said in str(refused.value) and str(path) in str(refused.value)
 
 
-@pytest.mark.parametrize(("name", "said"), [("absent", "cannot be read"), (".", "holds no result")])
+@pytest.mark.parametrize(("name", "said"), [("absent", "no such file"), (".", "holds no result")])
 def test_what_is_not_there_is_refused(tmp_path, name, said):
     with pytest.raises(UserError, match=said):
         from_path(str(tmp_path / name))

@@ -9,7 +9,7 @@ import pytest
 
 from qs.compare.sides import from_path
 from qs.render.formats import FORMATS
-from qs.result.beside import content_of, log_of, place_of, read_regular
+from qs.result.beside import content_of, log_of, place_of
 from tests.qs.result import made
 
 SECRET = "a secret of the reader's"
@@ -67,10 +67,6 @@ def test_nothing_else_is(folder, name):
 def test_no_more_is_read_than_asked_for(folder):
     assert content_of(folder, "to-good", 4) == b"good"
     assert content_of(folder, "to-good", 3) is None
-
-
-def test_a_file_that_states_no_size_is_bounded_too():
-    assert read_regular(Path("/proc/self/status"), 10) is None
 
 
 def test_no_page_holds_a_foreign_file(folder):

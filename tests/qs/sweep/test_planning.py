@@ -5,7 +5,11 @@ tables.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -224,7 +228,7 @@ def test_the_state_outlives_a_line_that_was_cut_off(tmp_path, limit_trial):
     with path.open("ab") as file:
         file.write(b'{"kind": "trial", "round": 1, "na')
     again = State(path, ABOUT, resume=True)
-    assert again.resumed and again.limit_trials == [limit_trial]
+    assert again.resumed and again.limit_trials == [limit_trial] and again.left_out == 1
     assert again.trials == [trial(0, "a"), trial(0, "b")]
     assert (0, "b") in again and (1, "a") not in again
     again.add(trial(1, "a", 3.0))
@@ -233,7 +237,45 @@ def test_the_state_outlives_a_line_that_was_cut_off(tmp_path, limit_trial):
         "a": [trial(0, "a").row, trial(1, "a", 3.0).row],
         "b": [trial(0, "b").row],
     }
+    assert third.left_out == 0
     assert all(json.loads(each) for each in path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b"\xff", b"9" * 5_000, b"5"])
+def test_a_damaged_line_is_left_out_and_a_damaged_first_one_refused(tmp_path, text):
+    path = tmp_path / "s.jsonl"
+    State(path, ABOUT, resume=False).add(trial(0, "a"))
+    first, second = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([first, text, second]))
+    again = State(path, ABOUT, resume=True)
+    assert again.trials == [trial(0, "a")] and again.left_out == 1
+    path.write_bytes(b"\n".join([text, second]))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="line 1: does not say what was swept"):
+        State(path, ABOUT, resume=True)
+    assert path.read_bytes() == before
+
+
+def test_a_deep_value_of_the_first_line_is_one_message(tmp_path):
+    path = tmp_path / "s.jsonl"
+    for depth in (500, 900, 5_000, 100_000):
+        path.write_text(
+            json.dumps({"kind": "about"})[:-1] + ', "task": ' + "[" * depth + "]" * depth + "}"
+        )
+        with pytest.raises(UserError, match="--resume: "):
+            State(path, ABOUT, resume=True)
+
+
+def test_only_a_regular_file_of_some_size_is_resumed(tmp_path, monkeypatch):
+    path = tmp_path / "s.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"s\.jsonl: is a pipe; allowed: a regular file"):
+        State(path, ABOUT, resume=True)
+    path.unlink()
+    State(path, ABOUT, resume=False)
+    monkeypatch.setattr("qs.sweep.state.MOST_BYTES", 10)
+    with pytest.raises(UserError, match=r"s\.jsonl: is larger than"):
+        State(path, ABOUT, resume=True)
 
 
 def test_a_sweep_of_something_else_is_not_resumed(tmp_path):
@@ -348,3 +390,29 @@ def test_an_odd_trial_of_the_limit_is_named_too(tmp_path, limit_trial, change):
         file.write(json.dumps({"kind": "limit", "trial": odd}) + "\n")
     with pytest.raises(UserError, match="line 2: no trial of a sweep"):
         State(path, ABOUT, resume=True)
+
+
+def test_a_trials_histogram_is_looked_at_before_room_is_made_for_it(tmp_path, limit_trial):
+    path = tmp_path / "s.jsonl"
+    response = limit_trial.to_dict()["response"]
+    packed = base64.b64decode(response["hdr"])
+    bomb = packed[:8] + zlib.compress(zlib.decompress(packed[8:]) + bytes(50_000_000))
+    for odd in (
+        {"hdr": base64.b64encode(bomb).decode()},
+        {"hdr": 5},
+        {"count": response["count"] + 1},
+        {"min_ns": -1},
+        {"max_ns": "2"},
+        {"sum_ns": 1.5},
+        {"out_of_range": True},
+    ):
+        State(path, ABOUT, resume=False)
+        line = {"kind": "limit", "trial": {**limit_trial.to_dict(), "response": response | odd}}
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        tracemalloc.start()
+        with pytest.raises(UserError, match="line 2: no trial of a sweep"):
+            State(path, ABOUT, resume=True)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 20_000_000
