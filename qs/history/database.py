@@ -53,6 +53,10 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (entry, name)
     );
     """,
+    # Older versions called a run VALID before its end.
+    """
+    UPDATE entries SET verdict = 'INVALID' WHERE status NOT IN ('complete', 'compiled')
+    """,
 )
 
 

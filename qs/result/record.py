@@ -11,15 +11,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 from qs.base.storable import storable
-from qs.result.result import SCHEMA, Accuracy, EffectiveValue, GraphCompile, Kind, Result, Status
+from qs.result.result import (
+    SCHEMA,
+    UNFINISHED,
+    Accuracy,
+    EffectiveValue,
+    GraphCompile,
+    Kind,
+    Result,
+    Status,
+)
 from qs.result.row import Row, Verdict
 from qs.result.sweep import SweepEntry
-
-# What is on disk must not look like a run that came to its end: a verdict stands only behind one.
-UNFINISHED = {
-    Status.RUNNING: "the run has not ended: it goes on, or it was killed",
-    Status.INTERRUPTED: "the run was interrupted before its end",
-}
 
 
 @dataclass
@@ -73,6 +76,7 @@ class Record:
 
     def own_reasons(self) -> list[str]:
         """Why the run as a whole is INVALID."""
+        # What is on disk must not look like a run that came to its end.
         unfinished = UNFINISHED.get(self.status)
         return [*([] if unfinished is None else [unfinished]), *self.reasons]
 

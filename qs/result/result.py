@@ -44,6 +44,13 @@ class Status(Word):
     REFUSED = "refused"
 
 
+# Why a verdict of such a run cannot be VALID, whatever its rows show so far.
+UNFINISHED = {
+    Status.RUNNING: "the run has not ended: it goes on, or it was killed",
+    Status.INTERRUPTED: "the run was interrupted before its end",
+}
+
+
 class GraphCompile(Lenient):
     """How the model was compiled. Durations are in seconds, the coverage in percent."""
 

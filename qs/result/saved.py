@@ -14,8 +14,9 @@ import orjson
 from pydantic import ValidationError
 
 from qs.base.errors import MISSING, Fault, Faults, UserError
-from qs.result.beside import read_regular
-from qs.result.result import SCHEMA, Result
+from qs.base.files import read_regular
+from qs.result.result import SCHEMA, UNFINISHED, Result, Status
+from qs.result.row import Verdict
 
 MOST_BYTES = 200_000_000
 MOST_FAULTS = 10  # are named; a file of another kind would have thousands
@@ -27,15 +28,7 @@ _MEMBERS = ("int", "float")
 
 def read_result(path: Path) -> Result:
     """The result in a file. Raises UserError if it is not a result, or its version is unknown."""
-    try:
-        content = read_regular(path, MOST_BYTES)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: cannot be read ({reason})") from None
-    if content is None:
-        limit = f"a regular file of at most {MOST_BYTES // 1_000_000} MB"
-        raise UserError(f"{path}: cannot be read (it is not {limit})")
-    return parsed(content, str(path))
+    return parsed(read_regular(path, MOST_BYTES), str(path))
 
 
 def parsed(content: bytes, where: str) -> Result:
@@ -53,11 +46,21 @@ def typed(plain: Any, where: str) -> Result:
     try:
         # From JSON again: of that alone, pydantic takes a word for an enum but no text for a
         # number.
-        return Result.model_validate_json(orjson.dumps(plain), strict=True)
+        result = Result.model_validate_json(orjson.dumps(plain), strict=True)
     except orjson.JSONEncodeError:  # a TypeError: nested too deeply, or what no JSON can hold
         raise UserError(f"{where}: is nested too deeply to be a result") from None
     except ValidationError as error:
         raise Faults(_faults(where, error.errors())) from None
+    return _ended(result)
+
+
+def _ended(result: Result) -> Result:
+    """Older versions called a run VALID before its end, as its rows were so far."""
+    if not result.valid or result.status in (Status.COMPLETE, Status.COMPILED):
+        return result
+    why = UNFINISHED.get(result.status, f"the run did not come to its end: {result.status}")
+    changes = {"verdict": Verdict.INVALID, "reasons": [why, *result.reasons]}
+    return result.model_copy(update=changes)
 
 
 def _checked(plain: Any, where: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,21 @@ def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(result):
         assert connection.execute("SELECT id, note FROM entries").fetchall() == [(number, None)]
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted", "failed", "complete", "compiled"])
+def test_an_entry_of_a_run_that_did_not_end_is_invalid(result, status):
+    number = kept(result)
+    plain = json.dumps({**result, "Status": status}).encode()
+    with sqlite3.connect(database()) as connection:  # as an older version recorded it
+        connection.execute("UPDATE entries SET status = ?, verdict = 'VALID'", (status,))
+        connection.execute("UPDATE entries SET result = ?", (zlib.compress(plain),))
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    verdict = "VALID" if status in ("complete", "compiled") else "INVALID"
+    assert entry(number).verdict == verdict
+    assert result_of(number).verdict == verdict
+    assert [each.id for each in entries(Wanted(verdict=verdict))] == [number]
 
 
 def test_a_step_that_fails_leaves_the_schema_before_it(result):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qs.base.errors import UserError
+from qs.base.holding import hold, let_go
 from qs.compare.comparing import compare_results
 from qs.compare.page import comparison_page
 from qs.compare.showing import print_compared
@@ -188,7 +189,7 @@ def test_strange_metrics_are_kept_and_not_drawn():
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/proc/self/mem", "/", "a\0b"])
 def test_only_a_regular_file_is_read(name):
-    with pytest.raises(UserError, match="cannot be read|not a JSON"):
+    with pytest.raises(UserError, match="allowed: a regular file|cannot be read|not a JSON"):
         read_result(Path(name))
 
 
@@ -214,3 +215,59 @@ def test_a_result_that_is_a_link_out_of_its_folder_is_not_found(tmp_path):
     refused(qs("report", theirs), "holds no result")
     ran = qs("report", "--all", theirs)
     assert "is not a regular file below" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("running", "the run has not ended"),
+        ("interrupted", "the run was interrupted"),
+        ("failed", "did not come to its end: failed"),
+        ("refused", "did not come to its end: refused"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+def test_a_run_that_did_not_end_is_not_valid_whatever_its_file_says(status, said, kind):
+    plain = GOOD | {"Status": status, "Verdict": "VALID", "Reasons": [], "Kind": kind}
+    result = typed(plain, "a.json")
+    assert not result.valid and said in result.reasons[0]
+    assert result.own_reasons == result.reasons
+    assert all(row.valid for row in result.performance)
+    assert typed(result.to_dict(), "a.json").reasons == result.reasons
+
+
+@pytest.mark.parametrize("status", ["complete", "compiled"])
+def test_a_run_that_ended_keeps_its_verdict(status):
+    result = typed(GOOD | {"Status": status, "Verdict": "VALID", "Reasons": []}, "a.json")
+    assert result.valid and not result.reasons
+
+
+def test_every_reader_calls_a_run_that_did_not_end_invalid(tmp_path):
+    folder = made.report("closed", tmp_path)
+    whole = made.REPORTS / "closed" / "result-fp32.json"
+    path = folder / "result-fp32.json"
+    plain = GOOD | {"Status": "running", "Verdict": "VALID", "Reasons": []}
+    path.write_text(json.dumps(plain))
+    why = "the run has not ended"
+    story = story_of(read_result(path), folder)
+    said = io.StringIO()
+    print_story(story, None, said)
+    assert "verdict: INVALID (running)" in said.getvalue() and why in said.getvalue()
+    for name in ("html", "md", "junit"):
+        drawn = FORMATS[name].draw(story).decode()
+        assert why in drawn and ("INVALID" in drawn)
+    compared = qs("compare", path, whole)
+    assert "INVALID" in compared.stdout + compared.stderr
+    assert why in compared.stdout + compared.stderr
+    qs("report", "--all", tmp_path)
+    assert "INVALID" in (tmp_path / "index.html").read_text()
+
+
+def test_a_report_is_read_while_a_run_works_in_its_folder(tmp_path):
+    folder = made.report("closed", tmp_path)
+    handle = hold(folder)
+    try:
+        ran = qs("report", folder, "--format", "md", "--output", "-")
+    finally:
+        let_go(handle)
+    assert ran.returncode == 0 and ran.stdout.startswith("## ")
