@@ -20,7 +20,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"
         ("m.onnx", b"<!DOCTYPE html><title>404</title>", "an HTML page"),
         ("m.onnx", b"\n <html>", "an HTML page"),
         ("m.onnx", b"", "an empty file"),
-        ("m.onnx", gzip.compress(b"x"), "a gzip archive; unpack it first"),
+        ("m.onnx", gzip.compress(b"x", mtime=0), "a gzip archive; unpack it first"),
         ("m.onnx", b"\x20\0\0\0TFL3", "a TensorFlow Lite model"),
         ("m.onnx", b"\x10\0\0\0\0\0\0\0" + b'{"a":{}}', "a safetensors file"),
         ("m.onnx", b'<?xml version="1.0"?>\n<net name="m">', "an OpenVINO model"),
