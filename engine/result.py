@@ -85,13 +85,14 @@ class Metric:
 @dataclass(frozen=True)
 class WarmUpResult:
     """The warm-up, which is in no other figure. `mean_ns` is the mean service time, `wall_s` the
-    longest worker's.
+    longest worker's; `timed_out` are those of the errors that took longer than `timeout_s`.
     """
 
     completed: int = 0
     errors: int = 0
     wall_s: float = 0.0
     mean_ns: float = 0.0
+    timed_out: int = 0
 
 
 @dataclass

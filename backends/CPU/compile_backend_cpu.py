@@ -20,6 +20,7 @@ from qs.contract.tools import (
     batch_fault,
     bind_inputs,
     bind_outputs,
+    doubts,
     file_tensors,
     first_batch,
     foreign_kind,
@@ -153,6 +154,7 @@ class CompileBackendCPU(CompileBackend):
             "memory_planned": planned,
             "nodes_by_provider": nodes,
             "batch_sizes_tried": tried,
+            "warnings": doubts([*notes, *more]),
             "notes": [*configs.get("model_notes", []), *notes, *more],
         }
 

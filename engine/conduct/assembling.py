@@ -259,5 +259,9 @@ def warm_up_of(reports: Sequence[WorkerReport]) -> WarmUpResult:
         return WarmUpResult()
     mean = sum(one.mean_ns * one.completed for one in warm) / completed if completed else 0.0
     return WarmUpResult(
-        completed, sum(one.failed for one in warm), max(one.wall_ns for one in warm) / 1e9, mean
+        completed=completed,
+        errors=sum(one.failed for one in warm),
+        wall_s=max(one.wall_ns for one in warm) / 1e9,
+        mean_ns=mean,
+        timed_out=sum(one.timed_out for one in warm),
     )

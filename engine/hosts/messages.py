@@ -86,7 +86,7 @@ def _report(plain: dict, most: int) -> WorkerReport:
     if report.wake_up_ns is not None:
         _whole(report.wake_up_ns)
     if report.warm is not None:
-        for name in ("completed", "failed", "wall_ns", "first_ns"):
+        for name in ("completed", "failed", "wall_ns", "first_ns", "timed_out"):
             _whole(getattr(report.warm, name))
         float.__add__(float(report.warm.mean_ns), 0.0)
     texts = (report.first_fault, report.crash, *report.errors)

@@ -327,4 +327,5 @@ class Recorder:
             first_ns=int(header[Field.FIRST_NS]),
             mean_ns=response.sum_ns / response.counted if response.counted else 0.0,
             first_fault=self.first_fault,
+            timed_out=self.errors[ErrorKind.TIMEOUT],
         )

@@ -19,6 +19,7 @@ class WarmUp:
     first_ns: int  # service time of the very first call
     mean_ns: float  # mean service time
     first_fault: str | None = None
+    timed_out: int = 0  # of `failed`, those that took longer than the plan's timeout_s
 
 
 # due, issued, completed (int64 ns) and outcome (int8) of one slice

@@ -219,4 +219,6 @@ def _shaped(spec: InputSpec, raw: Raw, file: Path) -> np.ndarray:
     elif shape and shape[0] == 1 and array.shape == shape[1:]:
         return array.reshape(1, *shape)
     wanted = f"items of shape {list(shape)}, one or several along the first dimension"
+    if size and not array.size:
+        wanted = f"at least one item of shape {list(shape)}"
     raise data_fault(spec.name, file, wanted, f"it has {list(array.shape)}")

@@ -47,6 +47,10 @@ class UserError(Exception):
         return _shown(super().__str__())
 
 
+class NoItems(UserError):
+    """The task's data set has no items: nothing can be run on it, and no backend is to blame."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing that is wrong in the user's input."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, PrivateAttr, StrictStr
 
 from qs.base.errors import Fault
+from qs.base.visible import one_line
 from qs.config.checking import Checkable, Checked, Count, Flag, as_object, check, split
 
 EXPECTED = (
@@ -24,6 +25,8 @@ EXPECTED = (
     "device_count",
 )
 
+
+MOST_WARNINGS, LONGEST_WARNING = 20, 300
 
 Tensors = dict[str, Any] | list[Any] | tuple[Any, ...] | str | None
 
@@ -89,6 +92,17 @@ class CompileResult(Checkable):
     def succeeded(self) -> bool:
         """Whether the backend says that every subgraph compiled."""
         return (self.compile_status or "").strip().lower() == "success"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the backend wants the run to say: the sentences in the list `warnings`, a key of its
+        own that it need not have. Anything else under that name is left alone.
+        """
+        given = self._raw.get("warnings")
+        if not isinstance(given, (list, tuple)):
+            return []
+        found = (one_line(text, LONGEST_WARNING) for text in given if isinstance(text, str))
+        return [text for text in found if text][:MOST_WARNINGS]
 
     @property
     def fallbacks(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from qs.base.errors import UserError
+from qs.base.errors import NoItems, UserError
 from qs.base.scratch import scratch
 from qs.conformance.checks import CHECKS, Check
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
@@ -152,6 +152,8 @@ async def _run(subject: Subject, check: Check, limit_s: float | None) -> Outcome
             await subject.ready(limit_s or COMPILE_LIMIT_S)
         subject.limit(limit_s or (COMPILE_LIMIT_S if check.name == "compile" else LIMIT_S))
         return await check.run(subject)
+    except NoItems:  # of the task's data set, so no backend can be tested with it
+        raise
     except UserError as error:
         await subject.close()
         return failed(" ".join(str(error).split()), "correct what the message names")

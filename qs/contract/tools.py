@@ -17,7 +17,14 @@ from qs.tensors.file_kind import foreign as foreign_kind
 from qs.tensors.generated import generated_feeds, split_names
 from qs.tensors.npy import read_npy, read_npz
 from qs.tensors.onnx_data import data_files
-from qs.tensors.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
+from qs.tensors.onnx_io import (
+    batch_fault,
+    bind_inputs,
+    bind_outputs,
+    doubts,
+    file_tensors,
+    is_dynamic,
+)
 from qs.tensors.onnx_words import sentence as onnx_sentence
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "bind_outputs",
     "build_once",
     "data_files",
+    "doubts",
     "file_tensors",
     "first_batch",
     "foreign_kind",

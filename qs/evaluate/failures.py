@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from qs.base import storable
-from qs.base.errors import UserError
+from qs.base.errors import NoItems, UserError
 from qs.base.visible import one_line
 from qs.base.words import number
 from qs.engine import ErrorKind, HostDied, HostError, HostTimeout, RunResult
@@ -94,8 +94,9 @@ def outcomes(what: str, limit: Limit | None = None, flag: str = "") -> Iterator[
     except HostDied as died:
         raise _death(what, died) from None
     except HostError as error:
-        if error.is_a(UserError):
-            raise UserError(error.message) from None
+        for kind in (NoItems, UserError):
+            if error.is_a(kind):
+                raise kind(error.message) from None
         text = f"{what}: {error.kind}: {error.message}"
         not_written = error.is_a(NotImplementedError)
         raise BackendFailed(text, error.traceback, Outcome.RAISED, what, not_written) from None

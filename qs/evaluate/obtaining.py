@@ -78,7 +78,7 @@ def _judge(compiled: Compiled, prepared: Prepared, journal: Journal) -> str:
         compiled.raw, f"{prepared.hardware}'s compile result"
     ).result()
     record.compile_result = typed.to_configs()
-    for text in (*compiled.warnings, *warnings):
+    for text in (*compiled.warnings, *warnings, *typed.warnings):
         journal.warn(text)
     if typed.fallbacks:
         names = ", ".join(map(str, typed.fallbacks))

@@ -16,6 +16,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from qs.base.errors import NoItems
 from qs.contract.data_loader import Dataset
 from qs.contract.trial_feeds import joined_items as joined
 from qs.inside.loading import load_dataset_classes
@@ -131,7 +132,8 @@ def open_data(
     or if its files are missing.
 
     `workspace_root` is where a missing data set belongs. Missing files are a FileNotFoundError of
-    the data set's code; its other exceptions go through, since they are faults.
+    the data set's code; its other exceptions go through, since they are faults. NoItems for a
+    data set without any.
     """
     if seed is None:
         seed = secrets.randbelow(1 << 31)
@@ -150,7 +152,8 @@ def open_data(
     else:
         try:
             dataset = _load(model_info, dataset_folder, seed)
-            return TaskData(dataset, str(named), int(dataset.get_item_count()), "dataset", "", seed)
+            items = _counted(dataset, str(named), dataset_folder)
+            return TaskData(dataset, str(named), items, "dataset", "", seed)
         except FileNotFoundError as error:
             missing = error.filename
             where = f"{missing} is missing; put it there" if missing else str(error)
@@ -331,6 +334,22 @@ def _rebatched(dataset: Any, batch_size: int) -> Iterator[Feeds]:
         if items == 0:
             raise ValueError("the data set has no items")
         yield joined([feeds_of(dataset.get_samples(index % items)) for index in range(batch_size)])
+
+
+def _counted(dataset: Any, named: str, folder: str) -> int:
+    """The number of items of a data set that has some. One that counts batches alone has as many
+    as batches of one.
+    """
+    items = int(dataset.get_item_count() or 0)
+    if items < 1:
+        dataset.rebatch(1)
+        items = int(dataset.get_batch_count() or 0)
+    if items < 1:
+        raise NoItems(
+            f"the data set {named} has no items ({folder}): its get_item_count() and, in batches "
+            "of 1, its get_batch_count() give 0; allowed: at least 1 item"
+        )
+    return items
 
 
 def _load(model_info: Mapping[str, Any], folder: str, seed: int) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.tensors.generated import InputSpec, input_specs, split_names
 
+BY_POSITION = "by position"
 _NUMPY = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -72,6 +73,21 @@ def file_tensors(nodes: Sequence) -> list[FileTensor]:
     return [FileTensor(node.name, tuple(node.shape or ()), node.type) for node in nodes]
 
 
+class Doubt(str):
+    """A note on what may be wrong (paired by place alone, or cast): the run has to say it. Plain
+    notes tell of what only looks different.
+    """
+
+
+def doubts(notes: Sequence[str]) -> list[str]:
+    """Those of the notes that are warnings of the run."""
+    return [str(note) for note in notes if isinstance(note, Doubt)]
+
+
+def _paired(text: str, how: str) -> str:
+    return (Doubt if how == BY_POSITION else str)(f"{text} ({how})")
+
+
 def bind_inputs(
     model_info: Mapping, tensors: Sequence[FileTensor], file: str
 ) -> tuple[list[Fed], list[str]]:
@@ -98,9 +114,9 @@ def bind_inputs(
                 f"{fault}; the file takes {_shown(tensors)}"
             )
         if how:
-            notes.append(f"input {spec.name} feeds the file's {tensor.name} ({how})")
+            notes.append(_paired(f"input {spec.name} feeds the file's {tensor.name}", how))
         if spec.dtype != tensor.dtype and tensor.dtype.kind != "O":
-            notes.append(f"input {spec.name} is cast from {spec.dtype} to {tensor.dtype}")
+            notes.append(Doubt(f"input {spec.name} is cast from {spec.dtype} to {tensor.dtype}"))
         bound.append(Fed(spec.name, tensor.name, tensor.dtype, spec, tensor))
     return bound, notes
 
@@ -123,14 +139,14 @@ def bind_outputs(
         return [(name, name) for name in declared], []
     pairs = _match(declared, list(names))
     if pairs is None:
-        note = (
+        note = Doubt(
             f"the file's outputs ({', '.join(names)}) are not those of the model info "
             f"({', '.join(declared)})"
         )
         return [(name, name) for name in names], [note]
     by_declared = sorted((spec, tensor, how) for tensor, (spec, how) in pairs.items())
     notes = [
-        f"the file's output {names[tensor]} is {declared[spec]} ({how})"
+        _paired(f"the file's output {names[tensor]} is {declared[spec]}", how)
         for spec, tensor, how in by_declared
         if how
     ]
@@ -188,7 +204,7 @@ def _match(declared: Sequence[str], found: Sequence[str]) -> dict[int, tuple[int
     ]
     for tensor in range(len(found)):
         if tensor not in pairs:
-            pairs[tensor] = (rest.pop(0), "by position")
+            pairs[tensor] = (rest.pop(0), BY_POSITION)
     return pairs
 
 

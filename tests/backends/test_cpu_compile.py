@@ -139,7 +139,16 @@ def test_inputs_of_another_name_are_matched_with_a_note(compile_class, make_mode
     result = compile_class().compile(configs)
     assert result["segments"][0]["input_tensor_map"] == {"image": [1, 4]}
     assert result["segments"][0]["output_tensor_map"] == ["logits"]
-    assert any("image feeds the file's x" in note for note in result["notes"])
+    said = [
+        "input image feeds the file's x (by position)",
+        "the file's output y is logits (by position)",
+    ]
+    assert result["warnings"] == said and set(said) < set(result["notes"])
+
+
+def test_inputs_of_their_own_names_and_types_are_no_warning(compile_class, make_model):
+    configs, _ = make_model()
+    assert compile_class().compile(configs)["warnings"] == []
 
 
 def test_inputs_that_cannot_be_matched(compile_class, make_model):

@@ -15,6 +15,7 @@ from qs.engine.judging.caveats.load import (
     gil_bound,
     out_of_range,
     overload,
+    slow_warm_up,
     throughput_drift,
     too_few_samples,
 )
@@ -33,6 +34,7 @@ RULES: tuple[CaveatRule, ...] = (
     loop_bound,
     late_issue,
     engine_cost,
+    slow_warm_up,
     throughput_drift,
     steal,
     other_load,

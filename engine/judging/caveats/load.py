@@ -114,6 +114,20 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
     )
 
 
+def slow_warm_up(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """Calls of the warm-up that would have been failures in the measured phase."""
+    late, calls = result.warmup.timed_out, result.warmup.completed + result.warmup.errors
+    if not late:
+        return None
+    return Caveat(
+        "slow_warm_up",
+        f"{number(late)} of {number(calls)} calls of the warm-up took longer than the timeout of "
+        f"{number(plan.timeout_s)} s, which would be a failure in the measured phase",
+        "users of a cold start wait that long: prepare the target before its first request, or "
+        "set a longer timeout",
+    )
+
+
 def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
     """Only if the target sets the throughput, and not the schedule."""
     if plan.load.sets_rate:

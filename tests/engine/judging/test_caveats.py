@@ -303,6 +303,21 @@ def test_drift(rates, expected):
     assert codes(result_of(open_loop=True, rates=rates)) == []
 
 
+@pytest.mark.parametrize(
+    ("warmup", "expected"),
+    [
+        (WarmUpResult(completed=3), []),
+        (WarmUpResult(completed=2, errors=1), []),  # it raised, in time
+        (WarmUpResult(completed=2, errors=2, timed_out=1), ["slow_warm_up"]),
+    ],
+)
+def test_slow_warm_up(warmup, expected):
+    assert codes(result_of(warmup=warmup)) == expected
+    assert codes(result_of(open_loop=True, warmup=warmup)) == expected
+    for caveat in caveats_of(result_of(warmup=warmup), replace(CLOSED, timeout_s=1.5)):
+        assert "1 of 4 calls of the warm-up took longer than the timeout of 1.5 s" in caveat.text
+
+
 def test_all_due_at_once_is_no_overload_and_may_drift():
     plan = RunPlan(load=AllAtOnce(1000))
     result = result_of(
@@ -370,4 +385,4 @@ def test_codes_and_sentences_of_a_result_go_together():
     result = result_of(cpu=cpu(steal_s=4.0))
     result.caveats = caveats_of(result, CLOSED)
     assert result.warning_codes == result.to_dict()["warning_codes"] == ["steal"]
-    assert len(RULES) == 13
+    assert len(RULES) == 14

@@ -169,6 +169,20 @@ def test_warm_up_is_apart():
     assert (target.calls, result.completed, result.warmup.completed) == (30, 20, 10)
 
 
+def test_a_warm_up_call_over_the_timeout_is_a_doubt():
+    class Cold:
+        calls = 0
+
+        async def __call__(self, query):
+            self.calls += 1
+            if self.calls == 1:
+                await asyncio.Event().wait()
+
+    result = run(RunPlan(ClosedLoop(1, 10), warmup_iterations=2, timeout_s=0.2), Cold())
+    assert result.warmup.completed <= 1 <= result.warmup.timed_out
+    assert "slow_warm_up" in result.warning_codes
+
+
 def test_duration_ends_the_run():
     result = run(RunPlan(ClosedLoop(3), Stop(duration_s=0.3)), Target(pause_s=0.001))
     assert (result.ended_by, result.errors) == ("duration", 0)

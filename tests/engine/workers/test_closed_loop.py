@@ -237,6 +237,17 @@ def test_what_fails_in_warm_up_is_counted_there():
     assert (result.warmup.completed, result.warmup.errors) == (2, 1)
 
 
+@pytest.mark.parametrize(("stall_ns", "late"), [(4 * S, 0), (5 * S, 1)])
+def test_a_warm_up_call_over_the_timeout_is_a_doubt(stall_ns, late):
+    clock = VirtualClock()
+    target = Service(clock, 10 * MS, stall_at_ns=0, stall_ns=stall_ns)
+    plan = inline(ClosedLoop(iterations=10), warmup_iterations=4, timeout_s=4.5)
+    result = run(plan, target, clock=clock)
+    assert (result.completed, result.errors, result.verdict) == (10, 0, "VALID")
+    assert (result.warmup.errors, result.warmup.timed_out) == (late, late)
+    assert ("slow_warm_up" in result.warning_codes) is bool(late)
+
+
 def test_columns_are_every_request():
     clock = VirtualClock()
     result = run(

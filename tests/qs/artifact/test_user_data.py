@@ -194,6 +194,7 @@ def test_json_and_the_input_data_of_perf_analyzer(tmp_path, spec, content, expec
         (PAIR, {"data": [{"x": {"b64": "AQ=="}}]}, "base64 of values of FLOAT32"),
         (TEXT, {"data": [{"x": {"b64": "AQ=="}}]}, "content, for the strings"),
         (PAIR, {"data": []}, "at least one item"),
+        (PAIR, [], "at least one item"),
     ],
 )
 def test_json_that_does_not_fit(tmp_path, spec, content, said):

@@ -125,3 +125,25 @@ def test_types_may_be_one_string() -> None:
     assert check_compile_result({"input_type": "LONG, INT32"}).value.input_type == ("LONG", "INT32")
     with pytest.raises(Faults, match="input_type"):
         check_compile_result({"input_type": 3}).result()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["input a is cast", " two\nlines "], ["input a is cast", "two lines"]),
+        (["\x1b[2J"], ["\\x1b[2J"]),
+        ([7, None, "", "right"], ["right"]),
+        (["x" * 400], ["x" * 297 + "..."]),
+        (
+            [f"number {number}" for number in range(30)],
+            [f"number {number}" for number in range(20)],
+        ),
+        ("a sentence", []),
+        ({"a": "b"}, []),
+        (None, []),
+    ],
+)
+def test_what_a_backend_wants_to_be_said(given, said) -> None:
+    """Under a key that vendors may have used before, for anything."""
+    assert check_compile_result(RESULT | {"warnings": given}).value.warnings == said
+    assert check_compile_result(RESULT).value.warnings == []
