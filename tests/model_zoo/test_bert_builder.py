@@ -5,7 +5,6 @@ seed.
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import onnx
@@ -192,13 +191,9 @@ def test_sizes_that_do_not_fit_are_refused(sizes):
 
 
 @pytest.mark.slow
-def test_bert_base_is_built_in_time_and_runs(tmp_path):
+def test_bert_base_is_built_and_runs(tmp_path):
     info, kwargs = zoo.info("bert-torch-fp32"), zoo.source("bert-torch-fp32")["kwargs"]
-    start = time.perf_counter()
     bert.build_bert_qa(tmp_path / "base.onnx", 0, **kwargs)
-    assert (
-        time.perf_counter() - start < 30
-    )  # 8 s on two idle cores; the limit leaves room for a busy machine
     session = onnxruntime.InferenceSession(
         str(tmp_path / "base.onnx"), providers=["CPUExecutionProvider"]
     )

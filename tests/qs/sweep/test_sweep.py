@@ -189,6 +189,13 @@ def test_killed_in_the_middle_and_taken_up_again(tmp_path):
     assert [each["trials"] for each in found["Sweep"]["table"]] == [2] * 6
     assert found["Status"] == "complete" and found["Verdict"] == "VALID"
     refused(qs(*sweep(tmp_path, *options, "--resume", "--seed", "5")), "of another sweep", "seed")
+    whole = state.read_bytes()
+    state.write_bytes(b"[" * 100_000 + b"\n" + whole)
+    refused(qs(*sweep(tmp_path, *options, "--resume")), "line 1: does not say what was swept")
+    assert state.read_bytes().endswith(whole)
+    state.unlink()
+    os.mkfifo(state)
+    refused(qs(*sweep(tmp_path, *options, "--resume")), "sweep-fp16.jsonl: is a pipe")
 
 
 def test_interrupted_it_goes_on_too(tmp_path):
