@@ -31,21 +31,35 @@ def first_batch(dataloader: Any, model_info: Mapping[str, Any], batch_size: int)
         count = int(dataloader.get_batch_count())
         if not count:
             raise UserError(f"the data set {_name(dataloader)} has no items")
-        return joined_items([_feeds(dataloader, index % count) for index in range(batch_size)])
+        items = [_feeds(dataloader, index % count) for index in range(batch_size)]
+        return joined_items(items, model_info.get("input_batch_axis") or {})
     return _feeds(dataloader, 0)
 
 
-def joined_items(items: Sequence[Mapping[str, Any]]) -> Feeds:
-    """Several batches as one, along the first dimension of every input; scalars are shared."""
+def joined_items(
+    items: Sequence[Mapping[str, Any]], axes: Mapping[str, int | None] | None = None
+) -> Feeds:
+    """Several batches as one, along the batch dimension of every input: `axes`, as in the model
+    info's input_batch_axis, the first where it says nothing. Inputs without one and scalars are
+    shared: they are the first item's.
+    """
     first = items[0]
     if len(items) == 1:
         return {name: np.asarray(array) for name, array in first.items()}
-    return {
-        name: np.concatenate([np.asarray(item[name]) for item in items])
-        if np.ndim(array)
-        else np.asarray(array)
-        for name, array in first.items()
-    }
+    joined = {}
+    for name, array in first.items():
+        axis = (axes or {}).get(name, 0)
+        joined[name] = (
+            np.asarray(array)
+            if is_shared(array, axis)
+            else np.concatenate([np.asarray(item[name]) for item in items], axis)
+        )
+    return joined
+
+
+def is_shared(array: Any, axis: int | None) -> bool:
+    """Whether all items of a batch share an input with that batch dimension."""
+    return axis is None or not np.ndim(array)
 
 
 def value_fault(

@@ -1,93 +1,21 @@
-"""Numeric agreement of a backend with a reference: the same items, in the backend's own batches;
-and the file in which the reference's items and outputs come.
-"""
+"""Numeric agreement of a backend with a reference: the same items, in the backend's own batches."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qs.base.files import replacing
 from qs.inside.copies import unless_left_out
-from qs.inside.samples import Feeds, joined
+from qs.inside.reference_items import Reference, batch_of
 from qs.tensors import numeric
-from qs.tensors.outputs import named_outputs, paired, recovered, stored
+from qs.tensors.outputs import named_outputs, paired
 
 Answers = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """`feeds[i]` is a batch of one item, `outputs[i]` the reference's answer to it."""
-
-    feeds: list[Feeds]
-    outputs: list[dict[str, np.ndarray]]
-    # from inside the graph, if they were asked for
-    tensors: list[dict[str, np.ndarray]] = field(default_factory=list)
-    about: dict[str, Any] = field(default_factory=dict)
-    # output -> the reference's answer to each batch, where that is not its items' answers in a row
-    batches: dict[str, list[np.ndarray]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.feeds)
-
-
-def save_reference(
-    path: str | Path,
-    feeds: Sequence[Feeds],
-    outputs: Sequence[Mapping[str, np.ndarray]],
-    tensors: Sequence[Mapping[str, np.ndarray]] = (),
-    about: Mapping[str, Any] | None = None,
-    batches: Mapping[str, Sequence[np.ndarray]] | None = None,
-) -> None:
-    """Write the file between the reference run and the backend's host, whole or not at all. `about`
-    is plain data that is kept with it.
-
-    The inputs travel with the outputs, so that both see the same items whatever their versions of
-    numpy and of the data set's libraries. Nothing in it is pickled.
-    """
-    arrays: dict[str, Any] = {}
-    names: dict[str, Any] = {"about": dict(about or {})}
-    for key, rows in (("inputs", feeds), ("outputs", outputs), ("tensors", tensors)):
-        names[key] = [list(row) for row in rows]
-        for index, row in enumerate(rows):
-            for number, array in enumerate(row.values()):
-                arrays[f"{key}_{number}_{index}"] = stored(array)
-    names["batches"] = {name: len(each) for name, each in (batches or {}).items()}
-    for number, each in enumerate((batches or {}).values()):
-        for index, array in enumerate(each):
-            arrays[f"batches_{number}_{index}"] = stored(array)
-    arrays["names"] = np.array(json.dumps(names))
-    with replacing(Path(path), durable=False) as file:
-        np.savez(file, **arrays)
-
-
-def load_reference(path: str | Path, items: int | None = None) -> Reference:
-    """Read it: all of it, or the first `items` only."""
-    # Opened here: numpy leaves a damaged file open.
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        names = json.loads(str(arrays["names"]))
-        feeds, outputs, tensors = (
-            [
-                {
-                    name: recovered(arrays[f"{key}_{number}_{index}"])
-                    for number, name in enumerate(row)
-                }
-                for index, row in enumerate(names[key][:items])
-            ]
-            for key in ("inputs", "outputs", "tensors")
-        )
-        batches = {
-            name: [recovered(arrays[f"batches_{number}_{index}"]) for index in range(count)]
-            for number, (name, count) in enumerate(names["batches"].items())
-        }
-    return Reference(feeds, outputs, tensors, names["about"], batches)
 
 
 def agreement(
@@ -129,7 +57,7 @@ def agreement(
         wants = [row.get(name) for row in reference.outputs]
         got = [batch.get(given) for batch in answers]
         if name in reference.batches and len(reference.batches[name]) == len(got):
-            notes.append(f"output {name} is compared batch by batch: its size follows the content")
+            notes.append(f"output {name} is compared batch by batch: it is no items in a row")
             compared = _side_by_side(reference.batches[name], got, "batch")
         else:
             compared = _compared(wants, got, batch_size)
@@ -197,10 +125,12 @@ def replay(
         if name in reference.batches:
             want[name], got[name] = reference.batches[name][item // batch_size], outputs[given]
         else:
-            pieces = _pieces(outputs[given], batch_size)
             whole = np.atleast_1d(outputs[given])
+            axis = batch_axis(want[name].shape, whole.shape, batch_size)
+            pieces = _pieces(np.moveaxis(whole, axis, 0) if axis else whole, batch_size)
             piece = pieces[item - begin] if pieces else None
-            got[name] = _alike(whole if piece is None else piece, want[name].shape)
+            one = whole if piece is None else np.moveaxis(piece, 0, axis) if axis else piece
+            got[name] = _alike(one, want[name].shape)
         rows[name] = numeric.compare(want[name], got[name])
     return rows, want, got
 
@@ -239,10 +169,14 @@ def segment_hook(
     )
 
 
-def batch_of(reference: Reference, begin: int, batch_size: int) -> dict[str, np.ndarray]:
-    """A batch of items from `begin` on, filled up from the first ones."""
-    chosen = [(begin + offset) % len(reference) for offset in range(batch_size)]
-    return joined([reference.feeds[index] for index in chosen])
+def batch_axis(item: Sequence[int], batch: Sequence[int], batch_size: int) -> int:
+    """The dimension of an output that holds the items, going by the shapes of the answers to one
+    item and to a batch; the first where they do not tell.
+    """
+    for axis, size in enumerate(item):
+        if tuple(batch) == (*item[:axis], size * batch_size, *item[axis + 1 :]):
+            return axis
+    return 0
 
 
 @dataclass(frozen=True)
@@ -278,6 +212,12 @@ def _compared(
     item.
     """
     items = len(wants)
+    first = next((want for want in wants if want is not None), None)
+    filled = next((batch for batch in batches if batch is not None), None)
+    if first is not None and filled is not None:
+        axis = batch_axis(first.shape, filled.shape, batch_size)
+        if axis:
+            wants, batches = _items_first(wants, axis), _items_first(batches, axis)
     cut = [
         _first_items(batch, min(batch_size, items - at * batch_size), batch_size)
         for at, batch in enumerate(batches)
@@ -324,6 +264,13 @@ def _side_by_side(
     want, got = (np.concatenate(side) for side in zip(*pairs))
     row = numeric.compare(want, got) | {"Worst Item": worst and worst[1]}
     return _Compared(row, numeric.distributions(want, got))
+
+
+def _items_first(arrays: Sequence[np.ndarray | None], axis: int) -> list[np.ndarray | None]:
+    return [
+        array if array is None or array.ndim <= axis else np.moveaxis(array, axis, 0)
+        for array in arrays
+    ]
 
 
 def _first_items(array: np.ndarray, count: int, batch_size: int) -> np.ndarray:

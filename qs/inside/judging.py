@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from qs.inside.agreement import Reference, agreement
+from qs.inside.agreement import agreement
+from qs.inside.reference_items import Reference
 from qs.inside.verifying import MOST_BYTES, Answer, Arrays, Kept, checksum, copied, read, write
 from qs.tensors.closeness import (
     NO_DIFFERENCE,
@@ -166,6 +167,8 @@ def ask_before(
             outputs=reference.outputs[:batch_size],
             tensors=[],
         )
+        if batch_size > 1 and not first.batchable():  # a batch of the first item alone
+            first = replace(first, feeds=first.feeds[:1], outputs=first.outputs[:1])
         failed = agreement(first, idle.predict, batch_size, idle.names)["summary"]["failed"]
         fault = failed and f"not the reference's: {failed}"
     idle.save(folder)

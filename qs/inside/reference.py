@@ -20,9 +20,10 @@ import numpy as np
 from qs.base import cache
 from qs.base.errors import UserError
 from qs.inside import samples
-from qs.inside.agreement import Reference, batch_of, load_reference, save_reference
+from qs.inside.agreement import batch_axis
 from qs.inside.imports import upstream_imports
 from qs.inside.plain import plain
+from qs.inside.reference_items import Reference, batch_of, load_reference, save_reference
 from qs.models import resolve, resolve_data
 from qs.tensors.closeness import difference, too_far
 from qs.tensors.digest import digests_of
@@ -83,7 +84,9 @@ class ReferenceService:
         Computed once for a model, its items and this ONNX Runtime, and kept in the cache. Those of
         `tensors` that exist inside the graph are written too. Outputs of a batch that are not its
         items' outputs in a row (boxes found, indices of the batch) are also computed in batches of
-        `batch_size`, where the graph takes them.
+        `batch_size`, where the graph takes them. Inputs that all items of a batch share are the
+        first item's in every item, so that the items can be put together in batches; a data set's
+        own at batch size 1.
 
         Returns {"path", "items", "outputs": {name: shape of one item}, "seconds", "notes",
         "runtime"} and what the data is (name, kind, why, seed). UserError if the model cannot be
@@ -93,6 +96,8 @@ class ReferenceService:
         with upstream_imports(roots=roots):
             data = samples.open_data(model_info, dataset_folder, fake, seed)
             feeds = samples.single_items(data, max(1, items))
+        if feeds and (batch_size > 1 or data.kind != "dataset"):
+            feeds = samples.sharing(feeds, model_info.get("input_batch_axis") or {})
         begin = time.perf_counter()
         computed = []
 
@@ -165,7 +170,8 @@ def _key(
             digest.update(f"{name} {array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
     declared = {
-        key: model_info.get(key) for key in ("inputs", "outputs", "input_shape", "input_type")
+        key: model_info.get(key)
+        for key in ("inputs", "outputs", "input_shape", "input_type", "input_batch_axis")
     }
     return cache.key_of(
         {
@@ -174,7 +180,7 @@ def _key(
             "declared": declared,
             "tensors": tensors,
             "runtime": onnxruntime.__version__,
-            "format": 3,
+            "format": 4,
         }
     )
 
@@ -215,6 +221,7 @@ def _compute(
     about = {
         "notes": graph.notes,
         "runtime": f"ONNX Runtime {graph.version}, unoptimized, one thread",
+        "axes": dict(model_info.get("input_batch_axis") or {}),
     }
     save_reference(path, feeds, answers, middles if graph.inside else [], about)
 
@@ -247,7 +254,8 @@ def _in_a_row(both: np.ndarray, ones: list[np.ndarray | None]) -> bool:
     pieces = [np.atleast_1d(one) for one in ones if one is not None]
     if len(pieces) < len(ones) or len({each.shape for each in pieces}) != 1:
         return False
-    row, both = np.concatenate(pieces), np.atleast_1d(both)
+    both = np.atleast_1d(both)
+    row = np.concatenate(pieces, batch_axis(pieces[0].shape, both.shape, 2))
     return row.shape == both.shape and too_far(difference({"": row}, {"": both}), NEAR) is None
 
 

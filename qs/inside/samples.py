@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -18,6 +18,7 @@ import numpy as np
 
 from qs.base.errors import NoItems
 from qs.contract.data_loader import Dataset
+from qs.contract.trial_feeds import is_shared
 from qs.contract.trial_feeds import joined_items as joined
 from qs.inside.loading import load_dataset_classes
 from qs.tensors.generated import GeneratedItems, input_specs, is_switch
@@ -45,6 +46,8 @@ class TaskData:
     # the reason for the latter two
     why: str
     seed: int
+    # input -> its batch dimension, where that is not the first; None: there is none
+    axes: Mapping[str, int | None] = field(default_factory=dict)
 
     def about(self) -> dict[str, Any]:
         return {
@@ -153,7 +156,8 @@ def open_data(
         try:
             dataset = _load(model_info, dataset_folder, seed)
             items = _counted(dataset, str(named), dataset_folder)
-            return TaskData(dataset, str(named), items, "dataset", "", seed)
+            axes = model_info.get("input_batch_axis") or {}
+            return TaskData(dataset, str(named), items, "dataset", "", seed, axes)
         except FileNotFoundError as error:
             missing = error.filename
             where = f"{missing} is missing; put it there" if missing else str(error)
@@ -295,7 +299,7 @@ def batches(
             batch_size, most
         )
     else:
-        source = _rebatched(data.dataset, batch_size)
+        source = _rebatched(data.dataset, batch_size, data.axes)
     taken: list[Feeds] = []
     held = 0
     for feeds in source:
@@ -318,12 +322,20 @@ def single_items(data: TaskData, count: int) -> list[Feeds]:
     return [feeds_of(data.dataset.get_samples(index)) for index in range(count)]
 
 
+def sharing(items: Sequence[Feeds], axes: Mapping[str, int | None]) -> list[Feeds]:
+    """The items with what all items of a batch share as it is in the first one."""
+    shared = {
+        name: array for name, array in items[0].items() if is_shared(array, axes.get(name, 0))
+    }
+    return [{**item, **shared} for item in items]
+
+
 def feeds_of(sample: Any) -> Feeds:
     """get_samples returns feeds, or (feeds, labels)."""
     return sample[0] if isinstance(sample, (tuple, list)) else sample
 
 
-def _rebatched(dataset: Any, batch_size: int) -> Iterator[Feeds]:
+def _rebatched(dataset: Any, batch_size: int, axes: Mapping[str, int | None]) -> Iterator[Feeds]:
     dataset.rebatch(batch_size)
     count = int(dataset.get_batch_count())
     for index in range(count):
@@ -333,7 +345,8 @@ def _rebatched(dataset: Any, batch_size: int) -> Iterator[Feeds]:
         items = int(dataset.get_batch_count())
         if items == 0:
             raise ValueError("the data set has no items")
-        yield joined([feeds_of(dataset.get_samples(index % items)) for index in range(batch_size)])
+        singles = [feeds_of(dataset.get_samples(index % items)) for index in range(batch_size)]
+        yield joined(singles, axes)
 
 
 def _counted(dataset: Any, named: str, folder: str) -> int:

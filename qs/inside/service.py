@@ -21,13 +21,14 @@ from typing import Any
 from qs.base import bounds
 from qs.base.errors import UserError
 from qs.inside import samples
-from qs.inside.agreement import agreement, load_reference, replay, save_item, segment_hook
+from qs.inside.agreement import agreement, replay, save_item, segment_hook
 from qs.inside.calling import blocking
 from qs.inside.copies import Copies, LoadedCopy, unless_left_out
 from qs.inside.imports import upstream_imports
 from qs.inside.judging import Idle, ask_after, ask_before
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
+from qs.inside.reference_items import load_reference
 from qs.inside.runners import Runner, Runtimes, RuntimeSettings
 from qs.inside.samples import Task
 from qs.inside.targets import Drive, LoadedTarget, Looking, check_kind, rows_of, target_of

@@ -9,14 +9,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qs.evaluate.checks import segment_tensors
-from qs.inside.agreement import (
-    agreement,
-    load_reference,
-    replay,
-    save_reference,
-    segment_hook,
-)
+from qs.inside.agreement import agreement, replay, segment_hook
+from qs.inside.judging import Idle, ask_before
 from qs.inside.reference import ReferenceService
+from qs.inside.reference_items import load_reference, save_reference
 from qs.tensors.outputs import named_outputs
 
 INFO = {
@@ -220,6 +216,83 @@ def test_outputs_whose_size_follows_the_content(tmp_path, monkeypatch, kind, bat
         assert wrong["summary"]["failed"]
     row, want, got = replay(made, lambda feeds: session.run(None, feeds), batch_size, ["y"], 5)
     assert row["y"]["failed"] is None and want["y"].shape == got["y"].shape
+
+
+SHAPES = {
+    # input -> shape at batch size 1, batch dimension
+    "a shared vector": ({"x": ([1, 3], 0), "by": ([3], None)}, ["n", 3]),
+    "a shared matrix": ({"x": ([1, 3], 0), "by": ([1, 3], None)}, ["n", 3]),
+    "a scalar": ({"x": ([1, 3], 0), "by": ([], 0)}, ["n", 3]),
+    "time first": ({"x": ([5, 1, 8], 1), "by": ([5, 1, 8], 1)}, [5, "n", 8]),
+    "as many steps as items": ({"x": ([4, 1, 8], 1), "by": ([1, 8], 0)}, [4, "n", 8]),
+    "items last": ({"x": ([3, 1], 1), "by": ([3, 1], None)}, [3, "n"]),
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("named", SHAPES)
+def test_items_are_batched_along_their_batch_dimension(tmp_path, monkeypatch, named, batch_size):
+    monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
+    inputs, whole = SHAPES[named]
+    axis = whole.index("n")
+    sides = [
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["n" if at == own else side for at, side in enumerate(shape)]
+        )
+        for name, (shape, own) in inputs.items()
+    ]
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, whole)
+    made = helper.make_graph([helper.make_node("Mul", ["x", "by"], ["y"])], "g", sides, [result])
+    model, out = str(tmp_path / "m.onnx"), str(tmp_path / "r.npz")
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(made, opset_imports=opset, ir_version=9), model)
+    info = INFO | {
+        "inputs": list(inputs),
+        "input_shape": {name: shape for name, (shape, _) in inputs.items()},
+        "input_type": "FLOAT32",
+        "input_batch_axis": {name: own for name, (_, own) in inputs.items()},
+    }
+    ReferenceService().reference_outputs(model, info, None, False, 0, 6, out, [], batch_size)
+    reference = load_reference(out)
+    assert reference.batches == {}
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+    def right(feeds):
+        (y,) = session.run(None, feeds)
+        assert y.shape[axis] == batch_size
+        return {"y": y}
+
+    def wrong(feeds):  # in the last item of each batch
+        y = right(feeds)["y"].copy()
+        np.moveaxis(y, axis, 0)[-1] *= -7
+        return {"y": y}
+
+    found = agreement(reference, right, batch_size, ["y"])
+    assert found["summary"]["failed"] is None and found["outputs"]["y"]["Max Diff"] == 0
+    found = agreement(reference, wrong, batch_size, ["y"])
+    assert found["summary"]["failed"]
+    assert found["outputs"]["y"]["Worst Item"]["item"] % batch_size == batch_size - 1
+    row, want, got = replay(reference, wrong, batch_size, ["y"], batch_size - 1)
+    assert row["y"]["failed"] and want["y"].shape == got["y"].shape
+    row, want, got = replay(reference, right, batch_size, ["y"], 5)
+    np.testing.assert_array_equal(want["y"], got["y"])
+    for answer, fault in ((right, None), (wrong, "y")):
+        idle = Idle([{}], answer, ["y"], "FP32")
+        monkeypatch.setattr(idle, "ask_first", lambda most: None)
+        said = ask_before(idle, str(tmp_path), None, reference, batch_size)
+        assert (said is None) == (fault is None)
+
+
+def test_items_that_do_not_share_what_a_batch_shares_are_not_mixed(tmp_path, monkeypatch):
+    """A data set's scalars at batch size 1, and a case at a larger one."""
+    feeds = [{"x": np.full((1, 2), 3.0), "by": np.asarray(float(at))} for at in range(1, 4)]
+    out = tmp_path / "r.npz"
+    save_reference(out, feeds, [{"y": item["x"] * item["by"]} for item in feeds])
+    reference = load_reference(out)
+    assert not reference.batchable()
+    idle = Idle([{}], lambda feeds: {"y": feeds["x"] * feeds["by"]}, ["y"], "FP32")
+    monkeypatch.setattr(idle, "ask_first", lambda most: None)
+    assert ask_before(idle, str(tmp_path), None, reference, 3) is None
 
 
 SCORES = [{"cat": 0.25, "dog": 0.75}]

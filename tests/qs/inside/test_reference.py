@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qs.base.errors import UserError
-from qs.inside.agreement import load_reference, save_reference
 from qs.inside.reference import ReferenceService
+from qs.inside.reference_items import load_reference, save_reference
 from qs.inside.service import VendorService
 
 ROOT = Path(__file__).resolve().parents[3]

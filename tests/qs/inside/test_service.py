@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qs.base.errors import UserError
-from qs.inside.agreement import save_reference
+from qs.inside.reference_items import save_reference
 from qs.inside.service import VendorService
 
 
