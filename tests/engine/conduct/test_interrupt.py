@@ -160,7 +160,9 @@ def test_a_killed_program_leaves_no_process_and_no_file(start, tmp_path):
         pytest.param("process", signal.SIGHUP, marks=pytest.mark.slow),
     ],
 )
-def test_a_second_signal_ends_at_once_and_leaves_nothing(start, tmp_path, kind, first):
+def test_a_second_signal_ends_at_once_and_leaves_nothing(
+    start, tmp_path, kind, first, hangups_are_heard
+):
     """It left log files, and "Task was destroyed but it is pending!" on standard error."""
     program = start(kind, "closed", 30, tmp_path)
     program.process.send_signal(first)
@@ -175,7 +177,7 @@ def test_a_second_signal_ends_at_once_and_leaves_nothing(start, tmp_path, kind, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_sigterm_and_sighup_end_a_run_as_ctrl_c_does(start, tmp_path, number):
+def test_sigterm_and_sighup_end_a_run_as_ctrl_c_does(start, tmp_path, number, hangups_are_heard):
     program = start("process", "closed", 0, tmp_path)
     program.process.send_signal(number)
     result, err = program.end()
@@ -216,7 +218,7 @@ class Sends:
 @pytest.mark.parametrize(
     "load", [ClosedLoop(iterations=90), ConstantRate(5_000)], ids=["closed", "open"]
 )
-def test_a_call_that_blocks_an_inline_run_is_cut_off(monkeypatch, number, load):
+def test_a_call_that_blocks_an_inline_run_is_cut_off(monkeypatch, number, load, hangups_are_heard):
     """The signal was looked at when the call, and one more, had ended."""
     monkeypatch.setattr("qs.engine.conduct.signals.GRACE_S", 0.05)
     plan = RunPlan(load, Stop(duration_s=600), Pool("inline"))
