@@ -88,6 +88,7 @@ def run_on_loop(
         from asyncio import new_event_loop  # type: ignore[assignment]
 
     loop = new_event_loop()
+    before: dict[int, Any] = {}
     try:
         asyncio.set_event_loop(loop)
         task = loop.create_task(work)
@@ -103,8 +104,10 @@ def run_on_loop(
             os._exit(EXIT_STATUS)
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            handler = signal.getsignal(number)
+            if number == signal.SIGHUP and handler == signal.SIG_IGN:
                 continue  # under nohup, it is not to end with the terminal
+            before[number] = handler
             loop.add_signal_handler(number, on_signal)
         return loop.run_until_complete(task)
     finally:
@@ -113,3 +116,6 @@ def run_on_loop(
             loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         loop.close()
+        for number, handler in before.items():  # uvloop leaves its own, which do nothing then
+            if handler is not None:
+                signal.signal(number, handler)

@@ -39,6 +39,17 @@ def test_a_signal_interrupts(number, handlers, hangups_are_heard):
     assert interrupt.requested.is_set()
 
 
+def test_the_handlers_of_before_are_back_afterwards():
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+
+    async def work() -> None:
+        pass
+
+    run_on_loop(work(), Interrupt())
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
 def test_a_hangup_that_is_ignored_stays_ignored(handlers):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     interrupt = Interrupt()
