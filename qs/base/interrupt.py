@@ -88,7 +88,7 @@ def run_on_loop(
         from asyncio import new_event_loop  # type: ignore[assignment]
 
     loop = new_event_loop()
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     try:
         asyncio.set_event_loop(loop)
         task = loop.create_task(work)
