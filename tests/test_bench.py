@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
 SPREAD = {"median", "least", "lower_quartile", "upper_quartile", "most", "rounds"}
-SLOW = {"poisson_rate", "queue_model", "memory", "lateness"}
+SLOW = {"confidence", "lateness", "limit", "memory", "poisson_rate", "queue_model"}
 
 
 @pytest.fixture(scope="module")

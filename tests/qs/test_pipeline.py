@@ -287,7 +287,9 @@ def test_answers_are_checked_and_kept(tmp_path):
     assert "did you mean 'intra_op_threads'" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_writes_what_there_is(number, tmp_path, hangups_are_heard):
     process = start(tmp_path, "--iterations", 100_000_000, "--batch_sizes", "1,8", "--json")
     wait_for_line(process, MEASURING)

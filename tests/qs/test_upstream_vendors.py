@@ -92,6 +92,7 @@ def test_a_data_set_and_a_model_under_upstreams_paths(upstream):
     assert (folder / "work" / "general_perf").resolve() == upstream / "general_perf"
 
 
+@pytest.mark.slow
 def test_a_debugger_may_be_used_in_upstreams_layout(upstream):
     status, result, said = evaluate(
         upstream, "OLDGEN", "--in_process", "--batch_sizes", 1, "--out", "near"

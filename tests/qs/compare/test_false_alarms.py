@@ -31,7 +31,7 @@ def test_a_target_against_itself_20_times(tmp_path, noise, repeats):
     assert sum(each in QUIET for each in verdicts) >= 19, verdicts
 
 
-@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("repeats", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_target_made_10_percent_slower_20_times(tmp_path, repeats):
     drawn = Drawn(repeats=repeats, seconds=8.0 / repeats, interval_s=0.25 / repeats)
     slower = Drawn(

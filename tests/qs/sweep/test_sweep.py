@@ -198,6 +198,7 @@ def test_killed_in_the_middle_and_taken_up_again(tmp_path):
     refused(qs(*sweep(tmp_path, *options, "--resume")), "sweep-fp16.jsonl: is a pipe")
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on_too(tmp_path):
     small_backend.write(tmp_path, config={})
     options = ("--batch_sizes", "1,2", "--duration", "1s", "--repeats", "3")

@@ -117,7 +117,9 @@ def test_the_machine_is_looked_at_once_a_second():
     )
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    "width", [80, *(pytest.param(width, marks=pytest.mark.slow) for width in (60, 120))]
+)
 def test_on_a_real_terminal(tmp_path, width):
     """A panel while it runs, gone afterwards, no line wider than the terminal."""
     child = pexpect.spawn(
