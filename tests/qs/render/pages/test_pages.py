@@ -199,7 +199,7 @@ def test_an_index_sorts_and_filters(show, folder, tmp_path):
     (root / "ACME" / "x" / "result-fp16.json").write_text(json.dumps(other))
     (root / "ACME" / "x" / "result-bad.json").write_text("{}")
     page, unread = reports_page(root)
-    assert [each.name for each in unread] == ["result-bad.json"]
+    assert len(unread) == 1 and "result-bad.json" in unread[0]
     path = root / "index.html"
     path.write_bytes(page)
     shown = show(path)
