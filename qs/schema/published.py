@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.base.names import nearest
+from qs.base.names import TYPE_ALIASES, nearest
 from qs.schema.making import (
     DIALECT,
     Schema,
@@ -70,7 +70,11 @@ def model_info() -> Schema:
         ],
         "description": "names, as a list or one comma-separated string",
     }
-    shape = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+    shape = {
+        "type": "array",
+        "prefixItems": [{"type": "integer", "minimum": 1}],
+        "items": {"type": "integer", "minimum": 0},
+    }
     bounds = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}}
     properties |= {
         "inputs": names,
@@ -81,7 +85,7 @@ def model_info() -> Schema:
             "additionalProperties": shape,
             "description": "input name -> shape at batch 1; batch b multiplies the first dimension",
         },
-        "input_type": one_line_or_list(any_case(TYPES))
+        "input_type": one_line_or_list(any_case((*TYPES, *TYPE_ALIASES)))
         | {"description": f"one type per input, or one for all, of {', '.join(TYPES)}"},
         "input_range": {
             "anyOf": [{"type": "object", "additionalProperties": bounds}, {"type": "null"}],

@@ -176,7 +176,7 @@ def test_what_loads_fits(name, document):
             )
         ),
         ("model_info", INFO | {"framework": "Keras"}),
-        ("model_info", INFO | {"input_type": "FLOAT"}),
+        ("model_info", INFO | {"input_type": "FLOATING"}),
         ("model_info", INFO | {"input_shape": {"a": [0], "b": [1]}}),
         ("model_info", INFO | {"input_shape": {}}),
         ("model_info", INFO | {"sources": []}),
