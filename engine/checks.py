@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from reprlib import Repr
 from typing import Any
 
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS
 
-# (whether it is right, name, value, what it must be)
+# (whether it is right, name, value, what it must be). Words are made of it only if it is not right:
+# a replay of millions of due times is not written out to see that it is one.
 Check = tuple[bool, str, object, str]
 
 LONGEST_S = 1e9  # some 31 years; in ns it is far below FOREVER_NS
 HIGHEST_PER_S = 1e9  # one per nanosecond, the finest that a due time can tell
 MOST = 1 << 62  # counts are added up in int64
 MOST_WORKERS = 100_000  # threads, processes, clients, instances: far beyond what a machine runs
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def is_whole(value: object) -> bool:
@@ -39,7 +44,7 @@ def is_finite(value: object) -> bool:
 def count(name: str, value: Any, least: int = 1, most: int = MOST) -> Check:
     """A whole number from `least` to `most`."""
     if not is_whole(value):
-        return False, name, shown(value), f"a whole number of at least {least}"
+        return False, name, value, f"a whole number of at least {least}"
     if value > most:
         return False, name, value, f"at most {most:,}"
     return value >= least, name, value, f"at least {least}"
@@ -56,7 +61,7 @@ def counts(
 def number(name: str, value: Any, right: bool | None, must_be: str) -> Check:
     """A finite number for which `right` holds; None stands for what could not be asked."""
     if not is_finite(value):
-        return False, name, shown(value), f"a finite number, {must_be}"
+        return False, name, value, f"a finite number, {must_be}"
     return bool(right), name, value, must_be
 
 
@@ -100,28 +105,28 @@ def rate(name: str, value: Any, *, above_0: bool = True) -> Check:
 def seed(name: str, value: Any) -> Check:
     """None, or what numpy makes a generator of."""
     right = value is None or is_whole(value) and value >= 0
-    return right, name, shown(value), "a whole number of at least 0, or None"
+    return right, name, value, "a whole number of at least 0, or None"
 
 
 def choice(name: str, value: Any, allowed: Iterable[str]) -> Check:
     """One of these words."""
     right = isinstance(value, str) and value in allowed
-    return right, name, shown(value), "one of " + ", ".join(allowed)
+    return right, name, value, "one of " + ", ".join(allowed)
 
 
 def flag(name: str, value: Any) -> Check:
-    return isinstance(value, (bool, np.bool_)), name, shown(value), "True or False"
+    return isinstance(value, (bool, np.bool_)), name, value, "True or False"
 
 
 def instance(name: str, value: Any, kind: type | tuple[type, ...], must_be: str) -> Check:
-    return isinstance(value, kind), name, shown(value), must_be
+    return isinstance(value, kind), name, value, must_be
 
 
 def sequence(name: str, value: Any, must_be: str) -> Check:
     """Something with a length and an order, and not a text."""
     right = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
     right = right or isinstance(value, np.ndarray) and value.ndim > 0
-    return right, name, shown(value), must_be
+    return right, name, value, must_be
 
 
 def items_of(value: Any) -> Sequence[Any]:
@@ -149,15 +154,17 @@ def part(index: Any, of: Any) -> list[Check]:
 
 
 def shown(value: object) -> str:
-    """The value for a message, however long it is."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    """The value for a message, however long it is and whatever its own `repr` does."""
+    try:
+        return _SHORT.repr(value.item() if isinstance(value, np.generic) else value)
+    except Exception:  # its own code may raise anything
+        return f"an object of {type(value).__name__}"
 
 
 def faults_of(*checks: Check) -> list[str]:
     """A sentence for each check that is not right."""
     return [
-        f"{name}: {value} is not allowed, it must be {must_be}"
+        f"{name}: {shown(value)} is not allowed, it must be {must_be}"
         for right, name, value, must_be in checks
         if not right
     ]

@@ -26,7 +26,6 @@ from qs.engine.checks import (
     seconds,
     sequence,
     shares,
-    shown,
     times,
 )
 from qs.engine.load import ClosedLoop, LoadModel, is_load
@@ -86,9 +85,7 @@ class Pool:
         )
         for cpus in items_of(self.affinity):
             whole = bool(items_of(cpus)) and all(is_whole(cpu) and cpu >= 0 for cpu in cpus)
-            found += faults_of(
-                (whole, "pool affinity", repr(cpus), "a list of CPUs, such as (0, 1)")
-            )
+            found += faults_of((whole, "pool affinity", cpus, "a list of CPUs, such as (0, 1)"))
         if found:
             return found
         if self.kind == "inline" and is_whole(self.workers) and (self.workers or 1) > 1:
@@ -174,7 +171,7 @@ class Batching:
             (
                 self.collate is None or callable(self.collate),
                 "batching collate",
-                shown(self.collate),
+                self.collate,
                 "a function of a list of samples, or None",
             ),
         )
@@ -238,14 +235,14 @@ class RunPlan:
     def faults(self) -> list[str]:
         """Every reason why this plan cannot run, one sentence each."""
         parts = faults_of(
-            (is_load(self.load), "load", shown(self.load), "a load model"),
+            (is_load(self.load), "load", self.load, "a load model"),
             instance("stop", self.stop, Stop, "a Stop"),
             instance("pool", self.pool, Pool, "a Pool"),
             instance("batching", self.batching, (Batching, type(None)), "a Batching, or None"),
             (
                 self.scenario is None or callable(getattr(self.scenario, "rules", None)),
                 "scenario",
-                shown(self.scenario),
+                self.scenario,
                 "a scenario, or None",
             ),
         )

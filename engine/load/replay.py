@@ -16,7 +16,6 @@ from qs.engine.checks import (
     number,
     numbers_of,
     part,
-    shown,
     to_ns,
 )
 from qs.engine.load.schedule import BLOCK, Schedule, striped
@@ -57,10 +56,12 @@ class Replay(Schedule):
         )
 
     def faults(self) -> list[str]:
-        found = faults_of(*part(self.index, self.of))
         due = numbers_of(self.due_s)
+        found = faults_of(
+            *part(self.index, self.of),
+            (due is not None, "due_s", self.due_s, "a list of numbers"),
+        )
         if due is None:
-            found.append(f"due_s: {shown(self.due_s)} is not allowed, it must be a list of numbers")
             return found
         if not due.size:
             found.append("due_s: empty, a replay needs at least one due time")

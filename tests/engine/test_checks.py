@@ -213,6 +213,20 @@ def test_odd_values_raise_nothing(value, field):
         assert isinstance(replace(value, **{field: odd}).faults(), list)
 
 
+class Silent(tuple):
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be written out")
+
+
+def test_what_is_right_is_not_written_out_and_what_is_wrong_need_not_be_willing():
+    assert RunPlan(Replay(Silent((0.0, 1.0)))).faults() == []
+    assert RunPlan(LOOP, pool=Pool(affinity=Silent([Silent((0,))]))).faults() == []
+    (fault,) = RunPlan(Replay(Silent("ab"))).faults()
+    assert fault.startswith("due_s: ") and "must be a list of numbers" in fault
+    (fault,) = RunPlan(LOOP, pool=Silent()).faults()
+    assert fault.endswith("it must be a Pool")
+
+
 def test_what_is_no_plan_at_all_is_refused():
     with pytest.raises(PlanError, match="it must be a RunPlan or a scenario"):
         run("closed loop", lambda sample: None)

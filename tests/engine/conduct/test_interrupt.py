@@ -202,11 +202,11 @@ class Sends:
         if self.left == 0:
             threading.Thread(target=self._send).start()
             try:
-                time.sleep(3_000)
+                time.sleep(60)
             except KeyboardInterrupt:
                 if not self.stubborn:
                     raise
-                time.sleep(3_000)
+                time.sleep(60)
 
     def _send(self) -> None:
         for number in self.signals:
