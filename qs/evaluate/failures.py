@@ -57,9 +57,8 @@ class BackendFailed(Exception):
         not_written: bool = False,
     ):
         super().__init__(storable.text(message))
-        self.detail = storable.text(
-            detail
-        )  # the traceback, or the end of what the process had printed
+        # The traceback, or the end of what the process had printed.
+        self.detail = storable.text(detail)
         self.outcome = outcome
         self.step = step
         self.not_written = not_written  # the vendor left the method out
