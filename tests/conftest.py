@@ -26,9 +26,14 @@ settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where PYTHONDONTWRITEBYTECODE is set, as in many containers, bytecode goes to a folder of
+    """Ctrl-C ends what tests start, also where a shell that started this as a background job had it
+    ignored.
+
+    Where PYTHONDONTWRITEBYTECODE is set, as in many containers, bytecode goes to a folder of
     this session: else each of the hundreds of processes compiles all that it imports.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or not sys.dont_write_bytecode:
         return  # a worker of xdist inherits the folder
     folder = tempfile.mkdtemp(prefix="qs-bytecode-")
