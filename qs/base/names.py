@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from qs.base.errors import UserError
 
 PLAIN = "a plain name: no '/', '\\', ':' or control characters, not starting with '.', not empty"
+LAST = "last"  # the newest run
+TAG = "a tag has no spaces, is not a number alone or the word last, and starts with no #, @ or -"
 _LONGEST = 200  # with a suffix, still below the 255 bytes that file systems allow
 
 
@@ -27,6 +29,18 @@ def is_plain(name: object) -> bool:
         and name.isprintable()
         and not name.startswith(".")
         and not any(mark in name for mark in "/\\:")
+    )
+
+
+def is_tag(text: str) -> bool:
+    """Whether a run may have this tag: @TAG then cannot be taken for another way to name a run."""
+    return (
+        0 < len(text) <= _LONGEST
+        and text.isprintable()
+        and not any(each.isspace() for each in text)
+        and not text.isdecimal()
+        and text != LAST
+        and text[0] not in "#@-"
     )
 
 

@@ -10,6 +10,7 @@ import importlib
 import click
 
 VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
+UNCLEAR = 4  # a gate cannot tell whether its condition holds
 MEASURING = frozenset({"run", "load", "sweep", "numeric", "check"})
 
 # command -> module that holds a click command of the same name, and the line that `--help` shows

@@ -10,11 +10,9 @@ import click
 from qs.cli.commands import INVALID, VALID
 from qs.cli.types import SharePercent
 
-HISTORY_MARKS = ("#", "@")
-
 
 @click.command("compare", short_help="Compare results, case by case.")
-@click.argument("results", nargs=-1, required=True, metavar="A B [C]...")
+@click.argument("results", nargs=-1, metavar="[A] [B] [C]...")
 @click.option(
     "--margin",
     type=SharePercent(),
@@ -55,15 +53,19 @@ def command(
     """Compare results of qs run, qs load or qs sweep: how much throughput and response times
     differ, and whether that is more than noise.
 
-    Each is a result JSON, the folder of its report, or an entry of the history: '#12' (quoted, or
-    the shell takes it for a comment), @12, or @TAG. Of three or more, the first is the baseline.
-    Cases are matched by batch size, scenario, clients, instances, pool and threads.
+    Each is a result JSON, the folder of its report, or a run of the history: @last, @-2 (the one
+    before it), @12, or @TAG. Without any, the last two runs of the task that was measured last are
+    compared; a single one is compared with the last run of its task. Of three or more, the first
+    is the baseline. Cases are matched by batch size, scenario, clients, instances, pool and
+    threads.
 
     Exit status: 0 compared, whatever the verdict; 2 not comparable; 3 a condition of --fail_if
     holds.
 
     \b
     Examples:
+      qs compare
+      qs compare @baseline
       qs compare reports/before reports/after
       qs compare before/result-fp32.json after/result-fp32.json --fail_if p99.slower:10%
       qs compare @12 @13 --margin 1% --json
@@ -74,13 +76,12 @@ def command(
     from qs.compare.comparing import compare_results
     from qs.compare.noise import known_spread
     from qs.compare.verdict import met, parse_conditions
+    from qs.history.meant import sides_of
 
-    if len(results) < 2:
-        raise click.UsageError("name at least two results: qs compare A B")
     conditions = parse_conditions(fail_if, margin)
     if page is not None:
         check_writable(page.absolute().parent, "--html")
-    sides = [_side(text) for text in results]
+    sides = sides_of(results)
     found = compare_results(sides, margin, anyway, known_spread([side.result for side in sides]))
     holds = met(conditions, found.cases)
     if as_json:
@@ -97,13 +98,3 @@ def command(
     for text in holds:
         click.echo(f"--fail_if {text}", err=True)
     return INVALID if holds else VALID
-
-
-def _side(text: str):
-    from qs.compare.sides import from_path
-
-    if text.startswith(HISTORY_MARKS) and len(text) > 1:
-        from qs.history.sides import from_history
-
-        return from_history(text)
-    return from_path(text)

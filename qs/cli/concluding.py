@@ -16,19 +16,21 @@ from qs.history import record
 from qs.render.terminal import print_story
 from qs.result.row import Verdict
 from qs.result.story import story_of
+from qs.settings.request import Request
 from qs.watch.view import View
 
 _NAMED = 3  # of the files that could not be written
 
 
-def conclude(ended: Ended, view: View, history: bool, as_json: bool, quiet: bool) -> int:
+def conclude(ended: Ended, view: View, request: Request, as_json: bool, quiet: bool) -> int:
     """Remember and print how a run ended; return the exit status.
 
     With `as_json` the result alone goes to standard output, otherwise the summary does.
     """
     result, folder = ended.result, ended.folder
-    if history and ended.record.rows:
-        record(result, folder.result.absolute() if folder else None, view.warn)
+    if request.history and (ended.record.rows or ended.record.numeric):
+        path = folder.result.absolute() if folder else None
+        record(result, path, view.warn, request.tags)
     if as_json:
         print_json(result.to_dict())
     if not quiet:

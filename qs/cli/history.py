@@ -12,9 +12,7 @@ import click
 from qs.base import bounds
 from qs.base.console import print_json
 from qs.cli.commands import VALID
-
-MOST = 2**63 - 1  # the largest number of the database
-TAG = "a tag has no spaces, is not a number alone, and starts with no # or @"
+from qs.cli.types import Tag
 
 
 class Listing(click.Group):
@@ -53,18 +51,15 @@ class Moment(click.ParamType):
             self.fail(f"{value!r} is not a point in time; write {MOMENTS}.", param, ctx)
 
 
-class Number(click.ParamType):
-    """12 or #12."""
+class EntryName(click.ParamType):
+    """An entry by its number, age or tag, with @ before it or without: 12, last, TAG."""
 
-    name = "id"
+    name = "run"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from qs.history.entries import number_in
+        from qs.history.sides import number_of
 
-        number = number_in(str(value).lstrip("#@"))
-        if number is None:
-            self.fail(f"{value!r} is not the number of an entry; write for example 12.", param, ctx)
-        return number
+        return value if isinstance(value, int) else number_of(str(value))
 
 
 def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +69,9 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--hardware_type", "--hardware", "hardware", help="On this backend."),
         click.option("--model", help="Of this model."),
         click.option(
-            "--kind", type=click.Choice(["run", "load", "sweep"]), help="Made by this command."
+            "--kind",
+            type=click.Choice(["run", "load", "sweep", "numeric"]),
+            help="Made by this command.",
         ),
         click.option(
             "--verdict",
@@ -103,7 +100,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="As JSON on stand
 
 @click.group("history", cls=Listing, short_help="List, tag, export and plot the runs of the past.")
 def command() -> None:
-    """Past runs: every qs run, qs load and qs sweep leaves an entry, except with --no_history.
+    """Past runs: every qs run, load, sweep and numeric leaves an entry, except with --no_history.
 
     Without a command, entries are listed. The database is history.db in the user's data folder, or
     in QS_DATA.
@@ -112,9 +109,10 @@ def command() -> None:
     Examples:
       qs history
       qs history --task digits-cnn-onnx-fp32 --hardware_type CPU --since 7d
+      qs history show last
       qs history tag 12 baseline
       qs history trend --task digits-cnn-onnx-fp32 --hardware_type CPU --metric p99
-      qs compare @baseline @13
+      qs compare @baseline @last
     """
 
 
@@ -146,50 +144,56 @@ def list_entries(as_json: bool, **options: Any) -> int:
 
 
 @command.command()
-@click.argument("number", type=Number(), metavar="ID")
+@click.argument("run", metavar="RUN")
 @as_json
-def show(number: int, as_json: bool) -> int:
-    """Show an entry as it was shown when it was measured; with --json the whole result.
+def show(run: str, as_json: bool) -> int:
+    """Show a run as it was shown when it was measured; with --json the whole result.
+
+    RUN is 12, last, -2 (written @-2: the one before the last), a tag, or a result's file or folder.
 
     \b
     Examples:
+      qs history show last
       qs history show 12
-      qs history show 12 --json
+      qs history show @baseline --json
     """
-    from qs.history.entries import entry, result_of
+    from qs.history.entries import entry, local
+    from qs.history.sides import named
 
-    found, result = entry(number), result_of(number)
+    side = named(run)
     if as_json:
-        print_json(result.to_dict())
+        print_json(side.result.to_dict())
         return VALID
     from qs.render.terminal import print_story
     from qs.result.story import story_of
 
-    click.echo(
-        f"#{number}, {result.execution_date}"
-        + (f", tags: {' '.join(found.tags)}" if found.tags else "")
-    )
-    folder = Path(found.path).parent if found.path else None
-    print_story(story_of(result, folder), found.path, sys.stdout)
+    if side.entry is not None:
+        found = entry(side.entry)
+        tags = f", tags: {' '.join(found.tags)}" if found.tags else ""
+        click.echo(f"#{found.id}, {local(found.started)}{tags}")
+    for note in side.notes:
+        click.echo(f"note: {note}", err=True)
+    folder = side.path.parent if side.path else None
+    print_story(story_of(side.result, folder), str(side.path) if side.path else None, sys.stdout)
     return VALID
 
 
 @command.command()
-@click.argument("number", type=Number(), metavar="ID")
-@click.argument("name")
+@click.argument("number", type=EntryName(), metavar="RUN")
+@click.argument("name", type=Tag())
 @click.option("--remove", is_flag=True, help="Take the tag off.")
 def tag(number: int, name: str, remove: bool) -> int:
-    """Put a tag on an entry, to find it by and to compare with: qs compare @TAG reports/CPU/bert.
+    """Put a tag on a run, to find it by and to compare with: qs compare @TAG reports/CPU/bert.
+    RUN is its number, last, @-2 or another tag of it.
 
     \b
     Examples:
-      qs history tag 12 baseline
+      qs history tag last baseline
+      qs history tag 12 before-the-upgrade
       qs history tag 12 baseline --remove
     """
     from qs.history.entries import tag as put
 
-    if not name or name.isdecimal() or name[0] in "#@" or not name.isprintable() or " " in name:
-        raise click.BadParameter(f"{name!r} is not a valid tag; {TAG}.", param_hint="NAME")
     changed = put(number, name, remove)
     if not changed:
         click.echo(
@@ -257,7 +261,7 @@ def export(file: Path, **options: Any) -> int:
 
 
 @command.command()
-@click.argument("numbers", type=Number(), nargs=-1, metavar="[ID]...")
+@click.argument("numbers", type=EntryName(), nargs=-1, metavar="[RUN]...")
 @click.option("--before", type=Moment(), help="All that started before: 2026-11-24, 4w.")
 def delete(numbers: tuple[int, ...], before: str | None) -> int:
     """Remove entries from the history. The reports that they came from stay where they are.

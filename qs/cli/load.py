@@ -70,4 +70,4 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
             else:
                 click.echo("\n".join(planned.lines()))
             return 0
-        return conclude(run(prepared, view), view, request.history, as_json, quiet)
+        return conclude(run(prepared, view), view, request, as_json, quiet)

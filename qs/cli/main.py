@@ -1,7 +1,7 @@
 """The group of commands, and how every ending becomes an exit status.
 
 0 valid; 1 a bug (its traceback is shown); 2 the user's input or environment (one message); 3
-measured but INVALID; 130 interrupted.
+measured but INVALID, or a condition of a gate holds; 4 a gate cannot tell; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def _show_list(kind: str):
 def group(ctx: click.Context) -> None:
     """Measure inference backends: compile a task's model, check its answers, load it, and report.
 
-    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured but INVALID, 130
-    interrupted.
+    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured but INVALID or a
+    condition of --fail_if holds, 4 --fail_if cannot tell, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

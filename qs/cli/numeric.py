@@ -51,6 +51,7 @@ MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Cou
 @given.answers
 @given.timeouts
 @given.process
+@given.history
 @given.output
 def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool, **options) -> int:
     """Compare a backend's numbers with those of the model's own graph in fp32, on ONNX Runtime's
@@ -73,12 +74,12 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
     from qs.watch.terminal import open_view
 
     sizes = None if batch_size is None else (batch_size,)
-    request = request_of({**options, "batch_sizes": sizes, "no_history": True}, kind=Kind.NUMERIC)
+    request = request_of({**options, "batch_sizes": sizes}, kind=Kind.NUMERIC)
     view = open_view(quiet)
     ended = run(prepare(request), view, compare_alone(item))
     if ended.record.numeric and not quiet:
         show(ended.record.numeric, sys.stderr if as_json else sys.stdout)
-    return conclude(ended, view, request.history, as_json, quiet)
+    return conclude(ended, view, request, as_json, quiet)
 
 
 def show(found: Mapping[str, Any], stream: TextIO) -> None:

@@ -20,6 +20,7 @@ from qs.cli.types import (
     Scenario,
     Seconds,
     SharePercent,
+    Tag,
     WarmUp,
     WholeNumbers,
     interval,
@@ -379,7 +380,16 @@ watching = _together(
     click.option("--trace", is_flag=True, help="Write trace.json beside the report, for Perfetto."),
 )
 
-history = click.option("--no_history", is_flag=True, help="Leave no entry in the history of runs.")
+history = _together(
+    click.option(
+        "--tag",
+        "tags",
+        type=Tag(),
+        multiple=True,
+        help="Name this run in the history, to compare with it later: qs compare @TAG. Repeatable.",
+    ),
+    click.option("--no_history", is_flag=True, help="Leave no entry in the history of runs."),
+)
 
 output = _together(
     click.option(

@@ -16,7 +16,7 @@ FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
 @click.command(
     "report", short_help="Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit."
 )
-@click.argument("place", type=click.Path(path_type=Path), metavar="RESULT")
+@click.argument("run", type=click.Path(), metavar="RUN")
 @click.option(
     "--format",
     "wanted",
@@ -29,28 +29,30 @@ FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
     "--output",
     "out",
     type=click.Path(path_type=Path),
-    help="File to write; - for standard output.  [default: beside the result]",
+    help="File to write; - for standard output.  [default: beside the result, or report-12.html "
+    "here for @12]",
 )
 @click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="An index page of all results below the folder RESULT.",
+    help="An index page of all results below the folder RUN.",
 )
-def command(place: Path, wanted: str, out: Path | None, everything: bool) -> int:
-    """Render RESULT (a result JSON, or the folder of its report) again from its saved files. With
-    --all: an index of all reports below a folder.
+def command(run: str, wanted: str, out: Path | None, everything: bool) -> int:
+    """Render RUN again from its saved files: a result JSON, the folder of its report, or an entry
+    of the history (@last, @-2, @12, @TAG). With --all: an index of all reports below a folder.
 
     \b
     Examples:
       qs report reports/CPU/digits-cnn-onnx-fp32
       qs report reports/CPU/digits-cnn-onnx-fp32 --format md --output -
       qs report reports/CPU/digits-cnn-onnx-fp32/result-fp32.json --format pdf
+      qs report @last --format md --output -
       qs report --all reports
     """
     from qs.cli.reporting import render_all, render_one
 
-    path = render_all(place, out) if everything else render_one(place, wanted, out)
+    path = render_all(Path(run), out) if everything else render_one(run, wanted, out)
     if path is not None:
         click.echo(f"written: {path}", err=True)
     return VALID

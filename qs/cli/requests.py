@@ -42,6 +42,9 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
             given.pop("batch_axis"),
         )
     keep = not given.pop("no_history", False)
+    if given.get("tags") and not keep:
+        tags = ", ".join(given["tags"])
+        raise Faults([Fault("--tag", "", tags, "a run that the history keeps: no --no_history")])
     return Request(
         **{"task": "", **given},
         kind=kind,

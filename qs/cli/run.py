@@ -80,4 +80,4 @@ def command(as_json: bool, quiet: bool, **options) -> int:
     from qs.cli.concluding import conclude
     from qs.evaluate.running import run
 
-    return conclude(run(prepared, view), view, request.history, as_json, quiet)
+    return conclude(run(prepared, view), view, request, as_json, quiet)

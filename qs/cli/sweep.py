@@ -161,7 +161,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
             prepare(request) if request.artifact is None else describe_artifact(request, folder)
         )
         ended = run(prepared, view, plan.work)
-        return conclude(ended, view, request.history, as_json, quiet)
+        return conclude(ended, view, request, as_json, quiet)
 
 
 def _command(request: Any) -> tuple[str, ...]:

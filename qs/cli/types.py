@@ -42,6 +42,19 @@ class Seconds(click.ParamType):
         return seconds
 
 
+class Tag(click.ParamType):
+    """The name of a run in the history."""
+
+    name = "tag"
+
+    def convert(self, value, param, ctx) -> str:
+        from qs.base.names import TAG, is_tag
+
+        if not is_tag(str(value)):
+            self.fail(f"{value!r} is not a valid tag; {TAG}.", param, ctx)
+        return str(value)
+
+
 class Finite(click.FloatRange):
     """A number above 0, up to a bound. NaN is in no range, though it compares with none."""
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import orjson
+
 from qs.base.errors import UserError
+from qs.base.files import read_regular
 from qs.result.beside import log_of, place_of
 from qs.result.result import Result
 from qs.result.row import Row
-from qs.result.saved import read_result
+from qs.result.saved import MOST_BYTES, read_result
 
 PATTERNS = ("result-*.json", "sweep-*.json")
 
@@ -32,22 +36,26 @@ class Side:
     histogram: Callable[[str], str | None]
     # What a reader should know about how it was found.
     notes: tuple[str, ...] = ()
+    # Where its file is, or was when it was recorded; its number in the history.
+    path: Path | None = None
+    entry: int | None = None
 
     @property
     def rows(self) -> list[Row]:
         return self.result.performance
 
 
-def from_path(text: str) -> Side:
-    """A result file, the folder of its report, or the folder of all reports if it holds only one.
-    Raises UserError.
+def from_path(text: str, measured: bool = True) -> Side:
+    """A result file, the folder of its report, or a folder of reports: of several results the
+    newest, and a note says which. Raises UserError, also if nothing was measured and `measured`.
     """
     given = Path(text)
-    path = in_folder(given) if given.is_dir() else given
+    path, notes = in_folder(given) if given.is_dir() else (given, ())
     result = read_result(path)
-    check_measured(result, str(path))
+    if measured:
+        check_measured(result, str(path))
     folder = path.absolute().parent
-    return Side(text, result, partial(log_of, folder))
+    return Side(text, result, partial(log_of, folder), notes, path)
 
 
 def check_measured(result: Result, where: str) -> None:
@@ -56,8 +64,10 @@ def check_measured(result: Result, where: str) -> None:
         raise UserError(f"{where}: holds no measured case ({result.status})")
 
 
-def in_folder(folder: Path) -> Path:
-    """The one result in a folder, a file of its own. Raises UserError for none, or several."""
+def in_folder(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """The newest result in a folder, a file of its own; a note names it if there are others beside
+    it. Raises UserError if there is none.
+    """
     for depth in (("",), ("*/", "*/*/")):  # or the folder of a backend, or of all reports
         found = [
             path
@@ -68,10 +78,23 @@ def in_folder(folder: Path) -> Path:
         ]
         if found:
             break
-    if len(found) == 1:
-        return found[0]
     if not found:
         raise UserError(f"{folder}: holds no result ({' or '.join(PATTERNS)})")
-    raise UserError(
-        f"{folder}: holds {len(found)} results, name one of them: {', '.join(map(str, found))}"
+    if len(found) == 1:
+        return found[0], ()
+    newest = max(found, key=_started)
+    return newest, (
+        f"{folder} holds {len(found)} results; this is the newest, {newest.name}"
+        if newest.parent == folder
+        else f"{folder} holds {len(found)} results; this is the newest, {newest}",
     )
+
+
+def _started(path: Path) -> tuple[float, str]:
+    """When a result began, in seconds since 1970; one that does not say it is older than any."""
+    try:
+        plain = orjson.loads(read_regular(path, MOST_BYTES))
+        began = datetime.fromisoformat(str(plain["Started"]).replace("Z", "+00:00"))
+        return began.timestamp(), path.name
+    except (UserError, ValueError, KeyError, TypeError, OverflowError, OSError):
+        return float("-inf"), path.name

@@ -27,6 +27,7 @@ from qs.result.result import Result
 from qs.result.row import Row
 from qs.result.saved import MOST_BYTES, parsed
 
+MOST_NAMED = 10  # tags in a message
 ONCE = ("started", "kind", "task", "hardware", "path")  # what makes two results the same one
 # A log above this is not kept, only recognised by its digest as long as it is where it was.
 MOST_KEPT_BYTES = 4_000_000
@@ -52,6 +53,8 @@ class Wanted:
     kind: str | None = None
     verdict: str | None = None
     tag: str | None = None
+    # Only those that hold measured cases.
+    measured: bool = False
     # Times as ISO 8601.
     since: str | None = None
     before: str | None = None
@@ -86,9 +89,11 @@ def record(
     result: Result,
     result_path: Path | None,
     warn: Callable[[str], None] = lambda text: None,
+    tags: Sequence[str] = (),
 ) -> int | None:
-    """Keep a result; returns the number of its entry. A result that is there already (from a sweep
-    that was resumed) is replaced. `result_path` is where the result was written, if it was.
+    """Keep a result under these tags; returns the number of its entry. A result that is there
+    already (from a sweep that was resumed) is replaced. `result_path` is where the result was
+    written, if it was.
 
     Nothing is raised, because a measurement must not fail for its history: if the result cannot be
     kept, `warn` gets one line, and None is returned.
@@ -112,6 +117,9 @@ def record(
             connection.execute("DELETE FROM histograms WHERE entry = ?", (number,))
             connection.executemany(
                 "INSERT INTO histograms VALUES (?, ?, ?, ?)", [(number, *log) for log in logs]
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO tags VALUES (?, ?)", [(number, name) for name in tags]
             )
         return int(number)
     except Exception as error:
@@ -213,9 +221,10 @@ def tagged(name: str) -> int:
     if row is not None:
         return int(row["id"])
     near = nearest(name, known)
+    known_tags = f"; its tags: {', '.join(sorted(known)[:MOST_NAMED])}" if known else ""
     raise UserError(
         f"no entry of the history has the tag {name!r}"
-        + (f"; did you mean {near!r}?" if near else "")
+        + (f"; did you mean {near!r}?" if near else known_tags)
     )
 
 
@@ -272,6 +281,8 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
         if getattr(wanted, name) is not None:
             terms.append(f"{name} = ? COLLATE NOCASE")
             values.append(getattr(wanted, name))
+    if wanted.measured:
+        terms.append("cases > 0")
     if wanted.tag is not None:
         terms.append("id IN (SELECT entry FROM tags WHERE name = ?)")
         values.append(wanted.tag)

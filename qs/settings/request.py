@@ -72,6 +72,8 @@ class Request:
     intra_op_threads: int | None = None
     sample_count: int | None = None
     history: bool = True
+    # Of its entry in the history.
+    tags: tuple[str, ...] = ()
     # Option -> the variable or the project's file that its value came from; typed ones are absent.
     origins: Mapping[str, str] = field(default_factory=dict)
     workspace: Path | None = None

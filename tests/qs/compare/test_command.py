@@ -94,13 +94,14 @@ def test_unlike_results_are_status_2_unless_asked_for(results, capfd):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{a}"], "at least two"),
+        (["{a}"], "the history has no other run"),
+        ([], "the history has no run to compare"),
         (["{a}", "absent.json"], "absent.json: no such file"),
         (["{a}", "{slow}", "--fail_if", "p98.slower:5%"], "p9"),
         (["{a}", "{slow}", "--margin", "0"], "not a percentage"),
         (["{a}", "#7"], "no entry #7"),
         (["{a}", "@baseline"], "no entry of the history has the tag 'baseline'"),
-        (["{a}", "#x"], "write #12, @12, or @TAG"),
+        (["{a}", "#x"], "write @last, @-2"),
     ],
 )
 def test_wrong_input_is_one_message(results, capfd, arguments, said):

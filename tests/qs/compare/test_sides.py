@@ -38,12 +38,15 @@ def test_a_file_its_folder_and_the_folder_of_all_reports_are_one_result(tmp_path
     assert found[0].histogram("latency/absent.hlog") is None
 
 
-def test_a_folder_of_several_results_names_them(tmp_path):
-    write_result(tmp_path, 1, [SHORT])
-    write_result(tmp_path, 1, [SHORT], kind="sweep")
-    with pytest.raises(UserError, match="holds 2 results") as refused:
-        from_path(str(tmp_path))
-    assert "result-fp32.json" in str(refused.value) and "sweep-fp32.json" in str(refused.value)
+def test_of_several_results_in_a_folder_the_newest_is_taken_and_named(tmp_path):
+    for kind, day in (("sweep", 2), ("run", 1)):
+        path = write_result(tmp_path, 1, [SHORT], kind=kind)
+        started = {"Started": f"2026-11-0{day}T10:00:00+00:00"}
+        path.write_text(json.dumps(json.loads(path.read_text()) | started))
+    (tmp_path / "result-int8.json").write_text("{}")
+    found = from_path(str(tmp_path))
+    assert found.result.kind == "sweep"
+    assert "holds 3 results; this is the newest, sweep-fp32.json" in found.notes[0]
 
 
 def test_a_result_in_a_folder_wins_over_those_in_folders_below(tmp_path):

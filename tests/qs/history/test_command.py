@@ -120,7 +120,7 @@ def test_delete(capfd):
     [
         (["shwo", "1"], "Did you mean show?"),
         (["show", "9"], "no entry #9"),
-        (["show", "x"], "not the number of an entry"),
+        (["show", "x"], "no entry of the history has the tag 'x'"),
         (["tag", "1", "12"], "is not a valid tag"),
         (["tag", "1", "two words"], "is not a valid tag"),
         (["--since", "yesterday"], "not a point in time"),
@@ -157,9 +157,7 @@ def test_help_has_examples(capfd, command):
     assert status == 0 and "Examples:" in out
 
 
-@pytest.mark.parametrize(
-    "number", ["0", "-1", "9223372036854775808", "9" * 40, "9" * 5_000, "²", "٣"]
-)
+@pytest.mark.parametrize("number", ["0", "9223372036854775808", "9" * 40, "9" * 5_000, "²", "٣"])
 def test_a_number_that_no_entry_can_have_is_refused(capfd, number):
     for words in (("show",), ("tag", "x"), ("delete",)):
         command, *more = words
