@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qs.base.errors import UserError
 from qs.render.html.curves import charts_of
+from qs.render.html.look import LIGHT
 from qs.render.html.page import COLUMNS, scores
 from qs.render.html.rendering import short
 from qs.result.story import Story
@@ -75,7 +76,7 @@ def picture_of(spec: Mapping[str, Any]) -> bytes:
     """A chart as PNG: a fixed width in place of the page's own."""
     import vl_convert
 
-    return vl_convert.vegalite_to_png(_sized(dict(spec)), scale=2)
+    return vl_convert.vegalite_to_png(_sized(dict(spec)), scale=2, config=LIGHT)
 
 
 def _sized(spec: dict[str, Any]) -> dict[str, Any]:

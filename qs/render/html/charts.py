@@ -1,5 +1,5 @@
 """The charts, as specifications of Vega-Lite: plain dicts. Drag and wheel zoom; a click on
-the legend shows one case alone, a double click all.
+the legend shows one case alone, a double click all. Colours are names of `look`'s styles.
 """
 
 from __future__ import annotations
@@ -7,13 +7,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qs.base.words import number
+
 Points = Sequence[dict[str, Any]]
 Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # names the language; nothing is fetched
 MOST_IN_LEGEND = 24
 MS = "response time (ms)"
+MOST_NINES = 6  # decades of the axis of percentiles: to 99.9999 %
+GUIDES = ({"x": 2, "name": "p50"}, {"x": 100, "name": "p99"})
 # 1 / (1 - p): 1, 10, 100 ... are 0 %, 90 %, 99 % ...
-_NINES = "datum.value === 1 ? '0 %' : (100 - 100 / datum.value) + ' %'"
+_NINES = "datum.value === 1 ? '0 %' : format(100 - 100 / datum.value, '.6~r') + ' %'"
+# Of a logarithmic axis, the lines between two powers of ten are faint.
+_DECADES = {
+    "condition": {"test": "abs(log(datum.value) / LN10 % 1) < 1e-6", "value": 1},
+    "value": 0.25,
+}
 _LEGEND = {"name": "shown", "select": {"type": "point", "fields": ["case"]}, "bind": "legend"}
 # A click on a line, for a chart without a legend.
 _ALL = {"name": "shown", "select": {"type": "point", "fields": ["case"]}}
@@ -21,154 +30,76 @@ _ZOOM = {"name": "zoom", "select": "interval", "bind": "scales"}
 
 
 def latency_by_percentile(points: Points) -> Spec:
-    """The HDR plot."""
-    return _chart(
-        points,
-        "Response time by percentile, a line for each case; both axes are logarithmic",
-        mark={"type": "line", "interpolate": "monotone"},
-        params=[_LEGEND, _ZOOM]
-        if len({point["case"] for point in points}) <= MOST_IN_LEGEND
-        else [_ZOOM, _ALL],
-        encoding={
-            "x": {
-                "field": "x",
-                "type": "quantitative",
-                "scale": {"type": "log", "domain": [1, 10000]},
-                "title": "percentile",
-                "axis": {"values": [1, 10, 100, 1000, 10000], "labelExpr": _NINES},
-            },
-            "y": _ms("ms"),
-            **_by_case(points),
-            "tooltip": [_tip("case"), _tip("p", "percentile"), _tip("ms", "ms")],
-        },
-    )
-
-
-def throughput(points: Points) -> Spec:
-    """Items per second against p99: up and to the left is better."""
-    return _chart(
-        points,
-        "Throughput in items per second against p99 of the response time, a point for each case; "
-        "up and to the left is better",
-        mark={"type": "point", "filled": True, "size": 90},
-        params=[_ZOOM],
-        encoding={
-            "x": {
-                "field": "ms",
-                "type": "quantitative",
-                "title": "p99 (ms)",
-                "scale": {"zero": False},
-            },
-            "y": {"field": "qps", "type": "quantitative", "title": "items/s"},
-            "color": {
-                "field": "frontier",
-                "type": "nominal",
-                "title": "on the frontier",
-                "sort": ["yes", "no"],
-            },
-            "shape": {
-                "field": "frontier",
-                "type": "nominal",
-                "title": "on the frontier",
-                "sort": ["yes", "no"],
-            },
-            "tooltip": [_tip("case"), _tip("qps", "items/s"), _tip("ms", "p99 ms")],
-        },
-    )
-
-
-def by_batch_size(points: Points) -> Spec:
-    return _chart(
-        points,
-        "Throughput in items per second by batch size",
-        mark={"type": "bar"},
-        encoding={
-            "x": {
-                "field": "bs",
-                "type": "ordinal",
-                "title": "batch size",
-                "axis": {"labelAngle": 0},
-            },
-            "y": {"field": "qps", "type": "quantitative", "title": "items/s"},
-            **(
-                {"xOffset": {"field": "case", "type": "nominal"}}
-                if len({point["bs"] for point in points}) < len(points)
-                else {}
-            ),
-            "tooltip": [_tip("case"), _tip("qps", "items/s")],
-        },
-    )
-
-
-def time_series(points: Points, names: Sequence[str], warm_ups: Points) -> Spec:
-    """Throughput above, p50 and p99 below, of one case at a time; the warm-up is the shaded time
-    before 0.
+    """The HDR plot: steps from sample to sample, as far as there are samples. `points`: as
+    `curves.percentile_points` gives them; what has "few" is beyond what the samples can tell.
     """
-    chosen = {
-        "name": "chosen",
-        "value": names[0],
-        "bind": {"input": "select", "options": list(names), "name": "case "},
-    }
-    filtered = [{"filter": "datum.case === chosen"}]
+    last = max((point["x"] for point in points), default=1.0)
+    sure = max((point["x"] for point in points if not point.get("few")), default=last)
     x = {
-        "field": "s",
+        "field": "x",
         "type": "quantitative",
-        "title": "seconds of the measured phase; shaded: the warm-up before it",
+        "scale": {"type": "log", "domain": [1, max(last, 2.0)], "nice": False},
+        "title": "percentile",
+        "axis": {"values": [10**nines for nines in range(MOST_NINES + 1)], "labelExpr": _NINES},
     }
-    shade = {
-        "data": {"values": list(warm_ups)},
-        "transform": filtered,
-        "mark": {"type": "rect", "opacity": 0.15},
+    guides = [each for each in GUIDES if each["x"] <= last]
+    few_cases = len({point["case"] for point in points}) <= MOST_IN_LEGEND
+    lines = {
+        "mark": {"type": "line", "interpolate": "step-after", "clip": True},
+        "params": [_LEGEND, _ZOOM] if few_cases else [_ZOOM, _ALL],
         "encoding": {
-            "x": {"field": "from", "type": "quantitative"},
-            "x2": {"field": "to"},
-            "tooltip": [_tip("completed", "warm-up queries"), _tip("ms", "average ms")],
+            "x": x,
+            "y": ms("ms"),
+            **by_case(points),
+            "strokeDash": {
+                "field": "few",
+                "type": "nominal",
+                "scale": {"domain": [False, True], "range": [[1, 0], [2, 4]]},
+                "legend": None,
+            },
         },
     }
-
-    def panel(field: str, title: str, height: int) -> Spec:
-        return {
-            "width": "container",
-            "height": height,
-            "layer": [
-                shade,
-                {
-                    "transform": filtered,
-                    "mark": {"type": "line", "point": {"size": 12}},
-                    "encoding": {
-                        "x": x,
-                        "y": {"field": field, "type": "quantitative", "title": title},
-                        "tooltip": [_tip("s"), _tip(field, title)],
-                    },
-                },
-            ],
-        }
-
-    times = panel("p99", "p99 (ms)", 140)
-    times["layer"].append(
-        {
-            "transform": filtered,
-            "mark": {"type": "line", "strokeDash": [4, 3]},
-            "encoding": {
-                "x": x,
-                "y": {"field": "p50", "type": "quantitative", "title": "p99, dashed p50 (ms)"},
-            },
-        }
-    )
-    times["layer"][1]["encoding"]["y"]["title"] = "p99, dashed p50 (ms)"
-    return {
-        "$schema": SCHEMA,
-        "description": "Queries per second, and the median and the 99th percentile of the "
-        "response time, over the run",
-        "data": {"values": list(points)},
-        "params": [chosen],
-        "vconcat": [panel("per_s", "queries/s", 120), times],
+    touched = {
+        "mark": {"type": "point", "opacity": 0, "size": 120, "clip": True},
+        "encoding": {
+            "x": x,
+            "y": ms("ms"),
+            "tooltip": [tip("case"), tip("p", "percentile"), tip("ms", "ms")],
+        },
     }
+    beyond = {
+        "data": {"values": [{"from": sure, "to": last}] if sure < last else []},
+        "mark": {"type": "rect", "opacity": 0.1, "clip": True},
+        "encoding": {"x": x | {"field": "from"}, "x2": {"field": "to"}},
+    }
+    return chart(
+        points,
+        "Response time by percentile, a line for each case; both axes are logarithmic. Dashed, and "
+        "shaded where it holds for all cases: too few samples to tell",
+        layer=[beyond, *_upright(guides, x), lines, touched],
+    )
+
+
+def _upright(guides: Points, x: dict[str, Any]) -> list[Spec]:
+    """Upright lines with their names at the top."""
+    data = {"values": list(guides)}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "style": "guide", "clip": True},
+            "encoding": {"x": x},
+        },
+        {
+            "data": data,
+            "mark": {"type": "text", "align": "left", "baseline": "top", "dx": 4, "clip": True},
+            "encoding": {"x": x, "y": {"value": 2}, "text": {"field": "name"}},
+        },
+    ]
 
 
 def parts_of_response(points: Points) -> Spec:
     """Open loop: a response time is made up of lateness, waiting and service time."""
-    return _chart(
+    return chart(
         points,
         "Percentiles of response time, service time and lateness of open-loop cases",
         mark={"type": "line", "point": True},
@@ -181,11 +112,15 @@ def parts_of_response(points: Points) -> Spec:
                 "sort": None,
                 "axis": {"labelAngle": 0},
             },
-            "y": _ms("ms", "time (ms)"),
-            "color": {"field": "part", "type": "nominal", "title": None},
-            "strokeDash": {"field": "case", "type": "nominal", "title": None},
+            "y": ms("ms", "time (ms)"),
+            "color": {"field": "part", "type": "nominal", "title": None, "sort": None},
+            **(
+                {"strokeDash": {"field": "case", "type": "nominal", "title": None, "sort": None}}
+                if len({point["case"] for point in points}) > 1
+                else {}
+            ),
             "opacity": {"condition": {"param": "parts", "value": 1}, "value": 0.1},
-            "tooltip": [_tip("case"), _tip("part"), _tip("at", "percentile"), _tip("ms", "ms")],
+            "tooltip": [tip("case"), tip("part"), tip("at", "percentile"), tip("ms", "ms")],
         },
     )
 
@@ -197,37 +132,63 @@ _LEGEND_OF_PARTS = {
 }
 
 
-def latency_by_rate(points: Points, limit: float | None = None) -> Spec:
-    """p50, p99 and any other percentile, by the rate that was offered."""
-    lines = _chart(
-        points,
-        "Response time against the rate of arrivals",
-        mark={"type": "line", "point": True},
-        params=[
+def latency_by_rate(
+    points: Points, limit: float | None = None, bounds: Points = (), fails: float | None = None
+) -> Spec:
+    """Response times by the rate that was offered. `bounds`: [{"ms", "name"}], drawn across;
+    `limit`: the highest rate that holds, `fails`: the lowest that does not, drawn upright.
+    """
+    x = {"field": "rate", "type": "quantitative", "title": "queries/s that arrive"}
+    y = ms("ms")
+    lines = {
+        "params": [
             {"name": "shown", "select": {"type": "point", "fields": ["figure"]}, "bind": "legend"}
         ],
-        encoding={
-            "x": {"field": "rate", "type": "quantitative", "title": "queries/s that arrive"},
-            "y": _ms("ms"),
-            "color": {"field": "figure", "type": "nominal", "title": None},
+        "mark": {"type": "line", "point": {"size": 50}},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": {"field": "figure", "type": "nominal", "title": None, "sort": None},
             "opacity": {"condition": {"param": "shown", "value": 1}, "value": 0.1},
             "tooltip": [
-                _tip("figure"),
-                _tip("rate", "queries/s"),
-                _tip("ms", "ms"),
-                _tip("verdict"),
+                tip("figure"),
+                tip("rate", "queries/s"),
+                tip("ms", "ms"),
+                tip("verdict"),
             ],
         },
-    )
-    if limit is None:
-        return lines
-    keep = {key: lines.pop(key) for key in ("mark", "params", "encoding")}
-    rule = {
-        "data": {"values": [{"rate": limit}]},
-        "mark": {"type": "rule", "strokeDash": [6, 4]},
-        "encoding": {"x": {"field": "rate", "type": "quantitative"}},
     }
-    return {**lines, "layer": [keep, rule]}
+    across = {"values": list(bounds)}
+    held = [
+        {
+            "data": across,
+            "mark": {"type": "rule", "style": "bound"},
+            "encoding": {"y": y},
+        },
+        {
+            "data": across,
+            "mark": {
+                "type": "text",
+                "style": "bound-name",
+                "align": "left",
+                "baseline": "bottom",
+                "dx": 4,
+                "dy": -3,
+            },
+            "encoding": {"x": {"value": 0}, "y": y, "text": {"field": "name"}},
+        },
+    ]
+    ends = [
+        {"x": rate, "name": f"{name} {number(rate)}/s"}
+        for name, rate in (("holds", limit), ("fails", fails))
+        if rate is not None
+    ]
+    upright = _upright(ends, x | {"field": "x"}) if ends else []
+    return chart(
+        points,
+        "Response time against the rate of arrivals",
+        layer=[*upright, *(held if bounds else []), lines],
+    )
 
 
 def differences(points: Points, margin: float) -> Spec:
@@ -238,11 +199,11 @@ def differences(points: Points, margin: float) -> Spec:
     x = {"field": "low", "type": "quantitative", "title": "change of B against A (%)"}
     colour = {"field": "verdict", "type": "nominal", "title": None}
     tips = [
-        _tip("figure"),
-        _tip("change", "%"),
-        _tip("low", "from %"),
-        _tip("high", "to %"),
-        _tip("verdict"),
+        tip("figure"),
+        tip("change", "%"),
+        tip("low", "from %"),
+        tip("high", "to %"),
+        tip("verdict"),
     ]
     band = {
         "data": {"values": [{"low": -margin * 100, "high": margin * 100}]},
@@ -273,7 +234,8 @@ def differences(points: Points, margin: float) -> Spec:
     }
 
 
-def _chart(points: Points, description: str, **parts: Any) -> Spec:
+def chart(points: Points, description: str, **parts: Any) -> Spec:
+    """A chart as wide as its place."""
     return {
         "$schema": SCHEMA,
         "description": description,
@@ -284,29 +246,31 @@ def _chart(points: Points, description: str, **parts: Any) -> Spec:
     }
 
 
-def _by_case(points: Points) -> dict[str, Any]:
-    """A colour for each case. More than a legend has room for are told apart by their tooltips."""
-    few = len({point["case"] for point in points}) <= MOST_IN_LEGEND
+def by_case(points: Points) -> dict[str, Any]:
+    """A colour for each case. One case needs no legend; more than a legend has room for are told
+    apart by their tooltips."""
+    cases = len({point["case"] for point in points})
     return {
         "color": {
             "field": "case",
             "type": "nominal",
             "title": None,
             "sort": None,
-            **({} if few else {"legend": None}),
+            **({} if 1 < cases <= MOST_IN_LEGEND else {"legend": None}),
         },
         "opacity": {"condition": {"param": "shown", "value": 1}, "value": 0.08},
     }
 
 
-def _ms(field: str, title: str = MS) -> dict[str, Any]:
+def ms(field: str, title: str = MS) -> dict[str, Any]:
     return {
         "field": field,
         "type": "quantitative",
         "title": title,
         "scale": {"type": "log", "nice": True},
+        "axis": {"gridOpacity": _DECADES},
     }
 
 
-def _tip(field: str, title: str | None = None) -> dict[str, str]:
+def tip(field: str, title: str | None = None) -> dict[str, str]:
     return {"field": field, "title": title or field}

@@ -4,24 +4,26 @@ histogram logs, and time series short enough for a page.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from qs.base.pareto import frontier
-from qs.render.html import charts
+from qs.base.errors import UserError
+from qs.base.words import number
+from qs.limit import parse_goals
+from qs.render.html import by_setting, charts, over_time
 from qs.result.beside import log_of
 from qs.result.row import Row, Times
 from qs.result.story import NamedCase, Story
 from qs.result.sweep import CurvePoint
 
 NS_PER_MS = 1e6
-# How many "nines" the axis goes to: 1 / (1 - p) from 1 to 10,000, which is 99.99 %.
-MOST_X = 10_000.0
-PERCENTILE_POINTS, SERIES_POINTS = 5_500, 5_000  # for all cases of a page together
-FEWEST = 24
+PERCENTILE_POINTS = 5_500  # for all cases of a page together
+MOST, FEWEST = 240, 24  # for one case
+# n samples tell a percentile p if it lies below their maximum with a probability of 95 %:
+# p^n <= 0.05 (see qs.engine.statistics.samples_needed).
+TOLD_WITH = 0.05
 
 Point = dict[str, Any]
 
@@ -34,21 +36,17 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
     if percentiles:
         found["percentiles"] = charts.latency_by_percentile(percentiles)
     if len(measured) > 1:
-        found["batches"] = charts.by_batch_size([_bar(case) for case in measured])
-    tails = {case.name: (case.row.items_per_s, case.row.p99_ms) for case in measured}
-    plain = {name: (rate, ms) for name, (rate, ms) in tails.items() if rate and ms}
-    if len(plain) > 1:
-        best = set(frontier(plain))
-        found["pareto"] = charts.throughput(
-            [
-                {"case": name, "qps": rate, "ms": ms, "frontier": "yes" if name in best else "no"}
-                for name, (rate, ms) in plain.items()
-            ]
-        )
-    series, thinned = series_points([case for case in measured if len(case.row.intervals) > 2])
+        found["batches"] = by_setting.by_batch_size(by_setting.setting_points(measured))
+    scattered = by_setting.scatter_points(measured)
+    if scattered:
+        found["pareto"] = by_setting.throughput(scattered)
+    series, thinned = over_time.series_points(measured)
     if series:
         names = list(dict.fromkeys(point["case"] for point in series))
-        drawn = charts.time_series(series, names, _warm_ups(measured))
+        shown = [case for case in measured if case.name in names]
+        drawn = over_time.time_series(
+            series, names, over_time.warm_ups(shown), over_time.bounds(shown)
+        )
         found["series"] = drawn | {"thinned": thinned}
     opened = [case for case in measured if case.row.open_loop and case.row.response]
     if opened:
@@ -57,19 +55,23 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
         )
         rates = [point for case in opened for point in _by_rate(case.row)]
         if len({point["rate"] for point in rates}) > 1:
-            found["rates"] = charts.latency_by_rate(rates)
+            found["rates"] = charts.latency_by_rate(rates, bounds=_bounds(opened))
     limit = story.result.sweep and story.result.sweep.limit
     if limit and limit.curve:
-        found["limit"] = charts.latency_by_rate(_curve(limit.curve), limit.rate_per_s)
+        found["limit"] = charts.latency_by_rate(
+            _curve(limit.curve), limit.rate_per_s, _goals(limit.goals), limit.fails_per_s
+        )
     return found
 
 
 def percentile_points(
     cases: Sequence[NamedCase], log_of: Callable[[Row], str | None]
 ) -> list[Point]:
-    """[{"case", "x": 1 / (1 - p), "p": percent, "ms"}] for each case whose log is there."""
+    """[{"case", "x": 1 / (1 - p), "p": percent, "ms", "few": too few samples to tell}] for each
+    case whose log is there.
+    """
     found: list[Point] = []
-    each_has = max(min(PERCENTILE_POINTS // max(len(cases), 1), 64), FEWEST)
+    each_has = max(min(PERCENTILE_POINTS // max(len(cases), 1), MOST), FEWEST)
     for case in cases:
         text = log_of(case.row)
         if text is not None:
@@ -84,8 +86,11 @@ def _log(story: Story, row: Row) -> str | None:
     return log_of(story.folder, row.histogram)
 
 
-def _percentiles(text: str, points: int) -> list[dict[str, float]]:
-    from qs.base.errors import UserError
+def _percentiles(text: str, points: int) -> list[Point]:
+    """A point where each step begins: at 1 / (1 - share of the samples below it). Of more steps
+    than `points` those are kept that lie farthest apart on the logarithmic axis. The last point is
+    the last sample, where the curve ends.
+    """
     from qs.result.logs import read_log
 
     try:
@@ -93,77 +98,41 @@ def _percentiles(text: str, points: int) -> list[dict[str, float]]:
     except UserError:
         return []
     counts = series.counts.sum(axis=0)
-    total = counts.sum()
-    if not total:
+    filled = np.flatnonzero(counts)
+    if not filled.size:
         return []
-    # As far as there are samples to tell: beyond 1 - 1/n the maximum is all that is known.
-    most = min(MOST_X, max(float(total), 1.0))
-    xs = np.exp(np.linspace(0.0, math.log(most), points))
-    shares = 1.0 - 1.0 / xs
-    ranks = np.maximum(np.floor(shares * total + 0.5), 1.0)
-    values = series.tops_ns[np.minimum(np.searchsorted(np.cumsum(counts), ranks), counts.size - 1)]
-    return [
-        {"x": _rounded(x, 5), "p": _rounded(share * 100, 6), "ms": _rounded(value / NS_PER_MS, 5)}
-        for x, share, value in zip(xs.tolist(), shares.tolist(), values.tolist())
-    ]
+    tops_ns, counts = series.tops_ns[filled], counts[filled]
+    total = float(counts.sum())
+    # Above the last sample but one only the maximum is known: there the curve ends.
+    xs = np.append(total / (total - np.cumsum(counts) + counts), total)
+    values = np.append(tops_ns, tops_ns[-1])
+    told = 1.0 / (1.0 - TOLD_WITH ** (1.0 / total))
+    kept = _spread(np.log(xs), points)
+    found = []
+    for x, value in zip(xs[kept].tolist(), values[kept].tolist()):
+        ms = _rounded(value / NS_PER_MS, 5)
+        if x > told and found and not found[-1]["few"]:  # where both parts of the line meet
+            joint = found[-1] | _at(told)
+            found += [joint, joint | {"few": True}]
+        found.append({**_at(x), "ms": ms, "few": bool(x > told)})
+    return found
 
 
-def series_points(cases: Sequence[NamedCase]) -> tuple[list[Point], bool]:
-    """[{"case", "s", "per_s", "p50", "p99", "errors"}], and whether neighbours were put together.
+def _at(x: float) -> Point:
+    return {"x": _rounded(x, 6), "p": _rounded(100.0 - 100.0 / x, 6)}
 
-    Together: throughput and errors are summed, p50 is the median of the medians, and p99 the
-    highest, so that no peak is lost.
-    """
-    each_has = max(min(SERIES_POINTS // max(len(cases), 1), 600), FEWEST)
-    found: list[Point] = []
-    thinned = False
-    for case in cases:
-        intervals = case.row.intervals
-        group = math.ceil(len(intervals) / each_has) or 1
-        thinned |= group > 1
-        starts = [each.start_s or 0.0 for each in intervals]
-        ends = [*starts[1:], case.row.wall_s or starts[-1]]
-        for at in range(0, len(intervals), group):
-            part = intervals[at : at + group]
-            seconds = ends[min(at + group, len(intervals)) - 1] - starts[at]
-            if seconds <= 0:
-                continue
-            medians = sorted(each.p50_ms for each in part if each.p50_ms is not None)
-            tails = [each.p99_ms for each in part if each.p99_ms is not None]
-            found.append(
-                {
-                    "case": case.name,
-                    "s": round(starts[at], 3),
-                    "per_s": _rounded(sum(each.completed or 0 for each in part) / seconds, 4),
-                    "p50": _rounded(medians[len(medians) // 2], 4) if medians else None,
-                    "p99": _rounded(max(tails), 4) if tails else None,
-                    "errors": sum(each.errors or 0 for each in part),
-                }
-            )
-    return found, thinned
+
+def _spread(places: np.ndarray, most: int) -> np.ndarray:
+    """The indices of at most `most` rising places, about equally far apart, with both ends."""
+    if places.size <= most:
+        return np.arange(places.size)
+    wanted = np.linspace(places[0], places[-1], most)
+    return np.unique(np.searchsorted(places, wanted).clip(0, places.size - 1))
 
 
 def _rounded(value: float, digits: int) -> float:
     """To so many significant digits, which keeps the page small."""
     return float(f"{value:.{digits}g}")
-
-
-def _bar(case: NamedCase) -> Point:
-    return {"case": case.name, "bs": case.row.batch_size, "qps": case.row.items_per_s}
-
-
-def _warm_ups(cases: Sequence[NamedCase]) -> list[Point]:
-    return [
-        {
-            "case": case.name,
-            "from": -round(warm.wall_s, 3),
-            "to": 0,
-            "completed": warm.completed,
-            "ms": warm.mean_ms,
-        }
-        for case in cases
-        if (warm := case.row.warm_up) and warm.wall_s
-    ]
 
 
 def _parts(case: NamedCase) -> list[Point]:
@@ -196,6 +165,31 @@ def _by_rate(row: Row) -> list[Point]:
         {"rate": rate, "figure": figure, "ms": ms, "verdict": row.verdict}
         for figure, ms in (("p50", row.p50_ms), ("p99", row.p99_ms))
         if rate and ms
+    ]
+
+
+def _bounds(cases: Sequence[NamedCase]) -> list[Point]:
+    """The bounds that scenarios set on a response time, each once."""
+    found: dict[str, Point] = {}
+    for case in cases:
+        settings = case.row.settings
+        if settings and settings.latency_slo_ms:
+            at = f"p{number(settings.percentile)}" if settings.percentile else "bound"
+            name = f"{at} within {number(settings.latency_slo_ms)} ms"
+            found[name] = {"ms": settings.latency_slo_ms, "name": name}
+    return list(found.values())
+
+
+def _goals(goals: Sequence[str]) -> list[Point]:
+    """The bounds of a search; none of goals that are damaged."""
+    try:
+        parsed = parse_goals(goals)
+    except UserError:
+        return []
+    return [
+        {"ms": goal.bound_ns / NS_PER_MS, "name": str(goal)}
+        for goal in parsed
+        if goal.bound_ns is not None
     ]
 
 

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from qs.base.cache import build_once
 from qs.base.words import NOTHING, number, percent, signed_percent, span
+from qs.render.html.look import DARK, LIGHT
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,6 +39,7 @@ def render(template: str, charts: Mapping[str, Any], **context: Any) -> bytes:
         code=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
         library=Markup(library()) if charts else Markup(""),
         charts=Markup(_inside_a_script(charts)),
+        looks=Markup(_inside_a_script({"light": LIGHT, "dark": DARK} if charts else {})),
         named=sorted(charts),
         **context,
     )

@@ -1,35 +1,24 @@
 (() => {
   "use strict";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const onLight = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195",
-    "#8C8C00"];
-  const onDark = ["#56B4E9", "#FF9F5A", "#3FD1A4", "#E7A9CB", "#F2C14E", "#9CC9FF", "#C39BE0",
-    "#C8C850"];
-  const look = (isDark) => {
-    const ink = isDark ? "#e7eaf0" : "#1c2230", line = isDark ? "#39414f" : "#d5dae3";
-    const colours = isDark ? onDark : onLight;
-    return {
-      background: "transparent", font: "system-ui, DejaVu Sans, sans-serif",
-      axis: {
-        labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line,
-        labelFontSize: 12, titleFontSize: 12,
-      },
-      legend: {
-        labelColor: ink, titleColor: ink, orient: "bottom", columns: 2, labelLimit: 320,
-        labelFontSize: 12,
-      },
-      view: { stroke: null }, mark: { color: colours[0] }, range: { category: colours },
-      rule: { color: ink }, rect: { color: ink },
-    };
-  };
+  const looks = JSON.parse(document.getElementById("looks").textContent);
   const charts = JSON.parse(document.getElementById("charts").textContent);
   const views = {};
+  // As many columns as the longest name leaves room for: a legend wider than its place would make
+  // the whole chart small.
+  const configured = (spec, width) => {
+    const look = dark.matches ? looks.dark : looks.light;
+    const names = (spec.data?.values ?? []).map((each) => each.case ?? each.figure ?? "");
+    const longest = names.reduce((most, name) => Math.max(most, name.length), 4);
+    const columns = Math.max(1, Math.floor(width / (longest * 7 + 40)));
+    return { ...look, legend: { ...look.legend, columns, labelLimit: Math.max(width - 60, 80) } };
+  };
   const draw = () => Promise.all(Object.entries(charts).map(async ([name, spec]) => {
     const place = document.getElementById("chart-" + name);
     if (!place) return;
     if (views[name]) views[name].finalize();
     views[name] = await window.vegaEmbed(place, spec, {
-      renderer: "svg", actions: false, config: look(dark.matches),
+      renderer: "svg", actions: false, config: configured(spec, place.clientWidth),
       tooltip: { theme: dark.matches ? "dark" : "light" },
     });
     for (const select of place.querySelectorAll("select")) {
