@@ -10,10 +10,13 @@ from typing import TextIO
 
 from qs.base.console import print_json
 from qs.base.interrupt import EXIT_STATUS
-from qs.cli.commands import INVALID, USER_ERROR, VALID
+from qs.base.visible import visible
+from qs.cli.commands import INVALID, USER_ERROR
+from qs.cli.gating import gated
 from qs.evaluate.running import Ended
 from qs.history import record
 from qs.render.terminal import print_story
+from qs.result.gate import GateOutcome
 from qs.result.row import Verdict
 from qs.result.story import story_of
 from qs.settings.request import Request
@@ -41,6 +44,9 @@ def conclude(ended: Ended, view: View, request: Request, as_json: bool, quiet: b
         print_story(story, str(whole.result) if whole else None, stream, told)
         if whole and whole.page.is_file():
             print(f"page: {whole.page}", file=stream)
+    elif gates := [each for each in result.gates if each.outcome is not GateOutcome.NOT]:
+        for each in gates:
+            print(f"--fail_if {visible(each.sentence)}", file=sys.stderr)
     wrong = _wrong(ended)
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
@@ -50,7 +56,9 @@ def conclude(ended: Ended, view: View, request: Request, as_json: bool, quiet: b
         return EXIT_STATUS
     if wrong:
         return USER_ERROR
-    return VALID if ended.record.verdict == Verdict.VALID else INVALID
+    if ended.record.verdict != Verdict.VALID:
+        return INVALID
+    return gated(ended.record.gates, request.allow_unclear)
 
 
 def _one_stream(one: TextIO, other: TextIO) -> bool:

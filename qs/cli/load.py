@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from qs.cli import gating
 from qs.cli import options as given
 
 
@@ -31,6 +32,7 @@ from qs.cli import options as given
 @given.process
 @given.offline
 @given.watching
+@gating.options
 @given.history
 @given.output
 def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:

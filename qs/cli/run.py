@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from qs.base import bounds
+from qs.cli import gating
 from qs.cli import options as given
 from qs.cli.types import Seconds
 
@@ -57,6 +58,7 @@ from qs.cli.types import Seconds
 @given.stopping
 @given.offline
 @given.watching
+@gating.options
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:

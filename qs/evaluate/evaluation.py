@@ -23,6 +23,7 @@ from qs.base.names import check_plain
 from qs.base.storable import storable
 from qs.evaluate import checks
 from qs.evaluate.failures import BackendFailed, note
+from qs.evaluate.gating import judge_of
 from qs.evaluate.journal import Journal
 from qs.evaluate.performance import measure
 from qs.evaluate.prepare import Prepared
@@ -55,6 +56,7 @@ def open_journal(prepared: Prepared, view: View) -> Journal:
         check_plain(prepared.model_info.model_precision, "precision").lower(),
         view,
         _draw_page,
+        judge_of(prepared.request, prepared.workload),
     )
 
 

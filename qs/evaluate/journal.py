@@ -19,6 +19,7 @@ from qs.base.holding import Held, hold, let_go
 from qs.base.visible import visible
 from qs.result.events import EventLog
 from qs.result.folder import ReportFolder
+from qs.result.gate import GateEntry
 from qs.result.record import Record, to_result
 from qs.result.result import Kind, Result, Status
 from qs.watch.view import View
@@ -34,15 +35,17 @@ class Journal:
         precision: str,
         view: View,
         draw: Callable[[Result, Path], bytes] | None = None,
+        judge: Callable[[Result, Path], list[GateEntry]] | None = None,
     ):
-        """`view` hears what a person should read; `draw` makes the page for people, from the result
-        and the report's folder.
+        """`view` hears what a person should read; `draw` makes the page for people, and `judge`
+        holds the run to its conditions, from the result and the report's folder.
         """
         self.record = record
         self.view = view
         self._path = path
         self._precision = precision
         self._page_of = draw
+        self._judge = judge
         self._events: EventLog | None = None
         self._held: int | None = None
         self._finished = False
@@ -193,6 +196,8 @@ class Journal:
             return to_result(self.record)
         self._finished = True
         self.record.status = status
+        if self._judge is not None:
+            self.record.gates = self._judge(to_result(self.record), self._path)
         self.event(
             "end", status=status, verdict=self.record.verdict, reasons=self.record.all_reasons()
         )

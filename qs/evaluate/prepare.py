@@ -19,6 +19,7 @@ from qs.config.model_info import ModelInfo
 from qs.config.task import load_task
 from qs.config.workload import Workload
 from qs.evaluate.artifacts import Artifact, take
+from qs.evaluate.gating import bounds_of
 from qs.interact.asking import read_answers
 from qs.settings.request import Request
 from qs.settings.settings import SEED
@@ -104,6 +105,7 @@ def prepare(request: Request) -> Prepared:
     checks.attempt(lambda: check_env(request))
     checks.attempt(lambda: _check_compiled(request))
     checks.attempt(request.traffic.check)
+    checks.attempt(partial(bounds_of, request, task.workload if task else None))
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))
         checks.attempt(partial(_check_ranges, task.model_info, str(task.model.path)))

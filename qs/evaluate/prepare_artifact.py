@@ -22,6 +22,7 @@ from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo, check_model_info
 from qs.config.workload import Workload, check_workload
 from qs.evaluate.artifacts import Artifact, take
+from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
@@ -49,6 +50,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
     checks.attempt(request.traffic.check)
+    checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
     if backend is not None:
         checks.attempt(partial(_readable, path, backend.path.name))

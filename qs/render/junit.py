@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as xml
 
 from qs.result.columns import columns
+from qs.result.gate import GateEntry, GateOutcome, overall
 from qs.result.story import Story
 
 SHOWN = columns("items_per_s", "p99_ms")
@@ -26,6 +27,8 @@ def junit(story: Story) -> bytes:
         case = _case(suite, place, each.name, row.wall_s or 0.0, reasons)
         figures = [f"{column.heading} {getattr(row, column.name)}" for column in SHOWN]
         xml.SubElement(case, "system-out").text = _text("\n".join([*figures, *row.warnings]))
+    for condition, entries in gates_of(result.gates).items():
+        _gate(suite, place, condition, entries)
     failed = sum(case.find("failure") is not None for case in suite)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failed))
@@ -35,14 +38,39 @@ def junit(story: Story) -> bytes:
     return xml.tostring(whole, encoding="utf-8", xml_declaration=True)
 
 
+def gates_of(entries: Sequence[GateEntry]) -> dict[str, list[GateEntry]]:
+    """The entries of each condition."""
+    found: dict[str, list[GateEntry]] = {}
+    for entry in entries:
+        found.setdefault(entry.condition, []).append(entry)
+    return found
+
+
+def _gate(suite: xml.Element, place: str, condition: str, entries: Sequence[GateEntry]) -> None:
+    """A condition that holds is a failure, one that cannot be told too, of a type of its own."""
+    outcome = overall(entries)
+    said = [each.sentence for each in entries]
+    wrong = [each.sentence for each in entries if each.outcome is outcome]
+    kind = "FAIL_IF" if outcome is GateOutcome.HOLDS else "UNCLEAR"
+    reasons = [] if outcome is GateOutcome.NOT else wrong
+    case = _case(suite, place, f"fail_if {condition}", 0.0, reasons, kind)
+    decide = [f"to decide: {each.decide}" for each in entries if each.decide]
+    xml.SubElement(case, "system-out").text = _text("\n".join([*said, *decide]))
+
+
 def _case(
-    suite: xml.Element, place: str, name: str, seconds: float, reasons: Sequence[str]
+    suite: xml.Element,
+    place: str,
+    name: str,
+    seconds: float,
+    reasons: Sequence[str],
+    kind: str = "INVALID",
 ) -> xml.Element:
     case = xml.SubElement(
         suite, "testcase", classname=place, name=_text(name), time=f"{seconds:.3f}"
     )
     if reasons:
-        failure = xml.SubElement(case, "failure", message=_text(reasons[0]), type="INVALID")
+        failure = xml.SubElement(case, "failure", message=_text(reasons[0]), type=kind)
         failure.text = _text("\n".join(reasons))
     return case
 

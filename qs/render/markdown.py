@@ -7,6 +7,7 @@ from typing import Any
 
 from qs.base.visible import one_line
 from qs.render.html.page import COLUMNS, scores
+from qs.result.gate import GateEntry
 from qs.result.story import Story
 
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
@@ -24,6 +25,8 @@ def markdown(story: Story) -> str:
         said += ["", *_table(["case", *(each.heading for each in COLUMNS), "verdict"], lines)]
         if story.shared:
             said += ["", f"All: {_plain(story.shared)}."]
+    if story.result.gates:
+        said += ["", *gate_lines(story.result.gates)]
     figures = scores(story)
     if figures:
         said += ["", *_table(["metric", "value", "95 % interval"], figures)]
@@ -31,6 +34,17 @@ def markdown(story: Story) -> str:
     said += [f"- {name}: {_plain(text)}" for name, text in story.facts]
     said += [f"- doubt: {_plain(text)}" for text in (*story.doubts, *story.machine_doubts)]
     return "\n".join([*said, "", f"    {story.command}", "", "</details>", ""])
+
+
+def gate_lines(entries: Sequence[GateEntry]) -> list[str]:
+    """A table of the conditions, and below it the commands that would tell."""
+    lines = [
+        [each.condition, each.case or "", each.seen or each.why or "", each.outcome]
+        for each in entries
+    ]
+    commands = dict.fromkeys(each.decide for each in entries if each.decide)
+    said = _table(["fail if", "case", "measured", "outcome"], lines)
+    return said + [line for each in commands for line in ("", f"To decide: `{one_line(each)}`")]
 
 
 def _table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> list[str]:

@@ -4,13 +4,14 @@ same as a fresh one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, open_table
 from qs.base.words import completed, number, signed_percent, span
 from qs.render.sweep import limit_table, sweep_lines, sweep_table
 from qs.result.columns import columns
+from qs.result.gate import GateEntry
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
 from qs.result.story import Answers, Story
@@ -104,7 +105,16 @@ def lines(story: Story, told: Collection[str] = ()) -> list[str]:
         said.append(f"machine: {story.machine}")
     ended = "" if result.status == Status.COMPLETE else f" ({result.status})"
     said.append(f"verdict: {result.verdict}{ended}")
-    return said + [f"  {reason}" for reason in story.reasons]
+    said += [f"  {reason}" for reason in story.reasons]
+    return said + list(gates(result.gates))
+
+
+def gates(entries: Sequence[GateEntry]) -> Iterator[str]:
+    """What became of the conditions of --fail_if, and what would tell where one cannot."""
+    for entry in entries:
+        yield f"fail_if: {entry.sentence}"
+    for command in dict.fromkeys(entry.decide for entry in entries if entry.decide):
+        yield f"  to decide: {command}"
 
 
 def samples(section: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from qs.base.storable import storable
+from qs.result.gate import GateEntry
 from qs.result.result import (
     SCHEMA,
     UNFINISHED,
@@ -63,6 +64,7 @@ class Record:
     failures: list[dict[str, object]] = field(default_factory=list)
     sweep: SweepEntry | None = None
     machine_check: dict[str, Any] | None = None  # qs.doctor's
+    gates: list[GateEntry] = field(default_factory=list)
     status: Status = Status.RUNNING
 
     @property
@@ -97,7 +99,7 @@ def to_result(record: Record) -> Result:
     says how far it came. Whatever vendors, data sets and the command line gave is made storable
     here.
     """
-    typed = ("kind", "started", "status", "rows", "sweep")
+    typed = ("kind", "started", "status", "rows", "sweep", "gates")
     record = replace(
         record,
         **{
@@ -118,6 +120,8 @@ def to_result(record: Record) -> Result:
         known["accuracy"] = accuracy(record)
     if record.rows:
         known["performance"] = list(record.rows)
+    if record.gates:
+        known["gates"] = list(record.gates)
     for section in ("artifact", "machine_check", "sweep"):
         if getattr(record, section) is not None:
             known[section] = getattr(record, section)

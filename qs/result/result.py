@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from qs.result.gate import GateEntry
 from qs.result.part import Count, Lenient, Number, Part, Word, key, lenient
 from qs.result.row import Row, Verdict
 from qs.result.sections import (
@@ -143,6 +144,7 @@ class Result(Part):
     artifact: dict[str, Any] | None = key("Artifact", None)
     machine_check: MachineCheck | None = key("Machine Check", None)
     sweep: SweepEntry | None = key("Sweep", None)
+    gates: list[GateEntry] = key("Gates", [])
 
     @property
     def valid(self) -> bool:

@@ -103,4 +103,7 @@ class Request:
     env: str = "auto"
     metrics: str | None = None
     trace: bool = False
+    # Conditions of --fail_if, as typed (see qs.gates); what cannot be told then passes.
+    fail_if: tuple[str, ...] = ()
+    allow_unclear: bool = False
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
