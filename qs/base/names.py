@@ -16,6 +16,7 @@ from qs.base.errors import UserError
 PLAIN = "a plain name: no '/', '\\', ':' or control characters, not starting with '.', not empty"
 LAST = "last"  # the newest run
 TAG = "a tag has no spaces, is not a number alone or the word last, and starts with no #, @ or -"
+_SHORT = 4  # letters: of such words the first one is hardly ever mistyped
 _LONGEST = 200  # with a suffix, still below the 255 bytes that file systems allow
 
 
@@ -71,7 +72,7 @@ def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str
     """The candidate that a misspelt name probably means, or None if nothing is similar enough.
 
     `cutoff` is the similarity required, from 0 to 1 (difflib's ratio); upper and lower case, '-'
-    and '_' count as equal.
+    and '_' count as equal. A short word has to begin with the same letter.
     """
     by_folded: dict[str, str] = {}
     if len(str(name)) > _LONGEST:
@@ -79,7 +80,10 @@ def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str
     for candidate in candidates:
         by_folded.setdefault(candidate.casefold().replace("-", "_"), candidate)
     folded = str(name).casefold().replace("-", "_")
-    close = difflib.get_close_matches(folded, list(by_folded), n=1, cutoff=cutoff)
+    likely = list(by_folded)
+    if len(folded) <= _SHORT:  # GPU is no misspelt CPU
+        likely = [each for each in likely if each[:1] == folded[:1]]
+    close = difflib.get_close_matches(folded, likely, n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
 
 

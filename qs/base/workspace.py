@@ -67,8 +67,25 @@ class Workspaces:
         )
 
     def task(self, name: str) -> Found:
-        """The workload file of a task."""
-        return self._file("task", "workloads", name, self.list_tasks)
+        """The workload file of a task: of that name, or of the only name that begins so."""
+        return self._file("task", "workloads", self.task_name(name), self.list_tasks)
+
+    def task_name(self, name: str) -> str:
+        """The only task whose name begins so, else the name itself. UserError for several."""
+        check_plain(name, "task")
+        if any((root / "workloads" / f"{name}.json").is_file() for root in self.roots):
+            return name
+        folded = name.casefold().replace("_", "-")
+        begun = [
+            each
+            for each in self.list_tasks()
+            if each.casefold().replace("_", "-").startswith(folded)
+        ]
+        if len(begun) > 1:
+            raise UserError(
+                f"{len(begun)} tasks begin with {name!r}: {', '.join(begun[:_NAMES_SHOWN])}"
+            )
+        return begun[0] if begun else name
 
     def model(self, name: str) -> Found:
         """The model info file of a model."""
@@ -168,9 +185,10 @@ class Workspaces:
         near = nearest(name, names)
         if near is not None:
             parts.append(f"did you mean {near!r}?")
-        shown = ", ".join(names[:_NAMES_SHOWN])
-        more = len(names) - _NAMES_SHOWN
-        parts.append(f"known: {shown or 'none'}" + (f" and {more} more" if more > 0 else ""))
+        else:
+            shown = ", ".join(names[:_NAMES_SHOWN])
+            more = len(names) - _NAMES_SHOWN
+            parts.append(f"known: {shown or 'none'}" + (f" and {more} more" if more > 0 else ""))
         places = ", ".join(str(root / folder) for root in self.roots)
         parts.append(f"looked in {places or 'no folder, as no workspace was found'}")
         return UserError("; ".join(parts))

@@ -3,55 +3,51 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
-from qs.base import bounds
+from qs.cli import options as given
+from qs.cli.basic_types import FilePath
+from qs.cli.helping import Command
+from qs.cli.naming import settled
+from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.types import Seconds
 
 
-@click.command("check", short_help="Test whether a backend keeps the contract.")
-@click.option(
-    "--hardware_type", required=True, help="Name of a folder in backends/, for example CPU."
-)
-@click.option(
-    "--task", default="digits-cnn-onnx-fp32", show_default=True, help="The task to test it with."
-)
-@click.option(
-    "--workspace",
-    type=click.Path(path_type=Path),
-    help="Folder to search first for tasks, backends, models and data sets.",
-)
-@click.option(
-    "--answers",
-    type=click.Path(path_type=Path),
-    help="JSON file with answers to the backend's questions.",
-)
-@click.option(
-    "--env",
-    type=click.Choice(["auto", "current", "new"]),
-    default="auto",
+@click.command("check", cls=Command, short_help="Test whether a backend keeps the contract.")
+@given.hardware
+@given.option(
+    TARGET,
+    "-t",
+    "--task",
+    default="digits-cnn-onnx-fp32",
     show_default=True,
-    help="Which environment the backend runs in, as for qs run.",
+    metavar="TASK",
+    help="The task to test it with.",
+    shell_complete=given.known("tasks"),
 )
-@click.option(
+@given.workspace
+@given.answer_file
+@given.environment
+@given.option(
+    STOP,
     "--time_limit",
     type=Seconds(),
     help="Each check ends, as failed, after this time.  [default: 300 s, and 1 h for compile]",
 )
-@click.option(
+@given.option(
+    OUTPUT,
     "--log",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Keep what the backend prints in this file.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, bounds.SEED),
-    help="Seed of generated weights and inputs.  [default: 0]",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the results as JSON on standard output."
+@given.seed
+@given.option(
+    OUTPUT,
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the results as JSON on standard output.",
 )
 def command(as_json: bool, **options) -> int:
     """Test whether a backend keeps the contract: names, methods, compile, load, predict, threads,
@@ -66,12 +62,15 @@ def command(as_json: bool, **options) -> int:
       qs check --hardware_type ACME --task bert-torch-fp32 --time_limit 10m
       qs check --hardware_type ACME --json > conformance.json
     """
+    from qs.base.workspace import Workspaces
     from qs.cli.commands import INVALID, VALID
     from qs.conformance.outcome import PASS
     from qs.conformance.running import Asked, conform
     from qs.conformance.showing import PlainView, TerminalView, counts, to_json, verdict
 
-    asked = Asked(**options)
+    workspaces = Workspaces.find(options["workspace"])
+    options["task"] = workspaces.task_name(options["task"])
+    asked = Asked(**settled(options, quiet=False))
     stream = sys.stderr if as_json else sys.stdout
     view = TerminalView(stream) if stream.isatty() else PlainView(stream)
     results: list = []

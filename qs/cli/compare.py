@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from qs.cli.basic_types import FilePath
 from qs.cli.commands import INVALID, VALID
+from qs.cli.helping import Command
 from qs.cli.types import SharePercent
 
 
-@click.command("compare", short_help="Compare results, case by case.")
+@click.command("compare", cls=Command, short_help="Compare results, case by case.")
 @click.argument("results", nargs=-1, metavar="[A] [B] [C]...")
 @click.option(
     "--margin",
@@ -31,7 +33,7 @@ from qs.cli.types import SharePercent
 @click.option(
     "--html",
     "page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Write a page of it, side by side.",
 )
 @click.option(
@@ -40,7 +42,9 @@ from qs.cli.types import SharePercent
     is_flag=True,
     help="Print the comparison as JSON on standard output, all else on standard error.",
 )
-@click.option("--quiet", is_flag=True, help="No table; errors, and conditions that hold, only.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="No table; errors, and conditions that hold, only."
+)
 def command(
     results: tuple[str, ...],
     margin: float,

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import click
 
+from qs.cli.basic_types import OneOf
 from qs.cli.commands import VALID
+from qs.cli.helping import Command
 
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command("completion", short_help="Print the script that makes your shell complete qs.")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.command(
+    "completion", cls=Command, short_help="Print the script that makes your shell complete qs."
+)
+@click.argument("shell", type=OneOf(SHELLS))
 def command(shell: str) -> int:
     """Print the completion script for SHELL: commands, options, scenarios, tasks and backends.
 

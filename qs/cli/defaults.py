@@ -48,6 +48,13 @@ def apply(ctx: click.Context, name: str, command: click.Command) -> None:
     _check_keys(path, sections)
 
 
+def origin_of(ctx: click.Context, option: str) -> str | None:
+    """Where the value of an option came from, if it was not typed."""
+    if ctx.get_parameter_source(option) != click.core.ParameterSource.DEFAULT_MAP:
+        return None
+    return ctx.meta.get(ORIGINS, {}).get(option)
+
+
 def origins() -> dict[str, str]:
     """Option -> where its value came from, for those that were not typed."""
     ctx = click.get_current_context(silent=True)

@@ -8,11 +8,15 @@ import click
 
 from qs.base import bounds
 from qs.base.console import print_json
+from qs.cli.basic_types import Whole
 from qs.cli.commands import VALID
+from qs.cli.helping import Command
 from qs.cli.types import CpuSets, Seconds
 
 
-@click.command("doctor", short_help="Is this machine fit to measure on, and what to change.")
+@click.command(
+    "doctor", cls=Command, short_help="Is this machine fit to measure on, and what to change."
+)
 @click.option(
     "--no_benchmark", is_flag=True, help="Only look, without the self-benchmark of ten seconds."
 )
@@ -25,12 +29,12 @@ from qs.cli.types import CpuSets, Seconds
 )
 @click.option(
     "--instances",
-    type=click.IntRange(1, bounds.COPIES),
+    type=Whole(1, bounds.COPIES),
     help="Judge for a plan with this many instances.",
 )
 @click.option(
     "--intra_op_threads",
-    type=click.IntRange(1, bounds.COPIES),
+    type=Whole(1, bounds.COPIES),
     help="Judge for a plan with this many threads per instance.",
 )
 @click.option(

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import click
 
+from qs.cli import options as given
+from qs.cli.helping import Commands
+from qs.cli.naming import backend
 
-@click.group("env", short_help="List, build or remove the backends' own environments.")
+
+@click.group(
+    "env", cls=Commands, short_help="List, build or remove the backends' own environments."
+)
 def command() -> None:
     """The environments that backends run in: one for each requirements.txt that the current
     environment does not satisfy.
@@ -45,12 +51,8 @@ def list_command(as_json: bool) -> None:
 
 
 @command.command("build", short_help="Make the environment of a backend ahead of a run.")
-@click.option(
-    "--hardware_type", required=True, help="Name of a folder in backends/, for example CPU."
-)
-@click.option(
-    "--workspace", type=click.Path(path_type=Path), help="Folder to search first for backends."
-)
+@given.hardware
+@given.workspace
 def build_command(hardware_type: str, workspace: Path | None) -> None:
     """Make the environment of a backend, unless it is there; print its interpreter.
 
@@ -61,7 +63,7 @@ def build_command(hardware_type: str, workspace: Path | None) -> None:
     from qs.environments import interpreter_for
 
     workspaces = Workspaces.find(workspace)
-    found = workspaces.backend(hardware_type)
+    found = workspaces.backend(backend(hardware_type, workspace, None, quiet=False))
     replaced = workspaces.replacing_shipped(found)
     if replaced is not None:
         click.echo(replaced, err=True)

@@ -9,30 +9,20 @@ from typing import Any
 
 import click
 
-from qs.base import bounds
 from qs.cli import options as given
+from qs.cli.helping import Command
 
 
-@click.command("fetch", short_help="Fetch the models and data of tasks ahead.")
+@click.command("fetch", cls=Command, short_help="Fetch the models and data of tasks ahead.")
 @click.argument(
     "tasks", nargs=-1, required=True, metavar="TASK...", shell_complete=given.known("tasks")
 )
-@click.option(
-    "--workspace",
-    type=click.Path(path_type=Path),
-    help="Folder to search first for tasks, models and data sets.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, bounds.SEED),
-    default=0,
-    show_default=True,
-    help="Seed of generated weights.",
-)
+@given.workspace
+@given.seed
 @given.offline
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@given.quiet
 def command(
-    tasks: tuple[str, ...], workspace: Path | None, seed: int, offline: bool, quiet: bool
+    tasks: tuple[str, ...], workspace: Path | None, seed: int | None, offline: bool, quiet: bool
 ) -> int:
     """Fetch, verify and build the models and data of TASK... into the cache, where
     `qs run --offline` finds them. What is already there is kept.
@@ -57,13 +47,13 @@ def command(
             click.echo(text, err=True)
 
     workspaces = Workspaces.find(workspace)
-    loaded = [load_task(workspaces, name) for name in dict.fromkeys(tasks)]
+    loaded = {task.task.name: task for task in (load_task(workspaces, name) for name in tasks)}
     errors: list[UserError] = []
-    for name, task in zip(dict.fromkeys(tasks), loaded, strict=True):
+    for name, task in loaded.items():
         try:
             info = task.model_info.to_fetch()
             options: dict[str, Any] = {"progress": printed_progress(say), "offline": offline}
-            model = resolve(info, task.model.root, seed, say, **options)
+            model = resolve(info, task.model.root, seed or 0, say, **options)
             say(f"{name}: model {model.path} ({model.note})")
             dataset = (
                 workspaces.dataset(task.model_info.dataset_name)

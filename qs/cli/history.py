@@ -11,11 +11,13 @@ import click
 
 from qs.base import bounds
 from qs.base.console import print_json
+from qs.cli.basic_types import FilePath, OneOf, Whole
 from qs.cli.commands import VALID
+from qs.cli.helping import Commands
 from qs.cli.types import Tag
 
 
-class Listing(click.Group):
+class Listing(Commands):
     """A group that lists where no command is named, so that `qs history --task T` says what it
     means.
     """
@@ -24,17 +26,6 @@ class Listing(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        from qs.base.names import nearest
-
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = nearest(args[0], self.commands)
-            raise click.UsageError(
-                f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx
-            ) from None
 
 
 class Moment(click.ParamType):
@@ -65,17 +56,17 @@ class EntryName(click.ParamType):
 def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that choose entries."""
     options = (
-        click.option("--task", help="Of this task, or model file."),
-        click.option("--hardware_type", "--hardware", "hardware", help="On this backend."),
+        click.option("-t", "--task", help="Of this task, or model file."),
+        click.option("-H", "--hardware_type", "--hardware", "hardware", help="On this backend."),
         click.option("--model", help="Of this model."),
         click.option(
             "--kind",
-            type=click.Choice(["run", "load", "sweep", "numeric"]),
+            type=OneOf(["run", "load", "sweep", "numeric"]),
             help="Made by this command.",
         ),
         click.option(
             "--verdict",
-            type=click.Choice(["VALID", "INVALID"], case_sensitive=False),
+            type=OneOf(["VALID", "INVALID"], case_sensitive=False),
             help="With this verdict.",
         ),
         click.option("--tag", help="With this tag."),
@@ -86,7 +77,7 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--limit",
-            type=click.IntRange(1, bounds.COUNT),
+            type=Whole(1, bounds.COUNT),
             help="Show at most this many, the newest.",
         ),
     )
@@ -204,8 +195,10 @@ def tag(number: int, name: str, remove: bool) -> int:
 
 
 @command.command()
-@click.option("--task", required=True, help="Of this task, or model file.")
-@click.option("--hardware_type", "--hardware", "hardware", required=True, help="On this backend.")
+@click.option("-t", "--task", required=True, help="Of this task, or model file.")
+@click.option(
+    "-H", "--hardware_type", "--hardware", "hardware", required=True, help="On this backend."
+)
 @click.option(
     "--metric",
     default="QPS",
@@ -215,7 +208,7 @@ def tag(number: int, name: str, remove: bool) -> int:
 @click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 7d, 12h.")
 @click.option("--tag", help="With this tag.")
 @click.option(
-    "--limit", type=click.IntRange(1, bounds.COUNT), help="Show at most this many runs, the newest."
+    "--limit", type=Whole(1, bounds.COUNT), help="Show at most this many runs, the newest."
 )
 @as_json
 def trend(metric: str, as_json: bool, **options: Any) -> int:
@@ -242,7 +235,7 @@ def trend(metric: str, as_json: bool, **options: Any) -> int:
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FilePath(dir_okay=False))
 @wanted
 def export(file: Path, **options: Any) -> int:
     """Write the cases of the entries to a table, one a row, oldest first: .csv, or .parquet (needs

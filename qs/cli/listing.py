@@ -8,6 +8,9 @@ from pathlib import Path
 
 import click
 
+from qs.cli.basic_types import FilePath, OneOf
+from qs.cli.helping import Command
+
 KINDS = ("tasks", "backends", "models", "datasets")
 
 
@@ -58,9 +61,9 @@ def described(name: str, width: int, stated: dict[str, int]) -> str:
     return f"{name:{width}}  {'  '.join(parts)}" if parts else name
 
 
-@click.command("list", short_help="List tasks, backends, models or data sets.")
-@click.argument("kind", type=click.Choice([*KINDS, "all"]), default="all")
-@click.option("--workspace", type=click.Path(path_type=Path), help="Folder to search first.")
+@click.command("list", cls=Command, short_help="List tasks, backends, models or data sets.")
+@click.argument("kind", type=OneOf([*KINDS, "all"]), default="all")
+@click.option("--workspace", type=FilePath(), help="Folder to search first.")
 @click.option(
     "--json",
     "as_json",

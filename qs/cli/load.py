@@ -10,10 +10,16 @@ import click
 
 from qs.cli import gating
 from qs.cli import options as given
+from qs.cli.basic_types import FilePath
+from qs.cli.helping import Command
+from qs.cli.naming import settled
+from qs.cli.options.grouping import OUTPUT
 
 
-@click.command("load", short_help="Load-test a model file, or a compile result, without a task.")
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.command(
+    "load", cls=Command, short_help="Load-test a model file, or a compile result, without a task."
+)
+@click.argument("artifact", type=FilePath())
 @given.hardware
 @given.places
 @given.amount
@@ -22,7 +28,8 @@ from qs.cli import options as given
 @given.pools
 @given.measuring
 @given.feeding
-@click.option(
+@given.option(
+    OUTPUT,
     "--dry_run",
     is_flag=True,
     help="Print the plan, where each value comes from and how long it takes; run nothing.",
@@ -61,7 +68,8 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     from qs.result.result import Kind
     from qs.watch.terminal import open_view
 
-    request = request_of({**options, "artifact": artifact, "engine": DRIVE}, kind=Kind.LOAD)
+    asked = settled({**options, "artifact": artifact}, quiet)
+    request = request_of({**asked, "engine": DRIVE}, kind=Kind.LOAD)
     view = open_view(quiet)
     with scratch("qs-load-") as folder:
         prepared = describe_artifact(request, folder, probe=not dry_run)

@@ -14,9 +14,10 @@ import click
 from qs import __version__
 from qs.base.console import visible_streams
 from qs.cli.commands import COMMANDS, INTERRUPTED, USER_ERROR, VALID, load
+from qs.cli.helping import Commands
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Commands):
     """A group whose commands are imported when asked for; their help lines are known without
     importing them.
     """
@@ -28,17 +29,6 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return load(cmd_name)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]):
-        from qs.base.names import nearest
-
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = nearest(args[0], COMMANDS) if args else None
-            raise click.UsageError(
-                f"{error.message}" + (f" Did you mean {near}?" if near else ""), ctx
-            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -126,7 +116,9 @@ def _ended(arguments: Sequence[str]) -> int:
     try:
         status = group.main(args=list(arguments), prog_name="qs", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        from qs.cli.mistakes import said as refusal
+
+        click.echo(f"error: {refusal(error)}", err=True)
         return USER_ERROR
     except UserError as error:
         click.echo(f"error: {error}", err=True)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import click
 
+from qs.cli.basic_types import FilePath
+from qs.cli.helping import Command
 
-@click.command("new-backend", short_help="Write a new backend folder that works.")
+
+@click.command("new-backend", cls=Command, short_help="Write a new backend folder that works.")
 @click.argument("name")
 @click.option(
     "--into",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=FilePath("FOLDER", exists=True, file_okay=False),
     default=Path(),
     help="The workspace to write it into.  [default: the working directory]",
 )

@@ -13,41 +13,39 @@ import click
 from qs.base import bounds
 from qs.base.words import number
 from qs.cli import options as given
+from qs.cli.basic_types import Whole
+from qs.cli.helping import Command
+from qs.cli.naming import settled, task_word
+from qs.cli.options.grouping import CHECKS
 
 MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Count")
 
 
 @click.command(
-    "numeric", short_help="Compare a backend's numbers with the fp32 reference, or replay one item."
+    "numeric",
+    cls=Command,
+    short_help="Compare a backend's numbers with the fp32 reference, or replay one item.",
 )
-@click.option(
-    "--task",
-    required=True,
-    help="Name of a file in workloads/, without .json.",
-    shell_complete=given.known("tasks"),
-)
+@task_word
+@given.task
 @given.hardware
 @given.places
-@click.option(
+@given.option(
+    CHECKS,
     "--item",
-    type=click.IntRange(0, bounds.COUNT),
+    type=Whole(0, bounds.COUNT),
     help="Replay this item alone, and save its arrays.",
 )
-@click.option(
-    "--numeric_items",
-    type=click.IntRange(1, bounds.SAMPLES),
-    help="Items compared with the reference.  [default: 16]",
-)
-@click.option(
+@given.numeric_items
+@given.option(
+    CHECKS,
+    "-b",
     "--batch_size",
-    type=click.IntRange(1, bounds.BATCH),
+    aliases=["--batch_sizes"],
+    type=Whole(1, bounds.BATCH),
     help="Batch size to compare at.  [default: the task's first]",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, bounds.SEED),
-    help="Seed of generated weights and inputs.  [default: 0]",
-)
+@given.seed
 @given.answers
 @given.timeouts
 @given.process
@@ -74,6 +72,7 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
     from qs.watch.terminal import open_view
 
     sizes = None if batch_size is None else (batch_size,)
+    options = settled(options, quiet)
     request = request_of({**options, "batch_sizes": sizes}, kind=Kind.NUMERIC)
     view = open_view(quiet)
     ended = run(prepare(request), view, compare_alone(item))

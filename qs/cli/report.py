@@ -8,27 +8,32 @@ from pathlib import Path
 
 import click
 
+from qs.cli.basic_types import FilePath, OneOf
 from qs.cli.commands import VALID
+from qs.cli.helping import Command
 
 FORMATS = ("html", "pdf", "md", "csv", "parquet", "junit", "json")
 
 
 @click.command(
-    "report", short_help="Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit."
+    "report",
+    cls=Command,
+    short_help="Render a saved result again: page, PDF, Markdown, CSV, Parquet, JUnit.",
 )
 @click.argument("run", type=click.Path(), metavar="RUN")
 @click.option(
     "--format",
     "wanted",
-    type=click.Choice(FORMATS),
+    type=OneOf(FORMATS),
     default="html",
     show_default=True,
     help="What to write.",
 )
 @click.option(
+    "-o",
     "--output",
     "out",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="File to write; - for standard output.  [default: beside the result, or report-12.html "
     "here for @12]",
 )

@@ -12,12 +12,14 @@ from typing import Any
 
 import click
 
+from qs.cli.helping import Command
+
 _GIVEN = "qs.given"
 # How a result is shown is not what is measured.
 _SHOWN = ("as_json", "quiet")
 
 
-class Retyped(click.Command):
+class Retyped(Command):
     """A command that remembers its arguments as they were given."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -49,7 +51,7 @@ def path_word(path: object) -> str:
 
 
 def _words(option: click.Option, value: Any) -> Iterator[str] | Sequence[str]:
-    flag = max(option.opts, key=len)
+    flag = next((each for each in option.opts if each.startswith("--")), option.opts[0])
     if value is None or value is False:
         return ()
     if option.is_flag:

@@ -4,58 +4,63 @@ qs.evaluate.evaluation does the work.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from qs.base import bounds
 from qs.cli import gating
 from qs.cli import options as given
+from qs.cli.basic_types import FilePath, OneOf
+from qs.cli.helping import Command
+from qs.cli.naming import settled, task_word
+from qs.cli.options.grouping import CHECKS, STOP, TARGET
 from qs.cli.types import Seconds
 
 
-@click.command("run", short_help="Compile, check and measure one task on one backend.")
-@click.option(
-    "--task",
-    required=True,
-    help="Name of a file in workloads/, without .json.",
-    shell_complete=given.known("tasks"),
-)
+@click.command("run", cls=Command, short_help="Compile, check and measure one task on one backend.")
+@task_word
+@given.task
 @given.hardware
 @given.places
 @given.amount
+@given.traffic
+@given.stopping
 @given.pools
 @given.measuring
-@click.option(
-    "--numeric_items",
-    type=click.IntRange(1, bounds.SAMPLES),
-    help="Items compared with the reference.  [default: 16]",
-)
-@given.answers
-@click.option(
-    "--compile_only", is_flag=True, help="Stop after compiling; leave the compile result."
-)
-@click.option(
-    "--compiled",
-    type=click.Path(path_type=Path),
-    help="Compile nothing: take the compile result that an earlier run left in this folder "
-    "(--compile_only --out).",
-)
-@click.option(
+@given.numeric_items
+@given.option(
+    CHECKS,
     "--engine",
-    type=click.Choice(["auto", "always", "never"]),
+    type=OneOf(["auto", "always", "never"]),
     default="auto",
     show_default=True,
     help="Which backends our engine drives: those that support QS mode (auto); every one, with "
     "its own numbers beside ours (always, an audit); none, so that each times itself (never).",
+    rare=True,
 )
+@given.option(
+    TARGET,
+    "--compile_only",
+    is_flag=True,
+    help="Stop after compiling; leave the compile result.",
+    rare=True,
+)
+@given.option(
+    TARGET,
+    "--compiled",
+    type=FilePath("FOLDER"),
+    help="Compile nothing: take the compile result that an earlier run left in this folder "
+    "(--compile_only --out).",
+    rare=True,
+)
+@given.answers
 @given.timeouts
-@click.option(
-    "--benchmark_timeout", type=Seconds(), help="Longest time for a benchmark.  [default: 1h]"
+@given.option(
+    STOP,
+    "--benchmark_timeout",
+    type=Seconds(),
+    help="Longest time for a benchmark.  [default: 1h]",
+    rare=True,
 )
 @given.process
-@given.traffic
-@given.stopping
 @given.offline
 @given.watching
 @gating.options
@@ -75,7 +80,7 @@ def command(as_json: bool, quiet: bool, **options) -> int:
     from qs.evaluate.prepare import prepare
     from qs.watch.terminal import open_view
 
-    request, view = request_of(options), open_view(quiet)
+    request, view = request_of(settled(options, quiet)), open_view(quiet)
     prepared = prepare(request)
 
     # After it: what measures takes most of a second to import, and most errors are known by now.

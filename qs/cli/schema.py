@@ -9,13 +9,16 @@ from pathlib import Path
 
 import click
 
+from qs.cli.basic_types import FilePath
+from qs.cli.helping import Command
 
-@click.command("schema", short_help="Print or write the JSON schemas of the files.")
+
+@click.command("schema", cls=Command, short_help="Print or write the JSON schemas of the files.")
 @click.argument("name", required=False)
 @click.option(
     "--write",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath("FOLDER", file_okay=False),
     help="Write NAME.schema.json into this folder, of all schemas where no NAME is given.",
 )
 def command(name: str | None, folder: Path | None) -> None:

@@ -5,17 +5,21 @@ qs.sweep.running does the work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from qs.base import bounds
-from qs.base.errors import MISSING, Fault, Faults
+from qs.base.errors import Fault, Faults
 from qs.cli import options as given
+from qs.cli.basic_types import FilePath, Whole
+from qs.cli.naming import settled, task_word
+from qs.cli.options.grouping import AXES as AXIS
+from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.retyped import Retyped, path_word, retyped
 from qs.cli.types import Seconds, WholeNumbers, Words
 
+_axis = given.under(AXIS)
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 
 
@@ -24,72 +28,81 @@ AXES = ("clients", "instances", "intra_op_threads", "pool")
     cls=Retyped,
     short_help="Measure many settings in turn, and find the highest rate within bounds.",
 )
-@click.option(
-    "--task",
-    default="",
-    help="Name of a file in workloads/, without .json.",
-    shell_complete=given.known("tasks"),
-)
-@click.option(
+@task_word
+@given.task
+@given.option(
+    TARGET,
     "--artifact",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="In place of --task: a model file or compile result, as for qs load.",
 )
 @given.hardware
 @given.places
-@click.option(
+@_axis(
+    "-b",
     "--batch_sizes",
-    "--batch_size",
+    aliases=["--batch_size"],
     type=WholeNumbers(),
-    help="Axis.  [default: the backend's own analysis, else the task's]",
+    help="Batch sizes.  [default: the backend's own analysis, else the task's]",
 )
-@click.option(
+@_axis(
+    "-c",
     "--clients",
+    aliases=["--concurrency"],
     type=WholeNumbers(),
-    help="Axis: clients that submit at the same time, for example 1,2,4.",
+    help="Clients that submit at the same time, for example 1,2,4.",
 )
-@click.option(
+@_axis(
     "--instances",
     type=WholeNumbers(),
-    help="Axis: instances (loaded copies of the model), in threads.",
+    help="Instances (loaded copies of the model), in threads.",
 )
-@click.option(
-    "--intra_op_threads", type=WholeNumbers(), help="Axis: threads that one inference may use."
-)
-@click.option(
+@_axis("--intra_op_threads", type=WholeNumbers(), help="Threads that one inference may use.")
+@_axis(
     "--pool",
     type=Words(given.POOLS),
-    help="Axis: what the clients run in, for example thread,process.",
+    help="What the clients run in, for example thread,process.",
 )
-@click.option(
+@given.option(
+    STOP,
     "--repeats",
-    type=click.IntRange(1, bounds.CASES),
+    type=Whole(1, bounds.CASES),
     default=3,
     show_default=True,
     help="How often each setting is measured, in rounds.",
 )
-@click.option(
-    "--duration", type=Seconds(), default="3s", show_default=True, help="How long each time."
+@given.option(
+    STOP,
+    "-d",
+    "--duration",
+    type=Seconds(),
+    default="3s",
+    show_default=True,
+    help="How long each time.",
 )
-@click.option(
+@given.option(
+    STOP,
     "--budget",
     type=Seconds(),
     help="All of it in so much time: promising settings get more of it (successive halving).",
 )
-@click.option(
+@given.option(
+    STOP,
     "--slo",
     multiple=True,
     metavar="BOUND",
     help="Find the highest Poisson rate within p99=50ms (p99.9, mean, errors=0.1%). Repeatable.",
 )
-@click.option(
+@given.option(
+    STOP,
     "--slo_budget",
     type=Seconds(),
     default="2m",
     show_default=True,
     help="Time for that search; with --budget half of the budget.",
 )
-@click.option(
+@given.option(
+    OUTPUT,
     "--resume",
     is_flag=True,
     help="Go on with the sweep that was interrupted in this --out, or killed.",
@@ -130,14 +143,14 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.sweep.running import SweepPlan
     from qs.watch.terminal import open_view
 
-    asked = dict(options)
+    asked = settled(options, quiet)
     goals = parse_goals(asked.pop("slo"))
     own = {
         name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
     }
     axes = {name: asked.pop(name) or () for name in AXES}
-    if bool(asked["task"]) == bool(asked["artifact"]):
-        raise Faults([Fault("--task", "", asked["task"] or MISSING, "either --task or --artifact")])
+    if asked["task"] and asked["artifact"]:
+        raise Faults([Fault("--task", "", asked["task"], "either --task or --artifact")])
     request = request_of({**asked, "engine": DRIVE}, kind=Kind.SWEEP)
     plan = SweepPlan(
         axes=Axes(

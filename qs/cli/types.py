@@ -22,7 +22,7 @@ UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 class Seconds(click.ParamType):
     """A positive span of time: 20, 20s, 500ms, 2m, 1h; converted to seconds."""
 
-    name = "seconds"
+    name = "time"
 
     def convert(self, value, param, ctx) -> float:
         if isinstance(value, float):
@@ -55,23 +55,10 @@ class Tag(click.ParamType):
         return str(value)
 
 
-class Finite(click.FloatRange):
-    """A number above 0, up to a bound. NaN is in no range, though it compares with none."""
-
-    def __init__(self, most: float, max_open: bool = False):
-        super().__init__(min=0, max=most, min_open=True, max_open=max_open)
-
-    def convert(self, value, param, ctx) -> float:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return number
-
-
 class WholeNumbers(click.ParamType):
     """One or more whole numbers of at least 1, separated by commas: 1,4,8."""
 
-    name = "numbers"
+    name = "N,..."
 
     def convert(self, value, param, ctx) -> tuple[int, ...]:
         if isinstance(value, tuple):
@@ -125,7 +112,7 @@ class Words(click.ParamType):
 class WarmUp(click.ParamType):
     """How much to warm up before measuring: iterations per client (3, 0) or a time (2s)."""
 
-    name = "warmup"
+    name = "N|TIME"
 
     def convert(self, value, param, ctx) -> Any:
         from qs.config import qs_config
@@ -146,7 +133,7 @@ class WarmUp(click.ParamType):
 class SharePercent(click.ParamType):
     """A part of a whole, above 0 and below 100 %: 1%, 0.5 %, or as a number 0.01."""
 
-    name = "percent"
+    name = "share"
 
     def convert(self, value, param, ctx) -> float:
         if isinstance(value, float):
@@ -178,8 +165,8 @@ class Scenario(click.ParamType):
                 return name
         known = [spelled(name) for name in NAMES]
         near = nearest(str(value).strip().lower(), known)
-        meant = f" Did you mean {near}?" if near else ""
-        self.fail(f"{value!r} is not one of {', '.join(known)}.{meant}", param, ctx)
+        meant = f"; did you mean {near}?" if near else ""
+        self.fail(f"{value!r} is not one of {', '.join(known)}{meant}", param, ctx)
 
     def get_metavar(self, param, ctx=None) -> str:
         return "NAME"
@@ -197,7 +184,7 @@ class Rates(click.ParamType):
     500/s, a minute at 500/s.
     """
 
-    name = "stages"
+    name = "TIME:RATE,..."
 
     def convert(self, value, param, ctx) -> tuple[tuple[float, float, bool], ...]:
         if isinstance(value, tuple):

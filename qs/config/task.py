@@ -38,7 +38,7 @@ def load_task(
     """
     task = workspaces.task(name)
     file = str(task.path)
-    workload = check_workload(jsonc.read(task.path), file, name, overrides)
+    workload = check_workload(jsonc.read(task.path), file, task.name, overrides)
     errors: list[UserError] = []
     faults = list(workload.faults)
     model = info = None

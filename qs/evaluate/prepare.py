@@ -115,6 +115,7 @@ def prepare(request: Request) -> Prepared:
         artifact = checks.attempt(partial(take, request.compiled, backend.path.name, model))
     checks.raise_if_any()
     assert task is not None and backend is not None  # what refused them was raised
+    request = replace(request, task=task.task.name)  # of which the beginning was enough
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
 

@@ -22,6 +22,7 @@ from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo, check_model_info
 from qs.config.workload import Workload, check_workload
 from qs.evaluate.artifacts import Artifact, take
+from qs.evaluate.choosing import READS
 from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
@@ -31,8 +32,6 @@ from qs.tensors.file_kind import foreign, url
 
 TASK = "load"  # a workload has to have a name; no file of it exists
 DEFAULT_BATCH_SIZE = 1
-# What a shipped backend reads and nothing else; of others we do not know it.
-READS = {"CPU": ".onnx"}
 
 
 async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:

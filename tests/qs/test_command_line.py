@@ -105,7 +105,7 @@ def test_help_has_examples_that_the_options_exist_for(name):
     ],
 )
 def test_the_nearest_is_proposed(typed, meant):
-    refused(qs(*typed), "Did you mean", meant)
+    refused(qs(*typed), f"did you mean {meant}?")
 
 
 @pytest.mark.parametrize(

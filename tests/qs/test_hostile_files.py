@@ -18,7 +18,7 @@ import pytest
 
 from qs.base import jsonc
 from qs.base.errors import UserError
-from qs.cli import types
+from qs.cli import basic_types, types
 from qs.cli.defaults import project_file
 from qs.config.compile_result import check_compile_result
 from qs.config.interact import load_interact
@@ -446,7 +446,10 @@ def test_a_tensor_larger_than_memory_made_of_one_number(tmp_path: Path) -> None:
 VALUES = "1 0 -1 1.5 nan inf 1e400 ² ٣ 1, ,1 1,2 0-3/4-7 0-2-3 3% 1e-9% a=1 a=1,2 =1 a= 10s:1 ~ x"
 CONVERTERS = [
     types.Seconds(),
-    types.Finite(100),
+    basic_types.Finite(100),
+    basic_types.Whole(1, 100),
+    basic_types.OneOf(["a", "b"]),
+    basic_types.FilePath(),
     types.WholeNumbers(),
     types.Words(["a", "b"]),
     types.WarmUp(),

@@ -118,7 +118,7 @@ def test_delete(capfd):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["shwo", "1"], "Did you mean show?"),
+        (["shwo", "1"], "did you mean show?"),
         (["show", "9"], "no entry #9"),
         (["show", "x"], "no entry of the history has the tag 'x'"),
         (["tag", "1", "12"], "is not a valid tag"),

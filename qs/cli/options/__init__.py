@@ -1,0 +1,57 @@
+"""Options that several commands take, written once, in a file for each heading of `--help`. What
+was typed becomes a Request in qs.cli.requests.
+"""
+
+from qs.cli.options.grouping import Option, option, together, under
+from qs.cli.options.inputs import feeding, seed
+from qs.cli.options.load import amount, stopping, time_limit, timeouts, traffic, warmup
+from qs.cli.options.output import history, numeric_items, out, output, quiet, verify, watching
+from qs.cli.options.place import (
+    POOLS,
+    affinity,
+    answer_file,
+    answers,
+    environment,
+    pools,
+    process,
+)
+from qs.cli.options.target import hardware, known, offline, task, workspace
+
+places = together(workspace, out)
+measuring = together(warmup, time_limit, verify, seed)
+
+__all__ = [
+    "POOLS",
+    "Option",
+    "affinity",
+    "amount",
+    "answer_file",
+    "answers",
+    "environment",
+    "feeding",
+    "hardware",
+    "history",
+    "known",
+    "measuring",
+    "numeric_items",
+    "offline",
+    "option",
+    "out",
+    "output",
+    "places",
+    "pools",
+    "process",
+    "quiet",
+    "seed",
+    "stopping",
+    "task",
+    "time_limit",
+    "timeouts",
+    "together",
+    "traffic",
+    "under",
+    "verify",
+    "warmup",
+    "watching",
+    "workspace",
+]

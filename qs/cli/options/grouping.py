@@ -1,0 +1,72 @@
+"""An option knows the heading under which `--help` shows it, whether it is shown only by
+`--help_all`, and which of its names are other names of the first.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import click
+
+Decorator = Callable[[Any], Any]
+
+TARGET = "What is measured"
+AXES = "Axes"
+LOAD = "Load"
+STOP = "When to stop"
+INPUTS = "Inputs"
+PLACE = "Where it runs"
+CHECKS = "Checks"
+OUTPUT = "Output"
+OTHER = "Other options"
+# The order in which `--help` shows them.
+GROUPS = (TARGET, AXES, LOAD, STOP, INPUTS, PLACE, CHECKS, OUTPUT, OTHER)
+
+
+class Option(click.Option):
+    """group    the heading, one of GROUPS
+    rare     only `--help_all` shows it
+    aliases  names that are taken like the others, and not shown
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        group: str = OTHER,
+        rare: bool = False,
+        aliases: Sequence[str] = (),
+        **attributes: Any,
+    ):
+        super().__init__(*arguments, **attributes)
+        self.group, self.rare = group, rare
+        self._shown = tuple(self.opts)
+        self.opts += [*aliases]
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        shown = copy.copy(self)
+        shown.opts = list(self._shown)
+        return super(Option, shown).get_help_record(ctx)
+
+
+def option(group: str, *names: str, **attributes: Any) -> Decorator:
+    """`click.option` under a heading of `--help`; `rare` and `aliases` as for Option."""
+    return click.option(*names, cls=Option, group=group, **attributes)
+
+
+def under(group: str) -> Callable[..., Decorator]:
+    """`option` for one heading."""
+    return partial(option, group)
+
+
+def together(*options: Decorator) -> Decorator:
+    """The options in the order in which they are written here: `--help` shows them so."""
+
+    def decorate(command: Any) -> Any:
+        for each in reversed(options):
+            command = each(command)
+        return command
+
+    return decorate

@@ -1,0 +1,74 @@
+"""Checks beside the measurement, and where its results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qs.base import bounds
+from qs.cli.basic_types import FilePath, OneOf, Whole
+from qs.cli.options.grouping import CHECKS, OUTPUT, together, under
+from qs.cli.types import Tag
+
+_checks, _output = under(CHECKS), under(OUTPUT)
+
+verify = _checks(
+    "--verify",
+    type=OneOf(["sample", "all"]),
+    help="Check that outputs under load match outputs when idle: for a random sample of "
+    "requests, or for all.",
+)
+
+numeric_items = _checks(
+    "--numeric_items",
+    type=Whole(1, bounds.SAMPLES),
+    help="Items compared with the reference.  [default: 16]",
+    rare=True,
+)
+
+out = _output(
+    "-o",
+    "--out",
+    type=FilePath("FOLDER"),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder for reports.",
+)
+
+history = together(
+    _output(
+        "--tag",
+        "tags",
+        type=Tag(),
+        multiple=True,
+        help="Name this run in the history, to compare with it later: qs compare @TAG. Repeatable.",
+    ),
+    _output("--no_history", is_flag=True, help="Leave no entry in the history of runs.", rare=True),
+)
+
+watching = together(
+    _output(
+        "--metrics",
+        metavar="WHERE",
+        help="Metrics for Prometheus while it runs: :9464 (this machine only), host:port, or "
+        "file:run.prom.",
+        rare=True,
+    ),
+    _output(
+        "--trace",
+        is_flag=True,
+        help="Write trace.json beside the report, for Perfetto.",
+        rare=True,
+    ),
+)
+
+quiet = _output("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only.")
+
+output = together(
+    _output(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print the result as JSON on standard output, everything else on standard error.",
+    ),
+    quiet,
+)
