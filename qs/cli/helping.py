@@ -151,10 +151,10 @@ def _check(command: click.Command, ctx: click.Context, args: Sequence[str]) -> N
         for each in value if isinstance(value, (list, tuple)) else (value,):
             if option is not None and isinstance(each, str) and _normal(each) in known:
                 ctx.fail(f"{_long(option)} needs a value, and {each} is an option")
-    for option, times in Counter(order).items():
-        if times > 1 and isinstance(option, click.Option) and not option.multiple:
-            if not option.is_flag:
-                ctx.fail(f"{_long(option)} is given {times} times; give it once")
+    for given, times in Counter(order).items():
+        if times > 1 and isinstance(given, click.Option) and not given.multiple:
+            if not given.is_flag:
+                ctx.fail(f"{_long(given)} is given {times} times; give it once")
 
 
 def _normal(word: str) -> str:
