@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from qs.cli.basic_types import FilePath
-from qs.cli.commands import INVALID, VALID
+from qs.cli.commands import INVALID, UNCLEAR, VALID
 from qs.cli.helping import Command
 from qs.cli.types import SharePercent
 
@@ -28,7 +28,12 @@ from qs.cli.types import SharePercent
     multiple=True,
     metavar="CONDITION",
     help="Exit with status 3 if this holds: slower:5% (any figure), p99.slower:10%, "
-    "throughput.slower:3%. May be repeated.",
+    "throughput.slower:3%; with status 4 if that cannot be told. May be repeated.",
+)
+@click.option(
+    "--allow_unclear",
+    is_flag=True,
+    help="Pass where it cannot be told whether a condition of --fail_if holds.",
 )
 @click.option(
     "--html",
@@ -50,6 +55,7 @@ def command(
     margin: float,
     anyway: bool,
     fail_if: tuple[str, ...],
+    allow_unclear: bool,
     page: Path | None,
     as_json: bool,
     quiet: bool,
@@ -64,7 +70,8 @@ def command(
     threads.
 
     Exit status: 0 compared, whatever the verdict; 2 not comparable; 3 a condition of --fail_if
-    holds.
+    holds; 4 it cannot be told whether one holds (--allow_unclear makes that 0), and the command
+    that would decide it is printed.
 
     \b
     Examples:
@@ -78,8 +85,9 @@ def command(
     from qs.base.console import print_json
     from qs.base.files import check_writable, write_atomic
     from qs.compare.comparing import compare_results
+    from qs.compare.gate_words import gate_lines
+    from qs.compare.gates import State, judge, met, parse_conditions
     from qs.compare.noise import known_spread
-    from qs.compare.verdict import met, parse_conditions
     from qs.history.meant import sides_of
 
     conditions = parse_conditions(fail_if, margin)
@@ -87,10 +95,14 @@ def command(
         check_writable(page.absolute().parent, "--html")
     sides = sides_of(results)
     found = compare_results(sides, margin, anyway, known_spread([side.result for side in sides]))
-    holds = met(conditions, found.cases)
+    judged = judge(conditions, found.cases, margin)
     if as_json:
-        said = found.to_dict() | {"fail_if": [str(each) for each in conditions], "met": holds}
-        print_json(said)
+        gates = {
+            "fail_if": [str(each) for each in conditions],
+            "met": met(judged),
+            "conditions": [each.to_dict() for each in judged],
+        }
+        print_json(found.to_dict() | gates)
     if page is not None:
         from qs.compare.page import comparison_page
 
@@ -99,6 +111,9 @@ def command(
         from qs.compare.showing import print_compared
 
         print_compared(found, sys.stderr if as_json else sys.stdout)
-    for text in holds:
-        click.echo(f"--fail_if {text}", err=True)
-    return INVALID if holds else VALID
+    for line in gate_lines(judged, found):
+        click.echo(line, err=True)
+    states = {each.state for each in judged}
+    if State.HOLDS in states:
+        return INVALID
+    return UNCLEAR if State.UNCLEAR in states and not allow_unclear else VALID

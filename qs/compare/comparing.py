@@ -53,6 +53,11 @@ class Compared:
     known: KnownSpread
 
     @property
+    def sides(self) -> list[Side]:
+        """The baseline, and what was compared with it."""
+        return [self.comparisons[0].a, *(each.b for each in self.comparisons)]
+
+    @property
     def cases(self) -> list[ComparedCase]:
         return [case for comparison in self.comparisons for case in comparison.cases]
 

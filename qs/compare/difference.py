@@ -33,6 +33,7 @@ LEVEL = 0.95
 # The same as for the engine's own confidence intervals (Schmeiser 1982: 10 to 30 batches).
 FEWEST_CELLS = 10
 FEWEST_BLOCKS = 4.0
+LEAST_S = 2.0  # a shorter run may have too few intervals
 # What a result states may be anything. Figures further apart than this, or a half-width so many
 # times the figure, are no measurements, and no batches are more than this many.
 FAR, MOST_BATCHES = 1e12, 1_000_000
@@ -65,6 +66,10 @@ class Difference:
     why: str = ""
     # Nothing but the missing log keeps the difference from being judged.
     log_missing: bool = False
+    # A percentile of too few queries: a side does not report it.
+    unreported: bool = False
+    # How long each side must be measured for an interval to be known, in seconds.
+    needs_s: float | None = None
     sources: tuple[VarianceSource, ...] = ()
 
     @property
@@ -73,6 +78,13 @@ class Difference:
         if self.change is None:
             return None
         return -self.change if self.metric.rate else self.change
+
+    @property
+    def worst(self) -> float | None:
+        """The end of the interval in the direction of slower."""
+        if self.low is None or self.high is None:
+            return None
+        return -self.low if self.metric.rate else self.high
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -90,7 +102,11 @@ class Difference:
 
 
 class Unknown(Exception):
-    """Why a difference cannot be judged."""
+    """Why a difference cannot be judged, and how long a measurement would be that can, if any."""
+
+    def __init__(self, why: str, needs_s: float | None = None):
+        super().__init__(why)
+        self.needs_s = needs_s
 
 
 class LogMissing(Unknown):
@@ -117,6 +133,20 @@ def _difference(
     known: KnownSpread,
     rng: np.random.Generator,
 ) -> Difference:
+    short = [side.short_of(metric) for side in (a, b)]
+    if any(short):
+        why = ", ".join(f"{name} {text}" for name, text in zip("AB", short) if text)
+        needs = [side.needs_s(metric) for side in (a, b)]
+        needs_s = None if None in needs else max(each or 0.0 for each in needs)
+        shown = [None if text else side.value(metric) for side, text in zip((a, b), short)]
+        return Difference(
+            metric,
+            shown[0],
+            shown[1],
+            why=f"{why}; {metric.name} needs {metric.queries_needed:,}",
+            unreported=True,
+            needs_s=needs_s,
+        )
     values = a.value(metric), b.value(metric)
     first, second = (value if value and value > 0 else None for value in values)
     if first is None or second is None:
@@ -129,7 +159,14 @@ def _difference(
         sources = _sources(a, b, metric, known, rng)
     except Unknown as reason:
         no_log = isinstance(reason, LogMissing)
-        return Difference(metric, *values, change, why=str(reason), log_missing=no_log)
+        return Difference(
+            metric,
+            *values,
+            change,
+            why=str(reason),
+            log_missing=no_log,
+            needs_s=reason.needs_s,
+        )
     return difference_from(metric, first, second, sources, margin)
 
 
@@ -235,7 +272,9 @@ def _source(source: str, values: np.ndarray, series: Series, block: float) -> Va
         logarithms = np.log(values)
     logarithms = logarithms[np.isfinite(logarithms)]
     if logarithms.size < 0.99 * REPLICATES:
-        raise Unknown("too much of the time passed without an answer")
+        raise Unknown(
+            "too much of the time passed without an answer", 4.0 * series.seconds / _runs(series)
+        )
     blocks = series.cells / block
     # As a sample's variance is n / (n - 1) times the mean square, with blocks as the n.
     variance = float(logarithms.var(ddof=1)) * blocks / (blocks - 1.0)
@@ -250,7 +289,8 @@ def _block(series: Series, name: str, metric: ComparedMetric) -> float:
         seconds = block * series.seconds / series.cells
         raise Unknown(
             f"{name} kept changing: noise lasts for about {number(seconds, 2)} s of its "
-            f"{number(series.seconds)} s; measure longer"
+            f"{number(series.seconds)} s; measure longer",
+            2.0 * FEWEST_BLOCKS * seconds,
         )
     return block
 
@@ -260,12 +300,15 @@ def _check(side: CaseRuns, name: str, metric: ComparedMetric) -> None:
     assert side.series is not None
     if side.series.completed < metric.queries_needed:
         has, needs = side.series.completed, metric.queries_needed
-        raise Unknown(f"{name} has {has:,} queries; {metric.name} needs {needs:,}")
+        raise Unknown(
+            f"{name} has {has:,} queries; {metric.name} needs {needs:,}", side.needs_s(metric)
+        )
     cells = min(side.series.run(number).cells for number in range(side.runs))
     if cells < FEWEST_CELLS:
         raise Unknown(
             f"{name} was measured for {cells} intervals, and {FEWEST_CELLS} are needed: "
-            "measure for more than 2 s"
+            f"measure for more than {number(LEAST_S)} s",
+            2.0 * LEAST_S,
         )
 
 
@@ -298,6 +341,10 @@ def _logarithms(side: CaseRuns, metric: ComparedMetric) -> np.ndarray:
 def _one_run(sources: list[VarianceSource], name: str, runs: int) -> float:
     """The part of a single run's variance that is explained from within."""
     return sum(each.variance for each in sources if each.source == f"within {name}") * runs
+
+
+def _runs(series: Series) -> int:
+    return len(series.starts)
 
 
 def _first(series: Series, cells: int) -> Series:

@@ -17,6 +17,7 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.base.scenarios import OFFLINE
 from qs.engine import Histogram
+from qs.engine.statistics import samples_needed
 from qs.result.columns import BY_SHORT, Column
 from qs.result.logs import Series, joined, read_log
 from qs.result.row import Mode, Row
@@ -137,6 +138,32 @@ class CaseRuns:
         return [
             text for row in self.rows if not row.valid for text in row.reasons or ("no reason",)
         ]
+
+    @property
+    def length_s(self) -> float:
+        """How long one of its runs lasted, in seconds."""
+        if self.series is not None:
+            return self.series.seconds / self.runs
+        return float(self.row.wall_s or 0.0)
+
+    def short_of(self, metric: ComparedMetric) -> str:
+        """Why it reports no such percentile, in words; empty if it does, as far as that goes.
+
+        What a row leaves out for too few queries is not made up from its log.
+        """
+        if metric.percentile is None or self.series is None:
+            return ""
+        completed = self.series.completed
+        if completed >= samples_needed(metric.percentile) or not completed:
+            return ""
+        return f"has {completed:,} queries"
+
+    def needs_s(self, metric: ComparedMetric) -> float | None:
+        """How long one of its runs must last for that many queries, if they come as they came."""
+        if self.series is None or not self.series.completed:
+            return None
+        each = metric.queries_needed / self.runs
+        return each / self.series.completed * self.series.seconds
 
     def value(self, metric: ComparedMetric) -> float | None:
         """In items/s and ms: from the log, or else what the row says."""

@@ -68,6 +68,8 @@ def _table(case: ComparedCase) -> Any:
             heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True
         )
     for each in case.differences:
+        if each.unreported:  # a note says why
+            continue
         interval = (
             "" if each.low is None else f"{_percent(each.low)} .. {signed_percent(each.high)}"
         )

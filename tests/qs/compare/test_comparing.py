@@ -10,7 +10,6 @@ import pytest
 from qs.base.errors import UserError
 from qs.compare.comparing import compare_results
 from qs.compare.sides import Side, from_path
-from qs.compare.verdict import Condition, met, parse_conditions
 from qs.result.keys import title_of
 from qs.result.result import Result
 from qs.settings.traffic import ScenarioSettings
@@ -175,52 +174,6 @@ def test_the_same_files_give_the_same_numbers(path, tmp_path):
         compare_results([from_path(str(path)), from_path(str(b))]).to_dict() for _ in range(2)
     )
     assert once == again
-
-
-@pytest.mark.parametrize(
-    ("texts", "conditions"),
-    [
-        (["slower:5%"], [Condition(0.05)]),
-        (
-            ["p99.slower:10%, throughput.slower:3%"],
-            [Condition(0.1, "p99"), Condition(0.03, "throughput")],
-        ),
-        (["p99.9.slower:150%"], [Condition(1.5, "p99.9")]),
-        (["slower:0.05", "Mean.Slower: 4 %"], [Condition(0.05), Condition(0.04, "mean")]),
-    ],
-)
-def test_conditions(texts, conditions):
-    assert list(parse_conditions(texts, 0.02)) == conditions
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("slower", "allowed: slower:5%"),
-        ("faster:5%", "allowed: slower:5%"),
-        ("p98.slower:5%", "did you mean 'p9"),
-        ("slower:5", "such as 5% or 0.05"),
-        ("slower:-5%", "such as 5% or 0.05"),
-        ("slower:x%", "allowed"),
-        ("slower:1%", "--margin 1%"),
-        ("", "allowed"),
-    ],
-)
-def test_a_condition_that_cannot_be_is_refused(text, said):
-    with pytest.raises(UserError, match="--fail_if") as refused:
-        parse_conditions([text], 0.02)
-    assert said in str(refused.value)
-
-
-def test_a_condition_holds_where_the_difference_is_real_and_large_enough(tmp_path, path):
-    slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
-    cases = compare_results([from_path(str(path)), from_path(str(slow))]).cases
-    assert met([Condition(0.2, "mean"), Condition(0.2, "throughput")], cases)[0].startswith(
-        "mean.slower:20%: BS 1"
-    )
-    assert met([Condition(0.5)], cases) == []
-    back = compare_results([from_path(str(slow)), from_path(str(path))]).cases
-    assert met([Condition(0.05)], back) == []
 
 
 def test_a_host_that_is_not_stated_is_not_refused(path):

@@ -1,0 +1,254 @@
+"""The conditions of `--fail_if`, and whether what was measured decides them.
+
+A condition says that a figure is slower by at least a share. It holds if the figure is slower, so
+that it stands beside all the figures that the condition is about, and by at least that share. It
+does not hold if the interval of each of these figures excludes a change so large. Everything else
+is unclear: the gate cannot tell, and says how long one would have to measure.
+
+Two kinds of error are kept apart. A condition that holds anywhere is one of many that might, so
+chance is shared between them (Holm, qs.compare.verdict). That it holds nowhere must be true of
+every figure at once, and each interval excludes it with full confidence: the intersection-union
+test, which needs no correction (R. L. Berger, "Multiparameter hypothesis testing and acceptance
+sampling", Technometrics 24, 1982).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from qs.base.errors import Fault, Faults
+from qs.base.names import nearest
+from qs.base.words import number, signed_percent
+from qs.compare.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
+from qs.compare.measured import NAMES
+from qs.compare.verdict import ComparedCase, holm
+
+FLAG = "--fail_if"
+ALLOWED = "slower:5%, or for one figure: p99.slower:10%, throughput.slower:3%; separated by commas"
+LONGEST_S = 4 * 3600.0  # nobody waits longer for a gate
+STEP = 1.1  # how exactly the time that a gate needs is found
+_CONDITION = re.compile(r"(?:(?P<metric>.+)\.)?(?P<word>\w+):(?P<share>[^:%]+)%?")
+
+
+class State(str, Enum):
+    """Whether a condition holds."""
+
+    HOLDS = "holds"
+    DOES_NOT = "does not hold"
+    UNCLEAR = "cannot tell"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A figure is slower by at least `share`."""
+
+    share: float
+    # None: any figure that both results report.
+    metric: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.metric + '.' if self.metric else ''}slower:{self.share * 100:g}%"
+
+    def regards(self, difference: Difference) -> bool:
+        """Whether it is about this figure. A percentile that has too few queries to be reported is
+        judged only where the condition names it.
+        """
+        if self.metric is None:
+            return not difference.unreported
+        return difference.metric.name == self.metric
+
+    def state(self, difference: Difference, stands: bool) -> State:
+        """Of one figure, that is slower beside all others if it `stands`."""
+        worst, worse = difference.worst, difference.worse
+        if worst is None or worse is None:
+            return State.UNCLEAR
+        if stands and difference.verdict == SLOWER and worse >= self.share:
+            return State.HOLDS
+        return State.DOES_NOT if worst < self.share else State.UNCLEAR
+
+
+@dataclass(frozen=True)
+class JudgedFigure:
+    """What a condition says of one figure of one case."""
+
+    case: ComparedCase
+    difference: Difference
+    state: State
+    # How long each run of both sides must last to decide it, in seconds; None if no length would.
+    # For a figure whose interval is not known, the least that gives one.
+    needs_s: float | None = None
+
+    def __str__(self) -> str:
+        each = self.difference
+        said = f"{each.metric.name} {signed_percent(each.change)}"
+        if self.state is not State.UNCLEAR:
+            return said
+        if each.low is None or each.high is None:
+            return f"{said}, {each.why}" if each.why else said
+        return f"{said} [{signed_percent(each.low)}, {signed_percent(each.high)}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        each = self.difference
+        return {
+            "case": self.case.title,
+            "metric": each.metric.name,
+            "state": self.state.value,
+            "change": each.change,
+            "interval": None if each.low is None else [each.low, each.high],
+            "needs_s": self.needs_s,
+            "why": each.why or None,
+        }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether one condition holds, and of which figures."""
+
+    condition: Condition
+    figures: tuple[JudgedFigure, ...]
+
+    @property
+    def state(self) -> State:
+        states = {each.state for each in self.figures}
+        for state in (State.HOLDS, State.UNCLEAR):
+            if state in states:
+                return state
+        return State.DOES_NOT if states else State.UNCLEAR
+
+    def those(self, state: State) -> list[JudgedFigure]:
+        return [each for each in self.figures if each.state is state]
+
+    @property
+    def needs_s(self) -> float | None:
+        """How long to measure so that every figure is decided; None if no length would do."""
+        needed = [each.needs_s for each in self.those(State.UNCLEAR)]
+        return None if not needed or None in needed else max(each or 0.0 for each in needed)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "condition": str(self.condition),
+            "state": self.state.value,
+            "needs_s": self.needs_s if self.state is State.UNCLEAR else None,
+            "figures": [each.to_dict() for each in self.figures],
+        }
+
+
+def judge(
+    conditions: Sequence[Condition], cases: Sequence[ComparedCase], margin: float
+) -> list[Judgement]:
+    """Whether each condition holds of the compared cases. `margin` is that of the comparison."""
+    return [_judged(condition, cases, margin) for condition in conditions]
+
+
+def met(judged: Iterable[Judgement]) -> list[str]:
+    """Everything that holds, one line each."""
+    return [
+        f"{each.condition}: {figure.case.title}: {figure}"
+        for each in judged
+        for figure in each.those(State.HOLDS)
+    ]
+
+
+def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) -> Judgement:
+    regarded = [
+        (case, each) for case in cases for each in case.differences if condition.regards(each)
+    ]
+    adjusted = iter(holm([each.p for _, each in regarded if each.p is not None]))
+    tests = sum(each.p is not None for _, each in regarded)
+    figures = []
+    for case, each in regarded:
+        stands = each.p is not None and next(adjusted) < 1.0 - LEVEL
+        state = condition.state(each, stands)
+        needs = _needed_s(condition, case, each, tests, margin) if state is State.UNCLEAR else None
+        figures.append(JudgedFigure(case, each, state, needs))
+    return Judgement(condition, tuple(figures))
+
+
+def _needed_s(
+    condition: Condition, case: ComparedCase, difference: Difference, tests: int, margin: float
+) -> float | None:
+    """How long each run must last for the figure to be decided, if it stays as it is now."""
+    if difference.low is None:
+        return difference.needs_s
+    lengths = {
+        f"within {name}": max(side.length_s, 1e-3) for name, side in zip("AB", (case.a, case.b))
+    }
+    lengths["within A and B"] = min(lengths.values())
+
+    def decided(seconds: float) -> bool:
+        longer = _longer(difference, lengths, seconds, margin)
+        stands = longer.p is not None and longer.p * tests < 1.0 - LEVEL
+        return condition.state(longer, stands) is not State.UNCLEAR
+
+    short, long = min(lengths.values()), LONGEST_S
+    if not decided(long):
+        return None
+    while long > STEP * short:
+        middle = math.sqrt(short * long)
+        short, long = (short, middle) if decided(middle) else (middle, long)
+    return long
+
+
+def _longer(
+    difference: Difference, lengths: dict[str, float], seconds: float, margin: float
+) -> Difference:
+    """The same figures from runs of that length: what varies within a run averages out, what
+    differs between runs does not.
+    """
+    assert difference.a is not None and difference.b is not None
+    sources = tuple(
+        _scaled(each, seconds / lengths.get(each.source, seconds)) for each in difference.sources
+    )
+    return difference_from(difference.metric, difference.a, difference.b, sources, margin)
+
+
+def _scaled(source: VarianceSource, times: float) -> VarianceSource:
+    return replace(
+        source, variance=source.variance / times, freedom=max(source.freedom * times, 1.0)
+    )
+
+
+def parse_conditions(texts: Iterable[str], margin: float) -> tuple[Condition, ...]:
+    """Conditions, one in each text or several separated by commas. Raises Faults with everything
+    that is wrong with them.
+    """
+    conditions: list[Condition] = []
+    faults: list[Fault] = []
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        condition = _condition(part, margin)
+        if isinstance(condition, Fault):
+            faults.append(condition)
+        else:
+            conditions.append(condition)
+    if faults:
+        raise Faults(faults)
+    return tuple(conditions)
+
+
+def _condition(text: str, margin: float) -> Condition | Fault:
+    matched = _CONDITION.fullmatch(text.lower())
+    if matched is None or matched["word"] != SLOWER:
+        return Fault(FLAG, "", text, ALLOWED)
+    metric = matched["metric"]
+    if metric is not None and metric not in NAMES:
+        allowed = f"one of {', '.join(NAMES)} before .slower"
+        return Fault(FLAG, "", text, allowed, nearest=nearest(metric, NAMES))
+    as_percent = text.endswith("%")
+    try:
+        share = float(matched["share"]) / (100.0 if as_percent else 1.0)
+    except ValueError:
+        return Fault(FLAG, "", text, ALLOWED)
+    if not (math.isfinite(share) and share > 0.0 and (as_percent or share < 1.0)):
+        return Fault(FLAG, "", text, "a share above 0, such as 5% or 0.05")
+    if share < margin:
+        hint = (
+            f"differences within the margin of {number(margin * 100)} % are called the same: "
+            f"add --margin {share * 100:g}%"
+        )
+        return Fault(FLAG, "", text, f"at least the margin, {margin * 100:g}%", hint=hint)
+    return Condition(share, metric)
