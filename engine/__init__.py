@@ -26,11 +26,11 @@ from qs.engine.load import (
     Stage,
     Stages,
 )
-from qs.engine.outcome import Ending, ErrorKind, Loss
+from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
 from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-from qs.engine.result import Caveat, Metric, Rule, RunResult, WarmUpResult
+from qs.engine.result import Caveat, Metric, Reason, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.workers.answers import UNANSWERED, look
@@ -40,11 +40,13 @@ __all__ = [
     "UNANSWERED",
     "AllAtOnce",
     "Batching",
+    "Cause",
     "Caveat",
     "ChildHost",
     "ClosedLoop",
     "Confidence",
     "ConstantRate",
+    "Doubt",
     "Ending",
     "ErrorKind",
     "Estimate",
@@ -65,6 +67,7 @@ __all__ = [
     "Poisson",
     "Pool",
     "Progress",
+    "Reason",
     "Replay",
     "Rule",
     "RunPlan",

@@ -42,6 +42,42 @@ class ErrorKind(_Word):
     UNKNOWN = "failed before its worker was lost"  # it failed, and its worker cannot say how
 
 
+class Doubt(_Word):
+    """What may have moved a result: the codes of its caveats."""
+
+    ENGINE_BOUND = "engine_bound"
+    GIL_BOUND = "gil_bound"
+    OUT_OF_RANGE = "out_of_range"
+    OVERLOAD = "overload"
+    LOOP_BOUND = "loop_bound"
+    LATE_ISSUE = "late_issue"
+    ENGINE_COST = "engine_cost"
+    SLOW_WARM_UP = "slow_warm_up"
+    DRIFT = "drift"
+    STEAL = "steal"
+    OTHER_LOAD = "other_load"
+    THROTTLED = "throttled"
+    PREEMPTED = "preempted"
+    TOO_FEW_SAMPLES = "too_few_samples"
+
+
+class Cause(_Word):
+    """Why a result is INVALID; the codes of rules among them."""
+
+    NOTHING = "nothing_completed"
+    WORKER_LOST = "worker_lost"
+    FAILED = "failed_requests"
+    INTERRUPTED = "interrupted"
+    MINIMUM_DURATION = "minimum_duration"
+    MINIMUM_QUERIES = "minimum_queries"
+    MINIMUM_SAMPLES = "minimum_samples"
+    UNSTABLE = "unstable"  # not as narrow an interval as the stop rule wants
+    ERROR_BUDGET = "error_budget"
+    BOUND = "bound"  # a percentile is above the scenario's bound
+    SCENARIO = "scenario"  # a rule of a scenario of somebody else's
+    EARLY_STOPPING = "early_stopping"  # too few queries to say that it is within the bound
+
+
 @dataclass(frozen=True)
 class Loss:
     """A worker or a worker process that did not live to the end of the run."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qs.engine.machine.watch import CpuUse
-from qs.engine.outcome import Ending, ErrorKind, Loss
+from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
 from qs.engine.record.files import write_columns, write_hlog
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
@@ -32,12 +32,24 @@ class EngineCost:
 class Caveat:
     """A reason to trust a result less."""
 
-    code: str  # for programs
+    code: Doubt  # for programs
     text: str  # what was seen, and what it does to the result
     advice: str  # what to change
 
     def __str__(self) -> str:
         return f"{self.text}; {self.advice}"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a result is INVALID."""
+
+    code: Cause  # for programs
+    text: str
+    advice: str = ""  # what to change; empty where the text says all
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.advice}" if self.advice else self.text
 
 
 @dataclass(frozen=True)
@@ -53,20 +65,30 @@ class Rule:
     advice: str = ""
     unit: str = ""
     bound: str = "at least"
-    # whether it bounds the failed requests: failures within that budget do not make the result
-    # INVALID
-    error_budget: bool = False
+    # what it is about, for programs; None: a scenario of somebody else's
+    code: Cause | None = None
+
+    @property
+    def error_budget(self) -> bool:
+        """Whether it bounds the failed requests: failures within that budget do not make the
+        result INVALID.
+        """
+        return self.code is Cause.ERROR_BUDGET
+
+    @property
+    def text(self) -> str:
+        """The rule in plain words, without advice."""
+        measured, needed = _with_unit(self.measured, self.unit), _with_unit(self.needed, self.unit)
+        return f"{self.name}: {measured}, needed {self.bound} {needed}"
 
     def sentence(self) -> str:
         """The rule in plain words, with the advice if it failed."""
-        measured, needed = _with_unit(self.measured, self.unit), _with_unit(self.needed, self.unit)
-        text = f"{self.name}: {measured}, needed {self.bound} {needed}"
-        return text if self.passed or not self.advice else f"{text}; {self.advice}"
+        return self.text if self.passed or not self.advice else f"{self.text}; {self.advice}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it is written to files."""
         plain = asdict(self)
-        del plain["error_budget"]
+        plain["code"] = None if self.code is None else str(self.code)
         return plain
 
 
@@ -126,7 +148,7 @@ class RunResult:
     interrupted: bool = False
     ended_by: Ending = Ending.PLAN
     # why the result is INVALID
-    reasons: list[str] = field(default_factory=list)
+    causes: list[Reason] = field(default_factory=list)
     # the run's own notes, and every caveat in words
     warnings: list[str] = field(default_factory=list)
     first_fault: str | None = None
@@ -162,11 +184,18 @@ class RunResult:
     samples_per_query: int = 1
     # of the due times, also if the plan left it to be drawn; None: nothing was drawn
     seed: int | None = None
+    # for how long requests fell due; None: no schedule sets their pace
+    offered_s: float | None = None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the result is INVALID, in words."""
+        return [str(cause) for cause in self.causes]
 
     @property
     def warning_codes(self) -> list[str]:
         """The caveats by their codes."""
-        return [caveat.code for caveat in self.caveats]
+        return [str(caveat.code) for caveat in self.caveats]
 
     @property
     def errors(self) -> int:
@@ -179,6 +208,14 @@ class RunResult:
     @property
     def samples_per_s(self) -> float:
         return self.queries_per_s * self.samples_per_query
+
+    @property
+    def offered_per_s(self) -> float | None:
+        """Requests that fell due per second, answered or not; None without a schedule that sets
+        their pace.
+        """
+        due = self.completed + self.errors
+        return due / self.offered_s if self.offered_s else None
 
     @property
     def dropped(self) -> int:
@@ -210,6 +247,7 @@ class RunResult:
             "queries_per_s": self.queries_per_s,
             "samples_per_query": self.samples_per_query,
             "samples_per_s": self.samples_per_s,
+            "offered_per_s": self.offered_per_s,
             "confidence": None if self.confidence is None else self.confidence.to_dict(),
             "scenario": self.scenario,
             "metric": None if self.metric is None else self.metric.to_dict(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.ending import RunEnd
 from qs.engine.conduct.layout import Layout
 from qs.engine.conduct.losses import Losses
@@ -24,7 +25,7 @@ from qs.engine.record.report import WorkerReport
 from qs.engine.result import RunResult, WarmUpResult
 from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
-from qs.engine.workers.share import due_before
+from qs.engine.workers.share import due_before, last_due_ns
 
 EVER = 1 << 40  # more intervals than any run has
 
@@ -153,6 +154,7 @@ class Finished:
             rates=self.gathered.evidence.rates(measured_s),
             samples_per_query=plan.samples_per_query or 1,
             seed=plan.load.seed,
+            offered_s=self._offered_s(ended_by),
         )
 
     def _recover(self) -> None:
@@ -167,6 +169,20 @@ class Finished:
             for worker, memory in enumerate(session.memories, session.share.first):
                 if number in self.losses.dead or memory.header[Field.GIVEN_UP]:
                     self.gathered.recover(number, worker, memory, most)
+
+    def _offered_s(self, ended_by: Ending) -> float | None:
+        """For how long requests fell due: until the schedule's own end, or what cut it."""
+        plan, end = self.plan, self.end
+        if isinstance(plan.load, ClosedLoop) or not plan.load.sets_rate:
+            return None
+        if plan.stop.iterations is not None and ended_by is Ending.PLAN:
+            return last_due_ns(plan) / 1e9
+        ends = [] if end.scheduled_ns >= FOREVER_NS else [end.scheduled_ns]
+        if end.halt is not None and end.stopped_ns is not None:
+            ends.append(end.stopped_ns)
+        if plan.load.duration_s is not None:
+            ends.append(end.start_ns + int(plan.load.duration_s * 1e9))
+        return max(min(ends, default=self.now_ns) - end.start_ns, 0) / 1e9
 
     def _confidence(self, ended_by: Ending, measured_s: float) -> Confidence:
         if ended_by is Ending.STABLE and self.stable is not None:

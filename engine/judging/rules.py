@@ -7,22 +7,25 @@ asked for. A time limit that ended a run early is not a reason: the counts say s
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import Rule, RunResult
+from qs.engine.result import Reason, Rule, RunResult
 from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.words import number
 
 
-def at_least(name: str, needed: float, measured: float | None, unit: str, advice: str) -> Rule:
-    return Rule(name, needed, measured, measured is not None and measured >= needed, advice, unit)
+def at_least(
+    code: Cause, name: str, needed: float, measured: float | None, unit: str, advice: str
+) -> Rule:
+    passed = measured is not None and measured >= needed
+    return Rule(name, needed, measured, passed, advice, unit, "at least", code)
 
 
-def at_most(name: str, needed: float, measured: float | None, unit: str, advice: str) -> Rule:
-    return Rule(
-        name, needed, measured, measured is not None and measured <= needed, advice, unit, "at most"
-    )
+def at_most(
+    code: Cause, name: str, needed: float, measured: float | None, unit: str, advice: str
+) -> Rule:
+    passed = measured is not None and measured <= needed
+    return Rule(name, needed, measured, passed, advice, unit, "at most", code)
 
 
 def hold_to_rules(result: RunResult, plan: RunPlan) -> None:
@@ -40,32 +43,41 @@ def judge(result: RunResult) -> None:
     reason.
     """
     if not result.completed:
-        result.reasons.append(_nothing(result))
+        result.causes.append(_nothing(result))
     if result.losses and not result.errors:
-        result.reasons.append("a worker was lost; what it had measured is kept")
+        result.causes.append(
+            Reason(Cause.WORKER_LOST, "a worker was lost; what it had measured is kept")
+        )
     if result.errors and not any(rule.error_budget and rule.passed for rule in result.rules):
         kinds = ", ".join(
             f"{count} {kind}" for kind, count in sorted(result.errors_by_kind.items()) if count
         )
         total = result.errors + result.completed
-        result.reasons.append(f"{result.errors} of {total} requests failed ({kinds})")
+        text = f"{result.errors} of {total} requests failed ({kinds})"
+        result.causes.append(Reason(Cause.FAILED, text))
     if result.interrupted:
-        result.reasons.append("the run was interrupted before its end")
-    result.reasons += [rule.sentence() for rule in result.rules if not rule.passed]
+        result.causes.append(Reason(Cause.INTERRUPTED, "the run was interrupted before its end"))
+    result.causes += [
+        Reason(rule.code or Cause.SCENARIO, rule.text, rule.advice)
+        for rule in result.rules
+        if not rule.passed
+    ]
 
 
-def _nothing(result: RunResult) -> str:
+def _nothing(result: RunResult) -> Reason:
     """Why no request completed, if that is not its target's doing."""
     if result.errors or result.interrupted or result.losses:
-        return "no request completed"
+        return Reason(Cause.NOTHING, "no request completed")
     if result.open_loop:
-        return (
-            "no request fell due in the run: nothing was sent; raise its duration, or let the load "
-            "begin earlier or at a higher rate"
+        return Reason(
+            Cause.NOTHING,
+            "no request fell due in the run: nothing was sent",
+            "raise its duration, or let the load begin earlier or at a higher rate",
         )
-    return (
-        "no request was made in the run: nothing was sent; raise its duration, or lower the "
-        "think time"
+    return Reason(
+        Cause.NOTHING,
+        "no request was made in the run: nothing was sent",
+        "raise its duration, or lower the think time",
     )
 
 
@@ -74,11 +86,12 @@ def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
     rules = []
     longer = "raise the maximum that ended the run (max_duration_s, duration_s or iterations)"
     if stop.min_duration_s is not None:
-        rules.append(at_least("minimum duration", stop.min_duration_s, result.wall_s, "s", longer))
+        code = Cause.MINIMUM_DURATION
+        least_s, wall_s = stop.min_duration_s, result.wall_s
+        rules.append(at_least(code, "minimum duration", least_s, wall_s, "s", longer))
     if stop.min_queries is not None:
-        rules.append(
-            at_least("minimum queries", stop.min_queries, result.completed, "queries", longer)
-        )
+        code, least, completed = Cause.MINIMUM_QUERIES, stop.min_queries, result.completed
+        rules.append(at_least(code, "minimum queries", least, completed, "queries", longer))
     if stop.until_stable is not None and result.confidence is not None:
         names = ("throughput", f"p{stop.stable_percentile:g} of the response time")
         for name, estimate in zip(names, watched(stop, result.confidence)):
@@ -87,6 +100,7 @@ def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
             advice += f" ({estimate.why})" if estimate.why else ""
             rules.append(
                 at_most(
+                    Cause.UNSTABLE,
                     f"half-width of the confidence interval of {name}",
                     100 * stop.until_stable,
                     measured,
@@ -98,15 +112,15 @@ def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:
 
 
 def budget_rules(stop: Stop, result: RunResult) -> list[Rule]:
-    name, fix = "error budget", "see errors_by_kind and first_fault"
+    code, name, fix = Cause.ERROR_BUDGET, "error budget", "see errors_by_kind and first_fault"
     rules = []
     if stop.max_errors is not None:
-        rules.append(at_most(name, stop.max_errors, result.errors, "requests", fix))
+        rules.append(at_most(code, name, stop.max_errors, result.errors, "requests", fix))
     if stop.max_error_rate is not None:
         total = result.errors + result.completed
         rate = 100 * result.errors / total if total else 0.0
-        rules.append(at_most(name, 100 * stop.max_error_rate, rate, "% of requests", fix))
-    return [replace(rule, error_budget=True) for rule in rules]
+        rules.append(at_most(code, name, 100 * stop.max_error_rate, rate, "% of requests", fix))
+    return rules
 
 
 def watched(stop: Stop, confidence: Confidence) -> tuple[Estimate, Estimate]:

@@ -53,6 +53,8 @@ _LEAST_BEYOND = 0.5
 _TOO_SHORT = "the run was shorter than one interval"
 _FEW = f"fewer than {FEWEST} intervals"
 _CORRELATED = "neighbouring batches are correlated: the run is too short"
+# A run whose longest batches still resemble each other does not show how long would do: try again.
+LONGER = 4.0
 
 
 class Evidence:
@@ -99,13 +101,14 @@ class Evidence:
 def _throughput(counts: np.ndarray, length_s: float) -> Estimate:
     if not counts.size:
         return Estimate(None, None, why=_TOO_SHORT)
+    fewest = FEWEST / counts.size
     seconds = counts.size * length_s
     value = float(counts.sum()) / seconds
     if counts.size < FEWEST:
-        return Estimate(value, None, why=_FEW)
+        return Estimate(value, None, why=_FEW, longer=fewest)
     spread = spread_of([[(counts, np.ones(counts.size))]])
     if spread.correlated:
-        return Estimate(value, None, spread.batches, _CORRELATED)
+        return Estimate(value, None, spread.batches, _CORRELATED, LONGER)
     error = math.sqrt(spread.variance) / seconds
     return Estimate(value, student(LEVEL, spread.batches - 1) * error, spread.batches)
 
@@ -132,13 +135,14 @@ class _Seen:
         index = self._index_at(percentile / 100)
         value = highest_value_of(index)
         if self._of.size < FEWEST:
-            return Estimate(value, None, why=_FEW)
+            return Estimate(value, None, why=_FEW, longer=FEWEST / max(self._of.size, 1))
         needed = samples_needed(percentile)
         if self.requests < needed:
-            return Estimate(value, None, why=f"fewer than {needed} requests")
+            times = needed / self.requests
+            return Estimate(value, None, why=f"fewer than {needed} requests", longer=times)
         worth, batches, correlated = self._worth_of(percentile)
         if correlated:
-            return Estimate(value, None, batches, _CORRELATED)
+            return Estimate(value, None, batches, _CORRELATED, LONGER)
         for broader in _BROADER:
             if broader < percentile:
                 worth = min(worth, self._worth_of(broader)[0])
@@ -151,6 +155,7 @@ class _Seen:
                 batches,
                 f"the requests resemble their neighbours so much that they say no more than "
                 f"{worth:.0f} independent ones, and {least} are needed: the run is too short",
+                least / max(worth, 1.0),
             )
         low, high = share_interval(share, worth, (1 - LEVEL) / 2)
         below = value - highest_value_of(self._index_at(1 - high))

@@ -18,6 +18,8 @@ class Estimate:
     half_width: float | None
     batches: int = 0
     why: str = ""
+    # how many times as long a run might tell; None: it is not known, or an interval was computed
+    longer: float | None = None
 
     @property
     def relative(self) -> float | None:

@@ -114,6 +114,18 @@ def queue_of(
     return ProcessQueue(blocks, start_ns, share.counter_fd)
 
 
+def last_due_ns(plan: RunPlan) -> int:
+    """When the last request of an open loop that a count ends is due, by its schedule; beyond
+    MOST_COUNTED, at the rate so far.
+    """
+    last = count = 0
+    for block in bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations):
+        last, count = int(block[-1]), count + block.size
+        if count >= MOST_COUNTED and plan.stop.iterations:
+            return round(last * (plan.stop.iterations / count))
+    return last
+
+
 def due_before(plan: RunPlan, offset_ns: int) -> int:
     """How many requests of an open loop are due before an offset from the start, by its schedule
     and stop rule. Beyond MOST_COUNTED they are taken to go on at the rate so far: to draw what no

@@ -11,6 +11,8 @@ SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE = "SingleStream", "MultiStream", "S
 
 MLPERF = (SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE)
 OPEN_LOOP = (POISSON, CONSTANT_RATE, STAGES, REPLAY, SERVER, OFFLINE)
+# Whose queries fall due by a schedule: these have an offered rate.
+SCHEDULED = (POISSON, CONSTANT_RATE, STAGES, REPLAY, SERVER)
 # Those that need a rate of arrivals.
 RATED = (POISSON, CONSTANT_RATE, SERVER)
 # As a QS config may name them, and as `--scenario` takes them.

@@ -66,7 +66,7 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--verdict",
-            type=OneOf(["VALID", "INVALID"], case_sensitive=False),
+            type=OneOf(["VALID", "SLO NOT MET", "OVERLOADED", "INVALID"], case_sensitive=False),
             help="With this verdict.",
         ),
         click.option("--tag", help="With this tag."),

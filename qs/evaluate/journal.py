@@ -16,12 +16,14 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.files import Lines, Unwritable, why, write_atomic, write_json
 from qs.base.holding import Held, hold, let_go
+from qs.base.storable import storable
 from qs.base.visible import visible
 from qs.result.events import EventLog
 from qs.result.folder import ReportFolder
 from qs.result.gate import GateEntry
 from qs.result.record import Record, to_result
 from qs.result.result import Kind, Result, Status
+from qs.result.verdict import DoubtEntry
 from qs.watch.view import View
 
 
@@ -156,12 +158,15 @@ class Journal:
                 finally:
                     log.close()
 
-    def warn(self, text: str) -> None:
-        """A doubt about the numbers: shown, and kept in the result."""
-        if text not in self.record.warnings:
-            self.record.warnings.append(text)
-            self.view.warn(text)
-            self.event("warning", text=text)
+    def warn(self, text: str, code: str = "", cure: str = "") -> None:
+        """A doubt about the numbers, and what to type to be rid of it: shown, and kept in the
+        result.
+        """
+        doubt = DoubtEntry(code=code, text=storable(text), cure=storable(cure))
+        if str(doubt) not in map(str, self.record.doubts):
+            self.record.doubts.append(doubt)
+            self.view.warn(str(doubt))
+            self.event("warning", code=code, text=str(doubt))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -20,13 +20,13 @@ from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
 from qs.result.row import Outcome, Row
+from qs.result.verdict import DoubtEntry
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import plan_of
 
 NS_PER_S = 1e9
 UNTOLD = (
-    "intra_op_threads {}: the backend does not learn of it, since it has no attribute `placement`; "
-    "pool 'process' sets OMP_NUM_THREADS"
+    "intra_op_threads {}: the backend does not learn of it, since it has no attribute `placement`"
 )
 
 
@@ -201,7 +201,9 @@ async def _told(
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
     if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
-        row = row.warned(UNTOLD.format(case.intra_op_threads))
+        text = UNTOLD.format(case.intra_op_threads)
+        cure = "--pool process, which sets OMP_NUM_THREADS"
+        row = row.doubted(DoubtEntry(code="threads_not_told", text=text, cure=cure))
     if lost is None:
         row = await watch.judged(
             backend, testbed.settings.plain_samples, case, row, testbed.interrupt
@@ -228,4 +230,4 @@ def said(row: Row) -> str:
     parts.append(f"{completed(row.planned, row.completed)} queries")
     if row.errors:
         parts.append(f"{number(row.errors)} errors")
-    return ", ".join([*parts, row.verdict])
+    return ", ".join([*parts, row.standing])

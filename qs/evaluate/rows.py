@@ -11,6 +11,7 @@ from qs import engine
 from qs.base.storable import storable, text
 from qs.engine import Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
+from qs.evaluate.judged import judged
 from qs.result.row import (
     CLOSED_LOOP,
     BatchingEntry,
@@ -27,9 +28,9 @@ from qs.result.row import (
     SamplesEntry,
     ScenarioEntry,
     Times,
-    Verdict,
     WarmUpEntry,
 )
+from qs.result.verdict import DoubtEntry, Verdict
 from qs.settings.case import Case
 
 NS_PER_MS = 1e6
@@ -52,10 +53,12 @@ def measured(
     samples    what was submitted
     """
     known: dict[str, Any] = latencies_ms(result.response)
-    reasons, warnings = storable(result.reasons), storable(result.warnings)
+    verdict, reasons, doubts = judged(case, result)
     fault = first_fault(result.first_fault) if result.errors else None
-    if fault is not None:
-        (reasons if reasons else warnings).append(fault)
+    if fault is not None and reasons:
+        reasons.append(fault)
+    elif fault is not None:
+        doubts.append(DoubtEntry(code="failed_requests", text=fault))
     if case.batch_size != case.requested_batch_size:
         known["requested_batch_size"] = case.requested_batch_size
     if case.scenario is not None:
@@ -85,10 +88,11 @@ def measured(
         interrupted=result.interrupted,
         ended_by=str(result.ended_by),
         first_fault=storable(result.first_fault),
-        verdict=Verdict(result.verdict),
+        verdict=verdict,
         reasons=reasons,
-        warnings=warnings,
-        warning_codes=list(result.warning_codes),
+        warnings=[],
+        warning_codes=[],
+        doubts=[],
         confidence=_confidence(result.confidence),
         engine_cost=None
         if result.engine_cost is None
@@ -99,7 +103,7 @@ def measured(
         samples=None if samples is None else SamplesEntry(**storable(samples)),
         outcome=outcome,
         **known,
-    )
+    ).doubted(*doubts)
 
 
 def failed(case: Case, reason: str, outcome: Outcome | None = None) -> Row:
@@ -155,6 +159,8 @@ def _under_scenario(case: Case, result: RunResult) -> dict[str, Any]:
             "lateness": Times(**result.lateness.summary()),
             "seed": result.seed,
         }
+    if result.offered_per_s is not None:
+        own["offered_per_s"] = result.offered_per_s
     if case.batching:
         mean = result.completed / result.batches if result.batches else None
         own["batching"] = BatchingEntry(

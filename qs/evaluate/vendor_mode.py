@@ -12,6 +12,7 @@ from qs.evaluate.failures import BackendFailed, note
 from qs.evaluate.testbed import Testbed
 from qs.result import vendor_rows
 from qs.result.row import Row
+from qs.result.verdict import DoubtEntry
 from qs.settings.settings import Settings
 
 
@@ -47,7 +48,8 @@ async def audit(testbed: Testbed, batch_size: int, row: Row) -> Row:
         row, vendor_rows.vendor_part(given, loaded, *_asked(testbed.settings))
     )
     if len(answers) > 1:
-        return audited.warned(f"benchmark gave {len(answers)} rows; the first is shown")
+        text = f"benchmark gave {len(answers)} rows; the first is shown"
+        return audited.doubted(DoubtEntry(code="many_rows", text=text))
     return audited
 
 

@@ -17,6 +17,7 @@ from qs.base.storable import storable
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row, VerificationEntry
+from qs.result.verdict import DoubtEntry
 from qs.settings.case import Case
 from qs.settings.settings import Settings
 from qs.tensors.outputs import NOTED
@@ -141,10 +142,12 @@ def _judged(row: Row, found: VerificationEntry) -> Row:
             f"{worst.why}"
         )
     elif not found.checked:
-        row = row.warned("--verify: no answer was kept that could be checked")
+        text = "--verify: no answer was kept that could be checked"
+        row = row.doubted(DoubtEntry(code="nothing_verified", text=text, cure="--verify all"))
     if found.unchecked:
-        row = row.warned(
+        text = (
             f"--verify all: {found.unchecked} answers were not checked: the backend gives ever "
             "new answers to the same feeds"
         )
+        row = row.doubted(DoubtEntry(code="not_all_verified", text=text))
     return row

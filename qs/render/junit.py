@@ -1,5 +1,5 @@
 """JUnit XML, for CI: a test case for the evaluation as a whole, and one for each row. Reasons for
-INVALID are failures; warnings are in the output.
+a verdict other than VALID are failures; doubts are in the output.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ def junit(story: Story) -> bytes:
     result = story.result
     suite = xml.Element("testsuite", name=_text(story.title), timestamp=_text(result.started[:19]))
     place = _text(f"qs.{result.backend}.{result.task}")
-    _case(suite, place, "evaluation", sum(result.durations.values()), story.own_reasons)
+    whole_s, own = sum(result.durations.values()), story.own_reasons
+    _case(suite, place, "evaluation", whole_s, own)
     for each in story.cases:
         row = each.row
         reasons = [] if row.valid else row.reasons
-        case = _case(suite, place, each.name, row.wall_s or 0.0, reasons)
+        case = _case(suite, place, each.name, row.wall_s or 0.0, reasons, str(row.verdict))
         figures = [f"{column.heading} {getattr(row, column.name)}" for column in SHOWN]
-        xml.SubElement(case, "system-out").text = _text("\n".join([*figures, *row.warnings]))
+        xml.SubElement(case, "system-out").text = _text(
+            "\n".join([*figures, row.standing, *map(str, row.doubts)])
+        )
     for condition, entries in gates_of(result.gates).items():
         _gate(suite, place, condition, entries)
     failed = sum(case.find("failure") is not None for case in suite)

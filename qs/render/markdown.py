@@ -15,11 +15,11 @@ MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
 def markdown(story: Story) -> str:
     """The verdict and the tables; how it was measured is folded away."""
-    said = [f"## {_plain(story.title)}: {story.result.verdict}", "", _plain(story.headline), ""]
+    said = [f"## {_plain(story.title)}: {_plain(story.standing)}", "", _plain(story.headline), ""]
     said += [f"- {_plain(reason)}" for reason in story.reasons]
     if story.cases:
         lines = [
-            [case.name, *(column.text(case.row) for column in COLUMNS), case.row.verdict]
+            [case.name, *(column.text(case.row) for column in COLUMNS), case.row.standing]
             for case in story.cases
         ]
         said += ["", *_table(["case", *(each.heading for each in COLUMNS), "verdict"], lines)]

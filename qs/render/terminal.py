@@ -74,7 +74,8 @@ def table(story: Story, wide: bool = True) -> Table:
     for case in story.cases:
         row = case.row
         cells = [column.text(row) for column in shown]
-        cells += [completed(row.planned, row.completed), number(row.errors), row.verdict]
+        cells += [completed(row.planned, row.completed), number(row.errors)]
+        cells.append("too short" if row.valid and row.too_short else row.verdict)
         made.add_row(*map(Text, cells))
     return made
 
@@ -104,7 +105,7 @@ def lines(story: Story, told: Collection[str] = ()) -> list[str]:
     if story.machine:
         said.append(f"machine: {story.machine}")
     ended = "" if result.status == Status.COMPLETE else f" ({result.status})"
-    said.append(f"verdict: {result.verdict}{ended}")
+    said.append(f"verdict: {story.standing}{ended}")
     said += [f"  {reason}" for reason in story.reasons]
     return said + list(gates(result.gates))
 

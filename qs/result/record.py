@@ -22,8 +22,9 @@ from qs.result.result import (
     Result,
     Status,
 )
-from qs.result.row import Row, Verdict
+from qs.result.row import Row
 from qs.result.sweep import SweepEntry
+from qs.result.verdict import DoubtEntry, Verdict, worst
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Record:
     rows: list[Row] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    doubts: list[DoubtEntry] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
     sweep: SweepEntry | None = None
     machine_check: dict[str, Any] | None = None  # qs.doctor's
@@ -69,12 +70,15 @@ class Record:
 
     @property
     def verdict(self) -> Verdict:
-        """INVALID as soon as one reason is known, and as long as the run has not ended; the reasons
-        of the rows count. A sweep finds out which settings fail: it is INVALID where all do.
+        """INVALID as soon as one reason of its own is known, and as long as the run has not ended;
+        else the worst of its rows. A sweep finds out which settings fail: it is INVALID where all
+        do.
         """
-        enough = any if self.kind is Kind.SWEEP else all
-        counts = not self.own_reasons() and enough(row.valid for row in self.rows)
-        return Verdict.VALID if counts else Verdict.INVALID
+        if self.own_reasons():
+            return Verdict.INVALID
+        if self.kind is Kind.SWEEP:
+            return Verdict.VALID if any(row.valid for row in self.rows) else Verdict.INVALID
+        return worst(row.verdict for row in self.rows)
 
     def own_reasons(self) -> list[str]:
         """Why the run as a whole is INVALID."""
@@ -99,7 +103,7 @@ def to_result(record: Record) -> Result:
     says how far it came. Whatever vendors, data sets and the command line gave is made storable
     here.
     """
-    typed = ("kind", "started", "status", "rows", "sweep", "gates")
+    typed = ("kind", "started", "status", "rows", "sweep", "gates", "doubts")
     record = replace(
         record,
         **{
@@ -136,7 +140,8 @@ def to_result(record: Record) -> Result:
         status=record.status,
         verdict=record.verdict,
         reasons=record.all_reasons(),
-        warnings=list(record.warnings),
+        warnings=[str(doubt) for doubt in record.doubts],
+        doubts=list(record.doubts),
         failures=list(record.failures),
         task=record.task,
         command=[str(word) for word in record.command],

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import model_validator
+
 from qs.result.gate import GateEntry
 from qs.result.part import Count, Lenient, Number, Part, Word, key, lenient
-from qs.result.row import Row, Verdict
+from qs.result.row import Row
 from qs.result.sections import (
     Environment,
     Finding,
@@ -21,6 +23,7 @@ from qs.result.sections import (
     Share,
 )
 from qs.result.sweep import SweepEntry
+from qs.result.verdict import DoubtEntry, Verdict, with_doubts
 
 SCHEMA = 1  # raised by a change that breaks a reader
 
@@ -125,6 +128,7 @@ class Result(Part):
     verdict: Verdict = key("Verdict")
     reasons: list[str] = key("Reasons")
     warnings: list[str] = key("Warnings")
+    doubts: list[DoubtEntry] = key("Doubts", [])
     failures: list[dict[str, Any]] = key("Failures", [])
     task: str = key("Task")
     command: list[str] = key("Command")
@@ -145,6 +149,10 @@ class Result(Part):
     machine_check: MachineCheck | None = key("Machine Check", None)
     sweep: SweepEntry | None = key("Sweep", None)
     gates: list[GateEntry] = key("Gates", [])
+
+    @model_validator(mode="after")
+    def _doubts_of_older_versions(self) -> Result:
+        return with_doubts(self)
 
     @property
     def valid(self) -> bool:

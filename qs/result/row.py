@@ -11,17 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qs.base.scenarios import OPEN_LOOP
+from pydantic import model_validator
+
+from qs.base.scenarios import OPEN_LOOP, SCHEDULED
 from qs.result.part import Count, Number, Part, Word, key
+from qs.result.verdict import TOO_SHORT, DoubtEntry, Tone, Verdict, standing, tone, with_doubts
 
 CLOSED_LOOP = "closed loop"
-
-
-class Verdict(Word):
-    """Whether a number counts."""
-
-    VALID = "VALID"
-    INVALID = "INVALID"
 
 
 class Outcome(Word):
@@ -138,6 +134,7 @@ class RuleEntry(Part):
     advice: str = ""
     unit: str = ""
     bound: str = "at least"
+    code: str | None = None  # what it is about, for programs
 
 
 class MetricEntry(Part):
@@ -265,6 +262,8 @@ class Row(Figures):
     errors_by_kind: dict[str, int] = key("Errors By Kind", {})
     wall_s: Number = key("Wall Time", None)
     queries_per_s: Number = key("Queries Per Second", None)
+    # open loop: what fell due per second, answered or not
+    offered_per_s: Number = key("Offered Queries Per Second", None)
     warm_up: WarmUpEntry | None = key("Warm-up", None)
     pool: str | None = key("Pool", None)
     instances: Count = key("Instances", None)
@@ -279,6 +278,7 @@ class Row(Figures):
     reasons: list[str] = key("Reasons")
     warnings: list[str] = key("Warnings")
     warning_codes: list[str] = key("Warning Codes", [])
+    doubts: list[DoubtEntry] = key("Doubts", [])
     confidence: ConfidenceEntry | None = key("Confidence", None)
     engine_cost: EngineCostEntry | None = key("Engine Cost", None)
     cpu_use: CpuUseEntry | None = key("CPU Use", None)
@@ -305,13 +305,64 @@ class Row(Figures):
     vendor: VendorPart | None = key("Vendor", None)
     difference_percent: dict[str, Number] | None = key("Difference Percent", None)
 
+    @model_validator(mode="after")
+    def _doubts_of_older_versions(self) -> Row:
+        return with_doubts(self)
+
     @property
     def valid(self) -> bool:
         return self.verdict is Verdict.VALID
 
     @property
+    def too_short(self) -> bool:
+        """Whether it was measured for too short a time to tell how far its figures can be
+        trusted.
+        """
+        return TOO_SHORT in self.warning_codes
+
+    @property
+    def standing(self) -> str:
+        """The verdict in words, with how far to trust it."""
+        return standing(self.verdict, self.doubts, self.too_short)
+
+    @property
+    def tone(self) -> Tone:
+        return tone(self.verdict, self.doubts)
+
+    @property
     def open_loop(self) -> bool:
         return self.scenario in OPEN_LOOP
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether queries fell due by a schedule."""
+        return self.scenario in SCHEDULED
+
+    @property
+    def measured_s(self) -> float | None:
+        """How long it was measured, from the common start to the last answer."""
+        return self.wall_s
+
+    @property
+    def throughput_interval(self) -> float | None:
+        """Half the width of the 95 % interval of the throughput, as a share of it; None: none
+        could be computed.
+        """
+        found = self.confidence.queries_per_s if self.confidence else None
+        return _share(found, self.queries_per_s)
+
+    @property
+    def p99_interval(self) -> float | None:
+        """The same of p99 of the response time."""
+        found = self.confidence.p99_ms if self.confidence else None
+        return _share(found, self.p99_ms)
+
+    @property
+    def served_share(self) -> float | None:
+        """Which part of what was offered was served; None in closed loop."""
+        if not self.offered_per_s or self.queries_per_s is None:
+            return None
+        return self.queries_per_s / self.offered_per_s
 
     @property
     def logs(self) -> Sequence[str]:
@@ -322,6 +373,18 @@ class Row(Figures):
         """It does not count, for one more reason."""
         return self.changed(verdict=Verdict.INVALID, reasons=[*self.reasons, reason])
 
-    def warned(self, *texts: str) -> Row:
-        """With more warnings, after those it has."""
-        return self.changed(warnings=[*self.warnings, *texts]) if texts else self
+    def doubted(self, *doubts: DoubtEntry) -> Row:
+        """With more doubts, after those it has."""
+        if not doubts:
+            return self
+        return self.changed(
+            doubts=[*self.doubts, *doubts],
+            warnings=[*self.warnings, *map(str, doubts)],
+            warning_codes=[*self.warning_codes, *(each.code for each in doubts if each.code)],
+        )
+
+
+def _share(found: EstimateEntry | None, value: float | None) -> float | None:
+    if found is None or found.half_width is None or not value:
+        return None
+    return found.half_width / value

@@ -7,7 +7,6 @@ all of them tell the same. Words are made here once; layout, colours and escapin
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,9 +15,11 @@ from pathlib import Path
 from qs.base.visible import typed_word
 from qs.base.words import data_size, number
 from qs.result.beside import place_of
-from qs.result.keys import words_of
-from qs.result.result import Accuracy, Kind, Result
+from qs.result.cases import NamedCase, named, shared_by
+from qs.result.remarks import Remark, doubts_of, reasons_of
+from qs.result.result import Accuracy, Result
 from qs.result.row import Row
+from qs.result.verdict import Tone, standing, tone
 
 # What the comparison with the reference adds to the metrics of the data set.
 AGREEMENT = (
@@ -35,35 +36,9 @@ AGREEMENT = (
 )
 # Numbers of the section that say how it was measured.
 _NO_METRIC = ("Data Percent", "Items")
-_NAMED = 4  # as many cases are named beside a doubt; more are counted
+_SHAPES = 4  # as many are shown
 _LOGS = 50
 _STARTED_BY = ("__main__.py", "qs", "launch.py")
-
-
-@dataclass(frozen=True)
-class NamedCase:
-    """A row, under the name that tells it from the other rows."""
-
-    name: str
-    row: Row
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A reason or a doubt, and the names of the cases it holds for; none: the whole run."""
-
-    text: str
-    cases: tuple[str, ...] = ()
-    of: int = 0  # how many cases there are
-
-    def __str__(self) -> str:
-        if not self.cases:
-            return self.text
-        if 1 < self.of == len(self.cases):
-            return f"all cases: {self.text}"
-        if len(self.cases) > _NAMED:
-            return f"{len(self.cases)} of {self.of} cases: {self.text}"
-        return f"{'; '.join(self.cases)}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -129,6 +104,17 @@ class Story:
     files: tuple[str, ...]
 
     @property
+    def standing(self) -> str:
+        """The verdict in words, with how far to trust it: "VALID, 3 doubts"."""
+        short = any(row.too_short for row in self.result.performance)
+        return standing(self.result.verdict, self.doubts, short)
+
+    @property
+    def tone(self) -> Tone:
+        """The colour that goes with it."""
+        return tone(self.result.verdict, self.doubts)
+
+    @property
     def own_reasons(self) -> Sequence[str]:
         """Why the run is INVALID, apart from its cases."""
         return [reason.text for reason in self.reasons if not reason.cases]
@@ -149,74 +135,17 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
         folder=folder,
         title=f"{result.task} on {result.backend}",
         headline=_headline(result, answers),
-        reasons=_reasons(result, cases),
+        reasons=reasons_of(result, cases),
         facts=tuple(_facts(result)),
         cases=cases,
         shared=shared_by(result.performance),
         answers=answers,
-        doubts=_doubts(result, cases),
+        doubts=doubts_of(result, cases),
         machine=check.summary if check else "",
         machine_doubts=tuple(_machine_doubts(result)),
         command=_command(result.command),
         files=tuple(_files(result, folder)),
     )
-
-
-def named(rows: Sequence[Row]) -> tuple[NamedCase, ...]:
-    """Each row under what it does not share with all others; its batch size is always said."""
-    words = [words_of(row) for row in rows]
-    shared = set(_shared(words)) - {"BS"}
-    seen: Counter[str] = Counter()
-    found = []
-    for row, parts in zip(rows, words):
-        name = ", ".join(text for part, text in parts.items() if part not in shared)
-        seen[name] += 1
-        found.append(NamedCase(name if seen[name] == 1 else f"{name} (#{seen[name]})", row))
-    return tuple(found)
-
-
-def shared_by(rows: Sequence[Row]) -> str:
-    """What all rows have in common; nothing if there is only one."""
-    return ", ".join(_shared([words_of(row) for row in rows]).values())
-
-
-def _shared(words: Sequence[dict[str, str]]) -> dict[str, str]:
-    if len(words) < 2:
-        return {}
-    return {
-        part: text
-        for part, text in words[0].items()
-        if all(other.get(part) == text for other in words)
-    }
-
-
-def _short(case: NamedCase, cases: Sequence[NamedCase]) -> str:
-    return case.name if len(cases) > 1 else f"BS {case.row.batch_size}"
-
-
-def _reasons(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
-    """The run's own, then each case's. A sweep finds out which settings fail: their reasons are no
-    reasons of its own.
-    """
-    own = tuple(map(Remark, result.own_reasons))
-    if result.kind is Kind.SWEEP:
-        return own
-    pairs = ((_short(case, cases), reason) for case in cases for reason in case.row.reasons)
-    return (*own, *_together(pairs, len(cases)))
-
-
-def _doubts(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
-    pairs = ((_short(case, cases), text) for case in cases for text in case.row.warnings)
-    own = [Remark(text) for text in dict.fromkeys(result.warnings)]
-    return (*own, *_together(pairs, len(cases)))
-
-
-def _together(pairs: Iterable[tuple[str, str]], of: int) -> list[Remark]:
-    """(case, text) pairs with the cases of each text put together, in the order they came."""
-    by_text: dict[str, dict[str, None]] = {}
-    for case, text in pairs:
-        by_text.setdefault(text, {})[case] = None
-    return [Remark(text, tuple(names), of) for text, names in by_text.items()]
 
 
 def _machine_doubts(result: Result) -> list[str]:
@@ -271,8 +200,8 @@ def shapes_in_words(shapes: Mapping[str, Sequence[int]]) -> str:
     for shape, names in groups.items():
         more = f" and {len(names) - 2} more" if len(names) > 3 else ""
         said.append(f"{', '.join(names[: 2 if more else 3])}{more} {list(shape)}")
-    left = f", and {len(said) - _NAMED} more shapes" if len(said) > _NAMED else ""
-    return ", ".join(said[:_NAMED]) + left
+    left = f", and {len(said) - _SHAPES} more shapes" if len(said) > _SHAPES else ""
+    return ", ".join(said[:_SHAPES]) + left
 
 
 def _facts(result: Result) -> Iterable[tuple[str, str]]:

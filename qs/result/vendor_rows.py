@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from qs.result.doubts import doubts, in_flight
-from qs.result.row import Mode, Outcome, Row, VendorPart, Verdict
+from qs.result.row import Mode, Outcome, Row, VendorPart
 from qs.result.vendor_numbers import EXPECTED, read
+from qs.result.verdict import DoubtEntry, Verdict
 
-NOT_COMPARABLE = "timed by the backend itself, in its own way: not comparable with rows of mode QS"
+NOT_COMPARABLE = DoubtEntry(
+    code="vendor_timed",
+    text="timed by the backend itself, in its own way: not comparable with rows of mode QS",
+    cure="--engine always",
+)
+OF_VENDOR = "vendor_numbers"  # the code of what speaks against a backend's own numbers
 
 
 def vendor_part(
@@ -58,11 +64,11 @@ def vendor_row(
             "Mode": Mode.VENDOR,
             "Outcome": Outcome.DONE,
             "Verdict": Verdict.INVALID if part.reasons else Verdict.VALID,
-            "Warnings": [NOT_COMPARABLE, *part.warnings],
+            "Warnings": [],
             "Histogram": None,
         }
         | ({} if asked == batch_size else {"Requested BS": asked})
-    )
+    ).doubted(NOT_COMPARABLE, *(DoubtEntry(code=OF_VENDOR, text=text) for text in part.warnings))
 
 
 def failed_row(batch_size: int, reason: str, outcome: Outcome) -> Row:
@@ -92,8 +98,11 @@ def audited(row: Row, vendor: VendorPart) -> Row:
         name: (theirs[name] / ours[name] - 1) * 100 if theirs.get(name) and ours.get(name) else None
         for name in EXPECTED
     }
-    against = (f"the backend's own numbers: {text}" for text in vendor.reasons + vendor.warnings)
-    return row.changed(mode=Mode.AUDIT, vendor=vendor, difference_percent=difference).warned(
+    against = [
+        DoubtEntry(code=OF_VENDOR, text=f"the backend's own numbers: {text}")
+        for text in vendor.reasons + vendor.warnings
+    ]
+    return row.changed(mode=Mode.AUDIT, vendor=vendor, difference_percent=difference).doubted(
         *against
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
 from qs.engine.words import number
@@ -26,7 +27,7 @@ def engine_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
     if cores is None or not is_engine_bound(result, cores):
         return None
     return Caveat(
-        "engine_bound",
+        Doubt.ENGINE_BOUND,
         f"the engine's own work took {cores:.0%} of a core in each worker process, "
         "nearly all that the workers did: "
         "the rate is the engine's limit, not the target's",
@@ -60,7 +61,7 @@ def engine_cost(result: RunResult, plan: RunPlan) -> Caveat | None:
     if not parts:
         return None
     return Caveat(
-        "engine_cost",
+        Doubt.ENGINE_COST,
         " and ".join(parts),
         "take such short calls as an upper bound, or let one call do more work",
     )
@@ -82,7 +83,7 @@ def loop_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
     if busiest <= LOOP_BOUND:
         return None
     return Caveat(
-        "loop_bound",
+        Doubt.LOOP_BOUND,
         f"an event loop that issues requests was busy for {busiest:.0%} of the time: "
         "the client's side, not the service, may set pace and latency",
         "spread the coroutines over more processes (pool workers)",
@@ -102,7 +103,7 @@ def late_issue(result: RunResult, plan: RunPlan) -> Caveat | None:
     if late <= LATE_SHARE * typical:
         return None
     return Caveat(
-        "late_issue",
+        Doubt.LATE_ISSUE,
         "requests were issued late although a worker was free "
         f"(p{percentile:g} {number(round(late / 1e3))} us, {_ratio(late / typical)} the median "
         "service time): response times contain it",

@@ -4,7 +4,7 @@ backlog, drift.
 
 from __future__ import annotations
 
-from qs.engine.outcome import ErrorKind
+from qs.engine.outcome import Doubt, ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import TRACKABLE_LIMIT_NS, samples_needed
 from qs.engine.result import Caveat, IntervalRow, RunResult
@@ -31,7 +31,7 @@ def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
     names = ", ".join(f"p{p:g}" for p in wanted)
     needed = samples_needed(max(wanted, key=samples_needed))
     return Caveat(
-        "too_few_samples",
+        Doubt.TOO_FEW_SAMPLES,
         f"{number(result.response.count)} samples are too few for {names}, "
         f"which {'is' if len(wanted) == 1 else 'are'} not reported",
         f"measure at least {number(needed)} requests",
@@ -44,7 +44,7 @@ def out_of_range(result: RunResult, plan: RunPlan) -> Caveat | None:
     if not lost:
         return None
     return Caveat(
-        "out_of_range",
+        Doubt.OUT_OF_RANGE,
         f"{number(lost)} of {number(result.completed)} response times were above "
         f"{TRACKABLE_LIMIT_NS / 3.6e12:.1f} h "
         "and are in no percentile, so the true ones are longer",
@@ -73,7 +73,7 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
             continue
         if group.wake_up_ns is None or group.wake_up_ns >= HELD_NS:
             return Caveat(
-                "gil_bound",
+                Doubt.GIL_BOUND,
                 f"{group.workers} threads together used {cores:.1f} cores: "
                 "the target holds Python's global lock, "
                 "so its calls wait for one another and the waits are in the service times",
@@ -99,14 +99,14 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
             f"{number(left)} of {number(arrived)} due requests never had their turn: "
             "more arrived than the target could answer"
         )
-        return Caveat("overload", text, advice)
+        return Caveat(Doubt.OVERLOAD, text, advice)
     backlog = [float(row.in_flight) for row in _whole(result) if row.in_flight is not None]
     # After its highest point the backlog is that of the drain, when nothing arrives any more.
     grown = growth(backlog[: backlog.index(max(backlog)) + 1] if backlog else [])
     if grown is None or grown < handful:
         return None
     return Caveat(
-        "overload",
+        Doubt.OVERLOAD,
         f"the backlog kept growing, by {number(round(grown))} requests: "
         "more arrived than the target could answer, "
         "so response times depend on how long the run was",
@@ -120,7 +120,7 @@ def slow_warm_up(result: RunResult, plan: RunPlan) -> Caveat | None:
     if not late:
         return None
     return Caveat(
-        "slow_warm_up",
+        Doubt.SLOW_WARM_UP,
         f"{number(late)} of {number(calls)} calls of the warm-up took longer than the timeout of "
         f"{number(plan.timeout_s)} s, which would be a failure in the measured phase",
         "users of a cold start wait that long: prepare the target before its first request, or "
@@ -136,7 +136,7 @@ def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
     if found is None:
         return None
     return Caveat(
-        "drift",
+        Doubt.DRIFT,
         f"throughput {'rose' if found.change > 0 else 'fell'} by {abs(found.change):.0%} "
         "from the first half of the run to the second "
         f"({number(found.first, 4)} to {number(found.second, 4)} queries/s), "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
 from qs.engine.words import number
@@ -43,7 +44,7 @@ def throttled(result: RunResult, plan: RunPlan) -> Caveat | None:
     if not seen:
         return None
     return Caveat(
-        "throttled",
+        Doubt.THROTTLED,
         ", ".join(seen),
         "raise the quota, cool the machine, or set its governor to performance",
     )
@@ -57,7 +58,7 @@ def other_load(result: RunResult, plan: RunPlan) -> Caveat | None:
     if others <= OTHERS_SHARE * cpu.host_cpus:
         return None
     return Caveat(
-        "other_load",
+        Doubt.OTHER_LOAD,
         f"other programs used {others:.1f} of the machine's {cpu.host_cpus} CPUs",
         "stop them and measure again",
     )
@@ -71,7 +72,7 @@ def steal(result: RunResult, plan: RunPlan) -> Caveat | None:
     if share <= STEAL_SHARE:
         return None
     return Caveat(
-        "steal",
+        Doubt.STEAL,
         f"the hypervisor gave {share:.0%} of this machine's CPU time to others",
         "measure on a machine with cores of its own",
     )
@@ -86,7 +87,7 @@ def preempted(result: RunResult, plan: RunPlan) -> Caveat | None:
     if per_s <= SWITCHES_PER_S:
         return None
     return Caveat(
-        "preempted",
+        Doubt.PREEMPTED,
         f"each worker lost its core to another thread {per_s:.0f} times a second",
         "use fewer workers or fewer threads in the target, and pin them (pool affinity)",
     )

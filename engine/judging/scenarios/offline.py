@@ -16,6 +16,7 @@ from qs.engine.errors import PlanError
 from qs.engine.judging.rules import at_least
 from qs.engine.judging.scenarios.scenario import above_0, minimum_duration
 from qs.engine.load.all_at_once import AllAtOnce
+from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
 
@@ -79,6 +80,7 @@ class Offline:
                 self.min_duration_s, result, "raise max_duration_s" if result.not_issued else enough
             ),
             at_least(
+                Cause.MINIMUM_SAMPLES,
                 "minimum samples",
                 self.min_samples,
                 samples,

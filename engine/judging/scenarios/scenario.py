@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from qs.engine.checks import Check, count, rate, seconds
 from qs.engine.judging.rules import at_least
-from qs.engine.outcome import Ending
+from qs.engine.outcome import Cause, Ending
 from qs.engine.plan import Judge, RunPlan
 from qs.engine.result import Rule, RunResult
 
@@ -40,7 +40,9 @@ class Scenario(Judge, Protocol):
 
 
 def minimum_duration(needed_s: float, result: RunResult, advice: str) -> Rule:
-    return at_least("minimum duration", needed_s, result.wall_s, "s", advice)
+    return at_least(
+        Cause.MINIMUM_DURATION, "minimum duration", needed_s, result.wall_s, "s", advice
+    )
 
 
 def minimum_queries(needed: int, result: RunResult) -> Rule:
@@ -49,7 +51,8 @@ def minimum_queries(needed: int, result: RunResult) -> Rule:
         if result.ended_by == Ending.TIME_LIMIT
         else "let the run go on to its end"
     )
-    return at_least("minimum queries", needed, result.completed, "queries", advice)
+    code, completed = Cause.MINIMUM_QUERIES, result.completed
+    return at_least(code, "minimum queries", needed, completed, "queries", advice)
 
 
 def above_0(values: object, *names: str, optional: bool = False) -> list[Check]:

@@ -16,6 +16,7 @@ from qs.engine.judging.rules import at_least, at_most
 from qs.engine.judging.scenarios.early_stopping import count_over, queries_needed
 from qs.engine.judging.scenarios.scenario import above_0, minimum_duration, minimum_queries
 from qs.engine.load import Poisson
+from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
 from qs.engine.words import number
@@ -106,6 +107,7 @@ class Server:
         needed = queries_needed(over, self.percentile)
         return [
             at_most(
+                Cause.BOUND,
                 f"{name} of the response time",
                 bound_s * 1e9,
                 response.percentile_ns(self.percentile) if response.count else None,
@@ -113,6 +115,7 @@ class Server:
                 f"lower rate_per_s below {number(self.rate_per_s)}, or raise bound_s",
             ),
             at_least(
+                Cause.EARLY_STOPPING,
                 f"early stopping of {name} with {over} over the bound",
                 needed,
                 queries,

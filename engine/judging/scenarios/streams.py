@@ -16,6 +16,7 @@ from qs.engine.judging.rules import at_least
 from qs.engine.judging.scenarios.early_stopping import estimate_ns, queries_needed
 from qs.engine.judging.scenarios.scenario import above_0, minimum_duration, minimum_queries
 from qs.engine.load import ClosedLoop
+from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
 from qs.engine.result import Metric, Rule, RunResult
 
@@ -116,6 +117,7 @@ def _stream_rules(
         minimum_duration(min_duration_s, result, "raise max_duration_s, or leave it out"),
         minimum_queries(_least_queries(min_queries, percentile), result),
         at_least(
+            Cause.EARLY_STOPPING,
             f"early stopping of p{percentile:g}",
             early,
             result.completed,

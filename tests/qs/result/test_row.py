@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from qs.result.columns import BY_KEY, BY_SHORT, COLUMNS, columns
 from qs.result.result import Accuracy, Result
-from qs.result.row import Mode, Outcome, Row, Verdict
+from qs.result.row import Mode, Outcome, Row
+from qs.result.verdict import DoubtEntry, Tone, Verdict, worst
 
 SAVED = Path(__file__).parents[2] / "fixtures" / "results"
 LEAST = {
@@ -60,16 +61,76 @@ def test_words_are_their_published_text():
 
 def test_a_row_changes_by_making_another():
     row = Row.model_validate(LEAST | {"Own": 1})
-    worse = row.invalid("too slow").warned("odd")
-    assert (worse.verdict, worse.reasons, worse.warnings) == (
+    worse = row.invalid("too slow").doubted(DoubtEntry(code="odd", text="odd", cure="--even"))
+    assert (worse.verdict, worse.reasons, worse.warnings, worse.warning_codes) == (
         Verdict.INVALID,
         ["too slow"],
+        ["odd; --even"],
         ["odd"],
     )
     assert row.valid and not row.reasons
     assert worse.to_dict()["Own"] == 1
     with pytest.raises(ValidationError):
         row.verdict = Verdict.INVALID
+
+
+def test_warnings_of_older_versions_are_doubts_and_stay_alone_in_the_file():
+    plain = LEAST | {"Warnings": ["odd", "strange"]}
+    row = Row.model_validate(plain)
+    assert [(each.code, each.text, each.cure) for each in row.doubts] == [
+        ("", "odd", ""),
+        ("", "strange", ""),
+    ]
+    assert row.to_dict() == plain
+    assert row.changed(errors=0).to_dict() == plain | {"Errors": 0}
+    assert (row.standing, row.tone) == ("VALID, 2 doubts", Tone.DOUBTFUL)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "codes", "said", "tone"),
+    [
+        ("VALID", [], "VALID", "good"),
+        ("VALID", ["drift"], "VALID, 1 doubt", "doubtful"),
+        ("VALID", ["drift", "steal", "preempted"], "VALID, 3 doubts", "doubtful"),
+        ("VALID", ["drift", "too_short"], "VALID, too short to tell", "doubtful"),
+        ("OVERLOADED", ["too_short"], "OVERLOADED", "bad"),
+        ("SLO NOT MET", [], "SLO NOT MET", "bad"),
+        ("INVALID", ["drift"], "INVALID", "bad"),
+    ],
+)
+def test_a_row_says_how_far_to_trust_it(verdict, codes, said, tone):
+    doubts = [DoubtEntry(code=code, text=code) for code in codes]
+    row = Row.model_validate(LEAST | {"Verdict": verdict}).doubted(*doubts)
+    assert (row.standing, row.tone) == (said, tone)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([], "VALID"),
+        (["VALID", "VALID"], "VALID"),
+        (["VALID", "SLO NOT MET"], "SLO NOT MET"),
+        (["OVERLOADED", "SLO NOT MET", "VALID"], "OVERLOADED"),
+        (["OVERLOADED", "INVALID", "VALID"], "INVALID"),
+    ],
+)
+def test_the_worst_verdict_is_that_of_the_run(verdicts, expected):
+    assert worst(map(Verdict, verdicts)) == expected
+
+
+def test_a_row_knows_its_intervals_as_shares():
+    confidence = {
+        "Level": 0.95,
+        "Queries Per Second": {"Half Width": 20.0, "Batches": 12},
+        "P99 Latency": {"Half Width": None, "Batches": 3, "Why": "too short"},
+    }
+    figures = {"Queries Per Second": 400.0, "Wall Time": 3.5, "P99 Latency": 2.0}
+    row = Row.model_validate(LEAST | figures | {"Confidence": confidence})
+    assert (row.measured_s, row.throughput_interval, row.p99_interval) == (3.5, 0.05, None)
+    assert row.served_share is None
+    offered = row.changed(offered_per_s=800.0)
+    assert offered.served_share == 0.5
+    assert Row.model_validate(LEAST).throughput_interval is None
 
 
 @pytest.mark.parametrize(("key", "value"), [("Verdict", "MAYBE"), ("QPS", "fast"), ("BS", 1.5)])

@@ -197,7 +197,7 @@ def test_the_commands_say_it_once(tmp_path):
     folder = made.report("closed", tmp_path)
     path = folder / "result-fp32.json"
     path.write_text(json.dumps(GOOD | {"Verdict": "MAYBE"}))
-    said = (f"{path}: Verdict is 'MAYBE'", "'VALID' or 'INVALID'")
+    said = (f"{path}: Verdict is 'MAYBE'", "'OVERLOADED' or 'INVALID'")
     refused(qs("report", folder), *said)
     refused(qs("report", folder, "--format", "junit"), *said)
     refused(qs("compare", folder, made.REPORTS / "closed" / "result-fp32.json"), *said)

@@ -1,0 +1,87 @@
+"""What a result says against itself: the reasons of its verdict and its doubts, once each, with the
+cases they hold for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from qs.result.cases import NamedCase, short
+from qs.result.result import Kind, Result
+from qs.result.verdict import DoubtEntry
+
+_NAMED = 4  # as many cases are named beside a doubt; more are counted
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A reason or a doubt, and the names of the cases it holds for; none: the whole run."""
+
+    text: str
+    cases: tuple[str, ...] = ()
+    of: int = 0  # how many cases there are
+    cure: str = ""  # what to type to be rid of it
+    code: str = ""  # a doubt's, for programs
+
+    @property
+    def where(self) -> str:
+        """The cases it holds for; "" for the whole run."""
+        if not self.cases:
+            return ""
+        if 1 < self.of == len(self.cases):
+            return "all cases"
+        if len(self.cases) > _NAMED:
+            return f"{len(self.cases)} of {self.of} cases"
+        return "; ".join(self.cases)
+
+    @property
+    def sentence(self) -> str:
+        """Where it holds, and what it is; without the cure."""
+        return f"{self.where}: {self.text}" if self.cases else self.text
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.cure}" if self.cure else self.sentence
+
+
+def reasons_of(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
+    """The run's own, then each case's. A sweep finds out which settings fail: their reasons are no
+    reasons of its own.
+    """
+    own = tuple(map(Remark, result.own_reasons))
+    if result.kind is Kind.SWEEP:
+        return own
+    pairs = ((short(case, cases), reason) for case in cases for reason in case.row.reasons)
+    return (*own, *_together(pairs, len(cases)))
+
+
+def doubts_of(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
+    """Those of the run, then those of its cases: each kind once, with the cases it holds for."""
+    own = dict.fromkeys((each.text, each.cure, each.code) for each in result.doubts)
+    by_kind: dict[object, list[tuple[str, DoubtEntry]]] = {}
+    for case in cases:
+        for each in case.row.doubts:
+            by_kind.setdefault(each.code or each.text, []).append((short(case, cases), each))
+    return (
+        *(Remark(text, cure=cure, code=code) for text, cure, code in own),
+        *(_one(found, len(cases)) for found in by_kind.values()),
+    )
+
+
+def _one(found: Sequence[tuple[str, DoubtEntry]], of: int) -> Remark:
+    """One doubt of several cases. Where their figures differ, the words are those of the case that
+    would have to be measured longest, and say which it is.
+    """
+    names = tuple(dict.fromkeys(name for name, _ in found))
+    name, worst = max(found, key=lambda each: each[1].needed_s or 0.0)
+    alike = len({each.text for _, each in found}) == 1
+    text = worst.text if alike or len(names) == 1 else f"{worst.text} (at {name})"
+    return Remark(text, names, of, worst.cure, worst.code)
+
+
+def _together(pairs: Iterable[tuple[str, str]], of: int) -> list[Remark]:
+    """(case, text) pairs with the cases of each text put together, in the order they came."""
+    by_text: dict[str, dict[str, None]] = {}
+    for case, text in pairs:
+        by_text.setdefault(text, {})[case] = None
+    return [Remark(text, tuple(names), of) for text, names in by_text.items()]
