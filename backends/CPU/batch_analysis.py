@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 SIZE_BUDGET_S = 0.5
 TOTAL_BUDGET_S = 30.0
+MOST_UNASKED = 64
 _LEAST_RUNS = 3
 _LEAST_RUNS_SLOW = 2
 _MOST_RUNS = 200
@@ -30,9 +31,13 @@ class Point:
 
 
 def candidates(asked: Iterable[int], maximum: int | None) -> list[int]:
-    """The workload's sizes and the powers of two up to the model's maximum, ascending."""
+    """The workload's sizes and the powers of two up to the model's maximum, ascending. Without a
+    maximum, up to the workload's largest; if that is 1, up to MOST_UNASKED.
+    """
     asked = {size for size in asked if size >= 1}
     largest = maximum or max(asked, default=1)
+    if maximum is None and largest == 1:  # a model file's own batch size: nobody has chosen it
+        largest = MOST_UNASKED
     powers = {1 << exponent for exponent in range(largest.bit_length()) if 1 << exponent <= largest}
     return sorted(size for size in asked | powers if size <= largest)
 

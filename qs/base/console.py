@@ -8,8 +8,9 @@ it draws visible itself.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -84,6 +85,11 @@ def console(stream: TextIO, width: int = 120) -> Console:
     return VisibleConsole(
         file=as_it_is(stream), highlight=False, width=None if stream.isatty() else width
     )
+
+
+def is_dumb(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal, if there is one, can neither move its cursor nor show dialogs."""
+    return environ.get("TERM", "").lower() in ("dumb", "unknown", "")
 
 
 def open_table(title: str = "") -> Table:

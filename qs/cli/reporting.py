@@ -17,6 +17,7 @@ from qs.history.entries import logs_of
 from qs.history.sides import side_of
 from qs.render.formats import FORMATS
 from qs.render.html.index_page import NAME, reports_page
+from qs.result.folder import page_of
 from qs.result.saved import read_result
 from qs.result.story import story_of
 
@@ -49,8 +50,7 @@ def _beside(side: Side, suffix: str) -> Path:
     """
     if side.entry is not None or side.path is None:
         return Path(f"report-{side.entry}{suffix}")
-    stem = "sweep" if side.path.name.startswith("sweep-") else "report"
-    return side.path.absolute().parent / f"{stem}{suffix}"
+    return page_of(side.path.absolute()).with_suffix(suffix)
 
 
 @contextmanager

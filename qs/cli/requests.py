@@ -8,6 +8,7 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.cli.defaults import origins
+from qs.cli.types import BEST
 from qs.result.result import Kind
 from qs.settings.request import Feeding, Request
 from qs.settings.traffic import StopRules, Traffic
@@ -45,12 +46,16 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
     if given.get("tags") and not keep:
         tags = ", ".join(given["tags"])
         raise Faults([Fault("--tag", "", tags, "a run that the history keeps: no --no_history")])
+    best = given.get("batch_sizes") == BEST
+    if best:
+        given["batch_sizes"] = None
     return Request(
         **{"task": "", **given},
         kind=kind,
         traffic=traffic,
         feeding=fed,
         history=keep,
+        best_batch_sizes=best,
         origins=origins(),
     )
 

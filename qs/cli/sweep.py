@@ -17,7 +17,7 @@ from qs.cli.naming import settled, task_word
 from qs.cli.options.grouping import AXES as AXIS
 from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.retyped import Retyped, path_word, retyped
-from qs.cli.types import Seconds, WholeNumbers, Words
+from qs.cli.types import BatchSizes, Seconds, WholeNumbers, Words
 
 _axis = given.under(AXIS)
 AXES = ("clients", "instances", "intra_op_threads", "pool")
@@ -42,8 +42,8 @@ AXES = ("clients", "instances", "intra_op_threads", "pool")
     "-b",
     "--batch_sizes",
     aliases=["--batch_size"],
-    type=WholeNumbers(),
-    help="Batch sizes.  [default: the backend's own analysis, else the task's]",
+    type=BatchSizes(),
+    help="Batch sizes.  [default: best, the backend's own analysis, else the task's]",
 )
 @_axis(
     "-c",
@@ -173,7 +173,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
         prepared = (
             prepare(request) if request.artifact is None else describe_artifact(request, folder)
         )
-        ended = run(prepared, view, plan.work)
+        ended = run(prepared, view, plan.work, going_on=plan.resume)
         return conclude(ended, view, request, as_json, quiet)
 
 

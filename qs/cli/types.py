@@ -15,6 +15,7 @@ import click
 
 from qs.base import bounds
 
+BEST = "best"
 MOST_CPUS = 1_000_000  # of all instances together
 UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -84,6 +85,14 @@ class WholeNumbers(click.ParamType):
         if repeated:
             self.fail(f"{value!r} names {repeated[0]} more than once.", param, ctx)
         return tuple(numbers)
+
+
+class BatchSizes(WholeNumbers):
+    """The same, or "best"."""
+
+    def convert(self, value, param, ctx) -> tuple[int, ...] | str:
+        best = isinstance(value, str) and value.strip().lower() == BEST
+        return BEST if best else super().convert(value, param, ctx)
 
 
 class Words(click.ParamType):

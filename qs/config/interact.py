@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictStr
+from pydantic import Field, StrictBool, StrictStr
 
 from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
@@ -72,6 +72,8 @@ class Question(Checkable):
     default: Any = None
     options: list[Any] | None = None
     depends: StrictStr | None = None
+    # false: nobody is asked; a file of answers may state it, else its default holds
+    ask: StrictBool = True
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "name": "a string, not empty",
@@ -80,6 +82,7 @@ class Question(Checkable):
         "type": ", ".join(TYPES),
         "options": "a list of choices",
         "depends": "names of earlier questions, comma-separated, or null",
+        "ask": "true or false",
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"dialog_type": DIALOGS, "type": TYPES}
 

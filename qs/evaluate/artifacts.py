@@ -105,7 +105,7 @@ def find(given: Path, hardware: str, model: str) -> Path:
         return given
     places = (given, given / hardware / model)
     for place in places:
-        found = sorted(place.glob("compile-*.json"))
+        found = sorted(place.glob("compile-*.json")) or sorted(place.glob("compile.sweep-*.json"))
         if len(found) == 1:
             return found[0]
         if found:

@@ -19,6 +19,7 @@ from typing import Any
 
 from qs.engine import ChildHost, Factory, HostDied, HostTarget, HostTimeout, LocalHost
 from qs.environments import Environment
+from qs.evaluate.doing import STARTING, Doing, silently, words_of
 from qs.evaluate.failures import BackendFailed, Limit, outcomes
 from qs.evaluate.folder import working_folder
 from qs.evaluate.log import capped, unlinked
@@ -28,9 +29,9 @@ from qs.settings.case import Case
 from qs.settings.limits import Limits
 from qs.settings.settings import Settings
 
-# Limits that no option states.
+# No option states these limits.
 DATA_S = 1200.0  # reading a data set and making samples of it: not the backend's own time
-CHECK_S = 24 * 3600.0  # as many predicts as there are items; each of them has its own limit
+CHECK_S = 24 * 3600.0  # as many predicts as there are items; each has its own limit
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ class Backend:
     """
 
     SERVICE = "qs.inside.service:VendorService"
-    # what a fresh process is told again, in this order
+    # a fresh process is told these again
     SET_UP: tuple[str, ...] = ("set_dataset", "configure_runtime", "use_runner")
 
     def __init__(self, prepared: Prepared, environment: Environment, log: Path, folder: Path):
         """`log` gets what the backend prints; `folder` becomes the one that it works in."""
+        self.doing: Doing = silently  # shows its calls
         self._prepared, self._environment, self._log = prepared, environment, log
         roots = list(dict.fromkeys([prepared.backend.root, *prepared.workspaces.roots]))
         places = (prepared.backend, prepared.model, prepared.dataset)
@@ -293,7 +295,7 @@ class Backend:
         """Call a method of the service. `what` names the step in messages."""
         host = await self.ready()
         held = self._held(limit)
-        with outcomes(what, held):
+        with outcomes(what, held), self.doing(words_of(method, arguments), None, held.seconds):
             try:
                 answer = await host.call(method, deadline_s=held.seconds, **arguments)
             except (HostDied, HostTimeout):
@@ -306,7 +308,7 @@ class Backend:
     async def _started(self) -> ChildHost | LocalHost:
         host, limit = self._made(), self._held(self._loading)
         what = f"loading the backend {self.hardware}"
-        with outcomes(what):
+        with outcomes(what), self.doing(STARTING, None, limit.seconds):
             try:
                 await asyncio.wait_for(host.__aenter__(), limit.seconds)
             except asyncio.TimeoutError:
@@ -366,18 +368,17 @@ class Backend:
 
     @property
     def predict_limit_s(self) -> float | None:
-        """Of one predict that the engine does not drive. None in our own process: what ends a
-        process that hangs would end this one, and a debugger may take its time.
-        """
+        """Of one predict that the engine does not drive. None in our own process: a debugger's."""
         return None if self._prepared.request.in_process else self.limits.predict_s
 
 
 @asynccontextmanager
 async def brought_up(
-    prepared: Prepared, environment: Environment, log: Path
+    prepared: Prepared, environment: Environment, log: Path, doing: Doing = silently
 ) -> AsyncIterator[Backend]:
     """The chosen backend, for as long as the context lasts; its log is kept small."""
     backend = Backend(prepared, environment, log, prepared.work)
+    backend.doing = doing
     async with capped(log):
         with _inside(backend.folder) if prepared.request.in_process else nullcontext():
             try:

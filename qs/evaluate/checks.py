@@ -22,6 +22,7 @@ from qs.evaluate.prepare import Prepared
 from qs.tensors.digest import digests_of
 from qs.tensors.generated import split_names
 
+COMPUTING = "computing the fp32 reference"
 DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
 PINNED_WITHIN = 0.005
 
@@ -76,7 +77,10 @@ async def numeric(
     outputs    the file that the reference's items and answers are written to
     """
     tensors = segment_tensors(compiled)
-    about = await reference_outputs(prepared, resolved, items, outputs, log, tensors, batch_size)
+    with backend.doing(COMPUTING, None, None):
+        about = await reference_outputs(
+            prepared, resolved, items, outputs, log, tensors, batch_size
+        )
     found = await backend.numeric(outputs, batch_size, items)
     return {
         **found,
@@ -149,9 +153,10 @@ async def numeric_item(
     """One item of that comparison again; its arrays are saved in the report's folder."""
     with scratch("qs-reference-") as folder:
         outputs = folder / "reference.npz"
-        about = await reference_outputs(
-            prepared, resolved, max(items, item + 1), outputs, log, [], batch_size
-        )
+        with backend.doing(COMPUTING, None, None):
+            about = await reference_outputs(
+                prepared, resolved, max(items, item + 1), outputs, log, [], batch_size
+            )
         if item >= about["items"]:
             raise Faults(
                 [

@@ -37,8 +37,8 @@ from qs.result.story import story_of
 from qs.watch.view import View
 
 
-def open_journal(prepared: Prepared, view: View) -> Journal:
-    """A journal for a run that has not begun: it writes nothing yet."""
+def open_journal(prepared: Prepared, view: View, going_on: bool = False) -> Journal:
+    """A journal for a run that has not begun: it writes nothing yet. `going_on`: see Journal."""
     record = Record(
         task=prepared.title,
         kind=prepared.request.kind,
@@ -57,6 +57,8 @@ def open_journal(prepared: Prepared, view: View) -> Journal:
         view,
         _draw_page,
         judge_of(prepared.request, prepared.workload),
+        prepared.request.keep,
+        going_on,
     )
 
 
@@ -214,7 +216,7 @@ def _draw_differences(numeric: dict[str, Any], journal: Journal) -> str | None:
     from qs.render.pictures import draw_distributions
 
     folder = journal.folder
-    path = folder.path / f"diff-{folder.precision}.png"
+    path = folder.differences
     with journal.writing(path.name):
         return draw_distributions(numeric.pop("distributions", {}), path)
     return None

@@ -18,13 +18,19 @@ from qs.base.files import Lines, Unwritable, why, write_atomic, write_json
 from qs.base.holding import Held, hold, let_go
 from qs.base.storable import storable
 from qs.base.visible import visible
+from qs.base.words import counted
 from qs.result.events import EventLog
 from qs.result.folder import ReportFolder
 from qs.result.gate import GateEntry
+from qs.result.kept import RUNS, Keeping, keep, remove_oldest
+from qs.result.last import STEP, last_time
 from qs.result.record import Record, to_result
 from qs.result.result import Kind, Result, Status
 from qs.result.verdict import DoubtEntry
 from qs.watch.view import View
+
+NOTED_S = 0.5  # a shorter step is over before anybody asks
+_NOUNS = {Kind.RUN: "run", Kind.LOAD: "run", Kind.SWEEP: "sweep", Kind.NUMERIC: "comparison"}
 
 
 class Journal:
@@ -38,9 +44,14 @@ class Journal:
         view: View,
         draw: Callable[[Result, Path], bytes] | None = None,
         judge: Callable[[Result, Path], list[GateEntry]] | None = None,
+        most_kept: int | None = None,
+        going_on: bool = False,
     ):
         """`view` hears what a person should read; `draw` makes the page for people, and `judge`
         holds the run to its conditions, from the result and the report's folder.
+
+        most_kept   how many earlier runs are kept beside; None: all
+        going_on    with what an earlier run has measured: the report stays that run's
         """
         self.record = record
         self.view = view
@@ -48,6 +59,10 @@ class Journal:
         self._precision = precision
         self._page_of = draw
         self._judge = judge
+        self._most_kept = most_kept
+        self._going_on = going_on
+        self.last = last_time(path)
+        self._steps: list[tuple[str, float]] = []  # before there was a log to note them in
         self._events: EventLog | None = None
         self._held: int | None = None
         self._finished = False
@@ -60,7 +75,7 @@ class Journal:
     @property
     def log(self) -> Path:
         """What the backend prints."""
-        return self._path / "backend.log"
+        return self.folder.log
 
     @property
     def started(self) -> bool:
@@ -74,14 +89,15 @@ class Journal:
         try:
             self._path.mkdir(parents=True, exist_ok=True)
             self._held = hold(self._path)
-            folder.set_aside()
-            self.log.unlink(missing_ok=True)
-            events = EventLog(folder.events)
+            kept = [] if self._going_on else keep(folder)
             try:
-                self._begin(events)
-            except Unwritable:
-                events.close()
+                folder.set_aside()
+                self.log.unlink(missing_ok=True)
+                events = self._begun(folder)
+            except (Unwritable, OSError):
                 folder.bring_back(all_of_them=True)
+                for each in reversed(kept):
+                    each.undo()
                 raise
         except Held:
             raise UserError(
@@ -91,11 +107,24 @@ class Journal:
         except OSError as error:
             raise Unwritable(self._path, error) from error
         self._events = events
+        for text, seconds in self._steps:
+            self._note(text, seconds)
+        if kept:
+            self._say_kept(kept[-1])
 
-    def _begin(self, events: EventLog) -> None:
-        record = self.record
-        events.write("start", task=record.task, backend=record.hardware, command=record.command)
-        write_json(self.folder.result, to_result(record).to_dict())
+    def _begun(self, folder: ReportFolder) -> EventLog:
+        record, events = self.record, EventLog(folder.events)
+        try:
+            events.write("start", task=record.task, backend=record.hardware, command=record.command)
+            write_json(folder.result, to_result(record).to_dict())
+        except Unwritable:
+            events.close()
+            raise
+        return events
+
+    def _say_kept(self, last: Keeping) -> None:
+        if self._most_kept != 0:
+            self.view.line(f"the {_NOUNS[self.record.kind]} before is kept in {last.place}")
 
     def close(self) -> None:
         """Nothing is written any more, and another run may write here."""
@@ -181,6 +210,26 @@ class Journal:
             self.event("stage ends", stage=name, seconds=self.record.durations_s[name])
         self.save()
 
+    @contextmanager
+    def step(
+        self, text: str, about_s: float | None = None, limit_s: float | None = None
+    ) -> Iterator[None]:
+        """Show what is done, and note what it took if that is worth a word the next time."""
+        begin = time.perf_counter()
+        try:
+            with self.view.step(text, about_s or self.last.steps.get(text), limit_s):
+                yield
+        finally:
+            self._note(text, time.perf_counter() - begin)
+
+    def _note(self, text: str, seconds: float) -> None:
+        if seconds < NOTED_S:
+            return
+        if self.started:
+            self.event(STEP, step=text, seconds=seconds)
+        else:
+            self._steps.append((text, seconds))
+
     def save(self) -> Result:
         """Write the result as far as it is known, and return it."""
         result = to_result(self.record)
@@ -211,8 +260,20 @@ class Journal:
             with self.writing("the folder of the report"):
                 self.folder.bring_back()
             self._draw(result)
+            self._remove_oldest()
         self.close()
         return result
+
+    def _remove_oldest(self) -> None:
+        if self._most_kept is None:
+            return
+        with self.writing(RUNS, for_good=True):
+            removed = remove_oldest(self.folder, self._most_kept)
+            if removed:
+                noun = _NOUNS[self.record.kind]
+                self.view.line(
+                    f"--keep {self._most_kept}: removed {counted(removed, f'earlier {noun}')}"
+                )
 
     def _draw(self, result: Result) -> None:
         """The page for people. A failure to draw it is a warning: the result is there."""
@@ -220,7 +281,8 @@ class Journal:
             return
         page = self.folder.page
         try:
-            drawn = self._page_of(result, self._path)
+            with self.view.step("drawing the page"):
+                drawn = self._page_of(result, self._path)
         except Exception as error:
             self.view.warn(f"{page.name} was not drawn: {type(error).__name__}: {error}")
             return

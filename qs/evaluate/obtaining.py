@@ -22,6 +22,9 @@ from qs.interact.asking import answers_of, silence
 from qs.interact.settling import Settled
 from qs.result.result import Kind
 
+# Options that answer a backend's question of the same name: what was typed is not asked.
+ANSWERING = ("clients", "instances", "intra_op_threads", "iterations", "pool", "seed")
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -187,6 +190,11 @@ async def compile_model(
     if best and not prepared.request.batch_sizes:
         configs["workload"]["batch_sizes"] = list(best)
         say(f"batch sizes from the backend's own analysis: {', '.join(map(str, best))}")
+    elif prepared.request.best_batch_sizes:
+        warnings.append(
+            "--batch_sizes best: the backend has no analysis of batch sizes; those of the task "
+            "are measured"
+        )
     begin = time.perf_counter()
     raw = await backend.compile(configs)
     return Compiled(
@@ -208,7 +216,12 @@ async def _settled(
     profile, warnings = parse_profile(raw, f"the interact profile of {prepared.hardware}")
     source = str(request.answers) if request.answers else None
     settled = await answers_of(
-        profile, prepared.given_answers, source, silence(request.no_input), say
+        profile,
+        prepared.given_answers,
+        source,
+        silence(request.no_input),
+        say,
+        {name: getattr(request, name) for name in ANSWERING},
     )
     return settled, [*warnings, *settled.warnings]
 
@@ -234,7 +247,8 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
     # here for it.
     wanted = {
         "command": request.kind.value,
-        "analyse_batch_sizes": request.kind is Kind.SWEEP and not request.batch_sizes,
+        "analyse_batch_sizes": request.best_batch_sizes
+        or (request.kind is Kind.SWEEP and not request.batch_sizes),
     }
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
 

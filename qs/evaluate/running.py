@@ -21,7 +21,7 @@ from qs.result.record import Record, to_result
 from qs.result.result import Result, Status
 from qs.settings.request import Request
 from qs.watch.metrics import checked, exported
-from qs.watch.trace import NAME, Trace
+from qs.watch.trace import Trace
 from qs.watch.view import View, Watchers
 
 
@@ -44,9 +44,11 @@ class Ended:
         return self.record.status == Status.INTERRUPTED
 
 
-def run(prepared: Prepared, view: View, work: Work | None = None) -> Ended:
+def run(prepared: Prepared, view: View, work: Work | None = None, going_on: bool = False) -> Ended:
     """Evaluate, or do other work with the same endings. UserError for what the user has to correct,
     unless something was measured before: then it is in what is returned.
+
+    going_on   with what an earlier run has measured; else that one is kept beside
     """
     request = prepared.request
     where = None if request.metrics is None else checked(request.metrics)
@@ -54,7 +56,7 @@ def run(prepared: Prepared, view: View, work: Work | None = None) -> Ended:
     interrupt = Interrupt()
     with exported(where, prepared.title, prepared.hardware) as exporter:
         watchers = [each for each in (view, exporter, trace) if each is not None]
-        journal = open_journal(prepared, Watchers(watchers))
+        journal = open_journal(prepared, Watchers(watchers), going_on)
 
         def at_once() -> None:
             journal.finish(Status.INTERRUPTED)
@@ -72,8 +74,9 @@ def run(prepared: Prepared, view: View, work: Work | None = None) -> Ended:
         finally:
             if trace is not None and journal.started:
                 title = f"qs {request.kind} {prepared.title} on {prepared.hardware}"
-                with journal.writing(NAME):
-                    trace.write(journal.folder.path / NAME, title)
+                path = journal.folder.trace
+                with journal.writing(path.name):
+                    trace.write(path, title)
             journal.close()
     folder = journal.folder if journal.started else None
     return Ended(journal.record, folder, error, dict(journal.unwritten))

@@ -50,15 +50,15 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
     record, view = journal.record, journal.view
     view.line(f"{prepared.title} on {prepared.hardware}: model {prepared.model_info.model}")
     with scratch("qs-run-") as folder:
-        with journal.stage("environment"):
+        with journal.stage("environment"), journal.step("settling the backend's environment"):
             environment = await _settle_environment(prepared, view.line)
         record.environment = _described(environment)
-        with journal.stage("model"):
+        with journal.stage("model"), journal.step("finding the model and the data"):
             resolved = await checks.resolve_model(prepared, folder / "model.log", view.line)
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()
-        async with brought_up(prepared, environment, journal.log) as backend:
+        async with brought_up(prepared, environment, journal.log, journal.step) as backend:
             compiled = await obtain(backend, prepared, resolved, journal)
             yield Opened(backend, resolved, compiled, folder)
 

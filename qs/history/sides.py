@@ -22,6 +22,8 @@ from qs.history.entries import (
     result_of,
     tagged,
 )
+from qs.result.kept import now_at
+from qs.result.result import Result
 
 MARKS = ("#", "@")
 WAYS = "@last, @-2 (the one before the last), @12, @TAG, a result file or a report folder"
@@ -58,9 +60,15 @@ def side_of(
         result,
         partial(log_text, number),
         notes if gone else (),
-        Path(found.path) if found.path else None,
+        _now_at(found.path, result),
         number,
     )
+
+
+def _now_at(path: str | None, result: Result) -> Path | None:
+    """Where an entry's result lies now; where it was written, if it is gone from there."""
+    written = Path(path) if path else None
+    return written and (now_at(written, result.started) or written)
 
 
 def is_entry(text: str) -> bool:

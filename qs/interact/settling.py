@@ -14,10 +14,22 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
+from qs.base.words import number
 from qs.config.interact import UNREADABLE, Profile, Question
 
 ANSWERS, TERMINAL, DEFAULT, BACKEND = "answers file", "terminal", "default", "backend"
+LINE = "command line"
+ANSWER_WITHIN_S = 60.0  # a question with a default waits for its first key no longer
+UNANSWERED = f"{DEFAULT}, not answered within {number(ANSWER_WITHIN_S)} s"
 SOURCE = "the answers"
+
+
+class _NotAnswered:
+    def __repr__(self) -> str:
+        return "not answered"
+
+
+NOT_ANSWERED = _NotAnswered()
 
 
 @dataclass
@@ -34,15 +46,26 @@ class Settled:
     @property
     def by_default(self) -> dict[str, Any]:
         """The answers that nobody gave."""
-        return {
-            name: answer for name, answer in self.answers.items() if self.origins[name] == DEFAULT
-        }
+        return self.of(DEFAULT)
+
+    @property
+    def unanswered(self) -> dict[str, Any]:
+        """Those whose question was shown to nobody who answered."""
+        return self.of(UNANSWERED)
+
+    def of(self, origin: str) -> dict[str, Any]:
+        """The answers of one origin."""
+        return {name: each for name, each in self.answers.items() if self.origins[name] == origin}
 
 
 def settling(
-    profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE
+    profile: Profile,
+    given: Mapping[str, Any] | None = None,
+    source: str = SOURCE,
+    typed: Mapping[str, Any] | None = None,
 ) -> Generator[Question, object, Settled]:
-    """Yields each question that `given` does not answer; send its answer, or None for the default.
+    """Yields each question that neither `given` nor an option of that name in `typed` answers; send
+    its answer, None for the default, or NOT_ANSWERED for the default of a question that was shown.
 
     A question whose `depends` do not hold is skipped, and so is one with neither answer nor
     default. Raises Faults, before the first question, if a given answer has no question, or is not
@@ -66,12 +89,16 @@ def settling(
         if name in given:
             settled.put(name, question.read(given[name]), ANSWERS)
             continue
-        answer = yield question
-        if answer is not None:
+        answer = question.read((typed or {}).get(name))
+        if answer is not UNREADABLE:
+            settled.put(name, answer, LINE)
+            continue
+        answer = (yield question) if question.ask else None
+        if answer is not None and answer is not NOT_ANSWERED:
             settled.put(name, answer, TERMINAL)
         elif question.preset is not None:
-            settled.put(name, question.preset, DEFAULT)
-        else:
+            settled.put(name, question.preset, DEFAULT if answer is None else UNANSWERED)
+        elif question.ask:
             settled.warnings.append(
                 f"{profile.source}: {name} has neither default nor answer; it is left out"
             )
@@ -79,10 +106,13 @@ def settling(
 
 
 def settle(
-    profile: Profile, given: Mapping[str, Any] | None = None, source: str = SOURCE
+    profile: Profile,
+    given: Mapping[str, Any] | None = None,
+    source: str = SOURCE,
+    typed: Mapping[str, Any] | None = None,
 ) -> Settled:
     """The given answers, and defaults for the rest. Raises Faults, as `settling` does."""
-    walk = settling(profile, given, source)
+    walk = settling(profile, given, source, typed)
     try:
         while True:
             walk.send(None)
@@ -95,10 +125,11 @@ async def settle_asking(
     given: Mapping[str, Any] | None,
     source: str,
     ask: Callable[[Question], Awaitable[object]],
+    typed: Mapping[str, Any] | None = None,
 ) -> Settled:
     """The given answers, and `ask` for the rest. Raises Faults before anything is asked."""
     answer = None
-    with closing(settling(profile, given, source)) as walk:
+    with closing(settling(profile, given, source, typed)) as walk:
         while True:
             try:
                 question = walk.send(answer)

@@ -1,10 +1,16 @@
-"""Where the files of a result lie."""
+"""Where the files of a result lie.
+
+A folder belongs to one model on one backend. Runs and load tests, sweeps, and comparisons with the
+reference have names of their own in it, so that none replaces a file of another.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qs.base.errors import UserError
 from qs.base.files import read_regular
@@ -12,6 +18,9 @@ from qs.result.result import Kind, Status
 from qs.result.saved import MOST_BYTES
 
 ASIDE = ".before"  # a result of an earlier run, while this one has not said which it replaces
+LOGS = "latency"
+_OF_OTHERS = re.compile(r"(?:^|\.)(sweep|numeric)[.-]")
+_ITEM = re.compile(r"item-\d+-\w+\.npz")
 
 
 @dataclass(frozen=True)
@@ -30,36 +39,70 @@ class ReportFolder:
 
     @property
     def compile_result(self) -> Path:
-        return self.path / f"compile-{self.precision}.json"
+        return self.path / f"compile{self._suffix}-{self.precision}.json"
 
     @property
     def answers(self) -> Path:
-        return self.path / f"answers-{self.precision}.json"
+        return self.path / f"answers{self._suffix}-{self.precision}.json"
 
     @property
     def page(self) -> Path:
-        return self.path / ("sweep.html" if self.kind == Kind.SWEEP else "report.html")
+        return self.path / ("report.html" if self._kind == "result" else f"{self._kind}.html")
 
     @property
     def events(self) -> Path:
-        return self.path / "events.jsonl"
+        return self.path / f"events{self._suffix}.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the backend prints."""
+        return self.path / f"backend{self._suffix}.log"
+
+    @property
+    def trace(self) -> Path:
+        return self.path / f"trace{self._suffix}.json"
+
+    @property
+    def differences(self) -> Path:
+        """The picture of how the answers differ from the reference's."""
+        before = "numeric-" if self.kind == Kind.NUMERIC else ""
+        return self.path / f"{before}diff-{self.precision}.png"
 
     def histogram(self, case: str) -> Path:
-        return self.path / "latency" / f"{self._stem}-{case}.hlog"
+        return self.path / LOGS / f"{self._stem}-{case}.hlog"
+
+    def results(self) -> list[Path]:
+        """Those of this kind, of all precisions."""
+        return sorted(self.path.glob(f"{self._kind}-*.json"))
+
+    def histograms(self, of: Path) -> list[Path]:
+        """The logs of one of these results."""
+        precision = of.stem.removeprefix(f"{self._kind}-")
+        stem = ReportFolder(self.path, precision, self.kind)._stem
+        folder = self.path / LOGS
+        return [] if folder.is_symlink() else sorted(folder.glob(f"{stem}-*.hlog"))
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name belongs to this kind of result; what nobody knows is a
+        run's.
+        """
+        found = _OF_OTHERS.search(name)
+        kind = "numeric" if _ITEM.fullmatch(name) else found.group(1) if found else "result"
+        return kind == self._kind
 
     def forget_histograms(self) -> None:
         """Remove an earlier run's logs of this precision, lest one pass for this run's."""
-        if (self.path / "latency").is_symlink():  # somebody's link to a folder of theirs
-            (self.path / "latency").unlink(missing_ok=True)
-        for old in (self.path / "latency").glob(f"{self._stem}-*.hlog"):
+        if (self.path / LOGS).is_symlink():  # somebody's link to a folder of theirs
+            (self.path / LOGS).unlink(missing_ok=True)
+        for old in (self.path / LOGS).glob(f"{self._stem}-*.hlog"):
             old.unlink(missing_ok=True)
 
     def set_aside(self) -> None:
         """What earlier runs left that could pass for this one's: results until it is known which of
         them this run replaces, by its precision, and the page, which is drawn again at the end.
         """
-        for old in self.path.glob(f"{self._kind}-*.json"):
-            if _only_begun(old):
+        for old in self.results():
+            if only_begun(old):
                 old.unlink(missing_ok=True)
             else:
                 old.rename(old.with_name(f"{old.name}{ASIDE}"))
@@ -79,16 +122,30 @@ class ReportFolder:
         return self.kind if self.kind in (Kind.SWEEP, Kind.NUMERIC) else "result"
 
     @property
+    def _suffix(self) -> str:
+        return "" if self._kind == "result" else f".{self._kind}"
+
+    @property
     def _stem(self) -> str:
         return f"sweep-{self.precision}" if self.kind == Kind.SWEEP else self.precision
 
 
-def _only_begun(path: Path) -> bool:
+def only_begun(path: Path) -> bool:
     """Whether it is of a run that was killed before it had measured anything."""
+    found = plain(path)
+    return found.get("Status") == Status.RUNNING and not found.get("Performance")
+
+
+def plain(path: Path) -> dict[str, Any]:
+    """What a result's file holds, unchecked; nothing if it is none."""
     try:
         found = json.loads(read_regular(path, MOST_BYTES))
     except (UserError, ValueError, RecursionError):
-        return False
-    if not isinstance(found, dict):
-        return False
-    return found.get("Status") == Status.RUNNING and not found.get("Performance")
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def page_of(result: Path) -> Path:
+    """The page that is drawn of a result, by the name of its file."""
+    kind = result.name.partition("-")[0]
+    return result.with_name(f"{kind}.html" if kind in (Kind.SWEEP, Kind.NUMERIC) else "report.html")

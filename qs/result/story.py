@@ -301,7 +301,7 @@ def _files(result: Result, folder: Path | None) -> Iterable[str]:
         return ()
     beside = [
         path.name
-        for pattern in ("*.json", "*.jsonl", "backend.log", "*.png")
+        for pattern in ("*.json", "*.jsonl", "backend*.log", "*.png")
         for path in sorted(folder.glob(pattern))
     ]
     named = dict.fromkeys(row.histogram for row in result.performance if row.histogram)

@@ -78,10 +78,12 @@ class Request:
     origins: Mapping[str, str] = field(default_factory=dict)
     workspace: Path | None = None
     out: Path = Path("reports")
+    keep: int | None = None  # earlier runs beside the report; None: all
     clients: int | None = None
     iterations: int | None = None
     duration: float | None = None
     batch_sizes: tuple[int, ...] | None = None
+    best_batch_sizes: bool = False  # those that the backend's own analysis finds
     pool: str | None = None
     instances: int | None = None
     warmup: WarmUp | None = None

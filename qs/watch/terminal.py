@@ -1,18 +1,20 @@
 """What a person sees during a run, always on standard error: a panel on a terminal, plain lines
-elsewhere, nothing with --quiet.
+elsewhere (also on a terminal that cannot move its cursor), nothing with --quiet.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from qs.base.console import console, wrap_streams
+from qs.base.console import console, is_dumb, wrap_streams
 from qs.watch.panel import Panel
 from qs.watch.progress import Outlook, state
+from qs.watch.steps import SILENT_S, Clock, Step
 from qs.watch.view import Follow, Quiet, View
 
 if TYPE_CHECKING:
@@ -24,9 +26,15 @@ PLAIN_EVERY_S = 5.0
 class Plain(View):
     """A line for each event, and one every few seconds during a case: readable in a log file."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        timer: Callable[[float, Callable[[], None]], threading.Timer] = threading.Timer,
+    ):
         self._stream = stream
         self._clock = clock
+        self._timer = timer
         self.warned: list[str] = []
 
     def line(self, text: str) -> None:
@@ -35,6 +43,20 @@ class Plain(View):
     def warn(self, text: str) -> None:
         self.warned.append(text)
         self.line(f"warning: {text}")
+
+    @contextmanager
+    def step(
+        self, text: str, about_s: float | None = None, limit_s: float | None = None
+    ) -> Iterator[None]:
+        """A line, if it takes long."""
+        begun = Step(text, about_s, limit_s).begun()
+        timer = self._timer(SILENT_S, lambda: self.line(begun))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     @contextmanager
     def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
@@ -57,6 +79,7 @@ class Rich(View):
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
         self._console = console(stream)
         self._clock = clock
+        self._drawing = False
         self.warned: list[str] = []
 
     def line(self, text: str) -> None:
@@ -67,13 +90,37 @@ class Rich(View):
         self._console.print(f"warning: {text}", style="yellow", markup=False)
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def step(
+        self, text: str, about_s: float | None = None, limit_s: float | None = None
+    ) -> Iterator[None]:
+        """A spinner with a clock while it lasts; if that was long, a line stays."""
+        if self._drawing:  # a step within a step: the outer one is shown
+            yield
+            return
+        step = Step(text, about_s, limit_s)
+        drawn = Clock(step, self._clock)
+        with self._live(drawn):
+            yield
+        if drawn.elapsed_s >= SILENT_S:
+            self.line(step.ended(drawn.elapsed_s))
+
+    @contextmanager
+    def _live(self, drawn: Any) -> Iterator[None]:
         from rich.live import Live
 
+        self._drawing = True
+        try:
+            with Live(drawn, console=self._console, transient=True, refresh_per_second=4):
+                wrap_streams()  # which rich has put into others that obey colours and links
+                yield
+        finally:
+            self._drawing = False
+
+    @contextmanager
+    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
         outlook = Outlook(title, limit_s, self.line, self._clock)
         panel = Panel(title, limit_s)
-        with Live(panel, console=self._console, transient=True, refresh_per_second=4):
-            wrap_streams()  # which rich has put into others that obey colours and links
+        with self._live(panel):
 
             def update(progress: Progress) -> None:
                 outlook.see(progress)
@@ -87,4 +134,4 @@ def open_view(quiet: bool, stream: TextIO | None = None) -> View:
     stream = stream or sys.stderr
     if quiet:
         return Quiet()
-    return Rich(stream) if stream.isatty() else Plain(stream)
+    return Rich(stream) if stream.isatty() and not is_dumb() else Plain(stream)

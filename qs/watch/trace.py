@@ -20,7 +20,6 @@ from qs.watch.view import Follow, View
 if TYPE_CHECKING:
     from qs.engine import Progress, RunResult
 
-NAME = "trace.json"
 PROCESS = 1
 STAGES, CASES, PHASES_ROW, FIRST_WORKER = 1, 2, 3, 10
 US_PER_S = 1e6

@@ -35,6 +35,14 @@ class View(Protocol):
         """A stage of the run (compile, accuracy, ...) lasts as long as the context."""
         return nullcontext()
 
+    def step(
+        self, text: str, about_s: float | None = None, limit_s: float | None = None
+    ) -> AbstractContextManager[None]:
+        """Something is done within the context that a person may have to wait for: what, what it is
+        known to take, and when it would be ended.
+        """
+        return nullcontext()
+
     def case(self, title: str, limit_s: float | None = None) -> AbstractContextManager[Follow]:
         """A case is loaded, warmed up and measured within the context, for at most `limit_s`."""
         return nullcontext(_ignore)
@@ -72,6 +80,15 @@ class Watchers(View):
         with ExitStack() as stack:
             for watcher in self._watchers:
                 stack.enter_context(watcher.stage(name))
+            yield
+
+    @contextmanager
+    def step(
+        self, text: str, about_s: float | None = None, limit_s: float | None = None
+    ) -> Iterator[None]:
+        with ExitStack() as stack:
+            for watcher in self._watchers:
+                stack.enter_context(watcher.step(text, about_s, limit_s))
             yield
 
     @contextmanager

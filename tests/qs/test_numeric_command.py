@@ -32,8 +32,8 @@ def test_the_whole_comparison_and_its_picture(numeric):
     )
     found = read_result(numeric.reports / "numeric-fp32.json")["Accuracy"]
     assert (
-        found["Diff Dist"] == "diff-fp32.png"
-        and (numeric.reports / "diff-fp32.png").read_bytes()[:4] == b"\x89PNG"
+        found["Diff Dist"] == "numeric-diff-fp32.png"
+        and (numeric.reports / "numeric-diff-fp32.png").read_bytes()[:4] == b"\x89PNG"
     )
     row = found["Numeric"]["outputs"]["logits"]
     assert (

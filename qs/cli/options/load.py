@@ -5,7 +5,7 @@ from __future__ import annotations
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, Finite, OneOf, Whole
 from qs.cli.options.grouping import LOAD, STOP, together, under
-from qs.cli.types import Rates, Scenario, Seconds, SharePercent, WarmUp, WholeNumbers
+from qs.cli.types import BatchSizes, Rates, Scenario, Seconds, SharePercent, WarmUp
 
 PERCENT = Finite(100, max_open=True)
 
@@ -16,8 +16,9 @@ amount = together(
         "-b",
         "--batch_sizes",
         aliases=["--batch_size"],
-        type=WholeNumbers(),
-        help="Batch sizes to measure, for example 1,4,8.",
+        type=BatchSizes(),
+        help="Batch sizes to measure, for example 1,4,8; best: those that the backend's own "
+        "analysis finds.",
     ),
     _load(
         "-c",

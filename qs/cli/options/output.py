@@ -43,6 +43,13 @@ history = together(
         help="Name this run in the history, to compare with it later: qs compare @TAG. Repeatable.",
     ),
     _output("--no_history", is_flag=True, help="Leave no entry in the history of runs.", rare=True),
+    _output(
+        "--keep",
+        type=Whole(0, bounds.COUNT),
+        help="How many earlier runs to keep beside the report, in runs/; older ones are removed.  "
+        "[default: all]",
+        rare=True,
+    ),
 )
 
 watching = together(

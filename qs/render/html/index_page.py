@@ -11,6 +11,8 @@ from qs.base.errors import UserError
 from qs.base.words import number
 from qs.render.html.rendering import render
 from qs.result.beside import place_of
+from qs.result.folder import page_of
+from qs.result.kept import is_kept, unfinished
 from qs.result.result import Kind, Result, Status
 from qs.result.row import Verdict
 from qs.result.saved import read_result
@@ -36,17 +38,25 @@ class Line:
     status: Status
     when: str
     link: str
+    kept: bool  # an earlier run, beside the newest
 
 
 def reports_page(root: Path) -> tuple[bytes, list[str]]:
     """The page, and why which results could not be read."""
-    lines, unread = [], []
-    for path in sorted(path for pattern in PATTERNS for path in root.rglob(pattern)):
+    lines: list[Line] = []
+    unread, seen = [], set()
+    found = (path for pattern in PATTERNS for path in root.rglob(pattern) if not unfinished(path))
+    for path in sorted(found, key=lambda path: (is_kept(path), path)):
         if place_of(root, path.relative_to(root).as_posix()) is None:
             unread.append(f"{path}: is not a regular file below {root}")
             continue
         try:
-            lines.append(_line(read_result(path), path, root))
+            result = read_result(path)
+            # A kept run may also lie at the published path, as the newest of its precision.
+            of = (result.started, result.kind, result.task, result.backend, path.name)
+            if of not in seen:
+                seen.add(of)
+                lines.append(_line(result, path, root))
         except UserError as error:
             unread.append(str(error))
     lines.sort(key=lambda line: (line.task, line.backend, line.kind))
@@ -64,7 +74,7 @@ def reports_page(root: Path) -> tuple[bytes, list[str]]:
 def _line(result: Result, path: Path, root: Path) -> Line:
     measured = [(row.items_per_s, row) for row in result.performance if row.items_per_s]
     best = max(measured, key=lambda each: each[0])[1] if measured else None
-    page = path.with_name("sweep.html" if path.name.startswith("sweep-") else "report.html")
+    page = page_of(path)
     metrics = metrics_of(result.accuracy) if result.accuracy else []
     compiled = result.graph_compile
     return Line(
@@ -80,4 +90,5 @@ def _line(result: Result, path: Path, root: Path) -> Line:
         status=result.status,
         when=result.execution_date,
         link=(page if page.is_file() else path).relative_to(root).as_posix(),
+        kept=is_kept(path),
     )

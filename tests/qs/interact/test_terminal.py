@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from unittest import mock
 
 import pytest
 from prompt_toolkit.input import create_pipe_input
@@ -14,6 +15,9 @@ from prompt_toolkit.output import DummyOutput
 
 from qs.cli.main import run_command_line
 from qs.config.interact import Question, parse_profile
+from qs.interact.asking import answers_of
+from qs.interact.countdown import counting_down, said
+from qs.interact.settling import NOT_ANSWERED, Settled
 from qs.interact.terminal import Terminal, prompt_of
 from tests.qs import small_backend
 
@@ -42,12 +46,12 @@ def question(dialog: str, kind: str, **more) -> Question:
     return profile.questions[0]
 
 
-def ask(asked: Question, keys: str) -> tuple[object, list[str]]:
+def ask(asked: Question, keys: str, within_s: float | None = None) -> tuple[object, list[str]]:
     async def conversation():
         with create_pipe_input() as pipe:
             pipe.send_text(keys)
             terminal = Recorded(pipe, DummyOutput())
-            return await asyncio.wait_for(terminal.ask(asked), 20), terminal.said
+            return await asyncio.wait_for(terminal.ask(asked, within_s), 20), terminal.said
 
     return asyncio.run(conversation())
 
@@ -140,6 +144,112 @@ def test_the_default_and_the_type_stand_in_the_prompt():
     assert prompt_of(question("Yes/No", "bool")) == "q [y/n]"
     assert prompt_of(question("Input", "int", default=4)) == "q, a whole number [4]:"
     assert prompt_of(question("Input", "str")) == "q:"
+
+
+EVERY_DIALOG = [
+    question("Yes/No", "bool", default=True),
+    question("Input", "int", default=4),
+    question("Radiolist", "int", options=[1, 4], default=4),
+]
+
+
+@pytest.mark.parametrize("asked", EVERY_DIALOG, ids=lambda each: each.dialog_type)
+def test_nobody_answers_in_time(asked):
+    assert ask(asked, "", within_s=0.01) == (NOT_ANSWERED, [])
+
+
+@pytest.mark.parametrize("asked", EVERY_DIALOG, ids=lambda each: each.dialog_type)
+def test_an_answer_in_time_is_one(asked):
+    assert ask(asked, ENTER, within_s=600.0)[0] == asked.preset
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+def test_the_person_may_stop_while_it_counts(key):
+    with pytest.raises((KeyboardInterrupt, EOFError)):
+        ask(question("Input", "int", default=4), key, within_s=600.0)
+
+
+@pytest.mark.parametrize("key", ["7", ""])
+def test_any_key_stops_the_clock(monkeypatch, key):
+    """All its time passes after the key, or without one."""
+    now, seen = [0.0], []
+    clock = mock.Mock(time=lambda: now[0])
+
+    def watched(application, seconds):
+        seen.append(application)
+        return counting_down(application, seconds)
+
+    monkeypatch.setattr("qs.interact.countdown.TICK_S", 0.001)
+    monkeypatch.setattr("qs.interact.countdown.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("qs.interact.terminal.counting_down", watched)
+
+    async def conversation():
+        with create_pipe_input() as pipe:
+            terminal = Recorded(pipe, DummyOutput())
+            asking = asyncio.ensure_future(terminal.ask(question("Input", "int", default=4), 60.0))
+            pipe.send_text(key)
+            while not (seen and seen[0].is_running and seen[0].current_buffer.text == key):
+                await asyncio.sleep(0.001)
+            now[0] = 61.0
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            pipe.send_text(ENTER)
+            return await asyncio.wait_for(asking, 20)
+
+    assert asyncio.run(conversation()) == (7 if key else NOT_ANSWERED)
+
+
+def test_what_is_left_stands_below_the_question():
+    assert said(57) == "57 s until the default is taken; any key stops the clock"
+
+
+def settle_with(answers: dict[str, object], profile: list[dict]) -> tuple[Settled, list[str], list]:
+    """Settled by a person who gives these answers, and none in time to all other questions."""
+    asked, lines = [], []
+
+    async def ask(self, question: Question, within_s: float | None = None) -> object:
+        asked.append((question.name, within_s))
+        return answers.get(question.name, NOT_ANSWERED)
+
+    with mock.patch.object(Terminal, "ask", ask):
+        settled = asyncio.run(answers_of(parse_profile(profile)[0], {}, None, None, lines.append))
+    return settled, lines, asked
+
+
+def test_fifty_questions_are_one_wait_and_their_defaults_hold():
+    many = [dict(PROFILE[2], name=f"q{number}", default=number) for number in range(50)]
+    settled, lines, asked = settle_with({}, many)
+    assert asked == [("q0", 60.0)]
+    assert settled.answers == {f"q{number}": number for number in range(50)}
+    assert set(settled.origins.values()) == {"default, not answered within 60 s"}
+    assert lines[-1].startswith("not answered within 60 s; using the defaults: q0 = 0, q1 = 1")
+
+
+def test_a_question_without_a_default_waits_and_who_answers_it_is_asked_on():
+    profile = [
+        dict(PROFILE[2], name="first"),
+        {"name": "needed", "dialog_type": "Input Dialog", "type": "str"},
+        dict(PROFILE[2], name="last"),
+    ]
+    settled, lines, asked = settle_with({"needed": "x", "last": 9}, profile)
+    assert asked == [("first", 60.0), ("needed", None), ("last", 60.0)]
+    assert settled.answers == {"first": 4, "needed": "x", "last": 9}
+    assert settled.origins["last"] == settled.origins["needed"] == "terminal"
+    assert "first = 4;" in lines[-1]
+
+
+def test_a_question_that_nobody_is_asked():
+    silent = [dict(PROFILE[0], ask=False), {**PROFILE[2], "name": "open", "default": None}]
+    silent[1]["ask"] = False
+    settled, lines, asked = settle_with({}, silent)
+    assert (settled.answers, settled.origins) == ({"omp": False}, {"omp": "default"})
+    assert asked == lines == settled.warnings == []
+
+
+def test_an_endless_text_is_cut():
+    endless = question("Input", "str", note="x" * 1_000_000, default="y" * 1_000_000)
+    assert len(prompt_of(endless)) < 3000
+    assert "(1,000,000 characters)" in prompt_of(endless)
 
 
 PROFILE = [
