@@ -87,12 +87,14 @@ class WholeNumbers(click.ParamType):
         return tuple(numbers)
 
 
-class BatchSizes(WholeNumbers):
-    """The same, or "best"."""
+class BatchSizes(click.ParamType):
+    """Whole numbers, or "best"."""
+
+    name = "N,..."
 
     def convert(self, value, param, ctx) -> tuple[int, ...] | str:
         best = isinstance(value, str) and value.strip().lower() == BEST
-        return BEST if best else super().convert(value, param, ctx)
+        return BEST if best else WholeNumbers().convert(value, param, ctx)
 
 
 class Words(click.ParamType):

@@ -15,6 +15,7 @@ from qs.interact.settling import NOT_ANSWERED
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 TICK_S = 1.0
 
@@ -49,7 +50,7 @@ def counting_down(application: Application[Any], seconds: float) -> Iterator[Non
         if counts and application.is_running and not application.is_done:
             application.exit(result=NOT_ANSWERED)
 
-    def text() -> list[tuple[str, str]]:
+    def text() -> StyleAndTextTuples:
         return [("class:countdown fg:ansiyellow", said(math.ceil(left_s())))]
 
     line = ConditionalContainer(
