@@ -139,6 +139,22 @@ def left_out(given: Mapping[str, str], positions: Mapping[str, int]) -> list[str
     return notes
 
 
+def on_pictures(given: Mapping[str, str], specs: Sequence[InputSpec]) -> list[str]:
+    """A note for each input that is fed pictures: how they are prepared."""
+    notes = []
+    for position, spec in enumerate(specs):
+        if spec.name not in given:
+            continue
+        files, _ = files_of(spec.name, Path(given[spec.name]), position)
+        if any(file.suffix.lower() in PICTURES for file in files):
+            scaled = ", scaled to 0..1" if spec.dtype.kind == "f" else ""
+            notes.append(
+                f"{FLAG} {spec.name}: pictures are stretched to the input's size, RGB (or grey)"
+                f"{scaled}; mean, std, BGR, cropping and accuracy: qs new-task"
+            )
+    return notes
+
+
 def _listed(name: str, folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())

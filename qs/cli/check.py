@@ -1,8 +1,12 @@
-"""`qs check`: the conformance test of a vendor's folder. Only the options are read here."""
+"""`qs check`: the conformance test of a vendor's folder, or of a task. Only the options are read
+here.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -14,16 +18,15 @@ from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.types import Seconds
 
 
-@click.command("check", cls=Command, short_help="Test whether a backend keeps the contract.")
+@click.command("check", cls=Command, short_help="Test whether a backend or a task is in order.")
 @given.hardware
 @given.option(
     TARGET,
     "-t",
     "--task",
-    default="digits-cnn-onnx-fp32",
-    show_default=True,
     metavar="TASK",
-    help="The task to test it with.",
+    help="The task to test; with --hardware_type, what the backend is tested with.  [default for "
+    "that: digits-cnn-onnx-fp32]",
     shell_complete=given.known("tasks"),
 )
 @given.workspace
@@ -50,37 +53,59 @@ from qs.cli.types import Seconds
     help="Print the results as JSON on standard output.",
 )
 def command(as_json: bool, **options) -> int:
-    """Test whether a backend keeps the contract: names, methods, compile, load, predict, threads,
-    answers, leaks.
+    """Test whether a task is in order (--task alone: files, model, data, labels, metric), or
+    whether a backend keeps the contract (names, methods, compile, load, predict, threads, answers,
+    leaks).
 
     Each check passes, fails or is skipped, with the reason and how to fix it. Exit status: 0 if
     none failed, 3 if some did.
 
     \b
     Examples:
+      qs check --task mine
       qs check --hardware_type ACME
       qs check --hardware_type ACME --task bert-torch-fp32 --time_limit 10m
       qs check --hardware_type ACME --json > conformance.json
     """
     from qs.base.workspace import Workspaces
     from qs.cli.commands import INVALID, VALID
+    from qs.cli.defaults import origins
     from qs.conformance.outcome import PASS
-    from qs.conformance.running import Asked, conform
+    from qs.conformance.running import TASK, Asked, conform
     from qs.conformance.showing import PlainView, TerminalView, counts, to_json, verdict
+    from qs.conformance.task import conform_task
 
-    workspaces = Workspaces.find(options["workspace"])
-    options["task"] = workspaces.task_name(options["task"])
-    asked = Asked(**settled(options, quiet=False))
+    # A project's usual backend is not asked for where a task was typed.
+    named = "" if "hardware_type" in origins() else options["hardware_type"]
+    alone = bool(options["task"]) and not named
+    if alone:
+        _check_alone(options)
+    options["task"] = Workspaces.find(options["workspace"]).task_name(options["task"] or TASK)
     stream = sys.stderr if as_json else sys.stdout
     view = TerminalView(stream) if stream.isatty() else PlainView(stream)
+    hardware, task = None, options["task"]
     results: list = []
     try:
-        hardware, results = conform(asked, view, lambda text: print(text, file=sys.stderr))
+        if alone:
+            results = conform_task(task, options["workspace"], options["time_limit"], view)
+        else:
+            asked = Asked(**settled(options, quiet=False))
+            hardware, results = conform(asked, view, lambda text: print(text, file=sys.stderr))
     finally:
         view.close(results)
-    print(f"{hardware} on {asked.task}: {counts(results)}", file=stream)
+    what = task if hardware is None else f"{hardware} on {task}"
+    print(f"{what}: {counts(results)}", file=stream)
     if as_json:
         from qs.base.console import print_json
 
-        print_json(to_json(results, hardware, asked.task))
+        print_json(to_json(results, hardware, task))
     return VALID if verdict(results) == PASS else INVALID
+
+
+def _check_alone(options: Mapping[str, Any]) -> None:
+    """UsageError for options of a backend's test."""
+    given = [name for name in ("answers", "log", "seed") if options[name] is not None]
+    if options["env"] != "auto":
+        given.append("env")
+    if given:
+        raise click.UsageError(f"--{given[0]} is of a backend's test: name --hardware_type too")

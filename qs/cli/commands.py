@@ -44,9 +44,10 @@ COMMANDS = {
     "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
     "doctor": ("qs.cli.doctor", "Is this machine fit to measure on, and what to change."),
     "new-backend": ("qs.cli.new_backend", "Write a new backend folder that works."),
+    "new-task": ("qs.cli.new_task", "Write a task for your own model and data."),
     "check": (
         "qs.cli.check",
-        "Test whether a backend keeps the contract, and say how to fix it.",
+        "Test whether a backend or a task keeps the contract, and say how to fix it.",
     ),
     "list": (
         "qs.cli.listing",

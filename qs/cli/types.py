@@ -9,6 +9,7 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -283,6 +284,27 @@ class Named(click.ParamType):
             return quoted[1], value[quoted.end() :].strip()
         key, _, text = value.rpartition("=") if self._last else value.partition("=")
         return key.strip() if key.strip('" ') else "", text.strip()
+
+
+class OwnData(click.ParamType):
+    """input=file, for several inputs; a file or folder alone for one input, whose name is then
+    empty.
+    """
+
+    name = "data"
+
+    def convert(self, value, param, ctx) -> tuple[str, Path]:
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        if "=" in text and not Path(text).exists():
+            return Named(Path, "data", "images=folder/").convert(text, param, ctx)
+        if not text:
+            self.fail("it is empty; write for example images=folder/.", param, ctx)
+        return "", Path(text)
+
+    def get_metavar(self, param, ctx=None) -> str:
+        return "[INPUT=]PATH"
 
 
 def whole_number(text: str) -> int | None:

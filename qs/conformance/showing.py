@@ -18,8 +18,8 @@ def verdict(results: Sequence[CheckResult]) -> str:
     return FAIL if any(result.outcome.status == FAIL for result in results) else PASS
 
 
-def to_json(results: Sequence[CheckResult], hardware: str, task: str) -> dict[str, Any]:
-    """Plain data for --json; `seconds` is wall time."""
+def to_json(results: Sequence[CheckResult], hardware: str | None, task: str) -> dict[str, Any]:
+    """Plain data for --json; `seconds` is wall time, `hardware` is None for a task alone."""
     return {
         "hardware_type": hardware,
         "task": task,

@@ -107,6 +107,11 @@ class ItemDataset(Dataset):
         """The shape of an input at batch size 1."""
         return [int(size) for size in self.config["input_shape"][name]]
 
+    def alone(self) -> bool:
+        """Whether a call holds one item, since no input has a batch dimension."""
+        axes = self.config.get("input_batch_axis") or {}
+        return all(name in axes and axes[name] is None for name in self.inputs())
+
     def batches(self, items: Sequence[int]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """(items, feeds) of full batches over these items; the last batch is filled up from the
         first items.
@@ -142,9 +147,11 @@ class ItemChecker(AccuracyChecker):
             (self.configs or {}).get("outputs") or self.dataloader.config.get("outputs")
         )
         answers: dict[str, list[np.ndarray]] = {}
+        alone = self.dataloader.cur_bs == 1 and self.dataloader.alone()
         for real, feeds in self.dataloader.batches(items):
             outputs = named_outputs(self.runtime_backend.predict(feeds), names)
             for name, array in outputs.items():
+                array = np.asarray(array)[None] if alone else array
                 answers.setdefault(name, []).append(
                     _rows(array, len(real), self.dataloader.cur_bs, name)
                 )

@@ -1,7 +1,10 @@
-"""Lines of a data set's text files, each with its number, so that a fault names where it is."""
+"""Lines and rows of a data set's text files, each with its number, so that a fault names where it
+is.
+"""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +31,37 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
                     f"{path}: line {number} is not UTF-8 text: byte {error.start + 1} of it is "
                     f"0x{line[error.start]:02x}"
                 ) from None
+
+
+def csv_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """(number of its last line, cells) of the rows of a CSV file that have content. The first is
+    the header: its names are distinct, and the other rows are as long.
+
+    UserError names the line of the first row that is otherwise.
+    """
+    number, header = 0, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal number
+        for number, line in text_lines(path):  # noqa: B007 - the reader's place
+            yield line
+
+    try:
+        for row in csv.reader(lines(), delimiter=delimiter, skipinitialspace=True, strict=True):
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if not header:
+                header = len(cells)
+                twice = sorted({name for name in cells if cells.count(name) > 1})
+                if twice:
+                    raise UserError(
+                        f"{path}: the column {twice[0]!r} occurs twice in line {number}"
+                    )
+            elif len(cells) != header:
+                raise UserError(
+                    f"{path}: line {number} has {len(cells)} cells, and the header {header}"
+                )
+            yield number, cells
+    except csv.Error as error:
+        raise UserError(f"{path}: line {number} cannot be read as CSV: {error}") from None

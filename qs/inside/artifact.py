@@ -20,7 +20,7 @@ from qs.artifact.item_files import FLAG
 from qs.artifact.model_info import name_of
 from qs.artifact.sides import FLAG as FLAG_OF_BATCH
 from qs.artifact.sides import Tensor
-from qs.artifact.user_data import count_faults, left_out, read_items
+from qs.artifact.user_data import count_faults, left_out, on_pictures, read_items
 from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
@@ -55,6 +55,8 @@ class ArtifactService:
             found = of_onnx(file, asked)
         else:
             found = _of_unknown(file, asked)
+        names = [each["name"] for each in found["inputs"]]
+        asked = {**asked, "data": feeding.named(asked.get("data"), names)}
         _check_stated(asked, found)
         feeding.check(asked, found["inputs"])
         found["notes"] += feeding.notes(asked, found["inputs"])
@@ -72,6 +74,7 @@ class ArtifactService:
         specs = input_specs(model_info_of(description, "data", Path("data")))
         described = {each["name"]: each for each in description["inputs"]}
         position = {spec.name: at for at, spec in enumerate(specs)}
+        given = feeding.named(given, list(position))
         faults, arrays = [], {}
         for name, path in given.items():
             if name not in position:
@@ -92,7 +95,7 @@ class ArtifactService:
         for number, (name, array) in enumerate(arrays.items()):
             files[name] = str(folder / f"{number}.npy")
             np.save(files[name], array, allow_pickle=False)
-        return {"files": files, "notes": left_out(given, position)}
+        return {"files": files, "notes": [*left_out(given, position), *on_pictures(given, specs)]}
 
 
 def _of_compile_result(file: Path) -> dict[str, Any]:
@@ -169,6 +172,7 @@ def _of_unknown(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
             f"compile results do; state {what}: --shape images=1,3,224,224 --type images=FLOAT32"
         )
     _check_types(asked)
+    asked = {**asked, "data": feeding.named(asked.get("data"), list(shapes))}
     sizes = list(asked.get("batch_sizes") or ())
     tensors = [Tensor(name, stated_dimensions(shape)) for name, shape in shapes.items()]
     batch = batch_of(tensors, shapes, asked.get("batch_axis") or (), sizes)

@@ -60,6 +60,19 @@ def check(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> None
         raise Faults(faults)
 
 
+def named(data: Mapping[str, str] | None, inputs: Sequence[str]) -> dict[str, str]:
+    """Input -> its file, where a file without a name is that of the one input. Faults if there are
+    several.
+    """
+    given = dict(data or {})
+    if "" not in given:
+        return given
+    if len(inputs) != 1 or len(given) > 1:
+        allowed = f"input={given['']} for one of the inputs: {', '.join(inputs)}"
+        raise Faults([Fault(FLAG, "", given[""], allowed)])
+    return {inputs[0]: given[""]}
+
+
 def notes(asked: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> list[str]:
     """How flags that meet in one model are settled, and ranges that leave a BOOL one value."""
     ranges = asked.get("ranges") or {}

@@ -37,6 +37,7 @@ def of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     tensors, outputs = file_tensors(opened.get_inputs()), file_tensors(opened.get_outputs())
     if not tensors:
         raise UserError(f"{file} takes no input: there is nothing to load-test it with")
+    asked = {**asked, "data": feeding.named(asked.get("data"), [each.name for each in tensors])}
     graph = _graph(file)
     sizes = list(asked.get("batch_sizes") or ())
     reading = read(
@@ -80,6 +81,7 @@ def of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         "precision": _precision(graph),
         "inputs": [asdict(each) for each in inputs],
         "outputs": list(dict.fromkeys(tensor.name for tensor in outputs)),
+        "output_tensors": [asdict(tensor) for tensor in outputs],
         "states": fed_back,
         "batch": batch.to_dict(),
         "batch_sizes": sizes or ([batch.only] if batch.only else []),

@@ -207,7 +207,7 @@ def _compute(
     feeds: list[samples.Feeds],
     tensors: list[str],
 ) -> None:
-    graph = _open(model_path, model_info, tensors)
+    graph = open_graph(model_path, model_info, tensors)
     answers, middles = [], []
     for item in feeds:
         try:
@@ -232,7 +232,7 @@ def _batches(
     """Output -> the graph's answer to each batch, for the outputs whose answer to two items is not
     what it answers to the one and to the other; none if the graph takes one item only.
     """
-    graph = _open(model_path, model_info, [])
+    graph = open_graph(model_path, model_info, [])
     try:
         pair, _ = graph.run(batch_of(items, 0, 2))
         ones = [items.outputs[at % len(items)] for at in range(2)]
@@ -279,7 +279,7 @@ def _with_tensors(model_path: str, tensors: list[str]) -> tuple[Any, list[str]]:
 
 
 @dataclass(frozen=True)
-class _Graph:
+class Graph:
     """An open model: its session, and what of it is asked for."""
 
     session: Any
@@ -299,7 +299,8 @@ class _Graph:
         return answered, dict(zip(self.inside, results[len(self.outputs) :], strict=True))
 
 
-def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> _Graph:
+def open_graph(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> Graph:
+    """The model, unoptimized and on one thread. `tensors` inside it are answered too."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -316,4 +317,4 @@ def _open(model_path: str, model_info: dict[str, Any], tensors: list[str]) -> _G
     bound, notes = bind_inputs(model_info, file_tensors(session.get_inputs()), model_path)
     names = [node.name for node in session.get_outputs() if node.name not in inside]
     outputs, more = bind_outputs(model_info, names)
-    return _Graph(session, bound, outputs, inside, [*notes, *more], onnxruntime.__version__)
+    return Graph(session, bound, outputs, inside, [*notes, *more], onnxruntime.__version__)

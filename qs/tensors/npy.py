@@ -65,6 +65,18 @@ def read_npz(file: Path, *names: str, most: int = MOST_INFLATED) -> dict[str, np
         return {name: _member(archive, member) for name, member in wanted.items()}
 
 
+def npz_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes that an archive's arrays state, by name, without reading the values. UserError as
+    in read_npz.
+    """
+    with _reading(file), zipfile.ZipFile(file) as archive:
+        found = {}
+        for name, member in _members(archive).items():
+            with archive.open(member) as stream:
+                found[name] = _held(stream, member.file_size)[0]
+        return found
+
+
 def npz_names(file: Path) -> list[str]:
     """The names of an archive's arrays. UserError if it is no archive."""
     with _reading(file), zipfile.ZipFile(file) as archive:

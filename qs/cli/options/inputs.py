@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qs.base import bounds
 from qs.cli.basic_types import OneOf, Whole
 from qs.cli.options.grouping import INPUTS, together, under
-from qs.cli.types import BatchAxis, Named, interval, whole_shape
+from qs.cli.types import BatchAxis, Named, OwnData, interval, whole_shape
 
 _inputs = under(INPUTS)
 
@@ -21,11 +19,11 @@ seed = _inputs(
 feeding = together(
     _inputs(
         "--data",
-        type=Named(Path, "data", "images=folder/"),
+        type=OwnData(),
         multiple=True,
-        metavar="INPUT=FILES",
-        help="Your own items for an input: name=file or folder with .npy, .npz, .raw, .json, "
-        ".pb, .txt, .png or .jpg.",
+        metavar="[INPUT=]FILES",
+        help="Your own items for an input: name=file or folder with .npy, .npz, .raw, .json, .pb, "
+        ".txt, .png or .jpg. A single input needs no name=.",
     ),
     _inputs(
         "--shape",

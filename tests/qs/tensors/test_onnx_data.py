@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from qs.contract.tools import UserError
 from qs.evaluate.artifacts import digest
-from qs.inside.reference import _open
+from qs.inside.reference import open_graph
 from qs.models.resolving import resolve
 from qs.models.torchscript import gather
 from qs.tensors.digest import digests_of, read_sha256
@@ -204,7 +204,7 @@ def test_damaged_weights_beside_the_cached_graph_are_made_anew(tmp_path, weights
 def test_the_reference_gives_inner_tensors_of_such_a_model(tmp_path, weights, monkeypatch):
     monkeypatch.setenv("QS_CACHE", str(tmp_path / "cache"))
     path = model_at(tmp_path / "model.onnx", weights)
-    graph = _open(str(path), info(path), ["middle"])
+    graph = open_graph(str(path), info(path), ["middle"])
     session, outputs, inside = graph.session, graph.outputs, graph.inside
     x = np.ones((2, 32), np.float32)
     answer, middle = session.run([outputs[0][0], *inside], {"x": x})
