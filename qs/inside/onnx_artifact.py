@@ -38,7 +38,8 @@ def of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     if not tensors:
         raise UserError(f"{file} takes no input: there is nothing to load-test it with")
     asked = {**asked, "data": feeding.named(asked.get("data"), [each.name for each in tensors])}
-    graph = _graph(file)
+    model = _model(file)
+    graph = model.graph
     sizes = list(asked.get("batch_sizes") or ())
     reading = read(
         tensors,
@@ -78,6 +79,7 @@ def of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         "name": name_of(file),
         "kind": "onnx",
         "format": "onnx",
+        "opset": next((each.version for each in model.opset_import if not each.domain), None),
         "precision": _precision(graph),
         "inputs": [asdict(each) for each in inputs],
         "outputs": list(dict.fromkeys(tensor.name for tensor in outputs)),
@@ -107,10 +109,10 @@ def _open(file: Path) -> Any:
         raise UserError(f"{file} cannot be read as an ONNX model: {sentence(error)}") from None
 
 
-def _graph(file: Path) -> Any:
+def _model(file: Path) -> Any:
     import onnx
 
-    return onnx.load(str(file), load_external_data=False).graph
+    return onnx.load(str(file), load_external_data=False)
 
 
 def _given(asked: Mapping[str, Any], inputs: Sequence[Input]) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 WIDTH = 100
 _STEP = "    "
+_LONG = 8  # digits of a number
 
 
 def assignment(name: str, value: Any, indent: str = "") -> str:
@@ -33,9 +34,13 @@ def literal(value: Any) -> str:
         return "[" + ", ".join(map(literal, value)) + "]"
     if isinstance(value, tuple):
         return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
-    if isinstance(value, float) and not value.is_integer() and (1 / value).is_integer():
-        return f"1 / {int(1 / value)}"  # 1/255 says more than 0.00392156862745098
-    return repr(value)
+    text = repr(value)
+    if isinstance(value, float) and len(text) > _LONG and 1e-3 < value < 1:
+        for above in (1, 2):  # 1/255 says more than 0.00392156862745098
+            below = round(above / value)
+            if above / below == value:
+                return f"{above} / {below}"
+    return text
 
 
 def _exploded(value: Any, indent: str) -> str:

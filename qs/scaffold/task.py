@@ -181,8 +181,9 @@ def _model_info(asked: Asked, model: Described, root: Path, plan: Plan | None) -
         raise fault("--outputs", "missing", "the names of the model's outputs: its file has none")
     info = model_info_of(raw, asked.name, Path(_near(asked.model, root)))
     info["dataset_name"] = asked.name if plan is not None else None
-    only = (raw.get("batch") or {}).get("only")
-    info["max_batch_size"] = only
+    info["max_batch_size"] = (raw.get("batch") or {}).get("only")
+    if raw.get("opset"):
+        info["opset"] = raw["opset"]
     return info
 
 
@@ -198,7 +199,8 @@ def _read_of(model: Described) -> str:
     )
     outputs = ", ".join(model.raw["outputs"])
     batch = (model.raw.get("batch") or {}).get("words", "")
-    return f"the model takes {inputs} and answers {outputs}; batch: {batch}"
+    opset = f", opset {model.raw['opset']}" if model.raw.get("opset") else ""
+    return f"the model takes {inputs} and answers {outputs}{opset}; batch: {batch}"
 
 
 def _workload(asked: Asked, model: Described, plan: Plan | None) -> dict[str, Any]:
@@ -227,7 +229,7 @@ def _data_set(
         plan.keys = {**plan.keys, "LABELS_ARE": Key(kind, "classes or numbers")}
         trial = _trial(plan, info)
         _classes(plan, trial)
-        if kind == "classes":
+        if kind == "classes" and trial.classes is None:
             plan.keys["FIRST_LABEL"] = Key(0, "the number of the first class in the data")
     trial.feeds(trial.get_id(0))
     summary = f"The data of {asked.name}: {trial.items:,} items"
