@@ -44,11 +44,13 @@ def plan_metrics(asked: Asked, plan: Plan, model: Described, labels: Any) -> dic
         of = "classes" if METRICS[metrics[0]].of == CLASSES else "numbers"
         plan.guesses.append(Guess(f"the labels are {of}: {', '.join(metrics)}", "--metric"))
     activation = asked.activation or _activation(plan, metrics, output, columns)
+    of = METRICS[metrics[0]].of
+    alike = [name for name, each in METRICS.items() if each.of == of]
     keys = {
-        "METRICS": Key(metrics, f"any of {', '.join(METRICS)}"),
+        "METRICS": Key(metrics, f"any of {', '.join(alike)}"),
         "OUTPUT": Key(output.get("name"), "the output that is scored; None: the first"),
     }
-    if METRICS[metrics[0]].of == CLASSES:
+    if of == CLASSES:
         keys["ACTIVATION"] = Key(activation, "none, sigmoid or softmax: makes probabilities of it")
         threshold = 0.5 if asked.threshold is None else asked.threshold
         keys["THRESHOLD"] = Key(threshold, "of one score an item: class 1 is above it")

@@ -101,7 +101,7 @@ def test_a_task_in_order_and_one_that_is_not(place):
     assert metric == "Top-1 1 [0.722, 1] (10 items)"
     loader = place / "datasets" / "mine" / "data_loader.py"
     loader.write_text(loader.read_text().replace('"labels")', '"lables")'))
-    ran = qs("check", "--task", "mine", cwd=place)
+    ran = qs("check", "--task", "mine", cwd=place, QS_HARDWARE_TYPE="CPU")
     assert ran.returncode == 3
     assert "FAIL  data" in ran.stdout and "it has no lables; it has x, labels" in ran.stdout
     assert "to fix it:    correct the keys in" in ran.stdout

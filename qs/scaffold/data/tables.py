@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qs.base.errors import UserError
 from qs.base.files import read_text
 from qs.contract.labelled_items import listed
 from qs.contract.reading import csv_rows, text_lines
@@ -47,6 +48,10 @@ def plan_table(asked: Asked, model: Described) -> Plan:
     plan = Plan("TableItems")
     delimiter = asked.delimiter or delimiter_of(asked.data)
     header = next(csv_rows(asked.data, delimiter), (0, []))[1]
+    if not header:
+        raise UserError(
+            f"{asked.data}: is empty; allowed: a line with the columns' names, and rows"
+        )
     label = _label(asked, plan, header)
     features = [name for name in header if name != label]
     cells, _ = read_columns(asked.data, features, delimiter)

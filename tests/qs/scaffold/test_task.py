@@ -330,7 +330,7 @@ def test_an_archive_that_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "has no column"),
+        ("", "v.csv: is empty"),
         ("a,b,c,label\n1,2,3\n", "line 2 has 3 cells, and the header 4"),
         ("a,b,a,label\n1,2,3,0\n", "the column 'a' occurs twice"),
         ("a,b,c,label\n1,,3,0\n", "state MISSING"),
