@@ -5,12 +5,16 @@ part.
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from qs.base import bounds
+from qs.cli.basic_types import FilePath, OneOf, Whole
+from qs.cli.helping import Command
+from qs.cli.options.grouping import INPUTS, OUTPUT, TARGET, option, under
 from qs.cli.types import BatchAxis, Named, OwnData, WholeNumbers, whole_shape
 
 # Name -> (scale, mean, std) of values from 0 to 255.
@@ -33,7 +37,7 @@ class Numbers(click.ParamType):
         try:
             return tuple(_fraction(part) for part in str(value).split(","))
         except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} holds no numbers; write for example 0.5 or 1/255.", param, ctx)
+            self.fail(f"{value!r} holds no numbers; write for example 0.5 or 1/255", param, ctx)
 
 
 def _fraction(text: str) -> float:
@@ -45,82 +49,91 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-@click.command("new-task", short_help="Write a task for your own model and data.")
+_model, _data, _prepared = under(TARGET), under(INPUTS), partial(option, INPUTS, rare=True)
+_rare = partial(option, TARGET, rare=True)
+
+
+@click.command("new-task", cls=Command, short_help="Write a task for your own model and data.")
 @click.argument("name")
-@click.option(
-    "--model", type=click.Path(path_type=Path), required=True, help="An .onnx file (or .pt)."
-)
-@click.option(
+@_model("--model", type=FilePath(), required=True, help="An .onnx file (or .pt).")
+@_data(
     "--data",
     type=OwnData(),
     multiple=True,
+    metavar="[INPUT=]DATA",
     help="An .npz archive, a folder of pictures, a .csv list of pictures or table, a .jsonl of "
     "texts; or input=values.npy for each input.",
 )
-@click.option("--labels", help="The array, column or key of labels; or their own .npy or .csv.")
-@click.option("--classes", help="Names of classes in the model's order: a file, or cat,dog.")
-@click.option("--metric", help="top1, top5, accuracy, f1, auc, rmse, mae, r2, pearson ...")
-@click.option("--output", help="The output that is scored, of several.")
-@click.option("--activation", type=click.Choice(["none", "sigmoid", "softmax"]))
-@click.option("--threshold", type=float, help="Of one score an item: class 1 is above it.")
-@click.option("--kind", type=click.Choice(["arrays", "pictures", "table", "text"]))
-@click.option("--normalize", type=click.Choice(list(NORMALISATIONS)), help="Of 0..255.")
-@click.option("--scale", type=Numbers(), help="Values times this first, for example 1/255.")
-@click.option("--mean", type=Numbers(), help="Subtracted then: a number, or one a channel.")
-@click.option("--std", type=Numbers(), help="Divided by then: a number, or one a channel.")
-@click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Of pictures in the input.")
-@click.option("--channels", type=click.Choice(["RGB", "BGR", "L"]))
-@click.option("--resize", help="stretch, crop, crop:256 or pad.")
-@click.option("--interpolation", type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]))
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json or vocab.txt.")
-@click.option("--text", help="The key of the text.")
-@click.option("--pair", help="The key of a second text.")
-@click.option("--cased", is_flag=True, help="The vocab.txt is cased.")
-@click.option("--length", type=click.IntRange(1, bounds.COUNT), help="Tokens that a text has.")
-@click.option(
+@_data("--labels", help="The array, column or key of labels; or their own .npy or .csv.")
+@_data("--metric", help="top1, top5, accuracy, f1, auc, rmse, mae, r2, pearson ...")
+@_data("--classes", help="Names of classes in the model's order: a file, or cat,dog.")
+@_data("--kind", type=OneOf(["arrays", "pictures", "table", "text"]), help="What --data is.")
+@_data(
+    "--normalize",
+    type=OneOf(list(NORMALISATIONS)),
+    help="Of pictures: imagenet, unit (0..1), signed (-1..1) or none (0..255).",
+)
+@_data("--tokenizer", type=FilePath(), help="tokenizer.json or vocab.txt, of texts.")
+@_data(
     "--columns",
     type=Named(_names, "columns", "x=age,income"),
     multiple=True,
-    help="The columns of an input: x=age,income.",
+    metavar="INPUT=COLUMNS",
+    help="The columns of an input, of a table: x=age,income.",
 )
-@click.option(
-    "--codes", type=click.Path(path_type=Path), help="JSON: column -> its values in order."
-)
-@click.option(
+@_data("--copy_data", is_flag=True, help="Copy the data into the data set's folder.")
+@_prepared("--scale", type=Numbers(), help="Values are multiplied by this first: 1/255.")
+@_prepared("--mean", type=Numbers(), help="Subtracted then: a number, or one a channel.")
+@_prepared("--std", type=Numbers(), help="Divided by then: a number, or one a channel.")
+@_prepared("--layout", type=OneOf(["NCHW", "NHWC"]), help="Of pictures in the input.")
+@_prepared("--channels", type=OneOf(["RGB", "BGR", "L"]), help="Of pictures; L is grey.")
+@_prepared("--resize", help="Of pictures: stretch, crop, crop:256 (shorter edge first) or pad.")
+@_prepared("--interpolation", type=OneOf(["nearest", "bilinear", "bicubic", "lanczos"]))
+@_prepared("--text", help="The key of the text.")
+@_prepared("--pair", help="The key of a second text.")
+@_prepared("--cased", is_flag=True, help="The vocab.txt is cased.")
+@_prepared("--length", type=Whole(1, bounds.COUNT), help="Tokens that a text is cut or padded to.")
+@_prepared("--codes", type=FilePath(), help="JSON: column -> its values in the order of codes.")
+@_prepared(
     "--scaling",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help='JSON: {"mean": {"age": 38.6}, "std": {"age": 13.7}} of columns of numbers.',
 )
-@click.option("--delimiter", help="Between the cells of a CSV file.")
-@click.option("--missing", type=float, help="What an empty cell is.")
-@click.option(
+@_prepared("--delimiter", help="Between the cells of a CSV file.")
+@_prepared("--missing", type=float, help="What an empty cell is.")
+@_rare("--output", help="The output that is scored, of several.")
+@_rare("--activation", type=OneOf(["none", "sigmoid", "softmax"]), help="Of the scores.")
+@_rare("--threshold", type=float, help="Of one score an item: class 1 is above it.")
+@_rare(
     "--shape",
     "shapes",
     type=Named(whole_shape, "shape", "image=1,3,224,224", last=True),
     multiple=True,
+    metavar="INPUT=SHAPE",
     help="Shape of an input in a call of one item.",
 )
-@click.option(
+@_rare(
     "--type",
     "types",
     type=Named(str.upper, "type", "ids=INT64", last=True),
     multiple=True,
+    metavar="INPUT=TYPE",
     help="Type of an input, for a .pt file.",
 )
-@click.option("--outputs", help="Names of the outputs, for a .pt file: logits,boxes.")
-@click.option("--batch_axis", type=BatchAxis(), multiple=True, help="As for qs load.")
-@click.option("--batch_sizes", type=WholeNumbers(), help="That the task measures.  [default: 1,8]")
-@click.option(
+@_rare("--outputs", help="Names of the outputs, for a .pt file: logits,boxes.")
+@_rare("--batch_axis", type=BatchAxis(), multiple=True, help="As for qs load.")
+@_rare("--batch_sizes", type=WholeNumbers(), help="That the task measures.  [default: 1,8]")
+@option(
+    OUTPUT,
     "--into",
     "--workspace",
     "--out",
     "into",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=FilePath("FOLDER", exists=True, file_okay=False),
     default=Path(),
     help="The workspace to write it into.  [default: the working directory]",
 )
-@click.option("--copy_data", is_flag=True, help="Copy the data into the data set's folder.")
-@click.option("--force", is_flag=True, help="Write the files of this task anew.")
+@option(OUTPUT, "--force", is_flag=True, help="Write the files of this task anew.")
 def command(name: str, **options: Any) -> None:
     """Write the task NAME: workloads/NAME.json, model_zoo/NAME.json and datasets/NAME/.
 
@@ -165,7 +178,7 @@ def _asked(name: str, **options: Any) -> Any:
     places = dict(options.pop("data"))
     whole = places.pop("", None)
     if whole is not None and places:
-        raise click.UsageError("--data is a file or folder, or one file for each input, not both.")
+        raise click.UsageError("--data is a file or folder, or one file for each input, not both")
     normalize, scale = options.pop("normalize"), options.pop("scale")
     scale = None if scale is None else scale[0]
     mean, std = options.pop("mean"), options.pop("std")
