@@ -90,6 +90,8 @@ def write_task(asked: Asked, describe: Describe) -> Written:
         f"workloads/{asked.name}.json": _json(_workload(asked, model, plan)),
         **texts,
     }
+    if plan is not None and asked.copy_data:
+        _check_copies(plan)
     paths = _write(root, texts, asked.force)
     if plan is not None and asked.copy_data:
         _copy(plan, root / "datasets" / asked.name)
@@ -303,7 +305,7 @@ def _settled(value: Any, plan: Plan, folder: Path, root: Path, copied: bool) -> 
     """A key's value with the places of files as the data set will state them."""
     if isinstance(value, str) and value in plan.places:
         path = plan.places[value]
-        if copied:
+        if copied and not path.is_relative_to(folder):
             return path.name
         return os.path.relpath(path, folder) if path.is_relative_to(root) else str(path)
     if isinstance(value, Mapping):
@@ -348,13 +350,21 @@ def _write(root: Path, texts: Mapping[str, str], force: bool) -> list[Path]:
     return [root / name for name in texts]
 
 
+def _check_copies(plan: Plan) -> None:
+    names = [path.name for path in plan.places.values()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise fault("--copy_data", twice[0], "files with names of their own: two are called so")
+
+
 def _copy(plan: Plan, folder: Path) -> None:
     try:
         for path in plan.places.values():
-            to = folder / path.name
+            if path.is_relative_to(folder):
+                continue
             if path.is_dir():
-                shutil.copytree(path, to, dirs_exist_ok=True)
-            elif not to.exists() or not to.samefile(path):
-                shutil.copyfile(path, to)
+                shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(path, folder / path.name)
     except (OSError, shutil.Error) as error:
         raise UserError(f"--copy_data: {error}") from None

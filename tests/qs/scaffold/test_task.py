@@ -316,6 +316,14 @@ def test_arrays_that_do_not_fit_leave_nothing_behind(tmp_path, arrays, stated, w
     refused(tmp_path, words, data=tmp_path / "v.npz", **stated)
 
 
+def test_files_of_one_name_are_not_copied_over_each_other(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "v.npy", np.eye(3))
+    stated = {"data_of": {"x": tmp_path / "a/v.npy"}, "labels": str(tmp_path / "b/v.npy")}
+    refused(tmp_path, "--copy_data is 'v.npy'", copy_data=True, **stated)
+
+
 def test_transposed_pictures_in_arrays_are_not_reshaped(tmp_path):
     np.savez(tmp_path / "v.npz", image=np.zeros((2, 8, 8, 3)), labels=[0, 1])
     model = of_colours(tmp_path / "m.onnx")
