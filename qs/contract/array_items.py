@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,13 @@ def _by_channel(value: Numbers, shape: tuple[int, ...]) -> np.ndarray:
 
 def fitted(array: np.ndarray, spec: InputSpec, where: str) -> np.ndarray:
     """[items, *shape at batch size 1] of an array whose items have the input's dimensions, save for
-    those of size 1, or are flat. UserError otherwise.
+    those of size 1, or where either is flat. UserError otherwise.
     """
     wanted = item_shape(spec)
     if array.ndim:
         found = array.shape[1:]
         same = [size for size in found if size != 1] == [size for size in wanted if size != 1]
-        flat = len(found) == 1 and found[0] == np.prod(wanted, dtype=np.int64)
+        flat = 1 in (len(found), len(wanted)) and math.prod(found) == math.prod(wanted)
         if same or flat:
             return array.reshape(len(array), *spec.shape)
     hint = ""

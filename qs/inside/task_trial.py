@@ -122,15 +122,15 @@ class TaskTrial:
 
     def _classes(self, targets: np.ndarray) -> Seen:
         values, counts = np.unique(targets, return_counts=True)
-        names = getattr(self._dataset, "classes", None)
+        names: list[str] = getattr(self._dataset, "classes", None) or []
         most = int(values[counts.argmax()])
-        called = names[most] if names and most < len(names) else most
+        called = names[most] if most < len(names) else str(most)
         share = f"{counts.max() / counts.sum():.0%}"
         said = f"{len(values)} class{'es' * (len(values) > 1)}, the largest {called}: {share}"
         if values[0] < 0:
             fix = "state FIRST_LABEL in data_loader.py: the number of the first class"
             return seen(FAIL, f"labels go from {values[0]} to {values[-1]}", fix)
-        absent = sorted(set(range(len(names))) - set(values.tolist())) if names else []
+        absent = sorted(set(range(len(names))) - set(values.tolist()))
         if absent:
             said += f"; no items of {len(absent)} classes, such as {names[absent[0]]}"
         return seen(PASS, said)

@@ -81,7 +81,8 @@ def write_task(asked: Asked, describe: Describe) -> Written:
     if plan is not None:
         model = Described(describe(asked.model, _stated(asked, plan.shapes, probe=True)))
     info = _model_info(asked, model, root, plan)
-    texts, read = {}, [_read_of(model)]
+    texts: dict[str, str] = {}
+    read = [_read_of(model)]
     if plan is not None:
         texts, said = _data_set(asked, plan, model, info, root)
         read.append(said)
@@ -320,7 +321,7 @@ def _lines(keys: Mapping[str, Key]) -> str:
     for name, key in keys.items():
         lines += [f"    # {key.says}"] if key.says else []
         lines.append(assignment(name, key.value, "    "))
-    return "\n".join(lines)
+    return "\n".join(lines).strip()
 
 
 def _filled(template: str, **words: str) -> str:

@@ -108,8 +108,8 @@ def test_a_task_in_order_and_one_that_is_not(place):
     assert "skip  metric        not tried: items was skipped" in ran.stdout
 
 
-def test_check_needs_a_task_or_a_backend_that_is_there(place):
-    refused(qs("check", cwd=place), "--task", "--hardware_type")
+def test_what_check_cannot_test_is_said(place):
+    refused(qs("check", "--task", "mine", "--log", "l", cwd=place), "name --hardware_type too")
     refused(qs("check", "--task", "digits-cnn-onnx-fp3", cwd=place), "did you mean")
 
 

@@ -57,16 +57,15 @@ def plan_table(asked: Asked, model: Described) -> Plan:
     cells, _ = read_columns(asked.data, features, delimiter)
     decimal = "." if delimiter == "," or not _has_decimal_commas(cells) else ","
     texts = [name for name in features if not _are_numbers(cells[name], decimal)]
-    inputs = dict(asked.columns) or _inputs(asked, plan, model, features, texts)
+    inputs = {name: list(columns) for name, columns in asked.columns.items()}
+    inputs = inputs or _inputs(asked, plan, model, features, texts)
     _check(asked, model, inputs, header)
     plan.keys["DATA"] = Key(plan.place(asked.data), "its first line names the columns")
     plan.keys["DELIMITER"] = Key(delimiter)
     plan.keys["DECIMAL"] = Key(decimal)
     plan.keys["LABEL"] = Key(label, "the column of the label")
     plan.has_labels = label is not None
-    plan.keys["INPUTS"] = Key(
-        {name: list(columns) for name, columns in inputs.items()}, "input: its columns, in order"
-    )
+    plan.keys["INPUTS"] = Key(inputs, "input: its columns, in order")
     _codes(asked, plan, model, inputs, texts, cells)
     mean, std = _scaling(asked, features)
     plan.keys["MEAN"] = Key(mean, "column of numbers: what is subtracted first")

@@ -162,7 +162,7 @@ def test_a_shape_that_the_model_leaves_open_is_the_datas(tmp_path):
 def test_a_table(tmp_path):
     """Numbers with decimal commas, categories as text, two inputs, names of classes."""
     random = np.random.default_rng(0)
-    towns, sizes = ["Köln", "Łódź", "Ötz"], random.normal(size=60).round(2)
+    towns, sizes = ["Köln", "Ötz", "Łódź"], random.normal(size=60).round(2)
     town = random.integers(0, 3, 60)
     right = (sizes + (town == 1) * 2) > 1
     rows = [
