@@ -37,7 +37,7 @@ class PictureItems(LabelledItems):
     """The folder of the pictures."""
     LABELS: str | None = None
     """A CSV file that names pictures in DATA, and their labels; None: each folder in DATA holds the
-    pictures of a class."""
+    pictures of a class, or there are no labels."""
     COLUMNS: tuple[str, str | None] = ("file", "label")
     """Its columns of names and labels."""
     DELIMITER = ","
@@ -179,9 +179,9 @@ def resized(picture: Picture, size: tuple[int, int], resize: str, interpolation:
     return picture.crop((left, top, left + width, top + height))
 
 
-def in_class_folders(folder: Path) -> tuple[list[Path], list[str]]:
-    """(pictures, the name of the folder that each lies in), sorted by folder and name. UserError if
-    there are none.
+def in_class_folders(folder: Path) -> tuple[list[Path], list[str] | None]:
+    """(pictures, the name of the folder that each lies in), sorted by folder and name; without
+    folders the pictures in it, and no names. UserError if there are none, and for both at once.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is no folder; allowed: a folder with one for each class")
@@ -194,10 +194,16 @@ def in_class_folders(folder: Path) -> tuple[list[Path], list[str]]:
         files += found
         labels += [each.name] * len(found)
         empty += [] if found else [each.name]
+    loose = [each for each in inside if is_picture(each)]
+    if loose and files:
+        raise UserError(
+            f"{folder}: {listed([each.name for each in loose])} lie beside the folders of the "
+            "classes, and belong to none; move them, or list all pictures in a CSV"
+        )
+    if loose:
+        return loose, None
     if not files:
-        loose = sum(map(is_picture, inside))
-        hint = f"; {loose} pictures in it belong to no class: name them in a CSV" if loose else ""
-        raise UserError(f"{folder}: holds no folder with pictures ({', '.join(SUFFIXES)}){hint}")
+        raise UserError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)})")
     if empty:
         raise UserError(
             f"{folder}: the folders {listed(empty)} hold no pictures, so that the numbers of the "

@@ -37,7 +37,7 @@ def stated_metrics(asked: Asked) -> list[str]:
 def plan_metrics(asked: Asked, plan: Plan, model: Described, labels: Any) -> dict[str, Key]:
     """The keys of MetricChecker."""
     output = _output(asked, plan, model)
-    columns = _columns(output)
+    columns = columns_of(output)
     metrics = stated_metrics(asked)
     if not metrics:
         metrics = _guessed(labels, columns)
@@ -83,7 +83,7 @@ def _likelihood(tensor: Mapping[str, Any]) -> int:
     return scores + 2 * floats + (len(tensor["shape"]) == 2)
 
 
-def _columns(output: Mapping[str, Any]) -> int | None:
+def columns_of(output: Mapping[str, Any]) -> int | None:
     """Scores an item; None if the file does not say."""
     shape = list(output.get("shape") or ())
     if not shape:

@@ -8,34 +8,28 @@ what does not fit is said here, before anything is written.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from qs import contract
 from qs.artifact.model_info import model_info_of
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import write_atomic
 from qs.base.names import check_plain
 from qs.base.workspace import Found, Workspaces, roots_in
-from qs.contract.labelled_items import LabelledItems
-from qs.contract.metric_checker import labels_of
 from qs.scaffold.data.arrays import SUFFIXES as ARRAYS
 from qs.scaffold.data.arrays import plan_arrays
 from qs.scaffold.data.pictures import names_pictures, plan_pictures
-from qs.scaffold.data.plan import Asked, Described, Guess, Key, Plan, existing, fault
+from qs.scaffold.data.plan import Asked, Described, Guess, Plan, existing, fault
 from qs.scaffold.data.tables import SUFFIXES as TABLES
 from qs.scaffold.data.tables import plan_table
 from qs.scaffold.data.texts import SUFFIXES as TEXTS
 from qs.scaffold.data.texts import plan_texts
-from qs.scaffold.literals import assignment
-from qs.scaffold.metrics import plan_metrics, stated_metrics
+from qs.scaffold.data_set import data_set
+from qs.scaffold.metrics import stated_metrics
 
 KINDS: dict[str, Callable[[Asked, Described], Plan]] = {
     "arrays": plan_arrays,
@@ -46,7 +40,6 @@ KINDS: dict[str, Callable[[Asked, Described], Plan]] = {
 NAME = "letters, digits, '-' and '_', at most 60 of them, beginning with a letter or digit"
 _NAME = re.compile(r"[^\W_][\w-]{0,59}")
 _SIZES = (1, 8)  # of batches, where the model takes any
-SHORT_LIST = 12  # names of classes that stand in data_loader.py; more have a file
 Describe = Callable[[Path, Mapping[str, Any]], Mapping[str, Any]]
 """A model's file, what is stated of it -> see qs.inside.artifact.ArtifactService.describe."""
 
@@ -84,7 +77,7 @@ def write_task(asked: Asked, describe: Describe) -> Written:
     texts: dict[str, str] = {}
     read = [_read_of(model)]
     if plan is not None:
-        texts, said = _data_set(asked, plan, model, info, root)
+        texts, said = data_set(asked, plan, model, info, root)
         read.append(said)
     texts = {
         f"model_zoo/{asked.name}.json": _json(info),
@@ -93,7 +86,9 @@ def write_task(asked: Asked, describe: Describe) -> Written:
     }
     if plan is not None and asked.copy_data:
         _check_copies(plan)
-    paths = _write(root, texts, asked.force)
+    if asked.force:
+        (root / "datasets" / asked.name / "test_accuracy.py").unlink(missing_ok=True)
+    paths = _write(root, texts)
     if plan is not None and asked.copy_data:
         _copy(plan, root / "datasets" / asked.name)
     notes = [*model.raw["notes"], *(plan.notes if plan else ())]
@@ -219,121 +214,11 @@ def _workload(asked: Asked, model: Described, plan: Plan | None) -> dict[str, An
     }
 
 
-def _data_set(
-    asked: Asked, plan: Plan, model: Described, info: Mapping[str, Any], root: Path
-) -> tuple[dict[str, str], str]:
-    """(The data set's files by name, a line on what it holds)."""
-    folder = root / "datasets" / asked.name
-    trial = _trial(plan, info)
-    checker: dict[str, Key] = {}
-    if plan.has_labels:
-        checker = plan_metrics(asked, plan, model, trial.raw_labels)
-        kind = labels_of(checker["METRICS"].value)
-        plan.keys = {**plan.keys, "LABELS_ARE": Key(kind, "classes or numbers")}
-        trial = _trial(plan, info)
-        _classes(plan, trial)
-        if kind == "classes" and trial.classes is None:
-            plan.keys["FIRST_LABEL"] = Key(0, "the number of the first class in the data")
-    trial.feeds(trial.get_id(0))
-    summary = f"The data of {asked.name}: {trial.items:,} items"
-    if trial.targets is not None and plan.keys["LABELS_ARE"].value == "classes":
-        count = len(trial.classes or set(trial.targets.tolist()))
-        summary += f" in {count:,} classes"
-    keys = {
-        name: Key(_settled(key.value, plan, folder, root, asked.copy_data), key.says)
-        for name, key in plan.keys.items()
-    }
-    texts = {
-        "data_loader.py": _filled(
-            "data_loader.py.txt", summary=f"{summary}.", base=plan.base, keys=_lines(keys)
-        ),
-        **plan.files,
-    }
-    if checker:
-        texts["test_accuracy.py"] = _filled(
-            "test_accuracy.py.txt", name=asked.name, keys=_lines(checker)
-        )
-    return {f"datasets/{asked.name}/{name}": text for name, text in texts.items()}, summary
-
-
-class _Trial:
-    """What is known of the data set before it is written."""
-
-    raw_labels: Any = None
-
-
-def _trial(plan: Plan, info: Mapping[str, Any]) -> Any:
-    """The data set that the keys make, read. UserError for what cannot be."""
-    base = getattr(contract, plan.base)
-    before_kind = "LABELS_ARE" not in plan.keys
-
-    def take(self: Any, items: int, labels: Any, where: str) -> None:
-        self.raw_labels = labels
-        LabelledItems.take(self, items, None if before_kind else labels, where)
-
-    values = {name: key.value for name, key in plan.keys.items()}
-    for name, text in plan.files.items():  # not written yet
-        for key, value in values.items():
-            if value == name:
-                values[key] = json.loads(text) if name.endswith(".json") else text.splitlines()
-    made = type("DataLoader", (base,), {**values, "FOLDER": Path.cwd(), "take": take})
-    trial = made(dict(info))
-    trial.preprocess()
-    return trial
-
-
-def _classes(plan: Plan, trial: Any) -> None:
-    """The names of the classes stand in the data set, so that a folder more or less does not number
-    them anew.
-    """
-    if trial.classes is None or "CLASSES" in plan.keys:
-        return
-    names = list(trial.classes)
-    plan.guesses.append(
-        Guess(f"the classes are numbered as sorted: {', '.join(names[:4])} ...", "--classes")
-        if len(names) > 4
-        else Guess(f"the classes are numbered as sorted: {', '.join(names)}", "--classes")
-    )
-    says = "in the order of the model's scores; or a file with a name a line"
-    if len(names) <= SHORT_LIST:
-        plan.keys["CLASSES"] = Key(names, says)
-    else:
-        plan.keys["CLASSES"] = Key("classes.txt", says)
-        plan.files["classes.txt"] = "".join(f"{name}\n" for name in names)
-
-
-def _settled(value: Any, plan: Plan, folder: Path, root: Path, copied: bool) -> Any:
-    """A key's value with the places of files as the data set will state them."""
-    if isinstance(value, str) and value in plan.places:
-        path = plan.places[value]
-        if copied and not path.is_relative_to(folder):
-            return path.name
-        return os.path.relpath(path, folder) if path.is_relative_to(root) else str(path)
-    if isinstance(value, Mapping):
-        return {key: _settled(each, plan, folder, root, copied) for key, each in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_settled(each, plan, folder, root, copied) for each in value)
-    return value
-
-
-def _lines(keys: Mapping[str, Key]) -> str:
-    lines = []
-    for name, key in keys.items():
-        lines += [f"    # {key.says}"] if key.says else []
-        lines.append(assignment(name, key.value, "    "))
-    return "\n".join(lines).strip()
-
-
-def _filled(template: str, **words: str) -> str:
-    source = (files("qs.scaffold.templates") / template).read_text("utf-8")
-    return Template(source).substitute(words)
-
-
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=4, ensure_ascii=False) + "\n"
 
 
-def _write(root: Path, texts: Mapping[str, str], force: bool) -> list[Path]:
+def _write(root: Path, texts: Mapping[str, str]) -> list[Path]:
     """Write the files; what was not there before is removed again if one cannot be written."""
     new: list[Path] = []
     try:

@@ -59,7 +59,8 @@ def plan_pictures(asked: Asked, model: Described) -> Plan:
     plan.keys["DATA"] = Key(plan.place(folder), "the folder of the pictures")
     if listing is None:
         plan.keys["LABELS"] = Key(None, "a CSV with labels; None: each folder in DATA is a class")
-        files, _ = in_class_folders(folder)
+        files, labels = in_class_folders(folder)
+        plan.has_labels = labels is not None
     else:
         files = _listed(asked, plan, folder, listing)
     classes_key(asked, plan)

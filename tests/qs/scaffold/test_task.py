@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,47 @@ def test_wrong_channel_order_is_found(tmp_path):
     assert found["status"] == "fail"
     assert "Top-1 is 0.333 as stated, and 1 with" in found["reason"]
     assert "CHANNELS = 'RGB'" in found["reason"]
+
+
+def test_pictures_without_labels_are_measured_and_not_scored(tmp_path):
+    folder = pictures(tmp_path / "val") / "red"
+    written = new_task(tmp_path / "ws", of_colours(tmp_path / "m.onnx"), folder)
+    names = [path.name for path in written.paths]
+    assert names == ["mine.json", "mine.json", "data_loader.py"]
+    found = checked(tmp_path / "ws")
+    assert found["items"]["status"] == "pass"
+    assert {found[name]["status"] for name in ("labels", "metric", "preparation")} == {"skip"}
+    assert json.loads((tmp_path / "ws/workloads/mine.json").read_text())["test_accuracy"] is False
+
+
+def test_a_task_written_anew_has_no_file_of_the_old_one(tmp_path):
+    folder, model = pictures(tmp_path / "val"), of_colours(tmp_path / "m.onnx")
+    new_task(tmp_path / "ws", model, folder)
+    assert (tmp_path / "ws/datasets/mine/test_accuracy.py").exists()
+    new_task(tmp_path / "ws", model, folder / "red", force=True)
+    assert not (tmp_path / "ws/datasets/mine/test_accuracy.py").exists()
+
+
+def test_labels_that_begin_at_1(tmp_path):
+    np.savez(tmp_path / "v.npz", x=np.eye(3), labels=[1, 2, 3])
+    model = linear(tmp_path / "m.onnx", np.eye(3))
+    written = new_task(tmp_path / "ws", model, tmp_path / "v.npz", metrics=["top1"])
+    assert "the labels begin at 1: FIRST_LABEL" in guesses(written)
+    assert passed(tmp_path / "ws").startswith("Top-1 1 [")
+
+
+def test_a_torchscript_file_has_stated_inputs_and_outputs(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
+        archive.writestr("m/code/x.py", "")
+    np.savez(tmp_path / "v.npz", x=np.eye(3), labels=[0, 1, 2])
+    stated = {"shapes": {"x": (1, 3)}, "types": {"x": "FLOAT32"}}
+    new_task(tmp_path / "ws", tmp_path / "m.pt", tmp_path / "v.npz", outputs=["y"], **stated)
+    info = json.loads((tmp_path / "ws/model_zoo/mine.json").read_text())
+    assert (info["framework"], info["outputs"]) == ("Pytorch", ["y"])
+    assert info["input_shape"] == {"x": [1, 3]}
+    load_task(Workspaces.find(tmp_path / "ws"), "mine")
+    shutil.rmtree(tmp_path / "ws")
+    refused(tmp_path, "--outputs", model=tmp_path / "m.pt", **stated)
 
 
 def test_pictures_listed_in_a_csv_channels_last_and_copied(tmp_path):
@@ -341,7 +383,7 @@ def test_an_archive_that_is_none(tmp_path):
         ("", "v.csv: is empty"),
         ("a,b,c,label\n1,2,3\n", "line 2 has 3 cells, and the header 4"),
         ("a,b,a,label\n1,2,3,0\n", "the column 'a' occurs twice"),
-        ("a,b,c,label\n1,,3,0\n", "state MISSING"),
+        ("a,b,c,label\n1,,3,0\n", "state MISSING for empty cells); here: --missing"),
         ("a,b,c,d,label\n1,2,3,4,0\n", "3 columns for x"),
         ("a,b,c,label\n", "there are no items"),
         ('a,b,c,label\n1,2,"3,0\n', "cannot be read as CSV"),
@@ -357,8 +399,11 @@ def test_folders_that_are_no_pictures(tmp_path):
     model = of_colours(tmp_path / "m.onnx")
     folder = tmp_path / "val"
     folder.mkdir()
-    refused(tmp_path, "holds no folder with pictures", model=model, data=folder)
+    refused(tmp_path, "holds no pictures", model=model, data=folder)
     pictures(folder, 2)
+    shutil.copyfile(folder / "blue" / "000.png", folder / "loose.png")
+    refused(tmp_path, "loose.png lie beside the folders", model=model, data=folder)
+    (folder / "loose.png").unlink()
     (folder / "empty").mkdir()
     refused(tmp_path, "the folders empty hold no pictures", model=model, data=folder)
     (folder / "empty").rmdir()
