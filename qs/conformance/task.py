@@ -100,7 +100,7 @@ async def _started(config: TaskConfig, workspaces: Workspaces, log: Path) -> Chi
     name = config.model_info.dataset_name
     found = workspaces.dataset(name) if name and not config.workload.fake_data else None
     arguments: dict[str, Any] = {
-        "model_info": config.model_info.to_configs(),
+        "model_info": config.model_info.to_fetch(),
         "root": str(config.model.root),
         "folder": str(found.path) if found else None,
     }

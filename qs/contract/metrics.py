@@ -169,8 +169,7 @@ def _r2(answers: Answers) -> Value:
     """1 - the squared errors' share of the labels' variance."""
 
     def of(found: np.ndarray, right: np.ndarray) -> np.ndarray:
-        errors = ((found - right) ** 2).mean(axis=-1)
-        return 1 - errors / np.maximum(right.var(axis=-1), _LEAST)
+        return 1 - _ratio(((found - right) ** 2).mean(axis=-1), right.var(axis=-1))
 
     return _of_pairs(answers, of)
 
@@ -180,7 +179,7 @@ def _pearson(answers: Answers) -> Value:
         found = found - found.mean(axis=-1, keepdims=True)
         right = right - right.mean(axis=-1, keepdims=True)
         spread = np.sqrt((found**2).mean(axis=-1) * (right**2).mean(axis=-1))
-        return (found * right).mean(axis=-1) / np.maximum(spread, _LEAST)
+        return _ratio((found * right).mean(axis=-1), spread)
 
     return _of_pairs(answers, of)
 
@@ -276,6 +275,9 @@ def _mean(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
 def _of_pairs(answers: Answers, of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Value:
     """`of(answered, right)` along the last axis, with its interval by resampling items."""
     found, right = answers.numbers()
+    value = float(of(found, right))
+    if not np.isfinite(value):
+        raise ValueError(f"all {len(right)} labels, or all answers, are the same number")
     random = np.random.default_rng(0)
     at_once = max(1, _AT_ONCE // found.size)
     values = []
@@ -283,9 +285,14 @@ def _of_pairs(answers: Answers, of: Callable[[np.ndarray, np.ndarray], np.ndarra
         rounds = min(at_once, scoring.ROUNDS - begin)
         chosen = random.integers(0, found.size, (rounds, found.size))
         values.append(of(found[chosen], right[chosen]))
-    return float(of(found, right)), _middle_95(np.concatenate(values)), "bootstrap"
+    return value, _middle_95(np.concatenate(values)), "bootstrap"
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """NaN where it is of nothing."""
+    return np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)
 
 
 def _middle_95(values: np.ndarray) -> list[float]:
-    low, high = np.percentile(values, [2.5, 97.5])
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return [float(low), float(high)]

@@ -8,11 +8,13 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from qs.base import jsonc
 from qs.cli.new_task import NORMALISATIONS
 from qs.inside import task_trial
-from tests.qs.program import qs, refused
+from qs.inside.task_trial import TaskTrial
+from tests.qs.program import ROOT, qs, refused
 from tests.qs.results import read_result
-from tests.qs.scaffold.tasks import described, linear
+from tests.qs.scaffold.tasks import CHECKS, described, linear
 
 
 @pytest.fixture
@@ -106,6 +108,23 @@ def test_a_task_in_order_and_one_that_is_not(place):
     assert "FAIL  data" in ran.stdout and "it has no lables; it has x, labels" in ran.stdout
     assert "to fix it:    correct the keys in" in ran.stdout
     assert "skip  metric        not tried: items was skipped" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [
+        ("digits-cnn-onnx-fp32", "Top-1 "),
+        ("mnist-cnn-onnx-int8", "Top-1 "),
+        ("adult-widedeep-onnx-fp32", "AUC "),
+    ],
+)
+def test_tasks_that_ship_are_in_order(task, metric):
+    """Their data sets are not stock ones, and one is written as ByteMLPerf's are."""
+    info = jsonc.read(ROOT / "model_zoo" / f"{task}.json")
+    trial = TaskTrial(info, str(ROOT), str(ROOT / "datasets" / info["dataset_name"]))
+    found = [trial.model(offline=True), *(getattr(trial, name)() for name in CHECKS)]
+    assert [each["status"] for each in found] == ["pass"] * 5 + ["skip"], found
+    assert found[4]["reason"].startswith(metric)
 
 
 def test_what_check_cannot_test_is_said(place):

@@ -78,6 +78,16 @@ def test_all_right_and_one_item_are_no_error(name):
         METRICS[name].compute(Answers(labels[1:2], scores[1:2], labels[1:2]))
 
 
+def test_what_does_not_vary_has_no_correlation():
+    same = Answers(np.ones(5), NEAR[:5, None], np.zeros(5, np.int64))
+    for name in ("r2", "pearson"):
+        with pytest.raises(ValueError, match="the same number"):
+            METRICS[name].compute(same)
+    few = Answers(NUMBERS[:2], NEAR[:2, None], np.zeros(2, np.int64))
+    low, high = METRICS["r2"].compute(few)[1]
+    assert np.isfinite([low, high]).all()
+
+
 def test_answers_that_are_not_finite_are_wrong_answers_or_refused():
     scores = SCORES.copy()
     scores[:30] = np.nan
