@@ -129,7 +129,7 @@ def test_tasks_that_ship_are_in_order(task, metric):
 
 def test_what_check_cannot_test_is_said(place):
     refused(qs("check", "--task", "mine", "--log", "l", cwd=place), "name --hardware_type too")
-    refused(qs("check", "--task", "digits-cnn-onnx-fp3", cwd=place), "did you mean")
+    refused(qs("check", "--task", "digits-cnn-onnx-fp33", cwd=place), "did you mean")
 
 
 @pytest.mark.slow
