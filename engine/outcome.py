@@ -49,6 +49,7 @@ class Doubt(_Word):
     GIL_BOUND = "gil_bound"
     OUT_OF_RANGE = "out_of_range"
     OVERLOAD = "overload"
+    BEHIND = "behind"
     LOOP_BOUND = "loop_bound"
     LATE_ISSUE = "late_issue"
     ENGINE_COST = "engine_cost"

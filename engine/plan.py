@@ -116,6 +116,9 @@ class Stop:
     # needs a maximum; statistics/confidence.py says how
     until_stable: float | None = None
     stable_percentile: float = 99.0
+    # go on, for a second at least, until the 95 % confidence interval of throughput alone is at
+    # most this share of it; needs a maximum, and one that ends the run before is no fault
+    until_known: float | None = None
     # the error budget: the run ends when more requests failed, or surely a larger share of them;
     # failures within it do not make the result INVALID
     max_errors: int | None = None
@@ -127,6 +130,7 @@ class Stop:
             *counts(self, "iterations", "min_queries"),
             *counts(self, "max_errors", least=0),
             *shares(self, "until_stable", most=None),
+            *shares(self, "until_known", most=None),
             *shares(self, "max_error_rate", most=1.0),
             percentile("stable_percentile", self.stable_percentile),
         )
@@ -142,7 +146,12 @@ class Stop:
         """Whether it ends a load that has no end of its own."""
         return self.has_maximum or any(
             asked is not None
-            for asked in (self.min_duration_s, self.min_queries, self.until_stable)
+            for asked in (
+                self.min_duration_s,
+                self.min_queries,
+                self.until_stable,
+                self.until_known,
+            )
         )
 
 
@@ -267,6 +276,11 @@ class RunPlan:
             (
                 stop.has_maximum or self.load.ends or stop.until_stable is None,
                 "until_stable: a run that never gets stable would never end; "
+                "give max_duration_s as well",
+            ),
+            (
+                stop.has_maximum or self.load.ends or stop.until_known is None,
+                "until_known: a run whose throughput never settles would never end; "
                 "give max_duration_s as well",
             ),
             (

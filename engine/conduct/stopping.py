@@ -9,16 +9,18 @@ a tenth longer), because every look is another chance to stop at a lucky moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from qs.engine.judging.rules import watched
 from qs.engine.outcome import Ending
 from qs.engine.plan import Stop
 from qs.engine.statistics.budget import budget_spent
-from qs.engine.statistics.estimate import Confidence
+from qs.engine.statistics.estimate import Confidence, Estimate
 
 _LONGER = 1.1
+# A throughput of less time is not taken for known, however even it was.
+_LEAST_KNOWN_S = 1.0
 # How long to wait, after the minimum duration, for an answer that comes later: there may be none.
 _LAST_ANSWER_S = 1.0
 
@@ -38,7 +40,7 @@ class StopRules:
 
     def __init__(self, stop: Stop):
         self._stop = stop
-        self._next_look_s = 0.0
+        self._next_look_s = _LEAST_KNOWN_S if stop.until_known is not None else 0.0
         self.reached: Confidence | None = None
 
     def ended_by(self, seen: Seen, confidence: Callable[[], Confidence]) -> Ending | None:
@@ -48,19 +50,20 @@ class StopRules:
         stop = self._stop
         if budget_spent(stop, seen.completed, seen.failed):
             return Ending.ERROR_BUDGET
-        if stop.min_duration_s is None and stop.min_queries is None and stop.until_stable is None:
+        aims = stop.until_stable is not None or stop.until_known is not None
+        if stop.min_duration_s is None and stop.min_queries is None and not aims:
             return None
         if not self._minimums(seen):
             return None
-        if stop.until_stable is None:
+        if not aims:
             return Ending.MINIMUMS
         if seen.elapsed_s < self._next_look_s:
             return None
         self._next_look_s = seen.elapsed_s * _LONGER
         found = confidence()
         if not all(
-            estimate.relative is not None and estimate.relative <= stop.until_stable
-            for estimate in watched(stop, found)
+            estimate.relative is not None and estimate.relative <= most
+            for most, estimate in _aimed_at(stop, found)
         ):
             return None
         self.reached = found
@@ -84,3 +87,11 @@ class StopRules:
         """
         budget = self._stop.max_errors, self._stop.max_error_rate
         return seen.completed + (seen.failed if budget == (None, None) else 0)
+
+
+def _aimed_at(stop: Stop, found: Confidence) -> Iterator[tuple[float, Estimate]]:
+    """How narrow which intervals are to be, as shares."""
+    if stop.until_stable is not None:
+        yield from ((stop.until_stable, estimate) for estimate in watched(stop, found))
+    if stop.until_known is not None:
+        yield stop.until_known, found.throughput

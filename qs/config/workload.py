@@ -37,7 +37,10 @@ def _not_empty(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Workload(Checkable):
-    """What a task asks for. `clients` submit `iterations` batches each, at every batch size."""
+    """What a task asks for. At every batch size `clients` submit `iterations` batches each, or as
+    many as there is time for in `duration` seconds; a file that states neither leaves it to the
+    program.
+    """
 
     task: StrictStr  # the file's name; not a key of the file
     model: PlainName
@@ -46,6 +49,9 @@ class Workload(Checkable):
     test_numeric: Flag = True
     clients: Clients = 3
     iterations: Count = 100
+    duration: (
+        Annotated[float, Field(strict=True, gt=0, le=bounds.SECONDS, allow_inf_nan=False)] | None
+    ) = None
     batch_sizes: Annotated[
         tuple[BatchSize, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
     ] = (1,)
@@ -64,6 +70,7 @@ class Workload(Checkable):
         ),
         "clients": f"a whole number >= 1, up to {bounds.CLIENTS:,}",
         "iterations": "a whole number >= 1, per client",
+        "duration": "seconds above 0 that each batch size is measured, in place of iterations",
         "batch_sizes": BATCH_SIZES,
         "data_percent": "a whole number from 1 to 100",
     }
@@ -76,7 +83,8 @@ class Workload(Checkable):
 
     def to_configs(self) -> dict[str, Any]:
         """The published spelling, defaults filled in, unknown keys as they were."""
-        known = {key: getattr(self, key) for key in type(self).model_fields if key != "task"}
+        left_out = {"task"} if self.duration is not None else {"task", "duration"}
+        known = {key: getattr(self, key) for key in type(self).model_fields if key not in left_out}
         return {**known, "batch_sizes": list(self.batch_sizes), **self.extra_keys}
 
 

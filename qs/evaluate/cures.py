@@ -4,6 +4,7 @@ of plans and pools.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from qs.base.scenarios import REPLAY, STAGES
@@ -33,11 +34,15 @@ def of_reason(reason: Reason, case: Case, result: RunResult) -> str:
 
 def duration(seconds: float) -> str:
     """--duration with a round number of seconds, and LEAST_S at least."""
+    return f"--duration {_typed(seconds)}"
+
+
+def _typed(seconds: float) -> str:
     wanted = max(seconds, LEAST_S)
     step = next((each for each in _STEPS if each >= wanted), None)
     if step is None:
-        step = -(-round(wanted) // 300) * 300
-    return f"--duration {step}s" if step < 120 or step % 60 else f"--duration {step // 60}m"
+        step = math.ceil(wanted / 300) * 300
+    return f"{step}s" if step < 120 or step % 60 else f"{step // 60}m"
 
 
 def longer(case: Case, seconds: float) -> str:
@@ -46,6 +51,8 @@ def longer(case: Case, seconds: float) -> str:
         return f"--stages that last {number(max(seconds, LEAST_S), 2)} s or longer"
     if case.scenario_name == REPLAY:
         return "a longer recording for --replay, or a lower --replay_speed"
+    if case.until_known is not None:
+        return f"--time_limit {_typed(seconds)}"
     return duration(seconds)
 
 
@@ -60,6 +67,12 @@ def _less_load(case: Case, result: RunResult) -> str:
     flag = {STAGES: "lower rates in --stages", REPLAY: "a lower --replay_speed"}
     less = flag.get(case.scenario_name or "", "a lower --rate")
     return f"{less}, or more --clients" if case.pool != "async" else less
+
+
+def _longer_or_less(case: Case, result: RunResult) -> str:
+    return (
+        f"{longer(case, 4 * result.wall_s)} to see whether it stays, or {_less_load(case, result)}"
+    )
 
 
 def _other_pool(case: Case, result: RunResult) -> str:
@@ -96,6 +109,7 @@ CURES: Mapping[Doubt, Cure] = {
     Doubt.GIL_BOUND: _other_pool,
     Doubt.OUT_OF_RANGE: lambda case, result: f"{_less_load(case, result)}, or --predict_timeout",
     Doubt.OVERLOAD: _less_load,
+    Doubt.BEHIND: _longer_or_less,
     Doubt.LOOP_BOUND: _loops,
     Doubt.LATE_ISSUE: _in_time,
     Doubt.ENGINE_COST: _larger_calls,

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from qs.base.scenarios import SCHEDULED
 from qs.base.storable import storable
 from qs.base.words import number, percent, span
-from qs.engine import Cause, Doubt, ErrorKind, Estimate, Reason, RunResult
+from qs.engine import Cause, Doubt, Ending, ErrorKind, Estimate, Reason, RunResult
 from qs.evaluate import cures
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Verdict
 from qs.settings.case import Case
 
-# Failures of requests that the target did not get to.
-UNSERVED = (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED)
+# Failures of requests that a target which does not keep up did not get to in time.
+UNSERVED = (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF, ErrorKind.TIMEOUT)
 # What follows from requests that it did not get to.
 _BY_OVERLOAD = (Cause.FAILED, Cause.NOTHING, Cause.MINIMUM_QUERIES, Cause.ERROR_BUDGET)
 _BY_SLO = (Cause.BOUND, Cause.EARLY_STOPPING)
@@ -44,7 +44,8 @@ def judged(case: Case, result: RunResult) -> tuple[Verdict, list[str], list[Doub
     ]
     # Overload has no response time that an interval could be of.
     short = too_short(case, result) if over is None else None
-    return verdict, reasons, [short, *doubts] if short else doubts
+    first = short or imprecise(case, result)
+    return verdict, reasons, [first, *doubts] if first else doubts
 
 
 def overload(result: RunResult) -> str | None:
@@ -95,6 +96,23 @@ def too_short(case: Case, result: RunResult) -> DoubtEntry | None:
         code=TOO_SHORT,
         text=f"{span(result.wall_s)} of measurement are too short to tell: no 95 % interval of "
         f"{what} can be computed ({estimate.why})",
+        cure=cures.longer(case, needed_s),
+        needed_s=needed_s,
+    )
+
+
+def imprecise(case: Case, result: RunResult) -> DoubtEntry | None:
+    """That a case which was to go on until its throughput is known ended before."""
+    if case.until_known is None or result.ended_by is Ending.STABLE or result.confidence is None:
+        return None
+    known = result.confidence.throughput.relative
+    if known is None or known <= case.until_known:
+        return None
+    needed_s = result.wall_s * (known / case.until_known) ** 2
+    return DoubtEntry(
+        code="imprecise",
+        text=f"after {span(result.wall_s)} the throughput is known to {percent(known)}, not to "
+        f"{percent(case.until_known)}",
         cure=cures.longer(case, needed_s),
         needed_s=needed_s,
     )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qs.artifact.batch import refusal
-from qs.base.words import counted, span
+from qs.base.words import counted, percent, span
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import settled
 from qs.result.row import CLOSED_LOOP
@@ -35,19 +35,25 @@ class OutlinedCase:
     scenario: str
     clients: int
     iterations: int | None
-    # None: until its end
+    # None: until its end; at most, if `until_known` ends it
     seconds: float | None
     warm_up_seconds: float
     shapes: Mapping[str, Sequence[int]]
     # why it cannot be run; None: it can
     refused: str | None = None
+    # until the throughput is known to this share
+    until_known: float | None = None
 
     def __str__(self) -> str:
         what = [f"{self.name}: {self.scenario}", f"batch size {self.batch_size}"]
         what.append(counted(self.clients, "client"))
         if self.iterations:
             what.append(counted(self.iterations, "iteration"))
-        what.append(f"for {span(self.seconds)}" if self.seconds else "until its end")
+        lasts = f"for {span(self.seconds)}" if self.seconds else "until its end"
+        if self.until_known is not None and self.seconds:
+            to = percent(self.until_known)
+            lasts = f"until its throughput is known to {to}, for {span(self.seconds)} at most"
+        what.append(lasts)
         fed = "; a call is fed " + shapes_in_words(self.shapes)
         return ", ".join(what) + (fed if self.refused is None else f": {self.refused}")
 
@@ -90,6 +96,8 @@ class Outline:
                 said.append(f"  {name:<{width}}  {value['value']}  ({value['origin']})")
         said += ["cases:", *(f"  {case}" for case in self.cases)]
         lasts = f"about {span(self.seconds)}" if self.seconds else "as long as its iterations do"
+        if self.seconds and any(case.until_known for case in self.cases):
+            lasts = f"{span(self.seconds)} at most"
         said += [f"takes {lasts}, and loading", f"report: {self.report}"]
         return said + [f"note: {text}" for text in self.notes]
 
@@ -122,6 +130,7 @@ def outline(prepared: Prepared) -> Outline:
             warm_up_seconds=warm_up_s,
             shapes={spec.name: list(spec.batch_shape(case.batch_size)) for spec in specs},
             refused=refusal(described.get("batch"), case.batch_size * (case.shared_by or 1)),
+            until_known=case.until_known,
         )
         for case in cases_of(settings)
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from qs.base.scenarios import CONSTANT_RATE, MULTI_STREAM, POISSON, SINGLE_STREAM
 from qs.config.qs_config import Batching
-from qs.settings.settings import DURATION_S, CpuSets, Settings
+from qs.settings.settings import DURATION_S, CpuSets, Origin, Settings
 from qs.settings.traffic import USES, ScenarioSettings
 
 ONE_CLIENT = (SINGLE_STREAM, MULTI_STREAM)
@@ -35,6 +35,8 @@ class Case:
     affinity: CpuSets
     # None: closed loop
     scenario: ScenarioSettings | None = None
+    # closed loop: go on until the throughput is known to this share, within the time limit
+    until_known: float | None = None
     batching: Batching | None = None
 
     @property
@@ -73,6 +75,7 @@ def cases_of(settings: Settings) -> list[Case]:
 def case_of(batch_size: int, settings: Settings) -> Case:
     """One batch size in closed loop."""
     clients = settings.clients.value
+    amount = settings.iterations.value or settings.duration_s.value
     return Case(
         name=f"bs{batch_size}-c{clients}",
         batch_size=batch_size,
@@ -80,12 +83,20 @@ def case_of(batch_size: int, settings: Settings) -> Case:
         clients=clients,
         iterations=settings.iterations.value,
         duration_s=settings.duration_s.value,
-        time_limit_s=settings.time_limit_s.value,
+        time_limit_s=settings.time_limit_s.value if not amount else _stated_limit_s(settings),
         pool=settings.pool.value,
         instances=_instances(settings, clients),
         intra_op_threads=settings.intra_op_threads.value,
         affinity=settings.affinity.value or (),
+        until_known=None if amount else settings.until_known.value,
     )
+
+
+def _stated_limit_s(settings: Settings) -> float | None:
+    """The time limit, unless it is only the default of a closed loop without an amount."""
+    of_known = settings.until_known.value is not None
+    limit = settings.time_limit_s
+    return None if of_known and limit.origin == Origin.DEFAULT else limit.value
 
 
 def _under_scenario(
@@ -110,6 +121,8 @@ def _under_scenario(
         instances=_instances(settings, clients),
         iterations=case.iterations if counted else None,
         duration_s=settled.duration_s,
+        time_limit_s=_stated_limit_s(settings),
+        until_known=None,
         scenario=settled,
         batching=settings.batching.value if scenario.open_loop else None,
     )

@@ -49,6 +49,8 @@ WARM_UP_S = 60.0
 # A time series has some twenty intervals, of at most a second; this long when the case states no
 # duration.
 INTERVALS, UNKNOWN_INTERVAL_S = 20, 0.25
+# Fine enough for some twenty in the least time of a case that ends when its throughput is known.
+KNOWN_INTERVAL_S = 0.05
 
 
 def plan_of(case: Case, settings: Settings, limits: Limits | None = None) -> RunPlan:
@@ -75,7 +77,8 @@ def plan_of(case: Case, settings: Settings, limits: Limits | None = None) -> Run
     scenario = case.scenario
     if scenario is None:
         load = ClosedLoop(case.clients, case.iterations, settings.think_time_s.value or 0.0)
-        return RunPlan(load=load, stop=replace(stop, duration_s=case.duration_s), **common)
+        stop = replace(stop, duration_s=case.duration_s, until_known=case.until_known)
+        return RunPlan(load=load, stop=stop, **common)
     if scenario.name in MLPERF:
         return _with_budget(_mlperf(case, scenario).plan(**common), stop)
     if scenario.name in (POISSON, CONSTANT_RATE) and not rules.end_a_run:
@@ -88,6 +91,8 @@ def interval_s(case: Case) -> float:
     """Length of the time series' intervals: a second, and less in short runs, so that a comparison
     has some twenty to resample.
     """
+    if case.until_known is not None:
+        return KNOWN_INTERVAL_S
     known = case.duration_s or case.time_limit_s
     return min(max(known / INTERVALS, 0.05), 1.0) if known else UNKNOWN_INTERVAL_S
 

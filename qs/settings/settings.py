@@ -24,9 +24,12 @@ CpuSets = tuple[tuple[int, ...], ...]
 
 TIMEOUT_S = 120.0
 SEED = 0
-# How long a case is measured when nothing says it, and how long a run may take to become stable.
+# How long an open loop lasts when nothing says it, and how long a run may take to become stable.
 DURATION_S = 10.0
 MOST_STABLE_S = 600.0
+# A closed loop of which nobody says how much is measured until its throughput is known to this
+# share, and at most for so long.
+KNOWN_TO, KNOWN_WITHIN_S = 0.05, 10.0
 OWN_COPIES = ("process", "async")  # pools whose number of loaded copies follows from the pool
 
 
@@ -105,6 +108,9 @@ class Settings:
     duration_s: Setting[float | None]
     time_limit_s: Setting[float | None]
     batch_sizes: Setting[tuple[int, ...]]
+    # How far the throughput of a closed loop is to be known, as a share, where nothing says how
+    # much is measured.
+    until_known: Setting[float | None] = Setting(None, Origin.DEFAULT)
     # A trial's own, which a search for a limit sets: the length of the time series' intervals, and
     # whether the engine measures its own cost first.
     interval_s: Setting[float | None] = Setting(None, Origin.DEFAULT)
@@ -195,7 +201,7 @@ def settle(
             workload=workload.clients if "clients" in given else None,
         ),
         iterations=_first(
-            workload.iterations if of_task else None,
+            None,
             line=line.iterations,
             config=config.iterations,
             workload=workload.iterations if "iterations" in given else None,
@@ -219,7 +225,9 @@ def settle(
         max_backlog=_first(None, line=traffic.max_backlog),
         spin=_first("auto", line=traffic.spin),
         verify=_first(None, line=line.verify, config=config.verify),
-        duration_s=_first(None, line=line.duration),
+        duration_s=_first(
+            None, line=line.duration, workload=workload.duration if of_task else None
+        ),
         time_limit_s=_first(None, line=line.time_limit),
         batch_sizes=_first(
             workload.batch_sizes,
@@ -278,18 +286,28 @@ def _scenarios(config: QsConfig) -> tuple[ScenarioSettings, ...] | None:
 
 def _with_end(settings: Settings) -> Settings:
     """Iterations, duration and limit as they follow from each other: a run that ends by what it
-    measured needs no count, and one that states no end has the default duration.
+    measured needs no count, a chosen count replaces the workload's duration, and where nothing
+    says how much, a closed loop goes on until its throughput is known, and an open loop for the
+    default duration.
     """
     counted, duration = settings.iterations, settings.duration_s
-    limit, stop = settings.time_limit_s, settings.stop.value
+    limit, stop, known = settings.time_limit_s, settings.stop.value, settings.until_known
+    if duration.origin == Origin.WORKLOAD and (counted.chosen or stop.end_a_run):
+        duration = Setting(None, counted.origin if counted.chosen else Origin.COMMAND_LINE)
     if (duration.value or stop.end_a_run) and counted.origin != Origin.COMMAND_LINE:
-        counted = Setting(None, Origin.COMMAND_LINE)
+        counted = Setting(None, duration.origin if duration.value else Origin.COMMAND_LINE)
     endless = not (duration.value or limit.value or counted.value)
     if stop.until_stable is not None and endless:
         limit = Setting(MOST_STABLE_S, Origin.DEFAULT)
     if not (counted.value or duration.value or stop.end_a_run):
-        duration = Setting(DURATION_S, Origin.DEFAULT)
-    return replace(settings, iterations=counted, duration_s=duration, time_limit_s=limit)
+        if settings.scenarios.value:
+            duration = Setting(DURATION_S, Origin.DEFAULT)
+        else:
+            known = Setting(KNOWN_TO, Origin.DEFAULT)
+            limit = limit if limit.value else Setting(KNOWN_WITHIN_S, Origin.DEFAULT)
+    return replace(
+        settings, iterations=counted, duration_s=duration, time_limit_s=limit, until_known=known
+    )
 
 
 def _with_copies(settings: Settings) -> Settings:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from qs.engine.judging.caveats.backlog import behind, overload
 from qs.engine.judging.caveats.cost import engine_bound, engine_cost, late_issue, loop_bound
 from qs.engine.judging.caveats.load import (
     gil_bound,
     out_of_range,
-    overload,
     slow_warm_up,
     throughput_drift,
     too_few_samples,
@@ -31,6 +31,7 @@ RULES: tuple[CaveatRule, ...] = (
     gil_bound,
     out_of_range,
     overload,
+    behind,
     loop_bound,
     late_issue,
     engine_cost,

@@ -1,14 +1,11 @@
-"""Caveats about the load and what the target made of it: samples, the global lock, a growing
-backlog, drift.
-"""
-
+"""Caveats about the load and what the target made of it: samples, the global lock, drift."""
 from __future__ import annotations
 
-from qs.engine.outcome import Doubt, ErrorKind
+from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import TRACKABLE_LIMIT_NS, samples_needed
-from qs.engine.result import Caveat, IntervalRow, RunResult
-from qs.engine.statistics.trend import drift, growth
+from qs.engine.result import Caveat, RunResult
+from qs.engine.statistics.trend import drift
 from qs.engine.words import number
 
 # CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
@@ -17,7 +14,6 @@ LEAST_S = 0.5
 # beside one that does not, one or more.
 HELD_NS = 2_500_000
 LEAST_IDLE = 0.25
-BACKLOG_SHARE = 0.01
 
 
 def too_few_samples(result: RunResult, plan: RunPlan) -> Caveat | None:
@@ -82,38 +78,6 @@ def gil_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
     return None
 
 
-def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
-    """A backlog that grew steadily and by more than chance explains, or that was still long when
-    the run was cut short.
-    """
-    if not plan.load.sets_rate:
-        return None
-    arrived = result.completed + result.errors
-    handful = max(BACKLOG_SHARE * arrived, 10 + 4 * result.workers)
-    left = sum(
-        result.errors_by_kind.get(kind, 0) for kind in (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED)
-    )
-    advice = "lower the rate, or give the target more workers"
-    if left >= handful:
-        text = (
-            f"{number(left)} of {number(arrived)} due requests never had their turn: "
-            "more arrived than the target could answer"
-        )
-        return Caveat(Doubt.OVERLOAD, text, advice)
-    backlog = [float(row.in_flight) for row in _whole(result) if row.in_flight is not None]
-    # After its highest point the backlog is that of the drain, when nothing arrives any more.
-    grown = growth(backlog[: backlog.index(max(backlog)) + 1] if backlog else [])
-    if grown is None or grown < handful:
-        return None
-    return Caveat(
-        Doubt.OVERLOAD,
-        f"the backlog kept growing, by {number(round(grown))} requests: "
-        "more arrived than the target could answer, "
-        "so response times depend on how long the run was",
-        advice,
-    )
-
-
 def slow_warm_up(result: RunResult, plan: RunPlan) -> Caveat | None:
     """Calls of the warm-up that would have been failures in the measured phase."""
     late, calls = result.warmup.timed_out, result.warmup.completed + result.warmup.errors
@@ -143,9 +107,3 @@ def throughput_drift(result: RunResult, plan: RunPlan) -> Caveat | None:
         "more than chance explains",
         "warm up longer, or look for heat, other load or growing memory",
     )
-
-
-def _whole(result: RunResult) -> list[IntervalRow]:
-    """The intervals of full length."""
-    length = max((row.length_s for row in result.intervals), default=0.0)
-    return [row for row in result.intervals if row.length_s >= length * (1 - 1e-9)]

@@ -131,7 +131,9 @@ def test_batch_sizes_of_the_qs_config_win_over_the_backends_analysis():
 @pytest.mark.parametrize(
     ("options", "iterations", "duration", "limit"),
     [
-        ({}, (100, DEFAULT), (None, DEFAULT), (None, DEFAULT)),
+        # nobody stated how many queries: until the throughput is known, within a limit
+        ({}, (None, DEFAULT), (None, DEFAULT), (10.0, DEFAULT)),
+        ({"time_limit": 4.0}, (None, DEFAULT), (None, DEFAULT), (4.0, COMMAND_LINE)),
         ({"duration": 5.0}, (None, COMMAND_LINE), (5.0, COMMAND_LINE), (None, DEFAULT)),
         (
             {"duration": 5.0, "iterations": 10},
@@ -151,8 +153,7 @@ def test_batch_sizes_of_the_qs_config_win_over_the_backends_analysis():
             (None, DEFAULT),
             (None, DEFAULT),
         ),
-        # nobody stated how many queries an artifact is sent
-        ({"artifact": "m.onnx"}, (None, DEFAULT), (10.0, DEFAULT), (None, DEFAULT)),
+        ({"artifact": "m.onnx"}, (None, DEFAULT), (None, DEFAULT), (10.0, DEFAULT)),
     ],
 )
 def test_how_long_follows_from_what_is_stated(options, iterations, duration, limit):

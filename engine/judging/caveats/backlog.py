@@ -1,0 +1,143 @@
+"""Caveats about requests that were due and not answered: whether the target keeps up with a
+schedule.
+
+The backlog of a queue that just keeps up wanders: after n arrivals its standard deviation is
+sqrt(n) for constant service times and up to sqrt(2 n) for exponential ones. What exceeds FAR times
+sqrt(n) comes by chance at most once in 200, 2 (1 - Phi(4 / sqrt(2))); a backlog that grew steadily
+says more, so STEADY times sqrt(n) will do. A target that works off what is left much faster than
+requests fell due could have kept up: it had stalled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from qs.engine.outcome import Doubt, ErrorKind
+from qs.engine.plan import RunPlan
+from qs.engine.result import Caveat, IntervalRow, RunResult
+from qs.engine.statistics.trend import growth
+from qs.engine.words import number
+
+SHARE = 0.01
+FAR, STEADY = 4.0, 2.5
+FASTER = 1.2
+# Due requests that the target did not get to.
+NEVER = (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF)
+ADVICE = "lower the rate, or give the target more workers"
+
+
+def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """The target did not keep up: requests never had their turn, or the backlog was long when the
+    last one fell due, longer than chance and stalls explain.
+    """
+    if not plan.load.sets_rate:
+        return None
+    arrived = result.completed + result.errors
+    left = sum(result.errors_by_kind.get(kind, 0) for kind in NEVER)
+    if left >= _handful(result):
+        text = (
+            f"{number(left)} of {number(arrived)} due requests never had their turn: "
+            "more arrived than the target could answer"
+        )
+        return Caveat(Doubt.OVERLOAD, text, ADVICE)
+    rows = _while_due(result)
+    grown = _grown(result, plan, rows)
+    if grown is None or _works_off(result, rows):
+        return None
+    return Caveat(
+        Doubt.OVERLOAD,
+        f"the backlog grew by {number(round(grown))} requests: "
+        "more arrived than the target could answer, "
+        "so response times depend on how long the run was",
+        ADVICE,
+    )
+
+
+def behind(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """The target was behind for a while and caught up, or may be about to fall behind."""
+    if not plan.load.sets_rate or overload(result, plan) is not None:
+        return None
+    rows = _while_due(result)
+    if not rows:
+        return None
+    backlog = [float(row.in_flight or 0) for row in rows]
+    most, arrived = max(backlog), result.completed + result.errors
+    if most - _usual(result, plan, backlog) > FAR * math.sqrt(arrived):
+        return Caveat(
+            Doubt.BEHIND,
+            f"for a while the target was behind: up to {number(round(most))} requests waited, and "
+            "their waits are in the response times",
+            "look for stalls, or for bursts in the schedule, before you trust the percentiles",
+        )
+    grown = growth(backlog)
+    if grown is None or grown < _handful(result):
+        return None
+    return Caveat(
+        Doubt.BEHIND,
+        f"the backlog grew by {number(round(grown))} requests, which may be chance or the "
+        "beginning of overload",
+        "measure longer, or lower the rate",
+    )
+
+
+def _handful(result: RunResult) -> float:
+    arrived = result.completed + result.errors
+    return max(SHARE * arrived, 10 + 4 * result.workers)
+
+
+def _while_due(result: RunResult) -> list[IntervalRow]:
+    """The whole intervals in which requests fell due, the one in which the last did included: what
+    follows is the drain. Empty if a worker was lost, and with it what it knew of due times.
+    """
+    length_s = max((row.length_s for row in result.intervals), default=0.0)
+    whole = [row for row in result.intervals if row.length_s >= length_s * (1 - 1e-9)]
+    if any(row.in_flight is None for row in whole):
+        return []
+    if result.offered_s is not None:
+        return [row for row in whole if row.start_s < result.offered_s]
+    backlog = [row.in_flight for row in whole]
+    return whole[: backlog.index(max(backlog)) + 1] if whole else []  # type: ignore[type-var]
+
+
+def _grown(result: RunResult, plan: RunPlan, rows: Sequence[IntervalRow]) -> float | None:
+    """By how much the backlog grew until the last request was due, unless chance explains it."""
+    if not rows:
+        return None
+    backlog = [float(row.in_flight or 0) for row in rows]
+    chance = math.sqrt(result.completed + result.errors)
+    # The last of these intervals may hold a part of the drain.
+    grown = max(backlog[-2:]) - _usual(result, plan, backlog)
+    if grown > FAR * chance:
+        return grown
+    risen = growth(backlog[: backlog.index(max(backlog)) + 1])
+    if risen is None or risen < max(STEADY * chance, _handful(result)):
+        return None
+    return risen if max(backlog[-2:]) >= 0.5 * max(backlog) else None
+
+
+def _usual(result: RunResult, plan: RunPlan, backlog: Sequence[float]) -> float:
+    """How many requests are unanswered at a time while the target keeps up: as many as halfway, and
+    at least those in service, of coroutines by Little's law.
+    """
+    halfway = backlog[(len(backlog) - 1) // 2] if len(backlog) > 2 else 0.0
+    if plan.pool.kind != "async":
+        return max(halfway, float(result.workers))
+    typical_s = result.service.percentile_ns(50) / 1e9 if result.service.count else 0.0
+    return max(halfway, result.queries_per_s * typical_s)
+
+
+def _works_off(result: RunResult, rows: Sequence[IntervalRow]) -> bool:
+    """Whether what was left was answered much faster than the last requests had fallen due."""
+    if result.offered_s is None or len(rows) < 2:
+        return False
+    tail = rows[-max(len(rows) // 4, 1) - 1 :]
+    first, last = tail[0], tail[-1]
+    answered = sum(row.completed + row.errors for row in tail[1:])
+    due = answered + (last.in_flight or 0) - (first.in_flight or 0)
+    due_s = min(last.start_s + last.length_s, result.offered_s) - first.start_s - first.length_s
+    drained_s = result.wall_s - result.offered_s
+    left = max(row.in_flight or 0 for row in rows[-2:])
+    if due_s <= 0 or drained_s <= 0:
+        return False
+    return left / drained_s > FASTER * due / due_s
