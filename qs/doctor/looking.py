@@ -39,15 +39,17 @@ def look(planned: Planned | None = None, root: Path = ROOT, watch_s: float = 0.0
 
 
 def sentence(findings: Sequence[Finding], benchmark: SelfBenchmark | None, age: str = "") -> str:
-    """Fit, or what is in the way; and which differences it resolves, if that was measured."""
+    """Whether it is fit, or what is wrong; and which differences it resolves, if that was
+    measured.
+    """
     warned = [each for each in findings if each.status == WARN]
     first = "; ".join(f"{each.name}: {each.value}" for each in warned)
-    first = first or "nothing that was looked at stands in the way"
+    first = first or "no problem found"
     if benchmark is None:
-        return f"{first}. Which differences it can resolve was not measured: qs doctor"
+        return f"{first}. How small a difference it can tell was not measured: run qs doctor"
     when = f" (qs doctor, {age})" if age else ""
     return (
-        f"{first}. Differences between two runs below {benchmark.resolves:.1%} are noise here{when}"
+        f"{first}. A difference below {benchmark.resolves:.1%} between two runs is noise here{when}"
     )
 
 

@@ -29,6 +29,7 @@ CASE = columns(
     "errors",
     "peak_memory_bytes",
     "items_per_s",
+    "offered_per_s",
     "queries_per_s",
     "wall_s",
     "mean_ms",

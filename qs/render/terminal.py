@@ -8,18 +8,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, open_table
-from qs.base.words import completed, number, signed_percent, span
+from qs.base.words import NOTHING, completed, number, percent, signed_percent, span
 from qs.render.sweep import limit_table, sweep_lines, sweep_table
 from qs.result.columns import columns
 from qs.result.gate import GateEntry
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
-from qs.result.story import Answers, Story
+from qs.result.story import VERIFIED, Answers, Story
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLUMNS = columns(
+# Of a closed loop and of an open one. A terminal too narrow for all columns does without some; the
+# result has them.
+CLOSED = columns(
     "batch_size",
     "clients",
     "items_per_s",
@@ -30,8 +32,22 @@ COLUMNS = columns(
     "p99_9_ms",
     "max_ms",
 )
-# What a terminal too narrow for all columns does without; the result has it.
-WIDE, DISPENSABLE = 110, {"clients", "p90_ms", "p99_9_ms"}
+OPEN = columns(
+    "batch_size",
+    "clients",
+    "offered_per_s",
+    "queries_per_s",
+    "p50_ms",
+    "p90_ms",
+    "p99_ms",
+    "p99_9_ms",
+    "max_ms",
+)
+WIDE = 130
+DISPENSABLE = {"clients", "mean_ms", "p90_ms", "p99_9_ms"}
+DISPENSABLE_IN_OPEN = DISPENSABLE | {"p50_ms", "max_ms"}
+# What their columns are called there.
+HEADINGS = {"queries_per_s": "served/s", "clients": "workers"}
 LOG_WIDTH = 160
 # Facts on what a call was.
 FED = ("batch", "a call is fed")
@@ -66,18 +82,37 @@ def table(story: Story, wide: bool = True) -> Table:
     from rich.text import Text
 
     result = story.result
-    shown = [column for column in COLUMNS if wide or column.name not in DISPENSABLE]
-    headings = [*(column.heading for column in shown), "completed", "errors", "verdict"]
+    scheduled = all(case.row.scheduled for case in story.cases)
+    left_out = set() if wide else DISPENSABLE_IN_OPEN if scheduled else DISPENSABLE
+    shown = [each for each in (OPEN if scheduled else CLOSED) if each.name not in left_out]
+    # The schedule sets the throughput of an open loop: what is to be known there is the p99.
+    known = "p99_ms" if scheduled else "items_per_s"
     made = open_table(f"{result.model.lower()} on {result.backend}")
-    for heading in headings:
+    for column in shown:
+        heading = HEADINGS.get(column.name, column.heading) if scheduled else column.heading
+        made.add_column(heading, justify="right", no_wrap=True)
+        if column.name == known:
+            made.add_column("±", justify="right", no_wrap=True)
+    for heading in ("measured", *(["completed"] if wide else []), "errors", "verdict"):
         made.add_column(heading, justify="right", no_wrap=True)
     for case in story.cases:
-        row = case.row
-        cells = [column.text(row) for column in shown]
-        cells += [completed(row.planned, row.completed), number(row.errors)]
+        row, cells = case.row, []
+        for column in shown:
+            cells.append(column.text(row))
+            if column.name == known:
+                cells.append(known_to(row.p99_interval if scheduled else row.throughput_interval))
+        cells.append(NOTHING if row.measured_s is None else span(row.measured_s))
+        if wide:
+            cells.append(completed(row.planned, row.completed))
+        cells.append(number(row.errors))
         cells.append("too short" if row.valid and row.too_short else row.verdict)
         made.add_row(*map(Text, cells))
     return made
+
+
+def known_to(share: float | None) -> str:
+    """Half the width of a 95 % interval, as a share."""
+    return NOTHING if share is None else percent(share)
 
 
 def lines(story: Story, told: Collection[str] = ()) -> list[str]:
@@ -98,6 +133,7 @@ def lines(story: Story, told: Collection[str] = ()) -> list[str]:
     if note:
         said.append(f"model: {note}")
     said += answers(story.answers)
+    said += [f"{name}: {text}" for name, text in story.facts if name == VERIFIED]
     said += [audited(row) for row in result.performance if row.vendor]
     # A sweep's settings each have doubts of their own, which the page shows.
     doubts = [each for each in story.doubts if not (result.sweep and each.cases)]

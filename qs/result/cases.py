@@ -48,3 +48,8 @@ def _shared(words: Sequence[dict[str, str]]) -> dict[str, str]:
 
 def short(case: NamedCase, cases: Sequence[NamedCase]) -> str:
     return case.name if len(cases) > 1 else f"BS {case.row.batch_size}"
+
+
+def short_name(row: Row) -> str:
+    """Its batch size."""
+    return f"BS {row.batch_size}"

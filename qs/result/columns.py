@@ -55,6 +55,7 @@ COLUMNS = (
     Column("pool", "pool", str),
     Column("intra_op_threads", "threads", int),
     Column("items_per_s", "items/s", float, "items/s", "throughput"),
+    Column("offered_per_s", "offered/s", float, "queries/s"),
     Column("queries_per_s", "queries/s", float, "queries/s"),
     _latency("mean_ms", "mean", "avg"),
     _latency("min_ms", "min"),

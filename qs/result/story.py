@@ -13,9 +13,11 @@ from itertools import islice
 from pathlib import Path
 
 from qs.base.visible import typed_word
-from qs.base.words import data_size, number
+from qs.base.words import counted, data_size, number
 from qs.result.beside import place_of
 from qs.result.cases import NamedCase, named, shared_by
+from qs.result.headline import performance
+from qs.result.machine import machine_doubts, machine_words
 from qs.result.remarks import Remark, doubts_of, reasons_of
 from qs.result.result import Accuracy, Result
 from qs.result.row import Row
@@ -36,6 +38,7 @@ AGREEMENT = (
 )
 # Numbers of the section that say how it was measured.
 _NO_METRIC = ("Data Percent", "Items")
+VERIFIED = "verified"  # the fact on answers under load
 _SHAPES = 4  # as many are shown
 _LOGS = 50
 _STARTED_BY = ("__main__.py", "qs", "launch.py")
@@ -129,7 +132,6 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
     """Tell a result. Files that are missing in `folder` are left out."""
     cases = named(result.performance)
     answers = _answers(result.accuracy, folder) if result.accuracy else Answers()
-    check = result.machine_check
     return Story(
         result=result,
         folder=folder,
@@ -141,38 +143,16 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
         shared=shared_by(result.performance),
         answers=answers,
         doubts=doubts_of(result, cases),
-        machine=check.summary if check else "",
-        machine_doubts=tuple(_machine_doubts(result)),
+        machine=machine_words(result),
+        machine_doubts=tuple(machine_doubts(result)),
         command=_command(result.command),
         files=tuple(_files(result, folder)),
     )
 
 
-def _machine_doubts(result: Result) -> list[str]:
-    findings = result.machine_check.findings if result.machine_check else []
-    return [
-        f"{each.get('name')}: "
-        + "; ".join(str(each[part]) for part in ("value", "effect", "fix") if each.get(part))
-        for each in findings
-        if each.get("status") == "warn"
-    ]
-
-
 def _headline(result: Result, answers: Answers) -> str:
     """What came out, in a sentence or two."""
-    said = []
-    measured = [(row.items_per_s, row) for row in result.performance if row.items_per_s]
-    tails = [(row.p99_ms, row) for _, row in measured if row.p99_ms]
-    if measured:
-        most, row = max(measured, key=lambda each: each[0])
-        said.append(f"{number(float(most))} items/s at most, at batch size {row.batch_size}")
-    elif result.status == "compiled":
-        said.append("compiled, not measured")
-    else:
-        said.append("nothing was measured")
-    if tails:
-        least, row = min(tails, key=lambda each: each[0])
-        said.append(f"p99 of {number(float(least))} ms at least, at batch size {row.batch_size}")
+    said = [*performance(result)]
     if answers.not_measured:
         said.append("accuracy not measured")
     elif answers.metrics:
@@ -180,6 +160,19 @@ def _headline(result: Result, answers: Answers) -> str:
     if result.sweep and result.sweep.limit:
         said.append(result.sweep.limit.sentence)
     return "; ".join(said) + "."
+
+
+def verified(rows: Iterable[Row]) -> str:
+    """How many answers given under load were checked, and how many were wrong; "" if none was to
+    be.
+    """
+    found = [row.verification for row in rows if row.verification and row.verification.mode]
+    if not found:
+        return ""
+    checked, wrong = (sum(getattr(each, name) for each in found) for name in ("checked", "wrong"))
+    said = f"{counted(checked, 'answer')} under load checked, {number(wrong)} wrong"
+    failed = sum(each.not_verified is not None for each in found)
+    return f"{said}; not checked in {counted(failed, 'case')}" if failed else said
 
 
 def fed(rows: Sequence[Row]) -> str:
@@ -230,8 +223,12 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "data", f"{samples.get('name')}: {samples.get('why') or samples.get('items')}"
     if result.execution_date:
         yield "measured", result.execution_date
-    if result.machine_check and result.machine_check.summary:
-        yield "machine", result.machine_check.summary
+    checked = verified(result.performance)
+    if checked:
+        yield VERIFIED, checked
+    machine = machine_words(result)
+    if machine:
+        yield "machine", machine
 
 
 def metrics_of(section: Accuracy) -> list[Score]:

@@ -20,7 +20,7 @@ from qs.engine.statistics.trend import growth
 from qs.engine.words import number
 
 SHARE = 0.01
-FAR, STEADY = 4.0, 2.5
+FAR, STEADY = 4.0, 3.0
 FASTER = 1.2
 # Due requests that the target did not get to.
 NEVER = (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF)
@@ -63,7 +63,7 @@ def behind(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     backlog = [float(row.in_flight or 0) for row in rows]
     most, arrived = max(backlog), result.completed + result.errors
-    if most - _usual(result, plan, backlog) > FAR * math.sqrt(arrived):
+    if most - _in_service(result, plan, rows) > FAR * math.sqrt(arrived):
         return Caveat(
             Doubt.BEHIND,
             f"for a while the target was behind: up to {number(round(most))} requests waited, and "
@@ -107,24 +107,27 @@ def _grown(result: RunResult, plan: RunPlan, rows: Sequence[IntervalRow]) -> flo
     backlog = [float(row.in_flight or 0) for row in rows]
     chance = math.sqrt(result.completed + result.errors)
     # The last of these intervals may hold a part of the drain.
-    grown = max(backlog[-2:]) - _usual(result, plan, backlog)
-    if grown > FAR * chance:
-        return grown
-    risen = growth(backlog[: backlog.index(max(backlog)) + 1])
-    if risen is None or risen < max(STEADY * chance, _handful(result)):
-        return None
-    return risen if max(backlog[-2:]) >= 0.5 * max(backlog) else None
-
-
-def _usual(result: RunResult, plan: RunPlan, backlog: Sequence[float]) -> float:
-    """How many requests are unanswered at a time while the target keeps up: as many as halfway, and
-    at least those in service, of coroutines by Little's law.
-    """
+    waiting = max(backlog[-2:]) - _in_service(result, plan, rows)
     halfway = backlog[(len(backlog) - 1) // 2] if len(backlog) > 2 else 0.0
+    if min(waiting, max(backlog[-2:]) - halfway) > FAR * chance:
+        return waiting
+    risen = growth(backlog[: backlog.index(max(backlog)) + 1])
+    least = max(STEADY * chance, _handful(result))
+    if risen is None or min(risen, waiting) < least or waiting < 0.5 * max(backlog):
+        return None
+    return risen
+
+
+def _in_service(result: RunResult, plan: RunPlan, rows: Sequence[IntervalRow]) -> float:
+    """How many requests are unanswered at a time while the target keeps up: one in each worker; of
+    coroutines, which call at once, as many as Little's law says (at the rate of late, which grows
+    no further if the target is saturated).
+    """
     if plan.pool.kind != "async":
-        return max(halfway, float(result.workers))
-    typical_s = result.service.percentile_ns(50) / 1e9 if result.service.count else 0.0
-    return max(halfway, result.queries_per_s * typical_s)
+        return float(result.workers)
+    late = rows[-max(len(rows) // 4, 1) :]
+    per_s = sum(row.completed for row in late) / sum(row.length_s for row in late)
+    return per_s * result.service.mean_ns / 1e9 if result.service.count else 0.0
 
 
 def _works_off(result: RunResult, rows: Sequence[IntervalRow]) -> bool:

@@ -1,4 +1,5 @@
 """Caveats about the load and what the target made of it: samples, the global lock, drift."""
+
 from __future__ import annotations
 
 from qs.engine.outcome import Doubt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -112,8 +113,25 @@ def test_stability_is_looked_at_ever_more_seldom():
 
 
 @pytest.mark.parametrize(
+    ("elapsed_s", "throughput", "ended"),
+    [
+        (5.0, Estimate(100.0, 4.0), "stable"),  # whatever p99 is
+        (5.0, Estimate(100.0, 6.0), None),
+        (5.0, Estimate(100.0, None, why="too short"), None),
+        (0.9, Estimate(100.0, 0.0), None),  # less than a second
+    ],
+)
+def test_a_throughput_is_known(elapsed_s, throughput, ended):
+    found = replace(WIDE, throughput=throughput)
+    rules = StopRules(Stop(until_known=0.05, max_duration_s=10))
+    assert rules.ended_by(Seen(elapsed_s, elapsed_s, 100, 0), lambda: found) == ended
+
+
+@pytest.mark.parametrize(
     ("stop", "word"),
     [
+        (Stop(until_known=0.05), "max_duration_s"),
+        (Stop(until_known=-1, duration_s=1), "until_known"),
         (Stop(until_stable=0, duration_s=1), "until_stable"),
         (Stop(until_stable=0.01), "max_duration_s"),
         (Stop(until_stable=0.01, min_duration_s=1), "max_duration_s"),
@@ -156,6 +174,11 @@ def test_a_maximum_before_the_minimums_is_invalid_and_says_what_to_change():
         and "minimum queries" in result.reasons[0]
         and "max_duration_s" in result.reasons[0]
     )
+
+
+def test_a_maximum_before_the_throughput_is_known_is_no_fault():
+    result = run(RunPlan(stop=Stop(until_known=1e-6, max_duration_s=0.2)), pause)
+    assert (result.ended_by, result.verdict, result.rules) == ("time limit", "VALID", [])
 
 
 def test_until_stable_ends_with_the_widths_it_reached():

@@ -12,6 +12,7 @@ import pytest
 from qs.engine import (
     AllAtOnce,
     ClosedLoop,
+    Doubt,
     Histogram,
     IntervalRow,
     Poisson,
@@ -266,15 +267,18 @@ def test_waiting_behind_others_is_load_and_not_lateness():
 @pytest.mark.parametrize(
     ("in_flight", "errors", "expected"),
     [
-        ([10, 20, 30, 40, 50, 60, 70, 80, 90, 100], {}, ["overload"]),
+        ([12, 24, 36, 48, 60, 72, 84, 96, 108, 120], {}, ["overload"]),
         ([20, 40, 60, 80, 100, 120, 90, 60, 30, 0], {}, ["overload"]),  # then the drain
         ([9, 11, 8, 12, 10, 9, 11, 8, 12, 10], {}, []),
         ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], {}, []),  # a handful
+        ([4, 8, 12, 16, 20, 24, 28, 32, 36, 40], {}, ["behind"]),  # chance may do that
+        ([0, 0, 0, 0, 0, 0, 0, 50, 100, 150], {}, ["overload"]),  # a last stage beyond the limit
         ([0, 0, 90, 40, 0, 0, 0, 0, 0, 0], {}, []),  # a stall that was made up for
         ([None] * 10, {}, []),
         ([0] * 10, {"not issued": 13}, []),
         ([0] * 10, {"not issued": 14}, ["overload"]),
         ([0] * 10, {"dropped": 400}, ["overload"]),
+        ([0] * 10, {"cut off": 400}, ["overload"]),
         ([0] * 10, {"ValueError": 400}, []),
         ([50, 100], {}, []),  # two intervals cannot tell
     ],
@@ -282,6 +286,32 @@ def test_waiting_behind_others_is_load_and_not_lateness():
 def test_overload(in_flight, errors, expected):
     intervals = rows([100] * len(in_flight), in_flight)
     assert codes(result_of(open_loop=True, intervals=intervals, errors_by_kind=errors)) == expected
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "wall_s", "expected"),
+    [
+        ([0, 0, 150, 300, 150, 0, 0, 0, 0, 0], 10.1, ["behind"]),  # a burst, made up for
+        ([150] * 10, 10.5, ["behind"]),  # behind since its first second, and no further
+        ([0, 0, 0, 0, 0, 0, 0, 0, 0, 200], 10.1, ["behind"]),  # a stall: 2,000/s worked it off
+        ([0, 0, 0, 0, 0, 0, 0, 0, 100, 200], 12.0, ["overload"]),  # worked off as it came
+    ],
+)
+def test_a_target_that_catches_up_was_behind(in_flight, wall_s, expected):
+    found = result_of(True, intervals=rows([100] * 10, in_flight), offered_s=10.0, wall_s=wall_s)
+    assert codes(found) == expected
+
+
+def test_coroutines_that_wait_for_a_slow_service_are_no_backlog():
+    """100 requests of 1.5 s fall due a second: 150 are in flight, however long it goes on."""
+    plan = replace(OPEN, pool=Pool("async"))
+    slow = histogram(np.full(1000, 1500 * MS))
+    filling = rows([0, 50, 100, 100, 100, 100, 100, 100, 100, 100], [100, *[150] * 9])
+    found = result_of(True, intervals=filling, service=slow, offered_s=10.0, wall_s=11.5)
+    assert codes(found, plan) == []
+    growing = rows([50] * 10, list(range(50, 550, 50)))
+    found = result_of(True, intervals=growing, service=slow, offered_s=10.0, wall_s=20.0)
+    assert "overload" in codes(found, plan)
 
 
 def test_a_growing_backlog_is_nothing_in_closed_loop():
@@ -385,4 +415,4 @@ def test_codes_and_sentences_of_a_result_go_together():
     result = result_of(cpu=cpu(steal_s=4.0))
     result.caveats = caveats_of(result, CLOSED)
     assert result.warning_codes == result.to_dict()["warning_codes"] == ["steal"]
-    assert len(RULES) == 14
+    assert len(RULES) == len(Doubt)

@@ -56,6 +56,18 @@ def test_a_published_file_as_it_is(tmp_path: Path) -> None:
     }
 
 
+def test_a_duration_takes_the_place_of_iterations(tmp_path: Path) -> None:
+    workload, warnings = read(write(tmp_path, '{"model": "m", "duration": 2.5}'))
+    assert (workload.duration, workload.to_configs()["duration"], warnings) == (2.5, 2.5, [])
+    assert workload.given == {"model", "duration"}
+
+
+@pytest.mark.parametrize("duration", [0, -1, "3s", True, 1e300])
+def test_a_wrong_duration_is_faulted(duration) -> None:
+    (fault,) = check_workload({"duration": duration}, "w.json", "t").faults
+    assert "duration" in str(fault) and "seconds above 0" in str(fault)
+
+
 def test_absent_keys_have_defaults_and_only_stated_ones_are_given(tmp_path: Path) -> None:
     workload, _ = read(write(tmp_path, '{"clients": 7}'))
     assert workload.given == {"clients"}

@@ -49,14 +49,36 @@ STORY = story_of(
 def test_no_cell_is_cut(wide):
     from rich.console import Console
 
-    width = 110 if wide else 80
+    width = 130 if wide else 80
     stream = io.StringIO()
     Console(file=stream, width=width).print(table(STORY, wide))
     text = stream.getvalue()
     assert "…" not in text
-    for cell in ("16,384", "123,457", "123.4", "1,234", "2,346", "97 of 300", "INVALID"):
+    for cell in ("16,384", "123,457", "120.1", "1,234", "2,346", "INVALID", "± ", "measured"):
         assert cell in text
-    assert ("p99.9 ms" in text) == wide
+    assert ("p99.9 ms" in text) == wide == ("97 of 300" in text)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_an_open_loop_shows_what_was_offered_and_served(wide):
+    from rich.console import Console
+
+    row = ROW | {
+        "Scenario": "Poisson",
+        "Verdict": "OVERLOADED",
+        "Offered Queries Per Second": 40_000.0,
+        "Queries Per Second": 20_457.0,
+        "Wall Time": 12.3,
+        "Confidence": {"Level": 0.95, "P99 Latency": {"Half Width": 123.45, "Batches": 12}},
+    }
+    stream = io.StringIO()
+    story = story_of(made.small([row], Verdict="OVERLOADED"))
+    Console(file=stream, width=130 if wide else 80).print(table(story, wide))
+    text = stream.getvalue()
+    assert "…" not in text
+    for cell in ("offered/s", "served/s", "40,000", "20,457", "10 %", "12 s", "OVERLOADED"):
+        assert cell in text
+    assert ("workers" in text) == wide and "clients" not in text
 
 
 def test_everything_a_reader_must_know_is_said():

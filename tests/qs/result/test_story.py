@@ -88,6 +88,23 @@ def test_a_doubt_of_several_cases_is_said_once():
     ]
 
 
+KNOWN = {
+    "Queries Per Second": 400.0,
+    "P99 Latency": 2.5,
+    "Confidence": {"Level": 0.95, "Queries Per Second": {"Half Width": 20.0, "Batches": 12}},
+}
+OFFERED = {
+    "QPS": 163_656.0,
+    "Scenario": "Poisson",
+    "Offered Queries Per Second": 40_000.0,
+    "Queries Per Second": 20_457.0,
+    "P99 Latency": 1907.0,
+    "Response": {"p99_ns": 1_907_000_000},
+    "Service": {"p99_ns": 400_000},
+}
+OVERLOADED = OFFERED | {"Verdict": "OVERLOADED", "Reasons": ["the target is saturated"]}
+
+
 @pytest.mark.parametrize(
     ("rows", "more", "text"),
     [
@@ -96,13 +113,29 @@ def test_a_doubt_of_several_cases_is_said_once():
         (
             [case(1, QPS=1270.3, **{"P99 Latency": 1.5}), case(8, QPS=99.96)],
             {"Accuracy": {"Top-1": 0.98667, "Items": 450, "Data Percent": 100, "Max Diff": 1e-6}},
-            "1,270 items/s at most, at batch size 1; p99 of 1.5 ms at least, at batch size 1; "
-            "Top-1 0.987.",
+            "up to 1,270 items/s at batch size 1; lowest p99 1.5 ms at batch size 1; Top-1 0.987.",
         ),
         (
             [case(1, QPS=5)],
             {"Accuracy": {"Not Measured": "no labels"}},
-            "5 items/s at most, at batch size 1; accuracy not measured.",
+            "5 items/s at batch size 1; accuracy not measured.",
+        ),
+        (
+            [case(1, QPS=400.0, **KNOWN)],
+            {},
+            "400 items/s (± 5 %) at batch size 1; p99 2.5 ms.",
+        ),
+        (
+            [case(8, **OFFERED)],
+            {},
+            "offered 40,000 queries/s, served 20,457/s (51 %); "
+            "response p99 1,907 ms, service p99 0.4 ms.",
+        ),
+        (
+            [case(1, **OFFERED | {"Queries Per Second": 40_000.0}), case(8, **OVERLOADED)],
+            {},
+            "BS 8: offered 40,000 queries/s, served 20,457/s (51 %): the target is saturated; "
+            "service p99 0.4 ms.",
         ),
     ],
 )
@@ -155,3 +188,68 @@ def test_files_beside_the_result_are_listed(tmp_path):
         "latency/fp32-bs8-c1.hlog",
     ]
     assert story.answers.picture == folder / "diff-fp32.png"
+
+
+def doubt(code, text, cure="", **more):
+    return {"Code": code, "Text": text, "Cure": cure, **more}
+
+
+def test_a_doubt_of_several_cases_stands_once_with_the_cure_that_does_for_all():
+    short = [
+        doubt("too_short", f"{ms} ms are too short", f"--duration {s}s", **{"Needed Duration": s})
+        for ms, s in ((9, 3), (40, 5), (130, 3))
+    ]
+    others = doubt("other_load", "other programs used 1.9 CPUs", "stop them")
+    codes = {"Warning Codes": ["too_short", "other_load"]}
+    rows = [case(size, Doubts=[each, others], **codes) for size, each in zip((1, 8, 32), short)]
+    story = story_of(made.small(rows, Doubts=[doubt("", "the file is odd")]))
+    assert [(each.where, each.text, each.cure) for each in story.doubts] == [
+        ("", "the file is odd", ""),
+        ("all cases", "40 ms are too short (at BS 8)", "--duration 5s"),
+        ("all cases", "other programs used 1.9 CPUs", "stop them"),
+    ]
+    assert (story.standing, story.tone) == ("VALID, too short to tell", "doubtful")
+    assert str(story.doubts[1]) == "all cases: 40 ms are too short (at BS 8); --duration 5s"
+
+
+@pytest.mark.parametrize(
+    ("codes", "findings", "said"),
+    [
+        ([], [], "no problem found. A difference below 2 % is noise"),
+        (
+            ["other_load", "preempted"],
+            [{"name": "other load", "status": "unknown"}],
+            "nothing wrong was found before the run, but while it measured other programs used "
+            "the CPUs, and the workers lost their cores to other threads (see the doubts). "
+            "A difference below 2 % is noise",
+        ),
+        (
+            ["other_load"],
+            [{"name": "swap", "status": "warn"}],
+            "no problem found. A difference below 2 % is noise",
+        ),
+        (["drift"], [], "no problem found. A difference below 2 % is noise"),
+    ],
+)
+def test_the_sentence_on_the_machine_contradicts_no_doubt(codes, findings, said):
+    check = {
+        "summary": "no problem found. A difference below 2 % is noise",
+        "findings": findings,
+        "self_benchmark": None,
+    }
+    story = story_of(made.small([case(1, **{"Warning Codes": codes})], **{"Machine Check": check}))
+    assert story.machine == said and dict(story.facts)["machine"] == said
+
+
+def test_checked_answers_are_said():
+    rows = [
+        case(1, Verification={"mode": "sample", "checked": 20, "wrong": 0}),
+        case(8, Verification={"mode": "sample", "checked": 12, "wrong": 1}),
+        case(16, Verification={"mode": None, "checked": 3, "wrong": 3}),
+    ]
+    facts = dict(story_of(made.small(rows)).facts)
+    assert facts["verified"] == "32 answers under load checked, 1 wrong"
+    assert "verified" not in dict(story_of(made.small([case(1)])).facts)
+    rows.append(case(32, Verification={"mode": "sample", "not_verified": "it died"}))
+    said = dict(story_of(made.small(rows)).facts)["verified"]
+    assert said == "32 answers under load checked, 1 wrong; not checked in 1 case"

@@ -11,6 +11,7 @@ import pytest
 from qs.base.errors import Faults
 from qs.config.qs_config import Samples, WarmUp, parse_qs_config
 from qs.config.workload import Workload, check_workload
+from qs.settings.case import cases_of
 from qs.settings.request import Request
 from qs.settings.settings import Origin, Setting, Settings, settle
 from qs.settings.traffic import ScenarioSettings, StopRules, Traffic
@@ -44,8 +45,10 @@ def request(**options) -> Request:
         ({"clients": 1}, {"clients": 2}, "clients", Setting(1, COMMAND_LINE)),
         ({}, {"clients": 2}, "clients", Setting(2, QS_CONFIG)),
         ({}, {}, "clients", Setting(3, WORKLOAD)),
-        # the file does not state it: the format's default
-        ({}, None, "iterations", Setting(100, DEFAULT)),
+        # the file does not state it: as many as show the throughput
+        ({}, None, "iterations", Setting(None, DEFAULT)),
+        ({}, None, "until_known", Setting(0.05, DEFAULT)),
+        ({"duration": 2.0}, None, "until_known", Setting(None, DEFAULT)),
         ({}, {}, "pool", Setting("thread", DEFAULT)),
         ({"pool": "inline"}, {"pool": "thread"}, "pool", Setting("inline", COMMAND_LINE)),
         ({}, {"warmup": {"seconds": 3}}, "warmup", Setting(WarmUp(seconds=3.0), QS_CONFIG)),
@@ -60,7 +63,8 @@ def request(**options) -> Request:
         ({"predict_timeout": 5.0}, {"timeout_s": 77}, "timeout_s", Setting(5.0, COMMAND_LINE)),
         ({}, {}, "timeout_s", Setting(120.0, DEFAULT)),
         ({"time_limit": 20.0}, {}, "time_limit_s", Setting(20.0, COMMAND_LINE)),
-        ({}, {}, "time_limit_s", Setting(None, DEFAULT)),
+        ({}, {}, "time_limit_s", Setting(10.0, DEFAULT)),
+        ({"iterations": 5}, {}, "time_limit_s", Setting(None, DEFAULT)),
         (
             {},
             {"instances": 2, "affinity": [[0], [1]]},
@@ -272,6 +276,7 @@ def test_the_report_has_plain_values_under_the_published_names():
         "spin": "auto",
         "duration_s": None,
         "time_limit_s": None,
+        "until_known": None,
     }
 
 
@@ -299,7 +304,6 @@ def test_a_vendors_runner_gets_the_config_that_holds():
         "pool": "thread",
         "instances": 1,
         "clients": 1,
-        "iterations": 100,
         "batch_sizes": [1, 4],
         "warmup": {"iterations": 1, "seconds": 0.5},
         "timeout_s": 120.0,
@@ -317,3 +321,38 @@ def test_a_bound_in_ms_comes_out_as_it_went_in(bound_ms):
 def test_seconds_of_the_command_line_are_whole_milliseconds_in_the_report():
     (scenario,) = Traffic("Server", rate_per_s=1.0, bound_s=0.07).scenarios()
     assert scenario.published()["latency_slo_ms"] == 70.0
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "iterations", "duration"),
+    [
+        ({}, {}, None, Setting(3.0, WORKLOAD)),
+        ({"duration": 1.0}, {}, None, Setting(1.0, COMMAND_LINE)),
+        ({"iterations": 7}, {}, 7, Setting(None, COMMAND_LINE)),
+        ({}, {"iterations": 7}, 7, Setting(None, QS_CONFIG)),
+        (
+            {"traffic": Traffic(stop=StopRules(min_queries=9))},
+            {},
+            None,
+            Setting(None, COMMAND_LINE),
+        ),
+    ],
+)
+def test_what_is_chosen_replaces_the_duration_of_a_workload(options, config, iterations, duration):
+    task = check_workload({"model": "m", "duration": 3, "iterations": 50}, "w.json", "t").value
+    found = settle(request(**options), task, parse_qs_config(config, "c"), None, (0, 1))
+    assert (found.iterations.value, found.duration_s) == (iterations, duration)
+    assert found.until_known.value is None and found.time_limit_s.value is None
+
+
+def test_a_limit_that_is_only_a_default_ends_no_open_loop_and_no_trial():
+    plain = settings(request(), {})
+    assert [(case.until_known, case.time_limit_s) for case in cases_of(plain)][0] == (0.05, 10.0)
+    trial = plain.changed({"duration_s": 30.0}, "this trial", (0, 1))
+    assert [(case.until_known, case.time_limit_s) for case in cases_of(trial)][0] == (None, None)
+    scenario = (ScenarioSettings("Stages", stages=((60.0, 5.0, False),)),)
+    loaded = plain.changed({"scenarios": scenario}, "this trial", (0, 1))
+    (case, *_) = cases_of(loaded)
+    assert (case.until_known, case.time_limit_s) == (None, None)
+    limited = settings(request(time_limit=4.0), {}).changed({"duration_s": 30.0}, "it", (0, 1))
+    assert cases_of(limited)[0].time_limit_s == 4.0
