@@ -50,8 +50,8 @@ def columns_of(reports: Sequence[WorkerReport], start_ns: int) -> dict[str, np.n
     """Columns of all workers in order of completion, times in ns from the common start, and
     `worker`.
 
-    A closed-loop request has no due time, so its due_ns is its issued_ns. A request that raised in
-    closed loop has no row; it is only counted by kind.
+    A closed-loop request has no due time, so its due_ns is its issued_ns. Requests that were never
+    issued, or not answered when the run gave up waiting, have no row; they are counted by kind.
     """
     parts: list[list[np.ndarray]] = [[] for _ in range(len(NAMES) + 1)]
     for report in reports:

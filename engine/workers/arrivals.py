@@ -89,7 +89,8 @@ class AsyncArrivals:
             except asyncio.CancelledError:
                 timed_out = asyncio.current_task() in late
                 kind = ErrorKind.CUT_OFF if closing else "CancelledError"
-                recorder.fail(ErrorKind.TIMEOUT if timed_out else kind, now_ns())
+                kind = ErrorKind.TIMEOUT if timed_out else kind
+                recorder.fail(kind, now_ns(), times=(due, start))
                 return
             except UnfinishedAnswer as fault:
                 unfinished.append(fault)
@@ -97,7 +98,7 @@ class AsyncArrivals:
             except BaseException as fault:  # a target may raise anything
                 if is_interrupt(fault):
                     raise
-                recorder.raised(fault, now_ns())
+                recorder.raised(fault, now_ns(), times=(due, start))
                 if header[Field.STOP] == Halt.NOW:
                     spent = spent or now_ns()
                 return

@@ -90,8 +90,8 @@ class AsyncClients:
                 except asyncio.CancelledError as fault:
                     if closing:
                         raise
-                    if not self._timed_out(number, began):
-                        recorder.raised(fault, now_ns())  # the target's own
+                    if not self._timed_out(number, began, start):
+                        recorder.raised(fault, now_ns(), times=(start, start))  # the target's own
                         await asyncio.sleep(0)
                     continue
                 except UnfinishedAnswer:
@@ -99,7 +99,7 @@ class AsyncClients:
                 except BaseException as fault:  # a target may raise anything
                     if closing or is_interrupt(fault):
                         raise
-                    recorder.raised(fault, now_ns())
+                    recorder.raised(fault, now_ns(), times=(start, start))
                     stopping = stopping or bool(header[Field.STOP])
                     await asyncio.sleep(0)
                     continue
@@ -165,7 +165,7 @@ class AsyncClients:
                 task.cancel()
         return given_up
 
-    def _timed_out(self, number: int, began: list[int]) -> bool:
+    def _timed_out(self, number: int, began: list[int], start_ns: int) -> bool:
         """Whether the cancellation came from here, for a request past its time-out; it is counted
         then.
         """
@@ -173,7 +173,7 @@ class AsyncClients:
             return False
         uncancel()
         self.header[Field.TIMED_OUT] += 1
-        self.recorder.fail(ErrorKind.TIMEOUT, MONOTONIC.now_ns())
+        self.recorder.fail(ErrorKind.TIMEOUT, MONOTONIC.now_ns(), times=(start_ns, start_ns))
         return True
 
 

@@ -88,7 +88,8 @@ def closed_loop(
         if fault is not None:
             if is_interrupt(fault):
                 raise fault
-            recorder.raised(fault, now_ns())
+            issued_ns = completed[row] if row >= 0 else began  # as soon as the one before returned
+            recorder.raised(fault, now_ns(), times=(issued_ns, issued_ns))
             left -= 1
         look(answer)
         yield

@@ -140,7 +140,8 @@ def burst_loop(
             row += 1
             if fault is not None:
                 slice_end = cursor.fail(row, fault, slice_end)
-                issued[row] = completed[row] = now_ns()
+                issued[row] = completed[row - 1] if row > first else began
+                completed[row] = now_ns()
                 row += 1
             end = completed[row - 1]
             at += row - first

@@ -40,6 +40,7 @@ from qs.cli.options.grouping import OUTPUT
 @given.offline
 @given.watching
 @gating.options
+@given.raw
 @given.history
 @given.output
 def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:

@@ -64,6 +64,7 @@ from qs.cli.types import Seconds
 @given.offline
 @given.watching
 @gating.options
+@given.raw
 @given.history
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:

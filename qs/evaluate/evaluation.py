@@ -27,6 +27,7 @@ from qs.evaluate.gating import judge_of
 from qs.evaluate.journal import Journal
 from qs.evaluate.performance import measure
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.raw import FLAG, RawRequests
 from qs.evaluate.settling import Opened, opened, set_up
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
@@ -59,6 +60,7 @@ def open_journal(prepared: Prepared, view: View, going_on: bool = False) -> Jour
         judge_of(prepared.request, prepared.workload),
         prepared.request.keep,
         going_on,
+        None if prepared.request.raw is None else RawRequests(prepared.request.raw),
     )
 
 
@@ -117,6 +119,11 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
                 journal.warn(
                     "--verify: the backend times itself, its answers under load are not seen; "
                     "--engine always has them checked"
+                )
+            if journal.raw is not None and not testbed.driven:
+                journal.warn(
+                    f"{FLAG}: the backend times itself, its requests are not seen; "
+                    "--engine always has them recorded"
                 )
             with journal.stage("performance"):
                 await (measure(testbed) if testbed.driven else measure_by_vendor(testbed))

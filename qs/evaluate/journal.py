@@ -19,6 +19,7 @@ from qs.base.holding import Held, hold, let_go
 from qs.base.storable import storable
 from qs.base.visible import visible
 from qs.base.words import counted
+from qs.evaluate.raw import RawRequests
 from qs.result.events import EventLog
 from qs.result.folder import ReportFolder
 from qs.result.gate import GateEntry
@@ -46,15 +47,18 @@ class Journal:
         judge: Callable[[Result, Path], list[GateEntry]] | None = None,
         most_kept: int | None = None,
         going_on: bool = False,
+        raw: RawRequests | None = None,
     ):
         """`view` hears what a person should read; `draw` makes the page for people, and `judge`
         holds the run to its conditions, from the result and the report's folder.
 
         most_kept   how many earlier runs are kept beside; None: all
         going_on    with what an earlier run has measured: the report stays that run's
+        raw         keeps every request
         """
         self.record = record
         self.view = view
+        self.raw = raw
         self._path = path
         self._precision = precision
         self._page_of = draw
@@ -128,6 +132,10 @@ class Journal:
 
     def close(self) -> None:
         """Nothing is written any more, and another run may write here."""
+        raw, self.raw = self.raw, None
+        if raw is not None:
+            with self.writing(raw.path.name):
+                raw.write()
         if self._events is not None:
             self._events.close()
         let_go(self._held)

@@ -158,8 +158,11 @@ async def _measure_case(
                 target,
                 on_progress=show,
                 interrupt=interrupt,
+                keep_columns=journal.raw is not None,
                 keep_slices=journal.view.wants_slices,
             )
+        if journal.raw is not None:
+            journal.raw.add(case.name, case.batch_size, result.columns)
         journal.view.ended(title, result)
     except BackendFailed as failure:
         with testbed.interrupt.gently():  # what was measured is a row, whatever comes now

@@ -108,4 +108,5 @@ class Request:
     # Conditions of --fail_if, as typed (see qs.gates); what cannot be told then passes.
     fail_if: tuple[str, ...] = ()
     allow_unclear: bool = False
+    raw: Path | None = None
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))

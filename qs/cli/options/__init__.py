@@ -5,7 +5,7 @@ was typed becomes a Request in qs.cli.requests.
 from qs.cli.options.grouping import Option, option, together, under
 from qs.cli.options.inputs import feeding, seed
 from qs.cli.options.load import amount, stopping, time_limit, timeouts, traffic, warmup
-from qs.cli.options.output import history, numeric_items, out, output, quiet, verify, watching
+from qs.cli.options.output import history, numeric_items, out, output, quiet, raw, verify, watching
 from qs.cli.options.place import (
     POOLS,
     affinity,
@@ -42,6 +42,7 @@ __all__ = [
     "pools",
     "process",
     "quiet",
+    "raw",
     "seed",
     "stopping",
     "task",

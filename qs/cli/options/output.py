@@ -68,6 +68,13 @@ watching = together(
     ),
 )
 
+raw = _output(
+    "--raw",
+    type=FilePath("FILE"),
+    help="Write a row for every request: FILE ends in .csv, .npz or .parquet.",
+    rare=True,
+)
+
 quiet = _output("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only.")
 
 output = together(

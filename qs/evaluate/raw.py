@@ -1,0 +1,120 @@
+"""`--raw FILE`: a row for every request that was issued, of all cases of a run, to be analysed
+elsewhere: CSV, Parquet, or numpy's .npz.
+
+The rows stay in memory until the run ends, 29 bytes for each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from qs.base.errors import Fault, Faults
+from qs.base.files import check_writable, replacing
+from qs.render.table import check_parquet
+
+FLAG = "--raw"
+SUFFIXES = (".csv", ".npz", ".parquet")
+OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them
+TIMES = ("due_ns", "issued_ns", "completed_ns")
+COLUMNS = ("case", "batch_size", "worker", *TIMES, "outcome")
+_LINES = 1 << 16  # are written at once
+
+Columns = Mapping[str, np.ndarray]
+
+
+class RawRequests:
+    """The rows of one run, in the order of its cases and within each of completion.
+
+    Columns: `case` (its name), `batch_size`, `worker`, `due_ns`, `issued_ns` and `completed_ns` (ns
+    from the start of the case's measured phase; in closed loop a request is due when it is issued)
+    and `outcome` (completed, failed, timeout). A .npz file has the numbers of `case` and `outcome`,
+    and their names in `cases` and `outcomes`.
+    """
+
+    def __init__(self, path: Path):
+        """Raises UserError for another suffix, a place that cannot be written to, or Parquet
+        without pyarrow.
+        """
+        if path.suffix.lower() not in SUFFIXES:
+            allowed = f"a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            raise Faults([Fault(FLAG, "", str(path), allowed)])
+        if path.suffix.lower() == ".parquet":
+            check_parquet()
+        if path.is_dir():
+            raise Faults([Fault(FLAG, "", str(path), "a file, not a folder")])
+        check_writable(path.absolute().parent, FLAG)
+        self.path = path.absolute()
+        self._cases: list[tuple[str, int, Columns]] = []
+
+    def add(self, case: str, batch_size: int, columns: Columns | None) -> None:
+        """Keep the requests of a case."""
+        if columns is not None:
+            self._cases.append((case, batch_size, columns))
+
+    def write(self) -> None:
+        """Write all rows; nothing if no case was measured. Raises Unwritable."""
+        if not self._cases:
+            return
+        write = {".csv": self._csv, ".npz": self._npz, ".parquet": self._parquet}
+        with replacing(self.path, durable=False) as file:
+            write[self.path.suffix.lower()](file)
+
+    def _csv(self, file: BinaryIO) -> None:
+        file.write(",".join(COLUMNS).encode() + b"\n")
+        for name, batch_size, columns in self._cases:
+            line = f"{name},{batch_size},%d,%d,%d,%d,%s\n"
+            for part in _parts(columns):
+                numbers = [part[key].tolist() for key in ("worker", *TIMES)]
+                outcomes = [OUTCOMES[each] for each in part["outcome"].tolist()]
+                rows = zip(*numbers, outcomes)
+                file.write("".join([line % row for row in rows]).encode())
+
+    def _npz(self, file: BinaryIO) -> None:
+        whole: dict[str, Any] = {
+            key: np.concatenate([columns[key] for *_, columns in self._cases])
+            for key in ("worker", *TIMES, "outcome")
+        }
+        sizes = [columns["outcome"].size for *_, columns in self._cases]
+        whole["case"] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        whole["batch_size"] = np.repeat(self._batch_sizes(), sizes)
+        np.savez(file, **whole, cases=np.array(self._names()), outcomes=np.array(OUTCOMES))
+
+    def _parquet(self, file: BinaryIO) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        words = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+        types = [words, *[pyarrow.int64()] * (len(COLUMNS) - 2), words]
+        schema = pyarrow.schema(list(zip(COLUMNS, types)))
+        with parquet.ParquetWriter(file, schema) as writer:
+            for number, (_, batch_size, columns) in enumerate(self._cases):
+                size = columns["outcome"].size
+                case, outcome = np.full(size, number, np.int32), columns["outcome"]
+                arrays = [
+                    _named(case, self._names()),
+                    np.full(size, batch_size, np.int64),
+                    *(columns[key].astype(np.int64) for key in ("worker", *TIMES)),
+                    _named(outcome.astype(np.int32), OUTCOMES),
+                ]
+                writer.write_table(pyarrow.table(arrays, schema=schema))
+
+    def _names(self) -> list[str]:
+        return [name for name, *_ in self._cases]
+
+    def _batch_sizes(self) -> list[int]:
+        return [batch_size for _, batch_size, _ in self._cases]
+
+
+def _parts(columns: Columns) -> Iterator[Columns]:
+    for at in range(0, columns["outcome"].size, _LINES):
+        yield {key: column[at : at + _LINES] for key, column in columns.items()}
+
+
+def _named(numbers: np.ndarray, names: Sequence[str]) -> Any:
+    import pyarrow
+
+    return pyarrow.DictionaryArray.from_arrays(numbers, list(names))
