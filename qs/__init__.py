@@ -15,13 +15,27 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qs.api.measuring import load, run
+    from qs.api.result import Result, load_result
+    from qs.base.errors import UserError
     from qs.contract.compile_backend import CompileBackend
     from qs.contract.data_loader import Dataset
     from qs.contract.runtime_backend import RuntimeBackend
     from qs.contract.test_accuracy import AccuracyChecker
 
 __version__ = "0.1.0"
-__all__ = ["AccuracyChecker", "CompileBackend", "Dataset", "RuntimeBackend", "__version__"]
+__all__ = [
+    "AccuracyChecker",
+    "CompileBackend",
+    "Dataset",
+    "Result",
+    "RuntimeBackend",
+    "UserError",
+    "__version__",
+    "load",
+    "load_result",
+    "run",
+]
 
 if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # a user's own word stands
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -30,7 +44,12 @@ _HOMES = {
     "AccuracyChecker": "qs.contract.test_accuracy",
     "CompileBackend": "qs.contract.compile_backend",
     "Dataset": "qs.contract.data_loader",
+    "Result": "qs.api.result",
     "RuntimeBackend": "qs.contract.runtime_backend",
+    "UserError": "qs.base.errors",
+    "load": "qs.api.measuring",
+    "load_result": "qs.api.result",
+    "run": "qs.api.measuring",
 }
 
 

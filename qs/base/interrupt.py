@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from qs.base.scratch import remove_all
 
 T = TypeVar("T")
 EXIT_STATUS = 130  # of an interrupted program, as shells have it
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):
@@ -29,11 +31,18 @@ class Interrupt:
     def __init__(self) -> None:
         self.requested = asyncio.Event()
         self._task: asyncio.Task | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._gentle = False
 
     def guard(self, task: asyncio.Task) -> None:
         """Set the task that an interruption cancels."""
-        self._task = task
+        self._task, self._loop = task, task.get_loop()
+
+    def from_another_thread(self) -> None:
+        """Interrupt work whose event loop runs in another thread; nothing if it has ended."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self._loop.call_soon_threadsafe(self.now)
 
     def now(self) -> None:
         """Interrupt: inside `gently`, only set the event; elsewhere, cancel the task."""
@@ -80,7 +89,8 @@ def run_on_loop(
     """Run a coroutine on uvloop, or asyncio's loop if that is not installed.
 
     The first Ctrl-C, SIGTERM or SIGHUP interrupts it. A second one calls `at_once`, removes the
-    temporary folders and ends the program; what runs in child processes dies with it.
+    temporary folders and ends the program; what runs in child processes dies with it. In another
+    thread than the main one signals are the program's.
     """
     try:
         from uvloop import new_event_loop
@@ -103,7 +113,7 @@ def run_on_loop(
             remove_all()
             os._exit(EXIT_STATUS)
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
             handler = signal.getsignal(number)
             if number == signal.SIGHUP and handler == signal.SIG_IGN:
                 continue  # under nohup, it is not to end with the terminal

@@ -19,21 +19,25 @@ from qs.render.terminal import print_story
 from qs.result.gate import GateOutcome
 from qs.result.row import Verdict
 from qs.result.story import story_of
-from qs.settings.request import Request
 from qs.watch.view import View
 
 _NAMED = 3  # of the files that could not be written
 
 
-def conclude(ended: Ended, view: View, request: Request, as_json: bool, quiet: bool) -> int:
+def remember(ended: Ended, view: View) -> None:
+    """Enter a run into the history, if it has measured something and may be remembered."""
+    if ended.request.history and (ended.record.rows or ended.record.numeric):
+        path = ended.folder.result.absolute() if ended.folder else None
+        record(ended.result, path, view.warn, ended.request.tags)
+
+
+def conclude(ended: Ended, view: View, as_json: bool, quiet: bool) -> int:
     """Remember and print how a run ended; return the exit status.
 
     With `as_json` the result alone goes to standard output, otherwise the summary does.
     """
+    remember(ended, view)
     result, folder = ended.result, ended.folder
-    if request.history and (ended.record.rows or ended.record.numeric):
-        path = folder.result.absolute() if folder else None
-        record(result, path, view.warn, request.tags)
     if as_json:
         print_json(result.to_dict())
     if not quiet:
@@ -58,7 +62,7 @@ def conclude(ended: Ended, view: View, request: Request, as_json: bool, quiet: b
         return USER_ERROR
     if ended.record.verdict != Verdict.VALID:
         return INVALID
-    return gated(ended.record.gates, request.allow_unclear)
+    return gated(ended.record.gates, ended.request.allow_unclear)
 
 
 def _one_stream(one: TextIO, other: TextIO) -> bool:

@@ -4,15 +4,17 @@ for is done elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from qs.cli import gating
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath
+from qs.cli.commands import VALID
 from qs.cli.helping import Command
-from qs.cli.naming import settled
 from qs.cli.options.grouping import OUTPUT
 
 
@@ -59,26 +61,31 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
       qs load model.onnx --hardware_type CPU --dry_run
     """
-    from qs.base.console import print_json
-    from qs.base.scratch import scratch
-    from qs.cli.concluding import conclude
-    from qs.cli.requests import request_of
-    from qs.evaluate.outline import outline
-    from qs.evaluate.running import describe_artifact, run
-    from qs.evaluate.testbed import DRIVE
-    from qs.result.result import Kind
+    from qs.cli.measuring import load_artifact
     from qs.watch.terminal import open_view
 
-    asked = settled({**options, "artifact": artifact}, quiet)
-    request = request_of({**asked, "engine": DRIVE}, kind=Kind.LOAD)
+    asked = {**options, "artifact": artifact}
+    if dry_run:
+        _show_plan(asked, as_json, quiet)
+        return VALID
     view = open_view(quiet)
+    ended = load_artifact(asked, view, quiet)
+
+    from qs.cli.concluding import conclude
+
+    return conclude(ended, view, as_json, quiet)
+
+
+def _show_plan(options: Mapping[str, Any], as_json: bool, quiet: bool) -> None:
+    from qs.base.console import print_json
+    from qs.base.scratch import scratch
+    from qs.cli.measuring import load_request
+    from qs.evaluate.outline import outline
+    from qs.evaluate.running import describe_artifact
+
     with scratch("qs-load-") as folder:
-        prepared = describe_artifact(request, folder, probe=not dry_run)
-        if dry_run:
-            planned = outline(prepared)
-            if as_json:
-                print_json(planned.to_dict())
-            else:
-                click.echo("\n".join(planned.lines()))
-            return 0
-        return conclude(run(prepared, view), view, request, as_json, quiet)
+        planned = outline(describe_artifact(load_request(options, quiet), folder, probe=False))
+    if as_json:
+        print_json(planned.to_dict())
+    else:
+        click.echo("\n".join(planned.lines()))

@@ -78,7 +78,7 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
     ended = run(prepare(request), view, compare_alone(item))
     if ended.record.numeric and not quiet:
         show(ended.record.numeric, sys.stderr if as_json else sys.stdout)
-    return conclude(ended, view, request, as_json, quiet)
+    return conclude(ended, view, as_json, quiet)
 
 
 def show(found: Mapping[str, Any], stream: TextIO) -> None:

@@ -10,7 +10,7 @@ from qs.cli import gating
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath, OneOf
 from qs.cli.helping import Command
-from qs.cli.naming import settled, task_word
+from qs.cli.naming import task_word
 from qs.cli.options.grouping import CHECKS, STOP, TARGET
 from qs.cli.types import Seconds
 
@@ -77,15 +77,12 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --rate 500 --duration 2s
     """
-    from qs.cli.requests import request_of
-    from qs.evaluate.prepare import prepare
+    from qs.cli.measuring import run_task
     from qs.watch.terminal import open_view
 
-    request, view = request_of(settled(options, quiet)), open_view(quiet)
-    prepared = prepare(request)
+    view = open_view(quiet)
+    ended = run_task(options, view, quiet)
 
-    # After it: what measures takes most of a second to import, and most errors are known by now.
     from qs.cli.concluding import conclude
-    from qs.evaluate.running import run
 
-    return conclude(run(prepared, view), view, request, as_json, quiet)
+    return conclude(ended, view, as_json, quiet)

@@ -174,7 +174,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
             prepare(request) if request.artifact is None else describe_artifact(request, folder)
         )
         ended = run(prepared, view, plan.work, going_on=plan.resume)
-        return conclude(ended, view, request, as_json, quiet)
+        return conclude(ended, view, as_json, quiet)
 
 
 def _command(request: Any) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from qs.watch.view import View, Watchers
 class Ended:
     """How a run ended."""
 
+    request: Request
     record: Record
     folder: ReportFolder | None  # its report; None: it has left none
     # What the user has to correct, though something was measured.
@@ -44,16 +45,23 @@ class Ended:
         return self.record.status == Status.INTERRUPTED
 
 
-def run(prepared: Prepared, view: View, work: Work | None = None, going_on: bool = False) -> Ended:
+def run(
+    prepared: Prepared,
+    view: View,
+    work: Work | None = None,
+    going_on: bool = False,
+    interrupt: Interrupt | None = None,
+) -> Ended:
     """Evaluate, or do other work with the same endings. UserError for what the user has to correct,
     unless something was measured before: then it is in what is returned.
 
-    going_on   with what an earlier run has measured; else that one is kept beside
+    going_on    with what an earlier run has measured; else that one is kept beside
+    interrupt   for a caller whose signals do not come here
     """
     request = prepared.request
     where = None if request.metrics is None else checked(request.metrics)
     trace = Trace() if request.trace else None
-    interrupt = Interrupt()
+    interrupt = interrupt or Interrupt()
     with exported(where, prepared.title, prepared.hardware) as exporter:
         watchers = [each for each in (view, exporter, trace) if each is not None]
         journal = open_journal(prepared, Watchers(watchers), going_on)
@@ -79,15 +87,17 @@ def run(prepared: Prepared, view: View, work: Work | None = None, going_on: bool
                     trace.write(path, title)
             journal.close()
     folder = journal.folder if journal.started else None
-    return Ended(journal.record, folder, error, dict(journal.unwritten))
+    return Ended(request, journal.record, folder, error, dict(journal.unwritten))
 
 
-def describe_artifact(request: Request, scratch: Path, probe: bool = True) -> Prepared:
+def describe_artifact(
+    request: Request, scratch: Path, probe: bool = True, interrupt: Interrupt | None = None
+) -> Prepared:
     """The artifact, described and checked. KeyboardInterrupt after Ctrl-C: nothing was measured
     yet.
     """
     try:
-        return run_on_loop(prepare_artifact(request, scratch, probe), Interrupt())
+        return run_on_loop(prepare_artifact(request, scratch, probe), interrupt or Interrupt())
     except (asyncio.CancelledError, Interrupted):
         raise KeyboardInterrupt from None
     except BackendFailed as failure:

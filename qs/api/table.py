@@ -1,0 +1,72 @@
+"""The HTML that a notebook shows for a result and for a comparison: a small table, and a curve
+below it. Everything in it is escaped: names and reasons come from vendors and files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+from qs.base.errors import UserError
+from qs.base.words import NOTHING, number
+from qs.result.columns import columns
+
+if TYPE_CHECKING:
+    from qs.api.chart import Chart
+    from qs.api.result import Result
+
+COLUMNS = columns("items_per_s", "p50_ms", "p99_ms")
+
+
+def result_table(result: Result) -> str:
+    """The standing, a line for each case, and the percentile curve if there is one."""
+    story = result.story
+    rows = [
+        [
+            case.name,
+            *(column.text(case.row) for column in COLUMNS),
+            number(case.row.errors) if case.row.errors is not None else NOTHING,
+            str(case.row.verdict),
+        ]
+        for case in story.cases
+    ]
+    heads = ["case", *(column.heading for column in COLUMNS), "errors", "verdict"]
+    title = Markup("<strong>{}</strong>: {}").format(story.title, result.standing)
+    said = [str(each) for each in (*story.reasons, *story.doubts)]
+    return str(
+        Markup("<div><p>{}</p>{}{}{}</div>").format(
+            title, table(heads, rows), listed(said), drawn(result.plot) if story.measured else ""
+        )
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """A table; all but the first column are right-aligned."""
+    head = Markup("").join(Markup("<th>{}</th>").format(each) for each in heads)
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row)
+        )
+        for row in rows
+    )
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)
+
+
+def listed(texts: Sequence[str], most: int = 8) -> Markup:
+    """A list of sentences; beyond `most` they are counted."""
+    if not texts:
+        return Markup("")
+    said = [*texts[:most], *([f"and {len(texts) - most} more"] if len(texts) > most else [])]
+    return Markup("<ul>{}</ul>").format(
+        Markup("").join(Markup("<li>{}</li>").format(escape(each)) for each in said)
+    )
+
+
+def drawn(plot: Callable[[], Chart]) -> Markup:
+    """A chart as it is drawn; nothing if there is nothing to draw."""
+    try:
+        return Markup(plot().svg)
+    except UserError:
+        return Markup("")
