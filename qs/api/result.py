@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from qs.api.chart import Chart, percentiles
 from qs.base.words import number
-from qs.compare.sides import Side, from_path
+from qs.compare.sides import Side
+from qs.history.sides import side_of
 from qs.result.row import Row
 from qs.result.story import NamedCase, Story, story_of
 
@@ -120,17 +121,12 @@ class Result:
 
 
 def load_result(path: str | Path) -> Result:
-    """A saved result: its JSON file, the folder of its report, or an entry of the history (`@12`,
-    `@last`, `@TAG`). Raises qs.UserError.
+    """A saved result: its JSON file, the folder of its report, or a run of the history (`@last`,
+    `@-2`, `@12`, `@TAG`). Raises qs.UserError.
     """
-    from qs.history.sides import from_history
-
-    text = str(path)
-    if text.startswith(("@", "#")) and not Path(text).exists():
-        return Result(from_history(text))
-    side = from_path(text)
-    given = Path(text)
-    return Result(side, (given if given.is_dir() else given.parent).absolute())
+    side = side_of(str(path))
+    folder = side.path.absolute().parent if side.path and side.entry is None else None
+    return Result(side, folder)
 
 
 def frame(records: Any, columns: list[str]) -> pandas.DataFrame:

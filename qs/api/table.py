@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from qs.base.errors import UserError
-from qs.base.words import NOTHING, number
+from qs.base.words import NOTHING, number, signed_percent
 from qs.result.columns import columns
 
 if TYPE_CHECKING:
     from qs.api.chart import Chart
+    from qs.api.comparing import Comparison
     from qs.api.result import Result
 
 COLUMNS = columns("items_per_s", "p50_ms", "p99_ms")
@@ -38,6 +39,31 @@ def result_table(result: Result) -> str:
     return str(
         Markup("<div><p>{}</p>{}{}{}</div>").format(
             title, table(heads, rows), listed(said), drawn(result.plot) if story.measured else ""
+        )
+    )
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """The verdict, a line for each figure, and the curves over each other if they are there."""
+    rows = [
+        [
+            case.title if at == 0 else "",
+            f"{each.metric.name} ({each.metric.unit})",
+            number(each.a),
+            number(each.b),
+            signed_percent(each.change),
+            f"{signed_percent(each.low)} .. {signed_percent(each.high)}"
+            if each.low is not None
+            else NOTHING,
+            str(each.verdict),
+        ]
+        for case in comparison.cases
+        for at, each in enumerate(case.differences)
+    ]
+    heads = ["case", "figure", "A", "B", "change", "95 % interval", "verdict"]
+    return str(
+        Markup("<div><p><strong>{}</strong></p>{}{}</div>").format(
+            comparison.sentence, table(heads, rows), drawn(comparison.plot)
         )
     )
 
