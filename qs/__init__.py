@@ -2,7 +2,9 @@
 
 Importing this package loads nothing heavy: numpy, onnxruntime, pydantic and the engine come in
 where they are used. The four classes of the plug-in contract stand here for vendors (`from qs
-import CompileBackend`) and are loaded on first use.
+import CompileBackend`), and what measures from Python for everybody
+(`qs.load("model.onnx").run()`). They are loaded on first use; their types are in the stub beside
+this file.
 
 It turns ONNX Runtime's telemetry off, here and in every process that is started from here: since
 1.29 the mere import of onnxruntime writes a file of a fixed name in TMPDIR, through whatever link
@@ -12,16 +14,6 @@ has that name, and starts a thread that sends events beside what is measured.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from qs.api.measuring import load, run
-    from qs.api.result import Result, load_result
-    from qs.base.errors import UserError
-    from qs.contract.compile_backend import CompileBackend
-    from qs.contract.data_loader import Dataset
-    from qs.contract.runtime_backend import RuntimeBackend
-    from qs.contract.test_accuracy import AccuracyChecker
 
 __version__ = "0.1.0"
 __all__ = [

@@ -87,7 +87,7 @@ class Comparison:
         return f"<comparison: {self.sentence}>"
 
     def _repr_html_(self) -> str:
-        return comparison_table(self)
+        return comparison_table(self.sentence, self.cases, self.plot)
 
 
 def compare(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qs.api.chart import Chart, percentiles
+from qs.api.table import result_table
 from qs.base.words import number
 from qs.compare.sides import Side
 from qs.history.sides import side_of
@@ -72,7 +73,7 @@ class Result:
 
     @property
     def standing(self) -> str:
-        return getattr(self.story, "standing", self.verdict)
+        return self.story.standing
 
     @property
     def page(self) -> Path | None:
@@ -115,9 +116,7 @@ class Result:
         return f"<{self.story.title}: {self.standing}; {'; '.join([*said, *more]) or 'no case'}>"
 
     def _repr_html_(self) -> str:
-        from qs.api.table import result_table
-
-        return result_table(self)
+        return result_table(self.story, self.plot)
 
 
 def load_result(path: str | Path) -> Result:

@@ -15,15 +15,14 @@ from qs.result.columns import columns
 
 if TYPE_CHECKING:
     from qs.api.chart import Chart
-    from qs.api.comparing import Comparison
-    from qs.api.result import Result
+    from qs.compare.verdict import ComparedCase
+    from qs.result.story import Story
 
 COLUMNS = columns("items_per_s", "p50_ms", "p99_ms")
 
 
-def result_table(result: Result) -> str:
+def result_table(story: Story, plot: Callable[[], Chart]) -> str:
     """The standing, a line for each case, and the percentile curve if there is one."""
-    story = result.story
     rows = [
         [
             case.name,
@@ -34,16 +33,18 @@ def result_table(result: Result) -> str:
         for case in story.cases
     ]
     heads = ["case", *(column.heading for column in COLUMNS), "errors", "verdict"]
-    title = Markup("<strong>{}</strong>: {}").format(story.title, result.standing)
+    title = Markup("<strong>{}</strong>: {}").format(story.title, story.standing)
     said = [str(each) for each in (*story.reasons, *story.doubts)]
     return str(
         Markup("<div><p>{}</p>{}{}{}</div>").format(
-            title, table(heads, rows), listed(said), drawn(result.plot) if story.measured else ""
+            title, table(heads, rows), listed(said), drawn(plot) if story.measured else ""
         )
     )
 
 
-def comparison_table(comparison: Comparison) -> str:
+def comparison_table(
+    sentence: str, cases: Sequence[ComparedCase], plot: Callable[[], Chart]
+) -> str:
     """The verdict, a line for each figure, and the curves over each other if they are there."""
     rows = [
         [
@@ -57,13 +58,13 @@ def comparison_table(comparison: Comparison) -> str:
             else NOTHING,
             str(each.verdict),
         ]
-        for case in comparison.cases
+        for case in cases
         for at, each in enumerate(case.differences)
     ]
     heads = ["case", "figure", "A", "B", "change", "95 % interval", "verdict"]
     return str(
         Markup("<div><p><strong>{}</strong></p>{}{}</div>").format(
-            comparison.sentence, table(heads, rows), drawn(comparison.plot)
+            sentence, table(heads, rows), drawn(plot)
         )
     )
 
