@@ -81,7 +81,7 @@ class LabelledItems(ItemDataset):
 
         UserError if it is not there.
         """
-        path = self.FOLDER / os.path.expanduser(stated)
+        path = Path(os.path.normpath(self.FOLDER / os.path.expanduser(stated)))
         if not path.exists():
             raise UserError(
                 f"{path} is missing ({key} in {self.FOLDER / 'data_loader.py'}); put it there, "

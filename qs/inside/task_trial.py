@@ -8,7 +8,7 @@ Each method answers {"status", "reason", "fix"} as plain data; qs.conformance sh
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import numpy as np
 
 from qs.base.errors import UserError
 from qs.base.words import counted, number
-from qs.contract.scoring import wilson
 from qs.inside import samples
 from qs.inside.imports import upstream_imports
 from qs.inside.loading import load_dataset_classes
+from qs.inside.preparing import KEYS, clearly_better
 from qs.inside.reference import Graph, open_graph
 from qs.models import resolve, resolve_data
 from qs.tensors.generated import input_specs
@@ -30,13 +30,6 @@ ITEMS = 8  # whose feeds are looked at one by one
 SCORED = 64  # that the metric is computed on, at least
 COMPARED = 24  # that several preparations are scored with
 Seen = dict[str, str]
-# What pictures are often prepared as: name -> (scale, mean, std).
-NORMALISATIONS: Mapping[str, tuple[float, Any, Any]] = {
-    "unit": (1 / 255, 0.0, 1.0),
-    "imagenet": (1 / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-    "signed": (1 / 127.5, 1.0, 1.0),
-    "none": (1.0, 0.0, 1.0),
-}
 
 
 def seen(status: str, reason: str, fix: str = "") -> Seen:
@@ -160,52 +153,16 @@ class TaskTrial:
         one.
         """
         dataset = self._dataset
-        if not all(hasattr(dataset, key) for key in ("SCALE", "MEAN", "STD", "CHANNELS")):
+        if not all(hasattr(dataset, key) for key in KEYS):
             return seen(SKIP, "the data is no pictures of qs.contract.PictureItems")
         with self._said() as fault:
             _, checker_class = load_dataset_classes(Path(str(self.folder)))
             if checker_class is None:
                 return seen(SKIP, "there is nothing to score by")
-            return self._compared(checker_class)
+            better, words = clearly_better(lambda: self._scored(checker_class(), COMPARED), dataset)
+            fix = f"state that in {self.folder}/data_loader.py, if the model was trained so"
+            return seen(FAIL, words, fix) if better else seen(PASS, words)
         return fault
-
-    def _compared(self, checker_class: Callable[[], Any]) -> Seen:
-        found, evidence = self._scored(checker_class(), COMPARED)
-        name = next(iter(found))
-        low, high = (evidence.get("Confidence Intervals") or {}).get(name, (0.0, 1.0))
-        less = name in ("RMSE", "MAE", "Log Loss")
-        items = int(evidence.get("Items") or 0)
-        if not less and items and high > wilson(items, items)[0]:
-            return seen(PASS, f"{name} of {counted(items, 'item')} can hardly be better")
-        best, words = found[name], ""
-        dataset = self._dataset
-        orders = ("RGB", "BGR") if dataset.CHANNELS in ("RGB", "BGR") else (dataset.CHANNELS,)
-        stated = dataset.SCALE, dataset.MEAN, dataset.STD, dataset.CHANNELS
-        try:
-            for called, (scale, mean, std) in NORMALISATIONS.items():
-                for channels in orders:
-                    if np.ndim(mean) and channels == "L":
-                        continue
-                    order = slice(None, None, -1 if channels == "BGR" else 1)
-                    mean_of = mean[order] if np.ndim(mean) else mean
-                    std_of = std[order] if np.ndim(std) else std
-                    dataset.SCALE, dataset.MEAN, dataset.STD = scale, mean_of, std_of
-                    dataset.CHANNELS = channels
-                    other, about = self._scored(checker_class(), COMPARED)
-                    ends = (about.get("Confidence Intervals") or {}).get(name, (0.0, 0.0))
-                    clearly = ends[1] < low if less else ends[0] > high
-                    if clearly and (other[name] < best if less else other[name] > best):
-                        best = other[name]
-                        words = f"SCALE = {scale:.6g}, MEAN = {mean_of}, STD = {std_of}, "
-                        words += f"CHANNELS = {channels!r} ({called})"
-        finally:
-            dataset.SCALE, dataset.MEAN, dataset.STD, dataset.CHANNELS = stated
-        if not words:
-            return seen(PASS, f"no other usual preparation has a clearly better {name}")
-        reason = f"{name} is {number(found[name])} as stated, and {number(best)} with {words}"
-        return seen(
-            FAIL, reason, f"state that in {self.folder}/data_loader.py, if it is the model's"
-        )
 
     def _scored(self, checker: Any, most: int = SCORED) -> tuple[dict[str, Any], dict[str, Any]]:
         """(Metrics, evidence) of about so many items."""

@@ -13,11 +13,13 @@ import pytest
 from qs.base.errors import Faults
 from qs.base.names import as_typed
 from qs.cli.requests import request_of
-from qs.cli.types import Named, interval
+from qs.cli.types import Named, OwnData, interval
+from qs.inside import feeding
 from qs.settings.request import Feeding
 from tests.qs.artifact import graphs
 from tests.qs.program import qs, refused
 
+OWN = OwnData()
 RANGE = Named(interval, "range", "ids=0,30522", last=True)
 DATA = Named(str, "data", "images=folder/")
 
@@ -34,6 +36,9 @@ DATA = Named(str, "data", "images=folder/")
         (DATA, "x=a=b.npy", ("x", "a=b.npy")),
         (DATA, '"a=b"=c=d.npy', ("a=b", "c=d.npy")),
         (DATA, "age, years=t.npy", ("age, years", "t.npy")),
+        (OWN, "x=a=b.npy", ("x", Path("a=b.npy"))),
+        (OWN, '"a=b"=c.npy', ("a=b", Path("c.npy"))),
+        (OWN, " pictures/ ", ("", Path("pictures"))),
     ],
 )
 def test_names_of_inputs_as_they_are_typed(kind, typed, expected):
@@ -87,3 +92,19 @@ def test_a_dry_run_refuses_what_the_run_would(tmp_path):
     refused(ran, "gone.npy", "an existing file or folder", "did you mean 'b'")
     ran = qs("load", model, *out, "--range", "a=0,1e39")
     refused(ran, "--range a", "FLOAT32")
+
+
+def test_own_items_of_a_single_input_need_no_name(tmp_path):
+    assert feeding.named({"": "x.npy"}, ["x"]) == {"x": "x.npy"}
+    assert feeding.named({"y": "x.npy"}, ["x"]) == {"y": "x.npy"}
+    for given, inputs in (({"": "x.npy"}, ["x", "y"]), ({"": "x.npy", "x": "y.npy"}, ["x"])):
+        with pytest.raises(Faults, match="input=x.npy for one of the inputs: x"):
+            feeding.named(given, inputs)
+
+
+def test_a_file_that_holds_a_sign_of_equality_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a=b.npy").touch()
+    assert OWN.convert("a=b.npy", None, None) == ("", Path("a=b.npy"))
+    with pytest.raises(click.BadParameter, match="it is empty"):
+        OWN.convert("", None, None)

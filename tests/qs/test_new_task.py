@@ -10,11 +10,11 @@ import pytest
 
 from qs.base import jsonc
 from qs.cli.new_task import NORMALISATIONS
-from qs.inside import task_trial
+from qs.inside.preparing import usual
 from qs.inside.task_trial import TaskTrial
 from tests.qs.program import ROOT, qs, refused
 from tests.qs.results import read_result
-from tests.qs.scaffold.tasks import CHECKS, described, linear
+from tests.qs.scaffold.tasks import CHECKS, checked, described, linear
 
 
 @pytest.fixture
@@ -84,11 +84,12 @@ def test_models_that_no_task_can_have(place):
 
 
 def test_normalisations_are_those_that_the_check_tries():
-    shown = {name: (scale, *map(list, rest)) for name, (scale, *rest) in NORMALISATIONS.items()}
     tried = {
-        name: (scale, *(each if isinstance(each, list) else [each] for each in rest))
-        for name, (scale, *rest) in task_trial.NORMALISATIONS.items()
+        each.name: tuple(np.atleast_1d(value).tolist() for value in each.values()[:3])
+        for each in usual("RGB")
+        if each.channels == "RGB"
     }
+    shown = {name: ([scale], *map(list, rest)) for name, (scale, *rest) in NORMALISATIONS.items()}
     assert shown == tried
 
 
@@ -103,11 +104,22 @@ def test_a_task_in_order_and_one_that_is_not(place):
     assert metric == "Top-1 1 [0.722, 1] (10 items)"
     loader = place / "datasets" / "mine" / "data_loader.py"
     loader.write_text(loader.read_text().replace('"labels")', '"lables")'))
+    data = checked(place)["data"]
+    assert data["status"] == "fail" and "it has no lables; it has x, labels" in data["reason"]
+    assert "correct the keys in" in data["fix"]
+
+
+def test_files_that_are_wrong_are_a_check_that_fails(place):
+    """No process is started for what cannot be tried."""
+    assert new(place).returncode == 0
+    (place / "workloads" / "mine.json").write_text('{"batch_sizes": []}')
     ran = qs("check", "--task", "mine", cwd=place, QS_HARDWARE_TYPE="CPU")
     assert ran.returncode == 3
-    assert "FAIL  data" in ran.stdout and "it has no lables; it has x, labels" in ran.stdout
-    assert "to fix it:    correct the keys in" in ran.stdout
-    assert "skip  metric        not tried: items was skipped" in ran.stdout
+    lines = ran.stdout.splitlines()
+    assert lines[0].startswith("FAIL  files") and "batch_sizes is []" in lines[0]
+    assert lines[1] == "      to fix it:    correct what the message names"
+    assert "skip  metric        not tried: items was skipped" in lines
+    assert lines[-1] == "mine: 1 failed, 6 skipped"
 
 
 @pytest.mark.parametrize(
@@ -143,11 +155,3 @@ def test_a_new_task_is_measured_at_once(place):
     result = read_result(place / "reports" / "CPU" / "mine" / "result-fp32.json")
     assert result["Accuracy"]["Top-1"] == 1
     assert result["Accuracy"]["Confidence Intervals"]["Top-1"][0] == pytest.approx(0.7225, abs=1e-4)
-
-
-def test_own_items_of_a_single_input_need_no_name(place):
-    words = ("load", "m.onnx", "--hardware_type", "CPU", "--dry_run", "--data")
-    np.save(place / "x.npy", np.eye(3, dtype=np.float32))
-    ran = qs(*words, "x.npy", cwd=place)
-    assert ran.returncode == 0, ran.stderr
-    assert "x" in ran.stdout

@@ -95,8 +95,9 @@ def test_wrong_channel_order_is_found(tmp_path):
     new_task(tmp_path / "ws", model, pictures(tmp_path / "val", 8), channels="BGR")
     found = checked(tmp_path / "ws")["preparation"]
     assert found["status"] == "fail"
-    assert "Top-1 is 0.333 as stated, and 1 with" in found["reason"]
-    assert "CHANNELS = 'RGB'" in found["reason"]
+    assert found["reason"] == (
+        'Top-1 is 0.333 as stated, 1 with SCALE = 1 / 255, MEAN = 0.0, STD = 1.0, CHANNELS = "RGB"'
+    )
 
 
 def test_pictures_without_labels_are_measured_and_not_scored(tmp_path):
