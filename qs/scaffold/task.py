@@ -71,7 +71,7 @@ def write_task(asked: Asked, describe: Describe) -> Written:
     kind = _kind(asked)
     model = Described(describe(asked.model, _stated(asked, {}, probe=kind is None)))
     plan = KINDS[kind](asked, model) if kind else None
-    if plan is not None:
+    if plan is not None and any(map(model.is_open, model.names)):
         model = Described(describe(asked.model, _stated(asked, plan.shapes, probe=True)))
     info = _model_info(asked, model, root, plan)
     texts: dict[str, str] = {}
