@@ -112,15 +112,16 @@ class TextItems(LabelledItems):
 
 
 def cut(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int]]:
-    """Both texts within so many tokens together: the longer one loses its end."""
-    over = max(0, len(first) + len(second) - room)
-    apart = len(first) - len(second)
-    from_longer = min(over, abs(apart))
-    lost = [from_longer, 0] if apart > 0 else [0, from_longer]
-    half = over - from_longer
-    lost[0] += half // 2
-    lost[1] += half - half // 2
-    return first[: len(first) - lost[0]], second[: len(second) - lost[1]]
+    """Both texts within so many tokens together: the longer one loses its end, as the library
+    tokenizers has it (`longest_first`).
+    """
+    if len(first) + len(second) <= room:
+        return first, second
+    shorter = min(len(first), len(second), room // 2)
+    longer = room - shorter
+    if len(first) > len(second):
+        return first[:longer], second[:shorter]
+    return first[:shorter], second[:longer]
 
 
 def tokenizer_of(path: Path, lower: bool) -> WordPiece | SavedTokenizer:
