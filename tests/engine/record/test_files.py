@@ -149,3 +149,29 @@ def test_plain_data_of_a_result_is_json_and_agrees(result):
     assert plain["response"]["min_ns"] <= plain["response"]["p50_ns"] <= plain["response"]["max_ns"]
     assert plain["lateness"]["count"] == 2_000
     assert plain["open_loop"] is True
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+@pytest.mark.parametrize(
+    "load", [ClosedLoop(iterations=6), ConstantRate(500)], ids=["closed", "open"]
+)
+def test_a_request_that_failed_has_a_row_too(load, kind):
+    """Also in closed loop, where only the columns that are kept say when it was issued."""
+    made = 0
+
+    def work(_sample):
+        nonlocal made
+        made += 1
+        if made % 3 == 0:
+            raise LookupError
+        return made
+
+    async def works(sample):
+        return work(sample)
+
+    stop = Stop() if isinstance(load, ClosedLoop) else Stop(iterations=6)
+    target = works if kind == "async" else work
+    columns = run(RunPlan(load, stop, Pool(kind)), target, [1], keep_columns=True).columns
+    assert columns["outcome"].tolist().count(1) == 2 and columns["outcome"].size == 6
+    assert (columns["issued_ns"] <= columns["completed_ns"]).all()
+    assert (columns["due_ns"] <= columns["issued_ns"]).all()
