@@ -11,8 +11,9 @@ from typing import TextIO
 from qs.base.console import print_json
 from qs.base.interrupt import EXIT_STATUS
 from qs.base.visible import visible
-from qs.cli.commands import INVALID, USER_ERROR
+from qs.cli.commands import INVALID, USER_ERROR, VALID
 from qs.cli.gating import gated
+from qs.evaluate.prepare import Prepared
 from qs.evaluate.running import Ended
 from qs.history import record
 from qs.render.terminal import print_story
@@ -63,6 +64,18 @@ def conclude(ended: Ended, view: View, as_json: bool, quiet: bool) -> int:
     if ended.record.verdict != Verdict.VALID:
         return INVALID
     return gated(ended.record.gates, ended.request.allow_unclear)
+
+
+def show_plan(prepared: Prepared, as_json: bool) -> int:
+    """What --dry_run prints; the exit status."""
+    from qs.evaluate.outline import outline
+
+    planned = outline(prepared)
+    if as_json:
+        print_json(planned.to_dict())
+    else:
+        print("\n".join(planned.lines()))
+    return VALID
 
 
 def _one_stream(one: TextIO, other: TextIO) -> bool:

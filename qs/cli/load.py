@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qs.cli import gating
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath
-from qs.cli.commands import VALID
 from qs.cli.helping import Command
-from qs.cli.options.grouping import OUTPUT
+
+if TYPE_CHECKING:
+    from qs.watch.view import View
 
 
 @click.command(
@@ -30,12 +31,7 @@ from qs.cli.options.grouping import OUTPUT
 @given.pools
 @given.measuring
 @given.feeding
-@given.option(
-    OUTPUT,
-    "--dry_run",
-    is_flag=True,
-    help="Print the plan, where each value comes from and how long it takes; run nothing.",
-)
+@given.dry_run
 @given.answers
 @given.timeouts
 @given.process
@@ -64,11 +60,9 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     from qs.cli.measuring import load_artifact
     from qs.watch.terminal import open_view
 
-    asked = {**options, "artifact": artifact}
+    asked, view = {**options, "artifact": artifact}, open_view(quiet)
     if dry_run:
-        _show_plan(asked, as_json, quiet)
-        return VALID
-    view = open_view(quiet)
+        return _outlined(asked, view, as_json, quiet)
     ended = load_artifact(asked, view, quiet)
 
     from qs.cli.concluding import conclude
@@ -76,16 +70,12 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     return conclude(ended, view, as_json, quiet)
 
 
-def _show_plan(options: Mapping[str, Any], as_json: bool, quiet: bool) -> None:
-    from qs.base.console import print_json
+def _outlined(options: Mapping[str, Any], view: View, as_json: bool, quiet: bool) -> int:
     from qs.base.scratch import scratch
+    from qs.cli.concluding import show_plan
     from qs.cli.measuring import load_request
-    from qs.evaluate.outline import outline
     from qs.evaluate.running import describe_artifact
 
     with scratch("qs-load-") as folder:
-        planned = outline(describe_artifact(load_request(options, quiet), folder, probe=False))
-    if as_json:
-        print_json(planned.to_dict())
-    else:
-        click.echo("\n".join(planned.lines()))
+        prepared = describe_artifact(load_request(options, quiet), folder, probe=False, view=view)
+        return show_plan(prepared, as_json)

@@ -38,7 +38,7 @@ def load_artifact(
 
     request = load_request(options, quiet)
     with scratch("qs-load-") as folder:
-        prepared = describe_artifact(request, folder, interrupt=interrupt)
+        prepared = describe_artifact(request, folder, interrupt=interrupt, view=view)
         return run(prepared, view, interrupt=interrupt)
 
 

@@ -4,6 +4,9 @@ qs.evaluate.evaluation does the work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from qs.cli import gating
@@ -26,6 +29,7 @@ from qs.cli.types import Seconds
 @given.pools
 @given.measuring
 @given.numeric_items
+@given.dry_run
 @given.option(
     CHECKS,
     "--engine",
@@ -67,7 +71,7 @@ from qs.cli.types import Seconds
 @given.raw
 @given.history
 @given.output
-def command(as_json: bool, quiet: bool, **options) -> int:
+def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
     """Compile a task's model with a backend, check its answers, measure it, and write the report.
 
     \b
@@ -76,13 +80,25 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs run --task bert-torch-fp32 --hardware_type CPU --batch_sizes 1,4 --time_limit 20
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --rate 500 --duration 2s
+      qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --dry_run
     """
     from qs.cli.measuring import run_task
     from qs.watch.terminal import open_view
 
+    if dry_run:
+        return _outlined(options, as_json, quiet)
     view = open_view(quiet)
     ended = run_task(options, view, quiet)
 
     from qs.cli.concluding import conclude
 
     return conclude(ended, view, as_json, quiet)
+
+
+def _outlined(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
+    from qs.cli.concluding import show_plan
+    from qs.cli.naming import settled
+    from qs.cli.requests import request_of
+    from qs.evaluate.prepare import prepare
+
+    return show_plan(prepare(request_of(settled(options, quiet))), as_json)

@@ -171,7 +171,9 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     view = open_view(quiet)
     with scratch("qs-sweep-") as folder:
         prepared = (
-            prepare(request) if request.artifact is None else describe_artifact(request, folder)
+            prepare(request)
+            if request.artifact is None
+            else describe_artifact(request, folder, view=view)
         )
         ended = run(prepared, view, plan.work, going_on=plan.resume)
         return conclude(ended, view, as_json, quiet)

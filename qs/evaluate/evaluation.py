@@ -26,6 +26,7 @@ from qs.evaluate.failures import BackendFailed, note
 from qs.evaluate.gating import judge_of
 from qs.evaluate.journal import Journal
 from qs.evaluate.performance import measure
+from qs.evaluate.plan import plan_line
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.raw import FLAG, RawRequests
 from qs.evaluate.settling import Opened, opened, set_up
@@ -109,6 +110,9 @@ async def evaluate(
 
 
 async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
+    plan = plan_line(prepared, journal.last)
+    if plan is not None:
+        journal.view.line(plan)
     async with opened(prepared, journal) as ready:
         if prepared.compile_only:
             return

@@ -1,5 +1,5 @@
-"""What a load test would do, with the origin of every value and about how long it takes; nothing is
-loaded or run.
+"""What a run or a load test would do, with the origin of every value, and about how long it takes;
+nothing is loaded or run.
 
 The backend is not asked for its QS config, since that takes its process; a note says what it may
 still change.
@@ -13,8 +13,10 @@ from typing import Any
 
 from qs.artifact.batch import refusal
 from qs.base.words import counted, percent, span
+from qs.evaluate.plan import plan_line
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import settled
+from qs.result.last import last_time
 from qs.result.row import CLOSED_LOOP
 from qs.result.story import shapes_in_words
 from qs.settings.case import cases_of
@@ -76,6 +78,8 @@ class Outline:
     notes: Sequence[str]
     # See qs.artifact.batch.
     batch: Mapping[str, Any] = field(default_factory=dict)
+    # The whole of it in one line.
+    plan: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,7 +92,8 @@ class Outline:
             more = f", fed back from {state}" if state else ""
             more += f", {each['fed']}" if each.get("fed") else ""
             said.append(f"  {each['name']} {each['type']} {list(each['shape'])}{more}")
-        said.append(f"batch: {self.batch.get('words', 'not known')}")
+        if self.batch:
+            said.append(f"batch: {self.batch.get('words', 'not known')}")
         said.append("values:")
         width = max(map(len, self.values))
         for name, value in self.values.items():
@@ -98,7 +103,7 @@ class Outline:
         lasts = f"about {span(self.seconds)}" if self.seconds else "as long as its iterations do"
         if self.seconds and any(case.until_known for case in self.cases):
             lasts = f"{span(self.seconds)} at most"
-        said += [f"takes {lasts}, and loading", f"report: {self.report}"]
+        said += [self.plan or f"takes {lasts}, and loading", f"report: {self.report}"]
         return said + [f"note: {text}" for text in self.notes]
 
 
@@ -138,14 +143,16 @@ def outline(prepared: Prepared) -> Outline:
     lasting = [each.seconds for each in run if each.seconds is not None]
     whole = len(lasting) == len(run)
     return Outline(
-        artifact=str(prepared.request.artifact),
+        artifact=str(prepared.request.artifact or prepared.title),
         hardware=prepared.hardware,
         report=str(prepared.out),
-        inputs=[_fed(each, prepared.given_data or {}) for each in described.get("inputs", [])],
+        inputs=[_fed(each, prepared.given_data or {}) for each in described.get("inputs", [])]
+        or [{"name": each.name, "type": each.type, "shape": each.batch_shape(1)} for each in specs],
         states=described.get("states", {}),
         values=settings.report(),
         cases=cases,
         seconds=sum(lasting) + warm_up_s * len(run) if whole else None,
         notes=[*prepared.warnings, NOT_ASKED],
         batch=described.get("batch") or {},
+        plan=plan_line(prepared, last_time(prepared.out)) if prepared.request.task else None,
     )

@@ -151,7 +151,7 @@ async def _measure_case(
         with (
             outcomes("loading and warming up", flag="predict_timeout"),
             testbed.interrupt.gently() as interrupt,
-            journal.view.case(title, _limit_s(case)) as show,
+            journal.view.case(title, _limit_s(case), _asked_per_s(case)) as show,
         ):
             result = await run_async(
                 plan_of(case, settings, testbed.backend.limits),
@@ -222,6 +222,11 @@ def _limit_s(case: Case) -> float | None:
     return (
         case.time_limit_s if case.scenario_name in MLPERF else case.duration_s or case.time_limit_s
     )
+
+
+def _asked_per_s(case: Case) -> float | None:
+    """The rate of an open loop that has one rate."""
+    return case.scenario.rate_per_s if case.scenario is not None and case.open_loop else None
 
 
 def said(row: Row) -> str:

@@ -22,7 +22,7 @@ from qs.result.result import Result, Status
 from qs.settings.request import Request
 from qs.watch.metrics import checked, exported
 from qs.watch.trace import Trace
-from qs.watch.view import View, Watchers
+from qs.watch.view import Quiet, View, Watchers
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,18 @@ def run(
 
 
 def describe_artifact(
-    request: Request, scratch: Path, probe: bool = True, interrupt: Interrupt | None = None
+    request: Request,
+    scratch: Path,
+    probe: bool = True,
+    interrupt: Interrupt | None = None,
+    view: View | None = None,
 ) -> Prepared:
     """The artifact, described and checked. KeyboardInterrupt after Ctrl-C: nothing was measured
     yet.
     """
     try:
-        return run_on_loop(prepare_artifact(request, scratch, probe), interrupt or Interrupt())
+        with (view or Quiet()).step("reading the model file"):
+            return run_on_loop(prepare_artifact(request, scratch, probe), interrupt or Interrupt())
     except (asyncio.CancelledError, Interrupted):
         raise KeyboardInterrupt from None
     except BackendFailed as failure:

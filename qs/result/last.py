@@ -23,11 +23,12 @@ _RESULTS = ("result-*.json", "sweep-*.json", "numeric-*.json")
 
 @dataclass(frozen=True)
 class LastTime:
-    """Seconds by name; items that the accuracy was measured on."""
+    """Seconds by name; on how many items the accuracy was measured."""
 
     steps: Mapping[str, float] = field(default_factory=dict)
     stages: Mapping[str, float] = field(default_factory=dict)
     accuracy_items: int | None = None
+    cases: int = 0  # measured in the stage "performance"
 
 
 def last_time(folder: Path) -> LastTime:
@@ -36,16 +37,18 @@ def last_time(folder: Path) -> LastTime:
     for log in _by_age(folder, "events*.jsonl"):
         steps |= _steps(log)
     stages: dict[str, float] = {}
-    items = None
+    items, cases = None, 0
     for result in (plain(path) for pattern in _RESULTS for path in _by_age(folder, pattern)):
         durations = result.get("Durations")
         if isinstance(durations, dict):
             stages |= {str(name): each for name, each in durations.items() if _is_time(each)}
+            rows = result.get("Performance")
+            cases = len(rows) if "performance" in durations and isinstance(rows, list) else cases
         stages |= _numeric(result)
         accuracy = result.get("Accuracy")
         found = accuracy.get("Items") if isinstance(accuracy, dict) else None
         items = found if type(found) is int and found > 0 else items
-    return LastTime(steps, stages, items)
+    return LastTime(steps, stages, items, cases)
 
 
 def _numeric(result: Mapping[str, Any]) -> dict[str, float]:

@@ -67,7 +67,9 @@ class Exporter(View):
         self.registry.register(self)
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
         self._ended, self._now = self._ended + self._now, _Counts()
         self._case = title
         yield self._update

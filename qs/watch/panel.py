@@ -1,5 +1,5 @@
 """The panel of a case in flight: how far it is, rates and response times (now and overall), the
-queue, and what the machine does.
+queue, and what the machine does. A colour says what to think of a figure, and a word says it too.
 """
 
 from __future__ import annotations
@@ -13,19 +13,37 @@ from qs.base.words import number, rate, span, sparkline
 from qs.watch.progress import PHASES, share
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from qs.engine import Progress
 
 WIDEST_SPARK = 60
 LOOK_S = 1.0
 NS_PER_MS = 1e6
+BAR = 24
+# Of the median response time: issuing a query later than this is a part of what is measured.
+LATE_SHARE = 0.1
+BEHIND = 0.95  # of the rate asked for; below it the target does not keep up
+BUSY, SCARCE = 0.9, 0.1  # of the machine's CPUs, of its memory that is free
+GOOD, DOUBTFUL, BAD, DIM = "green", "yellow", "red", "dim"
+
+Part = tuple[str, str]  # words and their style
 
 
 class Panel:
     """Remembers the last progress, and the p99 of the last intervals for a sparkline."""
 
-    def __init__(self, title: str, limit_s: float | None, machine: Machine | None = None):
+    def __init__(
+        self,
+        title: str,
+        limit_s: float | None,
+        machine: Machine | None = None,
+        asked_per_s: float | None = None,
+    ):
+        """`asked_per_s`: the rate of an open loop, if it has one."""
         self._title = title
         self._limit_s = limit_s
+        self._asked_per_s = asked_per_s
         self._progress: Progress | None = None
         self._p99: deque[float] = deque(maxlen=WIDEST_SPARK)
         self._machine = machine or Machine()
@@ -38,36 +56,72 @@ class Panel:
         self._machine.look()
 
     def __rich_console__(self, console: Any, options: Any):
-        from rich.text import Text
-
-        for text in self.lines(options.max_width):
-            yield Text(text, no_wrap=True, overflow="ellipsis")
+        yield from self.texts(options.max_width)
 
     def lines(self, width: int) -> list[str]:
-        """What is shown in that many columns."""
+        """What is shown in that many columns, without colours."""
+        return [text.plain for text in self.texts(width)]
+
+    def texts(self, width: int) -> list[Text]:
+        from rich.text import Text
+
+        return [
+            Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+            for parts in self._rows(width)
+            if any(words for words, _ in parts)
+        ]
+
+    def _rows(self, width: int) -> list[list[Part]]:
         progress = self._progress
         if progress is None or progress.phase not in ("measure", "drain"):
             phase = PHASES[progress.phase] if progress else PHASES["build"]
             done = f", {progress.completed:,} queries" if progress and progress.completed else ""
-            return [f"{self._title}: {phase}{done}"]
-        part, total = share(progress, self._limit_s)
-        left = f"{span(progress.eta_s)} left" if progress.eta_s is not None else ""
-        said = [self._title, f"{bar(part, total, 20)} {left}".rstrip()]
-        said.append(
-            f"{progress.completed:,} queries, {rate(progress.now_per_s)}/s now, "
-            f"{rate(progress.queries_per_s)}/s overall"
-        )
-        times = (
+            return [[(self._title, "bold"), (f": {phase}{done}", "")]]
+        return [
+            [(self._title, "bold")],
+            self._how_far(progress),
+            self._rate(progress),
             _times("p50", progress.p50_now_ns, progress.p50_ns),
             _times("p99", progress.p99_now_ns, progress.p99_ns),
-        )
-        said.append("  ".join(filter(None, times)))
-        said.append(_queue(progress))
-        said.append(self._machine.sentence())
-        if len(self._p99) > 1:
-            room = max(min(width - 5, WIDEST_SPARK), 8)
-            said.append(f"p99 {sparkline(list(self._p99)[-room:])}")
-        return [line for line in said if line]
+            self._strip(width),
+            _queue(progress),
+            _lateness(progress),
+            self._machine.parts(),
+        ]
+
+    def trace(self) -> str | None:
+        """What stays when the panel has gone: the p99 of the last intervals, with its scale."""
+        if len(self._p99) < 2:
+            return None
+        return f"{self._title}: p99 over time {self._scaled(WIDEST_SPARK)}"
+
+    def _how_far(self, progress: Progress) -> list[Part]:
+        part, total = share(progress, self._limit_s)
+        full, empty, percent = bar(part, total, BAR)
+        left = f", {span(progress.eta_s)} left" if progress.eta_s is not None else ""
+        done = f"{span(progress.elapsed_s)}, {progress.completed:,} queries{left}"
+        return [(full, "cyan"), (empty, DIM), (f" {percent}  " if percent else "", ""), (done, "")]
+
+    def _rate(self, progress: Progress) -> list[Part]:
+        asked = self._asked_per_s
+        behind = asked and progress.queries_per_s < BEHIND * asked
+        overall = f"{rate(progress.queries_per_s)}/s overall"
+        said = [_name("rate"), (f"{rate(progress.now_per_s)}/s now, ", ""), (overall, "bold")]
+        if asked:
+            said.append((f", {rate(asked)}/s asked", ""))
+            said.append((": not kept up", BAD) if behind else ("", ""))
+        return said
+
+    def _strip(self, width: int) -> list[Part]:
+        if len(self._p99) < 2:
+            return []
+        return [_name("p99"), (self._scaled(max(min(width - 32, WIDEST_SPARK), 8)), "")]
+
+    def _scaled(self, width: int) -> str:
+        """The strip, and what its lowest and its highest bar stand for."""
+        shown = list(self._p99)[-width:]
+        low, high = (number(value / NS_PER_MS, 3) for value in (min(shown), max(shown)))
+        return f"{sparkline(shown, width)} {low} to {high} ms"
 
 
 class Machine:
@@ -99,43 +153,66 @@ class Machine:
         self.free = memory.available / memory.total
         self._before, self._looked_s, self._own_s = busy, now, own_s
 
-    def sentence(self) -> str:
-        parts = []
+    def parts(self) -> list[Part]:
+        """In words, with what may disturb the measurement in a colour."""
+        said: list[Part] = []
         if self.conductor is not None:
-            parts.append(f"engine {self.conductor:.1%} of a core")
+            said.append((f"engine {self.conductor:.1%} of a core", ""))
         if self.host is not None:
-            parts.append(f"machine {self.host:.0%} busy")
+            said.append((f"CPUs {self.host:.0%} busy", DOUBTFUL if self.host > BUSY else ""))
         if self.free is not None:
-            parts.append(f"memory {self.free:.0%} free")
-        return ", ".join(parts)
+            said.append((f"memory {self.free:.0%} free", BAD if self.free < SCARCE else ""))
+        return [_name("machine"), *_joined(said)] if said else []
 
 
-def bar(done: float, total: float | None, width: int) -> str:
-    """[#####.....] 50 %; without a total, nothing to fill."""
+def bar(done: float, total: float | None, width: int) -> tuple[str, str, str]:
+    """The full part, the empty one, and the percentage; without a total, nothing to fill."""
     if not total:
-        return ""
+        return "", "", ""
     part = min(max(done / total, 0.0), 1.0)
     full = round(part * width)
-    return f"[{'#' * full}{'.' * (width - full)}] {part:.0%}"
+    return "━" * full, "─" * (width - full), f"{part:.0%}"
 
 
-def _times(name: str, now_ns: int | None, overall_ns: int | None) -> str:
+def _name(name: str) -> Part:
+    return f"{name:<8}", DIM
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """With commas between them."""
+    return [each for part in parts for each in ((", ", ""), part)][1:]
+
+
+def _times(name: str, now_ns: int | None, overall_ns: int | None) -> list[Part]:
     if not overall_ns:
-        return ""
-    now = f"{number(now_ns / NS_PER_MS)} now, " if now_ns else ""
-    return f"{name} ms: {now}{number(overall_ns / NS_PER_MS)} overall"
+        return []
+    now = f"{number(now_ns / NS_PER_MS)} ms now, " if now_ns else ""
+    return [_name(name), (now, ""), (f"{number(overall_ns / NS_PER_MS)} ms overall", "bold")]
 
 
-def _queue(progress: Progress) -> str:
-    parts = []
+def _queue(progress: Progress) -> list[Part]:
+    said: list[Part] = []
     if progress.in_flight is not None:
-        parts.append(f"{progress.in_flight:,} in flight")
+        said.append((f"{progress.in_flight:,} in flight", ""))
     if progress.backlog:
-        parts.append(f"{progress.backlog:,} of them wait for a worker")
+        said.append((f"{progress.backlog:,} of them wait for a worker", DOUBTFUL))
     if progress.dropped:
-        parts.append(f"{progress.dropped:,} dropped")
-    if progress.lateness_p99_ns is not None:
-        parts.append(f"issued late by p99 {number(progress.lateness_p99_ns / NS_PER_MS)} ms")
+        said.append((f"{progress.dropped:,} dropped", BAD))
     if progress.errors:
-        parts.append(f"{progress.errors:,} errors")
-    return ", ".join(parts)
+        said.append((f"{progress.errors:,} errors", BAD))
+    return [_name("queries"), *_joined(said)] if said else []
+
+
+def _lateness(progress: Progress) -> list[Part]:
+    """How late queries are issued, and whether that is the target's, the engine's, or nothing."""
+    late_ns = progress.lateness_p99_ns
+    if late_ns is None:
+        return []
+    late = f"p99 {number(late_ns / NS_PER_MS)} ms: "
+    if progress.backlog:
+        said = ("they wait for a worker", DOUBTFUL)
+    elif progress.p50_ns and late_ns > LATE_SHARE * progress.p50_ns:
+        said = (f"too late, over {LATE_SHARE:.0%} of p50", DOUBTFUL)
+    else:
+        said = ("in time", GOOD)
+    return [_name("late by"), (late, ""), said]

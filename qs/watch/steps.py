@@ -15,7 +15,7 @@ from qs.base.words import span
 
 SILENT_S = 2.0  # a shorter step leaves no line
 SHOWN_S = 0.3  # a shorter one is not drawn either: it would flicker
-_LIMIT_S = 30.0  # until then nobody asks when it would be ended
+_LIMIT_S = 30.0  # until then nobody asks when it would be ended, unless that is soon
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ class Step:
 
     def going_on(self, elapsed_s: float) -> str:
         """With its clock."""
-        parts = [f"{self.text}: {span(elapsed_s)}", self._about()]
-        if elapsed_s >= _LIMIT_S or not self.about_s:
-            parts.append(self._limit() if elapsed_s >= _LIMIT_S else "")
+        far = self.limit_s is not None and elapsed_s >= min(_LIMIT_S, self.limit_s / 2)
+        parts = (f"{self.text}: {span(elapsed_s)}", self._about(), self._limit() if far else "")
         return ", ".join(filter(None, parts))
 
     def ended(self, elapsed_s: float) -> str:

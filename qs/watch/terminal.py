@@ -59,7 +59,9 @@ class Plain(View):
             timer.cancel()
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
         outlook = Outlook(title, limit_s, self.line, self._clock)
         said = self._clock()
 
@@ -117,9 +119,11 @@ class Rich(View):
             self._drawing = False
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
         outlook = Outlook(title, limit_s, self.line, self._clock)
-        panel = Panel(title, limit_s)
+        panel = Panel(title, limit_s, asked_per_s=asked_per_s)
         with self._live(panel):
 
             def update(progress: Progress) -> None:
@@ -127,6 +131,9 @@ class Rich(View):
                 panel.see(progress)
 
             yield update
+        trace = panel.trace()
+        if trace is not None:
+            self.line(trace)
 
 
 def open_view(quiet: bool, stream: TextIO | None = None) -> View:

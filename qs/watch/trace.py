@@ -72,7 +72,9 @@ class Trace(View):
             yield
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
         with self._span(CASES, title):
             yield self._see
 

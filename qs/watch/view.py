@@ -43,8 +43,12 @@ class View(Protocol):
         """
         return nullcontext()
 
-    def case(self, title: str, limit_s: float | None = None) -> AbstractContextManager[Follow]:
-        """A case is loaded, warmed up and measured within the context, for at most `limit_s`."""
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> AbstractContextManager[Follow]:
+        """A case is loaded, warmed up and measured within the context, for at most `limit_s`, at
+        the rate that was asked for, if there is one.
+        """
         return nullcontext(_ignore)
 
     def ended(self, title: str, result: RunResult) -> None:
@@ -92,10 +96,13 @@ class Watchers(View):
             yield
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
         with ExitStack() as stack:
             followers = [
-                stack.enter_context(watcher.case(title, limit_s)) for watcher in self._watchers
+                stack.enter_context(watcher.case(title, limit_s, asked_per_s))
+                for watcher in self._watchers
             ]
 
             def follow(progress: Progress) -> None:

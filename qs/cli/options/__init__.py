@@ -5,7 +5,17 @@ was typed becomes a Request in qs.cli.requests.
 from qs.cli.options.grouping import Option, option, together, under
 from qs.cli.options.inputs import feeding, seed
 from qs.cli.options.load import amount, stopping, time_limit, timeouts, traffic, warmup
-from qs.cli.options.output import history, numeric_items, out, output, quiet, raw, verify, watching
+from qs.cli.options.output import (
+    dry_run,
+    history,
+    numeric_items,
+    out,
+    output,
+    quiet,
+    raw,
+    verify,
+    watching,
+)
 from qs.cli.options.place import (
     POOLS,
     affinity,
@@ -27,6 +37,7 @@ __all__ = [
     "amount",
     "answer_file",
     "answers",
+    "dry_run",
     "environment",
     "feeding",
     "hardware",

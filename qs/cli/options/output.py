@@ -52,6 +52,12 @@ history = together(
     ),
 )
 
+dry_run = _output(
+    "--dry_run",
+    is_flag=True,
+    help="Print the plan, where each value comes from and how long it takes; run nothing.",
+)
+
 watching = together(
     _output(
         "--metrics",
