@@ -23,6 +23,7 @@ from qs.doctor.looking import check_now
 from qs.environments import Environment, interpreter_for
 from qs.evaluate import checks
 from qs.evaluate.backend import Backend, QsMode, brought_up
+from qs.evaluate.doing import silently
 from qs.evaluate.journal import Journal
 from qs.evaluate.obtaining import Compiled, obtain
 from qs.evaluate.prepare import Prepared
@@ -58,7 +59,9 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()
-        async with brought_up(prepared, environment, journal.log, journal.step) as backend:
+        # A debugger's prompt must not be drawn over.
+        doing = silently if prepared.request.in_process else journal.step
+        async with brought_up(prepared, environment, journal.log, doing) as backend:
             compiled = await obtain(backend, prepared, resolved, journal)
             yield Opened(backend, resolved, compiled, folder)
 

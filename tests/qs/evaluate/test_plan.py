@@ -39,7 +39,7 @@ def line(last: LastTime, **asked) -> str:
             {"duration": 5.0, "batch_sizes": (1,), "numeric_items": 1},
             "plan: compile, accuracy (450 items), agreement (1 item), 1 case of 5.0 s: about 36 s",
         ),
-        (KNOWN, {"compile_only": True}, "plan: compile: about 10 s before the first case"),
+        (KNOWN, {"compile_only": True}, "plan: compile: about 10 s"),
         (
             LastTime(),
             {"duration": 20.0},

@@ -29,7 +29,9 @@ class Told(View):
         self.heard.append(("ends", name))
 
     @contextmanager
-    def case(self, title: str, limit_s: float | None = None) -> Iterator[Follow]:
+    def case(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
         yield lambda progress: self.heard.append((title, limit_s, progress.completed))
 
     def ended(self, title: str, result: RunResult) -> None:
