@@ -47,7 +47,7 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
 
     Inputs are read from the artifact. Dynamic dimensions are guessed, tried with one inference, and
     reported as guesses; --shape states them. Without --iterations or --duration each batch size is
-    measured for 10 s.
+    measured until its throughput is known to 5 %, for at most 10 s or --time_limit.
 
     \b
     Examples:

@@ -21,6 +21,7 @@ from qs.engine.statistics import samples_needed
 from qs.result.columns import BY_SHORT, Column
 from qs.result.logs import Series, joined, read_log
 from qs.result.row import Mode, Row
+from qs.result.verdict import Verdict
 
 NS_PER_MS = 1e6
 OVERLOAD = "overload"
@@ -136,7 +137,10 @@ class CaseRuns:
     @property
     def invalid(self) -> list[str]:
         return [
-            text for row in self.rows if not row.valid for text in row.reasons or ("no reason",)
+            text
+            for row in self.rows
+            if row.verdict is Verdict.INVALID
+            for text in row.reasons or ("no reason",)
         ]
 
     @property

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.result.result import Result
+from qs.result.verdict import Verdict
 
 Find = Callable[[Result], Any]
 
@@ -55,7 +56,8 @@ def unlike(a: Result, b: Result) -> list[Unlike]:
 
 def invalid(result: Result) -> list[str]:
     """Why a result is INVALID; empty if it is not."""
-    return [] if result.valid else result.reasons or ["no reason is stated"]
+    faulty = result.verdict is Verdict.INVALID
+    return (result.reasons or ["no reason is stated"]) if faulty else []
 
 
 def _part(section: str, key: str) -> Find:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from qs.base.scenarios import REPLAY, STAGES
+from qs.base.scenarios import OFFLINE, REPLAY, SERVER, STAGES
 from qs.base.words import number
 from qs.engine import Cause, Doubt, Reason, RunResult
 from qs.engine.statistics import samples_needed
@@ -137,6 +137,23 @@ def _longer_run(case: Case, result: RunResult) -> str:
     return "a longer --duration" if case.duration_s is not None else "more --iterations"
 
 
+def _minimum_duration(case: Case, result: RunResult) -> str:
+    """Offline makes as many samples as its rate lets it expect."""
+    if case.scenario_name == OFFLINE and not result.not_issued:
+        return f"--rate {math.ceil(result.samples_per_s)}, so that more samples are made"
+    return _longer_run(case, result)
+
+
+def _early_stopping(case: Case, result: RunResult) -> str:
+    needed = next((each.needed for each in result.rules if each.code is Cause.EARLY_STOPPING), 0)
+    enough = f"--iterations {math.ceil(needed)}"
+    if case.scenario_name != SERVER:
+        return enough
+    bound = next((each for each in result.rules if each.code is Cause.BOUND), None)
+    kept = bound is None or bound.passed
+    return f"{enough}, or a lower --rate" if kept else "a lower --rate: more queries will not help"
+
+
 def _something_due(case: Case, result: RunResult) -> str:
     if result.errors or result.interrupted or result.losses:
         return ""
@@ -152,7 +169,8 @@ def _within_bound(case: Case, result: RunResult) -> str:
 
 REASONS: Mapping[Cause, Cure] = {
     Cause.NOTHING: _something_due,
-    Cause.MINIMUM_DURATION: _longer_run,
+    Cause.MINIMUM_DURATION: _minimum_duration,
+    Cause.EARLY_STOPPING: _early_stopping,
     Cause.MINIMUM_QUERIES: _longer_run,
     Cause.MINIMUM_SAMPLES: _longer_run,
     Cause.UNSTABLE: _longer_run,

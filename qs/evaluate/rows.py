@@ -9,7 +9,7 @@ from typing import Any
 
 from qs import engine
 from qs.base.storable import storable, text
-from qs.engine import Histogram, IntervalRow, RunResult, WarmUpResult
+from qs.engine import Doubt, Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
 from qs.evaluate.judged import judged
 from qs.result.row import (
@@ -91,7 +91,8 @@ def measured(
         verdict=verdict,
         reasons=reasons,
         warnings=[],
-        warning_codes=[],
+        # What makes a row OVERLOADED is a reason and no doubt; programs find its code all the same.
+        warning_codes=[code for code in result.warning_codes if code == Doubt.OVERLOAD],
         doubts=[],
         confidence=_confidence(result.confidence),
         engine_cost=None

@@ -42,7 +42,7 @@ def pdf(story: Story) -> bytes:
     made.set_title(_plain(story.title))
     made.add_page()
     _line(made, story.title, 16, "B")
-    _line(made, f"{story.result.verdict}. {story.headline}", 11, "B")
+    _line(made, f"{story.standing}. {story.headline}", 11, "B")
     for reason in story.reasons:
         _line(made, f"- {short(reason, MOST)}", 10)
     _heading(made, "What was run")
@@ -111,7 +111,7 @@ def _table(made: FPDF, story: Story) -> None:
             cells = table.row()
             for text in (case.name, *(column.text(case.row) for column in COLUMNS)):
                 cells.cell(_plain(text))
-            cells.cell(case.row.verdict)
+            cells.cell(case.row.standing)
 
 
 def _plain(text: str) -> str:

@@ -29,7 +29,8 @@ COMMANDS = [
 def test_every_command_of_the_page(tmp_path):
     for command in COMMANDS:
         ran = qs(*shlex.split(command.replace(":9464", f":{free_port()}"))[1:], cwd=tmp_path)
-        assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
+        allowed = (0, 3) if "--rate" in command else (0,)  # keeping up is the machine's business
+        assert ran.returncode in allowed, f"{command}\n{ran.stdout}\n{ran.stderr}"
     left = {path.name for path in tmp_path.iterdir()} | {
         path.name
         for path in (tmp_path / "reports").rglob("*")  # also beside the runs before the last
