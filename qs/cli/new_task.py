@@ -82,6 +82,11 @@ _rare = partial(option, TARGET, rare=True)
     help="The columns of an input, of a table: x=age,income.",
 )
 @_data("--copy_data", is_flag=True, help="Copy the data into the data set's folder.")
+@_prepared(
+    "--preprocessor",
+    type=FilePath(),
+    help="The model's preprocessor_config.json.  [default: the one beside it]",
+)
 @_prepared("--scale", type=Numbers(), help="Values are multiplied by this first: 1/255.")
 @_prepared("--mean", type=Numbers(), help="Subtracted then: a number, or one a channel.")
 @_prepared("--std", type=Numbers(), help="Divided by then: a number, or one a channel.")

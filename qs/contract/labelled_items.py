@@ -159,6 +159,8 @@ def class_numbers(
     one 1 and otherwise 0 are one-hot. UserError for anything else, with the first item.
     """
     raw = np.asarray(labels)
+    if classes and raw.dtype.kind in "iu" and set(map(str, raw.ravel().tolist())) <= set(classes):
+        raw = raw.astype(np.str_)  # names that are numbers
     if raw.ndim == 2 and raw.shape[1] > 1:
         return ClassNumbers(_of_one_hot(raw, where), classes)
     if raw.dtype.kind in "OUS":

@@ -88,6 +88,8 @@ class MetricChecker(ItemChecker):
             return self._named(values, labels)
         if values.shape[1] == 1:
             if output.dtype.kind in "biu":
+                if self._numbered():
+                    return self._named(values.astype(np.int64).astype(np.str_), labels)
                 chosen = values[:, 0].astype(np.int64) - self.dataloader.FIRST_LABEL
                 return Answers(labels, None, chosen, self.POSITIVE)
             return self._one_score(values[:, 0].astype(np.float64), labels)
@@ -103,6 +105,11 @@ class MetricChecker(ItemChecker):
                 "allowed: 'softmax' or 'none'"
             )
         return Answers(labels, values, chosen, self.POSITIVE)
+
+    def _numbered(self) -> bool:
+        """Whether the classes' names are numbers, in another order than from 0."""
+        names = self.dataloader.classes
+        return bool(names) and all(str(name).lstrip("-").isdigit() for name in names)
 
     def _named(self, values: np.ndarray, labels: np.ndarray) -> Answers:
         """Of a model that answers names of classes."""

@@ -13,12 +13,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
+
 from qs import contract
 from qs.base.errors import UserError
 from qs.base.words import counted
 from qs.contract.labelled_items import LabelledItems
 from qs.contract.metric_checker import labels_of
 from qs.scaffold.data.plan import Asked, Described, Guess, Key, Plan
+from qs.scaffold.data.published import class_names
 from qs.scaffold.literals import assignment
 from qs.scaffold.metrics import columns_of, plan_metrics
 
@@ -49,6 +52,8 @@ def data_set(
         checker = plan_metrics(asked, plan, model, trial.raw_labels)
         kind = labels_of(checker["METRICS"].value)
         plan.keys = {**plan.keys, "LABELS_ARE": Key(kind, "classes or numbers")}
+        if kind == "classes" and "CLASSES" not in plan.keys:
+            _published_classes(asked, plan, trial.raw_labels)
         trial = _trial(plan, info, folder)
         _classes(plan, trial)
         if kind == "classes" and trial.classes is None:
@@ -112,6 +117,15 @@ def _first_label(plan: Plan, model: Described, trial: Any, checker: Mapping[str,
     return 1
 
 
+def _published_classes(asked: Asked, plan: Plan, labels: Any) -> None:
+    """The order that the model's config.json states, if the labels are names in it."""
+    names = class_names(asked.model)
+    if names is None or not set(map(str, np.asarray(labels).ravel().tolist())) <= set(names):
+        return
+    plan.guesses.append(Guess("the classes are numbered as config.json has them", "--classes"))
+    _state_classes(plan, list(names))
+
+
 def _classes(plan: Plan, trial: Any) -> None:
     """The names of the classes stand in the data set, so that a folder more or less does not number
     them anew.
@@ -124,6 +138,10 @@ def _classes(plan: Plan, trial: Any) -> None:
         if len(names) > 4
         else Guess(f"the classes are numbered as sorted: {', '.join(names)}", "--classes")
     )
+    _state_classes(plan, names)
+
+
+def _state_classes(plan: Plan, names: list[str]) -> None:
     says = "in the order of the model's scores; or a file with a name a line"
     if len(names) <= SHORT_LIST:
         plan.keys["CLASSES"] = Key(names, says)

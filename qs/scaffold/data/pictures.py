@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from qs.contract.picture_items import (
@@ -23,6 +24,7 @@ from qs.scaffold.data.plan import (
     existing,
     fault,
 )
+from qs.scaffold.data.published import PREPARATION, preparation
 from qs.scaffold.data.tables import delimiter_of
 
 FILE_NAMES = ("file", "filename", "file_name", "image", "path", "name")
@@ -49,6 +51,7 @@ def plan_pictures(asked: Asked, model: Described) -> Plan:
     """
     assert asked.data is not None
     plan = Plan("PictureItems")
+    asked = _as_published(asked, plan, model)
     folder, listing = asked.data, None
     if folder.is_file():
         folder, listing = folder.parent, folder
@@ -67,6 +70,34 @@ def plan_pictures(asked: Asked, model: Described) -> Plan:
     _shape(asked, plan, model, files)
     _values(asked, plan, model)
     return plan
+
+
+def _as_published(asked: Asked, plan: Plan, model: Described) -> Asked:
+    """With what the model's preprocessor_config.json states, where the user states nothing."""
+    path = asked.preprocessor
+    if path is None:
+        path = asked.model.absolute().parent / PREPARATION
+        if not path.is_file():
+            return asked
+        plan.guesses.append(Guess(f"pictures are prepared as {path.name} says", "--preprocessor"))
+    stated = preparation(existing("--preprocessor", path))
+    name = model.names[0]
+    shapes = dict(asked.shapes)
+    if stated.size and name not in shapes and model.is_open(name):
+        item = list(model.item_shape(name))
+        at = 0 if (asked.layout or _layout(tuple(item))) == "NHWC" else 1
+        if len(item) == 3:
+            item[at : at + 2] = stated.size
+            shapes[name] = plan.shapes[name] = model.whole_shape(name, item)
+    if asked.scale is None and asked.mean is None and asked.std is None:
+        asked = replace(asked, scale=stated.scale, mean=stated.mean, std=stated.std)
+    return replace(
+        asked,
+        shapes=shapes,
+        resize=asked.resize or stated.resize,
+        interpolation=asked.interpolation or stated.interpolation,
+        channels=asked.channels or stated.channels,
+    )
 
 
 def _listed(asked: Asked, plan: Plan, folder: Path, listing: Path) -> list[Path]:
@@ -92,6 +123,8 @@ def _shape(asked: Asked, plan: Plan, model: Described, files: list[Path]) -> Non
     """Size, layout and channels."""
     name = model.names[0]
     shape, sizes = model.item_shape(name), known_sizes(files)
+    if name in asked.shapes:
+        shape = model.item_of(name, asked.shapes[name])
     layout = asked.layout or _layout(shape)
     same = next(iter(sizes)) if len(sizes) == 1 else None
     edges = (1, 2) if layout == "NCHW" else (0, 1)

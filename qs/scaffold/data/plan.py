@@ -37,6 +37,7 @@ class Asked:
     scale: float | None = None
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
+    preprocessor: Path | None = None
     tokenizer: Path | None = None
     text: str | None = None
     pair: str | None = None
@@ -89,8 +90,13 @@ class Described:
     def item_shape(self, name: str) -> tuple[int, ...]:
         """Without the batch dimension, with guesses for what is open."""
         each = next(each for each in self.inputs if each["name"] == name)
-        shape, axis = tuple(each["shape"]), each["batch_axis"]
-        return shape if axis is None else shape[:axis] + shape[axis + 1 :]
+        return self.item_of(name, each["shape"])
+
+    def item_of(self, name: str, call: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an item, of that of a call."""
+        axis = next(each for each in self.inputs if each["name"] == name)["batch_axis"]
+        whole = tuple(call)
+        return whole if axis is None else whole[:axis] + whole[axis + 1 :]
 
     def is_open(self, name: str) -> bool:
         """Whether the file leaves a dimension of an item open."""
