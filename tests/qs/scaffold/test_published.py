@@ -22,7 +22,7 @@ FILES = {  # the keys that matter, as models of these kinds have them
     ),
     "old vit": (
         {"do_resize": True, "size": 224, "resample": 2, "do_normalize": True, **HALF},
-        Preparation(1 / 255, (0.5,) * 3, (0.5,) * 3, None, "bilinear", None, (224, 224)),
+        Preparation(1 / 255, (0.5,) * 3, (0.5,) * 3, "stretch", "bilinear", None, (224, 224)),
     ),
     "clip": (
         {
