@@ -56,7 +56,7 @@ class TableItems(LabelledItems):
             else self._numbers(file, name, cells[name], lines)
             for name in dict.fromkeys(columns)
         }
-        labels = cells[self.LABEL] if self.LABEL else None
+        labels = list(map(self._label, cells[self.LABEL])) if self.LABEL else None
         self.take(len(lines), labels, f"{file}, column {self.LABEL}" if self.LABEL else str(file))
 
     def _check_inputs(self) -> None:
@@ -109,13 +109,20 @@ class TableItems(LabelledItems):
             found = (found - self.MEAN.get(name, 0.0)) / self.STD.get(name, 1.0)
         return found
 
+    def _label(self, cell: str) -> str:
+        """With the point that float() knows, if it is a number."""
+        if self.DECIMAL == "." or not cell or self._number(cell) is None:
+            return cell
+        return self._plain(cell)
+
+    def _plain(self, cell: str) -> str:
+        return cell.replace(".", "").replace(self.DECIMAL, ".") if self.DECIMAL != "." else cell
+
     def _number(self, cell: str) -> float | None:
         if not cell:
             return self.MISSING
-        if self.DECIMAL != ".":
-            cell = cell.replace(".", "").replace(self.DECIMAL, ".")
         try:
-            value = float(cell)
+            value = float(self._plain(cell))
         except ValueError:
             return None
         return value if math.isfinite(value) else None

@@ -231,6 +231,16 @@ def test_a_table(tmp_path):
     assert codes == {"town": towns}
 
 
+def test_a_table_of_numbers_with_decimal_commas_to_predict(tmp_path):
+    rows = [f"{at},5;1.000,25;{at + 2001},0" for at in range(20)]
+    (tmp_path / "v.csv").write_text("a;b;price\n" + "\n".join(rows))
+    model = linear(tmp_path / "m.onnx", np.array([[1.0], [2.0]]))
+    written = new_task(tmp_path / "ws", model, tmp_path / "v.csv")
+    assert "the label is the last column, price: --labels" in guesses(written)
+    assert "the labels are numbers: rmse" in guesses(written)
+    assert passed(tmp_path / "ws") == "RMSE 0 [0, 0] (20 items)"
+
+
 def test_texts(tmp_path):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
