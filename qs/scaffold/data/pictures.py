@@ -49,9 +49,9 @@ def plan_pictures(asked: Asked, model: Described) -> Plan:
     """What PictureItems states of these pictures. UserError for pictures and lists that cannot be
     read.
     """
-    assert asked.data is not None
     plan = Plan("PictureItems")
     asked = _as_published(asked, plan, model)
+    assert asked.data is not None
     folder, listing = asked.data, None
     if folder.is_file():
         folder, listing = folder.parent, folder
