@@ -1,4 +1,5 @@
-"""A data set of texts: a JSON object a line, with a text, perhaps a second one, and a label.
+"""A data set of texts: a JSON object a line, or a row of a CSV file, with a text, perhaps a second
+one, and a label.
 
 A `vocab.txt` is read by our WordPiece. A `tokenizer.json` needs the library tokenizers, which the
 backend's environment must then have.
@@ -7,7 +8,7 @@ backend's environment must then have.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.base.names import nearest
 from qs.contract.labelled_items import LabelledItems, listed
-from qs.contract.reading import text_lines
+from qs.contract.reading import csv_rows, text_lines
 from qs.contract.saved_tokenizer import SavedTokenizer
 from qs.contract.wordpiece import WordPiece
 from qs.tensors.casting import cast
 
+TABLES = (".csv", ".tsv")
 ROLES = ("ids", "mask", "segments", "positions", "text")
 
 
@@ -30,7 +32,9 @@ class TextItems(LabelledItems):
     """
 
     DATA = "items.jsonl"
-    """The file with a JSON object a line."""
+    """The file with a JSON object a line; or a .csv or .tsv, whose columns are the keys."""
+    DELIMITER = ","
+    """What is between the cells of a CSV file."""
     TEXT = "text"
     """The key of the text."""
     PAIR: str | None = None
@@ -52,7 +56,7 @@ class TextItems(LabelledItems):
                 f"{', '.join(ROLES)}"
             )
         file = self.place(self.DATA, "DATA")
-        self.texts, labels = read_texts(file, self.TEXT, self.PAIR, self.LABEL)
+        self.texts, labels = read_texts(file, self.TEXT, self.PAIR, self.LABEL, self.DELIMITER)
         self.tokenizer: WordPiece | SavedTokenizer | None = None
         if self.TOKENIZER is not None:
             self.tokenizer = tokenizer_of(self.place(self.TOKENIZER, "TOKENIZER"), self.LOWER_CASE)
@@ -130,17 +134,14 @@ def tokenizer_of(path: Path, lower: bool) -> WordPiece | SavedTokenizer:
 
 
 def read_texts(
-    path: Path, text: str, pair: str | None, label: str | None
+    path: Path, text: str, pair: str | None, label: str | None, delimiter: str = ","
 ) -> tuple[list[tuple[str, str | None]], list[Any] | None]:
-    """(text, second text or None) of each line with content, and the labels. UserError names the
-    first line that is otherwise.
+    """(text, second text or None) of each line or row with content, and the labels. UserError names
+    the first line that is otherwise.
     """
     texts: list[tuple[str, str | None]] = []
     labels: list[Any] = []
-    for number, line in text_lines(path):
-        if not line.strip():
-            continue
-        record = _record(path, number, line)
+    for number, record in records(path, delimiter):
         for key in (text, pair, label):
             if key is not None and key not in record:
                 near = nearest(key, record)
@@ -162,6 +163,21 @@ def read_texts(
     if len({isinstance(each, str) for each in labels}) > 1:
         raise UserError(f"{path}: some labels are names and some are numbers; allowed: one kind")
     return texts, labels if label is not None else None
+
+
+def records(path: Path, delimiter: str = ",") -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number of its line, key -> value) of each line of JSON, or row of a CSV file. UserError
+    names the first line that is otherwise.
+    """
+    if path.suffix.lower() in TABLES:
+        rows = csv_rows(path, delimiter)
+        _, header = next(rows, (0, []))
+        for number, cells in rows:
+            yield number, dict(zip(header, cells, strict=True))
+        return
+    for number, line in text_lines(path):
+        if line.strip():
+            yield number, _record(path, number, line)
 
 
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:

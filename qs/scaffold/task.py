@@ -27,7 +27,7 @@ from qs.scaffold.data.plan import Asked, Described, Guess, Plan, existing, fault
 from qs.scaffold.data.tables import SUFFIXES as TABLES
 from qs.scaffold.data.tables import plan_table
 from qs.scaffold.data.texts import SUFFIXES as TEXTS
-from qs.scaffold.data.texts import plan_texts
+from qs.scaffold.data.texts import plan_texts, takes_tokens
 from qs.scaffold.data_set import data_set
 from qs.scaffold.metrics import stated_metrics
 
@@ -70,6 +70,8 @@ def write_task(asked: Asked, describe: Describe) -> Written:
         asked = replace(asked, data=existing("--data", asked.data))
     kind = _kind(asked)
     model = Described(describe(asked.model, _stated(asked, {}, probe=kind is None)))
+    if kind == "table" and asked.kind is None and takes_tokens(model):
+        kind = "text"
     plan = KINDS[kind](asked, model) if kind else None
     if plan is not None and any(map(model.is_open, model.names)):
         model = Described(describe(asked.model, _stated(asked, plan.shapes, probe=True)))

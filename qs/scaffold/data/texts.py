@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.contract.reading import text_lines
+from qs.contract.text_items import TABLES, records
 from qs.scaffold.data.plan import (
     LABEL_NAMES,
     Asked,
@@ -19,6 +19,7 @@ from qs.scaffold.data.plan import (
     existing,
     fault,
 )
+from qs.scaffold.data.tables import delimiter_of
 
 SUFFIXES = (".jsonl", ".ndjson")
 TEXTS = ("text", "sentence", "sentence1", "text1", "text_a", "premise", "question", "content")
@@ -30,8 +31,13 @@ def plan_texts(asked: Asked, model: Described) -> Plan:
     """What TextItems states of such a file. UserError if its first line is none."""
     assert asked.data is not None
     plan = Plan("TextItems")
-    first = _first(asked.data)
-    plan.keys["DATA"] = Key(plan.place(asked.data), "a JSON object a line")
+    table = asked.data.suffix.lower() in TABLES
+    delimiter = (asked.delimiter or delimiter_of(asked.data)) if table else ","
+    first = _first(asked.data, delimiter)
+    says = "its columns are the keys" if table else "a JSON object a line"
+    plan.keys["DATA"] = Key(plan.place(asked.data), says)
+    if table:
+        plan.keys["DELIMITER"] = Key(delimiter)
     for key, stated, flag, usual in (
         ("TEXT", asked.text, "--text", TEXTS),
         ("PAIR", asked.pair, "--pair", PAIRS),
@@ -69,15 +75,16 @@ def role_of(name: str, model: Described) -> str:
     return "positions" if "position" in low else "ids"
 
 
-def _first(path: Path) -> dict[str, Any]:
-    line = next((line for _, line in text_lines(path) if line.strip()), "")
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise UserError(f'{path}: its first line is no JSON object, such as {{"text": "...", ...}}')
-    return found
+def takes_tokens(model: Described) -> bool:
+    """Whether an input is called as those of token ids are."""
+    return any(re.search(r"input_ids|tokens?(_ids)?$|attention_mask", name) for name in model.names)
+
+
+def _first(path: Path, delimiter: str) -> dict[str, Any]:
+    found = next(records(path, delimiter), None)
+    if found is None:
+        raise UserError(f"{path}: there are no items in it")
+    return found[1]
 
 
 def _tokenizer(asked: Asked, plan: Plan, roles: dict[str, str]) -> None:

@@ -241,10 +241,13 @@ def test_a_table_of_numbers_with_decimal_commas_to_predict(tmp_path):
     assert passed(tmp_path / "ws") == "RMSE 0 [0, 0] (20 items)"
 
 
-def test_texts(tmp_path):
+@pytest.mark.parametrize("file", ["val.jsonl", "val.csv"])
+def test_texts(tmp_path, file):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     lines = [{"text": "Good film", "label": "pos"}, {"text": "a BAD, bad film", "label": "neg"}]
+    rows = [f'"{line["text"]}"; {line["label"]}' for line in lines * 5]
+    (tmp_path / "val.csv").write_text("\n".join(["text;label", *rows]))
     (tmp_path / "val.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines * 5))
     effect = np.zeros((7, 2))
     effect[4, 1] = effect[5, 0] = 1
@@ -264,7 +267,7 @@ def test_texts(tmp_path):
         {"logits": ["N", 2]},
         weights,
     )
-    written = new_task(tmp_path / "ws", model, tmp_path / "val.jsonl", length=16)
+    written = new_task(tmp_path / "ws", model, tmp_path / file, length=16)
     assert passed(tmp_path / "ws").startswith("Accuracy 1 [")
     assert "vocab.txt: --tokenizer" in guesses(written)
 
@@ -429,7 +432,7 @@ def test_folders_that_are_no_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no JSON object"),
+        ("", "there are no items in it"),
         ("[1]\n", "no JSON object"),
         ('{"words": "x"}\n', "--text"),
         ('{"text": "x", "label": 1}\n{"txt": "y", "label": 1}\n', "line 2 has no 'text'"),
