@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from qs.render.terminal import lines, table
+from qs.render.terminal import doubts, heading, lines, table
 from qs.result.saved import read_result
 from qs.result.story import Story, story_of
 
@@ -23,8 +23,10 @@ WIDTH = 132
 def picture(story: Story) -> str:
     """An SVG that needs no font from elsewhere."""
     console = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
-    console.print(table(story))
-    for line in lines(story):
+    for line in heading(story):
+        console.print(line, markup=False)
+    console.print(table(story, WIDTH))
+    for line in (*doubts(story), *lines(story)):
         console.print(line, markup=False)
     svg = console.export_svg(title="qs run", theme=MONOKAI)
     return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL).replace(

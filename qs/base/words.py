@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
 from numbers import Integral, Real
 
 NOTHING = "n/a"
@@ -88,6 +89,22 @@ def span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def moment(iso: str) -> str:
+    """A point in time with its zone, from the one a result has: 2026-11-29 21:04:15 UTC. What is no
+    such time stays as it is.
+
+    >>> moment("2026-11-29T22:04:15.417249+01:00")
+    '2026-11-29 21:04:15 UTC'
+    """
+    try:
+        found = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+    except ValueError:
+        return iso
+    if found.tzinfo is None:
+        return iso
+    return found.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def short_time(nanoseconds: float) -> str:

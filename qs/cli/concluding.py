@@ -46,9 +46,8 @@ def conclude(ended: Ended, view: View, as_json: bool, quiet: bool) -> int:
         story = story_of(result, folder.path if folder else None)
         whole = folder if folder and folder.result.name not in ended.unwritten else None
         told = getattr(view, "warned", ()) if _one_stream(stream, sys.stderr) else ()
-        print_story(story, str(whole.result) if whole else None, stream, told)
-        if whole and whole.page.is_file():
-            print(f"page: {whole.page}", file=stream)
+        page = whole.page if whole and whole.page.is_file() else None
+        print_story(story, str(whole.result) if whole else None, stream, told, page)
     elif gates := [each for each in result.gates if each.outcome is not GateOutcome.NOT]:
         for each in gates:
             print(f"--fail_if {visible(each.sentence)}", file=sys.stderr)

@@ -24,6 +24,7 @@ from qs.tensors.generated import split_names
 
 COMPUTING = "computing the fp32 reference"
 DATA_PERCENT, NOT_MEASURED = "Data Percent", "Not Measured"
+KNOWN = "Known Metrics"
 PINNED_WITHIN = 0.005
 
 
@@ -44,13 +45,27 @@ async def accuracy(
     found = await backend.accuracy(percent, output_dir)
     if "not_measured" in found:
         return {DATA_PERCENT: percent, NOT_MEASURED: found["not_measured"]}
-    return {DATA_PERCENT: percent, **found}
+    pinned = _pinned(prepared)
+    known = {KNOWN: pinned} if pinned and percent == 100 else {}
+    return {DATA_PERCENT: percent, **found, **known}
+
+
+def _pinned(prepared: Prepared) -> dict[str, float]:
+    """What the model info says of its model's metrics."""
+    pinned = prepared.model_info.to_configs().get("pinned_metrics")
+    if not isinstance(pinned, dict):
+        return {}
+    return {
+        name: value
+        for name, value in pinned.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 def surprises(metrics: dict[str, Any], prepared: Prepared) -> list[str]:
     """A warning for each metric that differs from the one that the model info pins."""
-    pinned = prepared.model_info.to_configs().get("pinned_metrics")
-    if not isinstance(pinned, dict) or metrics.get(DATA_PERCENT) != 100:
+    pinned = _pinned(prepared)
+    if metrics.get(DATA_PERCENT) != 100:
         return []
     return [
         f"{name} is {metrics[name]}, not {value} as known for this model (+-{PINNED_WITHIN}): "

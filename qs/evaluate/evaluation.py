@@ -18,6 +18,7 @@ from qs import __version__
 from qs.base import machine
 from qs.base.errors import UserError
 from qs.base.exhaustion import environment_fault
+from qs.base.files import to_json_line, write_atomic
 from qs.base.interrupt import Interrupt, Interrupted
 from qs.base.names import check_plain
 from qs.base.storable import storable
@@ -222,14 +223,17 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
 
 def _draw_differences(numeric: dict[str, Any], journal: Journal) -> str | None:
     """The picture of the distributions, beside the report; its name. The numbers it is drawn from
-    leave the result.
+    leave the result for a file beside it.
     """
     from qs.render.pictures import draw_distributions
 
     folder = journal.folder
     path = folder.differences
+    found = numeric.pop("distributions", {})
     with journal.writing(path.name):
-        return draw_distributions(numeric.pop("distributions", {}), path)
+        if found:
+            write_atomic(path.with_suffix(".json"), to_json_line(found))
+        return draw_distributions(found, path)
     return None
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qs.base.private import at_home, private
 from qs.base.visible import one_line
-from qs.render.html.page import COLUMNS, scores
+from qs.render.answers import answers_line
+from qs.render.html.page import scores
+from qs.render.performance import columns_of
+from qs.render.tiles import tiles_of
 from qs.result.gate import GateEntry
 from qs.result.story import Story
 
@@ -14,26 +18,36 @@ MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
 
 def markdown(story: Story) -> str:
-    """The verdict and the tables; how it was measured is folded away."""
-    said = [f"## {_plain(story.title)}: {_plain(story.standing)}", "", _plain(story.headline), ""]
+    """The verdict, the figures, the doubts and the table; how it was measured is folded away."""
+    said = [f"## {_plain(story.standing)}: {_plain(story.title)}", ""]
+    of, tiles = tiles_of(story)
+    if tiles:
+        where = f"{_plain(of)}: " if of else ""
+        said += [where + ", ".join(f"**{_plain(each)}**" for each in tiles), ""]
+    else:
+        said += [_plain(story.headline), ""]
     said += [f"- {_plain(reason)}" for reason in story.reasons]
+    said += [f"- doubt: {_plain(doubt)}" for doubt in story.doubts]
     if story.cases:
+        shown = columns_of(story.cases)
         lines = [
-            [case.name, *(column.text(case.row) for column in COLUMNS), case.row.standing]
-            for case in story.cases
+            [case.name, *(each.texts[at] for each in shown), case.row.standing]
+            for at, case in enumerate(story.cases)
         ]
-        said += ["", *_table(["case", *(each.heading for each in COLUMNS), "verdict"], lines)]
+        said += ["", *_table(["case", *(each.heading for each in shown), "verdict"], lines)]
         if story.shared:
             said += ["", f"All: {_plain(story.shared)}."]
     if story.result.gates:
         said += ["", *gate_lines(story.result.gates)]
+    if story.answers:
+        said += ["", _plain(answers_line(story.answers))]
+    said += ["", "<details><summary>How it was measured</summary>", ""]
+    said += [f"- {name}: {_plain(text)}" for name, text in story.facts]
+    said += [f"- machine: {_plain(text)}" for text in story.machine_doubts]
     figures = scores(story)
     if figures:
         said += ["", *_table(["metric", "value", "95 % interval"], figures)]
-    said += ["", "<details><summary>How it was measured</summary>", ""]
-    said += [f"- {name}: {_plain(text)}" for name, text in story.facts]
-    said += [f"- doubt: {_plain(text)}" for text in (*story.doubts, *story.machine_doubts)]
-    return "\n".join([*said, "", f"    {story.command}", "", "</details>", ""])
+    return "\n".join([*said, "", f"    {at_home(story.command)}", "", "</details>", ""])
 
 
 def gate_lines(entries: Sequence[GateEntry]) -> list[str]:
@@ -54,4 +68,4 @@ def _table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> list[str]
 
 def _plain(text: object) -> str:
     """One line in which no mark has a meaning."""
-    return one_line(text).translate(MARKS)
+    return private(one_line(text)).translate(MARKS)

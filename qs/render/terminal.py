@@ -1,66 +1,58 @@
-"""A result on the terminal: the verdict last, where it is still in sight. A saved result prints the
-same as a fresh one.
+"""A result on the terminal: the verdict and the figures first, then what speaks against them, then
+how it was measured, and last where it lies. A saved result prints the same as a fresh one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, open_table
-from qs.base.words import NOTHING, completed, number, percent, signed_percent, span
+from qs.base.words import moment, number, signed_percent, span
+from qs.render.answers import answers_line
+from qs.render.performance import Shown, columns_of
 from qs.render.sweep import limit_table, sweep_lines, sweep_table
-from qs.result.columns import columns
+from qs.render.tiles import Tile, tiles_of
 from qs.result.gate import GateEntry
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
-from qs.result.story import VERIFIED, Answers, Story
+from qs.result.story import VERIFIED, Story
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
-# Of a closed loop and of an open one. A terminal too narrow for all columns does without some; the
-# result has them.
-CLOSED = columns(
-    "batch_size",
-    "clients",
-    "items_per_s",
-    "mean_ms",
-    "p50_ms",
-    "p90_ms",
-    "p99_ms",
-    "p99_9_ms",
-    "max_ms",
-)
-OPEN = columns(
-    "batch_size",
-    "clients",
-    "offered_per_s",
-    "queries_per_s",
-    "p50_ms",
-    "p90_ms",
-    "p99_ms",
-    "p99_9_ms",
-    "max_ms",
-)
-WIDE = 130
-DISPENSABLE = {"clients", "mean_ms", "p90_ms", "p99_9_ms"}
-DISPENSABLE_IN_OPEN = DISPENSABLE | {"p50_ms", "max_ms"}
-# What their columns are called there.
-HEADINGS = {"queries_per_s": "served/s", "clients": "workers"}
+STYLES = {"good": "green", "doubtful": "yellow", "bad": "red"}
 LOG_WIDTH = 160
+MOST_LISTED = 6  # batch sizes with a line each
 # Facts on what a call was.
 FED = ("batch", "a call is fed")
-SHOWN_OF_AGREEMENT = ("Max Diff", "Mean Diff", "Cosine Similarity")
 
 
 def print_story(
-    story: Story, where: str | None, stream: TextIO, told: Collection[str] = ()
+    story: Story,
+    where: str | None,
+    stream: TextIO,
+    told: Collection[str] = (),
+    page: Path | None = None,
 ) -> None:
-    """The table, what was checked, the verdict, and where the report lies. `told` are warnings that
-    its reader has seen already.
+    """The verdict and what came out, the table, the doubts, what was checked and how it was run,
+    and where the report lies. `told` are warnings that its reader has seen already.
     """
+    from rich.text import Text
+
     out = console(stream, LOG_WIDTH)
+
+    def say(line: str, style: str = "") -> None:
+        # Nobody's text begins a line of ours, such as the verdict.
+        text = line.replace("\n", "\n    ")
+        out.print(Text(text, style), soft_wrap=True)
+
+    verdict, *rest = heading(story)
+    say(verdict, f"bold {STYLES[story.tone]}")
+    for line in rest:
+        say(line)
     sweep = story.result.sweep
     if sweep:
         out.print(sweep_table(sweep))
@@ -69,60 +61,107 @@ def print_story(
         if sweep.limit:
             out.print(limit_table(sweep.limit))
     elif story.cases:
-        out.print(table(story, out.width >= WIDE))
-    for line in lines(story, told):
-        # Nobody's text begins a line of ours, such as the verdict.
-        out.print(line.replace("\n", "\n    "), markup=False, soft_wrap=True)
-    if where:
-        out.print(f"report: {where}", markup=False, soft_wrap=True)
+        out.print(table(story, out.width))
+    for line in doubts(story, told):
+        say(line, STYLES["doubtful"])
+    for line in lines(story):
+        say(line)
+    for name, path in (("report", where), ("page", page)):
+        if path is not None:
+            out.print(
+                Text.assemble(f"{name}: ", _linked(Path(path), out.is_terminal)), soft_wrap=True
+            )
 
 
-def table(story: Story, wide: bool = True) -> Table:
-    """A line for each case; it fits 80 columns unless it is `wide`."""
+def _linked(path: Path, on_terminal: bool) -> Text:
+    """The path; a terminal that can follows it with a click."""
     from rich.text import Text
 
+    link = f"link {path.absolute().as_uri()}" if on_terminal else ""
+    return Text(str(path), link)
+
+
+def heading(story: Story) -> list[str]:
+    """The verdict, the figures that matter most, and the reasons."""
     result = story.result
-    scheduled = all(case.row.scheduled for case in story.cases)
-    left_out = set() if wide else DISPENSABLE_IN_OPEN if scheduled else DISPENSABLE
-    shown = [each for each in (OPEN if scheduled else CLOSED) if each.name not in left_out]
-    # The schedule sets the throughput of an open loop: what is to be known there is the p99.
-    known = "p99_ms" if scheduled else "items_per_s"
-    made = open_table(f"{result.model.lower()} on {result.backend}")
-    for column in shown:
-        heading = HEADINGS.get(column.name, column.heading) if scheduled else column.heading
+    ended = "" if result.status == Status.COMPLETE else f" ({result.status})"
+    said = [f"verdict: {story.standing}{ended}"]
+    said += [f"  {reason}" for reason in story.reasons]
+    said += gates(result.gates)
+    of, tiles = tiles_of(story)
+    if tiles:
+        said.append(f"{of}: {figures(tiles)}" if of else figures(tiles))
+    return said
+
+
+def figures(tiles: Sequence[Tile]) -> str:
+    return ", ".join(map(str, tiles))
+
+
+def table(story: Story, width: int = LOG_WIDTH) -> Table:
+    """A line for each case, as wide as the columns that so many places have room for."""
+    from rich.text import Text
+
+    first = _names(story)
+    last = ["verdict", *(_verdict(case.row) for case in story.cases)]
+    ends = max(map(len, first)) + max(map(len, last)) + 4
+    shown = _fitting(columns_of(story.cases), width - ends)
+    made = open_table(story.title)
+    for heading in (first[0], *(each.heading for each in shown), "verdict"):
         made.add_column(heading, justify="right", no_wrap=True)
-        if column.name == known:
-            made.add_column("±", justify="right", no_wrap=True)
-    for heading in ("measured", *(["completed"] if wide else []), "errors", "verdict"):
-        made.add_column(heading, justify="right", no_wrap=True)
-    for case in story.cases:
-        row, cells = case.row, []
-        for column in shown:
-            cells.append(column.text(row))
-            if column.name == known:
-                cells.append(known_to(row.p99_interval if scheduled else row.throughput_interval))
-        cells.append(NOTHING if row.measured_s is None else span(row.measured_s))
-        if wide:
-            cells.append(completed(row.planned, row.completed))
-        cells.append(number(row.errors))
-        cells.append("too short" if row.valid and row.too_short else row.verdict)
-        made.add_row(*map(Text, cells))
+    for at, case in enumerate(story.cases):
+        cells = [first[at + 1], *(each.texts[at] for each in shown)]
+        made.add_row(*map(Text, cells), Text(last[at + 1], STYLES[case.row.tone]))
     return made
 
 
-def known_to(share: float | None) -> str:
-    """Half the width of a 95 % interval, as a share."""
-    return NOTHING if share is None else percent(share)
+def _names(story: Story) -> list[str]:
+    """The first column: batch sizes, or whole names where these do not tell the cases apart."""
+    if all(case.name == f"BS {case.row.batch_size}" for case in story.cases):
+        return ["BS", *(number(case.row.batch_size) for case in story.cases)]
+    return ["case", *(case.name for case in story.cases)]
 
 
-def lines(story: Story, told: Collection[str] = ()) -> list[str]:
-    """Everything below the table, one fact a line."""
+def _verdict(row: Row) -> str:
+    return "too short" if row.valid and row.too_short else str(row.verdict)
+
+
+def _fitting(shown: Sequence[Shown], room: int) -> list[Shown]:
+    """The columns that fit. Those that are not vital go first, from the last to the first; the
+    result has them all.
+    """
+    kept = list(shown)
+    for each in reversed(shown):
+        if sum(map(_places, kept)) <= room:
+            break
+        if not each.vital:
+            kept.remove(each)
+    return kept
+
+
+def _places(column: Shown) -> int:
+    return max(map(len, (column.heading, *column.texts))) + 2
+
+
+def doubts(story: Story, told: Collection[str] = ()) -> list[str]:
+    """One a line, with the cases it holds for and what removes it."""
+    # A sweep's settings each have doubts of their own, which the page shows.
+    shown = [each for each in story.doubts if not (story.result.sweep and each.cases)]
+    return [f"warning: {each}" for each in shown if each.cases or each.text not in told]
+
+
+def lines(story: Story) -> list[str]:
+    """What was checked and how it was run, one fact a line."""
     result = story.result
-    said = []
+    said = [answers_line(story.answers)] if story.answers else []
+    said += [f"{name}: {text}" for name, text in story.facts if name == VERIFIED]
+    said += [audited(row) for row in result.performance if row.vendor]
+    if story.shared and story.cases and not result.sweep:
+        said.append(f"all: {story.shared}" if len(story.cases) > 1 else story.shared)
     if result.graph_compile:
         said.append(compilation(result.graph_compile))
     if result.kind == Kind.LOAD:
-        said += [first_inference(row) for row in result.performance if row.first_inference_ms]
+        said += first_inferences(result.performance)
     environment = result.environment
     if environment and environment.get("Key"):
         said.append(f"environment: {environment['Key']}, the backend's own")
@@ -132,18 +171,11 @@ def lines(story: Story, told: Collection[str] = ()) -> list[str]:
     note = (result.model_source or {}).get("note")
     if note:
         said.append(f"model: {note}")
-    said += answers(story.answers)
-    said += [f"{name}: {text}" for name, text in story.facts if name == VERIFIED]
-    said += [audited(row) for row in result.performance if row.vendor]
-    # A sweep's settings each have doubts of their own, which the page shows.
-    doubts = [each for each in story.doubts if not (result.sweep and each.cases)]
-    said += [f"warning: {doubt}" for doubt in doubts if doubt.cases or doubt.text not in told]
     if story.machine:
         said.append(f"machine: {story.machine}")
-    ended = "" if result.status == Status.COMPLETE else f" ({result.status})"
-    said.append(f"verdict: {story.standing}{ended}")
-    said += [f"  {reason}" for reason in story.reasons]
-    return said + list(gates(result.gates))
+    if result.started and result.performance:
+        said.append(f"measured: {moment(result.started)}")
+    return said
 
 
 def gates(entries: Sequence[GateEntry]) -> Iterator[str]:
@@ -180,10 +212,18 @@ def compilation(section: GraphCompile) -> str:
     return f"{how}{to}: {', '.join(facts)}"
 
 
-def first_inference(row: Row) -> str:
+def first_inferences(rows: Sequence[Row]) -> list[str]:
     """What the first call costs beside the later ones: it is in no percentile."""
-    loaded = "" if row.load_s is None else f"loaded in {span(row.load_s)}, "
-    return f"BS {row.batch_size}: {loaded}first inference {number(row.first_inference_ms)} ms"
+    known = [row for row in rows if row.first_inference_ms]
+    if len(known) > MOST_LISTED:
+        times = [row.first_inference_ms or 0.0 for row in known]
+        return [f"first inference {number(min(times))} to {number(max(times))} ms"]
+    return [
+        f"BS {row.batch_size}: "
+        + ("" if row.load_s is None else f"loaded in {span(row.load_s)}, ")
+        + f"first inference {number(row.first_inference_ms)} ms"
+        for row in known
+    ]
 
 
 def audited(row: Row) -> str:
@@ -198,24 +238,3 @@ def audited(row: Row) -> str:
         if percent is not None and name in theirs
     ]
     return f"{said}'s own {', '.join(shown) or 'numbers cannot be compared'}"
-
-
-def answers(found: Answers) -> list[str]:
-    """A line on the metrics, and one on the agreement with the reference."""
-    said = []
-    if found.not_measured:
-        said.append(f"accuracy not measured: {found.not_measured}")
-    elif found.metrics:
-        scores = []
-        for each in found.metrics:
-            ends = each.interval and ", ".join(number(end, 4) for end in each.interval)
-            scores.append(f"{each.name} {number(each.value, 4)}" + (f" [{ends}]" if ends else ""))
-        where = f" ({found.scored_on}; 95 % intervals in brackets)" if found.scored_on else ""
-        said.append(f"accuracy: {', '.join(scores)}{where}")
-    if found.not_compared:
-        said.append(f"numeric agreement not measured: {found.not_compared}")
-    elif found.outputs:
-        by_name = {each.name: each.value for each in found.agreement}
-        figures = (f"{name} {number(by_name.get(name), 4)}" for name in SHOWN_OF_AGREEMENT)
-        said.append(f"numeric agreement with the reference: {', '.join(figures)}")
-    return said

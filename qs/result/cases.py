@@ -32,12 +32,15 @@ def named(rows: Sequence[Row]) -> tuple[NamedCase, ...]:
 
 
 def shared_by(rows: Sequence[Row]) -> str:
-    """What all rows have in common; nothing if there is only one."""
-    return ", ".join(_shared([words_of(row) for row in rows]).values())
+    """What all rows have in common; of a single one, all but its batch size, which is its name."""
+    words = _shared([words_of(row) for row in rows])
+    if len(rows) == 1:
+        words.pop("BS", None)
+    return ", ".join(words.values())
 
 
 def _shared(words: Sequence[dict[str, str]]) -> dict[str, str]:
-    if len(words) < 2:
+    if not words:
         return {}
     return {
         part: text

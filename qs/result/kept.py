@@ -138,7 +138,8 @@ def _named_by_precision(folder: ReportFolder, result: Path) -> Iterator[Path]:
     precision = result.stem.partition("-")[2]
     own = ReportFolder(folder.path, precision, folder.kind)
     of_sweep = (result.with_suffix(".jsonl"), result.with_name(f"{result.stem}-curve.png"))
-    others = (own.answers, own.compile_result, own.differences, *of_sweep)
+    spread = own.differences.with_suffix(".json")
+    others = (own.answers, own.compile_result, own.differences, spread, *of_sweep)
     for file in (*others, *folder.histograms(result), result):
         if file.is_file() and not file.is_symlink():
             yield file
@@ -154,7 +155,8 @@ def _nameless(folder: ReportFolder) -> Iterator[Path]:
 
 
 _PRECISE = re.compile(
-    r"(result|sweep|numeric|(answers|compile)(\.numeric|\.sweep)?)-.*\.jsonl?|(numeric-)?diff-.*\.png"
+    r"(result|sweep|numeric|(answers|compile)(\.numeric|\.sweep)?)-.*\.jsonl?"
+    r"|(numeric-)?diff-.*\.(png|json)"
 )
 
 

@@ -85,6 +85,8 @@ class Accuracy(Lenient):
     share: Share | None = key("Share", None)
     confidence_intervals: dict[str, list[float]] = key("Confidence Intervals", {})
     numeric: Numeric | None = key("Numeric", None)
+    # what the model info pins, if the whole data set was scored
+    known_metrics: dict[str, float] = key("Known Metrics", {})
 
 
 class MachineCheck(Part):

@@ -8,12 +8,12 @@ all of them tell the same. Words are made here once; layout, colours and escapin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from qs.base.visible import typed_word
-from qs.base.words import counted, data_size, number
+from qs.base.words import counted, data_size, moment, number
 from qs.result.beside import place_of
 from qs.result.cases import NamedCase, named, shared_by
 from qs.result.headline import performance
@@ -41,6 +41,7 @@ _NO_METRIC = ("Data Percent", "Items")
 VERIFIED = "verified"  # the fact on answers under load
 _SHAPES = 4  # as many are shown
 _LOGS = 50
+_KINDS = {"run": "Run", "load": "Load test", "sweep": "Sweep", "numeric": "Numeric comparison"}
 _STARTED_BY = ("__main__.py", "qs", "launch.py")
 
 
@@ -81,6 +82,7 @@ class Answers:
     not_measured: str = ""
     not_compared: str = ""
     scored_on: str = ""  # on which items the metrics were computed
+    expected: Mapping[str, float] = field(default_factory=dict)  # what is known of the model
     picture: Path | None = None  # how the differences are distributed
 
     def __bool__(self) -> bool:
@@ -135,7 +137,7 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
     return Story(
         result=result,
         folder=folder,
-        title=f"{result.task} on {result.backend}",
+        title=f"{_KINDS[result.kind]} of {result.task} on {result.backend}",
         headline=_headline(result, answers),
         reasons=reasons_of(result, cases),
         facts=tuple(_facts(result)),
@@ -181,7 +183,9 @@ def fed(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.samples and row.samples.shapes:
             by_size.setdefault(row.batch_size, shapes_in_words(row.samples.shapes))
-    return "; ".join(f"BS {size}: {said}" for size, said in by_size.items())
+    said = [f"BS {size}: {shapes}" for size, shapes in by_size.items()]
+    left = f"; and {len(said) - _SHAPES} more batch sizes" if len(said) > _SHAPES else ""
+    return "; ".join(said[:_SHAPES]) + left
 
 
 def shapes_in_words(shapes: Mapping[str, Sequence[int]]) -> str:
@@ -221,8 +225,8 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "a call is fed", shapes
     if samples:
         yield "data", f"{samples.get('name')}: {samples.get('why') or samples.get('items')}"
-    if result.execution_date:
-        yield "measured", result.execution_date
+    if result.started:
+        yield "measured", moment(result.started)
     checked = verified(result.performance)
     if checked:
         yield VERIFIED, checked
@@ -261,6 +265,7 @@ def _answers(section: Accuracy, folder: Path | None) -> Answers:
         not_measured=section.not_measured or "",
         not_compared=numeric.get("Not Measured") or "",
         scored_on=_scored_on(section),
+        expected=section.known_metrics,
         picture=picture,
     )
 

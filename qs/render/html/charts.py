@@ -15,7 +15,7 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # names the language
 MOST_IN_LEGEND = 24
 MS = "response time (ms)"
 MOST_NINES = 6  # decades of the axis of percentiles: to 99.9999 %
-GUIDES = ({"x": 2, "name": "p50"}, {"x": 100, "name": "p99"})
+GUIDES: tuple[dict[str, Any], ...] = ({"x": 2, "name": "p50"}, {"x": 100, "name": "p99"})
 # 1 / (1 - p): 1, 10, 100 ... are 0 %, 90 %, 99 % ...
 _NINES = "datum.value === 1 ? '0 %' : format(100 - 100 / datum.value, '.6~r') + ' %'"
 # Of a logarithmic axis, the lines between two powers of ten are faint.

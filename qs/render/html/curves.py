@@ -108,7 +108,7 @@ def _percentiles(text: str, points: int) -> list[Point]:
     values = np.append(tops_ns, tops_ns[-1])
     told = 1.0 / (1.0 - TOLD_WITH ** (1.0 / total))
     kept = _spread(np.log(xs), points)
-    found = []
+    found: list[Point] = []
     for x, value in zip(xs[kept].tolist(), values[kept].tolist()):
         ms = _rounded(value / NS_PER_MS, 5)
         if x > told and found and not found[-1]["few"]:  # where both parts of the line meet

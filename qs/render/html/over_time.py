@@ -160,7 +160,7 @@ def time_series(points: Points, names: Sequence[str], before: Points, held_to: P
     """Throughput above, p50 and p99 below, of one case at a time; the shaded strip before 0 is the
     end of the warm-up. `held_to`: as `bounds` gives them.
     """
-    chosen = {"name": "chosen", "value": names[0]}
+    chosen: dict[str, Any] = {"name": "chosen", "value": names[0]}
     if len(names) > 1:
         chosen["bind"] = {"input": "select", "options": list(names), "name": "case "}
     figures = ["p50", "p99"]
@@ -259,7 +259,7 @@ def _hover() -> Spec:
 
 
 def _panel(height: int, layers: list[Spec], held_to: Points, of: str, name: str) -> Spec:
-    bound = {
+    bound: Spec = {
         "data": {"values": [each for each in held_to if each["of"] == of]},
         "mark": {"type": "rule", "style": "guide" if of == "per_s" else "bound"},
         "encoding": {

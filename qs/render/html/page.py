@@ -1,52 +1,70 @@
-"""report.html: a result on one self-contained page."""
+"""report.html: a result on one self-contained page, in the order of its readers' questions: does it
+count, what came out, what speaks against it, the rest.
+"""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from qs.render.answers import answers_line
 from qs.render.html.curves import charts_of
+from qs.render.html.distributions import distribution_charts
 from qs.render.html.rendering import render
+from qs.render.performance import Shown, columns_of
+from qs.render.tiles import tiles_of
 from qs.result.beside import content_of
-from qs.result.columns import columns
-from qs.result.story import Story
+from qs.result.row import Row
+from qs.result.story import NamedCase, Story
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE_BYTES = 600_000  # a larger picture stays beside the page
-COLUMNS = columns(
-    "items_per_s",
-    "mean_ms",
-    "p50_ms",
-    "p90_ms",
-    "p99_ms",
-    "p99_9_ms",
-    "max_ms",
-    "completed",
-    "errors",
-)
+DOUBTS_SHOWN = 6  # the rest is folded away
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its case, and (value, text) in each column."""
+
+    name: str
+    row: Row
+    cells: Sequence[tuple[float | int | None, str]]
 
 
 def result_page(story: Story) -> bytes:
     """The page, with charts of what lies in the story's folder."""
     drawn = charts_of(story)
     thinned = "series" in drawn and drawn["series"].pop("thinned")
-    cells = [
-        (case.name, [(column.of(case.row), column.text(case.row)) for column in COLUMNS], case.row)
-        for case in story.cases
-    ]
+    spread = distribution_charts(story.answers.picture)
+    drawn |= spread
+    shown = columns_of(story.cases)
+    of, tiles = tiles_of(story)
     return render(
         "page.html.j2",
         drawn,
-        title=story.title,
+        title=f"{story.standing}: {story.title}",
         story=story,
         result=story.result,
-        headed=[column.heading for column in COLUMNS],
-        cells=cells,
+        tiles=tiles,
+        tiles_of=of,
+        shown=shown,
+        lines=table_lines(story.cases, shown),
+        answered=answers_line(story.answers),
         scores=scores(story),
-        doubts=[*map(str, story.doubts), *story.machine_doubts],
-        picture=picture(story.answers.picture),
+        spread=list(spread),
+        picture=None if spread else picture(story.answers.picture),
         thinned=thinned,
+        most=DOUBTS_SHOWN,
     )
+
+
+def table_lines(cases: Sequence[NamedCase], shown: Sequence[Shown]) -> list[Line]:
+    return [
+        Line(case.name, case.row, [(each.values[at], each.texts[at]) for each in shown])
+        for at, case in enumerate(cases)
+    ]
 
 
 def scores(story: Story) -> list[tuple[str, str, str]]:

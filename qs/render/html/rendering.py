@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
@@ -18,12 +19,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from qs.base.cache import build_once
-from qs.base.words import NOTHING, number, percent, signed_percent, span
+from qs.base.private import at_home, private
+from qs.base.words import NOTHING, counted, number, percent, signed_percent, span
 from qs.render.html.look import DARK, LIGHT
+from qs.render.remedy import remedy
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# A flag with its value, or a command of ours.
+FLAG = re.compile(r"--[a-z][a-z_0-9]*(?:[ =][\w.:%]*\d[\w.:%]*)?|\bqs [a-z]+\b")
 FOLDER = Path(__file__).with_name("templates")
 
 
@@ -50,6 +55,7 @@ def render(template: str, charts: Mapping[str, Any], **context: Any) -> bytes:
 def _environment() -> Environment:
     """Kept with its compiled templates: compiling one takes longer than drawing its page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup, escape
 
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -57,16 +63,44 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_private,
     )
     environment.filters |= {
         "number": number,
         "percent": percent,
         "signed_percent": signed_percent,
         "span": lambda value: NOTHING if value is None else span(value),
+        "counted": counted,
         "short": short,
         "link": link,
+        "flags": flags,
+        "remedy": remedy,
+        "typed": typed,
+        "at_home": lambda text: Markup(escape(at_home(text))),
     }
     return environment
+
+
+def _private(value: Any) -> Any:
+    """Every text on a page is one to be passed on."""
+    from markupsafe import Markup
+
+    return private(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def flags(text: str) -> str:
+    """A text with what is to be typed marked as such."""
+    from markupsafe import Markup, escape
+
+    return Markup(FLAG.sub(r"<code>\g<0></code>", str(escape(text))))
+
+
+def typed(command: str) -> str:
+    """A command whose lines break between its words."""
+    from markupsafe import Markup, escape
+
+    words = at_home(command).split(" ")
+    return Markup(" ".join(f"<span>{escape(word)}</span>" for word in words))
 
 
 def short(text: Any, most: int = 2_000) -> str:
@@ -114,7 +148,7 @@ def library() -> str:
 
 def _inside_a_script(value: Any) -> str:
     """JSON that cannot end the script element that it stands in."""
-    text = json.dumps(value, separators=(",", ":"), default=str, allow_nan=False)
+    text = private(json.dumps(value, separators=(",", ":"), default=str, allow_nan=False))
     for mark in "<>&":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
     return text

@@ -63,7 +63,7 @@ def test_parquet(folder):
 
 def test_markdown(folder, tmp_path):
     text = drawn(folder, "md").decode()
-    assert text.startswith("## digits-cnn-onnx-fp32 on CPU: VALID")
+    assert text.startswith("## VALID, 4 doubts: Run of digits-cnn-onnx-fp32 on CPU")
     assert "| BS 8 |" in text and "qs run --task digits-cnn-onnx-fp32" in text
     evil = markdown(made.told(made.evil(folder, tmp_path / "evil")))
     assert "<script" not in evil.replace("\\<script", "") and "\n| x" not in evil
@@ -133,7 +133,7 @@ def test_older_results_are_rendered(path, name, tmp_path):
 
 def test_the_command(folder, tmp_path):
     ran = qs("report", folder, "--format", "md", "--output", "-")
-    assert ran.returncode == 0 and ran.stdout.startswith("## digits")
+    assert ran.returncode == 0 and ran.stdout.startswith("## VALID")
     ran = qs("report", folder / "result-fp32.json", "--output", tmp_path / "a" / "page.html")
     assert ran.returncode == 0 and (tmp_path / "a" / "page.html").stat().st_size > 900_000
     ran = qs("report", "--all", folder.parent.parent)

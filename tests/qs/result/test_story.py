@@ -20,7 +20,7 @@ def names(*rows: dict) -> list[str]:
     ("rows", "expected", "shared"),
     [
         ([], [], ""),
-        ([case()], ["BS 1, closed loop, 1 client, pool thread"], ""),
+        ([case()], ["BS 1"], "closed loop, 1 client, pool thread"),
         ([case(1), case(8)], ["BS 1", "BS 8"], "closed loop, 1 client, pool thread"),
         (
             [case(8), case(8, Clients=2)],

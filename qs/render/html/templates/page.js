@@ -30,6 +30,17 @@
     window.qsReady = draw();
     dark.addEventListener("change", () => { window.qsReady = draw(); });
   }
+  for (const button of document.querySelectorAll("button.copy")) {
+    if (!navigator.clipboard) break;
+    const said = button.textContent;
+    button.hidden = false;
+    button.title = button.dataset.copy;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = said; }, 2000);
+    });
+  }
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, at) => {

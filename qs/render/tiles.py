@@ -1,0 +1,103 @@
+"""The three or four figures that a result is read for, as large as a view can show them.
+
+All of one case: the best throughput beside another case's best response time would be a setting
+that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from qs.base.words import NOTHING, NS_PER_MS, NS_PER_US, number, percent
+from qs.render.answers import COSINE
+from qs.result.result import Kind
+from qs.result.row import Row
+from qs.result.story import NamedCase, Score, Story
+
+DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure: `value` with `unit`, and what belongs to it in small print."""
+
+    name: str
+    value: str
+    unit: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        """p99 16.4 ms (± 3.1 %)."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.name} {self.value}{unit}" + (f" ({self.note})" if self.note else "")
+
+
+def tiles_of(story: Story) -> tuple[str, tuple[Tile, ...]]:
+    """Which case they are of ("" where there is only one), and the tiles."""
+    if story.result.kind is Kind.NUMERIC:
+        return "", tuple(_agreement(story.answers.agreement))
+    case = best(story.measured)
+    if case is None:
+        return "", ()
+    row = case.row
+    figures = _open_loop(row) if row.offered_per_s else _closed_loop(row)
+    # Beside four figures of an open loop a score would be one too many.
+    scores = [] if row.offered_per_s else [_score(each) for each in story.answers.metrics[:1]]
+    return case.name if len(story.cases) > 1 else "", (*figures, *scores)
+
+
+def best(cases: Sequence[NamedCase]) -> NamedCase | None:
+    """The case with the most throughput, of those that count if there are any."""
+    counted = [case for case in cases if case.row.valid] or cases
+    return max(counted, key=lambda case: case.row.items_per_s or 0.0, default=None)
+
+
+def _closed_loop(row: Row) -> Iterator[Tile]:
+    yield Tile(
+        "throughput",
+        number(row.items_per_s, DIGITS),
+        "items/s",
+        _interval(row.throughput_interval),
+    )
+    yield _time("p50", row.p50_ms, "")
+    yield _time("p99", row.p99_ms, _interval(row.p99_interval))
+
+
+def _open_loop(row: Row) -> Iterator[Tile]:
+    share = row.served_share
+    yield Tile("offered", number(row.offered_per_s, DIGITS), "queries/s")
+    yield Tile(
+        "served",
+        number(row.queries_per_s, DIGITS),
+        "queries/s",
+        "" if share is None else f"{percent(min(share, 1.0))} of it",
+    )
+    yield _time("response p99", row.p99_ms, _interval(row.p99_interval))
+    service_ns = row.service.p99_ns if row.service else None
+    yield _time("service p99", None if service_ns is None else service_ns / NS_PER_MS, "")
+
+
+def _time(name: str, ms: float | None, note: str) -> Tile:
+    if ms is None:
+        return Tile(name, NOTHING, "", "too few queries")
+    if ms < 1.0:
+        return Tile(name, number(ms * NS_PER_MS / NS_PER_US, DIGITS), "us", note)
+    return Tile(name, number(ms, DIGITS), "ms", note)
+
+
+def _interval(share: float | None) -> str:
+    return "" if share is None else f"± {percent(share)}"
+
+
+def _score(score: Score) -> Tile:
+    ends = score.interval and " to ".join(number(end, DIGITS) for end in score.interval)
+    return Tile(score.name, number(score.value, 4), "", ends or "")
+
+
+def _agreement(scores: Sequence[Score]) -> Iterator[Tile]:
+    """Of a comparison with the reference alone."""
+    named = {COSINE: "cosine", "Max Diff": "largest difference", "Mean Diff": "mean difference"}
+    for each in scores:
+        if each.name in named:
+            yield Tile(named[each.name], number(each.value, 7 if each.name == COSINE else DIGITS))
