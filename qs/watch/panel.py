@@ -13,8 +13,6 @@ from qs.base.words import number, rate, span, sparkline
 from qs.watch.progress import PHASES, share
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from qs.engine import Progress
 
 WIDEST_SPARK = 60
@@ -25,6 +23,7 @@ BAR = 24
 LATE_SHARE = 0.1
 BEHIND = 0.95  # of the rate asked for; below it the target does not keep up
 BUSY, SCARCE = 0.9, 0.1  # of the machine's CPUs, of its memory that is free
+PLAIN, BOLD = "none", "bold"
 GOOD, DOUBTFUL, BAD, DIM = "green", "yellow", "red", "dim"
 
 Part = tuple[str, str]  # words and their style
@@ -56,29 +55,31 @@ class Panel:
         self._machine.look()
 
     def __rich_console__(self, console: Any, options: Any):
-        yield from self.texts(options.max_width)
+        """As segments: rich's texts would take three times as long, while a case is measured."""
+        from rich.segment import Segment
+
+        for parts in self.rows(options.max_width):
+            drawn = [Segment(words, console.get_style(style)) for words, style in parts]
+            yield from Segment.adjust_line_length(drawn, options.max_width, pad=False)
+            yield Segment.line()
 
     def lines(self, width: int) -> list[str]:
         """What is shown in that many columns, without colours."""
-        return [text.plain for text in self.texts(width)]
+        return ["".join(words for words, _ in parts) for parts in self.rows(width)]
 
-    def texts(self, width: int) -> list[Text]:
-        from rich.text import Text
-
-        return [
-            Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
-            for parts in self._rows(width)
-            if any(words for words, _ in parts)
-        ]
+    def rows(self, width: int) -> list[list[Part]]:
+        """Its lines, each of words with their style."""
+        rows = ([part for part in parts if part[0]] for parts in self._rows(width))
+        return [parts for parts in rows if parts]
 
     def _rows(self, width: int) -> list[list[Part]]:
         progress = self._progress
         if progress is None or progress.phase not in ("measure", "drain"):
             phase = PHASES[progress.phase] if progress else PHASES["build"]
             done = f", {progress.completed:,} queries" if progress and progress.completed else ""
-            return [[(self._title, "bold"), (f": {phase}{done}", "")]]
+            return [[(self._title, BOLD), (f": {phase}{done}", PLAIN)]]
         return [
-            [(self._title, "bold")],
+            [(self._title, BOLD)],
             self._how_far(progress),
             self._rate(progress),
             _times("p50", progress.p50_now_ns, progress.p50_ns),
@@ -100,22 +101,27 @@ class Panel:
         full, empty, percent = bar(part, total, BAR)
         left = f", {span(progress.eta_s)} left" if progress.eta_s is not None else ""
         done = f"{span(progress.elapsed_s)}, {progress.completed:,} queries{left}"
-        return [(full, "cyan"), (empty, DIM), (f" {percent}  " if percent else "", ""), (done, "")]
+        return [
+            (full, "cyan"),
+            (empty, DIM),
+            (f" {percent}  " if percent else "", PLAIN),
+            (done, PLAIN),
+        ]
 
     def _rate(self, progress: Progress) -> list[Part]:
         asked = self._asked_per_s
         behind = asked and progress.queries_per_s < BEHIND * asked
         overall = f"{rate(progress.queries_per_s)}/s overall"
-        said = [_name("rate"), (f"{rate(progress.now_per_s)}/s now, ", ""), (overall, "bold")]
+        said = [_name("rate"), (f"{rate(progress.now_per_s)}/s now, ", PLAIN), (overall, BOLD)]
         if asked:
-            said.append((f", {rate(asked)}/s asked", ""))
-            said.append((": not kept up", BAD) if behind else ("", ""))
+            said.append((f", {rate(asked)}/s asked", PLAIN))
+            said.append((": not kept up", BAD) if behind else ("", PLAIN))
         return said
 
     def _strip(self, width: int) -> list[Part]:
         if len(self._p99) < 2:
             return []
-        return [_name("p99"), (self._scaled(max(min(width - 32, WIDEST_SPARK), 8)), "")]
+        return [_name("p99"), (self._scaled(max(min(width - 32, WIDEST_SPARK), 8)), PLAIN)]
 
     def _scaled(self, width: int) -> str:
         """The strip, and what its lowest and its highest bar stand for."""
@@ -157,11 +163,11 @@ class Machine:
         """In words, with what may disturb the measurement in a colour."""
         said: list[Part] = []
         if self.conductor is not None:
-            said.append((f"engine {self.conductor:.1%} of a core", ""))
+            said.append((f"engine {self.conductor:.1%} of a core", PLAIN))
         if self.host is not None:
-            said.append((f"CPUs {self.host:.0%} busy", DOUBTFUL if self.host > BUSY else ""))
+            said.append((f"CPUs {self.host:.0%} busy", DOUBTFUL if self.host > BUSY else PLAIN))
         if self.free is not None:
-            said.append((f"memory {self.free:.0%} free", BAD if self.free < SCARCE else ""))
+            said.append((f"memory {self.free:.0%} free", BAD if self.free < SCARCE else PLAIN))
         return [_name("machine"), *_joined(said)] if said else []
 
 
@@ -180,20 +186,20 @@ def _name(name: str) -> Part:
 
 def _joined(parts: list[Part]) -> list[Part]:
     """With commas between them."""
-    return [each for part in parts for each in ((", ", ""), part)][1:]
+    return [each for part in parts for each in ((", ", PLAIN), part)][1:]
 
 
 def _times(name: str, now_ns: int | None, overall_ns: int | None) -> list[Part]:
     if not overall_ns:
         return []
     now = f"{number(now_ns / NS_PER_MS)} ms now, " if now_ns else ""
-    return [_name(name), (now, ""), (f"{number(overall_ns / NS_PER_MS)} ms overall", "bold")]
+    return [_name(name), (now, PLAIN), (f"{number(overall_ns / NS_PER_MS)} ms overall", BOLD)]
 
 
 def _queue(progress: Progress) -> list[Part]:
     said: list[Part] = []
     if progress.in_flight is not None:
-        said.append((f"{progress.in_flight:,} in flight", ""))
+        said.append((f"{progress.in_flight:,} in flight", PLAIN))
     if progress.backlog:
         said.append((f"{progress.backlog:,} of them wait for a worker", DOUBTFUL))
     if progress.dropped:
@@ -215,4 +221,4 @@ def _lateness(progress: Progress) -> list[Part]:
         said = (f"too late, over {LATE_SHARE:.0%} of p50", DOUBTFUL)
     else:
         said = ("in time", GOOD)
-    return [_name("late by"), (late, ""), said]
+    return [_name("late by"), (late, PLAIN), said]
