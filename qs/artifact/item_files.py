@@ -274,5 +274,6 @@ READERS: dict[str, Callable[[InputSpec, Path], Raw]] = {
     ".jpg": _image,
     ".jpeg": _image,
     ".bmp": _image,
+    ".webp": _image,
 }
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

@@ -10,7 +10,14 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from qs.artifact.user_data import count_faults, files_of, item_shape, left_out, read_items
+from qs.artifact.user_data import (
+    count_faults,
+    files_of,
+    item_shape,
+    left_out,
+    on_pictures,
+    read_items,
+)
 from qs.base.errors import Faults
 from qs.tensors.generated import InputSpec
 
@@ -41,10 +48,12 @@ def test_arrays(tmp_path):
 
 
 def test_images_are_scaled_and_laid_out_as_the_input(tmp_path):
-    for number in range(2):
+    for name in ("0.png", "1.webp"):
         pixels = np.full((10, 10, 3), (255, 0, 51), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        Image.fromarray(pixels).save(tmp_path / name, lossless=True)
     found = read_items(PICTURE, tmp_path)
+    (note,) = on_pictures({"x": str(tmp_path)}, [PICTURE])
+    assert "stretched" in note and "scaled to 0..1" in note and "qs new-task" in note
     assert found.shape == (2, 1, 3, 4, 6)
     assert np.allclose(found[0, 0, :, 0, 0], [1.0, 0.0, 0.2])
     last = read_items(InputSpec("x", (1, 4, 6, 3), "UINT8"), tmp_path / "0.png")
@@ -271,11 +280,11 @@ def test_numbers_of_items_go_together():
 
 def test_files_that_are_left_out_are_said(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    for name in ("b.webp", "c.txt~", ".hidden", "d.GIF"):
+    for name in ("b.heic", "c.txt~", ".hidden", "d.GIF"):
         (tmp_path / name).write_bytes(b"x")
     assert [each.name for each in files_of("x", tmp_path)[0]] == ["a.png"]
     (note,) = left_out({"x": str(tmp_path)}, {"x": 0})
-    assert "3 of the 4 files" in note and ".gif" in note and ".webp" in note
+    assert "3 of the 4 files" in note and ".gif" in note and ".heic" in note
 
 
 def test_an_archive_that_inflates_to_gigabytes_is_refused_by_its_sizes(tmp_path):
