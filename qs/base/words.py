@@ -47,6 +47,13 @@ def number(value: object, digits: int | None = None) -> str:
     return _short(f"{figure:,.{max(digits - 1 - int(power), 0)}f}")
 
 
+def typed_number(figure: float, digits: int = 6) -> str:
+    """A figure as an option takes it: so many digits, no separators, no exponent."""
+    from decimal import Decimal
+
+    return f"{Decimal(f'{figure:.{digits}g}'):f}"
+
+
 def _short(text: str) -> str:
     """Without trailing zeros after the decimal point."""
     return text.rstrip("0").rstrip(".") if "." in text else text

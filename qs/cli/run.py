@@ -30,6 +30,7 @@ from qs.cli.types import Seconds
 @given.measuring
 @given.numeric_items
 @given.dry_run
+@given.samples
 @given.option(
     CHECKS,
     "--engine",

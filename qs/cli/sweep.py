@@ -4,7 +4,7 @@ qs.sweep.running does the work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -20,7 +20,12 @@ from qs.cli.retyped import Retyped, path_word, retyped
 from qs.cli.types import BatchSizes, Seconds, WholeNumbers, Words
 
 _axis = given.under(AXIS)
+# What a recommended command states anew, or leaves to its own: a tag names one run.
+TIMES = ("repeats", "duration", "budget", "slo", "slo_budget", "no_search", "resume")
+# What an artifact is fed.
+FED = ("shape", "batch_axis", "types", "ranges", "data", "state", "no_state", "fill")
 AXES = ("clients", "instances", "intra_op_threads", "pool")
+ANEW = (*AXES, "batch_sizes", "tags")
 
 
 @click.command(
@@ -91,7 +96,14 @@ AXES = ("clients", "instances", "intra_op_threads", "pool")
     "--slo",
     multiple=True,
     metavar="BOUND",
-    help="Find the highest Poisson rate within p99=50ms (p99.9, mean, errors=0.1%). Repeatable.",
+    help="Choose a setting within p99=50ms (p99.9, mean, errors=0.1%), and find the highest Poisson "
+    "rate within it. Repeatable.",
+)
+@given.option(
+    STOP,
+    "--no_search",
+    is_flag=True,
+    help="With --slo: only choose among the settings, as measured in closed loop.",
 )
 @given.option(
     STOP,
@@ -140,7 +152,8 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.limit import parse_goals
     from qs.result.result import Kind
     from qs.sweep.grid import Axes
-    from qs.sweep.running import SweepPlan
+    from qs.sweep.plan import SweepPlan
+    from qs.sweep.running import work_of
     from qs.watch.terminal import open_view
 
     asked = settled(options, quiet)
@@ -148,9 +161,11 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     own = {
         name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
     }
+    no_search = asked.pop("no_search")
     axes = {name: asked.pop(name) or () for name in AXES}
     if asked["task"] and asked["artifact"]:
         raise Faults([Fault("--task", "", asked["task"], "either --task or --artifact")])
+    _check_together(asked, bool(goals), no_search)
     request = request_of({**asked, "engine": DRIVE}, kind=Kind.SWEEP)
     plan = SweepPlan(
         axes=Axes(
@@ -165,8 +180,10 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
         goals=goals,
         budget_s=own["budget"],
         limit_s=own["slo_budget"],
+        search=not no_search,
         resume=own["resume"],
         command=_command(request),
+        sweep_command=_sweep_command(request),
     )
     view = open_view(quiet)
     with scratch("qs-sweep-") as folder:
@@ -175,8 +192,24 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
             if request.artifact is None
             else describe_artifact(request, folder, view=view)
         )
-        ended = run(prepared, view, plan.work, going_on=plan.resume)
+        ended = run(prepared, view, work_of(plan), going_on=plan.resume)
         return conclude(ended, view, as_json, quiet)
+
+
+def _check_together(asked: Mapping[str, Any], bounded: bool, no_search: bool) -> None:
+    """Raises Faults for options that mean nothing here, which nobody would notice."""
+    ctx, faults = click.get_current_context(), []
+    if no_search and not bounded:
+        faults.append(Fault("--no_search", "", "given", "given only with --slo"))
+    if asked["task"]:
+        for option in ctx.command.params:
+            typed = ctx.get_parameter_source(option.name or "")
+            if option.name in FED and typed is click.core.ParameterSource.COMMANDLINE:
+                flag = max(option.opts, key=len)
+                allowed = "given only with --artifact: a task says what its model is fed"
+                faults.append(Fault(flag, "", "given", allowed))
+    if faults:
+        raise Faults(faults)
 
 
 def _command(request: Any) -> tuple[str, ...]:
@@ -185,8 +218,20 @@ def _command(request: Any) -> tuple[str, ...]:
     """
     from qs.cli import load, run
 
-    ctx = click.get_current_context()
     if request.artifact is None:
-        return ("qs", "run", *retyped(ctx, run.command, without=(*AXES, "batch_sizes")))
-    words = retyped(ctx, load.command, without=(*AXES, "batch_sizes"))
-    return ("qs", "load", path_word(request.artifact), *words)
+        return ("qs", "run", *_named(request, run.command, ANEW))
+    return ("qs", "load", path_word(request.artifact), *_named(request, load.command, ANEW))
+
+
+def _sweep_command(request: Any) -> tuple[str, ...]:
+    """This sweep without what another one of the same settings states anew."""
+    command = click.get_current_context().command
+    return ("qs", "sweep", *_named(request, command, (*ANEW, *TIMES)))
+
+
+def _named(request: Any, target: click.Command, without: Sequence[str]) -> tuple[str, ...]:
+    """What was typed, with the task and the backend, which may have been left to be found."""
+    ctx = click.get_current_context()
+    words = retyped(ctx, target, without=(*without, "task", "hardware_type"))
+    task = ("--task", request.task) if request.artifact is None else ()
+    return (*task, "--hardware_type", request.hardware_type, *words)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from qs.result.row import Outcome, Row
 from qs.result.verdict import DoubtEntry
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import plan_of
+from qs.watch.view import Follow
 
 NS_PER_S = 1e9
 UNTOLD = (
@@ -151,7 +153,7 @@ async def _measure_case(
         with (
             outcomes("loading and warming up", flag="predict_timeout"),
             testbed.interrupt.gently() as interrupt,
-            journal.view.case(title, _limit_s(case), _asked_per_s(case)) as show,
+            _shown(testbed)(title, _limit_s(case), _asked_per_s(case)) as show,
         ):
             result = await run_async(
                 plan_of(case, settings, testbed.backend.limits),
@@ -213,8 +215,14 @@ async def _told(
         )
     else:
         row = row.changed(reasons=[*row.reasons, str(lost)])
-    journal.view.line(f"{title}: {said(row)}" + (f"; {fault}" if fault else ""))
+    if not testbed.trials:
+        journal.view.line(f"{title}: {said(row)}" + (f"; {fault}" if fault else ""))
     return Measured(case, row, result)
+
+
+def _shown(testbed: Testbed) -> Callable[..., AbstractContextManager[Follow]]:
+    view = testbed.journal.view
+    return view.trial if testbed.trials else view.case
 
 
 def _limit_s(case: Case) -> float | None:

@@ -29,6 +29,7 @@ from qs.evaluate.obtaining import Compiled, obtain
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.testbed import Testbed
 from qs.settings.limits import Limits
+from qs.settings.request import Request
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Settings, settle
 
@@ -79,7 +80,14 @@ async def set_up(
     journal.record.machine_check = check_now(settings)
     backend.limits = Limits.of_request(request, settings.timeout_s.value)
     testbed = Testbed(
-        backend, settings, journal, interrupt, mode.supported, request.engine, request.in_process
+        backend,
+        settings,
+        journal,
+        interrupt,
+        mode.supported,
+        request.engine,
+        request.in_process,
+        resettled=lambda other: _settled(prepared, other, config, opened.compiled.best_batch_sizes),
     )
     if testbed.driven and not testbed.qs_mode and settings.clients.value > 1:
         journal.warn(
@@ -105,10 +113,15 @@ def settled(prepared: Prepared, config: QsConfig | None, best: Sequence[int] | N
     """Every value of the measured part. `config` is the backend's QS config, `best` the batch sizes
     that it recommends. UserError if no run can be planned with them.
     """
-    cpus = machine.usable_cpus()
-    settings = settle(prepared.request, prepared.workload, config, best, cpus)
-    check_plans(settings, cpus, prepared.request.in_process)
+    settings = _settled(prepared, prepared.request, config, best)
+    check_plans(settings, machine.usable_cpus(), prepared.request.in_process)
     return settings
+
+
+def _settled(
+    prepared: Prepared, request: Request, config: QsConfig | None, best: Sequence[int] | None
+) -> Settings:
+    return settle(request, prepared.workload, config, best, machine.usable_cpus())
 
 
 def checked(mode: QsMode, hardware: str) -> QsConfig | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from qs.base.interrupt import Interrupt
 from qs.evaluate.backend import Backend
 from qs.evaluate.expectation import Footprint, PredictTimeout
 from qs.evaluate.journal import Journal
+from qs.settings.request import Request
 from qs.settings.settings import Settings
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the
@@ -31,6 +33,10 @@ class Testbed:
     reference: Path | None = None
     timeouts: PredictTimeout = field(default_factory=PredictTimeout)
     footprint: Footprint = field(default_factory=Footprint)
+    # What another request would settle to, with the same backend.
+    resettled: Callable[[Request], Settings] | None = None
+    # Whether cases are trials: whoever makes them says how each one went.
+    trials: bool = False
 
     __test__ = False  # no test class, whatever pytest makes of the name
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
+from qs.base.words import number, typed_number
 
 FLAG = "--slo"
 ALLOWED = (
@@ -42,12 +43,25 @@ class Goal:
     implied: bool = False
 
     def __str__(self) -> str:
+        """As it is typed: p99=50ms."""
+        figure, unit = self._bound
+        return f"{self.name}={typed_number(figure)}{unit}"
+
+    @property
+    def words(self) -> str:
+        """As a sentence has it: p99 <= 50 ms."""
+        figure, unit = self._bound
+        return f"{self.name} <= {number(figure, 6)} {unit}" if unit else "no errors"
+
+    @property
+    def _bound(self) -> tuple[float, str]:
+        """In a suitable unit, and the unit; none for 0."""
         if self.bound_ns is None:
-            return f"{self.name}={self.share * 100:g}%" if self.share else f"{self.name}=0"
+            return ((self.share or 0.0) * 100, "%") if self.share else (0, "")
         unit = next(
             unit for unit in ("s", "ms", "us") if self.bound_ns >= UNITS_NS[unit] or unit == "us"
         )
-        return f"{self.name}={self.bound_ns / UNITS_NS[unit]:g}{unit}"
+        return self.bound_ns / UNITS_NS[unit], unit
 
     @property
     def percentile(self) -> float | None:

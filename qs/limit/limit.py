@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qs.base.words import number
+from qs.base.words import number, percent
 from qs.limit.claims import Look
 from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal
@@ -80,6 +80,11 @@ class Limit:
     trials: tuple[Trial, ...] = field(repr=False, default=())
 
     @property
+    def refuted(self) -> bool:
+        """Whether even the lowest rate that was tried was shown to fail."""
+        return self.rate_per_s is None and bool(self.points) and self.points[0].verdict == FAILS
+
+    @property
     def curve(self) -> list[dict[str, Any]]:
         """Rate, throughput in answered requests/s and response times in ns, by rising rate."""
         return [
@@ -100,7 +105,7 @@ class Limit:
         holds = "holds" if self.confirmed else "may hold"
         return (
             f"{bounds} {holds} up to {number(self.rate_per_s, 4)} requests/s "
-            f"({self.confidence or 0:.0%} confidence, {how}){upper}{more}"
+            f"({percent(self.confidence or 0)} confidence, {how}){upper}{more}"
         )
 
     def to_dict(self, trials: bool = True) -> dict[str, Any]:
@@ -112,6 +117,7 @@ class Limit:
             "confirmation": None if self.confirmation is None else dict(vars(self.confirmation)),
             "points": [dict(vars(point)) for point in self.points],
             "curve": self.curve,
+            "refuted": self.refuted,
             "sentence": self.sentence(),
             **({"trials": [trial.to_dict() for trial in self.trials]} if trials else {}),
         }
@@ -220,6 +226,7 @@ def _needed(evidence: TrialEvidence) -> str:
         for goal in evidence.goals
         if goal.share
         for rate in evidence.rates
+        if evidence.judgement(goal, rate).verdict(evidence.confidence) != HOLDS
     ]
     seen, rate = max(
         judgements, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0)
@@ -229,12 +236,13 @@ def _needed(evidence: TrialEvidence) -> str:
     least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
     if seen.effective >= least:
         return (
-            f"the equivalent of {seen.effective:.0f} independent requests at "
+            f"the equivalent of {number(round(seen.effective))} independent requests at "
             f"{number(rate, 4)} requests/s leaves {seen.goal} open: give it more time"
         )
     return (
-        f"to show {seen.goal} takes {least} independent requests at one rate even if none misses "
-        f"it, and those seen are worth at most {seen.effective:.0f}: give it more time"
+        f"to show {seen.goal} takes {number(least)} independent requests at one rate even if none "
+        f"misses it, and those seen are worth at most {number(round(seen.effective))}: give it "
+        "more time"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.errors import Fault, Faults
+from qs.base.words import span
 from qs.limit.goals import Goal, longest_bound_s
 
 # How many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the
@@ -20,6 +21,9 @@ FIRST_LOOK = 1.5
 # A queue whose waits come near a bound has a memory of that length; a trial lasts at least this
 # many times the longest bound.
 BOUNDS_A_TRIAL = 20
+# A trial lasts at least this long, unless the budget has no room for so many of them: shorter ones
+# show caches that fill and a scheduler at work.
+LEAST_S, LEAST_TRIALS = 1.0, 20
 SEARCH = "the search for a limit"
 # Where the search begins: at this share of what the target does in closed loop.
 FIRST = 0.7
@@ -124,7 +128,20 @@ class LimitSettings:
 
     @property
     def shortest_s(self) -> float:
-        return self.trial_s or self.budget_s / 150
+        least = min(LEAST_S, self.budget_s / LEAST_TRIALS)
+        return self.trial_s or max(least, self.budget_s / 150)
+
+    @property
+    def hurried(self) -> str:
+        """What is said of trials that the budget makes shorter than LEAST_S; empty if it does
+        not.
+        """
+        if self.trial_s or self.shortest_s >= LEAST_S:
+            return ""
+        return (
+            f"{span(self.budget_s)} of search make trials of {span(self.shortest_s)}; "
+            f"{span(LEAST_S * LEAST_TRIALS)} allow {span(LEAST_S)} each"
+        )
 
     @property
     def longest_point_s(self) -> float:

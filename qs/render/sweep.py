@@ -19,60 +19,67 @@ if TYPE_CHECKING:
 SETTINGS = columns("batch_size", "clients", "instances", "intra_op_threads", "pool")
 THROUGHPUT = columns("items_per_s")
 TIMES = columns("mean_ms", "p50_ms", "p90_ms", "p99_ms")
+# What a terminal too narrow for all columns does without.
+DISPENSABLE = {"mean_ms", "p90_ms"}
 NS_PER_MS = 1e6
-BAR = 20
+BAR, SHORT_BAR = 20, 10
 COLOURS = {HOLDS: "green", UNCLEAR: "yellow", FAILS: "red"}
 
 
-def sweep_table(sweep: SweepEntry) -> Table:
-    """A line for each setting; * marks the frontier."""
+def sweep_table(sweep: SweepEntry, wide: bool = True) -> Table:
+    """A line for each setting; * marks the frontier. Unless it is `wide`, it fits 80 columns: the
+    axes of a setting are one column, its name.
+    """
     from rich.text import Text
 
-    settings = [
+    axes = [
         column
         for column in SETTINGS
-        if any(column.of(line.setting) is not None for line in sweep.table)
+        if wide and any(column.of(line.setting) is not None for line in sweep.table)
     ]
+    times = [column for column in TIMES if wide or column.name not in DISPENSABLE]
+    failed = any(line.errors for line in sweep.table)
+    headings = [column.heading for column in axes] or ["setting"]
+    headings += [*(column.heading for column in THROUGHPUT), "+- %"]
+    headings += [*(column.heading for column in times), *(["trials"] if wide else [])]
     made = open_table()
-    for heading in (
-        "",
-        *(column.heading for column in (*settings, *THROUGHPUT)),
-        "+- %",
-        *(column.heading for column in TIMES),
-        "trials",
-        "errors",
-        "verdict",
-    ):
-        made.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("", *headings, *(["errors"] if wide or failed else []), "verdict"):
+        left = heading == "setting"
+        made.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for line in sweep.table:
-        made.add_row(
-            "*" if line.name in sweep.pareto else "",
-            *(Text(column.text(line.setting)) for column in settings),
-            *(column.text(line) for column in THROUGHPUT),
-            number(line.spread_percent),
-            *(column.text(line) for column in TIMES),
-            number(line.trials),
-            number(line.errors),
-            line.verdict,
-        )
+        cells = [column.text(line.setting) for column in axes] or [line.name]
+        cells += [column.text(line) for column in THROUGHPUT]
+        cells.append(number(line.uncertain_percent, 2))
+        cells += [column.text(line) for column in times]
+        cells += [number(line.trials)] if wide else []
+        cells += [number(line.errors)] if wide or failed else []
+        mark = "*" if line.name in sweep.pareto else ""
+        made.add_row(mark, *map(Text, [*cells, line.verdict]))
     return made
 
 
 def sweep_lines(sweep: SweepEntry) -> list[str]:
-    """How it was measured, and what is recommended, with the commands."""
-    said = [f"* no other setting has both more throughput and less {sweep.ranked_by}", sweep.method]
+    """How it was measured, what failed, what it comes to, and the commands."""
+    said = [f"* no other setting has both more throughput and less {sweep.ranked_by}"]
+    if any(line.items_per_s_half_width is not None for line in sweep.table):
+        said.append("+- %: half of the 95 % interval of items/s, by the spread of all trials")
+    said.append(sweep.method)
     said += [f"{line.name}: {'; '.join(line.reasons)}" for line in sweep.table if line.reasons]
     for each in sweep.recommendations:
-        said.append(f"for {each.purpose}: {each.why}")
-        if each.command:
+        said.append(f"for {each.purpose}: {', '.join(filter(None, (each.name, each.why)))}")
+        if each.tie:
+            said.append(f"  {each.tie}")
+        if each.command and f"  {each.command}" not in said:
             said.append(f"  {each.command}")
-    return said
+    commands = dict.fromkeys(each.tell_apart for each in sweep.recommendations if each.tell_apart)
+    said += [*(["to tell apart what was not:"] if commands else []), *(f"  {c}" for c in commands)]
+    return [*said, *([f"{sweep.answer}."] if sweep.answer else [])]
 
 
-def limit_table(limit: LimitEntry) -> Table:
-    """One row for each rate, at most about 100 columns wide, with a bar for the response time that
-    the bound is on. The bar is logarithmic, from a tenth of the bound to ten times it, so that it
-    is half full at the bound.
+def limit_table(limit: LimitEntry, wide: bool = True) -> Table:
+    """One row for each rate, in 80 columns unless it is `wide`, with a bar for the response time
+    that the bound is on. The bar is logarithmic, from a tenth of the bound to ten times it, so that
+    it is half full at the bound.
     """
     from rich.bar import Bar
     from rich.text import Text
@@ -80,17 +87,19 @@ def limit_table(limit: LimitEntry) -> Table:
     goals = parse_goals(limit.goals)
     bounded = next((goal for goal in goals if goal.bound_ns is not None), None)
     times = _times(limit.curve, goals)
+    room = BAR if wide else SHORT_BAR
     made = open_table(limit.sentence)
     for heading in ("rate/s", "answered/s", *(f"{name} ms" for name in times), "verdict"):
         made.add_column(heading, justify="right", no_wrap=True)
     if bounded is not None:
-        made.add_column(f"{bounded.name} (half: {bounded})", no_wrap=True)
+        half = f"{bounded.name} (half: {bounded})" if wide else "half: bound"
+        made.add_column(half, no_wrap=True)
     for point in limit.curve:
         mark = " <" if point.rate_per_s == limit.rate_per_s else ""
         found = [point.times_ns.get(name) for name in times]
         cells = [number(None if ns is None else ns / NS_PER_MS) for ns in found]
         verdict = Text(point.verdict + mark, style=COLOURS.get(point.verdict, ""))
-        bar = [Bar(1.0, 0.0, _filled(point, bounded), width=BAR)] if bounded else []
+        bar = [Bar(1.0, 0.0, _filled(point, bounded), width=room)] if bounded else []
         made.add_row(number(point.rate_per_s), number(point.answered_per_s), *cells, verdict, *bar)
     return made
 

@@ -55,11 +55,11 @@ def print_story(
         say(line)
     sweep = story.result.sweep
     if sweep:
-        out.print(sweep_table(sweep))
+        out.print(sweep_table(sweep, out.width >= WIDE))
+        if sweep.limit:
+            out.print(limit_table(sweep.limit, out.width >= WIDE))
         for line in sweep_lines(sweep):
             out.print(line, markup=False, soft_wrap=True)
-        if sweep.limit:
-            out.print(limit_table(sweep.limit))
     elif story.cases:
         out.print(table(story, out.width))
     for line in doubts(story, told):

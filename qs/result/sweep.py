@@ -12,6 +12,8 @@ from typing import Any
 from qs.result.part import Count, Number, Part, key
 from qs.result.row import Verdict
 
+_NAMED = 6  # as many settings of a tie are named; more are counted
+
 
 class SweepSetting(Part):
     """One combination of the axes; null: not an axis of this sweep."""
@@ -44,10 +46,21 @@ class SweepLine(Part):
     p90_ms: Number = key("P90 Latency", None)
     p99_ms: Number = key("P99 Latency", None)
     p99_9_ms: Number = key("P99.9 Latency", None)
+    # Half the width of the 95 % interval of the throughput, and of the response time that settings
+    # are ranked by, in their units; null: unknown.
+    items_per_s_half_width: Number = key("QPS Half Width", None)
+    ranked_half_width_ms: Number = key("Ranked Latency Half Width", None)
 
     @property
     def valid(self) -> bool:
         return self.verdict is Verdict.VALID
+
+    @property
+    def uncertain_percent(self) -> float | None:
+        """Half the width of the throughput's 95 % interval, in percent of it."""
+        if self.items_per_s_half_width is None or not self.items_per_s:
+            return None
+        return 100.0 * self.items_per_s_half_width / self.items_per_s
 
 
 class Recommendation(Part):
@@ -60,6 +73,18 @@ class Recommendation(Part):
     setting: SweepSetting | None = None
     why: str = ""
     command: str | None = None
+    # All settings that may be the best for this purpose, this one among them; empty if it alone is.
+    not_told_apart: list[str] = []
+    # The command that would tell them apart.
+    tell_apart: str | None = None
+
+    @property
+    def tie(self) -> str:
+        """not told apart: bs8-c1, bs8-c2; empty if one is the best."""
+        names = self.not_told_apart
+        more = len(names) - _NAMED
+        left = f" and {more} more" if more > 0 else ""
+        return f"not told apart: {', '.join(names[:_NAMED])}{left}" if names else ""
 
 
 class CurvePoint(Part):
@@ -88,6 +113,8 @@ class LimitEntry(Part):
     setting: str | None = None
     rate_per_s: Number = None
     confirmed: bool = False
+    # Whether even the lowest rate that was tried fails.
+    refuted: bool = False
     holds_per_s: Number = None
     fails_per_s: Number = None
     likely_per_s: Number = None
@@ -123,6 +150,10 @@ class SweepEntry(Part):
     pareto: list[str] = []
     recommendations: list[Recommendation] = []
     goals: list[str] = []
+    # Whether the goals hold; null: there are none, or it was not shown either way.
+    slo_met: bool | None = None
+    # What the sweep comes to, in a sentence.
+    answer: str = ""
     limit: LimitEntry | None = None
     # The picture's name in the report's folder.
     curve: str | None = None

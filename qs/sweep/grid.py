@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
+from qs.base.words import counted
 from qs.settings.settings import Changes
 
-AXES = ("batch_sizes", "clients", "instances", "intra_op_threads", "pools")
+FLAGS = ("--batch_sizes", "--clients", "--instances", "--intra_op_threads", "--pool")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,15 @@ class Axes:
 
     def to_dict(self) -> dict[str, list[Any]]:
         return {name: list(values) for name, values in asdict(self).items()}
+
+    def flags(self) -> list[str]:
+        """As flags of a sweep."""
+        return [
+            word
+            for flag, values in zip(FLAGS, asdict(self).values())
+            if values
+            for word in (flag, ",".join(map(str, values)))
+        ]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,19 @@ class Combination:
         ]
         return "-".join([*parts, *([self.pool] if self.pool else [])])
 
+    @property
+    def words(self) -> str:
+        """As a sentence has it: batch size 8, 2 clients, 1 instance."""
+        parts = [f"batch size {self.batch_size}"]
+        parts += [
+            counted(value, noun)
+            for noun, value in (("client", self.clients), ("instance", self.instances))
+            if value is not None
+        ]
+        if self.intra_op_threads is not None:
+            parts.append(f"{counted(self.intra_op_threads, 'thread')} each")
+        return ", ".join([*parts, *([f"pool {self.pool}"] if self.pool else [])])
+
     def changes(self, cpus: int) -> Changes:
         """What it changes in the settings. Copies that together have more threads than there are
         CPUs are not pinned to shares of them.
@@ -72,16 +95,9 @@ class Combination:
 
     def flags(self) -> list[str]:
         """The same changes as flags of a command."""
-        stated = {
-            "--batch_sizes": self.batch_size,
-            "--clients": self.clients,
-            "--instances": self.instances,
-            "--intra_op_threads": self.intra_op_threads,
-            "--pool": self.pool,
-        }
         return [
             word
-            for flag, value in stated.items()
+            for flag, value in zip(FLAGS, asdict(self).values())
             if value is not None
             for word in (flag, str(value))
         ]

@@ -1,102 +1,144 @@
-"""Which combination to take: for response time, for throughput, and under bounds; each with the
-command that measures it again.
+"""Which combination to take: for response time, for throughput, and under bounds; which others may
+be as good, as far as the trials tell; each with the command that measures it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from qs.base.pareto import frontier
-from qs.base.visible import typed_word
 from qs.base.words import number
 from qs.limit.goals import Goal
+from qs.limit.limit import Limit
 from qs.result.columns import BY_SHORT, Column
 from qs.result.sweep import Recommendation, SweepLine, SweepSetting
+from qs.sweep.again import Again
 from qs.sweep.grid import Combination
-from qs.sweep.table import figures_of, ranking
+from qs.sweep.table import Figures, figures_of, ranking
+from qs.sweep.telling import Known, candidates, repeats_that_tell
 
 LATENCY, MOST, BOUNDED, LIMIT = "latency", "throughput", "slo", "limit"
 ALIKE = 0.01  # throughputs this close count as equal: the one that answers sooner is taken
 NS_PER_MS = 1e6
+# What tells settings apart: so many repeats, and trials at least this long.
+REPEATS, LEAST_S = (5, 10, 20, 30), 1.0
+LONGER = 4  # times as long, where a trial was too short for an interval
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A purpose's settings, by what they are chosen for."""
+
+    figures: Mapping[str, Known]
+    most: bool
+    # What chooses among those that count as equal.
+    other: Callable[[str], float]
+
+    def best(self) -> str:
+        """Of those within ALIKE of the best one, that which is better in the other figure."""
+        values = {name: each.value for name, each in self.figures.items()}
+        if not self.most:
+            return min(values, key=lambda name: (values[name], self.other(name)))
+        most = max(values.values())
+        near = [name for name, value in values.items() if value >= most * (1 - ALIKE)]
+        return min(near, key=self.other)
 
 
 def recommended(
-    lines: Sequence[SweepLine], goals: Sequence[Goal], command: Sequence[str]
+    lines: Sequence[SweepLine], figures: Figures, goals: Sequence[Goal], again: Again
 ) -> list[Recommendation]:
-    """For response time, for throughput, and under bounds if there are any. `command` measures the
-    task without a combination: qs run --task T --hardware_type H.
-    """
-    by = ranking(lines)
-    figures = figures_of(lines, by)
-    if not figures:
+    """For response time, for throughput, and under bounds if there are any."""
+    if not figures.throughput:
         return []
-    settings = {line.name: line.setting for line in lines}
+    by, rates, times = figures.by, figures.throughput, figures.times
+    settings = {line.name: combination_of(line.setting) for line in lines}
+    trials = {line.name: line.trials or 1 for line in lines}
 
-    def take(purpose: str, name: str, why: str) -> Recommendation:
-        chosen = combination_of(settings[name])
-        return _recommendation(purpose, why, chosen, [*command, *chosen.flags()])
+    def take(purpose: str, choice: _Choice, why: Callable[[str], str]) -> Recommendation:
+        name = choice.best()
+        tied = candidates(choice.figures, choice.most)
+        tied = tied if len(tied) > 1 else []
+        if tied and name not in tied:
+            tied = [name, *tied]
+        return _recommendation(
+            purpose,
+            why(name),
+            settings[name],
+            again.setting(settings[name]),
+            tied,
+            _telling(tied, choice.figures, settings, trials, again),
+        )
 
     def fastest(purpose: str, names: Collection[str], why: str) -> Recommendation:
-        most = max(figures[name][0] for name in names)
-        near = [name for name in names if figures[name][0] >= most * (1 - ALIKE)]
-        name = min(near, key=lambda name: figures[name][1])
-        return take(purpose, name, f"{why}, {number(figures[name][0], 4)} items/s")
+        choice = _Choice(
+            {name: rates[name] for name in rates if name in names},
+            True,
+            lambda name: times[name].value,
+        )
+        return take(purpose, choice, lambda name: f"{why}, {_said(rates[name], 'items/s', 4)}")
 
-    quickest = min(figures, key=lambda name: (figures[name][1], -figures[name][0]))
-    least = f"the least {_words(by)}, {number(figures[quickest][1])} ms"
+    quickest = _Choice(times, False, lambda name: -rates[name].value)
     found = [
-        take(LATENCY, quickest, least),
-        fastest(MOST, figures, "the most throughput"),
+        take(LATENCY, quickest, lambda name: f"the least {_words(by)}, {_said(times[name], 'ms')}"),
+        fastest(MOST, rates, "the most throughput"),
     ]
     if goals:
-        bounds = ", ".join(map(str, goals))
-        holding = [
-            line.name
-            for line in lines
-            if line.name in figures and all(holds(goal, line) for goal in goals)
-        ]
+        bounds = in_words(goals)
+        holding = within(lines, figures, goals)
         found.append(
-            fastest(BOUNDED, holding, f"the most throughput within {bounds}")
+            fastest(BOUNDED, holding, f"the most throughput within {bounds} in closed loop")
             if holding
-            else _recommendation(BOUNDED, f"no setting holds {bounds} in closed loop")
+            else _recommendation(BOUNDED, f"no setting keeps {bounds} in closed loop")
         )
     return found
 
 
-def at_the_limit(
-    combination: Combination, rate_per_s: float, goals: Sequence[Goal], command: Sequence[str]
+def within(lines: Sequence[SweepLine], figures: Figures, goals: Sequence[Goal]) -> list[str]:
+    """The settings that keep all the bounds in closed loop."""
+    return [
+        line.name
+        for line in lines
+        if line.name in figures.throughput and all(holds(goal, line) for goal in goals)
+    ]
+
+
+def after_the_search(
+    found: Sequence[Recommendation],
+    limit: Limit,
+    combination: Combination,
+    goals: Sequence[Goal],
+    again: Again,
+) -> list[Recommendation]:
+    """With what the search for a limit came to: the rate that it found, and nothing that it
+    refuted.
+    """
+    if limit.rate_per_s is not None:
+        return [*found, _at_the_limit(combination, limit.rate_per_s, goals, again)]
+    if not limit.refuted:
+        return list(found)
+    why = (
+        f"{combination.name} keeps {in_words(goals)} at no rate of Poisson arrivals that was tried"
+    )
+    return [_recommendation(BOUNDED, why) if each.purpose == BOUNDED else each for each in found]
+
+
+def _at_the_limit(
+    combination: Combination, rate_per_s: float, goals: Sequence[Goal], again: Again
 ) -> Recommendation:
     """The combination that a limit was found for, with the command that puts that load on it."""
-    bounds = ", ".join(map(str, goals))
-    why = f"the highest Poisson rate within {bounds}, {number(rate_per_s, 4)} requests/s"
-    load = ("--rate", f"{rate_per_s:.6g}", "--duration", "30s")
-    words = [*_without(command, "--duration"), *combination.flags(), *load]
-    return _recommendation(LIMIT, why, combination, words)
+    why = f"the highest Poisson rate within {in_words(goals)}, {number(rate_per_s, 4)} requests/s"
+    return _recommendation(LIMIT, why, combination, again.rate(combination, rate_per_s))
 
 
-def _without(command: Sequence[str], flag: str) -> list[str]:
-    """The words of a command but for a flag and its value."""
-    return [
-        word
-        for at, word in enumerate(command)
-        if word != flag and (at == 0 or command[at - 1] != flag)
-    ]
+def in_words(goals: Sequence[Goal]) -> str:
+    """p99 <= 50 ms and errors <= 0.1 %."""
+    return " and ".join(goal.words for goal in goals)
 
 
 def combination_of(setting: SweepSetting) -> Combination:
     return Combination(**setting.to_dict())
-
-
-def _recommendation(
-    purpose: str, why: str, chosen: Combination | None = None, command: Sequence[str] = ()
-) -> Recommendation:
-    return Recommendation(
-        purpose=purpose,
-        name=None if chosen is None else chosen.name,
-        setting=None if chosen is None else SweepSetting(**chosen.to_dict()),
-        why=why,
-        command=" ".join(map(typed_word, command)) or None,
-    )
 
 
 def holds(goal: Goal, line: SweepLine) -> bool:
@@ -115,6 +157,59 @@ def holds(goal: Goal, line: SweepLine) -> bool:
 def frontier_of(lines: Sequence[SweepLine]) -> list[str]:
     """Names of the combinations that none beats in both figures, by rising response time."""
     return frontier(figures_of(lines, ranking(lines)))
+
+
+def _recommendation(
+    purpose: str,
+    why: str,
+    chosen: Combination | None = None,
+    command: str | None = None,
+    tied: Sequence[str] = (),
+    tell_apart: str | None = None,
+) -> Recommendation:
+    return Recommendation(
+        purpose=purpose,
+        name=None if chosen is None else chosen.name,
+        setting=None if chosen is None else SweepSetting(**chosen.to_dict()),
+        why=why,
+        command=command,
+        not_told_apart=list(tied),
+        tell_apart=tell_apart,
+    )
+
+
+def _telling(
+    tied: Sequence[str],
+    figures: Mapping[str, Known],
+    settings: Mapping[str, Combination],
+    trials: Mapping[str, int],
+    again: Again,
+) -> str | None:
+    """The command that would tell these settings apart, if they differ as much as measured: as many
+    repeats as that takes, or if a trial was too short to show how it varies, longer ones.
+    """
+    if not tied:
+        return None
+    seconds = max(again.seconds or LEAST_S, LEAST_S)
+    done = max(trials[name] for name in tied)
+    if any(math.isinf(figures[name].variance) for name in tied):
+        return again.tell(
+            [settings[name] for name in tied], max(done, REPEATS[0]), LONGER * seconds
+        )
+    needed = repeats_that_tell(figures, tied, done)
+    # What they differ by is itself uncertain: half as much again.
+    least = max(1.5 * needed, done + 2)
+    repeats = next((each for each in REPEATS if each >= least), max(REPEATS[-1], done + 2))
+    return again.tell([settings[name] for name in tied], repeats, seconds)
+
+
+def _said(figure: Known, unit: str, digits: int | None = None) -> str:
+    """96,619 items/s +- 3.1 %."""
+    half = figure.half_width
+    reach = (
+        "" if half is None or not figure.value else f" +- {number(100 * half / figure.value, 2)} %"
+    )
+    return f"{number(figure.value, digits)} {unit}{reach}"
 
 
 def _words(column: Column) -> str:

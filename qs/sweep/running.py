@@ -6,86 +6,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from qs.base.errors import UserError
-from qs.base.interrupt import Interrupt, Interrupted
+from qs.base.interrupt import Interrupt
 from qs.base.machine import usable_cpus
 from qs.base.scenarios import POISSON
-from qs.base.words import number
-from qs.evaluate import rows
+from qs.base.words import counted, number, span
+from qs.evaluate.evaluation import Work
 from qs.evaluate.journal import Journal
-from qs.evaluate.performance import Measured, measure_case
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
 from qs.evaluate.testbed import Testbed
-from qs.limit import Goal, LimitSettings, Step, Trial, TrialPlan, find_limit
-from qs.result.row import Row
-from qs.result.sweep import LimitEntry, Recommendation, SweepEntry, SweepLine, SweepRound
-from qs.settings.case import Case, cases_of
-from qs.settings.run_plan import check_plans
+from qs.limit import Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
+from qs.result.sweep import SweepLine, SweepRound
+from qs.settings.request import Request
 from qs.settings.settings import Changes
 from qs.settings.traffic import ScenarioSettings
-from qs.sweep.grid import Axes, Combination, combinations_of
+from qs.sweep.again import Again, stated
+from qs.sweep.grid import Combination, combinations_of
 from qs.sweep.halving import rounds_of, seconds_each, shuffled, survivors
-from qs.sweep.recommending import (
-    BOUNDED,
-    LATENCY,
-    at_the_limit,
-    combination_of,
-    frontier_of,
-    recommended,
-)
-from qs.sweep.same import code_sha256, file_sha256, measured_options
+from qs.sweep.plan import HALVING, SweepPlan
+from qs.sweep.recommending import BOUNDED, LATENCY, combination_of, in_words
+from qs.sweep.same import about
 from qs.sweep.state import State, SweepTrial
-from qs.sweep.table import figures_of, ranking, table_of
+from qs.sweep.summary import limit_entry, summary
+from qs.sweep.table import Table, figures_of, ranking
+from qs.sweep.trial import ORIGIN, impossible, measure_once, said
 
 # What a trial costs besides its measured time, to load and warm up; learned as the sweep goes on.
 OVERHEAD_S = 1.0
-# The share of a budget that a search for a limit gets.
-LIMIT_SHARE = 0.5
-ALL, HALVING = "all settings, interleaved", "successive halving"
-ORIGIN = "this trial"
 
 
-@dataclass(frozen=True)
-class SweepPlan:
-    """What is asked for."""
+def work_of(plan: SweepPlan) -> Work:
+    """What the command line awaits: the whole sweep."""
 
-    axes: Axes
-    # Without a budget, every combination is measured this many times for this long.
-    repeats: int
-    duration_s: float
-    goals: tuple[Goal, ...] = ()
-    budget_s: float | None = None
-    limit_s: float = 120.0
-    resume: bool = False
-    # What measures the same without a combination, as typed.
-    command: tuple[str, ...] = ()
-
-    @property
-    def grid_s(self) -> float | None:
-        """The part of the budget that the combinations get."""
-        return self.budget_s and self.budget_s * (1 - LIMIT_SHARE if self.goals else 1)
-
-    @property
-    def limit_budget_s(self) -> float:
-        return self.budget_s * LIMIT_SHARE if self.budget_s else self.limit_s
-
-    @property
-    def method(self) -> str:
-        if self.budget_s:
-            return HALVING
-        return f"{ALL}, {self.repeats} times for {number(self.duration_s)} s each"
-
-    async def work(self, prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
-        """What the command line awaits: the whole sweep."""
+    async def work(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
         async with serving(prepared, journal, interrupt) as testbed:
             chosen = testbed.settings
             combinations = combinations_of(
-                self.axes, chosen.batch_sizes.value, chosen.clients.value, chosen.pool.value
+                plan.axes, chosen.batch_sizes.value, chosen.clients.value, chosen.pool.value
             )
             if not combinations:
                 raise UserError(
@@ -94,10 +53,10 @@ class SweepPlan:
                 )
             state = State(
                 journal.folder.path / f"sweep-{journal.folder.precision}.jsonl",
-                _about(self, prepared, journal),
-                self.resume,
+                about(plan, prepared, journal),
+                plan.resume,
             )
-            if self.resume:
+            if plan.resume:
                 known = len(state.trials) + len(state.limit_trials)
                 damaged = f"; damaged lines left out: {state.left_out}" if state.left_out else ""
                 journal.view.line(
@@ -105,35 +64,60 @@ class SweepPlan:
                     if state.resumed
                     else "nothing to resume; begun anew"
                 )
-            await _Sweep(self, combinations, testbed, state).run()
+            await _Sweep(plan, prepared.request, combinations, testbed, state).run()
+
+    return work
 
 
 class _Sweep:
     """One sweep as it runs."""
 
     def __init__(
-        self, plan: SweepPlan, combinations: list[Combination], testbed: Testbed, state: State
+        self,
+        plan: SweepPlan,
+        asked: Request,
+        combinations: list[Combination],
+        testbed: Testbed,
+        state: State,
     ):
         self._plan = plan
+        self._asked = asked
         self._combinations = combinations
         self._testbed = testbed
         self._journal = testbed.journal
         self._state = state
         self._cpus = len(usable_cpus())
+        self._table = Table(combinations, state.rows, testbed.journal.folder.path)
         self._rounds: list[SweepRound] = []
+        self._more: dict[Combination, list[str]] = {}
         # The limit, and the combination that it was looked for with.
-        self._limit: LimitEntry | None = None
+        self._limit: Limit | None = None
         self._limited: Combination | None = None
         self._curve: str | None = None
 
     async def run(self) -> None:
         self._save()
+        self._journal.view.line(self._outlook())
         with self._journal.stage("sweep"):
             await (self._halve() if self._plan.budget_s else self._measure_all())
-        if self._plan.goals:
+        if self._plan.searches:
             with self._journal.stage("limit"):
                 await self._find_limit()
         self._save()
+
+    def _outlook(self) -> str:
+        """What is about to be measured, and about how long it takes."""
+        plan, count = self._plan, len(self._combinations)
+        said = f"{counted(count, 'setting')}, {HALVING if plan.budget_s else plan.times}"
+        each_s = plan.duration_s + OVERHEAD_S
+        grid_s = plan.grid_s or (count * plan.repeats - len(self._state.trials)) * each_s
+        said += f": about {span(grid_s)}"
+        if not plan.searches:
+            return said
+        return (
+            f"{said}; then the highest rate within {in_words(plan.goals)}: "
+            f"up to {span(plan.limit_budget_s)}"
+        )
 
     async def _measure_all(self) -> None:
         for turn in range(self._plan.repeats):
@@ -147,7 +131,7 @@ class _Sweep:
             await self._round(turn, left, seconds)
             if turn + 1 == len(counts):
                 return
-            lines = self._table()
+            lines = self._table.lines()
             figures = figures_of(lines, ranking(lines))
             kept = survivors({each.name: figures.get(each.name) for each in left}, counts[turn + 1])
             left = [each for each in left if each.name in kept]
@@ -177,16 +161,21 @@ class _Sweep:
                 continue
             began = time.monotonic()
             title = f"round {turn + 1}, {name} ({at} of {len(combinations)})"
-            changes = combination.changes(self._cpus)
-            changes |= {"duration_s": seconds, "iterations": None}
+            changes = self._changes(combination, seconds)
             try:
                 row = (await measure_once(self._testbed, changes, title, f"{name}-{turn}")).row
+                self._journal.view.line(f"{title}: {said(row)}")
             except UserError as error:
-                row = _impossible(combination, str(error))
+                row = impossible(combination, str(error))
                 self._journal.view.line(f"{title}: {error}")
             with self._journal.writing(self._state.path.name, for_good=True):
                 self._state.add(SweepTrial(turn, name, row, time.monotonic() - began))
             self._save()
+
+    def _changes(self, combination: Combination, seconds: float) -> Changes:
+        """What a trial changes in the settings: closed loop, whatever the backend's scenarios."""
+        changes = combination.changes(self._cpus)
+        return {**changes, "scenarios": (), "duration_s": seconds, "iterations": None}
 
     async def _find_limit(self) -> None:
         goals, view = self._plan.goals, self._journal.view
@@ -197,7 +186,7 @@ class _Sweep:
             )
             return
         self._limited = combination_of(line.setting)
-        view.line(f"limit for {', '.join(map(str, goals))} with {line.name}:")
+        view.line(f"the highest rate within {in_words(goals)} with {line.name}:")
 
         def on_step(step: Step) -> None:
             if not step.again:
@@ -210,14 +199,17 @@ class _Sweep:
             budget_s=self._plan.limit_budget_s,
             seed=self._testbed.settings.seed.value,
         )
-        limit = await find_limit(
+        if settings.hurried:
+            view.line(settings.hurried)
+        self._limit = await find_limit(
             goals, self._measure_limit_trial, settings, on_step, self._state.limit_trials
         )
-        self._limit = LimitEntry(setting=line.name, **limit.to_dict(trials=False))
-        self._curve = self._draw(self._limit)
-        view.line(limit.sentence())
-        if limit.rate_per_s is None:
-            self._journal.record.reasons.append(limit.sentence())
+        self._curve = self._draw(self._limit, line.name)
+        if not self._limit.confirmed and not self._limit.refuted:
+            why = f"the search ended before it could tell: {self._limit.reason}"
+            self._journal.warn(f"{why}; {self._plan.longer}")
+        if self._limit.refuted:
+            self._journal.record.reasons.append(self._limit.sentence())
 
     async def _measure_limit_trial(self, plan: TrialPlan) -> Trial:
         assert self._limited is not None
@@ -244,12 +236,12 @@ class _Sweep:
         """The combination that is recommended under the bounds; if none holds them in closed loop,
         the one that answers soonest.
         """
-        lines = self._table()
-        names = {each.purpose: each.name for each in self._recommended(lines)}
+        found = summary(self._plan, self._table, self._again())
+        names = {each.purpose: each.name for each in found.recommendations}
         name = names.get(BOUNDED) or names.get(LATENCY)
-        return next((line for line in lines if line.name == name), None)
+        return next((line for line in found.table if line.name == name), None)
 
-    def _draw(self, limit: LimitEntry) -> str | None:
+    def _draw(self, limit: Limit, setting: str) -> str | None:
         from qs.render.curve import draw_curve
 
         if not limit.curve:
@@ -257,105 +249,37 @@ class _Sweep:
         record, folder = self._journal.record, self._journal.folder
         path = folder.path / f"sweep-{folder.precision}-curve.png"
         with self._journal.writing(path.name):
-            draw_curve(limit, path, f"{record.task} on {record.hardware}, {limit.setting}")
+            draw_curve(
+                limit_entry(limit, setting), path, f"{record.task} on {record.hardware}, {setting}"
+            )
             return path.name
         return None
 
-    def _table(self) -> list[SweepLine]:
-        folder = self._journal.folder.path
-        return table_of(self._combinations, self._state.rows(), lambda name: _text(folder / name))
+    def _again(self) -> Again:
+        """What makes commands."""
+        plan = self._plan
+        seconds = self._rounds[-1].seconds_each if self._rounds else plan.duration_s
+        return Again(plan.command, plan.sweep_command, seconds, self._stated)
 
-    def _recommended(self, lines: Sequence[SweepLine]) -> list[Recommendation]:
-        return recommended(lines, self._plan.goals, self._plan.command)
+    def _stated(self, combination: Combination) -> Sequence[str]:
+        """What the combination's command has to state beside its axes."""
+        testbed, plan = self._testbed, self._plan
+        if combination not in self._more:
+            changes = self._changes(combination, plan.duration_s)
+            cpus = usable_cpus()
+            trial = testbed.settings.changed(changes, ORIGIN, cpus)
+            assert testbed.resettled is not None
+            words = stated(combination, trial, testbed.resettled, self._asked, cpus)
+            if plan.command[1:2] == ("run",) and not testbed.qs_mode:
+                words += ["--engine", "always"]  # else the backend would time itself
+            self._more[combination] = words
+        return self._more[combination]
 
     def _save(self) -> None:
         """Bring the record and the file up to date."""
-        record, lines, plan = self._journal.record, self._table(), self._plan
-        recommendations = self._recommended(lines)
-        if self._limited and self._limit and self._limit.rate_per_s is not None:
-            recommendations.append(
-                at_the_limit(self._limited, self._limit.rate_per_s, plan.goals, plan.command)
-            )
+        record, again = self._journal.record, self._again()
         record.rows = [trial.row for trial in self._state.trials]
-        record.sweep = SweepEntry(
-            axes=plan.axes.to_dict(),
-            method=plan.method,
-            rounds=list(self._rounds),
-            ranked_by=ranking(lines).key,
-            table=lines,
-            pareto=frontier_of(lines),
-            recommendations=recommendations,
-            goals=[str(goal) for goal in plan.goals],
-            limit=self._limit,
-            curve=self._curve,
+        record.sweep = summary(self._plan, self._table, again, self._limit, self._limited).changed(
+            rounds=list(self._rounds), curve=self._curve
         )
         self._journal.save()
-
-
-async def measure_once(
-    testbed: Testbed, changes: Changes, title: str, log_name: str | None = None
-) -> Measured:
-    """Measure once, with some of the testbed's settings changed. `log_name` is the stem of the
-    histogram's file, if not the case's own.
-
-    The record's rows stay as they are, and nothing is saved but the histogram. Raises UserError for
-    impossible settings, and Interrupted after Ctrl-C: what was measured of this trial until then is
-    shorter than was asked for.
-    """
-    cpus = usable_cpus()
-    settings = testbed.settings.changed(changes, ORIGIN, cpus)
-    check_plans(settings, cpus, testbed.in_process)
-    (case,) = cases_of(settings)
-    await testbed.backend.use_runner(settings)
-    path = None if log_name is None else testbed.journal.folder.histogram(log_name)
-    measured = await measure_case(replace(testbed, settings=settings), case, title, path)
-    if testbed.interrupt.requested.is_set():
-        raise Interrupted
-    return measured
-
-
-def _about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, Any]:
-    """What is swept: a resumed sweep must be of the same."""
-    record = journal.record
-    return {
-        "task": record.task,
-        "artifact": (prepared.described or {}).get("path"),
-        "hardware": record.hardware,
-        "model_sha256": (record.model_source or {}).get("sha256"),
-        "artifact_sha256": file_sha256(prepared.request.artifact),
-        "precision": journal.folder.precision,
-        "axes": plan.axes.to_dict(),
-        "repeats": None if plan.budget_s else plan.repeats,
-        "duration_s": None if plan.budget_s else plan.duration_s,
-        "budget_s": plan.budget_s,
-        "goals": [str(goal) for goal in plan.goals],
-        "seed": prepared.seed,
-        "options": measured_options(prepared.request),
-        "versions": record.versions,
-        "backend_sha256": code_sha256(prepared.backend.path),
-        "qs_version": record.qs_version,
-    }
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _impossible(combination: Combination, reason: str) -> Row:
-    case = Case(
-        name=combination.name,
-        batch_size=combination.batch_size,
-        requested_batch_size=combination.batch_size,
-        clients=combination.clients or 1,
-        iterations=None,
-        duration_s=None,
-        time_limit_s=None,
-        pool=combination.pool or "thread",
-        instances=combination.instances or 1,
-        intra_op_threads=combination.intra_op_threads,
-        affinity=(),
-    )
-    return rows.failed(case, reason)

@@ -11,7 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from qs.evaluate.journal import Journal
+from qs.evaluate.prepare import Prepared
 from qs.settings.request import Request
+from qs.sweep.plan import SweepPlan
 
 # A vendor's code; what else lies in its folder may be what it wrote there.
 CODE = (".py", ".so", ".c", ".cc", ".cpp", ".cu", ".h", ".pyx")
@@ -20,6 +23,29 @@ MOST_FILES = 10_000
 # Options of a request that change what a trial measures, or how.
 OPTIONS = ("warmup", "time_limit", "verify", "sample_count", "affinity", "intra_op_threads")
 _CHUNK = 1 << 20
+
+
+def about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, Any]:
+    """What is swept: a resumed sweep must be of the same."""
+    record = journal.record
+    return {
+        "task": record.task,
+        "artifact": (prepared.described or {}).get("path"),
+        "hardware": record.hardware,
+        "model_sha256": (record.model_source or {}).get("sha256"),
+        "artifact_sha256": file_sha256(prepared.request.artifact),
+        "precision": journal.folder.precision,
+        "axes": plan.axes.to_dict(),
+        "repeats": None if plan.budget_s else plan.repeats,
+        "duration_s": None if plan.budget_s else plan.duration_s,
+        "budget_s": plan.budget_s,
+        "goals": [str(goal) for goal in plan.goals],
+        "seed": prepared.seed,
+        "options": measured_options(prepared.request),
+        "versions": record.versions,
+        "backend_sha256": code_sha256(prepared.backend.path),
+        "qs_version": record.qs_version,
+    }
 
 
 def measured_options(request: Request) -> dict[str, Any]:

@@ -5,6 +5,8 @@ differ from each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from qs.compare.measured import METRICS, CaseRuns, ComparedMetric, runs_of
@@ -13,21 +15,86 @@ from qs.result.columns import Column, columns
 from qs.result.row import Row, Verdict
 from qs.result.sweep import SweepLine, SweepSetting
 from qs.sweep.grid import Combination
+from qs.sweep.telling import Known, Seen, known
 
 # The response times that combinations are ranked by: the first that all of them have enough queries
 # for.
 RANKED_BY = columns("p99_ms", "p90_ms", "p50_ms", "mean_ms")
 
 
-def table_of(
-    combinations: Sequence[Combination],
-    rows: Mapping[str, Sequence[Row]],
-    log: Callable[[str], str | None],
-) -> list[SweepLine]:
-    """One line for each combination that was measured, in their order, from its trials' rows by its
-    name; `log` gives the text of the log that a row names.
+class Table:
+    """The table of a sweep as it goes on. A line is made anew only where a trial came to it: it
+    takes reading the logs of all its trials.
     """
-    return [_line(each, rows[each.name], log) for each in combinations if rows.get(each.name)]
+
+    def __init__(
+        self,
+        combinations: Sequence[Combination],
+        rows: Callable[[], Mapping[str, Sequence[Row]]],
+        folder: Path,
+    ):
+        """`rows` gives the rows of each combination's trials, `folder` is where their logs lie."""
+        self._combinations = combinations
+        self._rows = rows
+        self._folder = folder
+        self._known: dict[str, tuple[int, SweepLine]] = {}
+
+    def lines(self) -> list[SweepLine]:
+        rows = self._rows()
+        for each in self._combinations:
+            trials = rows.get(each.name, ())
+            if trials and self._known.get(each.name, (0, None))[0] != len(trials):
+                self._known[each.name] = len(trials), _line(each, trials, self._log)
+        return [
+            self._known[each.name][1] for each in self._combinations if each.name in self._known
+        ]
+
+    def figures(self, lines: Sequence[SweepLine]) -> Figures:
+        return Figures.of(lines, self._rows())
+
+    def _log(self, name: str) -> str | None:
+        try:
+            return (self._folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is known of the valid settings, by name: throughput in items/s, and the response time in
+    ms that they are ranked by.
+    """
+
+    by: Column
+    throughput: Mapping[str, Known]
+    times: Mapping[str, Known]
+
+    @staticmethod
+    def of(lines: Sequence[SweepLine], rows: Mapping[str, Sequence[Row]]) -> Figures:
+        """From the table and the rows of each setting's trials."""
+        by = ranking(lines)
+        plain = figures_of(lines, by)
+        valid = {name: [row for row in rows.get(name, ()) if row.valid] for name in plain}
+        return Figures(
+            by,
+            known({name: Seen(plain[name][0], _throughputs(valid[name])) for name in plain}),
+            known({name: Seen(plain[name][1], _times(valid[name], by)) for name in plain}),
+        )
+
+
+def with_intervals(lines: Sequence[SweepLine], figures: Figures) -> list[SweepLine]:
+    """The lines with half the width of their intervals, where it is known."""
+
+    def half(known: Mapping[str, Known], name: str) -> float | None:
+        return known[name].half_width if name in known else None
+
+    return [
+        line.changed(
+            items_per_s_half_width=half(figures.throughput, line.name),
+            ranked_half_width_ms=half(figures.times, line.name),
+        )
+        for line in lines
+    ]
 
 
 def ranking(lines: Sequence[SweepLine]) -> Column:
@@ -46,8 +113,44 @@ def figures_of(lines: Sequence[SweepLine], by: Column) -> dict[str, tuple[float,
     return {
         line.name: (line.items_per_s, time)
         for line in lines
-        if line.valid and line.items_per_s is not None and (time := by.of(line)) is not None
+        if line.valid and line.items_per_s and (time := by.of(line))
     }
+
+
+def _throughputs(rows: Sequence[Row]) -> list[tuple[float, float | None]]:
+    """Items/s of each trial, with half the width of the interval."""
+    return [
+        (row.items_per_s, None if (share := _share(row)) is None else share * row.items_per_s)
+        for row in rows
+        if row.items_per_s
+    ]
+
+
+def _share(row: Row) -> float | None:
+    """Half the width of the throughput's interval, as a share of it."""
+    estimate = row.confidence and row.confidence.queries_per_s
+    if not estimate or estimate.half_width is None or not row.queries_per_s:
+        return None
+    return estimate.half_width / row.queries_per_s
+
+
+def _times(rows: Sequence[Row], by: Column) -> list[tuple[float, float | None]]:
+    """The response time of each trial that has it, with half the width of the interval; that of a
+    mean in closed loop is, as a share, the throughput's (J. D. C. Little: clients = rate x mean).
+    """
+    found: list[tuple[float, float | None]] = []
+    for row in rows:
+        value = by.of(row)
+        if not value:
+            continue
+        if by.percentile is None:
+            share = _share(row)
+            half = None if share is None else share * value
+        else:
+            estimate = getattr(row.confidence, by.name, None)
+            half = None if estimate is None else estimate.half_width
+        found.append((value, half))
+    return found
 
 
 def _line(

@@ -38,8 +38,8 @@ def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) ->
 
 def state(progress: Progress) -> str:
     """One line on a case in flight."""
-    of = f" of {progress.planned}" if progress.planned else ""
-    parts = [f"{progress.completed}{of} queries"]
+    of = f" of {number(progress.planned)}" if progress.planned else ""
+    parts = [f"{number(progress.completed)}{of} queries"]
     if progress.completed:
         parts.append(f"{rate(progress.queries_per_s)} queries/s")
     if progress.p50_ns:
@@ -47,7 +47,7 @@ def state(progress: Progress) -> str:
     if progress.p99_ns:
         parts.append(f"p99 {number(progress.p99_ns / 1e6)} ms")
     if progress.errors:
-        parts.append(f"{progress.errors} errors")
+        parts.append(f"{number(progress.errors)} errors")
     if progress.eta_s is not None:
         parts.append(f"{span(progress.eta_s)} left")
     return ", ".join(parts)

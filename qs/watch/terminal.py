@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, is_dumb, wrap_streams
 from qs.watch.panel import Panel
-from qs.watch.progress import Outlook, state
+from qs.watch.progress import PHASES, Outlook, state
 from qs.watch.steps import SILENT_S, Clock, Step
 from qs.watch.view import Follow, Quiet, View
 
@@ -63,16 +63,44 @@ class Plain(View):
         self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
     ) -> Iterator[Follow]:
         outlook = Outlook(title, limit_s, self.line, self._clock)
+        with self.trial(title, limit_s) as now_and_then:
+
+            def update(progress: Progress) -> None:
+                outlook.see(progress)
+                now_and_then(progress)
+
+            yield update
+
+    @contextmanager
+    def trial(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
+        """A line every few seconds."""
         said = self._clock()
 
         def update(progress: Progress) -> None:
             nonlocal said
-            outlook.see(progress)
             if progress.phase == "measure" and self._clock() - said >= PLAIN_EVERY_S:
                 said = self._clock()
                 self.line(f"{title}: {state(progress)}")
 
         yield update
+
+
+class Doing:
+    """A case in flight in one line."""
+
+    def __init__(self, title: str):
+        self._title, self._said = title, PHASES["build"]
+
+    def see(self, progress: Progress) -> None:
+        measuring = progress.phase == "measure"
+        self._said = state(progress) if measuring else PHASES.get(progress.phase, progress.phase)
+
+    def __rich__(self) -> Any:
+        from rich.text import Text
+
+        return Text(f"{self._title}: {self._said}", no_wrap=True, overflow="ellipsis")
 
 
 class Rich(View):
@@ -134,6 +162,15 @@ class Rich(View):
         trace = panel.trace()
         if trace is not None:
             self.line(trace)
+
+    @contextmanager
+    def trial(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> Iterator[Follow]:
+        """One line, in place, as long as it runs."""
+        line = Doing(title)
+        with self._live(line):
+            yield line.see
 
 
 def open_view(quiet: bool, stream: TextIO | None = None) -> View:

@@ -51,6 +51,12 @@ class View(Protocol):
         """
         return nullcontext(_ignore)
 
+    def trial(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> AbstractContextManager[Follow]:
+        """As `case`, of one case among many: little room is left for each."""
+        return self.case(title, limit_s, asked_per_s)
+
     def ended(self, title: str, result: RunResult) -> None:
         """The case was measured; called after its context."""
         return None
@@ -95,22 +101,28 @@ class Watchers(View):
                 stack.enter_context(watcher.step(text, about_s, limit_s))
             yield
 
-    @contextmanager
     def case(
         self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
-    ) -> Iterator[Follow]:
-        with ExitStack() as stack:
-            followers = [
-                stack.enter_context(watcher.case(title, limit_s, asked_per_s))
-                for watcher in self._watchers
-            ]
+    ) -> AbstractContextManager[Follow]:
+        return _together([each.case(title, limit_s, asked_per_s) for each in self._watchers])
 
-            def follow(progress: Progress) -> None:
-                for each in followers:
-                    each(progress)
-
-            yield follow
+    def trial(
+        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
+    ) -> AbstractContextManager[Follow]:
+        return _together([each.trial(title, limit_s, asked_per_s) for each in self._watchers])
 
     def ended(self, title: str, result: RunResult) -> None:
         for watcher in self._watchers:
             watcher.ended(title, result)
+
+
+@contextmanager
+def _together(cases: Sequence[AbstractContextManager[Follow]]) -> Iterator[Follow]:
+    with ExitStack() as stack:
+        followers = [stack.enter_context(each) for each in cases]
+
+        def follow(progress: Progress) -> None:
+            for each in followers:
+                each(progress)
+
+        yield follow

@@ -3,7 +3,7 @@ was typed becomes a Request in qs.cli.requests.
 """
 
 from qs.cli.options.grouping import Option, option, together, under
-from qs.cli.options.inputs import feeding, seed
+from qs.cli.options.inputs import feeding, samples, seed
 from qs.cli.options.load import amount, stopping, time_limit, timeouts, traffic, warmup
 from qs.cli.options.output import (
     dry_run,
@@ -54,6 +54,7 @@ __all__ = [
     "process",
     "quiet",
     "raw",
+    "samples",
     "seed",
     "stopping",
     "task",

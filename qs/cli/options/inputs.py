@@ -16,6 +16,13 @@ seed = _inputs(
     rare=True,
 )
 
+samples = _inputs(
+    "--samples",
+    "sample_count",
+    type=Whole(1, bounds.SAMPLES),
+    help="Distinct batches to cycle through.  [default: up to 64]",
+    rare=True,
+)
 feeding = together(
     _inputs(
         "--data",
@@ -84,11 +91,5 @@ feeding = together(
         help="What inputs without data are filled with.",
         rare=True,
     ),
-    _inputs(
-        "--samples",
-        "sample_count",
-        type=Whole(1, bounds.SAMPLES),
-        help="Distinct batches to cycle through.  [default: up to 64]",
-        rare=True,
-    ),
+    samples,
 )

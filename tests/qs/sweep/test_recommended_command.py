@@ -12,12 +12,17 @@ import pytest
 from qs.base.visible import typed_word
 from qs.cli import load, run, sweep
 from qs.cli.main import underscores
+from qs.cli.requests import request_of
 from qs.cli.retyped import path_word, retyped
-from qs.limit import parse_goals
+from qs.config.qs_config import parse_qs_config
+from qs.config.workload import check_workload
+from qs.result.result import Kind
+from qs.settings.settings import settle
+from qs.sweep.again import Again, axes_of, seconds_word, stated
 from qs.sweep.grid import Combination
-from qs.sweep.recommending import at_the_limit
+from qs.sweep.trial import ORIGIN
 
-AXES = (*sweep.AXES, "batch_sizes")
+AXES = sweep.ANEW
 # As it may be typed; a list where the option may be repeated.
 TYPED = {
     "task": "a task",
@@ -105,8 +110,103 @@ def test_a_file_whose_name_begins_as_an_option_is_a_file():
 
 
 def test_the_limits_command_has_its_own_duration():
-    command = ("qs", "load", "model.onnx", "--duration", "1s", "--seed", "3")
-    found = at_the_limit(Combination(1, 2), 80.0, parse_goals(["p99=5ms"]), command).command
-    assert found == (
-        "qs load model.onnx --seed 3 --batch_sizes 1 --clients 2 --rate 80 --duration 30s"
+    again = Again(("qs", "load", "model.onnx", "--duration", "1s", "--seed", "3"), seconds=1.0)
+    assert again.rate(Combination(1, 2), 1_234_567.0) == (
+        "qs load model.onnx --seed 3 --batch_sizes 1 --clients 2 --rate 1234570 --duration 30s"
     )
+
+
+def test_a_settings_command_measures_as_long_as_a_trial():
+    again = Again(("qs", "run", "--task", "a b"), seconds=0.25)
+    assert again.setting(Combination(8, pool="thread")) == (
+        "qs run --task 'a b' --batch_sizes 8 --pool thread --duration 0.25s"
+    )
+    assert (seconds_word(3.0), seconds_word(1e6), Again().setting(Combination(1))) == (
+        "3s",
+        "1000000s",
+        None,
+    )
+
+
+def test_telling_apart_sweeps_the_smallest_grid_that_has_all_of_them():
+    tied = [Combination(8, 1, 1), Combination(8, 2, 2), Combination(1, 2, 1)]
+    assert axes_of(tied).flags() == [
+        "--batch_sizes",
+        "1,8",
+        "--clients",
+        "1,2",
+        "--instances",
+        "1,2",
+    ]
+    again = Again(sweep=("qs", "sweep", "--task", "t"))
+    assert again.tell(tied[:2], 7, 3.0) == (
+        "qs sweep --task t --batch_sizes 8 --clients 1,2 --instances 1,2 --repeats 7 --duration 3s"
+    )
+
+
+CONFIGS = {
+    "nothing": {},
+    "its own layout": {"instances": 2, "affinity": [[0], [1]], "intra_op_threads": 1},
+    "scenarios": {"scenarios": [{"name": "Poisson", "target_qps": 5.0}]},
+    "two scenarios": {
+        "scenarios": [{"name": "Poisson", "target_qps": 5.0}, {"name": "SingleStream"}]
+    },
+    "processes": {"pool": "process", "clients": 2, "intra_op_threads": 3},
+}
+COMBINATIONS = [
+    Combination(8),
+    Combination(8, clients=2),
+    Combination(8, clients=2, instances=2),
+    Combination(8, clients=4, instances=1),
+    Combination(8, clients=2, instances=2, intra_op_threads=4),
+    Combination(8, clients=2, intra_op_threads=1),
+    Combination(8, clients=2, pool="process"),
+    Combination(8, clients=2, intra_op_threads=4, pool="process"),
+    Combination(8, clients=1, pool="inline"),
+    Combination(8, clients=2, instances=2, pool="thread"),
+]
+CPUS = (0, 1, 2, 3)
+NO_AXES = dict.fromkeys(
+    ("clients", "instances", "intra_op_threads", "pool", "batch_sizes", "duration")
+)
+OWN = ("slo", "no_search", "repeats", "budget", "slo_budget", "resume", "as_json", "quiet")
+WORKLOAD = check_workload({"model": "m", "batch_sizes": [1], "clients": 3}, "w", "t").result()[0]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("--task t --hardware_type CPU", id="a task"),
+        pytest.param("--task t --hardware_type CPU --warmup 5 --seed 3 --samples 4", id="options"),
+    ],
+)
+def test_the_printed_command_settles_to_what_the_trial_had(config, combination, words):
+    """The command, parsed by `qs run` again, against the settings of the trial."""
+    stated_config = parse_qs_config(CONFIGS[config], "config")
+
+    def settled(asked):
+        return settle(asked, WORKLOAD, stated_config, None, CPUS)
+
+    given = context(sweep.command, words.split())
+    options = {name: value for name, value in given.params.items() if name not in OWN}
+    asked = request_of({**options, "engine": "drive"} | NO_AXES, kind=Kind.SWEEP)
+    changes = {**combination.changes(len(CPUS)), "scenarios": (), "duration_s": 0.5}
+    trial = settled(asked).changed({**changes, "iterations": None}, ORIGIN, CPUS)
+    again = Again(
+        ("qs", "run", *retyped(given, run.command, AXES)),
+        seconds=0.5,
+        more=lambda chosen: stated(chosen, trial, settled, asked, CPUS),
+    )
+    typed_again = shlex.split(again.setting(combination) or "")[2:]
+    params = context(run.command, typed_again).params
+    found = settled(request_of({name: params[name] for name in params if name not in OWN}))
+    for name in vars(trial):
+        wanted, value = getattr(trial, name).value, getattr(found, name).value
+        if name == "affinity" and wanted is None and value:
+            assert all(set(cpus) == set(CPUS) for cpus in value)  # every CPU: not pinned
+        elif name == "scenarios":
+            assert not wanted and not value  # closed loop
+        else:
+            assert value == wanted, (name, typed_again)

@@ -1,0 +1,114 @@
+"""What a sweep comes to: one sentence, and whether the bounds that were stated hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qs.base.words import number, percent
+from qs.limit.goals import Goal
+from qs.result.columns import BY_SHORT
+from qs.result.sweep import LimitEntry, Recommendation, SweepLine
+from qs.sweep.grid import Combination
+from qs.sweep.recommending import BOUNDED, LATENCY, MOST, combination_of, in_words
+from qs.sweep.table import Figures
+
+
+def without_bounds(recommendations: Sequence[Recommendation]) -> str:
+    """For throughput and for response time: one setting for both, or one for each."""
+    by = {each.purpose: each for each in recommendations}
+    most, least = by.get(MOST), by.get(LATENCY)
+    if most is None or least is None:
+        return "No setting was measured without a fault"
+    if most.name == least.name:
+        said = f"Take {_named(most)}: {most.why}, and {least.why}"
+    else:
+        said = f"Take {_named(most)}: {most.why}; for response time {_named(least)}: {least.why}"
+    return said + _tied(most)
+
+
+def of_the_settings(
+    lines: Sequence[SweepLine],
+    figures: Figures,
+    goals: Sequence[Goal],
+    recommendations: Sequence[Recommendation],
+) -> tuple[str, bool | None]:
+    """The sentence on a choice among what was measured in closed loop, and whether the bounds hold
+    there; None: nothing was measured.
+    """
+    bounds = in_words(goals)
+    chosen = next((each for each in recommendations if each.purpose == BOUNDED), None)
+    if chosen is None:
+        return "No setting was measured without a fault", None
+    if chosen.name is not None:
+        line = next(each for each in lines if each.name == chosen.name)
+        rate = number(line.items_per_s, 4)
+        reached = ", ".join(filter(None, (_reached(goal, line) for goal in goals)))
+        said = f"Take {_named(chosen)}: {rate} items/s within {bounds} in closed loop ({reached})"
+        return said + _in_doubt(line, figures, goals) + _tied(chosen), True
+    return f"No setting keeps {bounds} in closed loop{_nearest(lines, figures, goals)}", False
+
+
+def of_the_search(
+    limit: LimitEntry, combination: Combination, goals: Sequence[Goal], budget: str
+) -> tuple[str, bool | None]:
+    """The sentence on the highest rate, and whether there is one at which the bounds hold; None: it
+    was not shown either way. `budget` is the option that gives the search more time.
+    """
+    bounds, rate = in_words(goals), limit.rate_per_s
+    if rate is not None:
+        most = f"{number(rate, 4)} requests/s"
+        if combination.batch_size > 1:
+            most += f" ({number(rate * combination.batch_size, 4)} items/s)"
+        sure = percent(limit.confidence or 0.0)
+        if limit.confirmed:
+            return f"Take {combination.words}: up to {most} within {bounds} ({sure})", True
+        return (
+            f"Perhaps {combination.words}: {most} may keep {bounds} ({sure}, not confirmed); "
+            f"to be sure, {budget}"
+        ), None
+    if limit.refuted:
+        return f"{combination.words} keeps {bounds} at no rate: {limit.reason}", False
+    return (
+        f"Too short to tell at what rate {combination.words} keeps {bounds}; {budget} may show it"
+    ), None
+
+
+def _named(chosen: Recommendation) -> str:
+    assert chosen.setting is not None
+    return combination_of(chosen.setting).words
+
+
+def _tied(chosen: Recommendation) -> str:
+    return f"; {said}" if (said := chosen.tie) else ""
+
+
+def _reached(goal: Goal, line: SweepLine) -> str:
+    column = BY_SHORT.get(goal.name)
+    value = None if column is None else column.of(line)
+    return "" if value is None else f"{goal.name} {number(value)} ms"
+
+
+def _in_doubt(line: SweepLine, figures: Figures, goals: Sequence[Goal]) -> str:
+    """What is said of a response time whose interval reaches over its bound."""
+    half = line.ranked_half_width_ms
+    for goal in goals:
+        value = figures.by.of(line)
+        if goal.name != figures.by.short or goal.bound_ns is None or half is None or value is None:
+            continue
+        if value + half > goal.bound_ns / 1e6:
+            known = f"{number(value)} +- {number(half, 2)} ms"
+            return f"; its {goal.name} of {known} is not told from the bound"
+    return ""
+
+
+def _nearest(lines: Sequence[SweepLine], figures: Figures, goals: Sequence[Goal]) -> str:
+    """The setting that comes nearest to the first bound on a time."""
+    for goal in goals:
+        column = BY_SHORT.get(goal.name)
+        if column is None or goal.bound_ns is None:
+            continue
+        known = [(value, line) for line in lines if line.valid and (value := column.of(line))]
+        if known:
+            value, line = min(known, key=lambda each: each[0])
+            return f"; the nearest is {line.name} with {goal.name} of {number(value)} ms"
+    return ""

@@ -1,0 +1,56 @@
+"""The section of the result: what was swept, what came out, and what to take."""
+
+from __future__ import annotations
+
+from qs.limit import Limit
+from qs.result.sweep import LimitEntry, SweepEntry
+from qs.sweep.again import Again
+from qs.sweep.answering import of_the_search, of_the_settings, without_bounds
+from qs.sweep.grid import Combination
+from qs.sweep.plan import SweepPlan
+from qs.sweep.recommending import after_the_search, frontier_of, recommended
+from qs.sweep.table import Table, with_intervals
+
+
+def summary(
+    plan: SweepPlan,
+    table: Table,
+    again: Again,
+    limit: Limit | None = None,
+    limited: Combination | None = None,
+) -> SweepEntry:
+    """As far as the sweep has come. `limited` is the combination that a limit was looked for
+    with.
+    """
+    lines = table.lines()
+    figures = table.figures(lines)
+    lines = with_intervals(lines, figures)
+    found = recommended(lines, figures, plan.goals, again)
+    met: bool | None = None
+    entry = None
+    if limit is not None and limited is not None:
+        entry = limit_entry(limit, limited.name)
+        found = after_the_search(found, limit, limited, plan.goals, again)
+        answer, met = of_the_search(entry, limited, plan.goals, plan.longer)
+    elif plan.goals:
+        answer, met = of_the_settings(lines, figures, plan.goals, found)
+        met = None if plan.searches else met
+    else:
+        answer = without_bounds(found)
+    return SweepEntry(
+        axes=plan.axes.to_dict(),
+        method=plan.method,
+        ranked_by=figures.by.key,
+        table=lines,
+        pareto=frontier_of(lines),
+        recommendations=found,
+        goals=[str(goal) for goal in plan.goals],
+        slo_met=met,
+        answer=answer,
+        limit=entry,
+    )
+
+
+def limit_entry(limit: Limit, setting: str) -> LimitEntry:
+    """As the result has it. `setting` is what it was looked for with."""
+    return LimitEntry(setting=setting, **limit.to_dict(trials=False))
