@@ -96,8 +96,8 @@ ANEW = (*AXES, "batch_sizes", "tags")
     "--slo",
     multiple=True,
     metavar="BOUND",
-    help="Choose a setting within p99=50ms (p99.9, mean, errors=0.1%), and find the highest Poisson "
-    "rate within it. Repeatable.",
+    help="Choose a setting within p99=50ms (p99.9, mean, errors=0.1%), and find the highest rate "
+    "of Poisson arrivals within it. Repeatable.",
 )
 @given.option(
     STOP,

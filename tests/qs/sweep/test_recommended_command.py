@@ -12,6 +12,7 @@ import pytest
 from qs.base.visible import typed_word
 from qs.cli import load, run, sweep
 from qs.cli.main import underscores
+from qs.cli.naming import settled as settled_options
 from qs.cli.requests import request_of
 from qs.cli.retyped import path_word, retyped
 from qs.config.qs_config import parse_qs_config
@@ -54,6 +55,7 @@ TYPED = {
     "metrics": ":9464",
     "trace": True,
     "no_history": True,
+    "keep": "3",
 }
 SHARED = [
     pytest.param(target, option, id=f"{name}-{option.name}")
@@ -169,7 +171,18 @@ CPUS = (0, 1, 2, 3)
 NO_AXES = dict.fromkeys(
     ("clients", "instances", "intra_op_threads", "pool", "batch_sizes", "duration")
 )
-OWN = ("slo", "no_search", "repeats", "budget", "slo_budget", "resume", "as_json", "quiet")
+OWN = (
+    "fail_if",
+    "allow_unclear",
+    "slo",
+    "no_search",
+    "repeats",
+    "budget",
+    "slo_budget",
+    "resume",
+    "as_json",
+    "quiet",
+)
 WORKLOAD = check_workload({"model": "m", "batch_sizes": [1], "clients": 3}, "w", "t").result()[0]
 
 
@@ -191,7 +204,8 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
 
     given = context(sweep.command, words.split())
     options = {name: value for name, value in given.params.items() if name not in OWN}
-    asked = request_of({**options, "engine": "drive"} | NO_AXES, kind=Kind.SWEEP)
+    options = settled_options(options, quiet=True) | {"engine": "drive"} | NO_AXES
+    asked = request_of(options, kind=Kind.SWEEP)
     changes = {**combination.changes(len(CPUS)), "scenarios": (), "duration_s": 0.5}
     trial = settled(asked).changed({**changes, "iterations": None}, ORIGIN, CPUS)
     again = Again(
@@ -201,7 +215,8 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
     )
     typed_again = shlex.split(again.setting(combination) or "")[2:]
     params = context(run.command, typed_again).params
-    found = settled(request_of({name: params[name] for name in params if name not in OWN}))
+    options = {name: params[name] for name in params if name not in OWN}
+    found = settled(request_of(settled_options(options, quiet=True)))
     for name in vars(trial):
         wanted, value = getattr(trial, name).value, getattr(found, name).value
         if name == "affinity" and wanted is None and value:

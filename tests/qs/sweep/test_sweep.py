@@ -73,9 +73,9 @@ def place(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page(command, place):
     ran = qs(*shlex.split(command)[1:], cwd=place)
-    # A busy machine may show no rate within the time; then that is what is said.
-    unclear = "no rate was shown to hold before the search ended" in ran.stderr
-    assert ran.returncode == (3 if "--slo" in command and unclear else 0), ran.stderr
+    # A busy machine may keep no bound at any rate.
+    refuted = "at no rate" in ran.stdout
+    assert ran.returncode == (3 if "--slo" in command and refuted else 0), ran.stderr
 
 
 def test_all_settings_are_measured_and_the_recommended_command_runs(tmp_path):
@@ -114,9 +114,8 @@ def test_all_settings_are_measured_and_the_recommended_command_runs(tmp_path):
     assert set(found["pareto"]) <= {each["name"] for each in found["table"]}
     assert [each["for"] for each in found["recommendations"]] == ["latency", "throughput"]
     for each in found["recommendations"]:
-        again = qs(
-            *shlex.split(each["command"])[1:], "--iterations", "20", "--out", tmp_path / "again"
-        )
+        assert "--duration 0.3s" in each["command"]
+        again = qs(*shlex.split(each["command"])[1:])
         assert again.returncode == 0, again.stderr
 
 
