@@ -166,7 +166,8 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     if asked["task"] and asked["artifact"]:
         raise Faults([Fault("--task", "", asked["task"], "either --task or --artifact")])
     _check_together(asked, bool(goals), no_search)
-    request = request_of({**asked, "engine": DRIVE}, kind=Kind.SWEEP)
+    asked |= {"engine": DRIVE, "duration": own["duration"]}
+    request = request_of(asked, kind=Kind.SWEEP)
     plan = SweepPlan(
         axes=Axes(
             request.batch_sizes or (),
