@@ -5,6 +5,7 @@ that fails for an option which is not in its table.
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 
 import click
 import pytest
@@ -18,7 +19,9 @@ from qs.cli.retyped import path_word, retyped
 from qs.config.qs_config import parse_qs_config
 from qs.config.workload import check_workload
 from qs.result.result import Kind
+from qs.settings.request import Request
 from qs.settings.settings import settle
+from qs.settings.traffic import StopRules, Traffic
 from qs.sweep.again import Again, axes_of, seconds_word, stated
 from qs.sweep.grid import Combination
 from qs.sweep.trial import ORIGIN
@@ -169,18 +172,11 @@ COMBINATIONS = [
 ]
 CPUS = (0, 1, 2, 3)
 NO_AXES = dict.fromkeys(("clients", "instances", "intra_op_threads", "pool", "batch_sizes"))
-OWN = (
-    "fail_if",
-    "allow_unclear",
-    "slo",
-    "no_search",
-    "repeats",
-    "budget",
-    "slo_budget",
-    "resume",
-    "as_json",
-    "quiet",
-)
+# What a request is made of; a command has further options of its own.
+ASKED = {each.name for cls in (Request, Traffic, StopRules) for each in fields(cls)} | {
+    *("task_word", "shape", "batch_axis", "types", "ranges", "data", "state", "no_state", "fill"),
+    *("max_delay", "no_history"),
+}
 WORKLOAD = check_workload({"model": "m", "batch_sizes": [1], "clients": 3}, "w", "t").result()[0]
 
 
@@ -201,7 +197,7 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
         return settle(asked, WORKLOAD, stated_config, None, CPUS)
 
     given = context(sweep.command, words.split())
-    options = {name: value for name, value in given.params.items() if name not in OWN}
+    options = {name: value for name, value in given.params.items() if name in ASKED}
     options = settled_options(options, quiet=True) | NO_AXES
     options |= {"engine": "drive", "duration": 0.5}
     asked = request_of(options, kind=Kind.SWEEP)
@@ -214,7 +210,7 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
     )
     typed_again = shlex.split(again.setting(combination) or "")[2:]
     params = context(run.command, typed_again).params
-    options = {name: params[name] for name in params if name not in OWN}
+    options = {name: params[name] for name in params if name in ASKED}
     found = settled(request_of(settled_options(options, quiet=True)))
     for name in vars(trial):
         wanted, value = getattr(trial, name).value, getattr(found, name).value
