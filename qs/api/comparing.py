@@ -29,11 +29,7 @@ COLUMNS = (
 
 
 class Comparison:
-    """What `qs compare` says: each case, figure by figure.
-
-    verdict   slower, faster, mixed, same, or cannot tell: B against A
-    cases     the compared cases, each with a verdict and its differences
-    """
+    """What `qs compare` says: each case, figure by figure."""
 
     def __init__(self, compared: Compared, results: tuple[Result, ...]):
         self._compared = compared
@@ -41,6 +37,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
+        """B against A: slower, faster, mixed, same, or cannot tell."""
         return self._compared.headline.verdict
 
     @property
@@ -50,6 +47,7 @@ class Comparison:
 
     @property
     def cases(self) -> list[ComparedCase]:
+        """The compared cases, each with a verdict and its differences."""
         return self._compared.cases
 
     def to_dict(self) -> dict[str, Any]:

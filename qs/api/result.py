@@ -27,12 +27,9 @@ _SHOWN = 4  # cases that the short form names
 class Result:
     """What a run measured.
 
-    rows       its cases, as the report's `Performance`: `row.items_per_s`, `row.p99_ms`, ...
-    verdict    VALID, INVALID, OVERLOADED or SLO NOT MET
-    standing   the verdict with what limits it, in words: "VALID, 3 doubts"
-    folder     where its report lies; None if it left none
-    page       its report.html, if it was drawn
-    error      what the user has to correct, though something was measured; empty if nothing
+    Attributes:
+        folder: where its report lies; None if it left none
+        error: what the user has to correct, though something was measured; empty if nothing
     """
 
     def __init__(self, side: Side, folder: Path | None = None, error: str = ""):
@@ -65,18 +62,22 @@ class Result:
 
     @property
     def rows(self) -> list[Row]:
+        """Its cases, as the report's `Performance`: `row.items_per_s`, `row.p99_ms`, ..."""
         return self._side.rows
 
     @property
     def verdict(self) -> str:
+        """VALID, INVALID, OVERLOADED or SLO NOT MET."""
         return str(self._side.result.verdict)
 
     @property
     def standing(self) -> str:
+        """The verdict with what limits it: "VALID, 3 doubts"."""
         return self.story.standing
 
     @property
     def page(self) -> Path | None:
+        """Its report.html, if it was drawn."""
         page = self.folder and self.folder / "report.html"
         return page if page and page.is_file() else None
 

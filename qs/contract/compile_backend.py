@@ -51,8 +51,8 @@ class CompileBackend:
         return None
 
     def compile(self, configs: dict[str, Any], dataloader: Any = None) -> dict[str, Any]:
-        """Compile for every batch size in configs["workload"]["batch_sizes"] and describe the
-        result.
+        """Compile for every batch size in `configs["workload"]["batch_sizes"]` and describe
+        the result.
 
         Returned keys: model, framework, compile_precision, optimizations, instance_count,
         device_count, input_type (list), max_batch_size, compile_status ("success" only if every
