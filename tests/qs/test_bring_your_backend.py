@@ -164,3 +164,19 @@ def test_ctrl_c_ends_a_check_and_the_backends_process(shell):
     assert time.monotonic() - begin < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+def test_the_smallest_backend_gives_the_right_answers(shell, place):
+    """The page's last part: two files by hand."""
+    part = TEXT[TEXT.index("## The smallest backend") :]
+    files = re.findall(
+        r"`(backends/ACME/\w+\.py)`:\n\n```python\n(.*?)^```$", part, re.MULTILINE | re.DOTALL
+    )
+    assert len(files) == 2
+    for name, content in files:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(content)
+    (line,) = re.findall(r"^qs run .*ACME$", part, re.MULTILINE)
+    ran = shell(f"{line} --iterations 20 --batch_sizes 1")
+    assert ran.returncode == 0, ran.stderr
+    assert "Top-1 0.9867" in ran.stdout
