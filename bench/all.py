@@ -37,6 +37,7 @@ BENCHES = (
     "memory",
     "confidence",
     "limit",
+    "newcomer",
     "overhead",
     "live_view",
 )

@@ -81,7 +81,8 @@ def test_a_new_backend_gives_the_right_answers(place):
 
 @pytest.mark.slow
 def test_every_command_of_the_document_runs_the_first_three_as_one_line(shell):
-    blocks = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    walk = TEXT[: TEXT.index("## The smallest backend")]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", walk, re.MULTILINE | re.DOTALL)
     new, check, run, *others = (line for block in blocks for line in block.splitlines())
     ran = shell(f"{new} && {check} && {run}")
     assert ran.returncode == 0, ran.stdout + ran.stderr
