@@ -19,7 +19,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
 SPREAD = {"median", "least", "lower_quartile", "upper_quartile", "most", "rounds"}
-SLOW = {"confidence", "lateness", "limit", "memory", "poisson_rate", "queue_model"}
+SLOW = {
+    "async_clients",
+    "confidence",
+    "lateness",
+    "limit",
+    "live_view",
+    "memory",
+    "newcomer",
+    "overhead",
+    "poisson_rate",
+    "queue_model",
+    "threads_processes",
+}
 
 
 @pytest.fixture(scope="module")

@@ -90,8 +90,8 @@ def test_a_working_directory_full_of_our_names(
 @pytest.mark.parametrize(
     ("entry", "more"),
     [
-        ("editable", []),
-        ("editable", ["--in_process"]),
+        pytest.param("editable", [], marks=pytest.mark.slow),
+        pytest.param("editable", ["--in_process"], marks=pytest.mark.slow),
         ("bare, run.sh", ["--pool", "process"]),
     ],
     ids=["a child's threads", "our own process", "child processes"],
@@ -105,6 +105,7 @@ def test_a_vendors_bare_imports_are_its_own_in_every_kind_of_process(
     evaluate(workspace, crowd(tmp_path), [*command, *verb], env, *more)
 
 
+@pytest.mark.slow
 def test_a_checkout_as_the_working_directory_lends_a_vendor_nothing(
     checkout: Path, tmp_path: Path
 ) -> None:

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_result_and_fetches_nothing(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = (

@@ -8,6 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from tests.qs.program import ROOT, qs
 
 PAGE = (ROOT / "docs" / "accuracy.md").read_text()
@@ -18,6 +20,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
     assert COMMANDS
     said = ""

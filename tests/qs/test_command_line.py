@@ -47,6 +47,7 @@ def data(tmp_path_factory) -> str:
     return str(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # twenty commands, one after another
 def test_every_example_of_the_page_runs_in_its_order(place, data):
     """In order: later ones look at what earlier ones left."""

@@ -142,7 +142,7 @@ def test_a_megabyte_a_call_is_valid_and_its_log_is_bounded(tmp_path):
     [
         ("compile", "--compile_timeout", 3),
         # holds for the start of the process too, which a busy machine delays
-        ("load", "--load_timeout", 6),
+        pytest.param("load", "--load_timeout", 6, marks=pytest.mark.slow),
         ("benchmark", "--benchmark_timeout", 3),
     ],
 )

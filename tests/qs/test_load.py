@@ -52,7 +52,10 @@ def place(tmp_path_factory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS[:2], *(pytest.param(each, marks=pytest.mark.slow) for each in COMMANDS[2:])],
+)
 def test_a_command_of_the_page(command, place):
     ran = qs(*command.split()[1:], cwd=place)
     # Whether a run becomes stable within its limit, keeps a bound or keeps up is the machine's

@@ -25,6 +25,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_every_command_of_the_page(tmp_path):
     for command in COMMANDS:

@@ -224,6 +224,7 @@ def test_the_command_line_wins(tmp_path):
     } == {"command line"}
 
 
+@pytest.mark.slow
 def test_inline_and_in_process(tmp_path):
     options = ("--pool", "inline", "--clients", 1, "--iterations", 20, "--batch_sizes", 4)
     ran = qs_process(*asked(tmp_path, *options, "--in_process"))
@@ -246,6 +247,7 @@ def test_a_time_limit_says_how_far_each_size_came(tmp_path):
     assert "the limit is 1.0 s, about" in said
 
 
+@pytest.mark.slow
 def test_a_duration_takes_the_place_of_iterations(tmp_path):
     status, _, said = run(tmp_path, "--duration", "1s", "--batch_sizes", 8)
     assert status == 0, said
@@ -309,6 +311,7 @@ def test_an_interrupt_before_the_first_case_leaves_no_row(tmp_path):
     assert result_in(tmp_path)["Status"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_stops_at_once(tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()

@@ -138,8 +138,15 @@ ZEROS = "{name: each * 0 for name, each in answer.items()}"
 @pytest.mark.parametrize(
     ("pool", "right", "then", "verify", "said"),
     [
-        ("thread", 60, ZEROS, (), "the idle backend, after the case: its answer to sample 0 has"),
-        ("thread", 200, ZEROS, ("--verify", "all"), "the idle backend, after the case: its answer"),
+        pytest.param(
+            *("thread", 60, ZEROS, (), "the idle backend, after the case: its answer to sample 0"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("thread", 200, ZEROS, ("--verify", "all")),
+            "the idle backend, after the case: its answer",
+            marks=pytest.mark.slow,
+        ),
         ("process", 41, "{}", ("--verify", "all"), "the idle backend, before the case: sample"),
         ("inline", 1000, "None", (), None),
     ],

@@ -114,6 +114,7 @@ def test_junit(folder):
     }
 
 
+@pytest.mark.slow
 def test_pdf(folder, tmp_path):
     content = drawn(folder, "pdf")
     assert content.startswith(b"%PDF") and len(content) > 20_000  # the charts are in it

@@ -70,7 +70,10 @@ def place(tmp_path_factory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS[:1], *(pytest.param(each, marks=pytest.mark.slow) for each in COMMANDS[1:])],
+)
 def test_a_command_of_the_page(command, place):
     ran = qs(*shlex.split(command)[1:], cwd=place)
     # A busy machine may keep no bound at any rate.
@@ -221,6 +224,7 @@ def test_interrupted_it_goes_on_too(tmp_path):
     assert [each["trials"] for each in found["Sweep"]["table"]] == [3, 3]
 
 
+@pytest.mark.slow
 def test_a_budget_is_spent_on_what_promises_something(tmp_path):
     small_backend.write(tmp_path, config={}, predict=FAILS_AT_8)
     found = swept(

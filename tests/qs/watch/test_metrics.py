@@ -103,6 +103,7 @@ def test_scraped_while_it_runs(tmp_path):
         )  # it ends with the run
 
 
+@pytest.mark.slow
 def test_a_text_file_holds_the_whole_run_at_its_end(tmp_path):
     ran = qs(
         *RUN, "--iterations", "500", "--metrics", f"file:{tmp_path}/m/run.prom", "--out", tmp_path

@@ -18,7 +18,7 @@ NEEDED = {
 }
 
 
-@pytest.fixture(scope="module", params=["thread", "process"])
+@pytest.fixture(scope="module", params=["thread", pytest.param("process", marks=pytest.mark.slow)])
 def trace(request, tmp_path_factory):
     out = tmp_path_factory.mktemp("trace")
     ran = qs(
