@@ -82,7 +82,7 @@ def _work(
     view = open_view(quiet)
     asked = {name: value for name, value in options.items() if name not in NOT_HERE}
     measure = {"run": run_task, "load": load_artifact}[command]
-    ended = measure({**asked, "command": typed}, view, quiet, interrupt)
+    ended = measure({**asked, "command": typed}, view, interrupt)
     remember(ended, view)
     return Result.of_run(ended)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,16 +182,24 @@ class Workspaces:
     ) -> UserError:
         names = list(known())
         parts = [f"unknown {what} {name!r}"]
-        near = nearest(name, names)
+        near = nearest(name, names) or nearest(name, _beginnings(name, names))
         if near is not None:
             parts.append(f"did you mean {near!r}?")
         else:
             shown = ", ".join(names[:_NAMES_SHOWN])
             more = len(names) - _NAMES_SHOWN
             parts.append(f"known: {shown or 'none'}" + (f" and {more} more" if more > 0 else ""))
+        if what == "hardware type" and name.isidentifier() and name.isascii():
+            parts.append(f"to write a backend: qs new-backend {name.upper()}")
         places = ", ".join(str(root / folder) for root in self.roots)
         parts.append(f"looked in {places or 'no folder, as no workspace was found'}")
         return UserError("; ".join(parts))
+
+
+def _beginnings(name: str, names: Iterable[str]) -> list[str]:
+    """Of `a-b-c`, as many parts as `name` has."""
+    parts = name.count("-") + 1
+    return list(dict.fromkeys("-".join(each.split("-")[:parts]) for each in names))
 
 
 def shipped_root() -> Path | None:

@@ -89,7 +89,9 @@ def command(as_json: bool, **options) -> int:
         if alone:
             results = conform_task(task, options["workspace"], options["time_limit"], view)
         else:
-            asked = Asked(**settled(options, quiet=False))
+            given = settled(options)
+            given.pop("backend_note", None)  # the summary names it
+            asked = Asked(**given)
             hardware, results = conform(asked, view, lambda text: print(text, file=sys.stderr))
     finally:
         view.close(results)

@@ -58,7 +58,17 @@ COMMANDS = {
         "Print or write the JSON schemas of workloads, models, QS configs and results.",
     ),
     "completion": ("qs.cli.completion", "Print the script that makes your shell complete qs."),
+    "version": ("qs.cli.version", "Show the versions of qs, Python and ONNX Runtime."),
     "env": ("qs.cli.env", "List, build or remove the environments that backends run in."),
+}
+
+# The headings of `--help`, with their commands in the order of a user's way.
+SECTIONS = {
+    "Measure": ("run", "load", "sweep", "numeric"),
+    "See what changed": ("report", "compare", "history"),
+    "Prepare": ("list", "fetch", "doctor", "env"),
+    "Bring your own": ("new-task", "new-backend", "check"),
+    "The program": ("version", "completion", "schema"),
 }
 
 

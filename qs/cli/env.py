@@ -63,7 +63,7 @@ def build_command(hardware_type: str, workspace: Path | None) -> None:
     from qs.environments import interpreter_for
 
     workspaces = Workspaces.find(workspace)
-    found = workspaces.backend(backend(hardware_type, workspace, None, quiet=False))
+    found = workspaces.backend(backend(hardware_type, workspace)["hardware_type"])
     replaced = workspaces.replacing_shipped(found)
     if replaced is not None:
         click.echo(replaced, err=True)

@@ -5,15 +5,14 @@ for is done elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qs.cli import gating
 from qs.cli import options as given
-from qs.cli.basic_types import FilePath
 from qs.cli.helping import Command
+from qs.cli.naming import file_or_task
 
 if TYPE_CHECKING:
     from qs.watch.view import View
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(
     "load", cls=Command, short_help="Load-test a model file, or a compile result, without a task."
 )
-@click.argument("artifact", type=FilePath())
+@file_or_task
 @given.hardware
 @given.places
 @given.amount
@@ -41,17 +40,18 @@ if TYPE_CHECKING:
 @given.raw
 @given.history
 @given.output
-def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
-    """Load-test ARTIFACT: a model file (any .onnx for CPU; whatever the backend accepts), or the
-    compile result that `qs run --compile_only` left.
+def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
+    """Load-test a FILE: a model (any .onnx for CPU; whatever the backend accepts), or the compile
+    result that `qs run --compile_only` left. Or the model of a TASK, fed its data set's samples.
 
-    Inputs are read from the artifact. Dynamic dimensions are guessed, tried with one inference, and
+    Inputs are read from the file. Dynamic dimensions are guessed, tried with one inference, and
     reported as guesses; --shape states them. Without --iterations or --duration each batch size is
     measured until its throughput is known to 5 %, for at most 10 s or --time_limit.
 
     \b
     Examples:
-      qs load model.onnx --hardware_type CPU --duration 2s
+      qs load digits
+      qs load model.onnx --duration 2s
       qs load model.onnx --hardware_type CPU --batch_sizes 1,8 --clients 2 --iterations 100
       qs load model.onnx --hardware_type CPU --scenario server --rate 200 --latency_slo 20ms
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
@@ -60,22 +60,20 @@ def command(artifact: Path, dry_run: bool, as_json: bool, quiet: bool, **options
     from qs.cli.measuring import load_artifact
     from qs.watch.terminal import open_view
 
-    asked, view = {**options, "artifact": artifact}, open_view(quiet)
+    view = open_view(quiet)
     if dry_run:
-        return _outlined(asked, view, as_json, quiet)
-    ended = load_artifact(asked, view, quiet)
+        return _outlined(options, view, as_json)
+    ended = load_artifact(options, view)
 
     from qs.cli.concluding import conclude
 
     return conclude(ended, view, as_json, quiet)
 
 
-def _outlined(options: Mapping[str, Any], view: View, as_json: bool, quiet: bool) -> int:
+def _outlined(options: Mapping[str, Any], view: View, as_json: bool) -> int:
     from qs.base.scratch import scratch
     from qs.cli.concluding import show_plan
-    from qs.cli.measuring import load_request
-    from qs.evaluate.running import describe_artifact
+    from qs.cli.measuring import load_request, prepared_load
 
     with scratch("qs-load-") as folder:
-        prepared = describe_artifact(load_request(options, quiet), folder, probe=False, view=view)
-        return show_plan(prepared, as_json)
+        return show_plan(prepared_load(load_request(options), folder, view, probe=False), as_json)

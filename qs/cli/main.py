@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from qs import __version__
 from qs.base.console import visible_streams
-from qs.cli.commands import COMMANDS, INTERRUPTED, USER_ERROR, VALID, load
+from qs.cli.commands import COMMANDS, INTERRUPTED, SECTIONS, USER_ERROR, VALID, load
 from qs.cli.helping import Commands
 
 
@@ -31,8 +30,11 @@ class LazyGroup(Commands):
         return load(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        listed = [name for names in SECTIONS.values() for name in names]
+        others = tuple(name for name in COMMANDS if name not in listed)
+        for heading, names in {**SECTIONS, **({"Other": others} if others else {})}.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, COMMANDS[name][1]) for name in names])
 
 
 def underscores(token: str) -> str:
@@ -51,13 +53,29 @@ def _show_list(kind: str):
     return callback
 
 
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from qs.cli.version import one_line
+
+        click.echo(one_line())
+        ctx.exit(VALID)
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"token_normalize_func": underscores, "help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
     invoke_without_command=True,
 )
-@click.version_option(__version__, prog_name="qs")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit; `qs version` says more.",
+)
 @click.option(
     "--show_task_list",
     is_flag=True,

@@ -72,7 +72,7 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
     from qs.watch.terminal import open_view
 
     sizes = None if batch_size is None else (batch_size,)
-    options = settled(options, quiet)
+    options = settled(options)
     request = request_of({**options, "batch_sizes": sizes}, kind=Kind.NUMERIC)
     view = open_view(quiet)
     ended = run(prepare(request), view, compare_alone(item))

@@ -87,19 +87,19 @@ def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
     from qs.watch.terminal import open_view
 
     if dry_run:
-        return _outlined(options, as_json, quiet)
+        return _outlined(options, as_json)
     view = open_view(quiet)
-    ended = run_task(options, view, quiet)
+    ended = run_task(options, view)
 
     from qs.cli.concluding import conclude
 
     return conclude(ended, view, as_json, quiet)
 
 
-def _outlined(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
+def _outlined(options: Mapping[str, Any], as_json: bool) -> int:
     from qs.cli.concluding import show_plan
     from qs.cli.naming import settled
     from qs.cli.requests import request_of
     from qs.evaluate.prepare import prepare
 
-    return show_plan(prepare(request_of(settled(options, quiet))), as_json)
+    return show_plan(prepare(request_of(settled(options))), as_json)

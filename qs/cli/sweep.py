@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from qs.base import bounds
-from qs.base.errors import Fault, Faults
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath, Whole
-from qs.cli.naming import settled, task_word
+from qs.cli.naming import file_or_task, settled
 from qs.cli.options.grouping import AXES as AXIS
 from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.retyped import Retyped, path_word, retyped
@@ -33,7 +32,7 @@ ANEW = (*AXES, "batch_sizes", "tags")
     cls=Retyped,
     short_help="Measure many settings in turn, and find the highest rate within bounds.",
 )
-@task_word
+@file_or_task
 @given.task
 @given.option(
     TARGET,
@@ -156,15 +155,13 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.sweep.running import work_of
     from qs.watch.terminal import open_view
 
-    asked = settled(options, quiet)
+    asked = settled(options)
     goals = parse_goals(asked.pop("slo"))
     own = {
         name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
     }
     no_search = asked.pop("no_search")
     axes = {name: asked.pop(name) or () for name in AXES}
-    if asked["task"] and asked["artifact"]:
-        raise Faults([Fault("--task", "", asked["task"], "either --task or --artifact")])
     _check_together(asked, bool(goals), no_search)
     asked |= {"engine": DRIVE, "duration": own["duration"]}
     request = request_of(asked, kind=Kind.SWEEP)
@@ -227,7 +224,8 @@ def _command(request: Any) -> tuple[str, ...]:
 def _sweep_command(request: Any) -> tuple[str, ...]:
     """This sweep without what another one of the same settings states anew."""
     command = click.get_current_context().command
-    return ("qs", "sweep", *_named(request, command, (*ANEW, *TIMES)))
+    file = () if request.artifact is None else ("--artifact", str(request.artifact))
+    return ("qs", "sweep", *file, *_named(request, command, (*ANEW, *TIMES, "artifact")))
 
 
 def _named(request: Any, target: click.Command, without: Sequence[str]) -> tuple[str, ...]:

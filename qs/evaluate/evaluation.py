@@ -83,7 +83,7 @@ async def evaluate(
     """
     for text in prepared.warnings:
         journal.warn(text)
-    for text in prepared.replacing:
+    for text in prepared.notes:
         journal.view.line(text)
     try:
         await (work or _evaluate)(prepared, journal, interrupt)

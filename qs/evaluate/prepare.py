@@ -16,11 +16,12 @@ from qs.base.errors import Fault, Faults, UserError, together
 from qs.base.files import check_writable
 from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo
-from qs.config.task import load_task
+from qs.config.task import TaskConfig, load_task
 from qs.config.workload import Workload
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.gating import bounds_of
 from qs.interact.asking import read_answers
+from qs.result.result import Kind
 from qs.settings.request import Request
 from qs.settings.settings import SEED
 from qs.tensors.generated import numpy_dtype
@@ -52,11 +53,14 @@ class Prepared:
     )
 
     @property
-    def replacing(self) -> tuple[str, ...]:
-        """A sentence for each thing that is used in place of the shipped one of its name."""
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for a backend that nobody named, and for each thing that is used in place of
+        the shipped one of its name.
+        """
         found = (self.backend, self.model, self.dataset)
         said = (self.workspaces.replacing_shipped(each) for each in found if each is not None)
-        return tuple(text for text in said if text is not None)
+        note = self.request.backend_note
+        return (*([note] if note else []), *(text for text in said if text is not None))
 
     @property
     def hardware(self) -> str:
@@ -125,7 +129,7 @@ def prepare(request: Request) -> Prepared:
     prepared = Prepared(
         request=request,
         workspaces=workspaces,
-        workload=task.workload,
+        workload=task.workload if request.kind is not Kind.LOAD else _load_alone(request, task),
         model_info=task.model_info,
         backend=backend,
         model=task.model,
@@ -142,6 +146,20 @@ def prepare(request: Request) -> Prepared:
     )
     check_writable(prepared.out)
     return prepared
+
+
+def _load_alone(request: Request, task: TaskConfig) -> Workload:
+    """A load test of a task's model: no accuracy, no agreement, and the amount of any load test."""
+    return task.workload.model_copy(
+        update={
+            "test_perf": True,
+            "test_accuracy": False,
+            "test_numeric": False,
+            "compile_only": False,
+            "clients": request.clients or 1,
+            "batch_sizes": request.batch_sizes or (1,),
+        }
+    )
 
 
 def _check_ranges(info: ModelInfo, file: str) -> None:

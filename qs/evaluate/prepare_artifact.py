@@ -94,11 +94,11 @@ def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
 def _exists(path: Path) -> None:
     if not path.exists():
         address = url(path)
-        there = "a model file or folder, or a compile result, that is there"
-        hint = (
-            None if address is None else "that is an address: download the file first, then name it"
-        )
-        raise Faults([Fault("ARTIFACT", "", address or str(path), there, hint=hint)])
+        there = "a model file or folder, or a compile result, that is there, or a task"
+        hint = "to load a model that ships: qs load digits"
+        if address is not None:
+            hint = "that is an address: download the file first, then name it"
+        raise Faults([Fault("FILE", "", address or str(path), there, hint=hint)])
 
 
 def _readable(path: Path, hardware: str) -> None:

@@ -64,6 +64,7 @@ class Request:
 
     task: str
     hardware_type: str
+    backend_note: str = ""  # why it is that backend, where none was named
     artifact: Path | None = None
     kind: Kind = Kind.RUN
     traffic: Traffic = Traffic()

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from qs.config.checking import Checkable
 from qs.config.qs_config import Batching, QsConfig, Samples, WarmUp
 from qs.config.workload import Workload
+from qs.result.result import Kind
 from qs.settings.request import Request
 from qs.settings.traffic import ScenarioSettings, StopRules
 
@@ -185,8 +186,8 @@ def settle(
     """
     line, traffic, config = request, request.traffic, qs_config or QsConfig()
     traffic.check()
-    # An artifact has no task: nobody stated a count that could be meant.
-    of_task = request.artifact is None
+    # A load test is of no task, or of its model alone: nobody stated a count that could be meant.
+    of_task = request.artifact is None and request.kind is not Kind.LOAD
     given = workload.given if of_task else frozenset[str]()
     settings = Settings(
         runner=_first("backend", config=config.runner),
