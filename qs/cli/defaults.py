@@ -79,7 +79,9 @@ def _offers(
             text = os.environ.get(variable.upper().replace("-", "_"))
             if text is not None and variable.upper() not in RESERVED:
                 yield variable.upper().replace("-", "_"), text
-        for name in (command, "") if file is not None else ():
+        if file is None:
+            continue
+        for name in (command, ""):
             section = {
                 key.replace("-", "_"): text for key, text in file.sections.get(name, {}).items()
             }

@@ -56,9 +56,16 @@ class EntryName(click.ParamType):
 def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that choose entries."""
     options = (
-        click.option("-t", "--task", help="Of this task, or model file."),
-        click.option("-H", "--hardware_type", "--hardware", "hardware", help="On this backend."),
-        click.option("--model", help="Of this model."),
+        click.option("-t", "--task", metavar="TASK", help="Of this task, or model file."),
+        click.option(
+            "-H",
+            "--hardware_type",
+            "--hardware",
+            "hardware",
+            metavar="BACKEND",
+            help="On this backend.",
+        ),
+        click.option("--model", metavar="MODEL", help="Of this model."),
         click.option(
             "--kind",
             type=OneOf(["run", "load", "sweep", "numeric"]),
@@ -69,7 +76,7 @@ def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
             type=OneOf(["VALID", "SLO NOT MET", "OVERLOADED", "INVALID"], case_sensitive=False),
             help="With this verdict.",
         ),
-        click.option("--tag", help="With this tag."),
+        click.option("--tag", metavar="TAG", help="With this tag."),
         click.option(
             "--since",
             type=Moment(),
@@ -195,18 +202,25 @@ def tag(number: int, name: str, remove: bool) -> int:
 
 
 @command.command()
-@click.option("-t", "--task", required=True, help="Of this task, or model file.")
+@click.option("-t", "--task", metavar="TASK", required=True, help="Of this task, or model file.")
 @click.option(
-    "-H", "--hardware_type", "--hardware", "hardware", required=True, help="On this backend."
+    "-H",
+    "--hardware_type",
+    "--hardware",
+    "hardware",
+    metavar="BACKEND",
+    required=True,
+    help="On this backend.",
 )
 @click.option(
     "--metric",
+    metavar="FIGURE",
     default="QPS",
     show_default=True,
     help="A figure of the report's rows (QPS, 'P99 Latency'), or throughput, mean, p50, p99.",
 )
 @click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 7d, 12h.")
-@click.option("--tag", help="With this tag.")
+@click.option("--tag", metavar="TAG", help="With this tag.")
 @click.option(
     "--limit", type=Whole(1, bounds.COUNT), help="Show at most this many runs, the newest."
 )

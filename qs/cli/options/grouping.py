@@ -44,6 +44,9 @@ class Option(click.Option):
         self.group, self.rare = group, rare
         self._shown = tuple(self.opts)
         self.opts += [*aliases]
+        if self.metavar is None:  # click's are TEXT and FLOAT
+            names = {"text": str(self.name).upper(), "float": "NUMBER", "integer": "N"}
+            self.metavar = None if self.is_flag else names.get(self.type.name)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         shown = copy.copy(self)

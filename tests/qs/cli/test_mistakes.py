@@ -47,7 +47,7 @@ RUN = ("run", "digits", "-H", "CPU")
         ((*RUN, "--pool", "thred"), ["--pool: 'thred'", "did you mean thread?"]),
         ((*RUN, "--scenario", "sever"), ["--scenario: 'sever'", "did you mean server?"]),
         ((*RUN, "--until_stable", "200%"), ["--until_stable: '200%'"]),
-        ((*LOAD, "--data", "x"), ["--data: 'x' is not name=value"]),
+        ((*LOAD, "--shape", "x"), ["--shape: 'x' is not name=value"]),
         (("history", "list", "--limit", "x"), ["--limit: 'x' is not a whole number"]),
         (("completion",), ["SHELL is missing: one of bash, zsh, fish"]),
         (("completion", "zhs"), ["SHELL: 'zhs'", "did you mean zsh?"]),
