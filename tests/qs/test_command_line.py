@@ -153,18 +153,16 @@ def test_the_file_of_the_page_gives_defaults_and_the_report_says_so(tmp_path):
 
 
 def test_the_order_of_strength(tmp_path):
-    (tmp_path / "qs.cfg").write_text("[qs]\nclients = 5\n[qs.run]\nclients = 4\n")
+    (tmp_path / "qs.cfg").write_text("[qs]\nclients = 5\n[qs.load]\nclients = 4\n")
     for environment, typed, clients, origin in (
-        ({}, (), 4, "[qs.run]"),
+        ({}, (), 4, "[qs.load]"),
         ({"QS_CLIENTS": "3"}, (), 3, "QS_CLIENTS"),
-        ({"QS_CLIENTS": "3", "QS_RUN_CLIENTS": "2"}, (), 2, "QS_RUN_CLIENTS"),
-        ({"QS_RUN_CLIENTS": "2"}, ("--clients", "1"), 1, "command line"),
+        ({"QS_CLIENTS": "3", "QS_LOAD_CLIENTS": "2"}, (), 2, "QS_LOAD_CLIENTS"),
+        ({"QS_LOAD_CLIENTS": "2"}, ("--clients", "1"), 1, "command line"),
     ):
-        ran = qs(
-            *RUN, "--iterations", "2", "--out", tmp_path / "r", *typed, cwd=tmp_path, **environment
-        )
+        ran = qs("load", "digits", "--dry_run", "--json", *typed, cwd=tmp_path, **environment)
         assert ran.returncode == 0, ran.stderr
-        found = values_of(tmp_path / "r")["clients"]
+        found = json.loads(ran.stdout)["values"]["clients"]
         assert found["value"] == clients and origin in found["origin"]
 
 
