@@ -18,6 +18,7 @@ from qs.evaluate.running import Ended
 from qs.history import record
 from qs.render.terminal import print_story
 from qs.result.gate import GateOutcome
+from qs.result.result import Kind
 from qs.result.row import Verdict
 from qs.result.story import story_of
 from qs.watch.view import View
@@ -56,6 +57,8 @@ def conclude(ended: Ended, view: View, as_json: bool, quiet: bool) -> int:
         print(f"error: {wrong}", file=sys.stderr)
     if ended.interrupted:
         kept = "; the report holds what was measured" if folder and not wrong else ""
+        if kept and ended.record.kind is Kind.SWEEP:
+            kept += "; the same command with --resume goes on from there"
         print(f"interrupted{kept}", file=sys.stderr)
         return EXIT_STATUS
     if wrong:

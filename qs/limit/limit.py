@@ -232,17 +232,16 @@ def _needed(evidence: TrialEvidence) -> str:
         judgements, key=lambda each: each[0].effective * each[0].allowed, default=(None, 0.0)
     )
     if seen is None:
-        return "give it more time"
+        return "it takes more time"
     least = math.ceil(math.log(1 - evidence.confidence) / math.log(1 - seen.allowed))
     if seen.effective >= least:
         return (
             f"the equivalent of {number(round(seen.effective))} independent requests at "
-            f"{number(rate, 4)} requests/s leaves {seen.goal} open: give it more time"
+            f"{number(rate, 4)} requests/s leaves {seen.goal} open"
         )
     return (
         f"to show {seen.goal} takes {number(least)} independent requests at one rate even if none "
-        f"misses it, and those seen are worth at most {number(round(seen.effective))}: give it "
-        "more time"
+        f"misses it, and those seen are worth at most {number(round(seen.effective))}"
     )
 
 

@@ -12,7 +12,7 @@ from qs.base.console import console, open_table
 from qs.base.words import moment, number, signed_percent, span
 from qs.render.answers import answers_line
 from qs.render.performance import Shown, columns_of
-from qs.render.sweep import limit_table, sweep_lines, sweep_table
+from qs.render.sweep import WIDE, limit_table, sweep_lines, sweep_table
 from qs.render.tiles import Tile, tiles_of
 from qs.result.gate import GateEntry
 from qs.result.result import GraphCompile, Kind, Status
@@ -89,7 +89,10 @@ def heading(story: Story) -> list[str]:
     said += [f"  {reason}" for reason in story.reasons]
     said += gates(result.gates)
     of, tiles = tiles_of(story)
-    if tiles:
+    answer = result.sweep.answer if result.sweep else ""
+    if answer:
+        said += [] if answer in result.reasons else [f"{answer}."]
+    elif tiles:
         said.append(f"{of}: {figures(tiles)}" if of else figures(tiles))
     return said
 
@@ -145,9 +148,7 @@ def _places(column: Shown) -> int:
 
 def doubts(story: Story, told: Collection[str] = ()) -> list[str]:
     """One a line, with the cases it holds for and what removes it."""
-    # A sweep's settings each have doubts of their own, which the page shows.
-    shown = [each for each in story.doubts if not (story.result.sweep and each.cases)]
-    return [f"warning: {each}" for each in shown if each.cases or each.text not in told]
+    return [f"warning: {each}" for each in story.doubts if each.cases or each.text not in told]
 
 
 def lines(story: Story) -> list[str]:

@@ -14,6 +14,7 @@ from qs.render.answers import COSINE
 from qs.result.result import Kind
 from qs.result.row import Row
 from qs.result.story import NamedCase, Score, Story
+from qs.result.sweep import SweepEntry
 
 DIGITS = 3
 
@@ -37,6 +38,8 @@ def tiles_of(story: Story) -> tuple[str, tuple[Tile, ...]]:
     """Which case they are of ("" where there is only one), and the tiles."""
     if story.result.kind is Kind.NUMERIC:
         return "", tuple(_agreement(story.answers.agreement))
+    if story.result.sweep:
+        return "", tuple(_chosen(story.result.sweep))
     case = best(story.measured)
     if case is None:
         return "", ()
@@ -45,6 +48,28 @@ def tiles_of(story: Story) -> tuple[str, tuple[Tile, ...]]:
     # Beside four figures of an open loop a score would be one too many.
     scores = [] if row.offered_per_s else [_score(each) for each in story.answers.metrics[:1]]
     return case.name if len(story.cases) > 1 else "", (*figures, *scores)
+
+
+def _chosen(sweep: SweepEntry) -> Iterator[Tile]:
+    """Of the setting that a sweep comes to: that of the limit, else that within the bounds, else
+    that with the most throughput.
+    """
+    purposes = {each.purpose: each.name for each in sweep.recommendations}
+    name = (sweep.limit and sweep.limit.setting) or purposes.get("slo", purposes.get("throughput"))
+    line = next((each for each in sweep.table if each.name == name), None)
+    if line is None:
+        return
+    yield Tile("setting", line.name)
+    known = line.uncertain_percent
+    near = "" if known is None else f"± {number(known, 2)} %"
+    yield Tile("throughput", number(line.items_per_s, DIGITS), "items/s", near)
+    yield _time("p99", line.p99_ms, "")
+    limit = sweep.limit
+    if limit is not None and limit.rate_per_s is not None:
+        sure = percent(limit.confidence or 0.0)
+        how = sure if limit.confirmed else f"{sure}, not confirmed"
+        note = f"within {', '.join(limit.goals)}, {how}"
+        yield Tile("highest rate", number(limit.rate_per_s, DIGITS), "requests/s", note)
 
 
 def best(cases: Sequence[NamedCase]) -> NamedCase | None:

@@ -72,13 +72,20 @@ class Record:
     def verdict(self) -> Verdict:
         """INVALID as soon as one reason of its own is known, and as long as the run has not ended;
         else the worst of its rows. A sweep finds out which settings fail: it is INVALID where all
-        do.
+        do, and SLO NOT MET where no setting, or no rate, keeps the bounds that were stated.
         """
         if self.own_reasons():
             return Verdict.INVALID
         if self.kind is Kind.SWEEP:
-            return Verdict.VALID if any(row.valid for row in self.rows) else Verdict.INVALID
+            if not any(row.valid for row in self.rows):
+                return Verdict.INVALID
+            return Verdict.SLO_NOT_MET if self._refuted else Verdict.VALID
         return worst(row.verdict for row in self.rows)
+
+    @property
+    def _refuted(self) -> bool:
+        """Whether a sweep showed that its bounds do not hold."""
+        return self.sweep is not None and self.sweep.slo_met is False
 
     def own_reasons(self) -> list[str]:
         """Why the run as a whole is INVALID."""
@@ -91,7 +98,8 @@ class Record:
         stand in its table.
         """
         if self.kind is Kind.SWEEP:
-            return self.own_reasons()
+            answer = [self.sweep.answer] if self.sweep is not None and self._refuted else []
+            return [*self.own_reasons(), *answer]
         return [
             *self.own_reasons(),
             *(f"BS {row.batch_size}: {reason}" for row in self.rows for reason in row.reasons),

@@ -59,13 +59,25 @@ def doubts_of(result: Result, cases: Sequence[NamedCase]) -> tuple[Remark, ...]:
     """Those of the run, then those of its cases: each kind once, with the cases it holds for."""
     own = dict.fromkeys((each.text, each.cure, each.code) for each in result.doubts)
     by_kind: dict[object, list[tuple[str, DoubtEntry]]] = {}
-    for case in cases:
-        for each in case.row.doubts:
-            by_kind.setdefault(each.code or each.text, []).append((short(case, cases), each))
+    places, of = _places(result, cases)
+    for name, each in places:
+        by_kind.setdefault(each.code or each.text, []).append((name, each))
     return (
         *(Remark(text, cure=cure, code=code) for text, cure, code in own),
-        *(_one(found, len(cases)) for found in by_kind.values()),
+        *(_one(found, of) for found in by_kind.values()),
     )
+
+
+def _places(
+    result: Result, cases: Sequence[NamedCase]
+) -> tuple[Iterable[tuple[str, DoubtEntry]], int]:
+    """Where each doubt holds, and how many places there are: cases, or settings of a sweep, whose
+    trials are nothing that one would name.
+    """
+    settings = result.sweep.table if result.sweep else []
+    if any(line.doubts for line in settings):
+        return ((line.name, each) for line in settings for each in line.doubts), len(settings)
+    return ((short(case, cases), each) for case in cases for each in case.row.doubts), len(cases)
 
 
 def _one(found: Sequence[tuple[str, DoubtEntry]], of: int) -> Remark:

@@ -154,12 +154,13 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
 
 def _headline(result: Result, answers: Answers) -> str:
     """What came out, in a sentence or two."""
-    said = [*performance(result)]
+    answer = result.sweep.answer if result.sweep else ""
+    said = [answer] if answer else [*performance(result)]
     if answers.not_measured:
         said.append("accuracy not measured")
     elif answers.metrics:
         said.append(", ".join(f"{each.name} {number(each.value)}" for each in answers.metrics))
-    if result.sweep and result.sweep.limit:
+    if result.sweep and result.sweep.limit and not answer:
         said.append(result.sweep.limit.sentence)
     return "; ".join(said) + "."
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from qs.result.part import Count, Number, Part, key
-from qs.result.row import Verdict
+from qs.result.verdict import DoubtEntry, Verdict
 
 _NAMED = 6  # as many settings of a tie are named; more are counted
 
@@ -38,6 +38,7 @@ class SweepLine(Part):
     verdict: Verdict
     first_fault: str | None = None
     reasons: list[str] = []
+    doubts: list[DoubtEntry] = []
     # Of the valid trials' throughputs, against their median; null for a single trial.
     spread_percent: Number = None
     items_per_s: Number = key("QPS", None)

@@ -207,9 +207,7 @@ class _Sweep:
         self._curve = self._draw(self._limit, line.name)
         if not self._limit.confirmed and not self._limit.refuted:
             why = f"the search ended before it could tell: {self._limit.reason}"
-            self._journal.warn(f"{why}; {self._plan.longer}")
-        if self._limit.refuted:
-            self._journal.record.reasons.append(self._limit.sentence())
+            self._journal.warn(why, "limit_not_confirmed", self._plan.longer)
 
     async def _measure_limit_trial(self, plan: TrialPlan) -> Trial:
         assert self._limited is not None

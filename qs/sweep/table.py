@@ -14,6 +14,7 @@ from qs.engine.statistics import samples_needed
 from qs.result.columns import Column, columns
 from qs.result.row import Row, Verdict
 from qs.result.sweep import SweepLine, SweepSetting
+from qs.result.verdict import DoubtEntry
 from qs.sweep.grid import Combination
 from qs.sweep.telling import Known, Seen, known
 
@@ -170,9 +171,20 @@ def _line(
         verdict=Verdict.VALID if len(valid) == len(trials) else Verdict.INVALID,
         first_fault=next((row.first_fault for row in trials if row.first_fault), None),
         reasons=list(dict.fromkeys(reason for row in trials for reason in row.reasons)),
+        doubts=_doubts(trials),
         spread_percent=spread,
         **{metric.column.name: _figure(runs, metric) for metric in METRICS},
     )
+
+
+def _doubts(trials: Sequence[Row]) -> list[DoubtEntry]:
+    """Each kind once, of the trial that would have to be measured longest."""
+    found: dict[str, DoubtEntry] = {}
+    for doubt in (each for row in trials for each in row.doubts):
+        kind = doubt.code or doubt.text
+        if kind not in found or (doubt.needed_s or 0.0) > (found[kind].needed_s or 0.0):
+            found[kind] = doubt
+    return list(found.values())
 
 
 def _figure(runs: CaseRuns | None, metric: ComparedMetric) -> float | None:

@@ -12,7 +12,7 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.base.words import number
 from qs.limit import parse_goals
-from qs.render.html import by_setting, charts, over_time
+from qs.render.html import by_setting, charts, over_time, sweep_charts
 from qs.result.beside import log_of
 from qs.result.row import Row, Times
 from qs.result.story import NamedCase, Story
@@ -35,9 +35,12 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
     percentiles = percentile_points(measured, lambda row: _log(story, row))
     if percentiles:
         found["percentiles"] = charts.latency_by_percentile(percentiles)
-    if len(measured) > 1:
+    sweep = story.result.sweep
+    if sweep:  # its settings are what is compared, and not their trials
+        found |= sweep_charts.sweep_charts(sweep)
+    elif len(measured) > 1:
         found["batches"] = by_setting.by_batch_size(by_setting.setting_points(measured))
-    scattered = by_setting.scatter_points(measured)
+    scattered = [] if sweep else by_setting.scatter_points(measured)
     if scattered:
         found["pareto"] = by_setting.throughput(scattered)
     series, thinned = over_time.series_points(measured)
@@ -56,7 +59,7 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
         rates = [point for case in opened for point in _by_rate(case.row)]
         if len({point["rate"] for point in rates}) > 1:
             found["rates"] = charts.latency_by_rate(rates, bounds=_bounds(opened))
-    limit = story.result.sweep and story.result.sweep.limit
+    limit = sweep and sweep.limit
     if limit and limit.curve:
         found["limit"] = charts.latency_by_rate(
             _curve(limit.curve), limit.rate_per_s, _goals(limit.goals), limit.fails_per_s
