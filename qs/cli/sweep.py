@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from qs.base import bounds
+from qs.base.errors import Fault, Faults
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath, Whole
 from qs.cli.naming import file_or_task, settled

@@ -198,7 +198,7 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
 
     given = context(sweep.command, words.split())
     options = {name: value for name, value in given.params.items() if name in ASKED}
-    options = settled_options(options, quiet=True) | NO_AXES
+    options = settled_options(options) | NO_AXES
     options |= {"engine": "drive", "duration": 0.5}
     asked = request_of(options, kind=Kind.SWEEP)
     changes = {**combination.changes(len(CPUS)), "scenarios": (), "duration_s": 0.5}
@@ -211,7 +211,7 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
     typed_again = shlex.split(again.setting(combination) or "")[2:]
     params = context(run.command, typed_again).params
     options = {name: params[name] for name in params if name in ASKED}
-    found = settled(request_of(settled_options(options, quiet=True)))
+    found = settled(request_of(settled_options(options)))
     for name in vars(trial):
         wanted, value = getattr(trial, name).value, getattr(found, name).value
         if name == "affinity" and wanted is None and value:
