@@ -11,7 +11,7 @@ import click
 
 VALID, BUG, USER_ERROR, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 UNCLEAR = 4  # a gate cannot tell whether its condition holds
-MEASURING = frozenset({"run", "load", "sweep", "numeric", "check"})
+MEASURING = frozenset({"run", "load", "sweep", "numeric", "check", "ci"})
 
 # command -> module that holds a click command of the same name, and the line that `--help` shows
 # for it.
@@ -40,6 +40,10 @@ COMMANDS = {
     "compare": (
         "qs.cli.compare",
         "Compare results case by case: how much they differ, and whether it is more than noise.",
+    ),
+    "ci": (
+        "qs.cli.ci",
+        "Measure old and new in turn until one can tell which is slower: a gate for CI.",
     ),
     "history": ("qs.cli.history", "List, tag, export and compare the runs of the past."),
     "doctor": ("qs.cli.doctor", "Is this machine fit to measure on, and what to change."),

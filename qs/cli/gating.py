@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from qs.cli.commands import INVALID, UNCLEAR, VALID
+from qs.cli.options.grouping import CHECKS, option
 
 if TYPE_CHECKING:
     from qs.result.gate import GateEntry
 
-fail_if = click.option(
+fail_if = option(
+    CHECKS,
     "--fail_if",
     multiple=True,
     metavar="CONDITION",
@@ -22,8 +22,11 @@ fail_if = click.option(
     "'items/s<200', 'errors>0', 'accuracy<0.97'; of one case: 'bs8.p99>50ms'. Repeatable, or "
     "separated by commas.",
 )
-allow_unclear = click.option(
-    "--allow_unclear", is_flag=True, help="A condition of --fail_if that cannot be told passes."
+allow_unclear = option(
+    CHECKS,
+    "--allow_unclear",
+    is_flag=True,
+    help="A condition of --fail_if that cannot be told passes.",
 )
 
 

@@ -43,24 +43,31 @@ def seconds_needed(row: Row, seen: Seen, bound: float) -> float | None:
 
 def with_duration(command: Sequence[str], seconds: float) -> str | None:
     """The command with another duration, as a shell takes it; None if it is not known."""
+    return with_option(command, "--duration", f"{_rounded(seconds):g}s", _AMOUNT)
+
+
+def with_option(
+    command: Sequence[str], flag: str, value: str, without: Sequence[str]
+) -> str | None:
+    """The command with that option, and without others that take a value; None if it is empty."""
     if not command:
         return None
     program, *rest = command
     words = ["qs" if Path(program).name in _PROGRAMS else program]
-    skip = False
+    gone, skip = {_flat(each) for each in without}, False
     for word in rest:
-        flag, joined, _ = word.partition("=")
+        name, joined, _ = word.partition("=")
         if skip:
             skip = False
-        elif flag.replace("-", "_").lstrip("_") in _FLAT and flag.startswith("-"):
+        elif name.startswith("-") and _flat(name) in gone:
             skip = not joined
         else:
             words.append(word)
-    words += ["--duration", f"{_rounded(seconds):g}s"]
-    return " ".join(map(typed_word, words))
+    return " ".join(map(typed_word, [*words, flag, value]))
 
 
-_FLAT = {flag.replace("-", "_").lstrip("_") for flag in _AMOUNT}
+def _flat(flag: str) -> str:
+    return flag.replace("-", "_").lstrip("_")
 
 
 def _rounded(seconds: float) -> float:

@@ -18,20 +18,26 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def junit(story: Story) -> bytes:
     result = story.result
-    suite = xml.Element("testsuite", name=_text(story.title), timestamp=_text(result.started[:19]))
-    place = _text(f"qs.{result.backend}.{result.task}")
+    suite = xml.Element(
+        "testsuite", name=xml_text(story.title), timestamp=xml_text(result.started[:19])
+    )
+    place = xml_text(f"qs.{result.backend}.{result.task}")
     whole_s, own = sum(result.durations.values()), story.own_reasons
-    _case(suite, place, "evaluation", whole_s, own)
+    add_case(suite, place, "evaluation", whole_s, own)
     for each in story.cases:
         row = each.row
         reasons = [] if row.valid else row.reasons
-        case = _case(suite, place, each.name, row.wall_s or 0.0, reasons, str(row.verdict))
+        case = add_case(suite, place, each.name, row.wall_s or 0.0, reasons, str(row.verdict))
         figures = [f"{column.heading} {getattr(row, column.name)}" for column in SHOWN]
-        xml.SubElement(case, "system-out").text = _text(
+        xml.SubElement(case, "system-out").text = xml_text(
             "\n".join([*figures, row.standing, *map(str, row.doubts)])
         )
-    for condition, entries in gates_of(result.gates).items():
-        _gate(suite, place, condition, entries)
+    add_gates(suite, place, result.gates)
+    return document(suite)
+
+
+def document(suite: xml.Element) -> bytes:
+    """The file of one suite, with its counts."""
     failed = sum(case.find("failure") is not None for case in suite)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failed))
@@ -41,7 +47,13 @@ def junit(story: Story) -> bytes:
     return xml.tostring(whole, encoding="utf-8", xml_declaration=True)
 
 
-def gates_of(entries: Sequence[GateEntry]) -> dict[str, list[GateEntry]]:
+def add_gates(suite: xml.Element, place: str, entries: Sequence[GateEntry]) -> None:
+    """A test case for each condition of --fail_if."""
+    for condition, own in _by_condition(entries).items():
+        _gate(suite, place, condition, own)
+
+
+def _by_condition(entries: Sequence[GateEntry]) -> dict[str, list[GateEntry]]:
     """The entries of each condition."""
     found: dict[str, list[GateEntry]] = {}
     for entry in entries:
@@ -56,12 +68,12 @@ def _gate(suite: xml.Element, place: str, condition: str, entries: Sequence[Gate
     wrong = [each.sentence for each in entries if each.outcome is outcome]
     kind = "FAIL_IF" if outcome is GateOutcome.HOLDS else "UNCLEAR"
     reasons = [] if outcome is GateOutcome.NOT else wrong
-    case = _case(suite, place, f"fail_if {condition}", 0.0, reasons, kind)
+    case = add_case(suite, place, f"fail_if {condition}", 0.0, reasons, kind)
     decide = [f"to decide: {each.decide}" for each in entries if each.decide]
-    xml.SubElement(case, "system-out").text = _text("\n".join([*said, *decide]))
+    xml.SubElement(case, "system-out").text = xml_text("\n".join([*said, *decide]))
 
 
-def _case(
+def add_case(
     suite: xml.Element,
     place: str,
     name: str,
@@ -70,14 +82,14 @@ def _case(
     kind: str = "INVALID",
 ) -> xml.Element:
     case = xml.SubElement(
-        suite, "testcase", classname=place, name=_text(name), time=f"{seconds:.3f}"
+        suite, "testcase", classname=place, name=xml_text(name), time=f"{seconds:.3f}"
     )
     if reasons:
-        failure = xml.SubElement(case, "failure", message=_text(reasons[0]), type=kind)
-        failure.text = _text("\n".join(reasons))
+        failure = xml.SubElement(case, "failure", message=xml_text(reasons[0]), type=kind)
+        failure.text = xml_text("\n".join(reasons))
     return case
 
 
-def _text(text: str) -> str:
+def xml_text(text: str) -> str:
     """Without the characters that XML cannot hold."""
     return _NOT_XML.sub("?", text)

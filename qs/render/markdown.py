@@ -19,34 +19,34 @@ MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
 def markdown(story: Story) -> str:
     """The verdict, the figures, the doubts and the table; how it was measured is folded away."""
-    said = [f"## {_plain(story.standing)}: {_plain(story.title)}", ""]
+    said = [f"## {escaped(story.standing)}: {escaped(story.title)}", ""]
     of, tiles = tiles_of(story)
     if tiles:
-        where = f"{_plain(of)}: " if of else ""
-        said += [where + ", ".join(f"**{_plain(each)}**" for each in tiles), ""]
+        where = f"{escaped(of)}: " if of else ""
+        said += [where + ", ".join(f"**{escaped(each)}**" for each in tiles), ""]
     else:
-        said += [_plain(story.headline), ""]
-    said += [f"- {_plain(reason)}" for reason in story.reasons]
-    said += [f"- doubt: {_plain(doubt)}" for doubt in story.doubts]
+        said += [escaped(story.headline), ""]
+    said += [f"- {escaped(reason)}" for reason in story.reasons]
+    said += [f"- doubt: {escaped(doubt)}" for doubt in story.doubts]
     if story.cases:
         shown = columns_of(story.cases)
         lines = [
             [case.name, *(each.texts[at] for each in shown), case.row.standing]
             for at, case in enumerate(story.cases)
         ]
-        said += ["", *_table(["case", *(each.heading for each in shown), "verdict"], lines)]
+        said += ["", *table(["case", *(each.heading for each in shown), "verdict"], lines)]
         if story.shared:
-            said += ["", f"All: {_plain(story.shared)}."]
+            said += ["", f"All: {escaped(story.shared)}."]
     if story.result.gates:
         said += ["", *gate_lines(story.result.gates)]
     if story.answers:
-        said += ["", _plain(answers_line(story.answers))]
+        said += ["", escaped(answers_line(story.answers))]
     said += ["", "<details><summary>How it was measured</summary>", ""]
-    said += [f"- {name}: {_plain(text)}" for name, text in story.facts]
-    said += [f"- machine: {_plain(text)}" for text in story.machine_doubts]
+    said += [f"- {name}: {escaped(text)}" for name, text in story.facts]
+    said += [f"- machine: {escaped(text)}" for text in story.machine_doubts]
     figures = scores(story)
     if figures:
-        said += ["", *_table(["metric", "value", "95 % interval"], figures)]
+        said += ["", *table(["metric", "value", "95 % interval"], figures)]
     return "\n".join([*said, "", f"    {at_home(story.command)}", "", "</details>", ""])
 
 
@@ -57,15 +57,15 @@ def gate_lines(entries: Sequence[GateEntry]) -> list[str]:
         for each in entries
     ]
     commands = dict.fromkeys(each.decide for each in entries if each.decide)
-    said = _table(["fail if", "case", "measured", "outcome"], lines)
+    said = table(["fail if", "case", "measured", "outcome"], lines)
     return said + [line for each in commands for line in ("", f"To decide: `{one_line(each)}`")]
 
 
-def _table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> list[str]:
+def table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> list[str]:
     made = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
-    return made + ["| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines]
+    return made + ["| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines]
 
 
-def _plain(text: object) -> str:
+def escaped(text: object) -> str:
     """One line in which no mark has a meaning."""
     return private(one_line(text)).translate(MARKS)

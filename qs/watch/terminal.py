@@ -173,6 +173,24 @@ class Rich(View):
             yield line.see
 
 
+class _Panels(Rich):
+    """The panel alone: no line scrolls above it."""
+
+    def __init__(self, view: Rich):
+        self._console, self._clock, self.warned = view._console, view._clock, view.warned
+        self._drawing = False
+
+    def line(self, text: str) -> None:
+        return None
+
+
+def panels_of(view: View) -> View:
+    """What shows measurements of many short cases, as far as `view` can: a panel on a terminal, and
+    no lines.
+    """
+    return _Panels(view) if isinstance(view, Rich) else Quiet()
+
+
 def open_view(quiet: bool, stream: TextIO | None = None) -> View:
     """The view for this stream: a panel on a terminal, plain lines elsewhere, nothing if quiet."""
     stream = stream or sys.stderr

@@ -4,7 +4,16 @@ was typed becomes a Request in qs.cli.requests.
 
 from qs.cli.options.grouping import Option, option, together, under
 from qs.cli.options.inputs import feeding, samples, seed
-from qs.cli.options.load import amount, stopping, time_limit, timeouts, traffic, warmup
+from qs.cli.options.load import (
+    amount,
+    batch_sizes,
+    clients,
+    stopping,
+    time_limit,
+    timeouts,
+    traffic,
+    warmup,
+)
 from qs.cli.options.output import (
     dry_run,
     history,
@@ -37,6 +46,8 @@ __all__ = [
     "amount",
     "answer_file",
     "answers",
+    "batch_sizes",
+    "clients",
     "dry_run",
     "environment",
     "feeding",

@@ -11,22 +11,26 @@ PERCENT = Finite(100, max_open=True)
 
 _load, _stop = under(LOAD), under(STOP)
 
+batch_sizes = _load(
+    "-b",
+    "--batch_sizes",
+    aliases=["--batch_size"],
+    type=BatchSizes(),
+    help="Batch sizes to measure, for example 1,4,8; best: those that the backend's own "
+    "analysis finds.",
+)
+
+clients = _load(
+    "-c",
+    "--clients",
+    aliases=["--concurrency"],
+    type=Whole(1, bounds.CLIENTS),
+    help="Clients that submit at the same time; in open loop, workers that serve.",
+)
+
 amount = together(
-    _load(
-        "-b",
-        "--batch_sizes",
-        aliases=["--batch_size"],
-        type=BatchSizes(),
-        help="Batch sizes to measure, for example 1,4,8; best: those that the backend's own "
-        "analysis finds.",
-    ),
-    _load(
-        "-c",
-        "--clients",
-        aliases=["--concurrency"],
-        type=Whole(1, bounds.CLIENTS),
-        help="Clients that submit at the same time; in open loop, workers that serve.",
-    ),
+    batch_sizes,
+    clients,
     _stop(
         "-d",
         "--duration",
