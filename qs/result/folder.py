@@ -65,8 +65,7 @@ class ReportFolder:
     @property
     def differences(self) -> Path:
         """The picture of how the answers differ from the reference's."""
-        before = "numeric-" if self.kind == Kind.NUMERIC else ""
-        return self.path / f"{before}diff-{self.precision}.png"
+        return self.path / f"diff{self._suffix}-{self.precision}.png"
 
     def histogram(self, case: str) -> Path:
         return self.path / LOGS / f"{self._stem}-{case}.hlog"

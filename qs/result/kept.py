@@ -155,8 +155,7 @@ def _nameless(folder: ReportFolder) -> Iterator[Path]:
 
 
 _PRECISE = re.compile(
-    r"(result|sweep|numeric|(answers|compile)(\.numeric|\.sweep)?)-.*\.jsonl?"
-    r"|(numeric-)?diff-.*\.(png|json)"
+    r"(result|sweep|numeric|(answers|compile|diff)(\.numeric|\.sweep)?)-.*\.(jsonl?|png)"
 )
 
 

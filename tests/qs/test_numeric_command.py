@@ -32,8 +32,8 @@ def test_the_whole_comparison_and_its_picture(numeric):
     )
     found = read_result(numeric.reports / "numeric-fp32.json")["Accuracy"]
     assert (
-        found["Diff Dist"] == "numeric-diff-fp32.png"
-        and (numeric.reports / "numeric-diff-fp32.png").read_bytes()[:4] == b"\x89PNG"
+        found["Diff Dist"] == "diff.numeric-fp32.png"
+        and (numeric.reports / "diff.numeric-fp32.png").read_bytes()[:4] == b"\x89PNG"
     )
     row = found["Numeric"]["outputs"]["logits"]
     assert (
@@ -42,6 +42,9 @@ def test_the_whole_comparison_and_its_picture(numeric):
         and row["Worst Item"]["max_diff"] == row["Max Diff"]
     )
     assert "distributions" not in found["Numeric"]
+    # A run's page is not touched: this is another.
+    assert (numeric.reports / "numeric.html").exists()
+    assert not (numeric.reports / "report.html").exists()
 
 
 def test_an_item_is_replayed_and_saved(numeric):
