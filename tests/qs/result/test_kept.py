@@ -215,7 +215,7 @@ def test_runs_of_one_second_are_told_apart(tmp_path):
     # the very same result twice is one run
     assert [each.name for each in kept] == ["2026-11-29T11-32-00Z"]
     made = journal(tmp_path, 0)
-    made.record.warnings.append("another")
+    made.record.reasons.append("another")
     made.start()
     made.compiled_to("fp32")
     made.finish(Status.COMPLETE)
