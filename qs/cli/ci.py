@@ -118,7 +118,7 @@ def _gate(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.cli.ci_asked import asked_of
     from qs.watch.terminal import open_view
 
-    asked = asked_of(options, quiet, SLOWER)
+    asked = asked_of(options, SLOWER)
     with scratch("qs-ci-") as folder:
         report, ended = hold(asked, open_view(quiet), folder)
     _write(report, asked.files)

@@ -32,13 +32,13 @@ _OWN = frozenset(
 FORMS = ("md", "junit")
 
 
-def asked_of(options: Mapping[str, Any], quiet: bool, default: Sequence[str]) -> Asked:
+def asked_of(options: Mapping[str, Any], default: Sequence[str]) -> Asked:
     """Raises Faults with everything that is wrong with the options."""
     given = dict(options)
     old, new, named = (given.pop(name) for name in ("old", "new", "baseline"))
     own = {name: given.pop(name) for name in ("budget", "block", "allow_unclear", "fail_if")}
     files = {form: path for form in FORMS if (path := given.pop(form)) is not None}
-    word = given.pop("task_word")
+    word = given.pop("word")
     conditions = parse(own["fail_if"] or default, bounds=True, changes=True)
     for form, path in files.items():
         check_writable(path.absolute().parent, f"--{form}")
@@ -51,7 +51,7 @@ def asked_of(options: Mapping[str, Any], quiet: bool, default: Sequence[str]) ->
         given |= dict(_of_baseline(baseline, given))
     given["task"] = _task(word or given["task"], new, baseline)
     artifact = None if given["task"] else _artifact(new, old, baseline)
-    given["hardware_type"] = _backend(given, artifact, baseline, quiet)
+    given |= _backend(given, artifact, baseline)
     request = request_of(
         {**given, "artifact": artifact, "engine": DRIVE, "no_history": True}, kind=_kind(given)
     )
@@ -100,13 +100,12 @@ def _artifact(new: Path | None, old: Path | None, baseline: Side | None) -> Path
 
 
 def _backend(
-    given: Mapping[str, Any], artifact: Path | None, baseline: Side | None, quiet: bool
-) -> str:
+    given: Mapping[str, Any], artifact: Path | None, baseline: Side | None
+) -> dict[str, str]:
     from qs.cli.naming import backend
 
-    if not given["hardware_type"] and baseline is not None:
-        return baseline.result.backend
-    return backend(given["hardware_type"], given["workspace"], artifact, quiet)
+    named = given["hardware_type"] or (baseline.result.backend if baseline else "")
+    return backend(named, given["workspace"], artifact)
 
 
 def _of_baseline(baseline: Side, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
