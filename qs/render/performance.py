@@ -106,8 +106,12 @@ def _rates(
 
 
 def _shares(name: str, heading: str, rows: Sequence[Row], of: Callable[[Row], Any]) -> Shown:
+    """Half widths of intervals: "7 % ?" where another run may differ by more than they say."""
     values = [of(row) for row in rows]
-    texts = tuple(NOTHING if value is None else percent(value) for value in values)
+    texts = tuple(
+        NOTHING if value is None else percent(value) + (" ?" if row.disturbed else "")
+        for row, value in zip(rows, values)
+    )
     return Shown(name, heading, tuple(values), texts)
 
 

@@ -30,7 +30,10 @@ def performance(result: Result) -> Iterator[str]:
 
 def _closed(rows: Sequence[Row]) -> Iterator[str]:
     most = max(rows, key=lambda row: row.items_per_s or 0.0)
-    known = f" (± {percent(most.throughput_interval)})" if most.throughput_interval else ""
+    known = ""
+    if most.throughput_interval:
+        at_best = "at best " if most.disturbed else ""
+        known = f" ({at_best}± {percent(most.throughput_interval)})"
     figure = f"{number(_float(most.items_per_s))} items/s{known} at batch size {most.batch_size}"
     yield f"up to {figure}" if len(rows) > 1 else figure
     tails = [row for row in rows if row.p99_ms]

@@ -18,6 +18,8 @@ from qs.result.part import Count, Number, Part, Word, key
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Tone, Verdict, standing, tone, with_doubts
 
 CLOSED_LOOP = "closed loop"
+# Doubts by which another run may differ by more than the intervals say.
+DISTURBING = frozenset({"other_load", "steal", "throttled", "drift"})
 
 
 class Outcome(Word):
@@ -319,6 +321,13 @@ class Row(Figures):
         trusted.
         """
         return TOO_SHORT in self.warning_codes
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the run itself changed, or what else the machine did: its intervals tell how it
+        varied, and another run may differ by more.
+        """
+        return not DISTURBING.isdisjoint(self.warning_codes)
 
     @property
     def standing(self) -> str:

@@ -109,7 +109,9 @@ def _grown(result: RunResult, plan: RunPlan, rows: Sequence[IntervalRow]) -> flo
     # The last of these intervals may hold a part of the drain.
     waiting = max(backlog[-2:]) - _in_service(result, plan, rows)
     halfway = backlog[(len(backlog) - 1) // 2] if len(backlog) > 2 else 0.0
-    if min(waiting, max(backlog[-2:]) - halfway) > FAR * chance:
+    late = max(backlog[-2:]) - halfway
+    slow = FASTER * result.queries_per_s < (result.offered_per_s or 0.0)
+    if waiting > FAR * chance and (slow or late > FAR * chance):
         return waiting
     risen = growth(backlog[: backlog.index(max(backlog)) + 1])
     least = max(STEADY * chance, _handful(result))
@@ -131,7 +133,9 @@ def _in_service(result: RunResult, plan: RunPlan, rows: Sequence[IntervalRow]) -
 
 
 def _works_off(result: RunResult, rows: Sequence[IntervalRow]) -> bool:
-    """Whether what was left was answered much faster than the last requests had fallen due."""
+    """Whether what was left was answered much faster than requests had fallen due, of late and in
+    all.
+    """
     if result.offered_s is None or len(rows) < 2:
         return False
     tail = rows[-max(len(rows) // 4, 1) - 1 :]
@@ -143,4 +147,4 @@ def _works_off(result: RunResult, rows: Sequence[IntervalRow]) -> bool:
     left = max(row.in_flight or 0 for row in rows[-2:])
     if due_s <= 0 or drained_s <= 0:
         return False
-    return left / drained_s > FASTER * due / due_s
+    return left / drained_s > FASTER * max(due / due_s, result.offered_per_s or 0.0)

@@ -59,7 +59,8 @@ def other_load(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         Doubt.OTHER_LOAD,
-        f"other programs used {others:.1f} of the machine's {cpu.host_cpus} CPUs",
+        f"other programs used {others:.1f} of the machine's {cpu.host_cpus} CPUs: "
+        "under another load a run may differ by more than its intervals say",
         "stop them and measure again",
     )
 
@@ -73,7 +74,8 @@ def steal(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         Doubt.STEAL,
-        f"the hypervisor gave {share:.0%} of this machine's CPU time to others",
+        f"the hypervisor gave {share:.0%} of this machine's CPU time to others: "
+        "another run may differ by more than its intervals say",
         "measure on a machine with cores of its own",
     )
 

@@ -126,6 +126,11 @@ OVERLOADED = OFFERED | {"Verdict": "OVERLOADED", "Reasons": ["the target is satu
             "400 items/s (± 5 %) at batch size 1; p99 2.5 ms.",
         ),
         (
+            [case(1, QPS=400.0, **KNOWN, **{"Warning Codes": ["other_load"]})],
+            {},
+            "400 items/s (at best ± 5 %) at batch size 1; p99 2.5 ms.",
+        ),
+        (
             [case(8, **OFFERED)],
             {},
             "offered 40,000 queries/s, served 20,457/s (51 %); "
