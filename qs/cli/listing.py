@@ -4,12 +4,19 @@ and cost.
 
 from __future__ import annotations
 
+import math
+import shutil
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from qs.cli.basic_types import FilePath, OneOf
 from qs.cli.helping import Command
+
+if TYPE_CHECKING:
+    from qs.cli.about_tasks import About
 
 KINDS = ("tasks", "backends", "models", "datasets")
 
@@ -61,18 +68,55 @@ def described(name: str, width: int, stated: dict[str, int]) -> str:
     return f"{name:{width}}  {'  '.join(parts)}" if parts else name
 
 
+def _about(workspace: Path | None) -> dict[str, About | None]:
+    from qs.base.workspace import Workspaces
+    from qs.cli.about_tasks import about_tasks
+
+    return about_tasks(Workspaces.find(workspace))
+
+
+def _task_table(workspace: Path | None, room: float) -> str:
+    """As wide as there is room, without what matters least."""
+    from qs.cli.about_tasks import COLUMNS
+
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    for name, about in _about(workspace).items():
+        if about is None:
+            rows.append((name, *["?"] * (len(COLUMNS) - 2), "its model is not described"))
+            continue
+        size = short(about.parameters).strip() if about.parameters is not None else ""
+        said = (about.precision, about.framework, size, about.weights, about.dataset, about.data)
+        rows.append((name, *(each or "-" for each in said)))
+    columns = list(zip(*rows))
+    for dispensable in ("FRAMEWORK", "DATA SET", "PARAMETERS"):
+        if sum(max(map(len, each)) + 2 for each in columns) - 2 > room:
+            columns = [each for each in columns if each[0] != dispensable]
+    widths = [max(map(len, each)) for each in columns]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns))
+    return "\n".join(lines)
+
+
 @click.command("list", cls=Command, short_help="List tasks, backends, models or data sets.")
 @click.argument("kind", type=OneOf([*KINDS, "all"]), default="all")
-@click.option("--workspace", type=FilePath(), help="Folder to search first.")
+@click.option("--workspace", type=FilePath("FOLDER"), help="Folder to search first.")
+@click.option(
+    "--long",
+    is_flag=True,
+    help="With tasks: what is known of each, as on a terminal; a pipe gets names alone.",
+)
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="As JSON: kind -> name -> path (of models alone: path, parameters, flops).",
+    help="As JSON: kind -> name -> path (of models alone: path, parameters, flops; of tasks alone "
+    "also `about`: what is known of each).",
 )
-def command(kind: str, workspace: Path | None, as_json: bool) -> None:
+def command(kind: str, workspace: Path | None, long: bool, as_json: bool) -> None:
     """List what the workspaces hold: tasks, backends, models, datasets, or all of them.
 
+    `qs list tasks` says of each whether its weights and its data are shipped, downloaded,
+    generated, or yours to bring; weights that are yours may be random instead, to measure speed
+    alone.
     `qs list models` adds parameters and floating-point operations per item; a multiply-add counts
     as two.
     With --json they are objects: path, parameters, flops.
@@ -94,7 +138,17 @@ def command(kind: str, workspace: Path | None, as_json: bool) -> None:
             shown["models"] = {
                 name: {"path": str(path), **costs(path)} for name, path in listed["models"].items()
             }
+        if kind == "tasks":
+            from dataclasses import asdict
+
+            shown["about"] = {
+                name: asdict(about) if about else None for name, about in _about(workspace).items()
+            }
         print_json(shown)
+        return
+    if kind == "tasks" and (long or sys.stdout.isatty()):
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+        click.echo(_task_table(workspace, room))
         return
     for each, rows in listed.items():
         if len(kinds) > 1:

@@ -28,7 +28,6 @@ LOG_WIDTH = 160
 MOST_LISTED = 6  # batch sizes with a line each
 # Facts on what a call was.
 FED = ("batch", "a call is fed")
-WIDE = 130  # columns from which a sweep's tables have everything
 
 
 def print_story(
