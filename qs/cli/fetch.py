@@ -40,7 +40,7 @@ def command(
     from qs.base.workspace import Workspaces
     from qs.config.task import load_task
     from qs.inside.reference import printed_progress
-    from qs.models import resolve, resolve_data
+    from qs.models import check_imports, resolve, resolve_data
 
     def say(text: str) -> None:
         if not quiet:
@@ -53,13 +53,15 @@ def command(
         try:
             info = task.model_info.to_fetch()
             options: dict[str, Any] = {"progress": printed_progress(say), "offline": offline}
-            model = resolve(info, task.model.root, seed or 0, say, **options)
-            say(f"{name}: model {model.path} ({model.note})")
             dataset = (
                 workspaces.dataset(task.model_info.dataset_name)
                 if task.model_info.dataset_name
                 else None
             )
+            if dataset is not None:
+                check_imports(dataset.path)
+            model = resolve(info, task.model.root, seed or 0, say, **options)
+            say(f"{name}: model {model.path} ({model.note})")
             for file, found in (
                 resolve_data(dataset.path, say, **options) if dataset else {}
             ).items():

@@ -83,12 +83,15 @@ class BuildSource(Checkable):
     builder: Annotated[str, Field(strict=True, pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
     kwargs: dict[str, Any] = {}
     files: dict[str, Any] = {}
+    imports: tuple[Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_]\w*$")], ...] = ()
+    """Libraries that the function needs: it is looked for them before anything is downloaded."""
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "builder": "'file.py:function', the file relative to model_zoo/, or to the data set's "
         "folder",
         "kwargs": "an object of the builder's arguments",
         "files": "an object: argument of the builder -> list of sources of its file",
+        "imports": "a list of the names of modules",
     }
 
 

@@ -19,6 +19,7 @@ from qs.evaluate.log import followed
 from qs.evaluate.obtaining import with_files
 from qs.evaluate.own_process import ReferenceProcess, reference_process
 from qs.evaluate.prepare import Prepared
+from qs.models import check_imports
 from qs.tensors.digest import digests_of
 from qs.tensors.generated import split_names
 
@@ -228,6 +229,8 @@ async def resolve_model(
     if prepared.described is not None:
         return await asyncio.to_thread(given_model, prepared.described)
     offline = prepared.request.offline
+    if prepared.dataset is not None and not prepared.workload.fake_data:
+        await asyncio.to_thread(check_imports, prepared.dataset.path)
     async with reference_process(log) as reference, followed(log, say):
         try:
             model = await reference.resolve_model(

@@ -18,14 +18,16 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from qs.base.cache import build_once, key_of
+from qs.base.cache import build_once, cache_dir, key_of
 from qs.base.errors import UserError
+from qs.base.scratch import scratch
 from qs.models import pth, pypi, url
 from qs.models.request import ModelRequest, NotHere
 from qs.tensors.digest import sha256_of
@@ -83,9 +85,11 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
 def fetched(entry: Mapping[str, Any], request: ModelRequest) -> tuple[dict[str, Path], list[str]]:
     """The builder's files by argument, and where each came from. NotHere if one is unavailable."""
     found, notes = {}, []
-    for argument, sources in (entry.get("files") or {}).items():
-        found[argument], note = _first(sources, request)
-        notes.append(note)
+    with scratch("qs-wheels-", cache_dir()) as folder:
+        together = replace(request, wheels=folder)
+        for argument, sources in (entry.get("files") or {}).items():
+            found[argument], note = _first(sources, together)
+            notes.append(note)
     return found, notes
 
 

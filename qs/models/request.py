@@ -29,6 +29,8 @@ class ModelRequest:
     """The builders' folder in the workspace."""
     suffix: str = ".onnx"
     """Of the requested file."""
+    wheels: Path | None = None
+    """A folder that keeps wheels for as long as several files are taken from them."""
 
     @property
     def model(self) -> str:

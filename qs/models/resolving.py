@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,34 @@ def resolve_data(
             "note": "; ".join([note, *missed]),
         }
     return found
+
+
+def check_imports(dataset_folder: Path) -> None:
+    """UserError if a data set's files are not there yet and a library is missing that building
+    them needs: to be known before anything is downloaded, the model too.
+    """
+    listing = dataset_folder / SOURCES
+    raw: Any = jsonc.read(listing) if listing.is_file() else {}
+    if check_data_sources(raw, str(listing)):
+        return  # said when the files are resolved
+    needed = [
+        name
+        for sources in raw["files"].values()
+        for source in sources
+        for name in source.get("imports", ())
+    ]
+    missing = [name for name in dict.fromkeys(needed) if find_spec(name) is None]
+    if not missing:
+        return
+    try:
+        resolve_data(dataset_folder, offline=True)
+    except UserError:
+        names = " and ".join(missing)
+        raise UserError(
+            f"the data set {dataset_folder.name} needs {names}, which this Python does not have; "
+            "nothing was downloaded. pip install 'quicksilver-perf[zoo]' installs all that the "
+            "data sets that ship need"
+        ) from None
 
 
 def _first(

