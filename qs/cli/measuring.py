@@ -26,8 +26,9 @@ def run_task(options: Mapping[str, Any], view: View, interrupt: Interrupt | None
 
     prepared = prepare(request_of(settled(options)))
     from qs.evaluate.running import run
+    from qs.history.trend import drawn_trend
 
-    return run(prepared, view, interrupt=interrupt)
+    return run(prepared, view, interrupt=interrupt, trend=drawn_trend)
 
 
 def load_artifact(
@@ -36,11 +37,12 @@ def load_artifact(
     """Load-test an artifact, or the model of a task. Raises UserError."""
     from qs.base.scratch import scratch
     from qs.evaluate.running import run
+    from qs.history.trend import drawn_trend
 
     request = load_request(options)
     with scratch("qs-load-") as folder:
         prepared = prepared_load(request, folder, view, interrupt)
-        return run(prepared, view, interrupt=interrupt)
+        return run(prepared, view, interrupt=interrupt, trend=drawn_trend)
 
 
 def load_request(options: Mapping[str, Any]) -> Request:

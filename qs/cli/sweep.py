@@ -149,6 +149,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.evaluate.prepare import prepare
     from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
+    from qs.history.trend import drawn_trend
     from qs.limit import parse_goals
     from qs.result.result import Kind
     from qs.sweep.grid import Axes
@@ -191,7 +192,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
             if request.artifact is None
             else describe_artifact(request, folder, view=view)
         )
-        ended = run(prepared, view, work_of(plan), going_on=plan.resume)
+        ended = run(prepared, view, work_of(plan), going_on=plan.resume, trend=drawn_trend)
         return conclude(ended, view, as_json, quiet)
 
 

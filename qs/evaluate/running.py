@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from qs.evaluate.evaluation import Work, evaluate, open_journal
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.prepare_artifact import prepare_artifact
+from qs.evaluate.web import Point, Trend, served
 from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
 from qs.result.result import Result, Status
@@ -51,20 +52,31 @@ def run(
     work: Work | None = None,
     going_on: bool = False,
     interrupt: Interrupt | None = None,
+    trend: Trend | None = None,
 ) -> Ended:
     """Evaluate, or do other work with the same endings. UserError for what the user has to correct,
     unless something was measured before: then it is in what is returned.
 
     going_on    with what an earlier run has measured; else that one is kept beside
     interrupt   for a caller whose signals do not come here
+    trend       what the live page shows of earlier runs
     """
     request = prepared.request
+    earlier: Sequence[Point] = ()
+    if trend is not None and request.web is not None:
+        earlier = trend(prepared.title, prepared.hardware, request.kind)
     where = None if request.metrics is None else checked(request.metrics)
     trace = Trace() if request.trace else None
     interrupt = interrupt or Interrupt()
-    with exported(where, prepared.title, prepared.hardware) as exporter:
-        watchers = [each for each in (view, exporter, trace) if each is not None]
+    with (
+        exported(where, prepared.title, prepared.hardware) as exporter,
+        served(request.web, earlier) as live,
+    ):
+        watchers = [each for each in (view, exporter, trace, live) if each is not None]
         journal = open_journal(prepared, Watchers(watchers), going_on)
+        if live is not None:
+            live.follow(journal.record, journal.folder.path)
+            print(f"live page: {live.address}", file=sys.stderr, flush=True)
 
         def at_once() -> None:
             journal.finish(Status.INTERRUPTED)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from qs.base.errors import Fault, Faults
+from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
-from qs.history.entries import Entry, Wanted, entries, result_of
+from qs.history.entries import Entry, Wanted, entries, local, result_of
 from qs.result.columns import BY_SHORT
 from qs.result.keys import Key, key_of, title_of
 
 DEFAULT = "QPS"
+DRAWN = 30  # runs on the live page
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,29 @@ def trends(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[CaseTrend]]
             titles[key_of(row)] = title_of(row)
             points.setdefault(key_of(row), []).append(TrendPoint(each, float(figures[name])))
     return name, [CaseTrend(titles[key], tuple(of)) for key, of in points.items()]
+
+
+def drawn_trend(task: str, hardware: str, kind: str) -> list[dict[str, Any]]:
+    """The throughput of each case in the last runs, for the live page: [{"run", "case",
+    "items_per_s"}], oldest first. Nothing where the history cannot be read: the run goes on.
+    """
+    try:
+        _, found = trends(Wanted(task=task, hardware=hardware, kind=kind, limit=DRAWN))
+    except UserError:
+        return []
+    points = [
+        (
+            point.entry.id,
+            {
+                "run": f"#{point.entry.id} {local(point.entry.started)}",
+                "case": each.title,
+                "items_per_s": point.value,
+            },
+        )
+        for each in found
+        for point in each.points
+    ]
+    return [point for _, point in sorted(points, key=lambda each: each[0])]
 
 
 def key_named(metric: str, numbers: Sequence[Mapping[str, float]]) -> str:

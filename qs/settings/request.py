@@ -105,6 +105,7 @@ class Request:
     offline: bool = False
     env: str = "auto"
     metrics: str | None = None
+    web: int | None = None  # the live page's port; 0: any free one
     trace: bool = False
     # Conditions of --fail_if, as typed (see qs.gates); what cannot be told then passes.
     fail_if: tuple[str, ...] = ()

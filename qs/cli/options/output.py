@@ -67,6 +67,15 @@ watching = together(
         rare=True,
     ),
     _output(
+        "--web",
+        type=Whole(0, 65535),
+        is_flag=False,
+        flag_value="0",
+        metavar="[PORT]",
+        help="Show the page of the report in a browser on this machine while it runs, on this port "
+        "or any free one.",
+    ),
+    _output(
         "--trace",
         is_flag=True,
         help="Write trace.json beside the report, for Perfetto.",

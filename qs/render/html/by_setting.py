@@ -159,3 +159,27 @@ def throughput(points: Points) -> Spec:
             },
         ],
     )
+
+
+def trend(points: Points) -> Spec:
+    """The throughput of each case from run to run, the oldest on the left."""
+    several = len({point["case"] for point in points}) > 1
+    colour: dict[str, Any] = {"field": "case", "type": "nominal", "sort": None, "title": None}
+    return chart(
+        points,
+        "Throughput of each case of this task in the runs of the history, oldest first",
+        mark={"type": "line", "point": {"size": 50}},
+        height=220,
+        encoding={
+            "x": {
+                "field": "run",
+                "type": "ordinal",
+                "sort": None,
+                "title": "run",
+                "axis": {"labelOverlap": True},
+            },
+            "y": {"field": "items_per_s", "type": "quantitative", "title": THROUGHPUT},
+            "color": colour if several else colour | {"legend": None},
+            "tooltip": [tip("run"), tip("case"), tip("items_per_s", THROUGHPUT)],
+        },
+    )

@@ -22,6 +22,12 @@ POINTS, FEWEST_POINTS, MOST_POINTS = 5_000, 24, 600  # of a page, and of each ca
 WARM_UP_SHARE = 0.08  # of the measured time: more of a warm-up is not drawn
 
 
+# Before a case in flight has a point, its chart has an axis at least.
+NOTHING_YET = [
+    {"case": "now", "s": 0, "to": 1, "per_s": None, "p50": None, "p99": None, "errors": 0}
+]
+
+
 @dataclass
 class _Bucket:
     """Neighbouring intervals together."""
@@ -198,6 +204,7 @@ def time_series(points: Points, names: Sequence[str], before: Points, held_to: P
             "tooltip": [tip("errors", "failed queries"), tip("s", "from s"), tip("to", "to s")],
         },
     }
+    shaded = [_shade(before)] if before else []
     return {
         "$schema": SCHEMA,
         "description": "Queries per second, and the median and the 99th percentile of the "
@@ -205,8 +212,8 @@ def time_series(points: Points, names: Sequence[str], before: Points, held_to: P
         "data": {"values": _closed(points)},
         "params": [chosen],
         "vconcat": [
-            _panel(130, [_shade(before), answered, _hover(), failed], held_to, "per_s", "offered"),
-            _panel(170, [_shade(before), times], held_to, "ms", "bound"),
+            _panel(130, [*shaded, answered, _hover(), failed], held_to, "per_s", "offered"),
+            _panel(170, [*shaded, times], held_to, "ms", "bound"),
         ],
     }
 

@@ -8,8 +8,10 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qs.render.answers import answers_line
+from qs.render.html import by_setting, over_time
 from qs.render.html.curves import charts_of
 from qs.render.html.distributions import distribution_charts
 from qs.render.html.rendering import render
@@ -33,9 +35,25 @@ class Line:
     cells: Sequence[tuple[float | int | None, str]]
 
 
-def result_page(story: Story) -> bytes:
+@dataclass(frozen=True)
+class Live:
+    """What a page shows besides while its run goes on: which version it is, what goes on, and how
+    the task did in earlier runs ([{"run", "case", "items_per_s"}], oldest first).
+    """
+
+    version: int
+    now: str
+    over: bool
+    trend: Sequence[dict[str, Any]] = ()
+
+
+def result_page(story: Story, live: Live | None = None) -> bytes:
     """The page, with charts of what lies in the story's folder."""
     drawn = charts_of(story)
+    if live is not None and not live.over:
+        drawn["now"] = over_time.time_series(over_time.NOTHING_YET, ["now"], [], [])
+    if live is not None and live.trend:
+        drawn["trend"] = by_setting.trend(live.trend)
     thinned = "series" in drawn and drawn["series"].pop("thinned")
     spread = distribution_charts(story.answers.picture)
     drawn |= spread
@@ -57,6 +75,7 @@ def result_page(story: Story) -> bytes:
         picture=None if spread else picture(story.answers.picture),
         thinned=thinned,
         most=DOUBTS_SHOWN,
+        live=live,
     )
 
 

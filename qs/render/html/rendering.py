@@ -46,7 +46,7 @@ def render(template: str, charts: Mapping[str, Any], **context: Any) -> bytes:
         charts=Markup(_inside_a_script(charts)),
         looks=Markup(_inside_a_script({"light": LIGHT, "dark": DARK} if charts else {})),
         named=sorted(charts),
-        **context,
+        **({"live": None} | context),
     )
     return made.encode("utf-8", "replace")
 
