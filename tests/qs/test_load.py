@@ -186,7 +186,8 @@ def test_a_dry_run_runs_nothing(tmp_path):
     assert ran.returncode == 0 and not (tmp_path / "r").exists()
     plan = json.loads(ran.stdout)
     assert plan["values"]["clients"] == {"value": 3, "origin": "command line"}
-    assert plan["values"]["duration_s"] == {"value": 10.0, "origin": "default"}
+    assert plan["values"]["time_limit_s"] == {"value": 10.0, "origin": "default"}
+    assert plan["values"]["until_known"] == {"value": 0.05, "origin": "default"}
     assert plan["seconds"] == pytest.approx(10.5)
     ran = qs("load", DIGITS, "--hardware_type", "CPU", "--dry_run", "--clients", "0")
     refused(ran, "--clients")
