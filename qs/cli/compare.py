@@ -22,6 +22,12 @@ from qs.cli.types import SharePercent
     show_default=True,
     help="Differences up to this do not matter: slower and faster are beyond it, same is within.",
 )
+@click.option(
+    "--spread",
+    type=SharePercent(),
+    help="How much throughput differs from run to run with nothing changed, as a standard "
+    "deviation.  [default: as qs doctor had measured before the runs, else 1%]",
+)
 @click.option("--anyway", is_flag=True, help="Compare results even if they are unlike or INVALID.")
 @click.option(
     "--fail_if",
@@ -53,6 +59,7 @@ from qs.cli.types import SharePercent
 def command(
     results: tuple[str, ...],
     margin: float,
+    spread: float | None,
     anyway: bool,
     fail_if: tuple[str, ...],
     allow_unclear: bool,
@@ -87,14 +94,17 @@ def command(
     from qs.compare.comparing import compare_results
     from qs.compare.gate_words import gate_lines
     from qs.compare.gates import State, judge, met, parse_conditions
-    from qs.compare.noise import known_spread
+    from qs.compare.noise import known_spread, stated_spread
     from qs.history.meant import sides_of
 
     conditions = parse_conditions(fail_if, margin)
     if page is not None:
         check_writable(page.absolute().parent, "--html")
     sides = sides_of(results)
-    found = compare_results(sides, margin, anyway, known_spread([side.result for side in sides]))
+    known = (
+        known_spread([each.result for each in sides]) if spread is None else stated_spread(spread)
+    )
+    found = compare_results(sides, margin, anyway, known)
     judged = judge(conditions, found.cases, margin)
     if as_json:
         gates = {

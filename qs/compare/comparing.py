@@ -106,7 +106,7 @@ def _refuse(sides: Sequence[Side]) -> None:
         between = f"{sides[0].name} and {other.name}: "
         refused = [str(each) for each in unlike(sides[0].result, other.result) if each.refused]
         ours, theirs = _by(key_of, sides[0]), _by(key_of, other)
-        if not set(ours) & set(theirs):
+        if not set(ours) & set(theirs) and _by_batch_size(sides[0], other) is None:
             refused.append(f"no case is in both: {_titles(ours)} against {_titles(theirs)}")
         faults += [between + text for text in refused]
     if faults:
@@ -138,11 +138,16 @@ def _compare(a: Side, b: Side, margin: float, anyway: bool, known: KnownSpread) 
 
 
 def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
-    """The rows by key. If no key is in both and `anyway`, by the strongest of the weaker keys that
-    still tells cases apart.
+    """The rows by key. If no key is in both, by batch size if each side has one case of each; if
+    `anyway`, by the strongest of the weaker keys that still tells cases apart.
     """
     ours, theirs = _by(key_of, a), _by(key_of, b)
-    if set(ours) & set(theirs) or not anyway:
+    if set(ours) & set(theirs):
+        return ours, theirs, []
+    by_size = _by_batch_size(a, b)
+    if by_size is not None:
+        return *by_size, ["the settings differ: cases are matched by their batch size"]
+    if not anyway:
         return ours, theirs, []
     for parts in LOOSER:
         by_weaker = [_by(partial(looser_key, parts=parts), side) for side in (a, b)]
@@ -154,6 +159,20 @@ def _matched(a: Side, b: Side, anyway: bool) -> tuple[Rows, Rows, list[str]]:
             names = ", ".join(parts) or "being the only one"
             return by_weaker[0], by_weaker[1], [f"no case is in both: matched by {names} alone"]
     raise UserError(f"no case is in both: {_titles(ours)} against {_titles(theirs)}")
+
+
+def _by_batch_size(a: Side, b: Side) -> tuple[Rows, Rows] | None:
+    """The rows of two runs whose settings differ, if each has one case of each batch size, and they
+    share one.
+    """
+    found = [_by(partial(looser_key, parts=("BS",)), side) for side in (a, b)]
+    alone = all(len({key_of(row) for row in rows}) == 1 for side in found for rows in side.values())
+    loads = {row.open_loop for side in (a, b) for row in side.rows}
+    return (
+        (found[0], found[1])
+        if alone and len(loads) == 1 and set(found[0]) & set(found[1])
+        else None
+    )
 
 
 def _by(key: Callable[[Row], Key], side: Side) -> Rows:

@@ -15,13 +15,14 @@ margin is called slower at most once in forty times.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qs.base.words import number
+from qs.compare import drift
 from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_arrivals
 from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
@@ -217,10 +218,11 @@ def _sources(
             "both were offered more than they could answer, so response times depend on how long "
             "they were measured"
         )
-    if a.series is not None and b.series is not None and same_arrivals(a, b):
+    paired = same_arrivals(a, b)
+    if paired and a.series is not None and b.series is not None:
         _check(a, "A", metric)
         _check(b, "B", metric)
-        sources = [_together(a.series, b.series, metric, rng)]
+        sources = _together(a.series, b.series, metric, rng)
     else:
         sources = [_within(side, name, metric, rng) for name, side in zip("AB", (a, b))]
     sides = [
@@ -230,6 +232,9 @@ def _sources(
     more = between_runs(known, metric, sides)
     variance = more.variance * (1.0 / a.runs + 1.0 / b.runs)
     sources.append(VarianceSource("between runs", variance, more.freedom))
+    sources += [] if paired else list(_drifts(a, b, metric, rng))
+    if others := drift.other_load(a, b):
+        sources.append(VarianceSource("other load", others, drift.FREEDOM))
     rough = sum(
         metric.resolution(value * NS_PER_MS) ** 2
         for side in (a, b)
@@ -255,16 +260,29 @@ def _within(
 
 def _together(
     a: Series, b: Series, metric: ComparedMetric, rng: np.random.Generator
-) -> VarianceSource:
+) -> list[VarianceSource]:
     """The variance of the difference if both had the same arrivals: the same intervals are drawn
     for both, so what the schedule does to both (a ramp, a burst, a chance cluster) is not noise.
     """
     cells = min(a.cells, b.cells)
+    first, second = _first(a, cells), _first(b, cells)
     block = max(_block(a, "A", metric), _block(b, "B", metric))
-    weights = weights_of(rng, _first(a, cells), block)
+    weights = weights_of(rng, first, block)
     with np.errstate(divide="ignore"):
-        values = metric.of(_first(b, cells), weights) / metric.of(_first(a, cells), weights)
-    return _source("within A and B", values, _first(a, cells), block)
+        values = metric.of(second, weights) / metric.of(first, weights)
+    sources = [_source("within A and B", values, first, block)]
+    drifts, freedom = drift.drift_of_ratio(first, second, metric, weights)
+    return [*sources, VarianceSource("drift", drifts, freedom)] if drifts else sources
+
+
+def _drifts(
+    a: CaseRuns, b: CaseRuns, metric: ComparedMetric, rng: np.random.Generator
+) -> Iterator[VarianceSource]:
+    """That of both sides together, as they are of one machine."""
+    found = [(*drift.drift(side, metric, rng), side.runs) for side in (a, b)]
+    variance = sum(drifts / runs for drifts, _, runs in found)
+    if variance:
+        yield VarianceSource("drift", variance, sum(freedom for _, freedom, _ in found))
 
 
 def _source(source: str, values: np.ndarray, series: Series, block: float) -> VarianceSource:

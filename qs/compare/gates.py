@@ -26,7 +26,7 @@ from qs.base.names import nearest
 from qs.base.words import number, signed_percent
 from qs.compare.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
 from qs.compare.measured import NAMES
-from qs.compare.verdict import ComparedCase, holm
+from qs.compare.verdict import ComparedCase, holm, weights_of
 
 FLAG = "--fail_if"
 ALLOWED = "slower:5%, or for one figure: p99.slower:10%, throughput.slower:3%; separated by commas"
@@ -158,21 +158,29 @@ def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) 
     regarded = [
         (case, each) for case in cases for each in case.differences if condition.regards(each)
     ]
-    adjusted = iter(holm([each.p for _, each in regarded if each.p is not None]))
-    tests = sum(each.p is not None for _, each in regarded)
+    tested = [(case, each) for case, each in regarded if each.p is not None]
+    weights = weights_of(tested)
+    adjusted = iter(holm([each.p or 0.0 for _, each in tested], weights))
+    tests = {id(each): sum(weights) / weight for (_, each), weight in zip(tested, weights)}
     figures = []
     for case, each in regarded:
         stands = each.p is not None and next(adjusted) < 1.0 - LEVEL
         state = condition.state(each, stands)
-        needs = _needed_s(condition, case, each, tests, margin) if state is State.UNCLEAR else None
+        needs = (
+            _needed_s(condition, case, each, tests.get(id(each), 1.0), margin)
+            if state is State.UNCLEAR
+            else None
+        )
         figures.append(JudgedFigure(case, each, state, needs))
     return Judgement(condition, tuple(figures))
 
 
 def _needed_s(
-    condition: Condition, case: ComparedCase, difference: Difference, tests: int, margin: float
+    condition: Condition, case: ComparedCase, difference: Difference, tests: float, margin: float
 ) -> float | None:
-    """How long each run must last for the figure to be decided, if it stays as it is now."""
+    """How long each run must last for the figure to be decided, if it stays as it is now, as one of
+    so many tests.
+    """
     if difference.low is None:
         return difference.needs_s
     lengths = {

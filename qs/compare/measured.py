@@ -132,7 +132,9 @@ class CaseRuns:
 
     @property
     def overloaded(self) -> bool:
-        return any(OVERLOAD in row.warning_codes for row in self.rows)
+        return any(
+            OVERLOAD in row.warning_codes or row.verdict is Verdict.OVERLOADED for row in self.rows
+        )
 
     @property
     def invalid(self) -> list[str]:

@@ -18,15 +18,13 @@ Statistical Applications in Genetics and Molecular Biology 3, 2004).
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from qs.base.machine import cpu_name
 from qs.compare.measured import ComparedMetric
-from qs.doctor import self_benchmark
 from qs.result.logs import Series
 from qs.result.result import Result
 
@@ -40,6 +38,7 @@ _NOTABLE = 2.0
 _LONGER = 2.0
 # Standard deviation of throughput between runs, when nothing is known about the machine.
 ASSUMED = 0.01
+MOST_SPREAD = 10.0  # a larger one is no measurement
 FREEDOM = 4
 # Tails vary more from run to run than the middle does.
 TAILS = {"p90": 1.5, "p99": 2.0, "p99.9": 3.0}
@@ -136,14 +135,32 @@ def between_runs(
 
 
 def known_spread(results: Sequence[Result]) -> KnownSpread:
-    """What `qs doctor` measured on this machine; the assumption if it did not, or if a result comes
-    from another processor.
+    """What `qs doctor` had measured where and before the results were made, as they state it; the
+    assumption for those that do not. Nothing of this machine is in it: the same files compare alike
+    everywhere.
     """
-    found = self_benchmark.last() if all(map(_from_here, results)) else None
-    if found is None or found.spread is None:
+    stated = [_stated_spread(result) for result in results]
+    if not any(stated):
         return ASSUMED_SPREAD
-    share = found.spread
-    return KnownSpread(share, f"{share:.2%}, as qs doctor measured on this machine")
+    shares = [ASSUMED if each is None else each for each in stated]
+    share = math.sqrt(sum(each**2 for each in shares) / len(shares))
+    known = ", ".join(dict.fromkeys(f"{each:.2%}" for each in stated if each))
+    rest = f"; {ASSUMED:.0%} is assumed where it had not" if None in stated else ""
+    return KnownSpread(share, f"{known}, as qs doctor had measured before the runs{rest}")
+
+
+def stated_spread(share: float) -> KnownSpread:
+    """What a person says it is."""
+    return KnownSpread(share, f"{share:.2%}, as --spread says")
+
+
+def _stated_spread(result: Result) -> float | None:
+    """Of the self-benchmark that a result carries. It may hold anything."""
+    check = result.machine_check
+    share: Any = ((check and check.self_benchmark) or {}).get("spread")
+    if not isinstance(share, (int, float)) or isinstance(share, bool):
+        return None
+    return float(share) if 0.0 < share < MOST_SPREAD else None
 
 
 def _correlations(influences: Sequence[np.ndarray]) -> np.ndarray | None:
@@ -177,8 +194,3 @@ def _last_notable(correlations: np.ndarray, cells: int) -> int:
             return max(lag, 1)
     found = np.flatnonzero(notable)
     return int(found[-1]) + 1 if found.size else 1
-
-
-def _from_here(result: Result) -> bool:
-    host = result.host
-    return (host.get("CPU"), host.get("Logical CPUs")) == (cpu_name(), os.cpu_count())

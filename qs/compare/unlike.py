@@ -49,15 +49,16 @@ def unlike(a: Result, b: Result) -> list[Unlike]:
     found += [
         Unlike(f"setting {what}", x, y)
         for what, x, y in _values(a, b)
-        if what not in _SHAPES_LOAD | _IN_THE_CASE | _HOW_LONG and x != y
+        if what not in _SHAPES_LOAD | _HOW_LONG and x != y
     ]
     return found
 
 
 def invalid(result: Result) -> list[str]:
-    """Why a result is INVALID; empty if it is not."""
-    faulty = result.verdict is Verdict.INVALID
-    return (result.reasons or ["no reason is stated"]) if faulty else []
+    """Why a result is INVALID; empty if it is not. One that is OVERLOADED, or misses an SLO, was
+    measured well.
+    """
+    return result.reasons or ["no reason is stated"] if result.verdict is Verdict.INVALID else []
 
 
 def _part(section: str, key: str) -> Find:
@@ -103,15 +104,6 @@ NAMED: dict[str, Find] = {
 }
 # Effective values that make another load, and that no case shows.
 _SHAPES_LOAD = {"think_time_s", "max_backlog"}
-_IN_THE_CASE = {
-    "scenarios",
-    "batching",
-    "clients",
-    "pool",
-    "instances",
-    "intra_op_threads",
-    "batch_sizes",
-}
 _HOW_LONG = {
     "iterations",
     "duration_s",

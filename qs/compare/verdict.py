@@ -4,7 +4,7 @@ comparison.
 With many comparisons, some look different by chance alone. So a figure counts as slower or faster
 only if that stands beside all the others (S. Holm, "A simple sequentially rejective multiple test
 procedure", Scandinavian Journal of Statistics 6, 1979): the chance of even one false alarm is then
-at most 5 %, however many cases there are.
+at most 5 %, however many cases there are. Figures do not share it alike: see `weights_of`.
 """
 
 from __future__ import annotations
@@ -94,21 +94,34 @@ class Headline:
         )
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """Probabilities adjusted for their number: reject those below the level."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    adjusted, highest = [0.0] * len(values), 0.0
-    for rank, at in enumerate(order):
-        highest = max(highest, min(values[at] * (len(values) - rank), 1.0))
+def holm(values: Sequence[float], weights: Sequence[float] = ()) -> list[float]:
+    """Probabilities adjusted for their number: reject those below the level. Weights, all 1 if none
+    are given, are shares of the level (Holm's section 3).
+    """
+    weights = weights or [1.0] * len(values)
+    order = sorted(range(len(values)), key=lambda at: values[at] / weights[at])
+    adjusted, highest, left = [0.0] * len(values), 0.0, sum(weights)
+    for at in order:
+        highest = max(highest, min(values[at] / weights[at] * left, 1.0))
+        left -= weights[at]
         adjusted[at] = highest
     return adjusted
+
+
+def weights_of(tested: Sequence[tuple[ComparedCase, Difference]]) -> list[float]:
+    """The leading figures of the cases have one half of the level, all others the other half: more
+    percentiles must not hide that the throughput fell.
+    """
+    leading = [each.metric.name == case.leading for case, each in tested]
+    many, few = leading.count(False), leading.count(True)
+    return [1.0 / few if first else 1.0 / many for first in leading]
 
 
 def settled(cases: Iterable[ComparedCase]) -> list[ComparedCase]:
     """The cases of all comparisons made at once, with what stands beside all of them."""
     cases = list(cases)
-    tests = [each.p for case in cases for each in case.differences if each.p is not None]
-    adjusted = iter(holm(tests))
+    tested = [(case, each) for case in cases for each in case.differences if each.p is not None]
+    adjusted = iter(holm([each.p or 0.0 for _, each in tested], weights_of(tested)))
     return [
         replace(
             case,

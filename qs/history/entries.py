@@ -363,9 +363,9 @@ def _read(text: str) -> datetime:
 
 
 def local(started: str) -> str:
-    """A time of the database as a person reads it."""
+    """A time of the database as a person reads it, with its zone."""
     try:
         moment = datetime.strptime(started, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
     except ValueError:  # nothing of ours wrote it
         return started
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M %Z")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from qs.base import machine
 from qs.base.machine import cpu_name
 from qs.compare.noise import ASSUMED_SPREAD, known_spread
 from qs.doctor import self_benchmark as saved
@@ -38,9 +37,8 @@ def test_the_self_benchmark_is_real_and_kept():
         "versions",
     }
     assert saved.last() == SelfBenchmark(**benchmark)
-    host = machine.describe()
-    assert known_spread([small([], Host=host)]).share == benchmark["spread"]
-    assert known_spread([small([], Host={**host, "CPU": "another"})]) is ASSUMED_SPREAD
+    # A comparison goes by what the results say, not by this machine's last one.
+    assert known_spread([small([])]) is ASSUMED_SPREAD
 
 
 def test_without_the_benchmark_it_is_quick_and_keeps_nothing():
