@@ -34,7 +34,7 @@ def command(
     Examples:
       qs fetch digits-cnn-onnx-fp32
       qs fetch digits-cnn-onnx-fp32 resnet50-torch-fp32
-      qs fetch digits-cnn-onnx-fp32 --offline
+      qs fetch digits minilm-onnx-fp32 --offline
     """
     from qs.base.errors import UserError, together
     from qs.base.workspace import Workspaces

@@ -60,7 +60,7 @@ def command(item: int | None, batch_size: int | None, as_json: bool, quiet: bool
 
     \b
     Examples:
-      qs numeric --task digits-cnn-onnx-fp32 --hardware_type CPU
+      qs numeric digits
       qs numeric --task digits-cnn-onnx-fp32 --hardware_type CPU --item 5
     """
     from qs.cli.concluding import conclude

@@ -77,7 +77,8 @@ def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
 
     \b
     Examples:
-      qs run --task digits-cnn-onnx-fp32 --hardware_type CPU
+      qs run digits
+      qs run digits -H CPU -b 1,8 -c 2 -d 5s
       qs run --task bert-torch-fp32 --hardware_type CPU --batch_sizes 1,4 --time_limit 20
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --rate 500 --duration 2s

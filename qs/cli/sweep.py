@@ -134,6 +134,7 @@ def command(as_json: bool, quiet: bool, **options) -> int:
 
     \b
     Examples:
+      qs sweep model.onnx -b 1,8 -c 1,2 --slo p99=50ms
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8 --clients 1,2
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --pool thread,process --budget 20s
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --slo p99=5ms

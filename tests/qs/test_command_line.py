@@ -117,12 +117,26 @@ def test_the_nearest_is_proposed(typed, meant):
         ("qs run --hardware_type C", "CPU"),
         ("qs load x --scenario ser", "server"),
         ("qs sweep --slo", "--slo_budget"),
+        ("qs run dig", "digits-cnn-onnx-fp32"),
+        ("qs load dig", "digits-cnn-onnx-fp32"),
+        ("qs run -H C", "CPU"),
+        ("qs run --conc", "--concurrency"),
     ],
 )
 def test_completion_completes(words, expected):
     asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
     ran = qs(_QS_COMPLETE="bash_complete", **asked)
     assert f"plain,{expected}" in ran.stdout.split(), ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "place", "said"),
+    [("zsh", "2", "plain\ndigits-cnn-onnx-fp32\n"), ("fish", "dig", "plain,digits-cnn-onnx-fp32")],
+)
+def test_other_shells_complete_alike(shell, place, said):
+    words = "qs run dig" if shell == "zsh" else "qs run"
+    ran = qs(_QS_COMPLETE=f"{shell}_complete", COMP_WORDS=words, COMP_CWORD=place)
+    assert said in ran.stdout, ran.stdout + ran.stderr
 
 
 def test_the_script_is_one_that_the_shell_takes(tmp_path):
