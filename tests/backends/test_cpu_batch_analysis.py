@@ -79,3 +79,9 @@ def test_slow_sizes_are_run_twice_and_no_more(analysis):
     machine = FakeMachine(0.0, 0.3)
     analysis.measure([1, 2], machine.run_once, machine.clock)
     assert machine.runs == [1, 1, 1, 1, 2, 2]
+
+
+def test_a_model_file_whose_batch_size_nobody_chose_is_tried_beyond_1(analysis):
+    assert analysis.candidates([1], None) == [1, 2, 4, 8, 16, 32, 64]
+    assert analysis.candidates([1], 4) == [1, 2, 4]
+    assert analysis.candidates([1, 6], None) == [1, 2, 4, 6]
