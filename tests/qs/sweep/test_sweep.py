@@ -250,6 +250,44 @@ def test_what_cannot_be_is_one_message(tmp_path):
     )
 
 
+def test_bounds_that_no_setting_keeps_are_not_met_and_not_invalid(tmp_path):
+    small_backend.write(tmp_path, config={})
+    options = ("--batch_sizes", "1,2", "--duration", "0.2s", "--repeats", "1", "--slo", "p50=1us")
+    ran = qs(*sweep(tmp_path, *options, "--no_search"), cwd=tmp_path)
+    found = result_in(tmp_path)
+    assert ran.returncode == 3 and "verdict: SLO NOT MET" in ran.stdout, ran.stderr
+    assert found["Verdict"] == "SLO NOT MET" and found["Sweep"]["slo_met"] is False
+    assert "No setting keeps p50 <= 1 us in closed loop; the nearest is bs" in ran.stdout
+    assert not any(
+        each["name"] for each in found["Sweep"]["recommendations"] if each["for"] == "slo"
+    )
+    # the same trials, and now the search
+    ran = qs(*sweep(tmp_path, *options, "--slo_budget", "3s", "--resume"), cwd=tmp_path)
+    found = result_in(tmp_path)
+    assert ran.returncode == 3 and found["Verdict"] == "SLO NOT MET", ran.stderr
+    assert "fails (p50=1us)" in ran.stderr and "VALID" not in ran.stderr.split("highest rate")[-1]
+    assert [each["trials"] for each in found["Sweep"]["table"]] == [1, 1]
+
+
+def test_bounds_that_every_setting_keeps_choose_one(tmp_path):
+    small_backend.write(tmp_path, config={"scenarios": [{"name": "Poisson", "target_qps": 5.0}]})
+    options = ("--batch_sizes", "1,8", "--duration", "0.2s", "--repeats", "1", "--slo", "p50=9s")
+    ran = qs(*sweep(tmp_path, *options, "--no_search"), cwd=tmp_path)
+    found = result_in(tmp_path)
+    assert ran.returncode == 0 and found["Sweep"]["slo_met"] is True, ran.stderr
+    assert "Take batch size 8: " in ran.stdout and "within p50 <= 9 s in closed loop" in ran.stdout
+    chosen = found["Sweep"]["recommendations"][-1]
+    # the backend's own scenario is not what a sweep measures
+    assert chosen["for"] == "slo" and "--scenario closed_loop" in chosen["command"]
+    assert {row["Scenario"] for row in found["Performance"]} == {"closed loop"}
+    assert ran.stdout.count("too short to tell:") <= 1  # once for all settings
+    refused(
+        qs(*sweep(tmp_path, "--no_search", "--shape", "x=1")),
+        "--no_search is given; allowed: given only with --slo",
+        "--shape is given; allowed: given only with --artifact",
+    )
+
+
 def test_a_limit_is_found_drawn_and_has_a_command(tmp_path):
     small_backend.write(tmp_path, config={}, predict=STEADY)
     found = swept(
