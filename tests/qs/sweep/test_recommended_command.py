@@ -174,7 +174,18 @@ CPUS = (0, 1, 2, 3)
 NO_AXES = dict.fromkeys(("clients", "instances", "intra_op_threads", "pool", "batch_sizes"))
 # What a request is made of; a command has further options of its own.
 ASKED = {each.name for cls in (Request, Traffic, StopRules) for each in fields(cls)} | {
-    *("task_word", "shape", "batch_axis", "types", "ranges", "data", "state", "no_state", "fill"),
+    *(
+        "word",
+        "artifact",
+        "shape",
+        "batch_axis",
+        "types",
+        "ranges",
+        "data",
+        "state",
+        "no_state",
+        "fill",
+    ),
     *("max_delay", "no_history"),
 }
 WORKLOAD = check_workload({"model": "m", "batch_sizes": [1], "clients": 3}, "w", "t").result()[0]

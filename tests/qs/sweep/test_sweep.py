@@ -283,8 +283,8 @@ def test_bounds_that_every_setting_keeps_choose_one(tmp_path):
     assert ran.stdout.count("too short to tell:") <= 1  # once for all settings
     refused(
         qs(*sweep(tmp_path, "--no_search", "--shape", "x=1")),
-        "--no_search is given; allowed: given only with --slo",
-        "--shape is given; allowed: given only with --artifact",
+        "--no_search is 'given'; allowed: given only with --slo",
+        "--shape is 'given'; allowed: given only with --artifact",
     )
 
 
