@@ -87,7 +87,7 @@ def _beyond(variance: float, of_short_noise: float) -> float:
 
 def other_load(a: CaseRuns, b: CaseRuns) -> float:
     """Variance of the logarithm of a ratio from what other programs did during the runs."""
-    known = [(_share_of_others(each), each.runs) for each in (a, b)]
+    known = [(share_of_others(each), each.runs) for each in (a, b)]
     luck = sum((BY_LUCK * share**2) ** 2 / runs for share, runs in known if share is not None)
     (ours, _), (theirs, _) = known
     more = 0.0 if ours is None or theirs is None else PER_SHARE * (ours - theirs)
@@ -116,7 +116,7 @@ def _of_short_noise(run: Series, metric: ComparedMetric, rng: np.random.Generato
     return float(logarithms.var(ddof=1)) if logarithms.size > 1 else 0.0
 
 
-def _share_of_others(side: CaseRuns) -> float | None:
+def share_of_others(side: CaseRuns) -> float | None:
     """Of the machine's CPU time, what other programs and other guests of the host took."""
     shares = [_share(row.cpu_use) for row in side.rows if row.cpu_use is not None]
     known = [each for each in shares if each is not None]

@@ -16,7 +16,14 @@ from qs.compare.sides import Side
 from qs.compare.verdict import ComparedCase
 from qs.result.keys import title_of
 
-STYLES = {"slower": "red", "faster": "green", "mixed": "yellow", "same": "", CANNOT_TELL: "dim"}
+# Told apart by the colour blind too; the words say the same.
+STYLES = {
+    "slower": "bold red",
+    "faster": "bold blue",
+    "mixed": "bold magenta",
+    "same": "",
+    CANNOT_TELL: "dim",
+}
 LISTED = 8  # how many cases of one side only are named; the rest are counted
 
 
@@ -32,6 +39,7 @@ def print_compared(found: Compared, stream: TextIO) -> None:
         for line in _heading(comparison):
             say(line)
         for case in comparison.cases:
+            out.print(Text(case.title, style="bold"), soft_wrap=True)
             out.print(_table(case))
             for line in _notes(case, found.margin):
                 say(f"  {line}")
@@ -62,7 +70,7 @@ def _about(side: Side) -> str:
 def _table(case: ComparedCase) -> Any:
     from rich.text import Text
 
-    made = open_table(case.title)
+    made = open_table()
     for heading in ("", "A", "B", "change", f"{percent(LEVEL)} interval", "verdict"):
         made.add_column(
             heading, justify="left" if heading in ("", "verdict") else "right", no_wrap=True

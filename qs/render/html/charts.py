@@ -191,49 +191,6 @@ def latency_by_rate(
     )
 
 
-def differences(points: Points, margin: float) -> Spec:
-    """A comparison: each figure's change with its interval. A change within the band, the margin,
-    does not matter.
-    """
-    y = {"field": "figure", "type": "nominal", "title": None, "sort": None}
-    x = {"field": "low", "type": "quantitative", "title": "change of B against A (%)"}
-    colour = {"field": "verdict", "type": "nominal", "title": None}
-    tips = [
-        tip("figure"),
-        tip("change", "%"),
-        tip("low", "from %"),
-        tip("high", "to %"),
-        tip("verdict"),
-    ]
-    band = {
-        "data": {"values": [{"low": -margin * 100, "high": margin * 100}]},
-        "mark": {"type": "rect", "opacity": 0.15},
-        "encoding": {"x": x, "x2": {"field": "high"}},
-    }
-    interval = {
-        "mark": {"type": "rule", "strokeWidth": 2},
-        "encoding": {"y": y, "x": x, "x2": {"field": "high"}, "color": colour},
-    }
-    point = {
-        "mark": {"type": "point", "filled": True, "size": 70},
-        "encoding": {
-            "y": y,
-            "x": {"field": "change", "type": "quantitative"},
-            "color": colour,
-            "tooltip": tips,
-        },
-    }
-    return {
-        "$schema": SCHEMA,
-        "description": "Change of each figure in percent with its 95 % interval; the shaded band "
-        "is the margin",
-        "data": {"values": list(points)},
-        "width": "container",
-        "height": 28 * len(points) + 20,
-        "layer": [band, interval, point],
-    }
-
-
 def chart(points: Points, description: str, **parts: Any) -> Spec:
     """A chart as wide as its place."""
     return {

@@ -252,7 +252,9 @@ def test_a_comparison_side_by_side(show, folder, tmp_path):
     quiet(shown, path)
     compared = json.loads(ran.stdout)
     assert shown.page.locator(".verdict").inner_text() == compared["verdict"]
-    assert shown.page.locator(".chart svg").count() == 2
+    assert shown.page.locator(".chart svg").count() == 4
+    assert "is better" in shown.page.locator("main").inner_text()
+    assert "Nothing differs" in shown.page.locator("main").inner_text()
     side = from_path(str(folder))
     evil = compare_results([replace(side, name=made.EVIL), side])
     path.write_bytes(comparison_page(evil))

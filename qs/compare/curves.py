@@ -1,0 +1,57 @@
+"""The percentile curves of both sides of a case, with 95 % intervals from within their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones
+from qs.compare.noise import block_length, weights_of
+from qs.compare.verdict import ComparedCase
+from qs.engine.statistics import samples_needed
+from qs.result.columns import BY_SHORT
+
+POINTS = 40
+REPLICATES = 200
+
+
+def curves_of(case: ComparedCase) -> list[dict[str, Any]]:
+    """Points of both curves, as the page draws them; empty if a log is gone."""
+    if case.a.series is None or case.b.series is None:
+        return []
+    rng = np.random.default_rng(0)
+    return [*_curve("A", case.a, rng), *_curve("B", case.b, rng)]
+
+
+def _curve(name: str, side: CaseRuns, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """As far as the queries tell: to the highest percentile that as many can be asked for."""
+    series = side.series
+    assert series is not None
+    if not series.completed:
+        return
+    middle = ComparedMetric("p50", BY_SHORT["p50"], 50.0)
+    value = float(middle.of(series, ones(series))[0])
+    runs = [series.run(number) for number in range(side.runs)]
+    weights = weights_of(
+        rng, series, block_length([middle.influence(run, value) for run in runs]), REPLICATES
+    )
+    for x in np.geomspace(1.02, max(series.completed / 3.0, 1.1), POINTS).tolist():
+        percentile = 100.0 - 100.0 / x
+        if samples_needed(percentile) > series.completed:
+            break
+        metric = ComparedMetric("p50", BY_SHORT["p50"], percentile)
+        drawn = metric.of(series, weights)
+        drawn = drawn[np.isfinite(drawn)]
+        if not drawn.size:
+            continue
+        low, high = np.quantile(drawn, (0.025, 0.975)) / NS_PER_MS
+        yield {
+            "side": name,
+            "x": round(x, 5),
+            "p": round(percentile, 4),
+            "ms": float(metric.of(series, ones(series))[0]) / NS_PER_MS,
+            "low": float(low),
+            "high": float(high),
+        }
