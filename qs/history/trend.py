@@ -68,8 +68,8 @@ def trends(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[CaseTrend]]
 
 
 def drawn_trend(task: str, hardware: str, kind: str) -> list[dict[str, Any]]:
-    """The throughput of each case in the last runs, for the live page: [{"run", "case",
-    "items_per_s"}], oldest first. Nothing where the history cannot be read: the run goes on.
+    """The throughput of each case in the last runs, for the live page: [{"run", "when",
+    "case", "items_per_s"}], oldest first. Nothing where the history cannot be read: the run goes on.
     """
     try:
         _, found = trends(Wanted(task=task, hardware=hardware, kind=kind, limit=DRAWN))
@@ -79,7 +79,8 @@ def drawn_trend(task: str, hardware: str, kind: str) -> list[dict[str, Any]]:
         (
             point.entry.id,
             {
-                "run": f"#{point.entry.id} {local(point.entry.started)}",
+                "run": f"#{point.entry.id}",
+                "when": local(point.entry.started),
                 "case": each.title,
                 "items_per_s": point.value,
             },

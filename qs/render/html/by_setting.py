@@ -176,10 +176,10 @@ def trend(points: Points) -> Spec:
                 "type": "ordinal",
                 "sort": None,
                 "title": "run",
-                "axis": {"labelOverlap": True},
+                "axis": {"labelOverlap": True, "labelAngle": 0},
             },
             "y": {"field": "items_per_s", "type": "quantitative", "title": THROUGHPUT},
             "color": colour if several else colour | {"legend": None},
-            "tooltip": [tip("run"), tip("case"), tip("items_per_s", THROUGHPUT)],
+            "tooltip": [tip("run"), tip("when"), tip("case"), tip("items_per_s", THROUGHPUT)],
         },
     )

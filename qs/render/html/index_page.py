@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qs.base.errors import UserError
-from qs.base.words import number
+from qs.base.words import moment, number
 from qs.render.html.rendering import render
 from qs.result.beside import place_of
 from qs.result.folder import page_of
@@ -16,7 +16,8 @@ from qs.result.kept import is_kept, unfinished
 from qs.result.result import Kind, Result, Status
 from qs.result.row import Verdict
 from qs.result.saved import read_result
-from qs.result.story import metrics_of
+from qs.result.story import metrics_of, story_of
+from qs.result.verdict import Tone
 
 NAME = "index.html"
 PATTERNS = ("result-*.json", "sweep-*.json")
@@ -32,9 +33,11 @@ class Line:
     precision: str
     items_per_s: float | None
     batch_size: int | None
-    p99_ms: float | None  # the lowest of all rows
+    p99_ms: float | None
     accuracy: str
     verdict: Verdict
+    standing: str
+    tone: Tone
     status: Status
     when: str
     link: str
@@ -67,11 +70,12 @@ def reports_page(root: Path) -> tuple[bytes, list[str]]:
     }
     name = root.name or str(root)
     return render(
-        "index.html.j2", {}, title="Reports", lines=lines, choices=choices, root=name
+        "index.html.j2", {}, title=f"Reports in {name}", lines=lines, choices=choices, root=name
     ), unread
 
 
 def _line(result: Result, path: Path, root: Path) -> Line:
+    story = story_of(result)
     measured = [(row.items_per_s, row) for row in result.performance if row.items_per_s]
     best = max(measured, key=lambda each: each[0])[1] if measured else None
     page = page_of(path)
@@ -84,11 +88,13 @@ def _line(result: Result, path: Path, root: Path) -> Line:
         precision=(compiled.precision or "") if compiled else "",
         items_per_s=best.items_per_s if best else None,
         batch_size=best.batch_size if best else None,
-        p99_ms=min((row.p99_ms for _, row in measured if row.p99_ms), default=None),
+        p99_ms=best.p99_ms if best else None,
         accuracy=", ".join(f"{each.name} {number(each.value, 4)}" for each in metrics),
         verdict=result.verdict,
+        standing=story.standing,
+        tone=story.tone,
         status=result.status,
-        when=result.execution_date,
+        when=moment(result.started),
         link=(page if page.is_file() else path).relative_to(root).as_posix(),
         kept=is_kept(path),
     )

@@ -68,6 +68,7 @@ def result_page(story: Story, live: Live | None = None) -> bytes:
         tiles=tiles,
         tiles_of=of,
         shown=shown,
+        opened=any(each.name == "p99_interval" for each in shown),
         lines=table_lines(story.cases, shown),
         answered=answers_line(story.answers),
         scores=scores(story),

@@ -281,6 +281,14 @@ def test_an_index_sorts_and_filters(show, folder, tmp_path):
         "[...document.querySelectorAll('#reports tbody tr')].filter(row => !row.hidden).length"
     )
     assert shown.page.evaluate(visible) == 2
+    best = max(made.result_of(folder)["Performance"], key=lambda row: row["QPS"])
+    line = shown.page.locator("#reports tbody tr", has_text="digits").first
+    for label, value in (("items/s", best["QPS"]), ("p99 ms", best["P99 Latency"])):
+        cell = line.locator(f"td[data-label='{label}']")
+        assert float(cell.get_attribute("data-value")) == value  # all of one case
+    for width in WIDTHS:
+        shown.page.set_viewport_size({"width": width, "height": 800})
+        assert shown.page.evaluate(CLIPPED) == [], width
     shown.page.locator("select[name=backend]").select_option("ACME")
     assert shown.page.evaluate(visible) == 1
     shown.page.locator("select[name=backend]").select_option("")
