@@ -68,8 +68,8 @@ def trends(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[CaseTrend]]
 
 
 def drawn_trend(task: str, hardware: str, kind: str) -> list[dict[str, Any]]:
-    """The throughput of each case in the last runs, for the live page: [{"run", "when",
-    "case", "items_per_s"}], oldest first. Nothing where the history cannot be read: the run goes on.
+    """The throughput of each case in the last runs, for the live page, oldest first: [{"run",
+    "when", "case", "items_per_s"}]. Nothing where the history cannot be read: the run goes on.
     """
     try:
         _, found = trends(Wanted(task=task, hardware=hardware, kind=kind, limit=DRAWN))

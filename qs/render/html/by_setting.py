@@ -14,6 +14,7 @@ from qs.result.row import EstimateEntry
 from qs.result.story import NamedCase
 
 FEWEST_TO_SCATTER = 6
+MOST_NAMED = 10  # more figures beside points would lie over one another
 THROUGHPUT, TAIL = "items/s", "p99 (ms)"
 
 
@@ -102,7 +103,7 @@ def _panel(points: Points, several: bool, figure: str) -> Spec:
         "width": "container",
         "height": 180,
         "data": {"values": list(points)},
-        "layer": [interval, point, *([] if several else [name])],
+        "layer": [interval, point, *([name] if not several and len(points) <= MOST_NAMED else [])],
     }
 
 
