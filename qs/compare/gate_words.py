@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from qs.base.words import counted, number, percent
 from qs.compare.comparing import Compared
-from qs.compare.gates import FLAG, JudgedFigure, Judgement, State
+from qs.compare.gates import JudgedFigure, Judgement, State
 from qs.compare.longer import longer_command, rounded_s
+from qs.gates.grammar import FLAG
 
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the sides
 NAMED = 5  # cases of a condition that are named; more are counted

@@ -15,24 +15,18 @@ sampling", Technometrics 24, 1982).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from qs.base.errors import Fault, Faults
-from qs.base.names import nearest
-from qs.base.words import number, signed_percent
+from qs.base.words import signed_percent
 from qs.compare.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
-from qs.compare.measured import NAMES
 from qs.compare.verdict import ComparedCase, holm, weights_of
+from qs.gates.grammar import Change, Selector, parse
 
-FLAG = "--fail_if"
-ALLOWED = "slower:5%, or for one figure: p99.slower:10%, throughput.slower:3%; separated by commas"
 LONGEST_S = 4 * 3600.0  # nobody waits longer for a gate
 STEP = 1.1  # how exactly the time that a gate needs is found
-_CONDITION = re.compile(r"(?:(?P<metric>.+)\.)?(?P<word>\w+):(?P<share>[^:%]+)%?")
 
 
 class State(str, Enum):
@@ -50,9 +44,10 @@ class Condition:
     share: float
     # None: any figure that both results report.
     metric: str | None = None
+    selector: Selector = Selector()
 
     def __str__(self) -> str:
-        return f"{self.metric + '.' if self.metric else ''}slower:{self.share * 100:g}%"
+        return str(Change(self.share, self.metric, self.selector))
 
     def regards(self, difference: Difference) -> bool:
         """Whether it is about this figure. A percentile that has too few queries to be reported is
@@ -156,7 +151,11 @@ def met(judged: Iterable[Judgement]) -> list[str]:
 
 def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) -> Judgement:
     regarded = [
-        (case, each) for case in cases for each in case.differences if condition.regards(each)
+        (case, each)
+        for case in cases
+        if condition.selector.takes(case.b.row)
+        for each in case.differences
+        if condition.regards(each)
     ]
     tested = [(case, each) for case, each in regarded if each.p is not None]
     weights = weights_of(tested)
@@ -225,38 +224,9 @@ def parse_conditions(texts: Iterable[str], margin: float) -> tuple[Condition, ..
     """Conditions, one in each text or several separated by commas. Raises Faults with everything
     that is wrong with them.
     """
-    conditions: list[Condition] = []
-    faults: list[Fault] = []
-    for part in (part.strip() for text in texts for part in text.split(",")):
-        condition = _condition(part, margin)
-        if isinstance(condition, Fault):
-            faults.append(condition)
-        else:
-            conditions.append(condition)
-    if faults:
-        raise Faults(faults)
-    return tuple(conditions)
-
-
-def _condition(text: str, margin: float) -> Condition | Fault:
-    matched = _CONDITION.fullmatch(text.lower())
-    if matched is None or matched["word"] != SLOWER:
-        return Fault(FLAG, "", text, ALLOWED)
-    metric = matched["metric"]
-    if metric is not None and metric not in NAMES:
-        allowed = f"one of {', '.join(NAMES)} before .slower"
-        return Fault(FLAG, "", text, allowed, nearest=nearest(metric, NAMES))
-    as_percent = text.endswith("%")
-    try:
-        share = float(matched["share"]) / (100.0 if as_percent else 1.0)
-    except ValueError:
-        return Fault(FLAG, "", text, ALLOWED)
-    if not (math.isfinite(share) and share > 0.0 and (as_percent or share < 1.0)):
-        return Fault(FLAG, "", text, "a share above 0, such as 5% or 0.05")
-    if share < margin:
-        hint = (
-            f"differences within the margin of {number(margin * 100)} % are called the same: "
-            f"add --margin {share * 100:g}%"
-        )
-        return Fault(FLAG, "", text, f"at least the margin, {margin * 100:g}%", hint=hint)
-    return Condition(share, metric)
+    found = parse(texts, bounds=False, changes=True, margin=margin)
+    return tuple(
+        Condition(each.share, each.figure, each.selector)
+        for each in found
+        if isinstance(each, Change)
+    )

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from tests.qs.program import command, environment, qs, refused
+from tests.qs.program import command, environment, qs, qs_process, refused
 from tests.qs.small_backend import HARDWARE, PREDICT, TASK, arguments, write
 from tests.waiting import wait_for_line
 
@@ -191,7 +191,9 @@ def test_a_baseline_that_is_still_there_is_measured_again_in_turn(tmp_path):
         shutil.copy(DIGITS, tmp_path / name / "model.onnx")
     data = str(tmp_path / "data")
     typed = ("load", "main/model.onnx", "-H", "CPU", "--no_input", "-b", "2", "-d", "0.3s")
-    assert qs(*typed, "--tag", "main", "--quiet", cwd=tmp_path, QS_DATA=data).returncode == 0
+    # As a process: its command is what the baseline is measured by again.
+    before = qs_process(*typed, "--tag", "main", "--quiet", cwd=tmp_path, QS_DATA=data)
+    assert before.returncode == 0, before.stderr
     ran = qs(
         *("ci", "--baseline", "@main", "--new", "change/model.onnx", "--json", "--no_input"),
         *("--block", "0.2s", "--budget", "1m", "--fail_if", "slower:5000%"),
