@@ -153,7 +153,7 @@ def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) 
     regarded = [
         (case, each)
         for case in cases
-        if condition.selector.takes(case.b.row)
+        if not condition.selector.words or condition.selector.takes(case.b.row)
         for each in case.differences
         if condition.regards(each)
     ]
