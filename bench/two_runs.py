@@ -21,9 +21,9 @@ from pathlib import Path
 from compare import Report, Say, command
 
 from qs.base.files import write_json
-from qs.compare.comparing import compare_results
-from qs.compare.drift import share_of_others
-from qs.compare.sides import Side, from_path
+from qs.comparison.comparing import compare_results
+from qs.comparison.drift import share_of_others
+from qs.comparison.sides import Side, from_path
 from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from qs.evaluate.rows import measured
 from qs.result.folder import ReportFolder

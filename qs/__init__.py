@@ -18,12 +18,14 @@ import os
 __version__ = "0.1.0"
 __all__ = [
     "AccuracyChecker",
+    "Comparison",
     "CompileBackend",
     "Dataset",
     "Result",
     "RuntimeBackend",
     "UserError",
     "__version__",
+    "compare",
     "load",
     "load_result",
     "run",
@@ -34,11 +36,13 @@ if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # a user's own word stands
 
 _HOMES = {
     "AccuracyChecker": "qs.contract.test_accuracy",
+    "Comparison": "qs.api.comparing",
     "CompileBackend": "qs.contract.compile_backend",
     "Dataset": "qs.contract.data_loader",
     "Result": "qs.api.result",
     "RuntimeBackend": "qs.contract.runtime_backend",
     "UserError": "qs.base.errors",
+    "compare": "qs.api.comparing",
     "load": "qs.api.measuring",
     "load_result": "qs.api.result",
     "run": "qs.api.measuring",

@@ -1,3 +1,5 @@
+from qs.api.comparing import Comparison as Comparison
+from qs.api.comparing import compare as compare
 from qs.api.measuring import load as load
 from qs.api.measuring import run as run
 from qs.api.result import Result as Result

@@ -1,4 +1,4 @@
-"""`qs.compare`: two or more results, and whether they differ by more than noise."""
+"""`qs.comparison`: two or more results, and whether they differ by more than noise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qs.api.chart import Chart
 from qs.api.result import Result, frame, load_result
 from qs.api.table import comparison_table
-from qs.compare.comparing import MARGIN, Compared, compare_results
-from qs.compare.noise import known_spread
-from qs.compare.verdict import ComparedCase
+from qs.comparison.comparing import MARGIN, Compared, compare_results
+from qs.comparison.noise import known_spread
+from qs.comparison.verdict import ComparedCase
 
 if TYPE_CHECKING:
     import pandas

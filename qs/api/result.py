@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qs.api.chart import Chart, percentiles
 from qs.api.table import result_table
 from qs.base.words import number
-from qs.compare.sides import Side
+from qs.comparison.sides import Side
 from qs.history.sides import side_of
 from qs.result.row import Row
 from qs.result.story import NamedCase, Story, story_of
@@ -52,7 +52,7 @@ class Result:
 
     @property
     def side(self) -> Side:
-        """What `qs.compare` takes."""
+        """What `qs.comparison` takes."""
         return self._side
 
     @cached_property

@@ -15,7 +15,7 @@ from qs.result.columns import columns
 
 if TYPE_CHECKING:
     from qs.api.chart import Chart
-    from qs.compare.verdict import ComparedCase
+    from qs.comparison.verdict import ComparedCase
     from qs.result.story import Story
 
 COLUMNS = columns("items_per_s", "p50_ms", "p99_ms")

@@ -2,7 +2,7 @@
 bound on the new.
 
 A condition holds if all of the interval of a figure is beyond it, of any figure that it names;
-chance is shared between the figures (Holm, qs.compare.verdict). It does not hold if all of the
+chance is shared between the figures (Holm, qs.comparison.verdict). It does not hold if all of the
 interval is on this side of it. `slower:5%` names no figure: then the leading one of each case
 (throughput; in open loop, where the schedule sets that, the mean response time) says that it does
 not hold, since a tail that cannot be told would keep most gates from ever passing; every figure may
@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from qs.base.scenarios import OFFLINE
 from qs.ci.sequential import FEWEST, Mean, risk_of, rounds_needed
-from qs.compare.measured import METRICS, OVERLOAD, ComparedMetric
-from qs.compare.verdict import holm
+from qs.comparison.measured import METRICS, OVERLOAD, ComparedMetric
+from qs.comparison.verdict import holm
 from qs.gates.figures import Figure, Unit
 from qs.gates.grammar import Bound, Change
 from qs.result.gate import GateEntry, GateOutcome, overall

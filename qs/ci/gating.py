@@ -13,7 +13,7 @@ from qs.ci import saved
 from qs.ci.report import CiReport
 from qs.ci.running import CiPlan, new_report
 from qs.ci.sides import FOLDER, Describe, again, described, place, words_for
-from qs.compare.sides import Side
+from qs.comparison.sides import Side
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.running import Ended, describe_artifact, run
 from qs.gates.grammar import Bound, Change

@@ -15,13 +15,13 @@ from qs.base.interrupt import Interrupt
 from qs.base.machine import cpu_name
 from qs.ci.gate import INCLUDED
 from qs.ci.report import CiFigure, CiReport
-from qs.compare.comparing import Compared, compare_results
-from qs.compare.difference import Difference
-from qs.compare.gates import Condition, State, judge
-from qs.compare.noise import known_spread
-from qs.compare.sides import Side
-from qs.compare.unlike import unlike
-from qs.compare.verdict import ComparedCase
+from qs.comparison.comparing import Compared, compare_results
+from qs.comparison.difference import Difference
+from qs.comparison.gates import Condition, State, judge
+from qs.comparison.noise import known_spread
+from qs.comparison.sides import Side
+from qs.comparison.unlike import unlike
+from qs.comparison.verdict import ComparedCase
 from qs.evaluate.evaluation import Work
 from qs.evaluate.journal import Journal
 from qs.evaluate.performance import measure

@@ -23,7 +23,7 @@ from qs.gates.grammar import parse
 from qs.result.result import Kind
 
 if TYPE_CHECKING:
-    from qs.compare.sides import Side
+    from qs.comparison.sides import Side
 
 # Options of a baseline's command that say how much was measured, or where it went.
 _OWN = frozenset(

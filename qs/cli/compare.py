@@ -1,4 +1,4 @@
-"""`qs compare`: two or more results, case by case. qs.compare does the work."""
+"""`qs compare`: two or more results, case by case. qs.comparison does the work."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def command(
     """
     from qs.base.console import print_json
     from qs.base.files import check_writable, write_atomic
-    from qs.compare.comparing import compare_results
-    from qs.compare.gate_words import gate_lines
-    from qs.compare.gates import State, judge, met, parse_conditions
-    from qs.compare.noise import known_spread, stated_spread
+    from qs.comparison.comparing import compare_results
+    from qs.comparison.gate_words import gate_lines
+    from qs.comparison.gates import State, judge, met, parse_conditions
+    from qs.comparison.noise import known_spread, stated_spread
     from qs.history.meant import sides_of
 
     conditions = parse_conditions(fail_if, margin)
@@ -114,11 +114,11 @@ def command(
         }
         print_json(found.to_dict() | gates)
     if page is not None:
-        from qs.compare.page import comparison_page
+        from qs.comparison.page import comparison_page
 
         write_atomic(page, comparison_page(found))
     if not quiet:
-        from qs.compare.showing import print_compared
+        from qs.comparison.showing import print_compared
 
         print_compared(found, sys.stderr if as_json else sys.stdout)
     for line in gate_lines(judged, found):

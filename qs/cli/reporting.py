@@ -12,7 +12,7 @@ from qs.base.console import write_out
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import check_writable, write_atomic
 from qs.base.scratch import scratch
-from qs.compare.sides import Side
+from qs.comparison.sides import Side
 from qs.history.entries import logs_of
 from qs.history.sides import side_of
 from qs.render.formats import FORMATS

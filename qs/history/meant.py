@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qs.base.errors import UserError
-from qs.compare.sides import Side
+from qs.comparison.sides import Side
 from qs.history.entries import Entry, Wanted, entries, utc
 from qs.history.sides import is_recent, side_of
 

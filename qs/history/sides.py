@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qs.base.errors import UserError
 from qs.base.names import LAST, nearest
-from qs.compare.sides import Side, check_measured, from_path
+from qs.comparison.sides import Side, check_measured, from_path
 from qs.history.entries import (
     Wanted,
     entries,

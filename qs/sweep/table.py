@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from qs.compare.measured import METRICS, CaseRuns, ComparedMetric, runs_of
+from qs.comparison.measured import METRICS, CaseRuns, ComparedMetric, runs_of
 from qs.engine.statistics import samples_needed
 from qs.result.columns import Column, columns
 from qs.result.row import Row, Verdict

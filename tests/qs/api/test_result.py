@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import qs
-from qs.api.comparing import compare
+from qs import compare
 from qs.api.result import Result
-from qs.compare.sides import Side
+from qs.comparison.sides import Side
 from tests.qs.result.made import EVIL, REPORTS, small
 
 

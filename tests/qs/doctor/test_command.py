@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from qs.base.machine import cpu_name
-from qs.compare.noise import ASSUMED_SPREAD, known_spread
+from qs.comparison.noise import ASSUMED_SPREAD, known_spread
 from qs.doctor import self_benchmark as saved
 from qs.doctor.self_benchmark import SelfBenchmark
 from qs.engine.machine import usable_cpus

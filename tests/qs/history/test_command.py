@@ -12,7 +12,7 @@ import pytest
 from qs.cli.main import run_command_line
 from qs.history import record
 from qs.result.saved import typed
-from tests.qs.compare.synthetic import Drawn, write_result
+from tests.qs.comparison.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
 

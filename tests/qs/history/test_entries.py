@@ -17,7 +17,7 @@ from qs.history import record
 from qs.history.database import STEPS, connected, database, migrate
 from qs.history.entries import Wanted, delete, entries, entry, log_text, result_of, tag, tagged
 from qs.result.saved import read_result, typed
-from tests.qs.compare.synthetic import Drawn, write_result
+from tests.qs.comparison.synthetic import Drawn, write_result
 
 ROOT = Path(__file__).parents[3]
 SHORT = Drawn(seconds=0.5, interval_s=0.1)

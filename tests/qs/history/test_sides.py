@@ -13,7 +13,7 @@ from qs.history import record
 from qs.history.meant import sides_of
 from qs.history.sides import named, side_of
 from qs.result.saved import typed
-from tests.qs.compare.synthetic import Drawn, write_result
+from tests.qs.comparison.synthetic import Drawn, write_result
 from tests.qs.program import qs
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)

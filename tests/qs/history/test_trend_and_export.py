@@ -14,7 +14,7 @@ from qs.history.entries import Wanted, moment, utc
 from qs.history.exporting import export, table
 from qs.history.trend import trends
 from qs.result.saved import typed
-from tests.qs.compare.synthetic import Drawn, write_result
+from tests.qs.comparison.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
 

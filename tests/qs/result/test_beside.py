@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qs.compare.sides import from_path
+from qs.comparison.sides import from_path
 from qs.render.formats import FORMATS
 from qs.result.beside import content_of, log_of, place_of
 from tests.qs.result import made

@@ -12,7 +12,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from qs.base.errors import UserError
-from qs.compare.measured import METRICS, ones
+from qs.comparison.measured import METRICS, ones
 from qs.engine import ConstantRate, Pool, RunPlan, Stop, run
 from qs.engine.record.histogram import (
     HIGHEST_NS,

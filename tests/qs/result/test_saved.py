@@ -13,10 +13,10 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.base.holding import hold, let_go
-from qs.compare.comparing import compare_results
-from qs.compare.page import comparison_page
-from qs.compare.showing import print_compared
-from qs.compare.sides import Side, from_path
+from qs.comparison.comparing import compare_results
+from qs.comparison.page import comparison_page
+from qs.comparison.showing import print_compared
+from qs.comparison.sides import Side, from_path
 from qs.render.formats import FORMATS
 from qs.render.terminal import print_story
 from qs.result.beside import log_of

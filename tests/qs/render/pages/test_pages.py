@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from qs.base.words import number
-from qs.compare.comparing import compare_results
-from qs.compare.page import comparison_page
-from qs.compare.sides import from_path
+from qs.comparison.comparing import compare_results
+from qs.comparison.page import comparison_page
+from qs.comparison.sides import from_path
 from qs.render.html.index_page import reports_page
 from qs.render.html.page import result_page
 from tests.qs.program import qs, qs_process

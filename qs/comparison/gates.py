@@ -6,7 +6,7 @@ does not hold if the interval of each of these figures excludes a change so larg
 is unclear: the gate cannot tell, and says how long one would have to measure.
 
 Two kinds of error are kept apart. A condition that holds anywhere is one of many that might, so
-chance is shared between them (Holm, qs.compare.verdict). That it holds nowhere must be true of
+chance is shared between them (Holm, qs.comparison.verdict). That it holds nowhere must be true of
 every figure at once, and each interval excludes it with full confidence: the intersection-union
 test, which needs no correction (R. L. Berger, "Multiparameter hypothesis testing and acceptance
 sampling", Technometrics 24, 1982).
@@ -21,8 +21,8 @@ from enum import Enum
 from typing import Any
 
 from qs.base.words import signed_percent
-from qs.compare.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
-from qs.compare.verdict import ComparedCase, holm, weights_of
+from qs.comparison.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
+from qs.comparison.verdict import ComparedCase, holm, weights_of
 from qs.gates.grammar import Change, Selector, parse
 
 LONGEST_S = 4 * 3600.0  # nobody waits longer for a gate

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from qs.cli.main import run_command_line
 from qs.history import record
 from qs.result.saved import read_result
-from tests.qs.compare.synthetic import Drawn, write_result
+from tests.qs.comparison.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)
 SLOW = Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)

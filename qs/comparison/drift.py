@@ -19,8 +19,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qs.compare.measured import CaseRuns, ComparedMetric, ones
-from qs.compare.noise import block_length, weights_of
+from qs.comparison.measured import CaseRuns, ComparedMetric, ones
+from qs.comparison.noise import block_length, weights_of
 from qs.result.logs import Series
 from qs.result.row import CpuUseEntry
 

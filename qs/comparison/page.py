@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from qs.compare.comparing import Compared, Comparison
-from qs.compare.curves import curves_of
-from qs.compare.difference import CANNOT_TELL, SAME
-from qs.compare.measured import ComparedMetric
-from qs.compare.sides import Side
-from qs.compare.verdict import ComparedCase
+from qs.comparison.comparing import Compared, Comparison
+from qs.comparison.curves import curves_of
+from qs.comparison.difference import CANNOT_TELL, SAME
+from qs.comparison.measured import ComparedMetric
+from qs.comparison.sides import Side
+from qs.comparison.verdict import ComparedCase
 from qs.render.html import compare_charts
 from qs.render.html.rendering import render
 from qs.result.keys import title_of

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from qs.base.scenarios import OFFLINE
-from qs.compare.difference import CANNOT_TELL, FASTER, LEVEL, SAME, SLOWER, Difference
-from qs.compare.measured import CaseRuns
+from qs.comparison.difference import CANNOT_TELL, FASTER, LEVEL, SAME, SLOWER, Difference
+from qs.comparison.measured import CaseRuns
 from qs.result.keys import Key, title_of
 
 MIXED = "mixed"

@@ -8,10 +8,10 @@ import shutil
 import pytest
 
 from qs.base.errors import UserError
-from qs.compare.sides import from_path
+from qs.comparison.sides import from_path
 from qs.result.keys import key_of, title_of
 from qs.result.row import Row
-from tests.qs.compare.synthetic import Drawn, write_result
+from tests.qs.comparison.synthetic import Drawn, write_result
 
 SHORT = Drawn(seconds=0.5, interval_s=0.1)
 NOTHING_MEASURED = {

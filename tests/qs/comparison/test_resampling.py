@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.compare.measured import METRICS, ComparedMetric, ones
-from qs.compare.noise import block_length, draw, weights_of
+from qs.comparison.measured import METRICS, ComparedMetric, ones
+from qs.comparison.noise import block_length, draw, weights_of
 from qs.result.columns import BY_SHORT
 from qs.result.logs import Series
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.compare.difference import differences_of
-from qs.compare.measured import METRICS, comparable_metrics, runs_of, same_arrivals
-from qs.compare.noise import ASSUMED_SPREAD, KnownSpread, between_runs
-from qs.compare.sides import Side, from_path
+from qs.comparison.difference import differences_of
+from qs.comparison.measured import METRICS, comparable_metrics, runs_of, same_arrivals
+from qs.comparison.noise import ASSUMED_SPREAD, KnownSpread, between_runs
+from qs.comparison.sides import Side, from_path
 from qs.result.keys import key_of
 from qs.result.result import Result
-from tests.qs.compare.synthetic import Drawn, Noise, write_result
+from tests.qs.comparison.synthetic import Drawn, Noise, write_result
 
 
 def of(side: Side):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from qs.compare.comparing import compare_results
-from qs.compare.sides import from_path
-from tests.qs.compare.synthetic import Drawn, write_result
+from qs.comparison.comparing import compare_results
+from qs.comparison.sides import from_path
+from tests.qs.comparison.synthetic import Drawn, write_result
 from tests.qs.program import qs
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)

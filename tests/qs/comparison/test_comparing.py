@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from qs.base.errors import UserError
-from qs.compare.comparing import compare_results
-from qs.compare.sides import Side, from_path
+from qs.comparison.comparing import compare_results
+from qs.comparison.sides import Side, from_path
 from qs.result.keys import title_of
 from qs.result.result import Result
 from qs.settings.traffic import ScenarioSettings
-from tests.qs.compare.synthetic import HOST, Drawn, write_result
+from tests.qs.comparison.synthetic import HOST, Drawn, write_result
 
 SHORT = Drawn(seconds=3.0, interval_s=0.15)
 

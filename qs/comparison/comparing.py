@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.compare.difference import LEVEL, differences_of
-from qs.compare.measured import comparable_metrics, runs_of
-from qs.compare.noise import ASSUMED_SPREAD, KnownSpread
-from qs.compare.sides import Side
-from qs.compare.unlike import Unlike, invalid, unlike
-from qs.compare.verdict import ComparedCase, Headline, headline_of, settled
+from qs.comparison.difference import LEVEL, differences_of
+from qs.comparison.measured import comparable_metrics, runs_of
+from qs.comparison.noise import ASSUMED_SPREAD, KnownSpread
+from qs.comparison.sides import Side
+from qs.comparison.unlike import Unlike, invalid, unlike
+from qs.comparison.verdict import ComparedCase, Headline, headline_of, settled
 from qs.result.keys import LOOSER, Key, key_of, looser_key, title_of
 from qs.result.row import Row
 

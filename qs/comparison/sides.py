@@ -2,7 +2,7 @@
 holds one.
 
 Results in the history come in as a `Side` too. Whether results may be compared is judged elsewhere
-(qs.compare.unlike).
+(qs.comparison.unlike).
 """
 
 from __future__ import annotations

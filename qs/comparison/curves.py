@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones
-from qs.compare.noise import block_length, weights_of
-from qs.compare.verdict import ComparedCase
+from qs.comparison.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones
+from qs.comparison.noise import block_length, weights_of
+from qs.comparison.verdict import ComparedCase
 from qs.engine.statistics import samples_needed
 from qs.result.columns import BY_SHORT
 

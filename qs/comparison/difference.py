@@ -3,7 +3,7 @@ verdict.
 
 Everything is done with logarithms: a difference is a ratio, and 10 % more is as far from nothing as
 10 % less. The interval is Student's t around the difference, with Welch and Satterthwaite's degrees
-of freedom for its sources of variance (qs.compare.noise): within the runs of each side, by the
+of freedom for its sources of variance (qs.comparison.noise): within the runs of each side, by the
 stationary bootstrap; between runs, which a hierarchical bootstrap would underestimate by
 (n - 1) / n from n repeats; and the width of histogram bins.
 
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from qs.base.words import number
-from qs.compare import drift
-from qs.compare.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_arrivals
-from qs.compare.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
+from qs.comparison import drift
+from qs.comparison.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_arrivals
+from qs.comparison.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
 from qs.engine.statistics import regularized_beta, student_t
 from qs.result.logs import Series
 from qs.result.row import ConfidenceEntry, EstimateEntry

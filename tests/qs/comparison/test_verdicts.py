@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.compare.difference import VarianceSource, difference_from
-from qs.compare.measured import METRICS
-from qs.compare.verdict import ComparedCase, headline_of, holm, settled
+from qs.comparison.difference import VarianceSource, difference_from
+from qs.comparison.measured import METRICS
+from qs.comparison.verdict import ComparedCase, headline_of, holm, settled
 
 THROUGHPUT, MEAN = METRICS[:2]
 

@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qs.base.errors import UserError
-from qs.compare.comparing import compare_results
-from qs.compare.difference import Difference, VarianceSource, difference_from
-from qs.compare.gate_words import gate_lines
-from qs.compare.gates import Condition, State, judge, met, parse_conditions
-from qs.compare.longer import longer_command, rounded_s
-from qs.compare.measured import METRICS
-from qs.compare.sides import from_path
-from qs.compare.verdict import ComparedCase
-from tests.qs.compare.synthetic import Drawn, write_result
+from qs.comparison.comparing import compare_results
+from qs.comparison.difference import Difference, VarianceSource, difference_from
+from qs.comparison.gate_words import gate_lines
+from qs.comparison.gates import Condition, State, judge, met, parse_conditions
+from qs.comparison.longer import longer_command, rounded_s
+from qs.comparison.measured import METRICS
+from qs.comparison.sides import from_path
+from qs.comparison.verdict import ComparedCase
+from tests.qs.comparison.synthetic import Drawn, write_result
 
 THROUGHPUT, MEAN, P50, _, P99, P999 = METRICS
 MARGIN = 0.02

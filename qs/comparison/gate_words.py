@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from qs.base.words import counted, number, percent
-from qs.compare.comparing import Compared
-from qs.compare.gates import JudgedFigure, Judgement, State
-from qs.compare.longer import longer_command, rounded_s
+from qs.comparison.comparing import Compared
+from qs.comparison.gates import JudgedFigure, Judgement, State
+from qs.comparison.longer import longer_command, rounded_s
 from qs.gates.grammar import FLAG
 
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the sides

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qs.compare.drift import drift, other_load
-from qs.compare.measured import METRICS, CaseRuns
-from qs.compare.noise import ASSUMED, ASSUMED_SPREAD, known_spread
+from qs.comparison.drift import drift, other_load
+from qs.comparison.measured import METRICS, CaseRuns
+from qs.comparison.noise import ASSUMED, ASSUMED_SPREAD, known_spread
 from qs.result.logs import Series
 from qs.result.result import Result
 from qs.result.row import Row

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from qs.compare.comparing import compare_results
-from qs.compare.sides import from_path
-from tests.qs.compare.synthetic import Drawn, Noise, write_result
+from qs.comparison.comparing import compare_results
+from qs.comparison.sides import from_path
+from tests.qs.comparison.synthetic import Drawn, Noise, write_result
 
 QUIET = {"same", "cannot tell"}
 

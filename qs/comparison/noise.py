@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.compare.measured import ComparedMetric
+from qs.comparison.measured import ComparedMetric
 from qs.result.logs import Series
 from qs.result.result import Result
 

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 
 from qs.base.console import console, open_table
 from qs.base.words import number, percent, signed_percent
-from qs.compare.comparing import Compared, Comparison
-from qs.compare.difference import CANNOT_TELL, LEVEL, Difference
-from qs.compare.sides import Side
-from qs.compare.verdict import ComparedCase
+from qs.comparison.comparing import Compared, Comparison
+from qs.comparison.difference import CANNOT_TELL, LEVEL, Difference
+from qs.comparison.sides import Side
+from qs.comparison.verdict import ComparedCase
 from qs.result.keys import title_of
 
 # Told apart by the colour blind too; the words say the same.

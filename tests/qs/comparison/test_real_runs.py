@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from qs.base.files import write_json
-from qs.compare.comparing import compare_results
-from qs.compare.sides import from_path
+from qs.comparison.comparing import compare_results
+from qs.comparison.sides import from_path
 from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from qs.evaluate.rows import measured
 from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
 from qs.settings.case import Case
-from tests.qs.compare.synthetic import HOST, SHA
+from tests.qs.comparison.synthetic import HOST, SHA
 
 SECONDS = 3.0
 
