@@ -28,9 +28,9 @@ from qs.evaluate.performance import measure_case
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
 from qs.evaluate.testbed import Testbed
-from qs.gates.deciding import with_option
 from qs.gates.grammar import Bound, Change
 from qs.result.gate import GateOutcome
+from qs.result.longer import with_option
 from qs.result.result import Status
 from qs.result.row import Row, Verdict
 from qs.result.story import named

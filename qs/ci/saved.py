@@ -17,7 +17,7 @@ from qs.ci.gate import INCLUDED
 from qs.ci.report import CiFigure, CiReport
 from qs.comparison.comparing import Compared, compare_results
 from qs.comparison.difference import Difference
-from qs.comparison.gates import Condition, State, judge
+from qs.comparison.gates import State, judge
 from qs.comparison.noise import known_spread
 from qs.comparison.sides import Side
 from qs.comparison.unlike import unlike
@@ -148,7 +148,7 @@ def _changes(condition: Change, found: Compared, margin: float) -> list[GateEntr
                 why=f"no case is {condition.selector}",
             )
         ]
-    (judgement,) = judge([Condition(condition.share, condition.figure)], cases, margin)
+    (judgement,) = judge([condition], cases, margin)
     entries = []
     for case in cases:
         own = [each for each in judgement.figures if each.case is case]

@@ -93,11 +93,12 @@ def command(
     from qs.base.files import check_writable, write_atomic
     from qs.comparison.comparing import compare_results
     from qs.comparison.gate_words import gate_lines
-    from qs.comparison.gates import State, judge, met, parse_conditions
+    from qs.comparison.gates import State, judge, met
     from qs.comparison.noise import known_spread, stated_spread
+    from qs.gates.grammar import parse_changes
     from qs.history.meant import sides_of
 
-    conditions = parse_conditions(fail_if, margin)
+    conditions = parse_changes(fail_if, margin)
     if page is not None:
         check_writable(page.absolute().parent, "--html")
     sides = sides_of(results)

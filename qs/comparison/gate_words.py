@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from qs.base.words import counted, number, percent
 from qs.comparison.comparing import Compared
 from qs.comparison.gates import JudgedFigure, Judgement, State
-from qs.comparison.longer import longer_command, rounded_s
 from qs.gates.grammar import FLAG
+from qs.result.longer import longer_command, rounded_s
 
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the sides
 NAMED = 5  # cases of a condition that are named; more are counted
@@ -28,7 +28,7 @@ def _lines(judgement: Judgement, found: Compared) -> Iterator[str]:
     if judgement.state is not State.UNCLEAR:
         return
     if not judgement.figures:
-        what = judgement.condition.metric or "figure"
+        what = judgement.condition.figure or "figure"
         yield f"{name} cannot tell: no case of both results has a {what} to compare"
         return
     yield f"{name} cannot tell:"
@@ -64,7 +64,7 @@ def _cure(judgement: Judgement, found: Compared) -> Iterator[str]:
     commands = {
         name: command
         for name, side in zip(NAMES, found.sides)
-        if (command := longer_command(side.result, needs))
+        if (command := longer_command(side.result.command, needs))
     }
     yield f"to decide, measure each for about {seconds} s{':' if commands else ''}"
     if len(set(commands.values())) == 1:

@@ -23,7 +23,7 @@ from typing import Any
 from qs.base.words import signed_percent
 from qs.comparison.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
 from qs.comparison.verdict import ComparedCase, holm, weights_of
-from qs.gates.grammar import Change, Selector, parse
+from qs.gates.grammar import Change
 
 LONGEST_S = 4 * 3600.0  # nobody waits longer for a gate
 STEP = 1.1  # how exactly the time that a gate needs is found
@@ -35,36 +35,6 @@ class State(str, Enum):
     HOLDS = "holds"
     DOES_NOT = "does not hold"
     UNCLEAR = "cannot tell"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A figure is slower by at least `share`."""
-
-    share: float
-    # None: any figure that both results report.
-    metric: str | None = None
-    selector: Selector = Selector()
-
-    def __str__(self) -> str:
-        return str(Change(self.share, self.metric, self.selector))
-
-    def regards(self, difference: Difference) -> bool:
-        """Whether it is about this figure. A percentile that has too few queries to be reported is
-        judged only where the condition names it.
-        """
-        if self.metric is None:
-            return not difference.unreported
-        return difference.metric.name == self.metric
-
-    def state(self, difference: Difference, stands: bool) -> State:
-        """Of one figure, that is slower beside all others if it `stands`."""
-        worst, worse = difference.worst, difference.worse
-        if worst is None or worse is None:
-            return State.UNCLEAR
-        if stands and difference.verdict == SLOWER and worse >= self.share:
-            return State.HOLDS
-        return State.DOES_NOT if worst < self.share else State.UNCLEAR
 
 
 @dataclass(frozen=True)
@@ -104,7 +74,7 @@ class JudgedFigure:
 class Judgement:
     """Whether one condition holds, and of which figures."""
 
-    condition: Condition
+    condition: Change
     figures: tuple[JudgedFigure, ...]
 
     @property
@@ -134,7 +104,7 @@ class Judgement:
 
 
 def judge(
-    conditions: Sequence[Condition], cases: Sequence[ComparedCase], margin: float
+    conditions: Sequence[Change], cases: Sequence[ComparedCase], margin: float
 ) -> list[Judgement]:
     """Whether each condition holds of the compared cases. `margin` is that of the comparison."""
     return [_judged(condition, cases, margin) for condition in conditions]
@@ -149,13 +119,13 @@ def met(judged: Iterable[Judgement]) -> list[str]:
     ]
 
 
-def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) -> Judgement:
+def _judged(condition: Change, cases: Sequence[ComparedCase], margin: float) -> Judgement:
     regarded = [
         (case, each)
         for case in cases
         if not condition.selector.words or condition.selector.takes(case.b.row)
         for each in case.differences
-        if condition.regards(each)
+        if _regards(condition, each)
     ]
     tested = [(case, each) for case, each in regarded if each.p is not None]
     weights = weights_of(tested)
@@ -164,7 +134,7 @@ def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) 
     figures = []
     for case, each in regarded:
         stands = each.p is not None and next(adjusted) < 1.0 - LEVEL
-        state = condition.state(each, stands)
+        state = _state(condition, each, stands)
         needs = (
             _needed_s(condition, case, each, tests.get(id(each), 1.0), margin)
             if state is State.UNCLEAR
@@ -174,8 +144,27 @@ def _judged(condition: Condition, cases: Sequence[ComparedCase], margin: float) 
     return Judgement(condition, tuple(figures))
 
 
+def _regards(condition: Change, difference: Difference) -> bool:
+    """Whether it is about this figure. A percentile that has too few queries to be reported is
+    judged only where the condition names it.
+    """
+    if condition.figure is None:
+        return not difference.unreported
+    return difference.metric.name == condition.figure
+
+
+def _state(condition: Change, difference: Difference, stands: bool) -> State:
+    """Of one figure, that is slower beside all others if it `stands`."""
+    worst, worse = difference.worst, difference.worse
+    if worst is None or worse is None:
+        return State.UNCLEAR
+    if stands and difference.verdict == SLOWER and worse >= condition.share:
+        return State.HOLDS
+    return State.DOES_NOT if worst < condition.share else State.UNCLEAR
+
+
 def _needed_s(
-    condition: Condition, case: ComparedCase, difference: Difference, tests: float, margin: float
+    condition: Change, case: ComparedCase, difference: Difference, tests: float, margin: float
 ) -> float | None:
     """How long each run must last for the figure to be decided, if it stays as it is now, as one of
     so many tests.
@@ -190,7 +179,7 @@ def _needed_s(
     def decided(seconds: float) -> bool:
         longer = _longer(difference, lengths, seconds, margin)
         stands = longer.p is not None and longer.p * tests < 1.0 - LEVEL
-        return condition.state(longer, stands) is not State.UNCLEAR
+        return _state(condition, longer, stands) is not State.UNCLEAR
 
     short, long = min(lengths.values()), LONGEST_S
     if not decided(long):
@@ -217,16 +206,4 @@ def _longer(
 def _scaled(source: VarianceSource, times: float) -> VarianceSource:
     return replace(
         source, variance=source.variance / times, freedom=max(source.freedom * times, 1.0)
-    )
-
-
-def parse_conditions(texts: Iterable[str], margin: float) -> tuple[Condition, ...]:
-    """Conditions, one in each text or several separated by commas. Raises Faults with everything
-    that is wrong with them.
-    """
-    found = parse(texts, bounds=False, changes=True, margin=margin)
-    return tuple(
-        Condition(each.share, each.figure, each.selector)
-        for each in found
-        if isinstance(each, Change)
     )

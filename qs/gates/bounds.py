@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from qs.base.names import nearest
 from qs.base.words import number
-from qs.gates.deciding import seconds_needed, with_duration
+from qs.gates.deciding import seconds_needed
 from qs.gates.figures import Figure, Histogram, Seen
 from qs.gates.grammar import ACCURACY, Bound, Selector, words_of
 from qs.result.gate import GateEntry, GateOutcome
+from qs.result.longer import longer_command
 from qs.result.result import Result
 from qs.result.row import Row
 from qs.result.story import AGREEMENT, Score, metrics_of, named
@@ -41,7 +42,7 @@ def judged(bounds: Sequence[Bound], result: Result, histogram: Histogram) -> lis
             if found[-1].outcome is GateOutcome.UNCLEAR:
                 seconds.append(seconds_needed(case.row, seen, bound.value) or math.inf)
     longest = max((each for each in seconds if math.isfinite(each)), default=None)
-    command = None if longest is None else with_duration(result.command, longest)
+    command = None if longest is None else longer_command(result.command, longest)
     return [_with(entry, command) for entry in found]
 
 

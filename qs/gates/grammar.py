@@ -149,6 +149,12 @@ def parse(
     return tuple(dict.fromkeys(found))
 
 
+def parse_changes(texts: Iterable[str], margin: float) -> tuple[Change, ...]:
+    """Conditions on what changed between two results, and no others; as `parse`."""
+    found = parse(texts, bounds=False, changes=True, margin=margin)
+    return tuple(each for each in found if isinstance(each, Change))
+
+
 def _selected(text: str) -> tuple[Selector, str]:
     matched = _CASE.fullmatch(text)
     if matched is None:

@@ -10,11 +10,11 @@ from qs.base.errors import UserError
 from qs.comparison.comparing import compare_results
 from qs.comparison.difference import Difference, VarianceSource, difference_from
 from qs.comparison.gate_words import gate_lines
-from qs.comparison.gates import Condition, State, judge, met, parse_conditions
-from qs.comparison.longer import longer_command, rounded_s
+from qs.comparison.gates import State, judge, met
 from qs.comparison.measured import METRICS
 from qs.comparison.sides import from_path
 from qs.comparison.verdict import ComparedCase
+from qs.gates.grammar import Change, parse_changes
 from tests.qs.comparison.synthetic import Drawn, write_result
 
 THROUGHPUT, MEAN, P50, _, P99, P999 = METRICS
@@ -44,7 +44,7 @@ def case(*differences: Difference) -> ComparedCase:
 
 
 def judged(condition: str, *cases: ComparedCase):
-    (found,) = judge(parse_conditions([condition], MARGIN), cases, MARGIN)
+    (found,) = judge(parse_changes([condition], MARGIN), cases, MARGIN)
     return found
 
 
@@ -123,38 +123,6 @@ def test_the_slowest_figure_says_how_long():
     assert judged("slower:5%", case(told(MEAN, 0.0, 0.0, 0.1)), case(UNKNOWN)).needs_s is None
 
 
-class Command:
-    def __init__(self, text: str):
-        self.command = text.split()
-
-
-@pytest.mark.parametrize(
-    ("typed", "again"),
-    [
-        ("/x/bin/qs run --task t", "qs run --task t --duration 12s"),
-        ("qs run --task t --iterations 300", "qs run --task t --duration 12s"),
-        (
-            "qs run --task t --iterations=300 --clients 2",
-            "qs run --task t --clients 2 --duration 12s",
-        ),
-        ("qs load m.onnx --until-stable 5% --time_limit 9", "qs load m.onnx --duration 12s"),
-        ("qs load m.onnx -d 5s -q --json", "qs load m.onnx --duration 12s"),
-        ("qs load m.onnx -d5s --rate 9", "qs load m.onnx --rate 9 --duration 12s"),
-        ("qs load 'm' --stages 1s:5", None),
-        ("qs", None),
-    ],
-)
-def test_the_command_that_measures_longer(typed, again):
-    assert longer_command(Command(typed), 11.2) == again
-
-
-@pytest.mark.parametrize(
-    ("seconds", "typed"), [(0.1, 3), (3.2, 4), (11.2, 12), (99.5, 100), (101, 110), (1234, 1300)]
-)
-def test_a_duration_that_a_person_would_type(seconds, typed):
-    assert rounded_s(seconds) == typed
-
-
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return write_result(tmp_path_factory.mktemp("a"), 1, [Drawn(seconds=3.0, interval_s=0.15)])
@@ -164,19 +132,17 @@ def test_a_condition_holds_where_the_difference_is_real_and_large_enough(tmp_pat
     slow = write_result(tmp_path, 3, [Drawn(seconds=3.0, interval_s=0.15, base_ns=2.6e6)])
     sides = [from_path(str(each)) for each in (path, slow)]
     cases = compare_results(sides).cases
-    conditions = [Condition(0.2, "mean"), Condition(0.2, "throughput")]
+    conditions = [Change(0.2, "mean"), Change(0.2, "throughput")]
     assert met(judge(conditions, cases, MARGIN))[0].startswith("mean.slower:20%: BS 1")
-    assert met(judge([Condition(0.6, "mean")], cases, MARGIN)) == []
+    assert met(judge([Change(0.6, "mean")], cases, MARGIN)) == []
     back = compare_results([*reversed(sides)]).cases
-    assert met(judge([Condition(0.05)], back, MARGIN)) == []
+    assert met(judge([Change(0.05)], back, MARGIN)) == []
 
 
 def test_what_is_unclear_is_said_with_what_decides_it(tmp_path, path):
     again = write_result(tmp_path, 2, [Drawn(seconds=3.0, interval_s=0.15)])
     found = compare_results([from_path(str(each)) for each in (path, again)])
-    unclear = judge(
-        parse_conditions(["p99.slower:12%,mean.slower:90%"], MARGIN), found.cases, MARGIN
-    )
+    unclear = judge(parse_changes(["p99.slower:12%,mean.slower:90%"], MARGIN), found.cases, MARGIN)
     lines = gate_lines(unclear, found)
     assert lines[0] == "--fail_if p99.slower:12% cannot tell:"
     assert "BS 1, closed loop" in lines[1] and "p99 " in lines[1]
@@ -188,17 +154,17 @@ def test_what_is_unclear_is_said_with_what_decides_it(tmp_path, path):
 @pytest.mark.parametrize(
     ("texts", "conditions"),
     [
-        (["slower:5%"], [Condition(0.05)]),
+        (["slower:5%"], [Change(0.05)]),
         (
             ["p99.slower:10%, throughput.slower:3%"],
-            [Condition(0.1, "p99"), Condition(0.03, "throughput")],
+            [Change(0.1, "p99"), Change(0.03, "throughput")],
         ),
-        (["p99.9.slower:150%"], [Condition(1.5, "p99.9")]),
-        (["slower:0.05", "Mean.Slower: 4 %"], [Condition(0.05), Condition(0.04, "mean")]),
+        (["p99.9.slower:150%"], [Change(1.5, "p99.9")]),
+        (["slower:0.05", "Mean.Slower: 4 %"], [Change(0.05), Change(0.04, "mean")]),
     ],
 )
 def test_conditions(texts, conditions):
-    assert list(parse_conditions(texts, 0.02)) == conditions
+    assert list(parse_changes(texts, 0.02)) == conditions
 
 
 @pytest.mark.parametrize(
@@ -216,5 +182,5 @@ def test_conditions(texts, conditions):
 )
 def test_a_condition_that_cannot_be_is_refused(text, said):
     with pytest.raises(UserError, match="--fail_if") as refused:
-        parse_conditions([text], 0.02)
+        parse_changes([text], 0.02)
     assert said in str(refused.value)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 
 from qs.gates.bounds import judged
-from qs.gates.deciding import with_duration
 from qs.gates.grammar import parse
 from qs.result.gate import GateEntry, GateOutcome, overall
 from qs.result.result import Result
@@ -135,14 +134,8 @@ def test_the_command_that_would_decide_measures_as_long_as_the_dearest_case_need
     """Half-width 10 ms, 5 ms from the bound: four times as long, and half as much again."""
     found = entries("p99>45ms,items/s<830", result(row()))
     commands = {each.decide for each in found}
-    assert commands == {"qs load m.onnx --quiet --duration 60s"}
+    assert commands == {"qs load m.onnx --duration 60s"}
     assert entries("p99>40ms", result(row()))[0].decide is None  # no time would tell them apart
-
-
-def test_a_command_with_another_duration():
-    typed = ["qs", "run", "--task", "t", "-d", "1s", "--time-limit", "3", "--out", "a b"]
-    assert with_duration(typed, 12.3) == "qs run --task t --out 'a b' --duration 13s"
-    assert with_duration([], 5.0) is None
 
 
 def test_a_case_that_was_not_measured_cannot_be_told():
