@@ -42,7 +42,7 @@ def test_every_enum_of_strings_is_looked_at() -> None:
         "qs.engine.outcome.Ending",
         "qs.engine.outcome.ErrorKind",
         "qs.result.result.Status",
-        "qs.result.row.Verdict",
+        "qs.result.verdict.Verdict",
         "qs.settings.settings.Origin",
     }
 

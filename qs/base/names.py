@@ -72,7 +72,8 @@ def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str
     """The candidate that a misspelt name probably means, or None if nothing is similar enough.
 
     `cutoff` is the similarity required, from 0 to 1 (difflib's ratio); upper and lower case, '-'
-    and '_' count as equal. A short word has to begin with the same letter.
+    and '_' count as equal. A short word has to begin with the same letter, or to have the same
+    letters.
     """
     by_folded: dict[str, str] = {}
     if len(str(name)) > _LONGEST:
@@ -82,7 +83,9 @@ def nearest(name: object, candidates: Iterable[str], cutoff: float = 0.6) -> str
     folded = str(name).casefold().replace("-", "_")
     likely = list(by_folded)
     if len(folded) <= _SHORT:  # GPU is no misspelt CPU
-        likely = [each for each in likely if each[:1] == folded[:1]]
+        likely = [
+            each for each in likely if each[:1] == folded[:1] or sorted(each) == sorted(folded)
+        ]
     close = difflib.get_close_matches(folded, likely, n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
 

@@ -17,19 +17,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any
 
 from qs.base.words import signed_percent
 from qs.comparison.difference import LEVEL, SLOWER, Difference, VarianceSource, difference_from
 from qs.comparison.verdict import ComparedCase, holm, weights_of
 from qs.gates.grammar import Change
+from qs.result.part import Word
 
 LONGEST_S = 4 * 3600.0  # nobody waits longer for a gate
 STEP = 1.1  # how exactly the time that a gate needs is found
 
 
-class State(str, Enum):
+class State(Word):
     """Whether a condition holds."""
 
     HOLDS = "holds"

@@ -59,6 +59,7 @@ TYPED = {
     "trace": True,
     "no_history": True,
     "keep": "3",
+    "web": "8080",
 }
 SHARED = [
     pytest.param(target, option, id=f"{name}-{option.name}")

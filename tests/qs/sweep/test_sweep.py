@@ -288,6 +288,7 @@ def test_bounds_that_every_setting_keeps_choose_one(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_limit_is_found_drawn_and_has_a_command(tmp_path):
     small_backend.write(tmp_path, config={}, predict=STEADY)
     found = swept(
@@ -305,7 +306,7 @@ def test_a_limit_is_found_drawn_and_has_a_command(tmp_path):
         "--slo",
         "errors=1%",
         "--slo_budget",
-        "8s",
+        "30s",
     )
     limit = found["Sweep"]["limit"]
     assert limit["goals"] == ["p90=15ms", "errors=1%"] and limit["setting"] == "bs1-c2"
