@@ -167,6 +167,7 @@ def test_ctrl_c_ends_a_check_and_the_backends_process(shell):
         os.kill(int(pid_file.read_text()), 0)
 
 
+@pytest.mark.slow
 def test_the_smallest_backend_gives_the_right_answers(shell, place):
     """The page's last part: two files by hand."""
     part = TEXT[TEXT.index("## The smallest backend") :]

@@ -85,6 +85,7 @@ def test_independent_intervals_are_covered_as_often_as_they_say():
     assert missing <= 2
 
 
+@pytest.mark.slow
 def test_correlated_intervals_are_covered_where_the_plain_interval_fails():
     covered, naive, missing = coverage(0.8)
     assert naive < 0.6

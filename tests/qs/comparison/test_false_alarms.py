@@ -22,7 +22,11 @@ def verdict(tmp_path: Path, seed: int, a: Drawn, b: Drawn) -> str:
 
 @pytest.mark.parametrize(
     ("noise", "repeats"),
-    [(Noise(), 1), (Noise(slow=0.06, lasts=500.0), 1), (Noise(run=0.02), 3)],
+    [
+        (Noise(), 1),
+        (Noise(slow=0.06, lasts=500.0), 1),
+        pytest.param(Noise(run=0.02), 3, marks=pytest.mark.slow),
+    ],
     ids=["usual", "noise that lasts for a second", "runs that differ, repeated"],
 )
 def test_a_target_against_itself_20_times(tmp_path, noise, repeats):

@@ -46,11 +46,11 @@ FEW = ("--iterations", 300, "--warmup", 1)
     [
         ("thread", 3, RACING, True),
         ("thread", 3, RIGHT, False),
-        ("process", 2, FOR_A_WHILE, True),
+        pytest.param("process", 2, FOR_A_WHILE, True, marks=pytest.mark.slow),
         ("process", 2, RIGHT, False),
         ("inline", 1, FOR_A_WHILE, True),
         ("async", 3, AWAITED_RACING, True),
-        ("async", 3, AWAITED_RIGHT, False),
+        pytest.param("async", 3, AWAITED_RIGHT, False, marks=pytest.mark.slow),
     ],
     ids=lambda value: "" if isinstance(value, str) and len(value) > 10 else str(value),
 )

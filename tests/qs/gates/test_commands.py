@@ -25,7 +25,11 @@ def place(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
-        (("--fail_if", "bs1.completed<1000,p99>1ms,errors>0", "--allow_unclear"), 3),
+        pytest.param(
+            ("--fail_if", "bs1.completed<1000,p99>1ms,errors>0", "--allow_unclear"),
+            3,
+            marks=pytest.mark.slow,
+        ),
         (("--fail_if", "p99>1ms,errors>0"), 4),
     ],
 )

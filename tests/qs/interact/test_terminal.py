@@ -383,6 +383,7 @@ def test_answers_that_do_not_fit_stop_the_run_with_every_fault(workspace, monkey
     assert f"{file}: streams is 'many'; allowed: a whole number" in said
 
 
+@pytest.mark.slow
 def test_after_the_questions_ctrl_c_still_ends_a_run_in_order(tmp_path):
     pexpect = pytest.importorskip("pexpect")
     workspace = small_backend.write(tmp_path, profile=PROFILE, iterations=10_000_000)

@@ -271,6 +271,7 @@ def test_qs_fetch_prepares_a_machine_that_then_needs_no_network(place, monkeypat
     assert status == 2 and "mm" in said
 
 
+@pytest.mark.slow
 def test_the_pages_commands_run(tmp_path, monkeypatch):
     """The run in a process of its own, as a user starts it; fetching, in this one."""
     page = (ROOT / "docs" / "models-and-data.md").read_text()

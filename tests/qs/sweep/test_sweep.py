@@ -72,7 +72,7 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    [*COMMANDS[:1], *(pytest.param(each, marks=pytest.mark.slow) for each in COMMANDS[1:])],
+    [pytest.param(each, marks=pytest.mark.slow) for each in COMMANDS],
 )
 def test_a_command_of_the_page(command, place):
     ran = qs(*shlex.split(command)[1:], cwd=place)

@@ -222,6 +222,7 @@ def test_text_of_others_does_no_harm(show, folder, tmp_path):
     assert path.stat().st_size < MOST_BYTES
 
 
+@pytest.mark.slow
 def test_200_cases_and_24_hours_stay_small(show, folder, tmp_path):
     path = tmp_path / "report.html"
     path.write_bytes(result_page(made.told(made.large(folder, 200, 24.0), folder)))
