@@ -79,6 +79,16 @@ def percent(share: float) -> str:
     return f"{number(share * 100, 2)} %"
 
 
+def half_width(share: float | None) -> str:
+    """What stands behind a plus-minus sign: 3.1 %. Above 100 % nothing is known, and no figure says
+    more than that.
+
+    >>> [half_width(share) for share in (0.031, 1.0, 34.99, None)]
+    ['3.1 %', '100 %', 'over 100 %', 'n/a']
+    """
+    return NOTHING if share is None else "over 100 %" if share > 1.0 else percent(share)
+
+
 def signed_percent(share: float | None) -> str:
     """A difference in percent, with its sign and one decimal: +9.8 %; n/a for None."""
     return NOTHING if share is None else f"{share * 100:+,.1f} %"

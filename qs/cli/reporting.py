@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -34,13 +35,17 @@ def render_one(run: str, wanted: str, out: Path | None) -> Path | None:
     made = FORMATS[wanted]
     with _folder_of(side) as folder:
         if out == STANDARD_OUTPUT:
-            write_out(made.draw(story_of(side.result, folder)))
+            write_out(made.draw(replace(story_of(side.result, folder), files=())))
             return None
         target = out or _beside(side, made.suffix)
         if target.is_dir():
             raise Faults([Fault("--output", "", str(target), "a file")])
-        check_writable(target.absolute().parent, "--output")
-        write_atomic(target, made.draw(story_of(side.result, folder)))
+        place = target.absolute().parent
+        check_writable(place, "--output")
+        story = story_of(side.result, folder)
+        if place.resolve() != folder.resolve():  # links to files beside it would lead nowhere
+            story = replace(story, files=())
+        write_atomic(target, made.draw(story))
         return target
 
 
@@ -87,7 +92,7 @@ def render_all(root: Path, out: Path | None) -> Path:
     if target == STANDARD_OUTPUT:
         raise UserError("--output -: an index has links to files beside it; name a file")
     check_writable(target.absolute().parent, "--output")
-    page, unread = reports_page(root)
+    page, unread = reports_page(root, target.absolute().parent)
     for why in unread:
         click.echo(f"warning: left out: {why}", err=True)
     write_atomic(target, page)

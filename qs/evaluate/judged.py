@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from qs.base.scenarios import SCHEDULED
 from qs.base.storable import storable
-from qs.base.words import number, percent, span
+from qs.base.words import half_width, number, percent, span
 from qs.engine import Cause, Doubt, Ending, ErrorKind, Estimate, Reason, RunResult
 from qs.evaluate import cures
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Verdict
@@ -111,7 +111,7 @@ def imprecise(case: Case, result: RunResult) -> DoubtEntry | None:
     needed_s = result.wall_s * (known / case.until_known) ** 2
     return DoubtEntry(
         code="imprecise",
-        text=f"after {span(result.wall_s)} the throughput is known to {percent(known)}, not to "
+        text=f"after {span(result.wall_s)} the throughput is known to {half_width(known)}, not to "
         f"{percent(case.until_known)}",
         cure=cures.longer(case, needed_s),
         needed_s=needed_s,

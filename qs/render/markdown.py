@@ -7,12 +7,14 @@ from typing import Any
 
 from qs.base.private import at_home, private
 from qs.base.visible import one_line
+from qs.base.words import half_width, number
 from qs.render.answers import answers_line
 from qs.render.html.page import scores
 from qs.render.performance import columns_of
 from qs.render.tiles import tiles_of
 from qs.result.gate import GateEntry
 from qs.result.story import Story
+from qs.result.sweep import SweepEntry
 
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
@@ -28,7 +30,10 @@ def markdown(story: Story) -> str:
         said += [escaped(story.headline), ""]
     said += [f"- {escaped(reason)}" for reason in story.reasons]
     said += [f"- doubt: {escaped(doubt)}" for doubt in story.doubts]
-    if story.cases:
+    sweep = story.result.sweep
+    if sweep and sweep.table:
+        said += ["", *sweep_lines(sweep)]
+    elif story.cases:
         shown = columns_of(story.cases)
         lines = [
             [case.name, *(each.texts[at] for each in shown), case.row.standing]
@@ -48,6 +53,33 @@ def markdown(story: Story) -> str:
     if figures:
         said += ["", *table(["metric", "value", "95 % interval"], figures)]
     return "\n".join([*said, "", f"    {at_home(story.command)}", "", "</details>", ""])
+
+
+def sweep_lines(sweep: SweepEntry) -> list[str]:
+    """A table of the settings, each over all its trials, and what to take."""
+    headings = ["setting", "items/s", "±", "p50 ms", "p99 ms", "trials", "errors", "verdict"]
+    lines = [
+        [
+            line.name,
+            number(line.items_per_s),
+            half_width(line.uncertain),
+            *(number(each) for each in (line.p50_ms, line.p99_ms, line.trials, line.errors)),
+            line.verdict,
+        ]
+        for line in sweep.table
+    ]
+    said = [*table(headings, lines), ""]
+    for each in sweep.recommendations:
+        text = "; ".join(filter(None, (each.why, each.tie)))
+        said.append(f"- for {escaped(each.purpose)}: **{escaped(each.name or 'none')}**")
+        said[-1] += f", {escaped(text)}" if text else ""
+    if sweep.limit and sweep.limit.sentence:
+        said.append(f"- {escaped(sweep.limit.sentence)}")
+    commands = [each.command for each in sweep.recommendations]
+    commands += [each.tell_apart for each in sweep.recommendations]
+    for command in dict.fromkeys(filter(None, commands)):
+        said += ["", f"    {at_home(one_line(command))}"]
+    return said
 
 
 def gate_lines(entries: Sequence[GateEntry]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qs.base.words import NOTHING, completed, number, percent, span
+from qs.base.words import NOTHING, completed, half_width, number, span
 from qs.result.row import Row
 from qs.result.story import NamedCase
 
@@ -109,7 +109,7 @@ def _shares(name: str, heading: str, rows: Sequence[Row], of: Callable[[Row], An
     """Half widths of intervals: "7 % ?" where another run may differ by more than they say."""
     values = [of(row) for row in rows]
     texts = tuple(
-        NOTHING if value is None else percent(value) + (" ?" if row.disturbed else "")
+        half_width(value) + (" ?" if row.disturbed and value is not None else "")
         for row, value in zip(rows, values)
     )
     return Shown(name, heading, tuple(values), texts)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qs.base.console import open_table
-from qs.base.words import number
+from qs.base.words import half_width, number
 from qs.limit import Goal, parse_goals
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR
 from qs.result.columns import columns
@@ -41,7 +41,7 @@ def sweep_table(sweep: SweepEntry, wide: bool = True) -> Table:
     times = [column for column in TIMES if wide or column.name not in DISPENSABLE]
     failed = any(line.errors for line in sweep.table)
     headings = [column.heading for column in axes] or ["setting"]
-    headings += [*(column.heading for column in THROUGHPUT), "+- %"]
+    headings += [*(column.heading for column in THROUGHPUT), "+-"]
     headings += [*(column.heading for column in times), *(["trials"] if wide else [])]
     made = open_table()
     for heading in ("", *headings, *(["errors"] if wide or failed else []), "verdict"):
@@ -50,7 +50,7 @@ def sweep_table(sweep: SweepEntry, wide: bool = True) -> Table:
     for line in sweep.table:
         cells = [column.text(line.setting) for column in axes] or [line.name]
         cells += [column.text(line) for column in THROUGHPUT]
-        cells.append(number(line.uncertain_percent, 2))
+        cells.append(half_width(line.uncertain))
         cells += [column.text(line) for column in times]
         cells += [number(line.trials)] if wide else []
         cells += [number(line.errors)] if wide or failed else []
@@ -63,7 +63,7 @@ def sweep_lines(sweep: SweepEntry) -> list[str]:
     """How it was measured, what failed, what to take, and the commands."""
     said = [f"* no other setting has both more throughput and less {sweep.ranked_by}"]
     if any(line.items_per_s_half_width is not None for line in sweep.table):
-        said.append("+- %: half of the 95 % interval of items/s, by the spread of all trials")
+        said.append("+-: half of the 95 % interval of items/s, by the spread of all trials")
     said.append(sweep.method)
     said += [f"{line.name}: {'; '.join(line.reasons)}" for line in sweep.table if line.reasons]
     for each in sweep.recommendations:

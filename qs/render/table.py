@@ -48,6 +48,7 @@ RUN = ("task", "model", "backend", "runtime", "cpu", "started", "precision")
 KINDS: Mapping[str, type] = {
     **dict.fromkeys(RUN, str),
     **{column.name: column.kind for column in CASE},
+    **dict.fromkeys(("items_per_s_half_width", "p99_half_width_ms"), float),
     "target_queries_per_s": float,
     "reasons": str,
 }
@@ -69,11 +70,17 @@ def records(result: Result) -> list[Record]:
         about
         | {column.name: column.of(row) for column in CASE}
         | {
+            "items_per_s_half_width": _times(row.throughput_interval, row.items_per_s),
+            "p99_half_width_ms": _times(row.p99_interval, row.p99_ms),
             "target_queries_per_s": row.settings.target_qps if row.settings else None,
             "reasons": "; ".join(row.reasons),
         }
         for row in result.performance
     ]
+
+
+def _times(share: float | None, value: float | None) -> float | None:
+    return None if share is None or value is None else share * value
 
 
 def csv_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from qs.base.words import NOTHING, NS_PER_MS, NS_PER_US, number, percent
+from qs.base.words import NOTHING, NS_PER_MS, NS_PER_US, half_width, number, percent
 from qs.render.answers import COSINE
 from qs.result.result import Kind
 from qs.result.row import Row
@@ -60,8 +60,7 @@ def _chosen(sweep: SweepEntry) -> Iterator[Tile]:
     if line is None:
         return
     yield Tile("setting", line.name)
-    known = line.uncertain_percent
-    near = "" if known is None else f"± {number(known, 2)} %"
+    near = _interval(line.uncertain)
     yield Tile("throughput", number(line.items_per_s, DIGITS), "items/s", near)
     yield _time("p99", line.p99_ms, "")
     limit = sweep.limit
@@ -112,7 +111,7 @@ def _time(name: str, ms: float | None, note: str) -> Tile:
 
 
 def _interval(share: float | None) -> str:
-    return "" if share is None else f"± {percent(share)}"
+    return "" if share is None else f"± {half_width(share)}"
 
 
 def _score(score: Score) -> Tile:

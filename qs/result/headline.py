@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from qs.base.words import number, percent
+from qs.base.words import half_width, number, percent
 from qs.result.cases import short_name
 from qs.result.result import Result
 from qs.result.row import Row
@@ -33,7 +33,7 @@ def _closed(rows: Sequence[Row]) -> Iterator[str]:
     known = ""
     if most.throughput_interval:
         at_best = "at best " if most.disturbed else ""
-        known = f" ({at_best}± {percent(most.throughput_interval)})"
+        known = f" ({at_best}± {half_width(most.throughput_interval)})"
     figure = f"{number(_float(most.items_per_s))} items/s{known} at batch size {most.batch_size}"
     yield f"up to {figure}" if len(rows) > 1 else figure
     tails = [row for row in rows if row.p99_ms]

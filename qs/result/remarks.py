@@ -4,6 +4,7 @@ cases they hold for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from qs.result.cases import NamedCase, short
 from qs.result.result import Kind, Result
 from qs.result.verdict import DoubtEntry
 
+_FIGURE = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _NAMED = 4  # as many cases are named beside a doubt; more are counted
 
 
@@ -81,14 +83,33 @@ def _places(
 
 
 def _one(found: Sequence[tuple[str, DoubtEntry]], of: int) -> Remark:
-    """One doubt of several cases. Where their figures differ, the words are those of the case that
-    would have to be measured longest, and say which it is.
-    """
+    """One doubt of several cases, with the cure of the one that has to be measured longest."""
     names = tuple(dict.fromkeys(name for name, _ in found))
-    name, worst = max(found, key=lambda each: each[1].needed_s or 0.0)
-    alike = len({each.text for _, each in found}) == 1
-    text = worst.text if alike or len(names) == 1 else f"{worst.text} (at {name})"
+    worst = max((each for _, each in found), key=lambda each: each.needed_s or 0.0)
+    texts = tuple(dict.fromkeys(each.text for _, each in found))
+    if len(texts) == 1:
+        text = worst.text
+    else:
+        one = f"at worst, {worst.text}" if worst.needed_s else f"for example, {worst.text}"
+        text = _in_one(texts) or one
     return Remark(text, names, of, worst.cure, worst.code)
+
+
+def _in_one(texts: Sequence[str]) -> str | None:
+    """Texts that differ in one figure, in one: "lost its core 12 to 108 times a second". None if
+    they differ in more.
+    """
+    frames = {_FIGURE.sub("\0", text) for text in texts}
+    if len(frames) > 1:
+        return None
+    figures = list(zip(*(_FIGURE.findall(text) for text in texts)))
+    differing = [at for at, each in enumerate(figures) if len(set(each)) > 1]
+    if len(differing) != 1:
+        return None
+    at = differing[0]
+    low, *_, high = sorted(set(figures[at]), key=lambda figure: float(figure.replace(",", "")))
+    found = list(_FIGURE.finditer(texts[0]))[at]
+    return f"{texts[0][: found.start()]}{low} to {high}{texts[0][found.end() :]}"
 
 
 def _together(pairs: Iterable[tuple[str, str]], of: int) -> list[Remark]:

@@ -57,11 +57,11 @@ class SweepLine(Part):
         return self.verdict is Verdict.VALID
 
     @property
-    def uncertain_percent(self) -> float | None:
-        """Half the width of the throughput's 95 % interval, in percent of it."""
+    def uncertain(self) -> float | None:
+        """Half the width of the throughput's 95 % interval, as a share of it."""
         if self.items_per_s_half_width is None or not self.items_per_s:
             return None
-        return 100.0 * self.items_per_s_half_width / self.items_per_s
+        return self.items_per_s_half_width / self.items_per_s
 
 
 class Recommendation(Part):

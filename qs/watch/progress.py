@@ -21,7 +21,7 @@ def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) ->
     speed = f"{rate(queries_per_s)} queries/s"
     if planned is None:
         return (
-            f"measuring for {span(limit_s)} at about {speed}"
+            f"measuring for at most {span(limit_s)} at about {speed}"
             if limit_s
             else f"measuring at about {speed}"
         )

@@ -54,9 +54,28 @@ class Option(click.Option):
         return super(Option, shown).get_help_record(ctx)
 
 
+class PortOption(Option):
+    """An option whose value may be left out: a word after it that is no number is not its value,
+    but the next argument.
+    """
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        super().add_to_parser(parser, ctx)
+        for name in self.opts:
+            made = parser._long_opt.get(name)
+            if made is not None:
+                made.process = partial(self._process, made.process)
+
+    def _process(self, process: Callable[[Any, Any], None], value: Any, state: Any) -> None:
+        if isinstance(value, str) and not value.lstrip("-").isdigit():
+            state.rargs.insert(0, value)
+            value = self.flag_value
+        process(value, state)
+
+
 def option(group: str, *names: str, **attributes: Any) -> Decorator:
     """`click.option` under a heading of `--help`; `rare` and `aliases` as for Option."""
-    return click.option(*names, cls=Option, group=group, **attributes)
+    return click.option(*names, **{"cls": Option, "group": group, **attributes})
 
 
 def under(group: str) -> Callable[..., Decorator]:

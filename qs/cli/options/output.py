@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, OneOf, Whole
-from qs.cli.options.grouping import CHECKS, OUTPUT, together, under
+from qs.cli.options.grouping import CHECKS, OUTPUT, PortOption, together, under
 from qs.cli.types import Tag
 
 _checks, _output = under(CHECKS), under(OUTPUT)
@@ -68,6 +68,7 @@ watching = together(
     ),
     _output(
         "--web",
+        cls=PortOption,
         type=Whole(0, 65535),
         is_flag=False,
         flag_value="0",

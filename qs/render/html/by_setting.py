@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qs.base.pareto import frontier
-from qs.base.words import number
+from qs.base.words import NOTHING, half_width, number
 from qs.render.html.charts import MOST_IN_LEGEND, SCHEMA, Points, Spec, chart, ms, tip
 from qs.result.row import EstimateEntry
 from qs.result.story import NamedCase
@@ -19,8 +19,10 @@ THROUGHPUT, TAIL = "items/s", "p99 (ms)"
 
 
 def setting_points(cases: Sequence[NamedCase]) -> list[dict[str, Any]]:
-    """[{"case", "bs", "figure", "value", "low", "high", "words"}]: two for each case. A case
-    without an interval has its value at both ends.
+    """[{"case", "bs", "figure", "value", "low", "high", "words", "sure"}]: two for each case. A
+    case without an interval has its value at both ends. An interval that reaches below zero ends at
+    what is possible: no throughput, or the least response time that was measured, as an axis of
+    times is logarithmic.
     """
     found = []
     for case in cases:
@@ -28,17 +30,22 @@ def setting_points(cases: Sequence[NamedCase]) -> list[dict[str, Any]]:
         sure = row.confidence
         per_query = (row.items_per_s or 0.0) / row.queries_per_s if row.queries_per_s else None
         rates = sure.queries_per_s if sure and per_query else None
-        for figure, value, estimate, scale in (
-            (THROUGHPUT, row.items_per_s, rates, per_query or 1.0),
-            (TAIL, row.p99_ms, sure.p99_ms if sure else None, 1.0),
+        for figure, value, estimate, scale, least in (
+            (THROUGHPUT, row.items_per_s, rates, per_query or 1.0, 0.0),
+            (TAIL, row.p99_ms, sure.p99_ms if sure else None, 1.0, row.min_ms or row.p99_ms),
         ):
             if value:
-                found.append(_point(case, figure, float(value), estimate, scale))
+                found.append(_point(case, figure, float(value), estimate, scale, least or 0.0))
     return found
 
 
 def _point(
-    case: NamedCase, figure: str, value: float, estimate: EstimateEntry | None, scale: float
+    case: NamedCase,
+    figure: str,
+    value: float,
+    estimate: EstimateEntry | None,
+    scale: float,
+    least: float,
 ) -> dict[str, Any]:
     half = estimate.half_width if estimate else None
     away = (half or 0.0) * scale
@@ -47,9 +54,10 @@ def _point(
         "bs": case.row.batch_size,
         "figure": figure,
         "value": value,
-        "low": max(value - away, value / 100),  # an axis of times is logarithmic
+        "low": value - away if value > away else min(least, value),
         "high": value + away,
         "words": number(value, 3),
+        "sure": NOTHING if half is None else f"± {half_width(away / value)}",
     }
 
 
@@ -86,7 +94,7 @@ def _panel(points: Points, several: bool, figure: str) -> Spec:
             "xOffset": {"field": "case", "type": "nominal", "sort": None},
             "color": {"field": "case", "type": "nominal", "sort": None, "title": None} | legend,
         }
-    tips = [tip("case"), tip("value", figure), tip("low", "from"), tip("high", "to")]
+    tips = [tip("case"), tip("value", figure), tip("sure", "95 % interval")]
     interval = {
         "mark": {"type": "rule", "strokeWidth": 2},
         "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, **apart},

@@ -4,6 +4,7 @@ with links.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,10 @@ class Line:
     kept: bool  # an earlier run, beside the newest
 
 
-def reports_page(root: Path) -> tuple[bytes, list[str]]:
-    """The page, and why which results could not be read."""
+def reports_page(root: Path, place: Path | None = None) -> tuple[bytes, list[str]]:
+    """The page, for the folder `place` if it is not to lie in `root` itself, and why which results
+    could not be read.
+    """
     lines: list[Line] = []
     unread, seen = [], set()
     found = (path for pattern in PATTERNS for path in root.rglob(pattern) if not unfinished(path))
@@ -59,7 +62,7 @@ def reports_page(root: Path) -> tuple[bytes, list[str]]:
             of = (result.started, result.kind, result.task, result.backend, path.name)
             if of not in seen:
                 seen.add(of)
-                lines.append(_line(result, path, root))
+                lines.append(_line(result, path, place or root))
         except UserError as error:
             unread.append(str(error))
     lines.sort(key=lambda line: (line.task, line.backend, line.kind))
@@ -74,7 +77,7 @@ def reports_page(root: Path) -> tuple[bytes, list[str]]:
     ), unread
 
 
-def _line(result: Result, path: Path, root: Path) -> Line:
+def _line(result: Result, path: Path, place: Path) -> Line:
     story = story_of(result)
     measured = [(row.items_per_s, row) for row in result.performance if row.items_per_s]
     best = max(measured, key=lambda each: each[0])[1] if measured else None
@@ -95,6 +98,6 @@ def _line(result: Result, path: Path, root: Path) -> Line:
         tone=story.tone,
         status=result.status,
         when=moment(result.started),
-        link=(page if page.is_file() else path).relative_to(root).as_posix(),
+        link=Path(os.path.relpath(page if page.is_file() else path, place)).as_posix(),
         kept=is_kept(path),
     )

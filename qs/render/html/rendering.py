@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from qs.base.cache import build_once
 from qs.base.private import at_home, private
-from qs.base.words import NOTHING, counted, number, percent, signed_percent, span
+from qs.base.words import NOTHING, counted, half_width, number, percent, signed_percent, span
 from qs.render.html.look import DARK, LIGHT
 from qs.render.remedy import remedy
 
@@ -67,6 +67,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
+        "half_width": half_width,
         "percent": percent,
         "signed_percent": signed_percent,
         "span": lambda value: NOTHING if value is None else span(value),

@@ -146,3 +146,13 @@ def test_gpu_is_no_misspelt_cpu() -> None:
 def test_fetch_takes_a_beginning_too() -> None:
     ran = qs("fetch", "digits", "--offline")
     assert ran.returncode == 0 and f"{DIGITS}: model" in ran.stderr
+
+
+@pytest.mark.parametrize("words", [("--web", "none.onnx"), ("none.onnx", "--web")])
+def test_an_option_whose_value_may_be_left_out_takes_no_model_for_it(words, tmp_path: Path) -> None:
+    refused(qs("load", *words, cwd=tmp_path), "FILE is 'none.onnx'")
+
+
+def test_a_port_is_its_value(tmp_path: Path) -> None:
+    refused(qs("load", "none.onnx", "--web", "65536", cwd=tmp_path), "--web", "65536")
+    refused(qs("load", "--web", "8080", cwd=tmp_path), "TASK")

@@ -61,6 +61,33 @@ def test_parquet(folder):
     assert str(table.schema.field("p99_ms").type) == "double"
 
 
+def test_the_tables_have_the_half_widths_of_the_intervals(folder):
+    saved = made.result_of(folder)
+    row = saved["Performance"][0]
+    row["Confidence"]["Queries Per Second"]["Half Width"] = 0.1 * row["Queries Per Second"]
+    row["Confidence"]["P99 Latency"]["Half Width"] = 0.5
+    first = lines(drawn(folder, "csv", saved))[0]
+    assert float(first["items_per_s_half_width"]) == pytest.approx(0.1 * row["QPS"])
+    assert float(first["p99_half_width_ms"]) == pytest.approx(0.5)
+    row["Confidence"] = None
+    first = lines(drawn(folder, "csv", saved))[0]
+    assert first["items_per_s_half_width"] == first["p99_half_width_ms"] == ""
+
+
+def test_markdown_of_a_sweep_has_its_settings_and_ties(tmp_path):
+    folder = made.report("sweep", tmp_path)
+    saved = json.loads((folder / "sweep-fp32.json").read_text())
+    (line,), (chosen, *_) = saved["Sweep"]["table"], saved["Sweep"]["recommendations"]
+    saved["Sweep"]["table"] += [line | {"name": "bs2-c1", "QPS": 100.0, "QPS Half Width": 250.0}]
+    chosen |= {"not_told_apart": ["bs1-c1", "bs2-c1"], "tell_apart": "qs sweep\n<b>"}
+    text = drawn(folder, "md", saved).decode()
+    shown = [each.split(" | ") for each in text.splitlines() if each.startswith("| ")]
+    assert [each[0] for each in shown[:3]] == ["| setting", "| bs1-c1", "| bs2-c1"]
+    assert shown[2][1:3] == ["100", "over 100 %"]
+    assert "- for latency: **bs1-c1**, the least p99, 12.3 ms; not told apart: bs1-c1, bs2" in text
+    assert "\n    qs run --task digits-cnn-onnx-fp32 " in text and "\n    qs sweep <b>" in text
+
+
 def test_markdown(folder, tmp_path):
     text = drawn(folder, "md").decode()
     assert text.startswith("## VALID, 4 doubts: Run of digits-cnn-onnx-fp32 on CPU")
@@ -92,7 +119,7 @@ def test_a_file_beside_the_page_is_no_script_and_no_other_place(tmp_path):
 def test_a_folder_in_the_index_is_no_script(tmp_path):
     made.report("closed", tmp_path / "javascript:alert(1)")
     page, unread = reports_page(tmp_path)
-    (link,) = re.findall(r'<th scope="row"><a href="([^"]*)">', page.decode())
+    (link,) = re.findall(r'<th scope="row"[^>]*><a href="([^"]*)">', page.decode())
     assert link.startswith("./javascript%3Aalert") and not unread
 
 
@@ -136,9 +163,22 @@ def test_the_command(folder, tmp_path):
     ran = qs("report", folder, "--format", "md", "--output", "-")
     assert ran.returncode == 0 and ran.stdout.startswith("## VALID")
     ran = qs("report", folder / "result-fp32.json", "--output", tmp_path / "a" / "page.html")
-    assert ran.returncode == 0 and (tmp_path / "a" / "page.html").stat().st_size > 900_000
+    page = (tmp_path / "a" / "page.html").read_text()
+    assert ran.returncode == 0 and len(page) > 900_000 and not _links(page)
     ran = qs("report", "--all", folder.parent.parent)
     assert ran.returncode == 0 and "digits" in (folder.parent.parent / "index.html").read_text()
+
+
+def _links(page: str) -> list[str]:
+    """Those that lead out of the page."""
+    return [each for each in re.findall(r'<a [^>]*href="([^"]*)"', page) if each[0] != "#"]
+
+
+def test_an_index_in_another_folder_leads_to_the_reports(folder, tmp_path):
+    there = tmp_path / "index.html"
+    assert qs("report", "--all", folder.parent.parent, "--output", there).returncode == 0
+    links = _links(there.read_text())
+    assert links and all((there.parent / unquote(each)).is_file() for each in links)
 
 
 def test_wrong_input_is_one_message(folder, tmp_path):

@@ -199,6 +199,22 @@ def doubt(code, text, cure="", **more):
     return {"Code": code, "Text": text, "Cure": cure, **more}
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["lost 12 times a second", "lost 108 times a second"], "lost 12 to 108 times a second"),
+        (["5% of 4 CPUs", "11% of 4 CPUs"], "5 to 11% of 4 CPUs"),
+        (["1,200 of 2,000 late", "90 of 1,000 late"], "for example, 1,200 of 2,000 late"),
+        (["40 ms are too short", "1.2 s are too short"], "for example, 40 ms are too short"),
+        (["the same 3", "the same 3"], "the same 3"),
+    ],
+)
+def test_figures_of_a_doubt_that_differ_from_case_to_case_are_said_once(texts, said):
+    rows = [case(size, Doubts=[doubt("code", text)]) for size, text in zip((1, 8), texts)]
+    (found,) = story_of(made.small(rows)).doubts
+    assert str(found) == f"all cases: {said}"
+
+
 def test_a_doubt_of_several_cases_stands_once_with_the_cure_that_does_for_all():
     short = [
         doubt("too_short", f"{ms} ms are too short", f"--duration {s}s", **{"Needed Duration": s})
@@ -210,11 +226,11 @@ def test_a_doubt_of_several_cases_stands_once_with_the_cure_that_does_for_all():
     story = story_of(made.small(rows, Doubts=[doubt("", "the file is odd")]))
     assert [(each.where, each.text, each.cure) for each in story.doubts] == [
         ("", "the file is odd", ""),
-        ("all cases", "40 ms are too short (at BS 8)", "--duration 5s"),
+        ("all cases", "9 to 130 ms are too short", "--duration 5s"),
         ("all cases", "other programs used 1.9 CPUs", "stop them"),
     ]
     assert (story.standing, story.tone) == ("VALID, too short to tell", "doubtful")
-    assert str(story.doubts[1]) == "all cases: 40 ms are too short (at BS 8); --duration 5s"
+    assert str(story.doubts[1]) == "all cases: 9 to 130 ms are too short; --duration 5s"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def progress(phase: str = "measure", planned: int | None = 300, **known: Any) ->
             "hardly one of them; those begun are finished",
         ),
         (300, 500.0, 20.0, "300 queries at 500 queries/s take about 600 ms"),
-        (None, 5.0, 10.0, "measuring for 10 s at about 5 queries/s"),
+        (None, 5.0, 10.0, "measuring for at most 10 s at about 5 queries/s"),
     ],
 )
 def test_outlook_says_how_long_the_rest_takes(planned, speed, limit_s, expected):

@@ -67,6 +67,18 @@ def test_error_bars_are_the_intervals_in_the_figures_unit():
     assert tails["low"] == tails["value"] == tails["high"] == 2.0
 
 
+@pytest.mark.parametrize(
+    ("half_width", "ends", "sure"),
+    [(0.5, (1.5, 2.5), "± 25 %"), (30.0, (0.25, 32.0), "± over 100 %"), (None, (2.0, 2.0), "n/a")],
+)
+def test_an_error_bar_below_zero_ends_at_the_least_that_was_measured(half_width, ends, sure):
+    confidence = {"Level": 0.95, "P99 Latency": {"Half Width": half_width}}
+    found = by_setting.setting_points(
+        named(rows(1, Confidence=confidence, **{"Min Latency": 0.25}))
+    )
+    assert ((found[1]["low"], found[1]["high"]), found[1]["sure"]) == (ends, sure)
+
+
 def test_a_scatter_needs_six_settings():
     assert by_setting.scatter_points(named(rows(5))) == []
     points = by_setting.scatter_points(named(rows(6)))
