@@ -56,7 +56,12 @@ class EntryName(click.ParamType):
 def wanted(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that choose entries."""
     options = (
-        click.option("-t", "--task", metavar="TASK", help="Of this task, or model file."),
+        click.option(
+            "-t",
+            "--task",
+            metavar="TASK",
+            help="Of this task, or model file; the beginning of its name is enough.",
+        ),
         click.option(
             "-H",
             "--hardware_type",
@@ -202,7 +207,13 @@ def tag(number: int, name: str, remove: bool) -> int:
 
 
 @command.command()
-@click.option("-t", "--task", metavar="TASK", required=True, help="Of this task, or model file.")
+@click.option(
+    "-t",
+    "--task",
+    metavar="TASK",
+    required=True,
+    help="Of this task, or model file; the beginning of its name is enough.",
+)
 @click.option(
     "-H",
     "--hardware_type",
@@ -288,8 +299,10 @@ def delete(numbers: tuple[int, ...], before: str | None) -> int:
 
 
 def _wanted(options: dict[str, Any]) -> Any:
-    from qs.history.entries import Wanted
+    from qs.history.entries import Wanted, task_named
 
+    if options.get("task"):
+        options["task"] = task_named(options["task"])
     return Wanted(**options)
 
 

@@ -271,6 +271,27 @@ def _give_back() -> None:
         connection.close()
 
 
+def task_named(text: str) -> str:
+    """The only task of the history whose name begins so, else the text itself. UserError for
+    several.
+    """
+    with connected() as connection:
+        names = [row["task"] for row in connection.execute("SELECT DISTINCT task FROM entries")]
+    folded = text.casefold().replace("_", "-")
+    begun = sorted(
+        name for name in names if str(name).casefold().replace("_", "-").startswith(folded)
+    )
+    if text in names or not begun:
+        return text
+    if len(begun) > 1:
+        more = f" and {len(begun) - MOST_NAMED} more" if len(begun) > MOST_NAMED else ""
+        raise UserError(
+            f"--task {text}: {len(begun)} tasks of the history begin so: "
+            f"{', '.join(begun[:MOST_NAMED])}{more}"
+        )
+    return str(begun[0])
+
+
 def _where(wanted: Wanted) -> tuple[str, list[Any]]:
     terms, values = [], []
     for name in ("task", "kind", "verdict"):

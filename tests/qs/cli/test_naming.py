@@ -156,3 +156,21 @@ def test_an_option_whose_value_may_be_left_out_takes_no_model_for_it(words, tmp_
 def test_a_port_is_its_value(tmp_path: Path) -> None:
     refused(qs("load", "none.onnx", "--web", "65536", cwd=tmp_path), "--web", "65536")
     refused(qs("load", "--web", "8080", cwd=tmp_path), "TASK")
+
+
+def both(folder: Path) -> Path:
+    """A workspace with a backend and a task of one name, and one of each."""
+    workspace(folder, "ACME", "ZETA")
+    (folder / "workloads").mkdir()
+    for name in ("acme-net", "other-net"):
+        (folder / "workloads" / f"{name}.json").write_text("{}")
+    return folder
+
+
+def test_check_takes_a_task_or_a_backend_as_a_word(tmp_path: Path) -> None:
+    place = both(tmp_path)
+    refused(qs("check", "acme", cwd=place), "a backend and a task", "ACME or --task acme-net")
+    refused(qs("check", "zeta", "--hardware_type", "ACME", cwd=place), "zeta", "one of them")
+    refused(qs("check", "zetta", cwd=place), "a task or of a backend", "did you mean 'ZETA'")
+    refused(qs("check", "other", "--log", "l", cwd=place), "--log is of a backend's test")
+    refused(qs("check", "zeta", "--task", "none-such", cwd=place), "none-such")

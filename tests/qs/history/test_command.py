@@ -66,6 +66,21 @@ def test_filters(capfd):
     assert qs(capfd, "--model", "absent")[2] == "the history has no such entry\n"
 
 
+def test_the_beginning_of_a_tasks_name_is_enough_if_no_other_begins_so(capfd):
+    assert ids(capfd, "--task", "Digits") == [3]
+    (whole,) = {each["task"] for each in json.loads(qs(capfd, "--limit", 9, "--json")[1])[1:]}
+    assert ids(capfd, "--task", whole[:-2].upper()) == [2, 1]
+    assert ids(capfd, "--task", "none-begins-so") == []
+
+
+def test_several_tasks_that_begin_so_are_named(capfd, path):
+    other = json.loads(path.read_text()) | {"Task": "digits-cnn", "Kind": "load"}
+    record(typed(other | {"Started": "2026-11-04T10:00:00+00:00"}, "made"), path)
+    status, _, err = qs(capfd, "--task", "dig")
+    assert status == 2 and "2 tasks of the history begin so: digits, digits-cnn" in err
+    assert ids(capfd, "--task", "digits") == [3]
+
+
 def test_tagging_and_finding(capfd):
     assert qs(capfd, "tag", "#2", "baseline") == (0, "", "")
     assert "already" in qs(capfd, "tag", "2", "baseline")[2]
