@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from qs.base.files import to_json
 from qs.base.visible import visible, visible_json
 
 if TYPE_CHECKING:
@@ -109,6 +108,8 @@ def open_table(title: str = "") -> Table:
 
 def print_json(content: object) -> None:
     """Plain data on standard output, and nothing else."""
+    from qs.base.files import to_json
+
     write_out(visible_json(to_json(content)))
 
 

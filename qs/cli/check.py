@@ -13,9 +13,9 @@ from click.shell_completion import CompletionItem
 
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath
+from qs.cli.grouping import OUTPUT, STOP, TARGET
 from qs.cli.helping import Command
 from qs.cli.naming import settled
-from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.types import Seconds
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from qs.cli import gating
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath, OneOf
 from qs.cli.commands import INTERRUPTED, INVALID
+from qs.cli.grouping import OUTPUT, STOP, TARGET
 from qs.cli.helping import Command
 from qs.cli.naming import task_word
-from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.types import Seconds
 
 if TYPE_CHECKING:

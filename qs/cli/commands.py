@@ -69,7 +69,7 @@ COMMANDS = {
 # The headings of `--help`, with their commands in the order of a user's way.
 SECTIONS = {
     "Measure": ("run", "load", "sweep", "numeric"),
-    "See what changed": ("report", "compare", "history"),
+    "See what changed": ("report", "compare", "history", "ci"),
     "Prepare": ("list", "fetch", "doctor", "env"),
     "Bring your own": ("new-task", "new-backend", "check"),
     "The program": ("version", "completion", "schema"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qs.cli.commands import INVALID, UNCLEAR, VALID
-from qs.cli.options.grouping import CHECKS, option
+from qs.cli.grouping import CHECKS, option
 
 if TYPE_CHECKING:
     from qs.result.gate import GateEntry

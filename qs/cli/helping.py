@@ -14,7 +14,7 @@ import click
 
 from qs.base.console import as_it_is
 from qs.base.visible import visible
-from qs.cli.options.grouping import GROUPS, OTHER, Option
+from qs.cli.grouping import GROUPS, OTHER, Option
 
 WIDTH = 100
 _ALL = "qs.help_all"

@@ -13,8 +13,8 @@ import click
 
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, OneOf, Whole
+from qs.cli.grouping import INPUTS, OUTPUT, TARGET, option, under
 from qs.cli.helping import Command
-from qs.cli.options.grouping import INPUTS, OUTPUT, TARGET, option, under
 from qs.cli.types import BatchAxis, Named, OwnData, WholeNumbers, whole_shape
 
 # Name -> (scale, mean, std) of values from 0 to 255.

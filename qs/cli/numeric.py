@@ -14,9 +14,9 @@ from qs.base import bounds
 from qs.base.words import number
 from qs.cli import options as given
 from qs.cli.basic_types import Whole
+from qs.cli.grouping import CHECKS
 from qs.cli.helping import Command
 from qs.cli.naming import settled, task_word
-from qs.cli.options.grouping import CHECKS
 
 MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Count")
 

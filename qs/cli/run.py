@@ -12,9 +12,9 @@ import click
 from qs.cli import gating
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath, OneOf
+from qs.cli.grouping import CHECKS, STOP, TARGET
 from qs.cli.helping import Command
 from qs.cli.naming import task_word
-from qs.cli.options.grouping import CHECKS, STOP, TARGET
 from qs.cli.types import Seconds
 
 

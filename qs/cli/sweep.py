@@ -13,9 +13,9 @@ from qs.base import bounds
 from qs.base.errors import Fault, Faults
 from qs.cli import options as given
 from qs.cli.basic_types import FilePath, Whole
+from qs.cli.grouping import AXES as AXIS
+from qs.cli.grouping import OUTPUT, STOP, TARGET
 from qs.cli.naming import file_or_task, settled
-from qs.cli.options.grouping import AXES as AXIS
-from qs.cli.options.grouping import OUTPUT, STOP, TARGET
 from qs.cli.retyped import Retyped, path_word, retyped
 from qs.cli.types import BatchSizes, Seconds, WholeNumbers, Words
 

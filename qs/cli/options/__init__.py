@@ -2,7 +2,7 @@
 was typed becomes a Request in qs.cli.requests.
 """
 
-from qs.cli.options.grouping import Option, option, together, under
+from qs.cli.grouping import Option, option, together, under
 from qs.cli.options.inputs import feeding, samples, seed
 from qs.cli.options.load import (
     amount,

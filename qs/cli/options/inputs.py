@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qs.base import bounds
 from qs.cli.basic_types import OneOf, Whole
-from qs.cli.options.grouping import INPUTS, together, under
+from qs.cli.grouping import INPUTS, together, under
 from qs.cli.types import BatchAxis, Named, OwnData, interval, whole_shape
 
 _inputs = under(INPUTS)

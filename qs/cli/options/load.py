@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, Finite, OneOf, Whole
-from qs.cli.options.grouping import LOAD, STOP, together, under
+from qs.cli.grouping import LOAD, STOP, together, under
 from qs.cli.types import BatchSizes, Rates, Scenario, Seconds, SharePercent, WarmUp
 
 PERCENT = Finite(100, max_open=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, OneOf, Whole
-from qs.cli.options.grouping import CHECKS, OUTPUT, PortOption, together, under
+from qs.cli.grouping import CHECKS, OUTPUT, PortOption, together, under
 from qs.cli.types import Tag
 
 _checks, _output = under(CHECKS), under(OUTPUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, OneOf, Whole
-from qs.cli.options.grouping import PLACE, together, under
+from qs.cli.grouping import PLACE, together, under
 from qs.cli.types import CpuSets
 
 POOLS = ("thread", "inline", "process", "async")

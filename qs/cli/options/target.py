@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from qs.cli.basic_types import FilePath
-from qs.cli.options.grouping import TARGET, option, under
+from qs.cli.grouping import TARGET, option, under
 
 _target = under(TARGET)
 
