@@ -75,10 +75,13 @@ def sweep_lines(sweep: SweepEntry) -> list[str]:
         said[-1] += f", {escaped(text)}" if text else ""
     if sweep.limit and sweep.limit.sentence:
         said.append(f"- {escaped(sweep.limit.sentence)}")
-    commands = [each.command for each in sweep.recommendations]
-    commands += [each.tell_apart for each in sweep.recommendations]
-    for command in dict.fromkeys(filter(None, commands)):
-        said += ["", f"    {at_home(one_line(command))}"]
+    for what, commands in (
+        ("To measure it again", [each.command for each in sweep.recommendations]),
+        ("To tell apart what was not", [each.tell_apart for each in sweep.recommendations]),
+    ):
+        each_once = dict.fromkeys(filter(None, commands))
+        said += ["", f"{what}:"] if each_once else []
+        said += [line for each in each_once for line in ("", f"    {at_home(one_line(each))}")]
     return said
 
 

@@ -41,7 +41,9 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert ran.returncode == 0
     assert "run" in ran.stdout
     assert best_s < 0.6  # about 0.1 s of one core, which a busy machine stretches little
-    heavy = "numpy pydantic onnxruntime rich asyncio qs.engine orjson psutil"
+    heavy = (
+        "numpy pydantic onnxruntime rich asyncio qs.engine qs.cli.options tempfile orjson psutil"
+    )
     code = (
         f"import sys, qs, qs.cli.main; print([name for name in {heavy.split()!r} if name "
         "in sys.modules])"

@@ -85,7 +85,10 @@ def test_markdown_of_a_sweep_has_its_settings_and_ties(tmp_path):
     assert [each[0] for each in shown[:3]] == ["| setting", "| bs1-c1", "| bs2-c1"]
     assert shown[2][1:3] == ["100", "over 100 %"]
     assert "- for latency: **bs1-c1**, the least p99, 12.3 ms; not told apart: bs1-c1, bs2" in text
-    assert "\n    qs run --task digits-cnn-onnx-fp32 " in text and "\n    qs sweep <b>" in text
+    assert (
+        "\n    qs run --task digits-cnn-onnx-fp32 " in text
+        and "apart what was not:\n\n    qs sweep <b>" in text
+    )
 
 
 def test_markdown(folder, tmp_path):
