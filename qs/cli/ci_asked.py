@@ -44,8 +44,8 @@ def asked_of(options: Mapping[str, Any], default: Sequence[str]) -> Asked:
         check_writable(path.absolute().parent, f"--{form}")
     if bool(old) == bool(named):
         said = f"{old} and {named}" if old else MISSING
-        hint = "the old is a file or workspace (--old), or a saved result (--baseline)"
-        raise Faults([Fault("--old", "", said, "either --old or --baseline", hint=hint)])
+        either = "either --old with a file or workspace, or --baseline with a saved result"
+        raise Faults([Fault("--old", "", said, either)])
     baseline = _baseline(named, word or given["task"], given["hardware_type"])
     if baseline is not None:
         given |= dict(_of_baseline(baseline, given))

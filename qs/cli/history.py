@@ -132,7 +132,7 @@ def list_entries(as_json: bool, **options: Any) -> int:
     """
     from dataclasses import asdict
 
-    from qs.history.entries import entries
+    from qs.history.entries import Wanted, entries
 
     found = entries(_wanted(options))
     if as_json:
@@ -142,7 +142,8 @@ def list_entries(as_json: bool, **options: Any) -> int:
 
         print_entries(found, sys.stdout)
     else:
-        click.echo("the history has no such entry", err=True)
+        said = "has no such entry" if entries(Wanted(limit=1)) else "is empty"
+        click.echo(f"the history {said}", err=True)
     return VALID
 
 

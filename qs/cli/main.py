@@ -96,8 +96,9 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 def group(ctx: click.Context) -> None:
     """Measure inference backends: compile a task's model, check its answers, load it, and report.
 
-    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured but INVALID or a
-    condition of --fail_if holds, 4 --fail_if cannot tell, 130 interrupted.
+    Exit status: 0 valid, 1 a bug in qs, 2 wrong input or environment, 3 measured, but INVALID,
+    OVERLOADED or SLO NOT MET, or a condition of --fail_if holds, 4 --fail_if cannot tell, 130
+    interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -8,11 +8,19 @@ from collections.abc import Iterator, Sequence
 
 from qs.base.words import counted, number, percent
 from qs.comparison.comparing import Compared
+from qs.comparison.difference import Difference
 from qs.comparison.gates import JudgedFigure, Judgement, State
 from qs.gates.grammar import FLAG
 from qs.result.longer import longer_command, rounded_s
 
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the sides
+# What does not average out in a longer run, and what to do about it.
+LASTING = {
+    "other load": "other programs used the machine's CPUs; stop them (qs doctor shows their load) "
+    "and measure both sides again",
+    "drift": "the speed drifted while it was measured; qs doctor may show why; measure both sides "
+    "again",
+}
 NAMED = 5  # cases of a condition that are named; more are counted
 
 
@@ -40,6 +48,17 @@ def _lines(judgement: Judgement, found: Compared) -> Iterator[str]:
     yield from (f"  {line}" for line in _cure(judgement, found))
 
 
+def _lasting(differences: Sequence[Difference]) -> str:
+    """The largest source of variance that a longer run does not reduce."""
+    sources = [
+        source
+        for each in differences
+        for source in each.sources
+        if not source.source.startswith("within")
+    ]
+    return max(sources, key=lambda each: each.variance).source if sources else ""
+
+
 def _by_case(figures: Sequence[JudgedFigure]) -> Iterator[str]:
     cases: dict[str, list[str]] = {}
     for each in figures:
@@ -54,11 +73,18 @@ def _cure(judgement: Judgement, found: Compared) -> Iterator[str]:
     """What would decide it."""
     needs = judgement.needs_s
     if needs is None:
-        if any(each.difference.low is not None for each in judgement.those(State.UNCLEAR)):
-            yield (
-                "no longer measurement decides it: two runs of the same thing differ by too much "
-                f"({found.known.origin}); repeat both sides"
+        hopeless = [
+            each.difference
+            for each in judgement.those(State.UNCLEAR)
+            if each.needs_s is None and each.difference.low is not None
+        ]
+        if hopeless:
+            spread = (
+                f"two runs of the same thing differ by too much ({found.known.origin}); "
+                "repeat both sides"
             )
+            why = LASTING.get(_lasting(hopeless), spread)
+            yield f"measuring longer does not decide it: {why}"
         return
     seconds = number(rounded_s(needs))
     commands = {

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from qs.base.console import console, open_table
-from qs.base.words import number, percent, signed_percent
+from qs.base.words import moment, number, percent, signed_percent
 from qs.comparison.comparing import Compared, Comparison
-from qs.comparison.difference import CANNOT_TELL, LEVEL, Difference
+from qs.comparison.difference import CANNOT_TELL, LEVEL, Difference, VarianceSource
 from qs.comparison.sides import Side
 from qs.comparison.verdict import ComparedCase
 from qs.result.keys import title_of
@@ -64,7 +64,7 @@ def _heading(comparison: Comparison) -> list[str]:
 def _about(side: Side) -> str:
     result = side.result
     what = f"{result.kind} of {result.task} on {result.backend}"
-    return f"{side.name}: {what}, {result.execution_date}"
+    return f"{side.name}: {what}, {moment(result.started)}"
 
 
 def _table(case: ComparedCase) -> Any:
@@ -111,8 +111,16 @@ def _notes(case: ComparedCase, margin: float) -> Iterator[str]:
         )
     leading = next(each for each in case.differences if each.metric.name == case.leading)
     least = smallest(leading, margin)
-    if case.verdict == CANNOT_TELL and least is not None:
-        yield f"{leading.metric.name}: the least difference to be seen is about {percent(least)}"
+    if case.verdict != CANNOT_TELL:
+        return
+    if least is not None:
+        yield f"{leading.metric.name}: only a difference of about {percent(least)} would show"
+    if max(leading.sources, key=lambda each: each.variance, default=None) in _loads(leading):
+        yield "most of the uncertainty is from other programs, which used the machine's CPUs"
+
+
+def _loads(difference: Difference) -> list[VarianceSource]:
+    return [each for each in difference.sources if each.source == "other load"]
 
 
 def smallest(difference: Difference, margin: float) -> float | None:

@@ -88,9 +88,7 @@ class Headline:
         parts = [f"{count} {verdict}" for verdict, count in self.counts.items()]
         cases = sum(self.counts.values())
         return (
-            f"{self.verdict}: of {cases} case{'s' * (cases != 1)} {', '.join(parts)}"
-            if cases > 1
-            else self.verdict
+            f"{self.verdict} ({', '.join(parts)}, of {cases} cases)" if cases > 1 else self.verdict
         )
 
 

@@ -94,7 +94,7 @@ def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
 def _exists(path: Path) -> None:
     if not path.exists():
         address = url(path)
-        there = "a model file or folder, or a compile result, that is there, or a task"
+        there = "an existing model file or folder, a compile result, or the name of a task"
         hint = "to load a model that ships: qs load digits"
         if address is not None:
             hint = "that is an address: download the file first, then name it"

@@ -49,7 +49,7 @@ def _last_two() -> list[Side]:
             f"the history has one {last.kind} of {last.task} on {last.hardware} only, "
             f"#{last.id}; measure again, or name two results: qs compare A B"
         )
-    why = f"taken as the last two of {last.task} on {last.hardware}"
+    why = f"chosen as one of the last two runs of {last.task} on {last.hardware}"
     return [_noted(f"@{each.id}", why) for each in reversed(before)]
 
 
@@ -68,9 +68,9 @@ def _with_last(side: Side) -> list[Side]:
             "compare it with; name two results: qs compare A B"
         )
     if len(others) < len(found) and others[0] is not found[0]:
-        why = f"taken as the one before it of {result.task} on {result.backend}"
+        why = f"chosen as the run before it of {result.task} on {result.backend}"
         return [_noted(f"@{others[0].id}", why), side]
-    why = f"taken as the last of {result.task} on {result.backend}"
+    why = f"chosen as the last run of {result.task} on {result.backend}"
     return [side, _noted(f"@{others[0].id}", why)]
 
 

@@ -58,7 +58,7 @@ def pdf(story: Story) -> bytes:
     of, tiles = tiles_of(story)
     _tiles(made, tiles)
     if of:
-        _line(made, f"At {of}, the case with the most throughput.", 9)
+        _line(made, f"At {of}, the case with the highest throughput.", 9)
     if not tiles:
         _line(made, story.headline, 11, "B")
     if story.doubts:

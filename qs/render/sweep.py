@@ -61,7 +61,7 @@ def sweep_table(sweep: SweepEntry, wide: bool = True) -> Table:
 
 def sweep_lines(sweep: SweepEntry) -> list[str]:
     """How it was measured, what failed, what to take, and the commands."""
-    said = [f"* no other setting has both more throughput and less {sweep.ranked_by}"]
+    said = [f"* no other setting has both higher throughput and lower {sweep.ranked_by}"]
     if any(line.items_per_s_half_width is not None for line in sweep.table):
         said.append("+-: half of the 95 % interval of items/s, by the spread of all trials")
     said.append(sweep.method)

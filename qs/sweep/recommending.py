@@ -81,14 +81,16 @@ def recommended(
 
     quickest = _Choice(times, False, lambda name: -rates[name].value)
     found = [
-        take(LATENCY, quickest, lambda name: f"the least {_words(by)}, {_said(times[name], 'ms')}"),
-        fastest(MOST, rates, "the most throughput"),
+        take(
+            LATENCY, quickest, lambda name: f"the lowest {_words(by)}, {_said(times[name], 'ms')}"
+        ),
+        fastest(MOST, rates, "the highest throughput"),
     ]
     if goals:
         bounds = in_words(goals)
         holding = within(lines, figures, goals)
         found.append(
-            fastest(BOUNDED, holding, f"the most throughput within {bounds} in closed loop")
+            fastest(BOUNDED, holding, f"the highest throughput within {bounds} in closed loop")
             if holding
             else _recommendation(BOUNDED, f"no setting keeps {bounds} in closed loop")
         )

@@ -67,7 +67,8 @@ def share(progress: Progress, limit_s: float | None) -> tuple[float, float | Non
 class Outlook:
     """Notices the end of the warm-up and says, once, how long the rest will take.
 
-    The speed is the warm-up's, or the measured phase's own as soon as that has ten queries to show.
+    The speed is the rate of an open loop; else the warm-up's, or the measured phase's own as soon
+    as that has ten queries to show.
     """
 
     ENOUGH = 10
@@ -78,7 +79,9 @@ class Outlook:
         limit_s: float | None,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        asked_per_s: float | None = None,
     ):
+        self._asked_per_s = asked_per_s
         self._title, self._limit_s, self._say, self._clock = title, limit_s, say, clock
         self._began = self._clock()
         self._warm_rate = 0.0
@@ -91,7 +94,8 @@ class Outlook:
         elif progress.phase == "warmup" and now > self._began:
             self._warm_rate = progress.completed / (now - self._began)
         elif progress.phase == "measure" and not self._said:
-            speed = progress.queries_per_s if progress.completed >= self.ENOUGH else self._warm_rate
+            measured = progress.completed >= self.ENOUGH
+            speed = self._asked_per_s or (progress.queries_per_s if measured else self._warm_rate)
             if speed:
                 self._said = True
                 self._say(f"{self._title}: {outlook(progress.planned, speed, self._limit_s)}")

@@ -62,7 +62,7 @@ class Plain(View):
     def case(
         self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
     ) -> Iterator[Follow]:
-        outlook = Outlook(title, limit_s, self.line, self._clock)
+        outlook = Outlook(title, limit_s, self.line, self._clock, asked_per_s)
         with self.trial(title, limit_s) as now_and_then:
 
             def update(progress: Progress) -> None:
@@ -150,7 +150,7 @@ class Rich(View):
     def case(
         self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
     ) -> Iterator[Follow]:
-        outlook = Outlook(title, limit_s, self.line, self._clock)
+        outlook = Outlook(title, limit_s, self.line, self._clock, asked_per_s)
         panel = Panel(title, limit_s, asked_per_s=asked_per_s)
         with self._live(panel):
 

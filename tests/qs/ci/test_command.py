@@ -158,8 +158,8 @@ def test_a_baseline_without_logs_and_intervals_cannot_tell(place, saved, tmp_pat
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ((), ("--old is missing", "either --old or --baseline")),
-        (("--old", "old", "--baseline", "@last"), ("either --old or --baseline",)),
+        ((), ("--old is missing", "either --old with", "or --baseline")),
+        (("--old", "old", "--baseline", "@last"), ("either --old with", "or --baseline")),
         (("--old", "gone"), ("--old", "gone", "that is there")),
         (("--old", "empty"), ("--old", "a workspace (a folder with backends/")),
         (("--old", "old", "--fail_if", "p98.slower:5%,accuracy<1"), ("p98", "accuracy<1")),

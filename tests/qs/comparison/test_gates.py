@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,6 +151,27 @@ def test_what_is_unclear_is_said_with_what_decides_it(tmp_path, path):
     assert any(line.startswith("  to decide, measure each for about") for line in lines), lines
     assert any("qs run --duration" in line for line in lines), lines
     assert not any("mean" in line for line in lines)
+
+
+class Titled(ComparedCase):
+    title = "BS 1"
+
+
+@pytest.mark.parametrize(
+    ("source", "cure"),
+    [
+        ("other load", "other programs used the machine's CPUs"),
+        ("drift", "the speed drifted"),
+        ("between runs", "two runs of the same thing differ by too much (assumed)"),
+    ],
+)
+def test_where_no_length_would_do_the_cause_is_named(source, cure):
+    lasting = VarianceSource(source, 0.05, 4)
+    sources = (VarianceSource("within A", 0.5, 4), VarianceSource("between runs", 0.0002, 4))
+    each = difference_from(MEAN, 100.0, 110.0, (*sources, lasting), MARGIN)
+    found = SimpleNamespace(known=SimpleNamespace(origin="assumed"), sides=())
+    (last,) = gate_lines([judged("slower:5%", Titled((), Side(), Side(), (each,)))], found)[2:]
+    assert last.startswith(f"  measuring longer does not decide it: {cure}")
 
 
 @pytest.mark.parametrize(

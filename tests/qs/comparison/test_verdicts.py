@@ -126,4 +126,4 @@ def test_one_of_many_that_looks_slower_does_not_make_the_headline_of():
 def test_the_headline_counts_its_cases():
     found = headline_of(settled([case(SAME), case(SAME), case(SLOWER)]))
     assert found.counts == {"slower": 1, "same": 2}
-    assert found.sentence() == "slower: of 3 cases 1 slower, 2 same"
+    assert found.sentence() == "slower (1 slower, 2 same, of 3 cases)"

@@ -81,6 +81,11 @@ def test_several_tasks_that_begin_so_are_named(capfd, path):
     assert ids(capfd, "--task", "digits") == [3]
 
 
+def test_a_history_without_an_entry(capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv("QS_DATA", str(tmp_path / "new"))
+    assert qs(capfd)[2] == qs(capfd, "--model", "absent")[2] == "the history is empty\n"
+
+
 def test_tagging_and_finding(capfd):
     assert qs(capfd, "tag", "#2", "baseline") == (0, "", "")
     assert "already" in qs(capfd, "tag", "2", "baseline")[2]

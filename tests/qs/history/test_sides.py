@@ -96,7 +96,7 @@ def test_no_run_of_a_task_is_said():
         (["@baseline", "@last"], [2, 5], ""),
         (["@3", "@last"], [3, 3], ""),
         (["@baseline"], [2, 4], "@4 of 2026-11-04"),
-        (["@4"], [2, 4], "the one before it"),
+        (["@4"], [2, 4], "the run before it"),
     ],
 )
 def test_which_runs_are_compared(texts, numbers, noted):
@@ -112,9 +112,9 @@ def test_without_names_the_last_two_of_the_task_are_compared(path):
     record(typed({**result, "Started": "2026-11-07T10:00:00+00:00"}, "made"), path)
     sides = sides_of([])
     assert [each.entry for each in sides] == [4, 7]
-    assert "taken as the last two of bert-torch-fp32 on CPU" in sides[0].notes[0]
+    assert "chosen as one of the last two runs of bert-torch-fp32 on CPU" in sides[0].notes[0]
     said = qs("compare")
-    assert said.returncode == 0 and "A  @4 of" in said.stdout and "taken as" in said.stdout
+    assert said.returncode == 0 and "A  @4 of" in said.stdout and "chosen as" in said.stdout
 
 
 def test_a_result_file_is_not_compared_with_its_own_entry(path, tmp_path):

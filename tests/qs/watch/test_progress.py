@@ -69,6 +69,19 @@ def test_a_case_says_its_outlook_once_after_the_warm_up(make):
     assert " ".join(stream.getvalue().split()).count("the limit is 20 s, about 100 of them") == 1
 
 
+@pytest.mark.parametrize("make", [Plain, Rich])
+def test_an_open_loop_s_outlook_has_the_rate_that_was_asked(make):
+    stream = io.StringIO()
+    now = [0.0]
+    opened = make(stream, clock=lambda: now[0]).case("Poisson", 10.0, asked_per_s=5.0)
+    with opened as update:
+        update(progress("build", planned=None))
+        now[0] = 0.5
+        update(progress("warmup", planned=None, completed=9_000))
+        update(progress("measure", planned=None))
+    assert "measuring for 10 s at about 5 queries/s" in " ".join(stream.getvalue().split())
+
+
 def test_plain_lines_come_every_few_seconds():
     now = [0.0]
     stream = io.StringIO()
