@@ -19,6 +19,8 @@ from qs.settings.case import Case
 
 # Failures of requests that a target which does not keep up did not get to in time.
 UNSERVED = (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF, ErrorKind.TIMEOUT)
+# An interval of this share of its figure tells nothing: it reaches down to zero. One of TOLD does.
+VAGUE, TOLD = 1.0, 0.5
 # What follows from requests that it did not get to.
 _BY_OVERLOAD = (Cause.FAILED, Cause.NOTHING, Cause.MINIMUM_QUERIES, Cause.ERROR_BUDGET)
 _BY_SLO = (Cause.BOUND, Cause.EARLY_STOPPING)
@@ -83,19 +85,24 @@ def _said(cause: Reason, case: Case, result: RunResult) -> str:
 
 
 def too_short(case: Case, result: RunResult) -> DoubtEntry | None:
-    """That no interval could be computed: of the throughput, or, where a schedule sets the pace, of
-    the response times.
+    """That no interval could be computed, or one as wide as the figure itself: of the throughput,
+    or, where a schedule sets the pace, of the response times.
     """
     if not result.completed or result.confidence is None or result.interrupted:
         return None
     what, estimate = _wanted(case, result)
-    if estimate.half_width is not None:
+    known = estimate.relative
+    if estimate.half_width is None:
+        why = f"no 95 % interval of {what} can be computed ({estimate.why})"
+        needed_s = _least_s(result, estimate)
+    elif known is not None and known >= VAGUE:
+        why = f"{what} is known only to within {percent(known)}"
+        needed_s = result.wall_s * (known / TOLD) ** 2
+    else:
         return None
-    needed_s = _least_s(result, estimate)
     return DoubtEntry(
         code=TOO_SHORT,
-        text=f"{span(result.wall_s)} of measurement are too short to tell: no 95 % interval of "
-        f"{what} can be computed ({estimate.why})",
+        text=f"{span(result.wall_s)} of measurement are too short to tell: {why}",
         cure=cures.longer(case, needed_s),
         needed_s=needed_s,
     )

@@ -121,6 +121,16 @@ def test_a_run_without_an_interval_is_too_short_to_tell(case, estimate, wall_s, 
     assert doubt.needed_s == pytest.approx(1.2 * estimate.longer * wall_s)
 
 
+@pytest.mark.parametrize(("half", "codes"), [(9.5, ["too_short"]), (8.5, [])])
+def test_an_interval_as_wide_as_its_figure_tells_nothing(half, codes):
+    confidence = Confidence(Estimate(9.0, half, 5), RESPONSE)
+    verdict, _, doubts = judged(CLOSED, result_of(confidence=confidence, wall_s=2.0))
+    assert (verdict, [doubt.code for doubt in doubts]) == (Verdict.VALID, codes)
+    if codes:
+        assert "the throughput is known only to within 106 %" in doubts[0].text
+        assert doubts[0].needed_s == pytest.approx(2.0 * (9.5 / 9.0 / 0.5) ** 2)
+
+
 def test_in_open_loop_it_is_the_response_time_that_is_to_be_known():
     none = Estimate(9.0, None, why="few", longer=2.0)
     sure = Confidence(none, RESPONSE)
