@@ -96,7 +96,7 @@ def _in_doubt(line: SweepLine, figures: Figures, goals: Sequence[Goal]) -> str:
         if goal.name != figures.by.short or goal.bound_ns is None or half is None or value is None:
             continue
         if value + half > goal.bound_ns / 1e6:
-            known = f"{number(value)} +- {number(half, 2)} ms"
+            known = f"{number(value)} ± {number(half, 2)} ms"
             return f"; its {goal.name} of {known} is not told from the bound"
     return ""
 

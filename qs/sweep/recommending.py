@@ -206,10 +206,10 @@ def _telling(
 
 
 def _said(figure: Known, unit: str, digits: int | None = None) -> str:
-    """96,619 items/s +- 3.1 %."""
+    """96,619 items/s ± 3.1 %."""
     half = figure.half_width
     reach = (
-        "" if half is None or not figure.value else f" +- {number(100 * half / figure.value, 2)} %"
+        "" if half is None or not figure.value else f" ± {number(100 * half / figure.value, 2)} %"
     )
     return f"{number(figure.value, digits)} {unit}{reach}"
 
