@@ -96,4 +96,6 @@ def test_a_port_that_is_taken_is_one_message(live):
 
 
 def test_what_is_no_port_is_refused():
-    refused(qs("run", "--task", "digits-cnn-onnx-fp32", "--web", "x"), "--web")
+    task = "digits-cnn-onnx-fp32"
+    refused(qs("run", "--task", task, "--web", "65536"), "--web", "65536")
+    refused(qs("run", "--task", task, "--web", "x"), f"TASK is '{task} and x'")
