@@ -33,6 +33,7 @@ BENCHES = (
     "queue_model",
     "async_clients",
     "recorder",
+    "two_runs",
     "verify",
     "memory",
     "confidence",

@@ -56,15 +56,17 @@ def take_share(
     order = np.random.default_rng(seed).permutation(count)
     if strata is None:
         return np.sort(order[:wanted]), Share(RANDOM, percent, seed)
-    # Each item's rank within its class, relative to the class: the lowest of these are an equal
-    # share of every class.
+    # The first of each class, in the order drawn; what whole numbers of items leave over goes to
+    # the largest remainders (Hamilton's method, which keeps a class within one item of its share).
     strata = np.asarray(strata)[order]
     _, classes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     by_class = np.argsort(classes, kind="stable")
     place = np.empty(count)
     place[by_class] = np.arange(count) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    first = np.argsort((place + 0.5) / sizes[classes], kind="stable")[:wanted]
-    return np.sort(order[first]), Share(STRATIFIED, percent, seed)
+    shares = sizes * wanted / count
+    taken = np.floor(shares).astype(np.int64)
+    taken[np.argsort(taken - shares, kind="stable")[: wanted - taken.sum()]] += 1
+    return np.sort(order[place < taken[classes]]), Share(STRATIFIED, percent, seed)
 
 
 def wilson(right: int, count: int) -> list[float]:

@@ -62,6 +62,8 @@ def print_story(
             out.print(line, markup=False, soft_wrap=True)
     elif story.cases:
         out.print(table(story, out.width))
+        if any(case.row.disturbed for case in story.cases):
+            say("±: half of the 95 % interval; ?: another run may differ by more")
     for line in doubts(story, told):
         say(line, STYLES["doubtful"])
     for line in lines(story):

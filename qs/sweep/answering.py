@@ -20,10 +20,11 @@ def without_bounds(recommendations: Sequence[Recommendation]) -> str:
     if most is None or least is None:
         return "No setting was measured without a fault"
     if most.name == least.name:
-        said = f"Take {_named(most)}: {most.why}, and {least.why}"
-    else:
-        said = f"Take {_named(most)}: {most.why}; for response time {_named(least)}: {least.why}"
-    return said + _tied(most)
+        return f"Take {_named(most)}: {most.why}, and {least.why}{_tied(most)}"
+    return (
+        f"Take {_named(most)}: {most.why}{_tied(most)}; "
+        f"for response time {_named(least)}: {least.why}{_tied(least)}"
+    )
 
 
 def of_the_settings(

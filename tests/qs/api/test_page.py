@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.qs.program import ROOT
 
 PAGE = (ROOT / "docs" / "python.md").read_text()
@@ -19,6 +21,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "QS_DATA": str(folder / "data")}
 
 
+@pytest.mark.slow
 def test_the_snippets_of_the_page(tmp_path):
     snippets = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len(snippets) == 3
