@@ -36,6 +36,9 @@ SHOWN = {
     ),
 }
 
+# Whose siblings are quicker.
+DEAR = {"load_test_a_function", "onnx_two_processes"}
+
 
 def run_program(path: Path, cwd: Path) -> subprocess.CompletedProcess:
     places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -53,7 +56,10 @@ def test_every_example_is_known() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SHOWN)
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in DEAR else []) for name in SHOWN],
+)
 def test_example(name: str, tmp_path: Path) -> None:
     done = run_program(EXAMPLES / f"{name}.py", tmp_path)
     assert done.returncode == 0, done.stderr

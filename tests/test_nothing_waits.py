@@ -54,7 +54,7 @@ def test_the_pages_have_commands():
     assert sum(len(commands(page)) for page in PAGES) > 20
 
 
-@pytest.mark.parametrize("line", quick())
+@pytest.mark.parametrize("line", [quick()[0], pytest.param(quick()[1], marks=pytest.mark.slow)])
 def test_a_quick_command_waits_for_nobody(line, tmp_path):
     waits_for_nobody(line, furnished(tmp_path))
 

@@ -143,7 +143,7 @@ def test_a_megabyte_a_call_is_valid_and_its_log_is_bounded(tmp_path):
         ("compile", "--compile_timeout", 3),
         # holds for the start of the process too, which a busy machine delays
         pytest.param("load", "--load_timeout", 6, marks=pytest.mark.slow),
-        ("benchmark", "--benchmark_timeout", 3),
+        pytest.param("benchmark", "--benchmark_timeout", 3, marks=pytest.mark.slow),
     ],
 )
 def test_a_step_that_hangs_is_named_with_its_flag(tmp_path, step, option, limit_s):

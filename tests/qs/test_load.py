@@ -126,7 +126,7 @@ def test_a_file_with_a_fixed_first_dimension(tmp_path, asked, size):
     assert doubted == ("--batch_axis" not in asked)
 
 
-@pytest.mark.parametrize("command", ["load", "sweep"])
+@pytest.mark.parametrize("command", ["load", pytest.param("sweep", marks=pytest.mark.slow)])
 def test_a_size_that_does_not_fit_is_a_line_and_the_others_are_kept(tmp_path, command):
     path = graphs.fixed_to_batch(tmp_path / "m.onnx", 1)
     what = ("load", path) if command == "load" else ("sweep", "--artifact", path, "--repeats", "1")

@@ -234,6 +234,7 @@ def test_inline_and_in_process(tmp_path):
     assert "4" in ran.stdout
 
 
+@pytest.mark.slow
 def test_a_time_limit_says_how_far_each_size_came(tmp_path):
     status, printed, said = run(
         tmp_path, "--iterations", 100_000_000, "--time_limit", "1s", "--batch_sizes", "1,64"

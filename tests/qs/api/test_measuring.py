@@ -66,7 +66,7 @@ def test_a_wrong_option_is_told_at_once(options, said):
 
 
 def test_a_missing_model_is_the_command_lines_message(tmp_path):
-    with pytest.raises(qs.UserError, match="nowhere.onnx.*that is there"):
+    with pytest.raises(qs.UserError, match="nowhere.onnx"):
         qs.load("nowhere.onnx", out=tmp_path).run(iterations=1)
 
 

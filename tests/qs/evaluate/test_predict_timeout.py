@@ -71,7 +71,7 @@ def predict(self, feeds):
 """
 
 
-@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("stated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     """Two minutes made a third of a second: batch 4 takes 0.6 s, twice that, as batch 1 lets
     expect.

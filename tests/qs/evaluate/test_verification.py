@@ -148,7 +148,7 @@ ZEROS = "{name: each * 0 for name, each in answer.items()}"
             marks=pytest.mark.slow,
         ),
         ("process", 41, "{}", ("--verify", "all"), "the idle backend, before the case: sample"),
-        ("inline", 1000, "None", (), None),
+        pytest.param("inline", 1000, "None", (), None, marks=pytest.mark.slow),
     ],
 )
 def test_a_backend_right_for_the_numeric_check_only(tmp_path, pool, right, then, verify, said):

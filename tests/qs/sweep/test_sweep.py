@@ -147,6 +147,7 @@ def test_a_setting_that_fails_is_a_line_and_the_sweep_goes_on(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_taken_up_again(tmp_path):
     """SIGKILL after a few trials: what was measured is there, no setting is measured twice, none is
     lost.

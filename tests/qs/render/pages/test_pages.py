@@ -168,7 +168,7 @@ def above_minor(shown) -> list:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark", "print"])
+@pytest.mark.parametrize("scheme", ["light", "dark", pytest.param("print", marks=pytest.mark.slow)])
 def test_no_accessibility_fault_above_minor(show, page, scheme):
     shown = show(page, color_scheme="dark" if scheme == "dark" else "light")
     if scheme == "print":
