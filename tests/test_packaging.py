@@ -4,6 +4,7 @@ from the checkout.
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import shutil
@@ -66,6 +67,32 @@ def shipped() -> set[str]:
     }
 
 
+def data_files() -> list[Path]:
+    """Files of the package that are no Python: templates, snippets, stubs, marks."""
+    return [
+        path.relative_to(ROOT)
+        for path in sorted((ROOT / "qs").rglob("*"))
+        if path.is_file() and path.suffix not in (".py", ".pyc") and "_workspace" not in path.parts
+    ]
+
+
+def test_every_file_of_the_package_is_named_for_the_wheel():
+    """A folder without an `__init__.py` is no package: its files need patterns of their own."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    stated = dict(setup["options.package_data"].items())
+    for path in data_files():
+        package = next(each for each in path.parents if (ROOT / each / "__init__.py").is_file())
+        patterns = f"{stated['*']}, {stated.get('.'.join(package.parts), '')}".split(",")
+        inside = path.relative_to(package)
+        named = [
+            each
+            for each in map(str.strip, patterns)
+            if each and inside.match(each) and len(inside.parts) == each.count("/") + 1
+        ]
+        assert named, f"{path} is in no pattern of [options.package_data]"
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_the_workspace_and_nothing_at_top_level(distributions):
     with zipfile.ZipFile(distributions[1]) as archive:
@@ -75,6 +102,7 @@ def test_the_wheel_holds_the_workspace_and_nothing_at_top_level(distributions):
         name.removeprefix("qs/_workspace/") for name in names if name.startswith("qs/_workspace/")
     }
     assert shipped() - workspace == set()
+    assert {path.as_posix() for path in data_files()} <= names
     assert not any(name.endswith((".pt", ".pyc")) or "large.onnx" in name for name in names)
 
 
