@@ -242,6 +242,7 @@ def test_an_open_loop_has_its_own_section(show, tmp_path):
         "Response time is counted from when a query was due"
         in shown.page.locator("main").inner_text()
     )
+    shown.page.wait_for_function("window.qsCharts && window.qsCharts.parts", timeout=60_000)
     assert "parts" in shown.page.evaluate("Object.keys(window.qsCharts)")
 
 
@@ -317,4 +318,5 @@ def test_a_run_leaves_its_page(show, tmp_path):
     path = tmp_path / "CPU" / "digits-cnn-onnx-fp32" / "report.html"
     shown = show(path)
     quiet(shown, path)
+    shown.page.wait_for_function("window.qsCharts && window.qsCharts.percentiles", timeout=60_000)
     assert "percentiles" in shown.page.evaluate("Object.keys(window.qsCharts)")
