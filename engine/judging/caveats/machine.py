@@ -90,6 +90,6 @@ def preempted(result: RunResult, plan: RunPlan) -> Caveat | None:
         return None
     return Caveat(
         Doubt.PREEMPTED,
-        f"each worker lost its core to another thread {per_s:.0f} times a second",
+        f"each worker lost its core to another thread {number(round(per_s))} times a second",
         "use fewer workers or fewer threads in the target, and pin them (pool affinity)",
     )
