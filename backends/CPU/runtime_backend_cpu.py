@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from qs import RuntimeBackend
-from qs.contract.tools import UserError, bind_inputs, bind_outputs, file_tensors
+from qs.contract import cores
+from qs.contract.compiling import compiled_for
+from qs.contract.own_loop import closed_loop
+from qs.contract.tools import bind_inputs, bind_outputs, file_tensors
 
-from . import cores, sessions
-from .own_benchmark import closed_loop
+from . import sessions
 
 # More threads than this per inference gain little at the published batch sizes; further cores get
 # instances of their own.
@@ -49,7 +51,7 @@ class RuntimeBackendCPU(RuntimeBackend):
         the same. For large requests, each size gets its own session: the memory of a smaller one
         is useless to a larger one, and would stay allocated.
         """
-        path = self._compiled_for(batch_size)
+        path, _ = compiled_for(self.configs, batch_size)
         threads = self._threads()
         planned = bool((self.configs or {}).get("memory_planned", True))
         # Affinity matters too: the session's threads keep the one they were started with.
@@ -108,22 +110,6 @@ class RuntimeBackendCPU(RuntimeBackend):
     def benchmark(self, dataloader: Any) -> dict[str, Any]:
         """BS, QPS (items/s), AVG Latency and P99 Latency (ms), with the workload's clients."""
         return closed_loop(self, dataloader)
-
-    def _compiled_for(self, batch_size: int) -> str:
-        configs = self.configs or {}
-        compiled = {
-            int(entry["compiled_bs"]): entry["compiled_obj"]
-            for segment in configs.get("segments") or []
-            for entry in segment.get("compiled_model") or []
-        }
-        if not compiled:
-            raise UserError("the compile result names no compiled model; compile first")
-        if batch_size not in compiled:
-            if not configs.get("dynamic_batch"):
-                sizes = ", ".join(map(str, sorted(compiled)))
-                raise UserError(f"batch size {batch_size} was not compiled; compiled: {sizes}")
-            batch_size = min(compiled)  # the same file serves any size
-        return compiled[batch_size]
 
     def _threads(self) -> int:
         asked = (self.placement or {}).get("intra_op_threads") or (self.configs or {}).get(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +27,6 @@ def compile_class():
 @pytest.fixture(scope="session")
 def runtime_class():
     return load_backend_class(CPU, "CPU", kind="runtime")
-
-
-@pytest.fixture(scope="session")
-def part(compile_class):
-    """A module of the backend's folder by its name."""
-    package = compile_class.__module__.rpartition(".")[0]
-    return lambda name: importlib.import_module(f"{package}.{name}")
 
 
 def linear_model(

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from qs.base.errors import UserError
+from qs.contract import cores, own_loop
 from qs.inside.samples import GeneratedDataset
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -165,9 +166,8 @@ def test_qs_config_of_this_machine(make_model, loaded):
     ],
 )
 def test_qs_config_by_cores_and_clients(
-    runtime_class, part, monkeypatch, cpus, clients, compiled, instances, threads
+    runtime_class, monkeypatch, cpus, clients, compiled, instances, threads
 ):
-    cores = part("cores")
     monkeypatch.setattr(cores, "usable_cpus", lambda: list(range(cpus)))
     monkeypatch.setattr(cores, "_core", lambda cpu, root: (0, cpu))
     runtime = runtime_class()
@@ -189,12 +189,12 @@ def test_own_benchmark_is_consistent(make_model, loaded):
     assert 0.01 < in_flight <= 3
 
 
-def test_own_benchmark_without_data_set_or_enough_samples(make_model, loaded, part, monkeypatch):
+def test_own_benchmark_without_data_set_or_enough_samples(make_model, loaded, monkeypatch):
     configs, _ = make_model(batch_sizes=[4])
     configs["workload"].update(clients=1, iterations=1)
     runtime = loaded(configs, 4)
     assert runtime.benchmark(None)["Completed"] == 100, "enough for a p99"
-    monkeypatch.setattr(part("own_benchmark"), "LONGEST_S", 0.0)
+    monkeypatch.setattr(own_loop, "LONGEST_S", 0.0)
     with pytest.raises(RuntimeError, match="no request"):
         runtime.benchmark(None)
 

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-
-@pytest.fixture
-def cores(part):
-    return part("cores")
+from qs.contract import cores
 
 
 def machine(root, cgroup="", mounts="", files=None, topology=None):
@@ -71,7 +68,7 @@ V1 = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu,cpuacct 0 0\n"
         ("0::/\n", V2, {"sys/fs/cgroup/cpu.max": "rubbish\n"}, None),
     ],
 )
-def test_quota(cores, tmp_path, cgroup, mounts, files, quota):
+def test_quota(tmp_path, cgroup, mounts, files, quota):
     assert cores.cpu_quota(machine(tmp_path, cgroup, mounts, files)) == quota
 
 
@@ -84,20 +81,20 @@ def test_quota(cores, tmp_path, cgroup, mounts, files, quota):
         ("50000 100000", [0]),
     ],
 )
-def test_usable_cpus_count_quota_and_mask(cores, tmp_path, monkeypatch, quota, expected):
+def test_usable_cpus_count_quota_and_mask(tmp_path, monkeypatch, quota, expected):
     monkeypatch.setattr(cores, "allowed_cpus", lambda: [0, 1, 2, 3])
     files = {} if quota is None else {"sys/fs/cgroup/cpu.max": quota}
     assert cores.usable_cpus(machine(tmp_path, "0::/\n", V2, files)) == expected
 
 
-def test_a_quota_takes_whole_cores_before_second_threads(cores, tmp_path, monkeypatch):
+def test_a_quota_takes_whole_cores_before_second_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(cores, "allowed_cpus", lambda: [0, 1, 2, 3])
     topology = {0: (0, 0), 1: (0, 0), 2: (0, 1), 3: (0, 1)}
     root = machine(tmp_path, "0::/\n", V2, {"sys/fs/cgroup/cpu.max": "200000 100000"}, topology)
     assert cores.usable_cpus(root) == [0, 2]
 
 
-def test_cores_and_packages(cores, tmp_path):
+def test_cores_and_packages(tmp_path):
     topology = {
         0: (0, 0),
         1: (0, 1),
@@ -116,12 +113,12 @@ def test_cores_and_packages(cores, tmp_path):
     assert cores.split(range(8), 3, root) == [[0, 1, 4], [2, 5, 6], [3, 7]]
 
 
-def test_without_topology_every_cpu_is_a_core(cores, tmp_path):
+def test_without_topology_every_cpu_is_a_core(tmp_path):
     assert cores.core_count([3, 4, 9], tmp_path) == 3
     assert cores.package_count([3, 4, 9], tmp_path) == 1
 
 
-def test_this_machine(cores):
+def test_this_machine():
     import os
 
     cpus = cores.usable_cpus()

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-
-@pytest.fixture
-def analysis(part):
-    return part("batch_analysis")
+from qs.contract import batch_analysis as analysis
 
 
 @pytest.mark.parametrize(
@@ -23,7 +20,7 @@ def analysis(part):
         ({}, []),
     ],
 )
-def test_unbeaten(analysis, latencies, kept):
+def test_unbeaten(latencies, kept):
     points = [analysis.Point(size, latency) for size, latency in latencies.items()]
     assert analysis.unbeaten(points) == kept
 
@@ -37,7 +34,7 @@ def test_unbeaten(analysis, latencies, kept):
         ([], 4, [1, 2, 4]),
     ],
 )
-def test_candidates(analysis, asked, maximum, expected):
+def test_candidates(asked, maximum, expected):
     assert analysis.candidates(asked, maximum) == expected
 
 
@@ -55,7 +52,7 @@ class FakeMachine:
         self.now += self.fixed + self.each * size
 
 
-def test_measure_takes_the_median_without_the_first(analysis):
+def test_measure_takes_the_median_without_the_first():
     machine = FakeMachine(0.1, 0.05)
     points = analysis.measure([1, 2, 4], machine.run_once, machine.clock)
     assert [point.batch_size for point in points] == [1, 2, 4]
@@ -63,25 +60,25 @@ def test_measure_takes_the_median_without_the_first(analysis):
     assert machine.runs.count(4) == 4
 
 
-def test_measure_keeps_to_its_budget_and_drops_the_largest(analysis):
+def test_measure_keeps_to_its_budget_and_drops_the_largest():
     machine = FakeMachine(0.0, 1.0)
     points = analysis.measure([1, 2, 4, 8, 16], machine.run_once, machine.clock, total_budget_s=30)
     assert [point.batch_size for point in points] == [1, 2, 4]
     assert machine.now <= 30
 
 
-def test_measure_runs_at_least_one_size(analysis):
+def test_measure_runs_at_least_one_size():
     machine = FakeMachine(100.0, 0.0)
     assert len(analysis.measure([1, 2], machine.run_once, machine.clock)) == 1
 
 
-def test_slow_sizes_are_run_twice_and_no_more(analysis):
+def test_slow_sizes_are_run_twice_and_no_more():
     machine = FakeMachine(0.0, 0.3)
     analysis.measure([1, 2], machine.run_once, machine.clock)
     assert machine.runs == [1, 1, 1, 1, 2, 2]
 
 
-def test_a_model_file_whose_batch_size_nobody_chose_is_tried_beyond_1(analysis):
+def test_a_model_file_whose_batch_size_nobody_chose_is_tried_beyond_1():
     assert analysis.candidates([1], None) == [1, 2, 4, 8, 16, 32, 64]
     assert analysis.candidates([1], 4) == [1, 2, 4]
     assert analysis.candidates([1, 6], None) == [1, 2, 4, 6]
