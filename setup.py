@@ -16,6 +16,8 @@ from setuptools.command.build_py import build_py
 
 FOLDERS = ("workloads", "backends", "model_zoo", "datasets")
 SKIPPED_SUFFIXES = {".pyc", ".pyo", ".pt", ".pth", ".log", ".tmp"}
+# Committed, though a file of its suffix is usually a user's own.
+SHIPPED = {Path("model_zoo/digits/digits-cnn-torch-fp32.pt")}
 # Anything larger is a user's own model file in the checkout, not ours to publish.
 LARGEST_BYTES = 10 * 2**20
 
@@ -27,7 +29,8 @@ def workspace_files(root: Path) -> list[Path]:
         for path in sorted((root / folder).rglob("*")):
             relative = path.relative_to(root)
             hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-            if hidden or not path.is_file() or path.suffix in SKIPPED_SUFFIXES:
+            skipped = path.suffix in SKIPPED_SUFFIXES and relative not in SHIPPED
+            if hidden or not path.is_file() or skipped:
                 continue
             if path.stat().st_size > LARGEST_BYTES:
                 print(

@@ -103,7 +103,9 @@ def test_the_wheel_holds_the_workspace_and_nothing_at_top_level(distributions):
     }
     assert shipped() - workspace == set()
     assert {path.as_posix() for path in data_files()} <= names
-    assert not any(name.endswith((".pt", ".pyc")) or "large.onnx" in name for name in names)
+    (script,) = (name for name in names if name.endswith(".pt"))
+    assert script.endswith("model_zoo/digits/digits-cnn-torch-fp32.pt")
+    assert not any(name.endswith(".pyc") or "large.onnx" in name for name in names)
 
 
 @pytest.mark.slow
