@@ -55,11 +55,10 @@ def hangups_are_heard():
 
 @pytest.fixture(scope="session", autouse=True)
 def own_history(tmp_path_factory):
-    """QS_DATA for this process and all that it starts."""
-    before = os.environ.get("QS_DATA")
-    os.environ["QS_DATA"] = str(tmp_path_factory.mktemp("qs-data"))
-    yield
-    if before is None:
-        del os.environ["QS_DATA"]
-    else:
-        os.environ["QS_DATA"] = before
+    """QS_DATA for this process and all that it starts; and no picture of each run's comparison,
+    which takes as long as the rest of a short run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QS_DATA", str(tmp_path_factory.mktemp("qs-data")))
+        patch.setenv("QS_RUN_NO_PICTURE", "1")
+        yield

@@ -29,6 +29,7 @@ from qs.cli.types import Seconds
 @given.pools
 @given.measuring
 @given.numeric_items
+@given.no_picture
 @given.dry_run
 @given.samples
 @given.option(

@@ -192,7 +192,8 @@ async def _compare(
         )
         for text in found.pop("warnings", []):
             testbed.journal.warn(f"numeric: {text}")
-        record.diff_dist = _draw_differences(found, testbed.journal)
+        drawn = not prepared.request.no_picture
+        record.diff_dist = _draw_differences(found, testbed.journal, drawn)
     else:
         found = storable(
             await checks.numeric_item(backend, prepared, ready.resolved, size, items, item, log)
@@ -221,19 +222,19 @@ def _not_measured(journal: Journal, failure: BackendFailed) -> dict[str, Any]:
     return {checks.NOT_MEASURED: failure.said}
 
 
-def _draw_differences(numeric: dict[str, Any], journal: Journal) -> str | None:
-    """The picture of the distributions, beside the report; its name. The numbers it is drawn from
-    leave the result for a file beside it.
+def _draw_differences(numeric: dict[str, Any], journal: Journal, drawn: bool) -> str | None:
+    """The picture of the distributions, beside the report, if it is wanted; its name. The numbers
+    it is drawn from leave the result for a file beside it.
     """
-    from qs.render.pictures import draw_distributions
-
-    folder = journal.folder
-    path = folder.differences
+    path = journal.folder.differences
     found = numeric.pop("distributions", {})
     with journal.writing(path.name):
         if found:
             write_atomic(path.with_suffix(".json"), to_json_line(found))
-        return draw_distributions(found, path)
+        if drawn:
+            from qs.render.pictures import draw_distributions
+
+            return draw_distributions(found, path)
     return None
 
 

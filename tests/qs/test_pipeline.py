@@ -94,7 +94,11 @@ def whole(tmp_path_factory):
     was written there.
     """
     out = tmp_path_factory.mktemp("whole") / "reports"
-    ran = qs_process(*asked(out, "--json", "--seed", 0, "--iterations", 100), cwd=out.parent)
+    ran = qs_process(
+        *asked(out, "--json", "--seed", 0, "--iterations", 100),
+        cwd=out.parent,
+        QS_RUN_NO_PICTURE="0",
+    )
     assert ran.returncode == 0, ran.stderr
     return out, ran.stdout, ran.stderr
 
@@ -119,6 +123,15 @@ def test_the_published_keys_are_there(whole):
     assert result["Version"].startswith("ONNX Runtime ")
     for row in result["Performance"]:
         assert {"BS", "QPS", "AVG Latency", "P99 Latency"} <= row.keys()
+
+
+def test_the_picture_of_the_comparison_is_drawn_and_can_be_left_out(whole, tmp_path):
+    picture = folder(whole[0]) / result_in(whole[0])["Accuracy"]["Diff Dist"]
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    few = ("--batch_sizes", 1, "--iterations", 10, "--no_picture", "--quiet")
+    assert run(tmp_path, *few)[0] == 0
+    assert result_in(tmp_path)["Accuracy"]["Diff Dist"] is None
+    assert not (folder(tmp_path) / picture.name).exists()
 
 
 def test_every_row_did_what_the_workload_asks(whole):

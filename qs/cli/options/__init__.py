@@ -17,6 +17,7 @@ from qs.cli.options.load import (
 from qs.cli.options.output import (
     dry_run,
     history,
+    no_picture,
     numeric_items,
     out,
     output,
@@ -55,6 +56,7 @@ __all__ = [
     "history",
     "known",
     "measuring",
+    "no_picture",
     "numeric_items",
     "offline",
     "option",

@@ -25,6 +25,13 @@ numeric_items = _checks(
     rare=True,
 )
 
+no_picture = _checks(
+    "--no_picture",
+    is_flag=True,
+    help="Draw no picture of the comparison with the reference: it takes about a second.",
+    rare=True,
+)
+
 out = _output(
     "-o",
     "--out",

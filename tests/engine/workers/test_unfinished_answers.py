@@ -29,7 +29,7 @@ from qs.engine.workers.answers import look
 
 
 async def fetch(sample: Any) -> int:
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
     return 1
 
 
@@ -97,7 +97,7 @@ def test_a_coroutine_function_that_returns_one_is_refused_too(load: Any) -> None
 
 def test_a_coroutine_function_itself_is_awaited() -> None:
     result = run(RunPlan(ClosedLoop(iterations=5)), fetch)
-    assert result.verdict == "VALID" and result.service.min_ns >= 500_000
+    assert result.verdict == "VALID" and result.service.min_ns >= 5_000_000
 
 
 class Later:
