@@ -48,6 +48,8 @@ LARGE_REQUEST_S = 0.01
 class CompileBackendCPU(CompileBackend):
     """Keeps the configs of pre_optimize between the calls of one run."""
 
+    model_formats = ("onnx",)
+
     def __init__(self) -> None:
         super().__init__()
         self.hardware_type = "CPU"

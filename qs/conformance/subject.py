@@ -7,7 +7,6 @@ ends badly, is up to qs.conformance.running.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -197,7 +196,9 @@ class Subject:
 
     @property
     def model_bytes(self) -> int:
-        return os.path.getsize(self.resolved["path"])
+        path = Path(self.resolved["path"])
+        files = path.rglob("*") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def log_bytes(self) -> int:
         """How much was printed so far."""
@@ -224,10 +225,13 @@ class Subject:
     async def _refer(self) -> ReferenceFile:
         path = self._scratch / "reference.npz"
         info, dataset = self.prepared.model_info, self.prepared.dataset
+        why = self.resolved.get("no_reference")
+        if why:
+            return ReferenceFile(None, why)
         try:
             async with reference_process(self._scratch / "reference.log") as reference:
                 about = await reference.outputs(
-                    self.resolved["path"],
+                    self.resolved["reference"],
                     with_files(info.to_configs(), self.resolved),
                     dataset.path if dataset else None,
                     self.prepared.workload.fake_data,

@@ -21,6 +21,10 @@ class CompileBackend:
     hardware_type: str = "UnKnown"
     need_reload: bool = False
     need_quant: bool = False
+    model_formats: tuple[str, ...] = ()
+    """The formats of models that this backend reads, best first: ("onnx", "pt"). The framework then
+    gives it the first of them that the model is, or can be converted to; without any, the model in
+    the format that its model info states. Read from the source, so that it is a literal."""
     dataloader: Any = None
     """The task's Dataset, set by the framework before `get_best_batch_size`."""
 

@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qs.base.errors import Fault, Faults
+from qs.base.errors import Fault, Faults, UserError
 from qs.base.scratch import scratch
 from qs.base.words import data_size
+from qs.environments import Environment
 from qs.evaluate.artifacts import digest
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.log import followed
 from qs.evaluate.obtaining import with_files
+from qs.evaluate.offering import Forms, offered
 from qs.evaluate.own_process import ReferenceProcess, reference_process
 from qs.evaluate.prepare import Prepared
 from qs.models import check_imports
+from qs.result.result import Kind
 from qs.tensors.digest import digests_of
 from qs.tensors.generated import split_names
 
@@ -119,11 +122,11 @@ async def reference_outputs(
     The reference is the model's own graph; of a quantized one the fp32 model that `reference_model`
     in its model info names.
     """
-    named = prepared.model_info.to_configs().get("reference_model")
+    named = _other_named(prepared)
     async with reference_process(log, prepared.work) as reference:
-        other = await _other_model(reference, prepared, str(named)) if named else resolved
+        other = await _other_model(reference, prepared, named) if named else resolved
         about = await reference.outputs(
-            other["path"],
+            other["reference"],
             with_files(prepared.model_info.to_configs(), resolved),
             prepared.dataset.path if prepared.dataset else None,
             prepared.workload.fake_data,
@@ -143,18 +146,20 @@ async def reference_outputs(
 async def _other_model(
     reference: ReferenceProcess, prepared: Prepared, name: str
 ) -> dict[str, Any]:
-    """The file of another model in the workspaces."""
+    """The file of another model in the workspaces, with its "reference" graph."""
     from qs.config.model_info import load_model_info
 
     found = prepared.workspaces.model(name)
     info, _ = load_model_info(found.path)
-    return await reference.resolve_model(
+    model = await reference.resolve_model(
         f"the reference's model {name}",
         info.to_fetch(),
         found.root,
         prepared.seed,
         prepared.request.offline,
     )
+    graph = await Forms(model, info.to_configs(), reference).onnx()
+    return {**model, "reference": graph["path"]}
 
 
 async def numeric_item(
@@ -219,30 +224,58 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
 
 
 async def resolve_model(
-    prepared: Prepared, log: Path, say: Callable[[str], None] = lambda text: None
+    prepared: Prepared,
+    log: Path,
+    say: Callable[[str], None] = lambda text: None,
+    environment: Environment | None = None,
+    compares: bool | None = None,
 ) -> dict[str, Any]:
-    """The model's ONNX file, found, fetched or built; or the given artifact.
+    """The model, found, fetched or built, in the form that the backend reads; or the given
+    artifact. See qs.evaluate.offering.offered for the record's keys.
 
     "dataset_files" holds the files from the data set's own sources, by name. `say` gets a line for
-    what takes time, downloads with their progress.
+    what takes time, downloads with their progress. `environment` is the backend's own, whose
+    packages may convert the model; `compares` says whether the reference is needed (None: as the
+    run asks).
     """
     if prepared.described is not None:
         return await asyncio.to_thread(given_model, prepared.described)
     offline = prepared.request.offline
     if prepared.dataset is not None and not prepared.workload.fake_data:
         await asyncio.to_thread(check_imports, prepared.dataset.path)
+    info = prepared.model_info
     async with reference_process(log) as reference, followed(log, say):
         try:
-            model = await reference.resolve_model(
-                "the model",
-                prepared.model_info.to_fetch(),
-                prepared.model.root,
-                prepared.seed,
-                offline,
+            found = await reference.resolve_model(
+                "the model", info.to_fetch(), prepared.model.root, prepared.seed, offline
             )
+            model = await offered(
+                Forms(found, info.to_configs(), reference),
+                info.model_format,
+                prepared.backend.path,
+                environment,
+                log,
+                say,
+                (prepared.compares if compares is None else compares)
+                and not _other_named(prepared),
+            )
+            missing = no_reference(prepared, model)
+            if missing is not None and prepared.request.kind is Kind.NUMERIC:
+                raise UserError(f"there is no reference to compare with: {missing}")
             if prepared.dataset is None or prepared.workload.fake_data:
                 return model
             files = await reference.resolve_data(prepared.dataset.path, offline)
         except BackendFailed as failure:
             raise RuntimeError(f"{failure}\n{failure.detail}") from None
     return model | {"dataset_files": files} if files else model
+
+
+def no_reference(prepared: Prepared, resolved: dict[str, Any]) -> str | None:
+    """Why there is no graph that the reference could be computed from; None if there is one."""
+    return None if _other_named(prepared) else resolved.get("no_reference")
+
+
+def _other_named(prepared: Prepared) -> str | None:
+    """The other model that is this one's reference, if the model info names one."""
+    named = prepared.model_info.to_configs().get("reference_model")
+    return str(named) if named else None

@@ -150,7 +150,11 @@ async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> Testbed
                     journal.warn(text)
             except BackendFailed as failure:
                 record.accuracy = _not_measured(journal, failure)
-    if prepared.workload.test_numeric:
+    missing = checks.no_reference(prepared, ready.resolved)
+    if prepared.workload.test_numeric and missing is not None:
+        record.numeric = {checks.NOT_MEASURED: missing}
+        journal.warn(f"numeric agreement: not measured: {missing}")
+    elif prepared.workload.test_numeric:
         with journal.stage("numeric"):
             try:
                 reference = await _compare(testbed, prepared, ready, await _load_one(testbed))

@@ -5,9 +5,11 @@ set, batch sizes, compile), or taken from an artifact; then checked, recorded, a
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from qs.artifact.batch import refusal
@@ -20,6 +22,7 @@ from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.interact.asking import answers_of, silence
 from qs.interact.settling import Settled
+from qs.models.formats import recognised
 from qs.result.result import Kind
 
 # Options that answer a backend's question of the same name: what was typed is not asked.
@@ -120,9 +123,8 @@ async def _taken(
     configs = configs_for(prepared, resolved)
     configs["interact_info"] = about.get("answers") or {}
     # where this machine has the data set's files, not the one that compiled
-    configs["model_info"] = with_files(
-        configs["model_info"] | (about.get("model_info") or {}) | _stated(prepared), resolved
-    )
+    noted = with_model(about.get("model_info") or {}, configs["model_info"], prepared)
+    configs["model_info"] = with_files(configs["model_info"] | noted | _stated(prepared), resolved)
     journal.keep_answers(
         configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with")
     )
@@ -243,6 +245,8 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
     model_info = with_files(prepared.model_info.to_configs(), resolved) | {
         "model_path": resolved["path"]
     }
+    if prepared.described is None:
+        model_info["model_format"] = resolved["format"]
     # A sweep that names no batch sizes wants the backend's analysis of them; a backend may look
     # here for it.
     wanted = {
@@ -260,6 +264,19 @@ def _possible(sizes: list[int] | None, prepared: Prepared) -> dict[str, list[int
     batch = (prepared.described or {}).get("batch")
     found = [size for size in sizes or () if refusal(batch, size) is None]
     return {"batch_sizes": found} if found else {}
+
+
+def with_model(noted: dict[str, Any], given: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+    """The model info that a compile result notes, with a path that is there and the format of what
+    is: where the model lies on this machine, if the one that compiled had it elsewhere.
+    """
+    path = noted.get("model_path")
+    if prepared.described is not None or not isinstance(path, str):
+        return noted
+    if not os.path.exists(path):
+        return noted | {key: given[key] for key in ("model_path", "model_format")}
+    found = recognised(Path(path))
+    return noted if found is None else noted | {"model_format": found}
 
 
 def with_files(model_info: dict[str, Any], resolved: dict[str, Any]) -> dict[str, Any]:

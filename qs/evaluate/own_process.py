@@ -32,7 +32,7 @@ class ReferenceProcess:
     async def resolve_model(
         self, what: str, model_info: Mapping[str, Any], root: Path, seed: int, offline: bool
     ) -> dict[str, Any]:
-        """The model's ONNX file, found, fetched or built, and what it is."""
+        """The model's file or folder, found, fetched or built, and what it is."""
         with outcomes(what, Limit(MODEL_S)):
             return await self._host.call(
                 "resolve_model",
@@ -41,6 +41,15 @@ class ReferenceProcess:
                 workspace_root=str(root),
                 seed=seed,
                 offline=offline,
+            )
+
+    async def to_onnx(
+        self, path: str, format: str, model_info: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The model as ONNX: {"path", "from", "by", "check"}. UserError if it cannot be had."""
+        with outcomes(f"converting {path} to ONNX", Limit(MODEL_S)):
+            return await self._host.call(
+                "to_onnx", deadline_s=MODEL_S, path=path, format=format, model_info=model_info
             )
 
     async def resolve_data(self, folder: Path, offline: bool) -> dict[str, dict[str, str]]:

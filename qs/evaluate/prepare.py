@@ -18,6 +18,7 @@ from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo
 from qs.config.task import TaskConfig, load_task
 from qs.config.workload import Workload
+from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.gating import bounds_of
 from qs.interact.asking import read_answers
@@ -93,6 +94,12 @@ class Prepared:
         return SEED if self.request.seed is None else self.request.seed
 
     @property
+    def compares(self) -> bool:
+        """Whether the backend's answers are compared with the reference's."""
+        asked = self.workload.test_numeric or self.request.kind is Kind.NUMERIC
+        return asked and not self.compile_only
+
+    @property
     def compile_only(self) -> bool:
         return self.request.compile_only or (self.workload.compile_only and self.artifact is None)
 
@@ -104,6 +111,8 @@ def prepare(request: Request) -> Prepared:
     checks = Checks()
     task = checks.attempt(lambda: load_task(workspaces, request.task, overrides))
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
+    if backend is not None:
+        checks.attempt(partial(formats_read_by, backend.path))
     given = checks.attempt(partial(read_answers, request.answers)) if request.answers else None
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))

@@ -56,7 +56,9 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
             environment = await _settle_environment(prepared, view.line)
         record.environment = _described(environment)
         with journal.stage("model"), journal.step("finding the model and the data"):
-            resolved = await checks.resolve_model(prepared, folder / "model.log", view.line)
+            resolved = await checks.resolve_model(
+                prepared, folder / "model.log", view.line, environment
+            )
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")
         journal.start()

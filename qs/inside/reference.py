@@ -25,6 +25,8 @@ from qs.inside.imports import upstream_imports
 from qs.inside.plain import plain
 from qs.inside.reference_items import Reference, batch_of, load_reference, save_reference
 from qs.models import resolve, resolve_data
+from qs.models.converting import to_onnx
+from qs.models.request import ModelRequest
 from qs.tensors.closeness import difference, too_far
 from qs.tensors.digest import digests_of
 from qs.tensors.onnx_io import Fed, bind_inputs, bind_outputs, file_tensors
@@ -47,7 +49,9 @@ class ReferenceService:
         seed: int | None = 0,
         offline: bool = False,
     ) -> dict[str, Any]:
-        """qs.models.Resolved as plain data. Progress is printed, and so logged by the host."""
+        """qs.models.Resolved as plain data. Progress is printed, and so logged by the host. The
+        model is what its source has, converted to nothing.
+        """
         found = resolve(
             model_info,
             Path(workspace_root),
@@ -57,6 +61,14 @@ class ReferenceService:
             offline=offline,
         )
         return plain(found.to_dict())
+
+    def to_onnx(self, path: str, format: str, model_info: dict[str, Any]) -> dict[str, Any]:
+        """The model as ONNX: {"path", "from", "by", "check"}. UserError if it cannot be had, with
+        what would help.
+        """
+        request = ModelRequest(model_info, Path(path).parent, 0, _say, printed_progress())
+        made = to_onnx(Path(path), format, request)
+        return plain(made.to_dict() | {"path": str(made.path)})
 
     def resolve_data(self, dataset_folder: str, offline: bool = False) -> dict[str, dict[str, str]]:
         """The files that the data set's own `sources.json` names: name -> path, sha256, note. They

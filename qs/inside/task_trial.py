@@ -23,6 +23,9 @@ from qs.inside.loading import load_dataset_classes
 from qs.inside.preparing import KEYS, clearly_better
 from qs.inside.reference import Graph, open_graph
 from qs.models import resolve, resolve_data
+from qs.models.converting import to_onnx
+from qs.models.formats import ONNX
+from qs.models.request import ModelRequest
 from qs.tensors.generated import input_specs
 
 PASS, FAIL, SKIP = "pass", "fail", "skip"
@@ -34,6 +37,10 @@ Seen = dict[str, str]
 
 def seen(status: str, reason: str, fix: str = "") -> Seen:
     return {"status": status, "reason": reason, "fix": fix}
+
+
+def _unsaid(*_: object) -> None:
+    """Progress that nobody sees."""
 
 
 class TaskTrial:
@@ -51,7 +58,11 @@ class TaskTrial:
         self._offline = offline
         try:
             found = resolve(self.info, Path(self.root), 0, offline=offline)
-            self._graph = open_graph(str(found.path), self.info, [])
+            graph = found.path if found.format == ONNX else found.export
+            if graph is None:
+                request = ModelRequest(self.info, Path(self.root), 0, _unsaid, _unsaid)
+                graph = to_onnx(found.path, found.format, request).path
+            self._graph = open_graph(str(graph), self.info, [])
         except UserError as error:
             fix = f"correct model_path, inputs or outputs in model_zoo/{self.info['model']}.json"
             return seen(FAIL, str(error), fix)

@@ -1,5 +1,5 @@
-"""The source `path`: the user's own file at `model_path`, or its ONNX export beside it, named
-`<stem>.onnx`.
+"""The source `path`: the user's own file or folder at `model_path`; where there is none, its ONNX
+export in that place, named `<stem>.onnx`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from qs.base.errors import UserError
 from qs.base.files import shortened
 from qs.models.request import ModelRequest, NotHere
 
+EXPORT = ".onnx"
+
+
+def export_beside(path: Path) -> Path | None:
+    """The ONNX export that lies beside a file or folder of another format."""
+    export = path.with_suffix(EXPORT)
+    if export == path or not export.is_file():
+        return None
+    return _checked(export)
+
 
 def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
     """(file, note). NotHere if there is no file, UserError for one that cannot be the model."""
@@ -23,18 +33,15 @@ def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
     tried = places(request, str(wanted))
     for place in tried:
         _check_name(place, request)
-        # An export beside the original comes first: it needs no conversion, and was made on
-        # purpose.
-        export = place.with_suffix(request.suffix)
-        if export.is_file():
-            note = f"the file {place}" if export == place else f"the ONNX export beside {place}"
-            return _checked(export), note
         if place.is_file():
             return _checked(place), f"the file {place}"
         if place.is_dir():
-            raise UserError(
-                f"{place} is a folder (a saved_model); export it to ONNX and put that at {export}"
-            )
+            if request.suffix != EXPORT:
+                raise UserError(f"{place} is a folder; allowed: a file")
+            return place, f"the folder {place}"
+        export = place.with_suffix(request.suffix)
+        if export.is_file():
+            return _checked(export), f"the ONNX export {export}; there is no {place.name}"
     beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
     # A published path begins with the workspace's own name: the place without it is meant.
     doubled = Path(str(wanted)).parts[:1] == (request.workspace_root.name,) and len(tried) > 1

@@ -1,5 +1,5 @@
-"""From a model info to an ONNX file on this machine, from a data set's `sources.json` to its files,
-and where they come from.
+"""From a model info to the model's file or folder on this machine, as it is; from a data set's
+`sources.json` to its files; and where they come from.
 
 The sources are tried in order and the first that has the file wins; the note says why earlier ones
 did not, so that nothing is replaced silently. A model info without `sources` means the user's own
@@ -17,7 +17,7 @@ from typing import Any
 from qs.base import jsonc
 from qs.base.errors import Faults, UserError
 from qs.config.sources import check_data_sources
-from qs.models import build, path, pypi, torchscript, url
+from qs.models import build, formats, path, pypi, url
 from qs.models.request import ModelRequest, NotHere
 from qs.tensors.digest import digests_of, sha256_of
 
@@ -30,21 +30,25 @@ class Resolved:
     """A model's file, and where it comes from."""
 
     path: Path
-    """An ONNX file."""
+    """Its file; a folder for a saved_model."""
     kind: str
     """Of the source that had it."""
     synthetic: bool
     """Its weights are drawn from the seed, not trained."""
     format: str
-    """Of the source's file: "onnx", or "pt" if it was converted."""
+    """See qs.models.formats; of one that we do not know, as the model info states it."""
     sha256: str
     note: str
     data: dict[str, str] = field(default_factory=dict)
-    """Name -> sha256 of the files beside it that hold its weights, if there are any."""
+    """Name -> sha256 of the files beside it that hold its weights, if there are any, or of those in
+    the folder."""
+    export: Path | None = None
+    """Its ONNX export, where one lies beside a file of another format."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data, for a report or another process."""
-        return asdict(self) | {"path": str(self.path)}
+        export = None if self.export is None else str(self.export)
+        return asdict(self) | {"path": str(self.path), "export": export}
 
 
 def resolve(
@@ -56,12 +60,12 @@ def resolve(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     offline: bool = False,
 ) -> Resolved:
-    """The model's file: found, fetched or built. This may take minutes: `say` gets a line for each
-    step that takes time.
+    """The model: found, fetched or built, and not converted. This may take minutes: `say` gets a
+    line for each step that takes time.
 
     UserError if no source has it, with every source's reason and the place for the user's own file;
-    also if a source has a file that must not be used (damaged, not of the stated digest, not
-    convertible), whatever sources follow.
+    also if a source has a file that must not be used (damaged, not of the stated digest or
+    format), whatever sources follow.
     """
     request = ModelRequest(model_info_raw, Path(workspace_root), seed, say, progress, offline)
     entry, file, note, missed = _first(model_info_raw.get("sources"), request)
@@ -167,19 +171,40 @@ def _finished(
     file: Path, entry: Mapping[str, Any], note: str, missed: list[str], request: ModelRequest
 ) -> Resolved:
     kind = str(entry["kind"])
-    suffix = file.suffix.lower()
-    if suffix == ".pt":
-        file, how = torchscript.to_onnx(file, request)
-        note = f"{note}, {how}"
-    elif suffix != ".onnx":
-        raise UserError(f"{request.model}: {file} is neither ONNX (.onnx) nor TorchScript (.pt)")
+    format = _format(file, request)
     digests = digests_of(file)
     return Resolved(
         path=file,
         kind=kind,
         synthetic=kind == "build" and not entry.get("files"),
-        format=suffix[1:],
+        format=format,
         sha256=digests.pop(file.name),
         note="; ".join([note, *missed]),
         data=digests,
+        export=path.export_beside(file) if kind == "path" else None,
     )
+
+
+def _format(file: Path, request: ModelRequest) -> str:
+    """What the file or folder is: what it shows itself to be, since a built or fetched model may be
+    ONNX whatever its task states, else what the model info states. UserError if it is neither.
+    """
+    stated = formats.named(str(request.model_info.get("model_format") or ""))
+    if stated and stated not in formats.FORMATS:  # none of ours
+        found = formats.by_content(file) or stated
+        formats.check(file, found)
+        return found
+    named = formats.recognised(file)
+    if named == formats.PT2 and stated == formats.PT:
+        named = stated  # whose check says what it is
+    if not named and not stated:
+        raise UserError(
+            f"{request.model}: nothing says of which format {file} is: state it as model_format"
+        )
+    formats.check(file, named or stated)
+    if not named:
+        raise UserError(
+            f"{request.model}: model_format states {formats.words(stated)}, and {file} is not, "
+            "by its content or name"
+        )
+    return named

@@ -1,4 +1,5 @@
-"""Converts a TorchScript file (`.pt`) to ONNX once, with a dynamic batch dimension, and caches it.
+"""Converts a TorchScript file (`.pt`) to ONNX once, with a dynamic batch dimension, compares the
+two, and caches the graph.
 
 Needs torch, which the extra `torch` installs. Only TorchScript is loaded: that restores a program's
 own archive and runs no pickled code; a `.pt` with anything else (a state dict, a pickled module) is
@@ -7,40 +8,34 @@ refused unread.
 
 from __future__ import annotations
 
+import json
 import warnings
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from qs.base.cache import build_once, key_of
 from qs.base.errors import UserError
+from qs.models.converted import Converted, Feeds, accepted, agreement
+from qs.models.formats import ONNX, PT, check_torchscript
 from qs.models.request import ModelRequest
 from qs.tensors.digest import sha256_of
+from qs.tensors.generated import split_names
 from qs.tensors.onnx_data import data_files
 
 OPSET = 17
-TORCH_TYPES = {
-    "FLOAT32": "float32",
-    "FLOAT16": "float16",
-    "INT8": "int8",
-    "UINT8": "uint8",
-    "INT16": "int16",
-    "INT32": "int32",
-    "INT64": "int64",
-    "LONG": "int64",
-    "BOOL": "bool",
-}
 
 
-def to_onnx(path: Path, request: ModelRequest) -> tuple[Path, str]:
-    """(ONNX file, note) for the TorchScript file at `path`, with the model info's names, shapes and
-    types.
+def to_onnx(path: Path, request: ModelRequest) -> Converted:
+    """The TorchScript file at `path` as ONNX, with the model info's names, shapes and types.
 
-    UserError if torch is not installed, the file is not TorchScript, or torch cannot load or export
-    it.
+    UserError if torch is not installed, the file is not TorchScript, torch cannot load or export
+    it, or the graph does not answer what torch answers.
     """
-    _check_archive(path)
+    check_torchscript(path)
     if find_spec("torch") is None:
         raise UserError(
             f"{path} is TorchScript, and torch, which converts it, is not installed: install the "
@@ -50,74 +45,64 @@ def to_onnx(path: Path, request: ModelRequest) -> tuple[Path, str]:
     from importlib.metadata import version
 
     info = request.model_info
-    names, outputs = _names(info["inputs"]), _names(info["outputs"])
-    shapes = {name: list(info["input_shape"][name]) for name in names}
-    types = _names(info["input_type"])
-    types = types * len(names) if len(types) == 1 else types
     torch_version = version("torch")
+    stated = ("inputs", "outputs", "input_shape", "input_type", "input_range", "model_precision")
     key = key_of(
         {
             "file": sha256_of(path),
-            "inputs": names,
-            "outputs": outputs,
-            "shapes": shapes,
-            "types": types,
             "torch": torch_version,
             "opset": OPSET,
+            "format": 2,
+            **{name: info.get(name) for name in stated},
         }
     )
 
     def build(new: Path) -> None:
         request.say(f"converting {path.name} to ONNX with torch {torch_version}")
-        _export(path, new, names, outputs, shapes, types)
+        check = _export(path, new, info)
+        _check_file(new).write_text(json.dumps(check))
 
-    converted = build_once(f"models/torchscript-{key}", ".onnx", build)
-    return converted, f"converted from TorchScript by torch {torch_version}"
-
-
-def _check_archive(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path} is not a TorchScript archive (damaged, or saved by other means than "
-            "torch.jit.save)"
-        )
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    # torch.save writes <top>/data.pkl as well, but never compiled code or constants.
-    constants = any(name.endswith("/constants.pkl") for name in names)
-    if not (constants and any("/code/" in name for name in names)):
-        raise UserError(
-            f"{path} contains pickled objects, not TorchScript, and is not loaded: save it with "
-            "torch.jit.save"
-        )
+    found = build_once(f"models/torchscript-{key}", ".onnx", build, lambda file: bool(_check(file)))
+    origin = {"path": str(path), "format": PT}
+    return Converted(found, ONNX, origin, f"torch {torch_version}", _check(found))
 
 
-def _names(value: str | Iterable[str]) -> list[str]:
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return [str(part).strip() for part in parts if str(part).strip()]
+def _check_file(graph: Path) -> Path:
+    """Where the cache has what comparing the graph found."""
+    return graph.with_name(f"{graph.name}.check.json")
 
 
-def _export(
-    path: Path,
-    new: Path,
-    names: list[str],
-    outputs: list[str],
-    shapes: dict[str, list[int]],
-    types: list[str],
-) -> None:
+def _check(graph: Path) -> dict[str, Any]:
+    return json.loads(_check_file(graph).read_text())
+
+
+def _export(path: Path, new: Path, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the graph; what comparing it found."""
     import torch
 
-    feeds = tuple(
-        torch.ones(shapes[name], dtype=getattr(torch, TORCH_TYPES[kind]))
-        for name, kind in zip(names, types, strict=True)
+    names, outputs = split_names(info["inputs"]), split_names(info["outputs"])
+    refusals = (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        IndexError,
+        torch.onnx.errors.OnnxExporterError,
     )
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # tracer and deprecation notes, useless to the user
             module = torch.jit.load(str(path), map_location="cpu").eval()
+
+            def given(feeds: Feeds) -> tuple[Any, ...]:
+                return tuple(torch.from_numpy(np.ascontiguousarray(feeds[name])) for name in names)
+
+            def original(feeds: Feeds) -> list[np.ndarray]:
+                return [_array(each) for each in _flat(module(*given(feeds)))]
+
+            samples, _ = accepted(original, info)
             torch.onnx.export(
                 module,
-                feeds,
+                given(samples[0] or {}),
                 str(new),
                 input_names=names,
                 output_names=outputs,
@@ -125,11 +110,30 @@ def _export(
                 opset_version=OPSET,
                 dynamo=False,
             )
-    except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            gather(new)
+            _check_names(path, new, names, outputs)
+            return agreement(original, new, info, str(path))
+    except refusals as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(f"torch cannot convert {path} to ONNX: {first}") from error
-    gather(new)
-    _check_names(path, new, names, outputs)
+
+
+def _flat(answer: Any) -> list[Any]:
+    """The tensors of an answer, in order: a tensor, or tuples, lists and dicts of them."""
+    if isinstance(answer, (tuple, list)):
+        return [each for part in answer for each in _flat(part)]
+    if isinstance(answer, Mapping):
+        return [each for part in answer.values() for each in _flat(part)]
+    return [] if answer is None else [answer]
+
+
+def _array(tensor: Any) -> np.ndarray:
+    import torch
+
+    if not isinstance(tensor, torch.Tensor):
+        return np.asarray(tensor)
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def gather(model: Path) -> None:

@@ -42,10 +42,24 @@ def sha256_of(path: Path) -> str:
 
 
 def digests_of(model: Path) -> dict[str, str]:
-    """File name -> digest, for an ONNX file and the files beside it that hold its weights.
-    UserError if one is missing.
+    """File name -> digest, for a model's file and those beside it that hold its weights, the file
+    first; a folder's own, of its files' names and contents, under its name, then those of the files
+    in it. UserError if one is missing.
     """
-    return {file.name: sha256_of(file) for file in [model, *data_files(model)]}
+    if model.is_dir():
+        files = {
+            f"{model.name}/{file.relative_to(model)}": sha256_of(file)
+            for file in sorted(model.rglob("*"))
+            if file.is_file()
+        }
+        whole = "".join(f"{name}\0{digest}\n" for name, digest in files.items())
+        return {model.name: hashlib.sha256(whole.encode()).hexdigest()} | files
+    beside: list[Path] = []
+    if model.suffix.lower() == ".onnx":
+        beside = data_files(model)
+    elif model.suffix.lower() == ".xml":  # OpenVINO
+        beside = [each for each in [model.with_suffix(".bin")] if each.is_file()]
+    return {file.name: sha256_of(file) for file in [model, *beside]}
 
 
 def read_sha256(path: Path) -> str:

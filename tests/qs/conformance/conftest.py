@@ -108,9 +108,9 @@ class Lab:
         )
         environment = Environment(sys.executable, None, False, "")
         reference = None if own_reference else self.reference
-        subject = Subject(
-            prepared, {"path": str(self.model)}, environment, self.log, self.root, reference
-        )
+        model = str(self.model)
+        resolved = {"path": model, "format": "onnx", "reference": model}
+        subject = Subject(prepared, resolved, environment, self.log, self.root, reference)
         checks = [next(check for check in CHECKS if check.name == name) for name in names]
         return {
             result.name: result.outcome

@@ -91,6 +91,15 @@ def put(path, content=None):
     return path
 
 
+def torchscript(path):
+    """What is looked at of a TorchScript archive: the names of its members."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("m/data.pkl", "m/constants.pkl", "m/code/__torch__.py"):
+            archive.writestr(name, b"")
+    return path
+
+
 def times_built(workspace):
     log = workspace / "model_zoo" / "builders" / "log"
     return log.read_text().count("built") if log.exists() else 0
@@ -151,11 +160,12 @@ def test_an_absolute_model_path_is_itself(workspace, tmp_path):
     assert resolve(info(model_path=str(mine)), workspace).path == mine
 
 
-def test_an_export_beside_the_torchscript_is_used_and_named(workspace):
-    put(workspace / "model_zoo" / "m" / "m.pt", b"not needed")
+def test_an_export_beside_the_torchscript_is_a_second_form_of_it(workspace):
+    torchscript(workspace / "model_zoo" / "m" / "m.pt")
     put(workspace / "model_zoo" / "m" / "m.onnx")
     found = resolve(info(model_path="model_zoo/m/m.pt"), workspace)
-    assert found.note == f"the ONNX export beside {workspace / 'model_zoo/m/m.pt'}"
+    assert found.path.name == "m.pt" and found.export == workspace / "model_zoo/m/m.onnx"
+    assert found.to_dict()["export"] == str(found.export)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +178,9 @@ def test_an_export_beside_the_torchscript_is_used_and_named(workspace):
             "Git LFS pointer",
         ),
         ("m.pt", b"\x80\x02}q\x00.", "is not a TorchScript archive"),
-        ("m.pb", b"something", "neither ONNX .* nor TorchScript"),
+        ("m.pb", b"something", "nothing says of which format .*m.pb is: state it as model_format"),
+        ("m.xml", b"<net/>", "has no m.bin beside it"),
+        ("m.pt2", b"PK", "no archive of torch.export"),
     ],
 )
 def test_a_users_file_that_cannot_be_used_is_never_replaced_in_silence(
@@ -180,10 +192,51 @@ def test_a_users_file_that_cannot_be_used_is_never_replaced_in_silence(
     assert times_built(workspace) == 0
 
 
-def test_a_saved_model_folder_is_answered_with_what_to_do(workspace):
-    put(workspace / "model_zoo" / "m" / "saved" / "saved_model.pb", b"x")
-    with pytest.raises(UserError, match="saved.* is a folder .*saved.onnx"):
-        resolve(info(model_path="model_zoo/m/saved"), workspace)
+def test_a_saved_model_is_its_folder(workspace):
+    place = workspace / "model_zoo" / "m" / "saved"
+    put(place / "saved_model.pb", b"x")
+    put(place / "variables" / "variables.index", b"y")
+    stated = info(model_path="model_zoo/m/saved", model_format="saved_model")
+    found = resolve(stated, workspace)
+    assert (found.path, found.format, found.export) == (place, "saved_model", None)
+    assert found.note == f"the folder {place}"
+    assert list(found.data) == ["saved/saved_model.pb", "saved/variables/variables.index"]
+    put(place / "variables" / "variables.index", b"z")
+    assert resolve(stated, workspace).sha256 != found.sha256
+    put(place.with_suffix(".onnx"))
+    assert resolve(stated, workspace).export == place.with_suffix(".onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "stated", "message"),
+    [
+        ("saved/else.pb", b"x", "saved_model", "saved is a folder without saved_model.pb"),
+        ("saved/saved_model.pb", b"", "saved_model", "saved_model.pb is empty"),
+        (
+            "saved/saved_model.pb",
+            b"version https://git-lfs.github.com/spec/v1",
+            "saved_model",
+            "Git LFS",
+        ),
+        ("saved/saved_model.pb", b"x", "onnx", None),  # what it is counts
+        ("saved/m.onnx", b"x", "onnx", r"saved is a folder; ONNX is one file \(.onnx\)"),
+        ("saved", b"x", "saved_model", "saved is a file; a saved_model is a folder"),
+        ("saved", b"x", "onnx", r"model_format states ONNX \(.onnx\), and .*saved is not"),
+        ("saved", b"x", "of-its-own", None),
+        ("saved", b"", "of-its-own", "is empty"),
+        ("saved/what", b"x", "of-its-own", None),
+    ],
+)
+def test_what_a_file_or_folder_has_to_be(workspace, name, content, stated, message):
+    put(workspace / "model_zoo" / "m" / name, content)
+    asked = info({"kind": "path"}, built(), model_path="model_zoo/m/saved", model_format=stated)
+    if message is None:
+        right = stated if stated == "of-its-own" else "saved_model"
+        assert resolve(asked, workspace).format == right
+        return
+    with pytest.raises(UserError, match=message) as refused:
+        resolve(asked, workspace)
+    assert "\n" not in str(refused.value) and times_built(workspace) == 0
 
 
 def test_a_pickled_pt_is_refused_unread(workspace):

@@ -11,6 +11,8 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.models import resolve, torchscript
+from qs.models.converting import to_onnx
+from qs.models.request import ModelRequest
 
 INFO = {
     "model": "m",
@@ -51,17 +53,31 @@ def scripted(tmp_path):
     return model
 
 
+def converted(folder, said=None, **changed):
+    info = INFO | changed
+    path = folder / info["model_path"]
+    request = ModelRequest(info, folder, 0, (said or []).append, lambda done, total: None)
+    return to_onnx(path, "pt", request)
+
+
 @pytest.mark.filterwarnings("ignore")  # of torch's own making
 def test_it_answers_what_torch_answers_at_any_batch_size(scripted, tmp_path):
     import onnxruntime
     import torch
 
-    said = []
-    found = resolve(INFO, tmp_path, say=said.append)
-    assert (found.kind, found.format, found.synthetic) == ("path", "pt", False)
-    assert "converted from TorchScript by torch" in found.note
-    assert resolve(INFO, tmp_path, say=said.append).path == found.path
-    assert len(said) == 1  # the second time it came from the cache
+    resolved = resolve(INFO | {"model_format": "pt"}, tmp_path)
+    assert (resolved.path, resolved.format) == (tmp_path / "m.pt", "pt")  # as it is
+    said = [None]
+    found = converted(tmp_path, said)
+    assert found.by == f"torch {torch.__version__}"
+    assert found.origin == {"path": str(tmp_path / "m.pt"), "format": "pt"}
+    assert found.check["items"] == 4 and found.check["batch_sizes"] == [1, 2]
+    assert found.check["max_abs_diff"] < 1e-5 and found.check["tolerance"] == 1e-4
+    assert found.check["feeds"] == "ones"  # ids up to 1000 are not in its vocabulary of 10
+    assert converted(tmp_path, said) == found
+    assert len(said) == 2  # the second time it came from the cache
+    ranged = converted(tmp_path, input_range={"ids.1": [0, 10]})
+    assert ranged.check["feeds"] == "generated" and ranged.path != found.path
     session = onnxruntime.InferenceSession(str(found.path), providers=["CPUExecutionProvider"])
     assert [value.name for value in session.get_inputs()] == ["ids.1", "x.1"]
     rng = np.random.default_rng(0)
@@ -85,7 +101,7 @@ def test_it_answers_what_torch_answers_at_any_batch_size(scripted, tmp_path):
 )
 def test_a_model_info_that_does_not_fit_the_file_is_one_message(scripted, tmp_path, cache, changed):
     with pytest.raises(UserError, match="m.pt"):
-        resolve(INFO | changed, tmp_path)
+        converted(tmp_path, **changed)
     assert [path.name for path in (cache / "models").iterdir() if path.suffix != ".lock"] == []
 
 
@@ -97,7 +113,40 @@ def test_a_damaged_archive_is_one_message(scripted, tmp_path):
         for name in source.namelist():
             target.writestr(name, b"damaged" if name.endswith("data.pkl") else source.read(name))
     with pytest.raises(UserError, match="torch cannot convert .*m.pt to ONNX"):
-        resolve(INFO, tmp_path)
+        converted(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_that_answers_otherwise_is_refused_with_by_how_much(scripted, tmp_path, cache):
+    """What an exporter got wrong: here a weight of the graph is changed after it was written."""
+    import onnx
+
+    def spoil(new):
+        model = onnx.load(str(new))
+        weight = next(each for each in model.graph.initializer if list(each.dims) == [10, 4])
+        weight.raw_data = np.frombuffer(weight.raw_data, np.float32).copy().__mul__(1.5).tobytes()
+        onnx.save_model(model, str(new))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torchscript, "gather", spoil)
+        with pytest.raises(
+            UserError,
+            match="m.pt was converted to ONNX, and the result answers "
+            r"differently: output sums is off by up to .* at batch size 1; "
+            "allowed: 0.0001",
+        ):
+            converted(tmp_path)
+    assert [path.name for path in (cache / "models").iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_check_that_was_lost_is_made_again(scripted, tmp_path, cache):
+    first = converted(tmp_path)
+    (check,) = (cache / "models").glob("*.check.json")
+    check.write_text("{")
+    assert converted(tmp_path) == first
+    check.unlink()
+    assert converted(tmp_path) == first
 
 
 def test_without_torch_it_says_what_to_install_and_what_else_would_do(tmp_path, monkeypatch):
@@ -108,4 +157,10 @@ def test_without_torch_it_says_what_to_install_and_what_else_would_do(tmp_path, 
     with pytest.raises(
         UserError, match="torch.*is not installed.*install the extra `torch`.*m.onnx"
     ):
-        resolve(INFO, tmp_path)
+        converted(tmp_path)
+
+
+def test_a_format_without_a_way_to_onnx_says_where_an_export_would_lie(tmp_path):
+    request = ModelRequest(INFO, tmp_path, 0, print, lambda done, total: None)
+    with pytest.raises(UserError, match=r"m.xml is OpenVINO IR \(.xml\), which .*export.*m.onnx"):
+        to_onnx(tmp_path / "m.xml", "openvino", request)
