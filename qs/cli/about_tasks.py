@@ -73,7 +73,7 @@ def _word(value: object) -> str | None:
 def _weights(info: Mapping[str, Any], roots: tuple[Path, ...]) -> str:
     stated = info.get("model_path")
     if isinstance(stated, str) and "\0" not in stated:
-        if any((root / stated).is_file() for root in roots):
+        if any((root / stated).exists() for root in roots):
             return "shipped"
     kinds = set(_kinds(info.get("sources")))
     if kinds & {"url", "pypi"}:

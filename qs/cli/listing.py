@@ -68,6 +68,22 @@ def described(name: str, width: int, stated: dict[str, int]) -> str:
     return f"{name:{width}}  {'  '.join(parts)}" if parts else name
 
 
+def reads(folder: Path) -> list[str]:
+    """The formats that a backend states; [] where it states none, or none that can be made out."""
+    from qs.base.errors import UserError
+    from qs.contract.model_formats import formats_read_by
+
+    try:
+        return list(formats_read_by(folder))
+    except UserError:
+        return []
+
+
+def _backend(name: str, width: int, folder: Path) -> str:
+    stated = reads(folder)
+    return f"{name:{width}}  reads {', '.join(stated)}" if stated else name
+
+
 def _about(workspace: Path | None) -> dict[str, About | None]:
     from qs.base.workspace import Workspaces
     from qs.cli.about_tasks import about_tasks
@@ -102,14 +118,16 @@ def _task_table(workspace: Path | None, room: float) -> str:
 @click.option(
     "--long",
     is_flag=True,
-    help="With tasks: what is known of each, as on a terminal; a pipe gets names alone.",
+    help="With tasks or backends: what is known of each, as on a terminal; a pipe gets names "
+    "alone.",
 )
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="As JSON: kind -> name -> path (of models alone: path, parameters, flops; of tasks alone "
-    "also `about`: what is known of each).",
+    "also `about`: what is known of each; of backends alone also `reads`: the formats that they "
+    "state).",
 )
 def command(kind: str, workspace: Path | None, long: bool, as_json: bool) -> None:
     """List what the workspaces hold: tasks, backends, models, datasets, or all of them.
@@ -138,6 +156,8 @@ def command(kind: str, workspace: Path | None, long: bool, as_json: bool) -> Non
             shown["models"] = {
                 name: {"path": str(path), **costs(path)} for name, path in listed["models"].items()
             }
+        if kind == "backends":
+            shown["reads"] = {name: reads(path) for name, path in listed["backends"].items()}
         if kind == "tasks":
             from dataclasses import asdict
 
@@ -150,10 +170,16 @@ def command(kind: str, workspace: Path | None, long: bool, as_json: bool) -> Non
         room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
         click.echo(_task_table(workspace, room))
         return
+    told = long or sys.stdout.isatty()
     for each, rows in listed.items():
         if len(kinds) > 1:
             click.echo(f"{each}:")
         indent = "  " if len(kinds) > 1 else ""
         width = max(map(len, rows), default=0)
         for name, path in rows.items():
-            click.echo(indent + (described(name, width, costs(path)) if kind == "models" else name))
+            line = name
+            if kind == "models":
+                line = described(name, width, costs(path))
+            elif kind == "backends" and told:
+                line = _backend(name, width, path)
+            click.echo(indent + line)

@@ -12,8 +12,10 @@ from qs.config.qs_config import parse_qs_config
 from qs.conformance import answers, compiling, contract, measuring, names, resources, threads
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.conformance.subject import Subject
+from qs.contract.model_formats import formats_read_by
 from qs.evaluate.backend import BackendFailed
 from qs.evaluate.obtaining import configs_for
+from qs.models.formats import misspelled
 
 AGREEMENT_ITEMS = 16
 
@@ -35,7 +37,9 @@ async def _naming(subject: Subject) -> Outcome:
 
 async def _contract(subject: Subject) -> Outcome:
     return contract.judge_classes(
-        await subject.backend.observe(contract.observe_classes, "looking at the classes")
+        await subject.backend.observe(contract.observe_classes, "looking at the classes"),
+        formats_read_by(subject.folder),
+        misspelled,
     )
 
 

@@ -5,12 +5,13 @@ given; they state their versions, and every batch size loads.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qs.conformance.outcome import Outcome, Problem, judged
 from qs.conformance.service import ConformanceService
 from qs.contract.compile_backend import CompileBackend
+from qs.contract.model_formats import ATTRIBUTE
 from qs.contract.runtime_backend import RuntimeBackend
 
 # Without these nothing can be tried.
@@ -59,6 +60,8 @@ def observe_classes(service: ConformanceService) -> dict[str, Any]:
             "version": version if isinstance(version, str) else None,
             "version_type": type(version).__name__,
         }
+    formats = getattr(service.compiler, ATTRIBUTE, ())
+    seen["compile"]["formats"] = repr(formats if not isinstance(formats, list) else tuple(formats))
     return seen
 
 
@@ -78,8 +81,16 @@ def _state(made: Any, base: type, name: str, count: int) -> str:
     return "ok"
 
 
-def judge_classes(seen: dict[str, Any]) -> Outcome:
-    problems, blocks = [], False
+def judge_classes(
+    seen: dict[str, Any],
+    stated: Sequence[str] = (),
+    misspelled: Callable[[str], str | None] = lambda name: None,
+) -> Outcome:
+    """`stated` is what the compile backend's source says of its model_formats; `misspelled` gives
+    the format that a name was meant as.
+    """
+    problems = _formats(seen["compile"], tuple(stated), misspelled) if "compile" in seen else []
+    blocks = False
     for kind, about in seen.items():
         cls, methods = about["class"], about["methods"]
         base = f"{kind.capitalize()}Backend"
@@ -101,6 +112,26 @@ def judge_classes(seen: dict[str, Any]) -> Outcome:
             problems.append(Problem(f"{cls}.version() gives {shown}", fix))
     versions = ", ".join(str(about["version"]) for about in seen.values())
     return judged(problems, f"compiler and runtime: {versions}", blocks)
+
+
+def _formats(
+    about: Mapping[str, Any],
+    stated: tuple[str, ...],
+    misspelled: Callable[[str], str | None],
+) -> list[Problem]:
+    """What is wrong with the class's model_formats, which a run reads from the source."""
+    cls, problems = about["class"], []
+    if about.get("formats", repr(stated)) != repr(stated):
+        shown = repr(stated) if stated else "nothing of it"
+        said = f"{cls}.{ATTRIBUTE} is {about['formats']}, and its source states {shown}"
+        fix = f'write it as a literal into the class\'s body: {ATTRIBUTE} = ("onnx",)'
+        problems.append(Problem(said, fix))
+    for name in stated:
+        near = misspelled(name)
+        if near is not None:
+            said = f"{cls}.{ATTRIBUTE} names {name!r}, which no model info means"
+            problems.append(Problem(said, f"did you mean {near!r}?"))
+    return problems
 
 
 def observe_load(service: ConformanceService, batch_size: int) -> dict[str, Any]:

@@ -1,22 +1,22 @@
 """Which backend measures where none is named: the only one that can read what is measured.
 
 Only what is known without running a vendor's code counts. A compile result names the backend that
-made it. The CPU backend that ships reads .onnx files and no others; whatever says nothing of what
-it reads may be able to. A task can be given to every backend.
+made it. Of a model file those backends remain that state its format in `model_formats`, and those
+that state none: they may be able to read it. A task can be given to every backend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from qs.base import jsonc
 from qs.base.errors import MISSING, Fault, Faults, UserError
 from qs.base.workspace import Workspaces
+from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import ARTIFACT
+from qs.models.formats import FORMATS, recognised
 
-# What a shipped backend reads and nothing else; of others we do not know it.
-READS: Mapping[str, str] = {"CPU": ".onnx"}
 _SHOWN = 20
 
 
@@ -27,8 +27,9 @@ def only_backend(workspaces: Workspaces, artifact: Path | None = None) -> tuple[
     compiled_by = _compiled_by(artifact)
     if compiled_by is not None:
         return compiled_by, "which made the compile result"
-    known = list(workspaces.list_backends())
-    able = [name for name in known if artifact is None or _may_read(name, artifact)]
+    folders = {name: found.path for name, found in workspaces.list_backends().items()}
+    known = list(folders)
+    able = [name for name in known if artifact is None or may_read(folders[name], artifact)]
     if len(known) == 1:
         return known[0], "the only backend here"
     if len(able) == 1:
@@ -40,9 +41,19 @@ def only_backend(workspaces: Workspaces, artifact: Path | None = None) -> tuple[
     raise Faults([Fault("--hardware_type", "", MISSING, f"one of {names}", hint=hint)])
 
 
-def _may_read(hardware: str, artifact: Path) -> bool:
-    reads = READS.get(hardware.upper())
-    return reads is None or artifact.suffix.lower() in (reads, ".json")
+def may_read(backend: Path, artifact: Path) -> bool:
+    """Whether the backend in this folder may be able to read a model's file or folder."""
+    try:
+        reads = formats_read_by(backend)
+    except UserError:  # said when it is chosen
+        return True
+    name = recognised(artifact) or artifact.suffix.lower().lstrip(".")
+    return not reads or name in reads or artifact.suffix.lower() == ".json"
+
+
+def files_read(reads: Sequence[str]) -> str:
+    """.onnx or .pt files: what a backend that states its formats is given."""
+    return " or ".join((known := FORMATS.get(name)) and known.suffix or name for name in reads)
 
 
 def _compiled_by(artifact: Path | None) -> str | None:

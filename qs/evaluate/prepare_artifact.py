@@ -21,8 +21,9 @@ from qs.base.names import type_name
 from qs.base.workspace import Found, Workspaces
 from qs.config.model_info import ModelInfo, check_model_info
 from qs.config.workload import Workload, check_workload
+from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import Artifact, take
-from qs.evaluate.choosing import READS
+from qs.evaluate.choosing import files_read, may_read
 from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
@@ -52,7 +53,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
     if backend is not None:
-        checks.attempt(partial(_readable, path, backend.path.name))
+        checks.attempt(partial(_readable, path, backend.path))
     checks.raise_if_any()
     assert backend is not None
     artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
@@ -101,14 +102,15 @@ def _exists(path: Path) -> None:
         raise Faults([Fault("FILE", "", address or str(path), there, hint=hint)])
 
 
-def _readable(path: Path, hardware: str) -> None:
-    """A fault if the shipped backend is known not to read such a file: no hint leads on then."""
-    reads = READS.get(hardware.upper())
-    if reads is None or not path.exists() or path.suffix.lower() in (reads, ".json"):
+def _readable(path: Path, backend: Path) -> None:
+    """A fault if the backend states that it does not read such a file: no hint leads on then."""
+    reads = formats_read_by(backend)
+    if not path.exists() or may_read(backend, path):
         return
     kind = foreign(path) or f"a {path.suffix or 'nameless'} file"
     raise UserError(
-        f"{path} is {kind}; the {hardware} backend reads {reads} files (and compile results, .json)"
+        f"{path} is {kind}; the {backend.name} backend reads {files_read(reads)} files (and "
+        "compile results, .json)"
     )
 
 

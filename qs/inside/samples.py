@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from qs.contract.data_loader import Dataset
 from qs.contract.trial_feeds import is_shared
 from qs.contract.trial_feeds import joined_items as joined
 from qs.inside.loading import load_dataset_classes
+from qs.inside.stated_feeds import stated
 from qs.tensors.generated import GeneratedItems, input_specs, is_switch
 
 # Distinct batches that the performance phase cycles through: more than caches hold, and few enough
@@ -370,4 +372,6 @@ def _load(model_info: Mapping[str, Any], folder: str, seed: int) -> Any:
     dataset = loader(dict(model_info))
     dataset.fake_seed = seed
     dataset.preprocess()
+    with suppress(AttributeError):  # a class whose objects take no attributes
+        dataset.get_samples = stated(dataset.get_samples, input_specs(model_info))
     return dataset

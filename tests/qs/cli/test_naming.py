@@ -19,10 +19,14 @@ SHIPPED = Workspaces((ROOT,))
 
 
 def workspace(folder: Path, *backends: str) -> Workspaces:
-    """With backends of which nothing is known but their names."""
+    """With backends of which nothing is known but their names, and of CPU that it reads ONNX."""
     for name in backends:
-        (folder / "backends" / name).mkdir(parents=True)
-        (folder / "backends" / name / f"runtime_backend_{name.lower()}.py").write_text("")
+        own = folder / "backends" / name
+        own.mkdir(parents=True)
+        (own / f"runtime_backend_{name.lower()}.py").write_text("")
+        reads = "('onnx',)" if name == "CPU" else "()"
+        code = f"class CompileBackend{name}:\n    model_formats = {reads}\n"
+        (own / f"compile_backend_{name.lower()}.py").write_text(code)
     return Workspaces((folder,))
 
 
@@ -61,6 +65,7 @@ def test_of_several_the_message_names_those_alone() -> None:
         (["CPU"], "model.pt", "CPU"),  # which says what it reads
         (["ACME", "CPU"], "model.engine", "ACME"),
         (["ACME", "CPU"], "compiled.json", "CPU"),
+        (["ACME", "CPU"], "model.pt", "ACME"),
     ],
 )
 def test_the_backend_that_was_left_out(
