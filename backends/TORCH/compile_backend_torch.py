@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ class CompileBackendTORCH(CompileBackend):
         ]
         if not answers.intra_op_threads and list(tried.sizes) == sorted(tried.good):
             feeds = feeds_of(info, opened.bound, max(tried.good), dataloader)
-            threads = _fewest_threads(partial(run, feeds), threads, tried.last_s)
+            threads = _fewest_threads(partial(run, feeds), threads)
         kept = answers.keep_outputs and answers.device != "cpu"
         notes = [*opened.notes, *more, *_said(answers, casting, kept, writes)]
         precision = "" if answers.precision == "fp32" else answers.precision.upper()
@@ -163,18 +164,21 @@ def _use_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _fewest_threads(run: partial, threads: int, trial_s: float) -> int:
+def _fewest_threads(run: Callable[[], object], threads: int) -> int:
     """One thread if even the largest batch is then a small request, else `threads`."""
-    if threads == 1 or trial_s > 100 * SMALL_REQUEST_S:
+    if threads == 1 or _seconds(run) > 100 * SMALL_REQUEST_S:
         return threads
     _use_threads(1)
-    times = []
-    for _ in range(6):  # TorchScript profiles its first two runs
-        started = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - started)
+    # TorchScript profiles its first two runs
+    least_s = min(_seconds(run) for _ in range(6))
     _use_threads(threads)
-    return 1 if min(times) < SMALL_REQUEST_S else threads
+    return 1 if least_s < SMALL_REQUEST_S else threads
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
 
 
 def _said(answers: Answers, casting: str, kept: bool, writes: list[str]) -> list[str]:
