@@ -20,7 +20,7 @@ from tests.qs.results import read_result
 
 ROOT = Path(__file__).parents[1]
 # Names that published folders use for modules of their own, and that our own parts have or had.
-NAMES = ("engine", "utils", "tools", "config", "host", "plan", "report", "cli")
+NAMES = ("engine", "utils", "tools", "config", "qs_config", "host", "plan", "report", "cli")
 PREDICT = "\n".join(
     [
         "def predict(self, feeds):",
@@ -47,6 +47,15 @@ def vendor(root: Path, pool: str = "thread") -> Path:
     runtime = root / "backends" / "TINY" / "runtime_backend_tiny.py"
     runtime.write_text(f"import {', '.join(NAMES)}\n{runtime.read_text()}")
     return root
+
+
+def sloppy(folder: Path) -> str:
+    """Installed libraries whose top-level modules have the same names."""
+    place = folder / "sloppy" / "site-packages"
+    place.mkdir(parents=True)
+    for name in NAMES:
+        (place / f"{name}.py").write_text("OWNER = 'a library'\n")
+    return str(place)
 
 
 def bare(folder: Path) -> Path:
@@ -101,6 +110,8 @@ def test_a_vendors_bare_imports_are_its_own_in_every_kind_of_process(
 ) -> None:
     workspace = vendor(tmp_path / "workspace")
     command, env = entries(checkout)[entry]
+    paths = [env.get("PYTHONPATH", ""), sloppy(tmp_path)]
+    env = env | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     verb = ["run"] if command[1:] == ["-m", "qs"] else []
     evaluate(workspace, crowd(tmp_path), [*command, *verb], env, *more)
 

@@ -4,7 +4,8 @@ Existing backends and data sets say `from general_perf.backends import compile_b
 `byte_mlperf`; they import their own helpers as `general_perf.backends.XXX.helper`, and some as
 plain `helper`. Inside `upstream_imports` all of these resolve: the contract's modules to
 qs.contract, everything else to private packages, so that a module loaded by two names is one
-module. Files that such code opens relative to the working directory are not handled here.
+module. What a bare name means is qs.inside.own_names' part. Files that such code opens relative to
+the working directory are not handled here.
 
 A workspace becomes a private package, named after its path, and so do `backends` and `datasets` in
 it. Relative imports then work, at any later time too; two workspaces with a backend of the same
@@ -14,17 +15,16 @@ name do not meet; and no top-level `datasets` or `backends` hides the library of
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.abc
-import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
 from qs.contract import compile_backend, data_loader, runtime_backend, test_accuracy
+from qs.inside.own_names import SHARED, Alias, Place, exists, own_names
 
 UPSTREAM = ("general_perf", "byte_mlperf")
 PREFIX = "_qs_workspace_"
@@ -43,40 +43,51 @@ def upstream_imports(
     """Within: upstream's names resolve, over the workspaces' `roots` in their order.
 
     `folder` is a backend's or data set's folder: its workspace is searched first, and modules
-    beside its entry file can be imported by their bare names. Only the standard library and
-    installed libraries come before them, not the working directory or whatever else is on the path.
-    The root of our own checkout is not on the path at all: a bare `engine` is never ours.
+    beside its entry file can be imported by their bare names, and so can `tools` of a workspace or
+    beside a folder general_perf (see qs.inside.own_names). The root of our own checkout is not on
+    the path at all: a bare `engine` is never ours.
 
     Vendor code that imports inside its methods needs this open when they are called; it may be
     nested, and is not for several threads that enter and leave at different times. Afterwards
     sys.modules, sys.path and sys.meta_path are as they were, save for the private packages.
     """
-    searched = [Path(root) for root in roots]
-    siblings = None
+    searched = [Path(root).resolve() for root in roots]
     if folder is not None:
         folder = Path(folder).resolve()
         searched.insert(0, folder.parent.parent)
-        siblings = _Siblings(folder, folder_package(folder))
     packages = list(dict.fromkeys(workspace_package(root) for root in searched))
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_upstream(name)}
-    finders: list[importlib.abc.MetaPathFinder] = [_Upstream(packages)]
+    finder = _Upstream(packages)
     _install_upstream()
-    if siblings is not None:
-        finders += [_SiblingParts(siblings), siblings]
-    sys.meta_path[:0] = finders
+    sys.meta_path.insert(0, finder)
     hidden = [(at, entry) for at, entry in enumerate(sys.path) if _is_our_checkout(entry)]
     sys.path[:] = [entry for entry in sys.path if not _is_our_checkout(entry)]
     try:
-        yield
+        with own_names(_places(searched, folder)):
+            yield
     finally:
         for at, entry in hidden:
             sys.path.insert(at, entry)
-        for finder in finders:
-            sys.meta_path.remove(finder)
-        for name in list(sys.modules):
-            if _is_upstream(name) or (siblings is not None and siblings.gave(name)):
-                del sys.modules[name]
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if _is_upstream(name)]:
+            del sys.modules[name]
         sys.modules.update(before)
+
+
+def _places(searched: Sequence[Path], folder: Path | None) -> list[Place]:
+    """The folders whose modules go by bare names: `folder` itself, and every `tools`, whose files
+    import each other so.
+    """
+    beside = [root.parent for root in searched if root.name in UPSTREAM]
+    homes = [root for root in dict.fromkeys([*searched, *beside]) if (root / SHARED).is_dir()]
+    shared = [workspace_package(root) for root in homes]
+    places = [
+        Place(f"{package}.{SHARED}", root / SHARED, shared)
+        for root, package in zip(homes, shared, strict=True)
+    ]
+    if folder is not None:
+        places.insert(0, Place(folder_package(folder), folder, shared))
+    return places
 
 
 def workspace_package(root: Path) -> str:
@@ -146,90 +157,12 @@ class _Upstream(importlib.abc.MetaPathFinder):
             return None
         for package in self.packages:
             real = f"{package}.{rest}"
-            if _exists(real):
-                return ModuleSpec(fullname, _Alias(real))
+            if exists(real):
+                return ModuleSpec(fullname, Alias(real))
         return None
-
-
-class _Siblings(importlib.abc.MetaPathFinder):
-    """A bare `helper` is the module beside the entry file, unless an installed library has that
-    name: it wins, as it does upstream, where vendors' folders are not on the path at all.
-    """
-
-    def __init__(self, folder: Path, package: str) -> None:
-        self.folder, self.package = folder, package
-        self.given: set[str] = set()
-
-    def find_spec(
-        self, fullname: str, path: object = None, target: object = None
-    ) -> ModuleSpec | None:
-        beside = (self.folder / f"{fullname}.py", self.folder / fullname / "__init__.py")
-        if "." in fullname or not any(file.is_file() for file in beside) or _is_installed(fullname):
-            return None
-        self.given.add(fullname)
-        return ModuleSpec(fullname, _Alias(f"{self.package}.{fullname}"))
-
-    def gave(self, name: str) -> bool:
-        """Whether `name` is, or lies in, a module that was given by its bare name."""
-        return name.partition(".")[0] in self.given
-
-
-class _SiblingParts(importlib.abc.MetaPathFinder):
-    """Submodules of what _Siblings gave. First in line: by path, a second copy would be loaded."""
-
-    def __init__(self, siblings: _Siblings) -> None:
-        self.siblings = siblings
-
-    def find_spec(
-        self, fullname: str, path: object = None, target: object = None
-    ) -> ModuleSpec | None:
-        if "." not in fullname or not self.siblings.gave(fullname):
-            return None
-        real = f"{self.siblings.package}.{fullname}"
-        return ModuleSpec(fullname, _Alias(real)) if _exists(real) else None
-
-
-class _Alias(importlib.abc.Loader):
-    """Gives the module of another name, instead of loading a second copy of it."""
-
-    def __init__(self, real: str) -> None:
-        self.real = real
-        self.spec: ModuleSpec | None = None
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(self.real)
-        self.spec = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        # The import system has just put the alias's spec on the module; relative imports go by the
-        # real one.
-        module.__spec__ = self.spec
-
-
-def _is_installed(name: str) -> bool:
-    """Whether the standard library or an installed library has a module of that name."""
-    if name in sys.stdlib_module_names or name in sys.builtin_module_names:
-        return True
-    places = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
-    return PathFinder.find_spec(name, places) is not None
 
 
 def _is_our_checkout(entry: str) -> bool:
     """Whether a path entry is the root of a checkout that this package runs from."""
     root = _PACKAGE.parent
     return (root / "setup.cfg").is_file() and Path(entry).resolve() == root
-
-
-def _exists(name: str) -> bool:
-    """Whether such a module can be found. Its parents are imported for that; what they raise goes
-    through.
-    """
-    if name in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError as error:
-        if error.name is not None and (error.name == name or name.startswith(f"{error.name}.")):
-            return False
-        raise

@@ -15,6 +15,7 @@ from types import ModuleType
 from qs.base.errors import UserError
 from qs.base.names import nearest
 from qs.inside.imports import folder_package, upstream_imports
+from qs.inside.own_names import SHARED
 
 
 def load_backend_class(folder: str | Path, hardware: str, kind: str = "compile") -> type:
@@ -94,12 +95,19 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the code ended the program (exit status {error.code!r}) while it was being loaded"
     text = " ".join(str(error).split()) or "no message"
-    missing = (
-        "; is it in the folder's requirements.txt?"
-        if isinstance(error, ModuleNotFoundError)
-        else ""
-    )
-    return f"cannot be loaded: {type(error).__name__}: {text}{missing}"
+    return f"cannot be loaded: {type(error).__name__}: {text}{_hint(error)}"
+
+
+def _hint(error: BaseException) -> str:
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    top, _, rest = (error.name or "").partition(".")
+    if SHARED in (top, rest.partition(".")[0]):
+        return (
+            f"; ByteMLPerf has it in general_perf/{SHARED}: copy that folder into the workspace, "
+            f"or pass --workspace with the folder general_perf"
+        )
+    return "; is it in the folder's requirements.txt?"
 
 
 def _class_of(module: ModuleType, name: str, file: Path) -> type:

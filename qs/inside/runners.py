@@ -7,7 +7,6 @@ chooses the runner; the engine drives it.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.errors import UserError
+from qs.inside.own_names import import_for
 from qs.tensors.generated import split_names
 from qs.tensors.onnx_io import batch_fault, bind_inputs, bind_outputs, file_tensors, is_dynamic
 
@@ -120,13 +120,17 @@ class FactoryRunner:
 
     placement: dict[str, Any] | None = None
 
-    def __init__(self, reference: str, config: Mapping[str, Any], instance: int) -> None:
+    def __init__(
+        self, reference: str, config: Mapping[str, Any], instance: int, importer: str = ""
+    ) -> None:
+        """`importer` is the backend's module, which can import its own by bare names."""
         self._reference, self._config, self._instance = reference, dict(config), instance
+        self._importer = importer
         self._batch_size = 0
         self.predict: Any = None
 
     def load(self, batch_size: int) -> None:
-        factory = _named(self._reference)
+        factory = _named(self._reference, self._importer)
         place = {
             key: (self.placement or {}).get(key)
             for key in ("instances", "cpus", "intra_op_threads")
@@ -172,20 +176,21 @@ class Runtimes:
             "workload": settings.workload,
             "model_info": settings.model_info,
         }
-        return FactoryRunner(self.runner.name, {**self.runner.config, **known}, instance)
+        config, importer = {**self.runner.config, **known}, self.runtime_class.__module__
+        return FactoryRunner(self.runner.name, config, instance, importer)
 
     def _artifact(self, batch_size: int) -> Path:
         stated = self.runner.config.get("artifact")
         return artifact_file(stated, self.settings.compile_result, self.places, batch_size)
 
 
-def _named(reference: str) -> Any:
-    """What "package.module:factory" names. Modules beside the backend's files go by their bare
-    names.
+def _named(reference: str, importer: str) -> Any:
+    """What "package.module:factory" names to the backend's module `importer`: modules beside it go
+    by their bare names.
     """
     module, _, name = reference.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        found = getattr(import_for(importer, module), name, None)
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
             raise
