@@ -145,6 +145,8 @@ class RunResult:
     workers: int
     clients: int | None
     started_at: float
+    # the common start on the run's clock
+    start_ns: int = 0
     interrupted: bool = False
     ended_by: Ending = Ending.PLAN
     # why the result is INVALID

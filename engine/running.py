@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,8 @@ from qs.engine.judging.scenarios import Scenario
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
 from qs.engine.workers.target import is_async
+
+NOTHING_BESIDE = nullcontext()
 
 
 def run(
@@ -79,6 +82,9 @@ async def run_async(
     keep_columns: bool = False,
     # keep what each worker did, slice by slice, in `result.slices`: bounded, for a trace
     keep_slices: bool = False,
+    # entered just before the common start, when all workers are ready and none has made a request,
+    # and left when the last of them has ended: for what is measured beside the requests
+    beside: AbstractContextManager[object] = NOTHING_BESIDE,
     clock: Clock = MONOTONIC,
 ) -> RunResult:
     """Run a plan on the current event loop, or the plan of a scenario; either way the scenario's
@@ -105,7 +111,7 @@ async def run_async(
         plan = replace(plan, pool=replace(plan.pool, kind="async"))
     spin = plan.open_loop and await _spin(plan, clock)
     layout = lay_out(plan, target, samples, spin, keep_columns, clock, keep_slices)
-    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock)
+    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock, beside)
     try:
         return await run.conduct()
     finally:

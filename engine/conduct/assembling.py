@@ -141,6 +141,7 @@ class Finished:
             workers=layout.workers,
             clients=plan.load.clients if isinstance(plan.load, ClosedLoop) else None,
             started_at=self.started_at,
+            start_ns=end.start_ns,
             interrupted=ended_by is Ending.INTERRUPT,
             ended_by=ended_by,
             first_fault=next(filter(None, (report.first_fault for report in reports)), None),

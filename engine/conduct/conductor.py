@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from qs.engine.clock import Clock
 from qs.engine.conduct.assembling import Finished, Gathered
@@ -48,9 +49,11 @@ class Conductor:
         on_progress: OnProgress | None,
         interrupt: asyncio.Event,
         clock: Clock,
+        beside: AbstractContextManager[object],
     ):
         self._plan = plan
         self._layout = layout
+        self._beside = beside
         self._sessions: list[Session] = layout.sessions
         self._meter = Meter(plan, layout, on_progress or (lambda progress: None), clock)
         self._witness = Witness(plan, clock)
@@ -67,10 +70,11 @@ class Conductor:
         if not (await self._calibrated() and await self._prepared()):
             return self._nothing_measured()
         self._witness.begin()
-        started_at = self._start()
-        if self._interrupt.is_set():
-            self._stop(Ending.INTERRUPT)
-        reports = await self._watch()
+        with self._beside:
+            started_at = self._start()
+            if self._interrupt.is_set():
+                self._stop(Ending.INTERRUPT)
+            reports = await self._watch()
         return self._result(reports, started_at)
 
     async def _calibrated(self) -> bool:

@@ -15,3 +15,4 @@ CPU = 65_535  # eight times the most that Linux can be built for
 SEED = 2**63 - 1  # what a result in JSON can hold
 PER_S = 1e9  # one request a nanosecond
 SECONDS = 1e9  # some 31 years
+TELEMETRY_S = (0.1, 60.0)  # between two readings of the machine's power

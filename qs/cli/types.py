@@ -17,6 +17,7 @@ import click
 from qs.base import bounds
 
 BEST = "best"
+OFF = "off"
 MOST_CPUS = 1_000_000  # of all instances together
 UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -41,6 +42,20 @@ class Seconds(click.ParamType):
             self.fail(f"{value!r} is not above zero.", param, ctx)
         if seconds > bounds.SECONDS:
             self.fail(f"{value!r} is more than {bounds.SECONDS:,.0f} s.", param, ctx)
+        return seconds
+
+
+class Telemetry(Seconds):
+    """How often to read the machine's power: a time within bounds, or off (0)."""
+
+    def convert(self, value, param, ctx) -> float:
+        if str(value).strip().lower() == OFF:
+            return 0.0
+        seconds = super().convert(value, param, ctx)
+        least_s, most_s = bounds.TELEMETRY_S
+        if not (seconds == 0.0 or least_s <= seconds <= most_s):
+            allowed = f"{OFF}, or a time from {least_s * 1000:g}ms to {most_s:g}s"
+            self.fail(f"{value!r} is not allowed; {allowed}.", param, ctx)
         return seconds
 
 

@@ -59,6 +59,17 @@ class RuntimeBackend:
         """
         raise NotImplementedError("RuntimeBackend:segment_outputs")
 
+    def telemetry(self) -> dict[str, Any]:
+        """Optional: what the device draws and how busy it is, now. Name -> number, or
+        {"value", "unit", "kind": "gauge" or "counter"}, up to 64 names.
+
+        `power_w` (W) or `energy_j` (J, a counter that goes up) of all that this backend computes
+        on counts in the report's power; `utilisation_percent` is how busy that is; other names are
+        shown beside them. Called about once a second while a case is measured, on the first
+        instance alone, in a thread of its own while `predict` runs in others: let it be quick.
+        """
+        raise NotImplementedError("RuntimeBackend:telemetry")
+
     def is_qs_mode_supported(self) -> bool:
         """True: the engine drives `predict`, by `generate_qs_config`. False: `benchmark` is
         called.

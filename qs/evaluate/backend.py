@@ -38,7 +38,7 @@ CHECK_S = 24 * 3600.0  # as many predicts as there are items; each has its own l
 class Loaded:
     """A copy of the model, loaded."""
 
-    batch_size: int  # what was loaded, which may differ from what was asked for
+    batch_size: int  # of what was loaded, which may differ from what was asked for
     seconds: float
     takes_threads: bool  # whether the backend can be told its intra_op_threads
 
@@ -130,7 +130,7 @@ class Backend:
         return QsMode(**await self._call("qs_mode", "generate_qs_config", self._loading))
 
     async def use_runner(self, settings: Settings) -> None:
-        """Compute with the runner of these settings from now on, if that changes anything."""
+        """Compute with these settings' runner from now on, if that changes anything."""
         wanted = {
             "runner": settings.runner.value,
             "pool": settings.pool.value,
@@ -187,11 +187,11 @@ class Backend:
             predict_limit_s=self.predict_limit_s,
         )
 
-    async def benchmark(self, batch_size: int) -> Any:
-        """The vendor's own numbers at that batch size, as the vendor gives them."""
+    async def benchmark(self, batch_size: int, **telemetry: Any) -> Any:
+        """The vendor's own numbers, as the vendor gives them. `telemetry`: as of `target`."""
         limit = Limit(self.limits.benchmark_s, "benchmark_timeout")
         what = f"benchmark batch size {batch_size}"
-        return await self._call("benchmark", what, limit, batch_size=batch_size)
+        return await self._call("benchmark", what, limit, batch_size=batch_size, **telemetry)
 
     # What a measured case needs.
 
@@ -210,12 +210,12 @@ class Backend:
         samples: Mapping[str, Any] | None,
         folder: str | None = None,
         verify: Mapping[str, Any] | None = None,
+        telemetry_s: float | None = None,
     ) -> HostTarget:
-        """What the engine drives in this case: predict of each copy. `verify` says which answers to
-        keep for `verification`; `folder` is where answers without outputs are noted.
+        """What the engine drives in this case: predict of each copy. In `folder` its answers (as
+        `verify` says) and its own telemetry (every `telemetry_s`) are left.
         """
         own_processes = case.pool == "process"
-        more = {} if verify is None else {"verify": verify}
         return (await self.ready()).target(
             "load_target",
             batch_size=case.requested_batch_size,
@@ -226,8 +226,9 @@ class Backend:
             lists=case.lists,
             shared_by=case.shared_by,
             folder=folder,
+            telemetry_s=telemetry_s,
             setup=self._set_up if own_processes else None,
-            **more,
+            **({} if verify is None else {"verify": verify}),
         )
 
     async def idle_answers(self, reference: Path | None, **kept: Any) -> str | None:

@@ -17,6 +17,7 @@ from qs.engine import RunResult, run_async
 from qs.evaluate import rows
 from qs.evaluate.backend import Loaded
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
+from qs.evaluate.power import Beside
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
@@ -147,8 +148,9 @@ async def _measure_case(
             case = replace(case, batch_size=loaded.batch_size)
         samples = await testbed.backend.describe_samples(case.batch_size, settings.plain_samples)
         await watch.begun(testbed.backend, settings.plain_samples, case)
+        beside = Beside(testbed)
         target = await testbed.backend.target(
-            case, settings.plain_samples, watch.folder, watch.asked
+            case, settings.plain_samples, watch.folder, watch.asked, testbed.telemetry_s
         )
         with (
             outcomes("loading and warming up", flag="predict_timeout"),
@@ -162,7 +164,9 @@ async def _measure_case(
                 interrupt=interrupt,
                 keep_columns=journal.raw is not None,
                 keep_slices=journal.view.wants_slices,
+                beside=beside.context,
             )
+        beside.ended(result, watch.folder)
         if journal.raw is not None:
             journal.raw.add(case.name, case.batch_size, result.columns)
         journal.view.ended(title, result)
@@ -173,7 +177,7 @@ async def _measure_case(
             note(journal, failure, batch_size)
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
     with testbed.interrupt.gently():
-        return await _told(testbed, case, title, histogram, watch, result, loaded, samples)
+        return await _told(testbed, case, title, histogram, watch, result, loaded, samples, beside)
 
 
 async def _told(
@@ -185,6 +189,7 @@ async def _told(
     result: RunResult,
     loaded: Loaded,
     samples: Mapping[str, Any],
+    beside: Beside,
 ) -> Measured:
     """A case that has ended: its log, its row, and whether the answers were right."""
     journal, backend = testbed.journal, testbed.backend
@@ -205,6 +210,7 @@ async def _told(
         journal.note_in_log(f"{title}: {fault}\n{result.first_fault}")
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
+    row = beside.row(row)
     if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
         text = UNTOLD.format(case.intra_op_threads)
         cure = "--pool process, which sets OMP_NUM_THREADS"

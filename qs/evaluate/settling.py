@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from qs.settings.limits import Limits
 from qs.settings.request import Request
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Settings, settle
+from qs.telemetry.watching import INTERVAL_S, Telemetry
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Opened:
     resolved: dict[str, Any]  # where the model's file is, and what it is
     compiled: Compiled
     scratch: Path  # a folder that is removed in the end
+    telemetry: Telemetry | None = None  # None: with --telemetry off
 
 
 @asynccontextmanager
@@ -65,8 +67,10 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
         # A debugger's prompt must not be drawn over.
         doing = silently if prepared.request.in_process else journal.step
         async with brought_up(prepared, environment, journal.log, doing) as backend:
-            compiled = await obtain(backend, prepared, resolved, journal)
-            yield Opened(backend, resolved, compiled, folder)
+            # Its sources are opened while the backend compiles.
+            with telemetry_of(prepared.request) as telemetry:
+                compiled = await obtain(backend, prepared, resolved, journal)
+                yield Opened(backend, resolved, compiled, folder, telemetry)
 
 
 async def set_up(
@@ -90,6 +94,7 @@ async def set_up(
         request.engine,
         request.in_process,
         resettled=lambda other: _settled(prepared, other, config, opened.compiled.best_batch_sizes),
+        telemetry=opened.telemetry,
     )
     if testbed.driven and not testbed.qs_mode and settings.clients.value > 1:
         journal.warn(
@@ -100,6 +105,19 @@ async def set_up(
     if testbed.driven:
         await backend.use_runner(settings)
     return testbed
+
+
+@contextmanager
+def telemetry_of(request: Request) -> Iterator[Telemetry | None]:
+    """What the machine tells, as long as the context lasts; None where nobody is to ask it."""
+    if request.compile_only or request.telemetry == 0:
+        yield None
+        return
+    telemetry = Telemetry(request.telemetry or INTERVAL_S)
+    try:
+        yield telemetry
+    finally:
+        telemetry.close()
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from qs.evaluate.expectation import Footprint, PredictTimeout
 from qs.evaluate.journal import Journal
 from qs.settings.request import Request
 from qs.settings.settings import Settings
+from qs.telemetry.watching import Telemetry
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the
 # engine's.
@@ -37,8 +38,15 @@ class Testbed:
     resettled: Callable[[Request], Settings] | None = None
     # Whether cases are trials: whoever makes them says how each one went.
     trials: bool = False
+    # What the machine tells of its power and utilisation; None: nobody asks it.
+    telemetry: Telemetry | None = None
 
     __test__ = False  # no test class, whatever pytest makes of the name
+
+    @property
+    def telemetry_s(self) -> float | None:
+        """How often it is asked."""
+        return None if self.telemetry is None else self.telemetry.interval_s
 
     @property
     def driven(self) -> bool:

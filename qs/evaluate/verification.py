@@ -16,8 +16,9 @@ from qs.base.scratch import scratch
 from qs.base.storable import storable
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
-from qs.result.row import Row, VerificationEntry
+from qs.result.row import Row
 from qs.result.verdict import DoubtEntry
+from qs.result.verification_entry import VerificationEntry
 from qs.settings.case import Case
 from qs.settings.settings import Settings
 from qs.tensors.outputs import NOTED

@@ -14,7 +14,6 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ from qs.inside.plain import plain, restored
 from qs.inside.reference_items import load_reference
 from qs.inside.runners import Runner, Runtimes, RuntimeSettings
 from qs.inside.samples import Task
-from qs.inside.targets import Drive, LoadedTarget, Looking, check_kind, rows_of, target_of
+from qs.inside.stating import stating_of
+from qs.inside.targets import Drive, Hook, LoadedTarget, Looking, check_kind, rows_of, target_of
 from qs.inside.verifying import Verifier
 from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
@@ -273,10 +273,16 @@ class VendorService:
         }
         return plain(found)
 
-    def benchmark(self, batch_size: int) -> dict | list:
-        """The vendor's own numbers at that batch size, as it gives them."""
-        with self._lock:
+    def benchmark(
+        self, batch_size: int, telemetry_s: float | None = None, folder: str | None = None
+    ) -> dict | list:
+        """The vendor's own numbers at that batch size, as it gives them. `telemetry_s` and
+        `folder`: as for Drive.
+        """
+        with self._lock, ExitStack() as meanwhile:
             copy = self.copies.loaded(0, batch_size)
+            for stating in stating_of(copy.backend, telemetry_s, folder):
+                meanwhile.enter_context(stating)
             return plain(copy.backend.benchmark(self.task.data.dataset))
 
     def describe_samples(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
@@ -322,18 +328,14 @@ class VendorService:
         axes = self.settings.model_info.get("input_batch_axis") or {}
         rows = rows_of(taken[0], drive.batch_size, copy, axes) if drive.shared_by else None
         verifier = None
+        hooks: list[Hook] = stating_of(copy.backend, drive.telemetry_s, drive.folder, instance)
         if drive.verify is not None:
             verifier = Verifier(instance=instance, names=self.settings.outputs, **drive.verify)
             verifier.knows(() if rows else taken)
+            hooks.append(verifier)
         looking, predict = Looking(drive.folder, instance, drive.lists), copy.backend.predict
         call = target_of(predict, drive.lists, rows, self.task.states, verifier, looking, axes)
-        target = LoadedTarget(
-            call, taken, end_measuring=looking.end, look=looking, loaded_batch_size=copy.batch_size
-        )
-        if verifier is None:
-            return target
-        looking.then = verifier.end_measuring
-        return replace(target, begin_measuring=verifier.begin_measuring)
+        return LoadedTarget.watched(call, taken, looking, copy.batch_size, hooks)
 
     def idle_answers(
         self,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -62,12 +62,41 @@ class Looking:
 NOTHING: Mapping[str, Any] = {}
 
 
+class Hook(Protocol):
+    """What is called in each worker's thread around its measured phase."""
+
+    def begin_measuring(self) -> None: ...
+    def end_measuring(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class LoadedTarget(Target):
     """predict of a loaded copy, as the engine calls it."""
 
     # of the batch that is really loaded
     loaded_batch_size: int = 0
+
+    @classmethod
+    def watched(
+        cls,
+        call: Callable[[Any], Any],
+        samples: Sequence[Any],
+        looking: Looking,
+        loaded_batch_size: int,
+        hooks: Sequence[Hook] = (),
+    ) -> LoadedTarget:
+        """With hooks around what is measured; `looking` is the last one, and looks at answers."""
+
+        def begin() -> None:
+            for hook in hooks:
+                hook.begin_measuring()
+
+        def end() -> None:
+            for hook in hooks:
+                hook.end_measuring()
+
+        looking.then = end
+        return cls(call, samples, begin, looking.end, looking, loaded_batch_size)
 
 
 def check_kind(predict: Any, pool: str | None) -> None:
@@ -105,6 +134,8 @@ class Drive:
     verify: Mapping[str, Any] | None = None
     # the case's own folder, where answers without outputs are noted; None: they raise
     folder: str | None = None
+    # how often to ask the backend's own `telemetry`, whose answers go there too; None: never
+    telemetry_s: float | None = None
 
     @property
     def to_load(self) -> int:

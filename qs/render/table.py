@@ -42,6 +42,11 @@ CASE = columns(
     "max_ms",
     "first_inference_ms",
     "load_s",
+    "mean_power_w",
+    "peak_power_w",
+    "energy_per_item_j",
+    "cpu_utilisation_percent",
+    "device_utilisation_percent",
 )
 RUN = ("task", "model", "backend", "runtime", "cpu", "started", "precision")
 # The type of each column, in the columns' order.

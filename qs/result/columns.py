@@ -72,6 +72,11 @@ COLUMNS = (
     Column("completed", "completed", int),
     Column("errors", "errors", int),
     Column("peak_memory_bytes", "peak memory bytes", int, "bytes"),
+    Column("mean_power_w", "power W", float, "W", "power"),
+    Column("peak_power_w", "peak power W", float, "W", "peak_power"),
+    Column("energy_per_item_j", "J/item", float, "J", "energy"),
+    Column("cpu_utilisation_percent", "CPU %", float, "%"),
+    Column("device_utilisation_percent", "device %", float, "%"),
     Column("ended_by", "ended by", str),
     Column("verdict", "verdict", str),
 )

@@ -15,7 +15,9 @@ from pydantic import model_validator
 
 from qs.base.scenarios import OPEN_LOOP, SCHEDULED
 from qs.result.part import Count, Number, Part, Word, key
+from qs.result.telemetry_entry import TelemetryEntry
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Tone, Verdict, standing, tone, with_doubts
+from qs.result.verification_entry import VerificationEntry
 
 CLOSED_LOOP = "closed loop"
 # Doubts by which another run may differ by more than the intervals say.
@@ -187,32 +189,6 @@ class SamplesEntry(Part):
     """What one call was fed, by input."""
 
 
-class WorstAnswer(Part):
-    """The answer that differs most from the one given when idle."""
-
-    request: Count = None
-    worker: str | None = None  # "2.0": instance 2, its first worker
-    sample: Count = None
-    output: str | None = None
-    apart: Number = None
-    why: str | None = None
-
-
-class VerificationEntry(Part):
-    """Answers under load against those given when idle."""
-
-    mode: str | None = None
-    requests: int = 0
-    checked: int = 0
-    unchecked: int = 0
-    wrong: int = 0
-    worst: WorstAnswer | None = None
-    tolerance: Number = None
-    idle_repeat: Number = None
-    note: str | None = None
-    not_verified: str | None = None
-
-
 class Figures(Part):
     """The numbers by which backends are compared, whoever measured them."""
 
@@ -301,6 +277,12 @@ class Row(Figures):
     verification: VerificationEntry | None = key("Verification", None)
     predict_timeout_s: Number = key("Predict Timeout", None)
     peak_memory_bytes: Count = key("Peak Memory Bytes", None)
+    mean_power_w: Number = key("Mean Power", None)
+    peak_power_w: Number = key("Peak Power", None)
+    energy_per_item_j: Number = key("Energy per Item", None)
+    cpu_utilisation_percent: Number = key("CPU Utilisation", None)
+    device_utilisation_percent: Number = key("Device Utilisation", None)
+    telemetry: TelemetryEntry | None = key("Telemetry", None)
     queries_in_flight: Number = key("Queries In Flight", None)
     flags: list[str] = key("Flags", [])
     vendor_answer: dict[str, Any] | None = key("Vendor Answer", None)

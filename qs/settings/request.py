@@ -112,4 +112,6 @@ class Request:
     fail_if: tuple[str, ...] = ()
     allow_unclear: bool = False
     raw: Path | None = None
+    # How often, in seconds, the machine is asked for its power; None: the default; 0: never.
+    telemetry: float | None = None
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))

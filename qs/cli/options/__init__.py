@@ -23,6 +23,7 @@ from qs.cli.options.output import (
     output,
     quiet,
     raw,
+    telemetry,
     verify,
     watching,
 )
@@ -38,7 +39,7 @@ from qs.cli.options.place import (
 from qs.cli.options.target import hardware, known, offline, task, workspace
 
 places = together(workspace, out)
-measuring = together(warmup, time_limit, verify, seed)
+measuring = together(warmup, time_limit, verify, telemetry, seed)
 
 __all__ = [
     "POOLS",
@@ -71,6 +72,7 @@ __all__ = [
     "seed",
     "stopping",
     "task",
+    "telemetry",
     "time_limit",
     "timeouts",
     "together",

@@ -7,7 +7,7 @@ from pathlib import Path
 from qs.base import bounds
 from qs.cli.basic_types import FilePath, OneOf, Whole
 from qs.cli.grouping import CHECKS, OUTPUT, PortOption, together, under
-from qs.cli.types import Tag
+from qs.cli.types import Tag, Telemetry
 
 _checks, _output = under(CHECKS), under(OUTPUT)
 
@@ -16,6 +16,14 @@ verify = _checks(
     type=OneOf(["sample", "all"]),
     help="Check that outputs under load match outputs when idle: for a random sample of "
     "requests, or for all.",
+)
+
+telemetry = _checks(
+    "--telemetry",
+    type=Telemetry(),
+    help="How often the machine's power and utilisation are read while a case is measured; off: "
+    "never.  [default: 1s]",
+    rare=True,
 )
 
 numeric_items = _checks(
