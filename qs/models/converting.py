@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qs.base.errors import UserError
-from qs.models import torchscript
+from qs.models import saved_model, torchscript
 from qs.models.converted import Converted
-from qs.models.formats import PT, words
+from qs.models.formats import PT, SAVED_MODEL, words
 from qs.models.request import ModelRequest
 
 # format -> (its file or folder, the request) -> ONNX, with what was checked
-TO_ONNX: dict[str, Callable[[Path, ModelRequest], Converted]] = {PT: torchscript.to_onnx}
+TO_ONNX: dict[str, Callable[[Path, ModelRequest], Converted]] = {
+    PT: torchscript.to_onnx,
+    SAVED_MODEL: saved_model.to_onnx,
+}
 
 
 def to_onnx(path: Path, format: str, request: ModelRequest) -> Converted:

@@ -43,23 +43,29 @@ def sha256_of(path: Path) -> str:
 
 def digests_of(model: Path) -> dict[str, str]:
     """File name -> digest, for a model's file and those beside it that hold its weights, the file
-    first; a folder's own, of its files' names and contents, under its name, then those of the files
-    in it. UserError if one is missing.
+    first; a folder's own, of the names and contents of the files in it, under its name, then those
+    of the files. UserError if one is missing.
     """
     if model.is_dir():
         files = {
-            f"{model.name}/{file.relative_to(model)}": sha256_of(file)
+            _printable(file.relative_to(model).as_posix()): sha256_of(file)
             for file in sorted(model.rglob("*"))
             if file.is_file()
         }
         whole = "".join(f"{name}\0{digest}\n" for name, digest in files.items())
-        return {model.name: hashlib.sha256(whole.encode()).hexdigest()} | files
+        inside = {f"{model.name}/{name}": digest for name, digest in files.items()}
+        return {model.name: hashlib.sha256(whole.encode()).hexdigest()} | inside
     beside: list[Path] = []
     if model.suffix.lower() == ".onnx":
         beside = data_files(model)
     elif model.suffix.lower() == ".xml":  # OpenVINO
         beside = [each for each in [model.with_suffix(".bin")] if each.is_file()]
     return {file.name: sha256_of(file) for file in [model, *beside]}
+
+
+def _printable(name: str) -> str:
+    """A file's name as a result can hold it: not all names are UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read_sha256(path: Path) -> str:

@@ -10,10 +10,10 @@ library, which a backend's process may not have.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
 
 from qs.base.errors import UserError
+from qs.tensors.protobuf import Damaged, fields
 
 # Fields of the messages that lead to tensors, by message and number (onnx.proto of ONNX 1.16 to
 # 1.19; a number that a message does not use is never reused for another type).
@@ -34,11 +34,6 @@ _LEADS = {
 }
 _EXTERNAL, _DATA_LOCATION = 13, 14  # of a TensorProto
 _KEY, _VALUE = 1, 2  # of a StringStringEntryProto
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-
-
-class _Damaged(ValueError):
-    """Not a protobuf message."""
 
 
 def data_files(model: Path) -> list[Path]:
@@ -73,10 +68,10 @@ def _locations(model: Path) -> set[str]:
                     names |= _location(content, begin, end)
                     continue
                 leads = _LEADS[kind]
-                for number, first, last in _fields(content, begin, end):
+                for number, first, last in fields(content, begin, end):
                     if number in leads and last >= 0:
                         left.append((leads[number], first, last))
-        except _Damaged:
+        except Damaged:
             pass
     return names
 
@@ -84,50 +79,15 @@ def _locations(model: Path) -> set[str]:
 def _location(content: mmap.mmap, begin: int, end: int) -> set[str]:
     """The file of one tensor, if its values are outside."""
     found, outside = set(), False
-    for number, first, last in _fields(content, begin, end):
+    for number, first, last in fields(content, begin, end):
         if number == _DATA_LOCATION and last < 0:
             outside = first == 1  # TensorProto.EXTERNAL
         elif number == _EXTERNAL and last >= 0:
             entry = {
                 key: content[at:to]
-                for key, at, to in _fields(content, first, last)
+                for key, at, to in fields(content, first, last)
                 if key in (_KEY, _VALUE) and to >= 0
             }
             if entry.get(_KEY) == b"location" and entry.get(_VALUE):
                 found.add(entry[_VALUE].decode("utf-8", "replace"))
     return found if outside else set()
-
-
-def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, first byte, byte after the last) of each field; a number's value and -1."""
-    while at < end:
-        at, tag = _varint(content, at, end)
-        kind = tag & 7
-        if kind == _VARINT:
-            at, value = _varint(content, at, end)
-            yield tag >> 3, value, -1
-            continue
-        if kind == _BYTES:
-            at, size = _varint(content, at, end)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise _Damaged
-        if at + size > end:
-            raise _Damaged
-        if kind == _BYTES:
-            yield tag >> 3, at, at + size
-        at += size
-
-
-def _varint(content: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    """(position of the next byte, number): seven bits a byte, the lowest first."""
-    number = shift = 0
-    while at < end and shift < 70:
-        byte = content[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return at, number
-        shift += 7
-    raise _Damaged
