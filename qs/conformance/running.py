@@ -95,9 +95,7 @@ def _check_writable(log: Path) -> None:
 async def _conform(
     asked: Asked, prepared: Prepared, environment: Environment, view: View, folder: Path
 ) -> list[CheckResult]:
-    resolved = await resolve_model(
-        prepared, folder / "model.log", environment=environment, compares=True
-    )
+    resolved = await resolve_model(prepared, folder / "model.log", environment, compares=True)
     log = folder / "backend.log"
     subject = Subject(prepared, resolved, environment, log, folder)
     try:

@@ -226,8 +226,8 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
 async def resolve_model(
     prepared: Prepared,
     log: Path,
+    environment: Environment,
     say: Callable[[str], None] = lambda text: None,
-    environment: Environment | None = None,
     compares: bool | None = None,
 ) -> dict[str, Any]:
     """The model, found, fetched or built, in the form that the backend reads; or the given

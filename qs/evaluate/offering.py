@@ -25,7 +25,7 @@ from qs.models.formats import FORMATS, ONNX, misspelled, named, words
 Plain = dict[str, Any]
 Say = Callable[[str], None]
 # (ONNX graph, model info, the backend's environment, log, say) -> the model in another format
-FromOnnx = Callable[[Path, Mapping[str, Any], Environment | None, Path, Say], Awaitable[Converted]]
+FromOnnx = Callable[[Path, Mapping[str, Any], Environment, Path, Say], Awaitable[Converted]]
 FROM_ONNX: dict[str, FromOnnx] = {}
 NOT_ASKED = "numeric agreement was not asked for"
 
@@ -71,7 +71,7 @@ async def offered(
     forms: Forms,
     stated: str,
     backend: Path,
-    environment: Environment | None,
+    environment: Environment,
     log: Path,
     say: Say,
     compares: bool,
@@ -100,35 +100,37 @@ async def _given(
     stated: str,
     reads: tuple[str, ...],
     backend: str,
-    environment: Environment | None,
+    environment: Environment,
     log: Path,
     say: Say,
 ) -> Plain:
     if not reads and stated not in FORMATS:  # none of ours: as it is
         return {"path": str(forms.found["path"]), "format": stated}
     failures: list[str] = []
-    for name in reads or (stated,):
+    names = reads or (stated,)
+    for name in names:
         if name in forms.there:
             found: Plain = {"path": forms.there[name], "format": name}
         else:
             try:
                 found = await _converted(forms, name, environment, log, say)
             except UserError as error:
-                failures.append(f"{words(name)}: {one_line(str(error))}")
+                failures.append(one_line(str(error)))
                 continue
-        return found | ({"passed_over": failures} if failures else {})
+        passed = [f"{words(better)}: {why}" for better, why in zip(names, failures, strict=False)]
+        return found | ({"passed_over": passed} if passed else {})
     raise UserError(_refusal(forms, stated, reads, backend, failures))
 
 
 async def _converted(
-    forms: Forms, name: str, environment: Environment | None, log: Path, say: Say
+    forms: Forms, name: str, environment: Environment, log: Path, say: Say
 ) -> Plain:
     """The model in a format that is not there."""
     if name == ONNX:
         return await forms.onnx()
     convert = FROM_ONNX.get(name)
     if convert is None:
-        raise UserError("nothing here converts to it")
+        raise UserError(f"{_there(forms)}, which qs does not convert to {words(name)}")
     graph = await forms.onnx()
     try:
         made = await convert(Path(graph["path"]), forms.model_info, environment, log, say)
@@ -149,22 +151,24 @@ async def _converted(
 def _refusal(
     forms: Forms, stated: str, reads: tuple[str, ...], backend: str, failures: list[str]
 ) -> str:
-    wanted = " or ".join(words(name) for name in reads or (stated,))
+    names = reads or (stated,)
+    wanted = " or ".join(words(name) for name in names)
     why = "reads" if reads else "says nothing of what it reads, and the model info states"
-    meant = [
-        f"{name!r} is not a format that qs knows; did you mean {near!r}?"
-        for name in reads
+    reasons = [
+        f"{words(name)}: {reason}" if len(names) > 1 else reason
+        for name, reason in zip(names, failures, strict=True)
+    ]
+    reasons += [
+        f"qs knows no format {name!r}; did you mean {near!r}?"
+        for name in names
         if (near := misspelled(name))
     ]
-    said = "; ".join([*failures, *meant])
-    return (
-        f"the backend {backend} {why} {wanted}, and the model is {_there(forms)}, which cannot be "
-        f"converted here: {said}"
-    )
+    return f"the backend {backend} {why} {wanted}: {'; '.join(reasons)}"
 
 
 def _there(forms: Forms) -> str:
-    return " and ".join(f"{words(name)} at {path}" for name, path in forms.there.items())
+    """What is there: m.pt is TorchScript (.pt)."""
+    return " and ".join(f"{path} is {words(name)}" for name, path in forms.there.items())
 
 
 def _how(given: Mapping[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
         record.environment = _described(environment)
         with journal.stage("model"), journal.step("finding the model and the data"):
             resolved = await checks.resolve_model(
-                prepared, folder / "model.log", view.line, environment
+                prepared, folder / "model.log", environment, view.line
             )
         record.model_source = resolved
         view.line(f"model: {resolved['note']}")

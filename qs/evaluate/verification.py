@@ -25,7 +25,7 @@ from qs.tensors.outputs import NOTED
 
 UNTIED = (
     "compared with the idle backend's own answers before the case, and with no reference: numeric "
-    "agreement was not asked for, or failed"
+    "agreement was not asked for, could not be measured, or failed"
 )
 
 

@@ -45,7 +45,19 @@ else:
         Packages=dict[str, Text] | None,
     )
     Environment = _section("Environment", Key=Text)
-    ModelSource = _section("ModelSource", note=Text, sha256=Text, data=dict[str, Text] | None)
+    ModelSource = _section(
+        "ModelSource",
+        note=Text,
+        sha256=Text,
+        data=dict[str, Text] | None,
+        path=Text,
+        format=Text,
+        converted=dict[str, Any] | None,
+        passed_over=list[str] | None,
+        reference=Text,
+        reference_converted=dict[str, Any] | None,
+        no_reference=Text,
+    )
     Samples = _section("Samples", name=Text, kind=Text, items=Count, why=Text, seed=Count)
     Finding = _section("Finding", name=Text, status=Text, value=Text, effect=Text, fix=Text)
     # Of the accuracy: which share of the data set was scored, and how each output agrees.
