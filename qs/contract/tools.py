@@ -18,6 +18,8 @@ from qs.tensors.generated import generated_feeds, split_names
 from qs.tensors.npy import read_npy, read_npz
 from qs.tensors.onnx_data import data_files
 from qs.tensors.onnx_io import (
+    Fed,
+    FileTensor,
     batch_fault,
     bind_inputs,
     bind_outputs,
@@ -26,11 +28,15 @@ from qs.tensors.onnx_io import (
     is_dynamic,
 )
 from qs.tensors.onnx_words import sentence as onnx_sentence
+from qs.tensors.openvino_types import TYPE_OF_ELEMENT
 
 __all__ = [
     "MISSING",
+    "TYPE_OF_ELEMENT",
     "Fault",
     "Faults",
+    "Fed",
+    "FileTensor",
     "UserError",
     "batch_fault",
     "bind_inputs",
