@@ -296,5 +296,4 @@ LAYERS: dict[str, Emit] = {
     "LRN": _lrn,
     "Softmax": _softmax("softmax"),
     "LogSoftmax": _softmax("log_softmax"),
-    "DequantizeLinear": _dequantize,
 }

@@ -87,6 +87,7 @@ def _matmul_integer(e: Emitter, node: Node) -> Value:
 
 QUANTIZED: dict[str, Emit] = {
     "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
     "DynamicQuantizeLinear": _quantize_dynamically,
     "MatMulInteger": _matmul_integer,
 }
