@@ -11,6 +11,7 @@ whole of it for most programs:
 
 from __future__ import annotations
 
+from qs.engine.conduct.joining import joined
 from qs.engine.conduct.progress import Progress
 from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError, UnfinishedAnswer
 from qs.engine.hosts.child_host import ChildHost
@@ -81,6 +82,7 @@ __all__ = [
     "UnfinishedAnswer",
     "WarmUpResult",
     "is_async",
+    "joined",
     "look",
     "run",
     "run_async",

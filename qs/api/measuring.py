@@ -9,9 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from qs.api.asking import NOT_HERE, arguments, parsed
+from qs.api.lineup import Lineup
 from qs.api.result import Result
 from qs.base.interrupt import Interrupt
 
@@ -25,7 +26,13 @@ class Model:
     artifact: str
     options: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, **options: Any) -> Result:
+    @overload
+    def run(self, *, hardware_type: list[str] | tuple[str, ...], **options: Any) -> Lineup: ...
+
+    @overload
+    def run(self, **options: Any) -> Result: ...
+
+    def run(self, **options: Any) -> Result | Lineup:
         """Load-test it and return what was measured, as `qs load` does: the report and the entry in
         the history are the same. Options are those of `qs load`, by their names:
 
@@ -53,14 +60,24 @@ def load(model: str | Path, **options: Any) -> Model:
     return Model(str(model), options)
 
 
-def run(task: str, **options: Any) -> Result:
+@overload
+def run(task: str, *, hardware_type: list[str] | tuple[str, ...], **options: Any) -> Lineup: ...
+
+
+@overload
+def run(task: str, **options: Any) -> Result: ...
+
+
+def run(task: str, **options: Any) -> Result | Lineup:
     """Evaluate a task as `qs run` does: compile, accuracy, agreement, performance. Options are
-    those of `qs run`, by their names; all else is as in `Model.run`.
+    those of `qs run`, by their names; all else is as in `Model.run`. Several backends
+    (`hardware_type=["CPU", "OPENVINO"]`) are measured in turn and compared: then it is a Lineup,
+    and so it is with `Model.run`.
     """
     return _measured("run", (), {"task": task, **options})
 
 
-def _measured(command: str, operands: tuple[str, ...], options: dict[str, Any]) -> Result:
+def _measured(command: str, operands: tuple[str, ...], options: dict[str, Any]) -> Result | Lineup:
     quiet = bool(options.pop("quiet", True))
     words = arguments(command, operands, {"no_input": True, **options})
     found = parsed(command, words)
@@ -74,13 +91,19 @@ def _work(
     typed: tuple[str, ...],
     quiet: bool,
     interrupt: Interrupt,
-) -> Result:
+) -> Result | Lineup:
     from qs.cli.concluding import remember
+    from qs.cli.lineup import measure_several, several
     from qs.cli.measuring import load_artifact, run_task
     from qs.watch.terminal import open_view
 
     view = open_view(quiet)
     asked = {name: value for name, value in options.items() if name not in NOT_HERE}
+    if several(asked):
+        done, reported = measure_several(command, {**asked, "command": typed}, view, interrupt)
+        results = {each.record.hardware: Result.of_run(each) for each in done.runs}
+        return Lineup(reported, results)
+    asked.pop("rounds", None)
     measure = {"run": run_task, "load": load_artifact}[command]
     ended = measure({**asked, "command": typed}, view, interrupt)
     remember(ended, view)

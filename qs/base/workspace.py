@@ -93,6 +93,11 @@ class Workspaces:
 
     def backend(self, hardware: str) -> Found:
         """The folder of a backend, whatever the case of the hardware type."""
+        if "," in hardware:
+            raise UserError(
+                f"--hardware_type {hardware}: one backend here; `qs run` and `qs load` measure "
+                "several in turn"
+            )
         check_plain(hardware, "hardware type")
         wanted = hardware.casefold()
         folders = [

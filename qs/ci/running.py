@@ -13,7 +13,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from qs.base.errors import UserError
@@ -35,42 +34,13 @@ from qs.result.result import Status
 from qs.result.row import Row, Verdict
 from qs.result.story import named
 from qs.settings.case import Case, cases_of
-from qs.watch.terminal import panels_of
-from qs.watch.view import Follow, View
+from qs.watch.sides import OfSide
+from qs.watch.view import View
 
 SIDES = ("old", "new")
 FIRST_BLOCK_S, LEAST_BLOCK_S, MOST_BLOCK_S = 0.5, 0.2, 10.0
 QUERIES = 1200  # in a block: p99 is known from 1,000
 ROUNDS = 8  # that a budget should at least allow
-
-
-class OfSide(View):
-    """What one side says, under its name; of blocks only the progress is shown."""
-
-    def __init__(self, view: View, side: str):
-        self._view, self._side, self._panels = view, side, panels_of(view)
-        self.measuring = False
-
-    def line(self, text: str) -> None:
-        if not self.measuring:
-            self._view.line(f"{self._side}: {text}")
-
-    def warn(self, text: str) -> None:
-        self._view.warn(f"{self._side}: {text}")
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        return self._view.stage(f"{name} of {self._side}")
-
-    def step(
-        self, text: str, about_s: float | None = None, limit_s: float | None = None
-    ) -> AbstractContextManager[None]:
-        view = self._panels if self.measuring else self._view
-        return view.step(f"{self._side}: {text}", about_s, limit_s)
-
-    def case(
-        self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
-    ) -> AbstractContextManager[Follow]:
-        return self._panels.case(title, limit_s, asked_per_s)
 
 
 @dataclass

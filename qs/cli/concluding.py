@@ -52,7 +52,7 @@ def conclude(ended: Ended, view: View, as_json: bool, quiet: bool) -> int:
     elif gates := [each for each in result.gates if each.outcome is not GateOutcome.NOT]:
         for each in gates:
             print(f"--fail_if {visible(each.sentence)}", file=sys.stderr)
-    wrong = _wrong(ended)
+    wrong = wrong_in(ended)
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
     if ended.interrupted:
@@ -60,8 +60,14 @@ def conclude(ended: Ended, view: View, as_json: bool, quiet: bool) -> int:
         if kept and ended.record.kind is Kind.SWEEP:
             kept += "; the same command with --resume goes on from there"
         print(f"interrupted{kept}", file=sys.stderr)
+    return status_of(ended)
+
+
+def status_of(ended: Ended) -> int:
+    """The exit status that a run asks for."""
+    if ended.interrupted:
         return EXIT_STATUS
-    if wrong:
+    if wrong_in(ended):
         return USER_ERROR
     if ended.record.verdict != Verdict.VALID:
         return INVALID
@@ -90,7 +96,7 @@ def _one_stream(one: TextIO, other: TextIO) -> bool:
         return False
 
 
-def _wrong(ended: Ended) -> str:
+def wrong_in(ended: Ended) -> str:
     """What the user has to correct, though something was measured; empty if there is nothing."""
     said = [] if ended.error is None else [str(ended.error)]
     lacking = list(ended.unwritten.values())

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     "load", cls=Command, short_help="Load-test a model file, or a compile result, without a task."
 )
 @file_or_task
-@given.hardware
+@given.backends
+@given.rounds
 @given.places
 @given.amount
 @given.traffic
@@ -55,11 +56,18 @@ def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
       qs load model.onnx --hardware_type CPU --batch_sizes 1,8 --clients 2 --iterations 100
       qs load model.onnx --hardware_type CPU --scenario server --rate 200 --latency_slo 20ms
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
+      qs load model.onnx --hardware_type CPU,OPENVINO --batch_sizes 1,8
       qs load model.onnx --hardware_type CPU --dry_run
     """
+    from qs.cli.lineup import load_several, outline_several, several
     from qs.cli.measuring import load_artifact
     from qs.watch.terminal import open_view
 
+    if several(options):
+        if dry_run:
+            return outline_several("load", options, as_json, quiet)
+        return load_several(options, as_json, quiet)
+    options.pop("rounds")
     view = open_view(quiet)
     if dry_run:
         return _outlined(options, view, as_json)

@@ -1,5 +1,5 @@
-"""`qs run`: the whole evaluation of one task on one backend. It reads the options;
-qs.evaluate.evaluation does the work.
+"""`qs run`: the whole evaluation of one task on one backend, or on several in turn. It reads the
+options; qs.evaluate.evaluation and qs.lineup do the work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from qs.cli.types import Seconds
 @click.command("run", cls=Command, short_help="Compile, check and measure one task on one backend.")
 @task_word
 @given.task
-@given.hardware
+@given.backends
+@given.rounds
 @given.places
 @given.amount
 @given.traffic
@@ -83,11 +84,18 @@ def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
       qs run --task bert-torch-fp32 --hardware_type CPU --batch_sizes 1,4 --time_limit 20
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --clients 1 --json > result.json
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --rate 500 --duration 2s
+      qs run --task digits-cnn-onnx-fp32 --hardware_type CPU,OPENVINO,TORCH
       qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --dry_run
     """
+    from qs.cli.lineup import outline_several, run_several, several
     from qs.cli.measuring import run_task
     from qs.watch.terminal import open_view
 
+    if several(options):
+        if dry_run:
+            return outline_several("run", options, as_json, quiet)
+        return run_several(options, as_json, quiet)
+    options.pop("rounds")
     if dry_run:
         return _outlined(options, as_json)
     view = open_view(quiet)

@@ -24,7 +24,14 @@ import numpy as np
 from qs.base.words import number
 from qs.comparison import drift
 from qs.comparison.measured import NS_PER_MS, CaseRuns, ComparedMetric, ones, same_arrivals
-from qs.comparison.noise import REPLICATES, KnownSpread, between_runs, block_length, weights_of
+from qs.comparison.noise import (
+    REPLICATES,
+    KnownSpread,
+    between_rounds,
+    between_runs,
+    block_length,
+    weights_of,
+)
 from qs.engine.statistics import regularized_beta, student_t
 from qs.result.logs import Series
 from qs.result.row import ConfidenceEntry, EstimateEntry
@@ -121,9 +128,15 @@ def differences_of(
     margin: float,
     known: KnownSpread,
     rng: np.random.Generator,
+    in_turn: bool = False,
 ) -> list[Difference]:
-    """The difference in every metric. `margin` is a share: 0.02 for 2 %."""
-    return [_difference(a, b, metric, margin, known, rng) for metric in metrics]
+    """The difference in every metric.
+
+    margin   a share: 0.02 for 2 %
+    in_turn  the runs of both sides were made in turn, round by round, so that what changed from
+             round to round met both
+    """
+    return [_difference(a, b, metric, margin, known, rng, in_turn) for metric in metrics]
 
 
 def _difference(
@@ -133,6 +146,7 @@ def _difference(
     margin: float,
     known: KnownSpread,
     rng: np.random.Generator,
+    in_turn: bool,
 ) -> Difference:
     short = [side.short_of(metric) for side in (a, b)]
     if any(short):
@@ -157,7 +171,7 @@ def _difference(
         return Difference(metric, *values, why="they are too far apart to be measurements of one")
     change = second / first - 1.0
     try:
-        sources = _sources(a, b, metric, known, rng)
+        sources = _sources(a, b, metric, known, rng, in_turn)
     except Unknown as reason:
         no_log = isinstance(reason, LogMissing)
         return Difference(
@@ -211,7 +225,12 @@ def _beyond(distance: float, error: float, freedom: int) -> float:
 
 
 def _sources(
-    a: CaseRuns, b: CaseRuns, metric: ComparedMetric, known: KnownSpread, rng: np.random.Generator
+    a: CaseRuns,
+    b: CaseRuns,
+    metric: ComparedMetric,
+    known: KnownSpread,
+    rng: np.random.Generator,
+    in_turn: bool,
 ) -> tuple[VarianceSource, ...]:
     if a.overloaded and b.overloaded and not metric.rate:
         raise Unknown(
@@ -224,17 +243,24 @@ def _sources(
         _check(b, "B", metric)
         sources = _together(a.series, b.series, metric, rng)
     else:
-        sources = [_within(side, name, metric, rng) for name, side in zip("AB", (a, b))]
+        sources = [within(side, name, metric, rng) for name, side in zip("AB", (a, b))]
     sides = [
-        (_logarithms(side, metric), _one_run(sources, name, side.runs))
+        (logarithms(side, metric), one_run(sources, name, side.runs))
         for name, side in zip("AB", (a, b))
     ]
-    more = between_runs(known, metric, sides)
-    variance = more.variance * (1.0 / a.runs + 1.0 / b.runs)
-    sources.append(VarianceSource("between runs", variance, more.freedom))
-    sources += [] if paired else list(_drifts(a, b, metric, rng))
-    if others := drift.other_load(a, b):
-        sources.append(VarianceSource("other load", others, drift.FREEDOM))
+    rounds = min(a.runs, b.runs, *(values.size for values, _ in sides))
+    if in_turn and rounds >= drift.REPEATS:
+        # They show what drift and other programs do to the difference, and better.
+        (ours, first), (theirs, second) = sides
+        found = between_rounds(known, metric, theirs[:rounds] - ours[:rounds], first + second)
+        sources.append(VarianceSource("between rounds", found.variance / rounds, found.freedom))
+    else:
+        more = between_runs(known, metric, sides)
+        variance = more.variance * (1.0 / a.runs + 1.0 / b.runs)
+        sources.append(VarianceSource("between runs", variance, more.freedom))
+        sources += [] if paired else list(_drifts(a, b, metric, rng))
+        if others := drift.other_load(a, b):
+            sources.append(VarianceSource("other load", others, drift.FREEDOM))
     rough = sum(
         metric.resolution(value * NS_PER_MS) ** 2
         for side in (a, b)
@@ -245,7 +271,7 @@ def _sources(
     return tuple(sources)
 
 
-def _within(
+def within(
     side: CaseRuns, name: str, metric: ComparedMetric, rng: np.random.Generator
 ) -> VarianceSource:
     """The variance of one side's figure from within its runs."""
@@ -347,7 +373,7 @@ def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource
     return VarianceSource(f"within {name}", error**2, batches - 1)
 
 
-def _logarithms(side: CaseRuns, metric: ComparedMetric) -> np.ndarray:
+def logarithms(side: CaseRuns, metric: ComparedMetric) -> np.ndarray:
     """Logarithms of the figure in each run."""
     if side.series is None:
         return np.zeros(1)
@@ -356,7 +382,7 @@ def _logarithms(side: CaseRuns, metric: ComparedMetric) -> np.ndarray:
     return np.log(values[np.isfinite(values) & (values > 0)])
 
 
-def _one_run(sources: list[VarianceSource], name: str, runs: int) -> float:
+def one_run(sources: list[VarianceSource], name: str, runs: int) -> float:
     """The part of a single run's variance that is explained from within."""
     return sum(each.variance for each in sources if each.source == f"within {name}") * runs
 

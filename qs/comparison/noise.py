@@ -134,6 +134,20 @@ def between_runs(
     return BetweenRuns(total / freedom, freedom)
 
 
+def between_rounds(
+    known: KnownSpread, metric: ComparedMetric, differences: np.ndarray, within: float
+) -> BetweenRuns:
+    """The same of the difference of two that were measured in turn, from its logarithm in each
+    round, and the part of its variance that is explained within a run. What a round did to both is
+    in neither.
+    """
+    total, freedom = FREEDOM * 2.0 * known.of(metric) ** 2, float(FREEDOM)
+    if differences.size > 1:
+        total += (differences.size - 1) * max(float(differences.var(ddof=1)) - within, 0.0)
+        freedom += differences.size - 1
+    return BetweenRuns(total / freedom, freedom)
+
+
 def known_spread(results: Sequence[Result]) -> KnownSpread:
     """What `qs doctor` had measured where and before the results were made, as they state it; the
     assumption for those that do not. Nothing of this machine is in it: the same files compare alike

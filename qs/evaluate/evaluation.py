@@ -34,7 +34,7 @@ from qs.evaluate.settling import Opened, opened, set_up
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import measure_by_vendor
 from qs.render.html.page import result_page
-from qs.result.record import Record
+from qs.result.record import Record, to_result
 from qs.result.result import Result, Status
 from qs.result.story import story_of
 from qs.watch.view import View
@@ -81,33 +81,51 @@ async def evaluate(
 
     work   what to do instead of an evaluation, with the same endings
     """
+    introduce(prepared, journal)
+    try:
+        await (work or _evaluate)(prepared, journal, interrupt)
+    except (Exception, asyncio.CancelledError) as error:
+        further = finish_failed(journal, error)
+        if further is error:
+            raise
+        if further is not None:
+            raise further from error
+        return to_result(journal.record)
+    return journal.finish(Status.COMPILED if prepared.compile_only else Status.COMPLETE)
+
+
+def introduce(prepared: Prepared, journal: Journal) -> None:
+    """What there is to say of a run before it begins."""
     for text in prepared.warnings:
         journal.warn(text)
     for text in prepared.notes:
         journal.view.line(text)
-    try:
-        await (work or _evaluate)(prepared, journal, interrupt)
-    except (asyncio.CancelledError, Interrupted):
+
+
+def finish_failed(journal: Journal, error: BaseException) -> BaseException | None:
+    """End the run of what was raised in it, and return what its caller is to hear of it; None: its
+    report says all.
+    """
+    if isinstance(error, (asyncio.CancelledError, Interrupted)):
         journal.finish(Status.INTERRUPTED)
-        raise Interrupted from None
-    except UserError as error:
+        return Interrupted()
+    if isinstance(error, UserError):
         journal.record.reasons.append(str(error))
         journal.finish(Status.REFUSED)
-        raise
-    except BackendFailed as failure:
-        journal.record.reasons.append(failure.said)
-        note(journal, failure)
-        return journal.finish(Status.FAILED)
-    except Exception as bug:
-        said = environment_fault(bug)  # a full temporary folder, too few descriptors
-        if said is not None:
-            journal.record.reasons.append(said)
-            journal.finish(Status.REFUSED)
-            raise UserError(said) from bug
-        journal.record.reasons.append(f"a bug in qs: {type(bug).__name__}: {bug}")
+        return error
+    if isinstance(error, BackendFailed):
+        journal.record.reasons.append(error.said)
+        note(journal, error)
         journal.finish(Status.FAILED)
-        raise
-    return journal.finish(Status.COMPILED if prepared.compile_only else Status.COMPLETE)
+        return None
+    said = environment_fault(error)  # a full temporary folder, too few descriptors
+    if said is not None:
+        journal.record.reasons.append(said)
+        journal.finish(Status.REFUSED)
+        return UserError(said)
+    journal.record.reasons.append(f"a bug in qs: {type(error).__name__}: {error}")
+    journal.finish(Status.FAILED)
+    return error
 
 
 async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) -> None:
@@ -118,7 +136,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
         if prepared.compile_only:
             return
         testbed = await set_up(ready, prepared, journal, interrupt)
-        testbed = await _check(testbed, prepared, ready)
+        testbed = await check_answers(testbed, prepared, ready)
         if prepared.workload.test_perf:
             if testbed.settings.verify.value and not testbed.driven:
                 journal.warn(
@@ -134,7 +152,7 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
                 await (measure(testbed) if testbed.driven else measure_by_vendor(testbed))
 
 
-async def _check(testbed: Testbed, prepared: Prepared, ready: Opened) -> Testbed:
+async def check_answers(testbed: Testbed, prepared: Prepared, ready: Opened) -> Testbed:
     """Accuracy and numeric agreement, as the workload asks. One that fails is a reason; what
     follows is still measured. The testbed has the reference, if the backend agrees with it.
     """

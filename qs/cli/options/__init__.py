@@ -36,7 +36,15 @@ from qs.cli.options.place import (
     pools,
     process,
 )
-from qs.cli.options.target import hardware, known, offline, task, workspace
+from qs.cli.options.target import (
+    backends,
+    hardware,
+    known,
+    offline,
+    rounds,
+    task,
+    workspace,
+)
 
 places = together(workspace, out)
 measuring = together(warmup, time_limit, verify, telemetry, seed)
@@ -48,6 +56,7 @@ __all__ = [
     "amount",
     "answer_file",
     "answers",
+    "backends",
     "batch_sizes",
     "clients",
     "dry_run",
@@ -68,6 +77,7 @@ __all__ = [
     "process",
     "quiet",
     "raw",
+    "rounds",
     "samples",
     "seed",
     "stopping",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import click
 
-from qs.cli.basic_types import FilePath
+from qs.base import bounds
+from qs.cli.basic_types import FilePath, Whole
 from qs.cli.grouping import TARGET, option, under
 
 _target = under(TARGET)
@@ -41,6 +42,32 @@ hardware = _target(
     metavar="BACKEND",
     help="Backend, as in `qs list backends`.  [default: the only one that can take it]",
     shell_complete=known("backends"),
+)
+
+
+def _several(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Completes the last name of a list."""
+    before, comma, last = incomplete.rpartition(",")
+    taken = {name.casefold() for name in before.split(",")}
+    names = known("backends")(ctx, param, last)
+    return [f"{before}{comma}{name}" for name in names if name.casefold() not in taken]
+
+
+backends = _target(
+    "-H",
+    "--hardware_type",
+    default="",
+    metavar="BACKEND[,...]",
+    help="Backend, as in `qs list backends`. Several (CPU,OPENVINO) are measured in turn and "
+    "compared.  [default: the only one that can take it]",
+    shell_complete=_several,
+)
+
+rounds = _target(
+    "--rounds",
+    type=Whole(1, bounds.TURNS),
+    help="With several backends: in how many turns each case is measured.  [default: 3]",
+    rare=True,
 )
 
 workspace = _target(

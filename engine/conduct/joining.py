@@ -1,0 +1,183 @@
+"""Several runs of one plan, made one after the other, as one run: counts and times are summed,
+histograms merged, the intervals of each follow those of the run before.
+
+The pauses between the runs are in no figure. Verdicts are not made anew: what was found in a run
+stays found.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from qs.engine.machine.watch import CpuUse, GroupUse
+from qs.engine.outcome import Ending
+from qs.engine.record.histogram import Histogram
+from qs.engine.record.intervals import Interval, IntervalRow
+from qs.engine.result import Rule, RunResult, WarmUpResult
+from qs.engine.statistics.confidence import Evidence
+from qs.engine.statistics.estimate import Confidence
+
+T = TypeVar("T")
+_SUMMED = (
+    "elapsed_s",
+    "workers_s",
+    "conductor_s",
+    "run_s",
+    "host_busy_s",
+    "steal_s",
+    "voluntary_switches",
+    "involuntary_switches",
+    "quota_held_back_s",
+    "thermal_events",
+)
+
+
+def joined(runs: Sequence[RunResult]) -> RunResult:
+    """One result of at least one run. Confidence intervals are computed from all intervals; columns
+    and slices of single requests are left out, if there are several runs.
+    """
+    first, *others = runs
+    if not others:
+        return first
+    response = _merged(run.response for run in runs)
+    causes = _once((cause for run in runs for cause in run.causes), str)
+    caveats = _once((caveat for run in runs for caveat in run.caveats), lambda each: each.code)
+    notes = _once(
+        (text for run in runs for text in run.warnings[: len(run.warnings) - len(run.caveats)]),
+        str,
+    )
+    confidence, rates = _evidence(runs)
+    return replace(
+        first,
+        completed=sum(run.completed for run in runs),
+        errors_by_kind=dict(sum((Counter(run.errors_by_kind) for run in runs), Counter())),
+        wall_s=sum(run.wall_s for run in runs),
+        response=response,
+        service=_merged(run.service for run in runs) if first.open_loop else response,
+        lateness=_merged(run.lateness for run in runs),
+        intervals=_in_sequence(runs),
+        warmup=_warm_up([run.warmup for run in runs]),
+        planned=_sum([run.planned for run in runs]),
+        interrupted=any(run.interrupted for run in runs),
+        ended_by=_ending([run.ended_by for run in runs]),
+        causes=causes,
+        warnings=[*notes, *map(str, caveats)],
+        first_fault=next(filter(None, (run.first_fault for run in runs)), None),
+        losses=[loss for run in runs for loss in run.losses],
+        worker_cpu_s=sum(run.worker_cpu_s for run in runs),
+        batches=_sum([run.batches for run in runs]),
+        cpu=_cpu([run.cpu for run in runs]),
+        pacing=_pacing([run.pacing for run in runs]),
+        caveats=caveats,
+        rates=rates,
+        columns=None,
+        slices=[],
+        confidence=confidence,
+        rules=_rules(runs),
+        metric=None,
+        offered_s=_sum([run.offered_s for run in runs]),
+    )
+
+
+def _merged(histograms: Iterable[Histogram]) -> Histogram:
+    whole = Histogram()
+    for each in histograms:
+        whole.merge(each)
+    return whole
+
+
+def _in_sequence(runs: Sequence[RunResult]) -> list[IntervalRow]:
+    rows: list[IntervalRow] = []
+    begun_s = 0.0
+    for run in runs:
+        rows += [replace(row, start_s=begun_s + row.start_s) for row in run.intervals]
+        begun_s += run.wall_s
+    return rows
+
+
+def _evidence(runs: Sequence[RunResult]) -> tuple[Confidence | None, list[float]]:
+    """How far to trust all of them, and completions per second, from their whole intervals: the
+    rest of a run that is shorter than one is left out.
+    """
+    told = [run.confidence for run in runs if run.confidence is not None]
+    length_s = max((row.length_s for run in runs for row in run.intervals), default=0.0)
+    if not told or not length_s:
+        return None, []
+    evidence, passed = Evidence(length_s, told[0].response), 0
+    for run in runs:
+        whole = int(run.wall_s / length_s + 1e-9)
+        for row in run.intervals:
+            number = int(row.start_s / length_s + 1e-9)
+            if number < whole:
+                one = Interval.compact(passed + number, row.index, row.counts, row.errors)
+                evidence.add([(0, one)])
+        passed += whole
+    until_s = passed * length_s
+    return evidence.confidence(until_s), evidence.rates(until_s)
+
+
+def _warm_up(found: Sequence[WarmUpResult]) -> WarmUpResult:
+    completed = sum(each.completed for each in found)
+    total_ns = sum(each.mean_ns * each.completed for each in found)
+    return WarmUpResult(
+        completed,
+        sum(each.errors for each in found),
+        sum(each.wall_s for each in found),
+        total_ns / completed if completed else 0.0,
+        sum(each.timed_out for each in found),
+    )
+
+
+def _ending(found: Sequence[Ending]) -> Ending:
+    """That of all of them; else of the last one that did not end like the best."""
+    return next((each for each in reversed(found) if each is not Ending.STABLE), Ending.STABLE)
+
+
+def _rules(runs: Sequence[RunResult]) -> list[Rule]:
+    """Each rule once: as it failed, if it did in a run, else as it held in the last."""
+    found: dict[str, Rule] = {}
+    for run in runs:
+        for rule in run.rules:
+            if rule.name not in found or found[rule.name].passed:
+                found[rule.name] = rule
+    return list(found.values())
+
+
+def _cpu(found: Sequence[CpuUse | None]) -> CpuUse | None:
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return None
+    groups = tuple(
+        GroupUse(
+            same[0].kind,
+            same[0].workers,
+            sum(each.cpu_s for each in same),
+            max((each.wake_up_ns for each in same if each.wake_up_ns is not None), default=None),
+            sum(each.delayed_s for each in same),
+        )
+        for same in zip(*(each.groups for each in known))
+    )
+    sums = {name: _sum([getattr(each, name) for each in known]) for name in _SUMMED}
+    seen = tuple(mhz for each in known for mhz in each.seen_mhz)
+    return replace(known[0], **sums, seen_mhz=seen, groups=groups)
+
+
+def _pacing(found: Sequence[Histogram | None]) -> Histogram | None:
+    known = [each for each in found if each is not None]
+    return _merged(known) if known else None
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """None as soon as one is unknown."""
+    return None if None in values else sum(values)
+
+
+def _once(found: Iterable[T], by: Callable[[T], Hashable]) -> list[T]:
+    """The first of those that are alike."""
+    seen: dict[Hashable, T] = {}
+    for each in found:
+        seen.setdefault(by(each), each)
+    return list(seen.values())
