@@ -49,7 +49,7 @@ def report(ended: LineupEnded, view: View) -> Reported:
         with view.step("drawing the page"):
             write_atomic(page, lineup_page(lineup, folder, command))
             shown = page
-            spec = picture(lineup)
+            spec = None if ended.plan.asked.no_picture else picture(lineup)
             if spec is not None:
                 draw(spec, folder / f"{STEM}.svg")
     except (Unwritable, OSError) as error:

@@ -19,8 +19,10 @@ from qs.evaluate import rows
 from qs.evaluate.journal import Journal
 from qs.evaluate.judged import judged
 from qs.evaluate.performance import Measured
-from qs.result.row import Outcome, Row, VerificationEntry
+from qs.lineup.power import power_of
+from qs.result.row import Outcome, Row
 from qs.result.verdict import TOO_SHORT, Verdict
+from qs.result.verification_entry import VerificationEntry
 from qs.settings.case import Case
 
 LEAST_S = 0.5  # of a turn
@@ -116,6 +118,7 @@ def row_of(turns: Turns, journal: Journal) -> Row:
             filter(None, (each.row.peak_memory_bytes for each in found)), default=None
         ),
         verification=_verified([each.row.verification for each in found]),
+        **power_of([each.row for each in found]),
     )
     for number, each in enumerate(turns.measured, start=1):
         known = {*row.reasons, *(judged(each.case, each.result)[1] if each.result else ())}

@@ -84,8 +84,8 @@ def print_lineup(lineup: Lineup, stream: TextIO) -> None:
         for line in lines_of(lineup):
             made.add_row(*map(Text, line))
         out.print(made)
-    for line in answers_lines(lineup):
-        out.print(line, markup=False, soft_wrap=True)
+    for text in answers_lines(lineup):
+        out.print(text, markup=False, soft_wrap=True)
     out.print(Text(sentence(lineup), style="bold"), soft_wrap=True)
 
 

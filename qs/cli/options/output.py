@@ -36,7 +36,8 @@ numeric_items = _checks(
 no_picture = _checks(
     "--no_picture",
     is_flag=True,
-    help="Draw no picture of the comparison with the reference: it takes about a second.",
+    help="Draw no picture of the comparison with the reference, nor of several backends: each "
+    "takes about a second.",
     rare=True,
 )
 
