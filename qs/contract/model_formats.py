@@ -44,7 +44,9 @@ def _file(folder: Path) -> Path | None:
     """The compile backend's file, in any case."""
     wanted = f"compile_backend_{folder.name}.py".casefold()
     try:
-        found = sorted(path for path in folder.iterdir() if path.name.casefold() == wanted)
+        found = sorted(
+            path for path in folder.iterdir() if path.name.casefold() == wanted and path.is_file()
+        )
     except OSError:
         return None
     return found[0] if found else None

@@ -111,7 +111,10 @@ def check(path: Path, name: str) -> None:
     elif name == OPENVINO and not path.with_suffix(".bin").is_file():
         raise UserError(f"{path} has no {path.with_suffix('.bin').name} beside it: the weights")
     elif name == SAVED_MODEL:
-        raise UserError(f"{path} is a file; a saved_model is a folder with saved_model.pb in it")
+        raise UserError(
+            f"{path} is a file; a saved_model is a folder, with saved_model.pb in it: "
+            "name that in model_path"
+        )
 
 
 def check_torchscript(path: Path) -> None:

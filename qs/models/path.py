@@ -18,7 +18,9 @@ EXPORT = ".onnx"
 
 
 def export_beside(path: Path) -> Path | None:
-    """The ONNX export that lies beside a file or folder of another format."""
+    """The ONNX export that lies beside a file or folder of another format. UserError for one that
+    cannot be used.
+    """
     export = path.with_suffix(EXPORT)
     if export == path or not export.is_file():
         return None
@@ -26,22 +28,22 @@ def export_beside(path: Path) -> Path | None:
 
 
 def obtain(entry: Mapping[str, Any], request: ModelRequest) -> tuple[Path, str]:
-    """(file, note). NotHere if there is no file, UserError for one that cannot be the model."""
+    """(file or folder, note). NotHere if there is none. A model's is not looked into here."""
     wanted = request.model_info.get("model_path")
     if not wanted:
         raise NotHere("model_path is empty")
     tried = places(request, str(wanted))
     for place in tried:
         _check_name(place, request)
+        if place.is_dir() and request.of_data:
+            raise UserError(f"{place} is a folder; allowed: a file")
         if place.is_file():
-            return _checked(place), f"the file {place}"
+            return (_checked(place) if request.of_data else place), f"the file {place}"
         if place.is_dir():
-            if request.suffix != EXPORT:
-                raise UserError(f"{place} is a folder; allowed: a file")
             return place, f"the folder {place}"
         export = place.with_suffix(request.suffix)
         if export.is_file():
-            return _checked(export), f"the ONNX export {export}; there is no {place.name}"
+            return export, f"the ONNX export {export}; there is no {place.name}"
     beside = "" if tried[0].suffix == request.suffix else f", nor {tried[0].stem}.onnx beside it"
     # A published path begins with the workspace's own name: the place without it is meant.
     doubled = Path(str(wanted)).parts[:1] == (request.workspace_root.name,) and len(tried) > 1

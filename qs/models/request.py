@@ -13,6 +13,8 @@ from typing import Any
 from qs.base.cache import cache_dir
 from qs.base.errors import UserError
 
+MODELS = "model_zoo"
+
 
 @dataclass(frozen=True)
 class ModelRequest:
@@ -25,12 +27,17 @@ class ModelRequest:
     progress: Callable[[int, int | None], None]
     """Called during downloads with the bytes so far and the total, None if unknown."""
     offline: bool = False
-    folder: str = "model_zoo"
+    folder: str = MODELS
     """The builders' folder in the workspace."""
     suffix: str = ".onnx"
     """Of the requested file."""
     wheels: Path | None = None
     """A folder that keeps wheels for as long as several files are taken from them."""
+
+    @property
+    def of_data(self) -> bool:
+        """Whether it is for a file of a data set."""
+        return self.folder != MODELS
 
     @property
     def model(self) -> str:

@@ -171,8 +171,19 @@ def _finished(
     file: Path, entry: Mapping[str, Any], note: str, missed: list[str], request: ModelRequest
 ) -> Resolved:
     kind = str(entry["kind"])
-    format = _format(file, request)
-    digests = digests_of(file)
+    try:
+        export = path.export_beside(file) if kind == "path" else None
+        try:
+            format = _format(file, request)
+        except UserError as reason:
+            if export is None:
+                raise
+            # The export was made on purpose: it serves, and the report says in place of what.
+            file, format, export = export, formats.ONNX, None
+            note = f"the ONNX export {file}, in place of what cannot be used: {reason}"
+        digests = digests_of(file)
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or file}: {error.strerror}") from error
     return Resolved(
         path=file,
         kind=kind,
@@ -181,7 +192,7 @@ def _finished(
         sha256=digests.pop(file.name),
         note="; ".join([note, *missed]),
         data=digests,
-        export=path.export_beside(file) if kind == "path" else None,
+        export=export,
     )
 
 

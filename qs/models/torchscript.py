@@ -9,8 +9,9 @@ refused unread.
 from __future__ import annotations
 
 import json
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from qs.tensors.generated import split_names
 from qs.tensors.onnx_data import data_files
 
 OPSET = 17
+_TRACED = "failed in the TorchScript interpreter"
 
 
 def to_onnx(path: Path, request: ModelRequest) -> Converted:
@@ -94,19 +96,29 @@ def _export(path: Path, new: Path, info: Mapping[str, Any]) -> dict[str, Any]:
             module = torch.jit.load(str(path), map_location="cpu").eval()
 
             def given(feeds: Feeds) -> tuple[Any, ...]:
-                return tuple(torch.from_numpy(np.ascontiguousarray(feeds[name])) for name in names)
+                return tuple(torch.from_numpy(np.array(feeds[name], order="C")) for name in names)
 
             def original(feeds: Feeds) -> list[np.ndarray]:
-                return [_array(each) for each in _flat(module(*given(feeds)))]
+                return [_array(each) for each in _flat(module(*given(feeds)), outputs)]
 
             samples, _ = accepted(original, info)
+            answer = module(*given(samples[0] or {}))
+            if isinstance(answer, Mapping):
+                module = _in_order(module, len(names), _keys(answer, outputs))
+            first = samples[0] or {}
+            answers = dict(zip(outputs, original(first), strict=False))
+            axes = info.get("input_batch_axis") or {}
+            batched = {name: axes.get(name, 0) for name in names if first[name].ndim}
+            batched |= {name: 0 for name, array in answers.items() if array.ndim}
             torch.onnx.export(
                 module,
-                given(samples[0] or {}),
+                given(first),
                 str(new),
                 input_names=names,
                 output_names=outputs,
-                dynamic_axes={name: {0: "batch"} for name in [*names, *outputs]},
+                dynamic_axes={
+                    name: {axis: "batch"} for name, axis in batched.items() if axis is not None
+                },
                 opset_version=OPSET,
                 dynamo=False,
             )
@@ -114,17 +126,57 @@ def _export(path: Path, new: Path, info: Mapping[str, Any]) -> dict[str, Any]:
             _check_names(path, new, names, outputs)
             return agreement(original, new, info, str(path))
     except refusals as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(f"torch cannot convert {path} to ONNX: {first}") from error
+        raise UserError(f"torch cannot convert {path} to ONNX: {_said(error)}") from error
 
 
-def _flat(answer: Any) -> list[Any]:
+def _said(error: Exception) -> str:
+    """The line that tells: TorchScript's interpreter says what went wrong last, after its own
+    traceback.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if _TRACED in lines[0] else lines[0]
+
+
+def _flat(answer: Any, outputs: Sequence[str]) -> list[Any]:
     """The tensors of an answer, in order: a tensor, or tuples, lists and dicts of them."""
     if isinstance(answer, (tuple, list)):
-        return [each for part in answer for each in _flat(part)]
+        return [each for part in answer for each in _flat(part, outputs)]
     if isinstance(answer, Mapping):
-        return [each for part in answer.values() for each in _flat(part)]
+        return [each for key in _keys(answer, outputs) for each in _flat(answer[key], outputs)]
     return [] if answer is None else [answer]
+
+
+def _keys(answer: Mapping[str, Any], outputs: Sequence[str]) -> list[str]:
+    """The keys of a dict as the model info orders them, or as it does if it has other names."""
+    return list(outputs) if set(outputs) == set(answer) else list(answer)
+
+
+def _in_order(module: Any, inputs: int, keys: Sequence[str]) -> Any:
+    """The module with a tuple in place of the dict that it answers, which ONNX has not. UserError
+    for keys that are no plain names: they become text of a program.
+    """
+    import torch
+
+    strange = [key for key in keys if not re.fullmatch(r"[\w.:/-]+", key)]
+    if strange:
+        raise UserError(f"its answer is a dict with the key {strange[0]!r}, which is no plain name")
+
+    class InOrder(torch.jit.ScriptModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+    arguments = ", ".join(f"a{at}" for at in range(inputs))
+    values = ", ".join(f'found["{key}"]' for key in keys)
+    made = InOrder()
+    made.define(
+        f"def forward(self, {arguments}):\n"
+        f"    found = self.inner({arguments})\n"
+        f"    return ({values},)\n"
+    )
+    return made.eval()
 
 
 def _array(tensor: Any) -> np.ndarray:

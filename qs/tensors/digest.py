@@ -5,6 +5,7 @@ times stay the same, also that of its last change, which no program can set.
 from __future__ import annotations
 
 import hashlib
+from itertools import islice
 from pathlib import Path
 
 from qs.base.cache import build_once, key_of
@@ -13,6 +14,7 @@ from qs.tensors.onnx_data import data_files
 
 LARGE_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
+MOST_FILES = 10_000  # of a folder that is a model
 
 
 def sha256_of(path: Path) -> str:
@@ -47,14 +49,15 @@ def digests_of(model: Path) -> dict[str, str]:
     of the files. UserError if one is missing.
     """
     if model.is_dir():
-        files = {
-            _printable(file.relative_to(model).as_posix()): sha256_of(file)
-            for file in sorted(model.rglob("*"))
-            if file.is_file()
-        }
+        inside = sorted(file for file in islice(model.rglob("*"), MOST_FILES + 1) if file.is_file())
+        if len(inside) > MOST_FILES:
+            raise UserError(
+                f"{model} holds more than {MOST_FILES:,} files: no model does; name its own folder"
+            )
+        files = {_printable(file.relative_to(model).as_posix()): sha256_of(file) for file in inside}
         whole = "".join(f"{name}\0{digest}\n" for name, digest in files.items())
-        inside = {f"{model.name}/{name}": digest for name, digest in files.items()}
-        return {model.name: hashlib.sha256(whole.encode()).hexdigest()} | inside
+        named = {f"{model.name}/{name}": digest for name, digest in files.items()}
+        return {model.name: hashlib.sha256(whole.encode()).hexdigest()} | named
     beside: list[Path] = []
     if model.suffix.lower() == ".onnx":
         beside = data_files(model)

@@ -168,6 +168,27 @@ def test_an_export_beside_the_torchscript_is_a_second_form_of_it(workspace):
     assert found.to_dict()["export"] == str(found.export)
 
 
+@pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"version https://git-lfs.github"])
+def test_an_export_serves_where_the_original_cannot_and_why_is_said(workspace, content):
+    place = put(workspace / "model_zoo" / "m" / "m.pt", content)
+    export = put(workspace / "model_zoo" / "m" / "m.onnx")
+    found = resolve(info(model_path="model_zoo/m/m.pt", model_format="pt"), workspace)
+    assert (found.path, found.format, found.export) == (export, "onnx", None)
+    assert found.note.startswith(f"the ONNX export {export}, in place of what cannot be used: ")
+    assert str(place) in found.note
+    put(export, b"")
+    with pytest.raises(UserError, match=r"m.onnx is empty"):
+        resolve(info(model_path="model_zoo/m/m.pt"), workspace)
+
+
+def test_a_folder_with_more_in_it_than_a_model_has_is_refused(workspace, monkeypatch):
+    monkeypatch.setattr(digest, "MOST_FILES", 3)
+    for name in "abcd":
+        put(workspace / "model_zoo" / "m" / name, b"x")
+    with pytest.raises(UserError, match="m holds more than 3 files"):
+        resolve(info(model_path="model_zoo/m", model_format="of-its-own"), workspace)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -106,6 +106,66 @@ def test_a_model_info_that_does_not_fit_the_file_is_one_message(scripted, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_what_torchs_interpreter_says_is_its_last_line(scripted, tmp_path):
+    with pytest.raises(UserError, match="to ONNX: RuntimeError: .*shapes cannot be multiplied"):
+        converted(tmp_path, input_shape={"ids.1": [1, 6], "x.1": [1, 3, 5]})
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scalars_in_and_out_have_no_batch(tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Scaled(torch.nn.Module):
+        def forward(self, x, by):
+            return x * by, by + 1.0
+
+    module = torch.jit.script(Scaled())
+    torch.jit.save(module, str(tmp_path / "m.pt"))
+    found = converted(
+        tmp_path,
+        inputs="x,by",
+        outputs="y,more",
+        input_shape={"x": [1, 2], "by": []},
+        input_type="FLOAT32",
+    )
+    assert found.check["batch_sizes"] == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dict_is_answered_by_name_where_the_names_are_the_model_infos(tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Named(torch.nn.Module):
+        def forward(self, x):
+            return {"twice": x * 2.0, "once": x + 0.0}
+
+    traced = torch.jit.trace(Named(), torch.ones(1, 2), strict=False)
+    torch.jit.save(traced, str(tmp_path / "m.pt"))
+    stated = {"inputs": "x", "input_shape": {"x": [1, 2]}, "input_type": "FLOAT32"}
+    import onnxruntime
+
+    feeds = {"x": np.ones((3, 2), np.float32)}
+    for outputs, values in (("once,twice", (1, 2)), ("first,second", (2, 1))):
+        found = converted(tmp_path, outputs=outputs, **stated)
+        got = onnxruntime.InferenceSession(str(found.path)).run(outputs.split(","), feeds)
+        assert [float(each[0, 0]) for each in got] == list(values)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_module_for_one_item_is_checked_with_one(tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class One(torch.nn.Module):
+        def forward(self, x):
+            return (x.reshape(4) * 2.0).unsqueeze(0)
+
+    torch.jit.save(torch.jit.trace(One(), torch.ones(1, 4)), str(tmp_path / "m.pt"))
+    stated = {"inputs": "x", "outputs": "y", "input_shape": {"x": [1, 4]}, "input_type": "FLOAT32"}
+    check = converted(tmp_path, **stated).check
+    assert (check["batch_sizes"], check["not_taken"], check["items"]) == ([1], [2], 2)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_damaged_archive_is_one_message(scripted, tmp_path):
     whole = tmp_path / "whole.pt"
     (tmp_path / "m.pt").rename(whole)
