@@ -1,10 +1,10 @@
 """The user's data and cache folders, and cached files that are built exactly once, however many
 processes ask at the same time.
 
-A cached file is whole or absent: it is built in a folder beside its place and renamed at the end,
-after the files that go with it (a large model's weights; their names begin with its own). The
-caller's key covers everything that the content depends on, so nothing here ever expires. Left out:
-eviction (the user may delete any file at any time).
+A cached file or folder is whole or absent: it is built in a folder beside its place and renamed at
+the end, after the files that go with it (a large model's weights; their names begin with its own).
+The caller's key covers everything that the content depends on, so nothing here ever expires. Left
+out: eviction (the user may delete any file at any time).
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ def build_once(
     build: Callable[[Path], None],
     sound: Callable[[Path], bool] | None = None,
 ) -> Path:
-    """The cached file `<key><suffix>`. If it is missing, `build` creates it first, at a path of
-    that name in a temporary folder; also if `sound` says of a file that is there that it is damaged
-    (a disk's fault, a copy cut short). What `sound` raises counts as damage.
+    """The cached file or folder `<key><suffix>`. If it is missing, `build` creates it first, at a
+    path of that name in a temporary folder; also if `sound` says of what is there that it is
+    damaged (a disk's fault, a copy cut short). What `sound` raises counts as damage.
 
     `key` may contain folders ("models/ab12"). One process builds, the others wait for it. If
     `build` raises, nothing is left behind and the next caller tries again. Raises RuntimeError if
@@ -106,7 +106,7 @@ def build_once(
 
 
 def _usable(path: Path, sound: Callable[[Path], bool] | None) -> bool:
-    if not path.is_file():
+    if not path.exists():
         return False
     try:
         return sound is None or sound(path)
@@ -165,6 +165,8 @@ def _build(path: Path, build: Callable[[Path], None]) -> None:
         stray = [name for name in made if not name.startswith(path.name)]
         if stray:
             raise RuntimeError(f"the build of {path.name} created {', '.join(stray)} beside it")
+        if path.is_dir():  # a damaged one: no folder takes the place of another
+            shutil.rmtree(path)
         for name in reversed(made):  # the file itself, whose name is the shortest, comes last
             os.replace(folder / name, path.with_name(name))
     except OSError as error:

@@ -19,14 +19,15 @@ from qs.contract.model_formats import formats_read_by
 from qs.environments import Environment
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.own_process import ReferenceProcess
+from qs.evaluate.saved_model import saved_model_of
 from qs.models.converted import Converted
-from qs.models.formats import FORMATS, ONNX, misspelled, named, words
+from qs.models.formats import FORMATS, ONNX, SAVED_MODEL, misspelled, named, words
 
 Plain = dict[str, Any]
 Say = Callable[[str], None]
 # (ONNX graph, model info, the backend's environment, log, say) -> the model in another format
 FromOnnx = Callable[[Path, Mapping[str, Any], Environment, Path, Say], Awaitable[Converted]]
-FROM_ONNX: dict[str, FromOnnx] = {}
+FROM_ONNX: dict[str, FromOnnx] = {SAVED_MODEL: saved_model_of}
 NOT_ASKED = "numeric agreement was not asked for"
 
 

@@ -31,6 +31,14 @@ from qs.tensors.saved_model import SavedModel, read
 
 OPSET = 17
 PACKAGES = ("tensorflow", "tf2onnx")
+# Of the module tensorflow.
+DISTRIBUTIONS = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-intel",
+    "tensorflow-rocm",
+    "tf-nightly",
+)
 _LONGEST_REASON = 300
 # Operators that run what is not in the file, or reach outside of the model.
 REFUSED = {
@@ -98,7 +106,7 @@ def _packages(path: Path) -> str:
 
 def tensorflow_version() -> str:
     """Of whichever distribution has it."""
-    for name in ("tensorflow", "tensorflow-cpu", "tensorflow-intel"):
+    for name in DISTRIBUTIONS:
         try:
             return version(name)
         except PackageNotFoundError:

@@ -174,3 +174,23 @@ def test_keys_are_equal_exactly_when_their_parts_are():
     assert key == cache.key_of({"b": [1, 2], "a": 1})
     others = [{"a": 1, "b": [2, 1]}, {"a": 2, "b": [1, 2]}, {"a": "1", "b": [1, 2]}, {"a": 1}]
     assert key not in {cache.key_of(parts) for parts in others}
+
+
+def test_a_folder_is_cached_whole_and_replaced_where_it_is_damaged(folder):
+    def build(new):
+        (new / "variables").mkdir(parents=True)
+        (new / "saved_model.pb").write_text(content)
+        new.with_name(f"{new.name}.json").write_text("{}")
+
+    def sound(path):
+        return (path / "saved_model.pb").read_text() == "graph"
+
+    content = "graph"
+    path = cache.build_once("models/g", "", build, sound)
+    (path / "saved_model.pb").write_text("damaged")
+    (path / "more").write_text("stray")
+    assert cache.build_once("models/g", "", build, sound) == path
+    assert sorted(each.name for each in path.iterdir()) == ["saved_model.pb", "variables"]
+    assert sound(path)
+    left = sorted(each.name for each in path.parent.iterdir() if each.suffix != ".lock")
+    assert left == ["g", "g.json"]
