@@ -20,14 +20,15 @@ from qs.environments import Environment
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.own_process import ReferenceProcess
 from qs.evaluate.saved_model import saved_model_of
+from qs.evaluate.torchscript import torchscript_of
 from qs.models.converted import Converted
-from qs.models.formats import FORMATS, ONNX, SAVED_MODEL, misspelled, named, words
+from qs.models.formats import FORMATS, ONNX, PT, SAVED_MODEL, misspelled, named, words
 
 Plain = dict[str, Any]
 Say = Callable[[str], None]
 # (ONNX graph, model info, the backend's environment, log, say) -> the model in another format
 FromOnnx = Callable[[Path, Mapping[str, Any], Environment, Path, Say], Awaitable[Converted]]
-FROM_ONNX: dict[str, FromOnnx] = {SAVED_MODEL: saved_model_of}
+FROM_ONNX: dict[str, FromOnnx] = {PT: torchscript_of, SAVED_MODEL: saved_model_of}
 NOT_ASKED = "numeric agreement was not asked for"
 
 

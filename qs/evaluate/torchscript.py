@@ -26,6 +26,8 @@ from qs.engine import ChildHost, Factory
 from qs.environments import Environment
 from qs.evaluate.failures import Limit, outcomes
 from qs.evaluate.log import unlinked
+from qs.models.converted import Converted
+from qs.models.formats import ONNX, PT
 from qs.tensors.digest import digests_of
 
 WRITING = "qs.inside.torchscript.writing:WritingService"
@@ -35,18 +37,6 @@ TOLERANCE = 1e-4
 """How far the saved file's answers may be from ONNX Runtime's, as a share of an output's largest
 magnitude."""
 LIMIT_S = 1800.0
-
-
-@dataclass(frozen=True)
-class Converted:
-    """A file that was made of another, and how far its answers are from the other's."""
-
-    path: Path
-    format: str
-    by: str
-    """The package and its version: "torch 2.13.0"."""
-    check: dict[str, Any]
-    """{"items", "max_abs_diff", "max_rel_diff", "tolerance"}"""
 
 
 @dataclass(frozen=True)
@@ -75,12 +65,18 @@ def needs_torch(onnx: Path, model_info: Mapping[str, Any], environment: Environm
     found = torch_for(environment)
     if found is None:
         raise UserError(
-            f"the backend reads TorchScript, {onnx} is ONNX, and torch, which would turn it into "
-            "TorchScript, is neither in this Python nor in the backend's environment: install the "
-            "extra `torch` (pip install 'quicksilver-perf[torch]'), or name torch in the backend's "
-            f"requirements.txt, or put the trained model at {model_info.get('model_path')}"
+            f"{onnx} is ONNX, and torch, which would turn it into TorchScript, is neither in this "
+            "Python nor in the backend's environment: install the extra `torch` (pip install "
+            "'quicksilver-perf[torch]'), or name torch in the backend's requirements.txt, or put "
+            f"the model as TorchScript at {_place(model_info)}"
         )
     return found
+
+
+def _place(model_info: Mapping[str, Any]) -> str:
+    """Where the user's own file goes."""
+    stated = str(model_info.get("model_path") or "model.pt")
+    return stated if stated.endswith(".pt") else str(Path(stated).with_suffix(".pt"))
 
 
 async def torchscript_of(
@@ -107,7 +103,8 @@ async def torchscript_of(
     def build(new: Path) -> None:
         if stopped.is_set():
             raise asyncio.CancelledError
-        say(f"turning {onnx.name} into TorchScript with torch {torch.version}")
+        told = f"turning {onnx.name} into TorchScript with torch {torch.version}"
+        loop.call_soon_threadsafe(say, told)
         running.append(
             asyncio.run_coroutine_threadsafe(_built(new, onnx, model_info, torch, log), loop)
         )
@@ -121,7 +118,8 @@ async def torchscript_of(
             each.cancel()
         raise
     check = json.loads(_note(path).read_text())
-    return Converted(path, "pt", f"torch {torch.version}", check)
+    origin = {"path": str(onnx), "format": ONNX}
+    return Converted(path, PT, origin, f"torch {torch.version}", check)
 
 
 def _note(path: Path) -> Path:
@@ -156,7 +154,7 @@ def _emitter() -> str:
 
 async def _built(new: Path, onnx: Path, info: Mapping[str, Any], torch: Torch, log: Path) -> None:
     with scratch("qs-torchscript-", cache_dir()) as folder:
-        await _called(
+        written = await _called(
             ChildHost(Factory(WRITING), python=sys.executable, log_path=unlinked(log)),
             "write",
             f"reading {onnx.name}",
@@ -177,8 +175,8 @@ async def _built(new: Path, onnx: Path, info: Mapping[str, Any], torch: Torch, l
             out=str(new),
             tolerance=TOLERANCE,
         )
-    check = {name: made[name] for name in ("items", "max_abs_diff", "max_rel_diff")}
-    _note(new).write_text(json.dumps(check | {"tolerance": TOLERANCE}))
+    made.pop("torch")
+    _note(new).write_text(json.dumps(written | made | {"tolerance": TOLERANCE}))
 
 
 async def _called(host: ChildHost, method: str, what: str, **arguments: Any) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from qs.inside.torchscript.quantized import QUANTIZED
 from qs.inside.torchscript.reducing import REDUCING
 from qs.inside.torchscript.resizing import RESIZING
 from qs.inside.torchscript.shaping import SHAPING
-from qs.tensors.generated import generated_feeds, split_names
+from qs.models.converted import SAMPLES, Feeds, accepted
+from qs.tensors.generated import split_names
 from qs.tensors.onnx_words import sentence
 
 OPERATORS = ELEMENTWISE | SHAPING | LAYERS | RESIZING | REDUCING | QUANTIZED
-CHECKED_SIZES = (1, 2)
 SOURCE, CONSTANTS, ABOUT = "forward.txt", "constants.npz", "about.json"
 
 
@@ -34,7 +34,8 @@ class WritingService:
     """Stateless."""
 
     def write(self, onnx_path: str, model_info: dict[str, Any], folder: str) -> dict[str, Any]:
-        """Leave text, weights and answers in `folder`. Returns {"nodes", "items"}.
+        """Leave text, weights and answers in `folder`. Returns {"items", "batch_sizes", "feeds"} of
+        the answers, as qs.models.converted.agreement does.
 
         UserError for a node that is not known, and for a model that the reference cannot open or
         run on generated items at batch size 1.
@@ -46,17 +47,17 @@ class WritingService:
             Path(onnx_path), [fed.file for fed in bound], [name for name, _ in graph.outputs]
         )
         place = Path(folder)
-        sizes = _answers(graph, model_info, [fed.declared for fed in bound], place, onnx_path)
+        answers, feeds = _answers(graph, model_info, [fed.declared for fed in bound], place)
         (place / SOURCE).write_text(script.source)
         np.savez(place / CONSTANTS, **script.constants)  # type: ignore[arg-type]
         about = {
             "types": script.types,
             "outputs": [reported for _, reported in graph.outputs],
-            "inputs": [fed.declared for fed in bound],
-            "sizes": sizes,
+            "inputs": len(bound),
+            "answers": len(answers),
         }
         (place / ABOUT).write_text(json.dumps(about))
-        return {"statements": script.source.count("\n"), "items": sum(sizes)}
+        return {"items": sum(answers), "batch_sizes": sorted(set(answers)), "feeds": feeds}
 
 
 def script_for(path: Path, inputs: list[str], outputs: list[str]) -> Script:
@@ -64,25 +65,28 @@ def script_for(path: Path, inputs: list[str], outputs: list[str]) -> Script:
     return script_of(read_graph(path, inputs, outputs), OPERATORS, fused)
 
 
-def answers_file(size: int) -> str:
-    return f"answers-{size}.npz"
-
-
 def _answers(
-    graph: Graph, info: Mapping[str, Any], inputs: list[str], place: Path, path: str
-) -> list[int]:
-    """The batch sizes whose feeds (i0, i1, ...) and answers (o0, ...) were written."""
-    written: list[int] = []
-    for size in CHECKED_SIZES:
-        feeds = generated_feeds(info, size)
-        try:
-            answers, _ = graph.run(feeds)
-        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-            if written:  # a file that is fixed to one item
-                break
-            raise UserError(f"{path} cannot be run on generated items: {sentence(error)}") from None
+    graph: Graph, info: Mapping[str, Any], inputs: list[str], place: Path
+) -> tuple[list[int], str]:
+    """Write the sample feeds that the graph takes (i0, i1, ...) and its answers (o0, ...) to
+    `answers-<number>.npz`. Returns the batch size of each, and what the feeds are.
+    """
+    kept: dict[int, list[np.ndarray]] = {}
+
+    def original(feeds: Feeds) -> list[np.ndarray]:
+        kept[id(feeds)] = found = list(graph.run(feeds)[0].values())
+        return found
+
+    try:
+        samples, kind = accepted(original, info)
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
+        raise UserError(f"it cannot be run on generated items: {sentence(error)}") from None
+    sizes: list[int] = []
+    for feeds, (_, size) in zip(samples, SAMPLES, strict=True):
+        if feeds is None:
+            continue
         arrays = {f"i{at}": feeds[name] for at, name in enumerate(inputs)}
-        arrays |= {f"o{at}": array for at, array in enumerate(answers.values())}
-        np.savez(place / answers_file(size), **arrays)  # type: ignore[arg-type]
-        written.append(size)
-    return written
+        arrays |= {f"o{at}": array for at, array in enumerate(kept[id(feeds)])}
+        np.savez(place / f"answers-{len(sizes)}.npz", **arrays)  # type: ignore[arg-type]
+        sizes.append(size)
+    return sizes, kind
