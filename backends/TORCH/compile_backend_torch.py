@@ -155,7 +155,8 @@ def _run(ready: Ready, opened: Opened, feeds: dict[str, Any]) -> object:
 
 
 def _arrays(opened: Opened, feeds: dict[str, Any]) -> list[np.ndarray]:
-    return [np.require(feeds[fed.file], requirements=["C", "W"]) for fed in opened.bound]
+    """Copies: the model may write into them."""
+    return [np.array(feeds[fed.file], order="C") for fed in opened.bound]
 
 
 def _use_threads(threads: int) -> None:
@@ -205,8 +206,6 @@ def _said(answers: Answers, casting: str, kept: bool, writes: list[str]) -> list
         )
     if writes:
         notes.append(
-            Doubt(
-                f"the model writes into its inputs ({', '.join(writes)}), which are copied for it"
-            )
+            Doubt(f"the model writes into its inputs ({', '.join(writes)}): it is given copies")
         )
     return notes

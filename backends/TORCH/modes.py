@@ -33,6 +33,8 @@ class Ready:
         import torch
 
         self._torch = torch
+        # What torch.inference_mode enters, without some microseconds of Python around it.
+        self._inference = getattr(torch._C, "_InferenceMode", torch.inference_mode)
         self.device = device
         self._opened = opened
         self._compiles = answers.mode == "compile"
@@ -52,8 +54,8 @@ class Ready:
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """The outputs of one inference, in inference mode, as torch gives them back."""
-        with self._torch.inference_mode():
-            return self.device.run(self.call_for(arrays), arrays)
+        with self._inference(True):
+            return self.device.run(self._call or self.call_for(arrays), arrays)
 
     def raw(self, arrays: Sequence[np.ndarray]) -> Any:
         """What the model itself returns, for its names."""
@@ -79,15 +81,13 @@ class Ready:
 
     def _made(self, module: Any) -> Callable[..., Any]:
         invoke = self._invoking(module)
-        torch, narrow = self._torch, self._torch.bfloat16
+        tensor, narrow = self._torch.Tensor, self._torch.bfloat16  # which numpy has not
 
         def call(*tensors: Any) -> list[Any]:
             raw = invoke(*tensors)
-            # numpy has no bfloat16
-            return [
-                each.float() if each.dtype is narrow else each
-                for each in ((raw,) if isinstance(raw, torch.Tensor) else flat(raw))
-            ]
+            if raw.__class__ is tensor and raw.dtype is not narrow:
+                return [raw]
+            return [each.float() if each.dtype is narrow else each for each in flat(raw)]
 
         return call
 

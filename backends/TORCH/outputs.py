@@ -16,6 +16,8 @@ from qs.contract.torch_files import Doubt
 
 def flat(raw: Any) -> list[Any]:
     """The tensors in it, in order."""
+    if isinstance(raw, tuple) and all(hasattr(each, "dtype") for each in raw):
+        return list(raw)
     return [tensor for _, tensor in named(raw)]
 
 

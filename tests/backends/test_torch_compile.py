@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import warnings
+import zipfile
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -53,16 +56,7 @@ def test_best_batch_sizes_only_when_asked(linear):
 
 
 def test_the_profile_asks_what_the_backend_reads():
-    from dataclasses import fields
-
-    answers = made.load_backend_class(made.TORCH, "TORCH", "compile").__module__
-    package = answers.rpartition(".")[0]
-    import importlib
-
-    known = {
-        each.name: each.default
-        for each in fields(importlib.import_module(f"{package}.answers").Answers)
-    }
+    known = {each.name: each.default for each in fields(made.part("answers").Answers)}
     asked = {each["name"]: each["default"] for each in compiler().get_interact_profile({})}
     assert asked == known | {"tune_batch_sizes": False}
 
@@ -264,9 +258,6 @@ def test_torchscript_is_compiled_by_way_of_a_graph(linear, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_a_pickle_inside_an_exported_program_is_not_loaded(tmp_path):
     """torch.export.load takes sample inputs for pickles if they are no tensors."""
-    import pickle
-    import zipfile
-
     witness, path = tmp_path / "witness", tmp_path / "linear.pt2"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -4,6 +4,7 @@ loads them. Imports torch: for tests that do too.
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,10 +99,20 @@ def compiler() -> Any:
     return load_backend_class(TORCH, "TORCH", kind="compile")()
 
 
+def runtime() -> Any:
+    return load_backend_class(TORCH, "TORCH", kind="runtime")()
+
+
+def part(name: str) -> Any:
+    """One of the modules beside the backend's two."""
+    package = type(compiler()).__module__.rpartition(".")[0]
+    return importlib.import_module(f"{package}.{name}")
+
+
 def loaded(configs: dict, batch_size: int = 1, **changes: Any) -> Any:
     """A runtime backend that has compiled and loaded that."""
-    runtime = load_backend_class(TORCH, "TORCH", kind="runtime")()
-    runtime.configs = compiler().compile(configs) | changes
-    runtime.workload, runtime.model_info = configs["workload"], configs["model_info"]
-    runtime.load(batch_size)
-    return runtime
+    backend = runtime()
+    backend.configs = compiler().compile(configs) | changes
+    backend.workload, backend.model_info = configs["workload"], configs["model_info"]
+    backend.load(batch_size)
+    return backend
