@@ -7,6 +7,7 @@ Checking costs milliseconds and runs nothing of the backend's.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -99,4 +100,15 @@ def _apart() -> dict[str, str]:
 
 
 def _ours(why: str) -> Environment:
-    return Environment(sys.executable, None, False, why)
+    return Environment(sys.executable, None, False, why, variables=_first_on_path())
+
+
+def _first_on_path() -> dict[str, str]:
+    """What makes `python3`, as vendors start their own programs, the interpreter that we run under:
+    a virtual environment that was not activated is not on PATH.
+    """
+    own, known = os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)
+    found = shutil.which("python3")
+    if not own or (found and os.path.dirname(found) == own):
+        return {}
+    return {"PATH": os.pathsep.join(filter(None, [own, known]))}

@@ -16,6 +16,9 @@ from qs.base.workspace import FOLDERS
 
 VIEWS = ("general_perf", "byte_mlperf")  # the names that upstream's own folder has had
 _TREE = ".workspaces"
+MODELS = "models"
+MOST_BESIDE = 100  # more is a store of models, not the folder of one
+FORMS = (".onnx", ".pt", ".pth", ".py")
 
 
 def working_folder(folder: Path, roots: Sequence[Path], needed: Sequence[Path | None] = ()) -> Path:
@@ -33,6 +36,41 @@ def working_folder(folder: Path, roots: Sequence[Path], needed: Sequence[Path | 
     for name in VIEWS:
         _link(folder / name, target)
     return folder
+
+
+def shown_model(work: Path, model: Path, digest: str) -> Path:
+    """`model` as a backend that writes beside it is given it: in a folder of its own below `work`,
+    in which links lead to the model and to what lies beside it.
+
+    Published backends derive names from the model's path and write there. So a model zoo may be
+    read-only, and what they wrote is not taken for the user's own export. The folder's name has the
+    `digest` of the model: what was made of another content is not found again. Returns `model`
+    where no links can be made.
+    """
+    place = work / MODELS / digest[:16] / model.parent.name
+    try:
+        if model.is_dir():
+            (place / model.name).mkdir(parents=True, exist_ok=True)
+            for entry in _entries(model):
+                _link(place / model.name / entry.name, entry)
+            return place / model.name
+        place.mkdir(parents=True, exist_ok=True)
+        beside = _entries(model.parent)
+        for entry in beside if len(beside) <= MOST_BESIDE else ():
+            if _of_the_model(entry, model):
+                _link(place / entry.name, entry)
+        _link(place / model.name, model)
+    except OSError:
+        return model
+    return place / model.name
+
+
+def _of_the_model(entry: Path, model: Path) -> bool:
+    """Whether a file beside the model may be wanted with it: its weights and configurations, but no
+    other form of it, and no other model.
+    """
+    known = (model.suffix, *FORMS)
+    return entry.is_file() and (entry.suffix not in known or entry.name == model.name)
 
 
 def _merged(tree: Path, roots: Sequence[Path]) -> Path:

@@ -5,10 +5,12 @@ set, batch sizes, compile), or taken from an artifact; then checked, recorded, a
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,15 @@ from qs.artifact.batch import refusal
 from qs.base.names import check_plain
 from qs.base.words import span
 from qs.config.interact import parse_profile
+from qs.contract.model_formats import formats_read_by
 from qs.evaluate import artifacts
 from qs.evaluate.backend import Backend
+from qs.evaluate.folder import shown_model
 from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.interact.asking import answers_of, silence
 from qs.interact.settling import Settled
-from qs.models.formats import recognised
+from qs.models.formats import ONNX, PT, SAVED_MODEL, recognised
 from qs.result.result import Kind
 
 # Options that answer a backend's question of the same name: what was typed is not asked.
@@ -243,7 +247,7 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
     workload |= {name: value for name, value in asked.items() if value is not None}
     workload |= _possible(workload.get("batch_sizes"), prepared)
     model_info = with_files(prepared.model_info.to_configs(), resolved) | {
-        "model_path": resolved["path"]
+        "model_path": _given_path(prepared, resolved)
     }
     if prepared.described is None:
         model_info["model_format"] = resolved["format"]
@@ -255,6 +259,19 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
         or (request.kind is Kind.SWEEP and not request.batch_sizes),
     }
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
+
+
+def _given_path(prepared: Prepared, resolved: dict[str, Any]) -> str:
+    """Where the backend finds the model. One that says what it reads gets the file itself, and so
+    does one with a format of its own; of all others, some write beside it.
+    """
+    path, kind = str(resolved["path"]), resolved.get("format")
+    if prepared.described is not None or formats_read_by(prepared.backend.path):
+        return path
+    if kind not in (ONNX, PT, SAVED_MODEL) or (kind == ONNX and resolved.get("data")):
+        return path  # (ONNX Runtime refuses weights that a link leads to)
+    content = json.dumps([resolved.get("sha256"), resolved.get("data"), path])
+    return str(shown_model(prepared.work, Path(path), sha256(content.encode()).hexdigest()))
 
 
 def _possible(sizes: list[int] | None, prepared: Prepared) -> dict[str, list[int]]:

@@ -24,6 +24,7 @@ from qs.inside.agreement import agreement, replay, save_item, segment_hook
 from qs.inside.calling import blocking
 from qs.inside.copies import Copies, LoadedCopy, unless_left_out
 from qs.inside.imports import upstream_imports
+from qs.inside.interact_info import with_path
 from qs.inside.judging import Idle, ask_after, ask_before
 from qs.inside.loading import load_backend_class, load_dataset_classes
 from qs.inside.plain import plain, restored
@@ -95,10 +96,12 @@ class VendorService:
         return {"compile": _version(self.compiler), "runtime": _version(self.runtime_class())}
 
     def interact_profile(self, configs: dict[str, Any]) -> list | None:
-        return plain(unless_left_out(lambda: self.compiler.get_interact_profile(configs)))
+        given = with_path(configs)
+        return plain(unless_left_out(lambda: self.compiler.get_interact_profile(given)))
 
     def pre_optimize(self, configs: dict[str, Any]) -> dict[str, Any]:
         """The configs as the backend returns them; unchanged if it returns nothing."""
+        configs = with_path(configs)
         changed = self.compiler.pre_optimize(configs)
         self._own_configs = configs if changed is None else changed
         return plain(self._own_configs)
@@ -143,7 +146,7 @@ class VendorService:
         """The vendor's compile result, its own keys included. Objects in it stay here and go out as
         text.
         """
-        configs = restored(configs, self._own_configs)
+        configs = with_path(restored(configs, self._own_configs))
         self.compiler.segment(configs)
         result = self.compiler.compile(configs, self._task.data.dataset if self._task else None)
         if not isinstance(result, Mapping):

@@ -4,7 +4,7 @@ and what is written stays.
 
 from __future__ import annotations
 
-from qs.evaluate.folder import working_folder
+from qs.evaluate.folder import shown_model, working_folder
 
 
 def workspace(root, **files):
@@ -60,3 +60,33 @@ def test_it_is_made_again_over_itself_and_keeps_what_the_backend_wrote(tmp_path)
         assert (work / "general_perf" / "backends" / "XXX" / "X").read_text() == "2"
     assert (work / "tuning.cache").read_text() == "kept"
     assert (first / "backends" / "XXX" / "X").read_text() == "1"
+
+
+def test_what_is_written_beside_the_model_is_not_in_the_model_zoo(tmp_path):
+    zoo = workspace(tmp_path / "open_bert", **{"m.pt": "weights", "vocab.txt": "v", "m.onnx": "o"})
+    shown = shown_model(tmp_path / "work", zoo / "m.pt", "0123456789abcdef0")
+    assert (shown.name, shown.parent.name) == ("m.pt", "open_bert")
+    assert shown.read_text() == "weights"
+    assert {path.name for path in shown.parent.iterdir()} == {"m.pt", "vocab.txt"}
+    shown.with_suffix(".onnx").write_text("converted")
+    assert (zoo / "m.onnx").read_text() == "o"
+    again = shown_model(tmp_path / "work", zoo / "m.pt", "0123456789abcdef0")
+    assert again.with_suffix(".onnx").read_text() == "converted"
+    other = shown_model(tmp_path / "work", zoo / "m.pt", "other")
+    assert not other.with_suffix(".onnx").exists()
+
+
+def test_a_saved_model_is_a_folder_of_links(tmp_path):
+    model = workspace(tmp_path / "open_x", **{"saved_model.pb": "g", "variables__data": "v"})
+    shown = shown_model(tmp_path / "work", model, "abc")
+    assert (shown / "saved_model.pb").read_text() + (shown / "variables" / "data").read_text() == (
+        "gv"
+    )
+    (shown / "open_x.onnx").write_text("converted")
+    assert {path.name for path in model.iterdir()} == {"saved_model.pb", "variables"}
+
+
+def test_where_no_links_can_be_made_the_model_itself_is_given(tmp_path):
+    model = workspace(tmp_path / "zoo", **{"m.pt": "weights"}) / "m.pt"
+    (tmp_path / "work").write_text("a file")
+    assert shown_model(tmp_path / "work", model, "abc") == model
