@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from qs.base.scenarios import OFFLINE
 from qs.comparison.difference import CANNOT_TELL, FASTER, LEVEL, SAME, SLOWER, Difference
+from qs.comparison.energy import energy_notes
 from qs.comparison.measured import CaseRuns
 from qs.result.keys import Key, title_of
 
@@ -71,7 +72,7 @@ class ComparedCase:
         if self.a.overloaded != self.b.overloaded:
             which = "A" if self.a.overloaded else "B"
             notes.append(f"{which} could not keep up with the load, the other could")
-        return notes
+        return [*notes, *energy_notes(self.a.rows, self.b.rows)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from qs.base.errors import UserError
 from qs.config.qs_config import parse_qs_config
-from qs.conformance import answers, compiling, contract, measuring, names, resources, threads
+from qs.conformance import (
+    answers,
+    compiling,
+    contract,
+    measuring,
+    names,
+    resources,
+    stating,
+    threads,
+)
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.conformance.subject import Subject
 from qs.contract.model_formats import formats_read_by
@@ -167,6 +176,14 @@ async def _prints(subject: Subject) -> Outcome:
     return resources.judge_prints(begin, subject.log_bytes())
 
 
+async def _telemetry(subject: Subject) -> Outcome:
+    size = subject.batch_sizes[0]
+    what = f"telemetry() beside predict at batch size {size}"
+    return stating.judge_telemetry(
+        await subject.backend.observe(stating.observe_telemetry, what, batch_size=size)
+    )
+
+
 CHECKS = (
     Check(
         "naming",
@@ -230,6 +247,12 @@ CHECKS = (
         "leaks",
         "loading again and again keeps neither memory nor files nor threads",
         _leaks,
+        needs=("predict",),
+    ),
+    Check(
+        "telemetry",
+        "what telemetry() states can be read, and costs little",
+        _telemetry,
         needs=("predict",),
     ),
     Check("prints", "what predict prints, which goes to the log", _prints, needs=("predict",)),

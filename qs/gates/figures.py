@@ -2,7 +2,8 @@
 
 Throughput and percentiles have the intervals of the result. The mean has one of its log, by the
 estimator of throughput: the ratio of two sums over batches of neighbouring intervals (see
-qs.engine.statistics). Counts, memory and the first inference are facts of this run and have none.
+qs.engine.statistics). Counts, memory, power and the first inference are facts of this run and have
+none.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Unit(Enum):
     COUNT = ""
     BYTES = "bytes"
     SCORE = " "
+    POWER = "W"
+    ENERGY = "J"
 
     @property
     def factors(self) -> dict[str, float]:
@@ -52,6 +55,8 @@ _FACTORS = {
         **{f"{letter}ib": 1024.0**power for power, letter in enumerate("kmgt", start=1)},
     },
     Unit.SCORE: {"": 1.0, "%": 0.01},
+    Unit.POWER: {"mw": 1e-3, "w": 1.0, "kw": 1e3},
+    Unit.ENERGY: {"uj": 1e-6, "µj": 1e-6, "mj": 1e-3, "j": 1.0, "kj": 1e3},
 }
 _ALLOWED = {
     Unit.TIME: "a time with its unit, such as 50ms",
@@ -59,6 +64,8 @@ _ALLOWED = {
     Unit.COUNT: "a count, or a share such as 0.1%",
     Unit.BYTES: "a size with its unit, such as 500MB or 2GB",
     Unit.SCORE: "a number, such as 0.97 or 97%",
+    Unit.POWER: "a power with its unit, such as 65W",
+    Unit.ENERGY: "an energy with its unit, such as 120mJ or 2.5J",
 }
 
 
@@ -103,7 +110,9 @@ class Figure:
             return _percentile(self, row, _PERCENTILES[self.name])
         value = getattr(row, self.attribute)
         if value is None:
-            return Seen(None, why="it was not measured")
+            unread = row.telemetry if self.unit in (Unit.POWER, Unit.ENERGY) else None
+            why = unread.power_not_readable if unread else ""
+            return Seen(None, why=why or "it was not measured")
         return _share(value, row.completed or 0) if share else Seen(value, value, value)
 
 
@@ -122,6 +131,9 @@ FIGURES = (
     Figure("completed", "completed", Unit.COUNT),
     Figure("first_inference", "first_inference_ms", Unit.TIME),
     Figure("peak_memory", "peak_memory_bytes", Unit.BYTES, ("memory",)),
+    Figure("power", "mean_power_w", Unit.POWER),
+    Figure("peak_power", "peak_power_w", Unit.POWER),
+    Figure("energy", "energy_per_item_j", Unit.ENERGY, ("energy_per_item",)),
 )
 BY_NAME = {name: figure for figure in FIGURES for name in (figure.name, *figure.aliases)}
 

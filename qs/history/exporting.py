@@ -59,6 +59,9 @@ _FIGURES = columns(
     "planned",
     "completed",
     "errors",
+    "mean_power_w",
+    "peak_power_w",
+    "energy_per_item_j",
 )
 
 

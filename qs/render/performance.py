@@ -56,12 +56,17 @@ def columns_of(cases: Sequence[NamedCase]) -> list[Shown]:
         _rates("queries_per_s", "served/s", rows, lambda row: row.queries_per_s),
         _times("service_p99_ms", "service p99", rows, _service_p99, vital=False),
     ]
+    drawn = [
+        _rates("mean_power_w", "W", rows, lambda row: row.mean_power_w, vital=False),
+        _energies(rows),
+    ]
     return [
         *(opened[:2] if scheduled else []),
         _rates("items_per_s", "items/s", rows, lambda row: row.items_per_s, not scheduled),
         *([] if scheduled else sure),
         *times,
         *(opened[2:] if scheduled else []),
+        *(each for each in drawn if any(value is not None for value in each.values)),
         Shown(
             "completed",
             "completed",
@@ -96,6 +101,19 @@ def _times(
     values = [of(row) for row in rows]
     unit, texts = in_one_unit(values)
     return Shown(name, f"{heading} {unit}", tuple(values), tuple(texts), vital)
+
+
+def _energies(rows: Sequence[Row]) -> Shown:
+    """Energy per item: in J, or in mJ or uJ where all of the column are below 1 of the larger."""
+    values = [row.energy_per_item_j for row in rows]
+    most = max((float(value) for value in values if value is not None), default=1.0)
+    factor, unit = next(
+        (factor, unit)
+        for factor, unit in ((1.0, "J"), (1e3, "mJ"), (1e6, "uJ"))
+        if most * factor >= 1.0 or unit == "uJ"
+    )
+    texts = alike([None if value is None else float(value) * factor for value in values])
+    return Shown("energy_per_item_j", f"{unit}/item", tuple(values), tuple(texts))
 
 
 def _rates(

@@ -15,6 +15,7 @@ from qs.render.performance import Shown, columns_of
 from qs.render.sweep import WIDE, limit_table, sweep_lines, sweep_table
 from qs.render.tiles import Tile, tiles_of
 from qs.result.gate import GateEntry
+from qs.result.power import POWER, USE
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
 from qs.result.story import VERIFIED, Story
@@ -174,6 +175,7 @@ def lines(story: Story) -> list[str]:
     note = (result.model_source or {}).get("note")
     if note:
         said.append(f"model: {note}")
+    said += [f"{name}: {text}" for name, text in story.facts if name in (POWER, USE)]
     if story.machine:
         said.append(f"machine: {story.machine}")
     if result.started and result.performance:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from qs.base.words import NOTHING, NS_PER_MS, NS_PER_US, half_width, number, percent
 from qs.render.answers import COSINE
+from qs.result.power import joules
 from qs.result.result import Kind
 from qs.result.row import Row
 from qs.result.story import NamedCase, Score, Story
@@ -47,7 +48,7 @@ def tiles_of(story: Story) -> tuple[str, tuple[Tile, ...]]:
     figures = _open_loop(row) if row.offered_per_s else _closed_loop(row)
     # Beside four figures of an open loop a score would be one too many.
     scores = [] if row.offered_per_s else [_score(each) for each in story.answers.metrics[:1]]
-    return case.name if len(story.cases) > 1 else "", (*figures, *scores)
+    return case.name if len(story.cases) > 1 else "", (*figures, *_energy(row), *scores)
 
 
 def _chosen(sweep: SweepEntry) -> Iterator[Tile]:
@@ -100,6 +101,13 @@ def _open_loop(row: Row) -> Iterator[Tile]:
     yield _time("response p99", row.p99_ms, _interval(row.p99_interval))
     service_ns = row.service.p99_ns if row.service else None
     yield _time("service p99", None if service_ns is None else service_ns / NS_PER_MS, "")
+
+
+def _energy(row: Row) -> Iterator[Tile]:
+    """Only of a machine that tells it."""
+    if row.energy_per_item_j:
+        value, unit = joules(float(row.energy_per_item_j))
+        yield Tile("energy", value, f"{unit}/item", f"{number(row.mean_power_w, DIGITS)} W")
 
 
 def _time(name: str, ms: float | None, note: str) -> Tile:

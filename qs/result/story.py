@@ -18,6 +18,7 @@ from qs.result.beside import place_of
 from qs.result.cases import NamedCase, named, shared_by
 from qs.result.headline import performance
 from qs.result.machine import machine_doubts, machine_words
+from qs.result.power import power_facts
 from qs.result.remarks import Remark, doubts_of, reasons_of
 from qs.result.result import Accuracy, Result
 from qs.result.row import Row
@@ -231,6 +232,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     checked = verified(result.performance)
     if checked:
         yield VERIFIED, checked
+    yield from power_facts(result.performance)
     machine = machine_words(result)
     if machine:
         yield "machine", machine

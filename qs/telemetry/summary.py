@@ -101,6 +101,8 @@ def summarised(
     lost: set[Part] = set()  # of which a channel was dropped
     taken = list(taken)
     for each in taken:
+        if each.log.fault and not each.log.channels:
+            missing.append(Unreadable(each.source, each.log.fault))
         at_ns = np.array(each.log.at_ns, np.int64)
         for channel, values in zip(each.log.channels, each.log.values, strict=True):
             try:

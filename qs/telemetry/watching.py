@@ -96,10 +96,11 @@ class Telemetry:
         self,
         interval_s: float = INTERVAL_S,
         root: Path | None = None,
-        sources: Mapping[str, Opener] = SOURCES,
+        sources: Mapping[str, Opener] | None = None,
         follower: Callable[..., Follower] = Follower,
     ):
         self.interval_s = interval_s
+        sources = SOURCES if sources is None else sources
         self._followers = [
             follower(name, partial(opener, root or ROOT), interval_s, len(sources))
             for name, opener in sources.items()

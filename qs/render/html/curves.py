@@ -13,6 +13,7 @@ from qs.base.errors import UserError
 from qs.base.words import number
 from qs.limit import parse_goals
 from qs.render.html import by_setting, charts, over_time, sweep_charts
+from qs.render.html.power_chart import power_chart, power_points
 from qs.result.beside import log_of
 from qs.result.row import Row, Times
 from qs.result.story import NamedCase, Story
@@ -51,6 +52,9 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
             series, names, over_time.warm_ups(shown), over_time.bounds(shown)
         )
         found["series"] = drawn | {"thinned": thinned}
+    drawn_w = power_points(measured)
+    if drawn_w:
+        found["power"] = power_chart(drawn_w)
     opened = [case for case in measured if case.row.open_loop and case.row.response]
     if opened:
         found["parts"] = charts.parts_of_response(

@@ -18,11 +18,14 @@ from qs.render.html.rendering import render
 from qs.render.performance import Shown, columns_of
 from qs.render.tiles import tiles_of
 from qs.result.beside import content_of
+from qs.result.power import why_not
 from qs.result.row import Row
 from qs.result.story import NamedCase, Story
+from qs.result.telemetry_entry import ReadingEntry
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE_BYTES = 600_000  # a larger picture stays beside the page
+MOST_READINGS, MOST_UNREAD = 500, 20
 DOUBTS_SHOWN = 6  # the rest is folded away
 
 
@@ -75,6 +78,8 @@ def result_page(story: Story, live: Live | None = None) -> bytes:
         spread=list(spread),
         picture=None if spread else picture(story.answers.picture),
         thinned=thinned,
+        readings=readings(story.cases),
+        unread=why_not([case.row for case in story.cases])[:MOST_UNREAD],
         most=DOUBTS_SHOWN,
         live=live,
     )
@@ -90,6 +95,17 @@ def table_lines(cases: Sequence[NamedCase], shown: Sequence[Shown]) -> list[Line
 def scores(story: Story) -> list[tuple[str, str, str]]:
     """(metric, value, interval): those of the data set, then the agreement with the reference."""
     return [each.words(6) for each in (*story.answers.metrics, *story.answers.agreement)]
+
+
+def readings(cases: Sequence[NamedCase]) -> list[tuple[str, ReadingEntry]]:
+    """(case, reading) of the cases whose power is known."""
+    found = [
+        (case.name, each)
+        for case in cases
+        if case.row.telemetry is not None and case.row.mean_power_w is not None
+        for each in case.row.telemetry.readings
+    ]
+    return found[:MOST_READINGS]
 
 
 def picture(path: Path | None) -> str | None:

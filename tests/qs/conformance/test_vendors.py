@@ -213,6 +213,37 @@ def make(config):
             "threads": (FAIL, "are not the serial ones"),
         },
     ),
+    "watts that are none, under a name that counts": (
+        """
+    def telemetry(self):
+        return {"power_w": -5.0, "energy_j": "much"}
+""",
+        ["predict", "telemetry"],
+        {"telemetry": (FAIL, "telemetry(): energy_j: 'much' is no number")},
+    ),
+    "a counter that counts down": (
+        """
+    left = 100.0
+    def telemetry(self):
+        self.left -= 1
+        return {"energy_j": self.left, "power_w": -5.0}
+""",
+        ["predict", "telemetry"],
+        {
+            "telemetry": (
+                FAIL,
+                "telemetry(): the counter energy_j went backwards; telemetry(): power_w is -5",
+            )
+        },
+    ),
+    "telemetry that can be read": (
+        """
+    def telemetry(self):
+        return {"power_w": 312.0, "utilisation_percent": 97.5}
+""",
+        ["predict", "telemetry"],
+        {"telemetry": (PASS, "states power_w 312, utilisation_percent 97.5; power_w counts")},
+    ),
     "a pool for one client": (
         """
     def generate_qs_config(self):
@@ -250,7 +281,10 @@ def test_the_one_fault_is_found_and_named(lab, case):
 def test_a_right_one_passes_everything(lab):
     lab.write()
     found = lab.run(*(check.name for check in CHECKS), own_reference=True)
-    assert {name for name, outcome in found.items() if outcome.status != PASS} == {"benchmark"}
+    assert {name for name, outcome in found.items() if outcome.status != PASS} == {
+        "benchmark",
+        "telemetry",
+    }
     assert found["benchmark"].reason == "QS mode is supported: benchmark() is never called"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+
+from qs.telemetry.channel import Channel, Opened, Part, Unit, Unreadable
 
 STAT = "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {busy} 0 0 {idle} 0 0 0 0 0 0\nintr 1 2 3\n"
 
@@ -94,3 +97,35 @@ class FakeNvml:
 
     def nvmlDeviceGetMemoryInfo(self, gpu):
         return type("Memory", (), {"used": self._value(gpu, "memory")})
+
+
+class Steady:
+    """A source whose channels are steady: a counter's rate, or a gauge's value."""
+
+    def __init__(self, rates: dict[Channel, float]):
+        self.channels = tuple(rates)
+        self._rates = tuple(rates.values())
+
+    def read(self):
+        now_s = time.perf_counter()
+        return [
+            rate * now_s if channel.counter else rate
+            for channel, rate in zip(self.channels, self._rates)
+        ]
+
+    def close(self):
+        pass
+
+
+PACKAGE = Channel("package-0", Unit.WATT, Part.PACKAGE, counter=True)
+DRAM = Channel("dram-0", Unit.WATT, Part.DRAM, counter=True)
+CPUS = Channel("CPUs", Unit.PERCENT, Part.CPU_USE, counter=True)
+
+
+def machine(watts: float = 50.0, dram: float = 5.0):
+    """A machine that draws 55 W whatever it does, for `qs.telemetry.watching.SOURCES`."""
+    return {
+        "RAPL": lambda root: Opened(Steady({PACKAGE: watts, DRAM: dram})),
+        "hwmon": lambda root: Opened(None, (Unreadable("hwmon", "no sensor of power"),)),
+        "system": lambda root: Opened(Steady({CPUS: 60.0})),
+    }
