@@ -1,5 +1,6 @@
 from qs.api.comparing import Comparison as Comparison
 from qs.api.comparing import compare as compare
+from qs.api.lineup import Lineup as Lineup
 from qs.api.measuring import load as load
 from qs.api.measuring import run as run
 from qs.api.result import Result as Result

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from qs.api.result import Result
 from qs.api.table import table
 from qs.lineup.reporting import Reported
-from qs.lineup.writing import HEADINGS, lines_of, to_dict
+from qs.lineup.writing import headings_of, lines_of, to_dict
 
 
 class Lineup:
@@ -55,5 +55,5 @@ class Lineup:
         return f"<{', '.join(self.results)}: {self.sentence}>"
 
     def _repr_html_(self) -> str:
-        drawn = table(HEADINGS, lines_of(self._lineup))
+        drawn = table(headings_of(self._lineup), lines_of(self._lineup))
         return str(Markup("<div><p><strong>{}</strong></p>{}</div>").format(self.sentence, drawn))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from qs.base.words import number, span
+from qs.base.words import data_size, number, span
 from qs.lineup.comparing import LinedCase, Lineup
 from qs.lineup.saying import how, sentence
-from qs.lineup.writing import HEADINGS, answers_of, lines_of
+from qs.lineup.writing import answers_of, headings_of, lines_of
 from qs.render.html.lineup_charts import by_backend
 from qs.render.html.look import LIGHT
 from qs.render.html.rendering import render
@@ -41,7 +41,7 @@ def lineup_page(lineup: Lineup, folder: Path, command: str = "") -> bytes:
         lineup=lineup,
         sentence=sentence(lineup),
         captions=[(name, caption) for name, _, _, caption in CHARTS],
-        line_headings=HEADINGS,
+        line_headings=headings_of(lineup),
         lines=list(lines_of(lineup)),
         about=list(_about(lineup)),
         links=[_link(side.path, folder) for side in lineup.sides],
@@ -114,8 +114,6 @@ def _compiled(result: Result) -> str:
 
 
 def _memory(rows: Sequence[Row]) -> str:
-    from qs.base.words import data_size
-
     most = max((row.peak_memory_bytes or 0 for row in rows), default=0)
     return data_size(most) if most else "n/a"
 

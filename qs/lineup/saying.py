@@ -18,6 +18,7 @@ from qs.result.story import Score, metrics_of
 
 # Of a score: less is a matter of a single answer, and is in the table.
 NOTABLE = 0.001
+LONGEST = 160  # characters of a reason
 EVERYWHERE = "everywhere"
 _LESS_IS_BETTER = ("loss", "error", "rmse", "mae", "mse", "perplexity", "wer")
 
@@ -48,7 +49,11 @@ def _clauses(lineup: Lineup) -> Iterator[str]:
 
 
 def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0].rstrip(".") if text.strip() else "no reason is stated"
+    """A reason in short; its report has all of it."""
+    if not text.strip():
+        return "no reason is stated"
+    line = text.strip().splitlines()[0].rstrip(".")
+    return line if len(line) <= LONGEST else f"{line[:LONGEST].rstrip()} ..."
 
 
 def _leading(cases: Sequence[LinedCase], two: bool) -> Iterator[str]:
@@ -194,10 +199,20 @@ def _and(names: Sequence[str]) -> str:
 def how(lineup: Lineup) -> list[str]:
     """How the comparison was made, for whoever wants to judge it."""
     return [
-        f"Measured in turn, in {counted(lineup.rounds, 'round')} of rotated order, each with fresh "
-        "processes; the turns of a case are repeats of it.",
+        f"Measured in turn, {_turns(lineup)} of rotated order, each with fresh processes; the "
+        "turns of a case are repeats of it.",
         f"Intervals are of 95 % each. A backend is faster if that is by more than "
         f"{percent(lineup.margin)} and stands beside all {number(lineup.tests)} comparisons here "
         "(Holm); equally fast if the whole interval lies within that.",
         f"Spread between runs: {lineup.known.origin}; the turns themselves count beside it.",
     ]
+
+
+def _turns(lineup: Lineup) -> str:
+    """In 3 rounds; in 1 to 2 of 3 rounds, if some had fewer turns."""
+    found = sorted({entry.runs.runs for case in lineup.cases for entry in case.entries})
+    rounds = counted(lineup.rounds, "round")
+    if not found or found == [lineup.rounds]:
+        return f"in {rounds}"
+    few = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    return f"in {few} of {rounds}"

@@ -27,24 +27,36 @@ HEADINGS = (
     "times best",
     "interval",
     "speed",
-    "verdict",
 )
+POWER = ("W", "J/item")  # where the machine tells
 PRECISION = "precision"
 
 
+def headings_of(lineup: Lineup) -> list[str]:
+    return [*HEADINGS, *(POWER if _powered(lineup) else ()), "verdict"]
+
+
+def _powered(lineup: Lineup) -> bool:
+    entries = (entry for case in lineup.cases for entry in case.entries)
+    return any(entry.row.mean_power_w is not None for entry in entries)
+
+
 def lines_of(lineup: Lineup) -> Iterator[list[str]]:
-    """The table, a line for each backend of each case."""
+    """The table, a line for each backend of each case, with a cell for each of `headings_of`."""
+    powered = _powered(lineup)
     for case in lineup.cases:
         for entry in case.entries:
+            row = entry.row
             yield [
                 case.name,
                 entry.backend,
                 *(level_words(entry.levels.get(name)) for name in ("throughput", "p50", "p99")),
                 *against_best(case, entry.backend),
-                str(entry.row.verdict),
+                *([number(row.mean_power_w), number(row.energy_per_item_j)] if powered else []),
+                str(row.verdict),
             ]
         for name in case.left_out:
-            yield [case.name, name, *[NOTHING] * 3, "", "", "", "INVALID"]
+            yield [case.name, name, *[NOTHING] * 3, *[""] * (5 if powered else 3), "INVALID"]
 
 
 def level_words(level: Level | None) -> str:
@@ -78,7 +90,7 @@ def print_lineup(lineup: Lineup, stream: TextIO) -> None:
     out = console(stream, 120)
     if lineup.cases:
         made = open_table()
-        for heading in HEADINGS:
+        for heading in headings_of(lineup):
             left = heading in ("batch size", "backend", "speed", "verdict")
             made.add_column(heading, justify="left" if left else "right", no_wrap=True)
         for line in lines_of(lineup):
@@ -123,7 +135,7 @@ def markdown(lineup: Lineup) -> str:
     said += [escaped(sentence(lineup)), ""]
     lines = list(lines_of(lineup))
     if lines:
-        said += [*table(HEADINGS, lines), ""]
+        said += [*table(headings_of(lineup), lines), ""]
     names = list(
         dict.fromkeys(name for side in lineup.sides for name, _ in answers_of(side.result))
     )
@@ -197,6 +209,8 @@ def _figures(entry: Entry) -> dict[str, Any]:
         "clients": entry.row.clients,
         "instances": entry.row.instances,
         "intra_op_threads": entry.row.intra_op_threads,
+        "mean_power_w": entry.row.mean_power_w,
+        "energy_per_item_j": entry.row.energy_per_item_j,
         **{
             name: {"value": level.value, "interval": _interval(level), "why": level.why or None}
             for name, level in entry.levels.items()

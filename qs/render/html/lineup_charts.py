@@ -10,6 +10,7 @@ from typing import Any
 from qs.render.html.charts import _DECADES, Points, Spec, chart, tip
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
+ROOM = 1.25  # beyond the outermost points
 
 
 def by_backend(points: Points, backends: Sequence[str], figure: str, title: str) -> Spec:
@@ -28,7 +29,7 @@ def by_backend(points: Points, backends: Sequence[str], figure: str, title: str)
         "field": "value",
         "type": "quantitative",
         "title": title,
-        "scale": {"type": "log", "nice": True},
+        "scale": {"type": "log", "nice": False, "domain": _domain(points)},
         "axis": {"gridOpacity": _DECADES},
     }
     colour = {
@@ -80,3 +81,14 @@ def by_backend(points: Points, backends: Sequence[str], figure: str, title: str)
             point,
         ],
     )
+
+
+def _domain(points: Points) -> list[float]:
+    """From the lowest to the highest end of an interval, with some room."""
+    values = [
+        float(value)
+        for each in points
+        for name in ("low", "value", "high")
+        if (value := each.get(name)) is not None and value > 0
+    ]
+    return [min(values) / ROOM, max(values) * ROOM] if values else [1.0, 10.0]
