@@ -44,5 +44,6 @@ def add(root: Path, name: str, body: str, compiler: str = COMPILER) -> None:
 
 
 def run(root: Path, backends: str, *options: object, verb: str = "run") -> Ran:
-    place = ("--workspace", root, "--out", root / "reports", "--task", TASK)
-    return qs(verb, *place, "--hardware_type", backends, *options, cwd=root)
+    place = ("--workspace", root, "--out", root / "reports")
+    task = (TASK,) if verb == "load" else ("--task", TASK)
+    return qs(verb, *task, *place, "--hardware_type", backends, *options, cwd=root)
