@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FRAMEWORKS = {".pt": "Pytorch", ".pth": "Pytorch", ".pb": "Tensorflow"}
+FRAMEWORKS = {
+    **dict.fromkeys((".pt", ".pth", ".pt2", ".safetensors"), "Pytorch"),
+    ".pb": "Tensorflow",
+}
 # Words that say nothing of which model it is, in names of files and of the folders they lie in.
 _ANY_MODEL = re.compile(
     "models?|saved|savedmodel|net|network|infer|inference|onnx|weights|graph|frozen|best|last|final|"

@@ -27,10 +27,12 @@ from qs.base.names import nearest
 from qs.evaluate.artifacts import ARTIFACT
 from qs.inside import feeding
 from qs.inside.onnx_artifact import of_onnx
+from qs.inside.torch_artifact import in_order, is_torchscript, of_exported
 from qs.tensors.file_kind import foreign, no_model
 from qs.tensors.generated import NUMPY_TYPES, input_specs, split_names
 
 ONNX = ".onnx"
+EXPORTED = ".pt2"
 COMPILED = "compile result"
 
 
@@ -53,6 +55,13 @@ class ArtifactService:
         elif file.suffix.lower() == ONNX:
             _check_types(asked)
             found = of_onnx(file, asked)
+        elif file.suffix.lower() == EXPORTED:
+            _check_types(asked)
+            found = of_exported(file, asked)
+        elif is_torchscript(file):
+            asked, notes = in_order(file, asked)
+            found = _of_unknown(file, asked) | {"format": "pt"}
+            found["notes"] += notes
         else:
             found = _of_unknown(file, asked)
         names = [each["name"] for each in found["inputs"]]
