@@ -33,7 +33,7 @@ def test_a_batch_that_the_export_fixed_is_one_call(tmp_path):
     path = made.exported(tmp_path / "net.pt2", content)
     found = described(path)
     assert (list(found["inputs"][0]["shape"]), found["batch_sizes"]) == ([4, 1, 8, 8], [1])
-    assert described(path, batch_axis=["0"])["batch_sizes"] == [4]
+    assert described(path, batch_axis=[["", 0]])["batch_sizes"] == [4]
 
 
 @pytest.mark.parametrize(
