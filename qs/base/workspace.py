@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ FOLDERS = ("workloads", "model_zoo", "backends", "datasets")
 VARIABLE = "QS_WORKSPACE"
 _UPSTREAM = ("general_perf", "byte_mlperf", "byte_infer_perf/general_perf")
 _NAMES_SHOWN = 20
+_FRAMEWORK = re.compile(r"-(onnx|torch|tf)(?=-)")  # in the names of tasks
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Workspaces:
         return self._file("task", "workloads", self.task_name(name), self.list_tasks)
 
     def task_name(self, name: str) -> str:
-        """The only task whose name begins so, else the name itself. UserError for several."""
+        """The only task whose name begins so, else the name itself; of one model in several formats
+        the ONNX one. UserError for several.
+        """
         check_plain(name, "task")
         if any((root / "workloads" / f"{name}.json").is_file() for root in self.roots):
             return name
@@ -81,6 +85,8 @@ class Workspaces:
             for each in self.list_tasks()
             if each.casefold().replace("_", "-").startswith(folded)
         ]
+        if len({_FRAMEWORK.sub("", each) for each in begun}) == 1:  # one model, several formats
+            begun = [each for each in begun if "-onnx-" in each][:1] or begun
         if len(begun) > 1:
             raise UserError(
                 f"{len(begun)} tasks begin with {name!r}: {', '.join(begun[:_NAMES_SHOWN])}"

@@ -2,21 +2,25 @@
 
 Only what is known without running a vendor's code counts. A compile result names the backend that
 made it. Of a model file those backends remain that state its format in `model_formats`, and those
-that state none: they may be able to read it. A task can be given to every backend.
+that state none: they may be able to read it. A task can be given to every backend. Backends that
+ship with qs, but for the CPU backend, install packages of their own: they are taken only if no
+other is able.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qs.base import jsonc
 from qs.base.errors import MISSING, Fault, Faults, UserError
-from qs.base.workspace import Workspaces
+from qs.base.workspace import Found, Workspaces, shipped_root
 from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import ARTIFACT
 from qs.models.formats import FORMATS, recognised
+from qs.tensors.file_kind import foreign
 
+INSTALLED = "CPU"  # the backend whose packages come with qs
 _SHOWN = 20
 
 
@@ -27,18 +31,41 @@ def only_backend(workspaces: Workspaces, artifact: Path | None = None) -> tuple[
     compiled_by = _compiled_by(artifact)
     if compiled_by is not None:
         return compiled_by, "which made the compile result"
-    folders = {name: found.path for name, found in workspaces.list_backends().items()}
-    known = list(folders)
-    able = [name for name in known if artifact is None or may_read(folders[name], artifact)]
+    listed = workspaces.list_backends()
+    known = list(listed)
+    able = [name for name in known if artifact is None or may_read(listed[name].path, artifact)]
     if len(known) == 1:
         return known[0], "the only backend here"
     if len(able) == 1:
         return able[0], f"the only backend here that reads {artifact and artifact.suffix} files"
+    if known and artifact is not None and not able:
+        if artifact.exists():
+            raise UserError(_unread(artifact, {name: listed[name].path for name in known}))
+        able = known  # that it is missing is said when one is asked for it
+    first = [name for name in able if not _steps_back(listed[name])]
+    if len(first) == 1:
+        others = ", ".join(name for name in able if name not in first)
+        return first[0], f"as no other is named (--hardware_type: {others})"
     names = ", ".join((able or known)[:_SHOWN]) or "a backend, and the workspaces have none"
     hint = None
     if able:
         hint = "make one the default with QS_HARDWARE_TYPE, or hardware_type in [tool.qs]"
     raise Faults([Fault("--hardware_type", "", MISSING, f"one of {names}", hint=hint)])
+
+
+def _unread(artifact: Path, backends: Mapping[str, Path]) -> str:
+    kind = foreign(artifact) or f"a {artifact.suffix or 'nameless'} file"
+    read = ", ".join(
+        f"{name} reads {files_read(formats_read_by(path))} files"
+        for name, path in list(backends.items())[:_SHOWN]
+    )
+    return f"{artifact} is {kind}, which no backend here reads: {read} (and compile results, .json)"
+
+
+def _steps_back(found: Found) -> bool:
+    shipped = shipped_root()
+    ours = shipped is not None and found.root.resolve() == shipped.resolve()
+    return ours and found.path.name != INSTALLED
 
 
 def may_read(backend: Path, artifact: Path) -> bool:

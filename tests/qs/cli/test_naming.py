@@ -51,6 +51,16 @@ def test_a_whole_name_wins_over_those_that_begin_so(tmp_path: Path) -> None:
     assert Workspaces((tmp_path,)).task_name("a") == "a"
 
 
+def test_of_one_model_in_several_formats_the_onnx_one_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "workloads").mkdir()
+    names = ("a-cnn-tf-fp32", "a-cnn-torch-fp32", "a-cnn-onnx-fp32", "b-onnx-fp32", "b-tf-int8")
+    for name in names:
+        (tmp_path / "workloads" / f"{name}.json").write_text("{}")
+    assert Workspaces((tmp_path,)).task_name("a") == "a-cnn-onnx-fp32"
+    with pytest.raises(UserError, match="2 tasks begin with 'b'"):
+        Workspaces((tmp_path,)).task_name("b")
+
+
 def test_of_several_the_message_names_those_alone() -> None:
     with pytest.raises(UserError) as several:
         SHIPPED.task_name("bert")
@@ -106,7 +116,7 @@ def test_load_of_a_task_feeds_its_data_set_and_checks_nothing(tmp_path: Path) ->
     assert result["Kind"] == "load" and result["Samples"]["kind"] == "dataset"
     assert not result.get("Accuracy") and not result.get("Numeric")
     assert (result["Task"], result["Backend"]) == (DIGITS, "CPU")
-    assert "backend CPU: the only backend here" in ran.stderr
+    assert "backend CPU: as no other is named (--hardware_type: " in ran.stderr
     assert result["Effective Values"]["clients"]["value"] == 1
 
 
@@ -117,7 +127,8 @@ def test_a_dry_run_of_a_task() -> None:
 
 def test_a_file_that_is_there_wins_over_a_task(tmp_path: Path) -> None:
     (tmp_path / "digits").write_text("no model")
-    refused(qs("load", "digits", cwd=tmp_path), "digits", "reads .onnx files")
+    refused(qs("load", "digits", cwd=tmp_path), "digits", "no backend here reads")
+    refused(qs("load", "digits", "-H", "CPU", cwd=tmp_path), "digits", "reads .onnx files")
 
 
 @pytest.mark.parametrize(
