@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import json
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -19,13 +18,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qs.base.cache import build_once, cache_dir, key_of
+from qs.base.cache import cache_dir, key_of
 from qs.base.errors import UserError
 from qs.base.scratch import scratch
 from qs.engine import ChildHost, Factory
 from qs.environments import Environment
-from qs.evaluate.failures import Limit, outcomes
 from qs.evaluate.log import unlinked
+from qs.evaluate.making import called, made_once
 from qs.models.converted import Converted
 from qs.models.formats import ONNX, PT
 from qs.tensors.digest import digests_of
@@ -96,27 +95,12 @@ async def torchscript_of(
     """
     torch = needs_torch(onnx, model_info, environment)
     key = await asyncio.to_thread(_key, onnx, model_info, torch)
-    loop = asyncio.get_running_loop()
-    running: list[Any] = []
-    stopped = threading.Event()
 
-    def build(new: Path) -> None:
-        if stopped.is_set():
-            raise asyncio.CancelledError
-        told = f"turning {onnx.name} into TorchScript with torch {torch.version}"
-        loop.call_soon_threadsafe(say, told)
-        running.append(
-            asyncio.run_coroutine_threadsafe(_built(new, onnx, model_info, torch, log), loop)
-        )
-        running[-1].result()
+    async def make(new: Path) -> None:
+        say(f"turning {onnx.name} into TorchScript with torch {torch.version}")
+        await _built(new, onnx, model_info, torch, log)
 
-    try:
-        path = await asyncio.to_thread(build_once, f"models/scripted-{key}", ".pt", build, _sound)
-    except asyncio.CancelledError:
-        stopped.set()
-        for each in running:
-            each.cancel()
-        raise
+    path = await made_once(f"models/scripted-{key}", ".pt", make, _sound)
     check = json.loads(_note(path).read_text())
     origin = {"path": str(onnx), "format": ONNX}
     return Converted(path, PT, origin, f"torch {torch.version}", check)
@@ -154,15 +138,16 @@ def _emitter() -> str:
 
 async def _built(new: Path, onnx: Path, info: Mapping[str, Any], torch: Torch, log: Path) -> None:
     with scratch("qs-torchscript-", cache_dir()) as folder:
-        written = await _called(
+        written = await called(
             ChildHost(Factory(WRITING), python=sys.executable, log_path=unlinked(log)),
             "write",
             f"reading {onnx.name}",
+            LIMIT_S,
             onnx_path=str(onnx),
             model_info=dict(info),
             folder=str(folder),
         )
-        made = await _called(
+        made = await called(
             ChildHost(
                 Factory(COMPILING),
                 python=torch.python,
@@ -171,16 +156,10 @@ async def _built(new: Path, onnx: Path, info: Mapping[str, Any], torch: Torch, l
             ),
             "compile",
             "compiling to TorchScript",
+            LIMIT_S,
             folder=str(folder),
             out=str(new),
             tolerance=TOLERANCE,
         )
     made.pop("torch")
     _note(new).write_text(json.dumps(written | made | {"tolerance": TOLERANCE}))
-
-
-async def _called(host: ChildHost, method: str, what: str, **arguments: Any) -> dict[str, Any]:
-    """The answer of a process that is started for this one call."""
-    with outcomes(what, Limit(LIMIT_S)):
-        async with host:
-            return await host.call(method, deadline_s=LIMIT_S, **arguments)

@@ -54,7 +54,8 @@ def scripted(source: str, constants: Mapping[str, tuple[np.ndarray, str]]) -> An
 
     from qs.inside.torchscript import functions
 
-    module = torch.nn.Module()
+    # torch keeps one compiled class for alike modules of a class: this one is nobody else's
+    module = type("Network", (torch.nn.Module,), {})()
     for name, (array, kind) in constants.items():
         tensor = torch.from_numpy(np.array(array))
         if kind == "bfloat16":

@@ -174,6 +174,8 @@ def _attribute(attribute: Any, path: str) -> Any:
         return value if attribute.type in (kinds.INT, kinds.FLOAT) else list(value)
     if attribute.type == kinds.STRING:
         return attribute.s.decode("utf-8", "replace")
+    if attribute.type == kinds.STRINGS:
+        return [each.decode("utf-8", "replace") for each in attribute.strings]
     return None
 
 
