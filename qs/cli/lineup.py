@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from qs.cli.commands import INVALID, USER_ERROR, VALID
 
 if TYPE_CHECKING:
     from qs.base.interrupt import Interrupt
+    from qs.evaluate.prepare import Prepared
     from qs.lineup.preparing import LineupPlan
     from qs.lineup.reporting import Reported
     from qs.lineup.running import LineupEnded
@@ -107,8 +109,10 @@ def _plan(
     if command == "run":
         return prepare_all(request_of(settled(given)), rounds, prepare)
 
-    def prepared(request: Request):
-        own = folder / request.hardware_type
+    numbers = count()
+
+    def prepared(request: Request) -> Prepared:
+        own = folder / str(next(numbers))
         own.mkdir()
         return prepared_load(request, own, view, interrupt, probe)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt, Interrupted
@@ -23,6 +24,7 @@ from qs.lineup.turns import Turns, row_of, turns_of
 from qs.result.result import Status
 from qs.result.row import Outcome, Row
 from qs.settings.case import Case, cases_of
+from qs.settings.run_plan import KNOWN_INTERVAL_S
 from qs.watch.sides import OfSide
 from qs.watch.trace import Trace
 from qs.watch.view import View, Watchers
@@ -71,7 +73,7 @@ class Member:
         try:
             ready = await self._open.enter_async_context(opened(prepared, journal))
             bed = await set_up(ready, prepared, journal, interrupt)
-            bed = await check_answers(bed, prepared, ready)
+            bed = _finely(await check_answers(bed, prepared, ready))
             for text in dict.fromkeys(
                 text for each in bed.settings.scenarios.value or () for text in each.warnings
             ):
@@ -200,3 +202,15 @@ class Member:
         journal, request = self.journal, self.prepared.request
         folder = journal.folder if journal.started else None
         return Ended(request, journal.record, folder, self.error, dict(journal.unwritten))
+
+
+def _finely(bed: Testbed) -> Testbed:
+    """With intervals short enough for a turn that its iterations end, which nobody knows the length
+    of.
+    """
+    settings = bed.settings
+    known = settings.interval_s.value or settings.duration_s.value or settings.time_limit_s.value
+    if known or not settings.iterations.value:
+        return bed
+    interval = replace(settings.interval_s, value=KNOWN_INTERVAL_S)
+    return replace(bed, settings=replace(settings, interval_s=interval))

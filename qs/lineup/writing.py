@@ -90,8 +90,8 @@ def print_lineup(lineup: Lineup, stream: TextIO) -> None:
     out = console(stream, 120)
     if lineup.cases:
         made = open_table()
-        for heading in headings_of(lineup):
-            left = heading in ("batch size", "backend", "speed", "verdict")
+        for heading in ("BS", *headings_of(lineup)[1:]):
+            left = heading in ("BS", "backend", "speed", "verdict")
             made.add_column(heading, justify="left" if left else "right", no_wrap=True)
         for line in lines_of(lineup):
             made.add_row(*map(Text, line))

@@ -6,29 +6,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from qs.comparison.sides import Side, from_path
+from qs.comparison.sides import Side
 from qs.lineup.comparing import compare_backends
 from qs.lineup.page import lineup_page, picture
 from qs.lineup.saying import sentence
 from qs.lineup.writing import lines_of, markdown, to_dict
 from qs.result.verdict import Verdict
-from tests.qs.comparison.synthetic import Drawn, Noise, write_result
-
-QUIET = Noise(run=0.002, slow=0.004)
-COMPILED = {"compile_precision": "FP32", "segments": []}
-SECONDS = 1.2
-
-
-def side(root: Path, name: str, times_ms: dict[int, float], seed: int, **changes) -> Side:
-    """A backend whose queries take so long, by batch size, measured in three turns."""
-    cases = [Drawn(size, ms * 1e6, SECONDS, 0.1, QUIET, repeats=3) for size, ms in times_ms.items()]
-    changes = {"compile_result": COMPILED, "hardware": name, **changes}
-    path = write_result(root / name, seed, cases, **changes)
-    return replace(from_path(str(path), measured=False), name=name)
+from tests.qs.lineup.sides import side
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,12 @@ from qs.base.words import number
 from qs.comparison.comparing import compare_results
 from qs.comparison.page import comparison_page
 from qs.comparison.sides import from_path
+from qs.lineup.comparing import compare_backends
+from qs.lineup.page import lineup_page
+from qs.lineup.saying import sentence
 from qs.render.html.index_page import reports_page
 from qs.render.html.page import result_page
+from tests.qs.lineup.sides import side
 from tests.qs.program import qs, qs_process
 from tests.qs.result import made
 
@@ -261,6 +265,25 @@ def test_a_comparison_side_by_side(show, folder, tmp_path):
     evil = compare_results([replace(side, name=made.EVIL), side])
     path.write_bytes(comparison_page(evil))
     assert show(path).said == []
+
+
+def test_several_backends_on_one_page(show, tmp_path):
+    sides = [
+        side(tmp_path, name, {1: ms, 8: 4 * ms}, at)
+        for at, (name, ms) in enumerate((("CPU", 2.0), ("OPENVINO", 1.5), ("TORCH", 3.0)))
+    ]
+    lineup = compare_backends(f"small {made.EVIL}", sides, 3)
+    path = tmp_path / "comparison.html"
+    path.write_bytes(lineup_page(lineup, tmp_path, "qs run"))
+    shown = show(path)
+    quiet(shown, path)
+    assert shown.page.locator(".headline").inner_text() == sentence(lineup)
+    assert shown.page.locator(".chart svg").count() == 3
+    assert shown.page.locator("#figures tbody tr").count() == 6
+    assert shown.page.locator("#pairs tbody tr").count() == 6
+    for width in (390, 1280):
+        shown.page.set_viewport_size({"width": width, "height": 800})
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_an_index_sorts_and_filters(show, folder, tmp_path):
