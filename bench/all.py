@@ -35,6 +35,7 @@ BENCHES = (
     "recorder",
     "two_runs",
     "verify",
+    "telemetry",
     "memory",
     "confidence",
     "limit",

@@ -34,6 +34,9 @@ def power_points(cases: Sequence[NamedCase]) -> list[dict[str, Any]]:
             }
             for at, at_s in enumerate(series.at_s)
         ]
+        end_s = case.row.telemetry.length_s if case.row.telemetry else None
+        if end_s:  # a step goes as far
+            made.append(made[-1] | {"s": round(float(end_s), 3)})
         if len(found) + len(made) > POINTS:
             break
         found += made
