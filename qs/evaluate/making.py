@@ -30,6 +30,8 @@ async def made_once(
         if stopped.is_set():
             raise asyncio.CancelledError
         running.append(asyncio.run_coroutine_threadsafe(make(new), loop))
+        if stopped.is_set():  # since: it may have begun before it could be found in the list
+            running[-1].cancel()
         running[-1].result()
 
     try:

@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from qs.base.cache import cache_dir, key_of
 from qs.base.errors import UserError
 from qs.base.scratch import scratch
@@ -50,10 +52,10 @@ class TensorFlow:
 def tensorflow_for(environment: Environment | None) -> TensorFlow | None:
     """The backend's own TensorFlow, else ours; None if neither has one. Nothing is imported."""
     if environment is not None and environment.key is not None:
-        for name in DISTRIBUTIONS:
-            if name in environment.packages:
-                version = environment.packages[name]
-                return TensorFlow(environment.python, version, environment.variables)
+        there = {canonicalize_name(name): each for name, each in environment.packages.items()}
+        versions = [there[name] for name in DISTRIBUTIONS if name in there]
+        if versions:
+            return TensorFlow(environment.python, versions[0], environment.variables)
     if find_spec("tensorflow") is None:
         return None
     return TensorFlow(sys.executable, tensorflow_version(), {})

@@ -15,7 +15,7 @@ from qs.environments import Environment
 from qs.evaluate import saved_model
 from qs.evaluate.making import made_once
 
-OWN = Environment("/env/bin/python", "key", True, "why", {"tensorflow-cpu": "2.16.1"}, {"A": "b"})
+OWN = Environment("/env/bin/python", "key", True, "why", {"tensorflow_cpu": "2.16.1"}, {"A": "b"})
 OTHER = Environment("/env/bin/python", "key", True, "why", {"numpy": "2.0.0"}, {})
 OURS = Environment(sys.executable, None, False, "why")
 
