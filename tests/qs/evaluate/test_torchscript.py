@@ -53,6 +53,7 @@ def test_without_torch_one_message_says_what_would_help(monkeypatch, tmp_path, m
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's notes on the future of TorchScript
 @pytest.mark.parametrize("model", ["adult-widedeep-onnx-fp32", "resnet50-torch-fp32",
                                    "bert-torch-fp32"])  # fmt: skip
 def test_whole_networks(tmp_path, model):
