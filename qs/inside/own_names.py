@@ -135,6 +135,7 @@ class _State:
     def __init__(self) -> None:
         self.places: list[Place] = []
         self.depth = 0
+        self.wrapped = False  # whether somebody else's import function calls ours
         self.plain_import: Callable[..., Any] = builtins.__import__
         self.plain_module: Callable[..., ModuleType] = importlib.import_module
         self.late = _Late(self)
@@ -146,9 +147,9 @@ class _State:
         self.depth += 1
         if self.depth > 1:
             return
-        self.plain_import, self.plain_module = builtins.__import__, importlib.import_module
-        builtins.__import__ = _import
-        importlib.import_module = _import_module
+        if not self.wrapped or builtins.__import__ is self.plain_import:
+            self.plain_import, builtins.__import__ = builtins.__import__, _import
+        self.plain_module, importlib.import_module = importlib.import_module, _import_module
         sys.meta_path.insert(0, self.parts)
         sys.meta_path.append(self.late)
 
@@ -157,11 +158,11 @@ class _State:
         if self.depth:
             return
         self.places.clear()
-        # Somebody else may have wrapped ours since; it then passes everything on.
-        if builtins.__import__ is _import:
+        # A vendor's lazy imports may have wrapped ours since: it stays, and passes everything on.
+        self.wrapped = builtins.__import__ is not _import
+        if not self.wrapped:
             builtins.__import__ = self.plain_import
-        if importlib.import_module is _import_module:
-            importlib.import_module = self.plain_module
+        importlib.import_module = self.plain_module
         sys.meta_path.remove(self.parts)
         sys.meta_path.remove(self.late)
         for name in list(sys.modules):

@@ -266,3 +266,20 @@ def test_a_data_sets_methods_import_its_own_while_a_backend_is_there(write: Writ
     with upstream_imports([root], root / "backends" / "GPU"):
         data, _ = load_dataset_classes(root / "datasets" / "open_x")
         assert (data().late(), made.owner) == ("open_x", "GPU")
+
+
+def test_an_import_function_that_was_put_around_ours(write: Write) -> None:
+    """A lazy importer of the vendor's: it outlives us, and we come again."""
+    root = write({})
+    source = "import utils\nclass CompileBackendGPU:\n    owner = utils.OWNER\n"
+    plain = builtins.__import__
+    try:
+        with upstream_imports([root], root / "backends" / "GPU"):
+            inner = builtins.__import__
+            builtins.__import__ = lambda *args, **kwargs: inner(*args, **kwargs)
+        for _ in range(2):
+            assert loaded(root, source, OWN).owner == "GPU"
+            assert {"library"} == importlib.import_module("their_app").OWNERS
+    finally:
+        builtins.__import__ = plain
+    assert loaded(root, source, OWN).owner == "GPU"
