@@ -27,11 +27,11 @@ def published(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(folder: Path, hardware: str, *options: object, status: int = 0) -> dict:
-    fixed = ["--task", TASK, "--hardware_type", hardware, "--no_input", "--warmup", "1"]
-    ran = qs("run", *fixed, "--no_picture", *options, cwd=folder)
+def evaluate(folder: Path, hardware: str, *options: object, **environment: str) -> dict:
+    fixed = ["--task", TASK, "--hardware_type", hardware, "--no_input"]
+    ran = qs("run", *fixed, "--no_picture", *options, cwd=folder, **environment)
     assert "Traceback" not in ran.stderr, ran.stderr
-    assert ran.returncode == status, ran.stdout + ran.stderr
+    assert ran.returncode == 0, ran.stdout + ran.stderr
     (file,) = (folder / "reports" / hardware).glob("*/result-*.json")
     return json.loads(file.read_text())
 
@@ -44,7 +44,8 @@ def test_the_fixtures_know_nothing_of_us():
     )
 
 
-QUICK = ("--engine", "always", "--clients", 1, "--batch_sizes", 1, "--iterations", 50)
+AUDIT = ("--engine", "always", "--clients", 1)
+QUICK = (*AUDIT, "--batch_sizes", 1, "--iterations", 50, "--warmup", 1)
 
 
 def test_a_folder_that_calls_torch_jit_load(published: Path) -> None:
@@ -73,3 +74,76 @@ def test_every_way_to_get_at_the_model(published: Path, hardware: str) -> None:
     assert result["Answers"] == ({"threads": 1} if hardware == "INTERPATH" else {})
     (row,) = result["Performance"]
     assert row["Verdict"] == "VALID"
+
+
+@pytest.mark.slow
+def test_our_row_and_the_vendors_own_number_agree(published: Path) -> None:
+    """Within 5 %, of a benchmark that times itself without a queue and a closed loop of one client.
+
+    Each run measures one right after the other. What disturbs a run makes it longer, never
+    shorter, so of several runs the least average of each side counts; a busy machine gets more of
+    them. One thread: two that wait for each other multiply every disturbance.
+    """
+    ours: dict[int, list[float]] = {}
+    own: dict[int, list[float]] = {}
+    busy = 0
+    # its benchmark has thirty calls before it counts, and torch optimizes in the first of them
+    options = (*AUDIT, "--batch_sizes", "8,64", "--iterations", 400, "--warmup", 30)
+    for run in range(1, 13):
+        result = evaluate(published, "JITLOAD", *options, OMP_NUM_THREADS="1")
+        doubts = {each["Code"] for row in result["Performance"] for each in row["Doubts"]}
+        busy += bool(doubts & {"other_load", "preempted", "steal", "throttled"})
+        for row in result["Performance"]:
+            assert (row["Mode"], row["Verdict"]) == ("audit", "VALID")
+            ours.setdefault(row["BS"], []).append(row["AVG Latency"])
+            own.setdefault(row["BS"], []).append(row["Vendor"]["AVG Latency"])
+        percent = {size: 100 * (min(own[size]) / min(ours[size]) - 1) for size in ours}
+        print(f"run {run}: the vendor's average differs by", percent)
+        if run >= 3 and all(abs(value) <= 5 for value in percent.values()):
+            return
+    said = f"after {run} runs the vendor's least average differs by {percent} percent"
+    if busy == run:
+        pytest.skip(f"other programs had the CPUs in every run; {said}")
+    pytest.fail(said)
+
+
+@pytest.mark.slow
+def test_agreement_is_not_measured_without_torch_and_the_reason_is_said(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an interpreter of ours without torch; the backend's own has it, or needs none."""
+    backend = published / "general_perf" / "backends" / "NOTORCH"
+    backend.mkdir()
+    (backend / "compile_backend_notorch.py").write_text(
+        "from general_perf.backends import compile_backend\n"
+        "class CompileBackendNOTORCH(compile_backend.CompileBackend):\n"
+        "    def compile(self, configs, dataloader=None):\n"
+        "        info = configs['model_info']\n"
+        "        assert info['model_format'] == 'pt' and info['model_path'].endswith('.pt')\n"
+        "        return {'compile_precision': 'FP32', 'compile_status': 'success'}\n"
+    )
+    (backend / "runtime_backend_notorch.py").write_text(
+        "import numpy as np\n"
+        "from general_perf.backends import runtime_backend\n"
+        "class RuntimeBackendNOTORCH(runtime_backend.RuntimeBackend):\n"
+        "    def load(self, batch_size):\n        self.batch_size = batch_size\n"
+        "    def get_loaded_batch_size(self):\n        return self.batch_size\n"
+        "    def predict(self, feeds):\n"
+        "        return {'logits': np.zeros((self.batch_size, 10), np.float32)}\n"
+    )
+    hidden = published / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util, sys\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'torch' else real(name, *a)\n"
+        "sys.modules['torch'] = None\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{hidden}:{ROOT}")
+    result = evaluate(published, "NOTORCH", *QUICK)
+    assert result["Model Source"]["reference"] is None
+    assert "torch" in result["Model Source"]["no_reference"]
+    assert "Cosine Similarity" not in result["Accuracy"]
+    assert "Top-1" in result["Accuracy"]
+    (row,) = result["Performance"]
+    assert row["Completed"] == 50
