@@ -22,7 +22,7 @@ from qs.inside.imports import upstream_imports
 from qs.inside.loading import load_dataset_classes
 from qs.inside.preparing import KEYS, clearly_better
 from qs.inside.reference import Graph, open_graph
-from qs.models import resolve, resolve_data
+from qs.models import Resolved, resolve, resolve_data
 from qs.models.converting import to_onnx
 from qs.models.formats import ONNX
 from qs.models.request import ModelRequest
@@ -60,17 +60,21 @@ class TaskTrial:
             found = resolve(self.info, Path(self.root), 0, offline=offline)
             graph = found.path if found.format == ONNX else found.export
             if graph is None:
-                request = ModelRequest(self.info, Path(self.root), 0, _unsaid, _unsaid)
-                graph = to_onnx(found.path, found.format, request).path
+                graph = self._converted(found)
             self._graph = open_graph(str(graph), self.info, [])
         except UserError as error:
-            fix = f"correct model_path, inputs or outputs in model_zoo/{self.info['model']}.json"
+            keys = f"model_path, inputs or outputs in model_zoo/{self.info['model']}.json"
+            fix = f"do as it says, or correct {keys}"
             return seen(FAIL, str(error), fix)
         stated = f"{found.path.name} takes {self._inputs()}"
         if self._graph.notes:
             notes = "; ".join(map(str, self._graph.notes))
             return seen(PASS, f"{stated}; {notes}")
         return seen(PASS, stated)
+
+    def _converted(self, found: Resolved) -> Path:
+        request = ModelRequest(self.info, Path(self.root), 0, _unsaid, _unsaid)
+        return to_onnx(found.path, found.format, request).path
 
     def _inputs(self) -> str:
         return ", ".join(

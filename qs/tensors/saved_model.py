@@ -92,7 +92,7 @@ def read(folder: Path) -> SavedModel:
             graphs = [_meta_graph(content, *each) for each in _parts(content, 0, len(content), 2)]
         except (Damaged, ValueError) as error:
             raise UserError(
-                f"{path} is damaged, or no saved_model: {error or 'cut short'}"
+                f"{path} is damaged, or no saved_model: {str(error) or 'cut short'}"
             ) from None
     if not graphs:
         raise UserError(f"{path} is damaged, or no saved_model: it has no graph")
