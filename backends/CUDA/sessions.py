@@ -115,8 +115,10 @@ def _missing(onnxruntime: Any, answers: Answers) -> str:
         try:
             ctypes.CDLL(str(library))
         except OSError as error:
-            if "undefined symbol" not in str(error):  # it is loaded by its own loader alone
-                return f"{library.name} needs what is not found ({error}); {INSTALL[name]}"
+            # An undefined symbol is one that ONNX Runtime's own loader provides.
+            if "undefined symbol" not in str(error):
+                advice = INSTALL["TENSORRT" if "nvinfer" in str(error) else "CUDA"]
+                return f"{library.name} needs what is not found ({error}); {advice}"
     return ""
 
 
