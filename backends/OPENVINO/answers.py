@@ -6,7 +6,7 @@ Pure: nothing of OpenVINO is imported here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from qs.contract import cores
@@ -50,6 +50,10 @@ class Answers:
     def static(self) -> bool:
         return self.batch == "static"
 
+    def one_thread(self) -> Answers:
+        """These, with one stream of one thread."""
+        return replace(self, num_streams=1, inference_num_threads=1)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -80,23 +84,22 @@ def properties(
     clients: int,
     cpus: Sequence[int],
     threads_each: int | None = None,
-    seen: Sequence[int] | None = None,
+    alone: bool = True,
 ) -> dict[str, Any]:
     """OpenVINO's properties, by name.
 
     clients       requests in flight, as far as known
     cpus          the CPUs to run on
     threads_each  threads of one inference, where something asks for a number of them
-    seen          the CPUs that OpenVINO counted when it was started in this process: it does not
-                  look again, so that what differs from them is said
+    alone         whether these are the CPUs that OpenVINO counted when it was started in this
+                  process, and nothing else is compiled for them. It does not look again: it would
+                  choose more threads than there are CPUs, and bind those of two models to the same
     """
     found: dict[str, Any] = {"INFERENCE_PRECISION_HINT": answers.inference_precision}
     if answers.hinted:
         found["PERFORMANCE_HINT"] = answers.performance_hint.upper()
     if answers.on_cpu:
-        found |= _placed(
-            answers, max(1, clients), cpus, threads_each, cpus if seen is None else seen
-        )
+        found |= _placed(answers, max(1, clients), cpus, threads_each, alone)
     elif answers.num_streams:
         found["NUM_STREAMS"] = answers.num_streams
     return found
@@ -107,10 +110,9 @@ def _placed(
     clients: int,
     cpus: Sequence[int],
     threads_each: int | None,
-    seen: Sequence[int],
+    alone: bool,
 ) -> dict[str, Any]:
     physical = cores.core_count(cpus)
-    elsewhere = set(cpus) != set(seen)
     streams, threads = answers.num_streams, answers.inference_num_threads
     if not streams and not answers.hinted:
         streams = min(clients, threads or physical)
@@ -118,7 +120,7 @@ def _placed(
         streams = max(1, physical // threads_each)
     if not threads and threads_each:
         threads = threads_each * max(1, streams)
-    if not threads and (elsewhere or not answers.hinted):
+    if not threads and not (alone and answers.hinted):
         threads = physical
     found: dict[str, Any] = {}
     if streams:
@@ -126,8 +128,8 @@ def _placed(
     if threads:
         found["INFERENCE_NUM_THREADS"] = threads
     pinned, both = SWITCH[answers.enable_cpu_pinning], SWITCH[answers.enable_hyper_threading]
-    if pinned is None and elsewhere:
-        pinned = False  # it would bind threads to CPUs of its own count, not to these
+    if pinned is None and not alone:
+        pinned = False
     if pinned is not None:
         found["ENABLE_CPU_PINNING"] = pinned
     if both is not None:

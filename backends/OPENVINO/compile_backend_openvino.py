@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,17 @@ from qs.contract.compiling import (
     wants_analysis,
 )
 from qs.contract.operators import operators_of
-from qs.contract.tools import doubts, is_dynamic
+from qs.contract.tools import data_files, doubts, is_dynamic
 
 from . import models
 from .answers import PRECISIONS, Answers, answers_of, properties
 from .requests import Requests
 
-# Handing work to a second thread costs tens of microseconds: see backends/CPU.
-SMALL_REQUEST_S = 0.002
+# Handing work to a second thread costs tens of microseconds: see backends/CPU. A model of several
+# streams computes in threads of its own, which the caller wakes and waits for (digits CNN: 120 us
+# of a request in place of 47). So small requests get copies of the model with one stream of one
+# thread, if the model is not too large to be there several times.
+SMALL_REQUEST_S, SMALL_MODEL_BYTES = 0.002, 64 << 20
 # For the counters: as many inferences as fit, within these.
 LEAST_COUNTED, MOST_COUNTED, COUNTED_S = 3, 50, 3.0
 
@@ -75,14 +77,12 @@ class CompileBackendOPENVINO(CompileBackend):
         bound = trial.bound
         sizes = batch_sizes_of(configs["workload"])
         tried = try_batch_sizes(trial.run, info, bound.inputs, sizes, dataloader, models.sentence)
-        asked = bool(answers.inference_num_threads)
-        chosen = answers
-        if not asked and not answers.hinted and answers.on_cpu:
-            largest = feeds_of(info, bound.inputs, max(tried.sizes), dataloader)
-            if list(tried.sizes) == sorted(tried.good):
-                chosen = trial.with_fewest_threads(largest, tried.last_s)
         least = feeds_of(info, bound.inputs, min(tried.good), dataloader)
         facts = trial.facts(least)
+        small = False
+        if list(tried.sizes) == sorted(tried.good):
+            largest = feeds_of(info, bound.inputs, max(tried.good), dataloader)
+            small = trial.is_small(largest, tried.last_s)
         counted = {}
         if (configs.get("interact_info") or {}).get("operators"):
             counted["operators"] = trial.counted(least, min(tried.good))
@@ -99,15 +99,15 @@ class CompileBackendOPENVINO(CompileBackend):
             optimizations={
                 "device": f"{answers.device}: {facts['device_name']}",
                 "performance_hint": answers.performance_hint,
-                "num_streams": facts["num_streams"],
-                "inference_num_threads": facts["inference_num_threads"],
+                "num_streams": "1 in each copy of the model" if small else facts["num_streams"],
+                "inference_num_threads": 1 if small else facts["inference_num_threads"],
                 "inference_precision": answers.inference_precision,
                 "batch": answers.batch,
             },
             device_count=cores.package_count(cores.usable_cpus()) if answers.on_cpu else 1,
             dynamic_batch=is_dynamic(bound.inputs) and not answers.static,
-            openvino=chosen.to_dict(),
-            threads_asked=asked,
+            openvino=answers.to_dict(),
+            small_requests=small,
             optimal_requests=facts["optimal_requests"],
             warnings=doubts(bound.notes),
             notes=list(bound.notes),
@@ -134,24 +134,26 @@ class _Trial:
         self._compile(feeds, self.answers)
         return self._infer(self._by_declared(feeds))
 
-    def with_fewest_threads(self, feeds: dict[str, Any], trial_s: float) -> Answers:
-        """The answers, with one thread for each stream if even this batch is then a small
-        request.
+    def is_small(self, feeds: dict[str, Any], trial_s: float) -> bool:
+        """Whether neither streams nor threads are asked for, and one thread computes even this
+        batch at once; from then on one does. With the hint latency OpenVINO chooses the threads.
         """
-        how = self._properties(self.answers)
-        streams = how["NUM_STREAMS"]
-        if how["INFERENCE_NUM_THREADS"] <= streams or trial_s > 100 * SMALL_REQUEST_S:
-            return self.answers
-        fewer = replace(self.answers, num_streams=streams, inference_num_threads=streams)
-        self._compile(feeds, fewer)
+        answers = self.answers
+        free = answers.on_cpu and answers.performance_hint != "latency"
+        free = free and not (answers.num_streams or answers.inference_num_threads)
+        if not free or trial_s > 100 * SMALL_REQUEST_S or self._bytes() > SMALL_MODEL_BYTES:
+            return False
+        one = self.answers.one_thread()
+        self._compile(feeds, one)
         given, times = self._by_declared(feeds), []
         for _ in range(6):
             started = time.perf_counter()
             self._infer(given)
             times.append(time.perf_counter() - started)
-        if min(times) < SMALL_REQUEST_S:
-            self.answers = fewer
-        return self.answers
+        if min(times) >= SMALL_REQUEST_S:
+            return False
+        self.answers = one
+        return True
 
     def facts(self, feeds: dict[str, Any]) -> dict[str, Any]:
         """What OpenVINO made of the properties."""
@@ -207,12 +209,18 @@ class _Trial:
         model = self._model if size is None else models.read(self.path)
         how = self._properties(answers)
         self._compiled = models.compiled(model, answers, how, self.bound, size)
-        self._infer = Requests(self._compiled, self.bound)
+        self._infer = Requests(self._compiled, self.bound).answer
         self._open = (size, answers)
 
     def _properties(self, answers: Answers) -> dict[str, Any]:
-        seen = models.started().cpus
-        return properties(answers, self._clients, cores.usable_cpus(), seen=seen)
+        cpus = cores.usable_cpus()
+        return properties(answers, self._clients, cpus, alone=models.counted(cpus))
+
+    def _bytes(self) -> int:
+        """Of the model, its weights included."""
+        weights = self.path.with_suffix(".bin")
+        files = [self.path, *([weights] if weights.is_file() else data_files(self.path))]
+        return sum(each.stat().st_size for each in files)
 
     def _by_declared(self, feeds: dict[str, Any]) -> dict[str, Any]:
         return {self._declared[name]: array for name, array in feeds.items()}

@@ -65,6 +65,11 @@ def started() -> Started:
     return Started(core, cpus)
 
 
+def counted(cpus: Sequence[int]) -> bool:
+    """Whether these are the CPUs that OpenVINO counted when it was started."""
+    return set(cpus) == set(started().cpus)
+
+
 def check_device(answers: Answers) -> None:
     """UserError for a device that this machine does not have, or one without the precision."""
     core, device = started().core, answers.device
