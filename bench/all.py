@@ -41,6 +41,7 @@ BENCHES = (
     "limit",
     "newcomer",
     "overhead",
+    "openvino_app",
     "live_view",
 )
 FULL = {"memory": ["--full"]}

@@ -27,6 +27,7 @@ SLOW = {
     "live_view",
     "memory",
     "newcomer",
+    "openvino_app",
     "overhead",
     "poisson_rate",
     "queue_model",

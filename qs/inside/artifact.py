@@ -26,6 +26,7 @@ from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
 from qs.evaluate.artifacts import ARTIFACT
 from qs.inside import feeding
+from qs.inside.ir_artifact import of_openvino
 from qs.inside.onnx_artifact import of_onnx
 from qs.inside.torch_artifact import in_order, is_torchscript, of_exported
 from qs.tensors.file_kind import foreign, no_model
@@ -33,6 +34,7 @@ from qs.tensors.generated import NUMPY_TYPES, input_specs, split_names
 
 ONNX = ".onnx"
 EXPORTED = ".pt2"
+OPENVINO = ".xml"
 COMPILED = "compile result"
 
 
@@ -58,6 +60,9 @@ class ArtifactService:
         elif file.suffix.lower() == EXPORTED:
             _check_types(asked)
             found = of_exported(file, asked)
+        elif file.suffix.lower() == OPENVINO and no_model(file) is None:
+            _check_types(asked)
+            found = of_openvino(file, asked)
         elif is_torchscript(file):
             asked, notes = in_order(file, asked)
             found = _of_unknown(file, asked) | {"format": "pt"}

@@ -7,17 +7,12 @@ TorchScript names what its `forward` takes, in order, and no shapes: those are t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qs.artifact.batch import no_other_size
-from qs.artifact.guesses import first_guess
-from qs.artifact.inputs import TYPES, read, with_items
-from qs.artifact.model_info import name_of
-from qs.artifact.notes import notes_on
 from qs.base.errors import UserError
-from qs.inside import feeding
+from qs.inside.untried import declared
 from qs.tensors.exported_code import check_exported
 from qs.tensors.onnx_io import FileTensor
 from qs.tensors.torch_archive import (
@@ -40,43 +35,7 @@ def of_exported(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     check_exported(file)
     program = exported(file)
     tensors = with_batch(program.inputs)
-    if not tensors:
-        raise UserError(f"{file} takes no input: there is nothing to load-test it with")
-    for each in tensors:
-        if each.type.removeprefix("tensor(").removesuffix(")") not in TYPES:
-            raise UserError(f"{file}: its input {each.name} is a {each.type}, which numpy has not")
-    asked = {**asked, "data": feeding.named(asked.get("data"), [each.name for each in tensors])}
-    sizes = list(asked.get("batch_sizes") or ())
-    reading = read(
-        tensors,
-        asked.get("shapes") or {},
-        str(file),
-        asked=asked.get("batch_axis") or (),
-        batch_sizes=sizes,
-    )
-    no_other_size(reading.batch, sizes)
-    inputs = first_guess(reading)
-    feeding.check(asked, [asdict(each) for each in inputs])
-    items = feeding.data_shapes(asked, inputs)
-    if items:
-        inputs = first_guess(with_items(reading, items))
-    given = {*(asked.get("ranges") or ()), *(asked.get("data") or ())}
-    notes = ["guessed shapes were not tried"] if any(each.guessed for each in inputs) else []
-    return {
-        "path": str(file),
-        "name": name_of(file),
-        "kind": "file",
-        "format": "pt2",
-        "precision": "FP32",
-        "inputs": [asdict(each) for each in inputs],
-        "outputs": list(dict.fromkeys(program.outputs)),
-        "states": dict(asked.get("states") or {}),
-        "batch": reading.batch.to_dict(),
-        "batch_sizes": sizes or ([reading.batch.only] if reading.batch.only else []),
-        "notes": [*notes, *notes_on(inputs, reading.batch, given)],
-        "open_s": None,
-        "tried_s": None,
-    }
+    return declared(file, "pt2", tensors, program.outputs, asked)
 
 
 def with_batch(tensors: Sequence[FileTensor]) -> list[FileTensor]:

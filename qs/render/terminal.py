@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STYLES = {"good": "green", "doubtful": "yellow", "bad": "red"}
 LOG_WIDTH = 160
+MOST_OPERATORS = 10
 MOST_LISTED = 6  # batch sizes with a line each
 # Facts on what a call was.
 FED = ("batch", "a call is fed")
@@ -164,6 +165,7 @@ def lines(story: Story) -> list[str]:
         said.append(f"all: {story.shared}" if len(story.cases) > 1 else story.shared)
     if result.graph_compile:
         said.append(compilation(result.graph_compile))
+        said += operators(result.graph_compile)
     if result.kind == Kind.LOAD:
         said += first_inferences(result.performance)
     environment = result.environment
@@ -215,6 +217,20 @@ def compilation(section: GraphCompile) -> str:
     if section.coverage_percent is not None:
         facts.append(f"{number(section.coverage_percent)} % of subgraphs on the device")
     return f"{how}{to}: {', '.join(facts)}"
+
+
+def operators(section: GraphCompile) -> list[str]:
+    """The longest operators, if the backend has counted them."""
+    counted = section.operators
+    longest = [] if counted is None else counted.longest(MOST_OPERATORS)
+    if counted is None or not longest:
+        return []
+    lines = [f"operators ({counted.heading()}):"]
+    for each in longest:
+        how = f" ({each.implementation})" if each.implementation else ""
+        share, took = f"{100 * (each.share or 0):.1f} %", f"{number(each.time_us)} us"
+        lines.append(f"  {share:>7}  {took:>11}  {each.type or ''} {each.name}{how}")
+    return lines
 
 
 def first_inferences(rows: Sequence[Row]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from qs.base.storable import storable
 from qs.result.gate import GateEntry
+from qs.result.operators import operators
 from qs.result.result import (
     SCHEMA,
     UNFINISHED,
@@ -191,8 +192,10 @@ def graph_compile(record: Record, compiled: dict[str, Any]) -> GraphCompile:
         for made in segment.get("compiled_model") or ()
         if made.get("compiled_bs")
     }
+    counted = operators(compiled.get("operators"))
     return GraphCompile.lenient(
-        {
+        ({} if counted is None else {"Operators": counted})
+        | {
             "Compile Duration": record.compile_s,
             "Compile Precision": compiled.get("compile_precision"),
             "Subgraph Coverage": coverage,

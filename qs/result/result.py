@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import model_validator
 
 from qs.result.gate import GateEntry
+from qs.result.operators import Operators
 from qs.result.part import Count, Lenient, Number, Part, Word, key, lenient
 from qs.result.row import Row
 from qs.result.sections import (
@@ -68,6 +69,7 @@ class GraphCompile(Lenient):
     batch_sizes: list[int] = key("Compiled Batch Sizes", [])
     compiled_from: str | None = key("Compiled From", None)
     artifacts: list[dict[str, Any]] = key("Artifacts", [])
+    operators: Annotated[Operators, lenient(Operators)] | None = key("Operators", None)
 
 
 class Accuracy(Lenient):

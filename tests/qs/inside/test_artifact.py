@@ -230,3 +230,27 @@ def test_a_state_is_fed_back_and_each_thread_has_its_own(tmp_path):
     thread.start()
     thread.join()
     assert other == [4]
+
+
+IR = """<net name="m" version="11"><layers>
+<layer id="0" name="x" type="Parameter"><data shape="?,4" element_type="f32"/></layer>
+<layer id="1" name="y" type="Result"/></layers></net>"""
+
+
+def test_openvinos_xml_says_what_it_takes(tmp_path):
+    file = tmp_path / "m.xml"
+    file.write_text(IR)
+    with pytest.raises(UserError, match=r"has no m\.bin beside it"):
+        describe(file)
+    file.with_suffix(".bin").write_bytes(b"")
+    found = describe(file)
+    (x,) = found["inputs"]
+    assert (x["name"], x["shape"], x["type"], x["batch_axis"]) == ("x", (1, 4), "FLOAT32", 0)
+    assert (found["format"], found["outputs"]) == ("openvino", ["y"])
+    stated = describe(file, shapes={"x": [8, 4]}, batch_sizes=[8])
+    assert stated["inputs"][0]["shape"] == (1, 4)
+    with pytest.raises(Faults):
+        describe(file, shapes={"z": [1, 4]})
+    file.write_text("<html><body>Not found</body></html>")
+    with pytest.raises(UserError, match="is an HTML page"):
+        describe(file)
