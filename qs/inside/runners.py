@@ -123,7 +123,7 @@ class FactoryRunner:
     def __init__(
         self, reference: str, config: Mapping[str, Any], instance: int, importer: str = ""
     ) -> None:
-        """`importer` is the backend's module, which can import its own by bare names."""
+        """`importer` is the backend's package, whose modules go by bare names in it."""
         self._reference, self._config, self._instance = reference, dict(config), instance
         self._importer = importer
         self._batch_size = 0
@@ -176,7 +176,9 @@ class Runtimes:
             "workload": settings.workload,
             "model_info": settings.model_info,
         }
-        config, importer = {**self.runner.config, **known}, self.runtime_class.__module__
+        config = {**self.runner.config, **known}
+        # not the module itself: what it names may be in it
+        importer = self.runtime_class.__module__.rpartition(".")[0]
         return FactoryRunner(self.runner.name, config, instance, importer)
 
     def _artifact(self, batch_size: int) -> Path:
@@ -185,7 +187,7 @@ class Runtimes:
 
 
 def _named(reference: str, importer: str) -> Any:
-    """What "package.module:factory" names to the backend's module `importer`: modules beside it go
+    """What "package.module:factory" names in the backend's package `importer`: modules beside it go
     by their bare names.
     """
     module, _, name = reference.partition(":")

@@ -37,6 +37,7 @@ TYPED = {
     "warmup": "5",
     "time_limit": "2s",
     "verify": "sample",
+    "telemetry": "500ms",
     "seed": "7",
     "shape": ["x=1,4", "two words=1,3"],
     "batch_axis": ["image=0", "y=none"],
