@@ -7,6 +7,7 @@ chooses the runner; the engine drives it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,8 +192,9 @@ def _named(reference: str, importer: str) -> Any:
     by their bare names.
     """
     module, _, name = reference.partition(":")
+    own = sys.modules.get(importer) if importer.rpartition(".")[2] == module else None
     try:
-        found = getattr(import_for(importer, module), name, None)
+        found = getattr(own or import_for(importer, module), name, None)
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
             raise
