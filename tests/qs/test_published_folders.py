@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.qs.program import qs
 
-pytest.importorskip("torch")
-
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "published"
 TASK = "digits-cnn-torch-fp32"
@@ -48,19 +48,53 @@ AUDIT = ("--engine", "always", "--clients", 1)
 QUICK = (*AUDIT, "--batch_sizes", 1, "--iterations", 50, "--warmup", 1)
 
 
-def test_a_folder_that_calls_torch_jit_load(published: Path) -> None:
+@pytest.fixture
+def without_torch(published: Path) -> Path:
+    """A backend NOTORCH beside them, which looks into the archive and computes nothing."""
+    folder = published / "general_perf" / "backends" / "NOTORCH"
+    folder.mkdir()
+    (folder / "compile_backend_notorch.py").write_text(
+        "import zipfile\n"
+        "from general_perf.backends import compile_backend\n"
+        "class CompileBackendNOTORCH(compile_backend.CompileBackend):\n"
+        "    def compile(self, configs, dataloader=None):\n"
+        "        info = configs['model_info']\n"
+        "        assert info['model_format'] == 'pt'\n"
+        "        assert configs['interact_info']['model_path'] == info['model_path']\n"
+        "        names = zipfile.ZipFile(info['model_path']).namelist()\n"
+        "        assert 'archive/constants.pkl' in names\n"
+        "        open(info['model_path'][:-3] + '.onnx', 'w').close()\n"
+        "        return {'compile_precision': 'FP32', 'compile_status': 'success'}\n"
+    )
+    (folder / "runtime_backend_notorch.py").write_text(
+        "import numpy as np\n"
+        "from general_perf.backends import runtime_backend\n"
+        "class RuntimeBackendNOTORCH(runtime_backend.RuntimeBackend):\n"
+        "    def load(self, batch_size):\n        self.batch_size = batch_size\n"
+        "    def get_loaded_batch_size(self):\n        return self.batch_size\n"
+        "    def predict(self, feeds):\n"
+        "        return {'logits': np.zeros((self.batch_size, 10), np.float32)}\n"
+    )
+    return published
+
+
+BESIDE = ROOT / "model_zoo" / "digits" / f"{TASK}.onnx"  # would be taken for the user's export
+
+
+def test_the_archive_itself_is_given_in_a_folder_that_may_be_written(without_torch: Path) -> None:
     workload = json.loads((ROOT / "workloads" / f"{TASK}.json").read_text())
-    place = published / "general_perf" / "workloads"
+    place = without_torch / "general_perf" / "workloads"
     place.mkdir()
     (place / f"{TASK}.json").write_text(json.dumps(workload | {"test_numeric": False}))
-    result = evaluate(published, "JITLOAD", *QUICK)
-    assert result["Accuracy"]["Top-1"] == pytest.approx(0.98667, abs=0.005)
-    assert result["Model Source"]["format"] == "pt"
-    (row,) = result["Performance"]
-    assert (row["Mode"], row["Verdict"], row["Completed"]) == ("audit", "VALID", 50)
-    assert row["Vendor"]["QPS"] > 0
+    result = evaluate(without_torch, "NOTORCH", *QUICK)
+    assert (result["Model Source"]["format"], result["Answers"]) == ("pt", {})
+    assert result["Model Source"]["path"] == str(BESIDE.with_suffix(".pt"))
+    assert not BESIDE.exists()
+    work = without_torch / "reports" / "NOTORCH" / TASK / "work"
+    assert [file.parent.name for file in work.glob("models/*/*/*.onnx")] == ["digits"]
 
 
+@needs_torch
 @pytest.mark.slow
 @pytest.mark.parametrize("hardware", ["JITLOAD", "TOOLONNX", "SUBPROC", "BESIDE", "INTERPATH"])
 def test_every_way_to_get_at_the_model(published: Path, hardware: str) -> None:
@@ -69,13 +103,13 @@ def test_every_way_to_get_at_the_model(published: Path, hardware: str) -> None:
     assert result["Accuracy"]["Cosine Similarity"] == pytest.approx(1, abs=1e-6)
     assert result["Model Source"]["format"] == "pt"
     assert result["Model Source"]["path"].endswith(f"model_zoo/digits/{TASK}.pt")
-    beside = ROOT / "model_zoo" / "digits" / f"{TASK}.onnx"  # would be taken for the user's export
-    assert not beside.exists() and result["Model Source"]["reference"] != str(beside)
+    assert not BESIDE.exists() and result["Model Source"]["reference"] != str(BESIDE)
     assert result["Answers"] == ({"threads": 1} if hardware == "INTERPATH" else {})
     (row,) = result["Performance"]
     assert row["Verdict"] == "VALID"
 
 
+@needs_torch
 @pytest.mark.slow
 def test_our_row_and_the_vendors_own_number_agree(published: Path) -> None:
     """Within 5 %, of a benchmark that times itself without a queue and a closed loop of one client.
@@ -109,29 +143,10 @@ def test_our_row_and_the_vendors_own_number_agree(published: Path) -> None:
 
 @pytest.mark.slow
 def test_agreement_is_not_measured_without_torch_and_the_reason_is_said(
-    published: Path, monkeypatch: pytest.MonkeyPatch
+    without_torch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an interpreter of ours without torch; the backend's own has it, or needs none."""
-    backend = published / "general_perf" / "backends" / "NOTORCH"
-    backend.mkdir()
-    (backend / "compile_backend_notorch.py").write_text(
-        "from general_perf.backends import compile_backend\n"
-        "class CompileBackendNOTORCH(compile_backend.CompileBackend):\n"
-        "    def compile(self, configs, dataloader=None):\n"
-        "        info = configs['model_info']\n"
-        "        assert info['model_format'] == 'pt' and info['model_path'].endswith('.pt')\n"
-        "        return {'compile_precision': 'FP32', 'compile_status': 'success'}\n"
-    )
-    (backend / "runtime_backend_notorch.py").write_text(
-        "import numpy as np\n"
-        "from general_perf.backends import runtime_backend\n"
-        "class RuntimeBackendNOTORCH(runtime_backend.RuntimeBackend):\n"
-        "    def load(self, batch_size):\n        self.batch_size = batch_size\n"
-        "    def get_loaded_batch_size(self):\n        return self.batch_size\n"
-        "    def predict(self, feeds):\n"
-        "        return {'logits': np.zeros((self.batch_size, 10), np.float32)}\n"
-    )
-    hidden = published / "hidden"
+    hidden = without_torch / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(
         "import importlib.util, sys\n"
@@ -140,7 +155,7 @@ def test_agreement_is_not_measured_without_torch_and_the_reason_is_said(
         "sys.modules['torch'] = None\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{hidden}:{ROOT}")
-    result = evaluate(published, "NOTORCH", *QUICK)
+    result = evaluate(without_torch, "NOTORCH", *QUICK)
     assert result["Model Source"]["reference"] is None
     assert "torch" in result["Model Source"]["no_reference"]
     assert "Cosine Similarity" not in result["Accuracy"]
