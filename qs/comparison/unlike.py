@@ -73,6 +73,14 @@ def _weights(result: Result) -> Any:
     return ", ".join(sorted((_part("model_source", "data")(result) or {}).values())) or None
 
 
+def _given(result: Result) -> str | None:
+    """The format that the backend got the model in, and who made it; None for a file of no task."""
+    source = result.model_source or {}
+    by = (source.get("converted") or {}).get("by")
+    format = source.get("format")
+    return None if result.artifact else f"{format}, made by {by}" if format and by else format
+
+
 def _samples(result: Result) -> Any:
     kind, name = _part("samples", "kind")(result), _part("samples", "name")(result)
     return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
@@ -93,6 +101,7 @@ NAMED: dict[str, Find] = {
     "kind": lambda result: result.kind,
     "status": lambda result: result.status,
     "backend": lambda result: result.backend,
+    "model given as": _given,
     "precision": lambda result: result.graph_compile and result.graph_compile.precision,
     "qs": lambda result: result.qs_version,
     "compiler": lambda result: result.compile_version,

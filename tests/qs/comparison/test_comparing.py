@@ -76,6 +76,10 @@ def test_what_is_unlike_is_refused_by_name(path, changes, said):
         ({"Host/System": "Linux-6.9"}, "system: Linux-6.1-x86_64 against Linux-6.9"),
         ({"Host/Packages/numpy": "2.4.0"}, "package numpy: 2.0.0 against 2.4.0"),
         ({"Kind": "sweep"}, "kind: run against sweep"),
+        (
+            {"Model Source/format": "onnx", "Model Source/converted": {"by": "torch 2.13.0"}},
+            "model given as: not stated against onnx, made by torch 2.13.0",
+        ),
         ({"Status": "interrupted"}, "status: complete against interrupted"),
         (
             {"Effective Values": {"affinity": {"value": [[0]], "origin": "x"}}},
