@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,6 +31,12 @@ class Answers:
     def threads(self) -> int:
         """Threads of the CPU for one inference, when nobody else runs."""
         return self.intra_op_threads or cores.core_count(cores.usable_cpus())
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Answers:
+        """What to_dict gave, from a compile result."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in kept.items() if name in known})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -5,6 +5,7 @@ plain loop.
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -26,6 +27,7 @@ from .words import sentence
 # instances of their own.
 MOST_THREADS = 16
 WARM_UPS = 3  # TorchScript profiles its first runs, and optimizes for what it saw
+LONG_S = 1.0  # a warm-up that takes longer is the last
 
 
 class RuntimeBackendTORCH(RuntimeBackend):
@@ -64,7 +66,7 @@ class RuntimeBackendTORCH(RuntimeBackend):
 
         configs = self.configs or {}
         path, _ = compiled_for(configs, batch_size)
-        answers = Answers(**configs.get("torch_answers", {}))
+        answers = Answers.of(configs.get("torch_answers") or {})
         check_device(answers.device)
         instance = int((self.placement or {}).get("instance") or 0)
         self._threads = self._thread_count()
@@ -175,8 +177,11 @@ class RuntimeBackendTORCH(RuntimeBackend):
                 for array in values.values():
                     array.setflags(write=False)
                 try:
+                    begin = time.perf_counter()
                     for _ in range(WARM_UPS):
                         self.predict(values)
+                        if time.perf_counter() - begin > LONG_S:
+                            break
                     return
                 except Exception as error:
                     said = sentence(error)

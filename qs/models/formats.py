@@ -15,6 +15,7 @@ from pathlib import Path
 from qs.base.errors import UserError
 from qs.base.names import nearest
 from qs.tensors.file_kind import no_model
+from qs.tensors.torch_archive import EXPORTED, TORCHSCRIPT, kind_of
 
 ONNX, PT, SAVED_MODEL = "onnx", "pt", "saved_model"
 PT2, SAFETENSORS, OPENVINO = "pt2", "safetensors", "openvino"
@@ -140,23 +141,8 @@ def check_torchscript(path: Path) -> None:
 
 
 def _of_archive(path: Path) -> str | None:
-    """By the names of its members: torch.save writes data.pkl as well, but never compiled code or
-    constants.
-    """
-    try:
-        if not zipfile.is_zipfile(path):
-            return None
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        return None
-    tails = {name.partition("/")[2] or name for name in names}
-    if "constants.pkl" in tails and any(tail.startswith("code/") for tail in tails):
-        return PT
-    exported = {"serialized_exported_program.json", "models/model.json"}
-    if exported & tails or any(name.endswith("models/model.json") for name in names):
-        return PT2
-    return None
+    """By the names of its members."""
+    return {TORCHSCRIPT: PT, EXPORTED: PT2}.get(kind_of(path) or "")
 
 
 def _check_file(path: Path) -> None:

@@ -40,7 +40,7 @@ _TYPES = {
     34: "tensor(uint32)",
     35: "tensor(uint64)",
 }
-_GRAPHS = re.compile(r"(^|/)(models/[^/]+\.json|serialized_exported_program\.json)$")
+_GRAPHS = re.compile(r"(^|/)(models/model\.json|serialized_exported_program\.json)$")
 _NUMBER_OF_AXIS = re.compile(r"(?:Symbol\(')?(\w+)")
 
 
@@ -76,7 +76,7 @@ def kind_of(path: Path) -> str | None:
     tails = {_tail(name) for name in names}
     if "constants.pkl" in tails and any(tail.startswith("code/") for tail in tails):
         return TORCHSCRIPT
-    if any(_GRAPHS.search(name) for name in names) or "archive_format" in tails:
+    if any(_GRAPHS.search(name) for name in names):
         return EXPORTED
     return CHECKPOINT if "data.pkl" in tails else None
 
