@@ -33,7 +33,7 @@ def test_what_is_no_torchscript_is_one_message_and_nothing_is_executed(tmp_path,
         file.mkdir()
     else:
         file.write_bytes(DIGITS.read_bytes()[: -200 if damage == "cut" else 0])
-    refused(load_of(file, "--output", tmp_path), "model.pt")
+    refused(load_of(file, "--out", tmp_path), "model.pt")
     assert not witness.exists()
 
 
@@ -41,7 +41,8 @@ def test_what_is_no_torchscript_is_one_message_and_nothing_is_executed(tmp_path,
 def test_a_device_that_is_not_there_is_one_message(tmp_path):
     answers = tmp_path / "answers.json"
     answers.write_text('{"device": "cuda:99"}')
-    ran = load_of(DIGITS, "--answers", answers, "--output", tmp_path)
+    task = ("run", "--task", "digits-cnn-torch-fp32", "--hardware_type", "TORCH")
+    ran = qs(*task, "--answers", answers, "--out", tmp_path, "--no_input")
     refused(ran, "device: 'cuda:99' is not there; there is cpu")
 
 
@@ -59,8 +60,8 @@ def test_a_device_that_is_not_there_is_one_message(tmp_path):
 def test_tasks_are_as_accurate_as_pinned(tmp_path, task):
     info = json.loads((ROOT / "model_zoo" / f"{task}.json").read_text())
     ran = qs(
-        *("run", "--task", task, "--hardware_type", "TORCH", "--output", tmp_path),
-        *("--batch_sizes", 8, "--iterations", 20, "--no_input", "--no_picture"),
+        *("run", "--task", task, "--hardware_type", "TORCH", "--out", tmp_path),
+        *("--batch_sizes", 1, "--iterations", 20, "--no_input", "--no_picture"),
     )
     assert ran.returncode in (0, 3), ran.stderr  # 3: too short to be VALID
     (file,) = tmp_path.glob(f"TORCH/{task}/result-*.json")
