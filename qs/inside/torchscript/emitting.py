@@ -8,7 +8,7 @@ Everything in the text is our own: names are numbers, attributes are checked lit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,10 +199,14 @@ def real(one: float) -> str:
 
 
 def script_of(
-    graph: PlainGraph, table: Mapping[str, Emit], fused: Callable[[PlainGraph], PlainGraph]
+    graph: PlainGraph,
+    table: Mapping[str, Emit],
+    fused: Callable[[PlainGraph], PlainGraph],
+    cast: Collection[int] = (),
 ) -> Script:
     """The text of `forward` for the graph, after `fused` has joined nodes. Unsupported names the
-    first node that the table has not, or cannot write.
+    first node that the table has not, or cannot write. `cast` are the places of
+    the inputs that arrive as another type than the graph's.
     """
     missing = [node for node in graph.nodes if node.domain or node.op not in table]
     if missing:
@@ -214,8 +218,10 @@ def script_of(
     arguments = []
     for at, (number_, dtype) in enumerate(graph.inputs):
         arguments.append(f"a{at}: Tensor")
-        # What feeds integers may have them in another width than the file.
-        text = f"a{at}" if dtype in FLOATS else emitter.line(f"a{at}.to(torch.{dtype})")
+        # What feeds integers may have them in another width than the file. Floats stay as they are:
+        # a module may be turned into half precision, with its inputs.
+        kept = dtype in FLOATS and at not in cast
+        text = f"a{at}" if kept else emitter.line(f"a{at}.to(torch.{dtype})")
         emitter.values[number_] = Value(text, dtype)
         emitter.from_inputs.add(number_)
     for number_, array in graph.weights.items():

@@ -5,7 +5,7 @@ generated items, as files that a process with torch reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,9 @@ class WritingService:
         graph = open_graph(onnx_path, model_info, [])
         order = split_names(model_info.get("inputs")) or list(model_info["input_shape"])
         bound = sorted(graph.bound, key=lambda fed: order.index(fed.declared))
-        script = script_for(
-            Path(onnx_path), [fed.file for fed in bound], [name for name, _ in graph.outputs]
-        )
+        cast = [at for at, fed in enumerate(bound) if fed.spec.dtype != fed.dtype]
+        names = [fed.file for fed in bound], [name for name, _ in graph.outputs]
+        script = script_for(Path(onnx_path), *names, cast)
         place = Path(folder)
         answers, feeds = _answers(graph, model_info, [fed.declared for fed in bound], place)
         (place / SOURCE).write_text(script.source)
@@ -60,9 +60,13 @@ class WritingService:
         return {"items": sum(answers), "batch_sizes": sorted(set(answers)), "feeds": feeds}
 
 
-def script_for(path: Path, inputs: list[str], outputs: list[str]) -> Script:
-    """The text of forward, its inputs and outputs in the order of these names of the file."""
-    return script_of(read_graph(path, inputs, outputs), OPERATORS, fused)
+def script_for(
+    path: Path, inputs: list[str], outputs: list[str], cast: Sequence[int] = ()
+) -> Script:
+    """The text of forward, its inputs and outputs in the order of these names of the file; `cast`
+    as in script_of.
+    """
+    return script_of(read_graph(path, inputs, outputs), OPERATORS, fused, cast)
 
 
 def _answers(

@@ -391,6 +391,11 @@ def test_the_archive_takes_positions_and_is_checked(tmp_path):
     np.testing.assert_allclose(y.numpy(), np.repeat(X[0].sum(0)[None], 5, 0), atol=1e-6)
     assert same.dtype == torch.int64 and same.shape == (5, 3)
 
+    # whole numbers where the file takes floats
+    other = INFO | {"input_type": "INT32,INT64"}
+    WritingService().write(str(tmp_path / "m.onnx"), other, str(folder))
+    assert CompilingService().compile(str(folder), str(tmp_path / "n.pt"), 1e-4)
+
     # the answers of another model
     with np.load(folder / "answers-0.npz") as stored:
         changed = dict(stored) | {"o0": stored["o0"] + 1}
