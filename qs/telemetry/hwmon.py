@@ -24,6 +24,9 @@ PARTS = {
     "habanalabs": Part.ACCELERATOR,
     "fam15h_power": Part.PACKAGE,
 }
+# What these measure counts only beside this file: the sensor of graphics that are part of a
+# processor tells of all of that.
+DISCRETE = {"amdgpu": "power1_cap"}
 # Of those: which of their sensors is the whole ("" has no label).
 WHOLE = ("", "ppt", "pkg", "card", "total")
 SOCKET = "esocket"  # amd_energy: a counter for each socket beside those of the cores
@@ -57,7 +60,7 @@ def open_hwmon(root: Path) -> Opened:
             if len(found) == MOST:
                 file.close()
                 break
-            made, factor = _channel(path.name, driver, label, name)
+            made, factor = _channel(path, driver, label, name)
             if made.part is not Part.ASIDE and not _socket(label):
                 if chip.name in counted:
                     made = Channel(made.name, made.unit, Part.ASIDE, made.counter)
@@ -100,13 +103,15 @@ def _socket(label: str) -> bool:
     return label.lower().startswith(SOCKET)
 
 
-def _channel(file: str, driver: str, label: str, name: str) -> tuple[Channel, float]:
+def _channel(path: Path, driver: str, label: str, name: str) -> tuple[Channel, float]:
     """The channel of a sensor, and the factor of its numbers."""
+    file = path.name
     if file.startswith("temp"):
         return Channel(name, Unit.CELSIUS), 1e-3
     counter = file.startswith("energy")
     whole = label.lower() in WHOLE
-    part = PARTS.get(driver, Part.ASIDE) if whole else Part.ASIDE
+    discrete = driver not in DISCRETE or path.with_name(DISCRETE[driver]).exists()
+    part = PARTS.get(driver, Part.ASIDE) if whole and discrete else Part.ASIDE
     if driver == "amd_energy" and _socket(label):
         part = Part.PACKAGE
     return Channel(name, Unit.WATT, part, counter), 1e-6

@@ -60,5 +60,5 @@ def _name(root: Path, folder: Path) -> str:
     parts = folder.name.split(":")
     if len(parts) < 3:
         return name
-    package = text(root / FOLDER / ":".join(parts[:2]) / "name").rpartition("-")[2]
+    package = text(root / FOLDER / ":".join(parts[:2]) / "name").removeprefix("package-")
     return f"{name}-{package or parts[1]}"

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qs.base.errors import UserError
+from qs.base.files import read_regular
 from qs.telemetry.channel import NAN, Channel, Part, Unit
 from qs.telemetry.follower import Log
 from qs.telemetry.summary import Taken
@@ -24,7 +27,7 @@ from qs.telemetry.summary import Taken
 FILE = "telemetry-stated.jsonl"
 SOURCE = "backend"
 MOST_NAMES, MOST_CHARS, MOST_UNIT_CHARS = 64, 64, 16
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
 KINDS = ("gauge", "counter")
 POWER, ENERGY = "power_w", "energy_j"
 USE = ("utilisation_percent", "utilization_percent")
@@ -110,11 +113,14 @@ def read_stated(folder: Path) -> Taken | None:
     """What was stated during a case, from the file in its folder; None if no `telemetry()` was
     called. A file that is none says so as the log's fault.
     """
-    try:
-        with (folder / FILE).open("rb") as file:
-            lines = file.read(MOST_BYTES).splitlines()
-    except OSError:
+    path = folder / FILE
+    if not os.path.lexists(path):
         return None
+    try:
+        lines = read_regular(path, MOST_BYTES).splitlines()
+    except UserError:
+        fault = "what telemetry() stated is in no file that can be read"
+        return Taken(SOURCE, Log((), fault=fault), stated=True)
     at_ns: list[int] = []
     columns: dict[Channel, list[float]] = {}
     cpu_ns, fault = 0, ""

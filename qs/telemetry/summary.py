@@ -144,7 +144,9 @@ def _counted(known: Sequence[_Known], lost: set[Part]) -> tuple[list[_Known], st
 
     if Part.PACKAGE in lost and of(Part.PACKAGE):
         return [], "the readings of a package were dropped, and the sum of the others is not all"
-    processors = of(Part.PACKAGE)
+    packages = of(Part.PACKAGE)
+    # A driver may show the counters that RAPL shows too.
+    processors = [each for each in packages if each.source == packages[0].source]
     processors = processors + of(Part.DRAM) if processors else of(Part.PLATFORM)[:1]
     accelerators = of(Part.ACCELERATOR)
     if any(each.stated for each in accelerators):

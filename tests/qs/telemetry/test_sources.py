@@ -102,6 +102,7 @@ def test_hwmon_counts_each_chip_once(tmp_path):
         tmp_path,
         1,
         "amdgpu",
+        power1_cap=1,
         power1_average=31_000_000,
         power1_label="PPT",
         power1_input=30_000_000,
@@ -140,6 +141,21 @@ def test_hwmon_counts_each_chip_once(tmp_path):
     assert values["amdgpu 1 PPT"] == 31.0
     assert values["coretemp 0 Package id 0"] == 45.0
     assert opened.unreadable == ()
+
+
+def test_graphics_that_are_part_of_a_processor_count_with_it(tmp_path):
+    fake.chip(tmp_path, 0, "amdgpu", power1_average=15_000_000, power1_label="PPT")
+    assert parts(open_hwmon(tmp_path)) == {"amdgpu 0 PPT": Part.ASIDE}
+
+
+def test_the_memory_of_each_die_is_its_own(tmp_path):
+    for package in range(2):
+        fake.rapl(tmp_path, f"intel-rapl:{package}", f"package-{package}-die-1", 1)
+        fake.rapl(tmp_path, f"intel-rapl:{package}:0", "dram", 1)
+    assert [name for name in parts(open_rapl(tmp_path)) if "dram" in name] == [
+        "dram-0-die-1",
+        "dram-1-die-1",
+    ]
 
 
 def test_a_chip_with_temperatures_alone_has_no_power(tmp_path):

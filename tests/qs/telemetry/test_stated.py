@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -104,6 +105,23 @@ def test_a_hostile_file_is_read_as_far_as_it_makes_sense(tmp_path):
     )
     assert list(found.log.at_ns) == [7]
     assert len(found.log.fault) == 300
+
+
+@pytest.mark.parametrize("kind", ["pipe", "large", "folder", "link"])
+def test_what_is_no_file_of_ours_is_not_waited_for(tmp_path, monkeypatch, kind):
+    path = tmp_path / FILE
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    else:
+        monkeypatch.setattr("qs.telemetry.stated.MOST_BYTES", 3)
+        path.write_text("[1, 2]")
+    found = read_stated(tmp_path)
+    assert found.log.fault == "what telemetry() stated is in no file that can be read"
+    assert found.log.channels == ()
 
 
 def test_names_beyond_the_most_are_left_out(tmp_path):

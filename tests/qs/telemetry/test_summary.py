@@ -28,6 +28,7 @@ def taken(name, part, watts, unit=Unit.WATT, counter=False, stated=False, source
 PACKAGE = taken("package-0", Part.PACKAGE, 40.0, counter=True)
 SECOND = taken("package-1", Part.PACKAGE, 30.0, counter=True)
 DRAM = taken("dram-0", Part.DRAM, 5.0, counter=True)
+SAME = taken("amd_energy 0 Esocket0", Part.PACKAGE, 40.0, counter=True, source="hwmon")
 CORE = taken("core-0", Part.ASIDE, 20.0, counter=True)
 PSYS = taken("psys", Part.PLATFORM, 70.0, counter=True)
 METER = taken("power_meter 0", Part.MACHINE, 120.0)
@@ -46,6 +47,7 @@ STATED_J = taken("energy_j", Part.ACCELERATOR, 155.0, counter=True, stated=True)
         ([PACKAGE], 40.0, ["package-0"]),
         ([PACKAGE, SECOND, DRAM, CORE], 75.0, ["package-0", "package-1", "dram-0"]),
         ([PACKAGE, DRAM, PSYS, METER], 45.0, ["package-0", "dram-0"]),
+        ([PACKAGE, DRAM, SAME], 45.0, ["package-0", "dram-0"]),
         ([PSYS, DRAM, METER], 70.0, ["psys"]),
         ([METER, BATTERY], 120.0, ["power_meter 0"]),
         ([GPU, METER], 200.0, ["GPU 0"]),
