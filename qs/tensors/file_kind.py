@@ -92,6 +92,8 @@ def foreign(path: Path) -> str | None:
 
 
 def _folder(path: Path) -> str:
+    if (path / "saved_model.pb").is_file():
+        return "a TensorFlow saved_model"
     inside = sorted(path.glob("*.onnx")) or sorted(path.glob("*/*.onnx"))
     if not inside:
         return "a folder, with no .onnx file in it"
