@@ -22,6 +22,7 @@ from qs.evaluate.offering import Forms, offered
 from qs.evaluate.own_process import ReferenceProcess, reference_process
 from qs.evaluate.prepare import Prepared
 from qs.models import check_imports
+from qs.models.formats import ONNX, SAVED_MODEL
 from qs.result.result import Kind
 from qs.tensors.digest import digests_of
 from qs.tensors.generated import split_names
@@ -211,7 +212,8 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
     """As resolve_model, for a file that the user named."""
     path, kind = Path(described["path"]), described["kind"]
     size, sha256 = digest(path)
-    data = digests_of(path) if kind == "onnx" else {path.name: sha256}
+    known = kind in (ONNX, SAVED_MODEL)
+    data = digests_of(path) if known else {path.name: sha256}
     return {
         "path": str(path),
         "kind": "given",
@@ -219,7 +221,7 @@ def given_model(described: dict[str, Any]) -> dict[str, Any]:
         "format": kind,
         "sha256": data.pop(path.name),
         "data": data,
-        "note": f"the given {'ONNX file' if kind == 'onnx' else kind}, {data_size(size)}",
+        "note": f"the given {'ONNX file' if kind == ONNX else kind}, {data_size(size)}",
     }
 
 

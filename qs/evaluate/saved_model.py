@@ -52,7 +52,7 @@ class TensorFlow:
 def tensorflow_for(environment: Environment | None) -> TensorFlow | None:
     """The backend's own TensorFlow, else ours; None if neither has one. Nothing is imported."""
     if environment is not None and environment.key is not None:
-        there = {canonicalize_name(name): each for name, each in environment.packages.items()}
+        there = {str(canonicalize_name(name)): each for name, each in environment.packages.items()}
         versions = [there[name] for name in DISTRIBUTIONS if name in there]
         if versions:
             return TensorFlow(environment.python, versions[0], environment.variables)

@@ -28,6 +28,7 @@ from qs.evaluate.artifacts import ARTIFACT
 from qs.inside import feeding
 from qs.inside.ir_artifact import of_openvino
 from qs.inside.onnx_artifact import of_onnx
+from qs.inside.saved_model_artifact import is_saved_model, of_saved_model
 from qs.inside.torch_artifact import in_order, is_torchscript, of_exported
 from qs.tensors.file_kind import foreign, no_model
 from qs.tensors.generated import NUMPY_TYPES, input_specs, split_names
@@ -63,6 +64,9 @@ class ArtifactService:
         elif file.suffix.lower() == OPENVINO and no_model(file) is None:
             _check_types(asked)
             found = of_openvino(file, asked)
+        elif is_saved_model(file):
+            _check_types(asked)
+            found = of_saved_model(file, asked)
         elif is_torchscript(file):
             asked, notes = in_order(file, asked)
             found = _of_unknown(file, asked) | {"format": "pt"}

@@ -189,7 +189,7 @@ def _function(
 
     def in_order(*arguments: Any) -> list[Any]:
         keyed = zip(asked.inputs, arguments, strict=True)
-        answers = signature(**{place.key: argument for place, argument in keyed})
+        answers = signature(**{str(place.key): argument for place, argument in keyed})
         return [answers[place.key] for place in asked.outputs]
 
     plain = [tf.TensorSpec(spec.shape, spec.dtype, f"in_{at}") for at, spec in enumerate(specs)]

@@ -55,7 +55,7 @@ def match(saved: SavedModel, model_info: Mapping[str, Any], folder: Path) -> Ask
     specs = input_specs(model_info)
     declared = [spec.name for spec in specs]
     outputs = split_names(model_info.get("outputs"))
-    name = _signature(saved, declared, outputs, folder)
+    name = signature_of(saved, folder, declared, outputs)
     signature = saved.signatures[name]
     where = f"the signature {one_line(name, _SHOWN)!r} of {folder}"
     inputs, notes = _inputs(specs, signature, where)
@@ -63,9 +63,12 @@ def match(saved: SavedModel, model_info: Mapping[str, Any], folder: Path) -> Ask
     return Asked(name, tuple(inputs), tuple(found), (*notes, *more))
 
 
-def _signature(
-    saved: SavedModel, inputs: Sequence[str], outputs: Sequence[str], folder: Path
+def signature_of(
+    saved: SavedModel, folder: Path, inputs: Sequence[str] = (), outputs: Sequence[str] = ()
 ) -> str:
+    """The name of the signature that is meant, of several that which has these inputs and outputs.
+    UserError where that is none or not just one.
+    """
     names = list(saved.signatures)
     if not names:
         raise UserError(
@@ -79,12 +82,13 @@ def _signature(
         sides = (inputs, signature.inputs), (outputs, signature.outputs)
         return all(len(_by_name(wanted, there)) == len(wanted) for wanted, there in sides)
 
-    able = [name for name in names if has_all(saved.signatures[name])]
+    able = [name for name in names if inputs and has_all(saved.signatures[name])]
     if len(able) == 1:
         return able[0]
+    fits = f", and the model info's names fit {'several' if able else 'none'} of them"
     raise UserError(
-        f"{folder} has the signatures {_listed(names)}, none of them called {DEFAULT}, and the "
-        f"model info's names fit {'several' if able else 'none'} of them; save it with one"
+        f"{folder} has the signatures {_listed(names)}, none of them called {DEFAULT}"
+        f"{fits if inputs else ''}; save it with one"
     )
 
 
@@ -100,7 +104,7 @@ def _inputs(
         )
     pairs = _by_name(declared, there)
     rest = [key for key in there if key not in pairs.values()]
-    notes = []
+    notes: list[str] = []
     for spec in specs:
         key = pairs.get(spec.name)
         by_place = key is None
@@ -139,7 +143,7 @@ def _outputs(
         meant = nearest(missing[0], list(there)[:MOST_FAULTS])
         hint = f"; did you mean {meant!r}?" if meant else ""
         raise UserError(f"{where} has no output {missing[0]!r}, only {_listed(there)}{hint}")
-    notes = [
+    notes: list[str] = [
         Doubt(f"the signature's output {key} is {name} ({BY_POSITION})")
         for name, key in zip(missing, rest, strict=False)
     ]

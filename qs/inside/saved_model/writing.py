@@ -48,7 +48,8 @@ class WritingService:
             )
         place = Path(folder)
         sizes = _answers(opened, model_info, [fed.declared for fed in bound], place, onnx_path)
-        np.savez(place / WEIGHTS, **{f"w{number}": array for number, array in weights.items()})
+        stored: dict[str, Any] = {f"w{number}": array for number, array in weights.items()}
+        np.savez(place / WEIGHTS, **stored)
         about = _described(graph, bound) | {
             "outputs": [reported for _, reported in opened.outputs],
             "sizes": sizes,
