@@ -103,7 +103,7 @@ class _Lineup:
                 found = []
                 for each in (*due[first:], *due[:first]):
                     title = f"round {turn + 1} of {rounds}, batch size {key[0]}"
-                    row = await self._turn(each, key, turn, title)
+                    row = await self._turn(each, key, turn, f"{title}, {each.name}")
                     found.append((each.name, row))
                     if self._interrupt.requested.is_set():
                         raise Interrupted

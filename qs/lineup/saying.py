@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from qs.base.words import counted, number, percent
 from qs.comparison.comparing import MARGIN
 from qs.comparison.difference import FASTER, SAME
+from qs.comparison.drift import REPEATS
 from qs.lineup.comparing import LinedCase, Lineup
 from qs.result.result import Result
 from qs.result.story import Score, metrics_of
@@ -198,6 +199,11 @@ def _and(names: Sequence[str]) -> str:
 
 def how(lineup: Lineup) -> list[str]:
     """How the comparison was made, for whoever wants to judge it."""
+    turns = [entry.runs.runs for case in lineup.cases for entry in case.entries]
+    few = (
+        f"With fewer than {REPEATS} turns of a case, what other programs did may account for more, "
+        "and intervals are wider: measure for longer, or with more --rounds."
+    )
     return [
         f"Measured in turn, {_turns(lineup)} of rotated order, each with fresh processes; the "
         "turns of a case are repeats of it.",
@@ -205,6 +211,7 @@ def how(lineup: Lineup) -> list[str]:
         f"{percent(lineup.margin)} and stands beside all {number(lineup.tests)} comparisons here "
         "(Holm); equally fast if the whole interval lies within that.",
         f"Spread between runs: {lineup.known.origin}; the turns themselves count beside it.",
+        *([few] if min(turns, default=REPEATS) < REPEATS else []),
     ]
 
 

@@ -137,12 +137,12 @@ def test_one_that_spins_is_ended_between_its_turns(tmp_path):
 @pytest.mark.slow
 def test_from_python_and_a_load_test(tmp_path):
     root = backends.write(tmp_path / "w", {"QUICK": FAST, "SLOW": SLOW})
-    asked = {"workspace": root, "out": root / "reports", "no_history": True, "rounds": 2}
-    found = package.run(TASK, hardware_type=["QUICK", "SLOW"], duration=1, **asked)
+    asked = {"workspace": root, "out": root / "reports", "no_history": True, "rounds": 3}
+    found = package.run(TASK, hardware_type=["QUICK", "SLOW"], duration=2, **asked)
     assert list(found.results) == ["QUICK", "SLOW"]
     assert found.sentence.startswith("QUICK is faster at batch size 1 (")
     assert found.page is not None and found.page.is_file()
     assert found.page.with_suffix(".svg").read_text().startswith("<svg")
-    loaded = backends.run(root, "QUICK,SLOW", *QUICK[:-1], verb="load")
+    loaded = backends.run(root, "QUICK,SLOW", "--duration", "2s", "--no_history", verb="load")
     assert loaded.returncode == 0
     assert "QUICK is faster at batch size 1" in loaded.stdout
