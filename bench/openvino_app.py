@@ -288,10 +288,15 @@ def _compare(
     ):
         ratio = pairwise(of[name][side], of[name][APP])
         report.goal(f"{what}: {label}, {OURS} / {APP}", relation, round(limit, 2), ratio, "x")
-    said = ", ".join(f"{name} {_plain(setup.compiled.get_property(name))}" for name in SAID)
-    report.note(
-        f"{what}: {requests} requests a side and round, {setup.in_flight} in flight; {said}"
-    )
+    report.note(f"{what}: {requests} requests a side and round, {setup.in_flight} in flight")
+    report.note(f"{what}: {APP}: {_said(setup.compiled)}")
+    own = len(setup.copies)
+    copies = "" if own == 1 else f" {own} copies, each:"
+    report.note(f"{what}: {OURS}:{copies} {_said(setup.copies[0].requests.compiled)}")
+
+
+def _said(compiled: Any) -> str:
+    return ", ".join(f"{name} {_plain(compiled.get_property(name))}" for name in SAID)
 
 
 def _plain(value: Any) -> str:

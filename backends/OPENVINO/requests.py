@@ -36,7 +36,7 @@ class Requests:
     """
 
     def __init__(self, compiled: Any, bound: Bound) -> None:
-        self._compiled = compiled
+        self.compiled = compiled
         self._own = threading.local()
         self._tensor: Callable[..., Any] = library().Tensor
         self._inputs: list[tuple[int, str, np.dtype, Kept]] = [
@@ -105,7 +105,7 @@ class Requests:
 
     def _begun(self) -> Callable[..., dict[Any, Any]]:
         """A request of this thread; `infer` of the class beneath openvino.InferRequest."""
-        request = self._own.request = self._compiled.create_infer_request()
+        request = self._own.request = self.compiled.create_infer_request()
         infer = self._own.infer = super(library().InferRequest, request).infer
         if request.query_state():
 

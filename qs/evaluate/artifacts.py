@@ -157,8 +157,8 @@ def take(given: Path, hardware: str, model: str | None) -> Artifact:
 
 
 def digest(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file; of a folder, or an ONNX file with weights beside it, of the
-    files' names and contents in order. TooLarge for a folder that no compiler made.
+    """Bytes and SHA-256 of a file; of a folder, or a model with weights beside it, of the files'
+    names and contents in order. TooLarge for a folder that no compiler made.
     """
     from qs.tensors.digest import sha256_of
 
@@ -204,9 +204,12 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 
 def _weights(path: Path) -> list[Path]:
-    """The files beside an ONNX file that are part of it. If one is missing, whoever opens the model
-    says so.
+    """The files beside an ONNX file, or OpenVINO's .xml, that are part of it. If one is missing,
+    whoever opens the model says so.
     """
+    if path.suffix.lower() == ".xml":
+        weights = path.with_suffix(".bin")
+        return [weights] if weights.is_file() else []
     try:
         return data_files(path) if path.suffix == ".onnx" else []
     except UserError:

@@ -101,3 +101,13 @@ def test_a_folders_digest_knows_names_and_contents(work):
     assert renamed[0] == before[0] and renamed[1] != before[1]
     (work / "weights" / "w1").write_bytes(b"ZERO")
     assert digest(work)[1] != renamed[1]
+
+
+def test_the_digest_of_openvinos_xml_knows_its_weights(tmp_path):
+    model, weights = tmp_path / "m.xml", tmp_path / "m.bin"
+    model.write_text("<net/>")
+    weights.write_bytes(b"12")
+    before = artifacts.digest(model)
+    weights.write_bytes(b"13")
+    assert artifacts.digest(model)[0] == before[0] == 8
+    assert artifacts.digest(model)[1] != before[1]
