@@ -28,6 +28,7 @@ from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
+from qs.interact.asking import read_answers
 from qs.settings.request import Request
 from qs.tensors.file_kind import foreign, url
 
@@ -54,9 +55,16 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(request.feeding.check)
     if backend is not None:
         checks.attempt(partial(_readable, path, backend.path))
+    given_answers = (
+        checks.attempt(partial(read_answers, request.answers)) if request.answers else None
+    )
     checks.raise_if_any()
     assert backend is not None
     artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
+    if artifact is not None and request.answers:
+        hint = "the answers are those that it was compiled with"
+        wanted = f"with a model's file, not the compile result {path}"
+        raise Faults([Fault("--answers", "", str(request.answers), wanted, hint=hint)])
     path = path.absolute()
     described, given = await _described(request, path, scratch, probe)
     if artifact is None:  # a compile result has its model's name
@@ -73,7 +81,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
         backend=backend,
         model=Found(described["name"], path, path.parent),
         dataset=None,
-        given_answers=None,
+        given_answers=given_answers,
         found={"Artifact": str(path), "Backend": str(backend.path)},
         warnings=tuple(described["notes"]),
         artifact=artifact,

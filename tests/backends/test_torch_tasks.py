@@ -39,11 +39,13 @@ def test_what_is_no_torchscript_is_one_message_and_nothing_is_executed(tmp_path,
 
 @pytest.mark.slow
 def test_a_device_that_is_not_there_is_one_message(tmp_path):
+    """`qs load` once took --answers and left them unread."""
     answers = tmp_path / "answers.json"
     answers.write_text('{"device": "cuda:99"}')
+    said = "device: 'cuda:99' is not there; there is cpu"
+    refused(load_of(DIGITS, "--answers", answers, "--out", tmp_path), said)
     task = ("run", "--task", "digits-cnn-torch-fp32", "--hardware_type", "TORCH")
-    ran = qs(*task, "--answers", answers, "--out", tmp_path, "--no_input")
-    refused(ran, "device: 'cuda:99' is not there; there is cpu")
+    refused(qs(*task, "--answers", answers, "--out", tmp_path, "--no_input"), said)
 
 
 @pytest.mark.slow
