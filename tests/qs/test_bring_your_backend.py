@@ -123,6 +123,7 @@ def test_a_backend_that_is_not_there_is_the_users_error(place):
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_failed_check_is_exit_3_with_the_result_alone_on_standard_output(shell):
     """In a folder whose runtime cannot even be loaded, so that it is quick."""
     ran = shell(

@@ -155,6 +155,7 @@ def values_of(folder: Path) -> dict:
     return read_result(next(folder.glob("CPU/*/result-fp32.json")))["Effective Values"]
 
 
+@pytest.mark.slow
 def test_the_file_of_the_page_gives_defaults_and_the_report_says_so(tmp_path):
     (tmp_path / "setup.cfg").write_text(INI)
     below = tmp_path / "a" / "b"
@@ -180,6 +181,7 @@ def test_the_order_of_strength(tmp_path):
         assert found["value"] == clients and origin in found["origin"]
 
 
+@pytest.mark.slow
 def test_a_flag_from_the_environment(tmp_path):
     ran = qs(*RUN[:-1], "--iterations", "2", "--out", tmp_path, QS_JSON="true", QS_QUIET="yes")
     assert json.loads(ran.stdout)["Verdict"] == "VALID"

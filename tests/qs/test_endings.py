@@ -107,6 +107,7 @@ def test_a_run_outlives_its_terminal(tmp_path):
     assert (result_in(root)["Status"], result_in(root)["Verdict"]) == ("complete", "VALID")
 
 
+@pytest.mark.slow
 def test_a_hint_about_coroutines_works_as_it_is_typed(tmp_path):
     answer = 'return {"logits": np.zeros((self.batch_size, 10), np.float32)}'
     root = write(tmp_path, config={}, predict=f"async def predict(self, feeds):\n    {answer}")

@@ -123,6 +123,7 @@ def test_a_hang_in_the_comparison_is_found_and_the_rest_is_measured(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_megabyte_a_call_is_valid_and_its_log_is_bounded(tmp_path):
     root = misbehaving(tmp_path, "print(self.calls, 'x' * (1 << 20))")
     options = ("--clients", 1, "--iterations", 60, "--warmup", 0, "--json")

@@ -73,6 +73,7 @@ def result_of(folder: Path, *arguments: object) -> dict:
     return saved
 
 
+@pytest.mark.slow
 def test_a_model_with_state_needs_no_flag(tmp_path):
     found = result_of(
         tmp_path / "r",
@@ -93,6 +94,7 @@ def test_a_model_with_state_needs_no_flag(tmp_path):
     assert found["Effective Values"]["duration_s"] == {"value": 0.2, "origin": "command line"}
 
 
+@pytest.mark.slow
 def test_all_types_in_processes(tmp_path):
     model = graphs.of_all_types(tmp_path / "m.onnx")
     found = result_of(
@@ -155,6 +157,7 @@ def test_a_shape_with_the_batch_in_it_is_the_batch_of_the_run(tmp_path):
     assert "a call is fed x [4, 3, 8, 8]" in ran.stdout and "--shape x=4,3,8,8 states" in ran.stdout
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_the_batch_is_and_what_a_call_was_fed(tmp_path):
     path = graphs.decoder(tmp_path / "m.onnx")
     out = ("--hardware_type", "CPU", "--out", tmp_path / "r")
@@ -220,6 +223,7 @@ def test_what_is_wrong_is_one_message(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_what_was_measured(tmp_path):
     command = [
         sys.executable,

@@ -67,6 +67,7 @@ def test_an_item_is_replayed_and_saved(numeric):
     )
 
 
+@pytest.mark.slow
 def test_an_item_that_is_not_there(numeric):
     ran = numeric("--item", 450)
     assert ran.returncode == 2

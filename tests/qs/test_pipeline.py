@@ -204,6 +204,7 @@ def test_nothing_half_written_stays(whole):
     assert [path for path in whole[0].rglob("*") if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_the_command_line_wins(tmp_path):
     status, _, said = run(
         tmp_path,

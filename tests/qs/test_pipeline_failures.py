@@ -182,6 +182,7 @@ def test_nan_in_an_output_is_a_failure(evaluate):
     assert any("logits" in reason and "NaN" in reason for reason in result["Reasons"])
 
 
+@pytest.mark.slow
 def test_prints_of_a_backend_go_to_its_log(evaluate, tmp_path):
     status, _, said = evaluate("--json", predict="print('noise ' * 1000)")
     assert status == 0

@@ -27,8 +27,10 @@ def published(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(folder: Path, hardware: str, *options: object, **environment: str) -> dict:
-    fixed = ["--task", TASK, "--hardware_type", hardware, "--no_input"]
+def evaluate(
+    folder: Path, hardware: str, *options: object, task: str = TASK, **environment: str
+) -> dict:
+    fixed = ["--task", task, "--hardware_type", hardware, "--no_input"]
     ran = qs("run", *fixed, "--no_picture", *options, cwd=folder, **environment)
     assert "Traceback" not in ran.stderr, ran.stderr
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -107,6 +109,18 @@ def test_every_way_to_get_at_the_model(published: Path, hardware: str) -> None:
     assert result["Answers"] == ({"threads": 1} if hardware == "INTERPATH" else {})
     (row,) = result["Performance"]
     assert row["Verdict"] == "VALID"
+
+
+@needs_torch
+@pytest.mark.slow
+def test_synthetic_weights_are_given_as_torchscript(published: Path) -> None:
+    few = ("--batch_sizes", 1, "--iterations", 8, "--warmup", 1, "--numeric_items", 2)
+    result = evaluate(published, "JITLOAD", *AUDIT, *few, task="bert-torch-fp32")
+    made = result["Model Source"]["converted"]
+    assert made["from"]["format"] == "onnx" and result["Model Source"]["format"] == "pt"
+    assert made["check"]["max_abs_diff"] <= 1e-4
+    assert result["Accuracy"]["Cosine Similarity"] >= 0.9999
+    assert result["Verdict"] == "VALID"
 
 
 @needs_torch

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.qs.program import ROOT, qs, refused
 from tests.qs.results import read_result
 
 
+@pytest.mark.slow
 def test_int8_mnist_against_fp32(tmp_path):
     ran = qs(
         "run",

@@ -79,6 +79,7 @@ def test_names_that_the_user_typed_or_a_folder_has(tmp_path):
     clean(qs("schema", SAFE), 2)
 
 
+@pytest.mark.slow
 def test_a_vendor_that_fails_with_escapes(tmp_path):
     root = small_backend.write(
         tmp_path, predict=f"def predict(self, feeds): raise OSError({SAFE!r})"

@@ -102,6 +102,7 @@ def test_a_debugger_may_be_used_in_upstreams_layout(upstream):
     assert [row["Mode"] for row in result["Performance"]] == ["vendor"]
 
 
+@pytest.mark.slow
 def test_another_batch_size_tensors_missing_keys_and_a_list_of_rows(upstream):
     status, result, said = evaluate(upstream, "BMLP")
     assert status == 0, said
@@ -167,6 +168,7 @@ def test_a_name_that_numpy_no_longer_has_is_named_with_its_line(upstream):
     assert reason.endswith(f"compile_backend_oldgen.py, line {line})")
 
 
+@pytest.mark.slow
 def test_segments_fallbacks_units_and_numbers_that_cannot_be(upstream):
     status, result, said = evaluate(upstream, "TWOSEG")
     assert (status, result["Verdict"]) == (3, "INVALID"), said

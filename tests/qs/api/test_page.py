@@ -40,6 +40,7 @@ def test_the_snippets_of_the_page(tmp_path):
     assert (tmp_path / "requests.npz").is_file()
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_tables_and_curves(tmp_path):
     """By Jupyter's own kernel, whose thread has a running event loop."""
     done = tmp_path / "done.ipynb"

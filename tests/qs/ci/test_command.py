@@ -99,6 +99,7 @@ def test_a_side_that_crashes_after_some_rounds_fails_the_gate_with_the_reason(pl
     assert report["figures"][0]["old"] > 0
 
 
+@pytest.mark.slow
 def test_a_budget_shorter_than_a_round_cannot_tell_and_says_what_would(place):
     ran = gate(place, "--old", "old", "--block", "0.2s", "--budget", "10ms", "--workspace", "old")
     assert ran.returncode == 4

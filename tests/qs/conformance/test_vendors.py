@@ -288,6 +288,7 @@ def test_a_right_one_passes_everything(lab):
     assert found["benchmark"].reason == "QS mode is supported: benchmark() is never called"
 
 
+@pytest.mark.slow
 def test_a_hang_ends_at_the_limit_is_located_and_what_follows_is_checked(lab, limit_s):
     lab.write("""
     def generate_qs_config(self):

@@ -62,6 +62,7 @@ def test_one_of_another_processor_does_not_count():
     assert cpu_name()
 
 
+@pytest.mark.slow
 def test_every_report_has_the_summary(tmp_path):
     ran = qs(
         "run",

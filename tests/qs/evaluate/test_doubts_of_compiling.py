@@ -6,6 +6,7 @@ import json
 from html import unescape
 
 import numpy as np
+import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from tests.qs.program import qs
@@ -19,6 +20,7 @@ SAID = (
 )
 
 
+@pytest.mark.slow
 def test_pairs_by_position_and_casts_are_warnings_of_the_run(tmp_path):
     """Once each in the terminal, in the result and on the page; also of what was compiled
     before.

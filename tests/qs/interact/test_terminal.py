@@ -324,6 +324,7 @@ def test_a_run_asks_at_a_real_terminal_keeps_the_answers_and_takes_them_again(wo
     assert set(again["Answer Origins"].values()) == {"answers file"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_question_leaves_a_report_that_says_so(workspace):
     pexpect = pytest.importorskip("pexpect")
     program, *options = small_backend.command(workspace, "--compile_only")

@@ -366,6 +366,7 @@ def test_what_a_trial_raises_goes_through():
         asyncio.run(find_limit(parse_goals(["p99=4ms"]), trial, LimitSettings()))
 
 
+@pytest.mark.slow
 def test_what_is_called_confirmed_has_the_confidence_that_was_asked_for():
     """M/M/1 with the little time of a default search: response times are exponential with rate mu -
     lambda, so the limit is known. 20 searches at 95 %; three above it have a chance of 1 in 13.

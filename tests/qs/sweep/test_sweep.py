@@ -81,6 +81,7 @@ def test_a_command_of_the_page(command, place):
     assert ran.returncode == (3 if "--slo" in command and refuted else 0), ran.stderr
 
 
+@pytest.mark.slow
 def test_all_settings_are_measured_and_the_recommended_command_runs(tmp_path):
     ran = qs(
         "sweep",
@@ -251,6 +252,7 @@ def test_what_cannot_be_is_one_message(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_bounds_that_no_setting_keeps_are_not_met_and_not_invalid(tmp_path):
     small_backend.write(tmp_path, config={})
     options = ("--batch_sizes", "1,2", "--duration", "0.2s", "--repeats", "1", "--slo", "p50=1us")

@@ -55,6 +55,7 @@ def values(text: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_scraped_while_it_runs(tmp_path):
     port = free_port()
     command = [

@@ -333,6 +333,7 @@ def test_a_sweep_has_its_settings_and_its_limit(show, tmp_path):
     assert "For throughput" in shown.page.locator("main").inner_text()
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_page(show, tmp_path):
     """The other tests draw saved reports."""
     sizes = ("--batch_sizes", "1", "--clients", "1", "--duration", "0.3s")
