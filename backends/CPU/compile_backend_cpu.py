@@ -20,16 +20,15 @@ from qs.contract.compiling import (
     best_batch_sizes,
     compile_result,
     feeds_of,
+    onnx_file,
     try_batch_sizes,
     wants_analysis,
 )
 from qs.contract.tools import (
-    UserError,
     bind_inputs,
     bind_outputs,
     doubts,
     file_tensors,
-    foreign_kind,
     is_dynamic,
     onnx_sentence,
 )
@@ -68,7 +67,7 @@ class CompileBackendCPU(CompileBackend):
 
         Idempotent. UserError if the model file is missing or not an ONNX file.
         """
-        model = _model_file(configs["model_info"])
+        model = onnx_file(configs["model_info"], __file__)
         path, note = sessions.optimized(model)
         self._configs = {**configs, "optimized_model": str(path), "model_notes": [note]}
         return self._configs
@@ -92,7 +91,9 @@ class CompileBackendCPU(CompileBackend):
         path = Path(configs["optimized_model"])
         threads = _threads(configs)
         session = sessions.open_session(path, threads)
-        bound, notes = bind_inputs(info, file_tensors(session.get_inputs()), str(_model_file(info)))
+        bound, notes = bind_inputs(
+            info, file_tensors(session.get_inputs()), str(onnx_file(info, __file__))
+        )
         outputs, more = bind_outputs(info, [node.name for node in session.get_outputs()])
         sizes = batch_sizes_of(configs["workload"])
         run = partial(session.run, None)
@@ -141,23 +142,6 @@ class CompileBackendCPU(CompileBackend):
             session.run(None, feeds)
             times.append(time.perf_counter() - started)
         return 1 if min(times) < SMALL_REQUEST_S else threads
-
-
-def _model_file(info: dict[str, Any]) -> Path:
-    """model_path as it is, or in this backend's workspace."""
-    stated = Path(str(info.get("model_path") or ""))
-    for path in (stated, Path(__file__).parents[2] / stated):
-        if path.is_file():
-            kind = foreign_kind(path)
-            if kind is None and path.suffix.lower() != ".onnx":
-                kind = f"a {path.suffix or 'nameless'} file"
-            if kind is not None:
-                raise UserError(f"the CPU backend runs ONNX files; {path} is {kind}")
-            # not resolved: weights beside the model are beside its link (Hugging Face's cache)
-            return path.absolute()
-    raise UserError(
-        f"the model file {stated} is missing; put it there, or let `qs run` get it from its sources"
-    )
 
 
 def _threads(configs: dict[str, Any]) -> int:

@@ -15,16 +15,15 @@ from qs.contract.compiling import (
     best_batch_sizes,
     compile_result,
     feeds_of,
+    onnx_file,
     try_batch_sizes,
     wants_analysis,
 )
 from qs.contract.tools import (
-    UserError,
     bind_inputs,
     bind_outputs,
     doubts,
     file_tensors,
-    foreign_kind,
     is_dynamic,
     onnx_sentence,
 )
@@ -54,7 +53,7 @@ class CompileBackendCUDA(CompileBackend):
         read.
         """
         answers = answers_of(configs.get("interact_info"))
-        path = _model_file(configs["model_info"])
+        path = onnx_file(configs["model_info"], __file__)
         for device_id in dict.fromkeys(answers.device_ids):
             sessions.open_session(path, answers, device_id)
         self._configs = configs
@@ -68,7 +67,7 @@ class CompileBackendCUDA(CompileBackend):
         if configs is None or not wants_analysis(configs):
             return None
         answers = answers_of(configs.get("interact_info"))
-        path = _model_file(configs["model_info"])
+        path = onnx_file(configs["model_info"], __file__)
         session = sessions.open_session(path, answers, answers.device_ids[0])
         bound, _ = bind_inputs(configs["model_info"], file_tensors(session.get_inputs()), str(path))
         return best_batch_sizes(partial(session.run, None), configs, bound, self.dataloader)
@@ -76,7 +75,7 @@ class CompileBackendCUDA(CompileBackend):
     def compile(self, configs: dict[str, Any], dataloader: Any = None) -> dict[str, Any]:
         answers = answers_of(configs.get("interact_info"))
         info = configs["model_info"]
-        path = _model_file(info)
+        path = onnx_file(info, __file__)
         session = sessions.open_session(path, answers, answers.device_ids[0])
         bound, notes = bind_inputs(info, file_tensors(session.get_inputs()), str(path))
         outputs, more = bind_outputs(info, [node.name for node in session.get_outputs()])
@@ -110,19 +109,3 @@ class CompileBackendCUDA(CompileBackend):
             warnings=warnings,
             notes=[*notes, *more],
         )
-
-
-def _model_file(info: dict[str, Any]) -> Path:
-    """model_path as it is, or in this backend's workspace."""
-    stated = Path(str(info.get("model_path") or ""))
-    for path in (stated, Path(__file__).parents[2] / stated):
-        if path.is_file():
-            kind = foreign_kind(path)
-            if kind is None and path.suffix.lower() != ".onnx":
-                kind = f"a {path.suffix or 'nameless'} file"
-            if kind is not None:
-                raise UserError(f"the CUDA backend runs ONNX files; {path} is {kind}")
-            return path.absolute()
-    raise UserError(
-        f"the model file {stated} is missing; put it there, or let `qs run` get it from its sources"
-    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.contract import batch_analysis
 from qs.contract.trial_feeds import first_batch, value_fault
+from qs.tensors.file_kind import foreign
 from qs.tensors.generated import split_names
 from qs.tensors.onnx_io import Fed, batch_fault
 
@@ -172,6 +174,26 @@ def compiled_for(configs: Mapping[str, Any] | None, batch_size: int) -> tuple[st
             raise UserError(f"batch size {batch_size} was not compiled; compiled: {sizes}")
         batch_size = min(compiled)
     return compiled[batch_size], batch_size
+
+
+def onnx_file(info: Mapping[str, Any], module: str) -> Path:
+    """The ONNX file at `model_path`: as it is, or in the workspace of the backend whose module's
+    `__file__` is given. UserError for a file that is missing or of another kind.
+    """
+    folder = Path(module).parent
+    stated = Path(str(info.get("model_path") or ""))
+    for path in (stated, folder.parents[1] / stated):
+        if path.is_file():
+            kind = foreign(path)
+            if kind is None and path.suffix.lower() != ".onnx":
+                kind = f"a {path.suffix or 'nameless'} file"
+            if kind is not None:
+                raise UserError(f"the {folder.name} backend runs ONNX files; {path} is {kind}")
+            # not resolved: weights beside the model are beside its link (Hugging Face's cache)
+            return path.absolute()
+    raise UserError(
+        f"the model file {stated} is missing; put it there, or let `qs run` get it from its sources"
+    )
 
 
 def batch_sizes_of(workload: Mapping[str, Any]) -> list[int]:
