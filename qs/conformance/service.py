@@ -15,6 +15,7 @@ import numpy as np
 from qs.engine import is_async
 from qs.inside.plain import plain
 from qs.inside.service import VendorService
+from qs.inside.started import with_pool
 from qs.tensors.outputs import named_outputs
 
 MOST_SAMPLES = 8
@@ -46,7 +47,9 @@ class ConformanceService(VendorService):
             "supported": bool(supported),
             "said": repr(supported),
             "is_bool": isinstance(supported, bool),
-            "config": plain(self.backend.generate_qs_config() if supported else None),
+            "config": plain(
+                with_pool(self.backend.generate_qs_config(), self.backend) if supported else None
+            ),
         }
 
     def dump_after(self, seconds: float | None) -> None:
@@ -64,7 +67,9 @@ class ConformanceService(VendorService):
 
     def opened(self, batch_size: int, samples: int = MOST_SAMPLES) -> LoadedInstance:
         """predict at that batch size, with distinct batches to give it."""
-        target = self.load_target(instance=0, batch_size=batch_size, samples=samples)
+        target = self.load_target(
+            instance=0, batch_size=batch_size, samples=samples, prepared=False
+        )
         return LoadedInstance(target, self.settings.outputs)
 
 

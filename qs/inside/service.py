@@ -23,6 +23,7 @@ from qs.inside import samples
 from qs.inside.agreement import agreement, replay, save_item, segment_hook
 from qs.inside.calling import blocking
 from qs.inside.copies import Copies, LoadedCopy, unless_left_out
+from qs.inside.driving import Drive, Loaded, LoadedTarget, target_for
 from qs.inside.imports import upstream_imports
 from qs.inside.interact_info import with_path
 from qs.inside.judging import Idle, ask_after, ask_before
@@ -31,9 +32,9 @@ from qs.inside.plain import plain, restored
 from qs.inside.reference_items import load_reference
 from qs.inside.runners import Runner, Runtimes, RuntimeSettings
 from qs.inside.samples import Task
+from qs.inside.started import with_pool
 from qs.inside.stating import stating_of
-from qs.inside.targets import Drive, Hook, LoadedTarget, Looking, check_kind, rows_of, target_of
-from qs.inside.verifying import Verifier
+from qs.inside.targets import rows_of
 from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
 
@@ -197,7 +198,8 @@ class VendorService:
         backend = self.copies[0].backend
         if not backend.is_qs_mode_supported():
             return {"supported": False, "config": None}
-        return {"supported": True, "config": plain(backend.generate_qs_config())}
+        config = with_pool(backend.generate_qs_config(), backend)
+        return {"supported": True, "config": plain(config)}
 
     def accuracy(
         self, data_percent: int, output_dir: str, predict_limit_s: float | None = None
@@ -308,8 +310,8 @@ class VendorService:
         setup: Mapping[str, Mapping[str, Any]] | None = None,
         **how: Any,
     ) -> LoadedTarget:
-        """predict of copy `instance`, loaded; `.samples` are the batches to cycle through, and
-        `.loaded_batch_size` is what is really loaded.
+        """Copy `instance`, loaded, as the engine drives it; `.samples` are the batches to cycle
+        through, or the requests made of them, and `.loaded_batch_size` is what is really loaded.
 
         The copy is loaded on its own CPUs (see Drive.affinity); threads that the backend starts
         stay on them.
@@ -326,19 +328,19 @@ class VendorService:
             self.copies.keep(drive.instances, instance)
             self.copies.renew(instance)
             copy = self.copies.loaded(instance, drive.to_load, drive.placement(instance))
-            check_kind(copy.backend.predict, self._runner.pool)
             taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
         axes = self.settings.model_info.get("input_batch_axis") or {}
-        rows = rows_of(taken[0], drive.batch_size, copy, axes) if drive.shared_by else None
-        verifier = None
-        hooks: list[Hook] = stating_of(copy.backend, drive.telemetry_s, drive.folder, instance)
-        if drive.verify is not None:
-            verifier = Verifier(instance=instance, names=self.settings.outputs, **drive.verify)
-            verifier.knows(() if rows else taken)
-            hooks.append(verifier)
-        looking, predict = Looking(drive.folder, instance, drive.lists), copy.backend.predict
-        call = target_of(predict, drive.lists, rows, self.task.states, verifier, looking, axes)
-        return LoadedTarget.watched(call, taken, looking, copy.batch_size, hooks)
+        loaded = Loaded(
+            copy.backend,
+            copy.batch_size,
+            instance,
+            self.settings.outputs,
+            rows_of(taken[0], drive.batch_size, copy, axes) if drive.shared_by else None,
+            self.task.states,
+            axes,
+            stating_of(copy.backend, drive.telemetry_s, drive.folder, instance),
+        )
+        return target_for(loaded, taken, drive, self._runner.pool)
 
     def idle_answers(
         self,

@@ -9,99 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.engine import UNANSWERED, Target, UnfinishedAnswer, is_async, look
-from qs.tensors.outputs import NOTED, no_outputs
-
-
-class NoOutput(UnfinishedAnswer):
-    """The first answer of predict holds no output: there is nothing to be measured."""
-
-
-class Looking:
-    """Looks at the answers that the engine shows it: of each instance the first, and one now and
-    then. Without outputs, the first raises NoOutput; a later one is noted in the case's folder,
-    since what was measured before it is kept.
-    """
-
-    def __init__(self, folder: str | None, instance: int, lists: bool) -> None:
-        self._folder, self._instance, self._lists = folder, instance, lists
-        self._seen = self._noted = False
-        self.last: Any = UNANSWERED
-        self.then: Callable[[], None] = lambda: None
-
-    def end(self) -> None:
-        """After a worker's last request. Of coroutines the engine shows the first answer only; so
-        the last is looked at here.
-        """
-        self(self.last)
-        self.then()
-
-    def __call__(self, answer: Any) -> None:
-        if answer is UNANSWERED or self._noted:
-            return
-        for each in answer if self._lists and isinstance(answer, list) else [answer]:
-            look(each)
-            fault = no_outputs(each)
-            if fault is None:
-                continue
-            if not self._seen or self._folder is None:
-                raise NoOutput(f"{fault}, which holds no output; let it return its outputs' arrays")
-            self._noted = True
-            Path(self._folder, NOTED.replace("*", str(self._instance))).write_text(fault)
-        self._seen = True
-
+from qs.contract.server_backend import is_started
+from qs.engine import is_async
+from qs.inside.looking import Looking
 
 NOTHING: Mapping[str, Any] = {}
 
 
-class Hook(Protocol):
-    """What is called in each worker's thread around its measured phase."""
-
-    def begin_measuring(self) -> None: ...
-    def end_measuring(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class LoadedTarget(Target):
-    """predict of a loaded copy, as the engine calls it."""
-
-    # of the batch that is really loaded
-    loaded_batch_size: int = 0
-
-    @classmethod
-    def watched(
-        cls,
-        call: Callable[[Any], Any],
-        samples: Sequence[Any],
-        looking: Looking,
-        loaded_batch_size: int,
-        hooks: Sequence[Hook] = (),
-    ) -> LoadedTarget:
-        """With hooks around what is measured; `looking` is the last one, and looks at answers."""
-
-        def begin() -> None:
-            for hook in hooks:
-                hook.begin_measuring()
-
-        def end() -> None:
-            for hook in hooks:
-                hook.end_measuring()
-
-        looking.then = end
-        return cls(call, samples, begin, looking.end, looking, loaded_batch_size)
-
-
-def check_kind(predict: Any, pool: str | None) -> None:
-    """UserError if the pool drives the other kind of predict. None: any kind."""
+def check_kind(backend: Any, pool: str | None) -> None:
+    """UserError if the pool drives the other kind of backend. None: any kind."""
+    predict = backend.predict
     if pool is None or is_async(predict) == (pool == "async"):
+        return
+    if pool == "async" and is_started(backend):
         return
     if pool == "async":
         raise UserError(
@@ -112,49 +38,6 @@ def check_kind(predict: Any, pool: str | None) -> None:
         f"predict is a coroutine function, which pool {pool!r} cannot drive; "
         "add --pool async, or state runner 'async' in the QS config"
     )
-
-
-@dataclass(frozen=True)
-class Drive:
-    """How the engine is going to drive one copy of the model: the arguments of `load_target`."""
-
-    # items a query, or the whole of a query's batch where nothing is shared
-    batch_size: int = 1
-    instances: int = 1
-    # {"count", "seed"} of the QS config, or a count
-    samples: Any = None
-    # a list of CPUs for each instance; None: the calling thread's
-    affinity: Sequence[Sequence[int]] | None = None
-    intra_op_threads: int | None = None
-    # whether a query is a list of batches
-    lists: bool = False
-    # at most this many queries share a call: a batch for all of them is loaded
-    shared_by: int | None = None
-    # {"mode", "seed", "folder"}: keep answers there, for `verification`
-    verify: Mapping[str, Any] | None = None
-    # the case's own folder, where answers without outputs are noted; None: they raise
-    folder: str | None = None
-    # how often to ask the backend's own `telemetry`, whose answers go there too; None: never
-    telemetry_s: float | None = None
-
-    @property
-    def to_load(self) -> int:
-        """The batch size to ask for."""
-        return self.batch_size * (self.shared_by or 1)
-
-    def sample_size(self, loaded: int) -> int:
-        """Items in each of the batches to cycle through, given the batch size really loaded."""
-        return self.batch_size if self.shared_by else loaded
-
-    def placement(self, instance: int) -> dict[str, Any]:
-        """The published `placement` of that instance."""
-        affinity = self.affinity
-        return {
-            "instance": instance,
-            "instances": self.instances,
-            "cpus": list(affinity[instance % len(affinity)]) if affinity else None,
-            "intra_op_threads": self.intra_op_threads,
-        }
 
 
 def target_of(

@@ -16,6 +16,7 @@ import random
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class Answer:
     # what was asked, if the engine joined several batches
     feeds: Arrays | None = None
     count: int = 1
+    # a call that holds the answer, in place of `outputs`: read when nothing is measured any more
+    call: Any = None
 
 
 @dataclass
@@ -79,9 +82,11 @@ class Kept:
     def _some(
         self, number: int, sample: int | None, feeds: Any, raw: Any, names: Sequence[str]
     ) -> None:
-        answer = Answer(
-            number, sample, copied(raw, names), None if sample is not None else own(feeds)
-        )
+        asked = None if sample is not None else own(feeds)
+        self._draw(Answer(number, sample, copied(raw, names), asked))
+
+    def _draw(self, answer: Answer) -> None:
+        number = answer.request
         if len(self.reservoir) < RESERVOIR:
             self.reservoir.append(answer)
         else:
@@ -95,27 +100,52 @@ class Kept:
 
     def _every(self, number: int, sample: int, raw: Any, names: Sequence[str]) -> None:
         outputs = named(raw, names)
-        key: tuple = (sample, checksum(outputs))
+        size = sum(array.nbytes for array in outputs.values())
+        key = sample, checksum(outputs)
+        if self._is_new(key, size):
+            self.distinct[key] = Answer(number, sample, own(outputs))
+
+    def take_call(self, sample: int, call: Any) -> None:
+        """As `take`, of a call that holds its answer as bytes: those are compared, and kept."""
+        number = self.requests
+        self.requests = number + 1
+        if self.mode == ALL:
+            body = call.body
+            key = (sample, zlib.crc32(body), len(body))
+            if self._is_new(key, len(body)):
+                self.distinct[key] = Answer(number, sample, {}, call=still(call))
+        elif number >= self._next:
+            self._draw(Answer(number, sample, {}, call=still(call)))
+
+    def _is_new(self, key: tuple, size: int) -> bool:
+        """Whether to keep an answer; one that is there already, or too many, is counted here."""
         known = self.distinct.get(key)
         if known is not None:
             known.count += 1
-            return
-        size = sum(array.nbytes for array in outputs.values())
+            return False
         if len(self.distinct) >= MOST_DISTINCT or (
             self.distinct and self._bytes + size > MOST_BYTES
         ):
             self.unchecked += 1
-            return
+            return False
         self._bytes += size
-        self.distinct[key] = Answer(number, sample, own(outputs))
+        return True
+
+    def read(self, outputs_of: Callable[[Any], Any], names: Sequence[str]) -> None:
+        """The answers of the calls that were kept. One that cannot be read has no outputs."""
+        for answer in self.answers():
+            if answer.call is not None:
+                with suppress(Exception):  # a server may have answered anything
+                    answer.outputs = copied(outputs_of(answer.call), names)
+                answer.call = None
 
     def answers(self) -> list[Answer]:
         return [*self.reservoir, *self.distinct.values()]
 
 
 class Verifier:
-    """Wraps predict in one worker's process. The batches that it is called with are told apart by
-    their identity.
+    """Wraps predict in one worker's process, or what sends requests. The batches, or requests, that
+    it is called with are told apart by their identity.
     """
 
     def __init__(
@@ -130,12 +160,14 @@ class Verifier:
         )
         self._places: dict[int, int] = {}
         self._samples: Sequence[Any] = ()
+        self._outputs_of: Callable[[Any], Any] | None = None
         self._local = threading.local()
         self._workers = itertools.count()
 
     def knows(self, samples: Sequence[Any]) -> None:
         self._samples = samples  # held, so that no other object gets the identity of one
-        self._places = {id(batch): place for place, batch in enumerate(samples)}
+        self._places.clear()  # what wraps predict holds it
+        self._places.update((id(batch), place) for place, batch in enumerate(samples))
 
     def watched(self, predict: Callable[[Any], Any]) -> Callable[[Any], Any]:
         places, names, local = self._places, self._names, self._local
@@ -160,6 +192,50 @@ class Verifier:
 
         return call
 
+    def started(
+        self, start: Callable[..., Any], outputs_of: Callable[[Any], Any]
+    ) -> Callable[..., Any]:
+        """`start` of a backend whose requests are told apart by their identity, as its batches."""
+        places, local = self._places, self._local
+        self._outputs_of = outputs_of
+
+        def begin(request: Any, done: Callable[[Any], None]) -> Any:
+            def ended(call: Any) -> None:
+                self._take(local, places[id(request)], call)
+                done(call)
+
+            return start(request, ended)
+
+        return begin
+
+    def asked(
+        self, ask: Callable[[Any], Any], outputs_of: Callable[[Any], Any]
+    ) -> Callable[[Any], Any]:
+        """The same for one that blocks until the call has ended."""
+        places, local = self._places, self._local
+        self._outputs_of = outputs_of
+
+        def call(request: Any) -> Any:
+            answer = ask(request)
+            self._take(local, places[id(request)], answer)
+            return answer
+
+        return call
+
+    def _take(self, local: threading.local, sample: int, call: Any) -> None:
+        kept = getattr(local, "kept", None)
+        if kept is None or call.failure is not None:
+            return
+        if isinstance(getattr(call, "body", None), (bytes, bytearray, memoryview)):
+            kept.take_call(sample, call)
+            return
+        assert self._outputs_of is not None
+        try:
+            raw = self._outputs_of(call)
+        except Exception:  # a server may have answered anything
+            raw = {}
+        kept.take(sample, None, raw, self._names)
+
     def begin_measuring(self) -> None:
         """In the worker's thread, after its warm-up, whose answers are not kept."""
         worker = next(self._workers)
@@ -171,6 +247,8 @@ class Verifier:
     def end_measuring(self) -> None:
         """In the worker's thread, after its last request: write down what was kept."""
         kept, self._local.kept = self._local.kept, None
+        if self._outputs_of is not None:
+            kept.read(self._outputs_of, self._names)
         write(self._folder / f"{self._instance}.{self._local.worker}.npz", kept)
 
 
@@ -230,6 +308,13 @@ def read(path: Path) -> tuple[dict[str, Any], list[Answer]]:
                 Answer(entry["request"], entry["sample"], outputs or {}, feeds, entry["count"])
             )
     return about, answers
+
+
+def still(call: Any) -> Any:
+    """A call whose answer stays as it is: what one receives may be another's memory soon."""
+    if isinstance(call.body, memoryview):
+        call.body = bytes(call.body)
+    return call
 
 
 def named(raw: Any, names: Sequence[str]) -> Arrays:

@@ -5,6 +5,7 @@ room for.
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from qs.base.errors import UserError
 from qs.engine import UNANSWERED, UnfinishedAnswer
 from qs.engine.workers.target import is_async
 from qs.inside.calling import blocking
-from qs.inside.targets import Looking, NoOutput, check_kind, filled, rows_of, target_of
+from qs.inside.looking import Looking, NoOutput
+from qs.inside.targets import check_kind, filled, rows_of, target_of
 
 
 async def awaited(batch):
@@ -80,13 +82,12 @@ def test_a_batch_is_filled_up_with_its_own_rows(items, rows, expected):
 )
 def test_the_wrong_kind_for_a_pool_is_refused(predict, pool, said):
     with pytest.raises(UserError, match=said):
-        check_kind(predict, pool)
+        check_kind(SimpleNamespace(predict=predict), pool)
 
 
 def test_the_right_kind_for_a_pool_is_accepted():
-    check_kind(awaited, "async")
-    check_kind(len, "process")
-    check_kind(awaited, None)
+    for predict, pool in ((awaited, "async"), (len, "process"), (awaited, None)):
+        check_kind(SimpleNamespace(predict=predict), pool)
 
 
 def test_a_coroutine_function_for_callers_that_do_not_await():
@@ -165,8 +166,6 @@ def test_of_coroutines_the_last_answer_is_looked_at_too(tmp_path):
 
 
 def test_a_batch_is_filled_up_along_its_own_dimension_and_what_is_shared_stays():
-    from types import SimpleNamespace
-
     copy = SimpleNamespace(batch_size=4, backend=object())
     batch = {"x": np.arange(6).reshape(3, 2, 1), "rate": np.array(16000), "table": np.ones((5, 2))}
     axes = {"x": 1, "table": None}

@@ -1,0 +1,79 @@
+"""Looks at answers that the engine shows: one without outputs is none, and what it took is not a
+measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qs.engine import UNANSWERED, UnfinishedAnswer, look
+from qs.inside.started import Together
+from qs.tensors.outputs import NOTED, no_outputs
+
+
+class NoOutput(UnfinishedAnswer):
+    """The first answer of predict holds no output: there is nothing to be measured."""
+
+
+NO_ARRAYS = ", which holds no output; let it return its outputs' arrays"
+
+
+class Looking:
+    """Looks at the answers that the engine shows it: of each instance the first, and one now and
+    then. Without outputs, the first raises NoOutput; a later one is noted in the case's folder,
+    since what was measured before it is kept.
+    """
+
+    def __init__(
+        self,
+        folder: str | None,
+        instance: int,
+        lists: bool,
+        outputs_of: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """`outputs_of` reads answers that are calls of a server."""
+        self._folder, self._instance, self._lists = folder, instance, lists
+        self._outputs_of = outputs_of
+        self._seen = self._noted = False
+        self.last: Any = UNANSWERED
+        self.then: Callable[[], None] = lambda: None
+
+    def end(self) -> None:
+        """After a worker's last request. Of coroutines the engine shows the first answer only; so
+        the last is looked at here.
+        """
+        self(self.last)
+        self.then()
+
+    def __call__(self, answer: Any) -> None:
+        if answer is UNANSWERED or self._noted:
+            return
+        seen = self._seen
+        for each in self._answers(answer):
+            if self._outputs_of is not None and each.failure is not None:
+                continue  # counted as what it is
+            fault = self._fault(each)
+            if fault is None:
+                seen = True
+                continue
+            if not self._seen or self._folder is None:
+                raise NoOutput(fault if self._outputs_of else f"{fault}{NO_ARRAYS}")
+            self._noted = True
+            Path(self._folder, NOTED.replace("*", str(self._instance))).write_text(fault)
+        self._seen = seen
+
+    def _answers(self, answer: Any) -> list[Any]:
+        if self._lists and isinstance(answer, Together):
+            return answer.parts
+        return answer if self._lists and isinstance(answer, list) else [answer]
+
+    def _fault(self, answer: Any) -> str | None:
+        if self._outputs_of is None:
+            look(answer)
+            return no_outputs(answer)
+        try:
+            return no_outputs(self._outputs_of(answer))
+        except Exception as error:  # a server may have answered anything
+            return f"an answer that cannot be read: {' '.join(str(error).split())}"
