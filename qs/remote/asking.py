@@ -1,0 +1,115 @@
+"""Single requests that are waited for: readiness, descriptions, accuracy, the idle answers that
+others are held to. Nothing here is measured, unless the user asks for the blocking client.
+
+HTTP goes over a blocking socket for each thread. gRPC goes over grpcio where that was asked for,
+else over our own client on a loop in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qs.engine.wire.failures import Failure, WireError
+from qs.engine.wire.settings import ClientSettings
+from qs.remote.address import Transport
+from qs.remote.protocol import Request
+
+if TYPE_CHECKING:
+    from qs.engine.wire.calls import WireCall
+
+ANSWER_S = 600.0  # a large model's first answer may take minutes
+STOP_S = 10.0
+
+
+class Asking:
+    """Sends requests from any thread and waits for their answers."""
+
+    def __init__(self, settings: ClientSettings, transport: Transport, client: str) -> None:
+        self.settings = replace(settings, timeout_s=settings.timeout_s or ANSWER_S)
+        self.transport = transport
+        self.client = client
+        self._here = threading.local()
+        self._all: list[Any] = []
+        self._lock = threading.Lock()
+
+    def ask(self, request: Request) -> WireCall:
+        """The call, ended; its body is kept."""
+        if self.transport == "grpc" and self.client != "grpcio":
+            return self._on_loop().ask(request)
+        if not hasattr(self._here, "client"):
+            self._here.client = self._blocking()
+            with self._lock:
+                self._all.append(self._here.client)
+        call: WireCall = self._here.client.ask(request)
+        if isinstance(call.body, memoryview):
+            call.body = bytes(call.body)
+        return call
+
+    def close(self) -> None:
+        """End all connections. Nothing is asked afterwards."""
+        with self._lock:
+            clients, self._all = self._all, []
+        for client in clients:
+            client.close()
+        self._here = threading.local()
+
+    def _blocking(self) -> Any:
+        if self.transport == "grpc":
+            from qs.engine.wire.grpcio import BlockingGrpc
+
+            return BlockingGrpc(self.settings)
+        from qs.engine.wire.blocking import BlockingHttp
+
+        return BlockingHttp(self.settings)
+
+    def _on_loop(self) -> _OnLoop:
+        with self._lock:
+            if not self._all:
+                self._all.append(_OnLoop(self.settings))
+            found: _OnLoop = self._all[0]
+            return found
+
+
+class _OnLoop:
+    """Our gRPC client on an event loop in a thread."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = replace(settings, open_while_measuring=True)
+        self._loop = asyncio.new_event_loop()
+        self._client: Any = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ask", daemon=True)
+        self._thread.start()
+
+    def ask(self, request: Request) -> WireCall:
+        return asyncio.run_coroutine_threadsafe(self._asked(request), self._loop).result()
+
+    async def _asked(self, request: Request) -> WireCall:
+        from qs.engine.wire.calls import WireCall
+        from qs.engine.wire.grpc import GrpcClient
+
+        if self._client is None:
+            client = GrpcClient(self.settings)
+            try:
+                await client.open(1)
+            except WireError as error:
+                await client.close()
+                call = WireCall(request, lambda call: None, None)
+                call.failure, call.detail = error.failure or Failure.REFUSED, str(error)
+                return call
+            self._client = client
+        call = await self._client.call(request)
+        if isinstance(call.body, memoryview):
+            call.body = bytes(call.body)
+        return call
+
+    def close(self) -> None:
+        if self._client is not None:
+            closing: Future = asyncio.run_coroutine_threadsafe(self._client.close(), self._loop)
+            closing.result(STOP_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_S)
+        self._loop.close()

@@ -1,0 +1,177 @@
+"""A served model, from its address to its answers: what everything outside of the measurement uses.
+
+    serving = Serving(Asked.of({"url": "kserve+http://127.0.0.1:8000/digits"}))
+    model = serving.describe()                    # waits until it is ready
+    outputs = serving.infer({"x": array})         # one request, blocking
+
+The measured requests are made by `serving.request(feeds)` and sent by a client from
+`serving.client()`. Left out: which requests, when, and what becomes of their times.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qs.base.errors import UserError
+from qs.base.visible import one_line
+from qs.base.words import span
+from qs.engine.wire.settings import ClientSettings, Tls
+from qs.remote.address import Address
+from qs.remote.asked import Asked
+from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
+from qs.remote.waiting import why_failed
+
+if TYPE_CHECKING:
+    from qs.engine.wire.calls import WireCall
+
+CONNECTIONS = 256
+EVERY_S = 0.25  # between two looks whether it is ready
+# A model that a ready server has not heard of may be about to be loaded; longer than this it is
+# misspelt.
+UNKNOWN_S = 5.0
+
+
+class Unanswered(RuntimeError):
+    """A request outside of the measurement failed. `failure` is its word."""
+
+    def __init__(self, message: str, failure: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class Serving:
+    """One served model. Nothing is sent before it is asked for something; `close` at the end."""
+
+    def __init__(self, asked: Asked, ask: Callable[[Request], WireCall] | None = None) -> None:
+        """`ask` sends a request and waits for the answer; by default over a connection for each
+        thread. UserError where a header's secret cannot be read.
+        """
+        self.asked = asked
+        self.address: Address = asked.address()
+        self.settings: ClientSettings = settings_of(asked, self.address)
+        self.protocol: Protocol = protocol_of(self.address, asked)
+        self._ask = ask
+        self._asking: Any = None
+        self._model: ServedModel | None = None
+        self._lock = threading.Lock()
+
+    def ready(self, limit_s: float | None = None) -> ServedModel:
+        """The model, once the server says that it is ready; NotReady with what is missing when
+        `limit_s` (default: the user's) has passed, or when waiting is of no use. UserError.
+        """
+        limit_s = self.asked.ready_timeout_s if limit_s is None else limit_s
+        begun = time.monotonic()
+        while True:
+            try:
+                self._model = self._described()
+                return self._model
+            except NotReady as missing:
+                waited = time.monotonic() - begun
+                enough = min(UNKNOWN_S, limit_s) if missing.unknown else limit_s
+                if missing.final or waited + EVERY_S > enough:
+                    words = f"; waited {span(waited)} for it" if waited > 1 else ""
+                    raise NotReady(f"{missing}{words}", final=True) from None
+            time.sleep(EVERY_S)
+
+    def describe(self) -> ServedModel:
+        """The model as the server describes it, asked for once."""
+        with self._lock:
+            return self._model or self.ready()
+
+    def _described(self) -> ServedModel:
+        try:
+            return self.protocol.describe(self.ask)
+        except BadAnswer as fault:
+            raise UserError(
+                f"{self.address}: {fault}; is it a server of {self.address.scheme}://?"
+            ) from None
+
+    def ask(self, request: Request) -> WireCall:
+        """Send one request and wait for its end. A failure is in the call; its body is kept."""
+        if self._ask is None:
+            self._ask = self._blocking()
+        return self._ask(request)
+
+    def request(self, feeds: Mapping[str, np.ndarray]) -> Request:
+        """One batch as a request, to be sent any number of times. UserError."""
+        self.describe()
+        return self.protocol.request(feeds)
+
+    def outputs(self, call: WireCall) -> dict[str, np.ndarray]:
+        """The arrays in the answer of a call that has not failed; BadAnswer."""
+        self.describe()
+        return self.protocol.outputs(call)
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One inference, blocking. Unanswered, BadAnswer, UserError."""
+        call = self.ask(self.request(feeds))
+        if call.failure is not None:
+            words = one_line(f"{self.address}: {why_failed(self.address, call)}", 400)
+            raise Unanswered(words, call.failure)
+        return self.outputs(call)
+
+    def client(self) -> Any:
+        """A new client for the measured requests: HttpClient or GrpcClient, not yet opened."""
+        if self.address.transport == "grpc":
+            from qs.engine.wire.grpc import GrpcClient
+
+            return GrpcClient(self.settings)
+        from qs.engine.wire.http import HttpClient
+
+        return HttpClient(self.settings)
+
+    def close(self) -> None:
+        """End the connections for single requests."""
+        asking, self._asking, self._ask = self._asking, None, None
+        if asking is not None:
+            asking.close()
+
+    def _blocking(self) -> Callable[[Request], WireCall]:
+        from qs.remote.asking import Asking
+
+        self._asking = Asking(self.settings, self.address.transport, self.asked.client)
+        return self._asking.ask
+
+
+def protocol_of(address: Address, asked: Asked) -> Protocol:
+    """The protocol of the address's scheme, as SCHEMES names it."""
+    file, _, name = address.protocol.partition(":")
+    module = importlib.import_module(f"qs.remote.protocols.{file}")
+    made: Protocol = getattr(module, name)(address, asked)
+    return made
+
+
+def settings_of(asked: Asked, address: Address) -> ClientSettings:
+    """The client's settings. UserError with what its checks say."""
+    tls = None
+    if address.tls:
+        tls = Tls(
+            ca=asked.ca or None,
+            verify=not asked.insecure,
+            server_name=asked.server_name or None,
+            certificate=asked.certificate or None,
+            key=asked.key or None,
+        )
+    settings = ClientSettings(
+        host=address.host,
+        port=address.port,
+        tls=tls,
+        connections=asked.connections or CONNECTIONS,
+        connect_timeout_s=asked.connect_timeout_s,
+        first_byte_timeout_s=asked.first_byte_timeout_s,
+        timeout_s=asked.timeout_s,
+        order=asked.order,
+        open_while_measuring=asked.open_while_measuring,
+        proxy=asked.proxy or None,
+        streams=asked.streams,
+    )
+    faults = settings.faults()
+    if faults:
+        raise UserError(f"{address}: {'; '.join(faults)}")
+    return settings

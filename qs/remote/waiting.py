@@ -1,0 +1,43 @@
+"""Why a server did not answer, in words for a user, and when waiting for it is of no use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qs.base.visible import one_line
+from qs.engine.wire.failures import Failure
+from qs.remote.address import Address
+from qs.remote.protocol import NotReady
+
+if TYPE_CHECKING:
+    from qs.engine.wire.calls import WireCall
+
+# No amount of waiting changes these.
+_FINAL = {Failure.TLS, Failure.UNRESOLVED, Failure.REDIRECTED, Failure.BAD_ANSWER}
+_FINAL_STATUS = {
+    401: 'say --header "Authorization=@env:NAME"',
+    403: 'say --header "Authorization=@env:NAME"',
+    407: "the proxy asks for credentials",
+}
+# What KServe v2 servers listen on where nobody says otherwise.
+PORTS = "Triton's port is 8000 (gRPC 8001), MLServer's 8080 (gRPC 8081)"
+
+
+def why_failed(address: Address, call: WireCall) -> str:
+    """The failure of a request outside of a measurement, with what to do where that is known."""
+    detail = f": {one_line(call.detail, 200)}" if call.detail else ""
+    words = f"{call.failure}{detail}"
+    if call.failure == Failure.REFUSED and not address.port_stated:
+        words += f"; the address states no port, which means {address.port}: {PORTS}"
+    if call.failure == Failure.BAD_ANSWER:
+        other = "grpc" if address.transport == "http" else "http"
+        words += f"; is this a port for {address.transport.upper()}, and not for {other.upper()}?"
+    return words
+
+
+def refused_at_once(address: Address, call: WireCall) -> None:
+    """NotReady, final, if waiting cannot help."""
+    hint = _FINAL_STATUS.get(call.status) if str(call.failure).startswith("HTTP ") else None
+    if call.failure in _FINAL or hint is not None:
+        words = why_failed(address, call)
+        raise NotReady(f"{address}: {words}" + (f"; {hint}" if hint else ""), final=True)
