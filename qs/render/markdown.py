@@ -13,6 +13,7 @@ from qs.render.html.page import scores
 from qs.render.performance import columns_of
 from qs.render.tiles import tiles_of
 from qs.result.gate import GateEntry
+from qs.result.server_words import batches_table, client_table, parts_table
 from qs.result.story import Story
 from qs.result.sweep import SweepEntry
 
@@ -49,6 +50,9 @@ def markdown(story: Story) -> str:
     said += ["", "<details><summary>How it was measured</summary>", ""]
     said += [f"- {name}: {escaped(text)}" for name, text in story.facts]
     said += [f"- machine: {escaped(text)}" for text in story.machine_doubts]
+    for made in (parts_table(story.cases), client_table(story.cases), batches_table(story.cases)):
+        if made:
+            said += ["", *table(made.headings, made.lines)]
     figures = scores(story)
     if figures:
         said += ["", *table(["metric", "value", "95 % interval"], figures)]

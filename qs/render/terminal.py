@@ -18,6 +18,7 @@ from qs.result.gate import GateEntry
 from qs.result.power import POWER, USE
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
+from qs.result.server_words import NAMES as SERVED
 from qs.result.story import VERIFIED, Story
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def lines(story: Story) -> list[str]:
     said += [f"{name}: {text}" for name, text in story.facts if name in FED]
     if result.samples:
         said.append(f"samples: {samples(result.samples)}")
+    said += [f"{name}: {text}" for name, text in story.facts if name in SERVED]
     note = (result.model_source or {}).get("note")
     if note:
         said.append(f"model: {note}")

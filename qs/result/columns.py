@@ -77,6 +77,10 @@ COLUMNS = (
     Column("energy_per_item_j", "J/item", float, "J", "energy"),
     Column("cpu_utilisation_percent", "CPU %", float, "%"),
     Column("device_utilisation_percent", "device %", float, "%"),
+    Column("connection_wait_ms", "connection wait ms", float, "ms"),
+    Column("network_and_client_ms", "network and client ms", float, "ms"),
+    Column("server_queue_ms", "server queue ms", float, "ms"),
+    Column("server_compute_ms", "server compute ms", float, "ms"),
     Column("ended_by", "ended by", str),
     Column("verdict", "verdict", str),
 )

@@ -24,6 +24,7 @@ from qs.result.result import (
     Status,
 )
 from qs.result.row import Row
+from qs.result.server_entry import ServedEntry
 from qs.result.sweep import SweepEntry
 from qs.result.verdict import DoubtEntry, Verdict, worst
 
@@ -67,6 +68,7 @@ class Record:
     sweep: SweepEntry | None = None
     machine_check: dict[str, Any] | None = None  # qs.doctor's
     gates: list[GateEntry] = field(default_factory=list)
+    served: ServedEntry | None = None  # which server answered, of a served model
     status: Status = Status.RUNNING
 
     @property
@@ -112,7 +114,7 @@ def to_result(record: Record) -> Result:
     says how far it came. Whatever vendors, data sets and the command line gave is made storable
     here.
     """
-    typed = ("kind", "started", "status", "rows", "sweep", "gates", "doubts")
+    typed = ("kind", "started", "status", "rows", "sweep", "gates", "doubts", "served")
     record = replace(
         record,
         **{
@@ -135,7 +137,7 @@ def to_result(record: Record) -> Result:
         known["performance"] = list(record.rows)
     if record.gates:
         known["gates"] = list(record.gates)
-    for section in ("artifact", "machine_check", "sweep"):
+    for section in ("artifact", "machine_check", "sweep", "served"):
         if getattr(record, section) is not None:
             known[section] = getattr(record, section)
     return Result(

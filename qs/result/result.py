@@ -23,6 +23,7 @@ from qs.result.sections import (
     Samples,
     Share,
 )
+from qs.result.server_entry import ServedEntry
 from qs.result.sweep import SweepEntry
 from qs.result.verdict import DoubtEntry, Verdict, with_doubts
 
@@ -153,6 +154,7 @@ class Result(Part):
     machine_check: MachineCheck | None = key("Machine Check", None)
     sweep: SweepEntry | None = key("Sweep", None)
     gates: list[GateEntry] = key("Gates", [])
+    served: ServedEntry | None = key("Served", None)
 
     @model_validator(mode="after")
     def _doubts_of_older_versions(self) -> Result:

@@ -15,6 +15,7 @@ from pydantic import model_validator
 
 from qs.base.scenarios import OPEN_LOOP, SCHEDULED
 from qs.result.part import Count, Number, Part, Word, key
+from qs.result.server_entry import ClientEntry, PartTimes, ServerEntry
 from qs.result.telemetry_entry import TelemetryEntry
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Tone, Verdict, standing, tone, with_doubts
 from qs.result.verification_entry import VerificationEntry
@@ -283,6 +284,17 @@ class Row(Figures):
     cpu_utilisation_percent: Number = key("CPU Utilisation", None)
     device_utilisation_percent: Number = key("Device Utilisation", None)
     telemetry: TelemetryEntry | None = key("Telemetry", None)
+    # of a served model, means of a request in ms: see qs.remote.server_side
+    connection_wait_ms: Number = key("Connection Wait", None)
+    network_and_client_ms: Number = key("Network and Client", None)
+    server_queue_ms: Number = key("Server Queue", None)
+    server_compute_ms: Number = key("Server Compute", None)
+    # wait (for a connection), first_byte, transfer
+    parts: dict[str, PartTimes] | None = key("Parts", None)
+    server: ServerEntry | None = key("Server", None)
+    client: ClientEntry | None = key("Client", None)
+    # connections opened, replaced, requests sent again: as the client counts them
+    counts: dict[str, int] | None = key("Counts", None)
     queries_in_flight: Number = key("Queries In Flight", None)
     flags: list[str] = key("Flags", [])
     vendor_answer: dict[str, Any] | None = key("Vendor Answer", None)

@@ -22,6 +22,7 @@ from qs.result.power import power_facts
 from qs.result.remarks import Remark, doubts_of, reasons_of
 from qs.result.result import Accuracy, Result
 from qs.result.row import Row
+from qs.result.server_words import server_facts
 from qs.result.verdict import Tone, standing, tone
 
 # What the comparison with the reference adds to the metrics of the data set.
@@ -141,7 +142,7 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
         title=f"{_KINDS[result.kind]} of {result.task} on {result.backend}",
         headline=_headline(result, answers),
         reasons=reasons_of(result, cases),
-        facts=tuple(_facts(result)),
+        facts=tuple(_facts(result, cases)),
         cases=cases,
         shared=shared_by(result.performance),
         answers=answers,
@@ -203,7 +204,7 @@ def shapes_in_words(shapes: Mapping[str, Sequence[int]]) -> str:
     return ", ".join(said[:_SHAPES]) + left
 
 
-def _facts(result: Result) -> Iterable[tuple[str, str]]:
+def _facts(result: Result, cases: Sequence[NamedCase]) -> Iterable[tuple[str, str]]:
     """What was run, on what."""
     host, samples = result.host, result.samples or {}
     note = (result.model_source or {}).get("note")
@@ -233,6 +234,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     if checked:
         yield VERIFIED, checked
     yield from power_facts(result.performance)
+    yield from server_facts(result.served, cases)
     machine = machine_words(result)
     if machine:
         yield "machine", machine

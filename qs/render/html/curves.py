@@ -14,6 +14,7 @@ from qs.base.words import number
 from qs.limit import parse_goals
 from qs.render.html import by_setting, charts, over_time, sweep_charts
 from qs.render.html.power_chart import power_chart, power_points
+from qs.render.html.server_chart import metric_chart, metric_points, server_chart, server_points
 from qs.result.beside import log_of
 from qs.result.row import Row, Times
 from qs.result.story import NamedCase, Story
@@ -55,6 +56,12 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
     drawn_w = power_points(measured)
     if drawn_w:
         found["power"] = power_chart(drawn_w)
+    beside = server_points(measured)
+    if beside:
+        found["server"] = server_chart(beside)
+    metrics = metric_points(measured)
+    if metrics:
+        found["metrics"] = metric_chart(metrics)
     opened = [case for case in measured if case.row.open_loop and case.row.response]
     if opened:
         found["parts"] = charts.parts_of_response(

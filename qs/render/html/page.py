@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,15 @@ from qs.render.tiles import tiles_of
 from qs.result.beside import content_of
 from qs.result.power import why_not
 from qs.result.row import Row
+from qs.result.server_words import (
+    Table,
+    batches_table,
+    client_table,
+    metrics_table,
+    notes_of,
+    parts_table,
+    stamped_table,
+)
 from qs.result.story import NamedCase, Story
 from qs.result.telemetry_entry import ReadingEntry
 
@@ -48,6 +57,32 @@ class Live:
     now: str
     over: bool
     trend: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class ServedTables:
+    """What a page has of a served model."""
+
+    parts: Table
+    client: Table
+    stamped: Table
+    batches: Table
+    metrics: Table
+    notes: Sequence[str]
+
+    @classmethod
+    def of(cls, cases: Sequence[NamedCase]) -> ServedTables:
+        return cls(
+            parts_table(cases),
+            client_table(cases),
+            stamped_table(cases),
+            batches_table(cases),
+            metrics_table(cases),
+            notes_of(cases)[:MOST_UNREAD],
+        )
+
+    def __bool__(self) -> bool:
+        return any(bool(getattr(self, each.name)) for each in fields(self))
 
 
 def result_page(story: Story, live: Live | None = None) -> bytes:
@@ -79,6 +114,7 @@ def result_page(story: Story, live: Live | None = None) -> bytes:
         picture=None if spread else picture(story.answers.picture),
         thinned=thinned,
         readings=readings(story.cases),
+        served_tables=ServedTables.of(story.cases),
         unread=why_not([case.row for case in story.cases])[:MOST_UNREAD],
         most=DOUBTS_SHOWN,
         live=live,

@@ -1,0 +1,61 @@
+"""Starts a server that does nothing in a process of its own, for as long as a context lasts."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+START_S, END_S = 10.0, 2.0
+# By the transport of qs.remote.protocol. Each is a file that needs nothing of qs.
+PROGRAMS: Mapping[str, str] = {"http": "null_http.py", "grpc": "null_grpc.py"}
+
+
+class NoNullServer(Exception):
+    """It could not be started, in a sentence."""
+
+
+@contextmanager
+def null_server(transport: str, answer: bytes) -> Iterator[int]:
+    """The port on 127.0.0.1 where each request is answered with these bytes: of HTTP the whole
+    answer with its head, of gRPC the message. Raises NoNullServer.
+    """
+    program = Path(__file__).with_name(PROGRAMS[transport])
+    process = subprocess.Popen(
+        [sys.executable, "-I", str(program)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        try:
+            process.stdin.write(len(answer).to_bytes(8, "big") + answer)
+            process.stdin.flush()
+        except OSError as error:
+            raise NoNullServer(f"the null server ended at its start: {error}") from None
+        yield _port(process)
+    finally:
+        process.kill()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            pass
+        for stream in (process.stdin, process.stdout):
+            try:
+                stream.close()
+            except OSError:
+                pass
+
+
+def _port(process: subprocess.Popen[bytes]) -> int:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], START_S)
+    line = os.read(process.stdout.fileno(), 64) if ready else b""
+    if not line.strip().isdigit():
+        raise NoNullServer(f"the null server did not start within {START_S:g} s")
+    return int(line)

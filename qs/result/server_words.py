@@ -1,0 +1,278 @@
+"""A served model in words and tables: which server it was, its times beside the client's, and what
+the client costs by itself. Every view takes these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from qs.base.words import NOTHING, counted, number, percent
+from qs.result.cases import NamedCase
+from qs.result.row import Row
+from qs.result.server_entry import ClientEntry, MetricSeriesEntry, ServedEntry, ServerEntry
+
+SERVER, BESIDE, CLIENT, CONNECTIONS = "server", "server beside client", "client", "connections"
+NAMES = (SERVER, BESIDE, CLIENT, CONNECTIONS)  # of the facts
+NOT_MEASURED = "not measured"
+MOST_CASES = 4  # with words of their own; tables have them all
+MOST_LISTED = 6
+LEAST_SHARE = 0.005  # of the response time, of a part with words
+# The parts of a request's time as the client stamps them.
+STAMPED = {"wait": "waiting for a connection", "first_byte": "first byte", "transfer": "transfer"}
+# How a counter's or a histogram's figures are to be read.
+UNITS = {"gauge": "", "counter": "per s", "histogram": "mean"}
+
+
+def server_facts(
+    served: ServedEntry | None, cases: Sequence[NamedCase]
+) -> Iterator[tuple[str, str]]:
+    """(name, text): a line each; nothing of a model that is not served."""
+    if served is not None:
+        yield SERVER, served_words(served)
+    for name, words in ((BESIDE, beside_words), (CLIENT, client_words), (CONNECTIONS, count_words)):
+        said = [(case.name, text) for case in cases if (text := words(case.row))]
+        if said:
+            yield name, _by_case(said, len(cases))
+
+
+def _by_case(said: Sequence[tuple[str, str]], of: int) -> str:
+    """Each text once, with the cases it is of where there are several."""
+    texts = dict.fromkeys(text for _, text in said)
+    if of == 1 or len(texts) == 1 and len(said) == of:
+        return next(iter(texts))
+    shown = [f"{case}: {text}" for case, text in said[:MOST_CASES]]
+    more = len(said) - len(shown)
+    return "; ".join(shown) + (f"; and {counted(more, 'more case')}" if more > 0 else "")
+
+
+def served_words(served: ServedEntry) -> str:
+    """Which server, which model, and how it is spoken to."""
+    who = " ".join(filter(None, (served.server, served.server_version))) or "unnamed server"
+    said = [who + (f" at {served.address or served.url}" if served.address or served.url else "")]
+    if served.model:
+        version = f" version {served.model_version}" if served.model_version else ""
+        platform = f" ({served.platform})" if served.platform else ""
+        said.append(f"model {served.model}{version}{platform}")
+    if served.instance_groups:
+        listed = ", ".join(served.instance_groups[:MOST_LISTED])
+        said.append(f"instance groups {listed}")
+    if served.protocol:
+        tensors = f" with {served.tensors} tensors" if served.tensors else ""
+        said.append(f"{served.protocol}{tensors}")
+    said.append(f"compression {served.compression or 'off'}")
+    said.append(served.tls or "no TLS")
+    if served.header_names:
+        said.append(f"headers {', '.join(served.header_names[:MOST_LISTED])}")
+    return "; ".join(said)
+
+
+def beside_words(row: Row) -> str:
+    """The mean response time in its parts."""
+    server = row.server
+    if server is None:
+        return ""
+    if not server.parts:
+        return f"{NOT_MEASURED}: {why_not(server)}"
+    said = [
+        f"{part.name} {number(part.mean_ms)} ms ({percent(part.share or 0.0)})"
+        for part in server.parts
+        if part.mean_ms and (part.share or 0.0) >= LEAST_SHARE
+    ]
+    text = f"of {number(row.mean_ms)} ms on average: {', '.join(said)}"
+    found = server.statistics
+    if found is not None and found.mean_batch_size:
+        text += f"; batches of {number(found.mean_batch_size)} on average"
+    if found is not None and found.cache_hits:
+        text += f"; {number(found.cache_hits)} answers from the cache"
+    return text
+
+
+def why_not(server: ServerEntry) -> str:
+    """Why the response time is not split."""
+    return server.not_split or server.no_statistics or "nothing was read"
+
+
+def client_words(row: Row) -> str:
+    """What the client costs by itself."""
+    client = row.client
+    if client is None:
+        return ""
+    if client.not_measured:
+        return f"its own limit is {NOT_MEASURED}: {client.not_measured}"
+    said = []
+    if client.limit_per_s is not None:
+        processes = counted(client.processes or 1, "process").replace("processs", "processes")
+        used = client.share_of_limit
+        share = "" if used is None else f", of which this case has {percent(used)}"
+        said.append(f"at most {number(client.limit_per_s, 3)} requests/s from {processes}{share}")
+    if client.p50_ms is not None:
+        share = client.share_of_response
+        of = "" if share is None else f", {percent(min(share, 1.0))} of the response time"
+        said.append(
+            f"{number(client.p50_ms * 1e3, 3)} us a round trip to a server that does nothing{of}"
+        )
+    return "; ".join(said)
+
+
+def count_words(row: Row) -> str:
+    """What became of connections, as the client counts it."""
+    return ", ".join(
+        f"{number(value)} {'opened' if name == 'connections' else name}"
+        for name, value in (row.counts or {}).items()
+    )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people; of figures the value to sort by is lost."""
+
+    headings: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+
+def parts_table(cases: Sequence[NamedCase]) -> Table:
+    """Mean response time and its parts, a line for each case whose server counted."""
+    split = [case for case in cases if case.row.server and case.row.server.parts]
+    names = list(
+        dict.fromkeys(
+            part.name
+            for case in split
+            for part in (case.row.server.parts if case.row.server else [])
+        )
+    )
+    lines = []
+    for case in split:
+        server = case.row.server
+        assert server is not None
+        known = {part.name: part.mean_ms for part in server.parts}
+        found = server.statistics
+        batch = found.mean_batch_size if found else None
+        lines.append(
+            (
+                case.name,
+                number(case.row.p50_ms),
+                number(case.row.mean_ms),
+                *(number(known[name]) if name in known else "0" for name in names),
+                number(batch),
+            )
+        )
+    headings = ("case", "p50 ms", "mean ms", *(f"{name} ms" for name in names), "batch size")
+    return Table(headings, tuple(lines))
+
+
+def stamped_table(cases: Sequence[NamedCase]) -> Table:
+    """The client's own stamps: percentiles of each part of a request's time."""
+    lines = [
+        (
+            case.name,
+            STAMPED.get(name, name.replace("_", " ")),
+            *(number(value) for value in (each.mean_ms, each.p50_ms, each.p90_ms, each.p99_ms)),
+            number(each.max_ms),
+        )
+        for case in cases
+        for name, each in (case.row.parts or {}).items()
+    ]
+    return Table(("case", "part", "mean ms", "p50 ms", "p90 ms", "p99 ms", "max ms"), tuple(lines))
+
+
+def batches_table(cases: Sequence[NamedCase]) -> Table:
+    """The batch sizes that the server formed, and its cache."""
+    lines = []
+    for case in cases:
+        found = case.row.server and case.row.server.statistics
+        if not found:
+            continue
+        runs = sum(found.batch_sizes.values())
+        sizes = ", ".join(
+            f"{size} ({percent(count / runs)})" for size, count in found.batch_sizes.items()
+        )
+        hits = NOTHING if found.cache_hits is None else number(found.cache_hits)
+        lines.append(
+            (
+                case.name,
+                number(found.requests),
+                number(found.failed),
+                number(found.items),
+                number(found.executions),
+                sizes or NOTHING,
+                hits,
+                number(found.cache_misses),
+                number(found.restarts),
+            )
+        )
+    headings = ("case", "requests", "failed", "items", "executions", "batch sizes formed")
+    return Table((*headings, "cache hits", "misses", "restarts"), tuple(lines))
+
+
+def metrics_table(cases: Sequence[NamedCase], most: int = 500) -> Table:
+    """The chosen metrics: gauges as they are, counters as rates, histograms as means."""
+    lines = [
+        (
+            case.name,
+            metric_name(each),
+            f"{each.kind}, {UNITS[each.kind]}" if UNITS.get(each.kind) else each.kind,
+            *(number(value) for value in (each.mean, each.least, each.most, each.first, each.last)),
+        )
+        for case in cases
+        if case.row.server
+        for each in case.row.server.metrics
+    ]
+    headings = ("case", "metric", "kind", "mean", "least", "most", "before", "after")
+    return Table(headings, tuple(lines[:most]))
+
+
+def metric_name(series: MetricSeriesEntry) -> str:
+    """As it would be asked for: name{label="value"}."""
+    labels = ",".join(f'{name}="{value}"' for name, value in series.labels.items())
+    return f"{series.name}{{{labels}}}" if labels else series.name
+
+
+def notes_of(cases: Sequence[NamedCase]) -> list[str]:
+    """What could not be read or told, each once, with what reading cost."""
+    said: dict[str, None] = {}
+    for case in cases:
+        server = case.row.server
+        if server is None:
+            continue
+        for text in (server.no_statistics, server.not_split, server.no_metrics, *server.faults):
+            if text:
+                said[text] = None
+        if server.series_left_out:
+            said[f"{counted(server.series_left_out, 'more series')} of the metrics left out"] = None
+    return list(said)
+
+
+def client_table(cases: Sequence[NamedCase]) -> Table:
+    """The client's own limit beside what the case had."""
+    lines = [_client_line(case, case.row.client) for case in cases if case.row.client]
+    headings = (
+        "case",
+        "client's limit/s",
+        "of it used",
+        "CPU us a request",
+        "p50 us to a null server",
+        "of the response",
+        "in flight",
+        "why not",
+    )
+    return Table(headings, tuple(lines))
+
+
+def _client_line(case: NamedCase, client: ClientEntry) -> tuple[str, ...]:
+    def share(value: float | int | None) -> str:
+        return NOTHING if value is None else percent(value)
+
+    return (
+        case.name,
+        number(client.limit_per_s, 3),
+        share(client.share_of_limit),
+        number(client.cpu_us),
+        number(None if client.p50_ms is None else client.p50_ms * 1e3),
+        share(client.share_of_response),
+        number(client.in_flight),
+        client.not_measured or "",
+    )
