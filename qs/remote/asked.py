@@ -30,22 +30,11 @@ _ALIASES = {
     "model_version": "version",
 }
 # Set by us, or for one connection alone (RFC 9110, section 7.6.1): a request is sent many times.
-_OURS = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "proxy-connection",
-    "accept-encoding",
-    "content-encoding",
-    "content-type",
+_OURS = (
+    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer",
+    "upgrade", "expect", "proxy-connection", "accept-encoding", "content-encoding", "content-type",
     "inference-header-content-length",
-]
+)  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -197,7 +186,7 @@ class Asked:
 
 
 def _fault(source: str, key: str, value: object, allowed: str, hint: str | None = None) -> Fault:
-    return Fault(source or flag_of(key), key, value, allowed, hint=hint)
+    return Fault(source or flag_of(key), key if source else "", value, allowed, hint=hint)
 
 
 def _secret(name: str, value: str) -> str:

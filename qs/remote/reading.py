@@ -82,7 +82,8 @@ def _flag(key: str, value: Any) -> dict[str, Any]:
 def _one_of(*allowed: str) -> Callable[[str, Any], dict[str, Any]]:
     def read(key: str, value: Any) -> dict[str, Any]:
         if value not in allowed:
-            raise ReadFault(value, " or ".join(each or "nothing" for each in allowed))
+            words = [each or "nothing" for each in allowed]
+            raise ReadFault(value, f"{', '.join(words[:-1])} or {words[-1]}")
         return {key: value}
 
     return read
