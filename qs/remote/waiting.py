@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 # No amount of waiting changes these.
 _FINAL = {Failure.TLS, Failure.UNRESOLVED, Failure.REDIRECTED, Failure.BAD_ANSWER}
-_FINAL_STATUS = {
-    401: 'say --header "Authorization=@env:NAME"',
-    403: 'say --header "Authorization=@env:NAME"',
-    407: "the proxy asks for credentials",
+_TOKEN = 'say --header "Authorization=@env:NAME"'
+_FINAL_HINTS = {
+    "HTTP 401": _TOKEN,
+    "HTTP 403": _TOKEN,
+    "HTTP 407": "the proxy asks for credentials",
+    "gRPC UNAUTHENTICATED": _TOKEN,
+    "gRPC PERMISSION_DENIED": _TOKEN,
+    "gRPC UNIMPLEMENTED": "is it a server of KServe v2?",
 }
 # What KServe v2 servers listen on where nobody says otherwise.
 PORTS = "Triton's port is 8000 (gRPC 8001), MLServer's 8080 (gRPC 8081)"
@@ -37,7 +41,7 @@ def why_failed(address: Address, call: WireCall) -> str:
 
 def refused_at_once(address: Address, call: WireCall) -> None:
     """NotReady, final, if waiting cannot help."""
-    hint = _FINAL_STATUS.get(call.status) if str(call.failure).startswith("HTTP ") else None
+    hint = _FINAL_HINTS.get(call.failure or "")
     if call.failure in _FINAL or hint is not None:
         words = why_failed(address, call)
         raise NotReady(f"{address}: {words}" + (f"; {hint}" if hint else ""), final=True)

@@ -27,9 +27,16 @@ from qs.remote.datatypes import (
     to_bytes,
     values_of,
 )
-from qs.remote.json_tensors import from_json, json_data, read_object
+from qs.remote.json_tensors import from_json, json_data, read_json, read_object
 from qs.remote.protocol import Ask, BadAnswer, NotReady, ServedModel, ServedTensor
-from qs.remote.protocols.kserve_model import BINARY, CONFIGURATION, check_asked, served
+from qs.remote.protocols.kserve_model import (
+    BINARY,
+    CONFIGURATION,
+    check_asked,
+    model_list,
+    served,
+    unannounced,
+)
 from qs.remote.waiting import refused_at_once, why_failed
 
 if TYPE_CHECKING:
@@ -86,7 +93,7 @@ class KserveHttp:
         announced = {each.name: each for each in self._described().inputs}
         inputs, parts = [], []
         for name, array in feeds.items():
-            tensor = announced.get(name) or _unannounced(name, array)
+            tensor = announced.get(name) or unannounced(name, array)
             values = values_of(tensor, array)
             stated: dict[str, Any] = {
                 "name": name,
@@ -223,8 +230,6 @@ class KserveHttp:
 
 
 def _listed(call: WireCall) -> list[str]:
-    from qs.remote.json_tensors import read_json
-
     try:
         entries = read_json(call.body)
     except BadAnswer:
@@ -235,18 +240,6 @@ def _listed(call: WireCall) -> list[str]:
     return [each for each in names if isinstance(each, str)]
 
 
-def model_list(names: Sequence[str], address: Address) -> str:
-    """What to do about a model that is not there."""
-    from qs.base.names import nearest
-    from qs.remote.address import listed
-
-    if not names:
-        return "name it as it is called there: .../MODEL"
-    shown = listed([one_line(each, 60) for each in dict.fromkeys(names)])
-    close = nearest(address.model, names) if address.model else None
-    return f"its models: {shown}" + (f"; did you mean {close!r}?" if close else "")
-
-
 def _error(call: WireCall) -> str:
     """The server's own words about a request that failed."""
     try:
@@ -254,17 +247,6 @@ def _error(call: WireCall) -> str:
     except BadAnswer:
         return ""
     return one_line(said, 200) if isinstance(said, str) else ""
-
-
-def _unannounced(name: str, array: np.ndarray) -> ServedTensor:
-    """An input that the server says nothing of goes as what it is."""
-    from qs.remote.datatypes import DATATYPES
-
-    dtype = np.asarray(array).dtype
-    for datatype, known in DATATYPES.items():
-        if (dtype == known and datatype != "BF16") or (datatype == "BYTES" and dtype.kind in "USO"):
-            return ServedTensor(name, datatype, known, ())
-    raise UserError(f"input {name!r} has the type {dtype}, which the protocol does not have")
 
 
 def _tensors(stated: object, what: str) -> tuple[ServedTensor, ...]:

@@ -6,14 +6,18 @@ protobuf message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from qs.base.errors import UserError
+from qs.base.names import nearest
 from qs.base.visible import one_line
-from qs.remote.address import Address
+from qs.remote.address import Address, listed
 from qs.remote.asked import Asked
+from qs.remote.datatypes import DATATYPES
 from qs.remote.protocol import ServedModel, ServedTensor
 
 # names of extensions, as servers announce them
@@ -80,6 +84,24 @@ def check_asked(
         raise UserError(
             f"{address}: the server does not announce {BINARY}; allowed for --binary: auto or never"
         )
+
+
+def model_list(names: Sequence[str], address: Address) -> str:
+    """What to do about a model that is not there."""
+    if not names:
+        return "name it as it is called there: .../MODEL"
+    shown = listed([one_line(each, 60) for each in dict.fromkeys(names)])
+    close = nearest(address.model, names) if address.model else None
+    return f"its models: {shown}" + (f"; did you mean {close!r}?" if close else "")
+
+
+def unannounced(name: str, array: np.ndarray) -> ServedTensor:
+    """An input that the server says nothing of goes as what it is."""
+    dtype = np.asarray(array).dtype
+    for datatype, known in DATATYPES.items():
+        if (dtype == known and datatype != "BF16") or (datatype == "BYTES" and dtype.kind in "USO"):
+            return ServedTensor(name, datatype, known, ())
+    raise UserError(f"input {name!r} has the type {dtype}, which the protocol does not have")
 
 
 def _scheduling(config: Mapping[str, Any]) -> dict[str, str]:
