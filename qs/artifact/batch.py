@@ -5,7 +5,7 @@ the stated shapes and the sizes asked for allow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qs.artifact.dimensions import Expression
@@ -16,6 +16,7 @@ from qs.artifact.sides import (
     FLAG,
     NAMED,
     NONE,
+    SERVED,
     STATED,
     Asked,
     Side,
@@ -39,6 +40,8 @@ class Batch:
     # The only batch size that can be run; None: any.
     only: int | None = None
     why: str = ""  # the reason why no other can
+    # The largest that can be run, as a server says; None: any.
+    most: int | None = None
 
     def axis(self, name: str) -> int | None:
         return next((side.axis for side in self.sides if side.input == name), None)
@@ -50,6 +53,7 @@ class Batch:
             "sides": [vars(side) for side in self.sides],
             "only": self.only,
             "why": self.why,
+            "most": self.most,
             "words": self.words(),
         }
 
@@ -61,7 +65,8 @@ class Batch:
         for side in self.sides:
             by_origin.setdefault(side.origin, []).append(side)
         said = [f"{_together(sides)}, {_HOW[origin]}" for origin, sides in by_origin.items()]
-        return "; ".join(said) + (f"; only {self.only}: {self.why}" if self.only else "")
+        most = f" (at most {self.most})" if self.most and not self.only else ""
+        return "; ".join(said) + most + (f"; only {self.only}: {self.why}" if self.only else "")
 
     def doubt(self) -> str | None:
         """What a reader has to know of a guess; None if there is none, or it is of no weight."""
@@ -87,6 +92,7 @@ def _together(sides: Sequence[Side]) -> str:
 
 _HOW = {
     COMPILED: "as it was compiled",
+    SERVED: "as the server's max_batch_size says",
     STATED: f"as {FLAG} says",
     ASKED: "fixed in the file, as --batch_sizes says",
     NAMED: "going by its name",
@@ -98,10 +104,12 @@ def refusal(section: Mapping[str, Any] | None, batch_size: int) -> str | None:
     """Why a call cannot hold that many items; None if nothing is known against it. `section` is
     what `Batch.to_dict` gave.
     """
-    only = (section or {}).get("only")
-    if section is None or only is None or only == batch_size:
-        return None
-    return f"batch size {batch_size} cannot be run: {section['why']}"
+    only, most = ((section or {}).get(key) for key in ("only", "most"))
+    if section is not None and only is not None and only != batch_size:
+        return f"batch size {batch_size} cannot be run: {section['why']}"
+    if most is not None and batch_size > most:
+        return f"batch size {batch_size} cannot be run: {_most(most)}"
+    return None
 
 
 def batch_of(
@@ -143,6 +151,22 @@ def compiled_batch(specs: Iterable[InputSpec]) -> Batch:
     if sides:
         return Batch(sides, COMPILED)
     return Batch((), NONE, 1, "it was compiled for one item a call")
+
+
+def served_batch(batch: Batch, max_batch_size: int, called: str) -> Batch:
+    """Of a model whose server bounds the dimensions that are `called` so; 0: it bounds none."""
+    if not max_batch_size:
+        return batch
+    sides = tuple(
+        replace(side, origin=SERVED) if side.called == called and side.origin == NAMED else side
+        for side in batch.sides
+    )
+    origin = SERVED if batch.origin == NAMED else batch.origin
+    return replace(batch, sides=sides, origin=origin, most=max_batch_size)
+
+
+def _most(most: int) -> str:
+    return f"the server's max_batch_size is {most}"
 
 
 class _Sizes:
@@ -249,3 +273,6 @@ def no_other_size(batch: Batch, batch_sizes: Sequence[int]) -> None:
     if batch.only is not None and batch_sizes and batch.only not in batch_sizes:
         sizes = ", ".join(map(str, batch_sizes))
         raise UserError(f"--batch_sizes {sizes} cannot be run, only {batch.only}: {batch.why}")
+    if batch.most is not None and batch_sizes and min(batch_sizes) > batch.most:
+        sizes = ", ".join(map(str, batch_sizes))
+        raise UserError(f"--batch_sizes {sizes} cannot be run: {_most(batch.most)}")

@@ -137,7 +137,11 @@ def _largest(reading: Reading, tensor: FileTensor) -> int:
 
 
 def nothing_runs(
-    reading: Reading, tried: Sequence[Sequence[Input]], path: str, said: str | None
+    reading: Reading,
+    tried: Sequence[Sequence[Input]],
+    path: str,
+    said: str | None,
+    who: str = "ONNX Runtime",
 ) -> str:
     """The message where no guess could be run: each input that is open, what was tried for it, and
     what to state.
@@ -154,7 +158,7 @@ def nothing_runs(
     if not tried:
         why = f"every likely guess takes more than {MOST_BYTES >> 20} MB"
     else:
-        why = f"ONNX Runtime said of the first: {said}"
+        why = f"{who} said of the first: {said}"
     shown_flags = " ".join(flags[:4])
     return (
         f"{path}: its open dimensions could not be guessed ({_some(lines)}); state the shapes, "

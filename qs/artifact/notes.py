@@ -15,9 +15,11 @@ from qs.base.words import counted
 _SHOWN = 6  # groups of a line; more are counted
 
 
-def notes_on(inputs: Sequence[Input], batch: Batch, given: Collection[str] = ()) -> list[str]:
+def notes_on(
+    inputs: Sequence[Input], batch: Batch, given: Collection[str] = (), who: str = "the file"
+) -> list[str]:
     """The assumptions, each with the flag that states it. `given` are the inputs whose values the
-    user states.
+    user states, `who` is what leaves the rest open.
     """
     doubt = batch.doubt()
     notes = [doubt] if doubt else []
@@ -28,8 +30,7 @@ def notes_on(inputs: Sequence[Input], batch: Batch, given: Collection[str] = ())
         ]
         flags = [as_typed("--shape", same[0].name, _typed(same[0])) for same in open_ones]
         notes.append(
-            f"the file has dynamic dimensions; guessed for {_some(said, '; ')} "
-            f"({_some(flags, ' ')})"
+            f"{who} has dynamic dimensions; guessed for {_some(said, '; ')} ({_some(flags, ' ')})"
         )
     ranged = _groups(
         (f"{each.range} {each.range_from}", each)

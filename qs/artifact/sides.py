@@ -18,7 +18,7 @@ from qs.base.names import nearest
 
 FLAG = "--batch_axis"
 STATED, ASKED, NAMED, ASSUMED = "stated", "batch_sizes", "named", "assumed"
-COMPILED, NONE = "compiled", "none"
+COMPILED, SERVED, NONE = "compiled", "served", "none"
 
 # What --batch_axis was given: (input or "" for all, position, a dimension's name, or None for none)
 Asked = Sequence[tuple[str, "int | str | None"]]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from qs.base.addresses import public
 from qs.base.errors import Fault, Faults, UserError
 from qs.evaluate.prepare import Prepared, prepare
 from qs.result.result import Result
@@ -72,8 +73,10 @@ def described(request: Request, describe: Describe) -> Prepared:
 def words_for(prepared: Prepared) -> str:
     """What a side is, for people: the file, or the folder of the backend."""
     request = prepared.request
-    if request.artifact is not None:
-        return _relative(request.artifact)
+    if request.file is not None:
+        return _relative(request.file)
+    if request.address is not None:
+        return public(request.address)
     if request.compiled is not None:
         return f"{request.task}, compiled in {_relative(request.compiled)}"
     return f"{request.task} with the backend in {_relative(prepared.backend.path)}"
@@ -99,7 +102,7 @@ def again(result: Result, new: Request) -> Request | str:
 def _same_file(path: Path, result: Result, new: Request) -> Request | str:
     if not path.exists():
         return f"{path} is not there any more"
-    if new.artifact is not None and new.artifact.exists() and path.samefile(new.artifact):
+    if new.file is not None and new.file.exists() and path.samefile(new.file):
         return f"old and new would be the same file, {_relative(path)}"
     stated = (result.model_source or {}).get("sha256")
     if isinstance(stated, str) and path.is_file() and path.suffix.lower() != ".json":

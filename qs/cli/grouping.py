@@ -18,12 +18,13 @@ AXES = "Axes"
 LOAD = "Load"
 STOP = "When to stop"
 INPUTS = "Inputs"
+SERVER = "Server"
 PLACE = "Where it runs"
 CHECKS = "Checks"
 OUTPUT = "Output"
 OTHER = "Other options"
 # The order in which `--help` shows them.
-GROUPS = (TARGET, AXES, LOAD, STOP, INPUTS, PLACE, CHECKS, OUTPUT, OTHER)
+GROUPS = (TARGET, AXES, LOAD, STOP, INPUTS, SERVER, PLACE, CHECKS, OUTPUT, OTHER)
 
 
 class Option(click.Option):

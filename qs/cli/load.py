@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @given.measuring
 @given.feeding
 @given.dry_run
+@given.server
 @given.answers
 @given.timeouts
 @given.process

@@ -4,6 +4,7 @@ there is no choice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from click.shell_completion import CompletionItem
 from qs.base.errors import MISSING, Fault, Faults, UserError
 from qs.cli.options.target import known
 
+ADDRESS = "URL"  # what messages call an address
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 SMALL = "digits-cnn-onnx-fp32"  # ships complete, and takes seconds
 # What of the options of inputs says something of a model file: a task's model and data say it.
 _OF_FILES = {
@@ -38,7 +41,7 @@ task_word = click.argument(
     "word", required=False, default="", metavar="[TASK]", shell_complete=known("tasks")
 )
 file_or_task = click.argument(
-    "word", required=False, default="", metavar="[FILE|TASK]", shell_complete=_files_and_tasks
+    "word", required=False, default="", metavar="[FILE|TASK|URL]", shell_complete=_files_and_tasks
 )
 
 
@@ -57,10 +60,56 @@ def settled(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Faults([Fault("TASK", "", both, "one thing to measure")])
     if not named:
         hint = f"`qs list tasks` names them all; {SMALL} is a quick one"
-        wanted = "a task or a model file" if "artifact" in given else "the name of a task"
+        wanted = (
+            "a task, a model file or the address of a served model"
+            if "artifact" in given
+            else "the name of a task"
+        )
         raise Faults([Fault("TASK", "", MISSING, wanted, hint=hint)])
     given |= named
-    return given | backend(given["hardware_type"], given.get("workspace"), given.get("artifact"))
+    artifact = given.get("artifact")
+    if isinstance(artifact, str):
+        return given | served_by(artifact, given)
+    return given | backend(given["hardware_type"], given.get("workspace"), artifact)
+
+
+def served_by(address: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """The backend that speaks to the served model at this address. Faults for an address that is
+    none, and for another backend that was named.
+    """
+    from qs.base.addresses import public
+    from qs.cli.defaults import origins
+    from qs.remote.address import SCHEMES, parse
+
+    _check_template(address, given.get("template"))
+    scheme = parse(address, flag=ADDRESS).scheme
+    name, named = SCHEMES[scheme].backend, given["hardware_type"]
+    note = f"backend {name}: it speaks {scheme}"
+    if named and named.casefold() != name.casefold() and "hardware_type" not in origins():
+        allowed = f"{name}, which speaks {scheme}://, or left out"
+        hint = "what computes at a served model is the server"
+        if "," in named:
+            hint += f"; two servers are compared with qs compare, one run at {public(address)} each"
+        raise Faults([Fault("--hardware_type", "", named, allowed, hint=hint)])
+    return {"hardware_type": name, "backend_note": note}
+
+
+def _check_template(address: str, template: Path | None) -> None:
+    """Raises Faults for an address of plain HTTP without the form of its requests."""
+    from qs.base.addresses import public
+    from qs.remote.address import SCHEMES
+
+    scheme = SCHEMES.get(address.partition("://")[0].lower())
+    if scheme is not None and not scheme.named and template is None:
+        allowed = (
+            "an address that names a protocol: "
+            + ", ".join(f"{name}://" for name, each in SCHEMES.items() if each.named)
+            + "; or this one with --template FILE, which says what is sent"
+        )
+        word = address.partition("://")[0].lower()
+        hint = "a model's file at an address is downloaded first, then named"
+        near = f"kserve+{word}"
+        raise Faults([Fault(ADDRESS, "", public(address), allowed, near, hint)])
 
 
 def backend(named: str, workspace: Path | None, artifact: Path | None = None) -> dict[str, str]:
@@ -77,10 +126,12 @@ def backend(named: str, workspace: Path | None, artifact: Path | None = None) ->
 
 
 def _meant(word: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A file or folder that is there, else a task; else a file that is missing."""
+    """An address; a file or folder that is there, else a task; else a file that is missing."""
     from qs.base.names import is_plain
     from qs.base.workspace import Workspaces
 
+    if _ADDRESS.match(word):
+        return {"artifact": word}
     if not Path(word).exists() and is_plain(word):
         workspaces = Workspaces.find(given.get("workspace"))
         name = workspaces.task_name(word)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from qs.base.errors import Fault, Faults
+from qs.base.headers import without_secrets
+from qs.cli import remote
 from qs.cli.defaults import origins
 from qs.cli.types import BEST
 from qs.result.result import Kind
@@ -42,6 +45,9 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
             given.pop("fill"),
             given.pop("batch_axis"),
         )
+    asked = remote.taken(given)
+    if isinstance(given.get("artifact"), str):
+        asked = {"url": given["artifact"], **asked}
     keep = not given.pop("no_history", False)
     if given.get("tags") and not keep:
         tags = ", ".join(given["tags"])
@@ -49,8 +55,11 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
     best = given.get("batch_sizes") == BEST
     if best:
         given["batch_sizes"] = None
+    command = without_secrets(given.pop("command", sys.argv))
     return Request(
         **{"task": "", **given},
+        command=command,
+        remote=asked,
         kind=kind,
         traffic=traffic,
         feeding=fed,

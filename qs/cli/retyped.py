@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from qs.base.headers import without_secrets
 from qs.cli.helping import Command
 
 _GIVEN = "qs.given"
@@ -42,7 +43,7 @@ def retyped(ctx: click.Context, target: click.Command, without: Collection[str])
         if value is None or value == [] or not isinstance(value, (str, list, tuple, bool)):
             value = (ctx.default_map or {}).get(name)
         words += _words(taken[name], value)
-    return tuple(words)
+    return without_secrets(words)
 
 
 def path_word(path: object) -> str:

@@ -12,11 +12,12 @@ import click
 from qs.base import bounds
 from qs.base.errors import Fault, Faults
 from qs.cli import options as given
-from qs.cli.basic_types import FilePath, Whole
+from qs.cli.basic_types import Whole
 from qs.cli.grouping import AXES as AXIS
 from qs.cli.grouping import OUTPUT, STOP, TARGET
 from qs.cli.naming import file_or_task, settled
 from qs.cli.retyped import Retyped, path_word, retyped
+from qs.cli.server_types import Artifact
 from qs.cli.types import BatchSizes, Seconds, WholeNumbers, Words
 
 _axis = given.under(AXIS)
@@ -38,8 +39,8 @@ ANEW = (*AXES, "batch_sizes", "tags")
 @given.option(
     TARGET,
     "--artifact",
-    type=FilePath(),
-    help="In place of --task: a model file or compile result, as for qs load.",
+    type=Artifact(),
+    help="In place of --task: a model file, compile result or address, as for qs load.",
 )
 @given.hardware
 @given.places
@@ -119,8 +120,10 @@ ANEW = (*AXES, "batch_sizes", "tags")
     is_flag=True,
     help="Go on with the sweep that was interrupted in this --out, or killed.",
 )
+@given.workers
 @given.measuring
 @given.feeding
+@given.server
 @given.answers
 @given.timeouts
 @given.process

@@ -21,6 +21,7 @@ from qs.evaluate.obtaining import with_files
 from qs.evaluate.offering import Forms, offered
 from qs.evaluate.own_process import ReferenceProcess, reference_process
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.served import served_source
 from qs.models import check_imports
 from qs.models.formats import ONNX, SAVED_MODEL
 from qs.result.result import Kind
@@ -209,7 +210,9 @@ def segment_tensors(compiled: dict[str, Any] | None) -> list[str]:
 
 
 def given_model(described: dict[str, Any]) -> dict[str, Any]:
-    """As resolve_model, for a file that the user named."""
+    """As resolve_model, for a file that the user named, or a served model."""
+    if described.get("served") is not None:
+        return served_source(described)
     path, kind = Path(described["path"]), described["kind"]
     size, sha256 = digest(path)
     known = kind in (ONNX, SAVED_MODEL)

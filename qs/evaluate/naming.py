@@ -29,6 +29,7 @@ class _Model:
     def __init__(self, described: Mapping[str, Any]):
         self._described = dict(described)
         self.path = str(described["path"])
+        self.served = described.get("served") is not None
 
     @cached_property
     def content(self) -> tuple[Any, Any]:
@@ -43,6 +44,8 @@ class _Model:
     def _is(self, source: Mapping[str, Any]) -> bool:
         if source.get("path") == self.path:
             return True
+        if self.served or source.get("served"):
+            return False
         return (source.get("sha256"), source.get("data") or {}) == self.content
 
 

@@ -92,7 +92,7 @@ class ReferenceProcess:
 
 
 class ArtifactProcess:
-    """Reads a model file. Raises UserError or BackendFailed."""
+    """Reads a model file, or asks a server. Raises UserError or BackendFailed."""
 
     def __init__(self, host: ChildHost):
         self._host = host
@@ -102,6 +102,17 @@ class ArtifactProcess:
         with outcomes("reading the artifact", Limit(OTHER_S)):
             return await self._host.call(
                 "describe", deadline_s=OTHER_S, path=str(path), asked=asked
+            )
+
+    async def describe_served(
+        self, remote: Mapping[str, Any], asked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a server says about its model, and what was found out or guessed. See
+        Request.remote.
+        """
+        with outcomes("asking the server", Limit(OTHER_S)):
+            return await self._host.call(
+                "describe_served", deadline_s=OTHER_S, remote=dict(remote), asked=asked
             )
 
     async def read_data(

@@ -21,6 +21,7 @@ from qs.config.workload import Workload
 from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.gating import bounds_of
+from qs.evaluate.served import check_no_server
 from qs.interact.asking import read_answers
 from qs.result.result import Kind
 from qs.settings.request import Request
@@ -73,6 +74,9 @@ class Prepared:
         """What is measured: the task's name, or the file's, after the model's if that says more."""
         if self.request.task:
             return self.request.task
+        served = (self.described or {}).get("served")
+        if served is not None:
+            return str(served["title"])
         file = Path(str(self.request.artifact))
         model = self.model_info.model
         if model == plain_name(file.stem):
@@ -117,6 +121,7 @@ def prepare(request: Request) -> Prepared:
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
     checks.attempt(lambda: _check_compiled(request))
+    checks.attempt(partial(check_no_server, request))
     checks.attempt(request.traffic.check)
     checks.attempt(partial(bounds_of, request, task.workload if task else None))
     if task is not None:

@@ -1,8 +1,9 @@
-"""Before a load test: an artifact in a task's place. What it says of its inputs becomes a model
-info, and a workload of its own.
+"""Before a load test: an artifact in a task's place, a file or the address of a served model. What
+it says of its inputs becomes a model info, and a workload of its own.
 
-Backend code does not run, and nothing is written. A model file is opened in a process of ours; one
-inference tries what had to be guessed, unless only the plan is asked for.
+Backend code does not run, and nothing is written. A model file is opened in a process of ours, a
+server asked from one; one inference tries what had to be guessed, unless only the plan is asked
+for.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
+from qs.evaluate.served import check_compiled_before, check_no_server, check_served
 from qs.interact.asking import read_answers
 from qs.settings.request import Request
-from qs.tensors.file_kind import foreign, url
+from qs.tensors.file_kind import foreign
 
 TASK = "load"  # a workload has to have a name; no file of it exists
 DEFAULT_BATCH_SIZE = 1
@@ -42,47 +44,55 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
 
     scratch   a folder for the user's own items, which lasts as long as the backend's process
     """
-    assert request.artifact is not None
     workspaces = Workspaces.find(request.workspace)
     checks = Checks()
-    path = request.artifact
-    checks.attempt(partial(_exists, path))
     backend = checks.attempt(lambda: workspaces.backend(request.hardware_type))
+    if request.file is None:
+        checks.attempt(partial(check_served, request))
+    else:
+        checks.attempt(partial(_exists, request.file))
+        checks.attempt(partial(check_no_server, request))
+        if backend is not None:
+            checks.attempt(partial(_readable, request.file, backend.path))
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
     checks.attempt(request.traffic.check)
     checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
-    if backend is not None:
-        checks.attempt(partial(_readable, path, backend.path))
     given_answers = (
         checks.attempt(partial(read_answers, request.answers)) if request.answers else None
     )
     checks.raise_if_any()
     assert backend is not None
-    artifact = await asyncio.to_thread(_compiled, path, backend.path.name)
+    artifact = None
+    if request.file is not None:
+        artifact = await asyncio.to_thread(_compiled, request.file, backend.path.name)
+        request = replace(request, artifact=request.file.absolute())
     if artifact is not None and request.answers:
         hint = "the answers are those that it was compiled with"
-        wanted = f"with a model's file, not the compile result {path}"
+        wanted = f"with a model's file, not the compile result {request.artifact}"
         raise Faults([Fault("--answers", "", str(request.answers), wanted, hint=hint)])
-    path = path.absolute()
-    described, given = await _described(request, path, scratch, probe)
+    if artifact is not None:
+        check_compiled_before(request)
+    described, given = await _described(request, scratch, probe)
     if artifact is None:  # a compile result has its model's name
         reports = request.out / backend.path.name
         described["name"] = await asyncio.to_thread(told_apart, described, reports)
     request = _at_its_only_size(request, described["batch"])
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
+    path = described["path"]
+    place = Path(path)
     prepared = Prepared(
-        request=replace(request, artifact=path),
+        request=request,
         workspaces=workspaces,
         workload=_workload(request, described),
         model_info=_model_info(described, path),
         backend=backend,
-        model=Found(described["name"], path, path.parent),
+        model=Found(described["name"], place, place.parent),
         dataset=None,
         given_answers=given_answers,
-        found={"Artifact": str(path), "Backend": str(backend.path)},
+        found={"Artifact": path, "Backend": str(backend.path)},
         warnings=tuple(described["notes"]),
         artifact=artifact,
         described=described,
@@ -102,12 +112,9 @@ def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
 
 def _exists(path: Path) -> None:
     if not path.exists():
-        address = url(path)
         there = "an existing model file or folder, a compile result, or the name of a task"
         hint = "to load a model that ships: qs load digits"
-        if address is not None:
-            hint = "that is an address: download the file first, then name it"
-        raise Faults([Fault("FILE", "", address or str(path), there, hint=hint)])
+        raise Faults([Fault("FILE", "", str(path), there, hint=hint)])
 
 
 def _readable(path: Path, backend: Path) -> None:
@@ -130,7 +137,7 @@ def _compiled(path: Path, hardware: str) -> Artifact | None:
 
 
 async def _described(
-    request: Request, path: Path, scratch: Path, probe: bool
+    request: Request, scratch: Path, probe: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The artifact's description, and what its inputs are fed."""
     feeding = request.feeding
@@ -147,7 +154,10 @@ async def _described(
         "probe": probe,
     }
     async with artifact_process(scratch / "artifact.log") as reader:
-        described = await reader.describe(path, asked)
+        if request.file is None:
+            described = await reader.describe_served(request.remote, asked)
+        else:
+            described = await reader.describe(request.file, asked)
         read: dict[str, Any] = {"files": {}, "notes": []}
         if feeding.data:
             read = await reader.read_data(described, data, scratch / "data")
@@ -164,7 +174,6 @@ async def _described(
 
 
 def _workload(request: Request, described: dict[str, Any]) -> Workload:
-
     stated: dict[str, Any] = {
         "model": described["name"],
         "test_accuracy": False,
@@ -178,9 +187,7 @@ def _workload(request: Request, described: dict[str, Any]) -> Workload:
     return workload
 
 
-def _model_info(described: dict[str, Any], path: Path) -> ModelInfo:
-
-    info, _ = check_model_info(
-        model_info_of(described, described["name"], path), str(path)
-    ).result()
+def _model_info(described: dict[str, Any], path: str) -> ModelInfo:
+    plain = model_info_of(described, described["name"], Path(path)) | {"model_path": path}
+    info, _ = check_model_info(plain, path).result()
     return info

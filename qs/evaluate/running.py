@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qs.base.addresses import public
 from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt, Interrupted, run_on_loop
 from qs.evaluate.evaluation import Work, evaluate, open_journal
@@ -113,9 +114,10 @@ def describe_artifact(
     yet.
     """
     try:
-        with (view or Quiet()).step("reading the model file"):
+        doing = "reading the model file" if request.file is not None else "asking the server"
+        with (view or Quiet()).step(doing):
             return run_on_loop(prepare_artifact(request, scratch, probe), interrupt or Interrupt())
     except (asyncio.CancelledError, Interrupted):
         raise KeyboardInterrupt from None
     except BackendFailed as failure:
-        raise UserError(f"{request.artifact}: {failure}") from None
+        raise UserError(f"{public(str(request.artifact))}: {failure}") from None

@@ -73,15 +73,31 @@ class ArtifactService:
             found["notes"] += notes
         else:
             found = _of_unknown(file, asked)
+        _check_stated(asked, found)
+        return self._with_ranges(found, asked)
+
+    def _with_ranges(self, found: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
         names = [each["name"] for each in found["inputs"]]
         asked = {**asked, "data": feeding.named(asked.get("data"), names)}
-        _check_stated(asked, found)
         feeding.check(asked, found["inputs"])
         found["notes"] += feeding.notes(asked, found["inputs"])
         for each in found["inputs"]:
             if each["name"] in (asked.get("ranges") or {}):
                 each["range"] = list(asked["ranges"][each["name"]])
         return found
+
+    def describe_served(
+        self, remote: Mapping[str, Any], asked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a server says of its model, as `describe` does of a file, and in "served" what
+        stands for a file's identity. See qs.inside.served_artifact.
+
+        remote   see qs.settings.request.Request.remote
+        """
+        from qs.inside.served_artifact import of_server
+
+        _check_types(asked)
+        return self._with_ranges(of_server(remote, asked), asked)
 
     def read_data(
         self, description: Mapping[str, Any], given: Mapping[str, str], out_folder: str

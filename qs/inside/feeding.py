@@ -20,6 +20,7 @@ from qs.artifact.user_data import advice, item_shape, read_items
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import as_typed
 from qs.inside.samples import GivenItems
+from qs.inside.trying import Runs, ValueFault
 from qs.tensors.generated import NUMPY_TYPES, InputSpec, input_specs, is_switch, numpy_dtype
 from qs.tensors.onnx_graph import conditions
 from qs.tensors.ranges import range_fault, whole_ends
@@ -164,13 +165,23 @@ def of_a_guess(
         ) from None
 
 
-def value_fault(
-    run: Any, feeds: dict[str, np.ndarray], asked: Mapping[str, Any], file: Path, said: str
-) -> UserError | None:
-    """The error if it is the values and not the shapes that a model does not take."""
-    names = culprits(run, feeds)
+def given(asked: Mapping[str, Any], inputs: Sequence[Input]) -> set[str]:
+    """The inputs whose values are not ours to choose."""
+    named = {*(asked.get("ranges") or ()), *(asked.get("data") or ())}
+    return named | ({each.name for each in inputs} if asked.get("fill") == "zeros" else set())
+
+
+def values_refused(
+    session: Runs, fault: ValueFault, asked: Mapping[str, Any], what: str
+) -> UserError:
+    """The error where it is the values and not the shapes that a model does not take."""
+    feeds = dict(fault.feeds)
+    names = culprits(session.run, feeds)
     if not names:
-        return None
+        return UserError(
+            f"{what} takes the shapes with zeros, but not with the values that they are fed; state "
+            f"others with --range or --data. {session.name} said: {fault.said}"
+        )
     own = asked.get("data") or {}
     parts = [
         f"{name} was fed {shown(feeds[name])} "
@@ -178,8 +189,8 @@ def value_fault(
         for name in names
     ]
     return UserError(
-        f"{file} takes the shapes, but not the values: {'; '.join(parts)}. "
-        f"ONNX Runtime said: {said}"
+        f"{what} takes the shapes, but not the values: {'; '.join(parts)}. "
+        f"{session.name} said: {fault.said}"
     )
 
 

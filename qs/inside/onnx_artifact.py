@@ -65,7 +65,7 @@ def of_onnx(file: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     )
     tried_s = None
     notes = []
-    given = _given(asked, inputs)
+    given = feeding.given(asked, inputs)
     if asked.get("probe") and _worth_a_trial(inputs, fed_back, given):
         inputs, results, tried_s = _tried(opened, file, reading, fed_back, given, asked, graph)
         fed_back = _that_fit(inputs, fed_back, results, asked, batch.only or 1)
@@ -115,12 +115,6 @@ def _model(file: Path) -> Any:
     return onnx.load(str(file), load_external_data=False)
 
 
-def _given(asked: Mapping[str, Any], inputs: Sequence[Input]) -> set[str]:
-    """The inputs whose values are not ours to choose."""
-    named = {*(asked.get("ranges") or ()), *(asked.get("data") or ())}
-    return named | ({each.name for each in inputs} if asked.get("fill") == "zeros" else set())
-
-
 def _worth_a_trial(
     inputs: Sequence[Input], fed_back: Mapping[str, str], given: Collection[str]
 ) -> bool:
@@ -158,11 +152,7 @@ def _tried(
     try:
         found = tried(session, with_switches(), feeds_of, ours)
     except ValueFault as fault:
-        told = feeding.value_fault(session.run, dict(fault.feeds), asked, file, fault.said)
-        raise told or UserError(
-            f"{file} takes the shapes with zeros, but not with the values that they are fed; state "
-            f"others with --range or --data. ONNX Runtime said: {fault.said}"
-        ) from None
+        raise feeding.values_refused(session, fault, asked, str(file)) from None
     if found.results is None:
         raise UserError(nothing_runs(reading, found.tried, str(file), found.said))
     return list(found.inputs), found.results, found.seconds

@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from qs.artifact.inputs import Input
 from qs.artifact.named_values import BY_NAME
+from qs.base.errors import UserError
 from qs.tensors.onnx_words import sentence
 
 FAILURES_S = 1.0
@@ -41,7 +42,7 @@ class Tried:
     results: Mapping[str, np.ndarray] | None
     seconds: float = 0.0
     tried: Sequence[Sequence[Input]] = ()
-    # What ONNX Runtime said of the first failure.
+    # What was said of the first failure.
     said: str = ""
 
 
@@ -55,8 +56,25 @@ class ValueFault(Exception):
         self.feeds, self.said = feeds, said
 
 
+class Runs(Protocol):
+    """What computes. `run` raises UserError where trying on is of no use."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    def run(self, feeds: Feeds) -> Feeds: ...
+
+    def said(self, error: Exception) -> str:
+        """What it said as it failed, in a sentence."""
+        ...
+
+
 class Session:
     """An ONNX Runtime session that runs feeds by name, for at most ONE_RUN_S."""
+
+    name = "ONNX Runtime"
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -75,9 +93,12 @@ class Session:
         finally:
             timer.cancel()
 
+    def said(self, error: Exception) -> str:
+        return sentence(error)
+
 
 def tried(
-    session: Session,
+    session: Runs,
     guesses: Iterable[Sequence[Input]],
     feeds_of: Feeder,
     ours: Callable[[Input], bool],
@@ -100,8 +121,10 @@ def tried(
         try:
             results = session.run(feeds)
             return Tried(guess, results, time.perf_counter() - started, [*failed, guess], said)
+        except UserError:
+            raise
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-            fault = sentence(error)
+            fault = session.said(error)
         said = said or fault
         if _runs(session, _zeros(feeds)):
             settled = _with_smaller_values(session, guess, feeds_of, ours)
@@ -116,7 +139,7 @@ def tried(
 
 
 def _with_smaller_values(
-    session: Session, guess: Sequence[Input], feeds_of: Feeder, ours: Callable[[Input], bool]
+    session: Runs, guess: Sequence[Input], feeds_of: Feeder, ours: Callable[[Input], bool]
 ) -> Sequence[Input] | None:
     """The inputs with smaller ranges for those whose values are at fault; None if those are not
     ours to change.
@@ -137,7 +160,7 @@ def _with_smaller_values(
     return settled if _runs(session, feeds_of(settled)) else None
 
 
-def _smaller(session: Session, each: Input, calm: Feeds, until: float) -> Input:
+def _smaller(session: Runs, each: Input, calm: Feeds, until: float) -> Input:
     """With the largest range [0, 2^n) whose last value runs, while all else is zero; a number that
     a name reveals stays one number.
     """
@@ -158,9 +181,11 @@ def _zeros(feeds: Feeds) -> dict[str, np.ndarray]:
     return {name: np.zeros_like(array) for name, array in feeds.items()}
 
 
-def _runs(session: Session, feeds: Feeds) -> bool:
+def _runs(session: Runs, feeds: Feeds) -> bool:
     try:
         session.run(feeds)
+    except UserError:
+        raise
     except Exception:  # ONNX Runtime raises a dozen unrelated classes
         return False
     return True

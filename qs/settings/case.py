@@ -33,6 +33,7 @@ class Case:
     instances: int
     intra_op_threads: int | None
     affinity: CpuSets
+    workers: int | None = None
     # None: closed loop
     scenario: ScenarioSettings | None = None
     # closed loop: go on until the throughput is known to this share, within the time limit
@@ -88,6 +89,7 @@ def case_of(batch_size: int, settings: Settings) -> Case:
         instances=_instances(settings, clients),
         intra_op_threads=settings.intra_op_threads.value,
         affinity=settings.affinity.value or (),
+        workers=settings.workers.value,
         until_known=None if amount else settings.until_known.value,
     )
 

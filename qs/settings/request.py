@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.config.qs_config import WarmUp
@@ -65,10 +66,14 @@ class Request:
     task: str
     hardware_type: str
     backend_note: str = ""  # why it is that backend, where none was named
-    artifact: Path | None = None
+    # of a file or a folder; a str is the address of a served model
+    artifact: Path | str | None = None
     kind: Kind = Kind.RUN
     traffic: Traffic = Traffic()
     feeding: Feeding = Feeding()
+    # How a served model is asked: what was given of qs.remote.asked.Asked, by its names. A value of
+    # a header is `@env:NAME` or `@file:PATH`, never the secret itself.
+    remote: Mapping[str, Any] = field(default_factory=dict)
     affinity: tuple[tuple[int, ...], ...] | None = None
     intra_op_threads: int | None = None
     sample_count: int | None = None
@@ -87,6 +92,7 @@ class Request:
     best_batch_sizes: bool = False  # those that the backend's own analysis finds
     pool: str | None = None
     instances: int | None = None
+    workers: int | None = None
     warmup: WarmUp | None = None
     time_limit: float | None = None
     numeric_items: int | None = None
@@ -115,3 +121,13 @@ class Request:
     # How often, in seconds, the machine is asked for its power; None: the default; 0: never.
     telemetry: float | None = None
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
+
+    @property
+    def file(self) -> Path | None:
+        """The artifact's file or folder."""
+        return self.artifact if isinstance(self.artifact, Path) else None
+
+    @property
+    def address(self) -> str | None:
+        """The served model's address."""
+        return self.artifact if isinstance(self.artifact, str) else None

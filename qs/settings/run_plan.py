@@ -115,7 +115,7 @@ def _pool(case: Case, settings: Settings) -> Pool:
     bounded = case.open_loop and coroutines and clients.chosen
     return Pool(
         kind=case.pool,
-        workers=case.clients if workers else None,
+        workers=case.clients if workers else case.workers if coroutines else None,
         instances=case.instances,
         affinity=case.affinity,
         intra_op_threads=case.intra_op_threads,
@@ -203,6 +203,22 @@ def _pool_faults(settings: Settings, in_process: bool) -> list[str]:
         return [f"{named}: predict of the runner {runner.value!r} blocks; add --pool thread"]
     if pool.value == "process" and in_process:
         return [f"{named}: with --in_process there are no other processes; add --pool thread"]
+    workers = settings.workers
+    if workers.value is not None and pool.value != "async":
+        hint = (
+            "it has a worker for each client (--clients)"
+            if pool.value != "inline"
+            else "it has one"
+        )
+        return [
+            f"workers {workers.value} ({workers.origin}): allowed with pool 'async' only, not with "
+            f"{named}; {hint}"
+        ]
+    if (workers.value or 1) > 1 and in_process:
+        return [
+            f"workers {workers.value} ({workers.origin}): with --in_process there are no other "
+            "processes"
+        ]
     return []
 
 

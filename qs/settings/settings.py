@@ -92,6 +92,8 @@ class Settings:
     iterations: Setting[int | None]
     pool: Setting[str]
     instances: Setting[int]
+    # of pool async: event loops, each in a process of its own; None: one
+    workers: Setting[int | None]
     warmup: Setting[WarmUp]
     timeout_s: Setting[float]
     affinity: Setting[CpuSets | None]
@@ -209,6 +211,7 @@ def settle(
         ),
         pool=_first("thread", line=line.pool, config=config.pool),
         instances=_first(1, line=line.instances, config=config.instances),
+        workers=_first(None, line=line.workers),
         warmup=_first(WarmUp(iterations=1, seconds=0.5), line=line.warmup, config=config.warmup),
         timeout_s=_first(TIMEOUT_S, line=line.predict_timeout, config=config.timeout_s),
         affinity=_first(None, line=line.affinity, config=config.affinity),

@@ -33,7 +33,7 @@ def about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, An
         "artifact": (prepared.described or {}).get("path"),
         "hardware": record.hardware,
         "model_sha256": (record.model_source or {}).get("sha256"),
-        "artifact_sha256": file_sha256(prepared.request.artifact),
+        "artifact_sha256": file_sha256(prepared.request.file),
         "precision": journal.folder.precision,
         "axes": plan.axes.to_dict(),
         "repeats": None if plan.budget_s else plan.repeats,
@@ -51,7 +51,7 @@ def about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, An
 def measured_options(request: Request) -> dict[str, Any]:
     """Those of OPTIONS and of what the inputs are fed that were given, as plain data."""
     stated = {name: getattr(request, name) for name in OPTIONS}
-    stated |= asdict(request.feeding)
+    stated |= asdict(request.feeding) | {"remote": dict(request.remote)}
     return {name: _plain(value) for name, value in stated.items() if value not in (None, {}, ())}
 
 

@@ -37,6 +37,13 @@ _NUMPY = {
 }
 
 
+def type_of(dtype: np.dtype) -> str:
+    """A tensor's type in ONNX's spelling. Text is a string."""
+    if dtype.kind in "OUS":
+        return "tensor(string)"
+    return next(name for name, known in _NUMPY.items() if np.dtype(known) == dtype)
+
+
 @dataclass(frozen=True)
 class FileTensor:
     """An input or output as the model file declares it; a dimension that is not an int is

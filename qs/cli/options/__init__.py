@@ -35,7 +35,9 @@ from qs.cli.options.place import (
     environment,
     pools,
     process,
+    workers,
 )
+from qs.cli.options.server import server
 from qs.cli.options.target import (
     backends,
     hardware,
@@ -80,6 +82,7 @@ __all__ = [
     "rounds",
     "samples",
     "seed",
+    "server",
     "stopping",
     "task",
     "telemetry",
@@ -91,5 +94,6 @@ __all__ = [
     "verify",
     "warmup",
     "watching",
+    "workers",
     "workspace",
 ]

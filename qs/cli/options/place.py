@@ -15,6 +15,14 @@ affinity = _place(
     "--affinity", type=CpuSets(), help="CPUs of each instance, for example 0-3/4-7.", rare=True
 )
 
+workers = _place(
+    "--workers",
+    type=Whole(1, bounds.COPIES),
+    help="--pool async: event loops, each in a process of its own, that share the load and the "
+    "connections. Other pools have a worker for each client.  [default: 1]",
+    rare=True,
+)
+
 pools = together(
     _place(
         "--instances",
@@ -29,8 +37,10 @@ pools = together(
     _place(
         "--pool",
         type=OneOf(POOLS),
-        help="What clients run in; async is for backends whose predict is a coroutine function.",
+        help="What clients run in; async, an event loop, is for servers and for backends whose "
+        "predict is a coroutine function.",
     ),
+    workers,
     affinity,
 )
 

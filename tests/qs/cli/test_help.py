@@ -36,6 +36,7 @@ def test_headings_in_their_order(name: str) -> None:
         "Load",
         "When to stop",
         "Inputs",
+        "Server",
         "Where it runs",
         "Checks",
         "Output",

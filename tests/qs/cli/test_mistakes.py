@@ -20,7 +20,7 @@ RUN = ("run", "digits", "-H", "CPU")
         (("zzz",), ["unknown command 'zzz'", "known: run"]),
         (("--verson",), ["unknown option --verson", "did you mean --version?"]),
         (("history", "tredn"), ["did you mean trend?"]),
-        ((*RUN, "--client", "2"), ["unknown option --client;", "did you mean --clients?"]),
+        ((*RUN, "--client", "2"), ["2 is no kind of client; did you mean --clients?"]),
         ((*RUN, "--bach_sizes", "2"), ["did you mean --batch_sizes?"]),
         ((*RUN, "-x"), ["unknown option -x"]),
         ((*RUN, "-task", "digits"), ["write --task"]),

@@ -145,6 +145,14 @@ def test_a_key_of_the_qs_config(config, expected):
             },
         ),
         (
+            {"pool": "async", "workers": 4, "clients": 8},
+            {"pool.workers": 4, "pool.instances": 1, "load.clients": 8},
+        ),
+        (
+            {"pool": "async", "workers": 2, "traffic": Traffic(rate_per_s=200.0)},
+            {"pool.workers": 2, "pool.max_in_flight": None},
+        ),
+        (
             {"traffic": Traffic("SingleStream", stop=StopRules(max_errors=4))},
             {"stop.max_errors": 4, "scenario.min_duration_s": 600.0},
         ),
@@ -295,6 +303,13 @@ def test_a_trial_sets_its_intervals_and_whether_the_engine_is_calibrated():
         ({"affinity": [[9]]}, {}, "affinity (QS config): names CPUs 9,"),
         ({"affinity": [[0]]}, {"affinity": ((8,),)}, "affinity (command line): names CPUs 8,"),
         ({"pool": "inline", "clients": 4}, {}, "inline"),
+        (
+            {},
+            {"workers": 4},
+            "workers 4 (command line): allowed with pool 'async' only, not with pool 'thread' "
+            "(default); it has a worker for each client (--clients)",
+        ),
+        ({"pool": "async"}, {"workers": 2, "in_process": True}, "workers 2 (command line): with"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_loaded(config, options, reason):

@@ -268,6 +268,7 @@ def test_the_report_has_plain_values_under_the_published_names():
     others = {name: entry["value"] for name, entry in found.items() if name not in WHOLE}
     assert others == {
         "numeric_items": 16,
+        "workers": None,
         "seed": 0,
         "stop": None,
         "think_time_s": None,

@@ -1,0 +1,227 @@
+"""What a server says of a model's inputs; what it leaves open is guessed, and tried with one
+inference through the wire.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from qs.artifact.batch import no_other_size, served_batch
+from qs.artifact.guesses import first_guess, guesses, nothing_runs
+from qs.artifact.inputs import Input, Reading, read, with_items
+from qs.artifact.model_info import plain_name
+from qs.artifact.notes import notes_on
+from qs.base.errors import Fault, Faults, UserError
+from qs.inside import feeding
+from qs.inside.trying import ONE_RUN_S, ValueFault, tried
+from qs.remote.address import SCHEMES, Address
+from qs.remote.asked import Asked
+from qs.remote.protocol import BadAnswer, ServedModel, ServedTensor
+from qs.remote.serving import Serving, Unanswered
+from qs.tensors.onnx_io import FileTensor, type_of
+
+SERVER = "The server"
+BATCH = "batch"  # how the dimension is called that max_batch_size bounds
+# The server's words on a request that it took: another one may fare better.
+_OF_THE_REQUEST = re.compile(
+    r"HTTP (400|413|422|500)|gRPC (INVALID_ARGUMENT|OUT_OF_RANGE|FAILED_PRECONDITION|INTERNAL|"
+    r"UNKNOWN|RESOURCE_EXHAUSTED)"
+)
+
+
+def of_server(remote: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """See ArtifactService.describe_served."""
+    serving = Serving(Asked.of({**remote, "timeout_s": ONE_RUN_S}))
+    try:
+        began = time.perf_counter()
+        model = serving.describe()
+        return _described(serving, model, time.perf_counter() - began, asked)
+    finally:
+        serving.close()
+
+
+def _described(
+    serving: Serving, model: ServedModel, open_s: float, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    address = serving.address
+    _check(asked)
+    served, left_out = _fed(model, asked)
+    if not served:
+        raise UserError(f"{address} takes no input: there is nothing to load-test it with")
+    batched = model.max_batch_size > 0
+    tensors = [_tensor(each, batched) for each in served]
+    asked = {**asked, "data": feeding.named(asked.get("data"), [each.name for each in tensors])}
+    sizes = list(asked.get("batch_sizes") or ())
+    reading = read(
+        tensors,
+        asked.get("shapes") or {},
+        str(address),
+        asked=asked.get("batch_axis") or (),
+        batch_sizes=sizes,
+    )
+    batch = served_batch(reading.batch, model.max_batch_size, BATCH)
+    no_other_size(batch, sizes)
+    inputs = first_guess(reading)
+    feeding.check(asked, [asdict(each) for each in inputs])
+    items = feeding.data_shapes(asked, inputs)
+    if items:
+        reading = with_items(reading, items)
+        inputs = first_guess(reading)
+    inputs, switches = feeding.with_switches(inputs, None, asked)
+    given = feeding.given(asked, inputs)
+    tried_s, notes = None, []
+    if asked.get("probe") and _worth_a_trial(inputs, given):
+        inputs, tried_s = _tried(serving, reading, given, asked)
+    elif any(each.guessed for each in inputs):
+        notes.append("guessed shapes were not tried: nothing but questions was sent")
+    if left_out:
+        names = ", ".join(left_out)
+        notes.append(f"{names}: optional, and not fed (--range, --data or --shape feeds it)")
+    datatypes = {each.name: each.datatype for each in served}
+    described = [asdict(each) | {"datatype": datatypes[each.name]} for each in inputs]
+    return {
+        "path": address.shown,
+        "name": _name(address, model),
+        "kind": "server",
+        "format": address.protocol.partition(":")[0],
+        "framework": model.platform or "unknown",
+        "precision": _precision(served),
+        "inputs": described,
+        "outputs": list(dict.fromkeys(each.name for each in model.outputs)),
+        "output_tensors": [asdict(_tensor(each, batched)) for each in model.outputs],
+        "states": {},
+        "batch": batch.to_dict(),
+        "batch_sizes": sizes or ([batch.only] if batch.only else []),
+        "notes": [*notes, *notes_on(inputs, batch, given, "the server"), *switches],
+        "open_s": open_s,
+        "tried_s": tried_s,
+        "served": _about(serving, model),
+    }
+
+
+def _check(asked: Mapping[str, Any]) -> None:
+    """Raises Faults for what cannot be done with answers that are not read while measuring."""
+    if asked.get("states"):
+        allowed = "not given: a server's answers are read after a case, and cannot be fed back"
+        raise Faults(
+            Fault("--state", name, output, allowed) for name, output in asked["states"].items()
+        )
+
+
+def _fed(model: ServedModel, asked: Mapping[str, Any]) -> tuple[list[ServedTensor], list[str]]:
+    """The inputs that are fed, and the names of optional ones that are not."""
+    stated = {
+        name for key in ("shapes", "types", "ranges", "data") for name in asked.get(key) or ()
+    }
+    left_out = [each.name for each in model.inputs if each.optional and each.name not in stated]
+    return [each for each in model.inputs if each.name not in left_out], left_out
+
+
+def _tensor(served: ServedTensor, batched: bool) -> FileTensor:
+    shape: list[int | str | None] = [None if size < 0 else size for size in served.shape]
+    if batched and shape and shape[0] is None:
+        shape[0] = BATCH
+    return FileTensor(served.name, tuple(shape), type_of(served.dtype))
+
+
+def _name(address: Address, model: ServedModel) -> str:
+    """For reports and folders; a version that was asked for is part of it."""
+    version = f"-v{address.version}" if address.version else ""
+    return plain_name(f"{model.name or address.model}{version}") or "model"
+
+
+def _precision(served: Sequence[ServedTensor]) -> str:
+    """Of the inputs; what the server computes in, it does not say."""
+    known = {"FP16": "FP16", "BF16": "BF16", "FP64": "FP64"}
+    return next((known[each.datatype] for each in served if each.datatype in known), "FP32")
+
+
+def _about(serving: Serving, model: ServedModel) -> dict[str, Any]:
+    """What is served, where, and how it is asked."""
+    address, asked = serving.address, serving.asked
+    named = f"/{address.model_path}" if address.model else ""
+    return {
+        "title": f"{address.authority}{address.path}{named}",
+        "address": address.shown,
+        "protocol": SCHEMES[address.scheme].protocol.partition(":")[0],
+        "transport": address.transport,
+        "tls": address.tls,
+        "model": model.name or address.model,
+        "version": model.version,
+        "platform": model.platform,
+        "server": model.server_name,
+        "server_version": model.server_version,
+        "max_batch_size": model.max_batch_size,
+        "instance_groups": list(model.instance_groups),
+        "extensions": list(model.extensions),
+        "facts": dict(model.facts),
+        "compression": asked.compression or "none",
+        "client": asked.client,
+        "connections": serving.settings.connections,
+        "connections_stated": asked.connections is not None,
+        "streams": asked.streams,
+        "headers": sorted(asked.headers),
+        "parameters": dict(asked.parameters),
+        "shared_memory": asked.shared_memory,
+        "sequences": asked.sequences,
+    }
+
+
+def _worth_a_trial(inputs: Sequence[Input], given: Collection[str]) -> bool:
+    """Whether anything was guessed: shapes, or what integers mean."""
+    return any(each.guessed or ("INT" in each.type and each.name not in given) for each in inputs)
+
+
+class _Session:
+    """One inference at a time, as qs.inside.trying runs it."""
+
+    name = SERVER
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        try:
+            return self._serving.infer(feeds)
+        except Unanswered as error:
+            if _OF_THE_REQUEST.fullmatch(error.failure) is None:
+                raise UserError(str(error)) from None
+            raise
+        except BadAnswer as error:
+            where = self._serving.address
+            raise UserError(
+                f"{where}: its answer to one inference cannot be used: {error}"
+            ) from None
+
+    def said(self, error: Exception) -> str:
+        return str(error)
+
+
+def _tried(
+    serving: Serving, reading: Reading, given: Collection[str], asked: Mapping[str, Any]
+) -> tuple[list[Input], float]:
+    """The first guesses that the server takes, and how long its answer took. UserError."""
+    batch_size = reading.batch.only or 1
+    session = _Session(serving)
+
+    def feeds_of(inputs: Sequence[Input]) -> dict[str, np.ndarray]:
+        return feeding.trial_feeds(inputs, asked, {}, batch_size)
+
+    def with_switches() -> Iterator[Sequence[Input]]:
+        for guess in guesses(reading, batch_size):
+            yield feeding.with_switches(guess, None, asked)[0]
+
+    address = serving.address.shown
+    try:
+        found = tried(session, with_switches(), feeds_of, lambda each: each.name not in given)
+    except ValueFault as fault:
+        raise feeding.values_refused(session, fault, asked, address) from None
+    if found.results is None:
+        raise UserError(nothing_runs(reading, found.tried, address, found.said, SERVER))
+    return list(found.inputs), found.seconds
