@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qs.base.errors import Fault, Faults
 from qs.cli.commands import INVALID, USER_ERROR, VALID
+from qs.cli.naming import is_address
 
 if TYPE_CHECKING:
     from qs.base.interrupt import Interrupt
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 
 def several(options: Mapping[str, Any]) -> bool:
-    """Whether a list of backends is named. Raises Faults for rounds of a single one."""
-    if "," in str(options.get("hardware_type") or ""):
+    """Whether a list of backends is named, for anything but an address. Raises Faults for rounds of
+    a single one.
+    """
+    if not is_address(options.get("word")) and "," in str(options.get("hardware_type") or ""):
         return True
     if options.get("rounds") is not None:
         named = options.get("hardware_type") or "one backend"

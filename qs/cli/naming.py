@@ -30,6 +30,13 @@ _OF_FILES = {
 }
 
 
+def is_address(word: object) -> bool:
+    """Whether it is meant as the address of a served model. (As qs.remote.address has it, whose
+    imports a file's name is not to pay for.)
+    """
+    return isinstance(word, str) and _ADDRESS.match(word) is not None
+
+
 def _files_and_tasks(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -103,7 +110,9 @@ def _check_template(address: str, template: Path | None) -> None:
     if scheme is not None and not scheme.named and template is None:
         allowed = (
             "an address that names a protocol: "
-            + ", ".join(f"{name}://" for name, each in SCHEMES.items() if each.named)
+            + ", ".join(
+                f"{name}[s]://" for name, each in SCHEMES.items() if each.named and not each.tls
+            )
             + "; or this one with --template FILE, which says what is sent"
         )
         word = address.partition("://")[0].lower()
@@ -130,7 +139,7 @@ def _meant(word: str, given: Mapping[str, Any]) -> dict[str, Any]:
     from qs.base.names import is_plain
     from qs.base.workspace import Workspaces
 
-    if _ADDRESS.match(word):
+    if is_address(word):
         return {"artifact": word}
     if not Path(word).exists() and is_plain(word):
         workspaces = Workspaces.find(given.get("workspace"))

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from qs.cli.basic_types import FilePath, OneOf
+from qs.cli.naming import is_address
 
 
 class Header(click.ParamType):
@@ -41,7 +42,7 @@ class Artifact(FilePath):
     """A file or folder, or the address of a served model, which stays as it is."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
+        if is_address(value):
             return value
         return super().convert(value, param, ctx)
 

@@ -309,7 +309,7 @@ def test_a_trial_sets_its_intervals_and_whether_the_engine_is_calibrated():
             "workers 4 (command line): allowed with pool 'async' only, not with pool 'thread' "
             "(default); it has a worker for each client (--clients)",
         ),
-        ({"pool": "async"}, {"workers": 2, "in_process": True}, "workers 2 (command line): with"),
+        ({"runner": "async"}, {"workers": 2, "in_process": True}, "workers 2 (command line): with"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_loaded(config, options, reason):
