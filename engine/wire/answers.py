@@ -1,0 +1,343 @@
+"""Reads the answers of one connection of HTTP/1.1, without a socket: whoever owns one receives into
+`room` and says how much came.
+
+Bounded whatever a server sends: heads, what is kept of a body, and what is read and dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httptools
+import numpy as np
+
+from qs.engine.wire.failures import BadAnswer, Failure
+from qs.engine.wire.heads import (
+    CHUNKED,
+    INTERIM,
+    MOST_HEAD_BYTES,
+    UNTIL_END,
+    Frame,
+    Heads,
+    check_start,
+)
+from qs.engine.wire.requests import is_head
+
+# What one read may bring; all connections of a loop read into the same memory.
+RECEIVE_BYTES = 256 << 10
+# A body longer than this is received where it will stay.
+IN_PLACE_BYTES = 64 << 10
+# Where the last body was received in place, the next head is read with so little of its body that
+# not much has to be moved.
+HEAD_BYTES = 4 << 10
+# What is not kept is read to its end, so that the answer's time is known, but no further than this.
+MOST_DROPPED_BYTES = 4 << 30
+# Memory for bodies that is kept for the next ones.
+MOST_SPARE_BYTES = 256 << 20
+
+_HEAD, _PARTIAL, _SHORT, _IN_PLACE, _CHUNKS, _ENDLESS, _DROPPED = range(7)
+
+
+class TooLarge(BadAnswer):
+    """There is more of it than anybody would wait for."""
+
+
+class Memory:
+    """What the connections of one thread receive into. A body that was received in place stands in
+    memory that is taken, and given back once nobody looks at it.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(RECEIVE_BYTES)
+        self.view = memoryview(self.buffer)
+        self.for_head = self.view[:HEAD_BYTES]
+        self._spare: list[memoryview] = []
+        self._spare_bytes = 0
+
+    def take(self, size: int) -> memoryview:
+        """At least so many bytes, with anything in them."""
+        if self._spare:
+            found = self._spare.pop()
+            self._spare_bytes -= len(found)
+            if len(found) >= size:
+                return found
+        rounded = -(-size // IN_PLACE_BYTES) * IN_PLACE_BYTES
+        # Unlike a bytearray it is not written to here: a length that a server only announces costs
+        # no memory.
+        return np.empty(rounded, np.uint8).data
+
+    def give(self, taken: memoryview) -> None:
+        if self._spare_bytes + len(taken) <= MOST_SPARE_BYTES:
+            self._spare_bytes += len(taken)
+            self._spare.append(taken)
+
+
+class AnswerReader:
+    """The answers of one connection, one after the other. When one is whole, `frame`, `head` and
+    `body` have it, and `too_large` says whether its body was dropped (whoever has seen it resets
+    it). A body may be a view, which holds until the next read; what was `taken` for it must be
+    released then.
+    """
+
+    __slots__ = (
+        "room",
+        "frame",
+        "head",
+        "body",
+        "too_large",
+        "interim",
+        "taken",
+        "_memory",
+        "_heads",
+        "_known",
+        "_most",
+        "_buffer",
+        "_view",
+        "_state",
+        "_kept",
+        "_got",
+        "_chunks",
+        "_parser",
+    )
+
+    def __init__(self, memory: Memory, heads: Heads, most_kept_bytes: int):
+        self.room = memory.view
+        self.frame: Frame | None = None
+        self.head = b""
+        self.body: bytes | memoryview = b""
+        self.too_large = False
+        # Set by an answer before the answer (100, 103); whoever stamps resets it.
+        self.interim = False
+        self.taken: memoryview | None = None
+        self._memory = memory
+        self._heads = heads
+        # A whole answer is taken from the buffer as it stands, unless it could be too large.
+        self._known = heads.known if most_kept_bytes >= RECEIVE_BYTES else {}
+        self._most = most_kept_bytes
+        self._buffer = memory.buffer
+        self._view = memory.view
+        self._state = _HEAD
+        self._kept = bytearray()
+        self._got = 0
+        self._chunks: _Chunks | None = None
+        self._parser: Any = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of the answer has come."""
+        return self._state != _HEAD
+
+    def received(self, size: int, request: bytes) -> bool:
+        """So many bytes have come into `room`; whether the answer to `request` is whole now. Raises
+        BadAnswer: the connection is of no use then.
+        """
+        if self._state:
+            return self._more(size, request)
+        # The older answers in the buffer must not be looked at.
+        end = self._buffer.find(b"\r\n\r\n", 0, size) + 4
+        if end > 3:
+            head = bytes(self._view[:end])
+            frame = self._known.get(head)
+            if frame is not None and frame.length == size - end:
+                self.frame = frame
+                self.head = head
+                body = self._view[end:size]
+                self.body = bytes(body) if size <= IN_PLACE_BYTES else body
+                return True
+        return self._begin(self._view[:size], request)
+
+    def ended(self) -> bool:
+        """The server has ended the connection; whether that makes the answer whole."""
+        if self._state != _ENDLESS:
+            return False
+        return self._whole(b"" if self.too_large else bytes(self._kept))
+
+    def progress(self) -> str:
+        """How far the answer has come, for a message."""
+        if self._state in (_HEAD, _PARTIAL):
+            return "within its head"
+        length = self.frame.length if self.frame else 0
+        return f"after {self._got:,}" + (f" of {length:,}" if length > 0 else "") + " bytes of body"
+
+    def release(self) -> None:
+        """Nobody looks at the body any more, which stood in memory that was taken."""
+        taken, self.taken = self.taken, None
+        if taken is not None:
+            self._memory.give(taken)
+
+    def _begin(self, data: memoryview, request: bytes) -> bool:
+        """The beginning of an answer: its head, or a part of it, and what may follow."""
+        while True:
+            raw = bytes(data[:MOST_HEAD_BYTES])
+            end = raw.find(b"\r\n\r\n") + 4
+            if end <= 3:
+                check_start(raw)
+                if len(raw) >= MOST_HEAD_BYTES:
+                    raise BadAnswer(f"its head has more than {MOST_HEAD_BYTES:,} bytes")
+                self._kept = bytearray(raw)
+                self._state = _PARTIAL if raw else _HEAD
+                self.room = self._view
+                return False
+            frame = self._heads.read(raw[:end])
+            data = data[end:]
+            if frame.length != INTERIM:
+                break
+            self.interim = True
+            self._state = _HEAD
+            if not data:
+                return False
+        self.frame = frame
+        self.head = raw[:end]
+        self.too_large = False
+        return self._body_begins(frame, data, request)
+
+    def _body_begins(self, frame: Frame, data: memoryview, request: bytes) -> bool:
+        length, got = frame.length, len(data)
+        self._got = got
+        self.room = self._view
+        if is_head(request):
+            length = 0
+        if length == CHUNKED:
+            return self._chunks_begin(data)
+        if length == UNTIL_END:
+            self._state = _ENDLESS
+            self._kept = bytearray()
+            return self._endless(data)
+        if got > length:
+            raise BadAnswer(f"it is longer than its length, {length:,} bytes")
+        if got == length:
+            self.too_large = length > self._most
+            return self._whole(bytes(data))
+        if length > self._most:
+            if length > MOST_DROPPED_BYTES:
+                raise TooLarge(f"its length is {length:,} bytes")
+            self._state = _DROPPED
+            self.too_large = True
+        elif length <= IN_PLACE_BYTES:
+            self._state = _SHORT
+            self._kept = bytearray(data)
+        else:
+            self._state = _IN_PLACE
+            self.taken = self._memory.take(length)
+            self.taken[:got] = data
+            self.room = self.taken[got:length]
+        return False
+
+    def _more(self, size: int, request: bytes) -> bool:
+        """More of an answer that has begun."""
+        state, frame = self._state, self.frame
+        if state == _PARTIAL:
+            data = bytes(self._kept) + self._view[:size]
+            self._state = _HEAD
+            return self._begin(memoryview(data), request)
+        assert frame is not None
+        self._got += size
+        if state == _CHUNKS:
+            return self._chunked(self._view[:size])
+        if state == _ENDLESS:
+            return self._endless(self._view[:size])
+        length = frame.length
+        if self._got > length:
+            raise BadAnswer(f"it is longer than its length, {length:,} bytes")
+        if state == _SHORT:
+            self._kept += self._view[:size]
+            return self._got == length and self._whole(bytes(self._kept))
+        if state == _DROPPED:
+            return self._got == length and self._whole(b"")
+        assert self.taken is not None
+        if self._got < length:
+            self.room = self.taken[self._got : length]
+            return False
+        self.room = self._memory.for_head
+        return self._whole(self.taken[:length])
+
+    def _endless(self, data: memoryview) -> bool:
+        if self._got > self._most:
+            self.too_large = True
+            self._kept = bytearray()
+            self._bound()
+        else:
+            self._kept += data
+        return False
+
+    def _chunks_begin(self, data: memoryview) -> bool:
+        if self._parser is None:
+            self._chunks = _Chunks(self._most)
+            self._parser = httptools.HttpResponseParser(self._chunks)
+        assert self._chunks is not None
+        self._chunks.begin()
+        self._state = _CHUNKS
+        self._parser.feed_data(self.head)
+        return self._chunked(data)
+
+    def _chunked(self, data: memoryview) -> bool:
+        chunks = self._chunks
+        assert chunks is not None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as fault:
+            if not chunks.whole:
+                raise BadAnswer(f"a chunk of its body is not right: {fault}") from fault
+            chunks.begun += 1
+        if chunks.begun > 1:
+            raise BadAnswer("more bytes follow its last chunk")
+        if chunks.whole:
+            self.too_large = chunks.too_large
+            return self._whole(chunks.body())
+        self._bound()
+        return False
+
+    def _bound(self) -> None:
+        if self._got > MOST_DROPPED_BYTES:
+            raise TooLarge(f"it had no end after {self._got:,} bytes")
+
+    def _whole(self, body: bytes | memoryview) -> bool:
+        self._state = _HEAD
+        self._kept = bytearray()
+        self.body = b"" if self.too_large else body
+        return True
+
+
+class _Chunks:
+    """What llhttp finds in a body that comes in chunks. They are put together at once: a list of
+    them would let a server fill the memory with chunks of one byte.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: bytes | bytearray = b""
+        self.begin()
+
+    def begin(self) -> None:
+        self._kept = b""
+        self._size = 0
+        self.begun = 0
+        self.whole = False
+        self.too_large = False
+
+    def body(self) -> bytes:
+        kept, self._kept = self._kept, b""
+        return bytes(kept)
+
+    def on_message_begin(self) -> None:
+        self.begun += 1
+
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._most:
+            self.too_large = True
+            self._kept = b""
+        elif not self._kept:
+            self._kept = data
+        elif isinstance(self._kept, bytes):
+            self._kept = bytearray(self._kept) + data
+        else:
+            self._kept += data
+
+    def on_message_complete(self) -> None:
+        self.whole = True
+
+
+def failure_of(fault: BadAnswer) -> str:
+    """Failure's word for it."""
+    return Failure.TOO_LARGE if isinstance(fault, TooLarge) else Failure.BAD_ANSWER
