@@ -15,7 +15,7 @@ from typing import Any, Literal
 from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
-from qs.remote.address import HTTP, KSERVE, Address, parse
+from qs.remote.address import KSERVE, Address, parse
 from qs.remote.reading import ReadFault, flag_of, read_named, read_value
 
 Client = Literal["lean", "blocking", "grpcio"]
@@ -179,8 +179,6 @@ class Asked:
             yield "client", self.client, "lean or grpcio, over gRPC"
         if self.proxy and address.transport == "grpc":
             yield "proxy", self.proxy, "nothing, with gRPC"
-        if self.template and address.backend == HTTP and address.model:
-            yield "template", self.template, "nothing: this scheme has its own form of requests"
         if self.template and kserve:
             yield "template", self.template, "nothing, with KServe's protocol"
 

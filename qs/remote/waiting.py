@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qs.base.visible import one_line
 from qs.engine.wire.failures import Failure
-from qs.remote.address import Address
+from qs.remote.address import KSERVE, Address
 from qs.remote.protocol import NotReady
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def why_failed(address: Address, call: WireCall) -> str:
     detail = f": {one_line(call.detail, 200)}" if call.detail else ""
     words = f"{call.failure}{detail}"
     if call.failure == Failure.REFUSED and not address.port_stated:
-        words += f"; the address states no port, which means {address.port}: {PORTS}"
+        usual = f": {PORTS}" if address.backend == KSERVE else ""
+        words += f"; the address states no port, which means {address.port}{usual}"
     if call.failure == Failure.BAD_ANSWER:
         other = "grpc" if address.transport == "http" else "http"
         words += f"; is this a port for {address.transport.upper()}, and not for {other.upper()}?"
@@ -45,3 +46,11 @@ def refused_at_once(address: Address, call: WireCall) -> None:
     if call.failure in _FINAL or hint is not None:
         words = why_failed(address, call)
         raise NotReady(f"{address}: {words}" + (f"; {hint}" if hint else ""), final=True)
+
+
+def check_answered(address: Address, call: WireCall, what: str = "") -> None:
+    """NotReady if a request before the measurement has failed; `what` is what it was for."""
+    if call.failure is not None:
+        refused_at_once(address, call)
+        place = f"{what} " if what else ""
+        raise NotReady(f"{address}: {place}{why_failed(address, call)}")

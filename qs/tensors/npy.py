@@ -9,6 +9,7 @@ opened. Whatever is wrong is a UserError that names the file.
 from __future__ import annotations
 
 import ast
+import io
 import math
 import zipfile
 from pathlib import Path
@@ -36,6 +37,17 @@ def read_npy(file: Path) -> np.ndarray:
     with _reading(file), file.open("rb") as stream:
         _held(stream, file.stat().st_size)
         return np.load(file, allow_pickle=False)
+
+
+def npy_in(content: bytes) -> np.ndarray:
+    """The array in the content of a .npy file. Unreadable, a ValueError, if it is none."""
+    try:
+        _held(io.BytesIO(content), len(content))
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    except Unreadable:
+        raise
+    except Exception as error:  # numpy and ast raise what they like on broken contents
+        raise Unreadable(" ".join(str(error).split())[:200] or type(error).__name__) from None
 
 
 def npy_shape(file: Path) -> tuple[int, ...]:
