@@ -11,6 +11,7 @@ whole of it for most programs:
 
 from __future__ import annotations
 
+from qs.engine.call import Call, Started
 from qs.engine.conduct.joining import joined
 from qs.engine.conduct.progress import Progress
 from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError, UnfinishedAnswer
@@ -41,6 +42,7 @@ __all__ = [
     "UNANSWERED",
     "AllAtOnce",
     "Batching",
+    "Call",
     "Cause",
     "Caveat",
     "ChildHost",
@@ -77,6 +79,7 @@ __all__ = [
     "SingleStream",
     "Stage",
     "Stages",
+    "Started",
     "Stop",
     "Target",
     "UnfinishedAnswer",

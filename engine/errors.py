@@ -57,6 +57,10 @@ class UnfinishedAnswer(TypeError):
     """What a target returned is not an answer yet, so its time would not be measured."""
 
 
+class BrokenCall(UnfinishedAnswer):
+    """A started target does what none may with its calls, so that nothing can be said of them."""
+
+
 class HostTimeout(RuntimeError):
     """A host did not answer within its limit and was ended. `log_tail` is the end of what it
     printed.

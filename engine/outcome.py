@@ -39,6 +39,8 @@ class ErrorKind(_Word):
     CUT_OFF = "cut off"  # not back when the drain limit had passed
     NOT_ISSUED = "not issued"  # due or planned, but the run was cut short before its turn
     WORKER_FAILED = "worker failed"  # its worker raised outside the target
+    BAD_TIMES = "impossible times"  # a started target's call brought times that cannot be
+    OTHER = "other kinds of failures"  # there were too many kinds to tell them apart
     UNKNOWN = "failed before its worker was lost"  # it failed, and its worker cannot say how
 
 

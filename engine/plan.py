@@ -29,6 +29,7 @@ from qs.engine.checks import (
     times,
 )
 from qs.engine.load import ClosedLoop, LoadModel, is_load
+from qs.engine.record.parts import PARTS
 from qs.engine.result import Metric, Rule, RunResult
 
 POOL_KINDS = ("inline", "thread", "process", "async")
@@ -67,7 +68,8 @@ class Pool:
     # threads that a target may use inside one call; set in the environment before a process builds
     # its target
     intra_op_threads: int | None = None
-    # "async" in open loop: how many requests may be unanswered at a time; None: any number
+    # "async" in open loop: how many requests may be unanswered at a time, over all processes (at
+    # least one each); None: any number
     max_in_flight: int | None = None
     # whether a worker in open loop spins the last microseconds before a due time; "auto": if a core
     # is free
@@ -238,6 +240,10 @@ class RunPlan:
     max_backlog: int | None = None
     # call the target with a list of this many consecutive samples; None: with one sample
     samples_per_query: int | None = None
+    # what the times that a started target's calls bring are to be told apart by: names of
+    # `RunResult.parts`, which are "wait" (for a connection), "first_byte" (from the first byte
+    # sent) and "transfer" (from there to the last)
+    parts: tuple[str, ...] = ()
     # judges the result; set by the scenario's own `plan`
     scenario: Judge | None = None
 
@@ -288,6 +294,11 @@ class RunPlan:
                 "max_backlog: nothing is due in closed loop, so nothing can wait; leave it out",
             ),
             (
+                not self.parts or not blocking,
+                "parts: calls that bring their own times are those of a started target; "
+                'give it with Pool("async"), or leave parts out',
+            ),
+            (
                 self.samples_per_query is None or batching is None,
                 "samples_per_query: batching makes the lists here; leave one of the two out",
             ),
@@ -312,6 +323,8 @@ class RunPlan:
                     is_finite(self.interval_s) and LEAST_INTERVAL_S <= self.interval_s <= LONGEST_S,
                     f"at least {LEAST_INTERVAL_S} s",
                 ),
+                sequence("parts", self.parts, f"a list of {', '.join(PARTS)}"),
+                *(choice("parts", part, tuple(PARTS)) for part in items_of(self.parts)),
                 sequence("percentiles", self.percentiles, "a list of percentiles"),
                 *(percentile("percentiles", each) for each in items_of(self.percentiles)),
                 flag("calibrate", self.calibrate),

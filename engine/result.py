@@ -166,6 +166,14 @@ class RunResult:
     # open loop: lateness of requests that found a worker free, so that only the engine delayed them
     # (a sample, if there are many); None: unknown
     pacing: Histogram | None = field(repr=False, default=None)
+    # by the names of the plan's parts: how long each took (ns), of the completed requests whose
+    # calls told it
+    parts: dict[str, Histogram] = field(default_factory=dict)
+    # what the target counted by itself (`counts`), summed over all processes
+    counts: dict[str, int] = field(default_factory=dict)
+    # event loops: how often and for how long at most garbage collection made requests wait
+    collections: int = 0
+    longest_collection_ns: int = 0
     # what could have moved the result
     caveats: list[Caveat] = field(default_factory=list)
     # completions per second over the run, as finely as the workers recorded them: at most about a
@@ -260,6 +268,10 @@ class RunResult:
             "response": self.response.summary(),
             "service": self.service.summary(),
             "lateness": self.lateness.summary() if self.open_loop else None,
+            "parts": {name: part.summary() for name, part in self.parts.items()},
+            "counts": self.counts,
+            "collections": self.collections,
+            "longest_collection_ns": self.longest_collection_ns,
             "pacing": None if self.pacing is None else self.pacing.summary(),
             "engine_cost": None if self.engine_cost is None else vars(self.engine_cost).copy(),
             "cpu": None if self.cpu is None else self.cpu.to_dict(),

@@ -6,6 +6,7 @@ Targets here are importable by name (`tests.fakes:name`), so a child process can
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -276,3 +277,68 @@ class Broken:
 
     def __init__(self, what: str):
         misbehave(what)
+
+
+class StartedCall:
+    """A call of `StartedTarget`."""
+
+    def __init__(self, done):
+        self.done = done
+        self.issued_ns = self.sent_ns = time.perf_counter_ns()
+        self.first_ns = self.last_ns = 0
+        self.failure, self.detail = None, ""
+
+    def end(self, failure: str | None = None) -> None:
+        if not self.last_ns:
+            self.failure = failure
+            self.first_ns = self.last_ns = time.perf_counter_ns()
+            self.done(self)
+
+    def cancel(self) -> None:
+        self.end("cancelled")
+
+
+class StartedTarget:
+    """A started target that answers after `pause_s`, and does `what` with call number `nth` (from
+    1), or with each from it on.
+    """
+
+    def __init__(self, nth: int = 0, what: str = "", onward: bool = False, pause_s: float = 0.0):
+        self.nth, self.what, self.onward, self.pause_s = nth, what, onward, pause_s
+        self.seen: list[object] = []
+        self.events: list[str] = []
+        self.now = self.most = 0
+
+    async def open(self, clients: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.events.append(f"open {clients}")
+
+    async def close(self) -> None:
+        self.events.append("close")
+
+    def counts(self) -> dict[str, int]:
+        return {"started": len(self.seen), "never": 0}
+
+    def start(self, sample, done):
+        self.seen.append(sample)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        number = len(self.seen)
+
+        def ended(call: StartedCall) -> None:
+            self.now -= 1
+            done(call)
+
+        call = StartedCall(ended)
+        if number == self.nth or (self.onward and number > self.nth):
+            return self.misbehave(call) or call
+        self.loop.call_later(self.pause_s, call.end)
+        return call
+
+    def misbehave(self, call: StartedCall) -> object:
+        """What is returned in place of the call, if anything."""
+        if self.what == "failure":
+            self.loop.call_soon(call.end, "HTTP 503")
+        elif self.what == "raise":
+            raise ValueError("as asked")
+        return None

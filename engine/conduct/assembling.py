@@ -21,7 +21,7 @@ from qs.engine.record.files import columns_of
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.record.memory import Field, WorkerMemory
-from qs.engine.record.report import WorkerReport
+from qs.engine.record.report import WorkerReport, summed
 from qs.engine.result import RunResult, WarmUpResult
 from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
@@ -149,7 +149,11 @@ class Finished:
             warnings=self.losses.warnings(),
             batches=None if plan.batching is None else layout.total(Field.BATCHES),
             slices=self._slices(),
-            columns=columns_of(reports, end.start_ns) if layout.keep_columns else None,
+            columns=columns_of(reports, end.start_ns, plan.parts) if layout.keep_columns else None,
+            parts=parts_of(memories, plan.parts),
+            counts=summed(report.counts for report in reports),
+            collections=sum(report.collections for report in reports),
+            longest_collection_ns=max(report.longest_collection_ns for report in reports),
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
             confidence=self._confidence(ended_by, measured_s),
             rates=self.gathered.evidence.rates(measured_s),
@@ -214,7 +218,7 @@ class Finished:
         return max(due_before(plan, self.end.issuing_ns(now_ns)) - accounted, 0)
 
 
-def histogram_of(memory: WorkerMemory, at: Field, counts: np.ndarray) -> Histogram:
+def histogram_of(memory: WorkerMemory, at: int, counts: np.ndarray) -> Histogram:
     """One histogram of a worker: exact where the worker published its sums, else as exact as its
     counts.
     """
@@ -243,6 +247,15 @@ def merged(
             service.merge(histogram_of(memory, Field.SERVICE, memory.service))
             lateness.merge(histogram_of(memory, Field.LATENESS, memory.lateness))
     return response, (service if open_loop else response), lateness
+
+
+def parts_of(memories: Sequence[WorkerMemory], parts: Sequence[str]) -> dict[str, Histogram]:
+    """The histogram of each part, of all workers."""
+    found = {part: Histogram() for part in parts}
+    for memory in memories:
+        for part, counts in memory.parts.items():
+            found[part].merge(histogram_of(memory, memory.at_part(part), counts))
+    return found
 
 
 def arrivals_of(reports: Sequence[WorkerReport]) -> np.ndarray:

@@ -3,8 +3,8 @@ for a few hundredths of a second.
 
 The null run goes through the same messages and the same loops, in the same processes that the
 measured run uses afterwards. It shows a worker's CPU time per request (issuing, recording and
-counting it, and calling an empty function), which other programs on the machine do not disturb. It
-does not include the pacer thread of coroutines in open loop.
+counting it, and calling an empty function), which other programs on the machine do not disturb. A
+started target has one of its own, which is answered in the loop's next pass.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from qs.engine.clock import MONOTONIC
 from qs.engine.errors import HostDied, HostTimeout
 from qs.engine.hosts.host import Session
 from qs.engine.load import ClosedLoop, ConstantRate, LoadModel
-from qs.engine.plan import RunPlan, Stop
+from qs.engine.plan import Factory, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.memory import Field
 from qs.engine.record.report import WorkerReport
@@ -69,11 +70,12 @@ async def engine_cost(
 
 def layout_key(plan: RunPlan, sessions: Sequence[Session]) -> tuple:
     """What the engine's cost depends on."""
+    started = any(session.share.started for session in sessions)
     pinned = tuple(tuple(cpus) for cpus in plan.pool.affinity)
     places = tuple(
         (session.place, session.share.plan.pool.kind, session.share.workers) for session in sessions
     )
-    return plan.open_loop, pinned, places
+    return plan.open_loop, started, pinned, places
 
 
 def budget_s(plan: RunPlan) -> float:
@@ -111,7 +113,9 @@ async def _measure(plan: RunPlan, sessions: Sequence[Session], limit_s: float) -
     for_s = budget_s(plan)
     several = len(sessions) > 1 and plan.open_loop
     counter_fd = new_counter() if several else None
-    target = nothing_awaited if plan.pool.kind == "async" else nothing
+    target: Any = nothing_awaited if plan.pool.kind == "async" else nothing
+    if any(session.share.started for session in sessions):
+        target = Factory("qs.engine.workers.target:NothingStarted")
     twins = [
         session.beside(null_share(session.share, for_s, counter_fd), target) for session in sessions
     ]
@@ -125,7 +129,7 @@ async def _measure(plan: RunPlan, sessions: Sequence[Session], limit_s: float) -
         raise HostTimeout("measuring the engine's own cost", limit_s) from None
     finally:
         for twin in twins:
-            twin.close()
+            await twin.close()
         if counter_fd is not None:
             os.close(counter_fd)
     reports = []

@@ -16,6 +16,7 @@ from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import Ending
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval, IntervalRow
+from qs.engine.record.report import summed
 from qs.engine.result import Rule, RunResult, WarmUpResult
 from qs.engine.statistics.confidence import Evidence
 from qs.engine.statistics.estimate import Confidence
@@ -58,6 +59,10 @@ def joined(runs: Sequence[RunResult]) -> RunResult:
         response=response,
         service=_merged(run.service for run in runs) if first.open_loop else response,
         lateness=_merged(run.lateness for run in runs),
+        parts={part: _merged(run.parts[part] for run in runs) for part in first.parts},
+        counts=summed(run.counts for run in runs),
+        collections=sum(run.collections for run in runs),
+        longest_collection_ns=max(run.longest_collection_ns for run in runs),
         intervals=_in_sequence(runs),
         warmup=_warm_up([run.warmup for run in runs]),
         planned=_sum([run.planned for run in runs]),

@@ -85,7 +85,7 @@ class Layout:
 
     async def close(self) -> None:
         for session in self.sessions:
-            session.close()
+            await session.close()
         for host in self.hosts:
             await host.close()
         for fd in self.fds:
@@ -142,7 +142,10 @@ def lay_out(
             ]
         )
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
-    share = PlanShare(plan, workers, spin=spin, keep_columns=keep, keep_slices=slices)
+    started = bool(plan.parts) or callable(getattr(target, "start", None))
+    share = PlanShare(
+        plan, workers, spin=spin, keep_columns=keep, keep_slices=slices, started=started
+    )
     layout = Layout(workers=workers, keep_columns=keep)
     if plan.pool.kind == "process" or share.coroutines and (plan.pool.workers or 1) > 1:
         _over_processes(layout, share, target, samples, rows)
@@ -168,11 +171,13 @@ def _over_processes(
     remote = target if isinstance(target, HostTarget) else checked(target, samples)
     # A batch cannot form across processes: then each has a share of the schedule for itself.
     shared = plan.open_loop and plan.batching is None
-    counter = new_counter() if shared else None
+    # Each event loop has a part of the due times, counted for whoever takes its place: one that
+    # issues all that is due would leave the others nothing.
+    counters = [new_counter() for _ in range(processes if whole.coroutines else 1) if shared]
     budgeted = processes > 1 and (plan.stop.max_errors, plan.stop.max_error_rate) != (None, None)
     failures = new_counter() if budgeted else None
     samples_fd = None if samples is None or isinstance(target, HostTarget) else pack(samples)
-    layout.fds += [fd for fd in (counter, failures, samples_fd) if fd is not None]
+    layout.fds += [*counters, *(fd for fd in (failures, samples_fd) if fd is not None)]
     first = 0
     for number in range(processes):
         count = workers // processes + (number < workers % processes)
@@ -180,10 +185,12 @@ def _over_processes(
         affinity = tuple(plan.pool.affinity)
         if affinity:
             affinity = (affinity[number % len(affinity)],)
+        most = plan.pool.max_in_flight
         pool = replace(
             plan.pool,
             kind=kind,
             affinity=affinity,
+            max_in_flight=None if most is None else part_of(most, number, processes),
             instances=1 if isinstance(target, HostTarget) else None,
         )
         load = plan.load
@@ -194,13 +201,19 @@ def _over_processes(
             plan=replace(plan, load=load, pool=pool),
             workers=count,
             first=first,
-            counter_fd=counter,
+            counter_fd=counters[number % len(counters)] if shared else None,
+            turn=(number, processes) if shared and whole.coroutines else (0, 1),
             failures_fd=failures,
         )
         host = base.clone(env=_thread_environment(plan.pool.intra_op_threads))
         layout.hosts.append(host)
         layout.sessions.append(host.session(share, remote, rows, samples_fd))
         first += count
+
+
+def part_of(whole: int, number: int, of: int) -> int:
+    """A process's part of so many clients or requests in flight: at least 1."""
+    return max(whole // of + (number < whole % of), 1)
 
 
 def _thread_environment(threads: int | None) -> dict[str, str]:

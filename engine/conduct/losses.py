@@ -20,6 +20,7 @@ from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Outcome, Phase, WorkerMemory
+from qs.engine.record.parts import durations_of
 from qs.engine.record.report import WorkerReport
 
 # How long a host may take to answer once all its workers have ended or were given up.
@@ -195,6 +196,10 @@ def rescue(
     if open_loop:
         Histogram(memory.service).record(completed - issued)
         Histogram(memory.lateness).record(np.maximum(issued - due, 0))
+    for part, counts in memory.parts.items():
+        stamps = {name: column[:rows][good] for name, column in memory.stamps.items()}
+        took, known = durations_of(part, stamps, issued, completed)
+        Histogram(counts).record(took[known])
     header[Field.COMPLETED] += completed.size
-    header[Field.LAST_COMPLETED_NS] = completed[-1]
+    header[Field.LAST_COMPLETED_NS] = completed.max()
     return later

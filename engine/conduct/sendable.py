@@ -18,10 +18,11 @@ _FACTORY = "give Factory('package.module:name')"
 def faults_of_call(target: Any, samples: Any) -> list[str]:
     """Why a target cannot be called, or samples cannot be cycled through."""
     found = []
-    if not callable(target) and not isinstance(target, (Factory, HostTarget)):
+    callable_here = callable(target) or callable(getattr(target, "start", None))
+    if not callable_here and not isinstance(target, (Factory, HostTarget)):
         found.append(
-            f"target: {_named(target)} cannot be called; give a function, an object with __call__, "
-            "or Factory('package.module:name')"
+            f"target: {_named(target)} cannot be called; give a function, an object with __call__ "
+            "or `start`, or Factory('package.module:name')"
         )
     if samples is not None and not hasattr(samples, "__len__"):
         found.append(

@@ -110,7 +110,7 @@ class Child:
         coroutines = share.plan.pool.kind == "async"
         # A mapping holds a descriptor of its own: it must not be one that a vendor prints to.
         open_standard()
-        memories = map_workers(fds[0], 1 if coroutines else share.workers, rows)
+        memories = map_workers(fds[0], 1 if coroutines else share.workers, rows, share.plan.parts)
         rest = fds[1:]
         if share.counter_fd is not None:
             share.counter_fd = rest.pop(0)

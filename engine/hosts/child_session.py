@@ -51,7 +51,9 @@ class ChildSession:
         self.target = target
         self.rows = rows
         self.samples_fd = samples_fd
-        self._shared = SharedMemory(1 if share.plan.pool.kind == "async" else share.workers, rows)
+        self._shared = SharedMemory(
+            1 if share.plan.pool.kind == "async" else share.workers, rows, share.plan.parts
+        )
         self.memories = self._shared.workers
         self._start_ns = 0
         self._intervals: deque[tuple[int, Interval]] = deque()
@@ -100,7 +102,9 @@ class ChildSession:
                 )
                 continue
             plain = value_of(message)
-            reports = self._understood(reports_of, plain, len(self.memories), most)
+            reports = self._understood(
+                reports_of, plain, len(self.memories), most, len(share.plan.parts)
+            )
             if any(report.hung for report in reports):
                 # a thread that hangs in it may wake up in the middle of what is measured next
                 self._child.kill()
@@ -126,5 +130,5 @@ class ChildSession:
         self.stop()
         self._child.kill()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._shared.close()

@@ -66,7 +66,7 @@ class Session(Protocol):
         """Give up on workers that have not ended: `finish` returns or raises soon."""
         ...
 
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class Host(Protocol):
@@ -180,7 +180,7 @@ class BlockingSession:
         for _ in steps:
             await asyncio.sleep(0)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 
@@ -189,5 +189,5 @@ def local_session(
 ) -> Session:
     """A share run in this process. `make(instance)` builds the target of one instance."""
     if share.coroutines:
-        return AsyncGroup(share, make, local_memory(1, rows)[0])
+        return AsyncGroup(share, make, local_memory(1, rows, share.plan.parts)[0])
     return BlockingSession(WorkerGroup(share, make, local_memory(share.workers, rows), clock))

@@ -15,7 +15,6 @@ from qs.engine.record.intervals import Interval
 from qs.engine.record.report import WarmUp, WorkerReport
 
 T = TypeVar("T")
-_DTYPES = (np.int64, np.int64, np.int64, np.int8)  # of a report's columns
 
 
 def understood(read: Callable[..., T], *arguments: Any) -> T:
@@ -58,14 +57,16 @@ def intervals_of(plain: Any, first: int, workers: int, most: int) -> list[tuple[
     return found
 
 
-def reports_of(plain: Any, workers: int, most: int) -> list[WorkerReport]:
-    """The reports of so many workers; none knows of more than `most` intervals."""
+def reports_of(plain: Any, workers: int, most: int, parts: int = 0) -> list[WorkerReport]:
+    """The reports of so many workers; none knows of more than `most` intervals. Their columns have
+    so many `parts`.
+    """
     if len(plain) != workers:
         raise ValueError(f"{len(plain)} reports of {workers} workers")
-    return [_report(dict(each), most) for each in plain]
+    return [_report(dict(each), most, parts) for each in plain]
 
 
-def _report(plain: dict, most: int) -> WorkerReport:
+def _report(plain: dict, most: int, parts: int) -> WorkerReport:
     warm, columns = plain.pop("warm"), plain.pop("columns")
     report = WorkerReport(**plain, warm=None if warm is None else WarmUp(**warm))
     cells = (
@@ -74,8 +75,11 @@ def _report(plain: dict, most: int) -> WorkerReport:
         report.delayed_ns,
         report.voluntary_switches,
         report.involuntary_switches,
+        report.collections,
+        report.longest_collection_ns,
     )
-    for value in (*cells, *report.errors.values(), *report.arrivals):
+    counted = (*report.errors.values(), *report.counts.values())
+    for value in (*cells, *counted, *report.arrivals):
         _whole(value)
     if len(report.arrivals) > 2 * (most + 64):
         raise ValueError("requests that fall due after the run")
@@ -89,16 +93,17 @@ def _report(plain: dict, most: int) -> WorkerReport:
         for name in ("completed", "failed", "wall_ns", "first_ns", "timed_out"):
             _whole(getattr(report.warm, name))
         float.__add__(float(report.warm.mean_ns), 0.0)
-    texts = (report.first_fault, report.crash, *report.errors)
+    texts = (report.first_fault, report.crash, *report.errors, *report.counts)
     if not all(text is None or isinstance(text, str) for text in texts):
         raise TypeError("a text that is none")
-    report.columns = [_columns(part) for part in columns]
+    report.columns = [_columns(part, parts) for part in columns]
     return report
 
 
-def _columns(part: Any) -> tuple[np.ndarray, ...]:
-    arrays = tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, _DTYPES))
-    if len(arrays) != len(_DTYPES) or len({array.size for array in arrays}) != 1:
+def _columns(part: Any, parts: int) -> tuple[np.ndarray, ...]:
+    dtypes = (*[np.int64] * (3 + parts), np.int8)
+    arrays = tuple(np.frombuffer(column, dtype) for column, dtype in zip(part, dtypes))
+    if len(arrays) != len(dtypes) or len({array.size for array in arrays}) != 1:
         raise ValueError("columns of different lengths")
     return arrays
 

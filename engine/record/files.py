@@ -18,7 +18,7 @@ from qs.engine.record.intervals import IntervalRow
 from qs.engine.record.report import WorkerReport
 
 NS_PER_MS = 1e6
-NAMES = ("due_ns", "issued_ns", "completed_ns", "outcome")
+TIMES = ("due_ns", "issued_ns", "completed_ns")
 OUTCOMES = ("completed", "failed", "timeout")  # what the numbers in the column `outcome` mean
 
 
@@ -46,26 +46,30 @@ def write_hlog(path: Path, intervals: Sequence[IntervalRow], started_at: float) 
                 writer.output_interval_histogram(hdr, max_value_unit_ratio=NS_PER_MS)
 
 
-def columns_of(reports: Sequence[WorkerReport], start_ns: int) -> dict[str, np.ndarray]:
-    """Columns of all workers in order of completion, times in ns from the common start, and
-    `worker`.
+def columns_of(
+    reports: Sequence[WorkerReport], start_ns: int, parts: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Columns of all workers in order of completion, times in ns from the common start, `worker`,
+    and for each of the plan's parts how long it took (`wait_ns`; -1 where that is not known).
 
     A closed-loop request has no due time, so its due_ns is its issued_ns. Requests that were never
     issued, or not answered when the run gave up waiting, have no row; they are counted by kind.
     """
-    parts: list[list[np.ndarray]] = [[] for _ in range(len(NAMES) + 1)]
+    names = (*TIMES, *(f"{part}_ns" for part in parts), "outcome", "worker")
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for report in reports:
         for rows in report.columns:
-            for part, column in zip(parts, (*rows, np.full(rows[0].size, report.worker, np.int32))):
-                part.append(column)
-    due, issued, completed, outcome, worker = (
-        np.concatenate(part) if part else np.zeros(0, np.int64) for part in parts
-    )
-    order = np.argsort(completed, kind="stable")
-    times = {
-        name: column[order] - start_ns for name, column in zip(NAMES, (due, issued, completed))
+            worker = np.full(rows[0].size, report.worker, np.int32)
+            for name, column in zip(names, (*rows, worker)):
+                found[name].append(column)
+    columns = {
+        name: np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+        for name, pieces in found.items()
     }
-    return {**times, "outcome": outcome[order], "worker": worker[order]}
+    order = np.argsort(columns["completed_ns"], kind="stable")
+    return {
+        name: column[order] - (start_ns if name in TIMES else 0) for name, column in columns.items()
+    }
 
 
 def write_columns(columns: dict[str, np.ndarray], path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from qs.engine.descriptors import anonymous_file
 from qs.engine.record.histogram import COUNTS, Histogram
+from qs.engine.record.parts import stamps_of
 
 
 class Field(IntEnum):
@@ -88,14 +90,16 @@ class Outcome(IntEnum):
     TIMED_OUT = 2  # it returned after the time-out; told by its times, so no worker writes it
 
 
-HEADER = 64
+HEADER = 64  # cells, and behind them eight for each part: the HistogramCells of its histogram
+PART_CELLS = 8
 COLUMNS = ("due", "issued", "completed")
 HISTOGRAMS = ("response", "service", "lateness", "interval")
 
 
 class WorkerMemory:
     """Views over one worker's part of a buffer: `header`, the columns of `rows` rows, and counts of
-    histograms, `interval` being that of the current interval.
+    histograms, `interval` being that of the current interval. `stamps` are the columns that the
+    plan's parts need beside the others, `parts` the counts of their histograms.
 
     A worker writes an outcome only for a request that failed, before its completed time.
     """
@@ -108,29 +112,43 @@ class WorkerMemory:
     lateness: np.ndarray
     interval: np.ndarray
 
-    def __init__(self, buffer, rows: int, offset: int = 0):
-        whole = np.frombuffer(buffer, np.int64, self.cells(rows), offset)
+    def __init__(self, buffer, rows: int, offset: int = 0, parts: Sequence[str] = ()):
+        whole = np.frombuffer(buffer, np.int64, self.cells(rows, parts), offset)
         self.rows = rows
-        self.header = whole[:HEADER]
-        at = HEADER
-        for names, size in ((COLUMNS, rows), (HISTOGRAMS, COUNTS)):
+        at = HEADER + PART_CELLS * len(parts)
+        self.header = whole[:at]
+        self.stamps: dict[str, np.ndarray] = {}
+        self.parts: dict[str, np.ndarray] = {}
+        for names, size, named in (
+            (COLUMNS, rows, vars(self)),
+            (stamps_of(parts), rows, self.stamps),
+            (HISTOGRAMS, COUNTS, vars(self)),
+            (parts, COUNTS, self.parts),
+        ):
             for name in names:
-                setattr(self, name, whole[at : at + size])
+                named[name] = whole[at : at + size]
                 at += size
         self.outcome = whole[at:].view(np.int8)[:rows]
 
     @staticmethod
-    def cells(rows: int) -> int:
+    def cells(rows: int, parts: Sequence[str] = ()) -> int:
         outcomes = -(-rows // 8)  # eight to a cell
-        return HEADER + len(COLUMNS) * rows + len(HISTOGRAMS) * COUNTS + outcomes
+        columns = len(COLUMNS) + len(stamps_of(parts))
+        histograms = len(HISTOGRAMS) + len(parts)
+        header = HEADER + PART_CELLS * len(parts)
+        return header + columns * rows + histograms * COUNTS + outcomes
 
     @classmethod
-    def size(cls, rows: int) -> int:
+    def size(cls, rows: int, parts: Sequence[str] = ()) -> int:
         """Bytes of one worker's memory."""
-        return 8 * cls.cells(rows)
+        return 8 * cls.cells(rows, parts)
 
-    def publish(self, at: Field, histogram: Histogram) -> None:
-        """Write the cells of a histogram: `at` is RESPONSE, SERVICE or LATENESS."""
+    def at_part(self, part: str) -> int:
+        """Where the cells of a part's histogram are, for `publish` and `published`."""
+        return HEADER + PART_CELLS * list(self.parts).index(part)
+
+    def publish(self, at: int, histogram: Histogram) -> None:
+        """Write the cells of a histogram: `at` is RESPONSE, SERVICE, LATENESS, or a part's."""
         self.header[at : at + len(HistogramCells._fields)] = (
             histogram.count,
             histogram.min_ns,
@@ -139,14 +157,15 @@ class WorkerMemory:
             histogram.out_of_range,
         )
 
-    def published(self, at: Field) -> HistogramCells:
-        """The cells last published at RESPONSE, SERVICE or LATENESS; all 0 before."""
+    def published(self, at: int) -> HistogramCells:
+        """The cells last published there; all 0 before."""
         return HistogramCells(*self.header[at : at + len(HistogramCells._fields)].tolist())
 
 
-def local_memory(workers: int, rows: int) -> list[WorkerMemory]:
+def local_memory(workers: int, rows: int, parts: Sequence[str] = ()) -> list[WorkerMemory]:
     """Memories for workers in this process."""
-    return [WorkerMemory(bytearray(WorkerMemory.size(rows)), rows) for _ in range(workers)]
+    size = WorkerMemory.size(rows, parts)
+    return [WorkerMemory(bytearray(size), rows, 0, parts) for _ in range(workers)]
 
 
 class SharedMemory:
@@ -155,16 +174,16 @@ class SharedMemory:
     The file has no name: nothing is left behind however the processes end.
     """
 
-    def __init__(self, workers: int, rows: int):
-        size = WorkerMemory.size(rows) * workers
+    def __init__(self, workers: int, rows: int, parts: Sequence[str] = ()):
+        size = WorkerMemory.size(rows, parts) * workers
         self.fd = anonymous_file(size)
-        self.workers = map_workers(self.fd, workers, rows)
+        self.workers = map_workers(self.fd, workers, rows, parts)
 
     def close(self) -> None:
         os.close(self.fd)
 
 
-def map_workers(fd: int, workers: int, rows: int) -> list[WorkerMemory]:
-    size = WorkerMemory.size(rows)
+def map_workers(fd: int, workers: int, rows: int, parts: Sequence[str] = ()) -> list[WorkerMemory]:
+    size = WorkerMemory.size(rows, parts)
     shared = mmap.mmap(fd, size * workers)
-    return [WorkerMemory(shared, rows, size * worker) for worker in range(workers)]
+    return [WorkerMemory(shared, rows, size * worker, parts) for worker in range(workers)]

@@ -14,11 +14,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from qs.engine.clock import MONOTONIC
 from qs.engine.errors import describe
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Outcome, WorkerMemory
+from qs.engine.record.parts import durations_of
 from qs.engine.record.report import Columns, WarmUp, WorkerReport
 
 # The rows of a slice that are looked at for the engine's own lateness: a sample, so that it costs
@@ -26,6 +28,12 @@ from qs.engine.record.report import Columns, WarmUp, WorkerReport
 PACED_ROWS = 512
 # The most slices of a worker that are kept for a trace.
 MOST_SLICES = 2_048
+BAD_TIMES = (
+    "the call's times cannot be: issued_ns and last_ns must be perf_counter_ns, in this order, "
+    "between the call of `start` and that of `done`"
+)
+# The most kinds of failures that are told apart: a target may name them as it likes.
+MOST_KINDS = 1_000
 # Kinds of failures that are no answer: the run gave up waiting, at a time of its own.
 NO_ANSWER = frozenset({ErrorKind.HUNG, ErrorKind.CUT_OFF, ErrorKind.NOT_ISSUED})
 
@@ -53,6 +61,7 @@ class Recorder:
         keep_slices: bool = False,
         on_failure: Callable[[], None] = _pass,
     ):
+        self.brought = False  # whether the times in the rows are the target's own
         self.memory = memory
         self.rows = memory.rows
         self.open_loop = open_loop
@@ -75,6 +84,7 @@ class Recorder:
         self._service = Histogram(memory.service)
         self._lateness = Histogram(memory.lateness)
         self._paced = Histogram()
+        self._parts = {name: Histogram(counts) for name, counts in memory.parts.items()}
         self._free_ns = 0
         self._marked = False  # whether a row of this slice holds a failed request
         # The hot loop stores through these: an item assignment to a typed memoryview is cheaper
@@ -82,6 +92,7 @@ class Recorder:
         self.due = memory.due.data
         self.issued = memory.issued.data
         self.completed = memory.completed.data
+        self.stamps = {name: column.data for name, column in memory.stamps.items()}
 
     def begin(self, now_ns: int) -> None:
         """A slice begins: from here rows are written from the first."""
@@ -111,7 +122,8 @@ class Recorder:
                 due, issued, ended = np.array([[*times, now_ns]]).T
                 self.kept.append((due, issued, ended, np.array([outcome], np.int8)))
         else:
-            self.memory.outcome[row] = Outcome.FAILED
+            timed_out = kind == ErrorKind.TIMEOUT
+            self.memory.outcome[row] = Outcome.TIMED_OUT if timed_out else Outcome.FAILED
             self._marked = True
         self._fail(kind, now_ns)
         if self.first_fault is None and detail:
@@ -132,6 +144,8 @@ class Recorder:
 
     def _fail(self, kind: str, now_ns: int) -> None:
         header = self._header
+        if len(self.errors) >= MOST_KINDS and kind not in self.errors:
+            kind = ErrorKind.OTHER
         self.errors[kind] += 1
         header[Field.FAILED] += 1
         if kind not in NO_ANSWER and now_ns > header[Field.LAST_FAILED_NS]:
@@ -156,6 +170,8 @@ class Recorder:
         header[Field.FLUSHING] = 1
         if rows:
             memory = self.memory
+            if self.brought:
+                self._settle(rows)
             issued, completed = memory.issued[:rows], memory.completed[:rows]
             due = memory.due[:rows] if self.open_loop else issued
             if self.slices is not None:
@@ -169,7 +185,13 @@ class Recorder:
                 outcome = memory.outcome[:rows].copy()
                 late = (completed - issued) > self._timeout_ns
                 outcome[late & (outcome == Outcome.COMPLETED)] = Outcome.TIMED_OUT
-                self.kept.append((due.copy(), issued.copy(), completed.copy(), outcome))
+                parts = (self._part(part, rows) for part in memory.parts)
+                kept = [np.where(known, took, -1) for took, known in parts]
+                self.kept.append((due.copy(), issued.copy(), completed.copy(), *kept, outcome))
+            for part, histogram in self._parts.items():
+                took, known = self._part(part, rows)
+                on_time = (completed - issued) <= self._timeout_ns
+                histogram.record(took[known & on_time & (memory.outcome[:rows] == 0)])
             if self._marked:
                 good = memory.outcome[:rows] == Outcome.COMPLETED
                 due, issued, completed = due[good], issued[good], completed[good]
@@ -178,6 +200,32 @@ class Recorder:
             self._by_interval(_NO_TIMES, _NO_TIMES)
         header[Field.FLUSHING] = 0
         header[Field.SLICE_NS] = 0
+
+    def _part(self, part: str, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        memory = self.memory
+        stamps = {name: column[:rows] for name, column in memory.stamps.items()}
+        return durations_of(part, stamps, memory.issued[:rows], memory.completed[:rows])
+
+    def _settle(self, rows: int) -> None:
+        """Of times that a target brings: those that cannot be are no answer's, and the rows are
+        put in the order of completion.
+        """
+        memory, now = self.memory, MONOTONIC.now_ns()
+        due, issued, completed = (
+            column[:rows] for column in (memory.due, memory.issued, memory.completed)
+        )
+        wrong = (issued < due) | (completed < issued) | (completed > now)
+        if wrong.any():
+            answered = wrong & (memory.outcome[:rows] == Outcome.COMPLETED)
+            np.clip(issued, due, now, out=issued)
+            np.clip(completed, issued, now, out=completed)
+            for row in np.flatnonzero(answered).tolist():
+                self.fail(ErrorKind.BAD_TIMES, int(completed[row]), BAD_TIMES, row)
+        if np.any(completed[1:] < completed[:-1]):
+            order = np.argsort(completed, kind="stable")
+            columns = (due, issued, completed, memory.outcome, *memory.stamps.values())
+            for column in columns:
+                column[:rows] = column[:rows][order]
 
     def _keep_slice(self, began_ns: int, ended_ns: int, rows: int) -> None:
         """(first issued, last completed, requests); neighbours are merged when there are too
@@ -315,6 +363,8 @@ class Recorder:
         self._close_interval()
         self.memory.publish(Field.SERVICE, self._service)
         self.memory.publish(Field.LATENESS, self._lateness)
+        for part, histogram in self._parts.items():
+            self.memory.publish(self.memory.at_part(part), histogram)
 
     def take_intervals(self) -> list[Interval]:
         """The intervals that were closed since the last call. Another thread may call it."""

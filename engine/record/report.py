@@ -4,6 +4,7 @@ processes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +23,7 @@ class WarmUp:
     timed_out: int = 0  # of `failed`, those that took longer than the plan's timeout_s
 
 
-# due, issued, completed (int64 ns) and outcome (int8) of one slice
+# due, issued, completed and the plan's parts (int64 ns), and outcome (int8), of one slice
 Columns = tuple[np.ndarray, ...]
 
 
@@ -34,6 +35,11 @@ class WorkerReport:
     warm: WarmUp | None = None
     errors: dict[str, int] = field(default_factory=dict)  # failed requests by kind
     first_fault: str | None = None
+    # what a started target counted by itself
+    counts: dict[str, int] = field(default_factory=dict)
+    # pauses of the event loop for garbage collection while requests were made, and the longest
+    collections: int = 0
+    longest_collection_ns: int = 0
     arrivals: list[int] = field(default_factory=list)  # requests due by interval
     cpu_ns: int = 0
     delayed_ns: int = 0  # ready to run, while others had the cores
@@ -48,3 +54,12 @@ class WorkerReport:
     columns: list[Columns] = field(default_factory=list)  # empty unless kept
     # first issued, last completed, requests of each slice; empty unless kept
     slices: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sum of each name, 0 included."""
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, value in each.items():
+            total[name] = total.get(name, 0) + value
+    return total

@@ -19,13 +19,9 @@ from qs.engine.errors import UnfinishedAnswer, is_interrupt
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.in_flight import STUBBORN_NS, TICK_S
 from qs.engine.workers.slices import Slice
 from qs.engine.workers.target import Target
-
-# How often an event loop that runs requests looks at deadlines and at its stop flag.
-TICK_S = 0.1
-# How long a request that was cancelled may take to end.
-STUBBORN_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)

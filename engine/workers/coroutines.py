@@ -1,8 +1,8 @@
-"""Coroutine targets: requests as coroutines of one event loop, in closed or open loop.
+"""Requests on one event loop, in closed or open loop: of coroutine targets and of started ones.
 
-The counterpart of `WorkerGroup` for targets that await. One loop is one worker with one recorder;
-its rows are stored as requests complete. `AsyncClients` (closed loop) and `AsyncArrivals` (open
-loop) make the requests.
+The counterpart of `WorkerGroup` for targets that do not block. One loop is one worker with one
+recorder; its rows are stored as requests end. `AsyncClients` (coroutines) or `StartedClients` in
+closed loop, `Arrivals` in open loop, make the requests.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,17 @@ from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
 from qs.engine.record.report import WarmUp, WorkerReport
-from qs.engine.workers.arrivals import AsyncArrivals
+from qs.engine.workers.arrivals import Arrivals
 from qs.engine.workers.clients import AsyncClients
 from qs.engine.workers.share import PlanShare, blocks_of, iterations_of, queue_of, until_ns_of
+from qs.engine.workers.started_clients import StartedClients
 from qs.engine.workers.target import Target, build
 from qs.engine.workers.warmup import warm_up_recorder
+
+# How long a target may take to close.
+CLOSE_S = 5.0
+# The most that a target may count by name.
+MOST_COUNTS = 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class AsyncGroup:
     place = ""
     heard = 0
 
-    _ready: _Ready  # by `prepare`
+    _ready: _Ready | None = None  # by `prepare`
 
     def __init__(self, share: PlanShare, make: Callable[[int], Target], memory: WorkerMemory):
         """`make(instance)` builds the target; there is one instance."""
@@ -67,17 +74,23 @@ class AsyncGroup:
         try:
             blocks = blocks_of(share) if share.closed is None else iter(())
             target = self._make(share.first)
-        except BaseException as fault:  # a factory may raise anything
-            if is_interrupt(fault):
+            if plan.parts and target.start is None:
+                raise TypeError("only a started target brings the times of a plan's parts")
+            self._ready = ready = _Ready(
+                target, target.feed(share.first, plan.samples_per_query), blocks
+            )
+            if target.open is not None:
+                await target.open(
+                    plan.pool.max_in_flight or 0 if share.closed is None else share.workers
+                )
+            self._header[Field.PHASE] = Phase.WARM_UP
+            if plan.warmup_iterations or plan.warmup_s:
+                self.reports[0].warm = await self._warm_up(ready)
+        except BaseException as fault:  # a target may raise anything
+            await self.close()
+            if is_interrupt(fault) or isinstance(fault, asyncio.CancelledError):
                 raise
             raise HostError.of(fault) from fault
-        self._ready = _Ready(target, target.feed(share.first, plan.samples_per_query), blocks)
-        self._header[Field.PHASE] = Phase.WARM_UP
-        if plan.warmup_iterations or plan.warmup_s:
-            try:
-                self.reports[0].warm = await self._warm_up()
-            except UnfinishedAnswer as fault:
-                raise HostError.of(fault) from None
         self._header[Field.PHASE] = Phase.READY
 
     def go(self, start_ns: int) -> None:
@@ -86,18 +99,23 @@ class AsyncGroup:
     def beside(self, share: PlanShare, target: Any) -> AsyncGroup:
         """Another group in the same place, to be used before this one."""
         rows = self.memories[0].rows
-        return AsyncGroup(share, lambda instance: build(target, None), local_memory(1, rows)[0])
+        memory = local_memory(1, rows, share.plan.parts)[0]
+        return AsyncGroup(share, lambda instance: build(target, None), memory)
 
     async def finish(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
         """Run the measured phase to its end."""
         header, recorder, report = self._header, self._recorder, self.reports[0]
         header[Field.PHASE] = Phase.MEASURE
+        assert self._ready is not None
         target = self._ready.target
         target.begin_measuring()
         use = ThreadUse()
         try:
-            await self._measure(int(header[Field.START_NS]), on_tick)
+            await self._measure(self._ready, int(header[Field.START_NS]), on_tick)
             target.end_measuring()
+            if target.counts is not None:
+                report.counts = counts_of(target.counts())
+            await self._close()
         except UnfinishedAnswer as fault:
             raise HostError.of(fault) from None
         except BaseException as fault:
@@ -108,6 +126,7 @@ class AsyncGroup:
             recorder.finish()
             recorder.report(report)
             use.into(report)
+            await self.close()
             header[Field.PHASE] = Phase.DONE
         return self.reports
 
@@ -119,36 +138,53 @@ class AsyncGroup:
         self.stop()
         self._abandoned.set()
 
-    def close(self) -> None:
-        pass
+    async def close(self) -> None:
+        """Close the target, unless that has been done."""
+        with suppress(Exception):
+            await self._close()
+
+    async def _close(self) -> None:
+        """The same; raises RuntimeError for what the target raises, TimeoutError if it hangs."""
+        ready, self._ready = self._ready, None
+        if ready is None or ready.target.close is None:
+            return
+        close = ready.target.close
+
+        async def guarded() -> None:
+            try:
+                await close()
+            except BaseException as fault:  # it may raise SystemExit, which would end the loop
+                if is_interrupt(fault) or isinstance(fault, asyncio.CancelledError):
+                    raise
+                raise RuntimeError(f"closing the target: {type(fault).__name__}") from fault
+
+        await asyncio.wait_for(guarded(), CLOSE_S)
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         return [(self.share.first, interval) for interval in self._recorder.take_intervals()]
 
     # -- the loop's side
 
-    async def _measure(self, start_ns: int, on_tick: Callable[[], None]) -> None:
-        share, plan, ready, closed = self.share, self.share.plan, self._ready, self.share.closed
+    async def _measure(self, ready: _Ready, start_ns: int, on_tick: Callable[[], None]) -> None:
+        share, plan, closed = self.share, self.share.plan, self.share.closed
         queue = queue_of(share, ready.blocks, start_ns) if closed is None else ()
         while MONOTONIC.now_ns() < start_ns:
             await asyncio.sleep(0)
         if closed is None:
-            await AsyncArrivals(
-                ready.target, ready.feed, self._recorder, plan, self._abandoned
-            ).run(queue, on_tick)
+            arrivals = Arrivals(ready.target, ready.feed, self._recorder, plan, self._abandoned)
+            await arrivals.run(queue, on_tick)
         else:
             counts = [iterations_of(share, closed, client) for client in range(share.workers)]
-            await self._clients(self._recorder).run(
+            await self._clients(ready, self._recorder).run(
                 counts, until_ns_of(plan, start_ns), closed.think_time_s, on_tick
             )
 
-    def _clients(self, recorder: Recorder) -> AsyncClients:
-        ready, timeout_ns = self._ready, self.share.timeout_ns
-        return AsyncClients(
-            ready.target, ready.feed, recorder, self._header, timeout_ns, self._abandoned
-        )
+    def _clients(self, ready: _Ready, recorder: Recorder) -> AsyncClients | StartedClients:
+        kind = AsyncClients if ready.target.start is None else StartedClients
+        timeout_ns = self.share.timeout_ns
+        return kind(ready.target, ready.feed, recorder, self._header, timeout_ns, self._abandoned)
 
-    async def _warm_up(self) -> WarmUp:
+    async def _warm_up(self, ready: _Ready) -> WarmUp:
         plan = self.share.plan
         began = MONOTONIC.now_ns()
         recorder = warm_up_recorder(self.share, began)
@@ -163,10 +199,20 @@ class AsyncGroup:
         show()
         if plan.warmup_iterations:
             counts: list[int | None] = [plan.warmup_iterations] * clients
-            await self._clients(recorder).run(counts, FOREVER_NS, on_tick=show)
+            await self._clients(ready, recorder).run(counts, FOREVER_NS, on_tick=show)
         if MONOTONIC.now_ns() < until_ns:
-            await self._clients(recorder).run([None] * clients, until_ns, on_tick=show)
+            await self._clients(ready, recorder).run([None] * clients, until_ns, on_tick=show)
         recorder.finish()
         self._header[Field.SLICE_NS] = 0
         self._header[Field.FIRST_NS] = recorder.memory.header[Field.FIRST_NS]
         return recorder.warm_up(MONOTONIC.now_ns() - began)
+
+
+def counts_of(found: object) -> dict[str, int]:
+    """What a target counted, if it is what it should be; raises TypeError or ValueError."""
+    if not isinstance(found, dict) or len(found) > MOST_COUNTS:
+        raise TypeError(f"the target's `counts` must give a dict of at most {MOST_COUNTS} numbers")
+    for name, value in found.items():
+        if not isinstance(name, str) or type(value) is not int or not 0 <= value < 1 << 62:
+            raise ValueError(f"the target's `counts` gave {name!r:.40}: {value!r:.40}")
+    return dict(found)

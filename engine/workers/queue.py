@@ -70,13 +70,20 @@ class LoneQueue:
 
 class ProcessQueue:
     """The same for workers in several processes; each makes the blocks for itself, and only the
-    counter is shared.
+    counter is shared. It counts every `of`-th due time from number `index` on.
     """
 
-    def __init__(self, blocks: Iterator[np.ndarray], start_ns: int, counter_fd: int):
+    def __init__(
+        self,
+        blocks: Iterator[np.ndarray],
+        start_ns: int,
+        counter_fd: int,
+        index: int = 0,
+        of: int = 1,
+    ):
         self._blocks = blocks
         self._start_ns = start_ns
-        self._fd = counter_fd
+        self._fd, self._index, self._of = counter_fd, index, of
         self._first, self._block = 0, self._next()  # before anybody waits for it
 
     def __iter__(self) -> Iterator[DueTimes]:
@@ -85,7 +92,7 @@ class ProcessQueue:
     def _take(self) -> DueTimes:
         claim, fd, current = os.lseek, self._fd, os.SEEK_CUR
         while True:
-            number = claim(fd, 1, current) - 1
+            number = (claim(fd, 1, current) - 1) * self._of + self._index
             while self._block is not None and number - self._first >= len(self._block):
                 self._first += len(self._block)
                 self._block = self._next()

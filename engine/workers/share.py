@@ -28,9 +28,13 @@ class PlanShare:
     workers: int  # of this share; with coroutines in closed loop, its clients
     first: int = 0  # its first worker's number in the whole run
     counter_fd: int | None = None  # the shared counter of an open loop over several processes
+    # which of how many equal parts of the due times these are: those of coroutines, whose processes
+    # would not take turns at one counter
+    turn: tuple[int, int] = (0, 1)
     spin: bool = False
     keep_columns: bool = False
     keep_slices: bool = False
+    started: bool = False  # whether the target is known to be a started one
     failures_fd: int | None = None  # the shared count of failures of several processes, if budgeted
 
     @property
@@ -111,7 +115,7 @@ def queue_of(
     """The due times of these blocks as the workers of this share take them."""
     if share.counter_fd is None:
         return ThreadQueue(blocks, start_ns)
-    return ProcessQueue(blocks, start_ns, share.counter_fd)
+    return ProcessQueue(blocks, start_ns, share.counter_fd, *share.turn)
 
 
 def last_due_ns(plan: RunPlan) -> int:

@@ -6,19 +6,27 @@ phase. Out of scope: what a call does, and whether its answer is right.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
+from qs.engine.call import Call
+from qs.engine.clock import MONOTONIC
 from qs.engine.plan import Factory
 from qs.engine.workers.answers import look
 
 
 def _pass() -> None:
     pass
+
+
+def only_started(sample: Any) -> Any:
+    """What stands for the call of a target that has only `start`."""
+    raise TypeError('the target can only be started: it needs Pool("async")')
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,16 @@ class Target:
     # Called with an answer now and then, between slices (UNANSWERED, as long as every call has
     # failed); raises UnfinishedAnswer if it is none.
     look: Callable[[Any], None] = look
+    # With these it is a started target (qs.engine.Started), where the pool is "async": `start` is
+    # then called in place of `call`.
+    start: Callable[[Any, Callable[[Any], None]], Call] | None = None
+    # Awaited on the event loop before the warm-up, with this process's share of the clients (closed
+    # loop) or of the pool's `max_in_flight` (open loop; 0: any number may be in flight).
+    open: Callable[[int], Awaitable[None]] | None = None
+    # Awaited after the last request.
+    close: Callable[[], Awaitable[None]] | None = None
+    # What was counted meanwhile, whole numbers by name, asked for before `close`.
+    counts: Callable[[], dict[str, int]] | None = None
 
     def __call__(self, sample: Any) -> Any:
         """For callers outside a run; workers use `call`, which is one frame less."""
@@ -72,28 +90,49 @@ def build(target: Any, samples: Sequence[Any] | None) -> Target:
     """
     if isinstance(target, Factory):
         target = import_reference(target.reference)(**target.kwargs)
-    if not callable(target):
+    start = _method(target, "start")
+    if not callable(target) and start is None:
         raise TypeError(f"the target must be callable, not {type(target).__name__}")
+    if inspect.iscoroutinefunction(start):
+        raise TypeError(
+            "the target's `start` is a coroutine function: it must return at once, with a call"
+        )
     carried = getattr(target, "samples", None) if samples is None else samples
     if carried is not None and not hasattr(carried, "__len__"):
         raise TypeError(
             f"the target's samples must have a length, as a list has, not {type(carried).__name__}"
         )
     return Target(
-        target.call if isinstance(target, Target) else target,
+        target.call if isinstance(target, Target) else target if callable(target) else only_started,
         carried,
         getattr(target, "begin_measuring", _pass),
         getattr(target, "end_measuring", _pass),
         target.look if isinstance(target, Target) else look,
+        start,
+        *(_method(target, name) if start else None for name in ("open", "close", "counts")),
     )
+
+
+def _method(target: Any, name: str) -> Any:
+    found = getattr(target, name, None)
+    return found if callable(found) else None
+
+
+def is_started(target: Any) -> bool:
+    """Whether it can only be started, and not called."""
+    return not callable(target) and callable(getattr(target, "start", None))
 
 
 def is_async(target: Any) -> bool:
     """Whether calling the target gives a coroutine (a coroutine function, or an object whose
-    __call__ is one).
+    __call__ is one), or it can only be started.
     """
+    if is_started(target):
+        return True
     if isinstance(target, Target):
         target = target.call
+    if target is only_started:
+        return True
     if inspect.iscoroutinefunction(target):
         return True
     call = getattr(target, "__call__", None)  # noqa: B004
@@ -110,3 +149,31 @@ def nothing(sample: Any) -> None:
 
 async def nothing_awaited(sample: Any) -> None:
     """Returns at once, without letting the event loop go on to another task."""
+
+
+class NothingStarted:
+    """Is answered in the loop's next pass."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    def start(self, sample: Any, done: Callable[[Any], None]) -> NothingCall:
+        call = NothingCall()
+        self.loop.call_soon(done, call)
+        return call
+
+
+class NothingCall:
+    """The call of a request that does nothing."""
+
+    __slots__ = ("issued_ns", "sent_ns", "first_ns", "last_ns")
+
+    failure = None
+    detail = ""
+
+    def __init__(self) -> None:
+        now = MONOTONIC.now_ns()
+        self.issued_ns = self.sent_ns = self.first_ns = self.last_ns = now
+
+    def cancel(self) -> None:
+        """It is answered soon."""
