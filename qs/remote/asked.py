@@ -171,6 +171,10 @@ class Asked:
                 self.compression,
                 "nothing, with --shared_memory: no tensor is sent",
             )
+        if self.compression and self.sequences:
+            yield "compression", self.compression, "nothing, with --sequences: ids are put in late"
+        if self.client != "lean" and self.sequences:
+            yield "client", self.client, "lean, with --sequences"
         if self.streams > 1 and address.transport == "http":
             yield "streams", self.streams, "1, over HTTP/1.1: one request at a time per connection"
         if self.client == "grpcio" and address.transport == "http":

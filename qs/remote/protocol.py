@@ -5,7 +5,8 @@
     outputs    the arrays of one answer, checked against what the server announced
 
 A protocol is made from the address and what the user asked (`KserveHttp(address, asked)`), and
-opens no connection: it is given what asks. `outputs` and `request` are called after `describe`.
+opens no connection: it is given what asks. `outputs` and `request` are called after `describe`. If
+it has a `close`, that is called at the end, and may ask as well.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from qs.engine.wire.settings import ClientSettings, Tls
 from qs.remote.address import Address
 from qs.remote.asked import Asked
 from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
+from qs.remote.sequences import SequencedClient, SingleSequences
 from qs.remote.waiting import why_failed
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Serving:
         self.protocol: Protocol = protocol_of(self.address, asked)
         self._ask = ask
         self._asking: Any = None
+        self._single = SingleSequences(asked.sequence_base)
         self._model: ServedModel | None = None
         self._lock = threading.Lock()
 
@@ -96,7 +98,7 @@ class Serving:
         """Send one request and wait for its end. A failure is in the call; its body is kept."""
         if self._ask is None:
             self._ask = self._blocking()
-        return self._ask(request)
+        return self._ask(self._single.made(request))
 
     def request(self, feeds: Mapping[str, np.ndarray]) -> Request:
         """One batch as a request, to be sent any number of times. UserError."""
@@ -116,18 +118,30 @@ class Serving:
             raise Unanswered(words, call.failure)
         return self.outputs(call)
 
-    def client(self) -> Any:
-        """A new client for the measured requests: HttpClient or GrpcClient, not yet opened."""
+    def client(self, instance: int = 0, instances: int = 1) -> Any:
+        """A new client for the measured requests: HttpClient or GrpcClient, not yet opened. Of
+        several processes each is one of the instances: they share the ids of sequences.
+        """
+        client: Any
         if self.address.transport == "grpc":
             from qs.engine.wire.grpc import GrpcClient
 
-            return GrpcClient(self.settings)
-        from qs.engine.wire.http import HttpClient
+            client = GrpcClient(self.settings)
+        else:
+            from qs.engine.wire.http import HttpClient
 
-        return HttpClient(self.settings)
+            client = HttpClient(self.settings)
+        asked = self.asked
+        if not asked.sequences:
+            return client
+        first = asked.sequence_base + instance
+        return SequencedClient(client, asked.sequences, asked.sequence_length, first, instances)
 
     def close(self) -> None:
-        """End the connections for single requests."""
+        """Give back what the server holds for us, and end the connections for single requests."""
+        release = getattr(self.protocol, "close", None)
+        if release is not None:
+            release()
         asking, self._asking, self._ask = self._asking, None, None
         if asking is not None:
             asking.close()

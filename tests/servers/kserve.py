@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import mmap
 import struct
 import sys
 import threading
@@ -117,7 +118,7 @@ class KserveServer:
         self.replaced: Callable[[dict[str, Any]], Any] | None = None  # of an answer's JSON
         self.seen: list[Seen] = []
         self.keep_seen = True
-        self.regions: dict[str, tuple[str, int, int]] = {}  # name -> (key, offset, size)
+        self.regions: dict[str, mmap.mmap] = {}  # as Triton does, mapped when registered
         self.connections = 0
         self.port = port
         self._loop = asyncio.new_event_loop()
@@ -368,26 +369,30 @@ class KserveServer:
     def _region(self, rest: list[str], seen: Seen) -> tuple[int, dict[str, str], bytes]:
         """Triton's extension: register, unregister, status."""
         if rest[-1] == "status":
-            return _json([{"name": name, "key": each[0]} for name, each in self.regions.items()])
+            return _json([{"name": name, "byte_size": len(each)} for name, each in
+                          self.regions.items()])  # fmt: skip
         if rest[-1] == "unregister":
             self.regions.pop(rest[2], None) if len(rest) == 4 else self.regions.clear()
             return 200, {}, b""
         stated = json.loads(seen.body)
         if rest[2] in self.regions:
             raise ValueError(f"shared memory region '{rest[2]}' already in manager")
-        self.regions[rest[2]] = stated["key"], stated.get("offset", 0), stated["byte_size"]
+        try:
+            with open(f"/dev/shm{stated['key']}", "r+b") as file:
+                self.regions[rest[2]] = mmap.mmap(file.fileno(), stated["byte_size"])
+        except OSError:
+            raise ValueError(f"Unable to open shared memory region: '{rest[2]}'") from None
         return 200, {}, b""
 
     def _content(self, parameters: Mapping[str, Any], put: bytes | None = None) -> bytes:
-        key, offset, _ = self.regions[parameters["shared_memory_region"]]
-        offset += parameters.get("shared_memory_offset", 0)
-        size = parameters["shared_memory_byte_size"]
-        with open(f"/dev/shm{key}", "r+b") as file:
-            file.seek(offset)
-            if put is None:
-                return file.read(size)
-            file.write(put)
-        return b""
+        region = self.regions[parameters["shared_memory_region"]]
+        begin = parameters.get("shared_memory_offset", 0)
+        end = begin + parameters["shared_memory_byte_size"]
+        if end > len(region):
+            raise ValueError("shared memory region is too small")
+        if put is not None:
+            region[begin : begin + len(put)] = put
+        return region[begin:end]
 
     def _metrics(self) -> bytes:
         lines = ["# TYPE scripted_inferences_total counter"]

@@ -6,6 +6,7 @@ configuration is read where the server has one (Triton).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,14 +30,17 @@ from qs.remote.datatypes import (
     values_of,
 )
 from qs.remote.protocol import Ask, BadAnswer, NotReady, ServedModel, ServedTensor
-from qs.remote.protocols.kserve_messages import messages, parsed
+from qs.remote.protocols.kserve_messages import messages, parsed, sequence_marks
 from qs.remote.protocols.kserve_model import (
     CONFIGURATION,
     check_asked,
+    in_region,
     model_list,
     served,
     unannounced,
 )
+from qs.remote.sequences import Sequenced
+from qs.remote.shared_memory import Regions
 from qs.remote.waiting import refused_at_once, why_failed
 from qs.tensors.casting import Bent, cast
 
@@ -55,6 +59,7 @@ _TYPED = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
+PREFIX = 5  # bytes before a message
 NOT_FOUND, UNIMPLEMENTED = "gRPC NOT_FOUND", "gRPC UNIMPLEMENTED"
 
 
@@ -70,6 +75,7 @@ class KserveGrpc:
         self._parameters = asked.parameters_now()
         self._outputs: dict[str, ServedTensor] = {}
         self._model: ServedModel | None = None
+        self._regions: Regions | None = None
 
     def describe(self, ask: Ask) -> ServedModel:
         """Ready? Then the server's metadata, the model's, and its configuration."""
@@ -93,24 +99,48 @@ class KserveGrpc:
             binary=True,
         )
         check_asked(self.address, self.asked, model, config)
+        if self.asked.shared_memory and self._regions is None:
+            self._regions = self._shared(ask)
         self._model = model
         self._outputs = {each.name: each for each in model.outputs}
         return model
 
-    def request(self, feeds: Mapping[str, np.ndarray]) -> GrpcRequest:
+    def request(self, feeds: Mapping[str, np.ndarray]) -> GrpcRequest | Sequenced:
         """An inference, ready to be sent."""
         announced = {each.name: each for each in self._described().inputs}
         message = messages().ModelInferRequest(
             model_name=self.address.model, model_version=self.address.version
         )
+        parts: list[bytes] = []
         for name, array in feeds.items():
             tensor = announced.get(name) or unannounced(name, array)
             values = values_of(tensor, array)
             message.inputs.add(name=name, datatype=tensor.datatype, shape=values.shape)
-            message.raw_input_contents.append(to_bytes(tensor.datatype, values))
+            parts.append(to_bytes(tensor.datatype, values))
+        if self._regions is not None and all(parts):
+            region, offsets = self._regions.put(parts)
+            for stated, part, offset in zip(message.inputs, parts, offsets):
+                for name, value in in_region(region, offset, len(part)).items():
+                    _put(stated.parameters.add(key=name).value, value)
+        else:
+            message.raw_input_contents.extend(parts)
         for name, value in self._parameters.items():
             _put(message.parameters.add(key=name).value, value)
+        if self.asked.sequences:
+            return self._sequenced(message.SerializeToString())
         return self._request("ModelInfer", message, bool(self.asked.compression))
+
+    def _sequenced(self, rest: bytes) -> Sequenced:
+        """With an id and two marks in front, of constant length: only the message changes."""
+        whole = self._sent("ModelInfer", sequence_marks(0, False, False) + rest)
+
+        def of(number: int, first: bool, last: bool) -> GrpcRequest:
+            made = copy.copy(whole)
+            data = whole.data[:PREFIX] + sequence_marks(number, first, last) + rest
+            object.__setattr__(made, "data", data)
+            return made
+
+        return Sequenced(of)
 
     def outputs(self, call: WireCall) -> dict[str, np.ndarray]:
         """The arrays of an answered inference."""
@@ -137,13 +167,43 @@ class KserveGrpc:
             raise RuntimeError("describe has not been called")
         return self._model
 
+    def close(self) -> None:
+        """Have the server let go of shared memory."""
+        if self._regions is not None:
+            self._regions.close()
+
+    def _shared(self, ask: Ask) -> Regions:
+        def said(method: str, message: Any) -> WireCall:
+            call = ask(self._request(f"SystemSharedMemory{method}", message))
+            if call.failure is not None:
+                words = why_failed(self.address, call)
+                raise UserError(f"{self.address}: --shared_memory: {words}")
+            return call
+
+        def register(name: str, size: int) -> None:
+            kind = messages().RegionRegisterRequest
+            said("Register", kind(name=name, key=f"/{name}", byte_size=size))
+
+        def unregister(name: str) -> None:
+            said("Unregister", messages().RegionUnregisterRequest(name=name))
+
+        def registered() -> list[str]:
+            call = said("Status", messages().RegionUnregisterRequest())
+            status = parsed("RegionStatusResponse", call.body, "the list of regions")
+            return [each.key for each in status.regions]
+
+        return Regions(self.address, register, unregister, registered)
+
     def _request(self, method: str, message: Any, compressed: bool = False) -> GrpcRequest:
+        return self._sent(method, message.SerializeToString(), compressed)
+
+    def _sent(self, method: str, message: bytes, compressed: bool = False) -> GrpcRequest:
         try:
             return grpc_request(
                 SERVICE + method,
                 self.address.authority,
                 self._metadata,
-                message.SerializeToString(),
+                message,
                 compressed=compressed,
             )
         except ValueError as error:

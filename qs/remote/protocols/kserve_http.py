@@ -33,10 +33,13 @@ from qs.remote.protocols.kserve_model import (
     BINARY,
     CONFIGURATION,
     check_asked,
+    in_region,
     model_list,
     served,
     unannounced,
 )
+from qs.remote.sequences import Sequenced
+from qs.remote.shared_memory import Regions
 from qs.remote.waiting import refused_at_once, why_failed
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class KserveHttp:
         self._binary = asked.binary == "always"
         self._outputs: dict[str, ServedTensor] = {}
         self._model: ServedModel | None = None
+        self._regions: Regions | None = None
 
     def describe(self, ask: Ask) -> ServedModel:
         """Ready? Then the server's metadata, the model's, and its configuration."""
@@ -84,35 +88,56 @@ class KserveHttp:
             binary=self._binary,
         )
         check_asked(self.address, self.asked, model, config)
+        if self.asked.shared_memory and self._regions is None:
+            self._regions = self._shared(ask)
         self._model = model
         self._outputs = {each.name: each for each in model.outputs}
         return model
 
-    def request(self, feeds: Mapping[str, np.ndarray]) -> bytes:
+    def request(self, feeds: Mapping[str, np.ndarray]) -> bytes | Sequenced:
         """An inference, as bytes to send."""
         announced = {each.name: each for each in self._described().inputs}
-        inputs, parts = [], []
+        inputs: list[dict[str, Any]] = []
+        parts: list[bytes] = []
         for name, array in feeds.items():
             tensor = announced.get(name) or unannounced(name, array)
             values = values_of(tensor, array)
-            stated: dict[str, Any] = {
-                "name": name,
-                "shape": list(values.shape),
-                "datatype": tensor.datatype,
-            }
-            if self._binary:
+            stated = {"name": name, "shape": list(values.shape), "datatype": tensor.datatype}
+            if self._binary or self._regions is not None:
                 parts.append(to_bytes(tensor.datatype, values))
                 stated["parameters"] = {"binary_data_size": len(parts[-1])}
             else:
                 stated["data"] = json_data(name, tensor.datatype, values)
             inputs.append(stated)
-        parameters: dict[str, Any] = dict(self._parameters)
+        if self._regions is not None and any(parts):
+            region, offsets = self._regions.put(parts)
+            for stated, part, offset in zip(inputs, parts, offsets):
+                if part:
+                    stated["parameters"] = in_region(region, offset, len(part))
+            parts = []
+        parameters = dict(self._parameters)
         if self._binary:
             parameters["binary_data_output"] = True
         document: dict[str, Any] = {"inputs": inputs}
+        if self.asked.sequences:
+            return self._sequenced(document, parameters, parts)
         if parameters:
             document["parameters"] = parameters
-        return self._post(document, parts)
+        return self._post(_json(document), parts)
+
+    def _sequenced(
+        self, document: dict[str, Any], parameters: dict[str, Any], parts: Sequence[bytes]
+    ) -> Sequenced:
+        """With room for an id and two marks, each of constant length, as JSON's blanks allow."""
+        more = b"," + _json(parameters)[1:-1] if parameters else b""
+        rest = more + b"}," + _json(document)[1:]
+        unmarked = _MARKS % (0, b"false", b"false")
+        before, _, after = self._post(unmarked + rest, parts).partition(unmarked)
+
+        def of(number: int, first: bool, last: bool) -> bytes:
+            return before + _MARKS % (number, _BOOL[first], _BOOL[last]) + after
+
+        return Sequenced(of)
 
     def outputs(self, call: WireCall) -> dict[str, np.ndarray]:
         """The arrays of an answered inference."""
@@ -156,6 +181,33 @@ class KserveHttp:
         check_names(self._described(), found)
         return found
 
+    def close(self) -> None:
+        """Have the server let go of shared memory."""
+        if self._regions is not None:
+            self._regions.close()
+
+    def _shared(self, ask: Ask) -> Regions:
+        region = "systemsharedmemory/region/"
+
+        def post(path: str, document: dict[str, Any]) -> None:
+            headers = {**self._headers, "Content-Type": "application/json"}
+            target, host = self._target(path), self.address.authority
+            call = ask(http_request("POST", target, host, headers, _json(document)))
+            if call.failure is not None:
+                words = _error(call) or why_failed(self.address, call)
+                raise UserError(f"{self.address}: --shared_memory: {words}")
+
+        def register(name: str, size: int) -> None:
+            post(f"{region}{name}/register", {"key": f"/{name}", "offset": 0, "byte_size": size})
+
+        def registered() -> list[str]:
+            call = ask(self._get("systemsharedmemory/status"))
+            return _listed(call) if call.failure is None else []
+
+        return Regions(
+            self.address, register, lambda name: post(f"{region}{name}/unregister", {}), registered
+        )
+
     def _described(self) -> ServedModel:
         if self._model is None:
             raise RuntimeError("describe has not been called")
@@ -167,11 +219,10 @@ class KserveHttp:
     def _get(self, path: str) -> bytes:
         return http_request("GET", self._target(path), self.address.authority, self._headers)
 
-    def _post(self, document: dict[str, Any], parts: Sequence[bytes]) -> bytes:
-        head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    def _post(self, head: bytes, parts: Sequence[bytes]) -> bytes:
         headers = dict(self._headers)
         headers["Content-Type"] = "application/octet-stream" if parts else "application/json"
-        if self._binary:
+        if parts:
             headers[HEADER_LENGTH] = str(len(head))
         body = b"".join((head, *parts))
         if self.asked.compression:
@@ -227,6 +278,15 @@ class KserveHttp:
         headers = {**self._headers, "Content-Type": "application/json"}
         call = ask(http_request("POST", target, self.address.authority, headers, b"{}"))
         return model_list(_listed(call) if call.failure is None else [], self.address)
+
+
+# Blanks behind a number mean nothing in JSON, so its length can be constant.
+_MARKS = b'{"parameters":{"sequence_id":%-19d,"sequence_start":%s,"sequence_end":%s'
+_BOOL = {True: b"true ", False: b"false"}
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _listed(call: WireCall) -> list[str]:

@@ -61,6 +61,9 @@ _MESSAGES = {
     "ModelStatisticsResponse": "1 *model_stats ModelStatistics",
     "RegionRegisterRequest": "1 name string, 2 key string, 3 offset uint64, 4 byte_size uint64",
     "RegionUnregisterRequest": "1 name string",
+    "RegionStatus": "1 name string",
+    "RegionEntry": "1 key string, 2 value RegionStatus",
+    "RegionStatusResponse": "1 *regions RegionEntry",
 }
 # Of these fields one is set, and a value of 0 or false is sent too.
 _CHOICE = "InferParameter"
@@ -112,3 +115,23 @@ def parsed(name: str, content: bytes | memoryview, what: str) -> Any:
     except DecodeError:
         raise BadAnswer(f"{what} is no {name} ({len(content)} bytes)") from None
     return message
+
+
+def sequence_marks(number: int, first: bool, last: bool) -> bytes:
+    """The parameters of a ModelInferRequest that say which sequence it is of, in a constant number
+    of bytes: the id is written with all of its nine groups of seven bits (it is below 2 ** 63).
+    """
+    digits = bytes((number >> 7 * at & 0x7F) | (0x80 if at < 8 else 0) for at in range(9))
+    return b"".join(
+        (
+            _mark(b"sequence_id", b"\x10" + digits),
+            _mark(b"sequence_start", b"\x08" + bytes((first,))),
+            _mark(b"sequence_end", b"\x08" + bytes((last,))),
+        )
+    )
+
+
+def _mark(key: bytes, value: bytes) -> bytes:
+    """Field 4 of the request: a Parameter with key and value."""
+    entry = b"\x0a" + bytes((len(key),)) + key + b"\x12" + bytes((len(value),)) + value
+    return b"\x22" + bytes((len(entry),)) + entry

@@ -86,6 +86,15 @@ def check_asked(
         )
 
 
+def in_region(region: str, offset: int, size: int) -> dict[str, str | int]:
+    """The parameters of an input that is in shared memory."""
+    return {
+        "shared_memory_region": region,
+        "shared_memory_offset": offset,
+        "shared_memory_byte_size": size,
+    }
+
+
 def model_list(names: Sequence[str], address: Address) -> str:
     """What to do about a model that is not there."""
     if not names:
