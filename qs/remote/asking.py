@@ -1,8 +1,8 @@
 """Single requests that are waited for: readiness, descriptions, accuracy, the idle answers that
 others are held to. Nothing here is measured, unless the user asks for the blocking client.
 
-HTTP goes over a blocking socket for each thread. gRPC goes over grpcio where that was asked for,
-else over our own client on a loop in a thread of its own.
+They go over our own client on a loop in a thread of its own, or over the one that was asked for: a
+blocking socket, or grpcio, for each thread.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Asking:
 
     def ask(self, request: Request) -> WireCall:
         """The call, ended; its body is kept."""
-        if self.transport == "grpc" and self.client != "grpcio":
+        if self.client == "lean":
             return self._on_loop().ask(request)
         if not hasattr(self._here, "client"):
             self._here.client = self._blocking()
@@ -69,16 +69,17 @@ class Asking:
     def _on_loop(self) -> _OnLoop:
         with self._lock:
             if not self._all:
-                self._all.append(_OnLoop(self.settings))
+                self._all.append(_OnLoop(self.settings, self.transport))
             found: _OnLoop = self._all[0]
             return found
 
 
 class _OnLoop:
-    """Our gRPC client on an event loop in a thread."""
+    """Our own client on an event loop in a thread."""
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, transport: Transport) -> None:
         self.settings = replace(settings, open_while_measuring=True)
+        self.transport = transport
         self._loop = asyncio.new_event_loop()
         self._client: Any = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="ask", daemon=True)
@@ -89,10 +90,9 @@ class _OnLoop:
 
     async def _asked(self, request: Request) -> WireCall:
         from qs.engine.wire.calls import WireCall
-        from qs.engine.wire.grpc import GrpcClient
 
         if self._client is None:
-            client = GrpcClient(self.settings)
+            client = client_of(self.settings, self.transport)
             try:
                 await client.open(1)
             except WireError as error:
@@ -113,3 +113,14 @@ class _OnLoop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_S)
         self._loop.close()
+
+
+def client_of(settings: ClientSettings, transport: Transport) -> Any:
+    """Our own client of this transport, not yet opened."""
+    if transport == "grpc":
+        from qs.engine.wire.grpc import GrpcClient
+
+        return GrpcClient(settings)
+    from qs.engine.wire.http import HttpClient
+
+    return HttpClient(settings)

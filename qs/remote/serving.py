@@ -122,16 +122,9 @@ class Serving:
         """A new client for the measured requests: HttpClient or GrpcClient, not yet opened. Of
         several processes each is one of the instances: they share the ids of sequences.
         """
-        client: Any
-        if self.address.transport == "grpc":
-            from qs.engine.wire.grpc import GrpcClient
+        from qs.remote.asking import client_of
 
-            client = GrpcClient(self.settings)
-        else:
-            from qs.engine.wire.http import HttpClient
-
-            client = HttpClient(self.settings)
-        asked = self.asked
+        client, asked = client_of(self.settings, self.address.transport), self.asked
         if not asked.sequences:
             return client
         first = asked.sequence_base + instance

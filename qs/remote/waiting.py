@@ -29,8 +29,9 @@ PORTS = "Triton's port is 8000 (gRPC 8001), MLServer's 8080 (gRPC 8081)"
 
 def why_failed(address: Address, call: WireCall) -> str:
     """The failure of a request outside of a measurement, with what to do where that is known."""
-    detail = f": {one_line(call.detail, 200)}" if call.detail else ""
-    words = f"{call.failure}{detail}"
+    detail, word = one_line(call.detail, 200), call.failure or ""
+    by_status = word.startswith(("HTTP ", "gRPC "))
+    words = f"{word}: {detail}" if by_status and detail else detail or word
     if call.failure == Failure.REFUSED and not address.port_stated:
         usual = f": {PORTS}" if address.backend == KSERVE else ""
         words += f"; the address states no port, which means {address.port}{usual}"
