@@ -11,7 +11,8 @@ from typing import Any
 import httptools
 import numpy as np
 
-from qs.engine.wire.failures import BadAnswer, Failure
+from qs.engine.wire.calls import WireCall
+from qs.engine.wire.failures import BadAnswer, Failure, shown
 from qs.engine.wire.heads import (
     CHUNKED,
     INTERIM,
@@ -341,3 +342,22 @@ class _Chunks:
 def failure_of(fault: BadAnswer) -> str:
     """Failure's word for it."""
     return Failure.TOO_LARGE if isinstance(fault, TooLarge) else Failure.BAD_ANSWER
+
+
+def judge(
+    call: WireCall, reader: AnswerReader, most_kept_bytes: int, *, told: bool = False
+) -> None:
+    """Say of an answer that came but was not wanted how it failed. `told`: without a detail, which
+    has been told of its kind.
+    """
+    frame = reader.frame
+    assert frame is not None
+    if reader.too_large:
+        reader.too_large = False
+        call.failure = Failure.TOO_LARGE
+        call.detail = f"it has more than {most_kept_bytes:,} bytes"
+        return
+    call.failure = frame.failure
+    if not told:
+        redirected = frame.failure == Failure.REDIRECTED
+        call.detail = f"to {frame.location or 'nowhere'}" if redirected else shown(call.body)

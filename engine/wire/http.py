@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
-from qs.engine.wire.answers import AnswerReader, Memory
+from qs.engine.wire.answers import AnswerReader, Memory, judge
 from qs.engine.wire.calls import CallFuture, WireCall, settle
 from qs.engine.wire.connecting import Connector
-from qs.engine.wire.failures import Failure, WireError, shown
-from qs.engine.wire.heads import Frame, Heads
+from qs.engine.wire.failures import Failure, WireError
+from qs.engine.wire.heads import Heads
 from qs.engine.wire.http_line import HttpLine
 from qs.engine.wire.keeping import Keeper, open_many
 from qs.engine.wire.settings import ClientSettings
@@ -204,20 +204,13 @@ class HttpClient:
                 self._idle.clear()
                 self._idle.extend(alive)
 
-    def judge(self, call: WireCall, frame: Frame, reader: AnswerReader) -> None:
+    def judge(self, call: WireCall, reader: AnswerReader) -> None:
         """An answer came, but not the one that was wanted."""
-        if reader.too_large:
-            reader.too_large = False
-            most = self.settings.most_kept_bytes
-            self._fault(call, Failure.TOO_LARGE, f"more than {most:,} bytes are not kept")
-            return
-        word = frame.failure or ""
-        if word in self._told:
-            call.failure = word
-        elif word == Failure.REDIRECTED:
-            self._fault(call, word, f"to {frame.location or 'nowhere'}")
-        else:
-            self._fault(call, word, shown(call.body))
+        frame = reader.frame
+        told = frame is not None and frame.failure in self._told
+        judge(call, reader, self.settings.most_kept_bytes, told=told)
+        if len(self._told) < MOST_DETAILS:
+            self._told.add(call.failure or "")
 
     def fail(self, call: WireCall, word: str, detail: str, now_ns: int) -> None:
         """No answer came, or not the whole of it."""
@@ -229,8 +222,6 @@ class HttpClient:
     def _fault(self, call: WireCall, word: str, detail: str) -> None:
         call.failure = word
         call.detail = detail
-        if len(self._told) < MOST_DETAILS:
-            self._told.add(word)
 
     # Waiting for a connection.
 

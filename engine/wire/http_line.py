@@ -10,7 +10,6 @@ from qs.engine.clock import MONOTONIC
 from qs.engine.wire.answers import AnswerReader, Memory, failure_of
 from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer, Failure
-from qs.engine.wire.heads import Frame
 
 _now_ns = MONOTONIC.now_ns
 # A request that is larger may not be sent in full when its answer comes.
@@ -39,7 +38,7 @@ class Client(Protocol):
 
     def send_again(self, call: WireCall) -> None: ...
 
-    def judge(self, call: WireCall, frame: Frame, reader: AnswerReader) -> None: ...
+    def judge(self, call: WireCall, reader: AnswerReader) -> None: ...
 
     def fail(self, call: WireCall, word: str, detail: str, now_ns: int) -> None: ...
 
@@ -137,7 +136,7 @@ class HttpLine(asyncio.BufferedProtocol):
         call.body = reader.body
         call.line = None
         if frame.failure is not None or reader.too_large:
-            client.judge(call, frame, reader)
+            client.judge(call, reader)
         self.call = None
         if not self.served:
             self.served = True
