@@ -1,10 +1,11 @@
 """How two results differ apart from their numbers.
 
 Refused, as the numbers then say nothing about each other: another task or model, another file of
-the model, another processor or number of cores, other samples (a data set against generated ones,
-or another data set), another load than the cases show (think time, backlog), and a result that is
-INVALID. Named only: backend, precision, versions of qs, of the backend and of packages, kernel,
-environment, settings, seeds, a run that ended early.
+the model or another version of a served one, another processor or number of cores, other samples (a
+data set against generated ones, or another data set), another load than the cases show (think time,
+backlog), and a result that is INVALID. Named only: backend, a served model's address and server,
+precision, versions of qs, of the backend and of packages, kernel, environment, settings, seeds, a
+run that ended early.
 
 An older result may not state everything: what is missing on one side refuses nothing. `--anyway`
 asks for a comparison of unlike things.
@@ -81,6 +82,24 @@ def _given(result: Result) -> str | None:
     return None if result.artifact else f"{format}, made by {by}" if format and by else format
 
 
+def _served(key: str, noted: str = "") -> Find:
+    """What is known of a served model and its server; None of a model that qs loads itself.
+
+    noted   what the model's source calls it, where the run did not come so far as to state it
+    """
+
+    def find(result: Result) -> Any:
+        source = (result.model_source or {}).get("served") or {}
+        return getattr(result.served, key, None) or source.get(noted or key) or None
+
+    return find
+
+
+def _model(result: Result) -> str:
+    """The model's name; of a served model that no task names, the server's name for it."""
+    return (result.artifact and _served("model")(result)) or result.model
+
+
 def _samples(result: Result) -> Any:
     kind, name = _part("samples", "kind")(result), _part("samples", "name")(result)
     return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
@@ -89,9 +108,11 @@ def _samples(result: Result) -> Any:
 REFUSED: dict[str, Find] = {
     # A model file has no task; its model says what it is.
     "task": lambda result: None if result.artifact else result.task,
-    "model": lambda result: result.model,
+    "model": _model,
     "model file (SHA-256)": _part("model_source", "sha256"),
     "model's weights (SHA-256)": _weights,
+    "served version": _served("model_version", "version"),
+    "served versions": _served("versions"),
     "processor": _part("host", "CPU"),
     "logical CPUs": _part("host", "Logical CPUs"),
     "CPUs that may be used": lambda result: len(result.host.get("Usable CPUs") or ()) or None,
@@ -101,6 +122,16 @@ NAMED: dict[str, Find] = {
     "kind": lambda result: result.kind,
     "status": lambda result: result.status,
     "backend": lambda result: result.backend,
+    "address": _served("url", "address"),
+    "served model": _served("model"),
+    "server": _served("server"),
+    "server's version": _served("server_version"),
+    "platform": _served("platform"),
+    "protocol": _served("protocol"),
+    "TLS": _served("tls"),
+    "tensors": _served("tensors"),
+    "compression": _served("compression"),
+    "client": _served("client"),
     "model given as": _given,
     "precision": lambda result: result.graph_compile and result.graph_compile.precision,
     "qs": lambda result: result.qs_version,

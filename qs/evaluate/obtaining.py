@@ -24,6 +24,7 @@ from qs.evaluate.backend import Backend
 from qs.evaluate.folder import shown_model
 from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.served import as_answers
 from qs.interact.asking import answers_of, silence
 from qs.interact.settling import Settled
 from qs.models.formats import ONNX, PT, SAVED_MODEL, recognised
@@ -227,7 +228,7 @@ async def _settled(
         source,
         silence(request.no_input),
         say,
-        {name: getattr(request, name) for name in ANSWERING},
+        {name: getattr(request, name) for name in ANSWERING} | as_answers(request.remote),
     )
     return settled, [*warnings, *settled.warnings]
 
@@ -257,6 +258,7 @@ def configs_for(prepared: Prepared, resolved: dict[str, Any]) -> dict[str, Any]:
         "command": request.kind.value,
         "analyse_batch_sizes": request.best_batch_sizes
         or (request.kind is Kind.SWEEP and not request.batch_sizes),
+        "remote": dict(request.remote),
     }
     return {"workload": workload, "model_info": model_info, "interact_info": {}, "qs": wanted}
 

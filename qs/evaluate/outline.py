@@ -15,6 +15,7 @@ from qs.artifact.batch import refusal
 from qs.base.words import counted, percent, span
 from qs.evaluate.plan import plan_line
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.served import how_asked
 from qs.evaluate.settling import settled
 from qs.result.last import last_time
 from qs.result.row import CLOSED_LOOP
@@ -26,6 +27,9 @@ NOT_ASKED = (
     "the backend was not asked: its QS config may change what neither the command line nor the "
     "artifact states"
 )
+
+
+SERVER_NOT_ASKED = "the server was asked what it serves, and nothing else was sent"
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Outline:
     batch: Mapping[str, Any] = field(default_factory=dict)
     # The whole of it in one line.
     plan: str | None = None
+    # Of a served model: what would be sent, where and how, in lines.
+    server: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,6 +100,8 @@ class Outline:
             said.append(f"  {each['name']} {each['type']} {list(each['shape'])}{more}")
         if self.batch:
             said.append(f"batch: {self.batch.get('words', 'not known')}")
+        if self.server:
+            said += ["server:", *(f"  {line}" for line in self.server)]
         said.append("values:")
         width = max(map(len, self.values))
         for name, value in self.values.items():
@@ -123,6 +131,7 @@ def outline(prepared: Prepared) -> Outline:
     settings = settled(prepared, None, None)
     specs = input_specs(prepared.model_info.to_configs())
     described = prepared.described or {}
+    served = described.get("served")
     warm_up_s = settings.warmup.value.seconds or 0.0
     cases = [
         OutlinedCase(
@@ -143,7 +152,7 @@ def outline(prepared: Prepared) -> Outline:
     lasting = [each.seconds for each in run if each.seconds is not None]
     whole = len(lasting) == len(run)
     return Outline(
-        artifact=str(prepared.request.artifact or prepared.title),
+        artifact=str(prepared.request.file or prepared.title),
         hardware=prepared.hardware,
         report=str(prepared.out),
         inputs=[_fed(each, prepared.given_data or {}) for each in described.get("inputs", [])]
@@ -152,7 +161,8 @@ def outline(prepared: Prepared) -> Outline:
         values=settings.report(),
         cases=cases,
         seconds=sum(lasting) + warm_up_s * len(run) if whole else None,
-        notes=[*prepared.warnings, NOT_ASKED],
+        notes=[*prepared.warnings, NOT_ASKED if served is None else SERVER_NOT_ASKED],
+        server=() if served is None else how_asked(served, prepared.request),
         batch=described.get("batch") or {},
         plan=plan_line(prepared, last_time(prepared.out)) if prepared.request.task else None,
     )

@@ -4,9 +4,11 @@ its SHA-256.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qs.base.errors import Fault, Faults
+from qs.base.words import data_size
 from qs.remote.address import SCHEMES
 from qs.remote.asked import Asked
 from qs.remote.reading import flag_of
@@ -14,7 +16,8 @@ from qs.settings.request import Request
 
 SERVERS = frozenset(scheme.backend for scheme in SCHEMES.values())
 # Of a served model, what makes it the same one: what its server says of it, and where that is.
-IDENTITY = ("address", "model", "version", "platform", "server", "server_version")
+IDENTITY = ("address", "model", "version", "versions", "platform", "server", "server_version")
+_PROTOCOLS = {"http": "HTTP/1.1", "grpc": "gRPC"}
 
 
 def check_served(request: Request) -> None:
@@ -44,12 +47,23 @@ def check_compiled_before(request: Request) -> None:
         raise Faults(faults)
 
 
+def as_answers(remote: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed of a served model, as answers to questions of the same names: text for what
+    has several values.
+    """
+    lists = {"headers": ": ", "parameters": "="}
+    found = dict(remote)
+    for name, between in lists.items():
+        if name in found:
+            found[name] = "; ".join(f"{key}{between}{value}" for key, value in found[name].items())
+    if "metrics" in found:
+        found["metrics"] = "; ".join(found["metrics"])
+    return found
+
+
 def served_source(described: dict[str, Any]) -> dict[str, Any]:
     """As qs.evaluate.checks.resolve_model, for a served model, which has no file."""
     served = described["served"]
-    by = " ".join(filter(None, (served["server"], served["server_version"])))
-    version = f", version {served['version']}" if served["version"] else ""
-    on = f" ({served['platform']})" if served["platform"] else ""
     return {
         "path": described["path"],
         "kind": "served",
@@ -57,7 +71,56 @@ def served_source(described: dict[str, Any]) -> dict[str, Any]:
         "format": described["format"],
         "sha256": None,
         "data": {},
-        "served": {name: served[name] for name in IDENTITY},
-        "note": f"{served['model']}{version}{on}, served by {by or 'a server'} at "
-        f"{described['path']}",
+        "served": {name: served.get(name) or "" for name in IDENTITY},
+        "note": f"{called(served)} at {described['path']}",
     }
+
+
+def called(served: Mapping[str, Any]) -> str:
+    """The model, its version and its server, in words."""
+    by = " ".join(filter(None, (served["server"], served["server_version"])))
+    version = f", version {served['version']}" if served["version"] else ""
+    on = f" ({served['platform']})" if served["platform"] else ""
+    return (
+        f"{served['model']}{version}{on}, served by {by or 'a server that does not say what it is'}"
+    )
+
+
+def how_asked(served: Mapping[str, Any], request: Request) -> list[str]:
+    """What a run would send, where and how, in lines."""
+    sent = served["request"]
+    protocol = _PROTOCOLS.get(served["transport"], served["transport"])
+    tls = "TLS" if served["tls"] else "no TLS"
+    lines = [
+        f"{served['address']}: {called(served)}",
+        f"{protocol}, {tls}: {sent['line']}, {data_size(sent['bytes'])} at batch size "
+        f"{sent['batch_size']}",
+        f"tensors: {served['facts'].get('tensors', 'as the protocol has them')}, in shared memory"
+        if served["shared_memory"]
+        else f"tensors: {served['facts'].get('tensors', 'as the protocol has them')}",
+        f"compression: {served['compression']}",
+        f"connections: {_connections(served, request)}",
+    ]
+    with_each = [
+        *(f"header {name}" for name in served["headers"]),
+        *(f"parameter {name}={value}" for name, value in served["parameters"].items()),
+    ]
+    if with_each:
+        lines.append(f"with each request: {', '.join(with_each)}")
+    if served["sequences"]:
+        lines.append(f"sequences: {served['sequences']} in turn")
+    if served["client"] != "lean":
+        lines.append(f"client: {served['client']}")
+    return lines
+
+
+def _connections(served: Mapping[str, Any], request: Request) -> str:
+    most = served["connections"]
+    opened = "opened before measuring"
+    if served["open_while_measuring"]:
+        opened += ", and more while measuring"
+    open_loop = any(each.open_loop for each in request.traffic.scenarios() or ())
+    each = f", {served['streams']} requests at a time on each" if served["streams"] > 1 else ""
+    if open_loop and not request.clients:
+        return f"{most}, {opened}{each}"
+    return f"one for each client, at most {most}, {opened}{each}"

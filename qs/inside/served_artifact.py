@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from qs.artifact.batch import no_other_size, served_batch
+from qs.artifact.batch import Batch, no_other_size, served_batch
 from qs.artifact.guesses import first_guess, guesses, nothing_runs
 from qs.artifact.inputs import Input, Reading, read, with_items
 from qs.artifact.model_info import plain_name
 from qs.artifact.notes import notes_on
+from qs.base.addresses import public
 from qs.base.errors import Fault, Faults, UserError
 from qs.inside import feeding
 from qs.inside.trying import ONE_RUN_S, ValueFault, tried
@@ -101,8 +102,22 @@ def _described(
         "notes": [*notes, *notes_on(inputs, batch, given, "the server"), *switches],
         "open_s": open_s,
         "tried_s": tried_s,
-        "served": _about(serving, model),
+        "served": _about(serving, model) | {"request": _sent(serving, inputs, asked, batch)},
     }
+
+
+def _sent(
+    serving: Serving, inputs: Sequence[Input], asked: Mapping[str, Any], batch: Batch
+) -> dict[str, Any]:
+    """What one request is, without sending it."""
+    items = batch.only or 1
+    request = serving.request(feeding.trial_feeds(inputs, asked, {}, items))
+    if isinstance(request, bytes):
+        line = request.partition(b"\r\n")[0].decode("latin-1").rpartition(" ")[0]
+        size = len(request)
+    else:
+        line, size = request.path, len(request.data)
+    return {"line": public(line), "bytes": size, "batch_size": items}
 
 
 def _check(asked: Mapping[str, Any]) -> None:
@@ -160,12 +175,14 @@ def _about(serving: Serving, model: ServedModel) -> dict[str, Any]:
         "max_batch_size": model.max_batch_size,
         "instance_groups": list(model.instance_groups),
         "extensions": list(model.extensions),
+        "versions": str(model.facts.get("versions", "")),
         "facts": dict(model.facts),
         "compression": asked.compression or "none",
         "client": asked.client,
         "connections": serving.settings.connections,
         "connections_stated": asked.connections is not None,
         "streams": asked.streams,
+        "open_while_measuring": asked.open_while_measuring,
         "headers": sorted(asked.headers),
         "parameters": dict(asked.parameters),
         "shared_memory": asked.shared_memory,
