@@ -125,7 +125,8 @@ def _check(asked: Mapping[str, Any]) -> None:
     if asked.get("states"):
         allowed = "not given: a server's answers are read after a case, and cannot be fed back"
         raise Faults(
-            Fault("--state", name, output, allowed) for name, output in asked["states"].items()
+            Fault(f"--state {name}", "", output, allowed)
+            for name, output in asked["states"].items()
         )
 
 
@@ -153,8 +154,8 @@ def _name(address: Address, model: ServedModel) -> str:
 
 def _precision(served: Sequence[ServedTensor]) -> str:
     """Of the inputs; what the server computes in, it does not say."""
-    known = {"FP16": "FP16", "BF16": "BF16", "FP64": "FP64"}
-    return next((known[each.datatype] for each in served if each.datatype in known), "FP32")
+    floats = {each.datatype for each in served} & {"FP16", "BF16", "FP32", "FP64"}
+    return floats.pop() if len(floats) == 1 else "FP32"
 
 
 def _about(serving: Serving, model: ServedModel) -> dict[str, Any]:
