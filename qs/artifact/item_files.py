@@ -1,8 +1,9 @@
 """Readers of the formats that the user's own items come in, one file at a time.
 
-.npy and .npz; .raw and .bin; .json, a plain list or perf_analyzer's input data; .txt, strings, one
-a line; .pb, an ONNX TensorProto as in `test_data_set_0/input_0.pb`; pictures. A reader returns
-values as they are stored: qs.artifact.user_data gives them the input's shape and type.
+.npy and .npz; .raw and .bin; .json, a plain list or perf_analyzer's input data; .jsonl, an item a
+line; .txt, strings, one a line; .pb, an ONNX TensorProto as in `test_data_set_0/input_0.pb`;
+pictures. A reader returns values as they are stored: qs.artifact.user_data gives them the input's
+shape and type. For an input of strings, a picture, a sound or a document is one item, its content.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import read_text
+from qs.tensors.contents import named
 from qs.tensors.generated import InputSpec
 from qs.tensors.npy import npz_names, read_npy, read_npz
 
@@ -33,6 +35,8 @@ class Raw:
     array: np.ndarray
     stacked: bool = False
     """Whether the first dimension surely counts items, and the others may be flat."""
+    files: bool = False
+    """Whether the items name files."""
 
 
 def data_fault(name: str, path: object, allowed: str, hint: str | None = None) -> Faults:
@@ -54,7 +58,7 @@ def _npz(spec: InputSpec, file: Path) -> Raw:
 
 def _raw(spec: InputSpec, file: Path) -> Raw:
     if spec.dtype.kind == "U":
-        raise data_fault(spec.name, file, "a .txt or .json file, for strings")
+        return _content(spec, file)
     bytes_of_one = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize
     size = file.stat().st_size
     if not size or not bytes_of_one or size % bytes_of_one:
@@ -78,6 +82,29 @@ def _json(spec: InputSpec, file: Path) -> Raw:
             raise data_fault(spec.name, file, allowed, f"it has {', '.join(content)}")
         content = content[spec.name]
     return Raw(_values(spec, file, content))
+
+
+def _jsonl(spec: InputSpec, file: Path) -> Raw:
+    """An item a line: what an object says of the input; for strings, else the whole line."""
+    lines, steps = [], []
+    for number, line in enumerate(read_text(file, MOST_TEXT).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            steps.append(json.loads(line))
+        except ValueError as error:
+            allowed = f"JSON in line {number}"
+            raise data_fault(spec.name, file, allowed, str(error)) from None
+        lines.append(line.strip())
+    if spec.dtype.kind != "U":
+        return _of_analyzer(spec, file, steps)
+    if steps and all(isinstance(each, Mapping) and spec.name in each for each in steps):
+        lines = [_as_text(each[spec.name]) for each in steps]
+    return Raw(_one_each(spec, file, lines), stacked=True)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _is_analyzer(content: Mapping[str, Any]) -> bool:
@@ -145,8 +172,8 @@ def _values(spec: InputSpec, file: Path, content: Any) -> np.ndarray:
     kinds = set(map(type, _leaves(content)))
     wanted = {str} if spec.dtype.kind == "U" else {int, float, bool}
     if kinds - wanted:
-        named = {str: "strings", type(None): "null", dict: "objects"}
-        odd = sorted(named.get(kind, "numbers") for kind in kinds - wanted)
+        words = {str: "strings", type(None): "null", dict: "objects"}
+        odd = sorted(words.get(kind, "numbers") for kind in kinds - wanted)
         allowed = "strings" if spec.dtype.kind == "U" else f"numbers, for {spec.type}"
         raise data_fault(spec.name, file, allowed, f"it has {', '.join(odd)}")
     if spec.dtype.kind in "iu" and kinds == {int, float}:
@@ -178,11 +205,21 @@ def _whole(content: Any) -> Any:
 
 
 def _text(spec: InputSpec, file: Path) -> Raw:
+    lines = [line for line in read_text(file, MOST_TEXT).splitlines() if line]
+    return Raw(_one_each(spec, file, lines), stacked=True)
+
+
+def _content(spec: InputSpec, file: Path) -> Raw:
+    """The file as one item, whose content is read when a request is made of it."""
+    return Raw(_one_each(spec, file, [named(file)]), stacked=True, files=True)
+
+
+def _one_each(spec: InputSpec, file: Path, texts: Sequence[str]) -> np.ndarray:
+    """Strings, an item each."""
     if spec.dtype.kind != "U" or int(np.prod(spec.shape)) != 1:
         allowed = f"a file of numbers, for {list(spec.shape)} of {spec.type}"
         raise data_fault(spec.name, file, allowed)
-    lines = [line for line in read_text(file, MOST_TEXT).splitlines() if line]
-    return Raw(np.array(lines, np.str_).reshape(-1, *spec.shape), stacked=True)
+    return np.array(texts, np.str_).reshape(-1, *spec.shape)
 
 
 def _proto(spec: InputSpec, file: Path) -> Raw:
@@ -226,6 +263,8 @@ def _container(onnx: Any, content: bytes) -> str | None:
 
 
 def _image(spec: InputSpec, file: Path) -> Raw:
+    if spec.dtype.kind == "U":
+        return _content(spec, file)
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -268,6 +307,8 @@ READERS: dict[str, Callable[[InputSpec, Path], Raw]] = {
     ".raw": _raw,
     ".bin": _raw,
     ".json": _json,
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
     ".txt": _text,
     ".pb": _proto,
     ".png": _image,
@@ -277,3 +318,10 @@ READERS: dict[str, Callable[[InputSpec, Path], Raw]] = {
     ".webp": _image,
 }
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+# What only an input of strings takes, as it is.
+CONTENTS = (
+    *(".gif", ".tif", ".tiff", ".avif", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"),
+    *(".mp4", ".webm", ".pdf", ".html", ".xml"),
+)
+READERS |= dict.fromkeys(CONTENTS, _content)
+NUMBERS = tuple(suffix for suffix in READERS if suffix not in CONTENTS)

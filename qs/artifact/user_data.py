@@ -14,10 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from qs.artifact.item_files import FLAG, PICTURES, READERS, Raw, data_fault
+from qs.artifact.item_files import (
+    CONTENTS,
+    FLAG,
+    NUMBERS,
+    PICTURES,
+    READERS,
+    Raw,
+    data_fault,
+)
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import as_typed
 from qs.tensors.casting import Bent, cast
+from qs.tensors.contents import names_files
 from qs.tensors.generated import InputSpec
 from qs.tensors.npy import npy_shape
 
@@ -54,7 +63,7 @@ def item_shape(
     """
     file = files_of(spec.name, path, position)[0][0]
     suffix = file.suffix.lower()
-    if suffix in (*PICTURES, ".txt", ".raw", ".bin"):
+    if suffix in (*PICTURES, *CONTENTS, ".txt", ".raw", ".bin"):
         return None
     try:
         if suffix == ".npy":
@@ -107,7 +116,7 @@ def files_of(name: str, path: Path, position: int = 0) -> tuple[list[Path], list
         raise data_fault(name, path, "an existing file or folder")
     if not path.is_dir():
         if path.suffix.lower() not in READERS:
-            raise data_fault(name, path, f"a file that ends in {', '.join(READERS)}")
+            raise data_fault(name, path, f"a file that ends in {', '.join(NUMBERS)}")
         if not path.is_file():
             raise data_fault(name, path, "a regular file or a folder")
         return [path], []
@@ -119,9 +128,12 @@ def files_of(name: str, path: Path, position: int = 0) -> tuple[list[Path], list
     if sets:
         return [_of_test_set(name, each, position) for each in sorted(sets, key=_natural)], []
     files = [each for each in inside if each.is_file() and not each.name.startswith(".")]
-    found = [each for each in files if each.suffix.lower() in READERS]
+    # Documents beside numbers (a README.html) are no items.
+    found = [each for each in files if each.suffix.lower() in NUMBERS] or [
+        each for each in files if each.suffix.lower() in CONTENTS
+    ]
     if not found:
-        raise data_fault(name, path, f"a folder with files that end in {', '.join(READERS)}")
+        raise data_fault(name, path, f"a folder with files that end in {', '.join(NUMBERS)}")
     return sorted(found), [each for each in files if each not in found]
 
 
@@ -134,7 +146,7 @@ def left_out(given: Mapping[str, str], positions: Mapping[str, int]) -> list[str
             endings = ", ".join(sorted({each.suffix.lower() or each.name for each in others})[:8])
             notes.append(
                 f"{FLAG} {name}: {len(others)} of the {len(others) + len(found)} files in {path} "
-                f"are left out, since they are no {', '.join(READERS)}: {endings}"
+                f"are left out, since they are no {', '.join(NUMBERS)}: {endings}"
             )
     return notes
 
@@ -146,7 +158,7 @@ def on_pictures(given: Mapping[str, str], specs: Sequence[InputSpec]) -> list[st
         if spec.name not in given:
             continue
         files, _ = files_of(spec.name, Path(given[spec.name]), position)
-        if any(file.suffix.lower() in PICTURES for file in files):
+        if spec.dtype.kind != "U" and any(file.suffix.lower() in PICTURES for file in files):
             scaled = ", scaled to 0..1" if spec.dtype.kind == "f" else ""
             notes.append(
                 f"{FLAG} {spec.name}: pictures are stretched to the input's size, RGB (or grey)"
@@ -198,7 +210,10 @@ def _items(spec: InputSpec, file: Path) -> np.ndarray:
 
 def _read(spec: InputSpec, file: Path) -> Raw:
     try:
-        return READERS[file.suffix.lower()](spec, file)
+        raw = READERS[file.suffix.lower()](spec, file)
+        if raw.array.dtype.kind == "U" and not raw.files and names_files(raw.array):
+            raise UserError("it has half of a surrogate pair, which is no character")
+        return raw
     except Faults:
         raise
     except UserError as error:

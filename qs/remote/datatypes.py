@@ -17,6 +17,7 @@ from qs.base.errors import UserError
 from qs.base.visible import one_line
 from qs.remote.protocol import BadAnswer, ServedModel, ServedTensor
 from qs.tensors.casting import Bent, cast
+from qs.tensors.contents import content_of, path_in
 
 TEXT = np.dtype(np.str_)
 # what a tensor of each type is here; BF16's values all fit into float32
@@ -88,9 +89,11 @@ def to_bytes(datatype: str, array: np.ndarray) -> bytes:
 
 
 def as_bytes(value: object) -> bytes:
-    """A value of a BYTES tensor; text is UTF-8."""
+    """A value of a BYTES tensor; text is UTF-8, and an item that names a file its content."""
     if isinstance(value, bytes):
         return value
+    if path_in(str(value)) is not None:
+        return content_of(str(value))
     return str(value).encode("utf-8", "surrogatepass")
 
 

@@ -16,7 +16,7 @@ import orjson
 
 from qs.base.errors import UserError
 from qs.base.visible import one_line
-from qs.remote.datatypes import DATATYPES, as_text, text_array
+from qs.remote.datatypes import DATATYPES, as_bytes, as_text, text_array
 from qs.remote.protocol import BadAnswer
 from qs.tensors.casting import Bent, cast
 
@@ -120,7 +120,7 @@ def json_data(name: str, datatype: str, array: np.ndarray) -> Any:
     if datatype == "BYTES":
         texts = []
         for each in array.ravel().tolist():
-            text = as_text(each) if isinstance(each, bytes) else str(each)
+            text = as_text(as_bytes(each))
             try:
                 text.encode()  # type: ignore[union-attr]
             except (AttributeError, UnicodeEncodeError):

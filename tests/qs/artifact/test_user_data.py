@@ -19,6 +19,7 @@ from qs.artifact.user_data import (
     read_items,
 )
 from qs.base.errors import Faults
+from qs.tensors.contents import content_of, named
 from qs.tensors.generated import InputSpec
 
 PICTURE = InputSpec("x", (1, 3, 4, 6), "FLOAT32")
@@ -70,6 +71,41 @@ def test_images_are_scaled_and_laid_out_as_the_input(tmp_path):
 def test_lines_of_text(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     assert read_items(TEXT, tmp_path / "a.txt").ravel().tolist() == ["one", "two"]
+
+
+def test_an_item_a_line(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"x": [1, 2, 3], "t": "a"}\n\n{"x": [4, 5, 6], "t": {"k": 1}}\n')
+    assert read_items(ROW, file).tolist() == [[[1, 2, 3]], [[4, 5, 6]]]
+    assert read_items(InputSpec("t", (1,), "STRING"), file).ravel().tolist() == ["a", '{"k": 1}']
+    whole = read_items(InputSpec("line", (1,), "STRING"), file).ravel().tolist()
+    assert [json.loads(each)["t"] for each in whole] == ["a", {"k": 1}]
+    file.write_text("{}\n{")
+    with pytest.raises(Faults, match="JSON in line 2"):
+        read_items(TEXT, file)
+
+
+def test_for_strings_a_picture_or_a_document_is_an_item_of_its_own(tmp_path):
+    for name in ("b.jpg", "a.png"):
+        (tmp_path / name).write_bytes(name.encode() + b"\xff\x00")
+    found = read_items(TEXT, tmp_path).ravel().tolist()
+    assert [content_of(each) for each in found] == [b"a.png\xff\x00", b"b.jpg\xff\x00"]
+    (tmp_path / "c.pdf").write_bytes(b"c")
+    assert len(read_items(TEXT, tmp_path)) == 2  # no item beside the pictures
+    assert content_of(read_items(TEXT, tmp_path / "c.pdf").item()) == b"c"
+    assert on_pictures({"x": str(tmp_path)}, [TEXT]) == []
+    with pytest.raises(Faults, match="a file of numbers"):
+        read_items(ROW, tmp_path / "c.pdf")
+
+
+def test_a_text_never_names_a_file(tmp_path):
+    marked = json.dumps([named(tmp_path / "secret")])
+    (tmp_path / "a.json").write_text(marked)
+    (tmp_path / "a.jsonl").write_text(f'{{"x": {marked[1:-1]}}}')
+    np.save(tmp_path / "a.npy", np.array([named(tmp_path / "secret")]))
+    for name in ("a.json", "a.jsonl", "a.npy"):
+        with pytest.raises(Faults, match="surrogate"):
+            read_items(TEXT, tmp_path / name)
 
 
 def _pickled(path):
