@@ -6,13 +6,18 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-START_S, END_S = 10.0, 2.0
-# By the transport of qs.remote.protocol. Each is a file that needs nothing of qs.
-PROGRAMS: Mapping[str, str] = {"http": "null_http.py", "grpc": "null_grpc.py"}
+START_S, END_S = 20.0, 2.0
+HERE = Path(__file__).parent
+# How Python is told to run it, by the transport of qs.remote.protocol. That of HTTP needs nothing
+# of qs, and starts in no time.
+PROGRAMS: Mapping[str, Sequence[str]] = {
+    "http": ("-I", str(HERE / "null_http.py")),
+    "grpc": ("-m", "qs.remote.null_grpc"),
+}
 
 
 class NoNullServer(Exception):
@@ -24,9 +29,10 @@ def null_server(transport: str, answer: bytes) -> Iterator[int]:
     """The port on 127.0.0.1 where each request is answered with these bytes: of HTTP the whole
     answer with its head, of gRPC the message. Raises NoNullServer.
     """
-    program = Path(__file__).with_name(PROGRAMS[transport])
     process = subprocess.Popen(
-        [sys.executable, "-I", str(program)],
+        [sys.executable, *PROGRAMS[transport]],
+        env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
+        cwd="/",  # which `-m` looks into first
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

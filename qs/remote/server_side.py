@@ -47,7 +47,7 @@ class ClientTimes:
     answered: float  # last byte - sent
 
 
-def counted(readings: Readings[Statistics]) -> list[Counted]:
+def counted_between(readings: Readings[Statistics]) -> list[Counted]:
     """What was counted between each reading and the next."""
     return [steps(a, b) for a, b in zip(readings.values, readings.values[1:])]
 
