@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from qs.evaluate import rows
 from qs.evaluate.backend import Loaded
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
 from qs.evaluate.power import Beside
+from qs.evaluate.server_side import ServerBeside
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
@@ -148,7 +150,7 @@ async def _measure_case(
             case = replace(case, batch_size=loaded.batch_size)
         samples = await testbed.backend.describe_samples(case.batch_size, settings.plain_samples)
         await watch.begun(testbed.backend, settings.plain_samples, case)
-        beside = Beside(testbed)
+        beside, server = Beside(testbed), ServerBeside(testbed.served)
         target = await testbed.backend.target(
             case, settings.plain_samples, watch.folder, watch.asked, testbed.telemetry_s
         )
@@ -164,7 +166,7 @@ async def _measure_case(
                 interrupt=interrupt,
                 keep_columns=journal.raw is not None,
                 keep_slices=journal.view.wants_slices,
-                beside=beside.context,
+                beside=server.around(beside.context),
             )
         beside.ended(result, watch.folder)
         if journal.raw is not None:
@@ -177,7 +179,10 @@ async def _measure_case(
             note(journal, failure, batch_size)
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
     with testbed.interrupt.gently():
-        return await _told(testbed, case, title, histogram, watch, result, loaded, samples, beside)
+        await asyncio.to_thread(server.ended)
+        return await _told(
+            testbed, case, title, histogram, watch, result, loaded, samples, beside, server
+        )
 
 
 async def _told(
@@ -190,6 +195,7 @@ async def _told(
     loaded: Loaded,
     samples: Mapping[str, Any],
     beside: Beside,
+    server: ServerBeside,
 ) -> Measured:
     """A case that has ended: its log, its row, and whether the answers were right."""
     journal, backend = testbed.journal, testbed.backend
@@ -210,7 +216,7 @@ async def _told(
         journal.note_in_log(f"{title}: {fault}\n{result.first_fault}")
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
-    row = beside.row(row)
+    row = server.row(beside.row(row), result, case.lists)
     if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
         text = UNTOLD.format(case.intra_op_threads)
         cure = "--pool process, which sets OMP_NUM_THREADS"

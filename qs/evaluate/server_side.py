@@ -4,17 +4,15 @@ server it was. What is read, and what it comes to, is qs.remote's part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from collections.abc import Iterator
 from typing import Any
 
 from qs.base.names import nearest
 from qs.base.words import counted, number
 from qs.engine import Histogram, RunResult
-from qs.remote.asked import Asked
+from qs.evaluate.served_model import Served
 from qs.remote.metrics import Page
-from qs.remote.protocol import ServedModel
 from qs.remote.sampler import Readings
 from qs.remote.server_side import (
     NETWORK,
@@ -25,7 +23,7 @@ from qs.remote.server_side import (
     series_entry,
     statistics_entry,
 )
-from qs.remote.watching import ServerWatch, Watched
+from qs.remote.watching import Watched
 from qs.result.row import Row
 from qs.result.server_entry import PartTimes, ServerEntry, TimePartEntry
 from qs.result.verdict import DoubtEntry
@@ -34,25 +32,28 @@ NS, NS_PER_MS = 1e9, 1e6
 # By so much may the server's count of requests differ from ours, before others are suspected.
 OTHERS_SHARE, FEWEST_OTHERS = 0.05, 20
 WAIT = "wait"  # the engine's name for sent - issued
-# Fewer readings of a case than this many a second, and it is told.
-EXPECTED_EVERY_S = 3.0
 
 
 class ServerBeside:
     """What is read of the server beside one case; nothing, where no server is measured."""
 
-    def __init__(self, watch: ServerWatch | None):
-        self._watch = watch
-        self._watched: Watched | None = None if watch is None else watch.watching()
+    def __init__(self, served: Served | None):
+        self._watch = None if served is None else served.watch
+        self._watched: Watched | None = None if self._watch is None else self._watch.watching()
 
     @contextmanager
-    def with_(self, other: AbstractContextManager[object]) -> Iterator[None]:
-        """Both around the case: the server is read first before it, and first after it."""
+    def around(self, other: AbstractContextManager[object]) -> Iterator[None]:
+        """`other`, to be entered just before the case, and the server's readings within it."""
         with ExitStack() as stack:
             stack.enter_context(other)
             if self._watched is not None:
                 stack.enter_context(self._watched)
             yield
+
+    def ended(self) -> None:
+        """Take the readings; waits a moment for the last ones."""
+        if self._watched is not None:
+            self._watched.take()
 
     def row(self, row: Row, result: RunResult, lists: bool = False) -> Row:
         """The row with what the server said, and with the client's own stamps.
@@ -232,11 +233,3 @@ def _doubts(known: Mapping[str, Any], result: RunResult) -> Iterator[DoubtEntry]
 def _compute(parts: list[TimePartEntry]) -> float | None:
     known = [part.mean_ms for part in parts if part.name.startswith("compute ")]
     return sum(float(each) for each in known if each is not None) if known else None
-
-
-def asked_of(compile_result: Mapping[str, Any] | None) -> Asked | None:
-    raise NotImplementedError
-
-
-def model_of(plain: Mapping[str, Any]) -> ServedModel:
-    raise NotImplementedError

@@ -27,6 +27,7 @@ from qs.evaluate.doing import silently
 from qs.evaluate.journal import Journal
 from qs.evaluate.obtaining import Compiled, obtain
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.served_model import Served, served_in
 from qs.evaluate.testbed import Testbed
 from qs.settings.limits import Limits
 from qs.settings.request import Request
@@ -44,6 +45,7 @@ class Opened:
     compiled: Compiled
     scratch: Path  # a folder that is removed in the end
     telemetry: Telemetry | None = None  # None: with --telemetry off
+    served: Served | None = None  # None: the model is not served
 
 
 @asynccontextmanager
@@ -70,7 +72,9 @@ async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
             # Its sources are opened while the backend compiles.
             with telemetry_of(prepared.request) as telemetry:
                 compiled = await obtain(backend, prepared, resolved, journal)
-                yield Opened(backend, resolved, compiled, folder, telemetry)
+                remote = {} if prepared.request.compile_only else prepared.request.remote
+                async with served_in(compiled.raw, remote, journal) as served:
+                    yield Opened(backend, resolved, compiled, folder, telemetry, served)
 
 
 async def set_up(
@@ -95,6 +99,7 @@ async def set_up(
         request.in_process,
         resettled=lambda other: _settled(prepared, other, config, opened.compiled.best_batch_sizes),
         telemetry=opened.telemetry,
+        served=opened.served,
     )
     if testbed.driven and not testbed.qs_mode and settings.clients.value > 1:
         journal.warn(

@@ -10,6 +10,7 @@ from qs.base.interrupt import Interrupt
 from qs.evaluate.backend import Backend
 from qs.evaluate.expectation import Footprint, PredictTimeout
 from qs.evaluate.journal import Journal
+from qs.evaluate.served_model import Served
 from qs.settings.request import Request
 from qs.settings.settings import Settings
 from qs.telemetry.watching import Telemetry
@@ -40,6 +41,8 @@ class Testbed:
     trials: bool = False
     # What the machine tells of its power and utilisation; None: nobody asks it.
     telemetry: Telemetry | None = None
+    # The server that answers, watched beside each case; None: the model is not served.
+    served: Served | None = None
 
     __test__ = False  # no test class, whatever pytest makes of the name
 

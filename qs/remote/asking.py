@@ -49,6 +49,12 @@ class Asking:
             call.body = bytes(call.body)
         return call
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Of the first connection: "address", "tls"; as the client tells them."""
+        with self._lock:
+            return dict(getattr(self._all[0], "facts", {})) if self._all else {}
+
     def close(self) -> None:
         """End all connections. Nothing is asked afterwards."""
         with self._lock:
@@ -105,6 +111,10 @@ class _OnLoop:
         if isinstance(call.body, memoryview):
             call.body = bytes(call.body)
         return call
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return dict(getattr(self._client, "facts", {}))
 
     def close(self) -> None:
         if self._client is not None:

@@ -130,6 +130,10 @@ class Serving:
         first = asked.sequence_base + instance
         return SequencedClient(client, asked.sequences, asked.sequence_length, first, instances)
 
+    def facts(self) -> dict[str, str]:
+        """Of the connection that single requests go over: "address", the name resolved, "tls"."""
+        return {} if self._asking is None else self._asking.facts
+
     def close(self) -> None:
         """Give back what the server holds for us, and end the connections for single requests."""
         release = getattr(self.protocol, "close", None)
