@@ -160,7 +160,7 @@ async def _measure_case(
             _shown(testbed)(title, _limit_s(case), _asked_per_s(case)) as show,
         ):
             result = await run_async(
-                plan_of(case, settings, testbed.backend.limits),
+                server.plan(plan_of(case, settings, testbed.backend.limits)),
                 target,
                 on_progress=show,
                 interrupt=interrupt,

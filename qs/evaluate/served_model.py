@@ -61,17 +61,14 @@ async def served_in(
 
 
 def asked_of(compile_result: Mapping[str, Any], remote: Mapping[str, Any]) -> Asked | None:
-    """What the backend was asked to speak to: Asked.plain in its compile result, whatever it is
-    called there.
-    """
-    for value in compile_result.values():
-        if not isinstance(value, Mapping) or not is_address(value.get("url")):
-            continue
-        if not _NAMES.issuperset(value):
-            continue
-        more = {name: remote[name] for name in ("metrics_url", "metrics") if remote.get(name)}
-        return Asked.of({**value, **more})
-    return None
+    """What the backend was asked to speak to: `Asked.plain` in its compile result."""
+    plain = compile_result.get("asked")
+    if not isinstance(plain, Mapping) or not is_address(plain.get("url")):
+        return None
+    if not _NAMES.issuperset(plain):  # a backend that means something else by it
+        return None
+    more = {name: remote[name] for name in ("metrics_url", "metrics") if remote.get(name)}
+    return Asked.of({**plain, **more})
 
 
 def _looked_at(asked: Asked) -> tuple[ServedModel | None, dict[str, str], str]:
@@ -80,8 +77,9 @@ def _looked_at(asked: Asked) -> tuple[ServedModel | None, dict[str, str], str]:
     try:
         model = serving.ready(min(asked.ready_timeout_s, READY_S))
         return model, serving.facts(), ""
-    except UserError as error:
-        return None, serving.facts(), str(error)
+    except Exception as error:  # the run needs none of it
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return None, serving.facts(), said
     finally:
         serving.close()
 

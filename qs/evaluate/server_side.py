@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from qs.base.names import nearest
 from qs.base.words import counted, number
-from qs.engine import Histogram, RunResult
+from qs.engine import Histogram, RunPlan, RunResult
 from qs.evaluate.served_model import Served
 from qs.remote.metrics import Page
 from qs.remote.sampler import Readings
@@ -32,6 +33,7 @@ NS, NS_PER_MS = 1e9, 1e6
 # By so much may the server's count of requests differ from ours, before others are suspected.
 OTHERS_SHARE, FEWEST_OTHERS = 0.05, 20
 WAIT = "wait"  # the engine's name for sent - issued
+PARTS = (WAIT, "first_byte", "transfer")
 
 
 class ServerBeside:
@@ -40,6 +42,11 @@ class ServerBeside:
     def __init__(self, served: Served | None):
         self._watch = None if served is None else served.watch
         self._watched: Watched | None = None if self._watch is None else self._watch.watching()
+
+    def plan(self, plan: RunPlan) -> RunPlan:
+        """The plan with the parts of a request's time, which requests that are started tell."""
+        started = self._watch is not None and plan.pool.kind == "async"
+        return replace(plan, parts=PARTS) if started else plan
 
     @contextmanager
     def around(self, other: AbstractContextManager[object]) -> Iterator[None]:
@@ -143,8 +150,8 @@ def with_parts(row: Row, result: RunResult) -> Row:
     """The row with the parts of a request's time, as its calls stamped them, and what the client
     counted.
     """
-    parts: Mapping[str, Histogram] = getattr(result, "parts", None) or {}
-    counts: Mapping[str, int] = getattr(result, "counts", None) or {}
+    parts: Mapping[str, Histogram] = result.parts
+    counts: Mapping[str, int] = result.counts
     known: dict[str, Any] = {}
     times = {name: times_of(each) for name, each in parts.items() if each.count}
     if times:
@@ -175,7 +182,7 @@ def times_of(histogram: Histogram) -> PartTimes:
 
 def client_times(result: RunResult) -> ClientTimes:
     """Means over the answered requests."""
-    parts: Mapping[str, Histogram] = getattr(result, "parts", None) or {}
+    parts: Mapping[str, Histogram] = result.parts
     wait = parts[WAIT].mean_ns if WAIT in parts and parts[WAIT].count else 0.0
     late = result.lateness.mean_ns if result.open_loop and result.lateness.count else 0.0
     return ClientTimes(

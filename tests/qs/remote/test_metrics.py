@@ -31,7 +31,8 @@ unwanted 3
 def kept(text: str, *names: str, model: str = "") -> dict[str, tuple[float, ...]]:
     page = parsed(text, Wanted(names or Wanted().names, model))
     return {
-        f"{series.name}{dict(series.labels) or ''}": values for series, values in page.values.items()
+        f"{series.name}{dict(series.labels) or ''}": values
+        for series, values in page.values.items()
     }
 
 

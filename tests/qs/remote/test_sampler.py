@@ -1,5 +1,5 @@
-"""The thread that reads a server beside a case: what is read when, and what becomes of a server that
-is slow, gone or back again. Nothing here depends on how fast the machine is.
+"""The thread that reads a server beside a case: what is read when, and what becomes of a server
+that is slow, gone or back again. Nothing here depends on how fast the machine is.
 """
 
 from __future__ import annotations
