@@ -14,6 +14,7 @@ from qs.base.storable import storable
 from qs.base.words import half_width, number, percent, span
 from qs.engine import Cause, Doubt, Ending, ErrorKind, Estimate, Reason, RunResult
 from qs.evaluate import cures
+from qs.evaluate.unavailable import unavailable
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Verdict
 from qs.settings.case import Case
 
@@ -35,6 +36,7 @@ def judged(case: Case, result: RunResult) -> tuple[Verdict, list[str], list[Doub
         reasons.insert(0, f"{over}; {cures.cure(Doubt.OVERLOAD, case, result)}")
     notes = result.warnings[: len(result.warnings) - len(result.caveats)]
     doubts = [DoubtEntry(code="workers", text=storable(text)) for text in notes]
+    doubts += [found] if (found := unavailable(result)) else []
     doubts += [
         DoubtEntry(
             code=str(caveat.code),
