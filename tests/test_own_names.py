@@ -101,7 +101,7 @@ def test_a_working_directory_full_of_our_names(
     [
         pytest.param("editable", [], marks=pytest.mark.slow),
         pytest.param("editable", ["--in_process"], marks=pytest.mark.slow),
-        ("bare, run.sh", ["--pool", "process"]),
+        pytest.param("bare, run.sh", ["--pool", "process"], marks=pytest.mark.slow),
     ],
     ids=["a child's threads", "our own process", "child processes"],
 )

@@ -40,6 +40,7 @@ def test_links(text, source, place, linked):
     assert hooks().linked(text, source, place) == (text if linked is None else linked)
 
 
+@pytest.mark.slow
 def test_it_builds_without_a_warning(tmp_path):
     """mkdocs.yml says strict: a warning is an error."""
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}

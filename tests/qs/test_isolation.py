@@ -93,7 +93,11 @@ def test_a_predict_that_fails_is_a_report_with_what_was_measured(
     ("misdeed", "outcome"),
     [
         ("os._exit(3) if self.batch_size == 2 else None", "exited"),
-        ("time.sleep(1000) if self.batch_size == 2 else None", "timed out"),
+        pytest.param(
+            "time.sleep(1000) if self.batch_size == 2 else None",
+            "timed out",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_loss_in_one_batch_size_costs_no_other(tmp_path, misdeed, outcome):

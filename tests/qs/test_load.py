@@ -114,7 +114,12 @@ def test_all_types_in_processes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("asked", "size"), [((), 1), (("--batch_sizes", "8"), 8), (("--batch_axis", "0"), 8)]
+    ("asked", "size"),
+    [
+        ((), 1),
+        (("--batch_sizes", "8"), 8),
+        pytest.param(("--batch_axis", "0"), 8, marks=pytest.mark.slow),
+    ],
 )
 def test_a_file_with_a_fixed_first_dimension(tmp_path, asked, size):
     """A call of 8 rows is one item, until the user says that they are 8."""

@@ -23,6 +23,7 @@ def numeric(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_the_whole_comparison_and_its_picture(numeric):
     ran = numeric("--batch_size", 4)
     assert ran.returncode == 0, ran.stderr

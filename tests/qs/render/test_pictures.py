@@ -13,6 +13,7 @@ def opened(path):
         return file.convert("RGB")
 
 
+@pytest.mark.slow
 def test_three_panels_an_output(tmp_path, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     want = np.random.default_rng(0).normal(size=1000)
