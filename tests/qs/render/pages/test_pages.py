@@ -172,7 +172,9 @@ def above_minor(shown) -> list:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["dark", *(pytest.param(each, marks=pytest.mark.slow) for each in ("light", "print"))])
+@pytest.mark.parametrize(
+    "scheme", ["dark", *(pytest.param(each, marks=pytest.mark.slow) for each in ("light", "print"))]
+)
 def test_no_accessibility_fault_above_minor(show, page, scheme):
     shown = show(page, color_scheme="dark" if scheme == "dark" else "light")
     if scheme == "print":
