@@ -124,7 +124,9 @@ def _field(name: str, value: str | bytes) -> tuple[str, str]:
         return lower, base64.b64encode(raw).decode().rstrip("=")
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     if not all(" " <= each <= "~" for each in text):
-        raise ValueError(f"the value of metadata {name!r} has other than printable ASCII letters")
+        raise ValueError(
+            f"the value of metadata {name!r} has characters that are not printable ASCII"
+        )
     return lower, text.strip()
 
 
