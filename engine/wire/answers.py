@@ -15,6 +15,7 @@ from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer, Failure, shown
 from qs.engine.wire.heads import (
     CHUNKED,
+    END,
     INTERIM,
     MOST_HEAD_BYTES,
     UNTIL_END,
@@ -36,6 +37,7 @@ MOST_DROPPED_BYTES = 4 << 30
 # Memory for bodies that is kept for the next ones.
 MOST_SPARE_BYTES = 256 << 20
 
+NO_FRAME = Frame(200, 0, False, "")  # before the first answer
 _HEAD, _PARTIAL, _SHORT, _IN_PLACE, _CHUNKS, _ENDLESS, _DROPPED = range(7)
 
 
@@ -49,8 +51,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.buffer = bytearray(RECEIVE_BYTES)
-        self.view = memoryview(self.buffer)
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
         self.for_head = self.view[:HEAD_BYTES]
         self._spare: list[memoryview] = []
         self._spare_bytes = 0
@@ -92,7 +93,6 @@ class AnswerReader:
         "_heads",
         "_known",
         "_most",
-        "_buffer",
         "_view",
         "_state",
         "_kept",
@@ -103,7 +103,7 @@ class AnswerReader:
 
     def __init__(self, memory: Memory, heads: Heads, most_kept_bytes: int):
         self.room = memory.view
-        self.frame: Frame | None = None
+        self.frame = NO_FRAME
         self.head = b""
         self.body: bytes | memoryview = b""
         self.too_large = False
@@ -115,7 +115,6 @@ class AnswerReader:
         # A whole answer is taken from the buffer as it stands, unless it could be too large.
         self._known = heads.known if most_kept_bytes >= RECEIVE_BYTES else {}
         self._most = most_kept_bytes
-        self._buffer = memory.buffer
         self._view = memory.view
         self._state = _HEAD
         self._kept = bytearray()
@@ -134,16 +133,14 @@ class AnswerReader:
         """
         if self._state:
             return self._more(size, request)
-        # The older answers in the buffer must not be looked at.
-        end = self._buffer.find(b"\r\n\r\n", 0, size) + 4
-        if end > 3:
-            head = bytes(self._view[:end])
+        # Older answers stand behind it in the buffer, and must not be looked at.
+        if size <= IN_PLACE_BYTES:
+            head, _, body = self._view[:size].tobytes().partition(END)
             frame = self._known.get(head)
-            if frame is not None and frame.length == size - end:
+            if frame is not None and frame.length == len(body):
                 self.frame = frame
                 self.head = head
-                body = self._view[end:size]
-                self.body = bytes(body) if size <= IN_PLACE_BYTES else body
+                self.body = body
                 return True
         return self._begin(self._view[:size], request)
 
@@ -157,7 +154,7 @@ class AnswerReader:
         """How far the answer has come, for a message."""
         if self._state in (_HEAD, _PARTIAL):
             return "within its head"
-        length = self.frame.length if self.frame else 0
+        length = self.frame.length
         return f"after {self._got:,}" + (f" of {length:,}" if length > 0 else "") + " bytes of body"
 
     def release(self) -> None:
@@ -170,8 +167,8 @@ class AnswerReader:
         """The beginning of an answer: its head, or a part of it, and what may follow."""
         while True:
             raw = bytes(data[:MOST_HEAD_BYTES])
-            end = raw.find(b"\r\n\r\n") + 4
-            if end <= 3:
+            head, end, _ = raw.partition(END)
+            if not end:
                 check_start(raw)
                 if len(raw) >= MOST_HEAD_BYTES:
                     raise BadAnswer(f"its head has more than {MOST_HEAD_BYTES:,} bytes")
@@ -179,8 +176,8 @@ class AnswerReader:
                 self._state = _PARTIAL if raw else _HEAD
                 self.room = self._view
                 return False
-            frame = self._heads.read(raw[:end])
-            data = data[end:]
+            frame = self._heads.read(head)
+            data = data[len(head) + len(END) :]
             if frame.length != INTERIM:
                 break
             self.interim = True
@@ -188,7 +185,7 @@ class AnswerReader:
             if not data:
                 return False
         self.frame = frame
-        self.head = raw[:end]
+        self.head = head
         self.too_large = False
         return self._body_begins(frame, data, request)
 
@@ -231,7 +228,6 @@ class AnswerReader:
             data = bytes(self._kept) + self._view[:size]
             self._state = _HEAD
             return self._begin(memoryview(data), request)
-        assert frame is not None
         self._got += size
         if state == _CHUNKS:
             return self._chunked(self._view[:size])
@@ -268,7 +264,7 @@ class AnswerReader:
         assert self._chunks is not None
         self._chunks.begin()
         self._state = _CHUNKS
-        self._parser.feed_data(self.head)
+        self._parser.feed_data(self.head + END)
         return self._chunked(data)
 
     def _chunked(self, data: memoryview) -> bool:
@@ -351,7 +347,6 @@ def judge(
     has been told of its kind.
     """
     frame = reader.frame
-    assert frame is not None
     if reader.too_large:
         reader.too_large = False
         call.failure = Failure.TOO_LARGE

@@ -163,7 +163,6 @@ class BlockingHttp:
     def _finish(self, line: _Line, call: WireCall, now_ns: int) -> None:
         reader = line.reader
         frame = reader.frame
-        assert frame is not None
         call.last_ns = line.used_ns = now_ns
         call.status = frame.status
         call.head = reader.head

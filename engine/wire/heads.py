@@ -16,8 +16,11 @@ MOST_HEAD_BYTES = 64 << 10
 MOST_HEADERS = 512
 # Distinct heads that are kept; a server that numbers its answers fills this again and again.
 MOST_KNOWN = 256
+MOST_KNOWN_BYTES = 4 << 10
 # In place of a body's length:
 CHUNKED, UNTIL_END, INTERIM = -1, -2, -3
+# Between a head, which is kept without it, and what follows.
+END = b"\r\n\r\n"
 
 _STARTS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 
@@ -48,12 +51,14 @@ class Heads:
         self.known: dict[bytes, Frame] = {}
 
     def read(self, head: bytes) -> Frame:
-        """`head` reaches from the status line through the empty line. Raises BadAnswer."""
+        """`head` reaches from the status line to its END. Raises BadAnswer."""
         found = self.known.get(head)
         if found is None:
             if len(self.known) >= MOST_KNOWN:
                 self.known.clear()
-            found = self.known[head] = _read(head)
+            found = _read(head)
+            if len(head) <= MOST_KNOWN_BYTES:
+                self.known[head] = found
         return found
 
 
@@ -85,7 +90,7 @@ def _read(head: bytes) -> Frame:
     reader = _Reader()
     parser: Any = httptools.HttpResponseParser(reader)
     try:
-        parser.feed_data(head)
+        parser.feed_data(head + END)
     except httptools.HttpParserUpgrade as fault:
         raise BadAnswer("it switches to another protocol") from fault
     except httptools.HttpParserError as fault:

@@ -40,12 +40,13 @@ class HttpClient:
         self._keeper = Keeper(self._open_one, self._down)
         self._sweep = Sweep(self._look)
         self.lines: set[HttpLine] = set()
-        self._idle: deque[HttpLine] = deque()
-        self._take = self._idle.pop if settings.order == "last" else self._idle.popleft
+        self.idle: deque[HttpLine] = deque()
+        self._take = self.idle.pop if settings.order == "last" else self.idle.popleft
         # Requests that wait for a connection: those to be sent a second time, which take a new one
         # only, and all others.
         self._again: deque[WireCall] = deque()
         self._waiting: deque[WireCall] = deque()
+        self.crowded = False
         self._forwarded = settings.proxy is not None and settings.tls is None
         self._whole_ns = to_ns(settings.timeout_s)
         self._byte_ns = to_ns(settings.first_byte_timeout_s)
@@ -88,7 +89,7 @@ class HttpClient:
         call = WireCall(request, done, self)
         if self._forwarded:
             call.request = self._connector.as_sent(request)
-        while self._idle:
+        while self.idle:
             line = self._take()
             if line.alive:
                 line.call = call
@@ -124,7 +125,7 @@ class HttpClient:
             if call is not None:
                 self.fail(call, Failure.CANCELLED, "the client was closed", _now_ns())
         self._fail_waiting(Failure.CANCELLED, "the client was closed")
-        self._idle.clear()
+        self.idle.clear()
         # The transports close their sockets in the loop's next passes.
         for _ in range(3):
             await asyncio.sleep(0)
@@ -170,12 +171,11 @@ class HttpClient:
 
     def free(self, line: HttpLine) -> None:
         """It has no request in hand: the one that has waited longest is sent, if there is one."""
-        if self._again or self._waiting:
-            call = self._next(line.served)
-            if call is not None:
-                line.send(call)
-                return
-        self._idle.append(line)
+        call = self._next(line.served) if self.crowded else None
+        if call is not None:
+            line.send(call)
+            return
+        self.idle.append(line)
 
     def healthy(self) -> None:
         self._keeper.healthy()
@@ -185,6 +185,7 @@ class HttpClient:
         call.resent = True
         self._counts["sent again"] += 1
         self._again.append(call)
+        self.crowded = True
 
     def ended(self, line: HttpLine) -> None:
         """It had no request in hand."""
@@ -199,15 +200,15 @@ class HttpClient:
         if line in self.lines:
             self.lines.discard(line)
             self._keeper.lost(served=line.served)
-            if len(self._idle) > 2 * len(self.lines) + 64:
-                alive = [each for each in self._idle if each.alive]
-                self._idle.clear()
-                self._idle.extend(alive)
+            if len(self.idle) > 2 * len(self.lines) + 64:
+                alive = [each for each in self.idle if each.alive]
+                self.idle.clear()
+                self.idle.extend(alive)
 
     def judge(self, call: WireCall, reader: AnswerReader) -> None:
         """An answer came, but not the one that was wanted."""
         frame = reader.frame
-        told = frame is not None and frame.failure in self._told
+        told = frame.failure in self._told
         judge(call, reader, self.settings.most_kept_bytes, told=told)
         if len(self._told) < MOST_DETAILS:
             self._told.add(call.failure or "")
@@ -236,6 +237,7 @@ class HttpClient:
             asyncio.get_running_loop().call_soon(call.done, call)
             return
         self._waiting.append(call)
+        self.crowded = True
         keeper = self._keeper
         if self._grows and keeper.wanted < self.settings.connections:
             if len(self._waiting) > keeper.opening:
@@ -250,6 +252,7 @@ class HttpClient:
                 call = line.popleft()
                 if not call.last_ns:
                     return call
+        self.crowded = bool(self._again)
         return None
 
     def _down(self, fault: WireError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,6 +21,8 @@ class Client(Protocol):
     """What a connection tells the client that it belongs to."""
 
     memory: Memory
+    idle: deque[HttpLine]
+    crowded: bool  # whether requests wait for a connection
 
     def reader(self) -> AnswerReader: ...
 
@@ -129,7 +132,6 @@ class HttpLine(asyncio.BufferedProtocol):
         """
         reader, client = self.reader, self.client
         frame = reader.frame
-        assert frame is not None
         call.last_ns = now_ns
         call.status = frame.status
         call.head = reader.head
@@ -141,15 +143,20 @@ class HttpLine(asyncio.BufferedProtocol):
         if not self.served:
             self.served = True
             client.healthy()
-        taken, reader.taken = reader.taken, None
-        if frame.keep_alive and self.alive and not self._unsent(call):
-            client.free(self)
-        elif self.alive:
-            self.transport.abort()
+        if not frame.keep_alive or not self.alive or self._unsent(call):
             self._gone()
+            self.transport.abort()
+        elif client.crowded:
+            client.free(self)
+        else:
+            client.idle.append(self)
+        taken = reader.taken
+        if taken is None:
+            call.done(call)
+            return
+        reader.taken = None
         call.done(call)
-        if taken is not None:
-            client.memory.give(taken)
+        client.memory.give(taken)
 
     def _unsent(self, call: WireCall) -> bool:
         """Whether the server has answered without having read all of the request."""
