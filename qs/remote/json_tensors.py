@@ -79,22 +79,39 @@ def _numbers(shown: str, data: list, dtype: np.dtype) -> np.ndarray:
         found = np.array(data)
     except (ValueError, OverflowError, RecursionError, MemoryError):
         raise BadAnswer(f"output {shown!r}: its data are lists of unlike lengths") from None
-    if found.dtype.kind == "O":
+    if found.dtype.kind == "O" or (found.dtype.kind == "f" and dtype.kind in "iu"):
+        # null for NaN, or whole numbers that no one type of numpy's holds
         members = flat(shown, data)
         if dtype.kind == "f":
             members = [math.nan if each is None else each for each in members]
-        if all(isinstance(each, (int, float)) for each in members):
-            # whole numbers that only objects hold, and null for NaN
-            try:
-                return np.array(members, np.float64 if dtype.kind == "f" else object).ravel()
-            except OverflowError:
-                pass
+            if all(isinstance(each, (int, float)) for each in members):
+                return np.array([_float(each) for each in members])
+        elif dtype.kind in "iu" and members and all(type(each) is int for each in members):
+            return _whole(shown, members, dtype)
     if found.dtype.kind not in "biuf":
         odd = next(
             (each for each in flat(shown, data) if not isinstance(each, (int, float))), "a number"
         )
         raise BadAnswer(f"output {shown!r}: its data have {one_line(repr(odd), 40)} for a number")
     return found
+
+
+def _float(member: float) -> float:
+    try:
+        return float(member)
+    except OverflowError:
+        return math.inf
+
+
+def _whole(shown: str, members: list[int], dtype: np.dtype) -> np.ndarray:
+    limits = np.iinfo(dtype)
+    for each in (min(members), max(members)):
+        if not limits.min <= each <= limits.max:
+            raise BadAnswer(
+                f"output {shown!r}: values from {limits.min} to {limits.max}, for "
+                f"{dtype.name.upper()}; it has {one_line(each, 40)}"
+            )
+    return np.array(members, dtype)
 
 
 def flat(name: str, data: list) -> list[Any]:

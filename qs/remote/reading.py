@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from qs.base.addresses import HIDDEN
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a header's name (RFC 9110, section 5.6.2)
 _SEQUENCES = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?(?:@(\d{1,18}))?")
 MOST_ID = 2**63 - 1
@@ -137,16 +139,17 @@ def _pairs(key: str, value: Any) -> dict[str, Any]:
     elif isinstance(value, (list, tuple)):
         found = [_pair(key, each) for each in value]
     else:
-        raise ReadFault("****", "NAME=VALUE, once or more", hint)
+        raise ReadFault(HIDDEN, "NAME=VALUE, once or more", hint)
     for name, each in found:
         if isinstance(each, (bool, int, float)) and key == "parameters":
             each = json.dumps(each)
         if not isinstance(name, str) or not _fits(key, name):
-            raise ReadFault(name, "a name of letters, digits and -", hint)
+            shown = HIDDEN if key == "headers" else name  # a secret may stand in its place
+            raise ReadFault(shown, "a name of letters, digits and -, then = and a value", hint)
         if not isinstance(each, str) or not each.isprintable():
-            raise ReadFault(f"{name}=****", "a value of printable characters", hint)
+            raise ReadFault(f"{name}={HIDDEN}", "a value of printable characters", hint)
         if key == "headers" and not each.isascii():
-            raise ReadFault(f"{name}=****", "a value of ASCII characters", hint)
+            raise ReadFault(f"{name}={HIDDEN}", "a value of ASCII characters", hint)
         if name.lower() in {known.lower() for known in pairs}:
             raise ReadFault(name, f"each name once, and {name} stands there twice", hint)
         pairs[name] = each
@@ -162,7 +165,7 @@ def _pair(key: str, text: Any) -> tuple[str, str]:
         if ends and min(ends) > 0:
             at = min(ends)
             return text[:at].strip(), text[at + 1 :].strip()
-    raise ReadFault("****" if key == "headers" else text, "NAME=VALUE")
+    raise ReadFault(HIDDEN if key == "headers" else text, "NAME=VALUE")
 
 
 def _fits(key: str, name: str) -> bool:

@@ -91,14 +91,16 @@ def doubling(datatype: str = "FP32", shape: Sequence[int] = (-1, 4), **more: Any
     )
 
 
-def echo(datatypes: Iterable[str], shape: Sequence[int] = (-1, -1), **more: Any) -> Model:
+def echo(
+    datatypes: Iterable[str], shape: Sequence[int] = (-1, -1), name: str = "echo", **more: Any
+) -> Model:
     """An output out_T for each input in_T of the types T."""
     kinds = list(datatypes)
     return Model(
-        "echo",
+        name,
         {f"in_{kind}": (kind, shape) for kind in kinds},
         {f"out_{kind}": (kind, shape) for kind in kinds},
-        lambda feeds: {f"out_{name[3:]}": array for name, array in feeds.items()},
+        lambda feeds: {f"out_{each[3:]}": array for each, array in feeds.items()},
         **more,
     )
 

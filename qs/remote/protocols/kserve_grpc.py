@@ -120,8 +120,8 @@ class KserveGrpc:
         if self._regions is not None and all(parts):
             region, offsets = self._regions.put(parts)
             for stated, part, offset in zip(message.inputs, parts, offsets):
-                for name, value in in_region(region, offset, len(part)).items():
-                    _put(stated.parameters.add(key=name).value, value)
+                for name, place in in_region(region, offset, len(part)).items():
+                    _put(stated.parameters.add(key=name).value, place)
         else:
             message.raw_input_contents.extend(parts)
         for name, value in self._parameters.items():
@@ -308,7 +308,7 @@ def _typed(name: str, datatype: str, shape: tuple[int, ...], contents: Any) -> n
             f"output {shown!r} has {len(members)} values; shape {list(shape)} has "
             f"{math.prod(shape)}"
         )
-    found = np.array(members, WIDE[field])
+    found: np.ndarray = np.array(members, WIDE[field])
     try:
         return cast(found, DATATYPES[datatype], datatype).reshape(shape)
     except Bent as bent:

@@ -102,7 +102,8 @@ class KserveHttp:
         for name, array in feeds.items():
             tensor = announced.get(name) or unannounced(name, array)
             values = values_of(tensor, array)
-            stated = {"name": name, "shape": list(values.shape), "datatype": tensor.datatype}
+            stated: dict[str, Any] = {"name": name, "shape": values.shape}
+            stated["datatype"] = tensor.datatype
             if self._binary or self._regions is not None:
                 parts.append(to_bytes(tensor.datatype, values))
                 stated["parameters"] = {"binary_data_size": len(parts[-1])}
@@ -248,8 +249,7 @@ class KserveHttp:
         if metadata.failure is None and call.status == 404:
             return
         said = _error(metadata) or _error(call)
-        missing = any(word in said.lower() for word in ("unknown model", "not found", "no model"))
-        if call.status in (400, 404) and missing:
+        if call.status in (400, 404) and "not found" in said.lower():
             raise NotReady(
                 f"{self.address}: the server is ready, and has no model "
                 f"{self.address.model!r}{self._version_words()}: {said}; {self._models(ask)}",
