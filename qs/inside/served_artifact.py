@@ -91,7 +91,7 @@ def _described(
         "name": _name(address, model),
         "kind": "server",
         "format": address.protocol.partition(":")[0],
-        "framework": model.platform or "unknown",
+        "framework": _framework(model.platform),
         "precision": _precision(served),
         "inputs": described,
         "outputs": list(dict.fromkeys(each.name for each in model.outputs)),
@@ -150,6 +150,14 @@ def _name(address: Address, model: ServedModel) -> str:
     """For reports and folders; a version that was asked for is part of it."""
     version = f"-v{address.version}" if address.version else ""
     return plain_name(f"{model.name or address.model}{version}") or "model"
+
+
+def _framework(platform: str) -> str:
+    """In the model info's words; one that runs anything, as Triton's python backend, is as good as
+    ONNX.
+    """
+    word = platform.lower()
+    return "Pytorch" if "torch" in word else "Tensorflow" if "tensorflow" in word else "Onnx"
 
 
 def _precision(served: Sequence[ServedTensor]) -> str:
