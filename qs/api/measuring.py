@@ -5,7 +5,7 @@ loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 from qs.api.asking import NOT_HERE, arguments, parsed
 from qs.api.lineup import Lineup
 from qs.api.result import Result
+from qs.base.headers import FLAG, without_secrets
 from qs.base.interrupt import Interrupt
 
 T = TypeVar("T")
@@ -46,8 +47,22 @@ class Model:
         return _measured("load", (self.artifact,), {**self.options, **options})
 
     def __repr__(self) -> str:
-        given = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        shown = {**self.options}
+        if "header" in shown:
+            shown["header"] = _hidden(shown["header"])
+        given = "".join(f", {name}={value!r}" for name, value in shown.items())
         return f"qs.load({self.artifact!r}{given})"
+
+
+def _hidden(header: Any) -> list[str]:
+    """Headers without their values, which are secrets."""
+    given = [header] if isinstance(header, str) else header
+    if isinstance(header, Mapping):
+        given = [f"{name}={value}" for name, value in header.items()]
+    return [
+        word.removeprefix(f"{FLAG}=")
+        for word in without_secrets(f"{FLAG}={each}" for each in given)
+    ]
 
 
 def load(model: str | Path, **options: Any) -> Model:

@@ -15,7 +15,7 @@ from qs.artifact.batch import refusal
 from qs.base.words import counted, percent, span
 from qs.evaluate.plan import plan_line
 from qs.evaluate.prepare import Prepared
-from qs.evaluate.served import how_asked
+from qs.evaluate.served import how_asked, likely_config
 from qs.evaluate.settling import settled
 from qs.result.last import last_time
 from qs.result.row import CLOSED_LOOP
@@ -128,10 +128,10 @@ def _fed(described: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 def outline(prepared: Prepared) -> Outline:
     """Raises UserError if the cases cannot be run."""
-    settings = settled(prepared, None, None)
+    served = (prepared.described or {}).get("served")
+    settings = settled(prepared, None if served is None else likely_config(served), None)
     specs = input_specs(prepared.model_info.to_configs())
     described = prepared.described or {}
-    served = described.get("served")
     warm_up_s = settings.warmup.value.seconds or 0.0
     cases = [
         OutlinedCase(

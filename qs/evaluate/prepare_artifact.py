@@ -167,6 +167,7 @@ async def _described(
         "fill": feeding.fill,
         "states": described["states"],
         "ranged": list(feeding.ranges),
+        "of": "a model file" if request.file is not None else "a served model",
         "advice": {
             each["name"]: f"generated; {advice(each['name'])}" for each in described["inputs"]
         },

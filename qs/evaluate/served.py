@@ -9,7 +9,8 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.words import data_size
-from qs.remote.address import SCHEMES
+from qs.config.qs_config import QsConfig, parse_qs_config
+from qs.remote.address import SCHEMES, parse
 from qs.remote.asked import Asked
 from qs.remote.reading import flag_of
 from qs.settings.request import Request
@@ -53,12 +54,22 @@ def as_answers(remote: Mapping[str, Any]) -> dict[str, Any]:
     """
     lists = {"headers": ": ", "parameters": "="}
     found = dict(remote)
+    if "url" in found:
+        address = parse(found["url"])
+        found |= {"model": address.model, "version": address.version}
     for name, between in lists.items():
         if name in found:
             found[name] = "; ".join(f"{key}{between}{value}" for key, value in found[name].items())
     if "metrics" in found:
         found["metrics"] = "; ".join(found["metrics"])
     return found
+
+
+def likely_config(served: Mapping[str, Any]) -> QsConfig:
+    """What a backend of a server says of how it is driven, before it is asked."""
+    lean = served["client"] == "lean"
+    stated = {"runner": "async" if lean else "backend", "pool": "async" if lean else "thread"}
+    return parse_qs_config({"qs_version": 2, **stated}, "a served model")
 
 
 def served_source(described: dict[str, Any]) -> dict[str, Any]:

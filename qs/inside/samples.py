@@ -239,7 +239,7 @@ def open_given(
 
     given   {"files": {input: .npy of [items, *shape at batch size 1]}, "fill": "random" or "zeros",
             "states": {input: output}, "ranged": inputs that are drawn even if the rest is zeros,
-            "advice": {input: what feeds it other values}}.
+            "advice": {input: what feeds it other values}, "of": what has no data set}.
             States begin at zero and are fed back by qs.inside.targets.
     """
     if seed is None:
@@ -253,7 +253,7 @@ def open_given(
     )
     lengths = {len(array) for array in items.arrays.values()}
     kind = GIVEN if lengths else "generated"
-    why = items.about() if lengths else "a model file has no data set"
+    why = items.about() if lengths else f"{given.get('of', 'a model file')} has no data set"
     if not lengths and given.get("fill") == "zeros":
         why += f"; {items.about()}"
     return TaskData(dataset, kind, max(lengths) if lengths else None, kind, why, seed)

@@ -164,7 +164,7 @@ def lines(story: Story) -> list[str]:
     said += [audited(row) for row in result.performance if row.vendor]
     if story.shared and story.cases and not result.sweep:
         said.append(f"all: {story.shared}" if len(story.cases) > 1 else story.shared)
-    if result.graph_compile:
+    if result.graph_compile and result.served is None:
         said.append(compilation(result.graph_compile))
         said += operators(result.graph_compile)
     if result.kind == Kind.LOAD:
