@@ -16,6 +16,9 @@ from pathlib import Path
 
 from qs.base.errors import Fault, Faults
 
+# No file is read: the model is one that a server serves. What the model info states is the
+# reference's alone.
+SERVED = "served"
 ATTRIBUTE = "model_formats"
 ALLOWED = 'a tuple of names of formats, best first, such as ("onnx", "pt")'
 

@@ -77,8 +77,10 @@ class Backend:
 
     # The published methods.
 
-    async def versions(self) -> dict[str, str]:
-        return await self._call("versions", "version", self._compiling)
+    async def versions(self, compile_result: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """What both classes state; a runtime may know more once there is a compile result."""
+        known = {} if compile_result is None else {"compile_result": compile_result}
+        return await self._call("versions", "version", self._compiling, **known)
 
     async def interact_profile(self, configs: Mapping[str, Any]) -> Any:
         what = "get_interact_profile"

@@ -133,7 +133,7 @@ async def _taken(
     journal.keep_answers(
         configs["interact_info"], dict.fromkeys(configs["interact_info"], "compiled with")
     )
-    versions = await backend.versions()
+    versions = await backend.versions(artifact.raw)
     before, warnings = about.get("versions") or {}, []
     for name, version in versions.items():
         if before.get(name) not in (None, version):
@@ -186,7 +186,7 @@ async def compile_model(
     typed outlives a compiler that fails.
     """
     configs = configs_for(prepared, resolved)
-    versions = await backend.versions()
+    await backend.versions()  # before an hour's compile: whether it can state them
     profile = await backend.interact_profile(configs)
     settled, warnings = await _settled(profile, prepared, say)
     configs["interact_info"] = settled.answers
@@ -204,13 +204,15 @@ async def compile_model(
         )
     begin = time.perf_counter()
     raw = await backend.compile(configs)
+    seconds = time.perf_counter() - begin
+    versions = await backend.versions(raw)
     return Compiled(
         configs,
         raw,
         versions,
         dataset,
         list(best) if best else None,
-        time.perf_counter() - begin,
+        seconds,
         tuple(warnings),
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.visible import one_line
 from qs.base.words import counted, number
-from qs.contract.model_formats import formats_read_by
+from qs.contract.model_formats import SERVED, formats_read_by
 from qs.environments import Environment
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.own_process import ReferenceProcess
@@ -106,6 +106,8 @@ async def _given(
     log: Path,
     say: Say,
 ) -> Plain:
+    if SERVED in reads:  # it is given no file: the one that is there names the model
+        return {"path": str(forms.found["path"]), "format": str(forms.found["format"])}
     if not reads and stated not in FORMATS:  # none of ours: as it is
         return {"path": str(forms.found["path"]), "format": stated}
     failures: list[str] = []

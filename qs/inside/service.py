@@ -93,8 +93,12 @@ class VendorService:
             raise RuntimeError("set_dataset has not been called")
         return self._task
 
-    def versions(self) -> dict[str, str]:
-        return {"compile": _version(self.compiler), "runtime": _version(self.runtime_class())}
+    def versions(self, compile_result: dict[str, Any] | None = None) -> dict[str, str]:
+        """Of both classes; the runtime's with the compile result, where there is one."""
+        runtime = self.runtime_class()
+        if compile_result is not None:
+            runtime.configs = restored(compile_result, self._own_result)
+        return {"compile": _version(self.compiler), "runtime": _version(runtime)}
 
     def interact_profile(self, configs: dict[str, Any]) -> list | None:
         given = with_path(configs)
@@ -196,10 +200,9 @@ class VendorService:
 
     def qs_mode(self) -> dict[str, Any]:
         backend = self.copies[0].backend
-        if not backend.is_qs_mode_supported():
-            return {"supported": False, "config": None}
-        config = with_pool(backend.generate_qs_config(), backend)
-        return {"supported": True, "config": plain(config)}
+        supported = backend.is_qs_mode_supported()
+        config = with_pool(backend.generate_qs_config(), backend) if supported else None
+        return {"supported": bool(supported), "config": plain(config)}
 
     def accuracy(
         self, data_percent: int, output_dir: str, predict_limit_s: float | None = None
@@ -330,16 +333,11 @@ class VendorService:
             copy = self.copies.loaded(instance, drive.to_load, drive.placement(instance))
             taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
         axes = self.settings.model_info.get("input_batch_axis") or {}
-        loaded = Loaded(
-            copy.backend,
-            copy.batch_size,
-            instance,
-            self.settings.outputs,
-            rows_of(taken[0], drive.batch_size, copy, axes) if drive.shared_by else None,
-            self.task.states,
-            axes,
-            stating_of(copy.backend, drive.telemetry_s, drive.folder, instance),
-        )
+        rows = rows_of(taken[0], drive.batch_size, copy, axes) if drive.shared_by else None
+        stating = stating_of(copy.backend, drive.telemetry_s, drive.folder, instance)
+        names, states = self.settings.outputs, self.task.states
+        backend, size = copy.backend, copy.batch_size
+        loaded = Loaded(backend, size, instance, names, rows, states, axes, stating)
         return target_for(loaded, taken, drive, self._runner.pool)
 
     def idle_answers(

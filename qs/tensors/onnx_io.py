@@ -96,10 +96,10 @@ def _paired(text: str, how: str) -> str:
 
 
 def bind_inputs(
-    model_info: Mapping, tensors: Sequence[FileTensor], file: str
+    model_info: Mapping, tensors: Sequence[FileTensor], file: str, side: str = "file"
 ) -> tuple[list[Fed], list[str]]:
     """Which declared input feeds which input of the file, in the file's order, and notes on what
-    differs.
+    differs. `side` is what notes call what the tensors are of.
 
     UserError if counts, ranks, sizes or types do not match; it shows both.
     """
@@ -118,10 +118,10 @@ def bind_inputs(
         if fault:
             raise UserError(
                 f"{file}: the input {tensor.name!r} cannot take {spec.name!r} of the model info: "
-                f"{fault}; the file takes {_shown(tensors)}"
+                f"{fault}; the {side} takes {_shown(tensors)}"
             )
         if how:
-            notes.append(_paired(f"input {spec.name} feeds the file's {tensor.name}", how))
+            notes.append(_paired(f"input {spec.name} feeds the {side}'s {tensor.name}", how))
         if spec.dtype != tensor.dtype and tensor.dtype.kind != "O":
             notes.append(Doubt(f"input {spec.name} is cast from {spec.dtype} to {tensor.dtype}"))
         bound.append(Fed(spec.name, tensor.name, tensor.dtype, spec, tensor))
@@ -129,7 +129,7 @@ def bind_inputs(
 
 
 def bind_outputs(
-    model_info: Mapping, names: Sequence[str]
+    model_info: Mapping, names: Sequence[str], side: str = "file"
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """(name in the file, name in reports) for every reported output, in the model info's order, and
     notes.
@@ -147,13 +147,13 @@ def bind_outputs(
     pairs = _match(declared, list(names))
     if pairs is None:
         note = Doubt(
-            f"the file's outputs ({', '.join(names)}) are not those of the model info "
+            f"the {side}'s outputs ({', '.join(names)}) are not those of the model info "
             f"({', '.join(declared)})"
         )
         return [(name, name) for name in names], [note]
     by_declared = sorted((spec, tensor, how) for tensor, (spec, how) in pairs.items())
     notes = [
-        _paired(f"the file's output {names[tensor]} is {declared[spec]}", how)
+        _paired(f"the {side}'s output {names[tensor]} is {declared[spec]}", how)
         for spec, tensor, how in by_declared
         if how
     ]
