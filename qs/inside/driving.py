@@ -127,7 +127,7 @@ def target_for(
         refuse(drive.shared_by, copy.states or {})
         taken = requests_of(backend, batches)
         if pool == "async":
-            call, started = started_target(backend, drive.lists, verifier)
+            call, started = started_target(backend, drive.lists, looking, verifier)
             hooks += own_hooks(backend)
         else:
             call = asking(backend, drive.lists, verifier)
@@ -139,6 +139,7 @@ def target_for(
         verifier.knows(() if copy.rows else taken)
 
     def begin() -> None:
+        looking.begin()
         for hook in hooks:
             hook.begin_measuring()
 

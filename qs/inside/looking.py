@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.engine import UNANSWERED, UnfinishedAnswer, look
-from qs.inside.started import Together
+from qs.inside.started import Start, Together, still
 from qs.tensors.outputs import NOTED, no_outputs
 
 
@@ -17,6 +17,7 @@ class NoOutput(UnfinishedAnswer):
     """The first answer of predict holds no output: there is nothing to be measured."""
 
 
+EVERY = 1024  # started requests, of which one is looked at
 NO_ARRAYS = ", which holds no output; let it return its outputs' arrays"
 
 
@@ -46,6 +47,34 @@ class Looking:
         """
         self(self.last)
         self.then()
+
+    def begin(self) -> None:
+        """Before a worker's first measured request: of started requests the engine shows none."""
+        if self._outputs_of is not None:
+            self(self.last)
+
+    def glancing(self, start: Start) -> Start:
+        """`start` of started requests, of which one now and then is kept to be looked at."""
+        left = 0
+
+        def begin(request: Any, done: Callable[[Any], None]) -> Any:
+            nonlocal left
+            left -= 1
+            if left > 0:
+                return start(request, done)
+
+            def ended(call: Any) -> None:
+                nonlocal left
+                if call.failure is None:
+                    left = EVERY
+                    for part in self._answers(call):
+                        still(part)
+                    self.last = call
+                done(call)
+
+            return start(request, ended)
+
+        return begin
 
     def __call__(self, answer: Any) -> None:
         if answer is UNANSWERED or self._noted:

@@ -94,16 +94,18 @@ def asking(backend: Any, lists: bool, verifier: Any = None) -> Callable[[Any], A
 
 
 def started_target(
-    backend: Any, lists: bool, verifier: Any = None
+    backend: Any, lists: bool, looking: Any, verifier: Any = None
 ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
     """(A coroutine function on top of it, what the engine's Target takes) of a backend whose
-    requests are started. With `lists`, all requests of a query at once. `verifier` keeps answers.
+    requests are started. With `lists`, all requests of a query at once. `verifier` keeps answers,
+    `looking` one now and then.
     """
     start = backend.start
     if verifier is not None:
         start = verifier.started(start, backend.outputs_of)
     if lists:
         start = together(start)
+    start = looking.glancing(start)
 
     async def call(request: Any) -> Any:
         ended = asyncio.get_running_loop().create_future()
@@ -118,6 +120,13 @@ def own_hooks(backend: Any) -> list[Any]:
     """The backend itself, if it wants to know when measuring begins and ends."""
     both = ("begin_measuring", "end_measuring")
     return [backend] if all(callable(getattr(backend, name, None)) for name in both) else []
+
+
+def still(call: Any) -> Any:
+    """A call whose answer stays as it is: what one receives may be another's memory soon."""
+    if isinstance(getattr(call, "body", None), memoryview):
+        call.body = bytes(call.body)
+    return call
 
 
 class Together:

@@ -25,6 +25,7 @@ import numpy as np
 
 from qs.base.files import replacing
 from qs.engine import is_async
+from qs.inside.started import still
 from qs.tensors.outputs import named_outputs, recovered, stored
 
 SAMPLE, ALL = "sample", "all"
@@ -308,13 +309,6 @@ def read(path: Path) -> tuple[dict[str, Any], list[Answer]]:
                 Answer(entry["request"], entry["sample"], outputs or {}, feeds, entry["count"])
             )
     return about, answers
-
-
-def still(call: Any) -> Any:
-    """A call whose answer stays as it is: what one receives may be another's memory soon."""
-    if isinstance(call.body, memoryview):
-        call.body = bytes(call.body)
-    return call
 
 
 def named(raw: Any, names: Sequence[str]) -> Arrays:

@@ -91,6 +91,7 @@ class Driven:
         """Connect: for each of so many clients, 0 for as many as may be open; never more than
         those.
         """
+        await self.close()  # of a case that broke off
         most = -(-(self.serving.asked.connections or CONNECTIONS) // self._shares)
         streams = self.serving.settings.streams
         self._client = self.serving.client()

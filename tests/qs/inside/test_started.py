@@ -13,6 +13,7 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.contract.server_backend import is_started, missing
+from qs.inside import looking as looking_module
 from qs.inside import verifying
 from qs.inside.driving import Drive, Loaded, target_for
 from qs.inside.looking import Looking, NoOutput
@@ -127,13 +128,10 @@ def test_the_pool_where_the_config_leaves_it_open(config, pool):
 
 def test_batches_become_requests_once_and_answers_are_not_read_meanwhile():
     backend = FakeBackend()
-    backend.outputs_of = lambda call: pytest.fail("read while it is measured")
     target = target_for(loaded(backend), BATCHES, Drive(), "async")
     assert [json.loads(each) for each in target.samples] == [[[0, 0]], [[1, 1]], [[2, 2]]]
     calls = call_all(target, target.samples * 5)
     assert backend.made == 3 and len(calls) == 15 and not any(call.failure for call in calls)
-    # without a wrapper around the client's own
-    assert target.start == backend.start
 
 
 def test_predict_is_called_where_batches_are_wanted():
@@ -179,9 +177,13 @@ def test_answers_are_kept_as_bytes_and_read_in_the_end(tmp_path, mode, pool):
 
 def test_an_answer_that_cannot_be_read_is_kept_as_one_without_outputs(tmp_path):
     backend = FakeBackend()
-    backend._ended = lambda request: FakeCall(b"<html>")
+    right, backend._ended = backend._ended, lambda request: FakeCall(b"<html>")
     verify = {"mode": "all", "seed": 1, "folder": str(tmp_path)}
-    call_all(t := target_for(loaded(backend), BATCHES, Drive(verify=verify), "async"), t.samples)
+    target = target_for(loaded(backend), BATCHES, Drive(verify=verify), "async")
+    backend._ended, wrong = right, backend._ended
+    target.start(target.samples[0], lambda call: None)
+    backend._ended = wrong
+    call_all(target, target.samples)
     _, answers = verifying.read(tmp_path / "0.0.npz")
     assert [each.outputs for each in answers] == [{}, {}, {}]
 
@@ -236,6 +238,32 @@ def test_a_query_of_several_requests_ends_with_the_last_of_them():
 def test_what_would_change_requests_meanwhile_is_refused(drive, states, said):
     with pytest.raises(UserError, match=said):
         target_for(loaded(FakeBackend(), states=states), BATCHES, drive, "async")
+
+
+def test_the_first_answer_of_started_requests_is_looked_at_before_measuring(tmp_path):
+    backend = FakeBackend(failing=[0])
+    backend.outputs_of = lambda call: {}
+    target = target_for(loaded(backend), BATCHES, Drive(folder=str(tmp_path)), "async")
+    ended = []
+    for request in target.samples:  # a warm-up
+        target.start(request, ended.append)
+    assert [call.failure for call in ended] == ["HTTP 503", None, None]
+    with pytest.raises(NoOutput, match="an empty dict"):
+        target.begin_measuring()
+
+
+def test_a_later_answer_that_is_none_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr(looking_module, "EVERY", 2)
+    backend = FakeBackend()
+    target = target_for(loaded(backend), BATCHES, Drive(folder=str(tmp_path)), "async")
+    call_all(target, target.samples)
+    assert not list(tmp_path.iterdir())
+    target.begin_measuring()
+    backend._ended = lambda request: FakeCall(memoryview(b"<html>"))
+    for request in target.samples:
+        target.start(request, lambda call: None)
+    target.end_measuring()
+    assert "cannot be read" in (tmp_path / "answers-0.txt").read_text()
 
 
 def test_calls_are_looked_at_by_reading_them(tmp_path):
