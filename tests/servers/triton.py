@@ -48,8 +48,12 @@ class TritonEnvironment:
     def variables(self) -> dict[str, str]:
         own = str(self.packages / "nvidia_pytriton.libs")
         libraries = [own, sysconfig.get_config_var("LIBDIR")]
+        # The stub's interpreter takes for its own what the first python3 of the path has.
+        first = self.packages.parents[2] / "bin"
+        inherited = {name: each for name, each in os.environ.items() if name != "PYTHONPATH"}
         return {
-            **os.environ,
+            **inherited,
+            "PATH": f"{first}:{os.environ.get('PATH', '')}",
             "LD_LIBRARY_PATH": ":".join(each for each in libraries if each),
             "OMP_NUM_THREADS": "1",
         }
@@ -100,8 +104,6 @@ def _make(place: Path) -> None:
     shutil.copytree(parts / "backends", place / "backends")
     stub = parts / "python_backend_stubs" / version / "triton_python_backend_stub"
     shutil.copy2(stub, place / "backends/python")
-    for name in ("numpy", "numpy.libs"):  # the stub looks at no PYTHONPATH
-        (place / "backends/python" / name).symlink_to(packages / name)
     libraries = {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or ""}
     linked = subprocess.run(
         ["ldd", str(stub)], capture_output=True, text=True, env=libraries, check=True
@@ -130,8 +132,7 @@ class TritonServer:
             code.mkdir(parents=True)
             (code.parent / "config.pbtxt").write_text(f'name: "{name}"\nbackend: "python"\n'
                                                       + textwrap.dedent(model.config))  # fmt: skip
-            found = f"import sys; sys.path.append({str(self.environment.packages)!r})\n"
-            (code / "model.py").write_text(found + textwrap.dedent(model.code))
+            (code / "model.py").write_text(textwrap.dedent(model.code))
             for file, source in model.files.items():
                 shutil.copy2(source, code / file)
         self.log = self._folder / "log"
