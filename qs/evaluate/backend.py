@@ -78,9 +78,9 @@ class Backend:
     # The published methods.
 
     async def versions(self, compile_result: Mapping[str, Any] | None = None) -> dict[str, str]:
-        """What both classes state; a runtime may know more once there is a compile result."""
-        known = {} if compile_result is None else {"compile_result": compile_result}
-        return await self._call("versions", "version", self._compiling, **known)
+        """What both classes state; a runtime may know more by its compile result."""
+        limit = self._compiling
+        return await self._call("versions", "version", limit, compile_result=compile_result)
 
     async def interact_profile(self, configs: Mapping[str, Any]) -> Any:
         what = "get_interact_profile"
@@ -217,11 +217,10 @@ class Backend:
         """What the engine drives in this case: predict of each copy. In `folder` its answers (as
         `verify` says) and its own telemetry (every `telemetry_s`) are left.
         """
-        own_processes = case.pool == "process"
         return (await self.ready()).target(
             "load_target",
             batch_size=case.requested_batch_size,
-            instances=case.instances,
+            instances=max(case.instances, case.loops),
             affinity=[list(cpus) for cpus in case.affinity],
             intra_op_threads=case.intra_op_threads,
             samples=samples,
@@ -229,7 +228,7 @@ class Backend:
             shared_by=case.shared_by,
             folder=folder,
             telemetry_s=telemetry_s,
-            setup=self._set_up if own_processes else None,
+            setup=self._set_up if case.pool == "process" or case.loops > 1 else None,
             **({} if verify is None else {"verify": verify}),
         )
 
@@ -257,8 +256,6 @@ class Backend:
             predict_limit_s=self.predict_limit_s,
             **kept,
         )
-
-    # The process.
 
     @property
     def pid(self) -> int | None:

@@ -97,10 +97,6 @@ class LoadedTarget(Target):
 
     # of the batch that is really loaded
     loaded_batch_size: int = 0
-    start: Any = None
-    open: Any = None
-    close: Any = None
-    counts: Any = None
 
 
 def target_for(

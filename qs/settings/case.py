@@ -49,6 +49,11 @@ class Case:
         return self.scenario is not None and self.scenario.open_loop
 
     @property
+    def loops(self) -> int:
+        """Event loops, each in a process of its own if there are several; 1 in other pools."""
+        return self.workers or 1 if self.pool == "async" else 1
+
+    @property
     def lists(self) -> bool:
         """Whether a query is a list of batches."""
         if self.scenario is None:
