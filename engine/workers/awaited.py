@@ -11,7 +11,7 @@ from typing import Any
 from qs.engine.clock import MONOTONIC
 from qs.engine.errors import UnfinishedAnswer, describe, is_interrupt
 from qs.engine.outcome import ErrorKind
-from qs.engine.record.memory import Field, Halt
+from qs.engine.record.memory import NOW, STOP
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.target import Target
 
@@ -41,13 +41,18 @@ class Awaited:
 
 
 class Starter:
-    """Starts the requests of a coroutine target. `unfinished` is set by an answer that is none."""
+    """Starts the requests of a coroutine target. An answer that is none is for `on_unfinished`."""
 
-    def __init__(self, target: Target, recorder: Recorder):
-        self.unfinished: UnfinishedAnswer | None = None
+    def __init__(
+        self,
+        target: Target,
+        recorder: Recorder,
+        on_unfinished: Callable[[UnfinishedAnswer], None],
+    ):
+        self._on_unfinished = on_unfinished
         self._call, self._look = target.call, target.look
         self._recorder = recorder
-        self._header = recorder.memory.header
+        self._header = recorder.memory.header.data
         self._looked = False
         self._loop = asyncio.get_running_loop()
 
@@ -60,7 +65,7 @@ class Starter:
         request.issued_ns = MONOTONIC.now_ns()
         failure: str | None = None
         try:
-            if self._header[Field.STOP] == Halt.NOW:
+            if self._header[STOP] == NOW:
                 failure = ErrorKind.NOT_ISSUED
             elif self._looked:
                 await self._call(sample)
@@ -68,7 +73,7 @@ class Starter:
                 self._look(await self._call(sample))
                 self._looked = True
         except UnfinishedAnswer as fault:
-            self.unfinished = fault
+            self._on_unfinished(fault)
         except BaseException as fault:  # a target may raise anything
             if is_interrupt(fault):
                 raise

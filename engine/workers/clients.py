@@ -16,6 +16,7 @@ import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.errors import UnfinishedAnswer, is_interrupt
+from qs.engine.machine.collector import Collector
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
@@ -31,6 +32,7 @@ class AsyncClients:
     target: Target
     feed: Iterator[Any]
     recorder: Recorder  # of the phase
+    collector: Collector
     header: np.ndarray  # of the run, where it is asked to stop
     timeout_ns: int
     abandoned: asyncio.Event

@@ -18,6 +18,7 @@ import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.errors import HostError, UnfinishedAnswer, is_interrupt
+from qs.engine.machine.collector import Collector
 from qs.engine.machine.times import ThreadUse
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
@@ -65,6 +66,7 @@ class AsyncGroup:
         self._header = memory.header
         self._recorder = share.recorders(self.memories)[0]
         self._abandoned = asyncio.Event()
+        self._collector = Collector()
 
     # -- the caller's side
 
@@ -91,6 +93,7 @@ class AsyncGroup:
             if is_interrupt(fault) or isinstance(fault, asyncio.CancelledError):
                 raise
             raise HostError.of(fault) from fault
+        self._collector.begin()
         self._header[Field.PHASE] = Phase.READY
 
     def go(self, start_ns: int) -> None:
@@ -126,6 +129,8 @@ class AsyncGroup:
             recorder.finish()
             recorder.report(report)
             use.into(report)
+            report.collections = self._collector.pauses
+            report.longest_collection_ns = self._collector.longest_ns
             await self.close()
             header[Field.PHASE] = Phase.DONE
         return self.reports
@@ -140,6 +145,7 @@ class AsyncGroup:
 
     async def close(self) -> None:
         """Close the target, unless that has been done."""
+        self._collector.end()
         with suppress(Exception):
             await self._close()
 
@@ -171,8 +177,9 @@ class AsyncGroup:
         while MONOTONIC.now_ns() < start_ns:
             await asyncio.sleep(0)
         if closed is None:
-            arrivals = Arrivals(ready.target, ready.feed, self._recorder, plan, self._abandoned)
-            await arrivals.run(queue, on_tick)
+            await Arrivals(
+                ready.target, ready.feed, self._recorder, self._collector, plan, self._abandoned
+            ).run(queue, on_tick)
         else:
             counts = [iterations_of(share, closed, client) for client in range(share.workers)]
             await self._clients(ready, self._recorder).run(
@@ -180,9 +187,15 @@ class AsyncGroup:
             )
 
     def _clients(self, ready: _Ready, recorder: Recorder) -> AsyncClients | StartedClients:
-        kind = AsyncClients if ready.target.start is None else StartedClients
-        timeout_ns = self.share.timeout_ns
-        return kind(ready.target, ready.feed, recorder, self._header, timeout_ns, self._abandoned)
+        return (AsyncClients if ready.target.start is None else StartedClients)(
+            ready.target,
+            ready.feed,
+            recorder,
+            self._collector,
+            self._header,
+            self.share.timeout_ns,
+            self._abandoned,
+        )
 
     async def _warm_up(self, ready: _Ready) -> WarmUp:
         plan = self.share.plan

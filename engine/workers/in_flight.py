@@ -15,22 +15,27 @@ from threading import get_ident
 from typing import Any
 
 from qs.engine.clock import MONOTONIC
-from qs.engine.errors import BrokenCall, is_interrupt, words
+from qs.engine.errors import BrokenCall, UnfinishedAnswer, is_interrupt, words
+from qs.engine.machine.collector import Collector
 from qs.engine.outcome import ErrorKind
+from qs.engine.record.memory import Field
 from qs.engine.record.parts import STAMPS
 from qs.engine.record.recorder import Recorder
+from qs.engine.workers.slices import COUNT_NS, SLICE_NS, Slice
 
 # How often an event loop that runs requests looks at deadlines and at its stop flag.
 TICK_S = 0.1
 # How long a request that was cancelled may take to end.
 STUBBORN_NS = 1_000_000_000
+# For so long rows wait to be counted with nothing in flight; after COUNT_NS they are at any time.
+PATIENCE_NS = 2 * SLICE_NS
 # The most characters of a failure's word, and of its detail, that are kept.
 _WORD, _DETAIL = 80, 2_000
 
 
 class InFlight:
-    """The requests in hand. `on_end(client)` is called when one has ended, `on_full()` when there
-    is no row left for the next: it must count the rows and set `row` to 0.
+    """The requests in hand. `on_end(client)` is called when one has ended, with ~client if it was
+    given up. Made on the loop that runs them.
     """
 
     def __init__(
@@ -38,17 +43,20 @@ class InFlight:
         start: Callable[[Any, Callable[[Any], None]], Any],
         feed: Iterator[Any],
         recorder: Recorder,
+        collector: Collector,
         timeout_ns: int,
         on_end: Callable[[int], None],
-        on_full: Callable[[], None],
     ):
         recorder.brought = True
-        self.row = 0  # rows that are written and not counted
-        self.fault: BrokenCall | None = None
-        self.closing = False
+        self.fault: UnfinishedAnswer | None = None
+        self.over = asyncio.Event()  # set it to have `watch` look whether anything is left
+        self.counted_ns = 0  # when the rows were counted last
         self._start, self._feed, self._recorder = start, feed, recorder
-        self._timeout_ns = timeout_ns
-        self._on_end, self._on_full = on_end, on_full
+        self._collector, self._timeout_ns, self._on_end = collector, timeout_ns, on_end
+        self._cursor = Slice(recorder, MONOTONIC, count_ns=COUNT_NS)
+        self._row, self._rows = 0, recorder.rows
+        self._due, self._issued = recorder.due, recorder.issued
+        self._completed = recorder.completed
         self._thread = get_ident()
         # By the call's identity, in order of issue: the call, due, when it was issued, the client.
         self._calls: dict[int, tuple[Any, int, int, int]] = {}
@@ -56,25 +64,24 @@ class InFlight:
         self._hung: dict[int, Any] = {}  # given up; kept, lest another call has the same identity
         self._starting: tuple[int, int, int] | None = None
         self._within: Any = None  # the call that was done within its own start
-        self._emptied = asyncio.Event()
-        self._columns = [(column, STAMPS[name]) for name, column in recorder.stamps.items()]
+        self._closing = False
+        self._stamps = [(column, STAMPS[name]) for name, column in recorder.stamps.items()]
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def issue(self, due: int, client: int = 0) -> None:
+    def issue(self, due: int, now: int, client: int = 0) -> None:
         """Start a request that was due at an instant."""
-        now = MONOTONIC.now_ns()
         self._starting = starting = due, now, client
         try:
-            call = self._start(next(self._feed), self.done)
+            call = self._start(next(self._feed), self._done)
         except BaseException as fault:  # a target may raise anything
             if is_interrupt(fault):
                 raise
-            ended, self._starting = self._starting is None, None
-            if ended:
-                self._break("`start` raised after the call was done", fault)
+            if self._starting is None:
+                self._break("`start` raised after its call was done", fault)
             else:
+                self._starting = None
                 self._raised(fault, *starting)
             return
         if self._starting is None:  # it was done within
@@ -84,17 +91,15 @@ class InFlight:
             return
         self._starting = None
         key = id(call)
-        if key in self._calls or not hasattr(call, "cancel"):
-            self._break(
-                "`start` returned a call that is in hand already"
-                if key in self._calls
-                else f"`start` returned {type(call).__name__}, which is no call: it has no `cancel`"
-            )
-            return
-        self._calls[key] = call, due, now, client
+        if key in self._calls:
+            self._break("`start` returned a call that is in hand already")
+        elif call is None:
+            self._break("`start` returned None and no call")
+        else:
+            self._calls[key] = call, *starting
 
-    def done(self, call: Any) -> None:
-        """The call has ended: the target's to call, once, on the loop's thread."""
+    def _done(self, call: Any) -> None:
+        """The call has ended: the target's to say, once, on the loop's thread."""
         if get_ident() != self._thread:
             self._break("`done` was called in another thread than the event loop's")
             return
@@ -102,66 +107,71 @@ class InFlight:
         found = self._calls.pop(key, None)
         if found is not None:
             _, due, began, client = found
-        elif self._starting is not None and key not in self._hung:
+        elif self._hung.pop(key, None) is not None:
+            return
+        elif self._starting is not None:
             (due, began, client), self._starting = self._starting, None
             self._within = call
         else:
-            if self._hung.pop(key, None) is None:
-                self._break("`done` was called for a call that is not in hand: twice, or never so")
+            self._break("`done` was called for a call that is not in hand: twice, or for no call")
             return
-        row, recorder = self.row, self._recorder
+        row = self._row
         try:
-            recorder.due[row] = due
-            recorder.issued[row] = call.issued_ns
-            recorder.completed[row] = call.last_ns
-            for column, stamp in self._columns:
+            self._due[row] = due
+            self._issued[row] = call.issued_ns
+            self._completed[row] = call.last_ns
+            for column, stamp in self._stamps:
                 column[row] = getattr(call, stamp)
             failure = call.failure
             if failure is not None or self._late:
-                self._judge(row, key, call, failure, began)
+                row -= not self._judge(row, key, call, failure, began)
         except Exception as fault:  # its attributes may be missing, no numbers, or raise
-            self._break("the call does not bring what it must", fault)
+            self._break("its call does not bring what it must", fault)
             return
-        self.row = row + 1
-        if self.row == recorder.rows:
-            self._on_full()
-        if self.closing and not self._calls:
-            self._emptied.set()
+        self._row = row + 1
+        if row + 1 == self._rows or self._closing:
+            self._turn()
         self._on_end(client)
 
-    def _judge(self, row: int, key: int, call: Any, failure: Any, began: int) -> None:
-        """The row is that of a request that failed, or that was late."""
-        recorder = self._recorder
+    def _judge(self, row: int, key: int, call: Any, failure: Any, began: int) -> bool:
+        """Of a row whose request failed, or some were late. Whether it stays."""
+        recorder, now = self._recorder, MONOTONIC.now_ns()
         if key in self._late:
             self._late.discard(key)
             failure = ErrorKind.TIMEOUT
+            recorder.completed[row] = now
         elif failure is None:
-            return
-        elif self.closing:
+            return True
+        elif failure == ErrorKind.NOT_ISSUED:  # the run had been stopped by then: see `Starter`
+            return False
+        elif self._closing:
             failure = ErrorKind.CUT_OFF
-        if failure == ErrorKind.NOT_ISSUED:  # by then the run had been stopped: see `Starter`
-            self.row -= 1
-            return
-        now = MONOTONIC.now_ns()
         recorder.issued[row] = issued = min(max(recorder.issued[row], began), now)
-        ended = recorder.completed[row] if failure != ErrorKind.TIMEOUT else now
+        ended = recorder.completed[row]
         recorder.completed[row] = ended = ended if issued <= ended <= now else now
         detail = None
         if recorder.first_fault is None:
             detail = f"{failure}: {call.detail}" if call.detail else str(failure)
         recorder.fail(str(failure)[:_WORD], ended, detail and detail[:_DETAIL], row)
+        return True
 
     def _raised(self, fault: BaseException, due: int, began: int, client: int) -> None:
         """Its `start` raised."""
-        row, recorder, now = self.row, self._recorder, MONOTONIC.now_ns()
+        row, recorder, now = self._row, self._recorder, MONOTONIC.now_ns()
         recorder.due[row], recorder.issued[row], recorder.completed[row] = due, began, now
-        for column, _ in self._columns:
+        for column, _ in self._stamps:
             column[row] = 0
         recorder.raised(fault, now, row)
-        self.row = row + 1
-        if self.row == recorder.rows:
-            self._on_full()
+        self._row = row + 1
+        self._turn()
         self._on_end(client)
+
+    def _turn(self) -> None:
+        """A row was written; it may be the last, or that of the last request."""
+        if self._row == self._recorder.rows:
+            self.count()
+        if self._closing and not self._calls:
+            self.over.set()
 
     def _break(self, why: str, cause: BaseException | None = None) -> None:
         """The target does what none may: the run ends as soon as its loop looks."""
@@ -169,7 +179,49 @@ class InFlight:
             more = "" if cause is None else f" ({type(cause).__name__}: {words(cause)})"
             self.fault = BrokenCall(f"a started target: {why}{more}")
 
-    def sweep(self, now: int) -> None:
+    def count(self) -> None:
+        """Count the rows now."""
+        self._cursor.count(self._row)
+        self._begin()
+
+    def rest(self, due: int) -> None:
+        """Count the rows if nothing is due for a while."""
+        now = MONOTONIC.now_ns()
+        patient = bool(self._calls) and now < self.counted_ns + PATIENCE_NS
+        if self._row and not patient and self._cursor.rests(self._row, now, due):
+            self._collector.collect(in_a_pause=True)
+            self._begin()
+
+    def _begin(self) -> None:
+        self._row = 0
+        self._cursor.begin()
+        self.counted_ns = MONOTONIC.now_ns()
+
+    async def watch(self, more: Callable[[], object], tick: Callable[[int], bool]) -> None:
+        """Until nothing is in hand and there is no more to come, or `tick` says so: it is called
+        with the time, ten times a second. What is in hand then is given up. Raises what broke.
+        """
+        header = self._recorder.memory.header
+        try:
+            while self._calls or more():
+                await passed(self.over, TICK_S)
+                if self.fault is not None:
+                    raise self.fault
+                now = MONOTONIC.now_ns()
+                header[Field.SLICE_NS] = now
+                if now > self.counted_ns + COUNT_NS:
+                    self.count()
+                    self._collector.collect(in_a_pause=False)
+                self._sweep(now)
+                if tick(now):
+                    break
+        finally:
+            await self._give_up()
+            self.count()
+        if self.fault is not None:
+            raise self.fault
+
+    def _sweep(self, now: int) -> None:
         """Cancel what is past the time-out, and give up what would not be cancelled."""
         limit = now - self._timeout_ns
         overdue = takewhile(lambda one: one[1][2] < limit, self._calls.items())
@@ -189,15 +241,16 @@ class InFlight:
         except Exception as fault:
             self._break("`cancel` raised", fault)
 
-    async def give_up(self) -> None:
-        """Cancel all that is in hand, and count as cut off what does not answer with an end."""
-        self.closing = True
+    async def _give_up(self) -> None:
+        """Cancel all that is in hand, and count as cut off what does not say that it is done."""
+        self._closing = True
         for call, *_ in list(self._calls.values()):
             self._cancel(call)
-        if self._calls:
-            await passed(self._emptied, STUBBORN_NS / 1e9)
-        for call, *_ in self._calls.values():
-            self._hung[id(call)] = call
+        until = MONOTONIC.now_ns() + STUBBORN_NS
+        while self._calls and (left_ns := until - MONOTONIC.now_ns()) > 0:
+            await passed(self.over, left_ns / 1e9)
+        for key, (call, *_) in self._calls.items():
+            self._hung[key] = call
             self._recorder.fail(ErrorKind.CUT_OFF, MONOTONIC.now_ns())
         self._calls.clear()
 
