@@ -1,110 +1,12 @@
-"""The runtime of KSERVE: a model that a server serves under KServe v2, asked over our own clients.
-
-Requests are made once, started on an event loop, and read when nothing is measured any more
-(qs.contract.server_backend); predict asks once and waits.
-"""
+"""The runtime of KSERVE: a model behind a server of KServe v2, asked over our own clients."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-
-from qs import RuntimeBackend
-from qs.contract.own_loop import closed_loop
-from qs.contract.tools import UserError
-from qs.remote.asked import Asked
-from qs.remote.binding import fault_of_size
-from qs.remote.driven import Driven, named_version
+from qs.remote.runtime_backend import ServedRuntimeBackend
 
 
-class RuntimeBackendKSERVE(RuntimeBackend):
-    """One served model. Loading looks at it again: it must be what it was when it was compiled."""
+class RuntimeBackendKSERVE(ServedRuntimeBackend):
+    """One served model."""
 
-    placement: dict[str, Any] | None = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hardware_type = "KSERVE"
-        self._driven: Driven | None = None
-        self._batch_size = 0
-
-    def version(self) -> str:
-        """The server's name and version, and the model's, as they are now."""
-        if not (self.configs or {}).get("asked"):
-            return "KServe v2 (Open Inference Protocol)"
-        driven = Driven(self._asked(), self.model_info or {})
-        try:
-            return named_version(driven.serving.ready())
-        finally:
-            driven.close_asking()
-
-    def load(self, batch_size: int) -> None:
-        if self._driven is None:
-            shares = int((self.placement or {}).get("instances") or 1)
-            self._driven = Driven(self._asked(), self.model_info or {}, shares)
-        served = self._driven.look()
-        fault = fault_of_size(served, self._driven.model()[1], batch_size)
-        if fault is not None:
-            raise UserError(f"{self._driven.serving.address}: batch size {batch_size}: {fault}")
-        self._batch_size = batch_size
-
-    def get_loaded_batch_size(self) -> int:
-        return self._batch_size
-
-    def predict(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return self._loaded.predict(data)
-
-    def request_of(self, data: Mapping[str, Any]) -> Any:
-        return self._loaded.request_of(data)
-
-    def start(self, request: Any, done: Any) -> Any:
-        return self._loaded.start(request, done)
-
-    def ask(self, request: Any) -> Any:
-        return self._loaded.ask(request)
-
-    def outputs_of(self, call: Any) -> dict[str, np.ndarray]:
-        return self._loaded.outputs_of(call)
-
-    async def open(self, clients: int) -> None:
-        await self._loaded.open(clients)
-
-    async def close(self) -> None:
-        await self._loaded.close()
-
-    def counts(self) -> dict[str, int]:
-        return self._loaded.counts()
-
-    def begin_measuring(self) -> None:
-        self._loaded.begin_measuring()
-
-    def end_measuring(self) -> None:
-        self._loaded.end_measuring()
-
-    def is_qs_mode_supported(self) -> bool:
-        return True
-
-    def generate_qs_config(self) -> dict[str, Any]:
-        """An event loop; a thread for each client where the user asked for another client than
-        ours.
-        """
-        lean = self._asked().client == "lean"
-        return {
-            "qs_version": 2,
-            "runner": "async" if lean else "backend",
-            "pool": "async" if lean else "thread",
-        }
-
-    def benchmark(self, dataloader: Any) -> dict[str, Any]:
-        """BS, QPS (items/s), AVG Latency and P99 Latency (ms), with the workload's clients."""
-        return closed_loop(self, dataloader)
-
-    @property
-    def _loaded(self) -> Driven:
-        assert self._driven is not None, "load comes first"
-        return self._driven
-
-    def _asked(self) -> Asked:
-        return Asked.of((self.configs or {}).get("asked") or {}, "the compile result")
+    backend = "KSERVE"
+    speaks = "KServe v2 (Open Inference Protocol)"

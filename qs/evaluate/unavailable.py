@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from qs.base.words import counted, number
-from qs.engine import ErrorKind, IntervalRow, RunResult
+from qs.engine import IntervalRow, RunResult
 from qs.engine.wire.failures import Failure
 from qs.result.verdict import DoubtEntry
 
@@ -54,17 +54,12 @@ class Spell:
 
 
 def unavailable(result: RunResult) -> DoubtEntry | None:
-    """The doubt that says when; None if there was no such stretch, or the failures are of another
-    kind (a request that is wrong fails all the time).
+    """The doubt that says when; None if there was no such stretch: a request that is wrong fails
+    all the time. The kinds do not tell: Triton answers 400 for a model that it has unloaded.
     """
     failed = {kind: count for kind, count in result.errors_by_kind.items() if count}
-    # A silent server's requests time out, and so do those of a slow callable.
-    of_server = sum(
-        count
-        for kind, count in failed.items()
-        if is_of_server(str(kind)) or (kind == ErrorKind.TIMEOUT and result.parts)
-    )
-    if 2 * of_server < sum(failed.values()) or not of_server:
+    # Parts are told of requests to a server. A blocking client tells none, but fails like one.
+    if not result.parts and not any(is_of_server(str(kind)) for kind in failed):
         return None
     found = spells(result.intervals)
     if not found:

@@ -136,6 +136,8 @@ def _fed(model: ServedModel, asked: Mapping[str, Any]) -> tuple[list[ServedTenso
         name for key in ("shapes", "types", "ranges", "data") for name in asked.get(key) or ()
     }
     left_out = [each.name for each in model.inputs if each.optional and each.name not in stated]
+    if len(left_out) == len(model.inputs):
+        left_out = []  # something has to be sent
     return [each for each in model.inputs if each.name not in left_out], left_out
 
 

@@ -34,6 +34,8 @@ class Bound:
     outputs: tuple[tuple[str, str], ...]
     # sentences; those that are `Doubt`s are warnings of the run
     notes: tuple[str, ...]
+    # the model info's outputs, by which those of a server that does not say its own go, in order
+    wanted: tuple[str, ...] = ()
 
     def feeds(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """A batch under the server's names and in its types."""
@@ -51,7 +53,9 @@ class Bound:
         with a sentence if one is missing.
         """
         if not self.outputs:
-            return dict(outputs)
+            if len(outputs) != len(self.wanted):
+                return dict(outputs)
+            return dict(zip(self.wanted, outputs.values()))
         missing = [name for name, _ in self.outputs if name not in outputs]
         if missing:
             given = ", ".join(outputs) or "none"
@@ -83,7 +87,8 @@ def bind(served: ServedModel, model_info: Mapping[str, Any], where: str) -> Boun
                 f"{name} gives {_shown(served.outputs)}, but the model info names "
                 f"{', '.join(wanted)}: is it another model?"
             )
-    return Bound(tuple(inputs), tuple(outputs), tuple(notes))
+    wanted = tuple(split_names(model_info.get("outputs")))
+    return Bound(tuple(inputs), tuple(outputs), tuple(notes), wanted)
 
 
 def fault_of_size(served: ServedModel, bound: Bound, size: int) -> str | None:

@@ -37,6 +37,7 @@ class Driven:
         self.served: ServedModel | None = None
         self.bound: Bound | None = None
         self._client: Any = None
+        self._judge = self.serving.judge
         self._counts: dict[str, int] = {}
 
     def look(self) -> ServedModel:
@@ -73,11 +74,23 @@ class Driven:
         return self.serving.request(self.model()[1].feeds(data))
 
     def start(self, request: Request, done: Done) -> WireCall:
-        call: WireCall = self._client.start(request, done)
+        judge = self._judge
+        if judge is None:
+            call: WireCall = self._client.start(request, done)
+            return call
+
+        def judged(call: WireCall) -> None:
+            judge(call)
+            done(call)
+
+        call = self._client.start(request, judged)
         return call
 
     def ask(self, request: Request) -> WireCall:
-        return self.serving.ask(request)
+        call = self.serving.ask(request)
+        if self._judge is not None:
+            self._judge(call)
+        return call
 
     def outputs_of(self, call: WireCall) -> dict[str, np.ndarray]:
         """Under the model info's names. BadAnswer."""

@@ -4,6 +4,9 @@
     request    one batch as the bytes that are sent, made once and sent many times
     outputs    the arrays of one answer, checked against what the server announced
 
+Optional is `judge(call)`, called before a call ends: it may make a failure of an answer, or an
+answer of a failure (a status that is expected).
+
 A protocol is made from the address and what the user asked (`KserveHttp(address, asked)`), and
 opens no connection: it is given what asks. `outputs` and `request` are called after `describe`. If
 it has a `close`, that is called at the end, and may ask as well.

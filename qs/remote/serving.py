@@ -57,6 +57,8 @@ class Serving:
         self.address: Address = asked.address()
         self.settings: ClientSettings = settings_of(asked, self.address)
         self.protocol: Protocol = protocol_of(self.address, asked)
+        # says of an answered request whether it has failed, where the protocol has a say in it
+        self.judge: Callable[[WireCall], None] | None = getattr(self.protocol, "judge", None)
         self._ask = ask
         self._asking: Any = None
         self._single = SingleSequences(asked.sequence_base)
@@ -113,6 +115,8 @@ class Serving:
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference, blocking. Unanswered, BadAnswer, UserError."""
         call = self.ask(self.request(feeds))
+        if self.judge is not None:
+            self.judge(call)
         if call.failure is not None:
             words = one_line(f"{self.address}: {why_failed(self.address, call)}", 400)
             raise Unanswered(words, call.failure)

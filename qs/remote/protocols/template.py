@@ -4,7 +4,7 @@ holds the outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -108,19 +108,18 @@ class Template:
         except Unfit as unfit:
             raise BadAnswer(str(unfit)) from None
 
-    def judge(self, call: WireCall) -> None:
-        """Before a call ends: whether its status is one that the template takes for an answer."""
+    @property
+    def judge(self) -> Callable[[WireCall], None] | None:
+        """See qs.remote.protocol; None where any status of 2xx is an answer."""
+        return self._judged if self.template.status else None
+
+    def _judged(self, call: WireCall) -> None:
         if call.status in self.template.status:
             if call.failure == f"HTTP {call.status}":
                 call.failure, call.detail = None, ""
         elif call.failure is None:
             call.failure = f"HTTP {call.status}"
             call.detail = f"allowed: {', '.join(map(str, self.template.status))}"
-
-    @property
-    def judges(self) -> bool:
-        """Whether `judge` has anything to say."""
-        return bool(self.template.status)
 
     def _bare(self, method: str) -> bytes:
         path = (self._address.path + (self.template.ready or "")) or "/"

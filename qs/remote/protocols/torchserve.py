@@ -74,7 +74,7 @@ class TorchServe:
             version=version,
             platform="TorchServe",
             inputs=tuple(
-                ServedTensor(each.name, each.type, each.dtype, each.shape)
+                ServedTensor(each.name, each.type, each.dtype, each.shape, each is DATA)
                 for each in self._template.inputs
             ),
             outputs=tuple(

@@ -315,6 +315,7 @@ class TestTemplate:
         protocol = template(tmp_path, {"json": 1, "status": [200, 404]})
         for status, failure in ((200, None), (404, None), (202, "HTTP 202"), (500, "HTTP 500")):
             call = rest.asking(lambda asked, s=status: rest.Answer(s))(b"GET / HTTP/1.1\r\n\r\n")
+            assert protocol.judge is not None
             protocol.judge(call)
             assert call.failure == failure
 
