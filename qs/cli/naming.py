@@ -77,19 +77,23 @@ def settled(options: Mapping[str, Any]) -> dict[str, Any]:
     artifact = given.get("artifact")
     if isinstance(artifact, str):
         return given | served_by(artifact, given)
+    if given.get("url"):
+        if artifact is not None:
+            raise Faults([Fault("--url", "", str(given["url"]), "given with a task, not a file")])
+        return given | served_by(given["url"], given, "--url")
     return given | backend(given["hardware_type"], given.get("workspace"), artifact)
 
 
-def served_by(address: str, given: Mapping[str, Any]) -> dict[str, str]:
+def served_by(address: str, given: Mapping[str, Any], flag: str = ADDRESS) -> dict[str, str]:
     """The backend that speaks to the served model at this address. Faults for an address that is
-    none, and for another backend that was named.
+    none, and for another backend that was named. `flag` is what to call the address.
     """
     from qs.base.addresses import public
     from qs.cli.defaults import origins
     from qs.remote.address import SCHEMES, parse
 
     _check_template(address, given.get("template"))
-    scheme = parse(address, flag=ADDRESS).scheme
+    scheme = parse(address, flag=flag).scheme
     name, named = SCHEMES[scheme].backend, given["hardware_type"]
     note = f"backend {name}: it speaks {scheme}"
     if named and named.casefold() != name.casefold() and "hardware_type" not in origins():

@@ -46,6 +46,7 @@ MORE = ("Cosine Similarity", "Max ULP", "Top-1 Agreement", "NaN Count", "Inf Cou
     help="Batch size to compare at.  [default: the task's first]",
 )
 @given.seed
+@given.url
 @given.answers
 @given.timeouts
 @given.process

@@ -19,6 +19,7 @@ from qs.base.errors import Fault, Faults
 # Option -> how it is typed. They are the fields of qs.remote.asked.Asked, but for `metrics`, which
 # is another option's name.
 FLAGS = {
+    "url": "--url",
     "headers": "--header",
     "parameters": "--parameter",
     "binary": "--binary",

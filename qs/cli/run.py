@@ -58,6 +58,7 @@ from qs.cli.types import Seconds
     "(--compile_only --out).",
     rare=True,
 )
+@given.url
 @given.server
 @given.answers
 @given.timeouts

@@ -123,6 +123,7 @@ ANEW = (*AXES, "batch_sizes", "tags")
 @given.workers
 @given.measuring
 @given.feeding
+@given.url
 @given.server
 @given.answers
 @given.timeouts

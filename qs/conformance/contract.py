@@ -13,6 +13,7 @@ from qs.conformance.service import ConformanceService
 from qs.contract.compile_backend import CompileBackend
 from qs.contract.model_formats import ATTRIBUTE
 from qs.contract.runtime_backend import RuntimeBackend
+from qs.contract.server_backend import NEEDED
 
 # Without these nothing can be tried.
 ESSENTIAL = {"compile": ("compile",), "runtime": ("load", "predict")}
@@ -41,6 +42,10 @@ ARGUMENTS = {
     },
 }
 
+# The same of a backend whose requests are started; those that it needs, and those it may have.
+STARTED = {"request_of": 1, "start": 2, "outputs_of": 1, "ask": 1, "open": 1, "close": 0,
+           "counts": 0, "begin_measuring": 0, "end_measuring": 0}  # fmt: skip
+
 
 def observe_classes(service: ConformanceService) -> dict[str, Any]:
     """Per kind: the class's name, whether it derives from the contract's, the state of each method,
@@ -52,6 +57,8 @@ def observe_classes(service: ConformanceService) -> dict[str, Any]:
         ("runtime", service.runtime_class(), RuntimeBackend),
     ):
         states = {name: _state(made, base, name, count) for name, count in ARGUMENTS[kind].items()}
+        if kind == "runtime":
+            states |= _started(made)
         version = made.version() if states["version"] == "ok" else None
         seen[kind] = {
             "class": type(made).__name__,
@@ -70,7 +77,7 @@ def _state(made: Any, base: type, name: str, count: int) -> str:
     method = getattr(made, name, None)
     if not callable(method):
         return "missing"
-    if getattr(type(made), name, None) is getattr(base, name):
+    if getattr(type(made), name, None) is getattr(base, name, made):
         return "not written"
     try:
         inspect.signature(method).bind(*[None] * count)
@@ -79,6 +86,21 @@ def _state(made: Any, base: type, name: str, count: int) -> str:
     except ValueError:  # written in C, without a signature
         pass
     return "ok"
+
+
+def _started(made: Any) -> dict[str, str]:
+    """The states of what a backend whose requests are started has besides; of none, if it is no
+    such backend.
+    """
+    if not callable(getattr(made, "start", None)) or not callable(
+        getattr(made, "request_of", None)
+    ):
+        return {}
+    return {
+        name: _state(made, object, name, count)
+        for name, count in STARTED.items()
+        if name in NEEDED or callable(getattr(made, name, None))
+    }
 
 
 def judge_classes(
@@ -103,7 +125,8 @@ def judge_classes(
             if state == "ok" or (state == "not written" and name not in REQUIRED[kind]):
                 continue
             blocks = blocks or name in ESSENTIAL[kind]
-            takes = ", ".join(["self", *["argument"] * ARGUMENTS[kind][name]])
+            count = ARGUMENTS[kind].get(name, STARTED.get(name, 0))
+            takes = ", ".join(["self", *["argument"] * count])
             shown = {"missing": "is missing", "not written": "is not written"}.get(state, state)
             problems.append(Problem(f"{cls}.{name} {shown}", f"write def {name}({takes})"))
         if methods["version"] == "ok" and not about["version"]:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from qs.contract.server_backend import is_started
 from qs.engine import is_async
 from qs.inside.plain import plain
 from qs.inside.service import VendorService
-from qs.inside.started import with_pool
+from qs.inside.started import RequestFailed, still, with_pool
 from qs.tensors.outputs import named_outputs
 
 MOST_SAMPLES = 8
@@ -70,14 +71,16 @@ class ConformanceService(VendorService):
         target = self.load_target(
             instance=0, batch_size=batch_size, samples=samples, prepared=False
         )
-        return LoadedInstance(target, self.settings.outputs)
+        asked = self._runner.pool == "async" and is_started(self.backend)
+        return LoadedInstance(target, self.settings.outputs, self.backend if asked else None)
 
 
 class LoadedInstance:
     """predict of a loaded instance. `batch_size` is the one really loaded."""
 
-    def __init__(self, target: Any, names: list[str]) -> None:
-        self._target, self._names = target, names
+    def __init__(self, target: Any, names: list[str], started: Any = None) -> None:
+        """`started`: the backend, if a run starts its requests rather than to call predict."""
+        self._target, self._names, self.started = target, names, started
         self._loop: asyncio.AbstractEventLoop | None = None
         self.batch_size: int = target.loaded_batch_size
         self.samples: list[dict[str, np.ndarray]] = target.samples
@@ -111,6 +114,20 @@ class LoadedInstance:
     async def answer_later(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The same for a coroutine function, on `run`'s loop."""
         return self._copied(await self._target(_copy(feeds)))
+
+    async def answer_started(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The same by a request that is started, on `run`'s loop."""
+        backend, ended = self.started, asyncio.get_running_loop().create_future()
+
+        def done(call: Any) -> None:
+            still(call)
+            ended.set_result(call)
+
+        backend.start(backend.request_of(_copy(feeds)), done)
+        call = await ended
+        if call.failure is not None:
+            raise RequestFailed.of(call)
+        return self._copied(backend.outputs_of(call))
 
     def _copied(self, raw: Any) -> dict[str, np.ndarray]:
         return _copy(self.named(raw))

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,10 @@ def observe(service: ConformanceService, batch_size: int, allowed: float) -> dic
     """
     opened = service.opened(batch_size)
     tally = Tally(opened, allowed)
-    if opened.awaits:
-        opened.run(_as_coroutines(opened, tally))
+    if opened.started is not None:
+        opened.run(_as_started(opened, tally))
+    elif opened.awaits:
+        opened.run(_as_coroutines(opened.answer_later, tally))
     else:
         _in_threads(opened, tally)
     return tally.facts()
@@ -106,11 +108,23 @@ def _in_threads(opened: LoadedInstance, tally: Tally) -> None:
         sys.setswitchinterval(before)
 
 
-async def _as_coroutines(opened: LoadedInstance, tally: Tally) -> None:
+async def _as_started(opened: LoadedInstance, tally: Tally) -> None:
+    """As a run does: between `open` and `close`, if the backend has those."""
+    backend = opened.started
+    if callable(getattr(backend, "open", None)):
+        await backend.open(CLIENTS)
+    try:
+        await _as_coroutines(opened.answer_started, tally)
+    finally:
+        if callable(getattr(backend, "close", None)):
+            await backend.close()
+
+
+async def _as_coroutines(answer: Callable[[Any], Awaitable[Any]], tally: Tally) -> None:
     async def client(number: int) -> None:
         for index in tally.turns(number):
             try:
-                tally.take(index, await opened.answer_later(tally.samples[index]))
+                tally.take(index, await answer(tally.samples[index]))
             except Exception as error:
                 tally.raised(error)
             await asyncio.sleep(0)  # the others' turn, also if predict never awaits anything

@@ -37,7 +37,7 @@ from qs.cli.options.place import (
     process,
     workers,
 )
-from qs.cli.options.server import server
+from qs.cli.options.server import server, url
 from qs.cli.options.target import (
     backends,
     hardware,
@@ -83,6 +83,7 @@ __all__ = [
     "samples",
     "seed",
     "server",
+    "url",
     "stopping",
     "task",
     "telemetry",

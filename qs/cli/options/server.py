@@ -10,6 +10,13 @@ from qs.cli.types import Named, Seconds
 
 _server = under(SERVER)
 
+url = _server(
+    "--url",
+    metavar="URL",
+    help="Measure the task's model as a server serves it, at an address such as "
+    "kserve+http://127.0.0.1:8000/MODEL; the address names the backend.",
+)
+
 server = together(
     _server(
         "--header",

@@ -238,7 +238,8 @@ class KserveHttp:
         call = ask(self._get("health/ready"))
         if call.failure is not None and call.status != 404:
             refused_at_once(self.address, call)
-            raise NotReady(f"{self.address}: {why_failed(self.address, call)}")
+            answered = "the server is not ready: " if call.status else ""
+            raise NotReady(f"{self.address}: {answered}{why_failed(self.address, call)}")
         if not self.address.model:
             return
         call = ask(self._get(f"models/{self.address.model_path}/ready"))
