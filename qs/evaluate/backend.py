@@ -13,7 +13,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from qs.evaluate.failures import BackendFailed, Limit, outcomes
 from qs.evaluate.folder import working_folder
 from qs.evaluate.log import capped, unlinked
 from qs.evaluate.prepare import Prepared
+from qs.evaluate.said import Loaded, QsMode, RealAnswer
 from qs.result.row import Outcome
 from qs.settings.case import Case
 from qs.settings.limits import Limits
@@ -32,23 +32,6 @@ from qs.settings.settings import Settings
 # No option states these limits.
 DATA_S = 1200.0  # reading a data set and making samples of it: not the backend's own time
 CHECK_S = 24 * 3600.0  # as many predicts as there are items; each has its own limit
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A copy of the model, loaded."""
-
-    batch_size: int  # of what was loaded, which may differ from what was asked for
-    seconds: float
-    takes_threads: bool  # whether the backend can be told its intra_op_threads
-
-
-@dataclass(frozen=True)
-class QsMode:
-    """What the backend says about being driven by our engine."""
-
-    supported: bool
-    config: Mapping[str, Any] | None  # its QS config, as given
 
 
 class Backend:
@@ -213,9 +196,11 @@ class Backend:
         folder: str | None = None,
         verify: Mapping[str, Any] | None = None,
         telemetry_s: float | None = None,
+        null_port: int | None = None,
     ) -> HostTarget:
         """What the engine drives in this case: predict of each copy. In `folder` its answers (as
-        `verify` says) and its own telemetry (every `telemetry_s`) are left.
+        `verify` says) and its own telemetry (every `telemetry_s`) are left. `null_port`: of a
+        server on this machine that requests are sent to instead.
         """
         return (await self.ready()).target(
             "load_target",
@@ -230,6 +215,14 @@ class Backend:
             telemetry_s=telemetry_s,
             setup=self._set_up if case.pool == "process" or case.loops > 1 else None,
             **({} if verify is None else {"verify": verify}),
+            **({} if null_port is None else {"null_port": null_port}),
+        )
+
+    async def real_answer(self, batch_size: int, samples: Mapping[str, Any] | None) -> RealAnswer:
+        """The answer of the server to the first request of a case, as bytes."""
+        what, limit = "asking once", Limit(self.limits.predict_s, "predict_timeout")
+        return RealAnswer(
+            **await self._call("real_answer", what, limit, batch_size=batch_size, samples=samples)
         )
 
     async def idle_answers(self, reference: Path | None, **kept: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from qs.engine import Target
 from qs.inside.looking import Looking
+from qs.inside.null_run import diverted
 from qs.inside.started import (
     asking,
     own_hooks,
@@ -53,6 +54,8 @@ class Drive:
     telemetry_s: float | None = None
     # whether batches are made requests beforehand, where the backend can; else predict is called
     prepared: bool = True
+    # send requests to this port of this machine instead: what answers there does nothing
+    null_port: int | None = None
 
     @property
     def to_load(self) -> int:
@@ -107,7 +110,7 @@ def target_for(
 
     UserError if it is of the other kind than the pool.
     """
-    backend = copy.backend
+    backend = diverted(copy.backend, drive.null_port)
     check_kind(backend, pool)
     requests = drive.prepared and takes_requests(backend, pool)
     verifier = None

@@ -28,6 +28,7 @@ from qs.inside.imports import upstream_imports
 from qs.inside.interact_info import with_path
 from qs.inside.judging import Idle, ask_after, ask_before
 from qs.inside.loading import load_backend_class, load_dataset_classes
+from qs.inside.null_run import described, real_answer
 from qs.inside.plain import plain, restored
 from qs.inside.reference_items import load_reference
 from qs.inside.runners import Runner, Runtimes, RuntimeSettings
@@ -299,13 +300,13 @@ class VendorService:
         """
         with self._lock:
             taken = self.task.batches(batch_size, samples)
-        held = sum(array.nbytes for feeds in taken for array in feeds.values())
-        return self.task.data.about() | {
-            "distinct_batches": len(taken),
-            "items_per_batch": batch_size,
-            "bytes": held,
-            "shapes": {name: list(array.shape) for name, array in taken[0].items()},
-        }
+        return self.task.data.about() | described(taken, batch_size)
+
+    def real_answer(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
+        """What a server answers to the first of these batches; see qs.inside.null_run."""
+        with self._lock:
+            taken = self.task.batches(batch_size, samples)
+        return real_answer(self.copies[0].backend, taken[0])
 
     def load_target(
         self,

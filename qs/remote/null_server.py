@@ -24,6 +24,18 @@ class NoNullServer(Exception):
     """It could not be started, in a sentence."""
 
 
+# Of an answer's head: how its body was delimited, and what becomes of the connection.
+_NOT_SENT = (b"transfer-encoding", b"content-length", b"connection", b"keep-alive")
+
+
+def http_answer(head: bytes, body: bytes) -> bytes:
+    """An answer as a server sends it whole, on a connection that it keeps."""
+    first, *lines = head.rstrip(b"\r\n").split(b"\r\n")
+    kept = [each for each in lines if each.partition(b":")[0].strip().lower() not in _NOT_SENT]
+    length = b"Content-Length: %d" % len(body)
+    return b"\r\n".join([first, *kept, length, b"", body])
+
+
 @contextmanager
 def null_server(transport: str, answer: bytes) -> Iterator[int]:
     """The port on 127.0.0.1 where each request is answered with these bytes: of HTTP the whole

@@ -1,0 +1,249 @@
+"""What the client costs by itself: the requests of a case, from the processes that will make them,
+to a server on this machine that does nothing. Measured for a moment before a case, as the engine's
+own cost is, and remembered.
+
+    limit = processes / (CPU time of the client per request)
+
+CPU, because the server that does nothing may be slower than several processes of the client. That
+limit is what the client could do on free cores; it says nothing of the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qs.base.errors import UserError
+from qs.base.storable import text
+from qs.base.words import counted, number, percent
+from qs.engine import ClosedLoop, HostError, Poisson, RunPlan, RunResult, Stop, run_async
+from qs.engine.machine import usable_cores
+from qs.evaluate.failures import BackendFailed
+from qs.evaluate.said import RealAnswer
+from qs.evaluate.testbed import Testbed
+from qs.remote.null_server import NoNullServer, http_answer, null_server
+from qs.result.row import Row
+from qs.result.server_entry import ClientEntry
+from qs.result.verdict import DoubtEntry
+from qs.settings.case import Case
+from qs.settings.run_plan import plan_of
+
+NS_PER_MS, US_PER_S = 1e6, 1e6
+SHARE_OF_RUN = 0.03
+SHORTEST_S, LONGEST_S = 0.1, 0.4
+BUILD_S = 60.0  # starting processes and opening connections
+LIMIT_S = 5.0  # of one request to a server that does nothing
+WARM_UP = 20  # requests a worker
+OPEN_CLIENTS = 64  # whose requests are in flight where the client's highest rate is looked for
+# A Poisson process below this rate brings too few requests in so short a time.
+LEAST_PER_S = 300.0
+BOUND = 0.8
+MOST_ANSWER = 32 << 20  # bytes that are sent again and again
+
+
+@dataclass(frozen=True)
+class _Null:
+    """One run against a server that does nothing."""
+
+    rate_per_s: float
+    cpu_s: float | None  # a request
+    processes: int
+    requests: int
+    p50_ms: float | None
+    p99_ms: float | None
+
+    @classmethod
+    def of(cls, result: RunResult) -> _Null:
+        groups = () if result.cpu is None else result.cpu.groups
+        cpu_s = sum(group.cpu_s for group in groups)
+        p50, p99 = (result.response.reported_ns(at) for at in (50.0, 99.0))
+        return cls(
+            result.queries_per_s,
+            cpu_s / result.completed if cpu_s and result.completed else None,
+            max(len(groups), 1),
+            result.completed,
+            None if p50 is None else p50 / NS_PER_MS,
+            None if p99 is None else p99 / NS_PER_MS,
+        )
+
+
+class ClientLimits:
+    """What was measured in this run so far, by what it depends on: a sweep of many cases pays once
+    for each layout and each size of requests and answers.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[Any, ...], RealAnswer] = {}
+        self._known: dict[tuple[Any, ...], ClientEntry] = {}
+
+    async def of(
+        self, testbed: Testbed, case: Case, samples: Mapping[str, Any] | None
+    ) -> ClientEntry | None:
+        """The client's limit in this case's layout; None where none is to be measured. Never
+        raises for what goes wrong: the entry says why there is none.
+        """
+        if testbed.served is None or not testbed.settings.calibrate.value:
+            return None
+        try:
+            return await self._of(testbed, case, samples)
+        except BackendFailed as failure:
+            if failure.lost_host:
+                await testbed.backend.drop()
+            return ClientEntry(not_measured=text(failure.said))
+        except (HostError, NoNullServer, UserError, OSError) as error:
+            return ClientEntry(not_measured=text(str(error)))
+
+    async def _of(
+        self, testbed: Testbed, case: Case, samples: Mapping[str, Any] | None
+    ) -> ClientEntry | None:
+        assert testbed.served is not None
+        size = (case.requested_batch_size, case.shared_by)
+        if size not in self._answers:
+            self._answers[size] = await testbed.backend.real_answer(case.batch_size, samples)
+        answer = self._answers[size]
+        if answer.body is None:
+            return ClientEntry(not_measured=answer.why)
+        if len(answer.body) > MOST_ANSWER:
+            return ClientEntry(not_measured=f"an answer has {number(len(answer.body))} bytes")
+        plan = plan_of(case, testbed.settings, testbed.backend.limits)
+        load = closed_load(plan, testbed.served.asked.connections)
+        paced = paced_load(plan)
+        layout = (plan.pool, plan.samples_per_query, load, paced)
+        key = (*layout, answer.request_bytes, len(answer.body))
+        if key not in self._known:
+            self._known[key] = await _measured(testbed, case, samples, answer, (plan, load, paced))
+        return self._known[key]
+
+
+def closed_load(plan: RunPlan, connections: int | None) -> ClosedLoop:
+    """The case's own clients, without their pauses; in open loop as many as keep it busy."""
+    if isinstance(plan.load, ClosedLoop):
+        return ClosedLoop(plan.load.clients)
+    most = min(plan.pool.max_in_flight or OPEN_CLIENTS, connections or OPEN_CLIENTS)
+    return ClosedLoop(max(min(OPEN_CLIENTS, most), plan.pool.workers or 1))
+
+
+def paced_load(plan: RunPlan) -> Poisson | None:
+    """Arrivals like those of an open loop that has one rate; None: of any other load."""
+    rate_per_s = getattr(plan.load, "rate_per_s", None)
+    if not plan.open_loop or not rate_per_s:
+        return None
+    return Poisson(max(float(rate_per_s), LEAST_PER_S), 0)
+
+
+def budget_s(plan: RunPlan) -> float:
+    """How long one such run may take: a small share of the case's length, if that is known."""
+    lengths = [
+        length for length in (plan.stop.duration_s, plan.stop.max_duration_s) if length is not None
+    ]
+    if not lengths:
+        return LONGEST_S
+    return min(max(min(lengths) * SHARE_OF_RUN, SHORTEST_S), LONGEST_S)
+
+
+async def _measured(
+    testbed: Testbed,
+    case: Case,
+    samples: Mapping[str, Any] | None,
+    answer: RealAnswer,
+    plans: tuple[RunPlan, ClosedLoop, Poisson | None],
+) -> ClientEntry:
+    assert testbed.served is not None and answer.body is not None
+    plan, load, paced = plans
+    transport = testbed.served.asked.address().transport
+    answered = http_answer(answer.head, answer.body) if transport == "http" else answer.body
+    server = null_server(transport, answered)
+    port = await asyncio.to_thread(server.__enter__)
+    try:
+        target = await testbed.backend.target(case, samples, null_port=port)
+
+        async def run(load: ClosedLoop | Poisson) -> RunResult:
+            with testbed.interrupt.gently() as interrupt:
+                return await run_async(null_plan(plan, load), target, interrupt=interrupt)
+
+        free = _Null.of(await run(load))
+        if not free.requests:
+            return ClientEntry(not_measured="no request to the null server was answered")
+        limit = _limit_per_s(free)
+        near, note = free, None
+        if plan.open_loop:
+            note = f"round trips with {load.clients} in flight"
+            if paced is not None and (limit is None or paced.rate_per_s < BOUND * limit):
+                near, note = _Null.of(await run(paced)), f"at {number(paced.rate_per_s, 3)}/s"
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
+    return ClientEntry(
+        limit_per_s=limit,
+        rate_per_s=free.rate_per_s,
+        cpu_us=None if free.cpu_s is None else free.cpu_s * US_PER_S,
+        p50_ms=near.p50_ms,
+        p99_ms=near.p99_ms,
+        in_flight=load.clients if near is free else None,
+        processes=free.processes,
+        requests=free.requests + (near.requests if near is not free else 0),
+        request_bytes=answer.request_bytes,
+        answer_bytes=len(answer.body),
+        note=note,
+    )
+
+
+def null_plan(plan: RunPlan, load: ClosedLoop | Poisson) -> RunPlan:
+    """The case's layout under this load, for a moment."""
+    return replace(
+        plan,
+        load=load,
+        stop=Stop(duration_s=budget_s(plan)),
+        warmup_iterations=WARM_UP,
+        warmup_s=0.0,
+        timeout_s=min(plan.timeout_s, LIMIT_S),
+        drain_s=LIMIT_S,
+        build_timeout_s=min(plan.build_timeout_s, BUILD_S),
+        percentiles=(50.0,),
+        calibrate=False,
+        max_backlog=None,
+        parts=(),
+        scenario=None,
+    )
+
+
+def _limit_per_s(free: _Null) -> float | None:
+    """As many processes as there are cores to run them on."""
+    if free.cpu_s is None:
+        return None
+    return max(min(free.processes, usable_cores()), 1.0) / free.cpu_s
+
+
+def with_client(row: Row, client: ClientEntry | None, workers_allowed: bool) -> Row:
+    """The row with what the client costs beside it, and the doubt that the client, and not the
+    server, was measured.
+
+    workers_allowed   whether more processes are a flag away
+    """
+    if client is None:
+        return row
+    # Requests, answered or due: an open loop that is overloaded was to make them all.
+    rate = max(float(row.queries_per_s or 0.0), float(row.offered_per_s or 0.0))
+    rate *= row.samples_per_query or 1
+    limit, p50 = client.limit_per_s, client.p50_ms
+    used = rate / limit if limit and rate else None
+    entry = client.changed(
+        share_of_limit=used,
+        share_of_response=p50 / row.p50_ms if p50 is not None and row.p50_ms else None,
+    )
+    row = row.changed(client=entry)
+    if used is None or limit is None or used < BOUND:
+        return row
+    processes = client.processes or 1
+    cores = int(usable_cores())
+    said = (
+        f"{number(rate, 3)} requests/s are {percent(used)} of the {number(limit, 3)} that this "
+        f"client can make from {counted(processes, 'core')}, at {number(client.cpu_us, 3)} us of "
+        "CPU each: the client may be what was measured, and not the server"
+    )
+    more = min(2 * processes, cores)
+    cure = f"--pool async --workers {more}"
+    if not workers_allowed or more <= processes:
+        cure = "run the client on a machine with more cores"
+    return row.doubted(DoubtEntry(code="client_bound", text=said, cure=cure))
