@@ -69,52 +69,45 @@ class _Null:
         )
 
 
-class ClientLimits:
-    """What was measured in this run so far, by what it depends on: a sweep of many cases pays once
-    for each layout and each size of requests and answers.
+async def client_limit(
+    testbed: Testbed, case: Case, samples: Mapping[str, Any] | None
+) -> ClientEntry | None:
+    """The client's limit in this case's layout, measured once for each layout and each size of
+    requests and answers; None where none is to be. Never raises for what goes wrong: the entry says
+    why there is no limit.
     """
+    if testbed.served is None or not testbed.settings.calibrate.value:
+        return None
+    try:
+        return await _limit(testbed, case, samples)
+    except BackendFailed as failure:
+        if failure.lost_host:
+            await testbed.backend.drop()
+        return ClientEntry(not_measured=text(failure.said))
+    except (HostError, NoNullServer, UserError, OSError) as error:
+        return ClientEntry(not_measured=text(str(error)))
 
-    def __init__(self) -> None:
-        self._answers: dict[tuple[Any, ...], RealAnswer] = {}
-        self._known: dict[tuple[Any, ...], ClientEntry] = {}
 
-    async def of(
-        self, testbed: Testbed, case: Case, samples: Mapping[str, Any] | None
-    ) -> ClientEntry | None:
-        """The client's limit in this case's layout; None where none is to be measured. Never
-        raises for what goes wrong: the entry says why there is none.
-        """
-        if testbed.served is None or not testbed.settings.calibrate.value:
-            return None
-        try:
-            return await self._of(testbed, case, samples)
-        except BackendFailed as failure:
-            if failure.lost_host:
-                await testbed.backend.drop()
-            return ClientEntry(not_measured=text(failure.said))
-        except (HostError, NoNullServer, UserError, OSError) as error:
-            return ClientEntry(not_measured=text(str(error)))
-
-    async def _of(
-        self, testbed: Testbed, case: Case, samples: Mapping[str, Any] | None
-    ) -> ClientEntry | None:
-        assert testbed.served is not None
-        size = (case.requested_batch_size, case.shared_by)
-        if size not in self._answers:
-            self._answers[size] = await testbed.backend.real_answer(case.batch_size, samples)
-        answer = self._answers[size]
-        if answer.body is None:
-            return ClientEntry(not_measured=answer.why)
-        if len(answer.body) > MOST_ANSWER:
-            return ClientEntry(not_measured=f"an answer has {number(len(answer.body))} bytes")
-        plan = plan_of(case, testbed.settings, testbed.backend.limits)
-        load = closed_load(plan, testbed.served.asked.connections)
-        paced = paced_load(plan)
-        layout = (plan.pool, plan.samples_per_query, load, paced)
-        key = (*layout, answer.request_bytes, len(answer.body))
-        if key not in self._known:
-            self._known[key] = await _measured(testbed, case, samples, answer, (plan, load, paced))
-        return self._known[key]
+async def _limit(testbed: Testbed, case: Case, samples: Mapping[str, Any] | None) -> ClientEntry:
+    assert testbed.served is not None
+    known = testbed.client_costs
+    size: tuple[Any, ...] = (case.requested_batch_size, case.shared_by)
+    if size not in known:
+        known[size] = await testbed.backend.real_answer(case.batch_size, samples)
+    answer: RealAnswer = known[size]
+    if answer.body is None:
+        return ClientEntry(not_measured=answer.why)
+    if len(answer.body) > MOST_ANSWER:
+        return ClientEntry(not_measured=f"an answer has {number(len(answer.body))} bytes")
+    plan = plan_of(case, testbed.settings, testbed.backend.limits)
+    load = closed_load(plan, testbed.served.asked.connections)
+    paced = paced_load(plan)
+    layout = (plan.pool, plan.samples_per_query, load, paced)
+    key = (*layout, answer.request_bytes, len(answer.body))
+    if key not in known:
+        known[key] = await _measured(testbed, case, samples, answer, (plan, load, paced))
+    found: ClientEntry = known[key]
+    return found
 
 
 def closed_load(plan: RunPlan, connections: int | None) -> ClosedLoop:
@@ -215,11 +208,9 @@ def _limit_per_s(free: _Null) -> float | None:
     return max(min(free.processes, usable_cores()), 1.0) / free.cpu_s
 
 
-def with_client(row: Row, client: ClientEntry | None, workers_allowed: bool) -> Row:
+def with_client(row: Row, client: ClientEntry | None) -> Row:
     """The row with what the client costs beside it, and the doubt that the client, and not the
     server, was measured.
-
-    workers_allowed   whether more processes are a flag away
     """
     if client is None:
         return row
@@ -244,6 +235,6 @@ def with_client(row: Row, client: ClientEntry | None, workers_allowed: bool) -> 
     )
     more = min(2 * processes, cores)
     cure = f"--pool async --workers {more}"
-    if not workers_allowed or more <= processes:
+    if more <= processes:
         cure = "run the client on a machine with more cores"
     return row.doubted(DoubtEntry(code="client_bound", text=said, cure=cure))

@@ -17,6 +17,7 @@ from qs.base.words import completed, number, span
 from qs.engine import RunResult, run_async
 from qs.evaluate import rows
 from qs.evaluate.backend import Loaded
+from qs.evaluate.client_limit import client_limit, with_client
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
 from qs.evaluate.power import Beside
 from qs.evaluate.server_side import ServerBeside
@@ -150,6 +151,7 @@ async def _measure_case(
             case = replace(case, batch_size=loaded.batch_size)
         samples = await testbed.backend.describe_samples(case.batch_size, settings.plain_samples)
         await watch.begun(testbed.backend, settings.plain_samples, case)
+        client = await client_limit(testbed, case, settings.plain_samples)
         beside, server = Beside(testbed), ServerBeside(testbed.served)
         target = await testbed.backend.target(
             case, settings.plain_samples, watch.folder, watch.asked, testbed.telemetry_s
@@ -180,9 +182,10 @@ async def _measure_case(
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
     with testbed.interrupt.gently():
         await asyncio.to_thread(server.ended)
-        return await _told(
+        told = await _told(
             testbed, case, title, histogram, watch, result, loaded, samples, beside, server
         )
+        return replace(told, row=with_client(told.row, client))
 
 
 async def _told(

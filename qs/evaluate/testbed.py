@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from qs.base.interrupt import Interrupt
 from qs.evaluate.backend import Backend
@@ -43,6 +44,8 @@ class Testbed:
     telemetry: Telemetry | None = None
     # The server that answers, watched beside each case; None: the model is not served.
     served: Served | None = None
+    # What its client was found to cost in this run, by what that depends on.
+    client_costs: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     __test__ = False  # no test class, whatever pytest makes of the name
 

@@ -29,10 +29,16 @@ def real_answer(backend: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     if call.failure is not None:
         return {"why": f"a request before the case failed: {call.failure}"}
     return {
-        "request_bytes": len(request) if hasattr(request, "__len__") else None,
+        "request_bytes": _bytes_of(request),
         "head": bytes(getattr(call, "head", b"")),
         "body": bytes(call.body),
     }
+
+
+def _bytes_of(request: Any) -> int | None:
+    """Of HTTP all of it, of gRPC the message; None: it is not known before it is sent."""
+    sent = getattr(request, "data", request)
+    return len(sent) if isinstance(sent, (bytes, bytearray, memoryview)) else None
 
 
 def diverted(backend: Any, port: int | None) -> Any:

@@ -304,9 +304,7 @@ class VendorService:
 
     def real_answer(self, batch_size: int, samples: Any = None) -> dict[str, Any]:
         """What a server answers to the first of these batches; see qs.inside.null_run."""
-        with self._lock:
-            taken = self.task.batches(batch_size, samples)
-        return real_answer(self.copies[0].backend, taken[0])
+        return real_answer(self.copies[0].backend, self.task.batches(batch_size, samples)[0])
 
     def load_target(
         self,

@@ -14,6 +14,8 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,6 +135,13 @@ class Serving:
             return client
         first = asked.sequence_base + instance
         return SequencedClient(client, asked.sequences, asked.sequence_length, first, instances)
+
+    def diverted(self, port: int) -> Serving:
+        """The same model and the same requests, sent to a port of this machine without TLS."""
+        made = copy(self)
+        made.settings = replace(self.settings, host="127.0.0.1", port=port, tls=None, proxy=None)
+        made._ask = made._asking = None
+        return made
 
     def facts(self) -> dict[str, str]:
         """Of the connection that single requests go over: "address", the name resolved, "tls"."""
