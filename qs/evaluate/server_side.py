@@ -98,6 +98,8 @@ class ServerBeside:
             known["no_metrics"] = None
         else:
             known |= self._of_pages(pages, result)
+            if known.get("no_metrics"):
+                doubts.append(DoubtEntry(code="server_unread", text=known["no_metrics"]))
         faults = {
             (text if count == 1 else f"{text} ({count} times)"): None
             for each in read.values()

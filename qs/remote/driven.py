@@ -7,6 +7,7 @@ Left out: which model it is and which batches it is sent; the backend's two clas
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,13 @@ class Driven:
             return bound.named(self.serving.outputs(call))
         except LookupError as missing:
             raise BadAnswer(str(missing.args[0])) from None
+
+    def diverted(self, port: int) -> Driven:
+        """The same, with requests that go to a port of this machine, without TLS."""
+        made = copy(self)
+        made.serving = self.serving.diverted(port)
+        made._client, made._counts = None, {}
+        return made
 
     async def open(self, clients: int) -> None:
         """Connect: for each of so many clients, 0 for as many as may be open; never more than

@@ -72,6 +72,9 @@ class ServedRuntimeBackend(RuntimeBackend):
     def outputs_of(self, call: Any) -> dict[str, np.ndarray]:
         return self._loaded.outputs_of(call)
 
+    def diverted(self, port: int) -> Driven:
+        return self._loaded.diverted(port)
+
     async def open(self, clients: int) -> None:
         await self._loaded.open(clients)
 
