@@ -24,6 +24,7 @@ from qs.inside.trying import ONE_RUN_S, ValueFault, tried
 from qs.remote.address import SCHEMES, Address
 from qs.remote.asked import Asked
 from qs.remote.protocol import BadAnswer, ServedModel, ServedTensor
+from qs.remote.sequences import as_sent
 from qs.remote.serving import Serving, Unanswered
 from qs.tensors.onnx_io import FileTensor, type_of
 
@@ -111,7 +112,7 @@ def _sent(
 ) -> dict[str, Any]:
     """What one request is, without sending it."""
     items = batch.only or 1
-    request = serving.request(feeding.trial_feeds(inputs, asked, {}, items))
+    request = as_sent(serving.request(feeding.trial_feeds(inputs, asked, {}, items)))
     if isinstance(request, bytes):
         line = request.partition(b"\r\n")[0].decode("latin-1").rpartition(" ")[0]
         size = len(request)

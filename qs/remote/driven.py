@@ -31,10 +31,14 @@ class Driven:
     Made for one process. `open` and `close` may be called again, on another event loop.
     """
 
-    def __init__(self, asked: Asked, model_info: Mapping[str, Any], shares: int = 1) -> None:
-        """`shares`: how many processes share the connections. UserError."""
+    def __init__(
+        self, asked: Asked, model_info: Mapping[str, Any], shares: int = 1, share: int = 0
+    ) -> None:
+        """`shares`: how many processes share the connections and ids of sequences; `share`: which
+        of them this is. UserError.
+        """
         self.serving = Serving(asked)
-        self._info, self._shares = model_info, shares
+        self._info, self._shares, self._share = model_info, shares, share
         self.served: ServedModel | None = None
         self.bound: Bound | None = None
         self._client: Any = None
@@ -115,7 +119,7 @@ class Driven:
         await self.close()  # of a case that broke off
         most = -(-(self.serving.asked.connections or CONNECTIONS) // self._shares)
         streams = self.serving.settings.streams
-        self._client = self.serving.client()
+        self._client = self.serving.client(self._share, self._shares)
         self._counts = {}
         await self._client.open(max(1, min(-(-clients // streams) or most, most)))
 

@@ -46,8 +46,9 @@ class ServedRuntimeBackend(RuntimeBackend):
 
     def load(self, batch_size: int) -> None:
         if self._driven is None:
-            shares = int((self.placement or {}).get("instances") or 1)
-            self._driven = Driven(self._asked(), self.model_info or {}, shares)
+            place = self.placement or {}
+            shares, share = int(place.get("instances") or 1), int(place.get("instance") or 0)
+            self._driven = Driven(self._asked(), self.model_info or {}, shares, share)
         served = self._driven.look()
         fault = fault_of_size(served, self._driven.model()[1], batch_size)
         if fault is not None:

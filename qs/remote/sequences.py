@@ -38,6 +38,11 @@ class Sequenced:
     of: Callable[[int, bool, bool], Request]
 
 
+def as_sent(request: Request) -> Request:
+    """What is sent of a request, as an example: the only one of the sequence 1."""
+    return request.of(1, True, True) if isinstance(request, Sequenced) else request
+
+
 class SequencedClient:
     """A client whose requests, Sequenced, take their places in sequences. All else is its own."""
 
