@@ -124,12 +124,13 @@ class BlockingHttp:
                     break
                 heard = True
                 call.first_ns = call.first_ns or now_ns
-                if line.reader.received(size, call.request):
-                    self._finish(line, call, now_ns)
-                    return True
+                whole = line.reader.received(size, call.request)
                 if line.reader.interim:
                     line.reader.interim = False
-                    call.first_ns = now_ns if line.reader.begun else 0
+                    call.first_ns = now_ns if whole or line.reader.begun else 0
+                if whole:
+                    self._finish(line, call, now_ns)
+                    return True
                 if limit_ns < LONGEST_NS:
                     line.limit((due_ns if call.first_ns else min(due_ns, byte_due_ns)) - now_ns)
         except BadAnswer as bad:
@@ -157,7 +158,9 @@ class BlockingHttp:
             return False
         when = line.reader.progress() if heard else "before it answered"
         reason = "the server closed the connection" if fault is None else f"{fault}"
-        _fail(call, Failure.CLOSED if fault is None else Failure.RESET, f"{reason} {when}")
+        word = Failure.CLOSED if fault is None else Failure.RESET
+        word = Failure.TLS if isinstance(fault, ssl.SSLError) else word
+        _fail(call, word, f"{reason} {when}")
         return True
 
     def _finish(self, line: _Line, call: WireCall, now_ns: int) -> None:

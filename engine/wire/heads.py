@@ -87,12 +87,12 @@ class _Reader:
 
 def _read(head: bytes) -> Frame:
     check_start(head)
+    if head[8:12] == b" 101":
+        raise BadAnswer("it switches to another protocol")
     reader = _Reader()
     parser: Any = httptools.HttpResponseParser(reader)
     try:
         parser.feed_data(head + END)
-    except httptools.HttpParserUpgrade as fault:
-        raise BadAnswer("it switches to another protocol") from fault
     except httptools.HttpParserError as fault:
         context = fault.__context__
         reason = context if isinstance(context, BadAnswer) else f"{fault}"
@@ -102,8 +102,6 @@ def _read(head: bytes) -> Frame:
     status = parser.get_status_code()
     if status < 100 or status > 999:
         raise BadAnswer(f"its status is {status}")
-    if status == 101:
-        raise BadAnswer("it switches to another protocol")
     location = next((value for name, value in reader.headers if name == b"location"), b"")
     length = _length(status, reader.headers)
     keep_alive = length != UNTIL_END and _keeps_alive(head, reader.headers)

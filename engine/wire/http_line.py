@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -99,11 +100,11 @@ class HttpLine(asyncio.BufferedProtocol):
         except BadAnswer as fault:
             self._fail(failure_of(fault), str(fault), now_ns)
             return
+        if reader.interim:  # what came until now was not the answer
+            reader.interim = False
+            call.first_ns = now_ns if whole or reader.begun else 0
         if not whole:
             self.heard = True
-            if reader.interim:
-                reader.interim = False
-                call.first_ns = now_ns if reader.begun else 0
             return
         self._finish(call, now_ns)
 
@@ -187,6 +188,7 @@ class HttpLine(asyncio.BufferedProtocol):
             self._gone()
             return
         word = Failure.CLOSED if exc is None else Failure.RESET
+        word = Failure.TLS if isinstance(exc, ssl.SSLError) else word
         when = "before it answered" if unanswered else self.reader.progress()
         self._gone()
         reason = "the server closed the connection" if exc is None else f"{exc}"
