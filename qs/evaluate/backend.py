@@ -205,7 +205,7 @@ class Backend:
         return (await self.ready()).target(
             "load_target",
             batch_size=case.requested_batch_size,
-            instances=max(case.instances, case.loops),
+            instances=case.instances,
             affinity=[list(cpus) for cpus in case.affinity],
             intra_op_threads=case.intra_op_threads,
             samples=samples,
@@ -213,7 +213,7 @@ class Backend:
             shared_by=case.shared_by,
             folder=folder,
             telemetry_s=telemetry_s,
-            setup=self._set_up if case.pool == "process" or case.loops > 1 else None,
+            setup=self._set_up if case.own_processes else None,
             **({} if verify is None else {"verify": verify}),
             **({} if null_port is None else {"null_port": null_port}),
         )

@@ -133,7 +133,7 @@ async def measure_case(
 
 def _pid(testbed: Testbed, case: Case) -> int | None:
     """Of the process whose memory a case takes; None if there is more than one, or it is ours."""
-    return None if case.pool == "process" else testbed.backend.pid
+    return None if case.own_processes else testbed.backend.pid
 
 
 async def _measure_case(
@@ -220,7 +220,7 @@ async def _told(
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
     row = server.row(beside.row(row), result, case.lists)
-    if case.intra_op_threads and case.pool != "process" and not loaded.takes_threads:
+    if case.intra_op_threads and not case.own_processes and not loaded.takes_threads:
         text = UNTOLD.format(case.intra_op_threads)
         cure = "--pool process, which sets OMP_NUM_THREADS"
         row = row.doubted(DoubtEntry(code="threads_not_told", text=text, cure=cure))

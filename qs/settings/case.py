@@ -49,9 +49,9 @@ class Case:
         return self.scenario is not None and self.scenario.open_loop
 
     @property
-    def loops(self) -> int:
-        """Event loops, each in a process of its own if there are several; 1 in other pools."""
-        return self.workers or 1 if self.pool == "async" else 1
+    def own_processes(self) -> bool:
+        """Whether workers have processes of their own, with a copy each."""
+        return self.pool == "process" or (self.pool == "async" and (self.workers or 1) > 1)
 
     @property
     def lists(self) -> bool:
@@ -136,10 +136,10 @@ def _under_scenario(
 
 
 def _instances(settings: Settings, clients: int) -> int:
-    """Loaded copies: a process has one of its own, and an event loop serves all its clients from
+    """Loaded copies: a process has one of its own, and each event loop serves all its clients from
     one.
     """
     pool = settings.pool.value
     if pool == "process":
         return clients
-    return 1 if pool == "async" else min(settings.instances.value, clients)
+    return settings.workers.value or 1 if pool == "async" else min(settings.instances.value, clients)

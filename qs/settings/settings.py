@@ -129,7 +129,7 @@ class Settings:
             found = replace(found, iterations=Setting(None, origin))
         pool = found.pool.value
         if pool in OWN_COPIES:
-            copies = found.clients.value if pool == "process" else 1
+            copies = found.clients.value if pool == "process" else found.workers.value or 1
             found = replace(found, instances=Setting(copies, origin))
         copies_changed = "instances" in changes or (
             pool == "process" and {"pool", "clients"} & changes.keys()
@@ -326,7 +326,8 @@ def _with_copies(settings: Settings) -> Settings:
         runner = Setting("async", pool.origin)
     instances = settings.instances
     if pool.value in OWN_COPIES:
-        instances = Setting(clients.value if pool.value == "process" else 1, pool.origin)
+        copies = clients.value if pool.value == "process" else settings.workers.value or 1
+        instances = Setting(copies, pool.origin)
     elif instances.origin == Origin.DEFAULT:
         if settings.affinity.value:
             instances = Setting(len(settings.affinity.value), settings.affinity.origin)

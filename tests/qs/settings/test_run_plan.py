@@ -146,7 +146,7 @@ def test_a_key_of_the_qs_config(config, expected):
         ),
         (
             {"pool": "async", "workers": 4, "clients": 8},
-            {"pool.workers": 4, "pool.instances": 1, "load.clients": 8},
+            {"pool.workers": 4, "pool.instances": 4, "load.clients": 8},
         ),
         (
             {"pool": "async", "workers": 2, "traffic": Traffic(rate_per_s=200.0)},
