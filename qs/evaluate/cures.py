@@ -86,12 +86,18 @@ def _larger_calls(case: Case, result: RunResult) -> str:
 def _more_of_the_engine(case: Case, result: RunResult) -> str:
     if case.pool == "process":
         return f"more --clients, or {_larger_calls(case, result)}"
+    if case.pool == "async":
+        return f"{_more_loops(case)}, or {_larger_calls(case, result)}"
     return f"--pool process, or {_larger_calls(case, result)}"
 
 
 def _loops(case: Case, result: RunResult) -> str:
     fewer = "a lower --rate" if result.open_loop else "fewer --clients"
-    return f"{fewer}, or --pool thread or process for a backend whose calls block"
+    return f"{fewer}, {_more_loops(case)}, or --pool thread or process for calls that block"
+
+
+def _more_loops(case: Case) -> str:
+    return f"--workers {2 * (case.workers or 1)}, event loops in processes of their own"
 
 
 def _in_time(case: Case, result: RunResult) -> str:

@@ -39,7 +39,8 @@ class OutlinedCase:
     name: str
     batch_size: int
     scenario: str
-    clients: int
+    # None: as many requests at a time as fall due
+    clients: int | None
     iterations: int | None
     # None: until its end; at most, if `until_known` ends it
     seconds: float | None
@@ -52,7 +53,8 @@ class OutlinedCase:
 
     def __str__(self) -> str:
         what = [f"{self.name}: {self.scenario}", f"batch size {self.batch_size}"]
-        what.append(counted(self.clients, "client"))
+        if self.clients is not None:
+            what.append(counted(self.clients, "client"))
         if self.iterations:
             what.append(counted(self.iterations, "iteration"))
         lasts = f"for {span(self.seconds)}" if self.seconds else "until its end"
@@ -138,7 +140,7 @@ def outline(prepared: Prepared) -> Outline:
             name=case.name,
             batch_size=case.batch_size,
             scenario=case.scenario_name or CLOSED_LOOP,
-            clients=case.clients,
+            clients=None if case.unbounded else case.clients,
             iterations=case.iterations,
             seconds=case.duration_s or case.time_limit_s,
             warm_up_seconds=warm_up_s,

@@ -39,6 +39,8 @@ class Case:
     # closed loop: go on until the throughput is known to this share, within the time limit
     until_known: float | None = None
     batching: Batching | None = None
+    # open loop of coroutines: nobody said how many may be unanswered, and `clients` means nothing
+    unbounded: bool = False
 
     @property
     def scenario_name(self) -> str | None:
@@ -132,6 +134,7 @@ def _under_scenario(
         until_known=None,
         scenario=settled,
         batching=settings.batching.value if scenario.open_loop else None,
+        unbounded=scenario.open_loop and case.pool == "async" and not settings.clients.chosen,
     )
 
 
@@ -142,4 +145,6 @@ def _instances(settings: Settings, clients: int) -> int:
     pool = settings.pool.value
     if pool == "process":
         return clients
-    return settings.workers.value or 1 if pool == "async" else min(settings.instances.value, clients)
+    return (
+        settings.workers.value or 1 if pool == "async" else min(settings.instances.value, clients)
+    )
