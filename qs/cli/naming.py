@@ -75,11 +75,11 @@ def settled(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Faults([Fault("TASK", "", MISSING, wanted, hint=hint)])
     given |= named
     artifact = given.get("artifact")
+    if given.get("url") and artifact is not None:
+        raise Faults([Fault("--url", "", str(given["url"]), "given with a task")])
     if isinstance(artifact, str):
         return given | served_by(artifact, given)
     if given.get("url"):
-        if artifact is not None:
-            raise Faults([Fault("--url", "", str(given["url"]), "given with a task, not a file")])
         return given | served_by(given["url"], given, "--url")
     return given | backend(given["hardware_type"], given.get("workspace"), artifact)
 

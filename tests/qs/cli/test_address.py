@@ -11,7 +11,7 @@ import pytest
 
 import qs as api
 from qs.base.errors import UserError
-from qs.cli import load, remote, sweep
+from qs.cli import load, remote, run, sweep
 from qs.cli.naming import settled
 from qs.cli.requests import request_of
 from qs.cli.retyped import retyped
@@ -108,10 +108,10 @@ def test_a_recommended_command_hides_it_too() -> None:
 
 
 def test_every_flag_is_an_option_of_the_commands_that_measure() -> None:
-    for command in (load.command, sweep.command):
+    for command, without in ((load.command, {"url"}), (run.command, set()), (sweep.command, set())):
         options = {each.name: each for each in command.params}
-        for name, flag in remote.FLAGS.items():
-            assert flag in options[name].opts
+        for name in remote.FLAGS.keys() - without:
+            assert remote.FLAGS[name] in options[name].opts
 
 
 def test_from_python() -> None:
@@ -123,3 +123,8 @@ def test_from_python() -> None:
         api.load(URL, connection=4)
     with pytest.raises(UserError, match="--binary"):
         api.load(URL, binary="perhaps")
+
+
+def test_an_address_is_given_once() -> None:
+    refused(qs("sweep", URL, "--url", URL), f"--url is '{URL}'; allowed: given with a task")
+    refused(qs("sweep", "setup.py", "--url", URL), "--url", "given with a task")

@@ -48,6 +48,7 @@ TYPED = {
     "no_state": True,
     "fill": "zeros",
     "sample_count": "3",
+    "url": "kserve+http://127.0.0.1:8000/m",
     "workers": "2",
     "headers": ["X-Tenant: @env:TENANT", "X-Two: @file:my token"],
     "connections": "8",
