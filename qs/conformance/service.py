@@ -16,7 +16,7 @@ from qs.contract.server_backend import is_started
 from qs.engine import is_async
 from qs.inside.plain import plain
 from qs.inside.service import VendorService
-from qs.inside.started import RequestFailed, still, with_pool
+from qs.inside.started import RequestFailed, still, with_runner
 from qs.tensors.outputs import named_outputs
 
 MOST_SAMPLES = 8
@@ -49,7 +49,7 @@ class ConformanceService(VendorService):
             "said": repr(supported),
             "is_bool": isinstance(supported, bool),
             "config": plain(
-                with_pool(self.backend.generate_qs_config(), self.backend) if supported else None
+                with_runner(self.backend.generate_qs_config(), self.backend) if supported else None
             ),
         }
 

@@ -210,6 +210,7 @@ class Backend:
             intra_op_threads=case.intra_op_threads,
             samples=samples,
             lists=case.lists,
+            per_query=case.per_query,
             shared_by=case.shared_by,
             folder=folder,
             telemetry_s=telemetry_s,

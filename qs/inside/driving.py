@@ -44,6 +44,8 @@ class Drive:
     intra_op_threads: int | None = None
     # whether a query is a list of batches
     lists: bool = False
+    # how many of a query's batches are asked for at once, where they are
+    per_query: int = 1
     # at most this many queries share a call: a batch for all of them is loaded
     shared_by: int | None = None
     # {"mode", "seed", "folder"}: keep answers there, for `verification`
@@ -126,7 +128,7 @@ def target_for(
         refuse(drive.shared_by, copy.states or {})
         taken = requests_of(backend, batches)
         if pool == "async":
-            call, started = started_target(backend, drive.lists, looking, verifier)
+            call, started = started_target(backend, drive, looking, verifier)
             hooks += own_hooks(backend)
         else:
             call = asking(backend, drive.lists, verifier)

@@ -33,9 +33,9 @@ from qs.inside.plain import plain, restored
 from qs.inside.reference_items import load_reference
 from qs.inside.runners import Runner, Runtimes, RuntimeSettings
 from qs.inside.samples import Task
-from qs.inside.started import with_pool
+from qs.inside.started import with_runner
 from qs.inside.stating import stating_of
-from qs.inside.targets import rows_of
+from qs.inside.targets import check_kind, rows_of
 from qs.tensors.numeric import summarise
 from qs.tensors.outputs import as_arrays
 
@@ -183,6 +183,8 @@ class VendorService:
             before, self._runner = self._runner, Runner(runner, pool, config)
             if self._copies is not None and not (before.is_backend and self._runner.is_backend):
                 self._copies = self._no_copies()
+            if self._copies is not None and self._runner.is_backend:
+                check_kind(self.copies[0].backend, pool)
 
     def load(self, batch_size: int) -> dict[str, Any]:
         """Load the first copy. The batch size really loaded may differ from the one asked for.
@@ -193,16 +195,14 @@ class VendorService:
         with self._lock:
             begin = time.perf_counter()
             copy = self.copies.loaded(0, batch_size)
-            return {
-                "loaded_batch_size": copy.batch_size,
-                "seconds": time.perf_counter() - begin,
-                "takes_threads": copy.takes_placement,
-            }
+            size, seconds = copy.batch_size, time.perf_counter() - begin
+            told = copy.takes_placement
+            return {"loaded_batch_size": size, "seconds": seconds, "takes_threads": told}
 
     def qs_mode(self) -> dict[str, Any]:
         backend = self.copies[0].backend
         supported = backend.is_qs_mode_supported()
-        config = with_pool(backend.generate_qs_config(), backend) if supported else None
+        config = with_runner(backend.generate_qs_config(), backend) if supported else None
         return {"supported": bool(supported), "config": plain(config)}
 
     def accuracy(

@@ -8,7 +8,8 @@ started; in pools that block, the backend's `ask` sends them, if it has one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from qs.base.errors import UserError
@@ -25,15 +26,15 @@ def takes_requests(backend: Any, pool: str | None) -> bool:
     return pool == "async" or callable(getattr(backend, "ask", None))
 
 
-def with_pool(config: Any, backend: Any) -> Any:
-    """The backend's QS config; where it leaves the pool open, and no other runner takes its place,
-    the pool "async", which is what a backend whose requests are started is for.
+def with_runner(config: Any, backend: Any) -> Any:
+    """The backend's QS config; where it states neither runner nor pool, the runner "async", which
+    is what a backend whose requests are started is for.
     """
     if not is_started(backend) or not (config is None or isinstance(config, Mapping)):
         return config
     stated = dict(config or {})
-    if stated.get("pool") is None and stated.get("runner") in (None, "async"):
-        return {"qs_version": 2} | stated | {"pool": "async"}
+    if stated.get("pool") is None and stated.get("runner") is None:
+        return {"qs_version": 2} | stated | {"runner": "async"}
     return config
 
 
@@ -94,16 +95,16 @@ def asking(backend: Any, lists: bool, verifier: Any = None) -> Callable[[Any], A
 
 
 def started_target(
-    backend: Any, lists: bool, looking: Any, verifier: Any = None
+    backend: Any, drive: Any, looking: Any, verifier: Any = None
 ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
     """(A coroutine function on top of it, what the engine's Target takes) of a backend whose
-    requests are started. With `lists`, all requests of a query at once. `verifier` keeps answers,
-    `looking` one now and then.
+    requests are started, as a `Drive` says: all requests of a query at once. `verifier` keeps
+    answers, `looking` one now and then.
     """
     start = backend.start
     if verifier is not None:
         start = verifier.started(start, backend.outputs_of)
-    if lists:
+    if drive.lists:
         start = together(start)
     start = looking.glancing(start)
 
@@ -113,7 +114,13 @@ def started_target(
         return await ended
 
     own = {name: getattr(backend, name, None) for name in ("open", "close", "counts")}
+    if drive.per_query > 1 and own["open"] is not None:
+        own["open"] = partial(_opened, own["open"], drive.per_query)
     return call, {"start": start} | own
+
+
+async def _opened(open_for: Callable[[int], Awaitable[None]], per_query: int, clients: int) -> None:
+    await open_for(clients * per_query)
 
 
 def own_hooks(backend: Any) -> list[Any]:

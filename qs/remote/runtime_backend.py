@@ -99,7 +99,7 @@ class ServedRuntimeBackend(RuntimeBackend):
         ours.
         """
         lean = self._asked().client == "lean"
-        return {"qs_version": 2, "pool": "async" if lean else "thread"}
+        return {"qs_version": 2, **({"runner": "async"} if lean else {"pool": "thread"})}
 
     def benchmark(self, dataloader: Any) -> dict[str, Any]:
         """BS, QPS (items/s), AVG Latency and P99 Latency (ms), with the workload's clients."""

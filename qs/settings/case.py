@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from qs.base.scenarios import CONSTANT_RATE, MULTI_STREAM, POISSON, SINGLE_STREAM
 from qs.config.qs_config import Batching
+from qs.engine import MultiStream
 from qs.settings.settings import DURATION_S, CpuSets, Origin, Settings
 from qs.settings.traffic import USES, ScenarioSettings
 
@@ -61,6 +62,13 @@ class Case:
         if self.scenario is None:
             return False
         return bool(self.scenario.samples_per_query) or self.scenario.name == MULTI_STREAM
+
+    @property
+    def per_query(self) -> int:
+        """How many batches a query's list has, by the scenario or by its default."""
+        if self.scenario is None or not self.lists:
+            return 1
+        return self.scenario.samples_per_query or MultiStream().samples_per_query
 
     @property
     def shared_by(self) -> int | None:

@@ -322,6 +322,8 @@ def _with_copies(settings: Settings) -> Settings:
     runner, pool, clients = settings.runner, settings.pool, settings.clients
     if runner.value == "async" and pool.origin == Origin.DEFAULT:
         pool = Setting("async", runner.origin)
+    elif runner.value == "async" != pool.value and pool.origin == Origin.COMMAND_LINE:
+        runner = Setting("backend", pool.origin)  # whether its predict blocks is seen by its kind
     elif pool.value == "async" and runner.origin == Origin.DEFAULT:
         runner = Setting("async", pool.origin)
     instances = settings.instances

@@ -103,7 +103,7 @@ def test_compiling_looks_at_the_server_and_names_it_without_secrets(classes, ser
 
 def test_answers_of_all_three_ways_are_the_same_and_the_connections_are_counted(classes, server):
     runtime = loaded(classes, compiled(classes, server.url("double"))[1])
-    assert is_started(runtime) and runtime.generate_qs_config()["pool"] == "async"
+    assert is_started(runtime) and runtime.generate_qs_config()["runner"] == "async"
     assert (runtime.predict({"x": X})["y"] == 2 * X).all()
     request = runtime.request_of({"x": X})
     assert (runtime.outputs_of(runtime.ask(request))["y"] == 2 * X).all()

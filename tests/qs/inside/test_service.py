@@ -412,3 +412,11 @@ def test_a_backend_that_has_changed_is_seen_without_verify(workspace, tmp_path):
     assert service.idle_answers(str(tmp_path), None, None, batch_size=3) is None
     first, second = (service.verification(str(tmp_path), None, batch_size=3) for _ in range(2))
     assert first == second | {"changed": first["changed"]} and "has changed" in first["changed"]
+
+
+def test_a_pool_of_the_other_kind_is_refused_before_anything_is_checked(workspace):
+    folder = workspace.backend(more="    async def predict(self, feeds):\n        return feeds\n")
+    service, _ = workspace.ready(folder, workspace.dataset())
+    service.use_runner("async", "async", {})
+    with pytest.raises(UserError, match="which pool 'thread' cannot drive"):
+        service.use_runner("backend", "thread", {})

@@ -17,7 +17,7 @@ from qs.inside import looking as looking_module
 from qs.inside import verifying
 from qs.inside.driving import Drive, Loaded, target_for
 from qs.inside.looking import Looking, NoOutput
-from qs.inside.started import takes_requests, together, with_pool
+from qs.inside.started import takes_requests, together, with_runner
 
 BATCHES = [{"x": np.full((1, 2), float(number), np.float32)} for number in range(3)]
 
@@ -108,22 +108,22 @@ def test_what_is_needed_to_be_started():
 
 
 @pytest.mark.parametrize(
-    ("config", "pool"),
+    ("config", "runner"),
     [
         (None, "async"),
         ({}, "async"),
         ({"clients": 4}, "async"),
         ({"runner": "async"}, "async"),
-        ({"pool": "thread"}, "thread"),
-        ({"runner": "own:factory"}, None),
-        ({"runner": "backend"}, None),
+        ({"pool": "thread"}, None),
+        ({"runner": "own:factory"}, "own:factory"),
+        ({"runner": "backend"}, "backend"),
     ],
 )
-def test_the_pool_where_the_config_leaves_it_open(config, pool):
-    found = with_pool(config, FakeBackend())
-    assert found.get("pool") == pool
+def test_the_runner_where_the_config_leaves_it_open(config, runner):
+    found = with_runner(config, FakeBackend())
+    assert found.get("runner") == runner
     assert {key: found[key] for key in config or ()} == (config or {})
-    assert with_pool(config, SimpleNamespace(predict=len)) is config
+    assert with_runner(config, SimpleNamespace(predict=len)) is config
 
 
 def test_batches_become_requests_once_and_answers_are_not_read_meanwhile():
@@ -278,3 +278,15 @@ def test_calls_are_looked_at_by_reading_them(tmp_path):
     backend.outputs_of = lambda call: {}
     with pytest.raises(NoOutput, match="an empty dict"):
         Looking(str(tmp_path), 1, False, backend.outputs_of)(FakeCall(b"[1]"))
+
+
+def test_a_connection_for_each_request_of_a_query():
+    asked = []
+
+    class Opening(FakeBackend):
+        async def open(self, clients):
+            asked.append(clients)
+
+    for drive in (Drive(), Drive(lists=True, per_query=8)):
+        asyncio.run(target_for(loaded(Opening()), BATCHES, drive, "async").open(3))
+    assert asked == [3, 24]

@@ -286,11 +286,6 @@ def test_a_trial_sets_its_intervals_and_whether_the_engine_is_calibrated():
     ("config", "options", "reason"),
     [
         (
-            {"runner": "async"},
-            {"pool": "thread"},
-            "pool 'thread' (command line): the runner is 'async' (QS config)",
-        ),
-        (
             {"runner": "backend"},
             {"pool": "async"},
             "pool 'async' (command line): predict of the runner 'backend'",

@@ -174,6 +174,7 @@ def test_how_long_follows_from_what_is_stated(options, iterations, duration, lim
         ({"pool": "async"}, {}, "runner", Setting("async", COMMAND_LINE)),
         ({"pool": "async"}, {"runner": "backend"}, "runner", Setting("backend", QS_CONFIG)),
         ({"pool": "thread"}, {"runner": "async"}, "pool", Setting("thread", COMMAND_LINE)),
+        ({"pool": "thread"}, {"runner": "async"}, "runner", Setting("backend", COMMAND_LINE)),
         ({}, {"runner": "async", "instances": 2}, "instances", Setting(1, QS_CONFIG)),
         ({}, {"affinity": [[0], [1]]}, "instances", Setting(2, QS_CONFIG)),
         ({}, {"runner": "a:b", "clients": 5}, "instances", Setting(5, QS_CONFIG)),
