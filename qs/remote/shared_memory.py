@@ -43,7 +43,7 @@ class Regions:
         the server has. UserError if the server is on another machine.
         """
         self._address = address
-        self._register, self._unregister = register, unregister
+        self._register, self._unregister, self._registered = register, unregister, registered
         self._names: list[str] = []
         self._lock = threading.Lock()
         check_here(address)

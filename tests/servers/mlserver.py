@@ -103,11 +103,15 @@ class MlServer:
         return f"{scheme}://127.0.0.1:{port}/{model}"
 
 
+def kept_folder(factory: pytest.TempPathFactory) -> Path:
+    """Pytest's own, of this user, for what outlasts a session and its workers share."""
+    base = factory.getbasetemp()
+    return next((each for each in base.parents if each.name.startswith("pytest-of-")), base)
+
+
 def environment(factory: pytest.TempPathFactory) -> Path:
     """The environment's folder; the test is skipped where MLServer cannot be installed."""
-    base = factory.getbasetemp()
-    shared = next((each for each in base.parents if each.name.startswith("pytest-of-")), base)
-    folder = shared / f"mlserver-{VERSION}-py{platform.python_version()}"
+    folder = kept_folder(factory) / f"mlserver-{VERSION}-py{platform.python_version()}"
     with filelock.FileLock(f"{folder}.lock"):
         if not (folder / "complete").exists():
             for command in (
