@@ -5,9 +5,9 @@ result and in the history. The server is scripted, and computes what the digits'
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,6 @@ def check(ran: Ran, command: str) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_the_pages_open_loop(server: KserveServer, tmp_path: Path) -> None:
-    check(typed(COMMANDS[1], server, tmp_path), COMMANDS[1])
-    assert "--rate" in COMMANDS[1]
-
-
 @pytest.mark.slow
 def test_every_command_of_the_page(server: KserveServer, tmp_path: Path) -> None:
     assert len(COMMANDS) > 12 and all(each.startswith("qs ") for each in COMMANDS)
@@ -77,24 +72,20 @@ def test_every_command_of_the_page(server: KserveServer, tmp_path: Path) -> None
         check(typed(command, server, tmp_path), command)
 
 
-@pytest.fixture
-def secret(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    yield TOKEN
-    os.environ.pop("QS_SECRET_AUTHORIZATION", None)
-
-
-def test_event_loops_in_processes_share_the_load_and_no_secret_is_kept(
-    server: KserveServer, tmp_path: Path, secret: str
+@pytest.mark.parametrize("loops", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_is_kept_of_a_run_and_no_secret_is(
+    server: KserveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loops: int
 ) -> None:
     server.keep_seen, server.seen = True, []
-    words = ["--pool", "async", "--workers", "2", "--clients", "4", "--duration", "0.2s"]
-    words += ["--header", f"Authorization: {secret}", "--out", "r", "--json", "--web"]
+    words = ["--pool", "async", "--workers", str(loops), "--clients", "4", "--duration", "0.2s"]
+    words += ["--header", f"Authorization: {TOKEN}", "--out", "r", "--json"]
     before = entries(Wanted())
+    monkeypatch.setattr(sys, "argv", ["qs", "load", server.url("digits"), *words])
     ran = qs("load", server.url("digits"), *words, cwd=tmp_path)
     server.keep_seen = False
     assert ran.returncode == 0, ran.stderr
     result = json.loads(ran.stdout)
-    asked = [each for each in server.inferences() if each.headers.get("authorization") == secret]
+    asked = [each for each in server.inferences() if each.headers.get("authorization") == TOKEN]
     assert asked and len(asked) == len(server.inferences())
     title = f"127.0.0.1:{server.port}/digits"
     assert (result["Task"], result["Backend"], result["Kind"]) == (title, "KSERVE", "load")
@@ -110,14 +101,14 @@ def test_event_loops_in_processes_share_the_load_and_no_secret_is_kept(
     }
     (row,) = result["Performance"]
     assert row["Completed"] > 0 and row["Errors"] == 0
-    assert (row["Pool"], row["Instances"]) == ("async", 2)
+    assert (row["Pool"], row["Instances"]) == ("async", loops)
     (entry,) = set(entries(Wanted())) - set(before)
     assert (entry.task, entry.hardware, entry.model) == (title, "KSERVE", "digits")
     shown = [ran.stdout, ran.stderr, str(entry)]
-    assert not any(secret in text for text in shown)
+    assert not any(TOKEN in text for text in shown)
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) > 3
-    assert not any(secret.encode() in path.read_bytes() for path in kept)
+    assert not any(TOKEN.encode() in path.read_bytes() for path in kept)
     assert "Authorization: ****" in " ".join(result["Command"])
 
 
