@@ -42,8 +42,6 @@ BENCHES = (
     "newcomer",
     "overhead",
     "openvino_app",
-    "remote",
-    "triton",
     "live_view",
 )
 FULL = {"memory": ["--full"]}

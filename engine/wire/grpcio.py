@@ -28,7 +28,7 @@ MOST_PREPARED = 4_096
 # What grpcio says, in the words of a failure; it has no other way to tell them apart.
 _WORDS = (
     (r"DNS|errors resolving|[Ll]ookup failed", Failure.UNRESOLVED),
-    (r"SSL|TLS|[Hh]andshake|CERTIFICATE|certificate", Failure.TLS),
+    (r"SSL|TLS|[Hh]andshake|CERTIFICATE|[Cc]ertificate|Verification", Failure.TLS),
     (r"[Rr]eceived message larger than max", Failure.TOO_LARGE),
     (r"parsing HTTP/2|PROTOCOL_ERROR", Failure.BAD_ANSWER),
     (r"timed out|FD Shutdown", Failure.CONNECT_TIMEOUT),

@@ -145,8 +145,7 @@ class Sampler(Generic[Value]):
             value = probe.read()
         except Exception as error:  # whatever a client or a parser raises
             failed = said(error)
-            _close(probe)
-            probe = None
+            probe = _closed(probe)
         now_ns = self._clock_ns()
         cost_ns = time.thread_time_ns() - cpu_ns
         with self._changed:
@@ -163,7 +162,7 @@ class Sampler(Generic[Value]):
         return probe
 
 
-def _close(probe: Probe | None) -> None:
+def _closed(probe: Probe | None) -> None:
     if probe is not None:
         try:
             probe.close()
