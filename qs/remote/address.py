@@ -19,7 +19,7 @@ from qs.base.names import nearest
 Transport = Literal["http", "grpc"]
 KSERVE, HTTP = "KSERVE", "HTTP"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_ODD = re.compile(r"[\x00-\x20\x7f-\x9f]")
+_PLAIN = "/%:@!$&'()*+,;=~-._"  # beside letters and digits: what a path may have unquoted
 MODELS = "/v2/models/"
 
 
@@ -157,13 +157,14 @@ def parse(text: str, model: str = "", version: str = "", flag: str = "url") -> A
     if name not in SCHEMES:
         _refuse(flag, text, f"a scheme of {', '.join(SCHEMES)}", _close(name))
     scheme = SCHEMES[name]
-    if _ODD.search(text):
+    if " " in text or not text.isprintable():
         _refuse(flag, text, "an address without blanks or control characters; %20 is a blank")
     try:
         parts = urlsplit(f"{name}://{text.partition('://')[2]}")
         port = parts.port
         host = parts.hostname or ""
-    except ValueError as error:
+        host = host if host.isascii() else host.encode("idna").decode()
+    except ValueError as error:  # UnicodeError is one
         _refuse(flag, text, "host and port: 127.0.0.1:8000, or [::1]:8000", hint=str(error))
     if not host or port == 0:
         _refuse(flag, text, f"{name}://HOST:PORT{scheme.place}, the port from 1 to 65535")
@@ -193,22 +194,26 @@ def parse(text: str, model: str = "", version: str = "", flag: str = "url") -> A
 def _split(parts: SplitResult, scheme: Scheme, flag: str, text: str) -> tuple[str, str, str]:
     """(path, model, version) of what follows the host."""
     if not scheme.named:
-        return parts.path, "", ""
+        return quote(parts.path, _PLAIN), "", ""
     if parts.query:
         _refuse(flag, text, f"{scheme.place}, nothing after a '?'")
     prefix, inside, rest = parts.path.rpartition(MODELS)
     if not inside:
         prefix, rest = "", parts.path.lstrip("/")
-    pieces = [unquote(each) for each in rest.rstrip("/").split("/")]
+    prefix = quote(prefix, _PLAIN).rstrip("/")
+    try:
+        pieces = [unquote(each, errors="strict") for each in rest.rstrip("/").split("/")]
+    except UnicodeDecodeError:
+        _refuse(flag, text, "a name in UTF-8, each byte of it written as %XX")
     if pieces[-1] == "infer" and len(pieces) in (2, 4):
         pieces.pop()  # copied from the address that a request is sent to
     if pieces in ([""], ["v2"]):
         return "", "", ""
     if len(pieces) == 3 and pieces[1] == "versions" and pieces[0] and pieces[2]:
-        return prefix.rstrip("/"), pieces[0], pieces[2]
+        return prefix, pieces[0], pieces[2]
     if len(pieces) != 1:
         _refuse(flag, text, f"{scheme.place} after the host; %2F is a slash in a name")
-    return prefix.rstrip("/"), pieces[0], ""
+    return prefix, pieces[0], ""
 
 
 def _close(name: str) -> str | None:

@@ -181,8 +181,8 @@ class Asked:
             yield "client", self.client, "lean or blocking, over HTTP"
         if self.client == "blocking" and address.transport == "grpc":
             yield "client", self.client, "lean or grpcio, over gRPC"
-        if self.proxy and address.transport == "grpc":
-            yield "proxy", self.proxy, "nothing, with gRPC"
+        if self.proxy and address.transport == "grpc" and not address.tls:
+            yield "proxy", self.proxy, "nothing, over gRPC without TLS: proxies pass on HTTP/1.1"
         if self.template and kserve:
             yield "template", self.template, "nothing, with KServe's protocol"
 
@@ -210,6 +210,6 @@ def _secret(name: str, value: str) -> str:
     else:
         return value
     found = found.strip()
-    if not found.isprintable():
-        raise UserError(f"--header {name}: what {kind}:{place} holds is not one line of text")
+    if not found.isprintable() or not found.isascii():
+        raise UserError(f"--header {name}: what {kind}:{place} holds is not one line of ASCII")
     return found

@@ -11,17 +11,15 @@ import asyncio
 import threading
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qs.base.words import number
+from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import Failure, WireError
 from qs.engine.wire.settings import ClientSettings
 from qs.remote.address import Transport
 from qs.remote.protocol import Request
 
-if TYPE_CHECKING:
-    from qs.engine.wire.calls import WireCall
-
-ANSWER_S = 600.0  # a large model's first answer may take minutes
 STOP_S = 10.0
 
 
@@ -29,17 +27,19 @@ class Asking:
     """Sends requests from any thread and waits for their answers."""
 
     def __init__(self, settings: ClientSettings, transport: Transport, client: str) -> None:
-        self.settings = replace(settings, timeout_s=settings.timeout_s or ANSWER_S)
+        self.settings = settings
         self.transport = transport
         self.client = client
         self._here = threading.local()
         self._all: list[Any] = []
         self._lock = threading.Lock()
 
-    def ask(self, request: Request) -> WireCall:
-        """The call, ended; its body is kept."""
+    def ask(self, request: Request, limit_s: float | None = None) -> WireCall:
+        """The call, ended; its body is kept. `limit_s` bounds the wait with our own client; others
+        have the settings' time-out alone.
+        """
         if self.client == "lean":
-            return self._on_loop().ask(request)
+            return self._on_loop().ask(request, limit_s)
         if not hasattr(self._here, "client"):
             self._here.client = self._blocking()
             with self._lock:
@@ -87,30 +87,41 @@ class _OnLoop:
         self.settings = replace(settings, open_while_measuring=True)
         self.transport = transport
         self._loop = asyncio.new_event_loop()
+        self._opening = asyncio.Lock()
         self._client: Any = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="ask", daemon=True)
         self._thread.start()
 
-    def ask(self, request: Request) -> WireCall:
-        return asyncio.run_coroutine_threadsafe(self._asked(request), self._loop).result()
+    def ask(self, request: Request, limit_s: float | None) -> WireCall:
+        asked = self._asked(request, limit_s)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
-    async def _asked(self, request: Request) -> WireCall:
-        from qs.engine.wire.calls import WireCall
-
-        if self._client is None:
-            client = client_of(self.settings, self.transport)
-            try:
-                await client.open(1)
-            except WireError as error:
-                await client.close()
-                call = WireCall(request, lambda call: None, None)
-                call.failure, call.detail = error.failure or Failure.REFUSED, str(error)
-                return call
-            self._client = client
-        call = await self._client.call(request)
+    async def _asked(self, request: Request, limit_s: float | None) -> WireCall:
+        try:
+            client = await self._opened()
+        except WireError as error:
+            return _failed(request, error.failure or Failure.REFUSED, str(error))
+        try:
+            call: WireCall = await asyncio.wait_for(client.call(request), limit_s)
+        except asyncio.TimeoutError:
+            words = f"no answer within {number(limit_s)} s"
+            return _failed(request, Failure.TIMEOUT, words)
         if isinstance(call.body, memoryview):
             call.body = bytes(call.body)
         return call
+
+    async def _opened(self) -> Any:
+        """The client, opened by whoever comes first; WireError."""
+        async with self._opening:
+            if self._client is None:
+                client = client_of(self.settings, self.transport)
+                try:
+                    await client.open(1)
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            return self._client
 
     @property
     def facts(self) -> dict[str, str]:
@@ -123,6 +134,12 @@ class _OnLoop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_S)
         self._loop.close()
+
+
+def _failed(request: Request, failure: str, detail: str) -> WireCall:
+    call = WireCall(request, lambda call: None, None)
+    call.failure, call.detail = failure, detail
+    return call
 
 
 def client_of(settings: ClientSettings, transport: Transport) -> Any:

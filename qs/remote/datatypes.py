@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ DATATYPES: dict[str, np.dtype] = {
     "BF16": np.dtype(np.float32),
     "BYTES": TEXT,
 }
-MOST_DIMENSIONS = 32
+MOST_DIMENSIONS, MOST_TENSORS = 32, 1_000
 _LENGTH = struct.Struct("<I")
 
 
@@ -47,6 +47,21 @@ def tensor_of(name: object, datatype: object, shape: object, what: str) -> Serve
     if sizes is None:
         raise BadAnswer(f"{what} {shown!r} has the shape {one_line(repr(shape), 60)}")
     return ServedTensor(name, datatype, DATATYPES[datatype], sizes)
+
+
+def tensors_of(
+    stated: Iterable[tuple[object, object, object]], what: str
+) -> tuple[ServedTensor, ...]:
+    """All inputs or outputs of a model from (name, datatype, shape); BadAnswer."""
+    found: dict[str, ServedTensor] = {}
+    for each in stated:
+        tensor = tensor_of(*each, what)
+        if tensor.name in found:
+            raise BadAnswer(f"two {what}s are named {one_line(tensor.name, 60)!r}")
+        if len(found) == MOST_TENSORS:
+            raise BadAnswer(f"the model has more than {MOST_TENSORS:,} {what}s")
+        found[tensor.name] = tensor
+    return tuple(found.values())
 
 
 def _sizes(shape: object, least: int) -> tuple[int, ...] | None:

@@ -15,7 +15,7 @@ from qs.base.addresses import HIDDEN
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a header's name (RFC 9110, section 5.6.2)
 _SEQUENCES = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?(?:@(\d{1,18}))?")
-MOST_ID = 2**63 - 1
+MOST_ID = 10**18  # with room below 2**63 for those that are counted from there
 _FLAGS = {
     "url": "url",
     "model": "model",

@@ -26,6 +26,7 @@ from qs.base.words import span
 from qs.engine.wire.settings import ClientSettings, Tls
 from qs.remote.address import Address
 from qs.remote.asked import Asked
+from qs.remote.asking import Asking, client_of
 from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
 from qs.remote.sequences import SequencedClient, SingleSequences
 from qs.remote.waiting import why_failed
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 256
 EVERY_S = 0.25  # between two looks whether it is ready
+ANSWER_S = 600.0  # a large model's first answer may take minutes
 # A model that a ready server has not heard of may be about to be loaded; longer than this it is
 # misspelt.
 UNKNOWN_S = 5.0
@@ -61,11 +63,12 @@ class Serving:
         self.protocol: Protocol = protocol_of(self.address, asked)
         # says of an answered request whether it has failed, where the protocol has a say in it
         self.judge: Callable[[WireCall], None] | None = getattr(self.protocol, "judge", None)
-        self._ask = ask
-        self._asking: Any = None
+        self._given = ask
+        self._asking: dict[str, Asking] = {}
         self._single = SingleSequences(asked.sequence_base)
         self._model: ServedModel | None = None
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
 
     def ready(self, limit_s: float | None = None) -> ServedModel:
         """The model, once the server says that it is ready; NotReady with what is missing when
@@ -92,7 +95,7 @@ class Serving:
 
     def _described(self) -> ServedModel:
         try:
-            return self.protocol.describe(self.ask)
+            return self.protocol.describe(self._question)
         except BadAnswer as fault:
             raise UserError(
                 f"{self.address}: {fault}; is it a server of {self.address.scheme}://?"
@@ -100,9 +103,25 @@ class Serving:
 
     def ask(self, request: Request) -> WireCall:
         """Send one request and wait for its end. A failure is in the call; its body is kept."""
-        if self._ask is None:
-            self._ask = self._blocking()
-        return self._ask(self._single.made(request))
+        if self._given is not None:
+            return self._given(self._single.made(request))
+        asking = self._asked_by(self.asked.client)
+        return asking.ask(self._single.made(request), self.settings.timeout_s or ANSWER_S)
+
+    def _question(self, request: Request) -> WireCall:
+        """The same for what a server answers without computing anything: not for long."""
+        if self._given is not None:
+            return self._given(request)
+        return self._asked_by("lean").ask(request, self.asked.ready_timeout_s)
+
+    def _asked_by(self, client: str) -> Asking:
+        with self._opening:
+            if client not in self._asking:
+                # nothing else ends the waits of a blocking client
+                limit_s = self.settings.timeout_s or (None if client == "lean" else ANSWER_S)
+                settings = replace(self.settings, timeout_s=limit_s)
+                self._asking[client] = Asking(settings, self.address.transport, client)
+            return self._asking[client]
 
     def request(self, feeds: Mapping[str, np.ndarray]) -> Request:
         """One batch as a request, to be sent any number of times. UserError."""
@@ -128,8 +147,6 @@ class Serving:
         """A new client for the measured requests: HttpClient or GrpcClient, not yet opened. Of
         several processes each is one of the instances: they share the ids of sequences.
         """
-        from qs.remote.asking import client_of
-
         client, asked = client_of(self.settings, self.address.transport), self.asked
         if not asked.sequences:
             return client
@@ -140,27 +157,23 @@ class Serving:
         """The same model and the same requests, sent to a port of this machine without TLS."""
         made = copy(self)
         made.settings = replace(self.settings, host="127.0.0.1", port=port, tls=None, proxy=None)
-        made._ask = made._asking = None
+        made._given, made._asking = None, {}
         return made
 
     def facts(self) -> dict[str, str]:
         """Of the connection that single requests go over: "address", the name resolved, "tls"."""
-        return {} if self._asking is None else self._asking.facts
+        with self._opening:
+            return next((each.facts for each in self._asking.values()), {})
 
     def close(self) -> None:
         """Give back what the server holds for us, and end the connections for single requests."""
         release = getattr(self.protocol, "close", None)
         if release is not None:
             release()
-        asking, self._asking, self._ask = self._asking, None, None
-        if asking is not None:
-            asking.close()
-
-    def _blocking(self) -> Callable[[Request], WireCall]:
-        from qs.remote.asking import Asking
-
-        self._asking = Asking(self.settings, self.address.transport, self.asked.client)
-        return self._asking.ask
+        with self._opening:
+            asking, self._asking = list(self._asking.values()), {}
+        for each in asking:
+            each.close()
 
 
 def protocol_of(address: Address, asked: Asked) -> Protocol:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
+import hashlib
 import itertools
 import os
 import re
@@ -45,16 +46,23 @@ class Regions:
         self._address = address
         self._register, self._unregister, self._registered = register, unregister, registered
         self._names: list[str] = []
+        self._known: dict[bytes, tuple[str, list[int]]] = {}  # by what is in them
         self._lock = threading.Lock()
         check_here(address)
         for name in registered():
             if left_behind(name):
                 with contextlib.suppress(UserError):
                     unregister(name)
-        atexit.register(self.close)
 
     def put(self, parts: Sequence[bytes]) -> tuple[str, list[int]]:
         """(name of a region that holds the parts, where each begins in it). UserError."""
+        digest = _digest(parts)
+        with self._lock:
+            if digest not in self._known:
+                self._known[digest] = self._made(parts)
+            return self._known[digest]
+
+    def _made(self, parts: Sequence[bytes]) -> tuple[str, list[int]]:
         name = f"qs-{_namespace()}-{os.getpid()}-{next(_COUNT)}"
         offsets = [0, *itertools.accumulate(map(len, parts))]
         path = FOLDER / name
@@ -65,24 +73,33 @@ class Regions:
                     for each in parts:
                         file.write(each)
                 self._register(name, offsets[-1])
-                with self._lock:
-                    self._names.append(name)
             finally:
                 path.unlink(missing_ok=True)
         except OSError as error:
             size = f"{number(offsets[-1] / 1e6)} MB"
             why = f"no room for {size}" if error.errno == errno.ENOSPC else error.strerror
             raise UserError(f"--shared_memory: {FOLDER}: {why}") from None
+        if not self._names:
+            atexit.register(self.close)
+        self._names.append(name)
         return name, offsets[:-1]
 
     def close(self) -> None:
         """Have the server let go of them."""
         atexit.unregister(self.close)
         with self._lock:
-            names, self._names = self._names, []
+            names, self._names, self._known = self._names, [], {}
         for name in names:
             with contextlib.suppress(UserError):
                 self._unregister(name)
+
+
+def _digest(parts: Sequence[bytes]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for each in parts:
+        digest.update(len(each).to_bytes(8, "little"))
+        digest.update(each)
+    return digest.digest()
 
 
 def left_behind(name: str) -> bool:

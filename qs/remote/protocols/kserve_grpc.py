@@ -24,7 +24,7 @@ from qs.remote.datatypes import (
     check_names,
     check_output,
     from_bytes,
-    tensor_of,
+    tensors_of,
     text_array,
     to_bytes,
     values_of,
@@ -271,7 +271,7 @@ class KserveGrpc:
 
 
 def _tensors(stated: Any, what: str) -> tuple[ServedTensor, ...]:
-    return tuple(tensor_of(each.name, each.datatype, list(each.shape), what) for each in stated)
+    return tensors_of(((each.name, each.datatype, list(each.shape)) for each in stated), what)
 
 
 def _put(target: Any, value: bool | int | float | str) -> None:

@@ -23,7 +23,7 @@ from qs.remote.datatypes import (
     check_names,
     check_output,
     from_bytes,
-    tensor_of,
+    tensors_of,
     to_bytes,
     values_of,
 )
@@ -315,10 +315,8 @@ def _tensors(stated: object, what: str) -> tuple[ServedTensor, ...]:
         return ()
     if not isinstance(stated, list) or not all(isinstance(each, dict) for each in stated):
         raise BadAnswer(f"the model's metadata has {what}s that are no list of objects")
-    return tuple(
-        tensor_of(each.get("name"), each.get("datatype"), each.get("shape"), what)
-        for each in stated
-    )
+    parts = ((each.get("name"), each.get("datatype"), each.get("shape")) for each in stated)
+    return tensors_of(parts, what)
 
 
 def _texts(stated: object) -> tuple[str, ...]:

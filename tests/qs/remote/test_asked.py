@@ -74,6 +74,8 @@ def test_sequences_with_length_and_first_id():
         ({"url": URL, "client": "grpcio"}, "lean or blocking, over HTTP"),
         ({"url": GRPC, "client": "blocking"}, "lean or grpcio, over gRPC"),
         ({"url": URL, "client": "blocking", "sequences": 2}, "lean, with --sequences"),
+        ({"url": GRPC, "proxy": "http://p:1"}, "over gRPC without TLS"),
+        ({"url": URL, "sequence_base": 2**63}, "a whole number from 1"),
         ({"url": GRPC, "binary": "never"}, "have both"),
         ({"url": URL, "compression": "br"}, "nothing or gzip"),
         ({"url": URL, "compression": "gzip", "sequences": 2}, "nothing, with --sequences"),
@@ -126,7 +128,7 @@ def test_secrets_are_read_at_the_last_moment(monkeypatch, tmp_path):
     file.write_text("two\n")
     assert asked.headers_now() == {"A": "one", "B": "two"}
     assert asked.plain()["headers"] == {"A": "@env:QS_A", "B": f"@file:{file}"}
-    for content in (b"two\nlines", b"\xff\xfe", b"x" * 70_000):
+    for content in ("twö".encode(), b"two\nlines", b"\xff\xfe", b"x" * 70_000):
         file.write_bytes(content)
         with pytest.raises(UserError, match="--header B"):
             asked.headers_now()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -217,6 +219,34 @@ def test_a_failure_says_what_the_server_said(binary, serving):
     assert failed.value.failure == "HTTP 503"
 
 
+def test_a_server_that_is_silent_is_not_waited_for_longer_than_asked(serving):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        asked = Asked.of({"url": f"kserve+http://127.0.0.1:{port}/m", "ready_timeout_s": 0.2})
+        served = Serving(asked)
+        with pytest.raises(NotReady, match="timeout|time-out|answer"):
+            served.describe()
+        served.close()
+
+
+def test_a_server_that_was_away_is_found_again(serving):
+    with KserveServer([doubling()]) as server:
+        served = serving(server)
+        served.infer(X)
+    with pytest.raises(NotReady):
+        served.ready(0.1)
+    with KserveServer([doubling(versions=["2"])], port=server.port):
+        assert served.ready(60).version == "2"
+        np.testing.assert_array_equal(served.infer(X)["y"], X["x"] * 2)
+
+
+def test_asked_from_several_threads_at_once(binary, serving):
+    served = serving(binary)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: served.infer(X)["y"], range(32)):
+            np.testing.assert_array_equal(found, X["x"] * 2)
+
+
 # What follows needs no server: a protocol is given what asks.
 
 METADATA = {
@@ -258,6 +288,7 @@ def protocol(replies=(), **more):
         ("/v2/models/m", call({"inputs": [1]}), "inputs that are no list of objects"),
         ("/v2/models/m", call({"inputs": {"x": 1}}), "inputs that are no list of objects"),
         ("/v2/models/m", call({"outputs": [{"name": 1}]}), "an output without a name"),
+        ("/v2/models/m", call({"inputs": METADATA["inputs"] * 2}), "two inputs are named 'x'"),
         ("/v2", call(b"\0"), "the server's metadata is no JSON"),
     ],
 )

@@ -55,6 +55,20 @@ def test_inputs_are_read_where_they_are(server):
     assert server.regions == {}
 
 
+def test_the_same_batch_is_there_once(server):
+    served = serving(server)
+    requests = [served.request(X) for _ in range(3)]
+    assert len(set(requests)) == len(server.regions) == 1
+    served.request({"x": X["x"] + 1})
+    assert len(server.regions) == 2
+    served.close()
+    assert server.regions == {}
+    served.infer(X)  # it may go on
+    assert len(server.regions) == 1
+    served.close()
+    assert server.regions == {}
+
+
 def test_several_inputs_share_a_region_and_an_empty_one_needs_none(server):
     served = serving(server, "both")
     text = np.array(["a", "bc"])
