@@ -42,6 +42,8 @@ BENCHES = (
     "newcomer",
     "overhead",
     "openvino_app",
+    "remote",
+    "triton",
     "live_view",
 )
 FULL = {"memory": ["--full"]}

@@ -2,11 +2,12 @@
 simulation of a FIFO queue.
 
 The target sleeps a fixed time behind 1, 2 or 4 workers, under Poisson arrivals at 50, 70 and 90 %
-of what they can serve, in threads and in processes. Due times are the engine's own, so nothing of
-the difference is sampling error. The simulation is made twice for each run: with the nominal
-service time, which also shows every late wake-up of the system's sleep as it piles up in the queue;
-and with the service times that the target really took, request by request, which leaves the
-engine's own error alone.
+of what they can serve: in threads, in processes, and through the wire, where a server of that many
+workers (`queue_server.py`) answers over HTTP on loopback. Due times are the engine's own, so
+nothing of the difference is sampling error. The simulation is made twice for each run: with the
+nominal service time, which also shows every late wake-up of the system's sleep as it piles up in
+the queue; and with the service times that the target really took, request by request, which leaves
+the engine's own error alone (through the wire: also the network's).
 
     python bench/queue_model.py [--json] [--quick]
 """
@@ -15,17 +16,25 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import json
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from compare import Report, Say, command
 
 from qs.engine import Factory, Poisson, Pool, RunPlan, RunResult, Stop, run
+from qs.engine.wire.http import HttpClient
+from qs.engine.wire.requests import http_request
+from qs.engine.wire.settings import ClientSettings
 
+SERVER = Path(__file__).parent / "queue_server.py"
 WORKERS = (1, 2, 4)
 LOADS = (0.5, 0.7, 0.9)
-POOLS = ("thread", "process")
+POOLS = ("thread", "process", "wire")
 NOMINAL, MEASURED = "nominal service times", "measured service times"
 PERCENTILES = (50.0, 99.0)
 
@@ -54,13 +63,45 @@ def fifo_responses(due_ns: Sequence[int], service_ns: Iterable[int], servers: in
     return np.array(responses, np.int64)
 
 
-def run_case(case: Case, service_s: float, duration_s: float, seed: int) -> RunResult:
+class Measured(NamedTuple):
+    """One run: what the engine says, and the due times (ns) in order with the time that each
+    request was really served.
+    """
+
+    result: RunResult
+    due_ns: np.ndarray
+    service_ns: np.ndarray
+
+
+def run_case(case: Case, service_s: float, duration_s: float, seed: int) -> Measured:
     load = Poisson(case.load * case.workers / service_s, seed)
-    plan = RunPlan(
-        load=load, stop=Stop(duration_s=duration_s), pool=Pool(case.pool, workers=case.workers)
-    )
+    stop = Stop(duration_s=duration_s)
+    if case.pool == "wire":
+        return over_the_wire(case, RunPlan(load=load, stop=stop, pool=Pool("async")), service_s)
+    plan = RunPlan(load=load, stop=stop, pool=Pool(case.pool, workers=case.workers))
     target = Factory("targets:Sleeper", {"service_s": service_s})
-    result = run(plan, target, keep_columns=True)
+    columns = (result := valid(case, run(plan, target, keep_columns=True))).columns
+    order = np.argsort(columns["due_ns"], kind="stable")
+    took = columns["completed_ns"] - columns["issued_ns"]
+    return Measured(result, columns["due_ns"][order], took[order])
+
+
+def over_the_wire(case: Case, plan: RunPlan, service_s: float) -> Measured:
+    """The same of a server, which says at its end how long it served each request."""
+    command = [sys.executable, str(SERVER), str(case.workers), str(service_s)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        port = int(server.stdout.readline())
+        client = HttpClient(ClientSettings("127.0.0.1", port))
+        request = http_request("GET", "/", f"127.0.0.1:{port}")
+        result = valid(case, run(plan, client, [request], keep_columns=True))
+        served, _ = server.communicate()
+    due = np.sort(result.columns["due_ns"])
+    return Measured(result, due, np.array(json.loads(served)[-due.size :], np.int64))
+
+
+def valid(case: Case, result: RunResult) -> RunResult:
     if result.verdict != "VALID":
         raise RuntimeError(f"{case}: {result.reasons}")
     return result
@@ -68,16 +109,11 @@ def run_case(case: Case, service_s: float, duration_s: float, seed: int) -> RunR
 
 def ratios(case: Case, service_s: float, duration_s: float, seed: int) -> dict[str, list[float]]:
     """Engine / simulation at the percentiles, for both kinds of service times."""
-    result = run_case(case, service_s, duration_s, seed)
-    columns = result.columns
-    order = np.argsort(columns["due_ns"], kind="stable")
-    due, issued, completed = (
-        columns[name][order] for name in ("due_ns", "issued_ns", "completed_ns")
-    )
+    result, due, took = run_case(case, service_s, duration_s, seed)
     found = {}
     for name, times in {
         NOMINAL: np.full(due.size, round(service_s * 1e9)),
-        MEASURED: completed - issued,
+        MEASURED: took,
     }.items():
         simulated = fifo_responses(due.tolist(), times.tolist(), case.workers)
         found[name] = [

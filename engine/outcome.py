@@ -53,6 +53,7 @@ class Doubt(_Word):
     OVERLOAD = "overload"
     BEHIND = "behind"
     LOOP_BOUND = "loop_bound"
+    COLLECTOR = "collector"
     LATE_ISSUE = "late_issue"
     ENGINE_COST = "engine_cost"
     SLOW_WARM_UP = "slow_warm_up"

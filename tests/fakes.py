@@ -279,6 +279,19 @@ class Broken:
         misbehave(what)
 
 
+NOTHING = object()
+# What a call says that it was issued and answered at, by what is wrong with it.
+TIMES = {
+    "zero": lambda now: (0, 0),
+    "not ended": lambda now: (now, 0),
+    "backwards": lambda now: (now, now - 1),
+    "before its start": lambda now: (now - S, now),
+    "in the future": lambda now: (now, now + 3_600 * S),
+    "a float": lambda now: (now, now + 0.5),
+    "far too large": lambda now: (now, 1 << 80),
+}
+
+
 class StartedCall:
     """A call of `StartedTarget`."""
 
@@ -331,14 +344,48 @@ class StartedTarget:
 
         call = StartedCall(ended)
         if number == self.nth or (self.onward and number > self.nth):
-            return self.misbehave(call) or call
+            odd = self.misbehave(call)
+            return call if odd is None else None if odd is NOTHING else odd
         self.loop.call_later(self.pause_s, call.end)
         return call
 
     def misbehave(self, call: StartedCall) -> object:
         """What is returned in place of the call, if anything."""
-        if self.what == "failure":
-            self.loop.call_soon(call.end, "HTTP 503")
-        elif self.what == "raise":
+        what, soon = self.what, self.loop.call_soon
+        if what == "failure":
+            call.detail = "overloaded"
+            soon(call.end, "HTTP 503")
+        elif what == "raise":
             raise ValueError("as asked")
+        elif what == "within":
+            call.end()
+        elif what == "raise after done":
+            call.end()
+            raise ValueError("as asked")
+        elif what == "another within":
+            call.end()
+            return StartedCall(call.done)
+        elif what == "twice":
+            soon(call.end)
+            soon(lambda: call.done(call))
+        elif what == "thread":
+            threading.Thread(target=call.end).start()
+        elif what == "hang whatever comes":
+            call.cancel = lambda: None
+        elif what == "cancel raises":
+            del call.__dict__["done"]
+        elif what == "None":
+            soon(call.end)
+            return NOTHING
+        elif what == "no stamps":
+            del call.issued_ns
+            soon(call.end)
+        elif what in TIMES:
+            call.issued_ns, call.last_ns = TIMES[what](call.issued_ns)
+            soon(call.done, call)
+        elif what == "interrupt":
+            self.interrupt.set()
+            soon(call.end)
+        elif what == "die":
+            os._exit(3)
         return None

@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from qs.engine.clock import FOREVER_NS, MONOTONIC
+from qs.engine.clock import MONOTONIC
 from qs.engine.errors import UnfinishedAnswer, is_interrupt
 from qs.engine.machine.collector import Collector
 from qs.engine.outcome import ErrorKind
 from qs.engine.record.memory import Field
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.in_flight import STUBBORN_NS, TICK_S
-from qs.engine.workers.slices import Slice
+from qs.engine.workers.slices import COUNT_NS, Slice
 from qs.engine.workers.target import Target
 
 
@@ -52,16 +53,22 @@ class AsyncClients:
         header, recorder = self.header, self.recorder
         now_ns = MONOTONIC.now_ns
         issued, completed, rows = recorder.issued, recorder.completed, recorder.rows
-        began = [0] * len(counts)
-        row = 0
-        stopping = closing = False
-        cursor = Slice(recorder, MONOTONIC, until_ns=until_ns)
-        slice_end = cursor.begin()
+        began = [0] * len(counts)  # when the request in hand was issued; -then: cancelled then
+        row = counted_ns = 0
+        limit_ns = until_ns  # 0: the run was stopped
+        closing = False
+        cursor = Slice(recorder, MONOTONIC)
 
-        def turn() -> None:
-            nonlocal row, slice_end, stopping
-            stopping = stopping or bool(header[Field.STOP]) or now_ns() >= until_ns
-            row, slice_end = 0, cursor.turn(row)
+        def count() -> None:
+            nonlocal row, counted_ns
+            cursor.turn(row)
+            row, counted_ns = 0, now_ns()
+            self.collector.collect(in_a_pause=False)
+
+        def look() -> None:
+            nonlocal limit_ns
+            if header[Field.STOP]:
+                limit_ns = 0
 
         call: Callable[[Any], Awaitable[Any]] = target.call
 
@@ -73,24 +80,26 @@ class AsyncClients:
 
         call = first
 
-        async def client(number: int, left: int) -> None:
-            nonlocal row, stopping
-            while left and not stopping:
-                left -= 1
-                if think_s and not await self._think(think_s, until_ns):
-                    return
-                sample = next(feed)
+        async def client(number: int, samples: Iterator[Any]) -> None:
+            nonlocal row
+            for sample in samples:
+                if think_s:
+                    began[number] = 0
+                    if not await self._think(think_s, until_ns):
+                        return
                 began[number] = start = now_ns()
-                if start >= until_ns:
+                if start >= limit_ns:
                     return
                 try:
                     await call(sample)
                 except asyncio.CancelledError as fault:
                     if closing:
                         raise
-                    if not self._timed_out(number, began, start):
+                    if not self._timed_out(began[number], start):
                         recorder.raised(fault, now_ns(), times=(start, start))  # the target's own
-                        await asyncio.sleep(0)
+                    began[number] = 0
+                    look()
+                    await asyncio.sleep(0)
                     continue
                 except UnfinishedAnswer:
                     raise
@@ -98,27 +107,29 @@ class AsyncClients:
                     if closing or is_interrupt(fault):
                         raise
                     recorder.raised(fault, now_ns(), times=(start, start))
-                    stopping = stopping or bool(header[Field.STOP])
+                    began[number] = 0
+                    look()
                     await asyncio.sleep(0)
                     continue
-                finally:
-                    began[number] = 0
                 end = now_ns()
                 issued[row] = start
                 completed[row] = end
                 row += 1
-                if row == rows or end >= slice_end:
-                    turn()
+                if row == rows:
+                    count()
 
         tasks = [
-            asyncio.ensure_future(client(number, FOREVER_NS if count is None else count))
-            for number, count in enumerate(counts)
+            asyncio.ensure_future(client(number, islice(feed, many)))
+            for number, many in enumerate(counts)
         ]
         waiting: set[asyncio.Task] = set(tasks)
         try:
             while waiting:
                 _, waiting = await asyncio.wait(waiting, timeout=TICK_S)
-                turn()
+                header[Field.SLICE_NS] = now_ns()
+                look()
+                if now_ns() > counted_ns + COUNT_NS:
+                    count()
                 on_tick()
                 waiting -= self._cancel_late(tasks, began)
                 if self.abandoned.is_set() and waiting:
@@ -163,11 +174,11 @@ class AsyncClients:
                 task.cancel()
         return given_up
 
-    def _timed_out(self, number: int, began: list[int], start_ns: int) -> bool:
+    def _timed_out(self, began_ns: int, start_ns: int) -> bool:
         """Whether the cancellation came from here, for a request past its time-out; it is counted
         then.
         """
-        if began[number] >= 0:
+        if began_ns >= 0:
             return False
         uncancel()
         self.header[Field.TIMED_OUT] += 1

@@ -117,6 +117,9 @@ CURES: Mapping[Doubt, Cure] = {
     Doubt.OVERLOAD: _less_load,
     Doubt.BEHIND: _longer_or_less,
     Doubt.LOOP_BOUND: _loops,
+    Doubt.COLLECTOR: lambda case, result: (
+        "a client that leaves less garbage; --warmup longer, if it is what the first requests make"
+    ),
     Doubt.LATE_ISSUE: _in_time,
     Doubt.ENGINE_COST: _larger_calls,
     Doubt.SLOW_WARM_UP: lambda case, result: "a longer --predict_timeout",

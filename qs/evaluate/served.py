@@ -67,8 +67,7 @@ def as_answers(remote: Mapping[str, Any]) -> dict[str, Any]:
 
 def likely_config(served: Mapping[str, Any]) -> QsConfig:
     """What a backend of a server says of how it is driven, before it is asked."""
-    lean = served["client"] == "lean"
-    stated = {"runner": "async" if lean else "backend", "pool": "async" if lean else "thread"}
+    stated = {"runner": "async"} if served["client"] == "lean" else {"pool": "thread"}
     return parse_qs_config({"qs_version": 2, **stated}, "a served model")
 
 

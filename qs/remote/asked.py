@@ -75,14 +75,14 @@ class Asked:
     metrics: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], source: str = "") -> Asked:
+    def of(cls, given: Mapping[str, Any], source: str = "") -> Asked:
         """From plain values by name; None and a missing key are the default. Faults name the flag,
         or the key of `source`, a file, where one is given.
         """
         faults: list[Fault] = []
         kept: dict[str, Any] = {}
         known = {each.name for each in fields(cls)}
-        for stated, value in values.items():
+        for stated, value in given.items():
             key = _ALIASES.get(stated, stated)
             if key not in known:
                 allowed = "a key of " + ", ".join(sorted(known))
@@ -95,7 +95,7 @@ class Asked:
                     faults.append(_fault(source, key, fault.shown, fault.allowed, fault.hint))
         if not kept.get("url"):
             allowed = "an address such as kserve+http://127.0.0.1:8000/MODEL"
-            faults.append(_fault(source, "url", values.get("url") or "", allowed))
+            faults.append(_fault(source, "url", given.get("url") or "", allowed))
         asked = cls(**{"url": "", **kept})
         address = None
         try:

@@ -145,7 +145,8 @@ class Sampler(Generic[Value]):
             value = probe.read()
         except Exception as error:  # whatever a client or a parser raises
             failed = said(error)
-            probe = _closed(probe)
+            _close(probe)
+            probe = None
         now_ns = self._clock_ns()
         cost_ns = time.thread_time_ns() - cpu_ns
         with self._changed:
@@ -162,7 +163,7 @@ class Sampler(Generic[Value]):
         return probe
 
 
-def _closed(probe: Probe | None) -> None:
+def _close(probe: Probe | None) -> None:
     if probe is not None:
         try:
             probe.close()

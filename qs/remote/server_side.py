@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from qs.base.storable import storable
+from qs.base.storable import text
 from qs.base.words import number
 from qs.remote.counting import Counted, steps, total
 from qs.remote.metrics import Page, Series
 from qs.remote.sampler import Readings
 from qs.remote.statistics import COMPUTE, Means, Statistics, means_of
+from qs.result.part import Number
 from qs.result.server_entry import (
     MetricSeriesEntry,
     ServerSeriesEntry,
@@ -34,7 +35,6 @@ DIGITS = 5
 LATE, WAIT, NETWORK = "late", "waiting for a connection", "network and client"
 QUEUE, OTHER = "queue", "other in the server"
 MOST_POINTS, MOST_OF_METRIC = 300, 120  # of a series in the result
-NOT_ONE_ANSWERED = "no request was answered"
 
 
 @dataclass(frozen=True)
@@ -165,64 +165,65 @@ def _metric(series: Series, readings: Readings[Page], start_ns: int) -> MetricSe
         for at, page in zip(readings.at_ns, readings.values)
         if series in page.values
     ]
-    first, last = found[0][1][-1], found[-1][1][-1]
-    common = {
-        "name": storable(series.name),
-        "labels": storable(dict(series.labels)),
-        "kind": series.kind,
-        "first": _short(first),
-        "last": _short(last),
-    }
-    if series.kind == "gauge":
-        points = [(at_s, values[0]) for at_s, values in found]
-        return MetricSeriesEntry(
-            **common,
-            mean=_short(sum(value for _, value in points) / len(points)),
-            least=_short(min(value for _, value in points)),
-            most=_short(max(value for _, value in points)),
-            **_points(points),
-        )
+    figures = _gauge(found) if series.kind == "gauge" else _counter(series.kind, found)
+    at_s, values = _thin(figures.points)
+    return MetricSeriesEntry(
+        name=text(series.name),
+        labels={text(name): text(value) for name, value in series.labels},
+        kind=series.kind,
+        mean=_short(figures.mean),
+        least=_short(min((value for _, value in figures.points), default=None)),
+        most=_short(max((value for _, value in figures.points), default=None)),
+        per_s=_short(figures.per_s),
+        first=_short(found[0][1][-1]),
+        last=_short(found[-1][1][-1]),
+        resets=figures.resets,
+        at_s=at_s,
+        values=values,
+    )
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """Of one series: its points are (from when, value)."""
+
+    points: Sequence[tuple[float, float]]
+    mean: float | None
+    per_s: float | None = None
+    resets: int | None = None
+
+
+def _gauge(found: Sequence[tuple[float, tuple[float, ...]]]) -> _Figures:
+    points = [(at_s, values[0]) for at_s, values in found]
+    return _Figures(points, sum(value for _, value in points) / len(points))
+
+
+def _counter(kind: str, found: Sequence[tuple[float, tuple[float, ...]]]) -> _Figures:
+    """A counter's rates; or the means of what a histogram observed, (count, sum)."""
     between = [
         (a, b, steps({0: _named(before)}, {0: _named(after)}))
         for (a, before), (b, after) in zip(found, found[1:])
     ]
     whole, spent_s = total(each for _, _, each in between), found[-1][0] - found[0][0]
-    if series.kind == "counter":
+    count, observed = whole.of("0"), whole.of("1")
+    per_s = count / spent_s if spent_s > 0 else None
+    if kind == "counter":
         rates = [(a, each.of("0") / (b - a)) for a, b, each in between if b > a]
-        return MetricSeriesEntry(
-            **common,
-            mean=_short(whole.of("0") / spent_s) if spent_s > 0 else None,
-            least=_short(min((rate for _, rate in rates), default=None)),
-            most=_short(max((rate for _, rate in rates), default=None)),
-            resets=whole.restarts,
-            **_points(rates),
-        )
+        return _Figures(rates, per_s, None, whole.restarts)
     means = [(a, each.of("1") / each.of("0")) for a, _, each in between if each.of("0")]
-    return MetricSeriesEntry(
-        **common,
-        mean=_short(whole.of("1") / whole.of("0")) if whole.of("0") else None,
-        least=_short(min((mean for _, mean in means), default=None)),
-        most=_short(max((mean for _, mean in means), default=None)),
-        per_s=_short(whole.of("0") / spent_s) if spent_s > 0 else None,
-        resets=whole.restarts,
-        **_points(means),
-    )
+    return _Figures(means, observed / count if count else None, per_s, whole.restarts)
 
 
 def _named(values: Sequence[float]) -> Mapping[str, float]:
     return {str(at): value for at, value in enumerate(values)}
 
 
-def _points(points: Sequence[tuple[float, float]]) -> dict[str, list]:
-    """Thinned to what a page needs; none for fewer than three."""
+def _thin(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[Number]]:
+    """As many as a page needs; none of fewer than three."""
     if len(points) < 3:
-        return {}
-    every = -(-len(points) // MOST_OF_METRIC)
-    kept = points[::every]
-    return {
-        "at_s": [round(at_s, 3) for at_s, _ in kept],
-        "values": [_short(value) for _, value in kept],
-    }
+        return [], []
+    kept = points[:: -(-len(points) // MOST_OF_METRIC)]
+    return [round(at_s, 3) for at_s, _ in kept], [_short(value) for _, value in kept]
 
 
 def _short(value: float | None) -> float | int | None:

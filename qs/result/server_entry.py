@@ -142,5 +142,4 @@ class ServedEntry(Part):
     tensors: str | None = None  # binary or JSON, or protobuf
     client: str | None = None
     header_names: list[str] = []  # of what the user added; never a value
-    ready_s: Number = None  # how long it took to be ready
     facts: dict[str, str] = {}

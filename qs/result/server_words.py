@@ -17,6 +17,7 @@ NAMES = (SERVER, BESIDE, CLIENT, CONNECTIONS)  # of the facts
 NOT_MEASURED = "not measured"
 MOST_CASES = 4  # with words of their own; tables have them all
 MOST_LISTED = 6
+LATE_S = 1.0  # a reading is that much too late, or the last one too early
 LEAST_SHARE = 0.005  # of the response time, of a part with words
 # The parts of a request's time as the client stamps them.
 STAMPED = {"wait": "waiting for a connection", "first_byte": "first byte", "transfer": "transfer"}
@@ -183,12 +184,12 @@ def batches_table(cases: Sequence[NamedCase]) -> Table:
     """The batch sizes that the server formed, and its cache."""
     lines = []
     for case in cases:
-        found = case.row.server and case.row.server.statistics
-        if not found:
+        found = case.row.server.statistics if case.row.server else None
+        if found is None:
             continue
         runs = sum(found.batch_sizes.values())
         sizes = ", ".join(
-            f"{size} ({percent(count / runs)})" for size, count in found.batch_sizes.items()
+            f"{size} ({percent(made / runs)})" for size, made in found.batch_sizes.items()
         )
         hits = NOTHING if found.cache_hits is None else number(found.cache_hits)
         lines.append(
@@ -241,6 +242,13 @@ def notes_of(cases: Sequence[NamedCase]) -> list[str]:
         for text in (server.no_statistics, server.not_split, server.no_metrics, *server.faults):
             if text:
                 said[text] = None
+        if server.to_s is not None and case.row.wall_s:
+            begins, ends = float(server.from_s or 0.0), float(server.to_s)
+            if begins > LATE_S or ends < float(case.row.wall_s) - LATE_S:
+                said[
+                    f"{case.name}: the server was read from {number(begins)} s to {number(ends)} s "
+                    f"of {number(case.row.wall_s)} s: its figures are of that time"
+                ] = None
         if server.series_left_out:
             said[f"{counted(server.series_left_out, 'more series')} of the metrics left out"] = None
     return list(said)

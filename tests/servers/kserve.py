@@ -117,6 +117,8 @@ class KserveServer:
         self.delay_s = 0.0  # before each answer to an inference
         self.fault: str | None = None
         self.faults: deque[str] = deque()  # each for one inference, before `fault`
+        # Of the statistics ("stats") and the metrics ("metrics"): a fault, or what is answered.
+        self.beside: dict[str, str | bytes] = {}
         self.replaced: Callable[[dict[str, Any]], Any] | None = None  # of an answer's JSON
         self.seen: list[Seen] = []
         self.keep_seen = True
@@ -199,6 +201,12 @@ class KserveServer:
         if infer and self.delay_s:
             await asyncio.sleep(self.delay_s)
         fault = (self.faults.popleft() if self.faults else self.fault) if infer else None
+        beside = self.beside.get(path.rpartition("/")[2])
+        if isinstance(beside, bytes):
+            writer.write(_message(200, beside, {}))
+            await writer.drain()
+            return True
+        fault = fault or beside
         if fault is not None and not fault.startswith("answer "):
             return await self._fail(fault, writer)
         try:

@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qs.engine.judging.caveats.backlog import behind, overload
-from qs.engine.judging.caveats.cost import engine_bound, engine_cost, late_issue, loop_bound
+from qs.engine.judging.caveats.cost import (
+    collector,
+    engine_bound,
+    engine_cost,
+    late_issue,
+    loop_bound,
+)
 from qs.engine.judging.caveats.load import (
     gil_bound,
     out_of_range,
@@ -33,6 +39,7 @@ RULES: tuple[CaveatRule, ...] = (
     overload,
     behind,
     loop_bound,
+    collector,
     late_issue,
     engine_cost,
     slow_warm_up,

@@ -12,6 +12,8 @@ ENGINE_NOTABLE = 0.25
 ENGINE_SHARE = 0.05
 LATE_SHARE = 0.05
 LOOP_BOUND = 0.8
+COLLECTION_NS = 1_000_000
+COLLECTION_SHARE = 0.5
 # CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.
 LEAST_S = 0.5
 
@@ -87,6 +89,22 @@ def loop_bound(result: RunResult, plan: RunPlan) -> Caveat | None:
         f"an event loop that issues requests was busy for {busiest:.0%} of the time: "
         "the client's side, not the service, may set pace and latency",
         "spread the coroutines over more processes (pool workers)",
+    )
+
+
+def collector(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """An event loop that collects garbage answers to nothing; the engine collects in pauses, so the
+    target asked for it, or left so much that it could not wait.
+    """
+    longest = result.longest_collection_ns
+    if longest < COLLECTION_NS or longest <= COLLECTION_SHARE * result.service.percentile_ns(50):
+        return None
+    return Caveat(
+        Doubt.COLLECTOR,
+        f"Python's garbage collector stopped the event loop {number(result.collections)} times, "
+        f"for up to {number(round(longest / 1e6, 1))} ms: what was in flight came back later by "
+        "as much",
+        "let the target leave fewer objects that refer to each other, or collect no garbage itself",
     )
 
 

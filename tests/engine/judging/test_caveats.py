@@ -242,6 +242,21 @@ def test_loop_bound(busy_s, delayed_s, expected):
 
 
 @pytest.mark.parametrize(
+    ("longest_ns", "service_ns", "expected"),
+    [
+        (999_999, 100_000, []),
+        (MS, 100_000, ["collector"]),
+        (5 * MS, 10 * MS, []),
+        (6 * MS, 10 * MS, ["collector"]),
+    ],
+)
+def test_collector(longest_ns, service_ns, expected):
+    service = histogram(np.full(1000, service_ns))
+    result = result_of(service=service, collections=2, longest_collection_ns=longest_ns)
+    assert codes(result) == expected
+
+
+@pytest.mark.parametrize(
     ("pacing", "expected"),
     [
         (np.full(400, 490_000), []),  # 4.9 % of 10 ms

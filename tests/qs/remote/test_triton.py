@@ -18,10 +18,10 @@ from tests.servers.triton import ServedFolder, TritonServer, triton_environment
 
 pytestmark = pytest.mark.slow
 
-TYPES = {
-    **{f"{kind}{bits}": f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)},
-    "BOOL": "BOOL", "BF16": "BF16", "FP16": "FP16", "FP32": "FP32", "FP64": "FP64", "BYTES": "STRING",
-}  # fmt: skip
+# datatype -> as a configuration names it
+NUMBERS = [f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)]
+NUMBERS += ["BOOL", "BF16", "FP16", "FP32", "FP64"]
+TYPES = {**dict(zip(NUMBERS, NUMBERS)), "BYTES": "STRING"}
 
 
 def _tensors(side, prefix, names=TYPES):
