@@ -88,6 +88,7 @@ class AnswerReader:
         "body",
         "too_large",
         "interim",
+        "odd",
         "taken",
         "_memory",
         "_heads",
@@ -110,6 +111,8 @@ class AnswerReader:
         # Set by an answer before the answer (100, 103); whoever stamps resets it.
         self.interim = False
         self.taken: memoryview | None = None
+        # Whether one of these is set; whoever takes the answer resets it.
+        self.odd = False
         self._memory = memory
         self._heads = heads
         # A whole answer is taken from the buffer as it stands, unless it could be too large.
@@ -180,7 +183,7 @@ class AnswerReader:
             data = data[len(head) + len(END) :]
             if frame.length != INTERIM:
                 break
-            self.interim = True
+            self.interim = self.odd = True
             self._state = _HEAD
             if not data:
                 return False
@@ -217,6 +220,7 @@ class AnswerReader:
         else:
             self._state = _IN_PLACE
             self.taken = self._memory.take(length)
+            self.odd = True
             self.taken[:got] = data
             self.room = self.taken[got:length]
         return False
@@ -291,6 +295,7 @@ class AnswerReader:
     def _whole(self, body: bytes | memoryview) -> bool:
         self._state = _HEAD
         self._kept = bytearray()
+        self.odd = self.odd or self.too_large
         self.body = b"" if self.too_large else body
         return True
 

@@ -30,7 +30,7 @@ class Frame:
     connection), INTERIM (an answer before the answer, without a body).
     """
 
-    __slots__ = ("status", "length", "keep_alive", "failure", "location")
+    __slots__ = ("status", "length", "keep_alive", "failure", "location", "plain")
 
     def __init__(self, status: int, length: int, keep_alive: bool, location: str):
         self.status = status
@@ -42,6 +42,7 @@ class Frame:
             self.failure = Failure.REDIRECTED
         elif not 200 <= status < 300:
             self.failure = Failure.http(status)
+        self.plain = keep_alive and self.failure is None
 
 
 class Heads:

@@ -93,7 +93,6 @@ class HttpClient:
             line = self._take()
             if line.alive:
                 line.call = call
-                line.heard = False
                 call.line = line
                 call.fresh = not line.served
                 call.issued_ns = call.sent_ns = _now_ns()

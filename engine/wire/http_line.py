@@ -14,8 +14,6 @@ from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer, Failure
 
 _now_ns = MONOTONIC.now_ns
-# A request that is larger may not be sent in full when its answer comes.
-LARGE_BYTES = 16 << 10
 
 
 class Client(Protocol):
@@ -52,7 +50,18 @@ class HttpLine(asyncio.BufferedProtocol):
     connection does, or when it is given up.
     """
 
-    __slots__ = ("alive", "call", "client", "heard", "reader", "served", "transport", "write")
+    __slots__ = (
+        "alive",
+        "call",
+        "client",
+        "heard",
+        "plain",
+        "reader",
+        "served",
+        "transport",
+        "unsent",
+        "write",
+    )
 
     def __init__(self, client: Client):
         self.client = client
@@ -60,14 +69,18 @@ class HttpLine(asyncio.BufferedProtocol):
         self.call: WireCall | None = None
         self.alive = False
         self.served = False  # whether an answer has come over it
-        self.heard = False  # whether a byte has come for the request in hand
+        self.unsent = False  # whether a part of the request is still to be sent
+        self.plain = False  # served, and not unsent
+        self.heard = False  # whether an answer before the answer has come for the request in hand
         self.transport: Any = None
         self.write: Callable[[bytes], None] = _unconnected
 
     def connection_made(self, transport: Any) -> None:
-        # A write goes to the socket at once; the loop keeps what the socket does not take. (uvloop
-        # before 0.20 puts off a write that is below the limit.)
-        transport.set_write_buffer_limits(high=0)
+        # With a limit of 0 a write goes to the socket at once in every uvloop (before 0.20 it puts
+        # off what is below the limit), and pausing says that the socket has not taken all of it.
+        # What is written with TLS is over such a limit at any time.
+        if transport.get_extra_info("ssl_object") is None:
+            transport.set_write_buffer_limits(high=0)
         self.transport = transport
         self.write = transport.write
         self.alive = True
@@ -78,7 +91,6 @@ class HttpLine(asyncio.BufferedProtocol):
         self.call = call
         call.line = self
         call.fresh = not self.served
-        self.heard = False
         if not call.sent_ns:
             call.sent_ns = _now_ns()
         self.write(call.request)
@@ -100,13 +112,27 @@ class HttpLine(asyncio.BufferedProtocol):
         except BadAnswer as fault:
             self._fail(failure_of(fault), str(fault), now_ns)
             return
+        frame = reader.frame
+        if whole and frame.plain and self.plain and not reader.odd:
+            # As `_finish`, for what nearly all answers are.
+            self.call = call.line = None
+            call.last_ns = now_ns
+            call.status = frame.status
+            call.head = reader.head
+            call.body = reader.body
+            client = self.client
+            if client.crowded:
+                client.free(self)
+            else:
+                client.idle.append(self)
+            call.done(call)
+            return
         if reader.interim:  # what came until now was not the answer
             reader.interim = False
-            call.first_ns = now_ns if whole or reader.begun else 0
-        if not whole:
             self.heard = True
-            return
-        self._finish(call, now_ns)
+            call.first_ns = now_ns if whole or reader.begun else 0
+        if whole:
+            self._finish(call, now_ns)
 
     def eof_received(self) -> None:
         """The server has ended its side. The transport closes itself."""
@@ -116,10 +142,16 @@ class HttpLine(asyncio.BufferedProtocol):
         self._end(exc)
 
     def pause_writing(self) -> None:
-        """The loop keeps the rest of the request, and there is no other until it is answered."""
+        """The socket has not taken all of the request; the loop keeps the rest. There is no other
+        request until it is answered.
+        """
+        self.unsent = True
+        self.plain = False
 
     def resume_writing(self) -> None:
-        """See `pause_writing`."""
+        """The request is sent in full."""
+        self.unsent = False
+        self.plain = self.served
 
     def give_up(self) -> None:
         """End the connection, whatever is on its way. The request in hand is the caller's."""
@@ -133,37 +165,28 @@ class HttpLine(asyncio.BufferedProtocol):
         """
         reader, client = self.reader, self.client
         frame = reader.frame
+        self.call = call.line = None
+        self.heard = reader.odd = False
         call.last_ns = now_ns
         call.status = frame.status
         call.head = reader.head
         call.body = reader.body
-        call.line = None
         if frame.failure is not None or reader.too_large:
             client.judge(call, reader)
-        self.call = None
         if not self.served:
             self.served = True
+            self.plain = not self.unsent
             client.healthy()
-        if not frame.keep_alive or not self.alive or self._unsent(call):
+        if not frame.keep_alive or not self.alive or self.unsent:
+            # Or the server has answered without having read all of the request.
             self._gone()
             self.transport.abort()
-        elif client.crowded:
-            client.free(self)
         else:
-            client.idle.append(self)
-        taken = reader.taken
-        if taken is None:
-            call.done(call)
-            return
-        reader.taken = None
+            client.free(self)
+        taken, reader.taken = reader.taken, None
         call.done(call)
-        client.memory.give(taken)
-
-    def _unsent(self, call: WireCall) -> bool:
-        """Whether the server has answered without having read all of the request."""
-        if len(call.request) <= LARGE_BYTES:
-            return False
-        return self.transport.get_write_buffer_size() > 0
+        if taken is not None:
+            client.memory.give(taken)
 
     def _end(self, exc: Exception | None) -> None:
         """The connection has ended, by its server or by a fault."""
