@@ -29,7 +29,12 @@ from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
-from qs.evaluate.served import check_compiled_before, check_no_server, check_served
+from qs.evaluate.served import (
+    check_answers,
+    check_compiled_before,
+    check_no_server,
+    check_served,
+)
 from qs.interact.asking import read_answers
 from qs.settings.request import Request
 from qs.tensors.file_kind import foreign
@@ -62,6 +67,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     given_answers = (
         checks.attempt(partial(read_answers, request.answers)) if request.answers else None
     )
+    checks.attempt(partial(check_answers, request.hardware_type, given_answers))
     checks.raise_if_any()
     assert backend is not None
     artifact = None

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qs.base import headers
+from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault, Faults
 from qs.base.words import data_size
 from qs.config.qs_config import QsConfig, parse_qs_config
@@ -36,6 +38,28 @@ def check_no_server(request: Request) -> None:
     where = f"the backend {request.hardware_type}" if request.hardware_type else "this backend"
     allowed = f"given with a served model: {where} asks no server"
     faults = [Fault(flag_of(name), "", "given", allowed) for name in request.remote]
+    if faults:
+        raise Faults(faults)
+
+
+def check_answers(hardware: str, answers: Mapping[str, Any] | None) -> None:
+    """Raises Faults for headers whose values stand in a file of answers: answers are kept beside
+    the result, and the values of headers are secrets. No message repeats one.
+    """
+    given = (answers or {}).get("headers") if hardware.upper() in SERVERS else None
+    if given is None or given == "":
+        return
+    allowed = "NAME: @env:VARIABLE or NAME: @file:PATH, as text; several are separated by ';'"
+    hint = "answers are kept beside the result; --header takes the value itself"
+    faults = []
+    for part in given.split(";") if isinstance(given, str) else [None]:
+        try:
+            name, value = headers.split(part or "")
+        except ValueError:
+            name, value = "", HIDDEN
+        if not headers.is_source(value) and (part is None or part.strip()):
+            key = f"headers: {name}" if name else "headers"
+            faults.append(Fault("the answers", key, HIDDEN, allowed, hint=hint))
     if faults:
         raise Faults(faults)
 

@@ -89,6 +89,35 @@ MODELS = {
 }
 
 
+def onnx_model(
+    factory: pytest.TempPathFactory,
+    file: Path,
+    inputs: Mapping[str, tuple[str, list[int]]],
+    outputs: Mapping[str, tuple[str, list[int]]],
+) -> MlModel:
+    """An ONNX file, run by ONNX Runtime in the server's own environment."""
+    folder = environment(factory)
+    with filelock.FileLock(f"{folder}.lock"):
+        if not (folder / "onnxruntime").exists():
+            command = ["pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+            subprocess.run(
+                [uv.find_uv_bin(), *map(str, command), "onnxruntime"],
+                capture_output=True,
+                timeout=240,
+                check=True,
+            )
+            (folder / "onnxruntime").touch()
+    lines = [
+        "import onnxruntime",
+        f"opened = lambda: onnxruntime.InferenceSession({str(file)!r})",
+        "session = vars(self).get('session') or vars(self).setdefault('session', opened())",
+        "feeds = {name: NumpyCodec.decode_input(each) for name, each in inputs.items()}",
+        f"for name, array in zip({list(outputs)!r}, session.run({list(outputs)!r}, feeds)):",
+        "    outputs.append(NumpyCodec.encode_output(name, array))",
+    ]
+    return MlModel("\n        ".join(lines), inputs, outputs)
+
+
 @dataclass(frozen=True)
 class MlServer:
     """A server that is ready."""
