@@ -12,7 +12,9 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.contract.server_backend import is_started
+from qs.engine import ClosedLoop, Pool, RunPlan, run
 from qs.inside.loading import load_backend_class
+from qs.inside.service import VendorService
 from qs.remote.protocol import BadAnswer
 from qs.remote.serving import Unanswered
 from tests.servers.kserve import KserveServer, Model, doubling
@@ -276,3 +278,33 @@ def test_processes_share_the_connections(classes, server):
 
     counts = [asyncio.run(opened(each, n)) for each in (runtime, shared) for n in (0, 2, 99)]
     assert counts == [5, 2, 5, 3, 2, 3]
+
+
+def test_wrong_answers_under_load_are_told_from_idle_ones(tmp_path, server):
+    """As a run does, in this process: idle answers, the load, and the judgement after it."""
+    service = VendorService([str(FOLDER.parents[1])], str(FOLDER), "KSERVE")
+    given = configs(server.url("double"), sizes=(2,))
+    given = service.pre_optimize(given)
+    service.set_dataset(given, None, fake=True, seed=0)
+    service.configure_runtime(service.compile(given), given["workload"], given["model_info"])
+    config = service.qs_mode()["config"]
+    assert config["runner"] == "async"
+    service.use_runner("async", "async", config)
+    kept = {"folder": str(tmp_path), "batch_size": 2, "samples": 5}
+    assert service.idle_answers(mode="all", reference_npz=None, **kept) is None
+    target = service.load_target(
+        **kept, verify={"mode": "all", "seed": 0, "folder": str(tmp_path)}, instance=0
+    )
+    assert len(target.samples) == 5 and target.loaded_batch_size == 2
+    model, right = server.models["double"], server.models["double"].function
+    wrong = iter(range(1000))
+    model.function = lambda feeds: {"y": feeds["x"] * (3 if next(wrong) % 4 == 3 else 2)}
+    plan = RunPlan(load=ClosedLoop(clients=2, iterations=20), pool=Pool("async"), calibrate=False)
+    result = run(plan, target)
+    model.function = right
+    assert (result.completed, result.errors) == (40, 0)
+    assert result.counts["connections"] == 2
+    found = service.verification(mode="all", **kept)
+    assert found["changed"] is None and found["found"]["checked"] == 40
+    assert found["found"]["wrong"] == 10
+    service.close()

@@ -1,6 +1,5 @@
 """Tasks on served models as a user runs them: what is served scores and answers as the model does
-here, and answers that are wrong under load are caught. One test against a scripted server; MLServer
-and Triton for real are slow.
+here, and answers that are wrong under load are caught, by a scripted server, MLServer and Triton.
 """
 
 from __future__ import annotations
@@ -55,10 +54,11 @@ def ran(tmp_path, url, *options, task="digits-cnn-onnx-fp32", status=0) -> dict:
 
 
 def agrees(result: dict) -> bool:
-    numeric = result["Accuracy"]["Numeric"]["summary"]
-    return numeric["failed"] is None and numeric["Cosine Similarity"] > 0.99999
+    compared = result["Accuracy"]["Numeric"]["outputs"].values()
+    return all(not each["failed"] and each["Cosine Similarity"] > 0.99999 for each in compared)
 
 
+@pytest.mark.slow
 def test_what_is_served_scores_as_here_and_wrong_answers_under_load_are_caught(tmp_path):
     server = KserveServer([])
     server.models["digits"] = digits(wrong_if=lambda: len(server._writers) > BUSY)
@@ -72,7 +72,7 @@ def test_what_is_served_scores_as_here_and_wrong_answers_under_load_are_caught(t
     (row,) = result["Performance"]
     assert (row["Pool"], row["Completed"], row["Errors"]) == ("async", 160, 0)
     found = row["Verification"]
-    assert found["Checked"] == found["Wrong"] == 160 and row["Verdict"] == "INVALID"
+    assert found["checked"] == found["wrong"] == 160 and row["Verdict"] == "INVALID"
     assert result["Runtime Version"] == "scripted 1.2.3, model digits version 1"
     assert result["Served"]["server"] == "scripted" and row["Counts"]["connections"] == BUSY + 1
 
@@ -126,7 +126,7 @@ def test_check_sweep_and_load_of_a_served_model(tmp_path):
         assert "for limit" in done.stderr or "limit" in done.stdout
 
         result = ran(tmp_path / "c", url, "--compile_only")
-        assert [each["BS"] for each in result["Performance"]] == []
+        assert result["Status"] == "compiled"
         (compiled,) = (tmp_path / "c").rglob("compile-*.json")
         done = qs(
             *("load", compiled, "-b", "8", "--iterations", "20", "--no_history", "--json"),
@@ -142,7 +142,7 @@ def test_check_sweep_and_load_of_a_served_model(tmp_path):
             )  # fmt: skip
             (row,) = result["Performance"]
             assert (row["Completed"], row["Errors"]) == (80, 0)
-            assert (row["Verification"]["Checked"], row["Verification"]["Wrong"]) == (80, 0)
+            assert (row["Verification"]["checked"], row["Verification"]["wrong"]) == (80, 0)
         result = ran(tmp_path / "ms", url, "-b", "1", "--scenario", "multi_stream",
                      "--min_queries", "20", "--duration", "200ms")  # fmt: skip
         assert result["Performance"][0]["Counts"]["connections"] == 8
@@ -172,7 +172,7 @@ def test_digits_by_mlserver(tmp_path, mlserver, scheme):
     )  # fmt: skip
     assert result["Accuracy"]["Top-1"] == pytest.approx(TOP_1, abs=1e-5) and agrees(result)
     for row in result["Performance"]:
-        assert (row["Errors"], row["Verification"]["Wrong"]) == (0, 0)
+        assert (row["Errors"], row["Verification"]["wrong"]) == (0, 0)
     assert "mlserver 1.7.1" in result["Runtime Version"]
 
 
@@ -206,7 +206,7 @@ def test_digits_by_triton_with_batching_statistics_and_metrics(tmp_path, triton,
     assert result["Accuracy"]["Top-1"] == pytest.approx(TOP_1, abs=1e-5) and agrees(result)
     (row,) = result["Performance"]
     assert (row["Completed"], row["Errors"]) == (480, 0)
-    assert (row["Verification"]["Checked"], row["Verification"]["Wrong"]) == (480, 0)
+    assert (row["Verification"]["checked"], row["Verification"]["wrong"]) == (480, 0)
     told = row["Server"]["statistics"]
     assert told["requests"] == 480 and told["mean_batch_size"] > 1 and told["queue_ms"] >= 0
     assert row["Server"]["metrics"] and result["Served"]["server_version"] == "2.51.0"
@@ -216,12 +216,12 @@ def test_digits_by_triton_with_batching_statistics_and_metrics(tmp_path, triton,
 @pytest.mark.slow
 def test_digits_by_triton_in_shared_memory(tmp_path, triton):
     result = ran(
-        tmp_path, triton.http("digits"), "-b", "8", "-c", "2", "--iterations", "40",
+        tmp_path, triton.http("digits"), "-b", "1", "-c", "2", "--iterations", "40",
         "--shared_memory", "--verify", "all",
     )  # fmt: skip
     assert result["Accuracy"]["Top-1"] == pytest.approx(TOP_1, abs=1e-5) and agrees(result)
     (row,) = result["Performance"]
-    assert (row["Errors"], row["Verification"]["Wrong"]) == (0, 0)
+    assert (row["Errors"], row["Verification"]["wrong"]) == (0, 0)
 
 
 @pytest.mark.slow
