@@ -31,11 +31,11 @@ from qs.settings.case import Case
 from qs.settings.run_plan import plan_of
 
 NS_PER_MS, US_PER_S = 1e6, 1e6
-SHARE_OF_RUN = 0.03
-SHORTEST_S, LONGEST_S = 0.1, 0.4
+SHARE_OF_RUN = 0.05
+SHORTEST_S, LONGEST_S = 0.2, 0.5
 BUILD_S = 60.0  # starting processes and opening connections
 LIMIT_S = 5.0  # of one request to a server that does nothing
-WARM_UP = 20  # requests a worker
+WARM_UP, WARM_UP_S = 20, 0.05  # requests a worker, and at least so long
 OPEN_CLIENTS = 64  # whose requests are in flight where the client's highest rate is looked for
 # A Poisson process below this rate brings too few requests in so short a time.
 LEAST_PER_S = 300.0
@@ -189,7 +189,7 @@ def null_plan(plan: RunPlan, load: ClosedLoop | Poisson) -> RunPlan:
         load=load,
         stop=Stop(duration_s=budget_s(plan)),
         warmup_iterations=WARM_UP,
-        warmup_s=0.0,
+        warmup_s=WARM_UP_S,
         timeout_s=min(plan.timeout_s, LIMIT_S),
         drain_s=LIMIT_S,
         build_timeout_s=min(plan.build_timeout_s, BUILD_S),

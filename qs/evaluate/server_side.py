@@ -22,6 +22,7 @@ from qs.remote.server_side import (
     metric_entries,
     parts_of,
     series_entry,
+    settled,
     statistics_entry,
 )
 from qs.remote.watching import Watched
@@ -87,6 +88,7 @@ class ServerBeside:
         assert self._watch is not None
         known: dict[str, Any] = {}
         doubts: list[DoubtEntry] = []
+        read = {name: settled(each) for name, each in read.items()}
         statistics = read.get("statistics")
         if statistics is None:
             known["no_statistics"] = self._watch.no_statistics

@@ -14,7 +14,7 @@ server answered. A server counts the requests of all its clients.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qs.base.storable import text
 from qs.base.words import number
@@ -45,6 +45,17 @@ class ClientTimes:
     late: float  # issued - due
     wait: float  # sent - issued
     answered: float  # last byte - sent
+
+
+def settled(readings: Readings) -> Readings:
+    """Without the last reading but one, if the case ended so soon after it that what was counted
+    between the two would be a matter of chance.
+    """
+    at_ns = readings.at_ns
+    if len(at_ns) < 3 or at_ns[-1] - at_ns[-2] >= (at_ns[1] - at_ns[0]) / 2:
+        return readings
+    values = [*readings.values[:-2], readings.values[-1]]
+    return replace(readings, at_ns=[*at_ns[:-2], at_ns[-1]], values=values)
 
 
 def counted_between(readings: Readings[Statistics]) -> list[Counted]:

@@ -109,7 +109,7 @@ def client_words(row: Row) -> str:
         said.append(f"at most {number(client.limit_per_s, 3)} requests/s from {processes}{share}")
     if client.p50_ms is not None:
         share = client.share_of_response
-        of = "" if share is None else f", {percent(min(share, 1.0))} of the response time"
+        of = "" if share is None else f", {percent(min(share, 1.0))} of the median response time"
         said.append(
             f"{number(client.p50_ms * 1e3, 3)} us a round trip to a server that does nothing{of}"
         )
@@ -181,32 +181,25 @@ def stamped_table(cases: Sequence[NamedCase]) -> Table:
 
 
 def batches_table(cases: Sequence[NamedCase]) -> Table:
-    """The batch sizes that the server formed, and its cache."""
+    """What the server counted, the batch sizes that it formed, and its cache if it was used."""
+    known = [
+        (case.name, case.row.server.statistics)
+        for case in cases
+        if case.row.server and case.row.server.statistics
+    ]
+    cached = any(found.cache_hits or found.cache_misses for _, found in known)
     lines = []
-    for case in cases:
-        found = case.row.server.statistics if case.row.server else None
-        if found is None:
-            continue
+    for name, found in known:
         runs = sum(found.batch_sizes.values())
         sizes = ", ".join(
             f"{size} ({percent(made / runs)})" for size, made in found.batch_sizes.items()
         )
-        hits = NOTHING if found.cache_hits is None else number(found.cache_hits)
-        lines.append(
-            (
-                case.name,
-                number(found.requests),
-                number(found.failed),
-                number(found.items),
-                number(found.executions),
-                sizes or NOTHING,
-                hits,
-                number(found.cache_misses),
-                number(found.restarts),
-            )
-        )
-    headings = ("case", "requests", "failed", "items", "executions", "batch sizes formed")
-    return Table((*headings, "cache hits", "misses", "restarts"), tuple(lines))
+        counts = [found.requests, found.failed, found.items, found.executions, found.restarts]
+        counts += [found.cache_hits, found.cache_misses] if cached else []
+        lines.append((name, *map(number, counts), sizes or NOTHING))
+    headings = ["case", "requests", "failed", "items", "executions", "restarts"]
+    headings += ["cache hits", "cache misses"] if cached else []
+    return Table((*headings, "batch sizes formed"), tuple(lines))
 
 
 def metrics_table(cases: Sequence[NamedCase], most: int = 500) -> Table:
@@ -256,31 +249,30 @@ def notes_of(cases: Sequence[NamedCase]) -> list[str]:
 
 def client_table(cases: Sequence[NamedCase]) -> Table:
     """The client's own limit beside what the case had."""
-    lines = [_client_line(case, case.row.client) for case in cases if case.row.client]
+    known = [(case.name, case.row.client) for case in cases if case.row.client]
     headings = (
         "case",
         "client's limit/s",
         "of it used",
         "CPU us a request",
-        "p50 us to a null server",
-        "of the response",
-        "in flight",
-        "why not",
+        "us to a server that does nothing (p50)",
+        "of the response time",
+        "measured",
     )
-    return Table(headings, tuple(lines))
+    return Table(headings, tuple(_client_line(name, client) for name, client in known))
 
 
-def _client_line(case: NamedCase, client: ClientEntry) -> tuple[str, ...]:
+def _client_line(name: str, client: ClientEntry) -> tuple[str, ...]:
     def share(value: float | int | None) -> str:
         return NOTHING if value is None else percent(value)
 
+    how = f"{number(client.in_flight)} in flight" if client.in_flight else client.note or ""
     return (
-        case.name,
+        name,
         number(client.limit_per_s, 3),
         share(client.share_of_limit),
         number(client.cpu_us),
         number(None if client.p50_ms is None else client.p50_ms * 1e3),
         share(client.share_of_response),
-        number(client.in_flight),
-        client.not_measured or "",
+        f"not: {client.not_measured}" if client.not_measured else how,
     )

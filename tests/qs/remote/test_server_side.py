@@ -12,6 +12,7 @@ from qs.remote.server_side import (
     counted_between,
     parts_of,
     series_entry,
+    settled,
     statistics_entry,
 )
 from qs.remote.statistics import of_json
@@ -99,6 +100,17 @@ def test_a_long_series_is_thinned_and_a_short_one_is_none():
     assert found.end_s == 999
     few = readings(0, 8)
     assert series_entry(few.at_ns, counted_between(few), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("at_s", "kept"),
+    [([0, 1], [0, 1]), ([0, 1, 2], [0, 1, 2]), ([0, 1, 1.4], [0, 1.4]), ([0, 1, 1.6], [0, 1, 1.6])],
+)
+def test_an_interval_too_short_to_tell_is_joined_to_the_one_before(at_s, kept):
+    given = Readings(at_ns=[int(each * 1e9) for each in at_s], values=list(at_s))
+    found = settled(given)
+    assert found.values == kept
+    assert [at / 1e9 for at in found.at_ns] == kept
 
 
 def test_a_restart_within_is_counted_on():
