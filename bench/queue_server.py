@@ -1,66 +1,93 @@
 """A server of fixed service time with a number of workers: one FIFO queue, as theory has it.
 
-It answers every HTTP/1.1 request without a body. A worker takes the first in line and sleeps until
-the service time has passed; then the answer is written. When its standard input is closed it prints
-how long each request was served, in the order of their arrival, and ends.
+It answers every HTTP/1.1 request without a body. When a request has come, the worker that is free
+first takes it, and the answer is written when its service time has passed: nothing is computed, and
+workers are numbers, so that none is late for its next request because it was late with one before.
 
     python bench/queue_server.py WORKERS SERVICE_S       prints its port on 127.0.0.1
+
+When its standard input is closed it prints how long each request was served (ns, to the moment its
+answer was written), in the order of their arrival, and ends.
 """
 
 from __future__ import annotations
 
-import asyncio
+import heapq
 import json
+import select
+import socket
 import sys
-import threading
 import time
-from queue import SimpleQueue
-
-import uvloop
-from targets import Sleeper
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 END = b"\r\n\r\n"
-Line = SimpleQueue  # of (number, transport)
+# The system wakes sleepers later than this; from then on the clock is looked at.
+SPIN_NS = 150_000
+now_ns = time.perf_counter_ns
 
 
-class Connection(asyncio.Protocol):
-    """Puts each request into the line."""
+class Queue:
+    """Requests that are being served or wait, and how long those that ended were served."""
 
-    def __init__(self, line: Line, served_ns: list[int]):
-        self._line, self._served_ns, self._rest = line, served_ns, b""
+    def __init__(self, workers: int, service_ns: int):
+        self.served_ns: list[int] = []
+        self._free = [0] * workers  # when each worker is free
+        self._service_ns = service_ns
+        self._ending: list[tuple[int, int, int, socket.socket]] = []  # end, number, start, whose
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+    def arrived(self, connection: socket.socket) -> None:
+        start = max(now_ns(), self._free[0])
+        heapq.heapreplace(self._free, start + self._service_ns)
+        number = len(self.served_ns)
+        self.served_ns.append(0)
+        heapq.heappush(self._ending, (start + self._service_ns, number, start, connection))
 
-    def data_received(self, data: bytes) -> None:
-        *whole, self._rest = (self._rest + data).split(END)
-        for _ in whole:
-            self._served_ns.append(0)
-            self._line.put((len(self._served_ns) - 1, self._transport))
+    def answer(self) -> float | None:
+        """Answer all whose time has passed. Returns for how long (s) none ends; None: for ever."""
+        while self._ending:
+            end, number, start, connection = self._ending[0]
+            now = now_ns()
+            if now < end:
+                return max(end - SPIN_NS - now, 0) / 1e9
+            heapq.heappop(self._ending)
+            connection.send(ANSWER)
+            self.served_ns[number] = now - start
+        return None
 
 
-def work(line: Line, serve: Sleeper, served_ns: list[int], loop: asyncio.AbstractEventLoop) -> None:
-    """One worker: takes from the line for ever."""
+def serve(queue: Queue) -> None:
+    """Until the standard input is closed."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+    print(listener.getsockname()[1], flush=True)
+    poll = select.epoll()
+    poll.register(listener, select.EPOLLIN)
+    poll.register(sys.stdin, select.EPOLLIN)
+    connections: dict[int, socket.socket] = {}
+    rest: dict[int, bytes] = {}
     while True:
-        number, transport = line.get()
-        began = time.perf_counter_ns()
-        serve(None)
-        served_ns[number] = time.perf_counter_ns() - began
-        loop.call_soon_threadsafe(transport.write, ANSWER)
-
-
-async def serve(workers: int, service_s: float) -> list[int]:
-    loop, line, served_ns = asyncio.get_running_loop(), Line(), []
-    work_of_one = (line, Sleeper(service_s), served_ns, loop)
-    server = await loop.create_server(lambda: Connection(line, served_ns), "127.0.0.1", 0)
-    for _ in range(workers):
-        threading.Thread(target=work, args=work_of_one, daemon=True).start()
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-    return served_ns
+        # epoll's own time-out is in whole milliseconds; that of select is in microseconds.
+        select.select([poll], [], [], queue.answer())
+        for fd, _ in poll.poll(0):
+            if fd == sys.stdin.fileno():
+                return
+            if fd == listener.fileno():
+                connection, _ = listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connections[connection.fileno()] = connection
+                poll.register(connection, select.EPOLLIN)
+                continue
+            connection = connections[fd]
+            data = connection.recv(65_536)
+            if not data:
+                poll.unregister(fd)
+                del connections[fd]
+                continue
+            *whole, rest[fd] = (rest.pop(fd, b"") + data).split(END)
+            for _ in whole:
+                queue.arrived(connection)
 
 
 if __name__ == "__main__":
-    uvloop.install()
-    print(json.dumps(asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2])))))
+    queue = Queue(int(sys.argv[1]), round(float(sys.argv[2]) * 1e9))
+    serve(queue)
+    print(json.dumps(queue.served_ns))

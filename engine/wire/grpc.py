@@ -76,12 +76,12 @@ class GrpcClient:
 
     async def open(self, count: int) -> None:
         """Look up the name, see to the limit on open files, and open as many connections as `count`
-        requests at a time need, at most `settings.connections`. Raises WireError, and nothing is
-        left open then.
+        requests at a time need, at most `settings.connections`; 0 is as many as that. Raises
+        WireError, and nothing is left open then.
         """
         settings = self.settings
         most = settings.connections
-        needed = min(-(-max(count, 1) // settings.streams), most)
+        needed = min(-(-count // settings.streams) or most, most)
         await self._connector.prepare(most if settings.open_while_measuring else needed)
         self._closed = False
         try:

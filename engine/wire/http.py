@@ -64,10 +64,11 @@ class HttpClient:
 
     async def open(self, count: int) -> None:
         """Look up the name, see to the limit on open files, and open so many connections, at most
-        `settings.connections`. Raises WireError, and nothing is left open then.
+        `settings.connections`; 0 is as many as that. Raises WireError, and nothing is left open
+        then.
         """
         settings = self.settings
-        count = min(max(count, 1), settings.connections)
+        count = min(count or settings.connections, settings.connections)
         await self._connector.prepare(settings.connections if self._grows else count)
         self._closed = False
         try:

@@ -16,7 +16,7 @@ from qs.base.errors import UserError
 from qs.remote.asked import Asked
 from qs.remote.binding import Bound, bind
 from qs.remote.protocol import BadAnswer, Request, ServedModel, ServedTensor
-from qs.remote.serving import CONNECTIONS, Serving, Unanswered
+from qs.remote.serving import Serving, Unanswered
 from qs.remote.waiting import why_failed
 
 if TYPE_CHECKING:
@@ -113,15 +113,13 @@ class Driven:
         return made
 
     async def open(self, clients: int) -> None:
-        """Connect: for each of so many clients, 0 for as many as may be open; never more than
-        those.
+        """Connect for so many clients, 0 for as many as may be; never more than this process's
+        share of the connections.
         """
         await self.close()  # of a case that broke off
-        most = -(-(self.serving.asked.connections or CONNECTIONS) // self._shares)
-        streams = self.serving.settings.streams
         self._client = self.serving.client(self._share, self._shares)
         self._counts = {}
-        await self._client.open(max(1, min(-(-clients // streams) or most, most)))
+        await self._client.open(clients)
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -145,9 +145,12 @@ class Serving:
 
     def client(self, instance: int = 0, instances: int = 1) -> Any:
         """A new client for the measured requests: HttpClient or GrpcClient, not yet opened. Of
-        several processes each is one of the instances: they share the ids of sequences.
+        several processes each is one of the instances: they share the connections and the ids of
+        sequences.
         """
-        client, asked = client_of(self.settings, self.address.transport), self.asked
+        share = -(-self.settings.connections // instances)
+        settings = replace(self.settings, connections=share)
+        client, asked = client_of(settings, self.address.transport), self.asked
         if not asked.sequences:
             return client
         first = asked.sequence_base + instance
