@@ -17,6 +17,7 @@ import asyncio
 import gzip
 import json
 import mmap
+import ssl
 import struct
 import sys
 import threading
@@ -108,7 +109,13 @@ def echo(
 class KserveServer:
     """Serves until the `with` ends. Attributes may be changed while it runs."""
 
-    def __init__(self, models: Sequence[Model], binary: bool = True, port: int = 0) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        binary: bool = True,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.models = {model.name: model for model in models}
         self.binary = binary
         self.ready = True
@@ -124,7 +131,7 @@ class KserveServer:
         self.keep_seen = True
         self.regions: dict[str, mmap.mmap] = {}  # as Triton does, mapped when registered
         self.connections = 0
-        self.port = port
+        self.port, self.tls = port, tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._up = threading.Event()
@@ -162,7 +169,9 @@ class KserveServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=1 << 28)
+            asyncio.start_server(
+                self._connection, "127.0.0.1", self.port, limit=1 << 28, ssl=self.tls
+            )
         )
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()

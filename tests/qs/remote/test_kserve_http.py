@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +21,7 @@ from qs.remote.protocols.kserve_http import MOST_UNPACKED, KserveHttp
 from qs.remote.serving import Serving, Unanswered
 from tests.servers.kserve import NUMPY, KserveServer, Model, doubling, echo
 
+CERTIFICATES = Path(__file__).parents[2] / "engine/wire/certificates"
 X = {"x": np.arange(8, dtype=np.float32).reshape(2, 4)}
 ALL = [*NUMPY, "BF16", "BYTES"]
 KINDS = {
@@ -245,6 +248,35 @@ def test_asked_from_several_threads_at_once(binary, serving):
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda _: served.infer(X)["y"], range(32)):
             np.testing.assert_array_equal(found, X["x"] * 2)
+
+
+def test_over_tls_with_the_right_name_and_a_known_authority(serving):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "server.pem")
+    elsewhere = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    elsewhere.load_cert_chain(CERTIFICATES / "elsewhere.pem")
+    known = {"ca": str(CERTIFICATES / "ca.pem")}
+
+    def secure(server, **more):
+        url = server.url("double", "kserve+https")
+        return Serving(Asked.of({"url": url, "ready_timeout_s": 60, **more}))
+
+    with KserveServer([doubling()], tls=context) as server:
+        for more in (known, {"insecure": True}):
+            served = secure(server, **more)
+            np.testing.assert_array_equal(served.infer(X)["y"], X["x"] * 2)
+            assert served.facts()["tls"].startswith("TLSv1.3")
+            served.close()
+        with pytest.raises(NotReady, match="certificate") as refused:
+            secure(server).describe()
+        assert refused.value.final
+        with pytest.raises(NotReady, match="certificate|name"):
+            secure(server, server_name="other.example.com", **known).describe()
+    with (
+        KserveServer([doubling()], tls=elsewhere) as server,
+        pytest.raises(NotReady, match="certificate|name"),
+    ):
+        secure(server, **known).describe()
 
 
 # What follows needs no server: a protocol is given what asks.
