@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from qs.engine.files import write_columns, write_hlog
 from qs.engine.machine.watch import CpuUse
 from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
-from qs.engine.record.files import write_columns, write_hlog
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.statistics.estimate import Confidence

@@ -14,10 +14,10 @@ from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.ending import RunEnd
 from qs.engine.conduct.layout import Layout
 from qs.engine.conduct.losses import Losses
+from qs.engine.files import columns_of
 from qs.engine.load import ClosedLoop
 from qs.engine.outcome import Ending, ErrorKind
 from qs.engine.plan import RunPlan
-from qs.engine.record.files import columns_of
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.record.memory import Field, WorkerMemory

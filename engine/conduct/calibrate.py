@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -115,7 +115,7 @@ async def _measure(plan: RunPlan, sessions: Sequence[Session], limit_s: float) -
     counter_fd = new_counter() if several else None
     target: Any = nothing_awaited if plan.pool.kind == "async" else nothing
     if any(session.share.started for session in sessions):
-        target = Factory("qs.engine.workers.target:NothingStarted")
+        target = Factory("qs.engine.conduct.calibrate:NothingStarted")
     twins = [
         session.beside(null_share(session.share, for_s, counter_fd), target) for session in sessions
     ]
@@ -171,3 +171,31 @@ def cost_of(sessions: Sequence[Session], reports: Sequence[WorkerReport]) -> Eng
     service.max_ns = 1 << 62
     cpu_ns = sum(report.cpu_ns for report in reports)
     return EngineCost(cpu_ns / completed, service.percentile_ns(50), completed)
+
+
+class NothingStarted:
+    """Is answered in the loop's next pass."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    def start(self, sample: Any, done: Callable[[Any], None]) -> NothingCall:
+        call = NothingCall()
+        self.loop.call_soon(done, call)
+        return call
+
+
+class NothingCall:
+    """The call of a request that does nothing."""
+
+    __slots__ = ("issued_ns", "sent_ns", "first_ns", "last_ns")
+
+    failure = None
+    detail = ""
+
+    def __init__(self) -> None:
+        now = MONOTONIC.now_ns()
+        self.issued_ns = self.sent_ns = self.first_ns = self.last_ns = now
+
+    def cancel(self) -> None:
+        """It is answered soon."""

@@ -177,7 +177,6 @@ def rescue(
     late = completed - issued > timeout_ns
     answered = memory.outcome[:rows] == Outcome.COMPLETED
     header[Field.FAILED] += np.count_nonzero(late & answered)
-    header[Field.TIMED_OUT] += np.count_nonzero(late & answered)
     good = answered & ~late
     due, issued, completed = due[good], issued[good], completed[good]
     if not completed.size:

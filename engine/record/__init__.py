@@ -1,3 +1,1 @@
-"""What was measured: shared memory, recorders, histograms, intervals and the files they are written
-to.
-"""
+"""What was measured: shared memory, recorders, histograms and intervals."""

@@ -33,8 +33,7 @@ class Field(IntEnum):
     PHASE = 3
     SLICE_NS = 4  # when the slice in progress began; 0 between slices
     COMPLETED = 5  # requests that returned in time and without a fault
-    FAILED = 6  # all other requests that were issued, TIMED_OUT included
-    TIMED_OUT = 7  # requests that returned after the time-out
+    FAILED = 6  # all other requests that were issued
     WARM_COMPLETED = 8
     FIRST_NS = 9  # service time of the very first call, warm-up included
     LAST_COMPLETED_NS = 10
@@ -92,7 +91,7 @@ class Outcome(IntEnum):
 
     COMPLETED = 0
     FAILED = 1  # its target raised
-    TIMED_OUT = 2  # it returned after the time-out; told by its times, so no worker writes it
+    TIMED_OUT = 2  # it returned after the time-out; told by its times, but for those given up
 
 
 HEADER = 64  # cells, and behind them eight for each part: the HistogramCells of its histogram

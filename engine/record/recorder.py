@@ -109,18 +109,12 @@ class Recorder:
         now_ns: int,
         detail: str | None = None,
         row: int | None = None,
-        times: tuple[int, int] | None = None,
     ) -> None:
         """Count a request that failed; its times are in no histogram. `row` is the row that holds
-        them; without one it counts as due now, and the columns that a run keeps have it if `times`
-        says when it was due and issued.
+        them; without one it has none, and counts as due now.
         """
         if row is None:
             self._arrive(np.array([now_ns]))
-            if self.kept is not None and times is not None:
-                outcome = Outcome.TIMED_OUT if kind == ErrorKind.TIMEOUT else Outcome.FAILED
-                due, issued, ended = np.array([[*times, now_ns]]).T
-                self.kept.append((due, issued, ended, np.array([outcome], np.int8)))
         else:
             timed_out = kind == ErrorKind.TIMEOUT
             self.memory.outcome[row] = Outcome.TIMED_OUT if timed_out else Outcome.FAILED
@@ -129,18 +123,12 @@ class Recorder:
         if self.first_fault is None and detail:
             self.first_fault = detail
 
-    def raised(
-        self,
-        fault: BaseException,
-        now_ns: int,
-        row: int | None = None,
-        times: tuple[int, int] | None = None,
-    ) -> None:
+    def raised(self, fault: BaseException, now_ns: int, row: int) -> None:
         """Count a request whose target raised. Only the first is described: that reads source files
         and takes milliseconds.
         """
         detail = describe(fault) if self.first_fault is None else None
-        self.fail(type(fault).__name__, now_ns, detail, row, times)
+        self.fail(type(fault).__name__, now_ns, detail, row)
 
     def _fail(self, kind: str, now_ns: int) -> None:
         header = self._header
@@ -263,7 +251,6 @@ class Recorder:
         if service.size and int(service.max()) > self._timeout_ns:
             on_time = service <= self._timeout_ns
             late = completed[~on_time]
-            header[Field.TIMED_OUT] += late.size
             for moment in late.tolist():
                 self._fail(ErrorKind.TIMEOUT, moment)
             due, issued, completed, service = (

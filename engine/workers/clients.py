@@ -70,6 +70,21 @@ class AsyncClients:
             if header[Field.STOP]:
                 limit_ns = 0
 
+        def fail(number: int, start: int, fault: BaseException) -> None:
+            nonlocal row
+            ended = now_ns()
+            issued[row], completed[row] = start, ended
+            if began[number] < 0 and isinstance(fault, asyncio.CancelledError):
+                uncancel()
+                recorder.fail(ErrorKind.TIMEOUT, ended, row=row)
+            else:
+                recorder.raised(fault, ended, row)
+            began[number] = 0
+            row += 1
+            if row == rows:
+                count()
+            look()
+
         call: Callable[[Any], Awaitable[Any]] = target.call
 
         async def first(sample: Any) -> None:
@@ -85,30 +100,18 @@ class AsyncClients:
             for sample in samples:
                 if think_s:
                     began[number] = 0
-                    if not await self._think(think_s, until_ns):
-                        return
+                    await asyncio.sleep(min(think_s, max(until_ns - now_ns(), 0) / 1e9))
                 began[number] = start = now_ns()
                 if start >= limit_ns:
                     return
                 try:
                     await call(sample)
-                except asyncio.CancelledError as fault:
-                    if closing:
-                        raise
-                    if not self._timed_out(began[number], start):
-                        recorder.raised(fault, now_ns(), times=(start, start))  # the target's own
-                    began[number] = 0
-                    look()
-                    await asyncio.sleep(0)
-                    continue
                 except UnfinishedAnswer:
                     raise
                 except BaseException as fault:  # a target may raise anything
                     if closing or is_interrupt(fault):
                         raise
-                    recorder.raised(fault, now_ns(), times=(start, start))
-                    began[number] = 0
-                    look()
+                    fail(number, start, fault)
                     await asyncio.sleep(0)
                     continue
                 end = now_ns()
@@ -131,6 +134,10 @@ class AsyncClients:
                 if now_ns() > counted_ns + COUNT_NS:
                     count()
                 on_tick()
+                if not limit_ns:
+                    for task, began_ns in zip(tasks, began):
+                        if not began_ns:  # it thinks
+                            task.cancel()
                 waiting -= self._cancel_late(tasks, began)
                 if self.abandoned.is_set() and waiting:
                     for _ in waiting:
@@ -144,46 +151,22 @@ class AsyncClients:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def _think(self, think_s: float, until_ns: int) -> bool:
-        """Pause before a request, but no longer than the run. Returns whether to make it."""
-        now_ns = MONOTONIC.now_ns
-        end_ns = min(now_ns() + int(think_s * 1e9), until_ns)
-        while (left_ns := end_ns - now_ns()) > 0:
-            if self.header[Field.STOP]:
-                return False
-            await asyncio.sleep(min(left_ns / 1e9, TICK_S))
-        return end_ns < until_ns
-
     def _cancel_late(self, tasks: list[asyncio.Task], began: list[int]) -> set[asyncio.Task]:
         """Cancel requests past their time-out. Returns the clients whose target refuses to be
         cancelled: nobody waits for them.
         """
         now = MONOTONIC.now_ns()
-        given_up = set()
         for number, task in enumerate(tasks):
-            if task.done() or not began[number]:
+            if task.done() or not began[number] or task in self._given_up:
                 continue
-            if began[number] < 0:  # cancelled at that instant
-                if now + began[number] > STUBBORN_NS and task not in self._given_up:
+            if began[number] < 0:
+                if now + began[number] > STUBBORN_NS:
                     self._given_up.add(task)
                     self.recorder.fail(ErrorKind.HUNG, now)
-                if task in self._given_up:
-                    given_up.add(task)
             elif now - began[number] > self.timeout_ns:
                 began[number] = -now
                 task.cancel()
-        return given_up
-
-    def _timed_out(self, began_ns: int, start_ns: int) -> bool:
-        """Whether the cancellation came from here, for a request past its time-out; it is counted
-        then.
-        """
-        if began_ns >= 0:
-            return False
-        uncancel()
-        self.header[Field.TIMED_OUT] += 1
-        self.recorder.fail(ErrorKind.TIMEOUT, MONOTONIC.now_ns(), times=(start_ns, start_ns))
-        return True
+        return self._given_up
 
 
 async def cancel(tasks: set[asyncio.Task]) -> set[asyncio.Task]:

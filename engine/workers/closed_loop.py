@@ -83,14 +83,17 @@ def closed_loop(
                 chunk = chunk_of(end - began, first, until_ns - end)
         except BaseException as raised:  # a target may raise anything, SystemExit included
             fault = raised
-        cursor.count(row + 1)
-        left -= row + 1
-        if fault is not None:
-            if is_interrupt(fault):
-                raise fault
-            issued_ns = completed[row] if row >= 0 else began  # as soon as the one before returned
-            recorder.raised(fault, now_ns(), times=(issued_ns, issued_ns))
-            left -= 1
+        done = row + 1
+        if fault is not None and not is_interrupt(fault):
+            # it was issued as soon as the one before had returned
+            issued[done] = completed[row] if row >= 0 else began
+            completed[done] = now_ns()
+            recorder.raised(fault, completed[done], done)
+            done += 1
+        cursor.count(done)
+        left -= done
+        if fault is not None and is_interrupt(fault):
+            raise fault
         look(answer)
         yield
 

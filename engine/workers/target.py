@@ -6,7 +6,6 @@ phase. Out of scope: what a call does, and whether its answer is right.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,7 +14,6 @@ from itertools import cycle, islice
 from typing import Any
 
 from qs.engine.call import Call
-from qs.engine.clock import MONOTONIC
 from qs.engine.plan import Factory
 from qs.engine.workers.answers import look
 
@@ -149,31 +147,3 @@ def nothing(sample: Any) -> None:
 
 async def nothing_awaited(sample: Any) -> None:
     """Returns at once, without letting the event loop go on to another task."""
-
-
-class NothingStarted:
-    """Is answered in the loop's next pass."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-
-    def start(self, sample: Any, done: Callable[[Any], None]) -> NothingCall:
-        call = NothingCall()
-        self.loop.call_soon(done, call)
-        return call
-
-
-class NothingCall:
-    """The call of a request that does nothing."""
-
-    __slots__ = ("issued_ns", "sent_ns", "first_ns", "last_ns")
-
-    failure = None
-    detail = ""
-
-    def __init__(self) -> None:
-        now = MONOTONIC.now_ns()
-        self.issued_ns = self.sent_ns = self.first_ns = self.last_ns = now
-
-    def cancel(self) -> None:
-        """It is answered soon."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qs.base.files import write_json
-from qs.engine.record.files import write_hlog
+from qs.engine.files import write_hlog
 from qs.engine.record.histogram import Histogram, indices_of
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.result import RunResult, WarmUpResult

@@ -10,7 +10,7 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, Stop, run
-from qs.engine.record.files import write_columns
+from qs.engine.files import write_columns
 from qs.engine.record.histogram import HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS, Histogram
 from tests.fakes import MS, Nth, S, Service, VirtualClock
 
