@@ -80,6 +80,8 @@ class GrpcClient:
         WireError, and nothing is left open then.
         """
         settings = self.settings
+        if settings.proxy is not None and settings.tls is None:
+            raise WireError("no gRPC through a proxy without TLS: proxies pass on HTTP/1.1")
         most = settings.connections
         needed = min(-(-count // settings.streams) or most, most)
         await self._connector.prepare(most if settings.open_while_measuring else needed)
@@ -89,7 +91,7 @@ class GrpcClient:
             await self._greet(first)
             if first.limit < settings.streams:
                 self.facts["streams"] = f"{first.limit}, as the server allows"
-                needed = min(-(-max(count, 1) // first.limit), most)
+                needed = min(-(-count // first.limit) or most, most)
             await open_many(self._open_one, needed - 1)
         except BaseException:
             await self.close()

@@ -16,7 +16,7 @@ PREFIX_BYTES = 5
 SMALL_BYTES = 64 << 10
 # of a page that a proxy answers with
 MOST_PAGE_BYTES = 4 * MOST_SHOWN
-MOST_UNPACKED_BYTES = 1 << 30
+MOST_UNPACKED_BYTES = 256 << 20
 
 
 class Unusable(Exception):
@@ -29,7 +29,7 @@ class Unusable(Exception):
 
 class GrpcCall(WireCall):
     """A WireCall whose `status` is gRPC's code (or what is not 200 in HTTP's), and whose `body` is
-    the answer's message, packed where `compressed` says so: `unpacked` has it in full.
+    the answer's message, packed where `compressed` says so: `message_of` has it in full.
     """
 
     __slots__ = (
@@ -69,22 +69,6 @@ class GrpcCall(WireCall):
                 if not name.startswith(":"):
                     found[name] = f"{found[name]}, {value}" if name in found else value
         return found
-
-    def unpacked(self, most_bytes: int = MOST_UNPACKED_BYTES) -> bytes | memoryview:
-        """The message, unpacked where it is compressed. Raises BadAnswer for what cannot be
-        unpacked, or would be longer than `most_bytes`.
-        """
-        if not self.compressed:
-            return self.body
-        inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        try:
-            message = inflate.decompress(bytes(self.body), most_bytes)
-        except zlib.error as fault:
-            raise BadAnswer(f"its message cannot be unpacked: {fault}") from fault
-        if not inflate.eof:
-            longer = "is longer than allowed" if len(message) >= most_bytes else "is cut off"
-            raise BadAnswer(f"its packed message {longer}")
-        return message
 
     def take(self, piece: memoryview, most_bytes: int, memory: Memory) -> None:
         """Take a piece of what comes in DATA. Raises Unusable."""
@@ -146,3 +130,20 @@ class GrpcCall(WireCall):
         """Nothing has come yet: it is to be sent again."""
         self.first = self.last = self.store = None
         self.size, self.filled, self.begun, self.compressed = -1, 0, b"", False
+
+
+def message_of(call: WireCall, most_bytes: int = MOST_UNPACKED_BYTES) -> bytes | memoryview:
+    """The answer's message, unpacked where it is compressed. Raises BadAnswer for what cannot be
+    unpacked, or would be longer than `most_bytes`.
+    """
+    if not getattr(call, "compressed", False):
+        return call.body
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        message = inflate.decompress(bytes(call.body), most_bytes)
+    except zlib.error as fault:
+        raise BadAnswer(f"its message cannot be unpacked: {fault}") from fault
+    if not inflate.eof:
+        longer = "is longer than allowed" if len(message) >= most_bytes else "is cut off"
+        raise BadAnswer(f"its packed message {longer}")
+    return message

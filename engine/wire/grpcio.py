@@ -36,21 +36,20 @@ _WORDS = (
     (r"Socket closed|GOAWAY|[Ee]nd of TCP stream|transport closed", Failure.CLOSED),
     (r"[Cc]onnection refused|[Ff]ailed to connect|No route|unreachable", Failure.REFUSED),
 )
+# a message, its metadata, and how it is to be compressed
+_Prepared = tuple[bytes, Any, Any]
 _HTTP = re.compile(r"[Rr]eceived http2 header with status: (\d{3})")
 
 
 class GrpcioCall(WireCall):
-    """A WireCall whose message is unpacked already."""
+    """A WireCall with the headers that grpcio shows; its message is unpacked."""
 
     __slots__ = ("fields",)
+    fields: dict[str, str]
 
     def headers(self) -> dict[str, str]:
         """Headers and trailers by name, as far as grpcio shows them."""
         return dict(self.fields)
-
-    def unpacked(self, most_bytes: int = 0) -> bytes | memoryview:
-        """As GrpcCall's."""
-        return self.body
 
 
 class BlockingGrpc:
@@ -72,7 +71,7 @@ class BlockingGrpc:
         self.facts = {"address": origin(settings), "client": f"grpcio {grpc.__version__}"}
         self._channel: Any = None
         self._methods: dict[str, Any] = {}
-        self._prepared: dict[int, tuple[GrpcRequest, bytes, Any]] = {}
+        self._prepared: dict[int, tuple[GrpcRequest, _Prepared]] = {}
         self._lock = threading.Lock()
 
     def open(self) -> None:
@@ -168,7 +167,7 @@ class BlockingGrpc:
         key = _read(tls.key) if tls.key is not None else certificate
         return self._grpc.ssl_channel_credentials(ca, key, certificate)
 
-    def _prepare(self, request: GrpcRequest) -> tuple[bytes, Any, Any]:
+    def _prepare(self, request: GrpcRequest) -> _Prepared:
         """Message, metadata and compression as grpcio wants them."""
         found = self._prepared.get(id(request))
         if found is None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from qs.base.errors import UserError
 from qs.base.visible import one_line
+from qs.engine.wire.grpc_calls import message_of
 from qs.engine.wire.grpc_requests import GrpcRequest, grpc_request
 from qs.remote.address import Address
 from qs.remote.asked import Asked
@@ -144,7 +145,11 @@ class KserveGrpc:
 
     def outputs(self, call: WireCall) -> dict[str, np.ndarray]:
         """The arrays of an answered inference."""
-        answer = parsed("ModelInferResponse", call.body, "the answer")
+        try:
+            content = message_of(call)
+        except ValueError as fault:
+            raise BadAnswer(str(fault)) from None
+        answer = parsed("ModelInferResponse", content, "the answer")
         raw = list(answer.raw_output_contents)
         if raw and len(raw) != len(answer.outputs):
             raise BadAnswer(f"{len(answer.outputs)} outputs, and raw contents of {len(raw)}")

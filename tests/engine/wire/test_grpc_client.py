@@ -1,4 +1,4 @@
-"""The gRPC clients against grpcio's server: ours on both loops, and grpcio's as a second opinion."""
+"""The gRPC clients against grpcio's server: ours on both loops, grpcio's as a second opinion."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from qs.engine.wire.failures import WireError
+from qs.engine.wire.failures import BadAnswer, WireError
 from qs.engine.wire.grpc import GrpcClient
 from qs.engine.wire.grpc_answers import STATUSES
+from qs.engine.wire.grpc_calls import message_of
 from qs.engine.wire.grpc_requests import GrpcRequest, grpc_request
 from qs.engine.wire.grpcio import BlockingGrpc
 from qs.engine.wire.settings import ClientSettings, Tls
@@ -119,10 +120,16 @@ def test_packed_messages(client: str, server: tuple[int, Answers]) -> None:
         asked({"pack": "1", "size": "50000"}, compressed=True),
     )
     assert (up.failure, down.failure) == (None, None)
-    assert bytes(up.unpacked()) == b"hello" * 1000
-    assert bytes(down.unpacked()) == bytes(50_000)
+    assert bytes(message_of(up)) == b"hello" * 1000
+    assert bytes(message_of(down)) == bytes(50_000)
     if client != "grpcio":
         assert down.compressed and len(down.body) < 1_000
+        with pytest.raises(BadAnswer, match="longer than allowed"):
+            message_of(down, 49_999)
+        for body, words in ((down.body[:-9], "is cut off"), (b"x" * 90, "cannot be unpacked")):
+            down.body = body
+            with pytest.raises(BadAnswer, match=words):
+                message_of(down)
 
 
 @each_client

@@ -44,13 +44,13 @@ def asked(content: bytes = b"q" * 5) -> Any:
     return grpc_request("/tests.Echo/Ask", "test", {"who": "me"}, content)
 
 
-def run(loop: str, script: Script, work: Work, clients: int = 1, **given: Any) -> Any:
+def run(loop: str, script: Script, work: Work, count: int = 1, **given: Any) -> Any:
     """What `work` makes of a client that is connected to the script."""
 
     async def inside() -> Any:
         async with scripted(script) as port:
             client = GrpcClient(ClientSettings("127.0.0.1", port, **given))
-            await client.open(clients)
+            await client.open(count)
             try:
                 return await work(client)
             finally:
@@ -195,10 +195,24 @@ def test_as_many_streams_as_the_server_allows(loop: str) -> None:
         assert client.facts["streams"] == "2, as the server allows"
         return await several(client, 20)
 
-    calls = run(loop, script, work, streams=100, connections=1)
+    calls = run(loop, script, work, streams=10, connections=1)
     assert [each.failure for each in calls] == [None] * 20
     assert most == 2
     assert [each.issued_ns <= each.sent_ns for each in calls] == [True] * 20
+
+
+@each_loop
+def test_more_connections_where_the_server_allows_fewer_streams(loop: str) -> None:
+    async def script(peer: Peer, number: int) -> None:
+        await peer.begin({3: 3})
+        while True:
+            peer.answer(await peer.request())
+
+    async def work(client: GrpcClient) -> Any:
+        return client.counts()["connections"]
+
+    assert run(loop, script, work, 20, streams=10) == 7
+    assert run(loop, script, work, 20, streams=10, connections=5) == 5
 
 
 @each_loop
@@ -227,13 +241,13 @@ def test_fewer_streams_from_now_on(loop: str) -> None:
 
 
 @each_loop
-def test_connections_are_made_for_all_streams_and_no_more(loop: str) -> None:
+def test_as_many_connections_as_the_requests_need_and_no_more(loop: str) -> None:
     async def work(client: GrpcClient) -> Any:
         await several(client, 20)
         return client.counts()
 
-    for clients, streams, expected in ((7, 3, 3), (7, 1, 5), (1, 1, 1), (100, 2, 5)):
-        counts = run(loop, answering, work, clients, streams=streams, connections=5)
+    for at_a_time, streams, expected in ((7, 3, 3), (7, 1, 5), (1, 1, 1), (100, 2, 5), (0, 9, 5)):
+        counts = run(loop, answering, work, at_a_time, streams=streams, connections=5)
         assert counts["connections"] == expected
         assert counts["opened while measuring"] == counts["replaced"] == 0
 
@@ -551,3 +565,12 @@ def test_no_grpc_there(loop: str, script: Script, failure: str, words: str) -> N
     assert caught.value.failure == failure
     assert words in str(caught.value)
     assert str(caught.value).startswith("no gRPC at 127.0.0.1:")
+
+
+def test_no_proxy_without_tls() -> None:
+    async def work() -> None:
+        client = GrpcClient(ClientSettings("127.0.0.1", 1, proxy="http://127.0.0.1:3128"))
+        await client.open(1)
+
+    with pytest.raises(WireError, match="no gRPC through a proxy without TLS"):
+        on_loop("asyncio", work)
