@@ -47,6 +47,10 @@ CASE = columns(
     "energy_per_item_j",
     "cpu_utilisation_percent",
     "device_utilisation_percent",
+    "connection_wait_ms",
+    "network_and_client_ms",
+    "server_queue_ms",
+    "server_compute_ms",
 )
 RUN = ("task", "model", "backend", "runtime", "cpu", "started", "precision")
 # The type of each column, in the columns' order.

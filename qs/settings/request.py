@@ -96,6 +96,7 @@ class Request:
     warmup: WarmUp | None = None
     time_limit: float | None = None
     numeric_items: int | None = None
+    no_calibrate: bool = False  # what engine and client cost is not measured first
     no_picture: bool = False  # of the comparison with the reference
     verify: str | None = None
     seed: int | None = None

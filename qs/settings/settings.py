@@ -228,6 +228,7 @@ def settle(
         drain_s=_first(None, line=traffic.drain_s),
         max_backlog=_first(None, line=traffic.max_backlog),
         spin=_first("auto", line=traffic.spin),
+        calibrate=_first(True, line=False if line.no_calibrate else None),
         verify=_first(None, line=line.verify, config=config.verify),
         duration_s=_first(
             None, line=line.duration, workload=workload.duration if of_task else None

@@ -102,6 +102,15 @@ def test_what_is_kept_of_a_run_and_no_secret_is(
     (row,) = result["Performance"]
     assert row["Completed"] > 0 and row["Errors"] == 0
     assert (row["Pool"], row["Instances"]) == ("async", loops)
+    # The server's own times beside the client's, and what the client costs.
+    assert (result["Served"]["server"], result["Served"]["tensors"]) == ("scripted", "binary")
+    assert result["Served"]["header_names"] == ["Authorization"]
+    assert row["Server"]["statistics"]["requests"] == row["Completed"]
+    shares = [part["share"] for part in row["Server"]["parts"]]
+    assert sum(shares) == pytest.approx(1.0, abs=0.01)
+    assert set(row["Parts"]) == {"wait", "first_byte", "transfer"}
+    assert row["Counts"]["opened while measuring"] == 0
+    assert row["Client"]["limit_per_s"] > 0 and row["Client"]["processes"] == loops
     (entry,) = set(entries(Wanted())) - set(before)
     assert (entry.task, entry.hardware, entry.model) == (title, "KSERVE", "digits")
     shown = [ran.stdout, ran.stderr, str(entry)]

@@ -17,6 +17,7 @@ from qs.cli.options.load import (
 from qs.cli.options.output import (
     dry_run,
     history,
+    no_calibrate,
     no_picture,
     numeric_items,
     out,
@@ -49,7 +50,7 @@ from qs.cli.options.target import (
 )
 
 places = together(workspace, out)
-measuring = together(warmup, time_limit, verify, telemetry, seed)
+measuring = together(warmup, time_limit, verify, telemetry, no_calibrate, seed)
 
 __all__ = [
     "POOLS",

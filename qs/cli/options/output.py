@@ -26,6 +26,14 @@ telemetry = _checks(
     rare=True,
 )
 
+no_calibrate = _checks(
+    "--no_calibrate",
+    is_flag=True,
+    help="Do not measure first what the engine, and the client of a served model, cost by "
+    "themselves.",
+    rare=True,
+)
+
 numeric_items = _checks(
     "--numeric_items",
     type=Whole(1, bounds.SAMPLES),
