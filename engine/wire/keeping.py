@@ -18,8 +18,8 @@ LONGEST_PAUSE_S = 0.25
 
 
 class Keeper:
-    """`connect` makes one connection, or raises WireError; `failed` is told of an attempt that
-    came to nothing, so that nobody goes on waiting for it.
+    """`connect` makes one connection, or raises WireError; `failed` is told of one that
+    came to nothing once no other is under way, so that nobody goes on waiting for it.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Keeper:
         # answer, so that a server which accepts and closes at once does not keep this loop busy.
         self._troubled = False
         self._pause_s = FIRST_PAUSE_S
+        self._fault: WireError | None = None  # of those that are under way
         self._closed = False
 
     @property
@@ -108,13 +109,15 @@ class Keeper:
             await self._connect()
         except WireError as fault:
             self._troubled = True
-            if not self._closed:
-                self._failed(fault)
+            self._fault = fault
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.result()  # a fault of ours is not swallowed
+        if self._fault is not None and not self._tasks and not self._closed:
+            fault, self._fault = self._fault, None
+            self._failed(fault)
         self.restore()
 
 
