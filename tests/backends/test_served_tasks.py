@@ -144,7 +144,7 @@ def test_check_sweep_and_load_of_a_served_model(tmp_path):
             assert (row["Completed"], row["Errors"]) == (80, 0)
             assert (row["Verification"]["checked"], row["Verification"]["wrong"]) == (80, 0)
         result = ran(tmp_path / "ms", url, "-b", "1", "--scenario", "multi_stream",
-                     "--min_queries", "20", "--duration", "200ms")  # fmt: skip
+                     "--iterations", "20", "--duration", "200ms")  # fmt: skip
         assert result["Performance"][0]["Counts"]["connections"] == 8
 
 
