@@ -256,6 +256,38 @@ def make(config):
             "benchmark": (SKIP, "QS mode is supported"),
         },
     ),
+    "started requests whose answers come from one place": (
+        """
+    def request_of(self, feeds):
+        return feeds["x"]
+
+    def start(self, request, done):
+        import asyncio
+
+        class Call:
+            failure, detail, cancel = None, "", lambda self: None
+
+        self.x = request
+        asyncio.get_running_loop().call_later(0.001, lambda: done(self.ended(Call())))
+
+    def ended(self, call):
+        call.answer = self.x @ WEIGHTS
+        return call
+
+    def outputs_of(self, call):
+        return {"y": call.answer}
+
+    def counts(self, which):
+        return {}
+""",
+        ["contract", "qs_config", "determinism", "threads"],
+        {
+            "contract": (FAIL, "RuntimeBackendACME.counts takes"),
+            "qs_config": (PASS, "runner async"),
+            "determinism": (PASS, "bit by bit"),
+            "threads": (FAIL, "are not the serial ones"),
+        },
+    ),
 }
 
 

@@ -141,6 +141,70 @@ def test_the_runner_async_awaits_predict_and_overlaps_its_waits(tmp_path, notes)
     assert result["Accuracy"]["Max Diff"] > 0
 
 
+STARTED = """
+def predict(self, feeds):
+    (images,) = feeds.values()
+    return {"logits": np.zeros((len(images), 10), np.float32)}
+
+def request_of(self, feeds):
+    (images,) = feeds.values()
+    with open(os.environ["NOTES"], "a") as file:
+        file.write('{"what": "request"}\\n')
+    return len(images)
+
+async def open(self, clients):
+    import asyncio
+    self.clients, self.sent, self.loop = clients, 0, asyncio.get_running_loop()
+
+def start(self, request, done):
+    call = Call()
+    self.sent += 1
+    call.failure = "HTTP 503" if self.sent == 7 else None
+    self.loop.call_later(0.01, call.end, done)
+    return call
+
+def outputs_of(self, call):
+    return self.predict({"x": [0]})
+
+def counts(self):
+    return {"connections": self.clients, "requests": self.sent}
+
+async def close(self):
+    with open(os.environ["NOTES"], "a") as file:
+        file.write('{"what": "closed"}\\n')
+"""
+CALL = """
+import time
+
+class Call:
+    def __init__(self):
+        self.issued_ns = self.sent_ns = time.perf_counter_ns()
+        self.first_ns = self.last_ns = 0
+        self.failure, self.detail = None, ""
+
+    def end(self, done):
+        self.first_ns = self.last_ns = time.perf_counter_ns()
+        done(self)
+
+    def cancel(self):
+        pass
+"""
+
+
+def test_requests_that_are_started_are_made_once_and_bring_their_times(tmp_path, notes):
+    own = STARTED.replace("Call()", "__import__(__package__ + '.call', fromlist=['Call']).Call()")
+    helpers = {"call.py": CALL}
+    config = {"clients": 4, "iterations": 5, "samples": {"count": 3}, **QUICK}
+    write(tmp_path, config=config, predict=own, helpers=helpers)
+    status, result, said = run(tmp_path)
+    (row,) = rows_of(status, result, said, expected=3)
+    assert (row["Pool"], row["Completed"]) == ("async", 19)
+    assert row["Errors By Kind"] == {"HTTP 503": 1}
+    assert row["Counts"] == {"connections": 4, "requests": 20}
+    assert row["P50 Latency"] >= 10
+    assert len(notes("request")) == 3 and len(notes("closed")) == 1
+
+
 REFUSES = "def predict(self, feeds):\n    raise RuntimeError('vendor code in the way')"
 
 
