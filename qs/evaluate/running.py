@@ -17,6 +17,7 @@ from qs.evaluate.evaluation import Work, evaluate, open_journal
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.prepare_artifact import prepare_artifact
+from qs.evaluate.served import until_ready
 from qs.evaluate.web import Point, Trend, served
 from qs.result.folder import ReportFolder
 from qs.result.record import Record, to_result
@@ -114,7 +115,7 @@ def describe_artifact(
     yet.
     """
     try:
-        doing = "reading the model file" if request.file is not None else "asking the server"
+        doing = "reading the model file" if request.file is not None else until_ready(request)
         with (view or Quiet()).step(doing):
             return run_on_loop(prepare_artifact(request, scratch, probe), interrupt or Interrupt())
     except (asyncio.CancelledError, Interrupted):

@@ -10,7 +10,7 @@ from typing import Any
 from qs.base import headers
 from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault, Faults
-from qs.base.words import data_size
+from qs.base.words import data_size, span
 from qs.config.qs_config import QsConfig, parse_qs_config
 from qs.remote.address import SCHEMES, parse
 from qs.remote.asked import Asked
@@ -70,6 +70,12 @@ def check_compiled_before(request: Request) -> None:
     faults = [Fault(flag_of(name), "", "given", allowed) for name in request.remote]
     if faults:
         raise Faults(faults)
+
+
+def until_ready(request: Request) -> str:
+    """What is done before a served model is described, and for how long, in words."""
+    limit_s = request.remote.get("ready_timeout_s") or Asked.ready_timeout_s
+    return f"asking the server (until it is ready, for {span(limit_s)} at most: --ready_timeout)"
 
 
 def as_answers(remote: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from qs.artifact.model_info import plain_name
 from qs.artifact.notes import notes_on
 from qs.base.addresses import public
 from qs.base.errors import Fault, Faults, UserError
+from qs.engine.wire.failures import WireError
 from qs.inside import feeding
 from qs.inside.trying import ONE_RUN_S, ValueFault, tried
 from qs.remote.address import SCHEMES, Address
@@ -44,6 +45,8 @@ def of_server(remote: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, 
         began = time.perf_counter()
         model = serving.describe()
         return _described(serving, model, time.perf_counter() - began, asked)
+    except WireError as error:
+        raise UserError(f"{serving.address}: {error}") from None
     finally:
         serving.close()
 
