@@ -21,7 +21,7 @@ from qs.config.workload import Workload
 from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.gating import bounds_of
-from qs.evaluate.served import check_answers, check_no_server
+from qs.evaluate.served import check_answers, check_compiled_before, check_no_server
 from qs.interact.asking import read_answers
 from qs.result.result import Kind
 from qs.settings.request import Request
@@ -122,6 +122,8 @@ def prepare(request: Request) -> Prepared:
     checks.attempt(lambda: check_env(request))
     checks.attempt(lambda: _check_compiled(request))
     checks.attempt(partial(check_no_server, request))
+    if request.compiled is not None:
+        checks.attempt(partial(check_compiled_before, request))
     checks.attempt(partial(check_answers, request.hardware_type, given))
     checks.attempt(request.traffic.check)
     checks.attempt(partial(bounds_of, request, task.workload if task else None))

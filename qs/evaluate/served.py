@@ -23,6 +23,10 @@ IDENTITY = ("address", "model", "version", "versions", "platform", "server", "se
 _PROTOCOLS = {"http": "HTTP/1.1", "grpc": "gRPC"}
 
 
+def _flag(name: str) -> str:
+    return "--url" if name == "url" else flag_of(name)
+
+
 def check_served(request: Request) -> None:
     """Raises Faults for an address, or options of a server, that do not fit each other."""
     if request.offline:
@@ -37,7 +41,7 @@ def check_no_server(request: Request) -> None:
         return
     where = f"the backend {request.hardware_type}" if request.hardware_type else "this backend"
     allowed = f"given with a served model: {where} asks no server"
-    faults = [Fault(flag_of(name), "", "given", allowed) for name in request.remote]
+    faults = [Fault(_flag(name), "", "given", allowed) for name in request.remote]
     if faults:
         raise Faults(faults)
 
@@ -67,7 +71,7 @@ def check_answers(hardware: str, answers: Mapping[str, Any] | None) -> None:
 def check_compiled_before(request: Request) -> None:
     """Raises Faults for options of a server beside a compile result, which has its own."""
     allowed = "with an address, or when it is compiled: a compile result says how it asks"
-    faults = [Fault(flag_of(name), "", "given", allowed) for name in request.remote]
+    faults = [Fault(_flag(name), "", "given", allowed) for name in request.remote]
     if faults:
         raise Faults(faults)
 

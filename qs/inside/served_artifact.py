@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from qs.artifact.batch import Batch, no_other_size, served_batch
-from qs.artifact.guesses import first_guess, guesses, nothing_runs
+from qs.artifact.guesses import first_guess, guesses, input_bytes, nothing_runs
 from qs.artifact.inputs import Input, Reading, read, with_items
 from qs.artifact.model_info import plain_name
 from qs.artifact.notes import notes_on
 from qs.base.addresses import public
 from qs.base.errors import Fault, Faults, UserError
+from qs.base.words import data_size
 from qs.engine.wire.failures import WireError
 from qs.inside import feeding
 from qs.inside.trying import ONE_RUN_S, ValueFault, tried
@@ -30,6 +31,7 @@ from qs.remote.serving import Serving, Unanswered
 from qs.tensors.onnx_io import FileTensor, type_of
 
 SERVER = "The server"
+MOST_BYTES = 2 << 30  # of a request; no server takes more in one piece
 BATCH = "batch"  # how the dimension is called that max_batch_size bounds
 # The server's words on a request that it took: another one may fare better.
 _OF_THE_REQUEST = re.compile(
@@ -79,6 +81,7 @@ def _described(
         reading = with_items(reading, items)
         inputs = first_guess(reading)
     inputs, switches = feeding.with_switches(inputs, None, asked)
+    _check_size(address, inputs, batch.only or max(sizes or (1,)))
     given = feeding.given(asked, inputs)
     tried_s, notes = None, []
     if asked.get("probe") and _worth_a_trial(inputs, given):
@@ -108,6 +111,18 @@ def _described(
         "tried_s": tried_s,
         "served": _about(serving, model) | {"request": _sent(serving, inputs, asked, batch)},
     }
+
+
+def _check_size(address: Address, inputs: Sequence[Input], items: int) -> None:
+    """UserError for a request that nobody can be sent."""
+    size = input_bytes(inputs, items)
+    if size > MOST_BYTES:
+        largest = max(inputs, key=lambda each: input_bytes([each], items))
+        raise UserError(
+            f"{address}: one request of batch size {items} would hold {data_size(size)} "
+            f"({largest}); at most {data_size(MOST_BYTES)} are sent: smaller --batch_sizes, or "
+            "--shape where a dimension is open"
+        )
 
 
 def _sent(

@@ -98,7 +98,7 @@ class Serving:
             return self.protocol.describe(self._question)
         except BadAnswer as fault:
             raise UserError(
-                f"{self.address}: {fault}; is it a server of {self.address.scheme}://?"
+                f"{self.address}: {fault}; does it speak {self.address.scheme}?"
             ) from None
 
     def ask(self, request: Request) -> WireCall:

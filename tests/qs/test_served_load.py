@@ -66,10 +66,15 @@ def check(ran: Ran, command: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_page(server: KserveServer, tmp_path: Path) -> None:
+def test_every_command_of_the_page(
+    server: KserveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert len(COMMANDS) > 12 and all(each.startswith("qs ") for each in COMMANDS)
     for command in COMMANDS:
         check(typed(command, server, tmp_path), command)
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(snippet.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"), {})
 
 
 @pytest.mark.parametrize("loops", [1, pytest.param(2, marks=pytest.mark.slow)])

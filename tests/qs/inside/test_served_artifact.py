@@ -42,6 +42,7 @@ MODELS = [
         lambda feeds: {"y": feeds["x"]},
         config={"input": [{"name": "x"}, {"name": "more", "optional": True}]},
     ),
+    Model("large", {"x": ("FP32", [-1, 1 << 16, 1 << 16])}, {"y": ("FP32", [-1, 1])}, only_wide),
     Model("fixed", {"x": ("INT64", [2])}, {"y": ("INT64", [2])}, lambda feeds: {"y": feeds["x"]}),
 ]
 
@@ -135,6 +136,8 @@ def test_a_model_without_an_open_dimension_is_one_item_a_call(server: KserveServ
         ("wide", "HTTP 503 busy", {}, "503"),
         ("wide", "close", {}, "/wide"),
         ("wide", "answer wrong shape", {}, "its answer to one inference cannot be used"),
+        ("large", None, {}, "one request of batch size 1 would hold 17.2 GB"),
+        ("double", None, {"batch_sizes": [1], "shapes": {"x": [2, 4]}}, "--batch_sizes"),
         ("double", None, {"states": {"x": "y"}}, "--state x is 'y'"),
         ("double", None, {"shapes": {"z": [1]}}, "--shape is 'z'; allowed: an input: x"),
         ("double", None, {"shapes": {"x": [1, 5]}}, "a shape that fits [batch, 4]"),
