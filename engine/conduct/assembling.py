@@ -14,6 +14,7 @@ from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.ending import RunEnd
 from qs.engine.conduct.layout import Layout
 from qs.engine.conduct.losses import Losses
+from qs.engine.conduct.offered import due_before, last_due_ns
 from qs.engine.files import columns_of
 from qs.engine.load import ClosedLoop
 from qs.engine.outcome import Ending, ErrorKind
@@ -25,7 +26,6 @@ from qs.engine.record.report import WorkerReport, summed
 from qs.engine.result import RunResult, WarmUpResult
 from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
-from qs.engine.workers.share import due_before, last_due_ns
 
 EVER = 1 << 40  # more intervals than any run has
 

@@ -55,7 +55,7 @@ class Conductor:
         self._layout = layout
         self._beside = beside
         self._sessions: list[Session] = layout.sessions
-        self._meter = Meter(plan, layout, on_progress or (lambda progress: None), clock)
+        self._meter = Meter(plan, layout, on_progress, clock)
         self._witness = Witness(plan, clock)
         self._interrupt = interrupt
         self._clock = clock

@@ -85,7 +85,7 @@ OnProgress = Callable[[Progress], None]
 class Meter:
     """Reads the workers' counters and tells the watcher. It only reads; no worker waits for it."""
 
-    def __init__(self, plan: RunPlan, layout: Layout, on_progress: OnProgress, clock: Clock):
+    def __init__(self, plan: RunPlan, layout: Layout, on_progress: OnProgress | None, clock: Clock):
         self._plan = plan
         self._layout = layout
         self._tell = on_progress
@@ -97,7 +97,11 @@ class Meter:
         self._coroutines = plan.pool.kind == "async"
 
     def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
-        """Count closed intervals into the percentiles so far."""
+        """Count closed intervals into the percentiles so far, if somebody watches: it takes time
+        from an event loop that makes requests.
+        """
+        if self._tell is None:
+            return
         for _, interval in intervals:
             self._so_far.counts[interval.index] += interval.counts
             count = int(interval.counts.sum())
@@ -109,6 +113,8 @@ class Meter:
             del self._latest[number]
 
     def preparing(self) -> None:
+        if self._tell is None:
+            return
         warm = all(memory.header[Field.PHASE] >= Phase.WARM_UP for memory in self._layout.memories)
         planned = self._plan.warmup_iterations * self._layout.workers or None
         self._tell(
@@ -118,6 +124,8 @@ class Meter:
         )
 
     def measuring(self, phase: str, start_ns: int, end_ns: int) -> None:
+        if self._tell is None:
+            return
         completed = self._layout.total(Field.COMPLETED)
         elapsed_s = max((self._clock.now_ns() - start_ns) / 1e9, 0.0)
         before, before_s = self._last

@@ -24,7 +24,7 @@ from qs.engine.record.memory import STOP, Field, Halt, halted
 from qs.engine.record.recorder import Recorder
 from qs.engine.workers.awaited import Starter
 from qs.engine.workers.in_flight import PATIENCE_NS, InFlight
-from qs.engine.workers.slices import PAUSE_NS
+from qs.engine.workers.slices import PAUSE_NS, QUIET_NS, SLICE_NS
 from qs.engine.workers.target import Target
 
 # What the next due time is when there is none.
@@ -56,7 +56,8 @@ class Arrivals:
         self._next = _NEVER
         self._backlog: deque[int] = deque()
         self._busy = False  # with issuing; a request may end within its own start
-        self._resting = False  # a pause to count in is about to begin
+        self._pause = False  # whether the next due time leaves one to count in
+        self._resting = False  # it is about to begin
 
     async def run(self, queue: Iterable[Iterator[int]], on_tick: Callable[[], None]) -> None:
         """Until the due times or the run have ended, and every issued request has returned or been
@@ -110,7 +111,9 @@ class Arrivals:
         self._await(due)
         if backlog:
             self._refill()
-        if due - now > PAUSE_NS and now > requests.counted_ns + PATIENCE_NS:
+        since_ns = now - requests.counted_ns
+        self._pause = due - now > (PAUSE_NS if since_ns > SLICE_NS else QUIET_NS)
+        if self._pause and since_ns > PATIENCE_NS:
             self._rest_soon()
 
     def _await(self, due: int) -> None:
@@ -127,10 +130,10 @@ class Arrivals:
             if self._backlog:
                 self._refill()
             if not self._requests:
-                if self._next < _NEVER:
-                    self._rest_soon()
-                else:
+                if self._next == _NEVER:
                     self._requests.over.set()
+                elif self._pause:
+                    self._rest_soon()
 
     def _refill(self) -> None:
         requests, backlog, now = self._requests, self._backlog, MONOTONIC.now_ns()

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from qs.engine import ClosedLoop, Factory, Pool, RunPlan, Stop, run
 from qs.engine.clock import FOREVER_NS
+from qs.engine.conduct import offered
+from qs.engine.conduct.offered import due_before
 from qs.engine.load import ConstantRate, Poisson
 from qs.engine.load.schedule import bounded
 from qs.engine.record.memory import Field
-from qs.engine.workers import share
 from qs.engine.workers.queue import ThreadQueue, capped, looking_ahead
-from qs.engine.workers.share import PlanShare, due_before
+from qs.engine.workers.share import PlanShare
 from qs.engine.workers.warmup import warm_up_recorder
 from tests.fakes import MS, S, Service, VirtualClock
 
@@ -221,6 +222,6 @@ def test_due_before(stop, offset_s, count):
 @pytest.mark.parametrize("stop", [Stop(duration_s=1e6), Stop(iterations=10**6, duration_s=1e6)])
 def test_what_is_due_is_not_counted_without_end(stop, monkeypatch):
     """A run of a wrong unit's rate that is stopped ends at once, and says about what was due."""
-    monkeypatch.setattr(share, "MOST_COUNTED", 100_000)
+    monkeypatch.setattr(offered, "MOST_COUNTED", 100_000)
     counted = due_before(RunPlan(load=ConstantRate(1e9), stop=stop), 3600 * S)
     assert counted == (10**6 if stop.iterations else pytest.approx(3.6e12, rel=1e-3))
