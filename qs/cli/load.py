@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "load", cls=Command, short_help="Load-test a model file, or a compile result, without a task."
+    "load", cls=Command, short_help="Load-test a model file, a compile result or a served model."
 )
 @file_or_task
 @given.backends
@@ -44,11 +44,13 @@ if TYPE_CHECKING:
 @given.output
 def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
     """Load-test a FILE: a model (any .onnx for CPU; whatever the backend accepts), or the compile
-    result that `qs run --compile_only` left. Or the model of a TASK, fed its data set's samples.
+    result that `qs run --compile_only` left. Or the model of a TASK, fed its data set's samples. Or
+    what a server serves at a URL.
 
-    Inputs are read from the file. Dynamic dimensions are guessed, tried with one inference, and
-    reported as guesses; --shape states them. Without --iterations or --duration each batch size is
-    measured until its throughput is known to 5 %, for at most 10 s or --time_limit.
+    Inputs are read from the file, or asked of the server. Dynamic dimensions are guessed, tried
+    with one inference, and reported as guesses; --shape states them. Without --iterations or
+    --duration each batch size is measured until its throughput is known to 5 %, for at most 10 s or
+    --time_limit.
 
     \b
     Examples:
@@ -59,6 +61,8 @@ def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
       qs load model.onnx --hardware_type CPU --stages 1s:100,1s:~300 --pool process --clients 2
       qs load model.onnx --hardware_type CPU,OPENVINO --batch_sizes 1,8
       qs load model.onnx --hardware_type CPU --dry_run
+      qs load kserve+http://127.0.0.1:8000/MODEL --rate 200
+      qs load kserve+grpc://127.0.0.1:8001/MODEL --clients 8
     """
     from qs.cli.lineup import load_several, outline_several, several
     from qs.cli.measuring import load_artifact

@@ -41,8 +41,8 @@ server = together(
     _server(
         "--template",
         type=FilePath(),
-        help="What is sent to a server of plain HTTP, and where its answer is: a JSON file; see "
-        "docs/servers.md.",
+        help="For http:// and https://: a JSON file that says what is sent, and where the "
+        "answer is; see docs/templates.md.",
     ),
     _server(
         "--parameter",
@@ -156,7 +156,7 @@ server = together(
         "--metrics_url",
         metavar="URL",
         help="Prometheus metrics of the server, read each second beside the measurement.  "
-        "[default: Triton's and others' usual places are not tried]",
+        "[default: none]",
         rare=True,
     ),
     _server(

@@ -48,3 +48,38 @@ def test_cases_that_cannot_be_told_apart_by_batch_size_are_refused(tmp_path, siz
     Path(one).write_text(json.dumps(plain))
     other = written(tmp_path / "b", 2, 2, 1)
     assert qs("compare", one, other).returncode == 2
+
+
+def served(folder, seed: int, **about: str) -> str:
+    """A result of a served model, of a server that said so of itself."""
+    path = write_result(folder, seed, [SHORT])
+    plain = json.loads(path.read_text())
+    known = {"address": "kserve+http://one:8000/m", "model": "m", "version": "1", "server": "s"}
+    plain["Artifact"] = {"name": "m"}
+    plain["Model"] = str(folder.name).upper()  # as its folder of reports is called
+    plain["Model Source"] = {"sha256": None, "data": {}, "served": {**known, **about}}
+    path.write_text(json.dumps(plain))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "said"),
+    [
+        ({}, 0, ""),
+        (
+            {"address": "kserve+grpc://two:8001/m"},
+            *(0, "address: kserve+http://one:8000/m against kserve+grpc://two:8001/m"),
+        ),
+        ({"server": "t"}, 0, "server: s against t"),
+        ({"version": "2"}, 2, "served version: 1 against 2"),
+        ({"model": "n"}, 2, "model: m against n"),
+    ],
+)
+def test_served_models(tmp_path, monkeypatch, other, status, said) -> None:
+    """One of another version is another model; at another address it may be the same."""
+    monkeypatch.setenv("QS_DATA", str(tmp_path / "data"))
+    one, two = served(tmp_path / "m", 1), served(tmp_path / "two-8001-m", 2, **other)
+    ran = qs("compare", one, two)
+    assert ran.returncode == status, ran.stderr
+    assert said in ran.stdout + ran.stderr
+    assert ("differs" in ran.stdout + ran.stderr) == (bool(other) and status == 0)
