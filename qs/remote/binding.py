@@ -76,18 +76,17 @@ def bind(served: ServedModel, model_info: Mapping[str, Any], where: str) -> Boun
     else:
         unknown = Doubt(f"{name} does not say what it takes: it is sent what the model info names")
         inputs, notes = [_unstated(spec) for spec in specs], [unknown]
+    wanted = tuple(split_names(model_info.get("outputs")))
     outputs: list[tuple[str, str]] = []
     if served.outputs:
         names = [each.name for each in served.outputs]
         outputs, more = bind_outputs(model_info, names, SIDE)
         notes += more
-        wanted = split_names(model_info.get("outputs"))
         if not set(wanted) <= {reported for _, reported in outputs}:
             raise UserError(
                 f"{name} gives {_shown(served.outputs)}, but the model info names "
                 f"{', '.join(wanted)}: is it another model?"
             )
-    wanted = tuple(split_names(model_info.get("outputs")))
     return Bound(tuple(inputs), tuple(outputs), tuple(notes), wanted)
 
 
