@@ -18,7 +18,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.storable import text
 from qs.base.words import counted, number, percent
-from qs.engine import ClosedLoop, HostError, Poisson, RunPlan, RunResult, Stop, run_async
+from qs.engine import ClosedLoop, HostError, PlanError, Poisson, RunPlan, RunResult, Stop, run_async
 from qs.engine.machine import usable_cores
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.said import RealAnswer
@@ -40,6 +40,7 @@ OPEN_CLIENTS = 64  # whose requests are in flight where the client's highest rat
 # A Poisson process below this rate brings too few requests in so short a time.
 LEAST_PER_S = 300.0
 BOUND = 0.8
+MOST_FAILED = 0.01
 MOST_ANSWER = 32 << 20  # bytes that are sent again and again
 
 
@@ -76,15 +77,17 @@ async def client_limit(
     requests and answers; None where none is to be. Never raises for what goes wrong: the entry says
     why there is no limit.
     """
-    if testbed.served is None or not testbed.settings.calibrate.value:
+    if testbed.served is None:
         return None
+    if not testbed.settings.calibrate.value:  # a trial of a search, after others of that layout
+        return _known_limit(testbed, case)
     try:
         return await _limit(testbed, case, samples)
     except BackendFailed as failure:
         if failure.lost_host:
             await testbed.backend.drop()
         return ClientEntry(not_measured=text(failure.said))
-    except (HostError, NoNullServer, UserError, OSError) as error:
+    except (HostError, PlanError, NoNullServer, UserError, OSError) as error:
         return ClientEntry(not_measured=text(str(error)))
 
 
@@ -106,8 +109,26 @@ async def _limit(testbed: Testbed, case: Case, samples: Mapping[str, Any] | None
     key = (*layout, answer.request_bytes, len(answer.body))
     if key not in known:
         known[key] = await _measured(testbed, case, samples, answer, (plan, load, paced))
+        known[_processes_of(plan, size)] = known[key]
     found: ClientEntry = known[key]
     return found
+
+
+def _processes_of(plan: RunPlan, size: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What the highest rate depends on, whatever the load."""
+    return "limit", plan.pool.kind, plan.pool.workers, plan.pool.instances, *size
+
+
+def _known_limit(testbed: Testbed, case: Case) -> ClientEntry | None:
+    """The highest rate of such processes, if it was measured before; the round trip depends on the
+    load, and is not known.
+    """
+    plan = plan_of(case, testbed.settings, testbed.backend.limits)
+    size = (case.requested_batch_size, case.shared_by)
+    found: ClientEntry | None = testbed.client_costs.get(_processes_of(plan, size))
+    if found is None:
+        return None
+    return found.changed(p50_ms=None, p99_ms=None, in_flight=None, note="measured with other load")
 
 
 def closed_load(plan: RunPlan, connections: int | None) -> ClosedLoop:
@@ -156,9 +177,15 @@ async def _measured(
             with testbed.interrupt.gently() as interrupt:
                 return await run_async(null_plan(plan, load), target, interrupt=interrupt)
 
-        free = _Null.of(await run(load))
+        result = await run(load)
+        if result.errors > MOST_FAILED * result.completed:
+            kinds = ", ".join(result.errors_by_kind) or "none was answered"
+            return ClientEntry(
+                not_measured=f"requests to a server that does nothing failed: {kinds}"
+            )
+        free = _Null.of(result)
         if not free.requests:
-            return ClientEntry(not_measured="no request to the null server was answered")
+            return ClientEntry(not_measured="the run ended before a request was answered")
         limit = _limit_per_s(free)
         near, note = free, None
         if plan.open_loop:

@@ -31,8 +31,17 @@ def real_answer(backend: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "request_bytes": _bytes_of(request),
         "head": bytes(getattr(call, "head", b"")),
-        "body": bytes(call.body),
+        "body": _body_of(call),
     }
+
+
+def _body_of(call: Any) -> bytes:
+    """What the server that does nothing answers is not packed."""
+    if getattr(call, "compressed", False):
+        from qs.engine.wire.grpc_calls import message_of
+
+        return bytes(message_of(call))
+    return bytes(call.body)
 
 
 def _bytes_of(request: Any) -> int | None:

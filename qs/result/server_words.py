@@ -15,7 +15,7 @@ from qs.result.server_entry import ClientEntry, MetricSeriesEntry, ServedEntry, 
 SERVER, BESIDE, CLIENT, CONNECTIONS = "server", "server beside client", "client", "connections"
 NAMES = (SERVER, BESIDE, CLIENT, CONNECTIONS)  # of the facts
 NOT_MEASURED = "not measured"
-MOST_CASES = 4  # with words of their own; tables have them all
+MOST_CASES = 2  # with words of their own; tables have them all
 MOST_LISTED = 6
 LATE_S = 1.0  # a reading is that much too late, or the last one too early
 LEAST_SHARE = 0.005  # of the response time, of a part with words
@@ -74,7 +74,13 @@ def beside_words(row: Row) -> str:
     if server is None:
         return ""
     if not server.parts:
-        return f"{NOT_MEASURED}: {why_not(server)}"
+        stamped = [
+            f"{STAMPED[name]} {number(each.p50_ms)} ms"
+            for name, each in (row.parts or {}).items()
+            if name in STAMPED and each.p50_ms
+        ]
+        client = f"; as the client stamped it (p50): {', '.join(stamped)}" if stamped else ""
+        return f"{NOT_MEASURED}: {why_not(server)}{client}"
     said = [
         f"{part.name} {number(part.mean_ms)} ms ({percent(part.share or 0.0)})"
         for part in server.parts
@@ -108,19 +114,21 @@ def client_words(row: Row) -> str:
         share = "" if used is None else f", of which this case has {percent(used)}"
         said.append(f"at most {number(client.limit_per_s, 3)} requests/s from {processes}{share}")
     if client.p50_ms is not None:
-        share = client.share_of_response
-        of = "" if share is None else f", {percent(min(share, 1.0))} of the median response time"
-        said.append(
-            f"{number(client.p50_ms * 1e3, 3)} us a round trip to a server that does nothing{of}"
-        )
+        own = client.share_of_response
+        of = "" if own is None else f", {percent(min(own, 1.0))} of the median response time"
+        us, how = number(client.p50_ms * 1e3, 3), f" ({client.note})" if client.note else ""
+        said.append(f"{us} us a round trip to a server that does nothing{how}{of}")
     return "; ".join(said)
 
 
 def count_words(row: Row) -> str:
-    """What became of connections, as the client counts it."""
+    """What became of connections, as the client counts it; of what never happened only that none
+    was opened while measuring.
+    """
     return ", ".join(
         f"{number(value)} {'opened' if name == 'connections' else name}"
         for name, value in (row.counts or {}).items()
+        if value or name in ("connections", "opened while measuring")
     )
 
 

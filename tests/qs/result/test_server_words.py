@@ -79,7 +79,7 @@ def row(**more: Any) -> dict[str, Any]:
             "to_s": 3.0,
         },
         "Client": CLIENT,
-        "Counts": {"connections": 4, "sent again": 1},
+        "Counts": {"connections": 4, "opened while measuring": 0, "replaced": 0, "sent again": 1},
         "Parts": {"wait": {"mean_ms": 0.1, "p50_ms": 0.1}},
         "Server Queue": 1.5,
     } | more
@@ -100,17 +100,17 @@ def test_the_facts_in_words():
         "at most 20,000 requests/s from 1 process, of which this case has 5 %; 60 us a round trip "
         "to a server that does nothing, 1.5 % of the median response time"
     )
-    assert facts["connections"] == "4 opened, 1 sent again"
+    assert facts["connections"] == "4 opened, 0 opened while measuring, 1 sent again"
 
 
 def test_several_cases_are_named_and_some_are_left_to_the_tables():
     few = small([row(), row(BS=2, Client=CLIENT | {"p50_ms": 0.1})], Served=SERVED)
     facts = dict(story_of(few).facts)
-    assert facts["connections"] == "4 opened, 1 sent again"
+    assert facts["connections"] == "4 opened, 0 opened while measuring, 1 sent again"
     assert facts["client"].startswith("BS 1: at most") and "; BS 2: at most" in facts["client"]
     many = [row(BS=size, Counts={"connections": size}) for size in range(1, MOST_CASES + 4)]
     said = dict(story_of(small(many)).facts)["connections"]
-    assert said.endswith("BS 4: 4 opened; and 3 more cases")
+    assert said.endswith(f"BS {MOST_CASES}: {MOST_CASES} opened; and 3 more cases")
 
 
 @pytest.mark.parametrize(
