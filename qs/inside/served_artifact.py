@@ -60,7 +60,10 @@ def _described(
     _check(asked)
     served, left_out = _fed(model, asked)
     if not served:
-        raise UserError(f"{address} takes no input: there is nothing to load-test it with")
+        raise UserError(
+            f"{address}: the server states no inputs of this model, so nothing can be sent; have it "
+            "state them (MLServer: inputs in model-settings.json)"
+        )
     batched = model.max_batch_size > 0
     tensors = [_tensor(each, batched) for each in served]
     asked = {**asked, "data": feeding.named(asked.get("data"), [each.name for each in tensors])}
