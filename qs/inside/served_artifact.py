@@ -61,10 +61,8 @@ def _described(
     served, left_out = _fed(model, asked)
     if not served:
         raise UserError(
-            f"{address}: all inputs of this model are optional: feed one (--shape, --range, --data)"
-            if left_out
-            else f"{address}: the server states no inputs of this model, so nothing can be sent; "
-            "have it state them (MLServer: inputs in model-settings.json)"
+            f"{address}: the server states no inputs of this model, so nothing can be sent; have "
+            "it state them (MLServer: inputs in model-settings.json)"
         )
     batched = model.max_batch_size > 0
     tensors = [_tensor(each, batched) for each in served]
