@@ -123,6 +123,7 @@ def _check_workspace(folder: Path) -> None:
 
 def _check_keys(file: ProjectFile) -> None:
     """Refuse keys that no option has: a misspelt default would silently not apply."""
+    from qs.base.addresses import HIDDEN
     from qs.base.errors import Fault, Faults
     from qs.base.names import nearest
     from qs.cli.commands import COMMANDS, load
@@ -144,6 +145,7 @@ def _check_keys(file: ProjectFile) -> None:
         for key, text in section.items():
             if key.replace("-", "_") not in known:
                 near = nearest(key, sorted(known))
+                text = HIDDEN if near == "header" else text  # its value is a secret
                 faults.append(Fault(path, f"{title} {key}", text, "an option", near))
     if faults:
         raise Faults(faults)

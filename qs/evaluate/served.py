@@ -32,7 +32,10 @@ def check_served(request: Request) -> None:
     if request.offline:
         allowed = "not given with an address: the server may be on another machine"
         raise Faults([Fault("--offline", "", "given", allowed)])
-    Asked.of(request.remote)
+    asked = Asked.of(request.remote)
+    if request.pool == "async" and asked.client != "lean":
+        allowed = f"thread, inline or process: --client {asked.client} blocks"
+        raise Faults([Fault("--pool", "", "async", allowed)])
 
 
 def check_no_server(request: Request) -> None:

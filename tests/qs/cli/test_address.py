@@ -45,6 +45,7 @@ URL = "kserve+http://127.0.0.1:9/digits"
         ((URL, "--header", "A: @env:NO_SUCH_VARIABLE"), ["--header A", "a variable that is set"]),
         ((URL, "--header", "A: @file:no such file"), ["--header A", "a file that is there"]),
         ((URL, "--header", "A: hidden", "--header", "a=hidden"), ["--header A", "given 2 times"]),
+        ((URL, "--client", "blocking", "--pool", "async"), ["--pool is 'async'", "blocks"]),
         ((URL, "--parameter", "p=1", "--parameter", "p=2"), ["--parameter p", "given 2 times"]),
         (("digits", "--connections", "4"), ["--connections", "the backend CPU asks no server"]),
         (("digits", URL), ["one word too many"]),
@@ -61,6 +62,13 @@ def test_a_default_backend_is_not_the_one_that_speaks_to_a_server() -> None:
     ran = qs("load", URL, "--offline", QS_HARDWARE_TYPE="CPU,OPENVINO")
     refused(ran, "--offline")
     assert "hardware_type" not in ran.stderr
+
+
+def test_a_misspelt_header_of_a_project_keeps_its_secret(tmp_path: Path) -> None:
+    (tmp_path / "qs.cfg").write_text("[qs]\nheadr = A: hidden\n")
+    ran = qs("load", URL, "--offline", cwd=tmp_path)
+    refused(ran, "[qs] headr", "did you mean 'header'")
+    assert "hidden" not in ran.stderr
 
 
 def asked(*words: str) -> dict[str, object]:
