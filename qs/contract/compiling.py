@@ -55,11 +55,13 @@ def try_batch_sizes(
     sizes: Sequence[int],
     dataloader: Any,
     sentence: Callable[[BaseException], str] = str,
+    none: str = "no batch size can be compiled",
 ) -> Tried:
     """Run each size once on the first items of the data, smallest first, while TRIAL_BUDGET_S
     lasts.
 
-    `sentence(error)` says what a fault of the runtime means. UserError if no size can be run.
+    `sentence(error)` says what a fault of the runtime means. UserError, which begins with `none`,
+    if no size can be run.
     """
     faults: dict[int, str] = {}
     tried: list[int] = []
@@ -83,7 +85,7 @@ def try_batch_sizes(
             faults[size] = fault
     good = [size for size in sizes if size not in faults]
     if not good:
-        raise UserError(f"no batch size can be compiled: {_text(faults)}")
+        raise UserError(f"{none}: {_text(faults)}")
     return Tried(faults, tried, last_s, good)
 
 

@@ -60,11 +60,13 @@ class _Null:
         groups = () if result.cpu is None else result.cpu.groups
         cpu_s = sum(group.cpu_s for group in groups)
         p50, p99 = (result.response.reported_ns(at) for at in (50.0, 99.0))
+        each = result.samples_per_query or 1  # a query may be several requests
+        requests = result.completed * each
         return cls(
-            result.queries_per_s,
-            cpu_s / result.completed if cpu_s and result.completed else None,
+            result.queries_per_s * each,
+            cpu_s / requests if cpu_s and requests else None,
             max(len(groups), 1),
-            result.completed,
+            requests,
             None if p50 is None else p50 / NS_PER_MS,
             None if p99 is None else p99 / NS_PER_MS,
         )

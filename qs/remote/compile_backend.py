@@ -85,7 +85,9 @@ class ServedCompileBackend(CompileBackend):
         if not fitting:
             told = "; ".join(f"batch size {size}: {why}" for size, why in unfit.items())
             raise UserError(f"{address_of(asked)} takes none of the batch sizes: {told}")
-        tried: Tried = try_batch_sizes(driven.infer, info, bound.inputs, fitting, dataloader)
+        tried: Tried = try_batch_sizes(
+            driven.infer, info, bound.inputs, fitting, dataloader, none="no inference succeeded"
+        )
         tried = replace(tried, faults={**unfit, **tried.faults})
         precision = (configs.get("interact_info") or {}).get("precision")
         stated = {"compile_precision": str(precision).upper()} if precision else {}
