@@ -19,10 +19,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import remote_clients
 from compare import Report, Say, command, interleaved, pairwise
 from null_server import MISSING, compiler, null_server
-from remote_clients import OpenTurn, Turn, Work, own_process
+from remote_clients import OpenTurn, own_process
+from remote_peers import missing
+from remote_work import Turn, Work
 
 SMALL, LARGE = 64, 602_112
 RATES = (1_000, 5_000, 10_000, 20_000)
@@ -127,7 +128,7 @@ def closed_loop(case: Case, for_s: float, rounds: int, report: Report, say: Say)
     with null_server(case.kind, case.down) as port:
         work = Work(port, case.clients, case.up, for_s)
         for name in case.sides:
-            why = remote_clients.missing(name)
+            why = missing(name)
             if why is not None:
                 report.note(why)
                 continue

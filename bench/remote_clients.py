@@ -1,5 +1,6 @@
-"""The clients that `remote.py` compares: each keeps a number of requests in flight against a null
-server for a while, and says what that cost this process.
+"""Our clients, and the engine over them, for `remote.py`: each keeps a number of requests in flight
+against a null server for a while, and says what that cost this process. Any client runs in a
+process of its own (`own_process`).
 
 Every client sends the same bytes: a POST with a body of `up` bytes, or a unary call with such a
 message.
@@ -10,79 +11,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-import resource
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from remote_peers import aiohttp, grpc_aio, wrk
+from remote_work import Clocked, Turn, Work, awaiting, on_loop
 
 from qs.engine import ClosedLoop, Poisson, Pool, RunPlan, Stop, run
-from qs.engine.hosts.loops import new_loop
 from qs.engine.wire.blocking import BlockingHttp
 from qs.engine.wire.grpc import GrpcClient
-from qs.engine.wire.grpc_requests import grpc_request
 from qs.engine.wire.http import HttpClient
-from qs.engine.wire.requests import http_request
-from qs.engine.wire.settings import ClientSettings
-
-METHOD = "/null.Service/Call"
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One client in one round: CPU time of its process for one request, and what it saw."""
-
-    cpu_us: float
-    per_s: float
-    p50_us: float
-    p99_us: float
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is asked: requests with `up` bytes to this port, so many at a time, for so long."""
-
-    port: int
-    clients: int
-    up: int
-    for_s: float
-
-    @property
-    def settings(self) -> ClientSettings:
-        return ClientSettings("127.0.0.1", self.port)
-
-    @property
-    def http(self) -> bytes:
-        return http_request("POST", "/", f"127.0.0.1:{self.port}", body=bytes(self.up))
-
-    @property
-    def grpc(self):
-        return grpc_request(METHOD, f"127.0.0.1:{self.port}", {}, bytes(self.up))
-
-
-class Clocked:
-    """CPU and wall time of this process from its making to `turn`."""
-
-    def __init__(self) -> None:
-        self._cpu = time.process_time()
-        self._wall = time.perf_counter()
-
-    def turn(self, took_ns: list[int]) -> Turn:
-        cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
-        p50, p99 = np.percentile(np.array(took_ns), [50, 99]) / 1e3
-        return Turn(cpu / len(took_ns) * 1e6, len(took_ns) / wall, p50, p99)
-
-
-# -- ours
 
 
 def callbacks(kind: str, work: Work) -> Turn:
@@ -264,83 +208,6 @@ def threads(kind: str, work: Work) -> Turn:
     return clocked.turn([one for mine in took for one in mine])
 
 
-# -- peers
-
-
-def aiohttp(kind: str, work: Work) -> Turn:
-    """aiohttp on uvloop, a session without a limit of connections."""
-    import aiohttp
-
-    async def whole() -> Turn:
-        connector = aiohttp.TCPConnector(limit=0)
-        url, body = f"http://127.0.0.1:{work.port}/", bytes(work.up)
-        async with aiohttp.ClientSession(connector=connector) as session:
-
-            async def ask() -> None:
-                async with session.post(url, data=body) as answer:
-                    await answer.read()
-
-            return await awaiting(work, ask)
-
-    return on_loop(whole)
-
-
-def grpc_aio(kind: str, work: Work) -> Turn:
-    """grpc.aio, one channel, messages as bytes."""
-    import grpc.aio
-
-    async def whole() -> Turn:
-        options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{work.port}", options=options) as channel:
-            method = channel.unary_unary(METHOD, bytes, bytes)
-            message = bytes(work.up)
-            return await awaiting(work, lambda: method(message))
-
-    return on_loop(whole)
-
-
-def wrk(kind: str, work: Work) -> Turn:
-    """wrk (C), one thread; the CPU time is that of its process."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, "post.lua")
-        script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {work.up})\n')
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        for_s = max(round(work.for_s), 1)
-        done = subprocess.run(
-            ["wrk", "-t1", f"-c{work.clients}", f"-d{for_s}s", "--latency", "-s", str(script)]
-            + [f"http://127.0.0.1:{work.port}/"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    requests = int(re.search(r"(\d+) requests in", done.stdout)[1])
-    per_s = float(re.search(r"Requests/sec:\s*([\d.]+)", done.stdout)[1])
-    p50, p99 = (_us(re.search(rf"{rank}%\s+([\d.]+\w+)", done.stdout)[1]) for rank in (50, 99))
-    return Turn(cpu_s / requests * 1e6, per_s, p50, p99)
-
-
-def _us(text: str) -> float:
-    value, unit = re.fullmatch(r"([\d.]+)(\w+)", text).groups()
-    return float(value) * {"us": 1.0, "ms": 1e3, "s": 1e6}[unit]
-
-
-def missing(name: str) -> str | None:
-    """Why a peer cannot take part; None if it can."""
-    if name == "wrk":
-        return None if shutil.which("wrk") else "wrk is not installed (Debian: apt install wrk)"
-    package = {"aiohttp": "aiohttp", "grpc.aio": "grpc"}.get(name)
-    if package is None:
-        return None
-    try:
-        __import__(package)
-    except ImportError:
-        wanted = {"grpc": "grpcio"}.get(package, package)
-        return f"{name} is not installed (pip install {wanted})"
-    return None
-
-
 CLIENTS: dict[str, Callable[[str, Work], Turn]] = {
     "callbacks": callbacks,
     "Future a request": futures,
@@ -350,33 +217,6 @@ CLIENTS: dict[str, Callable[[str, Work], Turn]] = {
     "aiohttp": aiohttp,
     "grpc.aio": grpc_aio,
 }
-
-
-# -- what they share
-
-
-async def awaiting(work: Work, ask: Callable[[], Awaitable[object]]) -> Turn:
-    """As many coroutines as are to be in flight, each asking again and again."""
-    took: list[int] = []
-    now_ns = time.perf_counter_ns
-
-    async def client(until: int) -> None:
-        while (began := now_ns()) < until:
-            await ask()
-            took.append(now_ns() - began)
-
-    await ask()
-    clocked, until = Clocked(), now_ns() + round(work.for_s * 1e9)
-    await asyncio.gather(*(client(until) for _ in range(work.clients)))
-    return clocked.turn(took)
-
-
-def on_loop(whole: Callable[[], Awaitable[Turn]]) -> Turn:
-    loop = new_loop()
-    try:
-        return loop.run_until_complete(whole())
-    finally:
-        loop.close()
 
 
 def own_process(function: str, *arguments: object) -> Any:
