@@ -84,8 +84,7 @@ class Verification:
         """
         for file in sorted(Path(self.folder).glob(NOTED)):
             row = row.invalid(
-                f"under load, {file.read_text()}, which holds no output (instance "
-                f"{file.stem.rpartition('-')[2]})"
+                f"under load, {file.read_text()} (instance {file.stem.rpartition('-')[2]})"
             )
         if not self._compares:
             return row

@@ -4,6 +4,7 @@ measurement.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ class NoOutput(UnfinishedAnswer):
     """The first answer of predict holds no output: there is nothing to be measured."""
 
 
-EVERY = 1024  # started requests, of which one is looked at
+# Started requests, of which one is looked at; sooner at first, so that the last one looked at
+# is never far from the end: EARLY of those before it.
+EVERY, EARLY = 1024, 1 / 8
+KEPT, KEPT_BYTES = 16, 1 << 16  # answers of started requests that wait to be looked at
 NO_ARRAYS = ", which holds no output; let it return its outputs' arrays"
 
 
@@ -39,12 +43,15 @@ class Looking:
         self._outputs_of = outputs_of
         self._seen = self._noted = False
         self.last: Any = UNANSWERED
+        self._waiting: deque[Any] = deque(maxlen=KEPT)  # beside the last one, which may be large
         self.then: Callable[[], None] = lambda: None
 
     def end(self) -> None:
         """After a worker's last request. Of coroutines the engine shows the first answer only; so
         the last is looked at here.
         """
+        for answer in self._waiting:
+            self(answer)
         self(self.last)
         self.then()
 
@@ -52,10 +59,11 @@ class Looking:
         """Before a worker's first measured request: of started requests the engine shows none."""
         if self._outputs_of is not None:
             self(self.last)
+            self._waiting.clear()
 
     def glancing(self, start: Start) -> Start:
         """`start` of started requests, of which one now and then is kept to be looked at."""
-        left = 0
+        left = made = 0
 
         def begin(request: Any, done: Callable[[Any], None]) -> Any:
             nonlocal left
@@ -64,17 +72,24 @@ class Looking:
                 return start(request, done)
 
             def ended(call: Any) -> None:
-                nonlocal left
+                nonlocal left, made
                 if call.failure is None:
-                    left = EVERY
-                    for part in self._answers(call):
-                        still(part)
-                    self.last = call
+                    left = min(EVERY, 1 + int(EARLY * made))
+                    made += left
+                    self._keep(call)
                 done(call)
 
             return start(request, ended)
 
         return begin
+
+    def _keep(self, call: Any) -> None:
+        size = 0
+        for part in self._answers(call):
+            size += len(getattr(still(part), "body", None) or b"")
+        if size <= KEPT_BYTES:
+            self._waiting.append(call)
+        self.last = call
 
     def __call__(self, answer: Any) -> None:
         if answer is UNANSWERED or self._noted:
@@ -90,7 +105,8 @@ class Looking:
             if not self._seen or self._folder is None:
                 raise NoOutput(fault if self._outputs_of else f"{fault}{NO_ARRAYS}")
             self._noted = True
-            Path(self._folder, NOTED.replace("*", str(self._instance))).write_text(fault)
+            text = fault if self._outputs_of else f"{fault}, which holds no output"
+            Path(self._folder, NOTED.replace("*", str(self._instance))).write_text(text)
         self._seen = seen
 
     def _answers(self, answer: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import Failure, WireError
 from qs.engine.wire.settings import ClientSettings
 from qs.remote.address import Transport
-from qs.remote.protocol import Request
+from qs.remote.protocol import NotReady, Request
 
 STOP_S = 10.0
 
@@ -100,7 +100,9 @@ class _OnLoop:
         try:
             client = await self._opened()
         except WireError as error:
-            return _failed(request, error.failure or Failure.REFUSED, str(error))
+            if not error.failure:  # our own limits and settings: no server will change them
+                raise NotReady(str(error), final=True) from None
+            return _failed(request, error.failure, str(error))
         try:
             call: WireCall = await asyncio.wait_for(client.call(request), limit_s)
         except asyncio.TimeoutError:

@@ -17,6 +17,7 @@ import asyncio
 import gzip
 import json
 import mmap
+import socket
 import ssl
 import struct
 import sys
@@ -41,7 +42,8 @@ LENGTH_HEADER = "inference-header-content-length"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HUGE = 2 << 30
 FAULTS = (
-    "HTTP 503 any text", "redirect", "silence", "half", "slow", "garbage", "wrong length", "close",
+    "HTTP 503 any text", "redirect", "silence", "half", "slow", "drip", "garbage", "wrong length",
+    "close",
     "bad chunk", "half then reset", "reset", "huge", "answer wrong type", "answer wrong shape",
     "answer wrong name", "answer nothing",
 )  # fmt: skip
@@ -255,9 +257,15 @@ class KserveServer:
         elif fault == "half then reset":
             writer.write(whole[:-5])
             await writer.drain()
-            writer.transport.abort()
+            _reset(writer)
         elif fault == "reset":
-            writer.transport.abort()
+            _reset(writer)
+        elif fault == "drip":  # slowly enough that nobody waits for its end
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
         elif fault == "huge":
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % HUGE)
             block = bytes(1 << 20)
@@ -419,6 +427,13 @@ class KserveServer:
             lines.append(f'scripted_inferences_total{{model="{model.name}"}} {model.answered}')
         lines += ["# TYPE scripted_connections gauge", f"scripted_connections {self.connections}"]
         return ("\n".join(lines) + "\n").encode()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection by RST, as a crash does; a plain close sends FIN."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def _message(status: int, content: bytes, headers: Mapping[str, str]) -> bytes:

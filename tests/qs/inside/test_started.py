@@ -179,7 +179,9 @@ def test_an_answer_that_cannot_be_read_is_kept_as_one_without_outputs(tmp_path):
     backend = FakeBackend()
     right, backend._ended = backend._ended, lambda request: FakeCall(b"<html>")
     verify = {"mode": "all", "seed": 1, "folder": str(tmp_path)}
-    target = target_for(loaded(backend), BATCHES, Drive(verify=verify), "async")
+    target = target_for(
+        loaded(backend), BATCHES, Drive(verify=verify, folder=str(tmp_path)), "async"
+    )
     backend._ended, wrong = right, backend._ended
     target.start(target.samples[0], lambda call: None)
     backend._ended = wrong

@@ -162,7 +162,9 @@ def test_of_coroutines_the_last_answer_is_looked_at_too(tmp_path):
     for _ in range(2):
         asyncio.run(call(0))
     looking.end()
-    assert (tmp_path / "answers-0.txt").read_text() == "predict returned None"
+    assert (tmp_path / "answers-0.txt").read_text() == (
+        "predict returned None, which holds no output"
+    )
 
 
 def test_a_batch_is_filled_up_along_its_own_dimension_and_what_is_shared_stays():
