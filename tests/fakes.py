@@ -355,6 +355,8 @@ class StartedTarget:
         if what == "failure":
             call.detail = "overloaded"
             soon(call.end, "HTTP 503")
+        elif what == "not issued":
+            soon(call.end, what)
         elif what == "raise":
             raise ValueError("as asked")
         elif what == "within":

@@ -142,7 +142,7 @@ class InFlight:
             recorder.completed[row] = now
         elif failure is None:
             return True
-        elif failure == ErrorKind.NOT_ISSUED:  # the run had been stopped by then: see `Starter`
+        elif failure is ErrorKind.NOT_ISSUED:  # the run had been stopped by then: see `Starter`
             return False
         elif self._closing:
             failure = ErrorKind.CUT_OFF

@@ -131,7 +131,11 @@ def test_what_a_process_had_measured_before_it_died_is_kept(plan):
 @BOTH
 @pytest.mark.parametrize(
     ("what", "kind", "says"),
-    [("failure", "HTTP 503", "HTTP 503: overloaded"), ("raise", "ValueError", "as asked")],
+    [
+        ("failure", "HTTP 503", "HTTP 503: overloaded"),
+        ("raise", "ValueError", "as asked"),
+        ("not issued", "not issued", "not issued"),  # a word of the engine's own
+    ],
 )
 def test_a_failed_request_is_counted_by_its_word_and_has_a_row(plan, what, kind, says):
     result = run(plan, StartedTarget(7, what), keep_columns=True)
