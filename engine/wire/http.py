@@ -70,7 +70,9 @@ class HttpClient:
         settings = self.settings
         count = min(count or settings.connections, settings.connections)
         await self._connector.prepare(settings.connections if self._grows else count)
-        self._closed = False
+        self._keeper = Keeper(self._open_one, self._down)
+        self._sweep = Sweep(self._look)
+        self._closed = self._opened = False
         try:
             await self._connector.first(self._line)
             await open_many(self._open_one, count - 1)
@@ -196,10 +198,10 @@ class HttpClient:
         self._counts["stray bytes"] += 1
         line.give_up()
 
-    def lost(self, line: HttpLine) -> None:
+    def lost(self, line: HttpLine, *, idle: bool) -> None:
         if line in self.lines:
             self.lines.discard(line)
-            self._keeper.lost(served=line.served)
+            self._keeper.lost(served=line.served, idle=idle)
             if len(self.idle) > 2 * len(self.lines) + 64:
                 alive = [each for each in self.idle if each.alive]
                 self.idle.clear()
@@ -218,7 +220,15 @@ class HttpClient:
         call.last_ns = now_ns
         call.line = None
         self._fault(call, word, detail)
-        call.done(call)
+        self._tell(call)
+
+    def _tell(self, call: WireCall) -> None:
+        """Several calls may be ended in one go, and each is told, whatever the others do then."""
+        try:
+            call.done(call)
+        except Exception as fault:
+            context = {"message": "done raised", "exception": fault}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def _fault(self, call: WireCall, word: str, detail: str) -> None:
         call.failure = word
@@ -239,6 +249,7 @@ class HttpClient:
         self._waiting.append(call)
         self.crowded = True
         keeper = self._keeper
+        keeper.needed()
         if self._grows and keeper.wanted < self.settings.connections:
             if len(self._waiting) > keeper.opening:
                 keeper.wanted += 1
@@ -315,7 +326,7 @@ class HttpClient:
 
     def _late(self, call: WireCall, word: str, limit_s: float | None, now_ns: int) -> None:
         self._give_up(call, word, f"not within {limit_s:g} s", now_ns)
-        call.done(call)
+        self._tell(call)
 
     def _give_up(self, call: WireCall, word: str, detail: str, now_ns: int) -> None:
         """With its connection, if it has one: its answer may still come there."""

@@ -14,6 +14,8 @@ from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer, Failure
 
 _now_ns = MONOTONIC.now_ns
+# A connection that ends after so long without a request was too many.
+IDLE_NS = 500_000_000
 
 
 class Client(Protocol):
@@ -36,7 +38,8 @@ class Client(Protocol):
 
     def ended(self, line: HttpLine) -> None: ...
 
-    def lost(self, line: HttpLine) -> None: ...
+    def lost(self, line: HttpLine, *, idle: bool) -> None:
+        """`idle`: it had not been used for long."""
 
     def send_again(self, call: WireCall) -> None: ...
 
@@ -60,6 +63,7 @@ class HttpLine(asyncio.BufferedProtocol):
         "served",
         "transport",
         "unsent",
+        "used_ns",
         "write",
     )
 
@@ -72,6 +76,7 @@ class HttpLine(asyncio.BufferedProtocol):
         self.unsent = False  # whether a part of the request is still to be sent
         self.plain = False  # served, and not unsent
         self.heard = False  # whether an answer before the answer has come for the request in hand
+        self.used_ns = 0  # when its last answer was whole
         self.transport: Any = None
         self.write: Callable[[bytes], None] = _unconnected
 
@@ -84,6 +89,7 @@ class HttpLine(asyncio.BufferedProtocol):
         self.transport = transport
         self.write = transport.write
         self.alive = True
+        self.used_ns = _now_ns()
         self.client.made(self)
 
     def send(self, call: WireCall) -> None:
@@ -116,7 +122,7 @@ class HttpLine(asyncio.BufferedProtocol):
         if whole and frame.plain and self.plain and not reader.odd:
             # As `_finish`, for what nearly all answers are.
             self.call = call.line = None
-            call.last_ns = now_ns
+            call.last_ns = self.used_ns = now_ns
             call.status = frame.status
             call.head = reader.head
             call.body = reader.body
@@ -167,7 +173,7 @@ class HttpLine(asyncio.BufferedProtocol):
         frame = reader.frame
         self.call = call.line = None
         self.heard = reader.odd = False
-        call.last_ns = now_ns
+        call.last_ns = self.used_ns = now_ns
         call.status = frame.status
         call.head = reader.head
         call.body = reader.body
@@ -197,7 +203,7 @@ class HttpLine(asyncio.BufferedProtocol):
         call = self.call
         if call is None:
             self.client.ended(self)
-            self._gone()
+            self._gone(idle=now_ns - self.used_ns > IDLE_NS)
             return
         if exc is None and self.reader.ended():
             self._gone()
@@ -224,10 +230,10 @@ class HttpLine(asyncio.BufferedProtocol):
         if call is not None:
             self.client.fail(call, word, detail, now_ns)
 
-    def _gone(self) -> None:
+    def _gone(self, *, idle: bool = False) -> None:
         if self.alive:
             self.alive = False
-            self.client.lost(self)
+            self.client.lost(self, idle=idle)
 
 
 def _unconnected(data: bytes) -> None:

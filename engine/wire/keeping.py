@@ -15,6 +15,9 @@ AT_ONCE = 32
 FIRST_PAUSE_S = 0.01
 # A request that finds the server down waits no longer than this for the next attempt.
 LONGEST_PAUSE_S = 0.25
+# Servers end connections that were idle for some seconds, and all of them at the same time. If the
+# same number came back at the same time, again and again, the server's other clients would feel it.
+GENTLE_PAUSE_S = 0.05
 
 
 class Keeper:
@@ -37,6 +40,8 @@ class Keeper:
         # answer, so that a server which accepts and closes at once does not keep this loop busy.
         self._troubled = False
         self._pause_s = FIRST_PAUSE_S
+        self._gentle = 0  # of those that are missing, how many are opened one by one
+        self._gentle_timer: asyncio.TimerHandle | None = None
         self._fault: WireError | None = None  # of those that are under way
         self._closed = False
 
@@ -46,17 +51,29 @@ class Keeper:
 
     @property
     def missing(self) -> int:
-        return self.wanted - self.live - len(self._tasks)
+        """How many are to be opened as soon as possible."""
+        return self.wanted - self.live - len(self._tasks) - self._gentle
 
     def made(self) -> None:
         """A connection is there."""
         self.live += 1
 
-    def lost(self, *, served: bool) -> None:
-        """A connection has ended; whether an answer had ever come over it."""
+    def lost(self, *, served: bool, idle: bool = False) -> None:
+        """A connection has ended; whether an answer had ever come over it, and whether it had been
+        idle for long, so that nobody needs another one soon.
+        """
         self.live -= 1
-        self._troubled = self._troubled or not served
+        if idle and self.live > 0:
+            self._gentle += 1
+        else:
+            self._troubled = self._troubled or not served
         self.restore()
+
+    def needed(self) -> None:
+        """Somebody waits for a connection."""
+        if self._gentle:
+            self._gentle -= 1
+            self.restore()
 
     def healthy(self) -> None:
         """A connection has brought its first answer."""
@@ -70,7 +87,12 @@ class Keeper:
         """Open what is missing: at once, or after a pause where the last attempts came to
         nothing.
         """
-        if self._closed or self._timer is not None or self.missing <= 0:
+        if self._closed or self._timer is not None:
+            return
+        if self.missing <= 0:
+            if self._gentle and self._gentle_timer is None:
+                loop = asyncio.get_running_loop()
+                self._gentle_timer = loop.call_later(GENTLE_PAUSE_S, self._after_gentle_pause)
             return
         if not self._troubled:
             for _ in range(min(self.missing, AT_ONCE - len(self._tasks))):
@@ -83,6 +105,8 @@ class Keeper:
         """Nothing is opened any more."""
         self._closed = True
         self._stop_timer()
+        if self._gentle_timer is not None:
+            self._gentle_timer.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -92,6 +116,10 @@ class Keeper:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _after_gentle_pause(self) -> None:
+        self._gentle_timer = None
+        self.needed()
 
     def _after_pause(self) -> None:
         self._timer = None

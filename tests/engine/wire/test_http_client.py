@@ -470,6 +470,40 @@ def test_a_done_that_raises_leaves_the_client_in_order(loop: str) -> None:
     assert complaints == ["the caller's own fault"]
 
 
+def test_a_done_that_raises_does_not_keep_it_from_the_others(loop: str) -> None:
+    complaints: list[str] = []
+    told: list[str | None] = []
+
+    async def work(client: HttpClient) -> None:
+        running = asyncio.get_running_loop()
+        running.set_exception_handler(
+            lambda _, context: complaints.append(str(context.get("exception")))
+        )
+
+        def done(call: WireCall) -> None:
+            told.append(call.failure)
+            raise RuntimeError("the caller's own fault")
+
+        for _ in range(4):
+            client.start(GET, done)
+        await until(lambda: len(told) == 4)
+
+    with ByteServer(lambda peer: peer.silence()) as server:
+        with_client(loop, server, work, count=2, timeout_s=0.05)
+    assert told == [Failure.TIMEOUT] * 4
+    assert complaints == ["the caller's own fault"] * 4
+
+
+def test_a_client_can_be_opened_again(loop: str) -> None:
+    async def work(client: HttpClient) -> None:
+        await client.close()
+        await client.open(1)
+        assert (await client.call(GET)).body == b"1"
+
+    with ByteServer(numbered) as server:
+        with_client(loop, server, work)
+
+
 def test_a_client_that_is_not_open_says_so(loop: str) -> None:
     async def work() -> None:
         client = HttpClient(ClientSettings("127.0.0.1", 1))

@@ -9,7 +9,14 @@ import pytest
 
 from qs.engine.clock import MONOTONIC
 from qs.engine.wire.failures import Failure, WireError
-from qs.engine.wire.keeping import AT_ONCE, FIRST_PAUSE_S, LONGEST_PAUSE_S, Keeper, open_many
+from qs.engine.wire.keeping import (
+    AT_ONCE,
+    FIRST_PAUSE_S,
+    GENTLE_PAUSE_S,
+    LONGEST_PAUSE_S,
+    Keeper,
+    open_many,
+)
 from qs.engine.wire.sweep import EVERY_NS, Sweep
 from tests.engine.wire.asking import on_loop
 
@@ -112,6 +119,37 @@ def test_an_answer_makes_all_well_again(monkeypatch: pytest.MonkeyPatch) -> None
         keeper.lost(served=False)
         await passes()
         assert pauses.asked == [FIRST_PAUSE_S]
+        await keeper.close()
+
+    on_loop("asyncio", work)
+
+
+def test_connections_that_were_idle_come_back_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        pauses = Pauses(monkeypatch)
+
+        async def connect() -> None:
+            keeper.made()
+
+        keeper = Keeper(connect, lambda fault: None)
+        keeper.wanted = 6
+        keeper.restore()
+        await passes()
+        assert keeper.live == 6
+        for _ in range(4):
+            keeper.lost(served=False, idle=True)
+        keeper.needed()
+        await asyncio.sleep(0)
+        assert keeper.live == 3
+        while keeper.live < 6:
+            await asyncio.sleep(0)
+        await passes()
+        assert pauses.asked == [GENTLE_PAUSE_S] * 3
+        for _ in range(6):  # the last one is missed at once
+            keeper.lost(served=True, idle=True)
+        await asyncio.sleep(0)
+        assert keeper.live == 1
+        await passes()
         await keeper.close()
 
     on_loop("asyncio", work)
