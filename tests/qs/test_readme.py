@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.qs.program import ROOT
+from tests.servers.digits import digits_server
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = [
@@ -39,16 +40,17 @@ def test_every_command_runs_as_typed_in_order_in_one_shell_in_an_empty_folder(tm
     script = "".join(
         f"{line} || {{ echo 'failed: {line}' >&2; exit 1; }}\n" for line in COMMANDS[:count]
     )
-    ran = subprocess.run(
-        ["sh", "-c", script],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    with digits_server() as server:
+        ran = subprocess.run(
+            ["sh", "-c", script.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
     assert "Top-1 0.9867" in ran.stdout and "verdict: " in ran.stdout
     assert count or (folder / "backends" / "ACME").is_dir()

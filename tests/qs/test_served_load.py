@@ -10,17 +10,16 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from qs.history.entries import Wanted, entries
 from tests.qs.program import ROOT, Ran, qs, refused
-from tests.servers.kserve import KserveServer, Model
+from tests.servers.digits import digits_server
+from tests.servers.kserve import KserveServer
 from tests.servers.mlserver import MlServer, running
 
-DIGITS = ROOT / "model_zoo" / "digits" / "digits-cnn-onnx-fp32.onnx"
 PAGE = (ROOT / "docs" / "servers.md").read_text()
 COMMANDS = [
     line
@@ -32,23 +31,7 @@ TOKEN = "a-secret-that-nothing-may-keep"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[KserveServer]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(DIGITS), providers=["CPUExecutionProvider"])
-
-    def compute(feeds: Any) -> Any:
-        return {"logits": session.run(["logits"], {"image": feeds["image"]})[0]}
-
-    digits = Model(
-        "digits",
-        {"image": ("FP32", [-1, 1, 8, 8])},
-        {"logits": ("FP32", [-1, 10])},
-        compute,
-        config={"max_batch_size": 16},
-        platform="onnxruntime_onnx",
-    )
-    with KserveServer([digits]) as running:
-        running.keep_seen = False
+    with digits_server() as running:
         yield running
 
 
