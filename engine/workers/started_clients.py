@@ -18,6 +18,8 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.in_flight import InFlight
 from qs.engine.workers.target import Target
 
+now_ns = MONOTONIC.now_ns
+
 
 class StartedClients:
     """The clients of one phase, warm-up or measured. Made on the loop that runs it."""
@@ -71,13 +73,23 @@ class StartedClients:
 
     def _ended(self, client: int) -> None:
         """A client's request has ended; nobody waits for one that was given up."""
-        if client >= 0:
-            if self._think_s:
+        if self._busy or self._think_s or client < 0 or self._ready:
+            if client >= 0:
                 self._think(client)
-            else:
-                self._ready.append(client)
-        if not self._busy:
-            self._issue()
+            if not self._busy:
+                self._issue()
+            return
+        # As `_issue` with this client alone, for what nearly all ends are.
+        now = now_ns()
+        if self._left[client] and now < self._until_ns and not self._header[STOP]:
+            self._left[client] -= 1
+            self._busy = True
+            self._requests.issue(now, now, client)
+            self._busy = False
+            if self._ready:
+                self._loop.call_soon(self._issue)
+        elif not self._requests:
+            self._requests.over.set()
 
     def _think(self, client: int) -> None:
         if self._think_s and self._left[client] and not self._header[STOP]:
@@ -103,7 +115,7 @@ class StartedClients:
         self._busy = True
         for _ in range(len(ready)):
             client = ready.popleft()
-            now = MONOTONIC.now_ns()
+            now = now_ns()
             if left[client] and now < self._until_ns and not header[STOP]:
                 left[client] -= 1
                 requests.issue(now, now, client)
