@@ -294,7 +294,7 @@ class RunPlan:
                 "max_backlog: nothing is due in closed loop, so nothing can wait; leave it out",
             ),
             (
-                not self.parts or not blocking,
+                not len(items_of(self.parts)) or not blocking,
                 "parts: calls that bring their own times are those of a started target; "
                 'give it with Pool("async"), or leave parts out',
             ),

@@ -25,7 +25,6 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.write(b"HTTP/1.0 " + head + b"\r\nContent-Length: 5\r\n\r\nhello")
     await writer.drain()
     writer.close()
-    await writer.wait_closed()
 
 
 class Client:

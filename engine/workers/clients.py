@@ -100,7 +100,10 @@ class AsyncClients:
             for sample in samples:
                 if think_s:
                     began[number] = 0
-                    await asyncio.sleep(min(think_s, max(until_ns - now_ns(), 0) / 1e9))
+                    left_s = max(until_ns - now_ns(), 0) / 1e9
+                    await asyncio.sleep(min(think_s, left_s))
+                    if think_s >= left_s:  # the loop's timer may be early
+                        return
                 began[number] = start = now_ns()
                 if start >= limit_ns:
                     return
@@ -121,6 +124,8 @@ class AsyncClients:
                 if row == rows:
                     count()
 
+        cursor.begin()
+        counted_ns = now_ns()
         tasks = [
             asyncio.ensure_future(client(number, islice(feed, many)))
             for number, many in enumerate(counts)

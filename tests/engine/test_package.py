@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "engine").rglob("*.py"))
 # What it is built on; the rest of this list is loaded where it is used.
 AT_IMPORT = {"numpy"}
-WHERE_USED = {"hdrh", "psutil", "pyarrow", "uvloop"}
+WHERE_USED = {"grpc", "hdrh", "hpack", "httptools", "psutil", "pyarrow", "uvloop"}
 
 
 def top_of(name: str) -> str:

@@ -75,6 +75,7 @@ TYPED = {
     "metric_names": ["nv_gpu_utilization"],
     "answers": "my answers.json",
     "no_input": True,
+    "no_calibrate": True,
     "compile_timeout": "10m",
     "load_timeout": "1m",
     "predict_timeout": "500ms",

@@ -242,7 +242,7 @@ def test_a_budget_is_spent_on_what_promises_something(tmp_path):
 
 
 def test_what_cannot_be_is_one_message(tmp_path):
-    refused(qs("sweep", "--hardware_type", "CPU"), "a task or a model file")
+    refused(qs("sweep", "--hardware_type", "CPU"), "a task, a model file or the address")
     refused(qs("sweep", *DIGITS, "--slo", "p99=5"), "a time above 0 with its unit")
     refused(qs("sweep", *DIGITS, "--slo", "meen=5ms"), "did you mean")
     refused(qs("sweep", *DIGITS, "--pool", "threads"), "thread")
