@@ -184,13 +184,13 @@ def stamps(kind: str, work: Work) -> tuple[float, float]:
 def ours(kind: str, work: Work):
     """The client and its request."""
     if kind == "http":
-        return HttpClient(work.settings), work.http
-    return GrpcClient(work.settings), work.grpc
+        return HttpClient(work.settings(kind)), work.http
+    return GrpcClient(work.settings(kind)), work.grpc
 
 
 def threads(kind: str, work: Work) -> Turn:
     """A blocking socket for each that is in flight, in a thread of its own. HTTP only."""
-    client, request = BlockingHttp(work.settings), work.http
+    client, request = BlockingHttp(work.settings(kind)), work.http
     until = time.perf_counter_ns() + round(work.for_s * 1e9)
     took: list[list[int]] = [[] for _ in range(work.clients)]
 

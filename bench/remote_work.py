@@ -36,8 +36,10 @@ class Work:
     up: int
     for_s: float
 
-    @property
-    def settings(self) -> ClientSettings:
+    def settings(self, kind: str) -> ClientSettings:
+        """Over gRPC all requests share one connection, as they do in a channel."""
+        if kind == "grpc":
+            return ClientSettings("127.0.0.1", self.port, connections=1, streams=self.clients)
         return ClientSettings("127.0.0.1", self.port)
 
     @property

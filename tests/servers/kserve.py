@@ -134,7 +134,6 @@ class KserveServer:
         self.regions: dict[str, mmap.mmap] = {}  # as Triton does, mapped when registered
         self.connections = 0
         self.port, self.tls = port, tls
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._up = threading.Event()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -147,6 +146,7 @@ class KserveServer:
         return [each for each in self.seen if each.path.endswith("/infer")]
 
     def __enter__(self) -> KserveServer:
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         assert self._up.wait(30)
         return self
