@@ -124,8 +124,7 @@ class AsyncClients:
                 if row == rows:
                     count()
 
-        cursor.begin()
-        counted_ns = now_ns()
+        count()
         tasks = [
             asyncio.ensure_future(client(number, islice(feed, many)))
             for number, many in enumerate(counts)

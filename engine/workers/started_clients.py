@@ -18,8 +18,6 @@ from qs.engine.record.recorder import Recorder
 from qs.engine.workers.in_flight import InFlight
 from qs.engine.workers.target import Target
 
-now_ns = MONOTONIC.now_ns
-
 
 class StartedClients:
     """The clients of one phase, warm-up or measured. Made on the loop that runs it."""
@@ -80,7 +78,7 @@ class StartedClients:
                 self._issue()
             return
         # As `_issue` with this client alone, for what nearly all ends are.
-        now = now_ns()
+        now = MONOTONIC.now_ns()
         if self._left[client] and now < self._until_ns and not self._header[STOP]:
             self._left[client] -= 1
             self._busy = True
@@ -115,7 +113,7 @@ class StartedClients:
         self._busy = True
         for _ in range(len(ready)):
             client = ready.popleft()
-            now = now_ns()
+            now = MONOTONIC.now_ns()
             if left[client] and now < self._until_ns and not header[STOP]:
                 left[client] -= 1
                 requests.issue(now, now, client)

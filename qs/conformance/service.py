@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -96,6 +97,7 @@ class LoadedInstance:
         """
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            weakref.finalize(self, self._loop.close)
         return self._loop.run_until_complete(work)
 
     def raw(self, feeds: dict[str, np.ndarray]) -> Any:
