@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -88,9 +88,13 @@ class _OnLoop:
         self.transport = transport
         self._loop = asyncio.new_event_loop()
         self._opening = asyncio.Lock()
-        self._client: Any = None
-        self._thread = threading.Thread(target=self._loop.run_forever, name="ask", daemon=True)
-        self._thread.start()
+        self._clients: list[Any] = []  # none, or one
+        work = (self._loop, self._clients)
+        thread = threading.Thread(target=_run, args=work, name="ask", daemon=True)
+        thread.start()
+        # A backend may be dropped without being told: its thread and sockets go with it.
+        self.close = weakref.finalize(self, _end, self._loop, thread)
+        self.close.atexit = False
 
     def ask(self, request: Request, limit_s: float | None) -> WireCall:
         asked = self._asked(request, limit_s)
@@ -115,27 +119,38 @@ class _OnLoop:
     async def _opened(self) -> Any:
         """The client, opened by whoever comes first; WireError."""
         async with self._opening:
-            if self._client is None:
+            if not self._clients:
                 client = client_of(self.settings, self.transport)
                 try:
                     await client.open(1)
                 except BaseException:
                     await client.close()
                     raise
-                self._client = client
-            return self._client
+                self._clients.append(client)
+            return self._clients[0]
 
     @property
     def facts(self) -> dict[str, str]:
-        return dict(getattr(self._client, "facts", {}))
+        return dict(self._clients[0].facts) if self._clients else {}
 
-    def close(self) -> None:
-        if self._client is not None:
-            closing: Future = asyncio.run_coroutine_threadsafe(self._client.close(), self._loop)
-            closing.result(STOP_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(STOP_S)
-        self._loop.close()
+
+def _run(loop: asyncio.AbstractEventLoop, clients: list[Any]) -> None:
+    """The thread: until the loop is stopped; then nothing of it is left."""
+    loop.run_forever()
+    for client in clients:
+        loop.run_until_complete(client.close())
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """The collector of garbage may call it anywhere, in the thread itself too."""
+    loop.call_soon_threadsafe(loop.stop)
+    if thread is not threading.current_thread():
+        thread.join(STOP_S)
 
 
 def _failed(request: Request, failure: str, detail: str) -> WireCall:
