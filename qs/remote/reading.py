@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from qs.base.addresses import HIDDEN
+from qs.base.addresses import HIDDEN, public
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a header's name (RFC 9110, section 5.6.2)
+_PLAIN = re.compile(r"[!-~]+")  # what can stand in a request's first line
 _SEQUENCES = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?(?:@(\d{1,18}))?")
 MOST_ID = 10**18  # with room below 2**63 for those that are counted from there
 _FLAGS = {
@@ -70,6 +72,21 @@ def _text(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, str) or not value.isprintable():
         raise ReadFault(value, "a text on one line")
     return {key: value}
+
+
+def _page(key: str, value: Any) -> dict[str, Any]:
+    """The address of a page that is read over HTTP."""
+    found = _text(key, value)
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port, or of brackets
+        good = False
+    if value and (not good or "@" in parts.netloc or parts.fragment or not _PLAIN.fullmatch(value)):
+        raise ReadFault(
+            public(value), "http://HOST:PORT/metrics, without a user's name and password"
+        )
+    return found
 
 
 def _flag(key: str, value: Any) -> dict[str, Any]:
@@ -204,4 +221,5 @@ _READERS: dict[str, Callable[[str, Any], dict[str, Any]]] = {
     "order": _one_of("last", "first"),
     "client": _one_of("lean", "blocking", "grpcio"),
     "metrics": _names,
+    "metrics_url": _page,
 }
