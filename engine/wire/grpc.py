@@ -24,7 +24,7 @@ from qs.engine.wire.grpc_line import GrpcLine
 from qs.engine.wire.grpc_requests import GrpcRequest
 from qs.engine.wire.keeping import Keeper, open_many
 from qs.engine.wire.settings import ClientSettings
-from qs.engine.wire.sweep import Sweep, to_ns
+from qs.engine.wire.sweep import Sweep, sweep_line, to_ns
 
 _now_ns = MONOTONIC.now_ns
 # Of so many kinds of failures the first one's detail is told.
@@ -380,17 +380,12 @@ class GrpcClient:
                         continue
                     due = min(due, byte_due)
                 soonest = min(soonest, due)
-        for calls in (self._again, self._waiting):
-            while calls:
-                call = calls[0]
-                due = call.issued_ns + self._whole_ns
-                if due > now_ns and not call.last_ns:
-                    soonest = min(soonest, due)
-                    break
-                calls.popleft()
-                if not call.last_ns:
-                    self._late(call, Failure.TIMEOUT, self.settings.timeout_s, now_ns)
-        return soonest
+
+        def late(call: GrpcCall) -> None:
+            self._late(call, Failure.TIMEOUT, self.settings.timeout_s, now_ns)
+
+        lines = (self._again, self._waiting)
+        return min(soonest, *(sweep_line(each, self._whole_ns, now_ns, late) for each in lines))
 
     def _late(self, call: GrpcCall, failure: str, limit_s: float | None, now_ns: int) -> None:
         line = call.line

@@ -21,7 +21,7 @@ from qs.engine.wire.heads import Heads
 from qs.engine.wire.http_line import HttpLine
 from qs.engine.wire.keeping import Keeper, open_many
 from qs.engine.wire.settings import ClientSettings
-from qs.engine.wire.sweep import Sweep, to_ns
+from qs.engine.wire.sweep import Sweep, sweep_line, to_ns
 
 _now_ns = MONOTONIC.now_ns
 _COUNTED = ("opened while measuring", "replaced", "sent again", "closed by server", "stray bytes")
@@ -312,17 +312,12 @@ class HttpClient:
                     self._late(call, Failure.FIRST_BYTE_TIMEOUT, limit_s, now_ns)
                     continue
                 soonest = min(soonest, due)
-        for calls in (self._again, self._waiting):
-            while calls:
-                call = calls[0]
-                due = call.issued_ns + self._whole_ns
-                if due > now_ns and not call.last_ns:
-                    soonest = min(soonest, due)
-                    break
-                calls.popleft()
-                if not call.last_ns:
-                    self._late(call, Failure.TIMEOUT, self.settings.timeout_s, now_ns)
-        return soonest
+
+        def late(call: WireCall) -> None:
+            self._late(call, Failure.TIMEOUT, self.settings.timeout_s, now_ns)
+
+        lines = (self._again, self._waiting)
+        return min(soonest, *(sweep_line(each, self._whole_ns, now_ns, late) for each in lines))
 
     def _late(self, call: WireCall, word: str, limit_s: float | None, now_ns: int) -> None:
         self._give_up(call, word, f"not within {limit_s:g} s", now_ns)

@@ -7,7 +7,9 @@ a second, however many requests pass meanwhile.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
 
@@ -45,6 +47,21 @@ class Sweep:
             return
         pause_s = max(next_ns - now_ns, EVERY_NS) / 1e9
         self._timer = asyncio.get_running_loop().call_later(pause_s, self._tick)
+
+
+def sweep_line(calls: deque[Any], whole_ns: int, now_ns: int, late: Callable[[Any], None]) -> int:
+    """Take from the front of a line, in order of issue, all calls that have ended or waited for
+    `whole_ns`; `late` is told of the latter. Returns when the next is due, FOREVER_NS if none is.
+    """
+    while calls:
+        call = calls[0]
+        due: int = call.issued_ns + whole_ns
+        if due > now_ns and not call.last_ns:
+            return due
+        calls.popleft()
+        if not call.last_ns:
+            late(call)
+    return FOREVER_NS
 
 
 def to_ns(limit_s: float | None) -> int:

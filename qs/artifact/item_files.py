@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from qs.base import jsonc
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import read_text
 from qs.tensors.contents import named
@@ -169,7 +170,7 @@ def _of_base64(spec: InputSpec, file: Path, text: Any, place: str) -> np.ndarray
 
 def _values(spec: InputSpec, file: Path, content: Any) -> np.ndarray:
     """A JSON value as an array. Strings stay strings and numbers numbers: [1, "2"] is neither."""
-    kinds = set(map(type, _leaves(content)))
+    kinds = set(map(type, jsonc.leaves(content)))
     wanted = {str} if spec.dtype.kind == "U" else {int, float, bool}
     if kinds - wanted:
         words = {str: "strings", type(None): "null", dict: "objects"}
@@ -185,17 +186,6 @@ def _values(spec: InputSpec, file: Path, content: Any) -> np.ndarray:
     if array is None or array.dtype == object:
         raise data_fault(spec.name, file, "lists of one length, of numbers up to 64 bits")
     return array
-
-
-def _leaves(content: Any) -> list[Any]:
-    found, left = [], [content]
-    while left:
-        each = left.pop()
-        if isinstance(each, list):
-            left += each
-        else:
-            found.append(each)
-    return found
 
 
 def _whole(content: Any) -> Any:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from qs.base import files
 from qs.base.errors import UserError
@@ -143,3 +144,15 @@ def _finite(digits: str) -> float:
 
 def _no_constant(name: str) -> object:
     raise _Refused(f"{name} is not a JSON number; write a finite number, or null")
+
+
+def leaves(value: Any) -> list[Any]:
+    """What is in nested lists, in no order; the value itself if it is no list."""
+    found, left = [], [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left += each
+        else:
+            found.append(each)
+    return found

@@ -101,11 +101,15 @@ def _more_loops(case: Case) -> str:
 
 
 def _in_time(case: Case, result: RunResult) -> str:
+    if case.pool == "async":  # an event loop neither spins nor is pinned
+        return f"{_more_loops(case)}; Service in the result has the times without it"
     pinned = "" if case.affinity else "--affinity (a core of its own for each worker) and "
     return f"{pinned}--spin always; Service in the result has the times without it"
 
 
 def _fewer_threads(case: Case, result: RunResult) -> str:
+    if case.pool == "async":
+        return "fewer --workers, or a machine with fewer other programs"
     pinned = "" if case.affinity else ", and --affinity"
     return f"fewer --clients or --intra_op_threads 1{pinned}"
 

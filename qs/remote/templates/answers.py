@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from qs.base import jsonc
 from qs.tensors.npy import npy_in
 
 # How an output stands in the answer.
@@ -76,7 +77,7 @@ class Output:
         return found.reshape(_resolved(found.size, self.shape))
 
     def _array(self, value: Any) -> np.ndarray:
-        kinds = {_kind(leaf) for leaf in _leaves(value)}
+        kinds = {_kind(leaf) for leaf in jsonc.leaves(value)}
         if "object" in kinds:
             if self.dtype is not None and self.dtype.kind != "U":
                 raise Unfit(f"{self.place} holds an object; allowed: {_word(self.dtype)}")
@@ -200,17 +201,6 @@ def _tolerant(body: bytes, error: ValueError) -> Any:
     except (ValueError, RecursionError):
         shown = body[:60]
         raise Unfit(f"the answer is not JSON ({error}): it begins {shown!r}") from None
-
-
-def _leaves(value: Any) -> list[Any]:
-    found, left = [], [value]
-    while left:
-        each = left.pop()
-        if isinstance(each, list):
-            left += each
-        else:
-            found.append(each)
-    return found
 
 
 def _kind(leaf: Any) -> str:
