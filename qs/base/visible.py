@@ -32,6 +32,16 @@ def visible_json(content: bytes) -> bytes:
     return _SUSPECT.sub(_as_json, content.decode()).encode()
 
 
+def unbroken(text: str) -> str:
+    r"""What is meant as one line, and holds names of others: a line break in one is written out, or
+    its rest would stand there as a line of ours.
+
+    >>> print(unbroken("fed x\nverdict: VALID"))
+    fed x\nverdict: VALID
+    """
+    return visible(text).replace("\n", "\\n")
+
+
 def one_line(text: object, most: int | None = None) -> str:
     """The same on one line, with single spaces, and cut to `most` characters if that is given."""
     line = visible(" ".join(str(text).split()))

@@ -17,7 +17,7 @@ from qs.base.errors import UserError
 from qs.base.files import Lines, Unwritable, why, write_atomic, write_json
 from qs.base.holding import Held, hold, let_go
 from qs.base.storable import storable
-from qs.base.visible import visible
+from qs.base.visible import unbroken, visible
 from qs.base.words import counted
 from qs.evaluate.raw import RawRequests
 from qs.result.events import EventLog
@@ -199,7 +199,7 @@ class Journal:
         """A doubt about the numbers, and what to type to be rid of it: shown, and kept in the
         result.
         """
-        doubt = DoubtEntry(code=code, text=storable(text), cure=storable(cure))
+        doubt = DoubtEntry(code=code, text=unbroken(storable(text)), cure=unbroken(storable(cure)))
         if str(doubt) not in map(str, self.record.doubts):
             self.record.doubts.append(doubt)
             self.view.warn(str(doubt))

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qs.artifact.batch import refusal
+from qs.base.visible import unbroken
 from qs.base.words import counted, percent, span
 from qs.evaluate.plan import plan_line
 from qs.evaluate.prepare import Prepared
@@ -114,7 +115,8 @@ class Outline:
         if self.seconds and any(case.until_known for case in self.cases):
             lasts = f"{span(self.seconds)} at most"
         said += [self.plan or f"takes {lasts}, and loading", f"report: {self.report}"]
-        return said + [f"note: {text}" for text in self.notes]
+        said += [f"note: {text}" for text in self.notes]
+        return list(map(unbroken, said))
 
 
 def _fed(described: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -205,6 +205,8 @@ def _split(parts: SplitResult, scheme: Scheme, flag: str, text: str) -> tuple[st
         pieces = [unquote(each, errors="strict") for each in rest.rstrip("/").split("/")]
     except UnicodeDecodeError:
         _refuse(flag, text, "a name in UTF-8, each byte of it written as %XX")
+    if any(not each.isprintable() for each in pieces):
+        _refuse(flag, text, "a model and a version on one line: no %0A and the like")
     if pieces[-1] == "infer" and len(pieces) in (2, 4):
         pieces.pop()  # copied from the address that a request is sent to
     if pieces in ([""], ["v2"]):

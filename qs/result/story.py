@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from qs.base.visible import typed_word
+from qs.base.visible import typed_word, unbroken
 from qs.base.words import counted, data_size, moment, number
 from qs.result.beside import place_of
 from qs.result.cases import NamedCase, named, shared_by
@@ -142,7 +142,7 @@ def story_of(result: Result, folder: Path | None = None) -> Story:
         title=f"{_KINDS[result.kind]} of {result.task} on {result.backend}",
         headline=_headline(result, answers),
         reasons=reasons_of(result, cases),
-        facts=tuple(_facts(result, cases)),
+        facts=tuple((name, unbroken(text)) for name, text in _facts(result, cases)),
         cases=cases,
         shared=shared_by(result.performance),
         answers=answers,

@@ -45,6 +45,8 @@ def test_what_an_address_names(text, parts, shown):
     [
         ("", "an address such as kserve+http://127.0.0.1:8000/MODEL"),
         ("model.onnx", "an address such as"),
+        ("kserve+http://h/a%0Ab", "on one line"),
+        ("kserve+http://h/a/versions/%1b", "on one line"),
         ("kserve+htp://h/M", "did you mean 'kserve+http'?"),
         ("triton://h/M", "did you mean 'kserve+http'?"),
         ("grpc://h/M", "did you mean 'kserve+grpc'?"),
