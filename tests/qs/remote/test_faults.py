@@ -6,6 +6,7 @@ Faults come by the number of the request, never by the clock.
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from tests.qs.results import read_result
 from tests.servers import kserve_grpcio
 from tests.servers.kserve import KserveServer, doubling
 
+CERTIFICATES = Path(__file__).parents[2] / "engine/wire/certificates"
 # So many requests come before any fault of a case: trials, and the warm-up of WARM_UP.
 FIRST = 100
 WARM_UP = ("--warmup", 5)
@@ -191,6 +193,27 @@ def test_what_is_told_before_anything_is_measured(tmp_path, url, words):
 def test_nothing_is_measured_without_a_server(tmp_path, url, words):
     refused(qs("load", url(), "--out", tmp_path, "--ready_timeout", "0.3s"), *words)
     assert not list(tmp_path.rglob("result-*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("certificate", "options", "words"),
+    [
+        ("elsewhere", ("--ca", CERTIFICATES / "ca.pem"), ["certificate", "127.0.0.1"]),
+        ("expired", ("--ca", CERTIFICATES / "ca.pem"), ["certificate", "expired"]),
+        ("server", (), ["certificate is not accepted"]),
+    ],
+    ids=["wrong name", "expired", "unknown authority"],
+)
+def test_nothing_is_sent_to_a_server_that_cannot_prove_itself(
+    tmp_path, certificate, options, words
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
+    with KserveServer([doubling()], tls=context) as server:
+        url = server.url("double", "kserve+https")
+        refused(qs("load", url, "--out", tmp_path, "--ready_timeout", "20s", *options), *words)
+        assert server.seen == []
 
 
 @pytest.mark.slow
