@@ -28,20 +28,32 @@ from qs.engine.load import (
     Stage,
     Stages,
 )
+from qs.engine.measures.measure import (
+    NOT_MEASURED,
+    RESPONSE,
+    Bound,
+    Ended,
+    Measure,
+    Reader,
+    Reading,
+)
 from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
 from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-from qs.engine.result import Caveat, Metric, Reason, Rule, RunResult, WarmUpResult
+from qs.engine.result import Caveat, Measured, Metric, Reason, Rule, RunResult, WarmUpResult
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.workers.answers import UNANSWERED, look
 from qs.engine.workers.target import Target, is_async
 
 __all__ = [
+    "NOT_MEASURED",
+    "RESPONSE",
     "UNANSWERED",
     "AllAtOnce",
     "Batching",
+    "Bound",
     "Call",
     "Cause",
     "Caveat",
@@ -50,6 +62,7 @@ __all__ = [
     "Confidence",
     "ConstantRate",
     "Doubt",
+    "Ended",
     "Ending",
     "ErrorKind",
     "Estimate",
@@ -63,6 +76,8 @@ __all__ = [
     "LoadModel",
     "LocalHost",
     "Loss",
+    "Measure",
+    "Measured",
     "Metric",
     "MultiStream",
     "Offline",
@@ -70,6 +85,8 @@ __all__ = [
     "Poisson",
     "Pool",
     "Progress",
+    "Reader",
+    "Reading",
     "Reason",
     "Replay",
     "Rule",

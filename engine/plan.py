@@ -29,6 +29,7 @@ from qs.engine.checks import (
     times,
 )
 from qs.engine.load import ClosedLoop, LoadModel, is_load
+from qs.engine.measures.measure import Bound, Measure
 from qs.engine.record.parts import PARTS
 from qs.engine.result import Metric, Rule, RunResult
 
@@ -244,6 +245,12 @@ class RunPlan:
     # `RunResult.parts`, which are "wait" (for a connection), "first_byte" (from the first byte
     # sent) and "transfer" (from there to the last)
     parts: tuple[str, ...] = ()
+    # what a started target that has `read` tells of each request: `RunResult.measures`
+    measures: tuple[Measure, ...] = ()
+    # what a good request keeps: `RunResult.good`; of the measures, or RESPONSE
+    bounds: tuple[Bound, ...] = ()
+    # of so many requests `RunResult.sampled` has all columns
+    sample_requests: int = 0
     # judges the result; set by the scenario's own `plan`
     scenario: Judge | None = None
 

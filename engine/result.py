@@ -12,10 +12,11 @@ import numpy as np
 
 from qs.engine.files import write_columns, write_hlog
 from qs.engine.machine.watch import CpuUse
+from qs.engine.measures.measure import Measure
 from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-from qs.engine.statistics.estimate import Confidence
+from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.words import number
 
 
@@ -118,6 +119,20 @@ class WarmUpResult:
 
 
 @dataclass
+class Measured:
+    """One of the plan's measures, over all requests that were completed. Values are as recorded:
+    `measure.scale` of them are one of `measure.unit`.
+    """
+
+    measure: Measure
+    histogram: Histogram
+    # as the result's own, but for their counts: here of this measure
+    intervals: list[IntervalRow] = field(repr=False, default_factory=list)
+    # 95 % intervals by percentile
+    confidence: dict[float, Estimate] = field(default_factory=dict)
+
+
+@dataclass
 class RunResult:
     """The outcome of a run."""
 
@@ -171,6 +186,21 @@ class RunResult:
     parts: dict[str, Histogram] = field(default_factory=dict)
     # what the target counted by itself (`counts`), summed over all processes
     counts: dict[str, int] = field(default_factory=dict)
+    # by name: the plan's measures
+    measures: dict[str, Measured] = field(default_factory=dict)
+    # what became of the requests, in the reader's words
+    outcomes: dict[str, int] = field(default_factory=dict)
+    # requests that kept all of the plan's bounds, and the 95 % interval of how many a second; None:
+    # the plan has none
+    good: int | None = None
+    good_per_s: Estimate | None = None
+    # what happened in each HAPPENED_NS from the start, by name
+    happened: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
+    # what the reader counted
+    read: dict[str, int] = field(default_factory=dict)
+    # columns of `sample_requests` of the requests, evenly over the run: as `columns`, with a column
+    # for each measure without `many`
+    sampled: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     # event loops: how often and for how long at most garbage collection made requests wait
     collections: int = 0
     longest_collection_ns: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ class WireCall:
         "owner",
         "line",
         "future",
+        "marks",
     )
 
     def __init__(self, request: Any, done: Callable[[WireCall], object], owner: Owner | None):
@@ -56,6 +58,9 @@ class WireCall:
         self.owner = owner
         self.line: Any = None  # the connection it is on; None while it waits, and once it has ended
         self.future: asyncio.Future[WireCall] | None = None
+        # Of a stream: for each read that brought a part of the body, when it returned, and how many
+        # bytes of `body` had come by then.
+        self.marks: array[int] | None = None
 
     def cancel(self) -> None:
         """Give it up: `done` is called soon, with the failure "cancelled"; nothing if it has

@@ -14,6 +14,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from qs.engine.call import Call
+from qs.engine.measures.measure import Reader
 from qs.engine.plan import Factory
 from qs.engine.workers.answers import look
 
@@ -52,6 +53,9 @@ class Target:
     close: Callable[[], Awaitable[None]] | None = None
     # What was counted meanwhile, whole numbers by name, asked for before `close`.
     counts: Callable[[], dict[str, int]] | None = None
+    # What the plan's measures are read with, when nothing is measured any more, any number of
+    # requests at a time and each once.
+    read: Reader | None = None
 
     def __call__(self, sample: Any) -> Any:
         """For callers outside a run; workers use `call`, which is one frame less."""
@@ -107,7 +111,7 @@ def build(target: Any, samples: Sequence[Any] | None) -> Target:
         getattr(target, "end_measuring", _pass),
         target.look if isinstance(target, Target) else look,
         start,
-        *(_method(target, name) if start else None for name in ("open", "close", "counts")),
+        *(_method(target, name) if start else None for name in ("open", "close", "counts", "read")),
     )
 
 

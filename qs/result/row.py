@@ -14,9 +14,11 @@ from typing import Any
 from pydantic import model_validator
 
 from qs.base.scenarios import OPEN_LOOP, SCHEDULED
+from qs.result.measure_entry import MeasureEntry
 from qs.result.part import Count, Number, Part, Word, key
 from qs.result.server_entry import ClientEntry, PartTimes, ServerEntry
 from qs.result.telemetry_entry import TelemetryEntry
+from qs.result.tokens_entry import TokensEntry
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Tone, Verdict, standing, tone, with_doubts
 from qs.result.verification_entry import VerificationEntry
 
@@ -295,6 +297,9 @@ class Row(Figures):
     client: ClientEntry | None = key("Client", None)
     # connections opened, replaced, requests sent again: as the client counts them
     counts: dict[str, int] | None = key("Counts", None)
+    # of a language model: what is measured of its requests beside their response times
+    measures: dict[str, MeasureEntry] | None = key("Measures", None)
+    tokens: TokensEntry | None = key("Tokens", None)
     queries_in_flight: Number = key("Queries In Flight", None)
     flags: list[str] = key("Flags", [])
     vendor_answer: dict[str, Any] | None = key("Vendor Answer", None)

@@ -1,0 +1,1 @@
+"""Where prompts come from: one kind of source a file."""
