@@ -33,8 +33,8 @@ from qs.comparison.noise import (
     weights_of,
 )
 from qs.engine.statistics import regularized_beta, student_t
+from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
 from qs.result.logs import Series
-from qs.result.row import ConfidenceEntry, EstimateEntry
 
 SLOWER, FASTER, SAME, CANNOT_TELL = "slower", "faster", "same", "cannot tell"
 LEVEL = 0.95

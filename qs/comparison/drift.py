@@ -21,8 +21,8 @@ import numpy as np
 
 from qs.comparison.measured import CaseRuns, ComparedMetric, ones
 from qs.comparison.noise import block_length, weights_of
+from qs.result.cost_entry import CpuUseEntry
 from qs.result.logs import Series
-from qs.result.row import CpuUseEntry
 
 PIECES = 4
 # With this many repeats, these show how much runs differ, and better.

@@ -12,24 +12,20 @@ from qs.base.storable import storable, text
 from qs.engine import Doubt, Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
 from qs.evaluate.judged import judged
+from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
+from qs.result.cost_entry import CpuUseEntry, EngineCostEntry
 from qs.result.row import (
     CLOSED_LOOP,
     BatchingEntry,
-    ConfidenceEntry,
-    CpuUseEntry,
-    EngineCostEntry,
-    EstimateEntry,
     IntervalEntry,
-    MetricEntry,
     Mode,
     Outcome,
     Row,
-    RuleEntry,
     SamplesEntry,
-    ScenarioEntry,
     Times,
     WarmUpEntry,
 )
+from qs.result.scenario_entry import MetricEntry, RuleEntry, ScenarioEntry
 from qs.result.verdict import DoubtEntry, Verdict
 from qs.settings.case import Case
 

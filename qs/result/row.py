@@ -14,8 +14,11 @@ from typing import Any
 from pydantic import model_validator
 
 from qs.base.scenarios import OPEN_LOOP, SCHEDULED
+from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
+from qs.result.cost_entry import CpuUseEntry, EngineCostEntry
 from qs.result.measure_entry import MeasureEntry
 from qs.result.part import Count, Number, Part, Word, key
+from qs.result.scenario_entry import MetricEntry, RuleEntry, ScenarioEntry
 from qs.result.server_entry import ClientEntry, PartTimes, ServerEntry
 from qs.result.telemetry_entry import TelemetryEntry
 from qs.result.tokens_entry import TokensEntry
@@ -64,92 +67,6 @@ class IntervalEntry(Part):
     p50_ms: Number = key("P50 Latency", None)
     p99_ms: Number = key("P99 Latency", None)
     in_flight: Count = key("In Flight", None)
-
-
-class EstimateEntry(Part):
-    """Half the width of a confidence interval; null when none could be computed, and why."""
-
-    half_width: Number = key("Half Width", None)
-    batches: Count = key("Batches", None)
-    why: str | None = key("Why", None)
-
-
-class ConfidenceEntry(Part):
-    """Confidence intervals of the throughput and of the percentiles that were estimated."""
-
-    level: Number = key("Level", None)
-    queries_per_s: EstimateEntry | None = key("Queries Per Second", None)
-    p50_ms: EstimateEntry | None = key("P50 Latency", None)
-    p90_ms: EstimateEntry | None = key("P90 Latency", None)
-    p95_ms: EstimateEntry | None = key("P95 Latency", None)
-    p99_ms: EstimateEntry | None = key("P99 Latency", None)
-    p99_9_ms: EstimateEntry | None = key("P99.9 Latency", None)
-
-
-class EngineCostEntry(Part):
-    """What the engine itself costs in this layout."""
-
-    ns_per_request: Number = None
-    service_ns: Number = None
-    requests: Count = None
-
-
-class CpuUseEntry(Part):
-    """CPU time of the run and of the rest of the machine, as the engine reports it."""
-
-    elapsed_s: Number = None
-    cores: Number = None
-    host_cpus: Count = None
-    workers_s: Number = None
-    conductor_s: Number = None
-    run_s: Number = None
-    host_busy_s: Number = None
-    steal_s: Number = None
-    voluntary_switches: Count = None
-    involuntary_switches: Count = None
-    quota_held_back_s: Number = None
-    thermal_events: Count = None
-    base_mhz: Number = None
-    groups: list[dict[str, Any]] = []
-    frequency_mhz: dict[str, Any] | None = None
-    others_s: Number = None
-
-
-class ScenarioEntry(Part):
-    """The scenario's own settings, as the QS config spells them."""
-
-    target_qps: Number = None
-    latency_slo_ms: Number = None
-    percentile: Number = None
-    duration_s: Number = None
-    samples_per_query: Count = None
-    seed: Count = None
-    stages: list[Any] | None = None
-    arrivals: str | None = None
-    due_file: str | None = None
-    column: str | None = None
-    speed: Number = None
-
-
-class RuleEntry(Part):
-    """What a scenario or a stop rule needed, and what was measured."""
-
-    name: str
-    needed: Number = None
-    measured: Number = None
-    passed: bool
-    advice: str = ""
-    unit: str = ""
-    bound: str = "at least"
-    code: str | None = None  # what it is about, for programs
-
-
-class MetricEntry(Part):
-    """The one number that results of a scenario are compared by."""
-
-    name: str
-    value: Number = None
-    unit: str = ""
 
 
 class Times(Part):

@@ -10,7 +10,7 @@ from typing import Any
 from qs.base.pareto import frontier
 from qs.base.words import NOTHING, half_width, number
 from qs.render.html.charts import MOST_IN_LEGEND, SCHEMA, Points, Spec, chart, ms, tip
-from qs.result.row import EstimateEntry
+from qs.result.confidence_entry import EstimateEntry
 from qs.result.story import NamedCase
 
 FEWEST_TO_SCATTER = 6
