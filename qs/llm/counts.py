@@ -1,0 +1,32 @@
+"""What a reader counts over all answers beside its measures: the names in `Reading.counts`, which a
+run sums up in `RunResult.read`; and the lengths that were asked for, measures of their own, so that
+lengths as drawn stand beside lengths as served. qs.evaluate.tokens makes a report of them.
+"""
+
+from __future__ import annotations
+
+from qs.engine import Measure
+
+# Of each request that was answered, as its prompt states it.
+ASKED_INPUT = Measure("asked_input_tokens", "tokens")
+ASKED_OUTPUT = Measure("asked_output_tokens", "tokens")
+ASKED = (ASKED_INPUT, ASKED_OUTPUT)
+
+# Requests by who counted their output tokens; each request is in one of them.
+BY_USAGE = "counted by usage"
+BY_TOKENIZER = "counted by tokenizer"
+UNCOUNTED = "counted by nobody"
+# Requests whose output tokens the server and the tokenizer count differently.
+DIFFERING = "counted differently"
+# Requests whose lengths are not those that were asked for.
+OTHER_INPUT = "other input length"
+SHORTER = "shorter than asked"
+LONGER = "longer than asked"
+# Requests that ended by `length` though no length was asked for.
+UNASKED_LENGTH = "ended by length unasked"
+# Events of all answers, and those of them that carry tokens.
+EVENTS = "events"
+TOKEN_EVENTS = "events with tokens"
+# CPU time of reading, in ns, and requests that could not be read.
+READING_NS = "reading ns"
+UNREADABLE = "unreadable"
