@@ -100,11 +100,12 @@ class ServerBeside:
             known["no_metrics"] = None
         else:
             known |= self._of_pages(pages, result)
-            if known.get("no_metrics"):
+            if known.get("no_metrics") and self._watch.stated:
                 doubts.append(DoubtEntry(code="server_unread", text=known["no_metrics"]))
         faults = {
             (text if count == 1 else f"{text} ({count} times)"): None
-            for each in read.values()
+            for name, each in read.items()
+            if name != "metrics" or self._watch.stated or each.values
             for text, count in each.faults.items()
         }
         if faults:

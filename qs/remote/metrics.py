@@ -15,6 +15,8 @@ from fnmatch import translate
 from functools import lru_cache
 from itertools import islice
 
+from qs.result.llm_server import METRICS
+
 # What is read where nobody names metrics; globs, as --metric takes them.
 WELL_KNOWN = (
     # Triton
@@ -23,7 +25,6 @@ WELL_KNOWN = (
     "nv_inference_count",
     "nv_inference_exec_count",
     "nv_inference_*_duration_us",
-    "nv_inference_pending_request_count",
     "nv_cache_*",
     "nv_gpu_utilization",
     "nv_gpu_memory_used_bytes",
@@ -49,8 +50,8 @@ WELL_KNOWN = (
     ":tensorflow:serving:request_*",
     ":tensorflow:serving:runtime_latency",
     ":tensorflow:serving:batching_session:*",
-    # vLLM and others
-    "vllm:num_requests_*",
+    # language models: vLLM, SGLang, TGI, llama.cpp, TensorRT-LLM
+    *METRICS,
     # any program with a client of Prometheus
     "process_cpu_seconds",
     "process_resident_memory_bytes",

@@ -159,6 +159,9 @@ class ServerWatch:
         sampler: Callable[..., Sampler] = Sampler,
     ):
         """`model`: as the server described it; None: it is not known what it can tell."""
+        # Servers of language models tell of themselves beside their API, mostly: that is tried.
+        self.stated = bool(asked.metrics_url)
+        asked = replace(asked, metrics_url=asked.metrics_url or _usual(asked))
         self.metrics_url = public(asked.metrics_url)
         self.wanted = Wanted(asked.metrics or WELL_KNOWN, asked.address().model)
         self.chosen = bool(asked.metrics)
@@ -178,6 +181,14 @@ class ServerWatch:
     def close(self) -> None:
         for each in self._samplers:
             each.close()
+
+
+def _usual(asked: Asked) -> str:
+    """Where such a server has its metrics, if nobody says where; "" where that is not known."""
+    address = asked.address()
+    if not address.scheme.startswith("openai+"):
+        return ""
+    return f"{'https' if address.tls else 'http'}://{address.authority}/metrics"
 
 
 def no_statistics(asked: Asked, model: ServedModel | None) -> str:
