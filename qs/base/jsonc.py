@@ -61,6 +61,20 @@ def loads(text: str, name: str) -> object:
         raise UserError(f"{name}: cannot be read: {error}") from None
 
 
+def line(text: str, name: str) -> object:
+    """The value of one line of a file of JSON lines, without comments; messages call it `name`."""
+    try:
+        return _sound(_plain(text))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{name}: not JSON: {error.msg} (column {error.colno})") from None
+    except _Refused as refused:
+        raise UserError(f"{name}: {refused}") from None
+    except RecursionError:
+        raise UserError(f"{name}: nested too deeply to be read") from None
+    except ValueError as error:  # a number with more digits than Python converts
+        raise UserError(f"{name}: cannot be read: {error}") from None
+
+
 def _plain(text: str) -> object:
     return json.loads(
         text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
