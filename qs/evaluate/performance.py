@@ -22,9 +22,11 @@ from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outc
 from qs.evaluate.power import Beside
 from qs.evaluate.server_side import ServerBeside
 from qs.evaluate.testbed import Testbed
+from qs.evaluate.tokens import TokensBeside, write_logs
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
 from qs.result.row import Outcome, Row
+from qs.result.tokens_words import tokens_said
 from qs.result.verdict import DoubtEntry
 from qs.settings.case import Case, cases_of
 from qs.settings.run_plan import plan_of
@@ -153,6 +155,7 @@ async def _measure_case(
         await watch.begun(testbed.backend, settings.plain_samples, case)
         client = await client_limit(testbed, case, settings.plain_samples)
         beside, server = Beside(testbed), ServerBeside(testbed.served)
+        tokens = TokensBeside.of(testbed.served)
         target = await testbed.backend.target(
             case, settings.plain_samples, watch.folder, watch.asked, testbed.telemetry_s
         )
@@ -162,7 +165,7 @@ async def _measure_case(
             _shown(testbed)(title, _limit_s(case), _asked_per_s(case)) as show,
         ):
             result = await run_async(
-                server.plan(plan_of(case, settings, testbed.backend.limits)),
+                tokens.plan(server.plan(plan_of(case, settings, testbed.backend.limits))),
                 target,
                 on_progress=show,
                 interrupt=interrupt,
@@ -206,13 +209,13 @@ async def _told(
     if lost is not None:
         note(journal, lost, case.requested_batch_size)
         await backend.drop()
-    file = None
+    file, logs, path = None, dict[str, str](), histogram or journal.folder.histogram(case.name)
     if result.response.count:
-        path = histogram or journal.folder.histogram(case.name)
         with journal.writing(path.name):
             path.parent.mkdir(parents=True, exist_ok=True)
             result.write_hlog(path)
             file = f"{path.parent.name}/{path.name}"
+            logs = write_logs(result, path)
     fault = first_fault(result.first_fault) if result.errors else None
     if fault is not None:
         journal.event("first fault", case=title, text=fault, traceback=result.first_fault)
@@ -220,6 +223,7 @@ async def _told(
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
     row = server.row(beside.row(row), result, case.lists)
+    row = TokensBeside.of(testbed.served).row(row, result, logs)
     if case.intra_op_threads and not case.own_processes and not loaded.takes_threads:
         text = UNTOLD.format(case.intra_op_threads)
         cure = "--pool process, which sets OMP_NUM_THREADS"
@@ -258,6 +262,7 @@ def said(row: Row) -> str:
     for name, value in (("average", row.mean_ms), ("p99", row.p99_ms)):
         if value is not None:
             parts.append(f"{name} {number(value)} ms")
+    parts += tokens_said(row)
     parts.append(f"{completed(row.planned, row.completed)} queries")
     if row.errors:
         parts.append(f"{number(row.errors)} errors")

@@ -16,6 +16,8 @@ class GoodputEntry(Part):
     good_per_s: Number = None
     half_width: Number = None
     """Of the 95 % interval of `good_per_s`."""
+    batches: Count = None
+    """How many batches of the run that interval is of."""
 
 
 class TokenSeriesEntry(Part):
@@ -23,7 +25,8 @@ class TokenSeriesEntry(Part):
 
     window_s: Number = None
     output_tokens: list[int] = []
-    in_flight: list[int] = []
+    in_flight: list[Count] = []
+    """Requests that were due and not answered at the end of each window."""
     ttft_p50_ms: list[Number] = []
 
 
@@ -37,10 +40,13 @@ class RequestEntry(Part):
     input_tokens: Count = None
     output_tokens: Count = None
     outcome: str = ""
+    """"completed", or how it failed."""
 
 
 class LengthsEntry(Part):
-    """How many requests had how many tokens: [tokens, requests] pairs, by rising tokens."""
+    """How many requests had how many tokens: [tokens, requests] pairs, by rising tokens. Of a wide
+    spread, neighbours are put together under the lowest of them.
+    """
 
     asked: list[tuple[int, int]] = []
     served: list[tuple[int, int]] = []
@@ -59,13 +65,22 @@ class TokensEntry(Part):
     output_tokens: Count = None
     input_per_s: Number = None
     output_per_s: Number = None
+    output_per_s_half_width: Number = None
+    """Of its 95 % interval."""
     peak_output_per_s: Number = None
     """The most in a second."""
+    output_per_s_of_user: Number = None
+    """The median of the rate at which a user's own answer comes."""
     outcomes: dict[str, Count] = {}
     goodput: GoodputEntry | None = None
     events: Count = None
+    """Of all answers, with tokens or without."""
     client_us_per_event: Number = None
+    """CPU time of the client, over the events of the run."""
     client_us_per_stream: Number = None
+    """The same over its requests."""
+    reading_ms: Number = None
+    """CPU time of reading the answers, after they were measured."""
     series: TokenSeriesEntry | None = None
     sample: list[RequestEntry] = []
     input_lengths: LengthsEntry | None = None

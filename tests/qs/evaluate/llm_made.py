@@ -1,0 +1,125 @@
+"""The result of a run against a language model, made by hand: what the engine would leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qs.engine import Estimate, Histogram, IntervalRow, Measure, Measured, RunResult, WarmUpResult
+from qs.llm.counts import ASKED, BY_USAGE, DIFFERING, EVENTS, SHORTER
+from qs.llm.measures import MEASURES, OUTPUT
+
+MS, S = 1_000_000, 1_000_000_000
+WALL_S = 12
+
+
+def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: Any) -> RunResult:
+    """A run of 12 s with so many streamed requests, of 20 to 180 tokens each. `slower`: how many
+    times as long everything takes.
+    """
+    rng = np.random.default_rng(seed)
+    due = np.sort(rng.integers(0, (WALL_S - 2) * S, requests))
+    tokens = rng.integers(20, 180, requests)
+    asked_in = rng.integers(64, 512, requests)
+    ttft = (rng.lognormal(np.log(40), 0.4, requests) * slower * MS).astype(np.int64)
+    tpot = (rng.lognormal(np.log(8), 0.2, requests) * slower * MS).astype(np.int64)
+    total = ttft + tpot * (tokens - 1)
+    gaps = np.repeat(tpot, tokens - 1)
+    gaps = (gaps * rng.lognormal(0.0, 0.3, gaps.size)).astype(np.int64)
+    values = {
+        "ttft": ttft,
+        "ttft_sent": ttft - MS // 5,
+        "itl": gaps,
+        "event_gap": gaps,
+        "tpot": tpot,
+        "normalised": total // tokens,
+        "prefill_rate": asked_in * 1000 * S // ttft,
+        "decode_rate": 1000 * S // tpot,
+        "input_tokens": asked_in + 9,
+        "output_tokens": tokens,
+        "asked_input_tokens": asked_in,
+        "asked_output_tokens": np.full(requests, 128),
+    }
+    ended = due + total
+    many = np.repeat(ended, tokens - 1)
+    measures = {
+        each.name: _measured(each, values[each.name], many if each.many else ended)
+        for each in (*MEASURES, *ASKED)
+    }
+    response = _histogram(total)
+    at = (due + ttft) // (S // 10)
+    happened = np.bincount(at, weights=tokens, minlength=WALL_S * 10).astype(np.int64)
+    chosen = np.linspace(0, requests - 1, min(requests, 200)).astype(int)
+    sampled = {
+        "due_ns": due[chosen],
+        "issued_ns": due[chosen] + MS // 10,
+        "completed_ns": ended[chosen],
+        "outcome": np.zeros(chosen.size, np.int8),
+        "worker": np.zeros(chosen.size, np.int32),
+        "wait_ns": np.full(chosen.size, MS // 20),
+        **{name: column[chosen] for name, column in values.items() if column.size == requests},
+    }
+    known: dict[str, Any] = {
+        "completed": requests,
+        "errors_by_kind": {},
+        "wall_s": float(WALL_S),
+        "response": response,
+        "service": response,
+        "lateness": Histogram(),
+        "intervals": _intervals(total, ended),
+        "warmup": WarmUpResult(),
+        "planned": None,
+        "first_ns": 0,
+        "open_loop": True,
+        "pool": "async",
+        "workers": 1,
+        "clients": None,
+        "started_at": 1e9,
+        "worker_cpu_s": 1.5,
+        "measures": measures,
+        "outcomes": {"stop": requests // 3, "length": requests - requests // 3},
+        "good": requests // 2,
+        "good_per_s": Estimate(requests / 2 / WALL_S, 1.5, 24),
+        "happened": {OUTPUT: happened},
+        "read": {BY_USAGE: requests, DIFFERING: 0, EVENTS: int(tokens.sum()), SHORTER: 200},
+        "sampled": sampled,
+    }
+    return RunResult(**known | more)
+
+
+def _histogram(values: np.ndarray) -> Histogram:
+    made = Histogram()
+    made.record(values.astype(np.int64))
+    return made
+
+
+def _measured(measure: Measure, values: np.ndarray, at: np.ndarray) -> Measured:
+    found = _histogram(values)
+    confidence = {
+        each: Estimate(float(found.percentile_ns(each)), found.percentile_ns(each) * 0.03, 24)
+        for each in (50.0, 90.0, 99.0)
+    }
+    return Measured(measure, found, _intervals(values, at), confidence)
+
+
+def _intervals(values: np.ndarray, at: np.ndarray) -> list[IntervalRow]:
+    rows, length = [], S // 2
+    for number in range(WALL_S * 2):
+        inside = values[at // length == number]
+        found = _histogram(inside)
+        index = np.flatnonzero(found.counts)
+        rows.append(
+            IntervalRow(
+                number / 2,
+                0.5,
+                inside.size,
+                0,
+                found.percentile_ns(50.0) if inside.size else None,
+                found.percentile_ns(99.0) if inside.size else None,
+                min(number, 12),
+                index,
+                found.counts[index],
+            )
+        )
+    return rows
