@@ -144,7 +144,8 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
     counted_by: dict[str, int | None] = {
         text: read[name] for name, text in COUNTERS.items() if read.get(name)
     }
-    outcomes: dict[str, int | None] = {**dict(sorted(result.outcomes.items(), key=_by_count))}
+    ordered = sorted(result.outcomes.items(), key=_by_count)
+    outcomes: dict[str, int | None] = dict(ordered)
     event_us, stream_us, reading_ms = _cost(result)
     users = result.measures.get(DECODE_RATE.name)
     of_user = None if users is None else measure_entry(users).p50
