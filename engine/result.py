@@ -194,6 +194,8 @@ class RunResult:
     # the plan has none
     good: int | None = None
     good_per_s: Estimate | None = None
+    # how many of them were completed in each of `intervals`
+    good_by_interval: list[int] = field(repr=False, default_factory=list)
     # what happened in each HAPPENED_NS from the start, by name
     happened: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     # what the reader counted

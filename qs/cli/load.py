@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @given.process
 @given.offline
 @given.watching
+@given.goals
 @gating.options
 @given.raw
 @given.history

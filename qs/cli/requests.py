@@ -12,6 +12,7 @@ from qs.base.headers import without_secrets
 from qs.cli import remote
 from qs.cli.defaults import origins
 from qs.cli.types import BEST
+from qs.limit.goals import parse_goals
 from qs.result.result import Kind
 from qs.settings.request import Feeding, Request
 from qs.settings.traffic import StopRules, Traffic
@@ -46,6 +47,7 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
             given.pop("batch_axis"),
         )
     asked = remote.taken(given)
+    goals = parse_goals(given.pop("slo", ()))
     if isinstance(given.get("artifact"), str):
         asked = {"url": given["artifact"], **asked}
     keep = not given.pop("no_history", False)
@@ -63,6 +65,7 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
         kind=kind,
         traffic=traffic,
         feeding=fed,
+        goals=goals,
         history=keep,
         best_batch_sizes=best,
         origins=origins(),

@@ -72,6 +72,7 @@ from qs.cli.types import Seconds
 @given.process
 @given.offline
 @given.watching
+@given.goals
 @gating.options
 @given.raw
 @given.history

@@ -26,7 +26,7 @@ TIMES = ("repeats", "duration", "budget", "slo", "slo_budget", "no_search", "res
 # What an artifact is fed.
 FED = ("shape", "batch_axis", "types", "ranges", "data", "state", "no_state", "fill")
 AXES = ("clients", "instances", "intra_op_threads", "pool")
-ANEW = (*AXES, "batch_sizes", "tags")
+ANEW = (*AXES, "batch_sizes", "tags", "slo")
 
 
 @click.command(
@@ -92,14 +92,7 @@ ANEW = (*AXES, "batch_sizes", "tags")
     type=Seconds(),
     help="All of it in so much time: promising settings get more of it (successive halving).",
 )
-@given.option(
-    STOP,
-    "--slo",
-    multiple=True,
-    metavar="BOUND",
-    help="Choose a setting within p99=50ms (p99.9, mean, errors=0.1%), and find the highest rate "
-    "of Poisson arrivals within it. Repeatable.",
-)
+@given.searched
 @given.option(
     STOP,
     "--no_search",
@@ -155,7 +148,6 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.evaluate.running import describe_artifact, run
     from qs.evaluate.testbed import DRIVE
     from qs.history.trend import drawn_trend
-    from qs.limit import parse_goals
     from qs.result.result import Kind
     from qs.sweep.grid import Axes
     from qs.sweep.plan import SweepPlan
@@ -163,13 +155,12 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.watch.terminal import open_view
 
     asked = settled(options)
-    goals = parse_goals(asked.pop("slo"))
     own = {
         name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
     }
     no_search = asked.pop("no_search")
     axes = {name: asked.pop(name) or () for name in AXES}
-    _check_together(asked, bool(goals), no_search)
+    _check_together(asked, bool(asked["slo"]), no_search)
     asked |= {"engine": DRIVE, "duration": own["duration"]}
     request = request_of(asked, kind=Kind.SWEEP)
     plan = SweepPlan(
@@ -182,7 +173,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
         ),
         repeats=own["repeats"],
         duration_s=own["duration"],
-        goals=goals,
+        goals=request.goals,
         budget_s=own["budget"],
         limit_s=own["slo_budget"],
         search=not no_search,

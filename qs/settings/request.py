@@ -14,6 +14,7 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.config.qs_config import WarmUp
+from qs.limit.goals import Goal
 from qs.result.result import Kind
 from qs.settings.traffic import Traffic
 
@@ -77,6 +78,8 @@ class Request:
     affinity: tuple[tuple[int, ...], ...] | None = None
     intra_op_threads: int | None = None
     sample_count: int | None = None
+    # what must hold of the requests
+    goals: tuple[Goal, ...] = ()
     history: bool = True
     # Of its entry in the history.
     tags: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from qs.config.checking import Checkable
 from qs.config.qs_config import Batching, QsConfig, Samples, WarmUp
 from qs.config.workload import Workload
+from qs.limit.goals import Goal
 from qs.result.result import Kind
 from qs.settings.request import Request
 from qs.settings.traffic import ScenarioSettings, StopRules
@@ -114,6 +115,8 @@ class Settings:
     # How far the throughput of a closed loop is to be known, as a share, where nothing says how
     # much is measured.
     until_known: Setting[float | None] = Setting(None, Origin.DEFAULT)
+    # What must hold of the requests; None: nothing is bounded.
+    goals: Setting[tuple[Goal, ...] | None] = Setting(None, Origin.DEFAULT)
     # A trial's own, which a search for a limit sets: the length of the time series' intervals, and
     # whether the engine measures its own cost first.
     interval_s: Setting[float | None] = Setting(None, Origin.DEFAULT)
@@ -229,6 +232,7 @@ def settle(
         max_backlog=_first(None, line=traffic.max_backlog),
         spin=_first("auto", line=traffic.spin),
         calibrate=_first(True, line=False if line.no_calibrate else None),
+        goals=_first(None, line=line.goals or None),
         verify=_first(None, line=line.verify, config=config.verify),
         duration_s=_first(
             None, line=line.duration, workload=workload.duration if of_task else None
@@ -356,6 +360,7 @@ _OPTIONS = {
     "duration_s": "duration",
     "time_limit_s": "time_limit",
     "timeout_s": "predict_timeout",
+    "goals": "slo",
 }
 
 
@@ -377,6 +382,8 @@ def _plain(value: Any) -> Any:
         return value.stated() or None
     if isinstance(value, ScenarioSettings):
         return value.published()
+    if isinstance(value, Goal):
+        return str(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

@@ -3,6 +3,7 @@ was typed becomes a Request in qs.cli.requests.
 """
 
 from qs.cli.grouping import Option, option, together, under
+from qs.cli.options.goals import goals, searched
 from qs.cli.options.inputs import feeding, samples, seed
 from qs.cli.options.load import (
     amount,
@@ -65,6 +66,7 @@ __all__ = [
     "dry_run",
     "environment",
     "feeding",
+    "goals",
     "hardware",
     "history",
     "known",
@@ -82,6 +84,7 @@ __all__ = [
     "raw",
     "rounds",
     "samples",
+    "searched",
     "seed",
     "server",
     "url",

@@ -279,6 +279,7 @@ def test_the_report_has_plain_values_under_the_published_names():
         "duration_s": None,
         "time_limit_s": None,
         "until_known": None,
+        "goals": None,
     }
 
 

@@ -33,6 +33,7 @@ TYPED = {
     "hardware_type": "My CPU",
     "workspace": "my work",
     "out": "-odd folder",
+    "slo": ["p99=50ms", "ttft_p99=200ms,goodput=95%"],
     "duration": "0.3s",
     "warmup": "5",
     "time_limit": "2s",
