@@ -28,7 +28,7 @@ from qs.engine.checks import (
     shares,
     times,
 )
-from qs.engine.load import ClosedLoop, LoadModel, is_load
+from qs.engine.load import ClosedLoop, LoadModel, Sessions, is_load
 from qs.engine.measures.measure import Bound, Measure
 from qs.engine.record.parts import PARTS
 from qs.engine.result import Metric, Rule, RunResult
@@ -271,7 +271,13 @@ class RunPlan:
         if parts:
             return parts
         stop, batching, blocking = self.stop, self.batching, self.pool.kind != "async"
+        lines = self.max_backlog, self.samples_per_query
         rules = (
+            (
+                self.scheduled or not self.open_loop or not blocking and lines == (None, None),
+                'load: conversations are those of a started target; give it with Pool("async"), '
+                "and neither max_backlog nor samples_per_query",
+            ),
             (
                 batching is None or self.open_loop and blocking,
                 "batching: only blocking targets in open loop share calls; leave it out here",
@@ -359,7 +365,13 @@ class RunPlan:
 
     @property
     def open_loop(self) -> bool:
+        """Whether requests have due times, from which response times count."""
         return not isinstance(self.load, ClosedLoop)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether their due times are known beforehand."""
+        return not isinstance(self.load, ClosedLoop | Sessions)
 
     @property
     def recorded_per_interval(self) -> int:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 import numpy as np
 
 from qs.engine.clock import FOREVER_NS
-from qs.engine.load import ClosedLoop
+from qs.engine.load import ClosedLoop, Sessions
 from qs.engine.load.schedule import Schedule, bounded
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import WorkerMemory
@@ -90,9 +90,10 @@ def until_ns_of(plan: RunPlan, start_ns: int) -> int:
 
 
 def schedule_of(plan: RunPlan) -> Schedule:
-    """The schedule of an open loop."""
-    assert not isinstance(plan.load, ClosedLoop)
-    return plan.load
+    """The schedule of an open loop; of conversations, that of their arrivals."""
+    load = plan.load.arrivals if isinstance(plan.load, Sessions) else plan.load
+    assert load is not None and not isinstance(load, ClosedLoop)
+    return load
 
 
 def blocks_of(share: PlanShare) -> Iterator[np.ndarray]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 CLOSED_LOOP = "ClosedLoop"
 POISSON, CONSTANT_RATE, STAGES, REPLAY = "Poisson", "ConstantRate", "Stages", "Replay"
+# Gaps of a stated burstiness; conversations of several turns.
+GAMMA, SESSIONS = "Gamma", "Sessions"
 SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE = "SingleStream", "MultiStream", "Server", "Offline"
 
 MLPERF = (SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE)
