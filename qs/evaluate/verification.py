@@ -14,15 +14,22 @@ from typing import Any
 from qs.base.interrupt import Interrupt
 from qs.base.scratch import scratch
 from qs.base.storable import storable
+from qs.base.words import percent
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row
 from qs.result.verdict import DoubtEntry
-from qs.result.verification_entry import VerificationEntry
+from qs.result.verification_entry import TextsEntry, VerificationEntry
 from qs.settings.case import Case
 from qs.settings.settings import Settings
 from qs.tensors.outputs import NOTED
 
+IDLE_DIFFERS = (
+    "the idle server itself does not answer a prompt twice the same, so its answers under load "
+    "tell little"
+)
+GREEDY = "--body temperature=0 --body seed=1, if the server obeys them"
+COMPARE_ALONE = "--clients 1 tells whether it is the load; batching may change a token"
 UNTIED = (
     "compared with the idle backend's own answers before the case, and with no reference: numeric "
     "agreement was not asked for, could not be measured, or failed"
@@ -131,6 +138,22 @@ class Verification:
         return row.invalid(f"verification: {why}")
 
 
+def _differing(texts: TextsEntry) -> DoubtEntry:
+    """A server that answers otherwise when it is busy."""
+    apart = texts.compared - texts.same
+    where = f"{texts.unit} {texts.earliest} at the earliest, {texts.median} in the median"
+    interval = (
+        f", 95 % interval {percent(float(texts.low))} to {percent(float(texts.high))}"
+        if texts.low is not None and texts.high is not None
+        else ""
+    )
+    text = (
+        f"{apart} of {texts.compared} answers under load are not those of the idle server to the "
+        f"same prompts ({percent(float(texts.share or 0))} are{interval}); they part at {where}"
+    )
+    return DoubtEntry(code="answers_differ_under_load", text=text, cure=COMPARE_ALONE)
+
+
 def _judged(row: Row, found: VerificationEntry) -> Row:
     row = row.changed(verification=found)
     if found.wrong and found.worst is not None:
@@ -144,10 +167,15 @@ def _judged(row: Row, found: VerificationEntry) -> Row:
     elif not found.checked:
         text = "--verify: no answer was kept that could be checked"
         row = row.doubted(DoubtEntry(code="nothing_verified", text=text, cure="--verify all"))
+    if found.texts is not None and found.texts.same < found.texts.compared:
+        row = row.doubted(_differing(found.texts))
+    if found.texts is not None and found.texts.idle_same is False:
+        row = row.doubted(DoubtEntry(code="idle_differs", text=IDLE_DIFFERS, cure=GREEDY))
     if found.unchecked:
-        text = (
-            f"--verify all: {found.unchecked} answers were not checked: the backend gives ever "
-            "new answers to the same feeds"
+        text = f"--verify all: {found.unchecked} answers were not checked: " + (
+            "there was no time to ask the idle server for all of them"
+            if found.texts is not None
+            else "the backend gives ever new answers to the same feeds"
         )
         row = row.doubted(DoubtEntry(code="not_all_verified", text=text))
     return row

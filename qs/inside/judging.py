@@ -20,6 +20,7 @@ import numpy as np
 
 from qs.inside.agreement import agreement
 from qs.inside.reference_items import Reference
+from qs.inside.text_answers import TextJudge, Texts
 from qs.inside.verifying import MOST_BYTES, Answer, Arrays, Kept, checksum, copied, read, write
 from qs.tensors.closeness import (
     NO_DIFFERENCE,
@@ -35,6 +36,8 @@ IDLE = "idle"  # the file of idle answers, beside those of the workers
 TWICE = 4  # feeds that the idle backend answers twice, to see how well it repeats itself
 # For idle answers before a case: what comes later is asked for after it, if it was kept at all.
 ASKING_S = 30.0
+# For idle texts after a case, of which each takes seconds; what comes later is not checked.
+ASKING_TEXTS_S = 120.0
 
 
 class Unsteady(Exception):
@@ -52,9 +55,11 @@ class Idle:
         predict: Callable[[Any], Any],
         names: Sequence[str],
         precision: object,
+        texts: Texts | None = None,
     ) -> None:
+        """`texts`: the backend's, where its answers are texts."""
         self._samples, self.predict, self.names = samples, predict, list(names)
-        self._precision = precision
+        self._precision, self.texts = precision, texts
         self._answers: dict[int, Arrays] = {}
         self._sums: dict[int, int] = {}
         self._held = self._pairs = 0
@@ -91,6 +96,9 @@ class Idle:
         """Why the answer to sample 0 is not what it was; None if it is."""
         if 0 not in self._answers or self.repeat["problem"]:
             return None
+        if self.texts is not None:  # how a text differs is told, and by itself no fault
+            self._repeated(self._answers[0], self._samples[0])
+            return None
         again = copied(self.predict(self._samples[0]), self.names)
         allowed, noise = tolerance(self._precision), self.repeat["apart"]
         if noise > allowed:  # how much it varies takes a few answers to tell
@@ -105,7 +113,10 @@ class Idle:
         missing = {each.sample for each in answers if each.sample is not None} - set(self._answers)
         others = [at for at, each in enumerate(answers) if each.sample is None]
         self._steady()
+        began = time.monotonic()
         for sample in sorted(missing):
+            if self.texts is not None and time.monotonic() - began > ASKING_TEXTS_S:
+                break
             self._know(sample, copied(self.predict(self._samples[sample]), self.names))
         found = {}
         for at in others:
@@ -131,6 +142,13 @@ class Idle:
         self._answers[sample] = answer
         self._sums[sample] = checksum(answer)
         self._held += sum(array.nbytes for array in answer.values())
+
+    def knows(self, sample: int | None) -> bool:
+        """Whether it was asked for; of an answer that is to no sample, it was."""
+        return sample is None or sample in self._answers
+
+    def judge_of_texts(self) -> TextJudge | None:
+        return None if self.texts is None else TextJudge(self.texts, self._samples)
 
     def answer_to(self, sample: int) -> tuple[Arrays, int]:
         return self._answers[sample], self._sums[sample]
@@ -192,22 +210,33 @@ def judged(folder: str, mode: str, idle: Idle) -> dict[str, Any]:
     An answer is wrong if it is further from the idle one than `tolerance` (as a share of the
     output's largest value): what the compiled precision may cost, or twice what two idle answers to
     one feed differ by. It is also wrong, however near, if it is exactly the idle answer to another
-    sample and not to its own; and if it has no outputs. Raises Unsteady if the idle backend itself
-    has changed.
+    sample and not to its own; and if it has no outputs. Texts that differ are told apart from wrong
+    ones (qs.inside.text_answers). Raises Unsteady if the idle backend itself has changed.
     """
     paths = [path for path in sorted(Path(folder).glob("[!.]*.npz")) if path.stem != IDLE]
     found = [(path.stem, *read(path)) for path in paths]
     answers = [(worker, answer) for worker, _, kept in found for answer in kept]
     asked = idle.ask_rest([answer for _, answer in answers])
     allowed = idle.allowed
-    wrong, worst = 0, None
+    wrong, worst, unasked = 0, None, 0
+    texts = idle.judge_of_texts()
     for at, (worker, answer) in enumerate(answers):
+        if not idle.knows(answer.sample):
+            unasked += answer.count
+            continue
         right, right_sum = asked[at] if answer.sample is None else idle.answer_to(answer.sample)
         own_sum = checksum(answer.outputs)
+        text = None if texts is None else texts.text(answer.outputs)
+        if texts is not None and text is not None:
+            texts.score(answer.sample, text)
+            texts.compare(answer.sample, texts.text(right) or "", text, answer.count)
         if own_sum == right_sum and answer.outputs:
             continue
         apart = difference(right, answer.outputs)
         others = idle.samples_answered_by(own_sum) if answer.outputs else []
+        if texts is not None and text is not None:
+            if not (others and texts.belongs_elsewhere(text)):
+                continue
         why = f"it is the answer to sample {others[0]}" if others else too_far(apart, allowed)
         if why is None:
             continue
@@ -225,8 +254,8 @@ def judged(folder: str, mode: str, idle: Idle) -> dict[str, Any]:
     verification = {
         "mode": mode,
         "requests": sum(about["requests"] for _, about, _ in found),
-        "checked": sum(answer.count for _, answer in answers),
-        "unchecked": sum(about["unchecked"] for _, about, _ in found),
+        "checked": sum(answer.count for _, answer in answers) - unasked,
+        "unchecked": sum(about["unchecked"] for _, about, _ in found) + unasked,
         "wrong": wrong,
         "worst": worst,
         "tolerance": allowed,
@@ -234,6 +263,8 @@ def judged(folder: str, mode: str, idle: Idle) -> dict[str, Any]:
     }
     if idle.repeat["problem"]:
         verification["note"] = f"two idle answers to one feed: {idle.repeat['problem']}"
+    if texts is not None:
+        verification |= texts.told(idle_same=idle.repeat["problem"] is None)
     return verification
 
 

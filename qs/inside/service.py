@@ -378,7 +378,8 @@ class VendorService:
         taken = self.task.batches(drive.sample_size(copy.batch_size), drive.samples)
         precision = self.settings.compile_result.get("compile_precision")
         with blocking(copy.backend, limit_s) as backend:
-            yield Idle(taken, backend.predict, self.settings.outputs, precision), copy
+            texts = getattr(copy.backend, "texts", None)
+            yield Idle(taken, backend.predict, self.settings.outputs, precision, texts), copy
 
     def _no_copies(self) -> Copies:
         # What makes them must not hold this service: in a debugger's process it gives up upstream's

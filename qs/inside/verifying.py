@@ -202,7 +202,7 @@ class Verifier:
 
         def begin(request: Any, done: Callable[[Any], None]) -> Any:
             def ended(call: Any) -> None:
-                self._take(local, places[id(request)], call)
+                self._take(local, places.get(id(request)), call)
                 done(call)
 
             return start(request, ended)
@@ -218,14 +218,17 @@ class Verifier:
 
         def call(request: Any) -> Any:
             answer = ask(request)
-            self._take(local, places[id(request)], answer)
+            self._take(local, places.get(id(request)), answer)
             return answer
 
         return call
 
-    def _take(self, local: threading.local, sample: int, call: Any) -> None:
+    def _take(self, local: threading.local, sample: int | None, call: Any) -> None:
+        """`sample` is None for a request that was made meanwhile, such as a conversation's turn:
+        nobody could ask it again.
+        """
         kept = getattr(local, "kept", None)
-        if kept is None or call.failure is not None:
+        if kept is None or call.failure is not None or sample is None:
             return
         if isinstance(getattr(call, "body", None), (bytes, bytearray, memoryview)):
             kept.take_call(sample, call)
