@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from qs.base.visible import typed_word, unbroken
-from qs.base.words import counted, data_size, moment, number
+from qs.base.words import data_size, moment, number
 from qs.result.beside import place_of
 from qs.result.cases import NamedCase, named, shared_by
 from qs.result.headline import performance
@@ -24,6 +24,7 @@ from qs.result.result import Accuracy, Result
 from qs.result.row import Row
 from qs.result.server_words import server_facts
 from qs.result.verdict import Tone, standing, tone
+from qs.result.verified import verified
 
 # What the comparison with the reference adds to the metrics of the data set.
 AGREEMENT = (
@@ -165,19 +166,6 @@ def _headline(result: Result, answers: Answers) -> str:
     if result.sweep and result.sweep.limit and not answer:
         said.append(result.sweep.limit.sentence)
     return "; ".join(said) + "."
-
-
-def verified(rows: Iterable[Row]) -> str:
-    """How many answers given under load were checked, and how many were wrong; "" if none was to
-    be.
-    """
-    found = [row.verification for row in rows if row.verification and row.verification.mode]
-    if not found:
-        return ""
-    checked, wrong = (sum(getattr(each, name) for each in found) for name in ("checked", "wrong"))
-    said = f"{counted(checked, 'answer')} under load checked, {number(wrong)} wrong"
-    failed = sum(each.not_verified is not None for each in found)
-    return f"{said}; not checked in {counted(failed, 'case')}" if failed else said
 
 
 def fed(rows: Sequence[Row]) -> str:
