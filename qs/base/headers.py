@@ -14,7 +14,7 @@ from qs.base.addresses import HIDDEN
 FLAG = "--header"
 SOURCES = ("@env:", "@file:")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, a token
-_FLAG = re.compile(r"--header(=|$)")
+_FLAG = re.compile(r"(--header|--api_key|--api-key)(=|$)")
 
 
 def split(text: str) -> tuple[str, str]:
@@ -43,26 +43,28 @@ def shown(name: str, value: str) -> str:
 
 
 def without_secrets(words: Iterable[str]) -> tuple[str, ...]:
-    """The words of a command line, with the values of its headers hidden."""
+    """The words of a command line, with the values of its headers and its key hidden."""
     found: list[str] = []
-    follows = False
+    follows = ""
     for word in map(str, words):
         if follows:
-            found.append(_hidden(word))
-            follows = False
+            found.append(_hidden(follows, word))
+            follows = ""
             continue
         flag = _FLAG.match(word)
         if flag is None:
             found.append(word)
-        elif flag[1]:
-            found.append(f"{FLAG}={_hidden(word[flag.end() :])}")
+        elif flag[2]:
+            found.append(f"{flag[1]}={_hidden(flag[1], word[flag.end() :])}")
         else:
             found.append(word)
-            follows = True
+            follows = flag[1]
     return tuple(found)
 
 
-def _hidden(header: str) -> str:
+def _hidden(flag: str, header: str) -> str:
+    if flag != FLAG:
+        return header if is_source(header) else HIDDEN
     try:
         return shown(*split(header))
     except ValueError:  # refused where it is read; whatever it is may be a secret

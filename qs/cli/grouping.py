@@ -19,12 +19,13 @@ LOAD = "Load"
 STOP = "When to stop"
 INPUTS = "Inputs"
 SERVER = "Server"
+LLM = "Language models"
 PLACE = "Where it runs"
 CHECKS = "Checks"
 OUTPUT = "Output"
 OTHER = "Other options"
 # The order in which `--help` shows them.
-GROUPS = (TARGET, AXES, LOAD, STOP, INPUTS, SERVER, PLACE, CHECKS, OUTPUT, OTHER)
+GROUPS = (TARGET, AXES, LOAD, STOP, INPUTS, SERVER, LLM, PLACE, CHECKS, OUTPUT, OTHER)
 
 
 class Option(click.Option):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @given.feeding
 @given.dry_run
 @given.server
+@given.llm
 @given.answers
 @given.timeouts
 @given.process
@@ -64,6 +65,7 @@ def command(dry_run: bool, as_json: bool, quiet: bool, **options) -> int:
       qs load model.onnx --hardware_type CPU --dry_run
       qs load kserve+http://127.0.0.1:8000/MODEL --rate 200
       qs load kserve+grpc://127.0.0.1:8001/MODEL --clients 8
+      qs load openai+http://127.0.0.1:8080/v1 --model MODEL --clients 4
     """
     from qs.cli.lineup import load_several, outline_several, several
     from qs.cli.measuring import load_artifact

@@ -121,7 +121,8 @@ def _check_template(address: str, template: Path | None) -> None:
         )
         word = address.partition("://")[0].lower()
         hint = "a model's file at an address is downloaded first, then named"
-        near = f"kserve+{word}"
+        path = address.partition("://")[2].partition("/")[2]
+        near = f"openai+{word}" if re.match(r"v1\b", path) else f"kserve+{word}"
         raise Faults([Fault(ADDRESS, "", public(address), allowed, near, hint)])
 
 

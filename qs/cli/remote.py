@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from qs.base import headers
 from qs.base.errors import Fault, Faults
+from qs.llm.asked import NAMES as LLM_NAMES
+from qs.llm.asked import flag_of, read_field
 
 # Option -> how it is typed. They are the fields of qs.remote.asked.Asked, but for `metrics`, which
 # is another option's name.
 FLAGS = {
     "url": "--url",
+    "model": "--model",
     "headers": "--header",
     "parameters": "--parameter",
     "binary": "--binary",
@@ -43,7 +46,11 @@ FLAGS = {
     "client": "--client",
     "metrics_url": "--metrics_url",
     "metric_names": "--metric",
+    "stall_timeout_s": "--stall_timeout",
 }
+# Those of qs.llm.asked.LlmAsked, which stand together under "llm".
+LLM_FLAGS = {name: flag_of(name) for name in LLM_NAMES if name not in ("stream", "seed")}
+NO_STREAM = "no_stream"
 _FILES = ("ca", "certificate", "key", "template")
 _SECRET = "QS_SECRET_"  # and the header's name
 
@@ -54,6 +61,7 @@ def taken(given: dict[str, Any]) -> dict[str, Any]:
     """
     found = {name: given.pop(name) for name in FLAGS if name in given}
     found = {name: value for name, value in found.items() if value not in (None, False, ())}
+    llm = _of_language_model(given)
     faults = [
         Fault(FLAGS[name], "", str(found[name]), "a file that is there")
         for name in _FILES
@@ -64,7 +72,7 @@ def taken(given: dict[str, Any]) -> dict[str, Any]:
             faults += _repeated(FLAGS[name], [key for key, _ in found[name]], name == "headers")
             found[name] = dict(found[name])
     for name, value in found.get("headers", {}).items():
-        faults += _unreadable(name, value)
+        faults += _unreadable(f"{headers.FLAG} {name}", value)
     if faults:
         raise Faults(faults)
     found |= {name: str(Path(found[name]).absolute()) for name in _FILES if name in found}
@@ -76,12 +84,54 @@ def taken(given: dict[str, Any]) -> dict[str, Any]:
         }
     if "metric_names" in found:
         found["metrics"] = list(found.pop("metric_names"))
+    if llm:
+        found["llm"] = llm
     return found
+
+
+def _of_language_model(given: dict[str, Any]) -> dict[str, Any]:
+    """Takes out what was given of a language model, by the names of LlmAsked. Raises Faults."""
+    found = {name: given.pop(name) for name in LLM_FLAGS if name in given}
+    found = {name: value for name, value in found.items() if value not in (None, ())}
+    if given.pop(NO_STREAM, False):
+        found["stream"] = False
+    faults = []
+    if "prompts" in found:
+        if not Path(found["prompts"]).is_file():
+            allowed = "a file that is there"
+            faults.append(Fault("--prompts", "", str(found["prompts"]), allowed))
+        found["prompts"] = str(Path(found["prompts"]).absolute())
+    if "api_key" in found:
+        faults += _unreadable("--api_key", found["api_key"])
+        found["api_key"] = _by_source("api_key", found["api_key"])
+    if "tokenizer" in found and Path(found["tokenizer"]).exists():
+        found["tokenizer"] = str(Path(found["tokenizer"]).absolute())
+    for name in ("input_tokens", "output_tokens"):
+        kind, _, file = str(found.get(name, "")).partition(":")
+        if kind == "histogram" and file:
+            found[name] = f"{kind}:{Path(file).absolute()}"
+    if faults:
+        raise Faults(faults)
+    if "body" in found:
+        found["body"] = dict(read_field(each) for each in _once(found["body"]))
+    if found and given.get("seed") is not None:
+        found["seed"] = given["seed"]
+    return found
+
+
+def _once(fields: Iterable[str]) -> list[str]:
+    """Fields of a body, none of them twice. Raises Faults."""
+    names = [each.partition("=")[0].strip() for each in fields]
+    faults = _repeated("--body", names, folded=False)
+    if faults:
+        raise Faults(faults)
+    return list(fields)
 
 
 def typed(remote: Mapping[str, Any]) -> list[str]:
     """The flags of what was given, as they are typed."""
-    return [FLAGS[name] for name in remote if name in FLAGS]
+    llm = [flag_of(name) for name in remote.get("llm") or () if name != "seed"]
+    return [FLAGS[name] for name in remote if name in FLAGS] + llm
 
 
 def _repeated(flag: str, names: list[str], folded: bool) -> list[Fault]:
@@ -93,9 +143,8 @@ def _repeated(flag: str, names: list[str], folded: bool) -> list[Fault]:
     ]
 
 
-def _unreadable(name: str, value: str) -> list[Fault]:
+def _unreadable(flag: str, value: str) -> list[Fault]:
     """A fault for a variable that is not set, or a file that is not there."""
-    flag = f"{headers.FLAG} {name}"
     kind, _, source = value.partition(":")
     if kind == "@env" and source not in os.environ:
         return [Fault(flag, "", value, "the name of a variable that is set")]

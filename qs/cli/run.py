@@ -60,6 +60,7 @@ from qs.cli.types import Seconds
 )
 @given.url
 @given.server
+@given.llm
 @given.answers
 @given.timeouts
 @given.option(

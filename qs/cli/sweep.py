@@ -118,6 +118,7 @@ ANEW = (*AXES, "batch_sizes", "tags", "slo")
 @given.feeding
 @given.url
 @given.server
+@given.llm
 @given.answers
 @given.timeouts
 @given.process

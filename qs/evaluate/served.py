@@ -4,6 +4,7 @@ its SHA-256.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault, Faults
 from qs.base.words import data_size, span
 from qs.config.qs_config import QsConfig, parse_qs_config
+from qs.llm.asked import flag_of as flag_of_llm
 from qs.remote.address import SCHEMES, parse
 from qs.remote.asked import Asked
 from qs.remote.reading import flag_of
@@ -23,8 +25,11 @@ IDENTITY = ("address", "model", "version", "versions", "platform", "server", "se
 _PROTOCOLS = {"http": "HTTP/1.1", "grpc": "gRPC"}
 
 
-def _flag(name: str) -> str:
-    return "--url" if name == "url" else flag_of(name)
+def _flags(remote: Mapping[str, Any]) -> list[str]:
+    """The flags of what was given of a served model."""
+    llm = [flag_of_llm(name) for name in remote.get("llm") or () if name != "seed"]
+    own = ["--url" if name == "url" else flag_of(name) for name in remote if name != "llm"]
+    return own + llm
 
 
 def check_served(request: Request) -> None:
@@ -44,7 +49,7 @@ def check_no_server(request: Request) -> None:
         return
     where = f"the backend {request.hardware_type}" if request.hardware_type else "this backend"
     allowed = f"given with a served model: {where} asks no server"
-    faults = [Fault(_flag(name), "", "given", allowed) for name in request.remote]
+    faults = [Fault(flag, "", "given", allowed) for flag in _flags(request.remote)]
     if faults:
         raise Faults(faults)
 
@@ -74,7 +79,7 @@ def check_answers(hardware: str, answers: Mapping[str, Any] | None) -> None:
 def check_compiled_before(request: Request) -> None:
     """Raises Faults for options of a server beside a compile result, which has its own."""
     allowed = "with an address, or when it is compiled: a compile result says how it asks"
-    faults = [Fault(_flag(name), "", "given", allowed) for name in request.remote]
+    faults = [Fault(flag, "", "given", allowed) for flag in _flags(request.remote)]
     if faults:
         raise Faults(faults)
 
@@ -90,10 +95,14 @@ def as_answers(remote: Mapping[str, Any]) -> dict[str, Any]:
     has several values.
     """
     lists = {"headers": ": ", "parameters": "="}
-    found = dict(remote)
+    found = {**remote, **(remote.get("llm") or {})}
+    found.pop("llm", None)
     if "url" in found:
-        address = parse(found["url"])
+        address = parse(found["url"], found.get("model") or "")
         found |= {"model": address.model, "version": address.version}
+    if "body" in found:
+        fields = (f"{name}={json.dumps(value)}" for name, value in found["body"].items())
+        found["body"] = "; ".join(fields)
     for name, between in lists.items():
         if name in found:
             found[name] = "; ".join(f"{key}{between}{value}" for key, value in found[name].items())

@@ -26,6 +26,7 @@ _PROTOCOLS = {
     "kserve": "KServe v2",
     "torchserve": "TorchServe's REST",
     "tfserving": "TensorFlow Serving's REST",
+    "openai": "OpenAI's APIs",
 }
 
 

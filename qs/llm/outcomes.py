@@ -27,6 +27,9 @@ class Outcome(str, Enum):
     # not JSON, or no stream where one was asked for
     WRONG_CONTENT_TYPE = "wrong content type"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 def judge(call: WireCall, api: Api, streamed: bool) -> None:
     """Called when an answer has come, before it is counted: sets `failure` and `detail` of one that

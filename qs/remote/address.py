@@ -17,7 +17,7 @@ from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
 
 Transport = Literal["http", "grpc"]
-KSERVE, HTTP = "KSERVE", "HTTP"
+KSERVE, HTTP, OPENAI = "KSERVE", "HTTP", "OPENAI"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PLAIN = "/%:@!$&'()*+,;=~-._"  # beside letters and digits: what a path may have unquoted
 MODELS = "/v2/models/"
@@ -35,7 +35,10 @@ class Scheme:
     place: str
     """What follows the host, as it is written in messages."""
     named: bool = True
-    """Whether the path names a model; else it belongs to the user's template."""
+    """Whether a model is named; else the path belongs to the user's template."""
+    prefix: str = ""
+    """Not "": the path is what stands before the protocol's own paths, this one where none is
+    stated, and the model is named beside the address."""
 
     @property
     def port(self) -> int:
@@ -43,6 +46,7 @@ class Scheme:
         return 443 if self.tls else 80
 
 
+_BEFORE = "[/PREFIX], /v1 if none is stated"
 _IN_V2 = "/MODEL, /MODEL/versions/N, or /PREFIX/v2/models/MODEL[/versions/N]"
 SCHEMES: dict[str, Scheme] = {
     "kserve+http": Scheme(KSERVE, "kserve_http:KserveHttp", "http", False, _IN_V2),
@@ -53,6 +57,8 @@ SCHEMES: dict[str, Scheme] = {
     "torchserve+https": Scheme(HTTP, "torchserve:TorchServe", "http", True, "/MODEL[/versions/N]"),
     "tfserving+http": Scheme(HTTP, "tfserving:TfServing", "http", False, "/MODEL[/versions/N]"),
     "tfserving+https": Scheme(HTTP, "tfserving:TfServing", "http", True, "/MODEL[/versions/N]"),
+    "openai+http": Scheme(OPENAI, "openai:OpenAi", "http", False, _BEFORE, prefix="/v1"),
+    "openai+https": Scheme(OPENAI, "openai:OpenAi", "http", True, _BEFORE, prefix="/v1"),
     "http": Scheme(HTTP, "template:Template", "http", False, "/PATH, and --template", False),
     "https": Scheme(HTTP, "template:Template", "http", True, "/PATH, and --template", False),
 }
@@ -73,7 +79,22 @@ _MEANT = {
     "kserve": "kserve+http",
     "torchserve": "torchserve+http",
     "tfserving": "tfserving+http",
+    "openai": "openai+http",
+    "openai+grpc": "openai+http",
+    "llm": "openai+http",
+    "vllm": "openai+http",
+    "vllm+http": "openai+http",
+    "sglang": "openai+http",
+    "sglang+http": "openai+http",
+    "tgi": "openai+http",
+    "ollama": "openai+http",
+    "llamacpp": "openai+http",
+    "llama.cpp": "openai+http",
+    "anthropic": "openai+https",
+    "anthropic+https": "openai+https",
 }
+# What follows the prefix in the address of one request, which is what people copy.
+_ENDS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/models")
 
 
 @dataclass(frozen=True)
@@ -91,7 +112,7 @@ class Address:
     model: str = ""
     version: str = ""
     query: str = ""
-    """After the `?`, which only an address without a model may have. It may be a secret."""
+    """After the `?`, which only an address that names no model may have. It may be a secret."""
     port_stated: bool = True
 
     @property
@@ -115,6 +136,8 @@ class Address:
         model = quote(self.model, safe="")
         version = f"/versions/{quote(self.version, safe='')}" if self.version else ""
         named = f"/{model}{version}" if model else ""
+        if SCHEMES[self.scheme].prefix:
+            named = ""
         if self.path and named:
             named = f"{MODELS}{model}{version}"
         query = f"?{self.query}" if self.query else ""
@@ -195,6 +218,10 @@ def _split(parts: SplitResult, scheme: Scheme, flag: str, text: str) -> tuple[st
     """(path, model, version) of what follows the host."""
     if not scheme.named:
         return quote(parts.path, _PLAIN), "", ""
+    if scheme.prefix:
+        path = quote(parts.path.rstrip("/"), _PLAIN)
+        end = next((each for each in _ENDS if path.endswith(each)), "")
+        return path.removesuffix(end) or scheme.prefix, "", ""
     if parts.query:
         _refuse(flag, text, f"{scheme.place}, nothing after a '?'")
     prefix, inside, rest = parts.path.rpartition(MODELS)

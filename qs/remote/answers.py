@@ -12,11 +12,12 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.names import nearest
-from qs.remote.address import backend_of, parse, schemes_of
+from qs.llm.asked import NAMES as LLM_NAMES
+from qs.remote.address import OPENAI, backend_of, parse, schemes_of
 from qs.remote.asked import Asked
 
 SOURCES = ("@env:", "@file:")
-_LISTS = ("headers", "parameters")
+_LISTS = ("headers", "parameters", "body")
 _EMPTY = ("", "0", 0, False, None)
 
 
@@ -27,10 +28,18 @@ def asked_of(configs: Mapping[str, Any], backend: str) -> Asked:
     answers, typed = configs.get("interact_info") or {}, (configs.get("qs") or {}).get("remote")
     known = {each.name for each in fields(Asked)}
     values: dict[str, Any] = {}
+    llm: dict[str, Any] = {}
     for name, value in answers.items():
-        if name in known and value not in _EMPTY:
+        if name == "stream":  # whose empty answer says something
+            llm[name] = value
+        elif name in LLM_NAMES and value not in _EMPTY:
+            llm[name] = _several(value) if name in _LISTS else value
+        elif name in known and value not in _EMPTY:
             values[name] = _several(value) if name in _LISTS else value
-    asked = Asked.of({**values, **(typed or {})}, "" if typed else "the answers")
+    typed = dict(typed or {})
+    if backend == OPENAI:
+        values["llm"] = {**llm, **(typed.pop("llm", None) or {})}
+    asked = Asked.of({**values, **typed}, "" if typed else "the answers")
     faults = [
         Fault("the answers", f"headers: {name}", "(not shown)", "@env:NAME or @file:PATH",
               hint="answers are kept beside the result; --header takes the value itself")

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
-from qs.remote.address import KSERVE, Address, parse
+from qs.llm.asked import LlmAsked
+from qs.llm.asked import read as read_llm
+from qs.remote.address import KSERVE, OPENAI, Address, parse
 from qs.remote.reading import ReadFault, flag_of, read_named, read_value
 
 Client = Literal["lean", "blocking", "grpcio"]
@@ -35,6 +37,9 @@ _OURS = (
     "upgrade", "expect", "proxy-connection", "accept-encoding", "content-encoding", "content-type",
     "inference-header-content-length",
 )  # fmt: skip
+
+
+_AUTHORISING = {"authorization", "x-api-key"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,6 +78,10 @@ class Asked:
     client: Client = "lean"
     metrics_url: str = ""
     metrics: tuple[str, ...] = ()
+    stall_timeout_s: float | None = None
+    """Between two parts of an answer that is streamed."""
+    llm: LlmAsked | None = None
+    """Of a language model; None of everything else."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any], source: str = "") -> Asked:
@@ -88,7 +97,12 @@ class Asked:
                 allowed = "a key of " + ", ".join(sorted(known))
                 close = nearest(stated, known)
                 faults.append(Fault(source or "served model", stated, value, allowed, close))
-            elif value is not None:
+            elif value is None:
+                continue
+            elif key == "llm":
+                kept["llm"], wrong = read_llm(value, source)
+                faults += wrong
+            else:
                 try:
                     kept.update(read_value(key, value))
                 except ReadFault as fault:
@@ -103,6 +117,8 @@ class Asked:
                 address = parse(asked.url, asked.model, asked.version, source or "url")
         except Faults as error:
             faults += error.faults
+        if address is not None and address.backend == OPENAI and asked.llm is None:
+            asked = replace(asked, llm=LlmAsked())
         faults += [_fault(source, *each) for each in asked._together(address)]
         if faults:
             raise Faults(faults)
@@ -131,7 +147,12 @@ class Asked:
 
     def headers_now(self) -> dict[str, str]:
         """The headers to send: what `@env:NAME` and `@file:PATH` stand for, read now. UserError."""
-        return {name: _secret(name, value) for name, value in self.headers.items()}
+        return {name: _secret(f"--header {name}", value) for name, value in self.headers.items()}
+
+    def key_now(self) -> str:
+        """The key of a language model's API, read now; "" if there is none. UserError."""
+        stated = self.llm.api_key if self.llm is not None else ""
+        return _secret("--api_key", stated) if stated else ""
 
     def parameters_now(self) -> dict[str, bool | int | float | str]:
         """The parameters as what they look like."""
@@ -159,6 +180,7 @@ class Asked:
             if getattr(self, key) and not address.tls:
                 tls = f"{address.scheme}s://"
                 yield key, getattr(self, key), f"nothing, without TLS; {tls} has it"
+        yield from self._of_language_model(address)
         kserve = address.backend == KSERVE
         for key in ("sequences", "shared_memory", "compression"):
             if getattr(self, key) and not kserve:
@@ -186,30 +208,62 @@ class Asked:
         if self.template and kserve:
             yield "template", self.template, "nothing, with KServe's protocol"
 
+    def _of_language_model(self, address: Address) -> Iterable[tuple[str, object, str]]:
+        """The same, of an address of a language model, or of one that is none."""
+        if address.backend != OPENAI:
+            if self.llm is not None:
+                for name in _stated(self.llm):
+                    yield name, "given", f"nothing, with {address.scheme}://; openai+http:// has it"
+            if self.stall_timeout_s is not None:
+                yield "stall_timeout_s", self.stall_timeout_s, "given with an answer that streams"
+            return
+        assert self.llm is not None
+        for name in ("template", "version"):
+            if getattr(self, name):
+                yield name, getattr(self, name), f"nothing, with {address.scheme}://"
+        for name in self.parameters:
+            yield "parameters", name, "nothing: --body KEY=VALUE sends a field of a request's body"
+        if self.llm.api_key and {name.lower() for name in self.headers} & _AUTHORISING:
+            yield "api_key", self.llm.api_key, "one of --api_key and a header that holds the key"
+        if self.llm.stream and self.client == "blocking":
+            yield "client", self.client, "lean; or --no_stream, since a thread reads no streams"
+        if self.stall_timeout_s is not None and not self.llm.stream:
+            yield "stall_timeout_s", self.stall_timeout_s, "given with an answer that streams"
+
+
+def _stated(llm: LlmAsked) -> list[str]:
+    """The names of what is not as it is by default."""
+    default = LlmAsked()
+    return [
+        each.name
+        for each in fields(llm)
+        if getattr(llm, each.name) != getattr(default, each.name) and each.name != "seed"
+    ]
+
 
 def _fault(source: str, key: str, value: object, allowed: str, hint: str | None = None) -> Fault:
     return Fault(source or flag_of(key), key if source else "", value, allowed, hint=hint)
 
 
-def _secret(name: str, value: str) -> str:
+def _secret(flag: str, value: str) -> str:
     kind, _, place = value.partition(":")
     if kind == "@env" and place:
         if place not in os.environ:
-            raise UserError(f"--header {name}: the environment has no variable {place}")
+            raise UserError(f"{flag}: the environment has no variable {place}")
         found = os.environ[place]
     elif kind == "@file" and place:
         try:
             with open(place, "rb") as file:
                 content = file.read(LARGEST_SECRET + 1)
             if len(content) > LARGEST_SECRET:
-                raise UserError(f"--header {name}: {place} is too large for a header's value")
+                raise UserError(f"{flag}: {place} is too large for a header's value")
             found = content.decode()
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
-            raise UserError(f"--header {name}: {place} cannot be read: {reason}") from None
+            raise UserError(f"{flag}: {place} cannot be read: {reason}") from None
     else:
         return value
     found = found.strip()
     if not found.isprintable() or not found.isascii():
-        raise UserError(f"--header {name}: what {kind}:{place} holds is not one line of ASCII")
+        raise UserError(f"{flag}: what {kind}:{place} holds is not one line of ASCII")
     return found

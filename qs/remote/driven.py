@@ -144,6 +144,7 @@ class Driven:
 def same_model(before: ServedModel, now: ServedModel, where: str) -> None:
     """UserError if the server serves another model, or another version of it, than before."""
     for what, old, new in (
+        ("name", before.name, now.name),
         ("inputs", _tensors(before.inputs), _tensors(now.inputs)),
         ("outputs", _tensors(before.outputs), _tensors(now.outputs)),
         ("max_batch_size", str(before.max_batch_size), str(now.max_batch_size)),

@@ -20,7 +20,7 @@ _SEQUENCES = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?(?:@(\d{1,18}))?")
 MOST_ID = 10**18  # with room below 2**63 for those that are counted from there
 _FLAGS = {
     "url": "url",
-    "model": "model",
+    "model": "--model",
     "version": "version",
     "headers": "--header",
     "parameters": "--parameter",
@@ -29,6 +29,8 @@ _FLAGS = {
     "connect_timeout_s": "--connect_timeout",
     "first_byte_timeout_s": "--first_byte_timeout",
     "ready_timeout_s": "--ready_timeout",
+    "stall_timeout_s": "--stall_timeout",
+    "stream": "--no_stream",
 }
 
 
@@ -218,6 +220,7 @@ _READERS: dict[str, Callable[[str, Any], dict[str, Any]]] = {
     "first_byte_timeout_s": _seconds,
     "timeout_s": _seconds,
     "ready_timeout_s": _seconds,
+    "stall_timeout_s": _seconds,
     "order": _one_of("last", "first"),
     "client": _one_of("lean", "blocking", "grpcio"),
     "metrics": _names,

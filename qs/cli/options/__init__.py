@@ -5,6 +5,7 @@ was typed becomes a Request in qs.cli.requests.
 from qs.cli.grouping import Option, option, together, under
 from qs.cli.options.goals import goals, searched
 from qs.cli.options.inputs import feeding, samples, seed
+from qs.cli.options.llm import llm
 from qs.cli.options.load import (
     amount,
     batch_sizes,
@@ -70,6 +71,7 @@ __all__ = [
     "hardware",
     "history",
     "known",
+    "llm",
     "measuring",
     "no_picture",
     "numeric_items",

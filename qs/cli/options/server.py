@@ -19,6 +19,12 @@ url = _server(
 
 server = together(
     _server(
+        "--model",
+        metavar="MODEL",
+        help="The model, where the address names none: openai+http://127.0.0.1:8080/v1.  [default: "
+        "the only one that the server lists]",
+    ),
+    _server(
         "--header",
         "headers",
         type=Header(),

@@ -37,6 +37,7 @@ def test_headings_in_their_order(name: str) -> None:
         "When to stop",
         "Inputs",
         "Server",
+        "Language models",
         "Where it runs",
         "Checks",
         "Output",

@@ -1,0 +1,220 @@
+"""Language models behind the APIs that OpenAI made common: vLLM, SGLang, TGI, llama.cpp, Ollama,
+LiteLLM and hosted ones. qs.llm knows the APIs; here they become a served model.
+
+A request is one prompt, an answer is one text, or of embeddings a vector. A batch's text is a
+prompt as it stands; a JSON object with "messages" or "prompt" is a whole prompt. Left out:
+where prompts come from (qs.llm.prompts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from qs.base.addresses import HIDDEN
+from qs.base.errors import Fault, Faults, UserError
+from qs.base.names import nearest
+from qs.base.visible import one_line
+from qs.engine.wire.requests import http_request
+from qs.llm.answer import Answer
+from qs.llm.apis.api import Api, Event
+from qs.llm.apis.choice import api_of
+from qs.llm.asked import LlmAsked
+from qs.llm.outcomes import judge as judged
+from qs.llm.prompt import Message, Prompt, PromptRequest
+from qs.remote.address import Address, listed
+from qs.remote.language_servers import About, about_of
+from qs.remote.protocol import Ask, BadAnswer, NotReady, ServedModel, ServedTensor
+from qs.remote.waiting import check_answered
+
+if TYPE_CHECKING:
+    from qs.engine.wire.calls import WireCall
+    from qs.remote.asked import Asked
+
+PROMPT, TEXT, VECTOR = "prompt", "text", "embedding"
+# A server without a list of models says one of these.
+_NO_LIST = ("HTTP 404", "HTTP 405", "HTTP 501")
+
+
+class OpenAi:
+    """One model, asked through one API."""
+
+    transport = "http"
+
+    def __init__(self, address: Address, asked: Asked) -> None:
+        self.asked: LlmAsked = asked.llm or LlmAsked()
+        self.api = api_of(self.asked.api)
+        self._address, self._all = address, asked
+        self._model = address.model
+        self._about = About()
+        self._key = asked.key_now()
+        query = f"?{address.query}" if address.query else ""
+        self._target = f"{address.path}/{self.api.path}{query}"
+
+    @property
+    def streamed(self) -> bool:
+        return self.asked.stream
+
+    def describe(self, ask: Ask) -> ServedModel:
+        """Ask which models there are, and what server it is. NotReady, Faults for a model that the
+        server does not list, or one that has to be named.
+        """
+
+        def get(path: str) -> WireCall:
+            return ask(self._made("GET", path))
+
+        call = get(f"{self._address.path}/models")
+        models = None
+        if call.failure not in _NO_LIST:
+            check_answered(self._address, call, "/models")
+            models = _models_in(bytes(call.body))
+        self._model = self._named(models)
+        root = self._address.path.removesuffix("/v1")
+        own = (models or {}).get(self._model, {})
+        self._about = about_of(call, own, lambda path: get(f"{root}{path}"))
+        if self._about.not_ready:
+            raise NotReady(f"{self._address}: {self._about.not_ready}")
+        if self.asked.exact_lengths == "auto":
+            keeps = self._about.keeps_lengths
+            self.asked = replace(self.asked, exact_lengths="always" if keeps else "never")
+        text = ServedTensor(PROMPT, "BYTES", np.dtype(np.str_), (-1,))
+        answer = ServedTensor(TEXT, "BYTES", np.dtype(np.str_), (-1,))
+        if self.asked.api == "embeddings":
+            answer = ServedTensor(VECTOR, "FP32", np.dtype(np.float32), (-1, -1))
+        return ServedModel(
+            name=self._model,
+            platform=self.asked.api,
+            inputs=(text,),
+            outputs=(answer,),
+            max_batch_size=1,
+            server_name=self._about.server,
+            server_version=self._about.version,
+            facts={
+                **self._about.facts,
+                "API": self.asked.api,
+                "answers": "streamed" if self.asked.stream else "whole",
+            },
+        )
+
+    def _named(self, models: Mapping[str, Any] | None) -> str:
+        """The model to ask for. Faults."""
+        stated = self._address.model
+        if models is None:
+            if not stated:
+                allowed = "the name of a model: this server has no list of them"
+                raise Faults([Fault("--model", "", "missing", allowed)])
+            return stated
+        if stated in models:
+            return stated
+        names = list(models)
+        if stated:
+            if not names:
+                return stated
+            allowed = f"a model that the server lists: {one_line(listed(names), 800)}"
+            raise Faults([Fault("--model", "", stated, allowed, nearest(stated, names))])
+        if len(names) == 1:
+            return names[0]
+        allowed = f"one of the models that the server lists: {one_line(listed(names), 800)}"
+        if not names:
+            allowed = "the name of a model: the server lists none"
+        raise Faults([Fault("--model", "", "missing", allowed)])
+
+    def request(self, feeds: Mapping[str, np.ndarray]) -> PromptRequest:
+        """One prompt as it is sent. UserError for more than one, or none."""
+        lines = np.asarray(feeds[PROMPT]).ravel().tolist()
+        if len(lines) != 1:
+            raise UserError(f"a request has one prompt, and this batch {len(lines)}")
+        return self.prompt_request(prompt_of(lines[0]))
+
+    def prompt_request(self, prompt: Prompt) -> PromptRequest:
+        """The prompt as it is sent. UserError."""
+        body = orjson.dumps(self.api.body(prompt, self.asked, self._model))
+        made = PromptRequest(self._made("POST", self._target, body))
+        made.prompt = prompt
+        return made
+
+    def outputs(self, call: WireCall) -> dict[str, np.ndarray]:
+        """The text of the answer, or the vector. BadAnswer."""
+        body = bytes(call.body)
+        if self.asked.api == "embeddings":
+            return {VECTOR: _vector_in(body)}
+        return {TEXT: np.array([self.answer(call).text()], object)}
+
+    def answer(self, call: WireCall) -> Answer:
+        """What an answer says, whichever way it came. BadAnswer."""
+        answer = read_answer(call, self.api, self.asked.stream)
+        if answer.error is not None:
+            raise BadAnswer(self.hidden(one_line(answer.error, 200)))
+        return answer
+
+    @property
+    def judge(self) -> Callable[[WireCall], None]:
+        """See qs.remote.protocol."""
+        api, streamed = self.api, self.asked.stream
+
+        def judge(call: WireCall) -> None:
+            judged(call, api, streamed)
+            if call.failure is not None:
+                call.detail = self.hidden(call.detail)
+
+        return judge
+
+    def hidden(self, text: str) -> str:
+        """The text without the key, which some servers repeat."""
+        return text.replace(self._key, HIDDEN) if self._key else text
+
+    def _made(self, method: str, path: str, body: bytes = b"") -> bytes:
+        headers = {**self.api.headers(self._key), **self._all.headers_now()}
+        if body:
+            headers["Content-Type"] = "application/json"
+            headers.setdefault("Accept", "text/event-stream" if self.streamed else "*/*")
+        try:
+            return http_request(method, path, self._address.authority, headers, body)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+
+
+def _models_in(body: bytes) -> dict[str, dict[str, Any]]:
+    """By name, what the server says of each model. BadAnswer."""
+    try:
+        content = orjson.loads(body)
+    except ValueError:
+        raise BadAnswer("/models is answered, but not with JSON") from None
+    found = content.get("data") if isinstance(content, dict) else content
+    if not isinstance(found, list):
+        raise BadAnswer("/models is answered, but not with a list of models")
+    named = (each for each in found if isinstance(each, dict) and isinstance(each.get("id"), str))
+    return {each["id"]: each for each in named}
+
+
+def _vector_in(body: bytes) -> np.ndarray:
+    """[1, dimensions], float32. BadAnswer."""
+    try:
+        found = orjson.loads(body)["data"][0]["embedding"]
+        return np.asarray(found, np.float32).reshape(1, -1)
+    except (ValueError, TypeError, KeyError, IndexError):
+        raise BadAnswer("it has no data[0].embedding with numbers") from None
+
+
+def prompt_of(line: str) -> Prompt:
+    """The prompt of a sample: of a JSON object with "messages" or "prompt", or plain text."""
+    return Prompt((Message("user", str(line)),))
+
+
+def read_answer(call: WireCall, api: Api, streamed: bool) -> Answer:
+    """What an answer says, whichever way it came: some servers answer whole where a stream was
+    asked for.
+    """
+    answer, body = Answer(), bytes(call.body)
+    if b"json" in call.headers().get("content-type", "").encode() or not streamed:
+        api.read_whole(body, answer)
+        return answer
+    for block in body.replace(b"\r\n", b"\n").split(b"\n\n"):
+        lines = [each[5:].strip() for each in block.split(b"\n") if each.startswith(b"data:")]
+        if lines:
+            api.read_event(Event(0, 0, b"\n".join(lines)), answer)
+    return answer
