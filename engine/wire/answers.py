@@ -6,12 +6,10 @@ Bounded whatever a server sends: heads, what is kept of a body, and what is read
 
 from __future__ import annotations
 
-from typing import Any
-
-import httptools
 import numpy as np
 
 from qs.engine.wire.calls import WireCall
+from qs.engine.wire.chunks import Chunks
 from qs.engine.wire.failures import BadAnswer, Failure, shown
 from qs.engine.wire.heads import (
     CHUNKED,
@@ -38,7 +36,7 @@ MOST_DROPPED_BYTES = 4 << 30
 MOST_SPARE_BYTES = 256 << 20
 
 NO_FRAME = Frame(200, 0, False, "")  # before the first answer
-_HEAD, _PARTIAL, _SHORT, _IN_PLACE, _CHUNKS, _ENDLESS, _DROPPED = range(7)
+HEAD, PARTIAL, SHORT, IN_PLACE, CHUNKS, ENDLESS, DROPPED = range(7)
 
 
 class TooLarge(BadAnswer):
@@ -52,6 +50,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(RECEIVE_BYTES))
+        # Sizes of chunks by how servers write them, of streams.
+        self.sizes: dict[bytes, int] = {}
         self.for_head = self.view[:HEAD_BYTES]
         self._spare: list[memoryview] = []
         self._spare_bytes = 0
@@ -99,7 +99,7 @@ class AnswerReader:
         "_kept",
         "_got",
         "_chunks",
-        "_parser",
+        "_copied",
     )
 
     def __init__(self, memory: Memory, heads: Heads, most_kept_bytes: int):
@@ -119,16 +119,17 @@ class AnswerReader:
         self._known = heads.known if most_kept_bytes >= RECEIVE_BYTES else {}
         self._most = most_kept_bytes
         self._view = memory.view
-        self._state = _HEAD
+        self._state = HEAD
         self._kept = bytearray()
         self._got = 0
-        self._chunks: _Chunks | None = None
-        self._parser: Any = None
+        self._chunks: Chunks | None = None
+        # A body of up to so many bytes is put together from what was read.
+        self._copied = IN_PLACE_BYTES
 
     @property
     def begun(self) -> bool:
         """Whether a part of the answer has come."""
-        return self._state != _HEAD
+        return self._state != HEAD
 
     def received(self, size: int, request: bytes) -> bool:
         """So many bytes have come into `room`; whether the answer to `request` is whole now. Raises
@@ -149,13 +150,13 @@ class AnswerReader:
 
     def ended(self) -> bool:
         """The server has ended the connection; whether that makes the answer whole."""
-        if self._state != _ENDLESS:
+        if self._state != ENDLESS:
             return False
         return self._whole(b"" if self.too_large else bytes(self._kept))
 
     def progress(self) -> str:
         """How far the answer has come, for a message."""
-        if self._state in (_HEAD, _PARTIAL):
+        if self._state in (HEAD, PARTIAL):
             return "within its head"
         length = self.frame.length
         return f"after {self._got:,}" + (f" of {length:,}" if length > 0 else "") + " bytes of body"
@@ -176,7 +177,7 @@ class AnswerReader:
                 if len(raw) >= MOST_HEAD_BYTES:
                     raise BadAnswer(f"its head has more than {MOST_HEAD_BYTES:,} bytes")
                 self._kept = bytearray(raw)
-                self._state = _PARTIAL if raw else _HEAD
+                self._state = PARTIAL if raw else HEAD
                 self.room = self._view
                 return False
             frame = self._heads.read(head)
@@ -184,7 +185,7 @@ class AnswerReader:
             if frame.length != INTERIM:
                 break
             self.interim = self.odd = True
-            self._state = _HEAD
+            self._state = HEAD
             if not data:
                 return False
         self.frame = frame
@@ -201,7 +202,7 @@ class AnswerReader:
         if length == CHUNKED:
             return self._chunks_begin(data)
         if length == UNTIL_END:
-            self._state = _ENDLESS
+            self._state = ENDLESS
             self._kept = bytearray()
             return self._endless(data)
         if got > length:
@@ -212,13 +213,13 @@ class AnswerReader:
         if length > self._most:
             if length > MOST_DROPPED_BYTES:
                 raise TooLarge(f"its length is {length:,} bytes")
-            self._state = _DROPPED
+            self._state = DROPPED
             self.too_large = True
-        elif length <= IN_PLACE_BYTES:
-            self._state = _SHORT
+        elif length <= self._copied:
+            self._state = SHORT
             self._kept = bytearray(data)
         else:
-            self._state = _IN_PLACE
+            self._state = IN_PLACE
             self.taken = self._memory.take(length)
             self.odd = True
             self.taken[:got] = data
@@ -228,22 +229,22 @@ class AnswerReader:
     def _more(self, size: int, request: bytes) -> bool:
         """More of an answer that has begun."""
         state, frame = self._state, self.frame
-        if state == _PARTIAL:
+        if state == PARTIAL:
             data = bytes(self._kept) + self._view[:size]
-            self._state = _HEAD
+            self._state = HEAD
             return self._begin(memoryview(data), request)
         self._got += size
-        if state == _CHUNKS:
+        if state == CHUNKS:
             return self._chunked(self._view[:size])
-        if state == _ENDLESS:
+        if state == ENDLESS:
             return self._endless(self._view[:size])
         length = frame.length
         if self._got > length:
             raise BadAnswer(f"it is longer than its length, {length:,} bytes")
-        if state == _SHORT:
+        if state == SHORT:
             self._kept += self._view[:size]
             return self._got == length and self._whole(bytes(self._kept))
-        if state == _DROPPED:
+        if state == DROPPED:
             return self._got == length and self._whole(b"")
         assert self.taken is not None
         if self._got < length:
@@ -262,29 +263,18 @@ class AnswerReader:
         return False
 
     def _chunks_begin(self, data: memoryview) -> bool:
-        if self._parser is None:
-            self._chunks = _Chunks(self._most)
-            self._parser = httptools.HttpResponseParser(self._chunks)
-        assert self._chunks is not None
-        self._chunks.begin()
-        self._state = _CHUNKS
-        self._parser.feed_data(self.head + END)
+        if self._chunks is None:
+            self._chunks = Chunks(self._most)
+        self._chunks.begin(self.head)
+        self._state = CHUNKS
         return self._chunked(data)
 
-    def _chunked(self, data: memoryview) -> bool:
+    def _chunked(self, data: bytes | memoryview) -> bool:
         chunks = self._chunks
         assert chunks is not None
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as fault:
-            if not chunks.whole:
-                raise BadAnswer(f"a chunk of its body is not right: {fault}") from fault
-            chunks.begun += 1
-        if chunks.begun > 1:
-            raise BadAnswer("more bytes follow its last chunk")
-        if chunks.whole:
-            self.too_large = chunks.too_large
-            return self._whole(chunks.body())
+        if chunks.feed(data):
+            self.too_large = chunks.found.too_large
+            return self._whole(chunks.found.take())
         self._bound()
         return False
 
@@ -293,51 +283,11 @@ class AnswerReader:
             raise TooLarge(f"it had no end after {self._got:,} bytes")
 
     def _whole(self, body: bytes | memoryview) -> bool:
-        self._state = _HEAD
+        self._state = HEAD
         self._kept = bytearray()
         self.odd = self.odd or self.too_large
         self.body = b"" if self.too_large else body
         return True
-
-
-class _Chunks:
-    """What llhttp finds in a body that comes in chunks. They are put together at once: a list of
-    them would let a server fill the memory with chunks of one byte.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: bytes | bytearray = b""
-        self.begin()
-
-    def begin(self) -> None:
-        self._kept = b""
-        self._size = 0
-        self.begun = 0
-        self.whole = False
-        self.too_large = False
-
-    def body(self) -> bytes:
-        kept, self._kept = self._kept, b""
-        return bytes(kept)
-
-    def on_message_begin(self) -> None:
-        self.begun += 1
-
-    def on_body(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._most:
-            self.too_large = True
-            self._kept = b""
-        elif not self._kept:
-            self._kept = data
-        elif isinstance(self._kept, bytes):
-            self._kept = bytearray(self._kept) + data
-        else:
-            self._kept += data
-
-    def on_message_complete(self) -> None:
-        self.whole = True
 
 
 def failure_of(fault: BadAnswer) -> str:

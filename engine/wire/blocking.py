@@ -18,6 +18,7 @@ from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer, Failure, WireError
 from qs.engine.wire.heads import Heads
 from qs.engine.wire.settings import ClientSettings
+from qs.engine.wire.streams import StreamReader
 from qs.engine.wire.sweep import to_ns
 
 _now_ns = MONOTONIC.now_ns
@@ -37,6 +38,7 @@ class BlockingHttp:
         self._heads = Heads()
         self._whole_ns = to_ns(settings.timeout_s)
         self._byte_ns = to_ns(settings.first_byte_timeout_s)
+        self._stall_ns = to_ns(settings.stall_timeout_s)
         self._counts = dict.fromkeys(_COUNTED, 0)
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -94,7 +96,8 @@ class BlockingHttp:
         with self._lock:
             connected = self._connector.connect()
             memory = line.memory if line is not None else Memory()
-            reader = AnswerReader(memory, self._heads, self.settings.most_kept_bytes)
+            kind = StreamReader if self.settings.streamed else AnswerReader
+            reader = kind(memory, self._heads, self.settings.most_kept_bytes)
             found = self._local.line = _Line(connected, reader, memory)
             self._lines.add(found)
             self._counts["connections" if line is None else "replaced"] += 1
@@ -124,6 +127,8 @@ class BlockingHttp:
                     break
                 heard = True
                 call.first_ns = call.first_ns or now_ns
+                if line.stream is not None:
+                    line.stream.now_ns = now_ns
                 whole = line.reader.received(size, call.request)
                 if line.reader.interim:
                     line.reader.interim = False
@@ -131,21 +136,28 @@ class BlockingHttp:
                 if whole:
                     self._finish(line, call, now_ns)
                     return True
-                if limit_ns < LONGEST_NS:
-                    line.limit((due_ns if call.first_ns else min(due_ns, byte_due_ns)) - now_ns)
+                if min(limit_ns, self._stall_ns) < LONGEST_NS:
+                    next_ns = now_ns + self._stall_ns if call.first_ns else byte_due_ns
+                    line.limit(min(due_ns, next_ns) - now_ns)
         except BadAnswer as bad:
             self._drop(line)
-            _fail(call, failure_of(bad), str(bad))
+            _fail(call, failure_of(bad), str(bad), line)
             return True
         except (BlockingIOError, TimeoutError):
             self._drop(line)
-            late = Failure.TIMEOUT if _now_ns() >= due_ns else Failure.FIRST_BYTE_TIMEOUT
-            limit_s = (self._whole_ns if late == Failure.TIMEOUT else self._byte_ns) / 1e9
-            _fail(call, late, f"not within {limit_s:g} s")
+            _fail(call, *self._late(call, due_ns), line)
             return True
         except OSError as broken:  # of TLS too
             fault = broken
         return self._ended(line, call, fault, heard)
+
+    def _late(self, call: WireCall, due_ns: int) -> tuple[str, str]:
+        """Which time-out it was, and its detail."""
+        if _now_ns() >= due_ns:
+            return Failure.TIMEOUT, f"not within {self._whole_ns / 1e9:g} s"
+        if call.first_ns:
+            return Failure.STALLED, f"no byte for {self._stall_ns / 1e9:g} s"
+        return Failure.FIRST_BYTE_TIMEOUT, f"not within {self._byte_ns / 1e9:g} s"
 
     def _ended(self, line: _Line, call: WireCall, fault: OSError | None, heard: bool) -> bool:
         """The server has ended the connection before the answer was whole, as far as one knew."""
@@ -160,7 +172,7 @@ class BlockingHttp:
         reason = "the server closed the connection" if fault is None else f"{fault}"
         word = Failure.CLOSED if fault is None else Failure.RESET
         word = Failure.TLS if isinstance(fault, ssl.SSLError) else word
-        _fail(call, word, f"{reason} {when}")
+        _fail(call, word, f"{reason} {when}", line)
         return True
 
     def _finish(self, line: _Line, call: WireCall, now_ns: int) -> None:
@@ -170,6 +182,8 @@ class BlockingHttp:
         call.status = frame.status
         call.head = reader.head
         call.body = reader.body
+        if line.stream is not None:
+            call.marks = line.stream.marks
         if reader.taken is None:
             call.body = bytes(call.body)  # the next answer is received into the same memory
         reader.taken = None
@@ -195,6 +209,7 @@ class _Line:
     def __init__(self, connected: socket.socket, reader: AnswerReader, memory: Memory):
         self.socket = connected
         self.reader = reader
+        self.stream = reader if isinstance(reader, StreamReader) else None
         self.memory = memory
         self.alive = True
         self.served = False
@@ -233,7 +248,9 @@ class _Line:
         self.socket.close()
 
 
-def _fail(call: WireCall, word: str, detail: str) -> None:
+def _fail(call: WireCall, word: str, detail: str, line: _Line | None = None) -> None:
+    if line is not None and line.stream is not None:
+        line.stream.leave(call)
     call.last_ns = _now_ns()
     call.failure = word
     call.detail = detail

@@ -58,8 +58,9 @@ class WireCall:
         self.owner = owner
         self.line: Any = None  # the connection it is on; None while it waits, and once it has ended
         self.future: asyncio.Future[WireCall] | None = None
-        # Of a stream: for each read that brought a part of the body, when it returned, and how many
-        # bytes of `body` had come by then.
+        # With `ClientSettings.streamed`, of each answer: for each read that brought a part of the
+        # body, when it returned, and how many bytes of `body` had come by then. `body` is bytes
+        # then, and a call that failed keeps what had come of both. None where no body came.
         self.marks: array[int] | None = None
 
     def cancel(self) -> None:

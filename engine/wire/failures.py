@@ -21,6 +21,7 @@ class Failure:
     BAD_ANSWER = "bad answer"  # not what the protocol allows: garbage, a wrong length, a bad chunk
     FIRST_BYTE_TIMEOUT = "first byte timeout"
     TIMEOUT = "timeout"
+    STALLED = "stalled"  # no byte for too long, within an answer
     CANCELLED = "cancelled"
     TOO_LARGE = "answer too large"
     REDIRECTED = "redirected"  # the detail names the target

@@ -21,6 +21,8 @@ from qs.engine.wire.heads import Heads
 from qs.engine.wire.http_line import HttpLine
 from qs.engine.wire.keeping import Keeper, open_many
 from qs.engine.wire.settings import ClientSettings
+from qs.engine.wire.stream_line import StreamLine
+from qs.engine.wire.streams import StreamReader
 from qs.engine.wire.sweep import Sweep, sweep_line, to_ns
 
 _now_ns = MONOTONIC.now_ns
@@ -50,6 +52,7 @@ class HttpClient:
         self._forwarded = settings.proxy is not None and settings.tls is None
         self._whole_ns = to_ns(settings.timeout_s)
         self._byte_ns = to_ns(settings.first_byte_timeout_s)
+        self._stall_ns = to_ns(settings.stall_timeout_s)
         self._told: set[str] = set()
         self._closed = True
         self._opened = False  # whether `open` is through
@@ -154,9 +157,6 @@ class HttpClient:
         asyncio.get_running_loop().call_soon(call.done, call)
 
     # What a connection asks and tells.
-
-    def reader(self) -> AnswerReader:
-        return AnswerReader(self.memory, self._heads, self.settings.most_kept_bytes)
 
     def made(self, line: HttpLine) -> None:
         if self._closed:
@@ -284,7 +284,10 @@ class HttpClient:
     # Connections.
 
     def _line(self) -> HttpLine:
-        return HttpLine(self)
+        most = self.settings.most_kept_bytes
+        if self.settings.streamed:
+            return StreamLine(self, StreamReader(self.memory, self._heads, most))
+        return HttpLine(self, AnswerReader(self.memory, self._heads, most))
 
     async def _open_one(self) -> HttpLine:
         return await self._connector.connect(self._line)
@@ -293,9 +296,9 @@ class HttpClient:
 
     def _look(self, now_ns: int) -> int | None:
         """End what has taken too long; when to look again."""
-        if self._whole_ns == self._byte_ns == FOREVER_NS:
+        if self._whole_ns == self._byte_ns == self._stall_ns == FOREVER_NS:
             return None
-        soonest = now_ns + min(self._whole_ns, self._byte_ns)
+        soonest = now_ns + min(self._whole_ns, self._byte_ns, self._stall_ns)
         for line in list(self.lines):
             call = line.call
             if call is None:
@@ -307,11 +310,14 @@ class HttpClient:
             soonest = min(soonest, due)
             if not call.first_ns:
                 due = call.sent_ns + self._byte_ns
-                if due <= now_ns:
-                    limit_s = self.settings.first_byte_timeout_s
-                    self._late(call, Failure.FIRST_BYTE_TIMEOUT, limit_s, now_ns)
-                    continue
-                soonest = min(soonest, due)
+                word, limit_s = Failure.FIRST_BYTE_TIMEOUT, self.settings.first_byte_timeout_s
+            else:
+                due = line.read_ns + self._stall_ns
+                word, limit_s = Failure.STALLED, self.settings.stall_timeout_s
+            if due <= now_ns:
+                self._late(call, word, limit_s, now_ns)
+                continue
+            soonest = min(soonest, due)
 
         def late(call: WireCall) -> None:
             self._late(call, Failure.TIMEOUT, self.settings.timeout_s, now_ns)
@@ -320,7 +326,8 @@ class HttpClient:
         return min(soonest, *(sweep_line(each, self._whole_ns, now_ns, late) for each in lines))
 
     def _late(self, call: WireCall, word: str, limit_s: float | None, now_ns: int) -> None:
-        self._give_up(call, word, f"not within {limit_s:g} s", now_ns)
+        said = "no byte for" if word == Failure.STALLED else "not within"
+        self._give_up(call, word, f"{said} {limit_s:g} s", now_ns)
         self._tell(call)
 
     def _give_up(self, call: WireCall, word: str, detail: str, now_ns: int) -> None:

@@ -25,8 +25,6 @@ class Client(Protocol):
     idle: deque[HttpLine]
     crowded: bool  # whether requests wait for a connection
 
-    def reader(self) -> AnswerReader: ...
-
     def made(self, line: HttpLine) -> None: ...
 
     def healthy(self) -> None:
@@ -59,6 +57,7 @@ class HttpLine(asyncio.BufferedProtocol):
         "client",
         "heard",
         "plain",
+        "read_ns",
         "reader",
         "served",
         "transport",
@@ -67,9 +66,9 @@ class HttpLine(asyncio.BufferedProtocol):
         "write",
     )
 
-    def __init__(self, client: Client):
+    def __init__(self, client: Client, reader: AnswerReader):
         self.client = client
-        self.reader = client.reader()
+        self.reader = reader
         self.call: WireCall | None = None
         self.alive = False
         self.served = False  # whether an answer has come over it
@@ -77,6 +76,7 @@ class HttpLine(asyncio.BufferedProtocol):
         self.plain = False  # served, and not unsent
         self.heard = False  # whether an answer before the answer has come for the request in hand
         self.used_ns = 0  # when its last answer was whole
+        self.read_ns = 0  # when a read last brought a part of an answer that is not whole
         self.transport: Any = None
         self.write: Callable[[bytes], None] = _unconnected
 
@@ -133,6 +133,12 @@ class HttpLine(asyncio.BufferedProtocol):
                 client.idle.append(self)
             call.done(call)
             return
+        self._more(call, whole, now_ns)
+
+    def _more(self, call: WireCall, whole: bool, now_ns: int) -> None:
+        """More of an answer has come, or all of one that is not like the others."""
+        reader = self.reader
+        self.read_ns = now_ns
         if reader.interim:  # what came until now was not the answer
             reader.interim = False
             self.heard = True

@@ -51,6 +51,7 @@ class ClientSettings:
     connect_timeout_s: float = 10.0
     first_byte_timeout_s: float | None = None  # from sent
     timeout_s: float | None = None  # from issued to the last byte
+    stall_timeout_s: float | None = None  # HTTP: without a byte, within an answer
     # Of an answer with more bytes than that nothing is kept, and it has failed.
     most_kept_bytes: int = 64 << 20
     # Which idle connection is taken: the one used last (few are kept busy, so that none that the
@@ -62,6 +63,9 @@ class ClientSettings:
         None  # http://[user:password@]host:port; the environment's are not looked at
     )
     streams: int = 1  # gRPC: requests at a time on each connection
+    # HTTP: answers come bit by bit, and a call's `marks` say when. A call that fails keeps what had
+    # come of its answer.
+    streamed: bool = False
 
     def faults(self) -> list[str]:
         """What is wrong with the values, one sentence each."""
@@ -70,13 +74,15 @@ class ClientSettings:
             count("port", self.port, 1, 65_535),
             instance("tls", self.tls, (Tls, type(None)), "a Tls, or None"),
             count("connections", self.connections, 1, MOST_CONNECTIONS),
-            *times(self, "connect_timeout_s", "first_byte_timeout_s", "timeout_s", above_0=True),
+            *times(self, "connect_timeout_s", "first_byte_timeout_s", "timeout_s",
+                   "stall_timeout_s", above_0=True),
             count("most_kept_bytes", self.most_kept_bytes, 0, MOST_KEPT),
             choice("order", self.order, ("last", "first")),
             flag("open_while_measuring", self.open_while_measuring),
             count("streams", self.streams, 1, MOST_STREAMS),
+            flag("streamed", self.streamed),
             *([] if self.proxy is None else [_proxy(self.proxy)]),
-        )
+        )  # fmt: skip
         return found + (self.tls.faults() if isinstance(self.tls, Tls) else [])
 
 
