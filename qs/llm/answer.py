@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Channel(Enum):
@@ -27,8 +28,7 @@ class Finish(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True)
-class Delta:
+class Delta(NamedTuple):
     """A piece of the answer in one event. `at_ns` is when the read returned that brought the first
     byte of the event; 0 where the answer came whole.
     """
@@ -36,6 +36,8 @@ class Delta:
     at_ns: int
     channel: Channel
     text: str
+    # of several answers to one prompt (n > 1), which
+    choice: int = 0
 
 
 @dataclass
@@ -56,8 +58,10 @@ class Answer:
     # times that the server states of itself, in ms by name: prompt_ms, predicted_ms (llama.cpp)
     timings: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
-    # events that carried no token: role only, empty, usage, keep-alive
+    # events that carried no token: role only, empty, usage
     other_events: int = 0
+    # tokens that the server names one by one in its events (`token_ids`, `logprobs`), so far
+    listed_tokens: int = 0
     # of an embedding: how many numbers
     dimensions: int | None = None
 

@@ -1,5 +1,8 @@
 """What became of a request to a language model: the words by which failures and endings are
 counted, and how an answer is judged while the run goes on.
+
+Judging stands in the request's way, so it looks for a few bytes; only an answer that looks odd is
+read in full.
 """
 
 from __future__ import annotations
@@ -7,10 +10,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from qs.llm.answer import Answer
 from qs.llm.apis.api import Api
+from qs.llm.apis.fields import loaded
+from qs.llm.events import comments, events
 
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
+
+MOST_DETAIL = 200
 
 
 class Outcome(str, Enum):
@@ -24,7 +32,7 @@ class Outcome(str, Enum):
     CUT_STREAM = "cut stream"
     # it ended well and holds no token
     EMPTY_ANSWER = "empty answer"
-    # not JSON, or no stream where one was asked for
+    # no stream where one was asked for, and no JSON where JSON was
     WRONG_CONTENT_TYPE = "wrong content type"
 
     def __str__(self) -> str:
@@ -35,3 +43,53 @@ def judge(call: WireCall, api: Api, streamed: bool) -> None:
     """Called when an answer has come, before it is counted: sets `failure` and `detail` of one that
     is none. A call that has failed already is left as it is.
     """
+    if call.failure is not None:
+        return
+    body = call.body
+    if not isinstance(body, bytes):
+        body = bytes(body)
+    # A wrong content type is looked for in all answers to a stream, since a body may look right.
+    if not streamed or b"text/event-stream" in call.head:
+        if api.looks_whole(body, streamed):
+            return
+    found = _look(call, body, api, streamed)
+    if found is not None:
+        outcome, detail = found
+        call.failure = outcome.value
+        call.detail = detail[:MOST_DETAIL]
+
+
+def read_answer(body: bytes, marks: object, api: Api, streamed: bool) -> Answer:
+    """All that an answer says. Whoever wants each event's own share reads it event by event."""
+    answer = Answer()
+    if streamed:
+        for event in events(body, marks):  # type: ignore[arg-type]
+            api.read_event(event, answer)
+        answer.other_events += comments(body)
+    else:
+        api.read_whole(body, answer)
+    return answer
+
+
+def _look(call: WireCall, body: bytes, api: Api, streamed: bool) -> tuple[Outcome, str] | None:
+    """What is wrong with an answer that looks odd, and the server's or our words on it."""
+    if streamed:
+        kind = call.headers().get("content-type", "")
+        if kind.split(";")[0].strip().lower() != "text/event-stream":
+            answer = read_answer(body, None, api, streamed=False)
+            if answer.error is not None:
+                return Outcome.ERROR_EVENT, answer.error
+            return Outcome.WRONG_CONTENT_TYPE, f"{kind or 'none'} where a stream was asked for"
+    elif not isinstance(loaded(body), dict):
+        kind = call.headers().get("content-type", "")
+        begin = " ".join(body[:60].decode("utf-8", "replace").split())
+        return Outcome.WRONG_CONTENT_TYPE, f"{kind or 'none'}, and no JSON object: {begin}"
+    answer = read_answer(body, None, api, streamed)
+    if answer.error is not None:
+        return Outcome.ERROR_EVENT, answer.error
+    if streamed and not answer.ended and answer.finish is None:
+        return Outcome.CUT_STREAM, f"after {len(answer.deltas)} pieces of text"
+    if not answer.deltas and not answer.dimensions:
+        told = answer.finish.value if answer.finish is not None else "no finish"
+        return Outcome.EMPTY_ANSWER, f"{told}, and no token"
+    return None

@@ -50,3 +50,9 @@ class Api(Protocol):
     def read_whole(self, body: bytes, answer: Answer) -> None:
         """Add what a body says that came whole."""
         ...
+
+    def looks_whole(self, body: bytes, streamed: bool) -> bool:
+        """Whether it ended well and holds a token, as far as a few bytes tell
+        (`qs.llm.apis.whole`). False: it has to be read.
+        """
+        ...

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from qs.llm.answer import Answer, Channel, Delta
 from qs.llm.apis.api import Event
 from qs.llm.apis.fields import (
+    as_text,
     bearer,
     error_of,
     finish_of,
     lengths,
+    listed_tokens,
     loaded,
     merged,
-    orjson_text,
     read_usage,
 )
 from qs.llm.apis.timings import read_timings
+from qs.llm.apis.whole import whole_body, whole_stream
 from qs.llm.asked import LlmAsked
 from qs.llm.prompt import Prompt
 
-DONE = b"[DONE]"
+_CONTENT, _REASONING, _TOOL_CALL = Channel.CONTENT, Channel.REASONING, Channel.TOOL_CALL
+_new = tuple.__new__
+_TOKEN = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*"[^"]')
+_DONE = (b"\ndata: [DONE]", b"\ndata:[DONE]")
+_FINISH = (b'"finish_reason":"', b'"finish_reason": "')
 
 
 class Chat:
@@ -33,7 +40,7 @@ class Chat:
         ours: dict[str, Any] = {
             "model": model,
             "messages": [{"role": each.role, "content": each.content} for each in prompt.messages],
-            # TGI, llama.cpp and Ollama know this name of it alone
+            # The only name of it that TGI and Ollama know, and the rest knows it too.
             **lengths(prompt, asked, "max_tokens", "max_completion_tokens"),
             "stream": asked.stream,
         }
@@ -42,29 +49,41 @@ class Chat:
         return merged(ours, asked, prompt)
 
     def read_event(self, event: Event, answer: Answer) -> None:
-        data = event.data
-        if data == DONE:
-            answer.ended = True
-            return
+        at_ns, _, data, name = event
         content = loaded(data)
-        if not isinstance(content, dict):
-            answer.other_events += 1
+        if type(content) is not dict:
+            if data.strip() == b"[DONE]":
+                answer.ended = True
+            else:
+                answer.other_events += 1
             return
-        before = len(answer.deltas)
+        deltas = answer.deltas
+        before = len(deltas)
         choices = content.get("choices")
-        if isinstance(choices, list):
+        if type(choices) is list:
             for choice in choices:
-                if isinstance(choice, dict):
-                    # Some send a whole message in a stream.
-                    delta = choice.get("delta") or choice.get("message")
-                    if isinstance(delta, dict):
-                        _read_message(delta, event.at_ns, answer)
-                    finish = choice.get("finish_reason")
-                    if finish:
-                        answer.finish = finish_of(finish)
-        if len(answer.deltas) == before:
+                if type(choice) is not dict:
+                    continue
+                delta = choice.get("delta")
+                if type(delta) is dict:
+                    text = delta.get("content")
+                    if len(delta) == 1 and type(text) is str:
+                        # Nearly all events are like this.
+                        if text:
+                            index = choice.get("index", 0)
+                            deltas.append(_new(Delta, (at_ns, _CONTENT, text, index)))
+                    elif delta:
+                        _read_message(delta, at_ns, choice.get("index", 0), answer)
+                elif type(choice.get("message")) is dict:
+                    # Some send the whole message in a stream.
+                    _read_message(choice["message"], at_ns, choice.get("index", 0), answer)
+                if choice.get("finish_reason"):
+                    answer.finish = finish_of(choice["finish_reason"])
+                if choice.get("logprobs") or "token_ids" in choice:
+                    answer.listed_tokens += listed_tokens(choice)
+        if len(deltas) == before:
             answer.other_events += 1
-        _read_rest(content, answer, event.name)
+        _read_rest(content, answer, name)
 
     def read_whole(self, body: bytes, answer: Answer) -> None:
         content = loaded(body)
@@ -73,12 +92,16 @@ class Chat:
         choices = content.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                message = choice.get("message")
-                if isinstance(message, dict):
-                    _read_message(message, 0, answer)
+                if isinstance(choice.get("message"), dict):
+                    _read_message(choice["message"], 0, choice.get("index", 0), answer)
                 answer.finish = finish_of(choice.get("finish_reason")) or answer.finish
                 answer.ended = True
         _read_rest(content, answer)
+
+    def looks_whole(self, body: bytes, streamed: bool) -> bool:
+        if streamed:
+            return whole_stream(body, _TOKEN, _DONE, _FINISH)
+        return whole_body(body, _TOKEN)
 
 
 def _read_rest(content: dict[str, Any], answer: Answer, name: bytes = b"") -> None:
@@ -87,51 +110,40 @@ def _read_rest(content: dict[str, Any], answer: Answer, name: bytes = b"") -> No
         read_usage(content["usage"], answer)
     if "timings" in content:
         read_timings(content["timings"], answer)
-    if not answer.model and isinstance(content.get("model"), str):
-        answer.model = content["model"]
-    if answer.error is None and ("choices" not in content or "error" in content):
-        answer.error = error_of(content)
-        if answer.error is None and name == b"error":
-            answer.error = error_of({"error": content})
+    if not answer.model:
+        model = content.get("model")
+        answer.model = model if isinstance(model, str) else ""
+    if "choices" not in content or "error" in content:
+        answer.error = answer.error or error_of(content, name)
 
 
-def _read_message(message: dict[str, Any], at_ns: int, answer: Answer) -> None:
+def _read_message(message: dict[str, Any], at_ns: int, index: int, answer: Answer) -> None:
     """A delta, or a whole message."""
     deltas = answer.deltas
-    # vLLM of 2025 and OpenRouter: `reasoning`; all others `reasoning_content`. One that sends both
-    # says the same thing twice.
+    # OpenRouter, and vLLM from 2026 on, say `reasoning`; all others `reasoning_content`. Who sends
+    # both says the same thing twice.
     text = message.get("reasoning_content") or message.get("reasoning")
     if text and isinstance(text, str):
-        deltas.append(Delta(at_ns, Channel.REASONING, text))
+        deltas.append(Delta(at_ns, _REASONING, text, index))
     text = message.get("content")
-    if text:
-        if isinstance(text, str):
-            deltas.append(Delta(at_ns, Channel.CONTENT, text))
-        elif isinstance(text, list):
-            for part in text:
-                if isinstance(part, dict) and part.get("text") and isinstance(part["text"], str):
-                    deltas.append(Delta(at_ns, Channel.CONTENT, part["text"]))
+    for part in text if isinstance(text, list) else (text,):
+        if isinstance(part, dict):
+            part = part.get("text")
+        if part and isinstance(part, str):
+            deltas.append(Delta(at_ns, _CONTENT, part, index))
     text = message.get("refusal")
     if text and isinstance(text, str):
-        deltas.append(Delta(at_ns, Channel.CONTENT, text))
+        deltas.append(Delta(at_ns, _CONTENT, text, index))
     calls = message.get("tool_calls")
-    if calls:
-        for each in calls if isinstance(calls, list) else [calls]:
-            if isinstance(each, dict):
-                _read_tool_call(each.get("function"), at_ns, answer)
-    if message.get("function_call"):
-        _read_tool_call(message["function_call"], at_ns, answer)
+    for call in calls if isinstance(calls, list) else (calls,):
+        if isinstance(call, dict):
+            _read_function(call.get("function"), at_ns, index, answer)
+    _read_function(message.get("function_call"), at_ns, index, answer)
 
 
-def _read_tool_call(function: Any, at_ns: int, answer: Answer) -> None:
-    """Its name and its arguments are what the model wrote."""
-    if not isinstance(function, dict):
-        return
-    name, arguments = function.get("name"), function.get("arguments")
-    text = name if isinstance(name, str) else ""
-    if isinstance(arguments, str):
-        text += arguments
-    elif isinstance(arguments, dict):
-        text += orjson_text(arguments)
-    if text:
-        answer.deltas.append(Delta(at_ns, Channel.TOOL_CALL, text))
+def _read_function(function: Any, at_ns: int, index: int, answer: Answer) -> None:
+    """Its name and its arguments are what the model wrote; its id is the server's."""
+    if isinstance(function, dict):
+        text = as_text(function.get("name")) + as_text(function.get("arguments"))
+        if text:
+            answer.deltas.append(Delta(at_ns, _TOOL_CALL, text, index))

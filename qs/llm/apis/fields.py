@@ -80,58 +80,66 @@ def whole_number(value: object) -> int | None:
     return int(value) if 0 <= value < 1 << 53 and value == int(value) else None
 
 
-def error_of(content: Any) -> str | None:
-    """What the error says, in any of the shapes that servers give it; None: there is none."""
+def as_text(content: Any) -> str:
+    """Texts as they are, None as nothing, all else as JSON."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    try:
+        return orjson.dumps(content).decode()
+    except (TypeError, ValueError):
+        return ""
+
+
+def error_of(content: Any, name: bytes = b"") -> str | None:
+    """What an error says, in any of the shapes that servers give it; None: there is none. `name` is
+    the event's.
+    """
     if not isinstance(content, dict):
         return None
     told = content.get("error")
     if not told:
-        if content.get("object") == "error" or content.get("type") == "error":
-            told = content
-        else:
+        named = content.get("object") == "error" or content.get("type") == "error"
+        if not named and name != b"error":
             return None
+        told = content
     if isinstance(told, dict):
-        for name in ("message", "msg", "detail", "error", "type", "code"):
-            inner = told.get(name)
-            if inner:
-                told = inner
-                break
-    text = told if isinstance(told, str) else orjson_text(told)
-    return " ".join(text.split())[:MOST_ERROR_CHARACTERS] or "error"
+        names = ("message", "msg", "detail", "error", "type", "code")
+        told = next((told[each] for each in names if told.get(each)), told)
+    return " ".join(as_text(told).split())[:MOST_ERROR_CHARACTERS] or "error"
 
 
-def orjson_text(content: Any) -> str:
-    try:
-        return orjson.dumps(content).decode()
-    except (TypeError, ValueError):
-        return "error"
+def listed_tokens(choice: Mapping[str, Any]) -> int:
+    """How many tokens an event names one by one: `token_ids` (vLLM's `return_token_ids`), or the
+    logprobs that were asked for, of chat or of completions.
+    """
+    listed = choice.get("token_ids")
+    if isinstance(listed, list):
+        return len(listed)
+    logprobs = choice.get("logprobs")
+    if isinstance(logprobs, dict):
+        for name in ("content", "tokens", "token_logprobs"):
+            if isinstance(logprobs.get(name), list):
+                return len(logprobs[name])
+    return 0
 
 
 def read_usage(usage: Any, answer: Answer) -> None:
-    """OpenAI's usage under either pair of names; the last one counts, where it comes with each
-    event.
-    """
+    """OpenAI's usage under either pair of names; the last one counts, where each event has it."""
     if not isinstance(usage, dict):
         return
-    found = whole_number(usage.get("prompt_tokens", usage.get("input_tokens")))
-    if found is not None:
-        answer.input_tokens = found
-    found = whole_number(usage.get("completion_tokens", usage.get("output_tokens")))
-    if found is not None:
-        answer.output_tokens = found
+    get = usage.get
+    found = whole_number(get("prompt_tokens", get("input_tokens")))
+    answer.input_tokens = answer.input_tokens if found is None else found
+    found = whole_number(get("completion_tokens", get("output_tokens")))
+    answer.output_tokens = answer.output_tokens if found is None else found
+    # SGLang says it here, all others in the details.
+    found = whole_number(get("reasoning_tokens"))
+    answer.reasoning_tokens = answer.reasoning_tokens if found is None else found
     for details in ("completion_tokens_details", "output_tokens_details"):
-        inner = usage.get(details)
-        if isinstance(inner, dict):
-            found = whole_number(inner.get("reasoning_tokens"))
-            if found is not None:
-                answer.reasoning_tokens = found
+        if isinstance(get(details), dict):
+            found = whole_number(usage[details].get("reasoning_tokens"))
+            answer.reasoning_tokens = answer.reasoning_tokens if found is None else found
     for details in ("prompt_tokens_details", "input_tokens_details"):
-        inner = usage.get(details)
-        if isinstance(inner, dict):
-            found = whole_number(inner.get("cached_tokens"))
-            if found is not None:
-                answer.cached_tokens = found
-    # SGLang's place for it
-    found = whole_number(usage.get("reasoning_tokens"))
-    if found is not None and answer.reasoning_tokens is None:
-        answer.reasoning_tokens = found
+        if isinstance(get(details), dict):
+            found = whole_number(usage[details].get("cached_tokens"))
+            answer.cached_tokens = answer.cached_tokens if found is None else found
