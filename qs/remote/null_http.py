@@ -5,6 +5,9 @@ Started by its path, with nothing but the standard library and uvloop, so that i
 
     python -I null_http.py        stdin: the length of the answer (8 bytes, big-endian), the answer;
                                   stdout: the port, in a line. It ends when stdin does.
+    python -I null_http.py PACE   the same, with several answers' lengths and bytes, then a length
+                                  of 0: they are the pieces of one answer, the first sent at once,
+                                  the others PACE ms apart from then on.
 
 It looks at a request's length alone: `Content-Length`, or no body. Nothing is checked.
 """
@@ -14,6 +17,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 MOST_HEAD = 1 << 20
@@ -77,13 +82,62 @@ class Null(asyncio.BufferedProtocol):
         self._transport = None
 
 
-async def serve(answer: bytes) -> None:
+class NullStream(Null):
+    """One connection, whose answers come piece by piece, `pace_s` apart."""
+
+    def __init__(self, pieces: list[bytes], pace_s: float):
+        super().__init__(b"".join(pieces))
+        self._pieces = pieces
+        self._pace_s = pace_s
+        self._owed = 0  # answers: the one that is being sent, and those after it
+        self._next = 0  # of the pieces
+        self._began = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        super().connection_lost(error)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send(self) -> None:
+        self._owed += 1
+        if self._owed == 1:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._began = asyncio.get_running_loop().time()
+        self._next = 0
+        self._piece()
+
+    def _piece(self) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(self._pieces[self._next])
+        self._next += 1
+        if self._next < len(self._pieces):
+            # From the first piece on, so that no piece's lateness is the next one's too.
+            at = self._began + self._next * self._pace_s
+            self._timer = asyncio.get_running_loop().call_at(at, self._piece)
+            return
+        self._timer = None
+        self._owed -= 1
+        if self._owed:
+            self._begin()
+
+
+async def serve(connection: Callable[[], Null]) -> None:
     """On a free port of 127.0.0.1, until stdin ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Null(answer), "127.0.0.1", 0, backlog=4_096)
+    server = await loop.create_server(connection, "127.0.0.1", 0, backlog=4_096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.buffer.read)
     server.close()
+
+
+def read_piece() -> bytes:
+    """From stdin: a length, and so many bytes."""
+    return sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "big"))
 
 
 def main() -> None:
@@ -92,14 +146,18 @@ def main() -> None:
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    answer = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "big"))
+    answer = read_piece()
+    connection: Callable[[], Null] = partial(Null, answer)
+    if len(sys.argv) > 1:
+        pieces = [answer, *iter(read_piece, b"")]
+        connection = partial(NullStream, pieces, float(sys.argv[1]) / 1e3)
     try:
         import uvloop
     except ImportError:
         loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
     else:
         loop = uvloop.new_event_loop()
-    loop.run_until_complete(serve(answer))
+    loop.run_until_complete(serve(connection))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ import socket
 
 import pytest
 
+from qs.engine.wire.blocking import BlockingHttp
+from qs.engine.wire.calls import WireCall
+from qs.engine.wire.settings import ClientSettings
 from qs.remote import null_server
 from qs.remote.null_http import Null
 from qs.remote.null_server import NoNullServer, http_answer
@@ -93,3 +96,53 @@ def test_one_that_does_not_start_is_one_sentence(monkeypatch):
     server = null_server.null_server("http", ANSWER)
     with pytest.raises(NoNullServer, match="null server"):
         server.__enter__()
+
+
+EVENTS = [b"data: 1\n\n", b"data: 2\r\n\r\n", b": alive\n\n", b"data: [DONE]"]
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_a_body_is_split_into_its_events(count):
+    assert null_server.events_of(b"".join(EVENTS[:count])) == EVENTS[:count]
+
+
+def stream(*requests: bytes, pace_s: float) -> list[WireCall]:
+    """What our client gets, one request after the other."""
+    with null_server.null_stream(answer_head(), EVENTS, pace_s) as port:
+        settings = ClientSettings("127.0.0.1", port, streamed=True, timeout_s=20.0)
+        client = BlockingHttp(settings)
+        calls = [client.ask(request) for request in requests]
+        assert client.counts()["connections"] == 1 and not client.counts()["replaced"]
+        client.close()
+        return calls
+
+
+def answer_head() -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+def test_a_stream_comes_at_its_pace():
+    pace_s = 0.03
+    for call in stream(GET, POST, pace_s=pace_s):
+        assert (call.failure, call.body) == (None, b"".join(EVENTS))
+        assert call.headers()["content-type"] == "text/event-stream"
+        assert call.marks is not None
+        # Not before its time; how much later depends on the machine.
+        assert call.marks[-2] - call.first_ns > (len(EVENTS) - 1) * pace_s * 1e9
+        assert len(call.marks) // 2 <= len(EVENTS)
+
+
+def test_a_stream_without_a_pace_comes_at_once():
+    for call in stream(GET, GET, POST, pace_s=0.0):
+        assert (call.failure, call.body) == (None, b"".join(EVENTS))
+
+
+def test_requests_that_come_during_a_stream_are_answered_after_it():
+    with null_server.null_stream(answer_head(), EVENTS, 0.002) as port:
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(GET + POST + GET)
+        got = b""
+        while got.count(b"\r\n0\r\n\r\n") < 3:
+            got += client.recv(65_536)
+        client.close()
+    assert got.count(b"HTTP/1.1 200 OK") == 3
