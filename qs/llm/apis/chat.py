@@ -10,15 +10,13 @@ from qs.llm.apis.api import Event
 from qs.llm.apis.fields import (
     as_text,
     bearer,
-    error_of,
     finish_of,
     lengths,
     listed_tokens,
     loaded,
     merged,
-    read_usage,
+    read_beside,
 )
-from qs.llm.apis.timings import read_timings
 from qs.llm.apis.whole import whole_body, whole_stream
 from qs.llm.asked import LlmAsked
 from qs.llm.prompt import Prompt
@@ -41,7 +39,7 @@ class Chat:
             "model": model,
             "messages": [{"role": each.role, "content": each.content} for each in prompt.messages],
             # The only name of it that TGI and Ollama know, and the rest knows it too.
-            **lengths(prompt, asked, "max_tokens", "max_completion_tokens"),
+            **lengths(prompt, asked, "max_tokens", "max_completion_tokens", exact=True),
             "stream": asked.stream,
         }
         if asked.stream:
@@ -83,7 +81,7 @@ class Chat:
                     answer.listed_tokens += listed_tokens(choice)
         if len(deltas) == before:
             answer.other_events += 1
-        _read_rest(content, answer, name)
+        read_beside(content, answer, name)
 
     def read_whole(self, body: bytes, answer: Answer) -> None:
         content = loaded(body)
@@ -96,25 +94,12 @@ class Chat:
                     _read_message(choice["message"], 0, choice.get("index", 0), answer)
                 answer.finish = finish_of(choice.get("finish_reason")) or answer.finish
                 answer.ended = True
-        _read_rest(content, answer)
+        read_beside(content, answer)
 
     def looks_whole(self, body: bytes, streamed: bool) -> bool:
         if streamed:
             return whole_stream(body, _TOKEN, _DONE, _FINISH)
         return whole_body(body, _TOKEN)
-
-
-def _read_rest(content: dict[str, Any], answer: Answer, name: bytes = b"") -> None:
-    """What stands beside the choices."""
-    if content.get("usage"):
-        read_usage(content["usage"], answer)
-    if "timings" in content:
-        read_timings(content["timings"], answer)
-    if not answer.model:
-        model = content.get("model")
-        answer.model = model if isinstance(model, str) else ""
-    if "choices" not in content or "error" in content:
-        answer.error = answer.error or error_of(content, name)
 
 
 def _read_message(message: dict[str, Any], at_ns: int, index: int, answer: Answer) -> None:

@@ -39,17 +39,18 @@ def merged(ours: Mapping[str, Any], asked: LlmAsked, prompt: Prompt) -> dict[str
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def lengths(prompt: Prompt, asked: LlmAsked, most: str, *others: str) -> dict[str, Any]:
+def lengths(
+    prompt: Prompt, asked: LlmAsked, most: str, *others: str, exact: bool = False
+) -> dict[str, Any]:
     """How long the answer is to be: `most` is what the API calls it. Where the user says it, under
-    that name or another, ours is not sent.
+    that name or another, ours is not sent. `exact`: the API's servers know (vLLM, SGLang) that an
+    answer shall not be shorter either.
     """
-    if prompt.output_tokens is None:
-        return {}
     told = {**asked.body, **prompt.body}
-    sent: dict[str, Any] = {}
-    if not any(name in told for name in (most, *others)):
-        sent[most] = prompt.output_tokens
-    if asked.exact_lengths == "always":
+    if prompt.output_tokens is None or any(name in told for name in (most, *others)):
+        return {}
+    sent: dict[str, Any] = {most: prompt.output_tokens}
+    if exact and asked.exact_lengths == "always":
         sent |= {"min_tokens": prompt.output_tokens, "ignore_eos": True}
     return sent
 
@@ -143,3 +144,28 @@ def read_usage(usage: Any, answer: Answer) -> None:
         if isinstance(get(details), dict):
             found = whole_number(usage[details].get("cached_tokens"))
             answer.cached_tokens = answer.cached_tokens if found is None else found
+
+
+def read_beside(content: Mapping[str, Any], answer: Answer, name: bytes = b"") -> None:
+    """What stands beside the choices, in an event called `name` or in a body."""
+    if content.get("usage"):
+        read_usage(content["usage"], answer)
+    if "timings" in content:
+        read_timings(content["timings"], answer)
+    if not answer.model:
+        model = content.get("model")
+        answer.model = model if isinstance(model, str) else ""
+    if "choices" not in content or "error" in content:
+        answer.error = answer.error or error_of(content, name)
+
+
+def read_timings(timings: Any, answer: Answer) -> None:
+    """The times that a llama.cpp server states of itself, in its last event or its body, numbers
+    by name as they stand: prompt_ms, predicted_ms, prompt_n, predicted_n, cache_n.
+    """
+    if isinstance(timings, dict):
+        answer.timings = {
+            name: float(value)
+            for name, value in timings.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }
