@@ -30,3 +30,18 @@ TOKEN_EVENTS = "events with tokens"
 # CPU time of reading, in ns, and requests that could not be read.
 READING_NS = "reading ns"
 UNREADABLE = "unreadable"
+# Tokens that the server's usage names apart: of the output, and of the input.
+REASONING = "reasoning tokens"
+CACHED = "cached tokens"
+# By how many tokens the server and the tokenizer differ, all requests together.
+DIFFERENCE = "tokens of difference"
+# Streams by how it is known how many tokens each event carries: one each, or told by the server; or
+# shared out by the tokenizer or the length of the text; or unknown, since nobody counts them, or the
+# server counts more tokens than the text could have.
+EVENTS_KNOWN = "tokens of events known"
+EVENTS_SHARED = "tokens of events shared out"
+EVENTS_UNKNOWN = "tokens of events unknown"
+# Streams whose tokens all came in one read: there is no time between them.
+ONE_READ = "tokens in one read"
+# Streams whose answer was found to have failed when it was read, and not before.
+LATE_FAILURES = "failed when read"

@@ -24,9 +24,6 @@ REASONING_TOKENS = Measure("reasoning_tokens", "tokens")
 CACHED_TOKENS = Measure("cached_tokens", "tokens")
 # By the tokenizer, where the server's usage says it as well: OUTPUT_TOKENS are the server's then.
 COUNTED_TOKENS = Measure("counted_tokens", "tokens")
-# As the prompt states them.
-INPUT_ASKED = Measure("input_asked", "tokens")
-OUTPUT_ASKED = Measure("output_asked", "tokens")
 # What a server says of itself (`timings` of llama.cpp): beside TTFT_SENT, and beside DECODE.
 SERVER_PREFILL = Measure("server_prefill")
 SERVER_DECODE = Measure("server_decode")
@@ -39,48 +36,14 @@ GENERATED = (
     REASONING_TOKENS,
     CACHED_TOKENS,
     COUNTED_TOKENS,
-    INPUT_ASKED,
-    OUTPUT_ASKED,
     SERVER_PREFILL,
     SERVER_DECODE,
 )
-EMBEDDED = (INPUT_TOKENS, INPUT_ASKED)
+EMBEDDED = (INPUT_TOKENS,)
 MEASURES = (*STREAMED, *GENERATED)
 BY_NAME = {measure.name: measure for measure in MEASURES}
 # What happens at an instant, counted by windows of time.
 OUTPUT = "output tokens"
-
-
-class Counted:
-    """The names of `Reading.counts`, which are sums over all requests that have not failed."""
-
-    REQUESTS = "requests read"
-    # events with a token; all others (role only, empty, usage, comments)
-    EVENTS = "events"
-    OTHER_EVENTS = "other events"
-    INPUT = "input tokens"
-    OUTPUT = "output tokens"
-    REASONING = "reasoning tokens"
-    CACHED = "cached tokens"
-    # Requests by what counted their output tokens.
-    BY_USAGE = "by the server's usage"
-    BY_TOKENIZER = "by the tokenizer"
-    BY_NOBODY = "by nobody"
-    # Requests whose output tokens the server and the tokenizer count differently, and by how many
-    # tokens in all. A last token that ends the answer and has no text is no difference.
-    DIFFERING = "differing requests"
-    DIFFERING_TOKENS = "differing tokens"
-    # Requests that stated a length and were counted, and those of them that came out otherwise.
-    INPUT_ASKED = "input lengths asked"
-    INPUT_OTHERWISE = "input lengths otherwise"
-    OUTPUT_ASKED = "output lengths asked"
-    OUTPUT_OTHERWISE = "output lengths otherwise"
-    # Streams whose tokens all came in one read: no time between them was measured.
-    IN_ONE_READ = "streams in one read"
-    # Requests whose events' tokens are known (one each, or told by the server), and those where
-    # they are shared out by the tokenizer or by the length of the text.
-    TOKENS_KNOWN = "events' tokens known"
-    TOKENS_SHARED_OUT = "events' tokens shared out"
 
 
 def measures_of(api: str, stream: bool) -> tuple[Measure, ...]:

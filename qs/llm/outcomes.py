@@ -85,11 +85,23 @@ def _look(call: WireCall, body: bytes, api: Api, streamed: bool) -> tuple[Outcom
         begin = " ".join(body[:60].decode("utf-8", "replace").split())
         return Outcome.WRONG_CONTENT_TYPE, f"{kind or 'none'}, and no JSON object: {begin}"
     answer = read_answer(body, None, api, streamed)
+    outcome = verdict(answer, streamed)
+    if outcome is None:
+        return None
+    if outcome is Outcome.ERROR_EVENT:
+        return outcome, answer.error or ""
+    if outcome is Outcome.CUT_STREAM:
+        return outcome, f"after {len(answer.deltas)} pieces of text"
+    finish = answer.finish.value if answer.finish is not None else "no finish"
+    return outcome, f"{finish}, and no token"
+
+
+def verdict(answer: Answer, streamed: bool) -> Outcome | None:
+    """What is wrong with an answer that has been read; None: nothing."""
     if answer.error is not None:
-        return Outcome.ERROR_EVENT, answer.error
+        return Outcome.ERROR_EVENT
     if streamed and not answer.ended and answer.finish is None:
-        return Outcome.CUT_STREAM, f"after {len(answer.deltas)} pieces of text"
+        return Outcome.CUT_STREAM
     if not answer.deltas and not answer.dimensions:
-        told = answer.finish.value if answer.finish is not None else "no finish"
-        return Outcome.EMPTY_ANSWER, f"{told}, and no token"
+        return Outcome.EMPTY_ANSWER
     return None
