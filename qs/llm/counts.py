@@ -36,8 +36,8 @@ CACHED = "cached tokens"
 # By how many tokens the server and the tokenizer differ, all requests together.
 DIFFERENCE = "tokens of difference"
 # Streams by how it is known how many tokens each event carries: one each, or told by the server; or
-# shared out by the tokenizer or the length of the text; or unknown, since nobody counts them, or the
-# server counts more tokens than the text could have.
+# shared out by the tokenizer or the length of the text; or unknown, since nobody counts them, or
+# the server counts more tokens than the text could have.
 EVENTS_KNOWN = "tokens of events known"
 EVENTS_SHARED = "tokens of events shared out"
 EVENTS_UNKNOWN = "tokens of events unknown"
