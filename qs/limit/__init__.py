@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from qs.limit.goals import Goal, parse_goal, parse_goals
 from qs.limit.limit import Limit, RatePoint
-from qs.limit.search import Step, find_limit
+from qs.limit.search import find_limit
 from qs.limit.settings import LimitSettings
+from qs.limit.step import Step
 from qs.limit.trial import Trial, TrialPlan
 
 __all__ = [

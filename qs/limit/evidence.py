@@ -14,13 +14,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qs.engine import Histogram
-from qs.limit.goals import Goal, longest_bound_s
+from qs.engine import RESPONSE, Histogram
+from qs.limit.goals import GOODPUT, Goal, longest_bound_s
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement, judge
-from qs.limit.trial import Trial
+from qs.limit.trial import RATE, Trial
 
 # Neighbours further away than this hardly add anything.
 REACH = 1.25
+NS_PER_S = 1e9
 # The backlog of a queue that just keeps up wanders: after n arrivals its standard deviation is
 # sqrt(n) for constant service times and up to sqrt(2 n) for exponential ones. Four times sqrt(n)
 # comes by chance at most once in 200 (2 (1 - Phi(4 / sqrt(2)))).
@@ -49,7 +50,7 @@ class TrialEvidence:
         self._by_rate: dict[float, list[Trial]] = {}
         self._judgements: dict[tuple[str, tuple[float, ...]], Judgement] = {}
         self._verdicts: dict[float, Verdict] = {}
-        self._responses: dict[float, Histogram] = {}
+        self._values: dict[tuple[float, str], Histogram] = {}
         for trial in trials:
             self.add(trial)
 
@@ -60,7 +61,12 @@ class TrialEvidence:
             self._by_rate = dict(sorted(self._by_rate.items()))
         self._judgements.clear()
         self._verdicts.clear()
-        self._responses.pop(trial.rate_per_s, None)
+        self._values.clear()
+
+    @property
+    def over(self) -> str:
+        """What the trials went over."""
+        return self.trials[0].over if self.trials else RATE
 
     @property
     def rates(self) -> list[float]:
@@ -76,7 +82,7 @@ class TrialEvidence:
         key = (goal.name, rates)
         if key not in self._judgements:
             trials = [
-                [(trial.tallies[goal.name], trial.waits) for trial in self.at(rate)]
+                [(trial.tallies[goal.name], trial.waits_of(goal)) for trial in self.at(rate)]
                 for rate in rates
             ]
             self._judgements[key] = judge(goal, trials, self.confidence)
@@ -88,10 +94,25 @@ class TrialEvidence:
         """
         trials = self.at(rate)
         waits_s = longest_bound_s(self.goals)
-        # A queue no longer than the bound lets requests wait is within the goals.
-        left = sum(max(trial.backlog - rate * waits_s, 0.0) for trial in trials)
+        # A queue no longer than the bound lets requests wait is within the goals. Where only a part
+        # of a request's time is bounded, what is answered as fast as it arrives is in flight as
+        # long as it takes (J. D. C. Little); of a queue that grows, twice as much is left.
+        partly = any(goal.limit is not None or goal.name == GOODPUT for goal in self.goals)
+        bounded = not partly or any(goal.bound_ns is not None for goal in self.goals)
+        left = sum(
+            max(
+                trial.backlog
+                - rate * (waits_s if bounded else max(waits_s, trial.mean_ns / NS_PER_S)),
+                0.0,
+            )
+            for trial in trials
+        )
         requests = sum(trial.requests for trial in trials)
         return left / math.sqrt(requests) if requests else 0.0
+
+    def overrun(self, rate: float) -> bool:
+        """Whether a trial had to be ended, or left more behind than chance makes."""
+        return self.backlog(rate) > HOPELESS or any(trial.collapse for trial in self.at(rate))
 
     def verdict(self, rate: float) -> Verdict:
         """For one rate with trials of its own."""
@@ -100,6 +121,9 @@ class TrialEvidence:
         return self._verdicts[rate]
 
     def _fails(self, rate: float) -> Verdict | None:
+        collapse = next((trial.collapse for trial in self.at(rate) if trial.collapse), None)
+        if collapse is not None:
+            return Verdict(FAILS, collapse)
         if self.backlog(rate) > HOPELESS:
             return Verdict(FAILS, BEHIND)
         below = [other for other in self.rates if rate / REACH <= other <= rate][::-1]
@@ -129,7 +153,7 @@ class TrialEvidence:
         """How likely trials as good as those at the rate are if one of the goals just failed there;
         1.0 if the target fell behind.
         """
-        if not self.at(rate) or self.backlog(rate) > DOUBTFUL:
+        if not self.at(rate) or self.overrun(rate) or self.backlog(rate) > DOUBTFUL:
             return 1.0
         return max(self.judgement(goal, rate).by_chance_holds for goal in self.goals)
 
@@ -152,19 +176,22 @@ class TrialEvidence:
         ]
         return held[-1] if held else None
 
-    def response(self, rate: float) -> Histogram:
-        """All response times at a rate."""
-        if rate not in self._responses:
-            self._responses[rate] = Histogram()
+    def values(self, rate: float, measure: str = RESPONSE) -> Histogram:
+        """All response times at a rate, or all values of another measure that is bounded."""
+        key = (rate, measure)
+        if key not in self._values:
+            self._values[key] = Histogram()
             for trial in self.at(rate):
-                self._responses[rate].merge(trial.response)
-        return self._responses[rate]
+                self._values[key].merge(trial.values_of(measure))
+        return self._values[key]
 
 
 def collapsed(trial: Trial) -> bool:
     """Whether throughput no longer followed the rate: less was answered per second than fell due,
-    and much was left at the end.
+    and much was left at the end, or the trial had to be ended.
     """
+    if trial.collapse:
+        return True
     left = (1 - FOLLOWS) * trial.requests
     return trial.answered_per_s < FOLLOWS * trial.due_per_s and trial.backlog > max(
         left, HOPELESS * math.sqrt(trial.requests)

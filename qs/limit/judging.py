@@ -30,8 +30,8 @@ from qs.engine.statistics import (
     spread_of,
     student,
 )
-from qs.limit.goals import Goal
-from qs.limit.trial import BatchCounts, Waits
+from qs.limit.counts import BatchCounts, Waits
+from qs.limit.goals import ERRORS, Goal
 
 HOLDS, FAILS, UNCLEAR = "holds", "fails", "unclear"
 
@@ -42,7 +42,8 @@ class Judgement:
 
     goal: Goal
     requests: int
-    # The share that missed the bound; for a mean, the mean in ns. None if nothing was seen.
+    # The share that missed the bound; for a mean, the mean as recorded (ns). None if nothing was
+    # seen.
     value: float | None
     # How many independent requests would say as much; for a mean, the number of batches.
     effective: float
@@ -62,13 +63,18 @@ class Judgement:
 
     @property
     def allowed(self) -> float:
-        """The highest value at which the goal holds."""
-        return float(self.goal.bound_ns or 0) if self.goal.share is None else self.goal.share
+        """The highest value at which the goal holds; of the mean of a measure of which more is
+        better, the lowest.
+        """
+        return float(self.goal.allowed or 0) if self.goal.share is None else self.goal.share
 
     @property
     def met(self) -> bool:
         """Whether it holds as measured, without regard to chance."""
-        return self.value is not None and self.value <= self.allowed
+        if self.value is None:
+            return False
+        least = self.goal.share is None and self.goal.at_least
+        return self.value >= self.allowed if least else self.value <= self.allowed
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Where the true value lies, at this confidence for each of the two ends."""
@@ -104,7 +110,7 @@ def judge(
     two_sided = 2 * confidence - 1
     shown = effective(requests, crowding_of(spread, requests, value), spread.batches, two_sided)
     worth = shown
-    if goal.bound_ns is not None:
+    if goal.name != ERRORS:
         waits = [waits for of_rate in rates for _, waits in of_rate]
         worth = min(shown, effective(requests, *_crowding_of(waits), two_sided))
     return Judgement(
@@ -133,7 +139,9 @@ def _judge_mean(
     if batches < 2:
         return Judgement(goal, requests, value, batches, 1.0, 1.0, math.inf)
     error = math.sqrt(variance) / requests
-    distance = float(goal.bound_ns or 0) - value
+    distance = float(goal.allowed or 0) - value
+    if goal.at_least:
+        distance = -distance
     if error == 0.0:
         below = 0.0 if distance >= 0 else 1.0
     else:

@@ -15,7 +15,8 @@ from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
-from qs.limit.trial import CONFIRM, Trial
+from qs.limit.stability import unstable
+from qs.limit.trial import CONFIRM, RATE, Trial, load_words
 
 LOWEST_FAILS = "even the lowest rate fails"
 NOTHING_FAILS = "no rate up to the highest tried fails"
@@ -78,6 +79,10 @@ class Limit:
     settings: dict[str, Any]
     # Every trial, so that the search can be continued.
     trials: tuple[Trial, ...] = field(repr=False, default=())
+    # What the search went over: the figures `..._per_s` are users over concurrency.
+    over: str = RATE
+    # That the target did otherwise at one load, by more than chance: in words, with the figures.
+    unstable: str = ""
 
     @property
     def refuted(self) -> bool:
@@ -97,14 +102,13 @@ class Limit:
         bounds = ", ".join(self.goals)
         if self.rate_per_s is None:
             return f"no limit for {bounds}: {self.reason}"
-        upper = (
-            "" if self.fails_per_s is None else f"; {number(self.fails_per_s, 4)} requests/s fail"
-        )
+        fails = "" if self.fails_per_s is None else load_words(self.over, self.fails_per_s)
+        upper = f"; {fails} fail" if fails else ""
         how = "confirmed" if self.confirmed else "not confirmed"
         more = "" if self.reason is None or not self.confirmed else f" ({self.reason})"
         holds = "holds" if self.confirmed else "may hold"
         return (
-            f"{bounds} {holds} up to {number(self.rate_per_s, 4)} requests/s "
+            f"{bounds} {holds} up to {load_words(self.over, self.rate_per_s)} "
             f"({percent(self.confidence or 0)} confidence, {how}){upper}{more}"
         )
 
@@ -114,6 +118,8 @@ class Limit:
         return plain | {
             "goals": list(self.goals),
             "notes": list(self.notes),
+            "over": self.over,
+            "unstable": self.unstable,
             "confirmation": None if self.confirmation is None else dict(vars(self.confirmation)),
             "points": [dict(vars(point)) for point in self.points],
             "curve": self.curve,
@@ -129,6 +135,8 @@ class Limit:
             **{name: plain[name] for name in _PLAIN},
             goals=tuple(plain["goals"]),
             notes=tuple(plain["notes"]),
+            over=plain.get("over", RATE),
+            unstable=plain.get("unstable", ""),
             confirmation=None if confirmation is None else RatePoint(**confirmation),
             points=tuple(RatePoint(**point) for point in plain["points"]),
             trials=tuple(Trial.from_dict(trial) for trial in plain.get("trials", ())),
@@ -151,13 +159,14 @@ _PLAIN = (
 
 def limit_of(
     evidence: TrialEvidence,
+    goals: Sequence[Goal],
     claim: Look | None,
     likely: float | None,
     settings: LimitSettings,
     spent_s: float,
 ) -> Limit:
-    """From all that was seen and what may be said of it; `likely` is where the search's lines put
-    the edge.
+    """From all that was seen and what may be said of it; `goals` are all that were stated, and
+    `likely` is where the search's lines put the edge.
     """
     rate = None if claim is None else claim.rate_per_s
     confirmed = claim is not None and claim.success
@@ -165,7 +174,7 @@ def limit_of(
     fails = next((other for other in higher if evidence.verdict(other).kind == FAILS), None)
     confirming = [trial for trial in evidence.at(rate or 0.0) if trial.phase == CONFIRM]
     return Limit(
-        goals=tuple(str(goal) for goal in evidence.goals if not goal.implied),
+        goals=tuple(str(goal) for goal in goals if not goal.implied),
         rate_per_s=rate,
         confirmed=confirmed,
         holds_per_s=rate,
@@ -182,6 +191,8 @@ def limit_of(
         spent_s=spent_s,
         settings=settings.to_dict(),
         trials=tuple(evidence.trials),
+        over=settings.over,
+        unstable=unstable(evidence, settings.over),
     )
 
 
@@ -199,21 +210,21 @@ def _as_claimed(point: RatePoint, held: float | None) -> RatePoint:
 def _reason(
     evidence: TrialEvidence, rate: float | None, fails: float | None, confirmed: bool
 ) -> str | None:
-    rates = evidence.rates
+    rates, over = evidence.rates, evidence.over
     if rate is None:
         if not rates:
             return "no trial said anything about the target"
         verdict = evidence.verdict(rates[0])
         if verdict.kind == FAILS:
-            return f"{LOWEST_FAILS}: {number(rates[0], 4)} requests/s ({verdict.why})"
+            return f"{LOWEST_FAILS}: {load_words(over, rates[0])} ({verdict.why})"
         return f"{UNCLEAR_YET}; {_needed(evidence)}"
     if not confirmed:
         return f"{NOT_CONFIRMED}; {_needed(evidence)}"
     if fails is None:
         unclear = next((other for other in rates if other > rate), None)
         if unclear is not None:
-            return f"no rate was shown to fail; {number(unclear, 4)} requests/s stayed unclear"
-        return f"{NOTHING_FAILS}: {number(rates[-1], 4)} requests/s"
+            return f"no rate was shown to fail; {load_words(over, unclear)} stayed unclear"
+        return f"{NOTHING_FAILS}: {load_words(over, rates[-1])}"
     return None
 
 
@@ -237,7 +248,7 @@ def _needed(evidence: TrialEvidence) -> str:
     if seen.effective >= least:
         return (
             f"the equivalent of {number(round(seen.effective))} independent requests at "
-            f"{number(rate, 4)} requests/s leaves {seen.goal} open"
+            f"{load_words(evidence.over, rate)} leaves {seen.goal} open"
         )
     return (
         f"to show {seen.goal} takes {number(least)} independent requests at one rate even if none "
@@ -247,7 +258,7 @@ def _needed(evidence: TrialEvidence) -> str:
 
 def _notes(evidence: TrialEvidence, rate: float | None) -> list[str]:
     notes = [
-        f"trial {trial.number + 1} at {number(trial.rate_per_s, 4)}/s "
+        f"trial {trial.number + 1} at {load_words(trial.over, trial.rate_per_s)} "
         f"says nothing about the target: {reason}"
         for trial in evidence.trials
         for reason in trial.reasons
@@ -255,8 +266,9 @@ def _notes(evidence: TrialEvidence, rate: float | None) -> list[str]:
     held = [other for other in evidence.rates if evidence.verdict(other).kind == HOLDS]
     failed = evidence.fails
     if failed is not None and held and held[-1] > failed:
+        high, low = (load_words(evidence.over, each) for each in (held[-1], failed))
         notes.append(
-            f"{number(held[-1], 4)}/s held although {number(failed, 4)}/s, which is less, failed: "
+            f"{high} held although {low}, which is less, failed: "
             "the target or the machine changed between the trials"
         )
     return notes
@@ -269,9 +281,9 @@ def _confirmation(evidence: TrialEvidence, trials: Sequence[Trial]) -> RatePoint
 
 def point_of(evidence: TrialEvidence, rate: float) -> RatePoint:
     """All valid trials at one rate, their histograms merged."""
-    trials, response = evidence.at(rate), evidence.response(rate)
+    trials, response = evidence.at(rate), evidence.values(rate)
     verdict = evidence.verdict(rate)
-    seconds = sum(trial.duration_s for trial in trials)
+    seconds = sum(trial.measured_s for trial in trials)
     wall_s = sum(trial.wall_s for trial in trials)
     requests, failed = (
         sum(getattr(trial, name) for trial in trials) for name in ("requests", "failed")

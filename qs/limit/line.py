@@ -16,8 +16,8 @@ from statistics import NormalDist
 import numpy as np
 
 from qs.engine.statistics import at_most
-from qs.limit.evidence import HOPELESS, TrialEvidence
-from qs.limit.goals import Goal
+from qs.limit.evidence import TrialEvidence
+from qs.limit.goals import ERRORS, Goal
 
 # Excess within which a line stands in for the curve: from a thirtieth of the bound's share to ten
 # times it.
@@ -90,7 +90,7 @@ def line_of(evidence: TrialEvidence, goal: Goal) -> EdgeLine | None:
     x -= centre
     known = float((weights * x**2).sum()) + prior
     slope = (float((weights * x * (excesses - level)).sum()) + prior * USUAL) / known
-    seconds = sum(trial.duration_s for rate in rates.tolist() for trial in evidence.at(rate))
+    seconds = sum(trial.measured_s for rate in rates.tolist() for trial in evidence.at(rate))
     judged = [evidence.judgement(goal, rate) for rate in rates.tolist()]
     if goal.share is None:
         worth = sum(
@@ -163,24 +163,24 @@ def excess_of(evidence: TrialEvidence, goal: Goal, rate: float) -> tuple[float, 
     """How far a rate is from the goal's edge, as a logarithm that is 0 at the edge, and its
     standard error; FAR means nothing is known.
     """
-    if evidence.backlog(rate) > HOPELESS:
+    if evidence.overrun(rate):
         # A target that falls behind makes requests wait; it counts against a bound on failures only
         # if nothing else is bounded.
-        timed = goal.bound_ns is not None or all(other.bound_ns is None for other in evidence.goals)
+        timed = goal.name != ERRORS or all(other.name == ERRORS for other in evidence.goals)
         return (FAR, VAGUE) if timed else (-FAR, FAR)
     judged = evidence.judgement(goal, rate)
     if judged.value is None:
         return -FAR, FAR
     if goal.share is None:
-        return math.log(max(judged.value, 1.0) / judged.allowed), min(
-            judged.error / max(judged.value, 1.0), FAR
-        )
+        excess = math.log(max(judged.value, 1.0) / judged.allowed)
+        error = min(judged.error / max(judged.value, 1.0), FAR)
+        return (-excess if goal.at_least else excess), error
     seen = judged.value * judged.effective
-    if goal.bound_ns is None and not seen:
+    if goal.allowed is None and not seen:
         return -FAR, FAR  # as long as nothing fails, nobody knows when something will
     if not goal.share:
         return FAR, VAGUE
-    if goal.bound_ns is not None and seen < SEEN:
+    if goal.allowed is not None and not goal.at_least and seen < SEEN:
         tail = _by_tail(evidence, goal, rate, judged.effective)
         if tail is not None:
             return tail
@@ -197,15 +197,15 @@ def _by_tail(
     """The share over a bound by an exponential tail, drawn through the response times that a larger
     and a smaller share of the requests exceed.
     """
-    response = evidence.response(rate)
-    if not response.count or goal.share is None or goal.bound_ns is None:
+    values = evidence.values(rate, goal.measure)
+    if not values.count or goal.share is None or goal.allowed is None:
         return None
     few = max(goal.share, SEEN / max(effective, 1.0))
     many = min(10 * few, 0.5)
     if few >= 0.4:
         return None
-    reached, begun = (response.percentile_ns(100 * (1 - share)) for share in (few, many))
+    reached, begun = (values.percentile_ns(100 * (1 - share)) for share in (few, many))
     if reached <= begun:
         return None
-    share = math.log(few) - (goal.bound_ns - reached) * math.log(many / few) / (reached - begun)
+    share = math.log(few) - (goal.allowed - reached) * math.log(many / few) / (reached - begun)
     return max(min(share, 0.0) - math.log(goal.share), -FAR), 1.5 / math.sqrt(effective * few)

@@ -15,17 +15,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from qs.base.errors import UserError
-from qs.base.words import number
 from qs.limit.claims import Claims
 from qs.limit.evidence import TrialEvidence, collapsed
-from qs.limit.goals import Goal, with_implied
+from qs.limit.goals import Goal, of_the_run, with_implied
 from qs.limit.limit import Limit, limit_of
 from qs.limit.line import NEAR, PRUDENCE, excess_of, lines_of, promises
 from qs.limit.settings import LimitSettings, seed_of
-from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial, TrialPlan
+from qs.limit.step import OnStep, Step, check_same
+from qs.limit.trial import CONFIRM, CURVE, RATE, SEARCH, Trial, TrialPlan
 
 MeasureTrial = Callable[[TrialPlan], Awaitable[Trial]]
 
@@ -46,34 +46,6 @@ ABOVE = (1.06, 1.12, 1.25, 1.5, 2.0)
 NEXT = 1.15
 
 
-@dataclass(frozen=True)
-class Step:
-    """A trial that has ended, and how the search stands after it."""
-
-    trial: Trial
-    verdict: str
-    why: str
-    holds_per_s: float | None
-    fails_per_s: float | None
-    spent_s: float
-    # It was known from before, and not measured now.
-    again: bool = False
-
-    def sentence(self) -> str:
-        """For a line of progress."""
-        trial = self.trial
-        low = "nothing" if self.holds_per_s is None else f"{number(self.holds_per_s, 4)}"
-        high = "nothing yet" if self.fails_per_s is None else f"{number(self.fails_per_s, 4)}"
-        why = f" ({self.why})" if self.why else ""
-        return (
-            f"{number(trial.rate_per_s, 4)} requests/s for {number(trial.duration_s)} s: "
-            f"{self.verdict}{why}; {low} holds, {high} fails"
-        )
-
-
-OnStep = Callable[[Step], None]
-
-
 async def find_limit(
     goals: Sequence[Goal],
     measure_trial: MeasureTrial,
@@ -81,7 +53,7 @@ async def find_limit(
     on_step: OnStep | None = None,
     done: Iterable[Trial] = (),
 ) -> Limit:
-    """Find the highest Poisson rate at which all the goals hold.
+    """Find the highest Poisson rate at which all the goals hold, or the most users in closed loop.
 
     `measure_trial` runs the plan that it is given and returns `Trial.of(plan, result)`. What it
     raises ends the search and is passed on; `on_step` has seen every trial until then, and
@@ -108,14 +80,15 @@ class _Search:
         on_step: OnStep,
         done: Iterable[Trial],
     ):
-        self._goals = goals
+        self._stated = goals
+        self._goals = of_the_run(goals)
         self._measure_trial = measure_trial
         self._settings = settings
         self._on_step = on_step
         self._done = {each.number: each for each in done}
         self._trials: list[Trial] = []
-        self._evidence = TrialEvidence(goals, settings.confidence)
-        self._claims = Claims(goals, settings.confidence)
+        self._evidence = TrialEvidence(self._goals, settings.confidence)
+        self._claims = Claims(self._goals, settings.confidence)
         self._spent_s = 0.0
         self._ladder = settings.ladder()
 
@@ -127,7 +100,7 @@ class _Search:
         if self._settings.curve:
             await self._draw(None if claim is None else claim.rate_per_s)
         everything = TrialEvidence(self._goals, self._settings.confidence, self._trials)
-        return limit_of(everything, claim, likely, self._settings, self._spent_s)
+        return limit_of(everything, self._stated, claim, likely, self._settings, self._spent_s)
 
     async def _look_around(self) -> None:
         """Trials where the edge is likely to be, until the search's part of the budget is spent or
@@ -162,6 +135,7 @@ class _Search:
         ):
             return None
         hint = self._settings.hint_per_s or 0.0
+        # Never far beyond what was seen to hold: behind the limit may be a cliff.
         step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else FURTHER
         rate = self._ladder.rung(min(highest * step, self._ladder.highest))
         return rate if rate > highest else None
@@ -176,6 +150,7 @@ class _Search:
         if (
             nearest is None
             or evidence.fails == evidence.rates[0]
+            or self._are_neighbours(evidence.holds, evidence.fails)
             or nearest.edge_error <= self._settings.slack / 2
         ):
             return None
@@ -194,8 +169,14 @@ class _Search:
             elif self._ladder.rung(rate) <= holds:
                 rate = holds * gap**0.5
         if evidence.fails is not None:
-            rate = min(rate, evidence.fails / (1 + self._settings.resolution))
+            rate = min(rate, self._ladder.below(evidence.fails))
         return self._ladder.rung(rate)
+
+    def _are_neighbours(self, holds: float | None, fails: float | None) -> bool:
+        """Whether no whole number of users lies between."""
+        if holds is None or fails is None or not self._ladder.whole:
+            return False
+        return fails - holds <= 1
 
     async def _confirm(self) -> None:
         """Long trials with arrivals of their own, at the highest rate that they are likely to show
@@ -221,7 +202,7 @@ class _Search:
                 return
             look = claims.look(rate, self._trials)
             if not look.success:
-                most = rate if look.met else self._ladder.rung(rate / (1 + settings.resolution))
+                most = rate if look.met else self._ladder.rung(self._ladder.below(rate))
 
     def _next(
         self,
@@ -249,7 +230,7 @@ class _Search:
             highest * FURTHER,
             most,
             self._ladder.highest,
-            math.inf if fails is None else fails / (1 + self._settings.resolution),
+            math.inf if fails is None else self._ladder.below(fails),
         )
         # Where the line is at a thirtieth of what may be over the bound, lower rates are no easier
         # to show to hold.
@@ -281,8 +262,11 @@ class _Search:
         """Whether nine in ten requests miss a bound: then waiting for one another is not the only
         reason, and a little less load will not help.
         """
-        quick_ns = self._evidence.response(rate).percentile_ns(10)
-        return any(goal.bound_ns is not None and quick_ns > goal.bound_ns for goal in self._goals)
+        for goal in self._goals:
+            if goal.allowed is not None and not goal.at_least:
+                if self._evidence.values(rate, goal.measure).percentile_ns(10) > goal.allowed:
+                    return True
+        return False
 
     async def _draw(self, rate: float | None) -> None:
         """Short trials below and above, so that the curve reaches to where throughput stops
@@ -322,14 +306,25 @@ class _Search:
         if number >= self._settings.most_trials or seconds > self._left_s(share):
             return False
         seed = seed_of(self._settings.seed, number)
-        plan = TrialPlan(number, phase, rate, float(f"{seconds:.4g}"), seed, self._goals)
+        settings = self._settings
+        plan = TrialPlan(
+            number,
+            phase,
+            rate,
+            float(f"{seconds:.4g}"),
+            seed,
+            self._stated,
+            settings.over,
+            settings.request_s or 0.0,
+            (settings.hint_per_s or 0.0) if settings.over == RATE else 0.0,
+        )
         kept = self._done.get(number)
         if kept is None:
             began = time.monotonic()
             trial = await self._measure_trial(plan)
             trial = replace(trial, took_s=max(trial.took_s, time.monotonic() - began))
         else:
-            _check_same(kept, plan)
+            check_same(kept, plan)
             trial = kept
         self._add(trial)
         evidence = (
@@ -367,17 +362,3 @@ class _Search:
             )
             highest = math.sqrt(reached * trial.rate_per_s) / (1 + self._settings.resolution / 2)
             self._ladder = replace(self._ladder, highest=max(highest, self._ladder.lowest))
-
-
-def _check_same(kept: Trial, plan: TrialPlan) -> None:
-    """Raises UserError if a trial from before is not what the search comes to now."""
-    if set(kept.tallies) != {goal.name for goal in plan.goals} or any(
-        getattr(kept, name) != getattr(plan, name)
-        for name in ("phase", "rate_per_s", "duration_s", "seed")
-    ):
-        ran = f"{number(kept.rate_per_s, 6)}/s for {number(kept.duration_s, 6)} s"
-        runs = f"{number(plan.rate_per_s, 6)}/s for {number(plan.duration_s, 6)} s"
-        raise UserError(
-            f"trial {plan.number + 1} from before is not of this search: it ran at {ran}, and this "
-            f"search comes to {runs}; search anew, or with the same settings and bounds"
-        )

@@ -14,6 +14,7 @@ import numpy as np
 from qs.base.errors import Fault, Faults
 from qs.base.words import span
 from qs.limit.goals import Goal, longest_bound_s
+from qs.limit.trial import CONCURRENCY, RATE
 
 # How many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the
 # tail of the response times can be seen.
@@ -28,6 +29,11 @@ SEARCH = "the search for a limit"
 # Where the search begins: at this share of what the target does in closed loop.
 FIRST = 0.7
 NO_HINT_PER_S = 10.0
+# Over concurrency: the first number of users, and the most that are tried where nobody says.
+NO_HINT_USERS, MOST_USERS = 1.0, 4096.0
+# A trial lasts as long as this many requests one after the other: what is in flight, and who waits
+# for whom, is settled by then.
+REQUESTS_A_TRIAL = 5
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,21 @@ class Ladder:
     start: float
     highest: float
     step: float  # between neighbouring rungs, as a logarithm
+    whole: bool = False  # users are whole
 
     def rung(self, rate: float) -> float:
         """The rung nearest to a rate."""
         lowest = math.ceil(math.log(self.lowest / self.start) / self.step - 1e-9)
         highest = math.floor(math.log(self.highest / self.start) / self.step + 1e-9)
         number = max(min(round(math.log(rate / self.start) / self.step), highest), lowest)
+        found = self.start * math.exp(number * self.step)
         # Four digits, so that the same rate is the same number.
-        return float(f"{self.start * math.exp(number * self.step):.4g}")
+        return max(float(round(found)), 1.0) if self.whole else float(f"{found:.4g}")
+
+    def below(self, rate: float) -> float:
+        """The next one below a rate, not yet on a rung."""
+        found = rate / math.exp(self.step)
+        return max(min(math.floor(found), rate - 1), 1.0) if self.whole else found
 
     def highest_that(self, promises: Callable[[float], bool], floor: float, top: float) -> float:
         """The highest rate from `floor` to `top`, a whole number of steps up, that promises to
@@ -71,8 +84,11 @@ class LimitSettings:
     """
 
     # Roughly what the target can do: its throughput in closed loop. None: the search begins at 10
-    # requests a second.
+    # requests a second. Over concurrency the users to begin with; None: one.
     hint_per_s: float | None = None
+    over: str = RATE
+    # How long a request takes at ease; None: nobody knows, and no trial allows for it.
+    request_s: float | None = None
     # The rates that the search stays between. None: from a fiftieth of where it begins, or the rate
     # at which 20 requests fall due in point_s, to a hundred times where it begins, or without a
     # hint a hundred thousand times.
@@ -102,6 +118,7 @@ class LimitSettings:
         faults = []
         for name in (
             "hint_per_s",
+            "request_s",
             "lowest_per_s",
             "highest_per_s",
             "budget_s",
@@ -118,6 +135,8 @@ class LimitSettings:
         for name in ("resolution", "slack"):
             if not 0 < getattr(self, name) < 1:
                 faults.append(Fault(SEARCH, name, getattr(self, name), "above 0 and below 1"))
+        if self.over not in (RATE, CONCURRENCY):
+            faults.append(Fault(SEARCH, "over", self.over, f"{RATE} or {CONCURRENCY}"))
         if self.seed < 0:
             faults.append(Fault(SEARCH, "seed", self.seed, "0 or above"))
         lowest, highest = self.lowest_per_s, self.highest_per_s
@@ -129,7 +148,12 @@ class LimitSettings:
     @property
     def shortest_s(self) -> float:
         least = min(LEAST_S, self.budget_s / LEAST_TRIALS)
-        return self.trial_s or max(least, self.budget_s / 150)
+        return self.trial_s or max(least, self.budget_s / 150, self._settled_s)
+
+    @property
+    def _settled_s(self) -> float:
+        """What a trial needs to be more than its beginning, as far as the budget has it."""
+        return min(REQUESTS_A_TRIAL * (self.request_s or 0.0), self.budget_s / 10)
 
     @property
     def hurried(self) -> str:
@@ -145,13 +169,18 @@ class LimitSettings:
 
     @property
     def longest_point_s(self) -> float:
-        return self.point_s or self.budget_s / 12
+        return self.point_s or max(self.budget_s / 12, self._settled_s)
 
     @property
     def confirmation_s(self) -> float:
         return self.confirm_s or self.budget_s * 0.4
 
     def ladder(self) -> Ladder:
+        if self.over == CONCURRENCY:
+            most = float(math.floor(self.highest_per_s or MOST_USERS))
+            least = float(math.ceil(self.lowest_per_s or 1.0))
+            first = min(max(float(round(self.hint_per_s or NO_HINT_USERS)), least), most)
+            return Ladder(least, first, most, math.log1p(self.resolution), True)
         start = self.hint_per_s * FIRST if self.hint_per_s else NO_HINT_PER_S
         start = min(max(start, self.lowest_per_s or 0.0), self.highest_per_s or math.inf)
         lowest = self.lowest_per_s or min(max(start / 50, 20 / self.longest_point_s), start)
@@ -161,8 +190,9 @@ class LimitSettings:
     def first_look_s(self, goals: Iterable[Goal], rate: float) -> float:
         """How long the first trial at a rate lasts."""
         goals = tuple(goals)
-        shares = [goal.share for goal in goals if goal.share]
-        enough = FIRST_LOOK / min(shares, default=0.01) / rate
+        shares = [goal.share for goal in goals if goal.share and not goal.many]
+        per_s = rate / (self.request_s or 1.0) if self.over == CONCURRENCY else rate
+        enough = FIRST_LOOK / min(shares, default=0.01) / per_s
         return min(
             max(self.shortest_s, BOUNDS_A_TRIAL * longest_bound_s(goals), enough),
             self.longest_point_s,

@@ -9,25 +9,44 @@ qs.limit.judging.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from qs.base.payloads import counts_of
-from qs.engine import ErrorKind, Histogram, IntervalRow, RunResult
-from qs.limit.goals import Goal, longest_bound_s
+from qs.base.words import counted as counted_words
+from qs.base.words import number as in_figures
+from qs.engine import RESPONSE, Ending, ErrorKind, Histogram, RunResult
+from qs.engine.statistics import at_least
+from qs.limit.counts import BatchCounts, Recorded, Values, Waits, counted, decoded, encoded
+from qs.limit.goals import ERRORS, GOODPUT, Goal, longest_bound_s
+from qs.llm.measures import DECODE_RATE, OUTPUT
 
 SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
+# What a search goes over: the rate of Poisson arrivals, or the users of a closed loop.
+RATE, CONCURRENCY = "rate", "concurrency"
 # A trial is recorded in this many intervals, which the batches are made of.
 INTERVALS = 40
-# Batches in a trial at most. Neighbours that turn out to be correlated are merged when judged.
-BATCHES = 40
+WINDOW_S = 0.1  # of the engine's count of what happened
+# How often a request of its usual length fits into the drain.
+LONGEST_REQUEST = 4
+# A trial beyond what the target can do ends when so many more requests are in flight than are
+# served and may wait: this many standard deviations of the arrivals, but not more than the target
+# works off in so long.
+FAR_BEHIND, FEWEST_BEHIND, MOST_WAIT_S = 8.0, 8, 10.0
+# A trial ends when so many requests failed as one whose share is allowed shows once in a thousand,
+# and FEWEST_FAILED at least.
+SURELY, FEWEST_FAILED = 0.001, 10
 # After these engine caveats, a rate that did not hold says more about the engine than the target.
 ENGINE_CAVEATS = ("engine_bound", "loop_bound")
 # Kinds of errors whose requests no interval counts as due.
 NEVER_ENDED = (ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF)
+
+
+def load_words(over: str, load: float, digits: int = 4) -> str:
+    """8 requests/s, 8 users."""
+    if over == CONCURRENCY:
+        return counted_words(round(load), "user")
+    return f"{in_figures(load, digits)} requests/s"
 
 
 @dataclass(frozen=True)
@@ -35,16 +54,22 @@ class TrialPlan:
     """What the search asks to have measured.
 
     It is run as RunPlan(load=Poisson(rate_per_s, seed), stop=Stop(duration_s=duration_s),
-    drain_s=drain_s, interval_s=interval_s).
+    drain_s=drain_s, interval_s=interval_s), over concurrency with ClosedLoop(users).
     """
 
     # Its number in the search, which together with the search's seed makes its own seed.
     number: int
     phase: str
+    # The load: requests/s, or over concurrency the users.
     rate_per_s: float
     duration_s: float
     seed: int
     goals: tuple[Goal, ...] = field(repr=False)
+    over: str = RATE
+    # How long a request takes at ease, and how many a second the target is known to serve; 0.0:
+    # nobody knows.
+    request_s: float = 0.0
+    served_per_s: float = 0.0
 
     @property
     def drain_s(self) -> float:
@@ -54,7 +79,46 @@ class TrialPlan:
         is enough to answer what half as much again as the target's capacity leaves undone, so that
         throughput beyond the limit can be seen. What is cut off there counts as failed.
         """
-        return max(1.0, 2 * longest_bound_s(self.goals), self.duration_s / 2)
+        return max(
+            1.0,
+            2 * longest_bound_s(self.goals),
+            self.duration_s / 2,
+            LONGEST_REQUEST * self.request_s,
+        )
+
+    @property
+    def users(self) -> int:
+        return round(self.rate_per_s)
+
+    @property
+    def planned(self) -> float:
+        """About how many requests the trial makes."""
+        if self.over == RATE:
+            return self.rate_per_s * self.duration_s
+        return self.rate_per_s * self.duration_s / self.request_s if self.request_s else math.inf
+
+    @property
+    def most_in_flight(self) -> int:
+        """With more requests than this in flight the target does not keep up, and the trial is
+        over: nobody learns anything from a server that works off its queue for minutes.
+        """
+        own = 2 * self.rate_per_s * (self.request_s + longest_bound_s(self.goals))
+        behind = FAR_BEHIND * math.sqrt(max(self.planned, 1.0))
+        if self.served_per_s:
+            behind = min(behind, self.served_per_s * MOST_WAIT_S)
+        return math.ceil(own + max(behind, FEWEST_BEHIND))
+
+    @property
+    def most_failed(self) -> int:
+        """With more failures than this no bound on them can hold, and the trial is over."""
+        shares = [goal.share for goal in self.goals if goal.name in (ERRORS, GOODPUT)]
+        share = min((each for each in shares if each is not None), default=0.0)
+        planned, most = math.ceil(min(self.planned, 1e9)), FEWEST_FAILED
+        if not share:
+            return FEWEST_FAILED
+        while most < planned and at_least(most, planned, share) > SURELY:
+            most = max(most + 1, math.ceil(most * 1.05))
+        return most
 
     @property
     def interval_s(self) -> float:
@@ -62,59 +126,12 @@ class TrialPlan:
 
 
 @dataclass(frozen=True)
-class BatchCounts:
-    """How one trial did by one goal, batch by batch in order of time."""
-
-    # Requests that ended in the batch; for a mean, those that were answered.
-    requests: np.ndarray
-    # Those that missed the bound; for a mean, the sum of the response times in ns.
-    missed: np.ndarray
-
-    def to_dict(self) -> dict[str, list[float]]:
-        return {"requests": self.requests.tolist(), "missed": self.missed.tolist()}
-
-    @staticmethod
-    def from_dict(plain: dict[str, Any]) -> BatchCounts:
-        return BatchCounts(*(np.array(plain[name], np.float64) for name in ("requests", "missed")))
-
-
-@dataclass(frozen=True)
-class Waits:
-    """A trial's response times: answered requests and total time by batch, and the sum of the
-    squares of all of them.
-    """
-
-    answered: np.ndarray
-    total_ns: np.ndarray
-    squares_ns2: float
-
-    @property
-    def variance_ns2(self) -> float:
-        """Of one response time."""
-        count = float(self.answered.sum())
-        if not count:
-            return 0.0
-        return max(self.squares_ns2 / count - (float(self.total_ns.sum()) / count) ** 2, 0.0)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "answered": self.answered.tolist(),
-            "total_ns": self.total_ns.tolist(),
-            "squares_ns2": self.squares_ns2,
-        }
-
-    @staticmethod
-    def from_dict(plain: dict[str, Any]) -> Waits:
-        answered, total = (np.array(plain[name], np.float64) for name in ("answered", "total_ns"))
-        return Waits(answered, total, float(plain["squares_ns2"]))
-
-
-@dataclass(frozen=True)
 class Trial:
-    """One trial of Poisson arrivals, with all that the search needs of it."""
+    """One trial at one load, with all that the search needs of it."""
 
     number: int
     phase: str
+    # Requests/s that arrived, or over concurrency the users.
     rate_per_s: float
     # How long requests fell due; `wall_s` lasts until the last answer.
     duration_s: float
@@ -135,6 +152,15 @@ class Trial:
     waits: Waits = field(repr=False, compare=False)
     # Of the completed requests, from their due times.
     response: Histogram = field(repr=False, compare=False)
+    over: str = RATE
+    # How long requests really fell due, if the trial was ended before; and why, which is the
+    # target's doing.
+    cut_s: float | None = None
+    collapse: str = ""
+    # Of the other measures that are bounded, by their names.
+    measures: dict[str, Values] = field(repr=False, compare=False, default_factory=dict)
+    # For curves, as far as they are known: tokens/s, those of the median user, good requests/s.
+    figures: dict[str, float] = field(repr=False, compare=False, default_factory=dict)
 
     @property
     def valid(self) -> bool:
@@ -147,7 +173,12 @@ class Trial:
     @property
     def due_per_s(self) -> float:
         """What the arrivals that were drawn come to; `rate_per_s` is what was asked for."""
-        return self.requests / self.duration_s if self.duration_s > 0 else 0.0
+        return self.requests / self.measured_s if self.measured_s > 0 else 0.0
+
+    @property
+    def measured_s(self) -> float:
+        """How long requests fell due."""
+        return self.duration_s if self.cut_s is None else self.cut_s
 
     @property
     def answered_per_s(self) -> float:
@@ -160,21 +191,42 @@ class Trial:
     def mean_ns(self) -> float:
         return self.response.mean_ns
 
+    def values_of(self, measure: str) -> Histogram:
+        """Of the response time, or of another measure that is bounded."""
+        if measure == RESPONSE:
+            return self.response
+        return self.measures[measure].histogram
+
+    def waits_of(self, goal: Goal) -> Waits:
+        """What shows how the requests that miss a goal crowd; of goodput the values that crowd the
+        most among those that are bounded.
+        """
+        if goal.name != GOODPUT:
+            return self.waits if goal.measure == RESPONSE else self.measures[goal.measure].waits
+        bounded = [self.waits, *(each.waits for each in self.measures.values())]
+        return max(bounded, key=lambda waits: waits.crowding)
+
     @staticmethod
     def of(plan: TrialPlan, result: RunResult) -> Trial:
         """From the engine's result of the plan."""
         reasons = [str(caveat) for caveat in result.caveats if caveat.code in ENGINE_CAVEATS]
         if result.interrupted:
             reasons.append("the trial was interrupted")
+        cut = result.ended_by == Ending.ERROR_BUDGET
+        cut_s = min(result.wall_s, plan.duration_s) if cut else None
         return Trial.counted(
             plan,
             wall_s=result.wall_s,
             completed=result.completed,
             failed=result.errors,
-            backlog=_backlog(result, plan.duration_s),
+            backlog=0 if plan.over == CONCURRENCY else _backlog(result, cut_s or plan.duration_s),
             response=result.response,
-            intervals=result.intervals,
+            recorded=Recorded.of(result),
             reasons=reasons,
+            histograms={name: each.histogram for name, each in result.measures.items()},
+            figures=_figures(plan, result),
+            cut_s=cut_s,
+            collapse=_collapse(plan, result) if cut else "",
         )
 
     @staticmethod
@@ -186,12 +238,17 @@ class Trial:
         failed: int,
         backlog: int,
         response: Histogram,
-        intervals: Sequence[IntervalRow],
+        recorded: Recorded,
         reasons: Sequence[str] = (),
+        histograms: Mapping[str, Histogram] = {},
+        figures: Mapping[str, float] = {},
+        cut_s: float | None = None,
+        collapse: str = "",
     ) -> Trial:
-        """From what was recorded: intervals of one length, counted by the time of completion."""
+        """From what was recorded; `histograms` of measures by name."""
         nothing = () if completed + failed else ("no request fell due",)
-        tallies, waits = _tallies(plan, intervals, failed)
+        lasted_s = plan.duration_s if cut_s is None else cut_s
+        tallies, waits, others = counted(plan.goals, recorded, failed, lasted_s)
         return Trial(
             number=plan.number,
             phase=plan.phase,
@@ -199,7 +256,7 @@ class Trial:
             duration_s=plan.duration_s,
             seed=plan.seed,
             wall_s=wall_s,
-            took_s=max(wall_s, plan.duration_s),
+            took_s=max(wall_s, lasted_s),
             completed=completed,
             failed=failed,
             backlog=backlog,
@@ -207,17 +264,24 @@ class Trial:
             tallies=tallies,
             waits=waits,
             response=response,
+            over=plan.over,
+            cut_s=cut_s,
+            collapse=collapse,
+            measures={
+                name: Values(each, histograms.get(name, Histogram()))
+                for name, each in others.items()
+            },
+            figures=dict(figures),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data. The counts of response times are a compressed HdrHistogram in base64, which
-        any of its tools reads.
-        """
-        return {name: getattr(self, name) for name in (*_PLAIN, "mean_ns", "valid")} | {
+        """Plain data."""
+        return {name: getattr(self, name) for name in (*_PLAIN, *_MORE, "mean_ns", "valid")} | {
             "reasons": list(self.reasons),
             "tallies": {name: counts.to_dict() for name, counts in self.tallies.items()},
             "waits": self.waits.to_dict(),
-            "response": _encoded(self.response),
+            "response": encoded(self.response),
+            "measures": {name: values.to_dict() for name, values in self.measures.items()},
         }
 
     @staticmethod
@@ -235,7 +299,11 @@ class Trial:
             reasons=tuple(plain["reasons"]),
             tallies={name: BatchCounts.from_dict(each) for name, each in counts},
             waits=Waits.from_dict(plain["waits"]),
-            response=_decoded(plain["response"]),
+            response=decoded(plain["response"]),
+            **{name: plain[name] for name in _MORE if name in plain},
+            measures={
+                name: Values.from_dict(each) for name, each in plain.get("measures", {}).items()
+            },
         )
 
 
@@ -251,6 +319,33 @@ _PLAIN = (
     "failed",
     "backlog",
 )
+_MORE = ("over", "cut_s", "collapse", "figures")
+
+
+def _collapse(plan: TrialPlan, result: RunResult) -> str:
+    """Why a trial was ended early."""
+    after = f"after {in_figures(min(result.wall_s, plan.duration_s))} s"
+    if result.errors_by_kind.get(ErrorKind.DROPPED):
+        return f"it does not keep up: more than {plan.most_in_flight} requests in flight {after}"
+    failures = counted_words(result.errors, "failed request")
+    return f"{failures} {after}"
+
+
+def _figures(plan: TrialPlan, result: RunResult) -> dict[str, float]:
+    """What curves are made of, as far as it was measured."""
+    found: dict[str, float] = {}
+    seconds = result.wall_s
+    made, users = result.happened.get(OUTPUT), result.measures.get(DECODE_RATE.name)
+    # Without the beginning, when nobody is answered yet, and the end, when nobody asks any more.
+    first = round(min(plan.request_s, seconds / 2) / WINDOW_S)
+    last = round(min(plan.duration_s, seconds) / WINDOW_S)
+    if made is not None and made[first:last].size:
+        found["output_per_s"] = float(made[first:last].sum()) / ((last - first) * WINDOW_S)
+    if users is not None and users.histogram.count:
+        found["user_per_s"] = users.histogram.percentile_ns(50) / DECODE_RATE.scale
+    if result.good is not None and seconds > 0:
+        found["good_per_s"] = result.good / seconds
+    return found
 
 
 def _backlog(result: RunResult, duration_s: float) -> int:
@@ -269,63 +364,3 @@ def _backlog(result: RunResult, duration_s: float) -> int:
     )
     around = ends[max(after - 1, 0) : after + 1]
     return never + max((in_flight or 0 for _, in_flight in around), default=0)
-
-
-def _tallies(
-    plan: TrialPlan, rows: Sequence[IntervalRow], failed: int
-) -> tuple[dict[str, BatchCounts], Waits]:
-    """A trial's counts by the goals' names, and its waits."""
-    inside = sum(row.start_s < plan.duration_s * (1 - 1e-9) for row in rows)
-    count = max(min(inside, BATCHES), 1)
-    # What was answered after the last request had fallen due belongs to the last batch.
-    of_row = np.array(
-        [min(at * count // max(inside, 1), count - 1) for at in range(len(rows))], np.int64
-    )
-    nothing = np.zeros(0, np.int64)
-    batch = np.repeat(of_row, [row.index.size for row in rows])
-    index = np.concatenate([nothing, *(row.index for row in rows)]).astype(np.int64)
-    counts = np.concatenate([nothing, *(row.counts for row in rows)]).astype(np.float64)
-    failures = np.bincount(of_row, weights=[float(row.errors) for row in rows], minlength=count)
-    failures[-1] += max(failed - failures.sum(), 0.0)
-
-    def sums(values: np.ndarray) -> np.ndarray:
-        return np.bincount(batch, weights=values, minlength=count)
-
-    middles = Histogram.middles_ns(index)
-    answered, total = sums(counts), sums(counts * middles)
-    tallies = {}
-    for goal in plan.goals:
-        if goal.share is None:
-            tallies[goal.name] = BatchCounts(answered, total)
-        elif goal.bound_ns is None:
-            tallies[goal.name] = BatchCounts(answered + failures, failures)
-        else:
-            # A histogram bin that straddles the bound (0.1 % wide) counts as over.
-            over = sums(counts * (Histogram.tops_ns(index) > goal.bound_ns))
-            tallies[goal.name] = BatchCounts(answered + failures, over + failures)
-    return tallies, Waits(answered, total, float((counts * middles**2).sum()))
-
-
-# What a histogram knows more exactly than its counts.
-_EXACT = ("count", "min_ns", "max_ns", "sum_ns", "out_of_range")
-
-
-def _encoded(histogram: Histogram) -> dict[str, Any]:
-    return {name: getattr(histogram, name) for name in _EXACT} | {
-        "hdr": histogram.to_hdr().encode().decode("ascii")
-    }
-
-
-def _decoded(plain: dict[str, Any]) -> Histogram:
-    """The very histogram that was encoded, so that a search makes the same of it again."""
-    counts = counts_of(plain["hdr"])
-    histogram = Histogram()
-    histogram.counts[: counts.size] = counts
-    for name in _EXACT:
-        value = plain[name]
-        if type(value) is not int or value < 0:
-            raise ValueError(f"{name} is {value!r}")
-        setattr(histogram, name, value)
-    if histogram.count != counts.sum():
-        raise ValueError(f"count is {histogram.count}, of {counts.sum()} values")
-    return histogram

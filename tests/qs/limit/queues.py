@@ -12,6 +12,7 @@ import numpy as np
 from qs.engine import Histogram, IntervalRow
 from qs.engine.record.histogram import indices_of
 from qs.limit import Trial, TrialPlan
+from qs.limit.counts import Recorded
 
 Services = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
@@ -125,7 +126,7 @@ def recorded(
         failed=int(failed.sum()),
         backlog=int(due_s.size - np.searchsorted(np.sort(end_s), plan.duration_s)),
         response=histogram,
-        intervals=intervals,
+        recorded=Recorded(intervals),
     )
 
 
