@@ -39,7 +39,7 @@ from qs.engine.measures.measure import (
     Reader,
     Reading,
 )
-from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
+from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss, Unread
 from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
@@ -104,6 +104,7 @@ __all__ = [
     "Stop",
     "Target",
     "UnfinishedAnswer",
+    "Unread",
     "WarmUpResult",
     "is_async",
     "joined",

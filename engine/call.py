@@ -13,7 +13,11 @@ from typing import Any, Protocol
 
 
 class Call(Protocol):
-    """One request that was started. All stamps are `perf_counter_ns`; 0 where there is none."""
+    """One request that was started. All stamps are `perf_counter_ns`; 0 where there is none.
+
+    It may also have `keep()`, called after `done` where the run keeps it: it lets go of everything
+    but its answer, whose memory must be its own, and returns about how many bytes it takes.
+    """
 
     # when it was handed on: when it began to wait for a connection, or, as it need not, `sent_ns`
     issued_ns: int
@@ -37,8 +41,9 @@ class Call(Protocol):
 
 class Started(Protocol):
     """A target whose requests are started. It may also have `async open(clients)`, awaited on the
-    loop before the warm-up, `async close()`, awaited after the measured phase, and `counts()`, a
-    dict of whole numbers by name that were counted meanwhile.
+    loop before the warm-up, `async close()`, awaited after the measured phase, `counts()`, a dict
+    of whole numbers by name that were counted meanwhile, and `read`, a `Reader` of the plan's
+    measures.
     """
 
     def start(self, request: Any, done: Callable[[Any], None]) -> Call: ...

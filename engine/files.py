@@ -22,16 +22,23 @@ TIMES = ("due_ns", "issued_ns", "completed_ns")
 OUTCOMES = ("completed", "failed", "timeout")  # what the numbers in the column `outcome` mean
 
 
-def write_hlog(path: Path, intervals: Sequence[IntervalRow], started_at: float) -> None:
+def write_hlog(
+    path: Path,
+    intervals: Sequence[IntervalRow],
+    started_at: float,
+    what: str = "Response times in ns",
+    ratio: float = NS_PER_MS,
+) -> None:
     """Write an HdrHistogram log (format 1.2) with one histogram per interval.
 
-    Values are in ns, starts are relative to `started_at` (seconds since the epoch).
+    `what` says what the values are, `ratio` how many of them are one in the log's column of
+    greatest values. Starts are relative to `started_at` (seconds since the epoch).
     """
     from hdrh.log import HistogramLogWriter
 
     with _whole(path, "w") as file:
         writer = HistogramLogWriter(file)
-        writer.output_comment("[Response times in ns]")
+        writer.output_comment(f"[{what}]")
         writer.output_log_format_version()
         stamp = datetime.fromtimestamp(started_at, timezone.utc).isoformat(timespec="milliseconds")
         writer.output_comment(f"[StartTime: {started_at:.3f} (seconds since epoch), {stamp}]")
@@ -43,7 +50,7 @@ def write_hlog(path: Path, intervals: Sequence[IntervalRow], started_at: float) 
                 hdr = row.histogram().to_hdr()
                 hdr.set_start_time_stamp(row.start_s * 1000)
                 hdr.set_end_time_stamp((row.start_s + row.length_s) * 1000)
-                writer.output_interval_histogram(hdr, max_value_unit_ratio=NS_PER_MS)
+                writer.output_interval_histogram(hdr, max_value_unit_ratio=ratio)
 
 
 def columns_of(

@@ -63,6 +63,18 @@ class Doubt(_Word):
     THROTTLED = "throttled"
     PREEMPTED = "preempted"
     TOO_FEW_SAMPLES = "too_few_samples"
+    UNREAD = "unread"
+    MISREAD = "misread"
+
+
+class Unread(_Word):
+    """Why requests were kept and not read, so that they are in none of the plan's measures."""
+
+    RAISED = "the reader raised"
+    HUNG = "the reader hung"
+    INTERRUPTED = "interrupted"
+    NO_ROOM = "no room"  # neither in memory nor on a disk
+    LOST = "lost"  # with their process
 
 
 class Cause(_Word):

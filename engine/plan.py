@@ -29,7 +29,7 @@ from qs.engine.checks import (
     times,
 )
 from qs.engine.load import ClosedLoop, LoadModel, Sessions, is_load
-from qs.engine.measures.measure import Bound, Measure
+from qs.engine.measures.measure import Bound, Measure, measuring_faults
 from qs.engine.record.parts import PARTS
 from qs.engine.result import Metric, Rule, RunResult
 
@@ -343,6 +343,7 @@ class RunPlan:
                 flag("calibrate", self.calibrate),
             ),
             *(fault for right, fault in rules if not right),
+            *measuring_faults(self.measures, self.bounds, self.sample_requests, not blocking),
         ]
         return found or self._client_faults()
 
@@ -372,6 +373,11 @@ class RunPlan:
     def scheduled(self) -> bool:
         """Whether their due times are known beforehand."""
         return not isinstance(self.load, ClosedLoop | Sessions)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether requests are kept, to be read when they have all ended."""
+        return bool(len(self.measures) or len(self.bounds) or self.sample_requests)
 
     @property
     def recorded_per_interval(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qs.engine.files import write_columns, write_hlog
+from qs.engine.files import NS_PER_MS, write_columns, write_hlog
 from qs.engine.machine.watch import CpuUse
 from qs.engine.measures.measure import Measure
 from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
@@ -128,8 +128,20 @@ class Measured:
     histogram: Histogram
     # as the result's own, but for their counts: here of this measure
     intervals: list[IntervalRow] = field(repr=False, default_factory=list)
-    # 95 % intervals by percentile
+    # 95 % intervals by percentile, in the same unit
     confidence: dict[float, Estimate] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: everything but the counts."""
+        return {
+            "unit": self.measure.unit,
+            "scale": self.measure.scale,
+            "summary": self.histogram.summary(),
+            "confidence": {
+                f"p{percentile:g}": estimate.to_dict()
+                for percentile, estimate in self.confidence.items()
+            },
+        }
 
 
 @dataclass
@@ -200,6 +212,13 @@ class RunResult:
     happened: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     # what the reader counted
     read: dict[str, int] = field(default_factory=dict)
+    # completed requests that are in no measure since they were not read; by `Unread`, why, and what
+    # the reader raised ("" if nothing)
+    unread: int = 0
+    unread_why: dict[str, str] = field(default_factory=dict)
+    # measures, and other parts of readings, that are missing since the reader told them wrongly,
+    # and how
+    misread: dict[str, str] = field(default_factory=dict)
     # columns of `sample_requests` of the requests, evenly over the run: as `columns`, with a column
     # for each measure without `many`
     sampled: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
@@ -302,6 +321,14 @@ class RunResult:
             "lateness": self.lateness.summary() if self.open_loop else None,
             "parts": {name: part.summary() for name, part in self.parts.items()},
             "counts": self.counts,
+            "measures": {name: each.to_dict() for name, each in self.measures.items()},
+            "outcomes": self.outcomes,
+            "good": self.good,
+            "good_per_s": None if self.good_per_s is None else self.good_per_s.to_dict(),
+            "read": self.read,
+            "unread": self.unread,
+            "unread_why": self.unread_why,
+            "misread": self.misread,
             "collections": self.collections,
             "longest_collection_ns": self.longest_collection_ns,
             "pacing": None if self.pacing is None else self.pacing.summary(),
@@ -334,11 +361,22 @@ class RunResult:
             raise ValueError("this run kept no columns; run it with keep_columns=True")
         write_columns(self.columns, Path(path))
 
-    def write_hlog(self, path: str | Path) -> None:
-        """Write the response times, interval by interval, as an HdrHistogram log that any
-        HdrHistogram tool reads (unit: ns).
+    def write_hlog(self, path: str | Path, measure: str | None = None) -> None:
+        """Write the response times (unit: ns), or a measure's values as they were recorded,
+        interval by interval, as an HdrHistogram log that any HdrHistogram tool reads. Raises
+        ValueError for a measure that the run does not have.
         """
-        write_hlog(Path(path), self.intervals, self.started_at)
+        if measure is None:
+            write_hlog(Path(path), self.intervals, self.started_at)
+            return
+        if measure not in self.measures:
+            have = ", ".join(self.measures) or "none"
+            raise ValueError(f"this run has no measure {measure!r}; it has {have}")
+        found = self.measures[measure]
+        unit, scale = found.measure.unit, found.measure.scale
+        what = f"{measure} in {unit}" if scale == 1 else f"{measure} in 1/{scale} {unit}"
+        ratio = NS_PER_MS if unit == "ns" else float(scale)
+        write_hlog(Path(path), found.intervals, self.started_at, what, ratio)
 
 
 def _with_unit(value: float | None, unit: str) -> str:

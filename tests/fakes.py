@@ -15,6 +15,10 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
+
+from qs.engine import Reading
+
 MS = 1_000_000
 S = 1_000_000_000
 
@@ -343,6 +347,7 @@ class StartedTarget:
             done(call)
 
         call = StartedCall(ended)
+        call.number = number
         if number == self.nth or (self.onward and number > self.nth):
             odd = self.misbehave(call)
             return call if odd is None else None if odd is NOTHING else odd
@@ -391,3 +396,72 @@ class StartedTarget:
         elif what == "die":
             os._exit(3)
         return None
+
+
+class ReadTarget(StartedTarget):
+    """A started target that reads: `took` and `number` of each request, three gaps of each, and
+    what happened. From batch `bad` on it does `wrong` instead.
+    """
+
+    def __init__(self, wrong: str = "", bad: int = 1, **options):
+        super().__init__(**options)
+        self.wrong, self.bad = wrong, bad
+        self.batches: list[list] = []
+
+    def read(self, ended):
+        self.batches.append(list(ended))
+        size = len(ended)
+        last = np.array([each.call.last_ns for each in ended])
+        took = last - np.array([each.call.issued_ns for each in ended])
+        reading = Reading(
+            {"took": took, "number": np.arange(size) % 10},
+            {"gap": (np.repeat(took, 3) + 1, np.repeat(last, 3))},
+            ["stop"] * size,
+            {"tokens": (last, np.full(size, 7))},
+            {"events": 3 * size},
+        )
+        if self.wrong and len(self.batches) >= self.bad:
+            return self.go_wrong(reading, ended)
+        return reading
+
+    def go_wrong(self, reading, ended):
+        wrong, size = self.wrong, len(ended)
+        if wrong in MISREADINGS:
+            MISREADINGS[wrong](reading, size)
+        elif wrong == "nothing":
+            return None
+        elif wrong == "one raises":
+            if any(each.call.number == 7 for each in ended):
+                raise ValueError("as asked")
+        elif wrong == "hang":
+            threading.Event().wait()
+        elif wrong == "slow":
+            time.sleep(0.2)
+        elif wrong == "interrupt":
+            self.interrupt.set()
+            time.sleep(0.3)
+        else:
+            misbehave(wrong)
+        return reading
+
+
+MISREADINGS = {
+    "short": lambda reading, size: reading.values.update(took=np.zeros(size - 1, np.int64)),
+    "floats": lambda reading, size: reading.values.update(took=np.full(size, np.nan)),
+    "negative": lambda reading, size: reading.values.update(took=np.full(size, -2)),
+    "a list": lambda reading, size: reading.values.update(took=[1] * size),
+    "two dimensions": lambda reading, size: reading.values.update(took=np.zeros((size, 1), int)),
+    "another's": lambda reading, size: reading.values.update(others=np.zeros(size, int)),
+    "many as one": lambda reading, size: reading.values.update(gap=np.zeros(size, int)),
+    "no names": lambda reading, size: setattr(reading, "values", 7),
+    "too few instants": lambda reading, size: reading.many.update(gap=(np.ones(3, int),) * 1),
+    "the future": lambda reading, size: reading.many.update(
+        gap=(np.ones(1, int), np.array([1 << 62]))
+    ),
+    "few words": lambda reading, size: setattr(reading, "outcomes", ["stop"] * (size + 1)),
+    "no words": lambda reading, size: setattr(reading, "outcomes", [None] * size),
+    "minus": lambda reading, size: setattr(reading, "counts", {"events": -1}),
+    "when": lambda reading, size: setattr(
+        reading, "happened", {"tokens": (np.zeros(1), np.zeros(1))}
+    ),
+}

@@ -14,6 +14,7 @@ from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.ending import RunEnd
 from qs.engine.conduct.layout import Layout
 from qs.engine.conduct.losses import Losses
+from qs.engine.conduct.measuring import Measuring
 from qs.engine.conduct.offered import due_before, last_due_ns
 from qs.engine.files import columns_of
 from qs.engine.load import ClosedLoop
@@ -91,6 +92,7 @@ class Finished:
     end: RunEnd
     losses: Losses
     gathered: Gathered
+    measuring: Measuring
     # when stability ended the run: the intervals that it had at that moment
     stable: Confidence | None
     reports: Sequence[WorkerReport]
@@ -125,7 +127,7 @@ class Finished:
         lost = any(report.worker < 0 for report in reports)
         firsts = [int(memory.header[Field.FIRST_NS]) for memory in memories]
         measured_s = end.measured_ns(end.start_ns + wall_ns) / 1e9
-        return RunResult(
+        result = RunResult(
             completed=completed,
             errors_by_kind=errors,
             wall_s=wall_s,
@@ -142,8 +144,8 @@ class Finished:
             clients=plan.load.clients if isinstance(plan.load, ClosedLoop) else None,
             started_at=self.started_at,
             start_ns=end.start_ns,
-            interrupted=ended_by is Ending.INTERRUPT,
-            ended_by=ended_by,
+            interrupted=ended_by is Ending.INTERRUPT or end.unread,
+            ended_by=Ending.INTERRUPT if end.unread else ended_by,
             first_fault=next(filter(None, (report.first_fault for report in reports)), None),
             losses=self.losses.found,
             warnings=self.losses.warnings(),
@@ -161,6 +163,8 @@ class Finished:
             seed=plan.load.seed,
             offered_s=self._offered_s(ended_by),
         )
+        self.measuring.into(result, self.gathered.log.scale, measured_s)
+        return result
 
     def _recover(self) -> None:
         """Bring the intervals of lost workers up to what their memories hold."""

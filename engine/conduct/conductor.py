@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from qs.engine.clock import Clock
+from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.conduct.assembling import Finished, Gathered
-from qs.engine.conduct.ending import RunEnd
+from qs.engine.conduct.ending import INTERRUPT_DRAIN_S, RunEnd
 from qs.engine.conduct.layout import Layout
 from qs.engine.conduct.losses import Losses
+from qs.engine.conduct.measuring import Measuring
 from qs.engine.conduct.progress import Meter, OnProgress
 from qs.engine.conduct.stopping import Seen, StopRules
 from qs.engine.conduct.witness import Witness
@@ -62,6 +63,8 @@ class Conductor:
         self._end = RunEnd(plan)
         self._losses = Losses(plan)
         self._gathered = Gathered(plan)
+        self._measuring = Measuring(plan)
+        self._reading_until_ns = 0  # 0: something is measured
         self._rules = StopRules(plan.stop)
 
     async def conduct(self) -> RunResult:
@@ -187,25 +190,47 @@ class Conductor:
             taken = session.take_intervals()
             self._gathered.add(number, taken)
             self._meter.add(taken)
+            self._measuring.add(session.take_found(), self._end.start_ns)
         if self._interrupt.is_set() and self._end.why is not Ending.INTERRUPT:
-            self._stop(Ending.INTERRUPT)
+            if self._reading_until_ns:
+                self._end.unread = True
+            else:
+                self._stop(Ending.INTERRUPT)
         if not self._end.stopped:
             self._apply_stop_rules()
         now = self._clock.now_ns()
         if not self._end.stopped and self._nothing_to_issue(now):
             self._end.run_out(now)
             self._set_drain_limit(now)
+        if self._plan.keeps and self._all_at(Phase.READ):
+            self._let_read(now)
         phase = "drain" if self._end.stopped else "measure"
-        self._meter.measuring(phase, self._end.start_ns, self._end.scheduled_ns)
+        if self._reading_until_ns:
+            self._meter.reading()
+        else:
+            self._meter.measuring(phase, self._end.start_ns, self._end.scheduled_ns)
         drained = self._end.drained(now)
         for number, (session, task) in enumerate(zip(self._sessions, tasks)):
             if not task.done():
                 self._losses.give_up_late(number, session, now, self._end.start_ns, drained)
 
     def _nothing_to_issue(self, now_ns: int) -> bool:
-        return now_ns >= self._end.scheduled_ns or all(
-            memory.header[Field.PHASE] == Phase.DONE for memory in self._layout.memories
-        )
+        return now_ns >= self._end.scheduled_ns or self._all_at(Phase.READ)
+
+    def _all_at(self, phase: Phase) -> bool:
+        return all(memory.header[Field.PHASE] >= phase for memory in self._layout.memories)
+
+    def _let_read(self, now_ns: int) -> None:
+        """Nothing is measured any more: what was kept may be read, after an interrupt not for
+        long.
+        """
+        if not self._reading_until_ns:
+            short = self._end.why is Ending.INTERRUPT
+            self._reading_until_ns = now_ns + int(INTERRUPT_DRAIN_S * 1e9) if short else FOREVER_NS
+        if self._end.unread:
+            self._reading_until_ns = min(self._reading_until_ns, now_ns)
+        for memory in self._layout.memories:
+            memory.header[Field.READ_NS] = self._reading_until_ns
 
     def _apply_stop_rules(self) -> None:
         layout, start_ns = self._layout, self._end.start_ns
@@ -293,6 +318,7 @@ class Conductor:
             reports = [WorkerReport(-1) for _ in session.memories]
         self._losses.count_reported(number, reports, self._clock.now_ns())
         self._gathered.add(number, session.take_intervals())
+        self._measuring.add(session.take_found(), self._end.start_ns)
         return reports
 
     def _result(self, by_session: list[list[WorkerReport]], started_at: float) -> RunResult:
@@ -302,6 +328,7 @@ class Conductor:
             end=self._end,
             losses=self._losses,
             gathered=self._gathered,
+            measuring=self._measuring,
             stable=self._rules.reached,
             reports=[report for reports in by_session for report in reports],
             started_at=started_at,

@@ -30,6 +30,8 @@ class RunEnd:
     stopped_ns: int | None = None
     # what the workers were told; None: nothing, they end by themselves
     halt: Halt | None = None
+    # whether an interrupt found everything measured, and ended the reading of what was kept
+    unread: bool = False
 
     def stop(self, why: Ending, now_ns: int) -> Halt:
         """End the phase; returns what the workers are to be told. An interrupt may follow another

@@ -142,7 +142,7 @@ def lay_out(
             ]
         )
     rows = ROWS if workers <= MANY else ROWS_OF_MANY
-    started = bool(plan.parts) or callable(getattr(target, "start", None))
+    started = bool(plan.parts) or plan.keeps or callable(getattr(target, "start", None))
     share = PlanShare(
         plan, workers, spin=spin, keep_columns=keep, keep_slices=slices, started=started
     )

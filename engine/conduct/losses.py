@@ -63,12 +63,12 @@ class Losses:
             self._abandon(number, session)
             return
         if self._coroutines:
-            hung = bool(silent)
-            if hung or drained:
+            hung, unfinished = bool(silent), _unfinished(session)
+            if hung or drained and unfinished:
                 kind = ErrorKind.HUNG if hung else ErrorKind.CUT_OFF
                 # In this process the coroutines' own group counts what it cuts off.
-                if session.place:
-                    self._lose(kind, now_ns, _unfinished(session))
+                if session.place and unfinished:
+                    self._lose(kind, now_ns, unfinished)
                 self._abandon(number, session)
             return
         for worker, memory in enumerate(session.memories, session.share.first):
@@ -144,7 +144,7 @@ class Losses:
 
 
 def _unfinished(session: Session) -> int:
-    return sum(bool(memory.header[Field.PHASE] != Phase.DONE) for memory in session.memories)
+    return sum(bool(memory.header[Field.PHASE] < Phase.READ) for memory in session.memories)
 
 
 def _death(number: int, fault: BaseException) -> Loss:

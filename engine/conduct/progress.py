@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from qs.engine.workers.share import schedule_of, until_ns_of
 class Progress:
     """A moment of a run. None stands for what is not known (yet)."""
 
-    phase: str  # build, warmup, measure or drain
+    phase: str  # build, warmup, measure, drain or reading
     completed: int = 0
     planned: int | None = None
     errors: int = 0
@@ -45,6 +45,8 @@ class Progress:
     lateness_p99_ns: int | None = None
     # the counts so far, which go on changing
     response: Histogram | None = None
+    # how many of the requests were read for the plan's measures, after the drain
+    read: int | None = None
 
 
 LATEST = 3  # workers close an interval one after the other
@@ -95,6 +97,7 @@ class Meter:
         self._due = DueCount(plan) if plan.open_loop else None
         self._last: tuple[int, float] = (0, 0.0)
         self._coroutines = plan.pool.kind == "async"
+        self._measured: Progress | None = None  # what was told last of the measured phase
 
     def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
         """Count closed intervals into the percentiles so far, if somebody watches: it takes time
@@ -135,21 +138,32 @@ class Meter:
         p50_ns, p99_ns = (self._so_far.value_at(percentile) for percentile in (50, 99))
         left_s = (end_ns - start_ns) / 1e9 - elapsed_s if end_ns < FOREVER_NS else None
         errors = self._layout.total(Field.FAILED)
+        self._measured = Progress(
+            phase,
+            completed,
+            self._plan.planned,
+            errors,
+            elapsed_s,
+            rate,
+            now_per_s,
+            self._eta_s(completed, rate, elapsed_s, left_s),
+            p50_ns,
+            p99_ns,
+            *self._latest_ns(),
+            **self._queue(start_ns, completed + errors),
+            response=self._so_far,
+        )
+        self._tell(self._measured)
+
+    def reading(self) -> None:
+        """Nothing is measured any more."""
+        if self._tell is None:
+            return
+        so_far = self._measured or Progress("drain")
+        completed, read = self._layout.total(Field.COMPLETED), self._layout.total(Field.READ)
         self._tell(
-            Progress(
-                phase,
-                completed,
-                self._plan.planned,
-                errors,
-                elapsed_s,
-                rate,
-                now_per_s,
-                self._eta_s(completed, rate, elapsed_s, left_s),
-                p50_ns,
-                p99_ns,
-                *self._latest_ns(),
-                **self._queue(start_ns, completed + errors),
-                response=self._so_far,
+            replace(
+                so_far, phase="reading", completed=completed, read=read, now_per_s=0.0, eta_s=None
             )
         )
 

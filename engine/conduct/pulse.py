@@ -31,6 +31,7 @@ _SIGNS = [
     Field.COMPLETED,
     Field.FAILED,
     Field.DROPPED,
+    Field.READER_NS,
 ]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from qs.engine.descriptors import open_standard
 from qs.engine.errors import HostError, words
 from qs.engine.hosts import channel
+from qs.engine.hosts.findings import plain_found
 from qs.engine.hosts.loops import new_loop
 from qs.engine.hosts.samples import unpack
 from qs.engine.plan import Factory
@@ -138,13 +139,25 @@ class Child:
             self._send_intervals(group)
         for fd in fds:
             os.close(fd)
-        return [_plain(report) for report in reports]
+        # Those of kept requests were sent when all was measured.
+        return [] if share.plan.keeps else [_plain(report) for report in reports]
 
     async def _run_coroutines(self, group: AsyncGroup) -> list[WorkerReport]:
         await group.prepare()
         group.go(self._start())
-        reports = await group.finish(on_tick=lambda: self._send_intervals(group))
-        self._send_intervals(group)
+
+        def measured(reports: list[WorkerReport]) -> None:
+            """Reading may take long, and this process may not live to its end."""
+            self._send_intervals(group)
+            channel.send(self.up, ("measured", [_plain(report) for report in reports]))
+
+        def tick() -> None:
+            self._send_intervals(group)
+            for found in group.take_found():
+                channel.send(self.up, ("found", plain_found(found)))
+
+        reports = await group.finish(tick, measured)
+        tick()
         return reports
 
     def _start(self) -> int:

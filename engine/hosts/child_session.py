@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from qs.engine.clock import MONOTONIC
-from qs.engine.errors import HostError
+from qs.engine.errors import HostDied, HostError
 from qs.engine.hosts.channel import value_of
+from qs.engine.hosts.findings import found_of
 from qs.engine.hosts.host import HostTarget
 from qs.engine.hosts.messages import intervals_of, reports_of, understood
+from qs.engine.measures.found import Found
+from qs.engine.outcome import Unread
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, SharedMemory
 from qs.engine.record.report import WorkerReport
@@ -57,6 +60,7 @@ class ChildSession:
         self.memories = self._shared.workers
         self._start_ns = 0
         self._intervals: deque[tuple[int, Interval]] = deque()
+        self._found: deque[Found] = deque()
 
     @property
     def place(self) -> str:
@@ -92,30 +96,50 @@ class ChildSession:
 
     async def finish(self) -> list[WorkerReport]:
         share = self.share
+        measured: list[WorkerReport] | None = None
         while True:
-            message = await self._child.receive("the run")
-            # It may have begun a moment before this process looks at its clock.
-            most = max(MONOTONIC.now_ns() - self._start_ns, 0) // share.plan.recorded_ns + 1
-            if message[0] == "intervals":
-                self._intervals += self._understood(
-                    intervals_of, message[1], share.first, share.workers, most
-                )
+            try:
+                message = await self._child.receive("the run")
+                # It may have begun a moment before this process looks at its clock.
+                most = max(MONOTONIC.now_ns() - self._start_ns, 0) // share.plan.recorded_ns + 1
+                if message[0] == "intervals":
+                    self._intervals += self._understood(
+                        intervals_of, message[1], share.first, share.workers, most
+                    )
+                    continue
+                if message[0] == "found":
+                    self._found.append(self._understood(found_of, message[1], share, most))
+                    continue
+                plain = message[1] if message[0] == "measured" else value_of(message)
+                if measured is None:
+                    reports: list[WorkerReport] = self._understood(
+                        reports_of, plain, len(self.memories), most, len(share.plan.parts)
+                    )
+            except (HostDied, HostError) as fault:
+                if measured is None:
+                    raise
+                # All was measured by then; what it had not read is lost.
+                self._found.append(Found(unread=Unread.LOST, fault=str(fault)[:300]))
+                return measured
+            if message[0] == "measured":
+                measured = reports
                 continue
-            plain = value_of(message)
-            reports = self._understood(
-                reports_of, plain, len(self.memories), most, len(share.plan.parts)
-            )
             if any(report.hung for report in reports):
                 # a thread that hangs in it may wake up in the middle of what is measured next
                 self._child.kill()
             return reports
 
-    def _understood(self, read: Callable[..., list], *arguments: Any) -> list:
+    def _understood(self, read: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return understood(read, *arguments)
         except HostError:
             self._child.kill()  # nor would what it says after this be
             raise
+
+    def take_found(self) -> list[Found]:
+        taken = list(self._found)
+        self._found.clear()
+        return taken
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         taken = list(self._intervals)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.errors import HostError, HostTimeout
 from qs.engine.hosts.loops import in_daemon_thread
+from qs.engine.measures.found import Found
 from qs.engine.plan import Factory
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import WorkerMemory, local_memory
@@ -55,10 +56,16 @@ class Session(Protocol):
     def go(self, start_ns: int) -> None: ...
 
     async def finish(self) -> list[WorkerReport]:
-        """Wait until all workers have ended. Raises HostDied if their process ends instead."""
+        """Wait until all workers have ended. Raises HostDied if their process ends instead, before
+        all was measured.
+        """
         ...
 
     def take_intervals(self) -> list[tuple[int, Interval]]: ...
+
+    def take_found(self) -> list[Found]:
+        """What was found in kept requests since the last call."""
+        ...
 
     def stop(self) -> None: ...
 
@@ -171,6 +178,11 @@ class BlockingSession:
             await self._stepwise(self._group.steps())
             return self._group.reports
         return await in_daemon_thread(self._group.run)
+
+    @staticmethod
+    def take_found() -> list[Found]:
+        """Blocking targets keep no requests."""
+        return []
 
     @staticmethod
     async def _stepwise(steps: Iterator[None]) -> None:

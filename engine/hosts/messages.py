@@ -29,12 +29,12 @@ def understood(read: Callable[..., T], *arguments: Any) -> T:
 def answer_of(message: Any) -> tuple:
     """A message: a tuple that begins with a word; an error has its four parts, an answer one."""
     kind, *rest = message
-    if kind not in ("ready", "intervals", "ok", "error"):
+    if kind not in ("ready", "intervals", "measured", "found", "ok", "error"):
         raise ValueError(f"an answer of the kind {kind!r:.40}")
     words = all(isinstance(each, str) for each in (kind, *rest[:3]))
     if kind == "error" and not (words and 3 <= len(rest) <= 4):
         raise ValueError("an error without its texts")
-    if kind in ("ok", "intervals") and len(rest) != 1:
+    if kind in ("ok", "intervals", "measured", "found") and len(rest) != 1:
         raise ValueError(f"{kind!r} with {len(rest)} values")
     return tuple(message)
 
@@ -44,16 +44,16 @@ def intervals_of(plain: Any, first: int, workers: int, most: int) -> list[tuple[
     found = []
     for worker, number, index, counts, failed in plain:
         one = Interval(
-            _whole(number, most),
+            whole(number, most),
             np.frombuffer(index, "<u2"),
             np.frombuffer(counts, "<u4"),
-            _whole(failed),
+            whole(failed),
         )
         if one.index.size != one.counts.size or np.any(np.diff(one.index.astype(int)) <= 0):
             raise ValueError("counts that belong to no values")
         if one.index.size and one.index[-1] >= COUNTS:
             raise ValueError("a value that no histogram holds")
-        found.append((_whole(worker, first + workers - 1), one))
+        found.append((whole(worker, first + workers - 1), one))
     return found
 
 
@@ -80,18 +80,18 @@ def _report(plain: dict, most: int, parts: int) -> WorkerReport:
     )
     counted = (*report.errors.values(), *report.counts.values())
     for value in (*cells, *counted, *report.arrivals):
-        _whole(value)
+        whole(value)
     if len(report.arrivals) > 2 * (most + 64):
         raise ValueError("requests that fall due after the run")
     for index, count in report.paced:
-        _whole(index, COUNTS - 1), _whole(count)
+        whole(index, COUNTS - 1), whole(count)
     for began, ended, rows in report.slices:
-        _whole(began), _whole(ended), _whole(rows)
+        whole(began), whole(ended), whole(rows)
     if report.wake_up_ns is not None:
-        _whole(report.wake_up_ns)
+        whole(report.wake_up_ns)
     if report.warm is not None:
         for name in ("completed", "failed", "wall_ns", "first_ns", "timed_out"):
-            _whole(getattr(report.warm, name))
+            whole(getattr(report.warm, name))
         float.__add__(float(report.warm.mean_ns), 0.0)
     texts = (report.first_fault, report.crash, *report.errors, *report.counts)
     if not all(text is None or isinstance(text, str) for text in texts):
@@ -108,7 +108,8 @@ def _columns(part: Any, parts: int) -> tuple[np.ndarray, ...]:
     return arrays
 
 
-def _whole(value: Any, most: int = (1 << 63) - 1) -> int:
+def whole(value: Any, most: int = (1 << 63) - 1) -> int:
+    """The value, if it is a whole number from 0 to `most`; raises ValueError."""
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError(f"{value!r:.40} for a number from 0 to {most}")
     return value

@@ -27,6 +27,9 @@ class Collector:
         self.pauses = self.longest_ns = 0
         self._began_ns = self._collected = 0
         self._on = self._resting = self._frozen = False
+        # set it where much is kept that is in no cycle: what is left after a collection is set
+        # aside too
+        self.keeps = False
 
     def begin(self) -> None:
         """Nothing, where the program has turned the collector off."""
@@ -56,6 +59,8 @@ class Collector:
             self._resting = in_a_pause
             gc.collect(1 if self._collected % _FULL else 2)
             self._resting = False
+            if self.keeps and self._frozen:
+                gc.freeze()
 
     def _collecting(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":

@@ -14,12 +14,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qs.engine.checks import (
+    Check,
+    choice,
+    count,
+    faults_of,
+    flag,
+    instance,
+    is_whole,
+    items_of,
+    sequence,
+)
+
 # In place of a value that was not measured: no measure is below 0.
 NOT_MEASURED = -1
 # The windows that what happened is counted by.
 HAPPENED_NS = 100_000_000
 # The measure that every request has: its response time in ns.
 RESPONSE = "response"
+# Requests of which all columns may be kept, and the length of a name.
+MOST_SAMPLED = 100_000
+MOST_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -73,3 +88,46 @@ class Reading:
 
 
 Reader = Callable[[Sequence[Ended]], Reading]
+
+
+def measuring_faults(measures: Any, bounds: Any, sample_requests: Any, started: bool) -> list[str]:
+    """Why a plan cannot measure this, one sentence each. `started` is whether its target may be a
+    started one.
+    """
+    found = faults_of(
+        sequence("measures", measures, "a list of Measure"),
+        *(instance("measures", each, Measure, "a Measure") for each in items_of(measures)),
+        sequence("bounds", bounds, "a list of Bound"),
+        *(instance("bounds", each, Bound, "a Bound") for each in items_of(bounds)),
+        count("sample_requests", sample_requests, 0, MOST_SAMPLED),
+    )
+    if found:
+        return found
+    names = [each.name for each in measures]
+    single = [RESPONSE, *(each.name for each in measures if not each.many)]
+    checks: list[Check] = []
+    for each in measures:
+        what = f"measure {each.name!r:.40}" if isinstance(each.name, str) else "measure"
+        named = isinstance(each.name, str) and 0 < len(each.name) <= MOST_CHARACTERS
+        told = isinstance(each.unit, str) and len(each.unit) <= MOST_CHARACTERS
+        checks += [
+            (named, "measure name", each.name, f"a word of at most {MOST_CHARACTERS} characters"),
+            (told, f"{what}: unit", each.unit, f"a word of at most {MOST_CHARACTERS} characters"),
+            (each.name != RESPONSE, "measure name", each.name, "another: every request has that"),
+            (names.count(each.name) == 1, "measure name", each.name, "that of one measure"),
+            count(f"{what}: scale", each.scale),
+            flag(f"{what}: many", each.many),
+            flag(f"{what}: more_is_better", each.more_is_better),
+        ]
+    for bound in bounds:
+        checks += [
+            choice("bound measure", bound.measure, single),
+            (is_whole(bound.limit), "bound limit", bound.limit, "a whole number"),
+        ]
+    found = list(dict.fromkeys(faults_of(*checks)))
+    if not started and (len(measures) or len(bounds) or sample_requests):
+        found.append(
+            "measures, bounds, sample_requests: they are read from the calls of a started target; "
+            'give it with Pool("async"), or leave them out'
+        )
+    return found

@@ -90,6 +90,16 @@ class IntervalLog:
         ):
             self._coarsen()
 
+    @property
+    def scale(self) -> int:
+        """How many of the intervals that come in are one by now."""
+        return self._scale
+
+    def coarsen_to(self, scale: int) -> None:
+        """Merge neighbours until so many are one, at least."""
+        while self._scale < scale:
+            self._coarsen()
+
     def cells(self, until_s: float) -> tuple[list[Interval], float]:
         """The whole intervals until a time, empty ones included, and their length in seconds."""
         length_s = self.interval_s * self._scale

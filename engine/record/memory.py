@@ -23,8 +23,8 @@ from qs.engine.record.parts import stamps_of
 class Field(IntEnum):
     """The int64 cells at the front of a worker's memory.
 
-    The conductor writes STOP, START_NS, DRAIN_NS, UNTIL_NS and GIVEN_UP; the worker writes the
-    others.
+    The conductor writes STOP, START_NS, DRAIN_NS, UNTIL_NS, READ_NS and GIVEN_UP; the worker writes
+    the others.
     """
 
     STOP = 0  # a Halt, or 0
@@ -47,6 +47,9 @@ class Field(IntEnum):
     LATENESS = 32  # 32 to 36: HistogramCells
     LAST_FAILED_NS = 41  # when the last request came back with a fault or too late
     INTERVAL = 42  # number of the interval in progress
+    READ_NS = 43  # until when kept requests may be read; 0: not yet
+    READ = 44  # how many were read
+    READER_NS = 45  # when the worker that reads last looked at its reader
     GIVEN_UP = 40  # 1: nobody waits for this worker any more, and what it does is not counted
 
 
@@ -83,7 +86,8 @@ class Phase(IntEnum):
     WARM_UP = 1
     READY = 2
     MEASURE = 3
-    DONE = 4
+    READ = 4  # nothing is measured any more
+    DONE = 5
 
 
 class Outcome(IntEnum):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,8 @@ class Recorder:
         on_failure: Callable[[], None] = _pass,
     ):
         self.brought = False  # whether the times in the rows are the target's own
+        # what keeps each started request that has ended: its call, its due time, its failure
+        self.keep: Callable[[Any, int, str | None], None] | None = None
         self.memory = memory
         self.rows = memory.rows
         self.open_loop = open_loop

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.errors import HostError, UnfinishedAnswer, is_interrupt
 from qs.engine.machine.collector import Collector
 from qs.engine.machine.times import ThreadUse
+from qs.engine.measures.counting import Counter
+from qs.engine.measures.found import Found
+from qs.engine.measures.keeping import Keeper
+from qs.engine.measures.reading import ReadOut
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
@@ -56,6 +61,7 @@ class AsyncGroup:
     heard = 0
 
     _ready: _Ready | None = None  # by `prepare`
+    _reading: ReadOut | None = None  # by `go`, where requests are kept
 
     def __init__(self, share: PlanShare, make: Callable[[int], Target], memory: WorkerMemory):
         """`make(instance)` builds the target; there is one instance."""
@@ -78,6 +84,8 @@ class AsyncGroup:
             target = self._make(share.first)
             if plan.parts and target.start is None:
                 raise TypeError("only a started target brings the times of a plan's parts")
+            if plan.keeps and target.start is None or plan.measures and target.read is None:
+                raise TypeError("only a started target with `read` tells a plan's measures")
             self._ready = ready = _Ready(
                 target, target.feed(share.first, plan.samples_per_query), blocks
             )
@@ -98,6 +106,13 @@ class AsyncGroup:
 
     def go(self, start_ns: int) -> None:
         self._header[Field.START_NS] = start_ns
+        assert self._ready is not None
+        target, share = self._ready.target, self.share
+        if share.plan.keeps:
+            keeper = Keeper(share.timeout_ns)
+            counter = Counter(share.counted(start_ns))
+            self._reading = ReadOut(keeper, target.read, counter, share.plan.timeout_s)
+            self._recorder.keep, self._collector.keeps = keeper.keep, True
 
     def beside(self, share: PlanShare, target: Any) -> AsyncGroup:
         """Another group in the same place, to be used before this one."""
@@ -105,8 +120,23 @@ class AsyncGroup:
         memory = local_memory(1, rows, share.plan.parts)[0]
         return AsyncGroup(share, lambda instance: build(target, None), memory)
 
-    async def finish(self, on_tick: Callable[[], None] = lambda: None) -> list[WorkerReport]:
-        """Run the measured phase to its end."""
+    async def finish(
+        self,
+        on_tick: Callable[[], None] = lambda: None,
+        on_measured: Callable[[list[WorkerReport]], None] = lambda reports: None,
+    ) -> list[WorkerReport]:
+        """Run the measured phase to its end, and read what was kept."""
+        try:
+            await self._run(on_tick)
+            if self._reading is not None:
+                self._header[Field.PHASE] = Phase.READ
+                on_measured(self.reports)
+                await self._reading.run(self._header, on_tick)
+        finally:
+            self._header[Field.PHASE] = Phase.DONE
+        return self.reports
+
+    async def _run(self, on_tick: Callable[[], None]) -> None:
         header, recorder, report = self._header, self._recorder, self.reports[0]
         header[Field.PHASE] = Phase.MEASURE
         assert self._ready is not None
@@ -132,16 +162,18 @@ class AsyncGroup:
             report.collections = self._collector.pauses
             report.longest_collection_ns = self._collector.longest_ns
             await self.close()
-            header[Field.PHASE] = Phase.DONE
-        return self.reports
 
     def stop(self) -> None:
         self._header[Field.STOP] = Halt.NOW
 
     def abandon(self) -> None:
-        """Cancel what is in flight; `finish` then counts it as cut off and ends."""
+        """Cancel what is in flight; `finish` then counts it as cut off. Of what was kept no more is
+        read, if that has begun.
+        """
         self.stop()
         self._abandoned.set()
+        if self._header[Field.PHASE] == Phase.READ:
+            self._header[Field.READ_NS] = 1
 
     async def close(self) -> None:
         """Close the target, unless that has been done."""
@@ -165,6 +197,11 @@ class AsyncGroup:
                 raise RuntimeError(f"closing the target: {type(fault).__name__}") from fault
 
         await asyncio.wait_for(guarded(), CLOSE_S)
+
+    def take_found(self) -> list[Found]:
+        """What was found in the kept requests since the last call."""
+        found = deque() if self._reading is None else self._reading.found
+        return [found.popleft() for _ in range(len(found))]
 
     def take_intervals(self) -> list[tuple[int, Interval]]:
         return [(self.share.first, interval) for interval in self._recorder.take_intervals()]

@@ -66,6 +66,7 @@ class InFlight:
         self._within: Any = None  # the call that was done within its own start
         self._closing = False
         self._stamps = [(column, STAMPS[name]) for name, column in recorder.stamps.items()]
+        self._keep = recorder.keep
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -124,26 +125,31 @@ class InFlight:
                 column[row] = getattr(call, stamp)
             failure = call.failure
             if failure is not None or self._late:
-                row -= not self._judge(row, key, call, failure, began)
+                failure = self._judge(row, key, call, failure, began)
+                row -= failure is ErrorKind.NOT_ISSUED
         except Exception as fault:  # its attributes may be missing, no numbers, or raise
             self._break("its call does not bring what it must", fault)
             return
         self._row = row + 1
+        if self._keep is not None:
+            self._keep(call, due, failure)
         if row + 1 == self._rows or self._closing:
             self._turn()
         self._on_end(client)
 
-    def _judge(self, row: int, key: int, call: Any, failure: Any, began: int) -> bool:
-        """Of a row whose request failed, or some were late. Whether it stays."""
+    def _judge(self, row: int, key: int, call: Any, failure: Any, began: int) -> str | None:
+        """Of a row whose request failed, or some were late. Its failure as counted; a row of one
+        that was NOT_ISSUED does not stay.
+        """
         recorder, now = self._recorder, MONOTONIC.now_ns()
         if key in self._late:
             self._late.discard(key)
             failure = ErrorKind.TIMEOUT
             recorder.completed[row] = now
         elif failure is None:
-            return True
+            return None
         elif failure is ErrorKind.NOT_ISSUED:  # the run had been stopped by then: see `Starter`
-            return False
+            return failure
         elif self._closing:
             failure = ErrorKind.CUT_OFF
         recorder.issued[row] = issued = min(max(recorder.issued[row], began), now)
@@ -152,8 +158,9 @@ class InFlight:
         detail = None
         if recorder.first_fault is None:
             detail = f"{failure}: {call.detail}" if call.detail else str(failure)
-        recorder.fail(str(failure)[:_WORD], ended, detail and detail[:_DETAIL], row)
-        return True
+        word = str(failure)[:_WORD]
+        recorder.fail(word, ended, detail and detail[:_DETAIL], row)
+        return word
 
     def _raised(self, fault: BaseException, due: int, began: int, client: int) -> None:
         """Its `start` raised."""

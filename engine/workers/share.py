@@ -11,6 +11,7 @@ import numpy as np
 from qs.engine.clock import FOREVER_NS
 from qs.engine.load import ClosedLoop, Sessions
 from qs.engine.load.schedule import Schedule, bounded
+from qs.engine.measures.counting import Counted
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import WorkerMemory
 from qs.engine.record.recorder import Recorder
@@ -48,6 +49,20 @@ class PlanShare:
     @property
     def timeout_ns(self) -> int:
         return int(self.plan.timeout_s * 1e9)
+
+    def counted(self, start_ns: int) -> Counted:
+        """What is counted of its kept requests."""
+        plan = self.plan
+        return Counted(
+            plan.measures,
+            plan.bounds,
+            plan.sample_requests,
+            self.first,
+            start_ns,
+            plan.recorded_ns,
+            self.closed is None,
+            self.keep_columns,
+        )
 
     def recorders(self, memories: Sequence[WorkerMemory]) -> list[Recorder]:
         """The recorders of the workers' measured phase."""

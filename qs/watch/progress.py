@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 from qs.base.words import number, rate, span
 
-PHASES = {"build": "loading", "warmup": "warming up", "measure": "measuring", "drain": "finishing"}
+PHASES = {
+    "build": "loading",
+    "warmup": "warming up",
+    "measure": "measuring",
+    "drain": "finishing",
+    "reading": "reading answers",
+}
 
 
 def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) -> str:

@@ -26,6 +26,7 @@ from qs.engine.judging.caveats.load import (
     too_few_samples,
 )
 from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
+from qs.engine.judging.caveats.reading import misread, unread
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
 
@@ -36,6 +37,8 @@ RULES: tuple[CaveatRule, ...] = (
     engine_bound,
     gil_bound,
     out_of_range,
+    unread,
+    misread,
     overload,
     behind,
     loop_bound,

@@ -1,0 +1,55 @@
+"""Caveats about the plan's measures: what was not read, and what was told wrongly."""
+
+from __future__ import annotations
+
+from qs.engine.outcome import Doubt, Unread
+from qs.engine.plan import RunPlan
+from qs.engine.result import Caveat, RunResult
+from qs.engine.words import number
+
+_WHY = {
+    Unread.RAISED: "the reader raised",
+    Unread.HUNG: "the reader did not come back",
+    Unread.INTERRUPTED: "the run was interrupted while they were read",
+    Unread.NO_ROOM: "there was no room to keep them, in memory or in a file",
+    Unread.LOST: "the process that held them was lost",
+}
+_ADVICE = {
+    Unread.RAISED: "mend the reader",
+    Unread.HUNG: "mend the reader",
+    Unread.INTERRUPTED: "let the run end by itself",
+    Unread.NO_ROOM: "give TMPDIR a folder with more room, or measure for less long",
+    Unread.LOST: "look into the log of the process",
+}
+
+
+def unread(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """Requests are in the response times and in no measure."""
+    if not result.unread:
+        return None
+    reasons = {Unread(code): fault for code, fault in result.unread_why.items()}
+    reasons = reasons or {Unread.LOST: ""}
+    why = " and ".join(
+        _WHY[code] + (f" ({fault})" if fault else "") for code, fault in reasons.items()
+    )
+    return Caveat(
+        Doubt.UNREAD,
+        f"{number(result.unread)} of {number(result.completed)} requests were not read, since "
+        f"{why}: they are in no measure but the response time",
+        " and ".join(dict.fromkeys(_ADVICE[code] for code in reasons)),
+    )
+
+
+def misread(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """The reader told something that cannot be: what it concerns is missing."""
+    if not result.misread:
+        return None
+    told = "; ".join(f"{name}: {why}" for name, why in list(result.misread.items())[:5])
+    more = len(result.misread) - 5
+    return Caveat(
+        Doubt.MISREAD,
+        "the reader of answers told what cannot be, so that these are missing: "
+        + told
+        + (f"; and {more} more" if more > 0 else ""),
+        "mend the reader",
+    )
