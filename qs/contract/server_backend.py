@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 NEEDED = ("request_of", "start", "outputs_of")
-OPTIONAL = ("ask", "open", "close", "counts", "diverted")
+OPTIONAL = ("ask", "open", "close", "counts", "diverted", "reader")
 
 
 class StartedBackend(Protocol):
@@ -28,6 +28,9 @@ class StartedBackend(Protocol):
     Also optional: `ask(request)`, which blocks and returns the call: pools of threads and processes
     are then given requests too. Without it they drive `predict`. Clients call it from their own
     threads at the same time.
+
+    `reader()`: what reads the calls of a case's requests when nothing is measured any more, any
+    number at a time (`engine/measures/measure.py`): a Reader; None: nothing is read.
 
     `diverted(port)`: another such backend, with the same model, whose requests go to that port of
     this machine, without TLS. There a server answers at once with what `ask` brought (`head` and

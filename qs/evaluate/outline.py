@@ -166,7 +166,9 @@ def outline(prepared: Prepared) -> Outline:
         cases=cases,
         seconds=sum(lasting) + warm_up_s * len(run) if whole else None,
         notes=[*prepared.warnings, NOT_ASKED if served is None else SERVER_NOT_ASKED],
-        server=() if served is None else how_asked(served, prepared.request),
+        server=()
+        if served is None
+        else how_asked(served, prepared.request, described.get("prompts")),
         batch=described.get("batch") or {},
         plan=plan_line(prepared, last_time(prepared.out)) if prepared.request.task else None,
     )

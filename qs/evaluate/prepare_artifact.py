@@ -158,6 +158,7 @@ async def _described(
         "batch_axis": list(feeding.batch_axis),
         "fill": feeding.fill,
         "probe": probe,
+        "folder": str(scratch / "prompts"),
     }
     async with artifact_process(scratch / "artifact.log") as reader:
         if request.file is None:
@@ -173,6 +174,7 @@ async def _described(
         "fill": feeding.fill,
         "states": described["states"],
         "ranged": list(feeding.ranges),
+        "prompts": described.get("prompts"),
         "of": "a model file" if request.file is not None else "a served model",
         "advice": {
             each["name"]: f"generated; {advice(each['name'])}" for each in described["inputs"]

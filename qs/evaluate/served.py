@@ -142,13 +142,23 @@ def called(served: Mapping[str, Any]) -> str:
     )
 
 
-def how_asked(served: Mapping[str, Any], request: Request) -> list[str]:
+def how_asked(
+    served: Mapping[str, Any], request: Request, prompts: Mapping[str, Any] | None = None
+) -> list[str]:
     """What a run would send, where and how, in lines."""
     sent = served["request"]
     protocol = _PROTOCOLS.get(served["transport"], served["transport"])
     tls = "TLS" if served["tls"] else "no TLS"
-    lines = [
-        f"{served['address']}: {called(served)}",
+    lines = [f"{served['address']}: {called(served)}"]
+    if prompts is not None:
+        lines += [
+            f"{protocol}, {tls}: {sent['line']}, the first {data_size(sent['bytes'])}",
+            f"answers: {served['facts'].get('answers', '')}",
+            *prompts["lines"],
+            f"connections: {_connections(served, request)}",
+        ]
+        return lines + _with_each(served)
+    lines += [
         f"{protocol}, {tls}: {sent['line']}, {data_size(sent['bytes'])} at batch size "
         f"{sent['batch_size']}",
         f"tensors: {served['facts'].get('tensors', 'as the protocol has them')}, in shared memory"
@@ -157,17 +167,21 @@ def how_asked(served: Mapping[str, Any], request: Request) -> list[str]:
         f"compression: {served['compression']}",
         f"connections: {_connections(served, request)}",
     ]
-    with_each = [
-        *(f"header {name}" for name in served["headers"]),
-        *(f"parameter {name}={value}" for name, value in served["parameters"].items()),
-    ]
-    if with_each:
-        lines.append(f"with each request: {', '.join(with_each)}")
+    lines += _with_each(served)
     if served["sequences"]:
         lines.append(f"sequences: {served['sequences']} in turn")
     if served["client"] != "lean":
         lines.append(f"client: {served['client']}")
     return lines
+
+
+def _with_each(served: Mapping[str, Any]) -> list[str]:
+    said = [
+        *(f"header {name}" for name in served["headers"]),
+        *(f"parameter {name}={value}" for name, value in served["parameters"].items()),
+        *(f"body {name}={value}" for name, value in (served.get("body") or {}).items()),
+    ]
+    return [f"with each request: {', '.join(said)}"] if said else []
 
 
 def _connections(served: Mapping[str, Any], request: Request) -> str:

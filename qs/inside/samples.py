@@ -50,6 +50,8 @@ class TaskData:
     seed: int
     # input -> its batch dimension, where that is not the first; None: there is none
     axes: Mapping[str, int | None] = field(default_factory=dict)
+    # whether all of it is submitted, in its order, however much that is
+    all: bool = False
 
     def about(self) -> dict[str, Any]:
         return {
@@ -239,11 +241,14 @@ def open_given(
 
     given   {"files": {input: .npy of [items, *shape at batch size 1]}, "fill": "random" or "zeros",
             "states": {input: output}, "ranged": inputs that are drawn even if the rest is zeros,
-            "advice": {input: what feeds it other values}, "of": what has no data set}.
+            "advice": {input: what feeds it other values}, "of": what has no data set,
+            "prompts": as qs.inside.served_prompts.make_prompts returns them}.
             States begin at zero and are fed back by qs.inside.targets.
     """
     if seed is None:
         seed = secrets.randbelow(1 << 31)
+    if given.get("prompts"):
+        return _open_prompts(model_info, given["prompts"], seed)
     items = GivenItems(model_info, given, seed)
     dataset = GeneratedDataset(
         model_info,
@@ -257,6 +262,17 @@ def open_given(
     if not lengths and given.get("fill") == "zeros":
         why += f"; {items.about()}"
     return TaskData(dataset, kind, max(lengths) if lengths else None, kind, why, seed)
+
+
+def _open_prompts(model_info: Mapping[str, Any], made: Mapping[str, Any], seed: int) -> TaskData:
+    from qs.inside.served_prompts import PromptDataset, Prompts
+
+    dataset = PromptDataset(model_info, Prompts.read(made["file"]))
+    about = made["about"]
+    kind = "generated" if about.get("kind") == "synthetic" else GIVEN
+    seed = seed if about.get("seed") is None else int(about["seed"])
+    name = str(about.get("name") or "prompts")
+    return TaskData(dataset, name, dataset.items, kind, name, seed, all=True)
 
 
 class Task:
@@ -289,12 +305,14 @@ class Task:
 def batches(
     data: TaskData, batch_size: int, most: int | None = None, seed: int | None = None
 ) -> list[Feeds]:
-    """Distinct batches to cycle through: up to `most` (64) or 256 MB of them, at least one.
+    """Distinct batches to cycle through: up to `most` (64, or `all`) or 256 MB of them, at least
+    one.
 
     `seed` replaces the data's own for generated batches. A data set with fewer items than one batch
     fills it by beginning again from its first item.
     """
-    most = MOST_BATCHES if most is None else max(1, most)
+    usual = data.dataset.items if data.all else MOST_BATCHES
+    most = usual if most is None else max(1, most)
     if data.kind != "dataset":
         # not through the data set, which has only as many items as a vendor's loop needs
         source: Iterator[Feeds] = data.dataset.source(data.seed if seed is None else seed).batches(

@@ -4,10 +4,12 @@ inference through the wire.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from qs.base.addresses import public
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.words import data_size
 from qs.engine.wire.failures import WireError
-from qs.inside import feeding
+from qs.inside import feeding, served_prompts
 from qs.inside.trying import ONE_RUN_S, ValueFault, tried
 from qs.remote.address import SCHEMES, Address
 from qs.remote.asked import Asked
@@ -58,6 +60,9 @@ def _described(
 ) -> dict[str, Any]:
     address = serving.address
     _check(asked)
+    llm = serving.asked.llm is not None
+    if llm:
+        served_prompts.check_feeding(asked)
     served, left_out = _fed(model, asked)
     if not served:
         raise UserError(
@@ -86,8 +91,11 @@ def _described(
     inputs, switches = feeding.with_switches(inputs, None, asked)
     _check_size(address, inputs, batch.only or max(sizes or (1,)))
     given = feeding.given(asked, inputs)
-    tried_s, notes = None, []
-    if asked.get("probe") and _worth_a_trial(inputs, given):
+    tried_s, notes, prompts = None, [], None
+    if llm:
+        prompts, tried_s = _prompts(serving, asked)
+        notes += prompts["notes"]
+    elif asked.get("probe") and _worth_a_trial(inputs, given):
         inputs, tried_s = _tried(serving, reading, given, asked)
     elif any(each.guessed for each in inputs):
         notes.append("guessed shapes were not tried: nothing but questions was sent")
@@ -112,8 +120,21 @@ def _described(
         "notes": [*notes, *notes_on(inputs, batch, given, "the server"), *switches],
         "open_s": open_s,
         "tried_s": tried_s,
-        "served": _about(serving, model) | {"request": _sent(serving, inputs, asked, batch)},
+        "served": _about(serving, model)
+        | {"request": _sent(serving, inputs, asked, batch, prompts)},
+        **({} if prompts is None else {"prompts": prompts}),
     }
+
+
+def _prompts(serving: Serving, asked: Mapping[str, Any]) -> tuple[dict[str, Any], float | None]:
+    """What a language model is asked, and how long one answer took if one was tried."""
+    probe = bool(asked.get("probe"))
+    made = served_prompts.make_prompts(serving, Path(asked["folder"]), probe)
+    if not probe:
+        return made, None
+    began = time.perf_counter()
+    served_prompts.try_one(serving, made["file"])
+    return made, time.perf_counter() - began
 
 
 def _check_size(address: Address, inputs: Sequence[Input], items: int) -> None:
@@ -129,11 +150,19 @@ def _check_size(address: Address, inputs: Sequence[Input], items: int) -> None:
 
 
 def _sent(
-    serving: Serving, inputs: Sequence[Input], asked: Mapping[str, Any], batch: Batch
+    serving: Serving,
+    inputs: Sequence[Input],
+    asked: Mapping[str, Any],
+    batch: Batch,
+    prompts: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What one request is, without sending it."""
     items = batch.only or 1
-    request = as_sent(serving.request(feeding.trial_feeds(inputs, asked, {}, items)))
+    if prompts is None:
+        feeds = feeding.trial_feeds(inputs, asked, {}, items)
+    else:
+        feeds = served_prompts.first_feeds(prompts["file"])
+    request = as_sent(serving.request(feeds))
     if isinstance(request, bytes):
         line = request.partition(b"\r\n")[0].decode("latin-1").rpartition(" ")[0]
         size = len(request)
@@ -194,6 +223,8 @@ def _about(serving: Serving, model: ServedModel) -> dict[str, Any]:
     """What is served, where, and how it is asked."""
     address, asked = serving.address, serving.asked
     named = f"/{address.model_path}" if address.model else ""
+    if asked.llm is not None:
+        named = f"/{model.name}"
     return {
         "title": f"{address.authority}{address.path}{named}",
         "address": address.shown,
@@ -220,7 +251,12 @@ def _about(serving: Serving, model: ServedModel) -> dict[str, Any]:
         "parameters": dict(asked.parameters),
         "shared_memory": asked.shared_memory,
         "sequences": asked.sequences,
+        "body": {} if asked.llm is None else _in_json(asked.llm.body),
     }
+
+
+def _in_json(body: Mapping[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in body.items()}
 
 
 def _worth_a_trial(inputs: Sequence[Input], given: Collection[str]) -> bool:

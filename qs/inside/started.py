@@ -116,6 +116,9 @@ def started_target(
     own = {name: getattr(backend, name, None) for name in ("open", "close", "counts")}
     if drive.per_query > 1 and own["open"] is not None:
         own["open"] = partial(_opened, own["open"], drive.per_query)
+    reader = getattr(backend, "reader", None)
+    if callable(reader) and not drive.lists:
+        own["read"] = reader()
     return call, {"start": start} | own
 
 

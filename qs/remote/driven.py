@@ -20,6 +20,7 @@ from qs.remote.serving import Serving, Unanswered
 from qs.remote.waiting import why_failed
 
 if TYPE_CHECKING:
+    from qs.engine import Reader
     from qs.engine.wire.calls import WireCall
 
 Done = Callable[["WireCall"], None]
@@ -62,8 +63,10 @@ class Driven:
         return self.served, self.bound
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One inference on arrays under the server's own names, blocking. Unanswered, BadAnswer."""
-        return self.serving.infer(feeds)
+        """One inference on arrays under the server's own names, blocking, for a trial: any answer
+        will do. Unanswered, BadAnswer.
+        """
+        return self.serving.infer(feeds, brief=True)
 
     def predict(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """One inference, blocking. Unanswered, BadAnswer, UserError."""
@@ -104,6 +107,13 @@ class Driven:
             return bound.named(self.serving.outputs(call))
         except LookupError as missing:
             raise BadAnswer(str(missing.args[0])) from None
+
+    def reader(self) -> Reader | None:
+        """What reads answers when nothing is measured any more, where the protocol tells more of
+        them than their outputs.
+        """
+        made = getattr(self.serving.protocol, "reader", None)
+        return None if made is None else made()
 
     def diverted(self, port: int) -> Driven:
         """The same, with requests that go to a port of this machine, without TLS."""

@@ -73,6 +73,9 @@ class ServedRuntimeBackend(RuntimeBackend):
     def outputs_of(self, call: Any) -> dict[str, np.ndarray]:
         return self._loaded.outputs_of(call)
 
+    def reader(self) -> Any:
+        return self._loaded.reader()
+
     def diverted(self, port: int) -> Driven:
         return self._loaded.diverted(port)
 

@@ -28,6 +28,7 @@ from qs.remote.address import Address
 from qs.remote.asked import Asked
 from qs.remote.asking import Asking, client_of
 from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
+from qs.remote.retrying import RetryingClient, retry_after_s
 from qs.remote.sequences import SequencedClient, SingleSequences
 from qs.remote.waiting import why_failed
 
@@ -133,15 +134,31 @@ class Serving:
         self.describe()
         return self.protocol.outputs(call)
 
-    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One inference, blocking. Unanswered, BadAnswer, UserError."""
-        call = self.ask(self.request(feeds))
-        if self.judge is not None:
-            self.judge(call)
-        if call.failure is not None:
-            words = one_line(f"{self.address}: {why_failed(self.address, call)}", 400)
-            raise Unanswered(words, call.failure)
-        return self.outputs(call)
+    def infer(self, feeds: Mapping[str, np.ndarray], brief: bool = False) -> dict[str, np.ndarray]:
+        """One inference, blocking; `brief`: any answer will do, the shorter the better. Unanswered,
+        BadAnswer, UserError.
+        """
+        self.describe()
+        shorter = getattr(self.protocol, "brief", None) if brief else None
+        return self.answered(self.request(feeds) if shorter is None else shorter(feeds))
+
+    def answered(self, request: Request) -> dict[str, np.ndarray]:
+        """The outputs of one request, blocking. A server that says it is busy is asked again while
+        it may be waited for. Unanswered, BadAnswer, UserError.
+        """
+        begun = time.monotonic()
+        while True:
+            call = self.ask(request)
+            if self.judge is not None:
+                self.judge(call)
+            if call.failure is None:
+                return self.outputs(call)
+            pause_s = retry_after_s(call, time.time())
+            left_s = self.asked.ready_timeout_s - (time.monotonic() - begun)
+            if pause_s is None or pause_s > left_s:
+                words = one_line(f"{self.address}: {why_failed(self.address, call)}", 400)
+                raise Unanswered(words, call.failure)
+            time.sleep(max(pause_s, EVERY_S))
 
     def client(self, instance: int = 0, instances: int = 1) -> Any:
         """A new client for the measured requests: HttpClient or GrpcClient, not yet opened. Of
@@ -151,6 +168,8 @@ class Serving:
         share = -(-self.settings.connections // instances)
         settings = replace(self.settings, connections=share)
         client, asked = client_of(settings, self.address.transport), self.asked
+        if asked.llm is not None:
+            return RetryingClient(client, asked.llm.retries)
         if not asked.sequences:
             return client
         first = asked.sequence_base + instance

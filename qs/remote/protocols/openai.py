@@ -25,17 +25,20 @@ from qs.llm.apis.api import Api, Event
 from qs.llm.apis.choice import api_of
 from qs.llm.asked import LlmAsked
 from qs.llm.outcomes import judge as judged
-from qs.llm.prompt import Message, Prompt, PromptRequest
+from qs.llm.prompt import Prompt, PromptRequest, from_line
+from qs.llm.reading import reader
 from qs.remote.address import Address, listed
 from qs.remote.language_servers import About, about_of
 from qs.remote.protocol import Ask, BadAnswer, NotReady, ServedModel, ServedTensor
 from qs.remote.waiting import check_answered
 
 if TYPE_CHECKING:
+    from qs.engine import Reader
     from qs.engine.wire.calls import WireCall
     from qs.remote.asked import Asked
 
 PROMPT, TEXT, VECTOR = "prompt", "text", "embedding"
+BRIEF = 16  # tokens; some APIs refuse to be asked for fewer
 # A server without a list of models says one of these.
 _NO_LIST = ("HTTP 404", "HTTP 405", "HTTP 501")
 
@@ -128,7 +131,17 @@ class OpenAi:
         lines = np.asarray(feeds[PROMPT]).ravel().tolist()
         if len(lines) != 1:
             raise UserError(f"a request has one prompt, and this batch {len(lines)}")
-        return self.prompt_request(prompt_of(lines[0]))
+        return self.prompt_request(from_line(str(lines[0])))
+
+    def brief(self, feeds: Mapping[str, np.ndarray]) -> PromptRequest:
+        """The same, for an answer of a few tokens."""
+        return self.brief_request(self.request(feeds).prompt)
+
+    def brief_request(self, prompt: Prompt) -> PromptRequest:
+        if self.asked.api == "embeddings":
+            return self.prompt_request(prompt)
+        most = min(prompt.output_tokens or BRIEF, BRIEF)
+        return self.prompt_request(replace(prompt, output_tokens=most, min_tokens=0))
 
     def prompt_request(self, prompt: Prompt) -> PromptRequest:
         """The prompt as it is sent. UserError."""
@@ -162,6 +175,10 @@ class OpenAi:
                 call.detail = self.hidden(call.detail)
 
         return judge
+
+    def reader(self) -> Reader:
+        """What works out the measures of qs.llm of calls that have ended."""
+        return reader(self.api, self.asked, None)
 
     def hidden(self, text: str) -> str:
         """The text without the key, which some servers repeat."""
@@ -198,11 +215,6 @@ def _vector_in(body: bytes) -> np.ndarray:
         return np.asarray(found, np.float32).reshape(1, -1)
     except (ValueError, TypeError, KeyError, IndexError):
         raise BadAnswer("it has no data[0].embedding with numbers") from None
-
-
-def prompt_of(line: str) -> Prompt:
-    """The prompt of a sample: of a JSON object with "messages" or "prompt", or plain text."""
-    return Prompt((Message("user", str(line)),))
 
 
 def read_answer(call: WireCall, api: Api, streamed: bool) -> Answer:
