@@ -24,7 +24,7 @@ from qs.remote.protocols.openai import PROMPT, OpenAi
 from qs.remote.serving import Serving, Unanswered
 
 FILE, DUES = "prompts.jsonl", "dues.csv"
-CODING = {"encoding": "utf-8", "errors": "surrogatepass"}
+CODING, ERRORS = "utf-8", "surrogatepass"
 # Of what a model file is fed, what would say nothing of prompts.
 _OF_TENSORS = {
     "shapes": "--shape",
@@ -69,7 +69,7 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
         raise UserError("there are no prompts; allowed: at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    with open(path, "w", newline="\n", **CODING) as file:  # type: ignore[call-overload]
+    with open(path, "w", newline="\n", encoding=CODING, errors=ERRORS) as file:
         file.writelines(f"{to_line(each)}\n" for each in made.prompts)
     dues = None
     if made.dues_s is not None:
@@ -88,7 +88,7 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
 
 def first_feeds(file: str) -> dict[str, np.ndarray]:
     """The first prompt of a file of make_prompts as a batch."""
-    with open(file, newline="\n", **CODING) as lines:  # type: ignore[call-overload]
+    with open(file, newline="\n", encoding=CODING, errors=ERRORS) as lines:
         return Prompts([next(lines)[:-1]]).feeds(0, 1)
 
 
@@ -154,7 +154,7 @@ class Prompts:
 
     @classmethod
     def read(cls, path: str) -> Prompts:
-        with open(path, newline="\n", **CODING) as file:  # type: ignore[call-overload]
+        with open(path, newline="\n", encoding=CODING, errors=ERRORS) as file:
             return cls([line[:-1] for line in file])
 
     def feeds(self, start: int, count: int) -> dict[str, np.ndarray]:

@@ -225,8 +225,8 @@ class Asked:
             yield "parameters", name, "nothing: --body KEY=VALUE sends a field of a request's body"
         if self.llm.api_key and {name.lower() for name in self.headers} & _AUTHORISING:
             yield "api_key", self.llm.api_key, "one of --api_key and a header that holds the key"
-        if self.llm.stream and self.client == "blocking":
-            yield "client", self.client, "lean; or --no_stream, since a thread reads no streams"
+        if self.client != "lean":
+            yield "client", self.client, "lean: of answers to others no tokens are read"
         if self.stall_timeout_s is not None and not self.llm.stream:
             yield "stall_timeout_s", self.stall_timeout_s, "given with an answer that streams"
 

@@ -229,6 +229,8 @@ def settings_of(asked: Asked, address: Address) -> ClientSettings:
         open_while_measuring=asked.open_while_measuring,
         proxy=asked.proxy or None,
         streams=asked.streams,
+        stall_timeout_s=asked.stall_timeout_s,
+        streamed=asked.llm is not None and asked.llm.stream,
     )
     faults = settings.faults()
     if faults:

@@ -21,10 +21,10 @@ from qs.base.names import nearest
 from qs.base.visible import one_line
 from qs.engine.wire.requests import http_request
 from qs.llm.answer import Answer
-from qs.llm.apis.api import Api, Event
 from qs.llm.apis.choice import api_of
 from qs.llm.asked import LlmAsked
 from qs.llm.outcomes import judge as judged
+from qs.llm.outcomes import read_answer
 from qs.llm.prompt import Prompt, PromptRequest, from_line
 from qs.llm.reading import reader
 from qs.remote.address import Address, listed
@@ -159,7 +159,7 @@ class OpenAi:
 
     def answer(self, call: WireCall) -> Answer:
         """What an answer says, whichever way it came. BadAnswer."""
-        answer = read_answer(call, self.api, self.asked.stream)
+        answer = read_answer(bytes(call.body), None, self.api, self.asked.stream)
         if answer.error is not None:
             raise BadAnswer(self.hidden(one_line(answer.error, 200)))
         return answer
@@ -215,18 +215,3 @@ def _vector_in(body: bytes) -> np.ndarray:
         return np.asarray(found, np.float32).reshape(1, -1)
     except (ValueError, TypeError, KeyError, IndexError):
         raise BadAnswer("it has no data[0].embedding with numbers") from None
-
-
-def read_answer(call: WireCall, api: Api, streamed: bool) -> Answer:
-    """What an answer says, whichever way it came: some servers answer whole where a stream was
-    asked for.
-    """
-    answer, body = Answer(), bytes(call.body)
-    if b"json" in call.headers().get("content-type", "").encode() or not streamed:
-        api.read_whole(body, answer)
-        return answer
-    for block in body.replace(b"\r\n", b"\n").split(b"\n\n"):
-        lines = [each[5:].strip() for each in block.split(b"\n") if each.startswith(b"data:")]
-        if lines:
-            api.read_event(Event(0, 0, b"\n".join(lines)), answer)
-    return answer
