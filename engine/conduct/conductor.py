@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.conduct.assembling import Finished, Gathered
@@ -55,6 +55,7 @@ class Conductor:
         self._plan = plan
         self._layout = layout
         self._beside = beside
+        self._measured = ExitStack()  # as long as something is measured
         self._sessions: list[Session] = layout.sessions
         self._meter = Meter(plan, layout, on_progress, clock)
         self._witness = Witness(plan, clock)
@@ -73,7 +74,8 @@ class Conductor:
         if not (await self._calibrated() and await self._prepared()):
             return self._nothing_measured()
         self._witness.begin()
-        with self._beside:
+        with self._measured:
+            self._measured.enter_context(self._beside)
             started_at = self._start()
             if self._interrupt.is_set():
                 self._stop(Ending.INTERRUPT)
@@ -227,6 +229,8 @@ class Conductor:
         if not self._reading_until_ns:
             short = self._end.why is Ending.INTERRUPT
             self._reading_until_ns = now_ns + int(INTERRUPT_DRAIN_S * 1e9) if short else FOREVER_NS
+            self._witness.end()
+            self._measured.close()
         if self._end.unread:
             self._reading_until_ns = min(self._reading_until_ns, now_ns)
         for memory in self._layout.memories:

@@ -12,13 +12,12 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from qs.engine.conduct.joined_measures import evidence_of, in_sequence, joined_measures, merged
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import Ending
 from qs.engine.record.histogram import Histogram
-from qs.engine.record.intervals import Interval, IntervalRow
 from qs.engine.record.report import summed
 from qs.engine.result import Rule, RunResult, WarmUpResult
-from qs.engine.statistics.confidence import Evidence
 from qs.engine.statistics.estimate import Confidence
 
 T = TypeVar("T")
@@ -38,12 +37,12 @@ _SUMMED = (
 
 def joined(runs: Sequence[RunResult]) -> RunResult:
     """One result of at least one run. Confidence intervals are computed from all intervals; columns
-    and slices of single requests are left out, if there are several runs.
+    and slices of single requests are left out, if there are several runs, but for `sampled`.
     """
     first, *others = runs
     if not others:
         return first
-    response = _merged(run.response for run in runs)
+    response = merged(run.response for run in runs)
     causes = _once((cause for run in runs for cause in run.causes), str)
     caveats = _once((caveat for run in runs for caveat in run.caveats), lambda each: each.code)
     notes = _once(
@@ -57,13 +56,14 @@ def joined(runs: Sequence[RunResult]) -> RunResult:
         errors_by_kind=dict(sum((Counter(run.errors_by_kind) for run in runs), Counter())),
         wall_s=sum(run.wall_s for run in runs),
         response=response,
-        service=_merged(run.service for run in runs) if first.open_loop else response,
-        lateness=_merged(run.lateness for run in runs),
-        parts={part: _merged(run.parts[part] for run in runs) for part in first.parts},
+        service=merged(run.service for run in runs) if first.open_loop else response,
+        lateness=merged(run.lateness for run in runs),
+        parts={part: merged(run.parts[part] for run in runs) for part in first.parts},
         counts=summed(run.counts for run in runs),
+        **joined_measures(runs),
         collections=sum(run.collections for run in runs),
         longest_collection_ns=max(run.longest_collection_ns for run in runs),
-        intervals=_in_sequence(runs),
+        intervals=in_sequence([(run.wall_s, run.intervals) for run in runs]),
         warmup=_warm_up([run.warmup for run in runs]),
         planned=_sum([run.planned for run in runs]),
         interrupted=any(run.interrupted for run in runs),
@@ -87,40 +87,14 @@ def joined(runs: Sequence[RunResult]) -> RunResult:
     )
 
 
-def _merged(histograms: Iterable[Histogram]) -> Histogram:
-    whole = Histogram()
-    for each in histograms:
-        whole.merge(each)
-    return whole
-
-
-def _in_sequence(runs: Sequence[RunResult]) -> list[IntervalRow]:
-    rows: list[IntervalRow] = []
-    begun_s = 0.0
-    for run in runs:
-        rows += [replace(row, start_s=begun_s + row.start_s) for row in run.intervals]
-        begun_s += run.wall_s
-    return rows
-
-
 def _evidence(runs: Sequence[RunResult]) -> tuple[Confidence | None, list[float]]:
-    """How far to trust all of them, and completions per second, from their whole intervals: the
-    rest of a run that is shorter than one is left out.
-    """
     told = [run.confidence for run in runs if run.confidence is not None]
-    length_s = max((row.length_s for run in runs for row in run.intervals), default=0.0)
-    if not told or not length_s:
+    if not told:
         return None, []
-    evidence, passed = Evidence(length_s, told[0].response), 0
-    for run in runs:
-        whole = int(run.wall_s / length_s + 1e-9)
-        for row in run.intervals:
-            number = int(row.start_s / length_s + 1e-9)
-            if number < whole:
-                one = Interval.compact(passed + number, row.index, row.counts, row.errors)
-                evidence.add([(0, one)])
-        passed += whole
-    until_s = passed * length_s
+    found = evidence_of([(run.wall_s, run.intervals) for run in runs], told[0].response)
+    if found is None:
+        return None, []
+    evidence, until_s = found
     return evidence.confidence(until_s), evidence.rates(until_s)
 
 
@@ -172,7 +146,7 @@ def _cpu(found: Sequence[CpuUse | None]) -> CpuUse | None:
 
 def _pacing(found: Sequence[Histogram | None]) -> Histogram | None:
     known = [each for each in found if each is not None]
-    return _merged(known) if known else None
+    return merged(known) if known else None
 
 
 def _sum(values: Sequence[Any]) -> Any:

@@ -35,10 +35,10 @@ _ONE = np.zeros(1, np.int64)
 class Series:
     """One measure of all workers: whole, by interval, and how far to trust it."""
 
-    def __init__(self, interval_s: float, per_interval: int = 1):
+    def __init__(self, interval_s: float, per_interval: int = 1, many: bool = False):
         self.histogram = Histogram()
         self.log = IntervalLog(interval_s, per_interval)
-        self.evidence = Evidence(interval_s, PERCENTILES)
+        self.evidence = Evidence(interval_s, PERCENTILES, "values" if many else "requests")
 
     def add(self, cells: HistogramCells, intervals: Sequence[Interval]) -> None:
         whole = self.histogram
@@ -69,7 +69,9 @@ class Measuring:
     def __init__(self, plan: RunPlan):
         self._plan = plan
         length_s, per_interval = plan.recorded_ns / 1e9, plan.recorded_per_interval
-        self._series = {each.name: Series(length_s, per_interval) for each in plan.measures}
+        self._series = {
+            each.name: Series(length_s, per_interval, each.many) for each in plan.measures
+        }
         self._good = Series(length_s, per_interval)
         self._goods = 0
         self._completed = 0  # of those that were read

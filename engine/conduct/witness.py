@@ -1,7 +1,7 @@
 """The evidence for or against a run's numbers: the engine's own cost before it, the machine around
 it, and the caveats that follow.
 
-The conductor calls it at four points of a run; it is in the path of no request.
+The conductor calls it at a few points of a run; it is in the path of no request.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ class Witness:
     def tick(self) -> None:
         if self._watch is not None:
             self._watch.tick()
+
+    def end(self) -> None:
+        """When nothing is measured any more, though the run goes on."""
+        if self._watch is not None:
+            self._watch.end()
 
     def testify(
         self,

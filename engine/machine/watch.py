@@ -97,8 +97,22 @@ class CpuUse:
         return plain
 
 
+@dataclass(frozen=True)
+class _End:
+    """What was read when the run ended."""
+
+    at_s: float
+    own_ns: int
+    host: HostTimes | None
+    family_s: float | None
+    held_back_s: float | None
+    thermal_events: int | None
+
+
 class Watch:
-    """Made when the workers are ready; `tick` now and then during the run, `result` after it."""
+    """Made when the workers are ready; `tick` now and then during the run, `end` where the run goes
+    on without being measured, `result` after it.
+    """
 
     def __init__(self) -> None:
         self._frequency = FrequencyLog(usable_cpus())
@@ -108,24 +122,38 @@ class Watch:
         self._host = host_times()
         self._began_s = self._looked_s = time.perf_counter()
         self._own_ns = time.thread_time_ns()
+        self._end: _End | None = None
 
     def tick(self) -> None:
         now = time.perf_counter()
-        if now - self._looked_s >= _LOOK_S:
+        if now - self._looked_s >= _LOOK_S and self._end is None:
             self._looked_s = now
             self._frequency.look()
+
+    def end(self) -> None:
+        """What comes after this is not the run's."""
+        self._end = self._end or _End(
+            time.perf_counter(),
+            time.thread_time_ns(),
+            host_times(),
+            family_s(),
+            throttled_s(self._folders),
+            self._frequency.thermal_events(),
+        )
 
     def result(
         self, kinds: Sequence[str], by_group: Sequence[Sequence[WorkerUsage]], here: Sequence[bool]
     ) -> CpuUse:
-        """What was used since this watch was made.
+        """What was used since this watch was made, until its end.
 
         kinds, by_group  each group's pool kind and its workers' reports
         here             whether a group's workers ran in the thread that conducts
         """
-        own_ns = time.thread_time_ns() - self._own_ns
-        elapsed_s = time.perf_counter() - self._began_s
-        host, family = host_times(), family_s()
+        self.end()
+        end = self._end
+        assert end is not None
+        own_ns = end.own_ns - self._own_ns
+        elapsed_s = end.at_s - self._began_s
         groups = []
         for kind, reports in zip(kinds, by_group):
             cpu_s = sum(report.cpu_ns for report in reports) / 1e9
@@ -146,13 +174,13 @@ class Watch:
             host_cpus=host_cpus(),
             workers_s=sum(group.cpu_s for group in groups),
             conductor_s=max(own_ns / 1e9 - inside_s, 0.0),
-            run_s=_since(self._family, family),
-            host_busy_s=_since(_busy_s(self._host), _busy_s(host)),
-            steal_s=_since(_steal_s(self._host), _steal_s(host)),
+            run_s=_since(self._family, end.family_s),
+            host_busy_s=_since(_busy_s(self._host), _busy_s(end.host)),
+            steal_s=_since(_steal_s(self._host), _steal_s(end.host)),
             voluntary_switches=sum(report.voluntary_switches for report in all_reports),
             involuntary_switches=sum(report.involuntary_switches for report in all_reports),
-            quota_held_back_s=_since(self._held_back, throttled_s(self._folders)),
-            thermal_events=self._frequency.thermal_events(),
+            quota_held_back_s=_since(self._held_back, end.held_back_s),
+            thermal_events=end.thermal_events,
             base_mhz=self._frequency.base_mhz,
             seen_mhz=tuple(self._frequency.seen_mhz),
             groups=tuple(groups),

@@ -62,7 +62,11 @@ class Evidence:
 
     LIMIT = 2 * MOST
 
-    def __init__(self, interval_s: float, percentiles: Iterable[float] = PERCENTILES):
+    def __init__(
+        self, interval_s: float, percentiles: Iterable[float] = PERCENTILES, of: str = "requests"
+    ):
+        """`of` is what is counted, for the reasons why there is no interval."""
+        self._of = of
         self._log = IntervalLog(interval_s, limit=self.LIMIT)
         self._interval_s = interval_s
         self._percentiles = tuple(dict.fromkeys(percentiles))
@@ -91,7 +95,7 @@ class Evidence:
         """The intervals from the start until a time."""
         cells, length_s = self._log.cells(until_s)
         counts = np.array([cell.counts.sum() for cell in cells], np.float64)
-        seen = _Seen(cells, counts)
+        seen = _Seen(cells, counts, self._of)
         return Confidence(
             _throughput(counts, length_s),
             {percentile: seen.percentile(percentile) for percentile in self._percentiles},
@@ -116,7 +120,8 @@ def _throughput(counts: np.ndarray, length_s: float) -> Estimate:
 class _Seen:
     """The response times of all intervals together, in ascending order."""
 
-    def __init__(self, cells: Sequence[Interval], counts: np.ndarray):
+    def __init__(self, cells: Sequence[Interval], counts: np.ndarray, noun: str):
+        self._noun = noun
         # Requests in each interval.
         self._of = counts
         nothing = np.zeros(0, np.int64)
@@ -139,7 +144,7 @@ class _Seen:
         needed = samples_needed(percentile)
         if self.requests < needed:
             times = needed / self.requests
-            return Estimate(value, None, why=f"fewer than {needed} requests", longer=times)
+            return Estimate(value, None, why=f"fewer than {needed} {self._noun}", longer=times)
         worth, batches, correlated = self._worth_of(percentile)
         if correlated:
             return Estimate(value, None, batches, _CORRELATED, LONGER)
@@ -153,7 +158,7 @@ class _Seen:
                 value,
                 None,
                 batches,
-                f"the requests resemble their neighbours so much that they say no more than "
+                f"the {self._noun} resemble their neighbours so much that they say no more than "
                 f"{worth:.0f} independent ones, and {least} are needed: the run is too short",
                 least / max(worth, 1.0),
             )
