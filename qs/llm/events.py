@@ -17,10 +17,8 @@ from qs.llm.apis.api import Event
 BOM = b"\xef\xbb\xbf"
 # Lines of one event that are looked at.
 MOST_LINES = 10_000
-_NEWLINE = 10
-_END_OF_LINE = re.compile(rb"\r\n|\n|\r")
-# Blank lines and comments between events.
-_IDLE = re.compile(rb"(?:\n|:[^\n]*\n)+")
+# The end of a line before one that is neither blank nor a comment.
+_TO_A_FIELD = re.compile(rb"\n[^\n:]")
 _NEVER = 1 << 62
 
 
@@ -56,9 +54,11 @@ def events(body: bytes, marks: Sequence[int] | None) -> Iterator[Event]:
                     yield new(Event, (stamps[read], stamps[last], data, b""))
                 at = end + 1
                 continue
-        idle = _IDLE.match(body, at)
-        if idle is not None:
-            at = idle.end()
+        if body[at] in b"\n:":
+            field = _TO_A_FIELD.search(body, at)
+            if field is None:
+                return
+            at = field.start() + 1
             continue
         # A line ends at `blank`, and the next one is empty.
         blank = find(b"\n\n", at)
