@@ -6,12 +6,15 @@ own cost is, and remembered.
 
 CPU, because the server that does nothing may be slower than several processes of the client. That
 limit is what the client could do on free cores; it says nothing of the network.
+
+A stream is measured twice: all its events at once, which is the least that it can cost, and event
+by event, which is the most. What a case's own streams cost is read off the case itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +26,13 @@ from qs.engine.machine import usable_cores
 from qs.evaluate.failures import BackendFailed
 from qs.evaluate.said import RealAnswer
 from qs.evaluate.testbed import Testbed
-from qs.remote.null_server import NoNullServer, http_answer, null_server
+from qs.remote.null_server import (
+    NoNullServer,
+    events_of,
+    http_answer,
+    null_server,
+    null_stream,
+)
 from qs.result.row import Row
 from qs.result.server_entry import ClientEntry
 from qs.result.verdict import DoubtEntry
@@ -42,6 +51,10 @@ LEAST_PER_S = 300.0
 BOUND = 0.8
 MOST_FAILED = 0.01
 MOST_ANSWER = 32 << 20  # bytes that are sent again and again
+# Streams whose events arrive alone: so many at a time, events of each, and events a second over all
+# of them, which a server in Python sends without being late.
+LEAST_STREAMS, MOST_STREAMS, MOST_EVENTS, PACED_PER_S = 16, 64, 50, 8_000.0
+LEAST_PACE_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -168,9 +181,15 @@ async def _measured(
 ) -> ClientEntry:
     assert testbed.served is not None and answer.body is not None
     plan, load, paced = plans
-    transport = testbed.served.asked.address().transport
-    answered = http_answer(answer.head, answer.body) if transport == "http" else answer.body
-    server = null_server(transport, answered)
+    asked = testbed.served.asked
+    transport = asked.address().transport
+    streamed = asked.llm is not None and asked.llm.stream
+    events = events_of(answer.body) if streamed else []
+    if streamed:
+        server = null_stream(answer.head, events)
+    else:
+        answered = http_answer(answer.head, answer.body) if transport == "http" else answer.body
+        server = null_server(transport, answered)
     port = await asyncio.to_thread(server.__enter__)
     try:
         target = await testbed.backend.target(case, samples, null_port=port)
@@ -196,7 +215,12 @@ async def _measured(
                 near, note = _Null.of(await run(paced)), f"at {number(paced.rate_per_s, 3)}/s"
     finally:
         await asyncio.to_thread(server.__exit__, None, None, None)
+    lone_us = None
+    if events:
+        lone_us = await _lone_us(testbed, case, samples, answer.head, events, plan)
     return ClientEntry(
+        cpu_us_per_event=lone_us,
+        events_per_s=_cores(free.processes) * US_PER_S / lone_us if lone_us else None,
         limit_per_s=limit,
         rate_per_s=free.rate_per_s,
         cpu_us=None if free.cpu_s is None else free.cpu_s * US_PER_S,
@@ -209,6 +233,36 @@ async def _measured(
         answer_bytes=len(answer.body),
         note=note,
     )
+
+
+async def _lone_us(
+    testbed: Testbed,
+    case: Case,
+    samples: Mapping[str, Any] | None,
+    head: bytes,
+    events: Sequence[bytes],
+    plan: RunPlan,
+) -> float | None:
+    """CPU time of the client for an event that arrives alone, in us; None if none could be
+    measured.
+    """
+    load = plan.load if isinstance(plan.load, ClosedLoop) else ClosedLoop(MOST_STREAMS)
+    streams = min(max(load.clients, LEAST_STREAMS), MOST_STREAMS)
+    few = events[:MOST_EVENTS]
+    server = null_stream(head, few, max(LEAST_PACE_S, streams / PACED_PER_S))
+    port = await asyncio.to_thread(server.__enter__)
+    try:
+        target = await testbed.backend.target(case, samples, null_port=port)
+        with testbed.interrupt.gently() as interrupt:
+            result = await run_async(
+                null_plan(plan, ClosedLoop(streams)), target, interrupt=interrupt
+            )
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
+    found = _Null.of(result)
+    if found.cpu_s is None or result.errors > MOST_FAILED * result.completed:
+        return None
+    return found.cpu_s * US_PER_S / len(few)
 
 
 def null_plan(plan: RunPlan, load: ClosedLoop | Poisson) -> RunPlan:
@@ -226,6 +280,9 @@ def null_plan(plan: RunPlan, load: ClosedLoop | Poisson) -> RunPlan:
         calibrate=False,
         max_backlog=None,
         parts=(),
+        measures=(),
+        bounds=(),
+        sample_requests=0,
         scenario=None,
     )
 
@@ -234,7 +291,12 @@ def _limit_per_s(free: _Null) -> float | None:
     """As many processes as there are cores to run them on."""
     if free.cpu_s is None:
         return None
-    return max(min(free.processes, usable_cores()), 1.0) / free.cpu_s
+    return _cores(free.processes) / free.cpu_s
+
+
+def _cores(processes: int) -> float:
+    """Those that so many processes can have at a time."""
+    return max(min(processes, usable_cores()), 1.0)
 
 
 def with_client(row: Row, client: ClientEntry | None) -> Row:
@@ -248,22 +310,49 @@ def with_client(row: Row, client: ClientEntry | None) -> Row:
     rate *= row.samples_per_query or 1
     limit, p50 = client.limit_per_s, client.p50_ms
     used = rate / limit if limit and rate else None
+    processes = client.processes or 1
+    busy = _busy(row, processes)
     entry = client.changed(
         share_of_limit=used,
         share_of_response=p50 / row.p50_ms if p50 is not None and row.p50_ms else None,
+        share_of_cores=busy,
     )
     row = row.changed(client=entry)
-    if used is None or limit is None or used < BOUND:
+    if busy is not None and busy >= BOUND:
+        said = _streams_words(row, busy, processes)
+    elif used is not None and limit is not None and used >= BOUND:
+        said = (
+            f"{number(rate, 3)} requests/s are {percent(used)} of the {number(limit, 3)} that this "
+            f"client can make from {counted(processes, 'core')}, at {number(client.cpu_us, 3)} us "
+            "of CPU each"
+        )
+    else:
         return row
-    processes = client.processes or 1
+    said += ": the client may be what was measured, and not the server"
     cores = int(usable_cores())
-    said = (
-        f"{number(rate, 3)} requests/s are {percent(used)} of the {number(limit, 3)} that this "
-        f"client can make from {counted(processes, 'core')}, at {number(client.cpu_us, 3)} us of "
-        "CPU each: the client may be what was measured, and not the server"
-    )
     more = min(2 * processes, cores)
     cure = f"--pool async --workers {more}"
     if more <= processes:
         cure = "run the client on a machine with more cores"
     return row.doubted(DoubtEntry(code="client_bound", text=said, cure=cure))
+
+
+def _busy(row: Row, processes: int) -> float | None:
+    """The share of its cores that the client used for the events of streams, by the CPU time that
+    they took in the case itself; None where no streams were measured.
+    """
+    tokens = row.tokens
+    if tokens is None or not tokens.streamed or not tokens.client_us_per_stream:
+        return None
+    per_s = float(row.queries_per_s or 0.0) * (row.samples_per_query or 1)
+    return per_s * tokens.client_us_per_stream / US_PER_S / _cores(processes)
+
+
+def _streams_words(row: Row, busy: float, processes: int) -> str:
+    tokens = row.tokens
+    assert tokens is not None
+    events = (tokens.events or 0) / max(row.completed or 1, 1) * float(row.queries_per_s or 0.0)
+    return (
+        f"{number(events, 3)} events/s, at {number(tokens.client_us_per_event, 3)} us of CPU each, "
+        f"kept the client busy for {percent(busy)} of {counted(processes, 'core')}"
+    )

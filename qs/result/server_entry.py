@@ -109,7 +109,9 @@ class ClientEntry(Part):
 
     limit_per_s: Number = None  # requests: processes / CPU time a request
     rate_per_s: Number = None  # reached against that server
-    cpu_us: Number = None  # of the client, per request
+    cpu_us: Number = None  # of the client, per request; of a stream with all its events at once
+    cpu_us_per_event: Number = None  # of a stream's event that arrives alone, all else shared out
+    events_per_s: Number = None  # that the client could take, arriving alone
     p50_ms: Number = None  # of a round trip to that server
     p99_ms: Number = None
     in_flight: Count = None  # requests at a time, of these round trips
@@ -119,6 +121,7 @@ class ClientEntry(Part):
     answer_bytes: Count = None
     share_of_response: Number = None  # p50 of that round trip / p50 of the case
     share_of_limit: Number = None  # rate of the case / limit
+    share_of_cores: Number = None  # CPU time of the client in the case / that of its processes
     not_measured: str | None = None
     note: str | None = None
 
