@@ -14,11 +14,13 @@ from qs.base.storable import storable
 from qs.base.words import half_width, number, percent, span
 from qs.engine import Cause, Doubt, Ending, ErrorKind, Estimate, Reason, RunResult
 from qs.evaluate import cures
+from qs.evaluate.slo import Held
 from qs.evaluate.unavailable import unavailable
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Verdict
 from qs.settings.case import Case
 
 # Failures of requests that a target which does not keep up did not get to in time.
+NOTHING_HELD = Held()
 UNSERVED = (ErrorKind.DROPPED, ErrorKind.NOT_ISSUED, ErrorKind.CUT_OFF, ErrorKind.TIMEOUT)
 # An interval of this share of its figure tells nothing: it reaches down to zero. One of TOLD does.
 VAGUE, TOLD = 1.0, 0.5
@@ -27,15 +29,28 @@ _BY_OVERLOAD = (Cause.FAILED, Cause.NOTHING, Cause.MINIMUM_QUERIES, Cause.ERROR_
 _BY_SLO = (Cause.BOUND, Cause.EARLY_STOPPING)
 
 
-def judged(case: Case, result: RunResult) -> tuple[Verdict, list[str], list[DoubtEntry]]:
+def judged(
+    case: Case, result: RunResult, held: Held = NOTHING_HELD
+) -> tuple[Verdict, list[str], list[DoubtEntry]]:
     """The verdict, why it is not VALID, and what remains to be doubted."""
     over = overload(result)
-    verdict = _verdict(result, over is not None)
-    reasons = [storable(_said(cause, case, result)) for cause in result.causes]
+    causes = [
+        cause
+        for cause in result.causes
+        if cause.code != Cause.FAILED or not held.failures_are_bounded
+    ]
+    verdict = _verdict(result, {cause.code for cause in causes}, over is not None)
+    if held.unmeasured:
+        verdict = Verdict.INVALID
+    elif held.reasons and verdict is Verdict.VALID:
+        verdict = Verdict.SLO_NOT_MET
+    reasons = [storable(_said(cause, case, result)) for cause in causes]
+    reasons += [*held.reasons, *held.unmeasured]
     if over is not None:
         reasons.insert(0, f"{over}; {cures.cure(Doubt.OVERLOAD, case, result)}")
     notes = result.warnings[: len(result.warnings) - len(result.caveats)]
-    doubts = [DoubtEntry(code="workers", text=storable(text)) for text in notes]
+    doubts = [*held.doubts]
+    doubts += [DoubtEntry(code="workers", text=storable(text)) for text in notes]
     doubts += [found] if (found := unavailable(result)) else []
     doubts += [
         DoubtEntry(
@@ -65,8 +80,7 @@ def overload(result: RunResult) -> str | None:
     )
 
 
-def _verdict(result: RunResult, overloaded: bool) -> Verdict:
-    codes = {cause.code for cause in result.causes}
+def _verdict(result: RunResult, codes: set[Cause], overloaded: bool) -> Verdict:
     if overloaded and _only_unserved(result):
         codes -= set(_BY_OVERLOAD)
     if codes and not (Cause.BOUND in codes and codes <= set(_BY_SLO)):

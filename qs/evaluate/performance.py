@@ -21,10 +21,12 @@ from qs.evaluate.client_limit import client_limit, with_client
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
 from qs.evaluate.power import Beside
 from qs.evaluate.server_side import ServerBeside
+from qs.evaluate.slo import with_goals
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.tokens import TokensBeside, write_logs
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
+from qs.limit.goals import bounds_of
 from qs.result.row import Outcome, Row
 from qs.result.tokens_words import tokens_said
 from qs.result.verdict import DoubtEntry
@@ -155,7 +157,7 @@ async def _measure_case(
         await watch.begun(testbed.backend, settings.plain_samples, case)
         client = await client_limit(testbed, case, settings.plain_samples)
         beside, server = Beside(testbed), ServerBeside(testbed.served)
-        tokens = TokensBeside.of(testbed.served)
+        tokens, goals = TokensBeside.of(testbed.served), settings.goals.value or ()
         target = await testbed.backend.target(
             case, settings.plain_samples, watch.folder, watch.asked, testbed.telemetry_s
         )
@@ -165,7 +167,9 @@ async def _measure_case(
             _shown(testbed)(title, _limit_s(case), _asked_per_s(case)) as show,
         ):
             result = await run_async(
-                tokens.plan(server.plan(plan_of(case, settings, testbed.backend.limits))),
+                tokens.plan(
+                    server.plan(plan_of(case, settings, testbed.backend.limits)), bounds_of(goals)
+                ),
                 target,
                 on_progress=show,
                 interrupt=interrupt,
@@ -221,9 +225,18 @@ async def _told(
         journal.event("first fault", case=title, text=fault, traceback=result.first_fault)
         journal.note_in_log(f"{title}: {fault}\n{result.first_fault}")
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
-    row = rows.measured(case, result, file, load_s=loaded.seconds, samples=samples, outcome=outcome)
+    row = rows.measured(
+        case,
+        result,
+        file,
+        load_s=loaded.seconds,
+        samples=samples,
+        outcome=outcome,
+        # A trial is a search's to judge.
+        goals=() if testbed.trials else testbed.settings.goals.value or (),
+    )
     row = server.row(beside.row(row), result, case.lists)
-    row = TokensBeside.of(testbed.served).row(row, result, logs)
+    row = with_goals(TokensBeside.of(testbed.served).row(row, result, logs))
     if case.intra_op_threads and not case.own_processes and not loaded.takes_threads:
         text = UNTOLD.format(case.intra_op_threads)
         cure = "--pool process, which sets OMP_NUM_THREADS"

@@ -35,6 +35,7 @@ from qs.evaluate.served import (
     check_no_server,
     check_served,
 )
+from qs.evaluate.slo import check_goals
 from qs.interact.asking import read_answers
 from qs.settings.request import Request
 from qs.tensors.file_kind import foreign
@@ -62,6 +63,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
     checks.attempt(request.traffic.check)
+    checks.attempt(partial(check_goals, request))
     checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
     given_answers = (

@@ -12,6 +12,8 @@ from qs.base.storable import storable, text
 from qs.engine import Doubt, Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
 from qs.evaluate.judged import judged
+from qs.evaluate.slo import held_to
+from qs.limit.goals import Goal
 from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
 from qs.result.cost_entry import CpuUseEntry, EngineCostEntry
 from qs.result.row import (
@@ -41,15 +43,18 @@ def measured(
     load_s: float | None = None,
     samples: Mapping[str, Any] | None = None,
     outcome: Outcome = Outcome.DONE,
+    goals: Sequence[Goal] = (),
 ) -> Row:
     """The row of a case that our engine drove.
 
     histogram  the name of the log of response times in the report's folder
     load_s     how long loading took
     samples    what was submitted
+    goals      what must hold
     """
     known: dict[str, Any] = latencies_ms(result.response)
-    verdict, reasons, doubts = judged(case, result)
+    held = held_to(goals, case, result)
+    verdict, reasons, doubts = judged(case, result, held)
     fault = first_fault(result.first_fault) if result.errors else None
     if fault is not None and reasons:
         reasons.append(fault)
@@ -59,6 +64,10 @@ def measured(
         known["requested_batch_size"] = case.requested_batch_size
     if case.scenario is not None:
         known |= _under_scenario(case, result)
+    if held.rules:
+        known["rules"] = [*known.get("rules", ()), *held.rules]
+    if held.goodput is not None:
+        known["goodput"] = held.goodput
     return Row(
         batch_size=case.batch_size,
         items_per_s=case.batch_size * result.samples_per_s,

@@ -21,7 +21,7 @@ from qs.result.part import Count, Number, Part, Word, key
 from qs.result.scenario_entry import MetricEntry, RuleEntry, ScenarioEntry
 from qs.result.server_entry import ClientEntry, PartTimes, ServerEntry
 from qs.result.telemetry_entry import TelemetryEntry
-from qs.result.tokens_entry import TokensEntry
+from qs.result.tokens_entry import GoodputEntry, TokensEntry
 from qs.result.verdict import TOO_SHORT, DoubtEntry, Tone, Verdict, standing, tone, with_doubts
 from qs.result.verification_entry import VerificationEntry
 
@@ -215,6 +215,7 @@ class Row(Figures):
     # connections opened, replaced, requests sent again: as the client counts them
     counts: dict[str, int] | None = key("Counts", None)
     # of a language model: what is measured of its requests beside their response times
+    goodput: GoodputEntry | None = key("Goodput", None)
     measures: dict[str, MeasureEntry] | None = key("Measures", None)
     tokens: TokensEntry | None = key("Tokens", None)
     queries_in_flight: Number = key("Queries In Flight", None)

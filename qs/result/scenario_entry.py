@@ -34,6 +34,11 @@ class RuleEntry(Part):
     unit: str = ""
     bound: str = "at least"
     code: str | None = None  # what it is about, for programs
+    # of a bound of --slo: holds, fails or unclear at 95 %, the share that missed it, and where that
+    # share may lie
+    held: str | None = None
+    share_percent: Number = None
+    share_interval_percent: list[Number] | None = None
 
 
 class MetricEntry(Part):
