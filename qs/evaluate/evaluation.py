@@ -143,6 +143,11 @@ async def _evaluate(prepared: Prepared, journal: Journal, interrupt: Interrupt) 
                     "--verify: the backend times itself, its answers under load are not seen; "
                     "--engine always has them checked"
                 )
+            if testbed.settings.goals.value and not testbed.driven:
+                journal.warn(
+                    "--slo: the backend times itself, its requests are not seen; --engine always "
+                    "has them judged"
+                )
             if journal.raw is not None and not testbed.driven:
                 journal.warn(
                     f"{FLAG}: the backend times itself, its requests are not seen; "
