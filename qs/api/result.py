@@ -89,9 +89,10 @@ class Result:
         """A row for each case; columns in snake case with their units, as `qs report --format csv`
         has them. Raises ImportError without pandas.
         """
-        from qs.render.table import KINDS, records
+        from qs.render.table import records, shown_kinds
 
-        return frame(records(self._side.result), list(KINDS))
+        found = records(self._side.result)
+        return frame(found, list(shown_kinds(found)))
 
     def plot(self, other: Result | None = None) -> Chart:
         """Response time by percentile, a line for each case; with another result, its lines too.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from qs.base.scenarios import OFFLINE
 from qs.ci.sequential import FEWEST, Mean, risk_of, rounds_needed
-from qs.comparison.measured import METRICS, OVERLOAD, ComparedMetric
+from qs.comparison.measured import MEASURED_METRICS, METRICS, OVERLOAD, ComparedMetric
 from qs.comparison.verdict import holm
 from qs.gates.figures import Figure, Unit
 from qs.gates.grammar import Bound, Change
@@ -56,7 +56,7 @@ class CiCase:
         behind = all(OVERLOAD in row.warning_codes for row in self.rounds[-1])
         return [
             metric
-            for metric in METRICS
+            for metric in (*METRICS, *MEASURED_METRICS)
             if (metric.rate or not (offline or behind))
             and all((metric.column.of(row) or 0.0) > 0.0 for pair in self.rounds for row in pair)
         ]
@@ -221,7 +221,7 @@ class Gate:
     def _bound(self, bound: Bound, case: CiCase, last: bool) -> GateEntry:
         figure = bound.figure
         assert figure is not None  # qs ci takes no scores
-        values = [getattr(new, figure.attribute) for _, new in case.rounds]
+        values = [figure.value(new) for _, new in case.rounds]
         known = [float(value) for value in values if value is not None]
         if not known or len(known) < len(values):
             return self._missing(bound, case, figure.name)
@@ -267,17 +267,19 @@ class Gate:
                 return None, 0.0
             return _worse(metric, mean), _bound(metric, condition)
         assert condition.figure is not None
-        values = [getattr(new, condition.figure.attribute) for _, new in case.rounds]
+        values = [condition.figure.value(new) or 0.0 for _, new in case.rounds]
         if _is_fact(condition.figure) or not all(values) or condition.value <= 0.0:
             return None, 0.0
         return Mean.of([math.log(value) for value in values]), math.log(condition.value)
 
 
 def _is_fact(figure: Figure) -> bool:
-    return figure.unit in (Unit.COUNT, Unit.BYTES) or figure.name in (
+    return figure.unit in (Unit.COUNT, Unit.BYTES) or figure.attribute in (
         "min",
         "max",
-        "first_inference",
+        "min_ms",
+        "max_ms",
+        "first_inference_ms",
     )
 
 

@@ -32,8 +32,9 @@ from qs.comparison.noise import (
     block_length,
     weights_of,
 )
+from qs.comparison.stated import stated_width
 from qs.engine.statistics import regularized_beta, student_t
-from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
+from qs.result.confidence_entry import ConfidenceEntry
 from qs.result.logs import Series
 
 SLOWER, FASTER, SAME, CANNOT_TELL = "slower", "faster", "same", "cannot tell"
@@ -148,6 +149,7 @@ def _difference(
     rng: np.random.Generator,
     in_turn: bool,
 ) -> Difference:
+    a, b = a.of(metric), b.of(metric)
     short = [side.short_of(metric) for side in (a, b)]
     if any(short):
         why = ", ".join(f"{name} {text}" for name, text in zip("AB", short) if text)
@@ -345,7 +347,8 @@ def _check(side: CaseRuns, name: str, metric: ComparedMetric) -> None:
     if side.series.completed < metric.queries_needed:
         has, needs = side.series.completed, metric.queries_needed
         raise Unknown(
-            f"{name} has {has:,} queries; {metric.name} needs {needs:,}", side.needs_s(metric)
+            f"{name} has {has:,} {metric.counted}; {metric.name} needs {needs:,}",
+            side.needs_s(metric),
         )
     cells = min(side.series.run(number).cells for number in range(side.runs))
     if cells < FEWEST_CELLS:
@@ -360,10 +363,8 @@ def _stated(side: CaseRuns, name: str, metric: ComparedMetric) -> VarianceSource
     """Without the log: from the half-width that the result states, if it does."""
     if len(side.rows) > 1 or side.runs > 1:
         raise LogMissing(f"{name}: {side.missing}")
-    figure = "queries_per_s" if metric.rate else metric.column.name
-    confidence, value = side.row.confidence or ConfidenceEntry(), getattr(side.row, figure)
-    estimate = getattr(confidence, figure, None) or EstimateEntry()
-    half, batches = estimate.half_width, estimate.batches
+    confidence = side.row.confidence or ConfidenceEntry()
+    value, half, batches = stated_width(side.row, metric, confidence)
     level = confidence.level or LEVEL
     if not half or not value or not batches or not 0.0 < level < 1.0:
         raise LogMissing(f"{name}: {side.missing}")

@@ -9,8 +9,8 @@ each cell, and a row of ones gives the figure itself. Figures are in items/s and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from qs.base.errors import UserError
 from qs.base.scenarios import OFFLINE
 from qs.engine import Histogram
 from qs.engine.statistics import samples_needed
+from qs.gates.grammar import COMPARED_MEASURES
 from qs.result.columns import BY_SHORT, Column
 from qs.result.logs import Series, joined, read_log
 from qs.result.row import Mode, Row
@@ -42,17 +43,34 @@ class ComparedMetric:
     percentile: float | None = None
 
     @property
+    def measure(self) -> str:
+        """The measure of a language model whose log tells it; "" for response times."""
+        return OUTPUT_TOKENS if self.name == TOKENS_PER_S else self.column.measure
+
+    @property
     def rate(self) -> bool:
         """Whether more is better."""
-        return self.name == "throughput"
+        return self.column.unit.endswith("/s")
 
     @property
     def heading(self) -> str:
-        return "items/s" if self.rate else f"{self.name} ms"
+        if self.name == "throughput":
+            return "items/s"
+        return self.name if self.rate else f"{self.name} ms"
+
+    @property
+    def tail(self) -> str:
+        """The figure without its measure: p99."""
+        return self.name.removeprefix(f"{self.column.measure}.")
 
     @property
     def unit(self) -> str:
         return self.column.unit
+
+    @property
+    def counted(self) -> str:
+        """What its log counts."""
+        return "values" if self.measure else "queries"
 
     @property
     def queries_needed(self) -> int:
@@ -66,7 +84,7 @@ class ComparedMetric:
         answer.
         """
         if self.rate:
-            return _ratio(weights @ series.counts.sum(axis=1), weights @ series.lengths_s)
+            return _ratio(weights @ self._amounts(series), weights @ series.lengths_s)
         if self.percentile is None:
             sums = series.counts @ series.middles_ns
             return _ratio(weights @ sums, weights @ series.counts.sum(axis=1))
@@ -81,11 +99,15 @@ class ComparedMetric:
         """
         counts = series.counts.sum(axis=1)
         if self.rate:
-            return counts - value * series.lengths_s
+            return self._amounts(series) - value * series.lengths_s
         if self.percentile is None:
             return series.counts @ series.middles_ns - value * counts
         above = series.counts[:, series.tops_ns > value].sum(axis=1)
         return above - (1.0 - self.percentile / 100.0) * counts
+
+    def _amounts(self, series: Series) -> np.ndarray:
+        """What a rate counts, by cell: queries, or the tokens of their answers."""
+        return series.counts @ series.middles_ns if self.measure else series.counts.sum(axis=1)
 
     def resolution(self, value: float) -> float:
         """Standard error, as a share, of where in its histogram bin a figure lies: percentiles
@@ -98,6 +120,13 @@ class ComparedMetric:
 
 NAMES = ("throughput", "mean", "p50", "p90", "p99", "p99.9")
 METRICS = tuple(ComparedMetric(name, BY_SHORT[name], BY_SHORT[name].percentile) for name in NAMES)
+TOKENS_PER_S, OUTPUT_TOKENS = "output_tokens/s", "output_tokens"
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
+# Of a language model.
+MEASURED_METRICS = tuple(
+    ComparedMetric(name, BY_SHORT[name], PERCENTILES.get(BY_SHORT[name].figure))
+    for name in COMPARED_MEASURES
+)
 
 
 def ones(series: Series) -> np.ndarray:
@@ -113,6 +142,15 @@ class CaseRuns:
     series: Series | None
     items_per_query: int
     missing: str = ""
+    # The same by measure of a language model, each with the log of that measure.
+    measures: Mapping[str, CaseRuns] = field(default_factory=dict)
+
+    def of(self, metric: ComparedMetric) -> CaseRuns:
+        """With the log that tells this figure."""
+        if not metric.column.figure:
+            return self
+        found = self.measures.get(metric.measure)
+        return found or replace(self, series=None, missing="it has no log of that figure")
 
     @property
     def row(self) -> Row:
@@ -162,7 +200,7 @@ class CaseRuns:
         completed = self.series.completed
         if completed >= samples_needed(metric.percentile) or not completed:
             return ""
-        return f"has {completed:,} queries"
+        return f"has {completed:,} {metric.counted}"
 
     def needs_s(self, metric: ComparedMetric) -> float | None:
         """How long one of its runs must last for that many queries, if they come as they came."""
@@ -176,7 +214,9 @@ class CaseRuns:
         if self.series is None or not self.series.completed:
             return metric.column.of(self.row) if len(self.rows) == 1 else None
         raw = float(metric.of(self.series, ones(self.series))[0])
-        return raw * self.items_per_query if metric.rate else raw / NS_PER_MS
+        if metric.rate:
+            return raw if metric.measure else raw * self.items_per_query
+        return raw / NS_PER_MS
 
 
 def runs_of(histogram: Callable[[str], str | None], rows: Sequence[Row]) -> CaseRuns:
@@ -191,7 +231,32 @@ def runs_of(histogram: Callable[[str], str | None], rows: Sequence[Row]) -> Case
         if isinstance(found, str):
             return CaseRuns(tuple(rows), None, items, found)
         runs += found
-    return CaseRuns(tuple(rows), joined(runs), items)
+    measures = {
+        name: _measure_runs(histogram, name, tuple(rows), items)
+        for name in dict.fromkeys(metric.measure for metric in MEASURED_METRICS if metric.measure)
+        if all(name in (each.measures or {}) for each in rows)
+    }
+    return CaseRuns(tuple(rows), joined(runs), items, measures=measures)
+
+
+def _measure_runs(
+    histogram: Callable[[str], str | None], name: str, rows: tuple[Row, ...], items: int
+) -> CaseRuns:
+    """The logs of one measure."""
+    runs = []
+    for each in rows:
+        entry = (each.measures or {})[name]
+        text = histogram(entry.histogram) if entry.histogram else None
+        if text is None:
+            return CaseRuns(rows, None, items, f"the log of {name} is not there")
+        try:
+            series = read_log(text, each.wall_s, entry.histogram or "")
+        except UserError as error:
+            return CaseRuns(rows, None, items, str(error))
+        if series.completed != entry.count:
+            return CaseRuns(rows, None, items, f"{entry.histogram} is of another run")
+        runs.append(series)
+    return CaseRuns(rows, joined(runs), items)
 
 
 def _runs(histogram: Callable[[str], str | None], row: Row) -> list[Series] | str:
@@ -221,8 +286,15 @@ def comparable_metrics(a: CaseRuns, b: CaseRuns) -> tuple[ComparedMetric, ...]:
     """The figures that mean something. Offline's queries are all due at the start, so their
     response times only repeat the throughput.
     """
+    measured = [
+        metric
+        for metric in MEASURED_METRICS
+        if all(metric.column.of(row) is not None for row in (a.row, b.row))
+    ]
     return tuple(
-        metric for metric in METRICS if metric.rate or OFFLINE not in (a.scenario, b.scenario)
+        metric
+        for metric in (*METRICS, *measured)
+        if metric.rate or OFFLINE not in (a.scenario, b.scenario)
     )
 
 

@@ -106,7 +106,7 @@ class KnownSpread:
     origin: str
 
     def of(self, metric: ComparedMetric) -> float:
-        return self.share * TAILS.get(metric.name, 1.0)
+        return self.share * TAILS.get(metric.tail, 1.0)
 
 
 ASSUMED_SPREAD = KnownSpread(ASSUMED, f"assumed to be {ASSUMED:.0%}")

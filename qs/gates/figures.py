@@ -97,15 +97,20 @@ class Figure:
     def shown_in(self) -> str:
         return {"items/s": "", "queries/s": ""}.get(self.name, self.unit.value.strip())
 
+    def value(self, row: Row) -> float | None:
+        """The figure in a row."""
+        found: float | None = getattr(row, self.attribute)
+        return found
+
     def of(self, row: Row, histogram: Histogram, share: bool) -> Seen:
-        """The figure in a row; `share`: of all queries, for a count."""
+        """The figure in a row, as far as it is known; `share`: of all queries, for a count."""
         if row.mode is Mode.VENDOR and self.unit in (Unit.TIME, Unit.RATE):
             value = getattr(row, self.attribute)
             return Seen(value, why="the backend timed itself, so no interval is known")
         if self.unit is Unit.RATE:
             return _rate(self, row)
         if self.name == "mean":
-            return _mean(row, histogram)
+            return mean_of(row.mean_ms, row.histogram, row.wall_s, histogram)
         if self.name in _PERCENTILES:
             return _percentile(self, row, _PERCENTILES[self.name])
         value = getattr(row, self.attribute)
@@ -173,22 +178,30 @@ def _share(count: float, completed: int) -> Seen:
     return Seen(count / queries, low, high)
 
 
-def _mean(row: Row, histogram: Histogram) -> Seen:
-    if row.mean_ms is None:
+def mean_of(
+    mean: float | None,
+    log: str | None,
+    wall_s: float | None,
+    histogram: Histogram,
+    scale: float = NS_PER_MS,
+) -> Seen:
+    """A mean with the interval that follows from its log. `scale`: so many of the log's values make
+    one of the mean's unit.
+    """
+    if mean is None:
         return Seen(None, why="it was not measured")
-    text = histogram(row.histogram) if row.histogram else None
+    text = histogram(log) if log else None
     if text is None:
-        return Seen(row.mean_ms, why="its histogram is not there, so no interval is known")
+        return Seen(mean, why="its histogram is not there, so no interval is known")
     try:
-        series = read_log(text, row.wall_s, row.histogram or "")
+        series = read_log(text, wall_s, log or "")
     except UserError as error:
-        return Seen(row.mean_ms, why=str(error))
+        return Seen(mean, why=str(error))
     of = series.counts.sum(axis=1)
     if series.cells < FEWEST_BATCHES or not of.sum():
-        return Seen(row.mean_ms, why="the run was too short for an interval")
+        return Seen(mean, why="the run was too short for an interval")
     spread = spread_of([[(series.counts @ series.middles_ns, of)]])
     if spread.batches < 2 or spread.correlated:
-        return Seen(row.mean_ms, why="the run was too short for an interval")
-    error_ms = math.sqrt(spread.variance) / float(of.sum()) / NS_PER_MS
-    half = student_t(LEVEL, spread.batches - 1) * error_ms
-    return Seen(row.mean_ms, max(row.mean_ms - half, 0.0), row.mean_ms + half)
+        return Seen(mean, why="the run was too short for an interval")
+    half = student_t(LEVEL, spread.batches - 1) * math.sqrt(spread.variance) / float(of.sum())
+    return Seen(mean, max(mean - half / scale, 0.0), mean + half / scale)

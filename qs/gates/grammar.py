@@ -21,7 +21,9 @@ from qs.base.names import nearest
 from qs.base.scenarios import NAMES as SCENARIOS
 from qs.base.scenarios import spelled
 from qs.base.words import number
-from qs.gates.figures import BY_NAME, FIGURES, Figure, Unit
+from qs.gates.figures import BY_NAME as OF_ALL
+from qs.gates.figures import FIGURES, Figure, Unit
+from qs.gates.measured import EXAMPLES, MEASURED
 from qs.result.row import Row
 
 FLAG = "--fail_if"
@@ -30,6 +32,19 @@ SLOWER = "slower"
 BOUNDS = "FIGURE>VALUE or FIGURE<VALUE, such as p99>50ms, items/s<200, accuracy<0.97 or errors>0"
 CHANGES = "slower:5%, or for one figure: p99.slower:10%, throughput.slower:3%"
 COMPARED = ("throughput", "mean", "p50", "p90", "p99", "p99.9")
+# The same of a language model.
+MEASURES = frozenset(figure.name.split(".")[0] for figure in MEASURED)
+COMPARED_MEASURES = (
+    "ttft.p50",
+    "ttft.p99",
+    "itl.p50",
+    "itl.p99",
+    "tpot.p50",
+    "tpot.p99",
+    "output_tokens/s",
+    "goodput",
+)
+BY_NAME = OF_ALL | {name: figure for figure in MEASURED for name in (figure.name, *figure.aliases)}
 POOLS = ("thread", "inline", "process", "async")
 MOST = 100  # conditions
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -188,6 +203,8 @@ def _metric(name: str, metrics: Sequence[str] | None) -> str:
         return ""
     if name.lower() == ACCURACY:
         return ACCURACY
+    if metrics is None and name.lower().split(".")[0] in MEASURES:
+        return ""
     if metrics is None:
         near = nearest(name, BY_NAME, cutoff=0.75)
         return "" if near or re.fullmatch(r"[Pp]\d.*", name) else name
@@ -206,7 +223,7 @@ def _unknown(text: str, name: str, metrics: Sequence[str] | None) -> Fault:
         FLAG,
         "",
         text,
-        f"one of {', '.join(known)}{more}",
+        f"one of {', '.join(known)}, {EXAMPLES}{more}",
         nearest=nearest(name, [*BY_NAME, *known]),
         hint=hint,
     )
@@ -227,9 +244,12 @@ def _change(text: str, selector: Selector, matched: re.Match[str], margin: float
     figure = matched["figure"]
     if figure is not None and BY_NAME.get(figure) is BY_NAME["items/s"]:
         figure = "throughput"
-    if figure is not None and figure not in COMPARED:
-        allowed = f"one of {', '.join(COMPARED)} before .{SLOWER}"
-        return Fault(FLAG, "", text, allowed, nearest=nearest(figure, COMPARED))
+    if figure is not None and figure in BY_NAME and BY_NAME[figure] in MEASURED:
+        figure = BY_NAME[figure].name
+    known = (*COMPARED, *COMPARED_MEASURES)
+    if figure is not None and figure not in known:
+        allowed = f"one of {', '.join(known)} before .{SLOWER}"
+        return Fault(FLAG, "", text, allowed, nearest=nearest(figure, known))
     percent = bool(matched["percent"])
     try:
         share = float(matched["share"]) / (100.0 if percent else 1.0)

@@ -256,8 +256,8 @@ def number_in(text: str) -> int | None:
 
 
 def logs_of(rows: Iterable[Row]) -> list[str]:
-    """The names of the logs of these rows, each once."""
-    return list(dict.fromkeys(name for row in rows for name in row.logs))
+    """The names of the logs of these rows and of their measures, each once."""
+    return list(dict.fromkeys(name for row in rows for name in (*row.logs, *row.measure_logs)))
 
 
 def _give_back() -> None:

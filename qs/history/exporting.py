@@ -11,8 +11,8 @@ from typing import Any
 from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable, write_atomic
 from qs.history.entries import Entry, Wanted, entries, result_of
-from qs.render.table import check_parquet, csv_table, parquet_table
-from qs.result.columns import columns
+from qs.render.table import check_parquet, csv_table, parquet_table, shown_kinds
+from qs.result.columns import MEASURED, columns
 from qs.result.keys import settings_of
 from qs.result.row import Row
 
@@ -83,7 +83,9 @@ def export(path: Path, wanted: Wanted = Wanted()) -> int:
 def table(wanted: Wanted = Wanted()) -> list[dict[str, Any]]:
     """One dict for each case, all with the same columns."""
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
-    return [_flat(each, row) for each in found for row in result_of(each.id).performance]
+    rows = [_flat(each, row) for each in found for row in result_of(each.id).performance]
+    shown = shown_kinds(rows, _kinds())
+    return [{name: row[name] for name in shown} for row in rows]
 
 
 def _flat(entry: Entry, row: Row) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def _flat(entry: Entry, row: Row) -> dict[str, Any]:
         | {"tags": " ".join(entry.tags)}
         | {column.name: column.of(row) for column in _CASE}
         | {"settings": settings and json.dumps(settings, sort_keys=True, default=str)}
-        | {column.name: column.of(row) for column in _FIGURES}
+        | {column.name: column.of(row) for column in (*_FIGURES, *MEASURED)}
         | {"reasons": "; ".join(row.reasons)}
     )
 
@@ -105,6 +107,6 @@ def _kinds() -> dict[str, type]:
         | {"tags": str}
         | {column.name: column.kind for column in _CASE}
         | {"settings": str}
-        | {column.name: column.kind for column in _FIGURES}
+        | {column.name: column.kind for column in (*_FIGURES, *MEASURED)}
         | {"reasons": str}
     )

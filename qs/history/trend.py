@@ -10,7 +10,7 @@ from typing import Any
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.names import nearest
 from qs.history.entries import Entry, Wanted, entries, local, result_of
-from qs.result.columns import BY_SHORT
+from qs.result.columns import BY_SHORT, numbers_of
 from qs.result.keys import Key, key_of, title_of
 
 DEFAULT = "QPS"
@@ -56,7 +56,7 @@ def trends(wanted: Wanted, metric: str = DEFAULT) -> tuple[str, list[CaseTrend]]
     """
     found = sorted(entries(wanted), key=lambda each: (each.started, each.id))
     rows = [(each, row) for each in found for row in result_of(each.id).performance if row.valid]
-    numbers = [row.numbers() for _, row in rows]
+    numbers = [numbers_of(row) for _, row in rows]
     name = key_named(metric, numbers)
     titles: dict[Key, str] = {}
     points: dict[Key, list[TrendPoint]] = {}

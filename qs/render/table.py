@@ -12,7 +12,7 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.visible import visible
-from qs.result.columns import columns
+from qs.result.columns import MEASURED, columns
 from qs.result.result import Result
 
 CASE = columns(
@@ -56,7 +56,7 @@ RUN = ("task", "model", "backend", "runtime", "cpu", "started", "precision")
 # The type of each column, in the columns' order.
 KINDS: Mapping[str, type] = {
     **dict.fromkeys(RUN, str),
-    **{column.name: column.kind for column in CASE},
+    **{column.name: column.kind for column in (*CASE, *MEASURED)},
     **dict.fromkeys(("items_per_s_half_width", "p99_half_width_ms"), float),
     "target_queries_per_s": float,
     "reasons": str,
@@ -77,7 +77,7 @@ def records(result: Result) -> list[Record]:
     about = dict(zip(RUN, (*run, result.started, precision), strict=True))
     return [
         about
-        | {column.name: column.of(row) for column in CASE}
+        | {column.name: column.of(row) for column in (*CASE, *MEASURED)}
         | {
             "items_per_s_half_width": _times(row.throughput_interval, row.items_per_s),
             "p99_half_width_ms": _times(row.p99_interval, row.p99_ms),
@@ -92,12 +92,21 @@ def _times(share: float | None, value: float | None) -> float | None:
     return None if share is None or value is None else share * value
 
 
+def shown_kinds(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> Mapping[str, type]:
+    """The columns without those of a language model that no record has a value in."""
+    empty = {
+        column.name for column in MEASURED if all(row.get(column.name) is None for row in rows)
+    }
+    return {name: kind for name, kind in kinds.items() if name not in empty}
+
+
 def csv_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> bytes:
     """A line for each record below the columns' names. A text that a spreadsheet would take for a
     formula begins with an apostrophe.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(kinds), lineterminator="\n")
+    names = list(shown_kinds(rows, kinds))
+    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode("utf-8", "replace")
@@ -119,6 +128,7 @@ def parquet_table(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> 
     that no column of it holds.
     """
     check_parquet()
+    kinds = shown_kinds(rows, kinds)
     whole = [name for name, kind in kinds.items() if kind is int]
     for row in rows:
         for name in whole:

@@ -24,28 +24,84 @@ class Column:
     unit: str = ""
     short: str = ""  # what `--metric` and `--fail-if` call it
     percentile: float | None = None
+    # Of a language model: the measure, and its figure; without a measure, a figure of its tokens.
+    measure: str = ""
+    figure: str = ""
 
     @property
     def key(self) -> str:
-        """The published key in the result JSON."""
-        return Row.model_fields[self.name].alias or self.name
+        """The published key in the result JSON; of a measure's figure, the column's name."""
+        return self.name if self.figure else Row.model_fields[self.name].alias or self.name
 
     def of(self, row: Part) -> Any:
         """The figure, None where the row (or a sweep's line) has none; text and floats as such, for
         typed tables.
         """
-        value = getattr(row, self.name, None)
+        value = self._found(row)
         return value if value is None or self.kind is int else self.kind(value)
 
     def text(self, row: Part) -> str:
         """The figure as people read it; n/a where the row has none."""
-        return number(getattr(row, self.name, None))
+        return number(self._found(row))
+
+    def _found(self, row: Part) -> Any:
+        if self.measure:
+            return getattr(
+                (getattr(row, "measures", None) or {}).get(self.measure), self.figure, None
+            )
+        if self.figure:
+            found = getattr(row, "tokens", None)
+            for part in self.figure.split("."):
+                found = getattr(found, part, None)
+            return found
+        return getattr(row, self.name, None)
 
 
 def _latency(name: str, short: str, heading: str = "", percentile: float | None = None) -> Column:
     return Column(name, f"{heading or short} ms", float, "ms", short, percentile)
 
 
+def _measured(measure: str, *figures: str) -> tuple[Column, ...]:
+    """ttft_p99_ms, which `--metric` calls ttft.p99."""
+    return tuple(
+        Column(
+            f"{measure}_{figure}_ms",
+            f"{measure.replace('_', ' ')} {figure.replace('_', '.')} ms",
+            float,
+            "ms",
+            f"{measure}.{figure.replace('_', '.')}",
+            measure=measure,
+            figure=figure,
+        )
+        for figure in figures
+    )
+
+
+def _tokens(name: str, heading: str, figure: str, unit: str = "", short: str = "") -> Column:
+    return Column(name, heading, float if unit else int, unit, short, figure=figure)
+
+
+# Of a language model: only results of one have them.
+MEASURED = (
+    *_measured("ttft", "mean", "p50", "p90", "p95", "p99"),
+    *_measured("ttft_sent", "p50", "p99"),
+    *_measured("itl", "mean", "p50", "p90", "p95", "p99"),
+    *_measured("event_gap", "p50", "p99"),
+    *_measured("tpot", "mean", "p50", "p90", "p95", "p99"),
+    *_measured("normalised", "p50", "p99"),
+    _tokens("input_tokens", "input tokens", "input_tokens"),
+    _tokens("output_tokens", "output tokens", "output_tokens"),
+    _tokens("input_tokens_per_s", "input tokens/s", "input_per_s", "tokens/s", "input_tokens/s"),
+    _tokens(
+        "output_tokens_per_s", "output tokens/s", "output_per_s", "tokens/s", "output_tokens/s"
+    ),
+    _tokens("peak_output_tokens_per_s", "peak output tokens/s", "peak_output_per_s", "tokens/s"),
+    _tokens(
+        "output_tokens_per_s_of_user", "tokens/s of a user", "output_per_s_of_user", "tokens/s"
+    ),
+    _tokens("good", "good requests", "goodput.good"),
+    _tokens("good_per_s", "good/s", "goodput.good_per_s", "requests/s", "goodput"),
+)
 COLUMNS = (
     Column("batch_size", "BS", int),
     Column("mode", "mode", str),
@@ -83,6 +139,7 @@ COLUMNS = (
     Column("server_compute_ms", "server compute ms", float, "ms"),
     Column("ended_by", "ended by", str),
     Column("verdict", "verdict", str),
+    *MEASURED,
 )
 _BY_NAME = {column.name: column for column in COLUMNS}
 BY_KEY = {column.key: column for column in COLUMNS}
@@ -92,3 +149,9 @@ BY_SHORT = {column.short: column for column in COLUMNS if column.short}
 def columns(*names: str) -> tuple[Column, ...]:
     """The columns of these names, in this order."""
     return tuple(_BY_NAME[name] for name in names)
+
+
+def numbers_of(row: Row) -> dict[str, int | float]:
+    """The row's figures under their published keys, with those of its measures."""
+    measured = {column.name: column.of(row) for column in MEASURED}
+    return row.numbers() | {name: value for name, value in measured.items() if value is not None}

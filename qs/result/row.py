@@ -295,6 +295,11 @@ class Row(Figures):
         """The histogram logs of its runs, by their names in the report's folder."""
         return self.histograms or ([self.histogram] if self.histogram else [])
 
+    @property
+    def measure_logs(self) -> Sequence[str]:
+        """The same of its measures."""
+        return [each.histogram for each in (self.measures or {}).values() if each.histogram]
+
     def invalid(self, reason: str) -> Row:
         """It does not count, for one more reason."""
         return self.changed(verdict=Verdict.INVALID, reasons=[*self.reasons, reason])

@@ -299,6 +299,10 @@ def _files(result: Result, folder: Path | None) -> Iterable[str]:
         for pattern in ("*.json", "*.jsonl", "backend*.log", "*.png")
         for path in sorted(folder.glob(pattern))
     ]
-    named = dict.fromkeys(row.histogram for row in result.performance if row.histogram)
+    named = dict.fromkeys(
+        name
+        for row in result.performance
+        for name in (*([row.histogram] if row.histogram else []), *row.measure_logs)
+    )
     logs = [name for name in islice(named, _LOGS) if place_of(folder, name)]
     return dict.fromkeys([*beside, *logs])

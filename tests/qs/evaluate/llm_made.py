@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qs.engine import Estimate, Histogram, IntervalRow, Measure, Measured, RunResult, WarmUpResult
+from qs.evaluate.rows import measured
+from qs.evaluate.tokens import TokensBeside, write_logs
+from qs.llm.asked import LlmAsked
 from qs.llm.counts import ASKED, BY_USAGE, DIFFERING, EVENTS, SHORTER
 from qs.llm.measures import MEASURES, OUTPUT
+from qs.result.row import Row
+from qs.settings.case import Case
+from tests.qs.result.made import small
 
+CASE = Case("rate-50", 1, 1, 1, None, 12.0, None, "async", 1, None, ())
 MS, S = 1_000_000, 1_000_000_000
 WALL_S = 12
 
@@ -19,7 +28,7 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
     times as long everything takes.
     """
     rng = np.random.default_rng(seed)
-    due = np.sort(rng.integers(0, (WALL_S - 2) * S, requests))
+    due = np.sort(rng.integers(0, WALL_S * S, requests))
     tokens = rng.integers(20, 180, requests)
     asked_in = rng.integers(64, 512, requests)
     ttft = (rng.lognormal(np.log(40), 0.4, requests) * slower * MS).astype(np.int64)
@@ -42,13 +51,14 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
         "asked_output_tokens": np.full(requests, 128),
     }
     ended = due + total
-    many = np.repeat(ended, tokens - 1)
+    many = np.repeat(due, tokens - 1)
     measures = {
-        each.name: _measured(each, values[each.name], many if each.many else ended)
+        each.name: _measured(each, values[each.name], many if each.many else due)
         for each in (*MEASURES, *ASKED)
     }
     response = _histogram(total)
-    at = (due + ttft) // (S // 10)
+    # Counted where it was due, so that the end of the run is like its middle.
+    at = due // (S // 10)
     happened = np.bincount(at, weights=tokens, minlength=WALL_S * 10).astype(np.int64)
     chosen = np.linspace(0, requests - 1, min(requests, 200)).astype(int)
     sampled = {
@@ -67,7 +77,7 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
         "response": response,
         "service": response,
         "lateness": Histogram(),
-        "intervals": _intervals(total, ended),
+        "intervals": _intervals(total, due),
         "warmup": WarmUpResult(),
         "planned": None,
         "first_ns": 0,
@@ -88,6 +98,30 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
     return RunResult(**known | more)
 
 
+def llm_row(
+    result: RunResult, folder: Path | None = None, asked: LlmAsked | None = None, case: Case = CASE
+) -> Row:
+    """The row of such a run; with a folder, its logs lie there."""
+    logs, log = {}, None
+    if folder is not None:
+        place = folder / "latency" / f"fp32-{case.name}.hlog"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        result.write_hlog(place)
+        logs, log = write_logs(result, place), f"latency/{place.name}"
+    row = measured(case, result, log)
+    return TokensBeside(asked or LlmAsked()).row(row, result, logs)
+
+
+def llm_report(folder: Path, *rows: Row, **more: Any) -> Path:
+    """A saved result of such rows, or of one run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = [row.to_dict() for row in rows or [llm_row(llm_result(**more), folder)]]
+    known = {"Kind": "load", "Task": "chat", "Model": "chat", "Backend": "OPENAI"}
+    found = small(plain, **known).to_dict()
+    (folder / "result-fp32.json").write_text(json.dumps(found, default=str))
+    return folder
+
+
 def _histogram(values: np.ndarray) -> Histogram:
     made = Histogram()
     made.record(values.astype(np.int64))
@@ -98,21 +132,21 @@ def _measured(measure: Measure, values: np.ndarray, at: np.ndarray) -> Measured:
     found = _histogram(values)
     confidence = {
         each: Estimate(float(found.percentile_ns(each)), found.percentile_ns(each) * 0.03, 24)
-        for each in (50.0, 90.0, 99.0)
+        for each in (50.0, 90.0, 95.0, 99.0)
     }
     return Measured(measure, found, _intervals(values, at), confidence)
 
 
 def _intervals(values: np.ndarray, at: np.ndarray) -> list[IntervalRow]:
-    rows, length = [], S // 2
-    for number in range(WALL_S * 2):
+    rows, length = [], S // 5
+    for number in range(WALL_S * 5):
         inside = values[at // length == number]
         found = _histogram(inside)
         index = np.flatnonzero(found.counts)
         rows.append(
             IntervalRow(
-                number / 2,
-                0.5,
+                number / 5,
+                0.2,
                 inside.size,
                 0,
                 found.percentile_ns(50.0) if inside.size else None,

@@ -13,22 +13,12 @@ from qs.evaluate.tokens import TokensBeside, lengths, peak, write_logs
 from qs.llm.asked import LlmAsked
 from qs.result.logs import read_log
 from qs.result.row import Row
-from qs.settings.case import Case
-from tests.qs.evaluate.llm_made import MS, llm_result
-
-CASE = Case("rate-50", 1, 1, 1, None, 12.0, None, "async", 1, None, ())
-
-
-CHAT = LlmAsked()
-
-
-def row_of(result, asked=CHAT, logs=()):
-    return TokensBeside(asked).row(measured(CASE, result), result, dict(logs))
+from tests.qs.evaluate.llm_made import CASE, MS, llm_result, llm_row
 
 
 def test_a_row_has_every_measure_in_its_unit():
     result = llm_result()
-    row = row_of(result)
+    row = llm_row(result)
     assert row.measures is not None and set(row.measures) == set(result.measures)
     ttft, found = row.measures["ttft"], result.measures["ttft"].histogram
     assert (ttft.unit, ttft.count) == ("ms", found.count)
@@ -43,13 +33,13 @@ def test_a_row_has_every_measure_in_its_unit():
 
 def test_tokens_are_counted_over_the_measured_time():
     result = llm_result()
-    tokens = row_of(result).tokens
+    tokens = llm_row(result).tokens
     assert tokens is not None
     whole = result.measures["output_tokens"].histogram.sum_ns
     assert tokens.output_tokens == whole == result.happened["output tokens"].sum()
     assert tokens.output_per_s == whole / 12
     assert 0 < tokens.output_per_s_half_width < tokens.output_per_s
-    assert tokens.output_per_s_of_user == row_of(result).measures["decode_rate"].p50
+    assert tokens.output_per_s_of_user == llm_row(result).measures["decode_rate"].p50
     assert tokens.peak_output_per_s > tokens.output_per_s
     assert tokens.counted_by == {"server's usage": 600}
     assert (tokens.differing, tokens.outcomes) == (0, {"length": 400, "stop": 200})
@@ -66,7 +56,7 @@ def test_the_most_in_a_second_is_found_wherever_the_second_begins():
 
 
 def test_a_run_without_answers_has_no_numbers():
-    row = row_of(llm_result(requests=0, read={}, outcomes={}, good=0))
+    row = llm_row(llm_result(requests=0, read={}, outcomes={}, good=0))
     assert row.measures["ttft"].p50 is None and row.measures["ttft"].count == 0
     tokens = row.tokens
     assert (tokens.output_tokens, tokens.output_per_s, tokens.sample) == (None, None, [])
@@ -74,7 +64,7 @@ def test_a_run_without_answers_has_no_numbers():
 
 
 def test_single_requests_are_told_from_due_to_the_last_byte():
-    sample = row_of(llm_result()).tokens.sample
+    sample = llm_row(llm_result()).tokens.sample
     assert len(sample) == 200
     assert [each.due_ms for each in sample] == sorted(each.due_ms for each in sample)
     for each in sample:
@@ -82,16 +72,16 @@ def test_single_requests_are_told_from_due_to_the_last_byte():
 
 
 def test_the_series_adds_up_to_the_whole():
-    tokens = row_of(llm_result()).tokens
+    tokens = llm_row(llm_result()).tokens
     series = tokens.series
-    assert series.window_s == 0.5
+    assert series.window_s == 0.2
     assert sum(series.output_tokens) == tokens.output_tokens
-    assert len(series.output_tokens) == len(series.in_flight) == len(series.ttft_p50_ms) == 24
+    assert len(series.output_tokens) == len(series.in_flight) == len(series.ttft_p50_ms) == 60
     assert series.in_flight[:3] == [0, 1, 2]
 
 
 def test_lengths_stand_as_drawn_beside_as_served():
-    found = row_of(llm_result()).tokens.output_lengths
+    found = llm_row(llm_result()).tokens.output_lengths
     assert found.asked == [(128, 600)]
     assert sum(count for _, count in found.served) == 600
 
@@ -119,7 +109,7 @@ def test_many_lengths_are_put_together():
     ],
 )
 def test_what_is_to_be_doubted(read, code):
-    codes = [each.code for each in row_of(llm_result(read=read)).doubts]
+    codes = [each.code for each in llm_row(llm_result(read=read)).doubts]
     ours = {"other_lengths", "other_prompts", "cut_answers", "tokens_differ", "tokens_uncounted"}
     assert [each for each in codes if each in ours | {"unreadable"}] == ([code] if code else [])
 
@@ -132,7 +122,9 @@ def test_each_measure_has_its_log(tmp_path):
     for name, place in logs.items():
         series = read_log((tmp_path / place).read_text(), result.wall_s)
         assert series.completed == result.measures[name].histogram.count
-    assert row_of(result, logs=logs.items()).measures["itl"].histogram == logs["itl"]
+    row = llm_row(result, tmp_path)
+    assert row.measures["itl"].histogram == "latency/fp32-rate-50.itl.hlog"
+    assert (tmp_path / row.measure_logs[0]).exists()
 
 
 def test_a_plan_measures_only_a_language_model():

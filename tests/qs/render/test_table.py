@@ -13,8 +13,9 @@ from qs.history import record
 from qs.history.entries import Wanted
 from qs.history.exporting import export
 from qs.render.formats import FORMATS
-from qs.render.table import csv_table, parquet_table
+from qs.render.table import csv_table, parquet_table, records
 from qs.result.saved import typed
+from tests.qs.evaluate.llm_made import llm_result, llm_row
 from tests.qs.result import made
 
 KINDS = {"text": str, "count": int}
@@ -63,3 +64,12 @@ def test_a_whole_number_that_parquet_cannot_hold_is_named():
     assert parquet_table([{"text": "", "count": 2**63 - 1}], KINDS)
     with pytest.raises(UserError, match="count is 9223372036854775808"):
         parquet_table([{"text": "", "count": 2**63}], KINDS)
+
+
+def test_a_language_models_columns_show_up_only_where_they_have_values():
+    model = records(made.small([llm_row(llm_result()).to_dict()]))
+    header = csv_table(model).decode().splitlines()[0].split(",")
+    assert {"ttft_p50_ms", "ttft_p99_ms", "tpot_p99_ms", "itl_p99_ms", "good_per_s"} <= set(header)
+    assert "output_tokens_per_s" in header
+    other = csv_table(records(made.small([{"QPS": 5.0}]))).decode().splitlines()[0]
+    assert "ttft" not in other and "tokens" not in other
