@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from qs.base.scenarios import OFFLINE, REPLAY, SERVER, STAGES
 from qs.base.words import number
-from qs.engine import Cause, Doubt, Reason, RunResult
+from qs.engine import Cause, Doubt, Reason, RunResult, Unread
 from qs.engine.statistics import samples_needed
 from qs.settings.case import Case
 
@@ -126,6 +126,12 @@ CURES: Mapping[Doubt, Cure] = {
     ),
     Doubt.LATE_ISSUE: _in_time,
     Doubt.ENGINE_COST: _larger_calls,
+    Doubt.UNREAD: lambda case, result: (
+        "a folder with more room as TMPDIR, or a shorter --duration"
+        if Unread.NO_ROOM in result.unread_why
+        else "the log, which says what went wrong with reading the answers"
+    ),
+    Doubt.MISREAD: lambda case, result: "a report of this fault of ours",
     Doubt.SLOW_WARM_UP: lambda case, result: "a longer --predict_timeout",
     Doubt.DRIFT: lambda case, result: (
         "a longer --warmup (--warmup 10s); qs doctor shows what slows this machine down"

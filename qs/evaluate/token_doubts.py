@@ -8,7 +8,11 @@ from qs.base.words import counted, number, percent
 from qs.llm.asked import LlmAsked
 from qs.llm.counts import (
     DIFFERING,
+    EVENTS_SHARED,
+    EVENTS_UNKNOWN,
+    LATE_FAILURES,
     LONGER,
+    ONE_READ,
     OTHER_INPUT,
     SHORTER,
     UNASKED_LENGTH,
@@ -76,6 +80,33 @@ def doubts_of(row: Row, read: Mapping[str, int], asked: LlmAsked) -> Iterator[Do
             text=f"nobody counted the tokens of {of_all(UNCOUNTED)}: the server told no usage, and "
             "there is no tokenizer",
             cure="--tokenizer FILE, or --body stream_options='{\"include_usage\": true}'",
+        )
+    if share(ONE_READ) > MANY:
+        yield DoubtEntry(
+            code="buffered",
+            text=f"all tokens of {of_all(ONE_READ)} came at once: something between the model and "
+            "us gathers them, and no time between tokens is known",
+            cure="the server itself as the address, without a proxy",
+        )
+    if share(EVENTS_UNKNOWN) > FEW:
+        yield DoubtEntry(
+            code="events_uncounted",
+            text=f"how many tokens an event carries is unknown in {of_all(EVENTS_UNKNOWN)}: they "
+            "are in no time between tokens",
+            cure="--tokenizer with the tokenizer of this model",
+        )
+    elif share(EVENTS_SHARED) > MANY:
+        yield DoubtEntry(
+            code="events_shared_out",
+            text=f"events carry several tokens in {of_all(EVENTS_SHARED)}, and how many is worked "
+            "out from their text: the time between tokens is spread over them",
+            cure="event_gap, which is the time between events themselves",
+        )
+    if read.get(LATE_FAILURES):
+        yield DoubtEntry(
+            code="failed_when_read",
+            text=f"{of_all(LATE_FAILURES)} turned out to have failed when they were read: they "
+            "count as completed, and are in no measure",
         )
     if read.get(UNREADABLE):
         yield DoubtEntry(

@@ -21,18 +21,27 @@ from qs.llm.counts import (
     ASKED_OUTPUT,
     BY_TOKENIZER,
     BY_USAGE,
+    DIFFERENCE,
     DIFFERING,
     EVENTS,
+    EVENTS_SHARED,
     READING_NS,
     UNCOUNTED,
 )
 from qs.llm.measures import (
+    CACHED_TOKENS,
+    DECODE,
     DECODE_RATE,
     INPUT_TOKENS,
+    NORMALISED,
     OUTPUT,
     OUTPUT_TOKENS,
-    TPOT,
+    REASONING_TOKENS,
+    SERVER_DECODE,
+    SERVER_PREFILL,
+    STREAMED,
     TTFT,
+    TTFT_SENT,
     measures_of,
 )
 from qs.result.measure_entry import MeasureEntry
@@ -53,6 +62,9 @@ MOST_WINDOWS, MOST_LENGTHS = 600, 400
 LEVEL, FEWEST_BATCHES = 0.95, 10
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them
+LOGGED = {each.name for each in (*STREAMED, NORMALISED, INPUT_TOKENS, OUTPUT_TOKENS)}
+# What a server says of itself, and what the client saw of the same.
+BESIDE = {"prefill": (SERVER_PREFILL, TTFT_SENT), "decode": (SERVER_DECODE, DECODE)}
 COUNTERS = {BY_USAGE: "server's usage", BY_TOKENIZER: "tokenizer", UNCOUNTED: "nobody"}
 
 
@@ -64,7 +76,7 @@ class TokensBeside:
 
     @classmethod
     def of(cls, served: Served | None) -> TokensBeside:
-        return cls(None if served is None else getattr(served.asked, "llm", None))
+        return cls(None if served is None else served.asked.llm)
 
     def plan(self, plan: RunPlan, bounds: Sequence[Bound] = ()) -> RunPlan:
         """The plan with the measures that such requests can have, and `bounds` for goodput."""
@@ -88,13 +100,13 @@ class TokensBeside:
 
 def write_logs(result: RunResult, log: Path) -> dict[str, str]:
     """Write the log of each measure beside that of the response times: by measure, the name in the
-    report's folder.
+    report's folder. Those of counts of tokens that are compared with nothing are left out.
     """
     written = {}
     for name, measured in result.measures.items():
-        if measured.histogram.count:
+        if measured.histogram.count and name in LOGGED:
             path = log.with_name(f"{log.name.removesuffix('.hlog')}.{name}.hlog")
-            replace(result, intervals=measured.intervals).write_hlog(path)
+            result.write_hlog(path, name)
             written[name] = f"{path.parent.name}/{path.name}"
     return written
 
@@ -154,8 +166,12 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
         streamed=streamed,
         counted_by=counted_by,
         differing=read.get(DIFFERING, 0 if counted_by else None),
+        differing_tokens=read.get(DIFFERENCE, 0 if counted_by else None),
+        events_shared=read.get(EVENTS_SHARED, 0) if streamed else None,
         input_tokens=totals[INPUT_TOKENS],
         output_tokens=output,
+        reasoning_tokens=_total(result, REASONING_TOKENS.name),
+        cached_tokens=_total(result, CACHED_TOKENS.name),
         input_per_s=_per_s(totals[INPUT_TOKENS], wall_s),
         output_per_s=_per_s(output, wall_s),
         output_per_s_half_width=_half_width(result.measures.get(OUTPUT_TOKENS.name)),
@@ -171,6 +187,7 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
         sample=list(sample_of(result)),
         input_lengths=_lengths(result, ASKED_INPUT.name, INPUT_TOKENS.name),
         output_lengths=_lengths(result, ASKED_OUTPUT.name, OUTPUT_TOKENS.name),
+        server_times=_server_times(result),
     )
 
 
@@ -192,25 +209,19 @@ def sample_of(result: RunResult) -> Iterator[RequestEntry]:
     size = columns["due_ns"].size
     nothing = np.full(size, -1, np.int64)
 
-    def column(name: str) -> np.ndarray:
-        return columns.get(name, nothing)
+    def of(name: str, at: int) -> int:
+        return int(columns.get(name, nothing)[at])
 
     for at in np.argsort(columns["due_ns"], kind="stable")[:SAMPLE].tolist():
-        due, issued, last = (
-            int(columns[name][at]) for name in ("due_ns", "issued_ns", "completed_ns")
-        )
-        wait, ttft, tpot = (int(column(name)[at]) for name in ("wait_ns", TTFT.name, TPOT.name))
-        tokens, first = int(column(OUTPUT_TOKENS.name)[at]), due + ttft
-        if ttft >= 0 and tpot >= 0 and tokens > 1:
-            last = min(first + tpot * (tokens - 1), last)
+        due, sent, first = of("due_ns", at), of("sent_ns", at), of(TTFT.name, at)
         yield RequestEntry(
             due_ms=due / NS_PER_MS,
-            sent_ms=(issued + max(wait, 0)) / NS_PER_MS,
-            first_token_ms=first / NS_PER_MS if ttft >= 0 else None,
-            last_ms=last / NS_PER_MS,
-            input_tokens=_known(int(column(INPUT_TOKENS.name)[at])),
-            output_tokens=_known(tokens),
-            outcome=OUTCOMES[int(columns["outcome"][at])],
+            sent_ms=sent / NS_PER_MS if sent >= of("issued_ns", at) else None,
+            first_token_ms=(due + first) / NS_PER_MS if first >= 0 else None,
+            last_ms=of("completed_ns", at) / NS_PER_MS,
+            input_tokens=_known(of(INPUT_TOKENS.name, at)),
+            output_tokens=_known(of(OUTPUT_TOKENS.name, at)),
+            outcome=OUTCOMES[of("outcome", at)],
         )
 
 
@@ -283,6 +294,18 @@ def _goodput(result: RunResult) -> GoodputEntry | None:
         half_width=None if estimate is None else estimate.half_width,
         batches=None if estimate is None else estimate.batches,
     )
+
+
+def _server_times(result: RunResult) -> dict[str, dict[str, float | int | None]]:
+    """Medians in ms of what the server states and of what the client saw, where both are told."""
+    found = {}
+    for name, pair in BESIDE.items():
+        known = [result.measures.get(each.name) for each in pair]
+        theirs, ours = (None if each is None else measure_entry(each).p50 for each in known)
+        if theirs is not None and ours is not None:
+            difference: float | int | None = ours - theirs
+            found[name] = {"server": theirs, "client": ours, "difference": difference}
+    return found
 
 
 def _by_count(named: tuple[str, int]) -> tuple[int, str]:

@@ -61,8 +61,16 @@ class TokensEntry(Part):
     """Requests by who counted their tokens: "server's usage", "tokenizer NAME"."""
     differing: Count = None
     """Requests whose tokens the server and the tokenizer count differently."""
+    differing_tokens: Count = None
+    """By how many tokens, all requests together."""
+    events_shared: Count = None
+    """Streams whose events' tokens are shared out rather than known."""
     input_tokens: Count = None
     output_tokens: Count = None
+    reasoning_tokens: Count = None
+    """Of the output tokens, as the server's usage names them."""
+    cached_tokens: Count = None
+    """Of the input tokens, those that the server had in its cache."""
     input_per_s: Number = None
     output_per_s: Number = None
     output_per_s_half_width: Number = None

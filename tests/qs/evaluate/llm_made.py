@@ -42,6 +42,12 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
         "itl": gaps,
         "event_gap": gaps,
         "tpot": tpot,
+        "decode": tpot * (tokens - 1),
+        "server_prefill": ttft - MS,
+        "server_decode": tpot * (tokens - 1) - MS,
+        "reasoning_tokens": np.zeros(0, np.int64),
+        "cached_tokens": asked_in // 2,
+        "counted_tokens": tokens,
         "normalised": total // tokens,
         "prefill_rate": asked_in * 1000 * S // ttft,
         "decode_rate": 1000 * S // tpot,
@@ -53,7 +59,9 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
     ended = due + total
     many = np.repeat(due, tokens - 1)
     measures = {
-        each.name: _measured(each, values[each.name], many if each.many else due)
+        each.name: _measured(
+            each, values[each.name], many if each.many else due[: values[each.name].size]
+        )
         for each in (*MEASURES, *ASKED)
     }
     response = _histogram(total)
@@ -67,7 +75,8 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
         "completed_ns": ended[chosen],
         "outcome": np.zeros(chosen.size, np.int8),
         "worker": np.zeros(chosen.size, np.int32),
-        "wait_ns": np.full(chosen.size, MS // 20),
+        "sent_ns": due[chosen] + MS // 5,
+        "first_ns": due[chosen] + MS,
         **{name: column[chosen] for name, column in values.items() if column.size == requests},
     }
     known: dict[str, Any] = {

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qs.engine import ClosedLoop, Histogram, RunPlan
+from qs.engine import ClosedLoop, Doubt, Histogram, RunPlan
+from qs.evaluate.cures import CURES
 from qs.evaluate.rows import measured
 from qs.evaluate.tokens import TokensBeside, lengths, peak, write_logs
 from qs.llm.asked import LlmAsked
@@ -119,6 +120,7 @@ def test_each_measure_has_its_log(tmp_path):
     result = llm_result()
     logs = write_logs(result, tmp_path / "latency" / "fp32-rate-0.5.hlog")
     assert logs["ttft"] == "latency/fp32-rate-0.5.ttft.hlog"
+    assert "asked_input_tokens" not in logs
     for name, place in logs.items():
         series = read_log((tmp_path / place).read_text(), result.wall_s)
         assert series.completed == result.measures[name].histogram.count
@@ -137,3 +139,15 @@ def test_a_plan_measures_only_a_language_model():
     result = llm_result()
     assert TokensBeside(None).row(measured(CASE, result), result, {}).tokens is None
     assert replace(plan, measures=()) == plan
+
+
+def test_the_servers_times_stand_beside_the_clients():
+    row = llm_row(llm_result())
+    found = row.tokens.server_times["prefill"]
+    assert found["client"] == row.measures["ttft_sent"].p50
+    assert found["difference"] == pytest.approx(0.8, abs=0.1)  # sent 0.2 ms late, told 1 ms less
+    assert set(row.tokens.server_times) == {"prefill", "decode"}
+
+
+def test_every_doubt_of_the_engine_has_a_cure():
+    assert set(CURES) == set(Doubt)
