@@ -48,6 +48,7 @@ class Keeper:
         self._dues = array("q")
         self._failures: Failures = {}
         self._bytes, self._most = 0, MOST_BYTES
+        self._full = False
         self._first: Piece | None = None  # what is in memory, once there is a file
         self._file: IO[bytes] | None = None
         # Requests that many calls share (made before the run): written as a number.
@@ -55,7 +56,7 @@ class Keeper:
 
     def keep(self, call: Any, due_ns: int, failure: str | None) -> None:
         """Keep a request that has ended; its call is told to last (`keep`), if it can."""
-        if self.lost:
+        if self._full:
             self.lost += 1
             return
         calls = self._calls
@@ -78,7 +79,7 @@ class Keeper:
             self._shared = {id(each): each for each in requests if each is not None}
             self._most = PIECE_BYTES
         elif self._most > PIECE_BYTES:
-            self.lost += 1
+            self._full = True
             return
         elif not self._write():
             # It stays in memory, and so does some more of what comes.
