@@ -43,6 +43,7 @@ BENCHES = (
     "overhead",
     "openvino_app",
     "remote",
+    "stream",
     "triton",
     "live_view",
 )

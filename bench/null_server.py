@@ -37,10 +37,12 @@ def built(kind: str) -> Path:
 
 
 @contextmanager
-def null_server(kind: str, answer_bytes: int) -> Iterator[int]:
-    """The port on loopback of a null server, "http" or "grpc", that answers with so many bytes."""
+def null_server(kind: str, *arguments: int) -> Iterator[int]:
+    """The port on loopback of a null server: "http" or "grpc", which answer with so many bytes, or
+    "sse", whose arguments its source explains.
+    """
     with subprocess.Popen(
-        [str(built(kind)), str(answer_bytes)],
+        [str(built(kind)), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

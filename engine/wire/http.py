@@ -21,7 +21,7 @@ from qs.engine.wire.heads import Heads
 from qs.engine.wire.http_line import HttpLine
 from qs.engine.wire.keeping import Keeper, open_many
 from qs.engine.wire.settings import ClientSettings
-from qs.engine.wire.stream_line import StreamLine
+from qs.engine.wire.stream_line import Habit, StreamLine
 from qs.engine.wire.streams import StreamReader
 from qs.engine.wire.sweep import Sweep, sweep_line, to_ns
 
@@ -38,6 +38,7 @@ class HttpClient:
         self.settings = settings
         self.memory = Memory()
         self._heads = Heads()
+        self._habit = Habit()
         self._connector = Connector(settings, ("http/1.1",))
         self._keeper = Keeper(self._open_one, self._down)
         self._sweep = Sweep(self._look)
@@ -286,7 +287,8 @@ class HttpClient:
     def _line(self) -> HttpLine:
         most = self.settings.most_kept_bytes
         if self.settings.streamed:
-            return StreamLine(self, StreamReader(self.memory, self._heads, most))
+            reader = StreamReader(self.memory, self._heads, most)
+            return StreamLine(self, reader, self._habit)
         return HttpLine(self, AnswerReader(self.memory, self._heads, most))
 
     async def _open_one(self) -> HttpLine:

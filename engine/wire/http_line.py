@@ -12,6 +12,7 @@ from qs.engine.clock import MONOTONIC
 from qs.engine.wire.answers import AnswerReader, Memory, failure_of
 from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer, Failure
+from qs.engine.wire.heads import Frame
 
 _now_ns = MONOTONIC.now_ns
 # A connection that ends after so long without a request was too many.
@@ -189,16 +190,21 @@ class HttpLine(asyncio.BufferedProtocol):
             self.served = True
             self.plain = not self.unsent
             client.healthy()
-        if not frame.keep_alive or not self.alive or self.unsent:
-            # Or the server has answered without having read all of the request.
+        if self._kept(frame):
+            client.free(self)
+        else:
             self._gone()
             self.transport.abort()
-        else:
-            client.free(self)
         taken, reader.taken = reader.taken, None
         call.done(call)
         if taken is not None:
             client.memory.give(taken)
+
+    def _kept(self, frame: Frame) -> bool:
+        """Whether there can be another request. Not if the server has answered without having read
+        all of this one.
+        """
+        return frame.keep_alive and self.alive and not self.unsent
 
     def _end(self, exc: Exception | None) -> None:
         """The connection has ended, by its server or by a fault."""

@@ -8,20 +8,51 @@ from qs.engine.clock import MONOTONIC
 from qs.engine.wire.answers import failure_of
 from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer
-from qs.engine.wire.http_line import Client, HttpLine
+from qs.engine.wire.heads import CHUNKED, Frame
+from qs.engine.wire.http_line import IDLE_NS, Client, HttpLine
 from qs.engine.wire.streams import StreamReader
 
 _now_ns = MONOTONIC.now_ns
+# So many connections that ended after a stream, and none that was kept, show a server's habit.
+SURE = 4
+
+
+class Habit:
+    """Whether a server ends its connections after each stream, whatever it announces (llama.cpp's
+    announces to keep them). The next request over one would be sent in vain and then again, so when
+    that is known no connection is used twice.
+    """
+
+    __slots__ = ("_ended", "_kept")
+
+    def __init__(self) -> None:
+        self._ended = 0
+        self._kept = False
+
+    @property
+    def ends(self) -> bool:
+        return self._ended >= SURE
+
+    def kept(self) -> None:
+        """An answer has come over a connection that had brought a stream."""
+        self._kept = True
+
+    def ended(self) -> None:
+        """The server has ended a connection soon after a stream."""
+        if not self._kept:
+            self._ended += 1
 
 
 class StreamLine(HttpLine):
     """An HttpLine whose calls have marks."""
 
-    __slots__ = ()
+    __slots__ = ("_after_stream", "_habit")
     reader: StreamReader
 
-    def __init__(self, client: Client, reader: StreamReader):
+    def __init__(self, client: Client, reader: StreamReader, habit: Habit):
         super().__init__(client, reader)
+        self._habit = habit
+        self._after_stream = False
 
     def buffer_updated(self, nbytes: int) -> None:
         now_ns = _now_ns()
@@ -49,11 +80,20 @@ class StreamLine(HttpLine):
 
     def _finish(self, call: WireCall, now_ns: int) -> None:
         call.marks = self.reader.marks
+        if self._after_stream:
+            self._habit.kept()
+        self._after_stream = self.reader.frame.length == CHUNKED
         super()._finish(call, now_ns)
+
+    def _kept(self, frame: Frame) -> bool:
+        return super()._kept(frame) and not (self._after_stream and self._habit.ends)
 
     def _end(self, exc: Exception | None) -> None:
         if self.alive:
             self._leave()
+            soon = _now_ns() - self.used_ns < IDLE_NS
+            if self._after_stream and soon and not self.reader.begun:
+                self._habit.ended()
         super()._end(exc)
 
     def _fail(self, word: str, detail: str, now_ns: int) -> None:

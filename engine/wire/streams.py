@@ -57,7 +57,7 @@ class StreamReader(AnswerReader):
         """
         head, _, body = self._view[:size].tobytes().partition(_EOL)
         length = self._sizes.get(head)
-        if length is None or length + 2 != len(body) or not body.endswith(_EOL):
+        if length is None or length + 2 != len(body) or body[-2:] != _EOL:
             return False
         kept, marks = self._kept, self.marks
         kept += body[:-2]
