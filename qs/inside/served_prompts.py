@@ -64,7 +64,8 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
     """
     protocol = serving.protocol
     assert isinstance(protocol, OpenAi)
-    made = prompts_of(protocol.asked, serving if may_ask else None)
+    ask = protocol.posting(serving.question) if may_ask else None
+    made = prompts_of(protocol.asked, ask, serving.describe().name)
     if not made.prompts:
         raise UserError("there are no prompts; allowed: at least 1")
     folder.mkdir(parents=True, exist_ok=True)

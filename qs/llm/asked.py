@@ -16,6 +16,8 @@ from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault
 from qs.base.headers import is_source
 from qs.base.names import nearest
+from qs.llm.prompts.lengths import ALLOWED as LENGTHS
+from qs.llm.prompts.lengths import check_lengths
 
 Api = Literal["chat", "completions", "embeddings", "responses", "messages"]
 APIS: tuple[Api, ...] = ("chat", "completions", "embeddings", "responses", "messages")
@@ -151,10 +153,11 @@ def _together(asked: LlmAsked) -> Iterable[tuple[str, object, str]]:
         yield "input_tokens", asked.input_tokens, "nothing, with --prompts: they have their lengths"
     if asked.prompt_format != "auto" and not asked.prompts:
         yield "prompt_format", asked.prompt_format, "given with --prompts"
-    for name in ("prefix_share", "turns"):
-        value = getattr(asked, name)
-        if value != getattr(LlmAsked, name) and not synthetic:
-            yield name, value, "given with --input_tokens: it is of synthetic prompts"
+    if asked.prefix_share and not synthetic:
+        allowed = "given with --input_tokens: it is of synthetic prompts"
+        yield "prefix_share", asked.prefix_share, allowed
+    if asked.turns > 1 and not synthetic and not asked.prompts:
+        yield "turns", asked.turns, "given with --input_tokens, or --prompts of conversations"
     if asked.prefixes != 1 and not asked.prefix_share:
         yield "prefixes", asked.prefixes, "given with --prefix_share"
     if asked.score and not asked.prompts:
@@ -256,6 +259,13 @@ def _share(value: Any) -> float:
     return share
 
 
+def _lengths(value: Any) -> str:
+    text = _text(value)
+    if text:
+        check_lengths(text)
+    return text
+
+
 _SHARE = "a share from 0 to 1, or 0% to 100%"
 _LINE = "a text on one line"
 # name -> (what is allowed, what reads it and raises ValueError with more if it knows more)
@@ -266,8 +276,8 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "body": ("key=value", _body),
     "prompts": ("a file", _text),
     "prompt_format": _word(*FORMATS),
-    "input_tokens": (_LINE, _text),
-    "output_tokens": (_LINE, _text),
+    "input_tokens": (LENGTHS, _lengths),
+    "output_tokens": (LENGTHS, _lengths),
     "prefix_share": (_SHARE, _share),
     "prefixes": _whole(1, MOST_PREFIXES),
     "prompt_count": _whole(1, MOST_PROMPTS),

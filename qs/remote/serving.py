@@ -96,7 +96,7 @@ class Serving:
 
     def _described(self) -> ServedModel:
         try:
-            return self.protocol.describe(self._question)
+            return self.protocol.describe(self.question)
         except BadAnswer as fault:
             raise UserError(
                 f"{self.address}: {fault}; does it speak {self.address.scheme}?"
@@ -109,7 +109,7 @@ class Serving:
         asking = self._asked_by(self.asked.client)
         return asking.ask(self._single.made(request), self.settings.timeout_s or ANSWER_S)
 
-    def _question(self, request: Request) -> WireCall:
+    def question(self, request: Request) -> WireCall:
         """The same for what a server answers without computing anything: not for long."""
         if self._given is not None:
             return self._given(request)

@@ -180,6 +180,21 @@ class OpenAi:
         """What works out the measures of qs.llm of calls that have ended."""
         return reader(self.api, self.asked, None)
 
+    def posting(self, ask: Ask) -> Callable[[str, Mapping[str, Any]], Any]:
+        """What posts JSON to a path below the server's root, and says what the answer holds: None
+        where it is no JSON, or not of a good status.
+        """
+        root = self._address.path.removesuffix("/v1")
+
+        def posted(path: str, body: Mapping[str, Any]) -> Any:
+            call = ask(self._made("POST", f"{root}{path}", orjson.dumps(body)))
+            try:
+                return None if call.failure is not None else orjson.loads(bytes(call.body))
+            except ValueError:
+                return None
+
+        return posted
+
     def hidden(self, text: str) -> str:
         """The text without the key, which some servers repeat."""
         return text.replace(self._key, HIDDEN) if self._key else text
