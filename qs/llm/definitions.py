@@ -41,8 +41,8 @@ UNKNOWN = Carried(Known.UNKNOWN, ())
 
 
 def told(totals: Sequence[int | None], most: int | None) -> Carried:
-    """Of totals that the server states with each event, as of that event: `most` is the last word
-    on them. UNKNOWN if they are no such totals.
+    """Of totals that the server states with each event, as of that event: `most` is its last word
+    on them, and the end of an answer may be all that they lack. UNKNOWN if they are no such totals.
     """
     before = 0
     tokens: list[int] = []
@@ -51,15 +51,16 @@ def told(totals: Sequence[int | None], most: int | None) -> Carried:
             return UNKNOWN
         tokens.append(total - before)
         before = total
-    if not tokens or not tokens[0] or (most is not None and before > most):
+    if not before or not tokens[0] or (most is not None and not most - 1 <= before <= most):
         return UNKNOWN
-    return Carried(Known.EACH, tokens)
+    # The same figure with each event was not counted as they came.
+    return UNKNOWN if len(tokens) > 1 and not any(tokens[1:]) else Carried(Known.EACH, tokens)
 
 
 def shared_out(total: int, weights: Sequence[int]) -> Carried:
     """`total` tokens over events in proportion to their weights (tokens by the tokenizer, or bytes
     of text): at least one each, and the rest by weight; fewer tokens than events by weight alone,
-    the first event having one at least. Equal to the weights if those sum up to it.
+    the first event having one at least. They are the weights themselves if those sum up to it.
     """
     events = len(weights)
     if not events or total < 1:
@@ -69,7 +70,7 @@ def shared_out(total: int, weights: Sequence[int]) -> Carried:
     share = np.asarray(weights, dtype=np.float64)
     whole = int(share.sum())
     if whole == total and share.min() > 0:
-        return Carried(Known.EACH, list(weights))
+        return Carried(Known.SHARED, list(weights))
     share = share / whole if whole else np.full(events, 1 / events)
     if total > events:
         # By the running sum, so that no rounding is lost.

@@ -123,8 +123,8 @@ class _Read:
         total = self.output_tokens()
         for totals in (self.listed, self.usages):
             found = told(totals, total)
-            if found is not UNKNOWN and (total is None or len(set(totals)) > 1):
-                return found
+            if found is not UNKNOWN:
+                return self._without_hidden(found)
         shown = self.shown_tokens()
         if shown is None or not shown:
             return UNKNOWN
@@ -133,7 +133,19 @@ class _Read:
         sizes = self.text_bytes()
         if not plausible(shown, sum(sizes), len(sizes)):
             return UNKNOWN
-        return shared_out(shown, self.weights or sizes)
+        if self.weights is None:
+            return shared_out(shown, sizes)
+        found = shared_out(shown, self.weights)
+        # As the tokenizer counts them, if it agrees with the server on their sum.
+        agreed = [*found.tokens] == self.weights
+        return Carried(Known.EACH, found.tokens) if agreed else found
+
+    def _without_hidden(self, found: Carried) -> Carried:
+        """Tokens that were thought before the first event, and kept from us, are not its own."""
+        first, *rest = found.tokens
+        if first > 1 and not plausible(first, self.text_bytes()[0], 1):
+            return Carried(found.known, [1, *rest])
+        return found
 
 
 def reader(
