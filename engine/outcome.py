@@ -55,6 +55,7 @@ class Doubt(_Word):
     LOOP_BOUND = "loop_bound"
     COLLECTOR = "collector"
     LATE_ISSUE = "late_issue"
+    HELD_BACK = "held_back"
     ENGINE_COST = "engine_cost"
     SLOW_WARM_UP = "slow_warm_up"
     DRIFT = "drift"
@@ -92,6 +93,13 @@ class Cause(_Word):
     BOUND = "bound"  # a percentile is above the scenario's bound
     SCENARIO = "scenario"  # a rule of a scenario of somebody else's
     EARLY_STOPPING = "early_stopping"  # too few queries to say that it is within the bound
+
+
+# What event loops count beside their requests, by its names in `RunResult.counts`: what became of
+# conversations, and what a cap on the requests in flight made wait.
+BEGUN, COMPLETED = "conversations begun", "conversations completed"
+FAILED, CUT = "conversations failed", "conversations cut"
+HELD_BACK, HELD_BACK_MS = "held back", "ms held back in all"
 
 
 @dataclass(frozen=True)

@@ -271,13 +271,9 @@ class RunPlan:
         if parts:
             return parts
         stop, batching, blocking = self.stop, self.batching, self.pool.kind != "async"
-        lines = self.max_backlog, self.samples_per_query
+        lines = self.max_backlog is not None or self.samples_per_query is not None
         rules = (
-            (
-                self.scheduled or not self.open_loop or not blocking and lines == (None, None),
-                'load: conversations are those of a started target; give it with Pool("async"), '
-                "and neither max_backlog nor samples_per_query",
-            ),
+            (self.scheduled or not self.open_loop or not blocking and not lines, Sessions.NEEDS),
             (
                 batching is None or self.open_loop and blocking,
                 "batching: only blocking targets in open loop share calls; leave it out here",
@@ -350,8 +346,8 @@ class RunPlan:
     def _client_faults(self) -> list[str]:
         """What does not go together of a closed loop's clients and the pool."""
         kind, workers = self.pool.kind, self.pool.workers
-        clients = self.load.clients if isinstance(self.load, ClosedLoop) else None
-        if clients is None:
+        clients = self.clients
+        if clients is None or kind == "async":
             return []
         if kind == "inline" and clients != 1:
             return [
@@ -378,6 +374,12 @@ class RunPlan:
     def keeps(self) -> bool:
         """Whether requests are kept, to be read when they have all ended."""
         return bool(len(self.measures) or len(self.bounds) or self.sample_requests)
+
+    @property
+    def clients(self) -> int | None:
+        """How many issue their next request when the last one has ended, if the load says so."""
+        load = self.load
+        return load.users if isinstance(load, Sessions) else getattr(load, "clients", None)
 
     @property
     def recorded_per_interval(self) -> int:

@@ -17,7 +17,6 @@ from qs.engine.conduct.losses import Losses
 from qs.engine.conduct.measuring import Measuring
 from qs.engine.conduct.offered import due_before, last_due_ns
 from qs.engine.files import columns_of
-from qs.engine.load import ClosedLoop
 from qs.engine.outcome import Ending, ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
@@ -141,7 +140,7 @@ class Finished:
             open_loop=plan.open_loop,
             pool=plan.pool.kind,
             workers=layout.workers,
-            clients=plan.load.clients if isinstance(plan.load, ClosedLoop) else None,
+            clients=plan.clients,
             started_at=self.started_at,
             start_ns=end.start_ns,
             interrupted=ended_by is Ending.INTERRUPT or end.unread,
@@ -182,7 +181,7 @@ class Finished:
     def _offered_s(self, ended_by: Ending) -> float | None:
         """For how long requests fell due: until the schedule's own end, or what cut it."""
         plan, end = self.plan, self.end
-        if isinstance(plan.load, ClosedLoop) or not plan.load.sets_rate:
+        if not plan.scheduled or not plan.load.sets_rate:
             return None
         if plan.stop.iterations is not None and ended_by is Ending.PLAN:
             return last_due_ns(plan) / 1e9
@@ -213,7 +212,7 @@ class Finished:
         plan, losses, now_ns = self.plan, self.losses, self.now_ns
         if ended_by is Ending.LOST and plan.planned is not None:
             return max(plan.planned - accounted, 0)
-        if not plan.open_loop:
+        if not plan.scheduled:
             return 0
         limits = (memory.header[Field.DRAIN_NS] for memory in self.layout.memories)
         cut_short = self.end.halt is not None or any(0 < limit < now_ns for limit in limits)

@@ -15,11 +15,10 @@ from qs.engine.hosts.child_host import THREAD_VARIABLES, ChildHost
 from qs.engine.hosts.child_session import ChildSession
 from qs.engine.hosts.host import HostTarget, Session, local_session
 from qs.engine.hosts.samples import pack
-from qs.engine.load import ClosedLoop
 from qs.engine.plan import RunPlan
 from qs.engine.record.memory import Field, WorkerMemory
 from qs.engine.workers.queue import new_counter
-from qs.engine.workers.share import PlanShare, iterations_of, schedule_of
+from qs.engine.workers.share import PlanShare, iterations_of, schedule_of, turns_of
 from qs.engine.workers.target import build
 
 # a little under 128 KiB a column, above which the allocator asks the kernel for every temporary
@@ -97,14 +96,15 @@ def left_of(share: PlanShare, memories: Sequence[WorkerMemory]) -> PlanShare | N
     iterations that are left.
     """
     plan = share.plan
-    if share.closed is None:
-        return share  # the shared counter knows
-    counts = [iterations_of(share, share.closed, number) for number in range(share.workers)]
-    if None in counts:
-        return share
     done = sum(
         int(memory.header[Field.COMPLETED] + memory.header[Field.FAILED]) for memory in memories
     )
+    if share.closed is None:  # the shared counter knows; of conversations it counts no turns
+        rest = replace(share, done=share.done + done + 1)
+        return share if plan.scheduled else rest if turns_of(rest) else None
+    counts = [iterations_of(share, share.closed, number) for number in range(share.workers)]
+    if None in counts:
+        return share
     # The request that each worker had in hand is lost with it, and counted as such.
     left = sum(count for count in counts if count is not None) - done - share.workers
     if left <= 0:
@@ -114,10 +114,8 @@ def left_of(share: PlanShare, memories: Sequence[WorkerMemory]) -> PlanShare | N
 
 
 def workers_of(plan: RunPlan) -> int:
-    """How many workers a plan has in all: one per client in closed loop, else as the pool says."""
-    if isinstance(plan.load, ClosedLoop):
-        return plan.load.clients
-    return plan.pool.workers or 1
+    """How many workers a plan has in all: one per client or user, else as the pool says."""
+    return plan.clients or plan.pool.workers or 1
 
 
 def lay_out(

@@ -94,7 +94,7 @@ class Meter:
         self._clock = clock
         self._so_far = Histogram()
         self._latest: dict[int, Histogram] = {}  # interval -> its response times, of the last few
-        self._due = DueCount(plan) if plan.open_loop else None
+        self._due = DueCount(plan) if plan.scheduled else None
         self._last: tuple[int, float] = (0, 0.0)
         self._coroutines = plan.pool.kind == "async"
         self._measured: Progress | None = None  # what was told last of the measured phase

@@ -40,15 +40,10 @@ class Gamma(Schedule):
     of: int = 1
 
     def faults(self) -> list[str]:
-        shape = self.burstiness
+        shape, allowed = self.burstiness, f"from {LEAST:g} to {MOST:,.0f}"
         return faults_of(
             rate("rate_per_s", self.rate_per_s),
-            number(
-                "burstiness",
-                shape,
-                is_finite(shape) and LEAST <= shape <= MOST,
-                f"from {LEAST:g} to {MOST:,.0f}",
-            ),
+            number("burstiness", shape, is_finite(shape) and LEAST <= shape <= MOST, allowed),
             seed("seed", self.seed),
             *part(self.index, self.of),
         )

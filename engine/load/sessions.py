@@ -28,6 +28,11 @@ class Sessions:
     sets_rate: ClassVar[bool] = False
     duration_s: ClassVar[None] = None
     planned: ClassVar[None] = None
+    # of the rest of a plan
+    NEEDS: ClassVar[str] = (
+        'load: conversations are those of a started target; give it with Pool("async"), and '
+        "neither max_backlog nor samples_per_query"
+    )
 
     users: int | None = None
     arrivals: Schedule | None = None

@@ -19,6 +19,7 @@ import numpy as np
 
 from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.errors import HostError, UnfinishedAnswer, is_interrupt
+from qs.engine.load import Sessions
 from qs.engine.machine.collector import Collector
 from qs.engine.machine.times import ThreadUse
 from qs.engine.measures.counting import Counter
@@ -29,8 +30,10 @@ from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, Halt, Phase, WorkerMemory, local_memory
 from qs.engine.record.recorder import Recorder
 from qs.engine.record.report import WarmUp, WorkerReport
+from qs.engine.talks.conversations import first_turn
 from qs.engine.workers.arrivals import Arrivals
 from qs.engine.workers.clients import AsyncClients
+from qs.engine.workers.sessions import Turns
 from qs.engine.workers.share import PlanShare, blocks_of, iterations_of, queue_of, until_ns_of
 from qs.engine.workers.started_clients import StartedClients
 from qs.engine.workers.target import Target, build
@@ -48,7 +51,8 @@ class _Ready:
 
     target: Target
     feed: Iterator[Any]
-    blocks: Iterator[np.ndarray]  # the schedule; empty in closed loop
+    warm: Iterator[Any]  # of the warm-up
+    blocks: Iterator[np.ndarray]  # the schedule; empty where there is none
 
 
 class AsyncGroup:
@@ -79,20 +83,25 @@ class AsyncGroup:
     async def prepare(self) -> None:
         """Build the target and warm it up. Raises HostError if it cannot be built."""
         share, plan = self.share, self.share.plan
+        talks = isinstance(plan.load, Sessions)
         try:
-            blocks = blocks_of(share) if share.closed is None else iter(())
+            blocks = iter(()) if share.closed is not None or share.users else blocks_of(share)
             target = self._make(share.first)
-            if plan.parts and target.start is None:
-                raise TypeError("only a started target brings the times of a plan's parts")
+            if (plan.parts or talks) and target.start is None:
+                what = "takes part in conversations" if talks else "brings the times of parts"
+                raise TypeError(f"only a started target {what}")
             if plan.keeps and target.start is None or plan.measures and target.read is None:
                 raise TypeError("only a started target with `read` tells a plan's measures")
-            self._ready = ready = _Ready(
-                target, target.feed(share.first, plan.samples_per_query), blocks
-            )
+            # In open loop the samples belong to the due times: a warm-up takes others, half of all
+            # samples further on, which do not come up again soon.
+            other = 0 if share.closed else len(target.samples or ()) // 2
+            warm = target.feed(share.first + other, plan.samples_per_query)
+            feed = warm if share.closed else share.feed(target)
+            warm = map(first_turn, warm) if talks else warm
+            self._ready = ready = _Ready(target, feed, warm, blocks)
             if target.open is not None:
-                await target.open(
-                    plan.pool.max_in_flight or 0 if share.closed is None else share.workers
-                )
+                most = plan.pool.max_in_flight or share.users
+                await target.open(most if share.closed is None else share.workers)
             self._header[Field.PHASE] = Phase.WARM_UP
             if plan.warmup_iterations or plan.warmup_s:
                 self.reports[0].warm = await self._warm_up(ready)
@@ -147,7 +156,7 @@ class AsyncGroup:
             await self._measure(self._ready, int(header[Field.START_NS]), on_tick)
             target.end_measuring()
             if target.counts is not None:
-                report.counts = counts_of(target.counts())
+                report.counts |= counts_of(target.counts())
             await self._close()
         except UnfinishedAnswer as fault:
             raise HostError.of(fault) from None
@@ -214,19 +223,23 @@ class AsyncGroup:
         while MONOTONIC.now_ns() < start_ns:
             await asyncio.sleep(0)
         if closed is None:
-            await Arrivals(
-                ready.target, ready.feed, self._recorder, self._collector, plan, self._abandoned
-            ).run(queue, on_tick)
+            loop = (Turns if isinstance(plan.load, Sessions) else Arrivals)(
+                ready.target, ready.feed, self._recorder, self._collector, share, self._abandoned
+            )
+            await loop.run(queue, on_tick)
+            self.reports[0].counts = loop.counts()
         else:
             counts = [iterations_of(share, closed, client) for client in range(share.workers)]
-            await self._clients(ready, self._recorder).run(
+            await self._clients(ready, ready.feed, self._recorder).run(
                 counts, until_ns_of(plan, start_ns), closed.think_time_s, on_tick
             )
 
-    def _clients(self, ready: _Ready, recorder: Recorder) -> AsyncClients | StartedClients:
+    def _clients(
+        self, ready: _Ready, feed: Iterator[Any], recorder: Recorder
+    ) -> AsyncClients | StartedClients:
         return (AsyncClients if ready.target.start is None else StartedClients)(
             ready.target,
-            ready.feed,
+            feed,
             recorder,
             self._collector,
             self._header,
@@ -238,7 +251,7 @@ class AsyncGroup:
         plan = self.share.plan
         began = MONOTONIC.now_ns()
         recorder = warm_up_recorder(self.share, began)
-        clients = 1 if self.share.closed is None else self.share.workers
+        clients = self.share.users or 1 if self.share.closed is None else self.share.workers
         until_ns = began + int(plan.warmup_s * 1e9)
         own = recorder.memory.header
 
@@ -249,9 +262,11 @@ class AsyncGroup:
         show()
         if plan.warmup_iterations:
             counts: list[int | None] = [plan.warmup_iterations] * clients
-            await self._clients(ready, recorder).run(counts, FOREVER_NS, on_tick=show)
+            await self._clients(ready, ready.warm, recorder).run(counts, FOREVER_NS, on_tick=show)
         if MONOTONIC.now_ns() < until_ns:
-            await self._clients(ready, recorder).run([None] * clients, until_ns, on_tick=show)
+            await self._clients(ready, ready.warm, recorder).run(
+                [None] * clients, until_ns, on_tick=show
+            )
         recorder.finish()
         self._header[Field.SLICE_NS] = 0
         self._header[Field.FIRST_NS] = recorder.memory.header[Field.FIRST_NS]

@@ -34,8 +34,8 @@ _WORD, _DETAIL = 80, 2_000
 
 
 class InFlight:
-    """The requests in hand. `on_end(client)` is called when one has ended, with ~client if it was
-    given up. Made on the loop that runs them.
+    """The requests in hand. `on_end(client, call)` is called when one has ended, without a call if
+    none was made, and with ~client if it was given up. Made on the loop that runs them.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class InFlight:
         recorder: Recorder,
         collector: Collector,
         timeout_ns: int,
-        on_end: Callable[[int], None],
+        on_end: Callable[[int, Any], None],
     ):
         recorder.brought = True
         self.fault: UnfinishedAnswer | None = None
@@ -135,7 +135,7 @@ class InFlight:
             self._keep(call, due, failure)
         if row + 1 == self._rows or self._closing:
             self._turn()
-        self._on_end(client)
+        self._on_end(client, call)
 
     def _judge(self, row: int, key: int, call: Any, failure: Any, began: int) -> str | None:
         """Of a row whose request failed, or some were late. Its failure as counted; a row of one
@@ -171,7 +171,7 @@ class InFlight:
         recorder.raised(fault, now, row)
         self._row = row + 1
         self._turn()
-        self._on_end(client)
+        self._on_end(client, None)
 
     def _turn(self) -> None:
         """A row was written; it may be the last, or that of the last request."""
@@ -240,7 +240,7 @@ class InFlight:
                 self._late.discard(key)
                 self._hung[key] = call
                 self._recorder.fail(ErrorKind.HUNG, now)
-                self._on_end(~client)
+                self._on_end(~client, None)
 
     def _cancel(self, call: Any) -> None:
         try:

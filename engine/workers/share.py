@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from qs.engine.record.memory import WorkerMemory
 from qs.engine.record.recorder import Recorder
 from qs.engine.statistics.budget import Budget
 from qs.engine.workers.queue import ProcessQueue, ThreadQueue, looking_ahead
+from qs.engine.workers.target import Target
 
 
 @dataclass
@@ -35,6 +38,7 @@ class PlanShare:
     keep_slices: bool = False
     started: bool = False  # whether the target is known to be a started one
     failures_fd: int | None = None  # the shared count of failures of several processes, if budgeted
+    done: int = 0  # of its requests, how many those lost before it have made
 
     @property
     def closed(self) -> ClosedLoop | None:
@@ -42,9 +46,24 @@ class PlanShare:
         return self.plan.load if isinstance(self.plan.load, ClosedLoop) else None
 
     @property
+    def users(self) -> int:
+        """Its users, of conversations; 0 where they arrive."""
+        load = self.plan.load
+        return self.workers if isinstance(load, Sessions) and load.users else 0
+
+    @property
     def coroutines(self) -> bool:
         """Whether one event loop runs all its workers."""
         return self.plan.pool.kind == "async"
+
+    def feed(self, target: Target) -> Iterator[Any]:
+        """The samples of an event loop's requests in open loop: request i of the schedule has
+        sample i, whichever process makes it, and whichever has been lost before.
+        """
+        place, of = self.turn
+        if self.counter_fd is not None:
+            place += os.lseek(self.counter_fd, 0, os.SEEK_CUR) * of
+        return target.feed(place, self.plan.samples_per_query, of)
 
     @property
     def timeout_ns(self) -> int:
@@ -96,6 +115,14 @@ def iterations_of(share: PlanShare, load: ClosedLoop, number: int) -> int | None
     return part if load.iterations is None else min(part, load.iterations)
 
 
+def turns_of(share: PlanShare) -> int:
+    """How many turns of conversations a share may ask: its part of the stop rule's count."""
+    total, (number, of) = share.plan.stop.iterations, share.turn
+    if total is None:
+        return FOREVER_NS
+    return max(total // of + (number < total % of) - share.done, 0)
+
+
 def until_ns_of(plan: RunPlan, start_ns: int) -> int:
     """The instant after which nothing is issued (closed loop) or due (open loop)."""
     limits = [
@@ -116,7 +143,8 @@ def blocks_of(share: PlanShare) -> Iterator[np.ndarray]:
     may import, sort or seed, and none of that may happen after the common start.
     """
     plan = share.plan
-    blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), plan.stop.iterations)
+    most = plan.stop.iterations if plan.scheduled else None  # else it counts turns
+    blocks = bounded(schedule_of(plan).blocks(), until_ns_of(plan, 0), most)
     # With coroutines the line of those that wait is the event loop's, which caps it itself.
     if plan.max_backlog is not None and not share.coroutines:
         blocks = looking_ahead(blocks, plan.max_backlog + 1)

@@ -69,7 +69,7 @@ class StartedClients:
             self._end_thinking()
         return self._abandoned.is_set()
 
-    def _ended(self, client: int) -> None:
+    def _ended(self, client: int, call: Any) -> None:
         """A client's request has ended; nobody waits for one that was given up."""
         if self._busy or self._think_s or client < 0 or self._ready:
             if client >= 0:

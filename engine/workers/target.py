@@ -61,15 +61,16 @@ class Target:
         """For callers outside a run; workers use `call`, which is one frame less."""
         return self.call(sample)
 
-    def feed(self, offset: int = 0, per_query: int | None = None) -> Iterator[Any]:
+    def feed(self, offset: int = 0, per_query: int | None = None, step: int = 1) -> Iterator[Any]:
         """The samples for ever, [None] if there are none, beginning at a different one for each
         worker so that workers do not march in step.
 
-        With `per_query`, lists of that many consecutive samples.
+        With `per_query`, lists of that many consecutive samples; with `step`, every so manieth.
         """
         samples = [None] if self.samples is None or len(self.samples) == 0 else self.samples
         single = islice(cycle(samples), offset * (per_query or 1) % len(samples), None)
-        return single if per_query is None else map(list, zip(*[single] * per_query))
+        found = single if per_query is None else map(list, zip(*[single] * per_query))
+        return islice(found, 0, None, step)
 
 
 def import_reference(reference: str) -> Any:

@@ -1,0 +1,1 @@
+"""Conversations as they go on: which turn is due when, and what became of them."""
