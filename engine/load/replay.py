@@ -40,7 +40,7 @@ class Replay(Schedule):
         Raises ValueError that names the file and the line or column. Parquet needs the package
         pyarrow.
         """
-        from qs.engine.load.replay_file import read_due_seconds
+        from qs.engine.due_file import read_due_seconds
 
         return Replay(read_due_seconds(Path(path), column), speed)
 

@@ -44,8 +44,9 @@ class Turns(Arrivals):
         talks, line, requests = self._talks, self._line, self._requests
         self._busy = True
         for _ in range(len(talks)):  # each once, for an answer may come within its own start
-            due = talks.due_ns
-            if due > now or halted(self._header, due):
+            if halted(self._header, talks.due_ns):
+                talks.close()
+            if (due := talks.due_ns) > now:
                 break
             number, request = talks.take()
             if requests.fault is not None:

@@ -120,6 +120,9 @@ CURES: Mapping[Doubt, Cure] = {
     Doubt.OUT_OF_RANGE: lambda case, result: f"{_less_load(case, result)}, or --predict_timeout",
     Doubt.OVERLOAD: _less_load,
     Doubt.BEHIND: _longer_or_less,
+    Doubt.HELD_BACK: lambda case, result: (
+        "more --clients, or none stated, to see what the target does under all of the load"
+    ),
     Doubt.LOOP_BOUND: _loops,
     Doubt.COLLECTOR: lambda case, result: (
         "a client that leaves less garbage; --warmup longer, if it is what the first requests make"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qs.engine.judging.caveats.backlog import behind, overload
+from qs.engine.judging.caveats.backlog import behind, held_back, overload
 from qs.engine.judging.caveats.cost import (
     collector,
     engine_bound,
@@ -41,6 +41,7 @@ RULES: tuple[CaveatRule, ...] = (
     misread,
     overload,
     behind,
+    held_back,
     loop_bound,
     collector,
     late_issue,

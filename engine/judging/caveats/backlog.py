@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from qs.engine.outcome import Doubt, ErrorKind
+from qs.engine.outcome import HELD_BACK, HELD_BACK_MS, Doubt, ErrorKind
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, IntervalRow, RunResult
 from qs.engine.statistics.trend import growth
@@ -78,6 +78,24 @@ def behind(result: RunResult, plan: RunPlan) -> Caveat | None:
         f"the backlog grew by {number(round(grown))} requests, which may be chance or the "
         "beginning of overload",
         "measure longer, or lower the rate",
+    )
+
+
+def held_back(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """A cap on the requests in flight made some wait: while it does, a request is sent when another
+    has been answered, as in closed loop, and not when it is due.
+    """
+    held, waited_ms = (result.counts.get(name, 0) for name in (HELD_BACK, HELD_BACK_MS))
+    arrived = result.completed + result.errors
+    if not held or held < SHARE * arrived:
+        return None
+    most = plan.pool.max_in_flight or 0
+    return Caveat(
+        Doubt.HELD_BACK,
+        f"{number(held)} of {number(arrived)} requests waited for one of {number(most)} places, "
+        f"{number(round(waited_ms / held, 1))} ms on average: the load was not sent as it fell due "
+        "but as answers came",
+        "raise max_in_flight, or leave it out, to see what the target does under all of it",
     )
 
 

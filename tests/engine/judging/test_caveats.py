@@ -23,6 +23,7 @@ from qs.engine import (
     Stop,
 )
 from qs.engine.judging.caveats import RULES, caveats_of
+from qs.engine.judging.caveats.backlog import held_back
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.result import EngineCost, WarmUpResult
 
@@ -431,3 +432,18 @@ def test_codes_and_sentences_of_a_result_go_together():
     result.caveats = caveats_of(result, CLOSED)
     assert result.warning_codes == result.to_dict()["warning_codes"] == ["steal"]
     assert len(RULES) == len(Doubt)
+
+
+def test_a_cap_that_held_requests_back_is_said_with_how_many_and_how_long():
+    plan = RunPlan(Poisson(100), Stop(duration_s=10), Pool("async", max_in_flight=4))
+    result = result_of(completed=1_000, open_loop=True)
+    result.counts = {"held back": 250, "ms held back in all": 1_000}
+    found = held_back(result, plan)
+    assert found is not None and found.code == "held_back"
+    assert found.text.startswith(
+        "250 of 1,000 requests waited for one of 4 places, 4 ms on average"
+    )
+    result.counts["held back"] = 9
+    assert held_back(result, plan) is None
+    result.counts = {}
+    assert held_back(result, plan) is None

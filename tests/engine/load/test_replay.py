@@ -10,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from qs.engine.load import Replay, replay_file
-from qs.engine.load.replay_file import read_due_seconds
+from qs.engine import due_file
+from qs.engine.due_file import read_due_seconds
+from qs.engine.load import Replay
 
 
 def written(folder, name: str, text: str):
@@ -149,7 +150,7 @@ def test_what_never_begins_or_ends_is_not_read(tmp_path, monkeypatch):
     for name in ("pipe.txt", "zeros.csv"):
         with pytest.raises(ValueError, match=f"{name}: is not a regular file"):
             read_due_seconds(tmp_path / name)
-    monkeypatch.setattr(replay_file, "MAX_BYTES", 3)
+    monkeypatch.setattr(due_file, "MAX_BYTES", 3)
     with pytest.raises(ValueError, match=r"due\.txt: has 4 bytes; at most 3"):
         read_due_seconds(written(tmp_path, "due.txt", "1\n2\n"))
 

@@ -4,6 +4,7 @@ shards that make the whole.
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qs.engine.load import ConstantRate, Poisson, Replay, Schedule, Stage, Stages
+from qs.engine.load import ConstantRate, Gamma, Poisson, Replay, Schedule, Stage, Stages
 from qs.engine.load.schedule import BLOCK, bounded, striped
 
 STEPS = Stages((Stage(2, 100), Stage(1, 0), Stage(3, 50), Stage(2, 400, ramp=True)))
@@ -51,6 +52,9 @@ def kolmogorov_smirnov(samples: np.ndarray, distribution) -> float:
         ConstantRate(3e6),
         Poisson(1_000),
         Poisson(2e6, seed=None),
+        Gamma(1_000, 0.1),
+        Gamma(3e6, 7.0, seed=None),
+        Gamma(0.01, 0.001),
         STEPS,
         Stages(STEPS.stages, seed=3),
         Replay((3.0, 1.0, 2.0)),
@@ -116,9 +120,10 @@ def test_stripes_make_the_whole(sizes, of):
         ConstantRate(997),
         STEPS,
         Stages(STEPS.stages, seed=5),
+        Gamma(3_000, 0.3, seed=5),
         Replay(np.random.default_rng(1).uniform(0, 8, 40_000)),
     ],
-    ids=["constant", "stages", "stages-poisson", "replay"],
+    ids=["constant", "stages", "stages-poisson", "gamma", "replay"],
 )
 def test_shards_together_are_the_schedule(schedule, of):
     shards = [whole(schedule.shard(index, of), 8) for index in range(of)]
@@ -128,7 +133,9 @@ def test_shards_together_are_the_schedule(schedule, of):
 
 
 @pytest.mark.parametrize(
-    "schedule", [ConstantRate(997), STEPS, Replay(tuple(np.linspace(0, 8, 1_000)))], ids=repr
+    "schedule",
+    [ConstantRate(997), STEPS, Gamma(300, 2.0), Replay(tuple(np.linspace(0, 8, 1_000)))],
+    ids=repr,
 )
 def test_shards_of_shards_together_are_the_schedule(schedule):
     parts = [
@@ -140,7 +147,16 @@ def test_shards_of_shards_together_are_the_schedule(schedule):
 
 
 @pytest.mark.parametrize("rate", [1e-7, 1e-12, 1e-310])
-@pytest.mark.parametrize("make", [ConstantRate, Poisson, lambda rate: Stages((Stage(1e13, rate),))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        ConstantRate,
+        Poisson,
+        lambda rate: Gamma(rate, 0.5),
+        lambda rate: Gamma(rate, 0.001),
+        lambda rate: Stages((Stage(1e13, rate),)),
+    ],
+)
 def test_a_rate_too_low_for_any_request_is_due_late_and_not_before_the_start(make, rate):
     """An int64 of nanoseconds holds 292 years."""
     for block in islice(make(rate).blocks(), 3):
@@ -189,7 +205,12 @@ def test_the_test_of_distribution_can_fail():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda seed: Poisson(800, seed), lambda seed: Stages(STEPS.stages, seed)]
+    "make",
+    [
+        lambda seed: Poisson(800, seed),
+        lambda seed: Gamma(800, 0.5, seed),
+        lambda seed: Stages(STEPS.stages, seed),
+    ],
 )
 def test_the_seed_decides_the_due_times(make):
     def due(seed):
@@ -228,6 +249,54 @@ def test_poisson_shards_of_shards_differ():
         for inner in range(2)
     ]
     assert len({tuple(part.tolist()) for part in parts}) == 4
+
+
+# -- gamma
+
+
+@given(st.floats(0.05, 40.0), st.floats(0.1, 1e6), st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_gamma_has_its_rate_and_its_burstiness(shape, rate, seed):
+    """The variation of its gaps is 1 / sqrt(shape); within six standard errors."""
+    count = 30_000
+    schedule = Gamma(rate, shape, seed)
+    assert schedule.faults() == []
+    gaps = np.diff(first(schedule, count)).astype(float)
+    variation = shape**-0.5
+    assert gaps.mean() * rate / 1e9 == pytest.approx(1, abs=6 * variation / count**0.5 + 1e-3)
+    error = ((6 / shape + 2) / 4 + variation**2) ** 0.5 / count**0.5
+    assert gaps.std() / gaps.mean() == pytest.approx(variation, rel=6 * error + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "distribution"),
+    [
+        (0.5, lambda x: np.vectorize(math.erf)(np.sqrt(500 * x))),
+        (1.0, lambda x: 1 - np.exp(-1_000 * x)),
+        (2.0, lambda x: 1 - (1 + 2_000 * x) * np.exp(-2_000 * x)),
+    ],
+)
+def test_gaps_are_gamma_distributed(shape, distribution):
+    gaps_s = np.diff(first(Gamma(1_000, shape, seed=7), 20_000)) / 1e9
+    assert kolmogorov_smirnov(gaps_s, distribution) < 1.63
+
+
+def test_gamma_has_its_rate_from_the_start_on():
+    """Were the first gap like the others, a burst would stand at the start of every run: some
+    (1 / shape - 1) / 2 requests too many.
+    """
+    counts = [whole(Gamma(100, 0.1, seed), 0.05).size for seed in range(800)]
+    assert np.mean(counts) == pytest.approx(5, abs=1.2)
+
+
+def test_gamma_due_times_are_the_same_on_every_machine():
+    assert first(Gamma(1_000, 0.5, seed=0), 4).tolist() == [1311778, 1312324, 5082292, 6385312]
+
+
+def test_unseeded_gamma_is_seeded_before_a_run():
+    seeded = Gamma(100, 0.5, None).seeded()
+    assert seeded.seed is not None and seeded.seeded() is seeded
+    assert np.array_equal(first(seeded, 20), first(seeded, 20))
 
 
 # -- stages
@@ -311,6 +380,11 @@ def test_stages_over_many_blocks_lose_nothing_at_the_joints():
         (ConstantRate(-1), ["rate_per_s"]),
         (ConstantRate(float("nan")), ["rate_per_s"]),
         (Poisson(float("inf")), ["rate_per_s"]),
+        (Gamma(0, 0), ["rate_per_s: 0", "burstiness: 0"]),
+        (Gamma(1, float("nan")), ["burstiness: nan"]),
+        (Gamma(1, 1e7, seed=-1), ["burstiness: 10000000.0", "seed: -1"]),
+        (Gamma(1, "1"), ["burstiness: '1'"]),
+        (Gamma(1, index=2, of=2), ["index: 2"]),
         (Stages(()), ["stages: empty"]),
         (
             Stages((Stage(0, 5), Stage(1, -1), Stage(1, 1))),
