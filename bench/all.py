@@ -32,6 +32,7 @@ BENCHES = (
     "lateness",
     "queue_model",
     "async_clients",
+    "measures",
     "recorder",
     "two_runs",
     "verify",

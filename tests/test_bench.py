@@ -21,6 +21,7 @@ BENCH = ROOT / "bench"
 SPREAD = {"median", "least", "lower_quartile", "upper_quartile", "most", "rounds"}
 SLOW = {
     "async_clients",
+    "measures",
     "confidence",
     "lateness",
     "limit",

@@ -1,8 +1,8 @@
 """The requests that have ended, as they came, until nothing is measured any more and they are read.
 
 They stay in memory up to a bound; what comes after is written to an unnamed file in small pieces.
-Reading them in between, which would bound memory too, costs some hundred times as much, in the
-midst of what is measured.
+Reading them in between, which would bound memory too, takes ten times as long and more
+(bench/measures.py), in the midst of what is measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from qs.engine.outcome import ErrorKind
 # Of requests that are kept in a worker's memory.
 MOST_BYTES = 256 << 20
 # Written at a time: some tenths of a millisecond in which the event loop does nothing else.
-PIECE_BYTES = 256 << 10
+PIECE_BYTES = 128 << 10
 # Where requests cannot be written, this much more of them is kept in memory.
 MOST_UNWRITTEN_BYTES = 1 << 30
 # What the file leaves of its disk.
