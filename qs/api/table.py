@@ -19,20 +19,25 @@ if TYPE_CHECKING:
     from qs.result.story import Story
 
 COLUMNS = columns("items_per_s", "p50_ms", "p99_ms")
+MEASURED = columns("ttft_p50_ms", "ttft_p99_ms", "itl_p99_ms", "tpot_p50_ms", "output_tokens_per_s")
 
 
 def result_table(story: Story, plot: Callable[[], Chart]) -> str:
     """The standing, a line for each case, and the percentile curve if there is one."""
+    shown = [
+        *COLUMNS,
+        *(each for each in MEASURED if any(each.of(case.row) is not None for case in story.cases)),
+    ]
     rows = [
         [
             case.name,
-            *(column.text(case.row) for column in COLUMNS),
+            *(column.text(case.row) for column in shown),
             number(case.row.errors) if case.row.errors is not None else NOTHING,
             str(case.row.verdict),
         ]
         for case in story.cases
     ]
-    heads = ["case", *(column.heading for column in COLUMNS), "errors", "verdict"]
+    heads = ["case", *(column.heading for column in shown), "errors", "verdict"]
     title = Markup("<strong>{}</strong>: {}").format(story.title, story.standing)
     said = [str(each) for each in (*story.reasons, *story.doubts)]
     return str(

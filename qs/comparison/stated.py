@@ -14,10 +14,9 @@ def stated_width(row: Row, metric: ComparedMetric, confidence: ConfidenceEntry) 
     goodput states all three.
     """
     if metric.column.figure:
-        goodput = None if row.tokens is None else row.tokens.goodput
-        if metric.name != "goodput" or goodput is None:
+        if metric.name != "goodput" or row.good is None:
             return None, None, None
-        return goodput.good_per_s, goodput.half_width, goodput.batches
+        return row.good.good_per_s, row.good.half_width, row.good.batches
     figure = "queries_per_s" if metric.rate else metric.column.name
     estimate = getattr(confidence, figure, None) or EstimateEntry()
     return getattr(row, figure), estimate.half_width, estimate.batches

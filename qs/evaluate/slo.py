@@ -125,6 +125,7 @@ def goodput_of(goals: Sequence[Goal], result: RunResult) -> GoodputEntry | None:
         good=good,
         good_per_s=good / result.wall_s if result.wall_s > 0 else None,
         half_width=None if estimate is None else estimate.half_width,
+        batches=None if estimate is None else estimate.batches,
     )
 
 

@@ -68,7 +68,7 @@ class TokenFigure(Figure):
         return getattr(self._part(row), self.attribute, None)
 
     def _part(self, row: Row) -> object:
-        return row.tokens and row.tokens.goodput if self.name == "goodput" else row.tokens
+        return row.good if self.name == "goodput" else row.tokens
 
     def of(self, row: Row, histogram: Histogram, share: bool) -> Seen:
         value, half = self.value(row), getattr(self._part(row), self.half_width, None)

@@ -13,6 +13,7 @@ from qs.result.gate import GateEntry, GateOutcome, overall
 from qs.result.story import Story
 
 SHOWN = columns("items_per_s", "p99_ms")
+MEASURED = columns("ttft_p99_ms", "itl_p99_ms", "tpot_p99_ms", "output_tokens_per_s", "good_per_s")
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -29,6 +30,8 @@ def junit(story: Story) -> bytes:
         reasons = [] if row.valid else row.reasons
         case = add_case(suite, place, each.name, row.wall_s or 0.0, reasons, str(row.verdict))
         figures = [f"{column.heading} {getattr(row, column.name)}" for column in SHOWN]
+        known = [(column.heading, column.of(row)) for column in MEASURED]
+        figures += [f"{heading} {value}" for heading, value in known if value is not None]
         xml.SubElement(case, "system-out").text = xml_text(
             "\n".join([*figures, row.standing, *map(str, row.doubts)])
         )

@@ -16,6 +16,7 @@ from qs.result.gate import GateEntry
 from qs.result.server_words import batches_table, client_table, parts_table
 from qs.result.story import Story
 from qs.result.sweep import SweepEntry
+from qs.result.tokens_words import brief_table, measures_table, server_times_table
 
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
@@ -43,6 +44,9 @@ def markdown(story: Story) -> str:
         said += ["", *table(["case", *(each.heading for each in shown), "verdict"], lines)]
         if story.shared:
             said += ["", f"All: {escaped(story.shared)}."]
+        brief = brief_table(story.cases)
+        if brief:
+            said += ["", *table(brief.headings, brief.lines)]
     if story.result.gates:
         said += ["", *gate_lines(story.result.gates)]
     if story.answers:
@@ -50,7 +54,13 @@ def markdown(story: Story) -> str:
     said += ["", "<details><summary>How it was measured</summary>", ""]
     said += [f"- {name}: {escaped(text)}" for name, text in story.facts]
     said += [f"- machine: {escaped(text)}" for text in story.machine_doubts]
-    for made in (parts_table(story.cases), client_table(story.cases), batches_table(story.cases)):
+    for made in (
+        measures_table(story.cases),
+        server_times_table(story.cases),
+        parts_table(story.cases),
+        client_table(story.cases),
+        batches_table(story.cases),
+    ):
         if made:
             said += ["", *table(made.headings, made.lines)]
     figures = scores(story)

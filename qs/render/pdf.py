@@ -16,7 +16,9 @@ from qs.render.html.page import scores
 from qs.render.html.rendering import short
 from qs.render.performance import columns_of
 from qs.render.tiles import Tile, tiles_of
+from qs.result.server_words import Table as Words
 from qs.result.story import Story
+from qs.result.tokens_words import brief_table
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -33,6 +35,11 @@ TITLES = {
     "series": "Over time",
     "parts": "Response time, service time and lateness",
     "rates": "Response time against rate",
+    "measures": "Times of a token, by percentile",
+    "tokens": "Tokens and requests in flight over time",
+    "timeline": "Single requests",
+    "lengths": "Lengths as drawn and as served",
+    "goodput": "Goodput against rate",
     "limit": "How much traffic holds",
 }
 
@@ -70,6 +77,7 @@ def pdf(story: Story) -> bytes:
         if story.shared:
             _line(made, f"All: {story.shared}", 9)
         _table(made, story)
+        _words(made, brief_table(story.cases))
     for name, spec in charts_of(story).items():
         spec.pop("thinned", None)
         _picture(made, TITLES[name], picture_of(spec))
@@ -163,6 +171,19 @@ def _table(made: FPDF, story: Story) -> None:
         for at, case in enumerate(story.cases):
             cells = table.row()
             for text in (case.name, *(each.texts[at] for each in shown), case.row.standing):
+                cells.cell(_plain(text))
+
+
+def _words(made: FPDF, found: Words) -> None:
+    """A small table of words and figures."""
+    if not found:
+        return
+    made.ln(2)
+    made.set_font("Helvetica", "", 8)
+    with made.table(text_align=("LEFT",) * (len(found.headings) - 3) + ("RIGHT",) * 3) as table:
+        for line in (found.headings, *found.lines):
+            cells = table.row()
+            for text in line:
                 cells.cell(_plain(text))
 
 

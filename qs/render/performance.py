@@ -13,10 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from qs.base.words import NOTHING, completed, half_width, number, span
+from qs.result.columns import columns
 from qs.result.row import Row
 from qs.result.story import NamedCase
 
 Value = float | int | None
+TTFT_P50, TTFT_P99, ITL_P99, TPOT_P50, OUTPUT_PER_S, GOOD_PER_S = columns(
+    "ttft_p50_ms",
+    "ttft_p99_ms",
+    "itl_p99_ms",
+    "tpot_p50_ms",
+    "output_tokens_per_s",
+    "good_per_s",
+)
 DIGITS, MOST_DIGITS = 3, 5  # of the smallest figure, of the largest one
 US_PER_MS = 1e3
 
@@ -56,6 +65,14 @@ def columns_of(cases: Sequence[NamedCase]) -> list[Shown]:
         _rates("queries_per_s", "served/s", rows, lambda row: row.queries_per_s),
         _times("service_p99_ms", "service p99", rows, _service_p99, vital=False),
     ]
+    tokens = [
+        _times("ttft_p50_ms", "TTFT p50", rows, TTFT_P50.of, vital=False),
+        _times("ttft_p99_ms", "TTFT p99", rows, TTFT_P99.of),
+        _times("itl_p99_ms", "ITL p99", rows, ITL_P99.of, vital=False),
+        _times("tpot_p50_ms", "TPOT p50", rows, TPOT_P50.of, vital=False),
+        _rates("output_tokens_per_s", "tokens/s", rows, OUTPUT_PER_S.of),
+        _rates("good_per_s", "good/s", rows, GOOD_PER_S.of, vital=False),
+    ]
     drawn = [
         _rates("mean_power_w", "W", rows, lambda row: row.mean_power_w, vital=False),
         _energies(rows),
@@ -66,7 +83,7 @@ def columns_of(cases: Sequence[NamedCase]) -> list[Shown]:
         *([] if scheduled else sure),
         *times,
         *(opened[2:] if scheduled else []),
-        *(each for each in drawn if any(value is not None for value in each.values)),
+        *(each for each in (*tokens, *drawn) if any(value is not None for value in each.values)),
         Shown(
             "completed",
             "completed",

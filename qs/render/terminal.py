@@ -19,7 +19,10 @@ from qs.result.power import POWER, USE
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
 from qs.result.server_words import NAMES as SERVED
+from qs.result.server_words import Table as Words
 from qs.result.story import VERIFIED, Story
+from qs.result.tokens_words import FACTS as TOKENS
+from qs.result.tokens_words import brief_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,6 +68,9 @@ def print_story(
             out.print(line, markup=False, soft_wrap=True)
     elif story.cases:
         out.print(table(story, out.width))
+        brief = brief_table(story.cases)
+        if brief:
+            out.print(plain_table(brief))
         if any(case.row.disturbed for case in story.cases):
             say("±: half of the 95 % interval; ?: another run may differ by more")
     for line in doubts(story, told):
@@ -123,6 +129,19 @@ def table(story: Story, width: int = LOG_WIDTH) -> Table:
     return made
 
 
+def plain_table(found: Words) -> Table:
+    """A table in words, figures to the right."""
+    from rich.text import Text
+
+    made = open_table("")
+    words = 1 if len(found.headings) == 4 else 2  # columns of words before the figures
+    for at, heading in enumerate(found.headings):
+        made.add_column(heading, justify="left" if at < words else "right", no_wrap=True)
+    for line in found.lines:
+        made.add_row(*map(Text, line))
+    return made
+
+
 def _names(story: Story) -> list[str]:
     """The first column: batch sizes, or whole names where these do not tell the cases apart."""
     if all(case.name == f"BS {case.row.batch_size}" for case in story.cases):
@@ -175,6 +194,7 @@ def lines(story: Story) -> list[str]:
     said += [f"{name}: {text}" for name, text in story.facts if name in FED]
     if result.samples:
         said.append(f"samples: {samples(result.samples)}")
+    said += [f"{name}: {text}" for name, text in story.facts if name in TOKENS]
     said += [f"{name}: {text}" for name, text in story.facts if name in SERVED]
     note = (result.model_source or {}).get("note")
     if note:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from qs.base.words import NOTHING, NS_PER_MS, NS_PER_US, half_width, number, percent
 from qs.render.answers import COSINE
+from qs.result.measure_entry import MeasureEntry
 from qs.result.power import joules
 from qs.result.result import Kind
 from qs.result.row import Row
 from qs.result.story import NamedCase, Score, Story
 from qs.result.sweep import SweepEntry
+from qs.result.tokens_words import NAMES, measured_of
 
 DIGITS = 3
 
@@ -45,6 +47,8 @@ def tiles_of(story: Story) -> tuple[str, tuple[Tile, ...]]:
     if case is None:
         return "", ()
     row = case.row
+    if row.tokens is not None and row.measures:
+        return case.name if len(story.cases) > 1 else "", tuple(_language_model(row))
     figures = _open_loop(row) if row.offered_per_s else _closed_loop(row)
     # Beside four figures of an open loop a score would be one too many.
     scores = [] if row.offered_per_s else [_score(each) for each in story.answers.metrics[:1]]
@@ -101,6 +105,32 @@ def _open_loop(row: Row) -> Iterator[Tile]:
     yield _time("response p99", row.p99_ms, _interval(row.p99_interval))
     service_ns = row.service.p99_ns if row.service else None
     yield _time("service p99", None if service_ns is None else service_ns / NS_PER_MS, "")
+
+
+def _language_model(row: Row) -> Iterator[Tile]:
+    """What its users feel, and what all of them get together."""
+    found = measured_of(row)
+    for name, at in (("ttft", "p50"), ("ttft", "p99"), ("itl", "p99"), ("tpot", "p50")):
+        if name in found:
+            yield _measure(f"{NAMES[name]} {at}", found[name], at)
+    if "ttft" not in found and "response" in found:  # answers come whole
+        for at in ("p50", "p99"):
+            yield _measure(f"E2E {at}", found["response"], at)
+    tokens = row.tokens
+    if tokens is not None and tokens.output_per_s is not None:
+        half, value = tokens.output_per_s_half_width, tokens.output_per_s
+        near = "" if half is None or not value else f"± {half_width(half / value)}"
+        yield Tile("output", number(value, DIGITS), "tokens/s", near)
+    elif tokens is not None and tokens.input_per_s is not None:
+        yield Tile("input", number(tokens.input_per_s, DIGITS), "tokens/s")
+    if row.good is not None and row.good.good_per_s is not None:
+        kept = ", ".join(row.good.goals)
+        yield Tile("goodput", number(row.good.good_per_s, DIGITS), "requests/s", kept)
+
+
+def _measure(name: str, entry: MeasureEntry, at: str) -> Tile:
+    value, half = getattr(entry, at), entry.half_widths.get(at)
+    return _time(name, value, _interval(half / value if half is not None and value else None))
 
 
 def _energy(row: Row) -> Iterator[Tile]:

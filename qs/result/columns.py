@@ -24,7 +24,7 @@ class Column:
     unit: str = ""
     short: str = ""  # what `--metric` and `--fail-if` call it
     percentile: float | None = None
-    # Of a language model: the measure, and its figure; without a measure, a figure of its tokens.
+    # Of a language model: the measure, and its figure; without a measure, where else the figure is.
     measure: str = ""
     figure: str = ""
 
@@ -50,7 +50,7 @@ class Column:
                 (getattr(row, "measures", None) or {}).get(self.measure), self.figure, None
             )
         if self.figure:
-            found = getattr(row, "tokens", None)
+            found: Any = row
             for part in self.figure.split("."):
                 found = getattr(found, part, None)
             return found
@@ -78,7 +78,8 @@ def _measured(measure: str, *figures: str) -> tuple[Column, ...]:
 
 
 def _tokens(name: str, heading: str, figure: str, unit: str = "", short: str = "") -> Column:
-    return Column(name, heading, float if unit else int, unit, short, figure=figure)
+    place = figure if figure.startswith("good.") else f"tokens.{figure}"
+    return Column(name, heading, float if unit else int, unit, short, figure=place)
 
 
 # Of a language model: only results of one have them.
@@ -99,8 +100,8 @@ MEASURED = (
     _tokens(
         "output_tokens_per_s_of_user", "tokens/s of a user", "output_per_s_of_user", "tokens/s"
     ),
-    _tokens("good", "good requests", "goodput.good"),
-    _tokens("good_per_s", "good/s", "goodput.good_per_s", "requests/s", "goodput"),
+    _tokens("good", "good requests", "good.good"),
+    _tokens("good_per_s", "good/s", "good.good_per_s", "requests/s", "goodput"),
 )
 COLUMNS = (
     Column("batch_size", "BS", int),

@@ -296,6 +296,11 @@ class Row(Figures):
         return self.histograms or ([self.histogram] if self.histogram else [])
 
     @property
+    def good(self) -> GoodputEntry | None:
+        """Requests that kept every bound, if each was held to any."""
+        return self.goodput or (None if self.tokens is None else self.tokens.goodput)
+
+    @property
     def measure_logs(self) -> Sequence[str]:
         """The same of its measures."""
         return [each.histogram for each in (self.measures or {}).values() if each.histogram]

@@ -23,6 +23,7 @@ from qs.result.remarks import Remark, doubts_of, reasons_of
 from qs.result.result import Accuracy, Result
 from qs.result.row import Row
 from qs.result.server_words import server_facts
+from qs.result.tokens_words import token_facts
 from qs.result.verdict import Tone, standing, tone
 from qs.result.verified import verified
 
@@ -223,6 +224,7 @@ def _facts(result: Result, cases: Sequence[NamedCase]) -> Iterable[tuple[str, st
         yield VERIFIED, checked
     yield from power_facts(result.performance)
     yield from server_facts(result.served, cases)
+    yield from token_facts(cases)
     machine = machine_words(result)
     if machine:
         yield "machine", machine
