@@ -18,6 +18,7 @@ from qs.render.html.rendering import render
 from qs.render.performance import Shown, columns_of
 from qs.render.tiles import tiles_of
 from qs.result.beside import content_of
+from qs.result.llm_server_words import states_table, times_table
 from qs.result.power import why_not
 from qs.result.row import Row
 from qs.result.server_words import (
@@ -31,6 +32,7 @@ from qs.result.server_words import (
 )
 from qs.result.story import NamedCase, Story
 from qs.result.telemetry_entry import ReadingEntry
+from qs.result.tokens_words import measures_table, server_times_table
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE_BYTES = 600_000  # a larger picture stays beside the page
@@ -85,6 +87,29 @@ class ServedTables:
         return any(bool(getattr(self, each.name)) for each in fields(self))
 
 
+@dataclass(frozen=True)
+class ModelTables:
+    """What a page has of a language model, beside its charts."""
+
+    measures: Table
+    beside: Table
+    told: Table
+    states: Table
+
+    @classmethod
+    def of(cls, cases: Sequence[NamedCase]) -> ModelTables:
+        cases = [case for case in cases if case.row.tokens is not None]
+        return cls(
+            measures_table(cases),
+            server_times_table(cases),
+            times_table(cases),
+            states_table(cases),
+        )
+
+    def __bool__(self) -> bool:
+        return any(bool(getattr(self, each.name)) for each in fields(self))
+
+
 def result_page(story: Story, live: Live | None = None) -> bytes:
     """The page, with charts of what lies in the story's folder."""
     drawn = charts_of(story)
@@ -115,6 +140,7 @@ def result_page(story: Story, live: Live | None = None) -> bytes:
         thinned=thinned,
         readings=readings(story.cases),
         served_tables=ServedTables.of(story.cases),
+        model_tables=ModelTables.of(story.cases),
         unread=why_not([case.row for case in story.cases])[:MOST_UNREAD],
         most=DOUBTS_SHOWN,
         live=live,

@@ -1,0 +1,180 @@
+"""What the charts of a language model are made of: plain points, bounded so that a page stays
+small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from qs.render.html.percentiles import percentile_points
+from qs.result.cases import NamedCase
+from qs.result.row import Row
+from qs.result.tokens_entry import LengthsEntry, RequestEntry
+from qs.result.tokens_words import NAMES, measured_of
+
+Point = dict[str, Any]
+LogOf = Callable[[str], "str | None"]
+# Of times; those of tokens alone say nothing beside them.
+DRAWN = ("ttft", "itl", "tpot", "event_gap", "normalised", "response")
+MOST_CASES = 8
+MOST_REQUESTS = 80  # of each case
+BARS = 40
+WAITING, PREFILL, DECODE, FAILED, WHOLE = (
+    "waiting to be sent",
+    "prefill: sent to first token",
+    "decode: first token to last byte",
+    "failed",
+    "sent to last byte",
+)
+PHASES = (WAITING, PREFILL, DECODE, WHOLE, FAILED)
+DRAWN_LENGTHS, SERVED_LENGTHS = "as drawn", "as served"
+
+
+def measure_points(cases: Sequence[NamedCase], log_of: LogOf) -> list[Point]:
+    """[{"case", "measure", "x", "p", "ms", "few"}]: as `percentile_points` has them."""
+    found: list[Point] = []
+    for case in of_models(cases):
+        measured = measured_of(case.row)
+        for name in DRAWN:
+            log = measured[name].histogram if name in measured else None
+            if log is None or name == "event_gap" and _alike(case.row):
+                continue
+            points = percentile_points([case], _reading(log_of, log))
+            found += [{**point, "measure": NAMES[name]} for point in points]
+    return found
+
+
+def _reading(log_of: LogOf, log: str) -> Callable[[Row], str | None]:
+    return lambda row: log_of(log)
+
+
+def _alike(row: Row) -> bool:
+    """Whether events carry a token each, so that the gaps between them are those of tokens."""
+    measures = row.measures or {}
+    itl, gap = measures.get("itl"), measures.get("event_gap")
+    return itl is not None and gap is not None and (itl.count, itl.p99) == (gap.count, gap.p99)
+
+
+def of_models(cases: Sequence[NamedCase]) -> list[NamedCase]:
+    return [case for case in cases if case.row.tokens is not None][:MOST_CASES]
+
+
+def token_points(cases: Sequence[NamedCase]) -> list[Point]:
+    """[{"case", "s", "to", "per_s", "in_flight", "ttft"}] by windows of time."""
+    found: list[Point] = []
+    for case in of_models(cases):
+        series = case.row.tokens and case.row.tokens.series
+        if not series or not series.window_s or len(series.output_tokens) < 3:
+            continue
+        size = float(series.window_s)
+        rows = zip(series.output_tokens, series.in_flight, series.ttft_p50_ms)
+        for at, (tokens, in_flight, ttft_ms) in enumerate(rows):
+            found.append(
+                {
+                    "case": case.name,
+                    "s": round(at * size, 3),
+                    "to": round((at + 1) * size, 3),
+                    "per_s": round(tokens / size, 1),
+                    "in_flight": in_flight,
+                    "ttft": None if ttft_ms is None else round(float(ttft_ms), 3),
+                }
+            )
+    return found
+
+
+def request_points(cases: Sequence[NamedCase]) -> list[Point]:
+    """[{"case", "n", "from", "to", "phase", "ms", "in", "out", "outcome"}]: the phases of single
+    requests, `from` and `to` in s from the start, evenly over the sample.
+    """
+    found: list[Point] = []
+    for case in of_models(cases):
+        sample = case.row.tokens.sample if case.row.tokens else []
+        step = -(-len(sample) // MOST_REQUESTS) or 1
+        for number, request in enumerate(sample[::step], start=1):
+            for phase, begins, ends in _phases(request):
+                found.append(
+                    {
+                        "case": case.name,
+                        "n": number,
+                        "from": round(begins / 1e3, 5),
+                        "to": round(ends / 1e3, 5),
+                        "phase": phase,
+                        "ms": round(ends - begins, 3),
+                        "in": request.input_tokens,
+                        "out": request.output_tokens,
+                        "outcome": request.outcome,
+                    }
+                )
+    return found
+
+
+def _phases(request: RequestEntry) -> Iterator[tuple[str, float, float]]:
+    due, last = request.due_ms, request.last_ms
+    if due is None or last is None or last < due:
+        return
+    sent = request.sent_ms if request.sent_ms is not None else due
+    first = request.first_token_ms
+    if sent > due:
+        yield WAITING, float(due), float(sent)
+    if request.outcome not in ("", "completed"):
+        yield FAILED, float(sent), float(last)
+    elif first is None:
+        yield WHOLE, float(sent), float(last)
+    else:
+        yield PREFILL, float(sent), float(first)
+        yield DECODE, float(first), float(last)
+
+
+def length_points(cases: Sequence[NamedCase]) -> list[Point]:
+    """[{"case", "of": "input" or "output", "how": as drawn or as served, "from", "to", "requests"}]
+    in bars of one width for both.
+    """
+    found: list[Point] = []
+    for case in of_models(cases):
+        tokens = case.row.tokens
+        for of, entry in (
+            ("input", tokens and tokens.input_lengths),
+            ("output", tokens and tokens.output_lengths),
+        ):
+            found += _bars(case.name, of, entry) if entry else []
+    return found
+
+
+def _bars(case: str, of: str, entry: LengthsEntry) -> Iterator[Point]:
+    both = ((DRAWN_LENGTHS, entry.asked), (SERVED_LENGTHS, entry.served))
+    values = [tokens for _, pairs in both for tokens, _ in pairs]
+    low, high = min(values), max(values)
+    width = max(-(-(high - low + 1) // BARS), 1)
+    for how, pairs in both:
+        bars: dict[int, int] = {}
+        for tokens, requests in pairs:
+            at = (tokens - low) // width
+            bars[at] = bars.get(at, 0) + requests
+        for at, requests in sorted(bars.items()):
+            begins = low + at * width
+            yield {
+                "case": case,
+                "of": of,
+                "how": how,
+                "from": begins,
+                "to": begins + width,
+                "requests": requests,
+            }
+
+
+def goodput_points(cases: Sequence[NamedCase]) -> list[Point]:
+    """[{"rate", "per_s", "what"}]: what came of each rate that was offered; of one rate alone
+    nothing.
+    """
+    found = [
+        {"rate": float(case.row.offered_per_s), "per_s": float(value), "what": what}
+        for case in cases
+        if case.row.offered_per_s and case.row.good is not None
+        for what, value in (
+            ("good", case.row.good.good_per_s),
+            ("answered", case.row.queries_per_s),
+        )
+        if value is not None
+    ]
+    return found if len({point["rate"] for point in found}) > 1 else []
