@@ -14,10 +14,16 @@ from functools import partial
 
 from stream_work import BODY, FIRST_S, PATH, StreamTurn, StreamWork, Window, answer, on_loop
 
+from qs.engine import ClosedLoop, Pool, RunPlan, Stop, run
 from qs.engine.wire.calls import WireCall
 from qs.engine.wire.http import HttpClient
 from qs.engine.wire.requests import http_request
 from qs.engine.wire.settings import ClientSettings
+from qs.llm.apis.chat import Chat
+from qs.llm.asked import LlmAsked
+from qs.llm.measures import measures_of
+from qs.llm.outcomes import judge
+from qs.llm.reading import reader
 
 EVENT = re.compile(rb'data: (\{[^\n]*"sent_ns":"(\d{19})"[^\n]*"content":" token"[^\n]*)')
 SAMPLE = 8
@@ -73,6 +79,48 @@ async def _ours(work: StreamWork, sample: int, read: bool) -> StreamTurn:
         await client.close()
     note(window, kept, read=read)
     return window.turn(sample=sample)
+
+
+def engine(work: StreamWork, *, read: bool) -> StreamTurn:
+    """The same client under the engine, closed loop. `read`: with a plan that has all measures of a
+    language model, whose reader reads the answers when the run is over.
+    """
+    settings = ClientSettings("127.0.0.1", work.port, connections=work.streams, streamed=True)
+    client, api = HttpClient(settings), Chat()
+    calls: list[WireCall] = []
+
+    class Asking:
+        open, close = client.open, client.close
+
+        def start(self, request: bytes, done: Callable[[WireCall], None]) -> WireCall:
+            def judging(call: WireCall) -> None:
+                judge(call, api, True)
+                calls.append(call)
+                done(call)
+
+            return client.start(request, judging)
+
+    class Reading(Asking):
+        read = staticmethod(reader(api, LlmAsked(), None))
+
+    plan = RunPlan(
+        ClosedLoop(work.streams),
+        Stop(duration_s=work.for_s + FIRST_S),
+        Pool("async"),
+        warmup_iterations=0,
+        calibrate=False,
+        measures=measures_of("chat", True) if read else (),
+    )
+    result = run(plan, Reading() if read else Asking(), [request_of(work)])
+    if result.errors:
+        raise RuntimeError(f"{result.errors_by_kind}: {result.first_fault}")
+    if read and result.measures["ttft"].histogram.count < work.streams:
+        raise RuntimeError(f"measures of {result.measures['ttft'].count} requests only")
+    window = Window()
+    note(window, calls, read=False)
+    window.ended = len(calls)
+    window.was(result.worker_cpu_s, min(window.stamps), max(window.stamps) + 1)
+    return window.turn()
 
 
 def note(window: Window, calls: Sequence[WireCall], *, read: bool) -> None:
@@ -139,6 +187,8 @@ async def _floor(work: StreamWork) -> StreamTurn:
 CLIENTS: dict[str, Callable[[StreamWork], StreamTurn]] = {
     "ours": ours,
     "ours, dropped": partial(ours, sample=SAMPLE, read=False),
+    "engine": partial(engine, read=False),
+    "engine, read": partial(engine, read=True),
     "floor": floor,
 }
 

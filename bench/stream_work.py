@@ -64,8 +64,11 @@ class Window:
         self._began_ns = time.perf_counter_ns()
 
     def end(self) -> None:
-        self._cpu = time.process_time() - self._cpu
-        self._ended_ns = time.perf_counter_ns()
+        self.was(time.process_time() - self._cpu, self._began_ns, time.perf_counter_ns())
+
+    def was(self, cpu_s: float, began_ns: int, ended_ns: int) -> None:
+        """The window as somebody else has measured it."""
+        self._cpu, self._began_ns, self._ended_ns = cpu_s, began_ns, ended_ns
         self._streams = self.ended
 
     def turn(self, *, sample: int = 1) -> StreamTurn:
