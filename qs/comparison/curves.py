@@ -15,14 +15,29 @@ from qs.result.columns import BY_SHORT
 
 POINTS = 40
 REPLICATES = 200
+TIMES = ("ttft", "itl", "tpot")
 
 
 def curves_of(case: ComparedCase) -> list[dict[str, Any]]:
     """Points of both curves, as the page draws them; empty if a log is gone."""
-    if case.a.series is None or case.b.series is None:
+    return _both(case.a, case.b)
+
+
+def measure_curves(case: ComparedCase) -> dict[str, list[dict[str, Any]]]:
+    """The same of a language model's times of a token, by measure."""
+    found = {
+        name: _both(case.a.measures[name], case.b.measures[name])
+        for name in TIMES
+        if name in case.a.measures and name in case.b.measures
+    }
+    return {name: points for name, points in found.items() if points}
+
+
+def _both(a: CaseRuns, b: CaseRuns) -> list[dict[str, Any]]:
+    if a.series is None or b.series is None:
         return []
     rng = np.random.default_rng(0)
-    return [*_curve("A", case.a, rng), *_curve("B", case.b, rng)]
+    return [*_curve("A", a, rng), *_curve("B", b, rng)]
 
 
 def _curve(name: str, side: CaseRuns, rng: np.random.Generator) -> Iterator[dict[str, Any]]:

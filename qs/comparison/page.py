@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from qs.comparison.comparing import Compared, Comparison
-from qs.comparison.curves import curves_of
+from qs.comparison.curves import curves_of, measure_curves
 from qs.comparison.difference import CANNOT_TELL, SAME
 from qs.comparison.measured import ComparedMetric
 from qs.comparison.sides import Side
@@ -19,6 +19,7 @@ from qs.render.html import compare_charts
 from qs.render.html.rendering import render
 from qs.result.keys import title_of
 from qs.result.result import Result
+from qs.result.tokens_words import NAMES
 
 ABOUT: tuple[tuple[str, Callable[[Side], str]], ...] = (
     ("run", lambda side: side.name),
@@ -60,6 +61,10 @@ def comparison_page(compared: Compared) -> bytes:
             drawn[each.id] = compare_charts.changes(points, compared.margin)
         if points := curves_of(each.case):
             drawn[f"{each.id}-curves"] = compare_charts.overlaid(points, ("A", "B"))
+        for name, points in measure_curves(each.case).items():
+            drawn[f"{each.id}-curves-{name}"] = compare_charts.overlaid(
+                points, ("A", "B"), NAMES[name]
+            )
     return render(
         "compare.html.j2",
         drawn,
@@ -69,6 +74,7 @@ def comparison_page(compared: Compared) -> bytes:
         title_of=title_of,
         figure_name=figure_name,
         about=ABOUT,
+        measures=NAMES,
     )
 
 

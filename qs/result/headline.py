@@ -10,6 +10,7 @@ from qs.base.words import half_width, number, percent
 from qs.result.cases import short_name
 from qs.result.result import Result
 from qs.result.row import Row
+from qs.result.tokens_words import tokens_said
 from qs.result.verdict import Verdict
 
 NS_PER_MS = 1e6
@@ -23,9 +24,21 @@ def performance(result: Result) -> Iterator[str]:
     scheduled = [row for row in measured if row.scheduled]
     if scheduled:
         yield _open(scheduled)
+        yield from _tokens(scheduled)
     others = [row for row in measured if not row.scheduled]
     if others:
         yield from _closed(others)
+        yield from _tokens(others)
+
+
+def _tokens(rows: Sequence[Row]) -> Iterator[str]:
+    """Of a language model, in the case with the most tokens a second."""
+    of_models = [row for row in rows if row.tokens is not None]
+    if of_models:
+        most = max(of_models, key=lambda row: (row.tokens and row.tokens.output_per_s) or 0.0)
+        said = ", ".join(tokens_said(most))
+        if said:
+            yield said
 
 
 def _closed(rows: Sequence[Row]) -> Iterator[str]:

@@ -78,9 +78,9 @@ def changes(points: Points, margin: float) -> dict[str, Any]:
     ) | {"height": 34 * len(points) + 20}
 
 
-def overlaid(points: Points, sides: Sequence[str]) -> dict[str, Any]:
-    """Response time by percentile of both sides, with 95 % intervals. `points`: {"side", "x":
-    1 / (1 - share), "p": percent, "ms", "low", "high"}.
+def overlaid(points: Points, sides: Sequence[str], what: str = "response time") -> dict[str, Any]:
+    """Response time, or another measure, by percentile of both sides, with 95 % intervals.
+    `points`: {"side", "x": 1 / (1 - share), "p": percent, "ms", "low", "high"}.
     """
     last = max((point["x"] for point in points), default=2.0)
     x = {
@@ -102,7 +102,7 @@ def overlaid(points: Points, sides: Sequence[str]) -> dict[str, Any]:
         return {
             "field": field,
             "type": "quantitative",
-            "title": "response time (ms)",
+            "title": f"{what} (ms)",
             "scale": {"type": "log", "nice": True},
             "axis": {"gridOpacity": _DECADES},
         }
@@ -131,7 +131,7 @@ def overlaid(points: Points, sides: Sequence[str]) -> dict[str, Any]:
     }
     return chart(
         points,
-        "Response time by percentile, A dashed and B drawn through, each within its 95 % interval; "
-        "both axes are logarithmic",
+        f"{what[0].upper()}{what[1:]} by percentile, A dashed and B drawn through, each within its "
+        "95 % interval; both axes are logarithmic",
         layer=[area, line],
     )

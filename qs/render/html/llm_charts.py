@@ -223,6 +223,7 @@ def lengths(points: Points) -> Spec:
                     "type": "quantitative",
                     "title": f"{of} tokens of a request",
                     "scale": {"zero": False, "nice": False},
+                    "axis": {"tickMinStep": 1},
                 },
                 "x2": {"field": "to"},
                 "y": {
@@ -231,6 +232,7 @@ def lengths(points: Points) -> Spec:
                     "title": "requests",
                     "stack": None,
                 },
+                "y2": {"datum": 0},
                 "color": how,
                 "stroke": how,
                 "tooltip": [

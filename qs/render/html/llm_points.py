@@ -21,9 +21,9 @@ MOST_CASES = 8
 MOST_REQUESTS = 80  # of each case
 BARS = 40
 WAITING, PREFILL, DECODE, FAILED, WHOLE = (
-    "waiting to be sent",
-    "prefill: sent to first token",
-    "decode: first token to last byte",
+    "waiting",
+    "prefill",
+    "decode",
     "failed",
     "sent to last byte",
 )
@@ -70,16 +70,21 @@ def token_points(cases: Sequence[NamedCase]) -> list[Point]:
         size = float(series.window_s)
         rows = zip(series.output_tokens, series.in_flight, series.ttft_p50_ms)
         for at, (tokens, in_flight, ttft_ms) in enumerate(rows):
+            begins = at * size
+            ends = min(begins + size, float(case.row.wall_s or begins + size))
+            if ends - begins < size / 2:  # a rest too short to tell a rate
+                continue
             found.append(
                 {
                     "case": case.name,
-                    "s": round(at * size, 3),
-                    "to": round((at + 1) * size, 3),
-                    "per_s": round(tokens / size, 1),
+                    "s": round(begins, 3),
+                    "to": round(ends, 3),
+                    "per_s": round(tokens / (ends - begins), 1),
                     "in_flight": in_flight,
                     "ttft": None if ttft_ms is None else round(float(ttft_ms), 3),
                 }
             )
+        found += [found[-1] | {"s": found[-1]["to"]}]  # a step goes as far as its window
     return found
 
 
