@@ -179,7 +179,8 @@ async def _measure_case(
             )
         beside.ended(result, watch.folder)
         if journal.raw is not None:
-            journal.raw.add(case.name, case.batch_size, result.columns)
+            measures = [each.measure for each in result.measures.values()]
+            journal.raw.add(case.name, case.batch_size, result.columns, measures)
         journal.view.ended(title, result)
     except BackendFailed as failure:
         with testbed.interrupt.gently():  # what was measured is a row, whatever comes now

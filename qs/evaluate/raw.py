@@ -1,12 +1,13 @@
 """`--raw FILE`: a row for every request that was issued, of all cases of a run, to be analysed
 elsewhere: CSV, Parquet, or numpy's .npz.
 
-The rows stay in memory until the run ends, 29 bytes for each request.
+Of a language model there is a column for each measure that some request has. The rows stay in
+memory until the run ends, 29 bytes for each request and 8 for each measure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from qs.base.errors import Fault, Faults
 from qs.base.files import check_writable, replacing
+from qs.engine import Measure
 from qs.render.table import check_parquet
 
 FLAG = "--raw"
@@ -32,7 +34,9 @@ class RawRequests:
     Columns: `case` (its name), `batch_size`, `worker`, `due_ns`, `issued_ns` and `completed_ns` (ns
     from the start of the case's measured phase; in closed loop a request is due when it is issued)
     and `outcome` (completed, failed, timeout). A .npz file has the numbers of `case` and `outcome`,
-    and their names in `cases` and `outcomes`.
+    and their names in `cases` and `outcomes`. Then the measures: times in ns (`ttft_ns`), tokens,
+    and rates in tokens/s. One that a request does not have is an empty cell, null in Parquet, and
+    in a .npz file -1, or NaN for a rate.
     """
 
     def __init__(self, path: Path):
@@ -49,11 +53,22 @@ class RawRequests:
         check_writable(path.absolute().parent, FLAG)
         self.path = path.absolute()
         self._cases: list[tuple[str, int, Columns]] = []
+        self._measures: dict[str, Measure] = {}
 
-    def add(self, case: str, batch_size: int, columns: Columns | None) -> None:
-        """Keep the requests of a case."""
-        if columns is not None:
-            self._cases.append((case, batch_size, columns))
+    def add(
+        self,
+        case: str,
+        batch_size: int,
+        columns: Columns | None,
+        measures: Iterable[Measure] = (),
+    ) -> None:
+        """Keep the requests of a case, with the columns of these measures."""
+        if columns is None:
+            return
+        self._cases.append((case, batch_size, columns))
+        for measure in measures:
+            if measure.name in columns and (columns[measure.name] >= 0).any():
+                self._measures[measure.name] = measure
 
     def write(self) -> None:
         """Write all rows; nothing if no case was measured. Raises Unwritable."""
@@ -64,13 +79,15 @@ class RawRequests:
             write[self.path.suffix.lower()](file)
 
     def _csv(self, file: BinaryIO) -> None:
-        file.write(",".join(COLUMNS).encode() + b"\n")
+        measures = list(self._measures.values())
+        file.write(",".join([*COLUMNS, *map(column_of, measures)]).encode() + b"\n")
         for name, batch_size, columns in self._cases:
-            line = f"{name},{batch_size},%d,%d,%d,%d,%s\n"
+            line = f"{name},{batch_size},%d,%d,%d,%d,%s{',%s' * len(measures)}\n"
             for part in _parts(columns):
                 numbers = [part[key].tolist() for key in ("worker", *TIMES)]
                 outcomes = [OUTCOMES[each] for each in part["outcome"].tolist()]
-                rows = zip(*numbers, outcomes)
+                told = [_texts(_values(part, measure)) for measure in measures]
+                rows = zip(*numbers, outcomes, *told)
                 file.write("".join([line % row for row in rows]).encode())
 
     def _npz(self, file: BinaryIO) -> None:
@@ -78,6 +95,9 @@ class RawRequests:
             key: np.concatenate([columns[key] for *_, columns in self._cases])
             for key in ("worker", *TIMES, "outcome")
         }
+        for measure in self._measures.values():
+            told = [_values(columns, measure) for *_, columns in self._cases]
+            whole[column_of(measure)] = np.concatenate(told)
         sizes = [columns["outcome"].size for *_, columns in self._cases]
         whole["case"] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         whole["batch_size"] = np.repeat(self._batch_sizes(), sizes)
@@ -89,7 +109,10 @@ class RawRequests:
 
         words = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
         types = [words, *[pyarrow.int64()] * (len(COLUMNS) - 2), words]
-        schema = pyarrow.schema(list(zip(COLUMNS, types)))
+        measures = list(self._measures.values())
+        names = [*COLUMNS, *map(column_of, measures)]
+        types += [pyarrow.int64() if each.scale == 1 else pyarrow.float64() for each in measures]
+        schema = pyarrow.schema(list(zip(names, types)))
         with parquet.ParquetWriter(file, schema) as writer:
             for number, (_, batch_size, columns) in enumerate(self._cases):
                 size = columns["outcome"].size
@@ -99,6 +122,7 @@ class RawRequests:
                     np.full(size, batch_size, np.int64),
                     *(columns[key].astype(np.int64) for key in ("worker", *TIMES)),
                     _named(outcome.astype(np.int32), OUTCOMES),
+                    *(_nullable(_values(columns, each)) for each in measures),
                 ]
                 writer.write_table(pyarrow.table(arrays, schema=schema))
 
@@ -112,6 +136,31 @@ class RawRequests:
 def _parts(columns: Columns) -> Iterator[Columns]:
     for at in range(0, columns["outcome"].size, _LINES):
         yield {key: column[at : at + _LINES] for key, column in columns.items()}
+
+
+def column_of(measure: Measure) -> str:
+    """What its column is called."""
+    return f"{measure.name}_ns" if measure.unit == "ns" else measure.name
+
+
+def _values(columns: Columns, measure: Measure) -> np.ndarray:
+    """Whole numbers and -1 where there is none; a rate in its unit, and NaN."""
+    found = columns.get(measure.name)
+    if found is None:
+        found = np.full(columns["outcome"].size, -1, np.int64)
+    if measure.scale == 1:
+        return found
+    return np.where(found >= 0, found / measure.scale, np.nan)
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [str(value) if value >= 0 else "" for value in values.tolist()]
+
+
+def _nullable(values: np.ndarray) -> Any:
+    import pyarrow
+
+    return pyarrow.array(values, mask=~(values >= 0))
 
 
 def _named(numbers: np.ndarray, names: Sequence[str]) -> Any:

@@ -19,6 +19,7 @@ from qs.evaluate import rows
 from qs.evaluate.journal import Journal
 from qs.evaluate.judged import judged
 from qs.evaluate.performance import Measured
+from qs.evaluate.tokens import with_tokens, write_logs
 from qs.lineup.power import power_of
 from qs.result.row import Outcome, Row
 from qs.result.verdict import TOO_SHORT, Verdict
@@ -98,9 +99,10 @@ def row_of(turns: Turns, journal: Journal) -> Row:
         return last
     whole = joined([each.result for each in found if each.result is not None])
     case = replace(turns.case, batch_size=found[0].case.batch_size)
-    path = journal.folder.histogram(case.name)
+    path, logs = journal.folder.histogram(case.name), dict[str, str]()
     with journal.writing(path.name):
         whole.write_hlog(path)
+        logs = write_logs(whole, path)
     outcomes = [each.row.outcome for each in turns.measured if each.row.outcome]
     worse = [each for each in outcomes if each is not Outcome.DONE]
     row = rows.measured(
@@ -110,6 +112,9 @@ def row_of(turns: Turns, journal: Journal) -> Row:
         load_s=found[0].row.load_s,
         outcome=worse[0] if worse else Outcome.DONE,
     )
+    tokens = found[0].row.tokens
+    if tokens is not None:
+        row = with_tokens(row, whole, tokens.api, tokens.streamed, logs)
     row = row.changed(
         histograms=[each.row.histogram for each in found if each.row.histogram],
         samples=found[0].row.samples,

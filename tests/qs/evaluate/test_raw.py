@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from qs.base.errors import UserError
+from qs.engine import Measure
 from qs.evaluate.raw import COLUMNS, OUTCOMES, RawRequests
 
 MS = 1_000_000
@@ -72,3 +73,31 @@ def test_a_place_that_cannot_be_is_told_before_the_run(tmp_path, name):
     (tmp_path / "x" / "y.csv").write_text("")
     with pytest.raises(UserError, match="--raw"):
         RawRequests(tmp_path / name)
+
+
+TTFT, RATE = Measure("ttft"), Measure("decode_rate", "tokens/s", 1000)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+def test_measures_are_columns_where_some_request_has_them(tmp_path, suffix):
+    raw = RawRequests(tmp_path / f"r{suffix}")
+    told = {"ttft": np.array([5, -1, 7]), "decode_rate": np.array([1500, -1, 2000])}
+    nothing = np.full(3, -1)
+    measures = [TTFT, RATE, Measure("tpot"), Measure("itl", many=True)]
+    raw.add("bs1-c1", 1, {**columns(3), **told, "tpot": nothing}, measures)
+    raw.add("bs1-c2", 1, columns(2), [])
+    raw.write()
+    if suffix == ".csv":
+        with raw.path.open(newline="") as file:
+            head, *rows = csv.reader(file)
+        assert tuple(head) == (*COLUMNS, "ttft_ns", "decode_rate")
+        assert [row[-2:] for row in rows] == [["5", "1.5"], ["", ""], ["7", "2.0"], *[["", ""]] * 2]
+    elif suffix == ".npz":
+        with np.load(raw.path) as found:
+            assert found["ttft_ns"].tolist() == [5, -1, 7, -1, -1]
+            assert np.isnan(found["decode_rate"]).sum() == 3
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        found = parquet.read_table(raw.path).to_pydict()
+        assert found["ttft_ns"] == [5, None, 7, None, None]
+        assert found["decode_rate"] == [1.5, None, 2.0, None, None]
