@@ -135,18 +135,14 @@ def verified(texts: Texts, tokenizer: Tokenizer | None, templated: bool, notes: 
             f"{len(texts.changed):,} of {found.counted:,} prompts that were counted had to be "
             "changed to be as long as drawn; the others were not counted, and may be off"
         )
-    if templated:
-        notes.append(
-            "input lengths are those of the prompts' texts; a chat template adds to them, and what "
-            "the server counts is in the report"
-        )
-    return _in_words(found, tokenizer)
+    return _in_words(found, tokenizer, templated)
 
 
-def _in_words(found: Verified, tokenizer: Tokenizer) -> str:
+def _in_words(found: Verified, tokenizer: Tokenizer, templated: bool) -> str:
     of = "all" if found.counted == found.of else f"{found.counted:,} of {found.of:,}"
     exact = "as drawn" if not found.others else f"up to {found.worst:,} tokens off"
-    return f"{of} counted by {tokenizer.name}: {exact}"
+    without = ", without what a chat template adds" if templated else ""
+    return f"{of} counted by {tokenizer.name}: {exact}{without}"
 
 
 def alike(texts: Texts, share: float) -> list[str]:

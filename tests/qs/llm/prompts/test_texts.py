@@ -17,6 +17,8 @@ from qs.llm.prompts.texts import CommonParts, Marks, Shared, Texts, Vocabulary, 
 from qs.llm.prompts.words import WORDS
 from tests.qs.llm.prompts import counting
 
+TEMPLATE = ", without what a chat template adds"
+
 
 def common(one: str, other: str) -> int:
     """With how many words both begin."""
@@ -153,7 +155,7 @@ def test_a_large_set_takes_no_room_and_is_counted_in_part() -> None:
     made = made_prompts(LlmAsked(input_tokens="2000", prompt_count=100_000), lambda: tokenizer)
     assert len(made.prompts) == 100_000
     assert tokenizer.asked < 5000
-    assert made.about["lengths"] == "2,500 of 100,000 counted by words: as drawn"
+    assert made.about["lengths"] == "2,500 of 100,000 counted by words: as drawn" + TEMPLATE
     assert len(made.prompts[99_999].text.split()) == 2000
     assert made.prompts[12_345] == made.prompts[12_345]
 
