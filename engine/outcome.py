@@ -66,6 +66,7 @@ class Doubt(_Word):
     TOO_FEW_SAMPLES = "too_few_samples"
     UNREAD = "unread"
     MISREAD = "misread"
+    WRITTEN = "written"
 
 
 class Unread(_Word):

@@ -216,6 +216,10 @@ class RunResult:
     # the reader raised ("" if nothing)
     unread: int = 0
     unread_why: dict[str, str] = field(default_factory=dict)
+    # of kept requests that were written to a file while others were made, and the longest that this
+    # took at once
+    written_bytes: int = 0
+    longest_write_ns: int = 0
     # measures, and other parts of readings, that are missing since the reader told them wrongly,
     # and how
     misread: dict[str, str] = field(default_factory=dict)
@@ -329,6 +333,8 @@ class RunResult:
             "unread": self.unread,
             "unread_why": self.unread_why,
             "misread": self.misread,
+            "written_bytes": self.written_bytes,
+            "longest_write_ns": self.longest_write_ns,
             "collections": self.collections,
             "longest_collection_ns": self.longest_collection_ns,
             "pacing": None if self.pacing is None else self.pacing.summary(),

@@ -204,7 +204,12 @@ class Conductor:
         if not self._end.stopped and self._nothing_to_issue(now):
             self._end.run_out(now)
             self._set_drain_limit(now)
-        if self._plan.keeps and self._all_at(Phase.READ):
+        if self._plan.keeps and all(
+            memory.header[Field.PHASE] >= Phase.READ
+            for session, task in zip(self._sessions, tasks)
+            for memory in session.memories
+            if not task.done()
+        ):
             self._let_read(now)
         phase = "drain" if self._end.stopped else "measure"
         if self._reading_until_ns:
@@ -217,10 +222,9 @@ class Conductor:
                 self._losses.give_up_late(number, session, now, self._end.start_ns, drained)
 
     def _nothing_to_issue(self, now_ns: int) -> bool:
-        return now_ns >= self._end.scheduled_ns or self._all_at(Phase.READ)
-
-    def _all_at(self, phase: Phase) -> bool:
-        return all(memory.header[Field.PHASE] >= phase for memory in self._layout.memories)
+        return now_ns >= self._end.scheduled_ns or all(
+            memory.header[Field.PHASE] >= Phase.READ for memory in self._layout.memories
+        )
 
     def _let_read(self, now_ns: int) -> None:
         """Nothing is measured any more: what was kept may be read, after an interrupt not for

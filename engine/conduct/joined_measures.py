@@ -41,6 +41,8 @@ def joined_measures(runs: Sequence[RunResult]) -> dict[str, Any]:
         "sampled": _sampled(runs),
         "unread": sum(run.unread for run in runs),
         "unread_why": {code: why for run in runs for code, why in run.unread_why.items()},
+        "written_bytes": sum(run.written_bytes for run in runs),
+        "longest_write_ns": max(run.longest_write_ns for run in runs),
         "misread": {what: why for run in runs for what, why in run.misread.items()},
     }
 

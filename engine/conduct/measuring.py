@@ -80,6 +80,7 @@ class Measuring:
         self._happened: dict[str, np.ndarray] = {}
         self._misread: dict[str, str] = {}
         self._unread: dict[str, str] = {}
+        self._written_bytes = self._longest_write_ns = 0
         self._sample: Sample | None = None
         self._columns: list[Columns] = []
 
@@ -104,6 +105,8 @@ class Measuring:
                     self._misread.setdefault(what, why)
             if found.unread is not None:
                 self._unread[found.unread] = self._unread.get(found.unread) or found.fault
+            self._written_bytes += found.written_bytes
+            self._longest_write_ns = max(self._longest_write_ns, found.longest_write_ns)
             if self._sample is None:
                 self._sample = Sample(self._plan.sample_requests, start_ns)
             self._sample.add(found.sampled)
@@ -146,6 +149,7 @@ class Measuring:
         result.unread = max(result.completed - self._completed, 0)
         result.unread_why = dict(self._unread)
         result.misread = dict(wrong)
+        result.written_bytes, result.longest_write_ns = self._written_bytes, self._longest_write_ns
         if self._sample is not None:
             result.sampled = {
                 name: since(column, result.start_ns) if name in STAMPS else column

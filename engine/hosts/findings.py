@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from qs.engine.hosts.messages import whole
-from qs.engine.measures.checking import COUNTS as COUNTED
-from qs.engine.measures.checking import HAPPENED, MOST_CHARACTERS, MOST_NAMES, OUTCOMES
+from qs.engine.measures.checking import MOST_CHARACTERS, MOST_NAMES
 from qs.engine.measures.counting import MOST_WINDOWS
 from qs.engine.measures.found import STAMPS, Found
+from qs.engine.measures.measure import HAPPENED_NS
 from qs.engine.measures.reading import MOST
 from qs.engine.outcome import Unread
 from qs.engine.record.histogram import COUNTS, TRACKABLE_LIMIT_NS
@@ -42,6 +42,8 @@ def plain_found(found: Found) -> dict[str, Any]:
         "sampled": {name: _bytes(column) for name, column in found.sampled.items()},
         "columns": {name: _bytes(column) for name, column in found.columns.items()},
         "misread": found.misread,
+        "written_bytes": found.written_bytes,
+        "longest_write_ns": found.longest_write_ns,
         "unread": None if found.unread is None else str(found.unread),
         "fault": found.fault,
     }
@@ -74,12 +76,12 @@ def found_of(plain: Any, share: PlanShare, most: int) -> Found:
         measured[name] = _measured(cells, intervals, most, completed if name in single else None)
     for name in (*_named(plain["outcomes"]), *_named(plain["counts"])):
         whole(plain["outcomes"].get(name, 0), requests), whole(plain["counts"].get(name, 0))
-    parts = {*(measure.name for measure in plan.measures), OUTCOMES, HAPPENED, COUNTED}
     misread = _named(plain["misread"])
     if not all(isinstance(why, str) and len(why) <= _TEXT for why in misread.values()):
         raise TypeError("a reason that is no text")
     if not isinstance(plain["fault"], str) or len(plain["fault"]) > _TEXT:
         raise TypeError("a fault that is no text")
+    windows = min((most + 1) * plan.recorded_ns // HAPPENED_NS, MOST_WINDOWS - 1)
     good = _pair(plain["good"], most)
     if int(good[1].sum()) > completed:
         raise ValueError("more good requests than completed ones")
@@ -89,12 +91,14 @@ def found_of(plain: Any, share: PlanShare, most: int) -> Found:
         completed,
         measured,
         dict(plain["outcomes"]),
-        {name: _pair(pair, MOST_WINDOWS - 1) for name, pair in _named(plain["happened"]).items()},
+        {name: _pair(pair, windows) for name, pair in _named(plain["happened"]).items()},
         dict(plain["counts"]),
         good,
         _columns(plain["sampled"], single, requests),
         _columns(plain["columns"], single, completed),
-        {name: why for name, why in misread.items() if name in parts or len(misread) < MOST_NAMES},
+        misread,
+        whole(plain["written_bytes"]),
+        whole(plain["longest_write_ns"]),
         None if plain["unread"] is None else Unread(plain["unread"]),
         plain["fault"],
     )

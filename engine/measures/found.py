@@ -43,6 +43,9 @@ class Found:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     # what the reader told wrongly, by measure or by part of the reading, and how
     misread: dict[str, str] = field(default_factory=dict)
+    # what was written to a file while requests were made, and the longest that it took at once
+    written_bytes: int = 0
+    longest_write_ns: int = 0
     # why requests were not read, and how the reader failed, if it did
     unread: Unread | None = None
     fault: str = ""

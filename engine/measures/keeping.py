@@ -16,6 +16,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import IO, Any
 
+from qs.engine.clock import MONOTONIC
 from qs.engine.measures.measure import Ended
 from qs.engine.outcome import ErrorKind
 
@@ -40,9 +41,8 @@ class Keeper:
     """
 
     def __init__(self, timeout_ns: int):
-        self.requests = 0  # that are kept
-        self.lost = 0  # for which there was no room
-        self.spooled_bytes = 0
+        self.lost = 0  # requests for which there was no room
+        self.written_bytes = self.longest_ns = 0  # to a file, and the longest that it took at once
         self._timeout_ns = timeout_ns
         self._calls: list[Any] = []
         self._dues = array("q")
@@ -51,7 +51,7 @@ class Keeper:
         self._full = False
         self._first: Piece | None = None  # what is in memory, once there is a file
         self._file: IO[bytes] | None = None
-        # Requests that many calls share (made before the run): written as a number.
+        # What is sent again and again, as what is made before a run: written as a number.
         self._shared: dict[int, Any] = {}
 
     def keep(self, call: Any, due_ns: int, failure: str | None) -> None:
@@ -64,10 +64,14 @@ class Keeper:
             self._failures[len(calls)] = failure
         calls.append(call)
         self._dues.append(due_ns)
-        self.requests += 1
         try:
             self._bytes += call.keep()
-        except Exception:  # it cannot, or its code raises
+            request, shared = call.request, self._shared
+            if id(request) not in shared:
+                self._bytes += len(request)
+                if self._first is None:
+                    shared[id(request)] = request
+        except Exception:  # it has none of it, or its code raises
             self._bytes += CALL_BYTES
         if self._bytes > self._most:
             self._put_away()
@@ -75,8 +79,6 @@ class Keeper:
     def _put_away(self) -> None:
         if self._first is None:
             self._first = self._calls, self._dues, self._failures
-            requests = (getattr(call, "request", None) for call in self._calls)
-            self._shared = {id(each): each for each in requests if each is not None}
             self._most = PIECE_BYTES
         elif self._most > PIECE_BYTES:
             self._full = True
@@ -92,7 +94,7 @@ class Keeper:
 
     def _write(self) -> bool:
         """Whether the piece in hand could be written."""
-        began = 0
+        began, began_ns = 0, MONOTONIC.now_ns()
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="requests-")  # noqa: SIM115
@@ -104,7 +106,8 @@ class Keeper:
             pickler.shared = self._shared
             pickler.dump((self._calls, self._dues.tobytes(), self._failures))
             self._file.flush()
-            self.spooled_bytes = self._file.tell()
+            self.written_bytes = self._file.tell()
+            self.longest_ns = max(self.longest_ns, MONOTONIC.now_ns() - began_ns)
             return True
         except Exception:  # calls are the target's, and may be of any kind; a disk may be full
             if self._file is not None:
@@ -148,7 +151,7 @@ class Keeper:
     def _read(self) -> Iterator[Piece]:
         if self._file is None:
             return
-        end = self.spooled_bytes
+        end = self.written_bytes
         self._file.seek(0)
         while self._file.tell() < end:
             unpickler = _Unpickler(self._file)

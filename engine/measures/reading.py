@@ -87,8 +87,13 @@ class ReadOut:
         finally:
             self._over = True
         header[Field.READ] = self.read
-        if self._keeper.lost:
-            self.found.append(Found(unread=Unread.NO_ROOM))
+        keeper = self._keeper
+        why = Unread.NO_ROOM if keeper.lost else None
+        self.found.append(
+            Found(
+                unread=why, written_bytes=keeper.written_bytes, longest_write_ns=keeper.longest_ns
+            )
+        )
 
     def _give_up(self, why: Unread) -> None:
         self._over = True

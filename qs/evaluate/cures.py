@@ -135,6 +135,9 @@ CURES: Mapping[Doubt, Cure] = {
         else "the log, which says what went wrong with reading the answers"
     ),
     Doubt.MISREAD: lambda case, result: "a report of this fault of ours",
+    Doubt.WRITTEN: lambda case, result: (
+        f"a faster folder as TMPDIR, a shorter --duration, or {_more_loops(case)}"
+    ),
     Doubt.SLOW_WARM_UP: lambda case, result: "a longer --predict_timeout",
     Doubt.DRIFT: lambda case, result: (
         "a longer --warmup (--warmup 10s); qs doctor shows what slows this machine down"

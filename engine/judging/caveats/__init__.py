@@ -26,7 +26,7 @@ from qs.engine.judging.caveats.load import (
     too_few_samples,
 )
 from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
-from qs.engine.judging.caveats.reading import misread, unread
+from qs.engine.judging.caveats.reading import misread, unread, written
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
 
@@ -44,6 +44,7 @@ RULES: tuple[CaveatRule, ...] = (
     held_back,
     loop_bound,
     collector,
+    written,
     late_issue,
     engine_cost,
     slow_warm_up,

@@ -1,4 +1,6 @@
-"""Caveats about the plan's measures: what was not read, and what was told wrongly."""
+"""Caveats about the plan's measures: what was not read, what was told wrongly, and what keeping it
+cost the requests.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,9 @@ from qs.engine.outcome import Doubt, Unread
 from qs.engine.plan import RunPlan
 from qs.engine.result import Caveat, RunResult
 from qs.engine.words import number
+
+LONG_WRITE_NS = 1_000_000
+WRITE_SHARE = 0.5
 
 _WHY = {
     Unread.RAISED: "the reader raised",
@@ -52,4 +57,19 @@ def misread(result: RunResult, plan: RunPlan) -> Caveat | None:
         + told
         + (f"; and {more} more" if more > 0 else ""),
         "mend the reader",
+    )
+
+
+def written(result: RunResult, plan: RunPlan) -> Caveat | None:
+    """An event loop that writes to a file answers to nothing."""
+    longest = result.longest_write_ns
+    if longest < LONG_WRITE_NS or longest <= WRITE_SHARE * result.service.percentile_ns(50):
+        return None
+    return Caveat(
+        Doubt.WRITTEN,
+        f"answers were written to a file while requests were made, "
+        f"{number(round(result.written_bytes / 1e6))} MB in all: that stopped the event loop for "
+        f"up to {number(round(longest / 1e6, 1))} ms, and what was in flight came back later by as "
+        "much",
+        "give TMPDIR a faster folder, measure for less long, or use more worker processes",
     )

@@ -9,10 +9,22 @@ from dataclasses import replace
 
 import pytest
 
-from qs.engine import Ending, Factory, HostError, PlanError, Pool, run, run_async
-from qs.engine.measures import reading
+from qs.engine import Doubt, Ending, Factory, HostError, PlanError, Pool, run, run_async
+from qs.engine.judging.caveats.reading import written
+from qs.engine.measures import keeping, reading
 from tests.engine.measures.test_reading import CLOSED, MEASURES, OPEN, agrees
 from tests.fakes import ReadTarget, StartedTarget
+
+
+class WritableTarget(ReadTarget):
+    """Its calls let go of what cannot be written."""
+
+    def start(self, sample, done):
+        def ended(call):
+            call.done = None
+            done(call)
+
+        return super().start(sample, ended)
 
 
 def whole(result) -> None:
@@ -169,3 +181,17 @@ def test_only_a_target_that_reads_can_be_asked():
         run(CLOSED, coroutine)
     with pytest.raises(PlanError, match="they are read from the calls of a started target"):
         run(replace(CLOSED, pool=Pool("thread")), print)
+
+
+# -- writing
+
+
+def test_what_is_written_while_requests_are_made_is_said_where_it_took_long(monkeypatch):
+    monkeypatch.setattr(keeping, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(keeping, "PIECE_BYTES", 5_000)
+    result = run(CLOSED, WritableTarget())
+    agrees(result)
+    assert result.written_bytes > 5_000 and result.longest_write_ns > 0
+    assert written(replace(result, longest_write_ns=999_999), CLOSED) is None
+    doubt = written(replace(result, longest_write_ns=20_000_000), CLOSED)
+    assert doubt.code is Doubt.WRITTEN and "for up to 20 ms" in doubt.text
