@@ -12,14 +12,17 @@ GAMMA, SESSIONS = "Gamma", "Sessions"
 SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE = "SingleStream", "MultiStream", "Server", "Offline"
 
 MLPERF = (SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE)
-OPEN_LOOP = (POISSON, CONSTANT_RATE, STAGES, REPLAY, SERVER, OFFLINE)
+# Whose queries have due times, from which response times count.
+OPEN_LOOP = (POISSON, CONSTANT_RATE, GAMMA, STAGES, REPLAY, SESSIONS, SERVER, OFFLINE)
+# Those of them that know all due times beforehand: theirs can wait in a line, or share a call.
+QUEUED = (POISSON, CONSTANT_RATE, GAMMA, STAGES, REPLAY, SERVER, OFFLINE)
 # Whose queries fall due by a schedule: these have an offered rate.
-SCHEDULED = (POISSON, CONSTANT_RATE, STAGES, REPLAY, SERVER)
+SCHEDULED = (POISSON, CONSTANT_RATE, GAMMA, STAGES, REPLAY, SERVER)
 # Those that need a rate of arrivals.
-RATED = (POISSON, CONSTANT_RATE, SERVER)
+RATED = (POISSON, CONSTANT_RATE, GAMMA, SERVER)
 # As a QS config may name them, and as `--scenario` takes them.
-CONFIGURABLE = (*MLPERF, POISSON, CONSTANT_RATE, STAGES, REPLAY)
-NAMES = (CLOSED_LOOP, POISSON, CONSTANT_RATE, STAGES, REPLAY, *MLPERF)
+CONFIGURABLE = (*MLPERF, POISSON, CONSTANT_RATE, GAMMA, STAGES, REPLAY, SESSIONS)
+NAMES = (CLOSED_LOOP, POISSON, CONSTANT_RATE, GAMMA, STAGES, REPLAY, SESSIONS, *MLPERF)
 
 
 def spelled(name: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qs.base.errors import UserError
-from qs.base.scenarios import OFFLINE
+from qs.base.scenarios import OFFLINE, SESSIONS
 from qs.engine import Histogram
 from qs.engine.statistics import samples_needed
 from qs.gates.grammar import COMPARED_MEASURES
@@ -302,6 +302,7 @@ def same_arrivals(a: CaseRuns, b: CaseRuns) -> bool:
     """Whether requests were due at the same times in both, with one run each."""
     if (
         not (a.open_loop and b.open_loop)
+        or SESSIONS in (a.scenario, b.scenario)  # due when answers came
         or a.series is None
         or b.series is None
         or a.runs > 1
@@ -309,7 +310,7 @@ def same_arrivals(a: CaseRuns, b: CaseRuns) -> bool:
     ):
         return False
     seeds = a.row.seed, b.row.seed
-    if seeds[0] != seeds[1] or (seeds[0] is None and a.scenario in ("Poisson", "Server")):
+    if seeds[0] != seeds[1] or (seeds[0] is None and a.scenario in ("Poisson", "Gamma", "Server")):
         return False
     cells = min(a.series.cells, b.series.cells)
     if cells < 0.9 * max(a.series.cells, b.series.cells):

@@ -16,7 +16,7 @@ from pydantic import Field
 from qs.base import bounds
 from qs.base.errors import MISSING, MOST_FAULTS, Fault, Faults
 from qs.base.names import nearest
-from qs.base.scenarios import CONFIGURABLE, OFFLINE, OPEN_LOOP
+from qs.base.scenarios import CONFIGURABLE, OFFLINE, QUEUED, SESSIONS
 from qs.config.checking import (
     BATCH_SIZES,
     BatchSize,
@@ -37,8 +37,10 @@ ScenarioName = Literal[
     "Offline",
     "Poisson",
     "ConstantRate",
+    "Gamma",
     "Stages",
     "Replay",
+    "Sessions",
 ]
 POOLS: tuple[str, ...] = get_args(Pool)
 RUNNERS = ("backend", "async", "onnxruntime")
@@ -46,6 +48,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "Server": ("target_qps",),
     "Poisson": ("target_qps",),
     "ConstantRate": ("target_qps",),
+    "Gamma": ("target_qps", "burstiness"),
     "Stages": ("stages",),
     "Replay": ("due_file",),
 }
@@ -92,24 +95,33 @@ class Scenario(Checkable):
     samples_per_query: BatchSize | None = None
     seed: Seed | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=bounds.CASES)] | None = None
-    arrivals: Literal["poisson", "even"] | None = None
+    arrivals: Literal["poisson", "even", "gamma"] | None = None
+    burstiness: Annotated[float, Field(strict=True, ge=0.001, le=1e6)] | None = None
+    users: Clients | None = None
+    sessions_per_s: Above | None = None
+    think_time_s: Amount | None = None
     due_file: Annotated[str, Field(strict=True, min_length=1)] | None = None
     column: Annotated[str, Field(strict=True, min_length=1)] | None = None
     speed: Above | None = None
 
     ALLOWED: ClassVar[Mapping[str, str]] = {
         "name": ", ".join(CONFIGURABLE),
-        "target_qps": f"{_ABOVE}: queries/s that arrive (Server, Poisson, ConstantRate), samples/s "
-        "that are expected (Offline)",
+        "target_qps": f"{_ABOVE}: queries/s that arrive (Server, Poisson, ConstantRate, Gamma), "
+        "samples/s that are expected (Offline)",
         "latency_slo_ms": f"{_ABOVE}: the bound of the response time's percentile (Server)",
         "percentile": "a number above 0 and below 100",
-        "duration_s": f"{_ABOVE}: how long (Poisson, ConstantRate), else the least duration; "
-        "MLPerf's own is 600",
+        "duration_s": f"{_ABOVE}: how long (Poisson, ConstantRate, Gamma, Sessions), else the "
+        "least duration; MLPerf's own is 600",
         "samples_per_query": f"{_BATCH} (MultiStream, Offline)",
-        "seed": "a whole number >= 0, of the arrivals (Server, Poisson, Stages)",
+        "seed": "a whole number >= 0, of the arrivals (Server, Poisson, Gamma, Stages, Sessions)",
         "stages": "a list, not empty, of [seconds, queries/s], or [seconds, queries/s, true] for a "
         "straight line from the rate before (Stages)",
-        "arrivals": "poisson, or even (Stages)",
+        "arrivals": "poisson, or even (Stages, Sessions), or gamma (Sessions)",
+        "burstiness": "the shape of gamma distributed gaps, 0.001 to 1,000,000: 1 is Poisson, less "
+        "is burstier (Gamma, Sessions)",
+        "users": f"{_COUNT}, up to {bounds.CLIENTS:,}, each in a conversation at a time (Sessions)",
+        "sessions_per_s": f"{_ABOVE}: conversations that arrive per second (Sessions)",
+        "think_time_s": "a number >= 0: the pause before a turn that states none (Sessions)",
         "due_file": "the path of a file with due times in seconds: text with one per line, CSV or "
         "Parquet (Replay)",
         "column": "the column's name in due_file (Replay)",
@@ -117,7 +129,7 @@ class Scenario(Checkable):
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "name": CONFIGURABLE,
-        "arrivals": ("poisson", "even"),
+        "arrivals": ("poisson", "even", "gamma"),
     }
 
 
@@ -295,9 +307,9 @@ def _misfits(config: QsConfig, origin: str) -> list[Fault]:
     scenarios = config.scenarios or ()
     for number, scenario in enumerate(scenarios):
         faults += _scenario_misfits(scenario, number, config.batching, origin)
-    if config.batching and not any(each.name in OPEN_LOOP for each in scenarios):
+    if config.batching and not any(each.name in QUEUED for each in scenarios):
         hint = "in closed loop no queries wait that could share a call"
-        allowed = f"only with a scenario in open loop: {', '.join(OPEN_LOOP)}"
+        allowed = f"only with a scenario in open loop: {', '.join(QUEUED)}"
         faults.append(Fault(origin, "batching", config.batching.stated(), allowed, hint=hint))
     return faults
 
@@ -310,6 +322,14 @@ def _scenario_misfits(
         if getattr(scenario, key) is None:
             allowed = f"{Scenario.ALLOWED[key]}; {scenario.name} needs it"
             faults.append(Fault(origin, f"scenarios[{number}].{key}", MISSING, allowed))
+    if scenario.name == SESSIONS and (scenario.users is None) == (scenario.sessions_per_s is None):
+        allowed = "exactly one of users and sessions_per_s, which say when conversations begin"
+        stated = MISSING if scenario.users is None else scenario.users
+        faults.append(Fault(origin, f"scenarios[{number}].users", stated, allowed))
+    gamma = scenario.arrivals == "gamma"
+    if gamma and (scenario.name != SESSIONS or scenario.burstiness is None):
+        allowed = "poisson or even, or gamma with burstiness (Sessions)"
+        faults.append(Fault(origin, f"scenarios[{number}].arrivals", "gamma", allowed))
     samples = scenario.samples_per_query
     if batching and scenario.name == OFFLINE and samples is not None:
         key, hint = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from qs.base.scenarios import OFFLINE, REPLAY, SERVER, STAGES
+from qs.base.scenarios import OFFLINE, REPLAY, SERVER, SESSIONS, STAGES
 from qs.base.words import number
 from qs.engine import Cause, Doubt, Reason, RunResult, Unread
 from qs.engine.statistics import samples_needed
@@ -66,6 +66,8 @@ def _more_samples(case: Case, result: RunResult) -> str:
 def _less_load(case: Case, result: RunResult) -> str:
     flag = {STAGES: "lower rates in --stages", REPLAY: "a lower --replay_speed"}
     less = flag.get(case.scenario_name or "", "a lower --rate")
+    if case.scenario is not None and case.scenario_name == SESSIONS:
+        less = "fewer --users" if case.scenario.users else "a lower --sessions_per_s"
     return f"{less}, or more --clients" if case.pool != "async" else less
 
 
@@ -92,7 +94,7 @@ def _more_of_the_engine(case: Case, result: RunResult) -> str:
 
 
 def _loops(case: Case, result: RunResult) -> str:
-    fewer = "a lower --rate" if result.open_loop else "fewer --clients"
+    fewer = _less_load(case, result) if result.open_loop else "fewer --clients"
     return f"{fewer}, {_more_loops(case)}, or --pool thread or process for calls that block"
 
 

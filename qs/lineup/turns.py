@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qs.base.scenarios import CONSTANT_RATE, POISSON
+from qs.base.scenarios import CONSTANT_RATE, GAMMA, POISSON
 from qs.engine import joined
 from qs.evaluate import rows
 from qs.evaluate.journal import Journal
@@ -56,7 +56,7 @@ def turns_of(case: Case, rounds: int) -> Turns:
 
 def _parts(case: Case, rounds: int) -> list[Case]:
     scenario = case.scenario
-    if scenario is not None and scenario.name not in (POISSON, CONSTANT_RATE):
+    if scenario is not None and scenario.name not in (POISSON, CONSTANT_RATE, GAMMA):
         return [case]
     lasts_s = case.duration_s or (None if case.iterations else case.time_limit_s)
     if lasts_s is not None:

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from qs.base.scenarios import CONSTANT_RATE, MULTI_STREAM, POISSON, SINGLE_STREAM
+from qs.base.scenarios import (
+    CONSTANT_RATE,
+    GAMMA,
+    MULTI_STREAM,
+    POISSON,
+    QUEUED,
+    SESSIONS,
+    SINGLE_STREAM,
+)
 from qs.config.qs_config import Batching
 from qs.engine import MultiStream
 from qs.settings.settings import DURATION_S, CpuSets, Origin, Settings
 from qs.settings.traffic import USES, ScenarioSettings
 
 ONE_CLIENT = (SINGLE_STREAM, MULTI_STREAM)
+# Loads without an end of their own and without rules: they last as long as is stated.
+LASTING = (POISSON, CONSTANT_RATE, GAMMA, SESSIONS)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,11 @@ class Case:
     @property
     def open_loop(self) -> bool:
         return self.scenario is not None and self.scenario.open_loop
+
+    @property
+    def queued(self) -> bool:
+        """Whether its queries can wait in a line, all due times being known."""
+        return self.scenario_name in QUEUED
 
     @property
     def own_processes(self) -> bool:
@@ -129,7 +144,7 @@ def _under_scenario(
     counted = settings.iterations.chosen and case.iterations is not None
     if "duration_s" in uses and settings.duration_s.chosen:
         settled = replace(settled, duration_s=case.duration_s)
-    elif name in (POISSON, CONSTANT_RATE) and not settled.duration_s and not counted:
+    elif name in LASTING and not settled.duration_s and not counted:
         settled = replace(settled, duration_s=DURATION_S)
     return replace(
         case,
@@ -141,7 +156,7 @@ def _under_scenario(
         time_limit_s=_stated_limit_s(settings),
         until_known=None,
         scenario=settled,
-        batching=settings.batching.value if scenario.open_loop else None,
+        batching=settings.batching.value if name in QUEUED else None,
         unbounded=scenario.open_loop and case.pool == "async" and not settings.clients.chosen,
     )
 

@@ -11,12 +11,14 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.scenarios import (
     CONSTANT_RATE,
+    GAMMA,
     MLPERF,
     MULTI_STREAM,
     OFFLINE,
     POISSON,
     REPLAY,
     SERVER,
+    SESSIONS,
     SINGLE_STREAM,
     STAGES,
 )
@@ -25,6 +27,7 @@ from qs.engine import (
     Batching,
     ClosedLoop,
     ConstantRate,
+    Gamma,
     LoadModel,
     MultiStream,
     Offline,
@@ -34,15 +37,16 @@ from qs.engine import (
     Replay,
     RunPlan,
     Server,
+    Sessions,
     SingleStream,
     Stage,
     Stages,
     Stop,
 )
-from qs.settings.case import Case, cases_of
+from qs.settings.case import LASTING, Case, cases_of
 from qs.settings.limits import Limits
 from qs.settings.settings import Settings
-from qs.settings.traffic import EVEN_ARRIVALS, ScenarioSettings
+from qs.settings.traffic import EVEN_ARRIVALS, GAMMA_ARRIVALS, ScenarioSettings
 
 # Beside the time that loading may take. A warm-up that hangs is found by the limit of predict.
 WARM_UP_S = 60.0
@@ -66,7 +70,7 @@ def plan_of(case: Case, settings: Settings, limits: Limits | None = None) -> Run
         "timeout_s": timeout_s,
         "drain_s": timeout_s if drain_s is None else drain_s,
         "build_timeout_s": (limits or Limits()).load_s * max(case.instances, 1) + WARM_UP_S,
-        "max_backlog": settings.max_backlog.value if case.open_loop else None,
+        "max_backlog": settings.max_backlog.value if case.queued else None,
         "interval_s": settings.interval_s.value or interval_s(case),
         "calibrate": settings.calibrate.value,
     }
@@ -81,7 +85,7 @@ def plan_of(case: Case, settings: Settings, limits: Limits | None = None) -> Run
         return RunPlan(load=load, stop=stop, **common)
     if scenario.name in MLPERF:
         return _with_budget(_mlperf(case, scenario).plan(**common), stop)
-    if scenario.name in (POISSON, CONSTANT_RATE) and not rules.end_a_run:
+    if scenario.name in LASTING and not rules.end_a_run:
         stop = replace(stop, duration_s=case.duration_s)
     load_model = LOADS[scenario.name](scenario)
     return RunPlan(load=load_model, stop=replace(stop, iterations=case.iterations), **common)
@@ -168,6 +172,24 @@ def _constant_rate(scenario: ScenarioSettings) -> LoadModel:
     return ConstantRate(scenario.rate_per_s)
 
 
+def _gamma(scenario: ScenarioSettings) -> LoadModel:
+    assert scenario.rate_per_s is not None and scenario.burstiness is not None
+    return Gamma(scenario.rate_per_s, scenario.burstiness, scenario.seed)
+
+
+def _sessions(scenario: ScenarioSettings) -> LoadModel:
+    rate_per_s, seed = scenario.sessions_per_s, scenario.seed
+    think_time_s = scenario.think_time_s or 0.0
+    if rate_per_s is None:
+        return Sessions(users=scenario.users, think_time_s=think_time_s)
+    arrivals: ConstantRate | Gamma | Poisson = Poisson(rate_per_s, seed)
+    if scenario.arrivals == EVEN_ARRIVALS:
+        arrivals = ConstantRate(rate_per_s)
+    elif scenario.arrivals == GAMMA_ARRIVALS:
+        arrivals = Gamma(rate_per_s, scenario.burstiness or 1.0, seed)
+    return Sessions(arrivals=arrivals, think_time_s=think_time_s)
+
+
 def _stages(scenario: ScenarioSettings) -> LoadModel:
     even = scenario.arrivals == EVEN_ARRIVALS
     stages = tuple(Stage(*stage) for stage in scenario.stages or ())
@@ -186,6 +208,8 @@ def _replay(scenario: ScenarioSettings) -> LoadModel:
 LOADS: dict[str, Callable[[ScenarioSettings], LoadModel]] = {
     POISSON: _poisson,
     CONSTANT_RATE: _constant_rate,
+    GAMMA: _gamma,
+    SESSIONS: _sessions,
     STAGES: _stages,
     REPLAY: _replay,
 }
@@ -201,6 +225,12 @@ def _pool_faults(settings: Settings, in_process: bool) -> list[str]:
         ]
     if pool.value == "async" and runner.value in ("backend", "onnxruntime"):
         return [f"{named}: predict of the runner {runner.value!r} blocks; add --pool thread"]
+    scenarios = settings.scenarios.value or ()
+    if pool.value != "async" and any(each.name == SESSIONS for each in scenarios):
+        return [
+            f"{named}: the turns of conversations (Sessions) are requests to a language model's "
+            "server (qs load openai+http://HOST/v1), which pool 'async' makes"
+        ]
     if pool.value == "process" and in_process:
         return [f"{named}: with --in_process there are no other processes; add --pool thread"]
     workers = settings.workers

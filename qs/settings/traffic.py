@@ -18,29 +18,42 @@ from qs.base.errors import MISSING, Fault, Faults
 from qs.base.scenarios import (
     CLOSED_LOOP,
     CONSTANT_RATE,
+    GAMMA,
     MLPERF,
     MULTI_STREAM,
     OFFLINE,
     OPEN_LOOP,
     POISSON,
+    QUEUED,
     RATED,
     REPLAY,
     SERVER,
+    SESSIONS,
     SINGLE_STREAM,
     STAGES,
     spelled,
 )
 from qs.config.qs_config import Batching, Scenario, Stage
 
-POISSON_ARRIVALS, EVEN_ARRIVALS = "poisson", "even"
+POISSON_ARRIVALS, EVEN_ARRIVALS, GAMMA_ARRIVALS = "poisson", "even", "gamma"
 
 
 # What each scenario reads, beside its name.
 USES: Mapping[str, tuple[str, ...]] = {
     POISSON: ("rate_per_s", "duration_s", "seed"),
     CONSTANT_RATE: ("rate_per_s", "duration_s"),
+    GAMMA: ("rate_per_s", "burstiness", "duration_s", "seed"),
     STAGES: ("stages", "arrivals", "seed"),
     REPLAY: ("due_file", "column", "speed"),
+    SESSIONS: (
+        "users",
+        "sessions_per_s",
+        "arrivals",
+        "burstiness",
+        "think_time_s",
+        "duration_s",
+        "seed",
+    ),
     SINGLE_STREAM: ("percentile", "duration_s"),
     MULTI_STREAM: ("percentile", "duration_s", "samples_per_query"),
     SERVER: ("rate_per_s", "bound_s", "percentile", "duration_s", "seed"),
@@ -66,8 +79,15 @@ class ScenarioSettings:
     # Of the arrivals.
     seed: int | None = None
     stages: tuple[Stage, ...] | None = None
-    # "poisson" or "even", within stages.
+    # "poisson" or "even" within stages; of conversations "gamma" too.
     arrivals: str | None = None
+    # The shape of gamma distributed gaps: 1 is Poisson, less is burstier.
+    burstiness: float | None = None
+    # Conversations: so many at a time, or so many that arrive per second; and the pause before a
+    # turn that states none.
+    users: int | None = None
+    sessions_per_s: float | None = None
+    think_time_s: float | None = None
     # The file of recorded due times, its column, and how many times as fast it is replayed.
     due_file: str | None = None
     column: str | None = None
@@ -167,6 +187,9 @@ class Traffic:
     scenario: str | None = None
     rate_per_s: float | None = None
     arrivals: str | None = None
+    burstiness: float | None = None
+    users: int | None = None
+    sessions_per_s: float | None = None
     # (seconds, rate, ramp): `ramp` goes from the rate before in a straight line
     stages: tuple[tuple[float, float, bool], ...] | None = None
     replay: Path | None = None
@@ -195,7 +218,11 @@ class Traffic:
             return STAGES
         if self.replay is not None:
             return REPLAY
+        if self.users is not None or self.sessions_per_s is not None:
+            return SESSIONS
         if self.rate_per_s is not None:
+            if self.arrivals == GAMMA_ARRIVALS or self.burstiness is not None:
+                return GAMMA
             return CONSTANT_RATE if self.arrivals == EVEN_ARRIVALS else POISSON
         return None
 
@@ -207,6 +234,8 @@ class Traffic:
             *self._minimums_of_mlperf(),
             *self._delay_alone(),
             *self._other_arrivals(),
+            *self._of_gamma(),
+            *self._of_sessions(),
         ]
         if faults:
             raise Faults(faults)
@@ -226,7 +255,11 @@ class Traffic:
                 percentile=self.percentile,
                 samples_per_query=self.samples_per_query,
                 stages=self.stages,
-                arrivals=self.arrivals if name == STAGES else None,
+                arrivals=self.arrivals if name in (STAGES, SESSIONS) else None,
+                burstiness=self.burstiness,
+                users=self.users,
+                sessions_per_s=self.sessions_per_s,
+                think_time_s=self.think_time_s,
                 due_file=None if self.replay is None else str(self.replay.absolute()),
                 column=self.replay_column,
                 speed=self.replay_speed,
@@ -262,14 +295,17 @@ class Traffic:
             ("replay", self.replay, (REPLAY,)),
             ("replay_column", self.replay_column, (REPLAY,)),
             ("replay_speed", self.replay_speed, (REPLAY,)),
-            ("arrivals", self.arrivals, (STAGES, POISSON, CONSTANT_RATE)),
+            ("arrivals", self.arrivals, (STAGES, POISSON, CONSTANT_RATE, GAMMA, SESSIONS)),
+            ("burstiness", self.burstiness, (GAMMA, SESSIONS)),
+            ("users", self.users, (SESSIONS,)),
+            ("sessions_per_s", self.sessions_per_s, (SESSIONS,)),
             ("latency_slo", self.bound_s, (SERVER,)),
             ("percentile", self.percentile, (SINGLE_STREAM, MULTI_STREAM, SERVER)),
             ("samples_per_query", self.samples_per_query, (MULTI_STREAM, OFFLINE)),
-            ("think_time", self.think_time_s, (CLOSED_LOOP,)),
-            ("max_backlog", self.max_backlog, OPEN_LOOP),
-            ("max_batch_size", self.max_batch_size, OPEN_LOOP),
-            ("spin", self.spin, OPEN_LOOP),
+            ("think_time", self.think_time_s, (CLOSED_LOOP, SESSIONS)),
+            ("max_backlog", self.max_backlog, QUEUED),
+            ("max_batch_size", self.max_batch_size, QUEUED),
+            ("spin", self.spin, QUEUED),
         )
         for flag, value, scenarios in means:
             if value is not None and self._meant not in scenarios:
@@ -294,9 +330,38 @@ class Traffic:
             yield Fault("--max_delay", "max_delay", self.max_delay_us, allowed)
 
     def _other_arrivals(self) -> Iterator[Fault]:
-        if self.arrivals is None or self.scenario not in (POISSON, CONSTANT_RATE):
+        of = {
+            POISSON: (POISSON_ARRIVALS,),
+            CONSTANT_RATE: (EVEN_ARRIVALS,),
+            GAMMA: (GAMMA_ARRIVALS,),
+            STAGES: (POISSON_ARRIVALS, EVEN_ARRIVALS),
+        }
+        wanted = of.get(self._meant)
+        if self.arrivals is not None and wanted is not None and self.arrivals not in wanted:
+            allowed = f"{' or '.join(wanted)}, as --scenario is {spelled(self._meant)}"
+            yield Fault("--arrivals", "arrivals", self.arrivals, allowed)
+
+    def _of_gamma(self) -> Iterator[Fault]:
+        """How bursty is stated with gamma arrivals, and with none else."""
+        gamma = self._meant == GAMMA or self.arrivals == GAMMA_ARRIVALS
+        if gamma and self._meant in (GAMMA, SESSIONS) and self.burstiness is None:
+            allowed = "given with --arrivals gamma: 1 is Poisson, 0.5 burstier, 2 more even"
+            yield Fault("--burstiness", "burstiness", MISSING, allowed)
+        if self._meant == SESSIONS and self.burstiness is not None and not gamma:
+            allowed = "given only with --arrivals gamma"
+            yield Fault("--burstiness", "burstiness", self.burstiness, allowed)
+
+    def _of_sessions(self) -> Iterator[Fault]:
+        """Conversations are those of users, or arrive."""
+        if self._meant != SESSIONS:
             return
-        wanted = EVEN_ARRIVALS if self.scenario == CONSTANT_RATE else POISSON_ARRIVALS
-        if self.arrivals != wanted:
-            allowed = f"{wanted}, as --scenario is {spelled(self.scenario)}"
+        users, per_s = self.users, self.sessions_per_s
+        if users is None and per_s is None:
+            allowed = "given, or --sessions_per_s, as --scenario is sessions"
+            yield Fault("--users", "users", MISSING, allowed)
+        if users is not None and per_s is not None:
+            allowed = "left out with --users, who begin a conversation when the last has ended"
+            yield Fault("--sessions_per_s", "sessions_per_s", per_s, allowed)
+        if users is not None and self.arrivals is not None:
+            allowed = "left out with --users, whose conversations do not arrive"
             yield Fault("--arrivals", "arrivals", self.arrivals, allowed)

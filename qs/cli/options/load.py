@@ -70,7 +70,7 @@ traffic = together(
         "--scenario",
         type=Scenario(),
         help="How load arrives: closed_loop (each client sends when its last answer has come), "
-        "poisson, constant_rate, stages, replay, or MLPerf's single_stream, multi_stream, server, "
+        "poisson, constant_rate, gamma, stages, replay, sessions, or MLPerf's single_stream, multi_stream, server, "
         "offline with their rules.",
     ),
     _load(
@@ -80,8 +80,29 @@ traffic = together(
     ),
     _load(
         "--arrivals",
-        type=OneOf(["poisson", "even"]),
-        help="At random (poisson) or evenly spaced (even).  [default: poisson]",
+        type=OneOf(["poisson", "even", "gamma"]),
+        help="At random (poisson), evenly spaced (even), or as bursty as stated (gamma).  "
+        "[default: poisson]",
+        rare=True,
+    ),
+    _load(
+        "--burstiness",
+        type=Finite(1e6),
+        metavar="SHAPE",
+        help="Gamma distributed gaps of this shape: 1 is poisson, 0.5 burstier, 2 more even.",
+        rare=True,
+    ),
+    _load(
+        "--users",
+        type=Whole(1, bounds.CLIENTS),
+        help="Users of a language model, each in one conversation at a time (sessions): a turn is "
+        "sent when the answer to the one before has come.",
+    ),
+    _load(
+        "--sessions_per_s",
+        type=Finite(bounds.PER_S),
+        metavar="PER_S",
+        help="Conversations that begin per second, whether or not others have ended (sessions).",
         rare=True,
     ),
     _load(
@@ -125,7 +146,8 @@ traffic = together(
         "--think_time",
         "think_time_s",
         type=Seconds(),
-        help="closed_loop: pause of a client before each query.",
+        help="closed_loop: pause of a client before each query; sessions: pause before a turn "
+        "that states none.",
         rare=True,
     ),
     _load(

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from qs.base.errors import MISSING, Faults, UserError
-from qs.base.scenarios import CONFIGURABLE, OPEN_LOOP
+from qs.base.scenarios import CONFIGURABLE, QUEUED
 from qs.config.interact import parse_profile
 from qs.config.qs_config import RUNNERS, QsConfig, ScenarioName, parse_qs_config
 
@@ -83,9 +83,10 @@ def test_the_names_of_scenarios_are_those_of_the_program():
     assert get_args(ScenarioName) == CONFIGURABLE
 
 
-@pytest.mark.parametrize("name", OPEN_LOOP)
+@pytest.mark.parametrize("name", QUEUED)
 def test_batching_goes_with_every_open_loop(name):
-    scenario = {"name": name, "target_qps": 5, "stages": [[1, 2]], "due_file": "due.txt"}
+    needed = {"target_qps": 5, "stages": [[1, 2]], "due_file": "due.txt", "burstiness": 0.5}
+    scenario = {"name": name, **needed}
     config = {"batching": {"max_batch_size": 2}, "scenarios": [scenario]}
     assert parse_qs_config(config, "c").batching.max_batch_size == 2
 
