@@ -62,7 +62,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
             checks.attempt(partial(_readable, request.file, backend.path))
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
-    checks.attempt(request.traffic.check)
+    checks.attempt(partial(request.traffic.check, bool((request.remote or {}).get("llm"))))
     checks.attempt(partial(check_goals, request))
     checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
@@ -86,7 +86,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     if artifact is None:  # a compile result has its model's name
         reports = request.out / backend.path.name
         described["name"] = await asyncio.to_thread(told_apart, described, reports)
-    request = _at_its_only_size(request, described["batch"])
+    request = _at_its_only_size(_with_dues(request, described), described["batch"])
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
     path = described["path"]
@@ -116,6 +116,17 @@ def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
         return request
     origins = {**request.origins, "batch_sizes": batch["why"]}
     return replace(request, batch_sizes=(batch["only"],), origins=origins)
+
+
+def _with_dues(request: Request, described: dict[str, Any]) -> Request:
+    """With the due times of a trace, where prompts bring them and no other load is asked for."""
+    prompts = described.get("prompts")
+    if prompts is None:
+        return request
+    asked = ((request.remote or {}).get("llm") or {}).get("prompts")
+    dues = Path(prompts["dues"]) if prompts["dues"] else None
+    traffic = request.traffic.with_dues(Path(asked) if asked else None, dues)
+    return replace(request, traffic=traffic)
 
 
 def _exists(path: Path) -> None:

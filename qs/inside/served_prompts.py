@@ -23,7 +23,7 @@ from qs.remote.protocol import BadAnswer
 from qs.remote.protocols.openai import PROMPT, OpenAi
 from qs.remote.serving import Serving, Unanswered
 
-FILE, DUES = "prompts.jsonl", "dues.csv"
+FILE, DUES = "prompts.jsonl", "dues.txt"
 CODING, ERRORS = "utf-8", "surrogatepass"
 # Of what a model file is fed, what would say nothing of prompts.
 _OF_TENSORS = {

@@ -199,7 +199,8 @@ def _stages(scenario: ScenarioSettings) -> LoadModel:
 def _replay(scenario: ScenarioSettings) -> LoadModel:
     assert scenario.due_file is not None
     try:
-        return Replay.from_file(scenario.due_file, scenario.column, scenario.speed or 1.0)
+        path = scenario.read_from or scenario.due_file
+        return Replay.from_file(path, scenario.column, scenario.speed or 1.0)
     except (ValueError, OSError) as error:
         raise UserError(f"--replay: {error}") from None
 

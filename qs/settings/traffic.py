@@ -92,6 +92,8 @@ class ScenarioSettings:
     due_file: str | None = None
     column: str | None = None
     speed: float | None = None
+    # Where the due times are read, if they are those of prompts and `due_file` is the prompts'.
+    read_from: str | None = None
 
     @classmethod
     def of_config(cls, entry: Scenario) -> ScenarioSettings:
@@ -122,9 +124,9 @@ class ScenarioSettings:
     def published(self) -> dict[str, Any]:
         """What was stated, by the keys of a QS config, with its name."""
         stated = {"name": self.name}
-        for each in fields(self)[1:]:
-            if getattr(self, each.name) is not None:
-                stated |= self._entry(each.name)
+        for name in _STATED:
+            if getattr(self, name) is not None:
+                stated |= self._entry(name)
         return stated
 
     def settings(self) -> dict[str, Any]:
@@ -139,9 +141,9 @@ class ScenarioSettings:
     @property
     def _unused(self) -> list[str]:
         return [
-            each.name
-            for each in fields(self)[1:]
-            if each.name not in USES[self.name] and getattr(self, each.name) is not None
+            name
+            for name in _STATED
+            if name not in USES[self.name] and getattr(self, name) is not None
         ]
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -153,7 +155,8 @@ class ScenarioSettings:
         return {_PUBLISHED.get(name, name): value}
 
 
-_SAME = [each.name for each in fields(ScenarioSettings) if each.name not in _PUBLISHED]
+_STATED = [each.name for each in fields(ScenarioSettings) if each.name not in ("name", "read_from")]
+_SAME = ["name", *(name for name in _STATED if name not in _PUBLISHED)]
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,8 @@ class Traffic:
     replay: Path | None = None
     replay_column: str | None = None
     replay_speed: float | None = None
+    # A file with the due times of prompts; `replay` is then the prompts' own.
+    dues: Path | None = None
     # The bound of Server's percentile.
     bound_s: float | None = None
     percentile: float | None = None
@@ -216,7 +221,7 @@ class Traffic:
             return self.scenario
         if self.stages is not None:
             return STAGES
-        if self.replay is not None:
+        if self.replay is not None or self.replay_speed is not None:
             return REPLAY
         if self.users is not None or self.sessions_per_s is not None:
             return SESSIONS
@@ -226,10 +231,10 @@ class Traffic:
             return CONSTANT_RATE if self.arrivals == EVEN_ARRIVALS else POISSON
         return None
 
-    def check(self) -> None:
-        """Raises Faults for options that do not go together."""
+    def check(self, prompts: bool = False) -> None:
+        """Raises Faults for options that do not go together. Prompts may bring due times."""
         faults = [
-            *self._missing(),
+            *self._missing(prompts),
             *self._out_of_place(),
             *self._minimums_of_mlperf(),
             *self._delay_alone(),
@@ -239,6 +244,20 @@ class Traffic:
         ]
         if faults:
             raise Faults(faults)
+
+    def with_dues(self, prompts: Path | None, dues: Path | None) -> Traffic:
+        """With the due times that prompts bring, unless another load is asked for. Raises Faults if
+        they are to be replayed and there are none.
+
+        prompts   the file that they came from
+        dues      the file of their due times; None: they have none
+        """
+        if self.replay is not None or self.name not in (None, REPLAY):
+            return self
+        if dues is None and self.name == REPLAY:
+            allowed = "given, as --scenario is replay and the prompts have no due times"
+            raise Faults([Fault("--replay", "replay", MISSING, allowed)])
+        return self if dues is None else replace(self, replay=prompts or dues, dues=dues)
 
     def scenarios(self) -> tuple[ScenarioSettings, ...] | None:
         """The scenario as the only one; none of them for the closed loop; None: not given."""
@@ -263,6 +282,7 @@ class Traffic:
                 due_file=None if self.replay is None else str(self.replay.absolute()),
                 column=self.replay_column,
                 speed=self.replay_speed,
+                read_from=None if self.dues is None else str(self.dues.absolute()),
             ),
         )
 
@@ -275,7 +295,7 @@ class Traffic:
     def _meant(self) -> str:
         return self.name or CLOSED_LOOP
 
-    def _missing(self) -> Iterator[Fault]:
+    def _missing(self, prompts: bool) -> Iterator[Fault]:
         """What the scenario needs and is not given."""
         needs = (
             ("rate", self.rate_per_s, RATED),
@@ -283,7 +303,7 @@ class Traffic:
             ("replay", self.replay, (REPLAY,)),
         )
         for flag, value, scenarios in needs:
-            if self._meant in scenarios and value is None:
+            if self._meant in scenarios and value is None and not (flag == "replay" and prompts):
                 allowed = f"given, as --scenario is {spelled(self._meant)}"
                 yield Fault(f"--{flag}", flag, MISSING, allowed)
 

@@ -70,8 +70,8 @@ traffic = together(
         "--scenario",
         type=Scenario(),
         help="How load arrives: closed_loop (each client sends when its last answer has come), "
-        "poisson, constant_rate, gamma, stages, replay, sessions, or MLPerf's single_stream, multi_stream, server, "
-        "offline with their rules.",
+        "poisson, constant_rate, gamma, stages, replay, sessions, or MLPerf's single_stream, "
+        "multi_stream, server, offline with their rules.",
     ),
     _load(
         "--stages",

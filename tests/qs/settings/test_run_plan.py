@@ -11,6 +11,7 @@ from qs.engine import (
     Batching,
     ClosedLoop,
     ConstantRate,
+    Gamma,
     MultiStream,
     Offline,
     Poisson,
@@ -18,6 +19,7 @@ from qs.engine import (
     Replay,
     RunPlan,
     Server,
+    Sessions,
     SingleStream,
     Stage,
     Stages,
@@ -124,6 +126,37 @@ def test_a_key_of_the_qs_config(config, expected):
             {"load": Stages((Stage(1.0, 5.0), Stage(2.0, 9.0, True)), 3), "stop.duration_s": None},
         ),
         (
+            {"traffic": Traffic(rate_per_s=200.0, burstiness=0.5), "seed": 3},
+            {"load": Gamma(200.0, 0.5, 3), "stop.duration_s": 10.0},
+        ),
+        (
+            {"traffic": Traffic(users=4, think_time_s=2.0), "pool": "async"},
+            {
+                "load": Sessions(users=4, think_time_s=2.0),
+                "stop.duration_s": 10.0,
+                "pool.max_in_flight": None,
+            },
+        ),
+        (
+            {"traffic": Traffic(sessions_per_s=4.0), "pool": "async", "clients": 6, "seed": 2},
+            {"load": Sessions(arrivals=Poisson(4.0, 2)), "pool.max_in_flight": 6},
+        ),
+        (
+            {
+                "traffic": Traffic(sessions_per_s=4.0, arrivals="even"),
+                "pool": "async",
+                "iterations": 40,
+            },
+            {"load": Sessions(arrivals=ConstantRate(4.0)), "stop.iterations": 40},
+        ),
+        (
+            {
+                "traffic": Traffic(sessions_per_s=4.0, arrivals="gamma", burstiness=0.2),
+                "pool": "async",
+            },
+            {"load": Sessions(arrivals=Gamma(4.0, 0.2, 0)), "stop.duration_s": 10.0},
+        ),
+        (
             {"traffic": Traffic(stages=((1.0, 5.0, False),), arrivals="even")},
             {"load": Stages((Stage(1.0, 5.0),), None)},
         ),
@@ -172,6 +205,14 @@ def test_recorded_due_times_are_read(tmp_path):
     assert (list(plan.load.due_s), plan.load.speed) == ([0.5, 1.5], 2.0)
     with pytest.raises(UserError, match="--replay: .*none.txt"):
         planned({}, traffic=Traffic(replay=tmp_path / "none.txt"))
+
+
+def test_due_times_of_prompts_are_read_where_they_were_written(tmp_path):
+    dues = tmp_path / "dues.txt"
+    dues.write_text("0.5\n0.5\n3\n")
+    traffic = Traffic(replay_speed=2.0).with_dues(tmp_path / "trace.jsonl", dues)
+    _, plan = planned({}, traffic=traffic)
+    assert list(plan.load.due_s) == [0.5, 0.5, 3.0] and plan.load.speed == 2.0
 
 
 def test_each_batch_size_is_a_case():
@@ -305,6 +346,7 @@ def test_a_trial_sets_its_intervals_and_whether_the_engine_is_calibrated():
             "(default); it has a worker for each client (--clients)",
         ),
         ({"runner": "async"}, {"workers": 2, "in_process": True}, "workers 2 (command line): with"),
+        ({}, {"traffic": Traffic(users=2)}, "requests to a language model's server"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_loaded(config, options, reason):
