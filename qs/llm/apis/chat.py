@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
+
 from qs.llm.answer import Answer, Channel, Delta
 from qs.llm.apis.api import Event
 from qs.llm.apis.fields import (
@@ -48,7 +50,10 @@ class Chat:
 
     def read_event(self, event: Event, answer: Answer) -> None:
         at_ns, _, data, name = event
-        content = loaded(data)
+        try:
+            content = orjson.loads(data)
+        except ValueError:
+            content = None
         if type(content) is not dict:
             if data.strip() == b"[DONE]":
                 answer.ended = True
@@ -81,7 +86,14 @@ class Chat:
                     answer.listed_tokens += listed_tokens(choice)
         if len(deltas) == before:
             answer.other_events += 1
-        read_beside(content, answer, name)
+        if (
+            not answer.model
+            or content.get("usage")
+            or "timings" in content
+            or "error" in content
+            or "choices" not in content
+        ):
+            read_beside(content, answer, name)
 
     def read_whole(self, body: bytes, answer: Answer) -> None:
         content = loaded(body)

@@ -31,6 +31,8 @@ _FINISHES = {
     "refusal": Finish.CONTENT_FILTER,
 }
 MOST_ERROR_CHARACTERS = 300
+# A count of more than that is none.
+MOST_TOKENS = 1 << 40
 
 
 def merged(ours: Mapping[str, Any], asked: LlmAsked, prompt: Prompt) -> dict[str, Any]:
@@ -76,9 +78,11 @@ def finish_of(word: object) -> Finish | None:
 
 def whole_number(value: object) -> int | None:
     """A count of a server's; None for what cannot be one. Some write it as 12.0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is int:
+        return value if 0 <= value < MOST_TOKENS else None
+    if not isinstance(value, float):
         return None
-    return int(value) if 0 <= value < 1 << 53 and value == int(value) else None
+    return int(value) if 0 <= value < MOST_TOKENS and value == int(value) else None
 
 
 def as_text(content: Any) -> str:
@@ -133,6 +137,8 @@ def read_usage(usage: Any, answer: Answer) -> None:
     answer.input_tokens = answer.input_tokens if found is None else found
     found = whole_number(get("completion_tokens", get("output_tokens")))
     answer.output_tokens = answer.output_tokens if found is None else found
+    if len(usage) == 3 and "total_tokens" in usage:
+        return
     # SGLang says it here, all others in the details.
     found = whole_number(get("reasoning_tokens"))
     answer.reasoning_tokens = answer.reasoning_tokens if found is None else found
