@@ -29,3 +29,8 @@ def spelled(name: str) -> str:
     """As the command line takes it: SingleStream -> single_stream."""
     parts = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
     return parts.lstrip("_")
+
+
+# What a search for the most load goes over: the rate of Poisson arrivals, or the users of a closed
+# loop.
+RATE, CONCURRENCY = "rate", "concurrency"

@@ -11,8 +11,9 @@ import click
 
 from qs.base import bounds
 from qs.base.errors import Fault, Faults
+from qs.base.scenarios import CONCURRENCY, RATE
 from qs.cli import options as given
-from qs.cli.basic_types import Whole
+from qs.cli.basic_types import OneOf, Whole
 from qs.cli.grouping import AXES as AXIS
 from qs.cli.grouping import OUTPUT, STOP, TARGET
 from qs.cli.naming import file_or_task, settled
@@ -22,9 +23,15 @@ from qs.cli.types import BatchSizes, Seconds, WholeNumbers, Words
 
 _axis = given.under(AXIS)
 # What a recommended command states anew, or leaves to its own: a tag names one run.
-TIMES = ("repeats", "duration", "budget", "slo", "slo_budget", "no_search", "resume")
+TIMES = ("repeats", "duration", "budget", "slo", "slo_budget", "over", "no_search", "resume")
 # What an artifact is fed.
 FED = ("shape", "batch_axis", "types", "ranges", "data", "state", "no_state", "fill")
+OWN = ("repeats", "duration", "budget", "slo_budget", "over", "resume")
+# Of a language model behind an API, whose requests take seconds and whose axis are the users: what
+# is swept where nobody says otherwise.
+ENDPOINT = "OPENAI"
+OF_ENDPOINTS = {"repeats": 1, "duration": 10.0, "slo_budget": 300.0}
+USERS = {RATE: (1, 2, 4, 8, 16), CONCURRENCY: (1,)}
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 ANEW = (*AXES, "batch_sizes", "tags", "slo")
 
@@ -32,7 +39,7 @@ ANEW = (*AXES, "batch_sizes", "tags", "slo")
 @click.command(
     "sweep",
     cls=Retyped,
-    short_help="Measure many settings in turn, and find the highest rate within bounds.",
+    short_help="Measure many settings in turn, and find the most load within bounds.",
 )
 @file_or_task
 @given.task
@@ -95,6 +102,15 @@ ANEW = (*AXES, "batch_sizes", "tags", "slo")
 @given.searched
 @given.option(
     STOP,
+    "--over",
+    type=OneOf([RATE, CONCURRENCY]),
+    default=RATE,
+    show_default=True,
+    help="What the search for the most load goes over: the rate of Poisson arrivals, or the users "
+    "of a closed loop.",
+)
+@given.option(
+    STOP,
     "--no_search",
     is_flag=True,
     help="With --slo: only choose among the settings, as measured in closed loop.",
@@ -128,7 +144,7 @@ ANEW = (*AXES, "batch_sizes", "tags", "slo")
 @given.output
 def command(as_json: bool, quiet: bool, **options) -> int:
     """Measure every combination of the axes in closed loop, interleaved and repeated; recommend
-    settings; find the highest rate within bounds.
+    settings; find the highest rate, or the most users, within bounds.
 
     \b
     Examples:
@@ -136,6 +152,7 @@ def command(as_json: bool, quiet: bool, **options) -> int:
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1,8 --clients 1,2
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --pool thread,process --budget 20s
       qs sweep --task digits-cnn-onnx-fp32 --hardware_type CPU --batch_sizes 1 --slo p99=5ms
+      qs sweep openai+http://127.0.0.1:8080/v1 --slo ttft_p95=1s,tpot_p95=50ms
       qs sweep --artifact model.onnx --hardware_type CPU --instances 1,2 --duration 0.5s --resume
     """
     return _sweep(options, as_json, quiet)
@@ -156,11 +173,13 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from qs.watch.terminal import open_view
 
     asked = settled(options)
-    own = {
-        name: asked.pop(name) for name in ("repeats", "duration", "budget", "slo_budget", "resume")
-    }
+    own = {name: asked.pop(name) for name in OWN}
     no_search = asked.pop("no_search")
     axes = {name: asked.pop(name) or () for name in AXES}
+    endpoint = asked["hardware_type"] == ENDPOINT
+    if endpoint:
+        own |= {name: value for name, value in OF_ENDPOINTS.items() if _is_default(name)}
+        axes["clients"] = axes["clients"] or USERS[own["over"]]
     _check_together(asked, bool(asked["slo"]), no_search)
     asked |= {"engine": DRIVE, "duration": own["duration"]}
     request = request_of(asked, kind=Kind.SWEEP)
@@ -177,6 +196,8 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
         goals=request.goals,
         budget_s=own["budget"],
         limit_s=own["slo_budget"],
+        over=own["over"],
+        endpoint=endpoint,
         search=not no_search,
         resume=own["resume"],
         command=_command(request),
@@ -191,6 +212,12 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
         )
         ended = run(prepared, view, work_of(plan), going_on=plan.resume, trend=drawn_trend)
         return conclude(ended, view, as_json, quiet)
+
+
+def _is_default(name: str) -> bool:
+    """Whether neither the command line nor a variable or file says it."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.DEFAULT
 
 
 def _check_together(asked: Mapping[str, Any], bounded: bool, no_search: bool) -> None:

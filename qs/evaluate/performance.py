@@ -233,8 +233,8 @@ async def _told(
         load_s=loaded.seconds,
         samples=samples,
         outcome=outcome,
-        # A trial is a search's to judge.
-        goals=() if testbed.trials else testbed.settings.goals.value or (),
+        goals=testbed.settings.goals.value or (),
+        judging=not testbed.trials,  # a trial is a sweep's to judge
     )
     row = server.row(beside.row(row), result, case.lists)
     row = with_goals(TokensBeside.of(testbed.served).row(row, result, logs))

@@ -12,7 +12,7 @@ from qs.base.storable import storable, text
 from qs.engine import Doubt, Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
 from qs.evaluate.judged import judged
-from qs.evaluate.slo import held_to
+from qs.evaluate.slo import Held, held_to
 from qs.limit.goals import Goal
 from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
 from qs.result.cost_entry import CpuUseEntry, EngineCostEntry
@@ -44,6 +44,7 @@ def measured(
     samples: Mapping[str, Any] | None = None,
     outcome: Outcome = Outcome.DONE,
     goals: Sequence[Goal] = (),
+    judging: bool = True,
 ) -> Row:
     """The row of a case that our engine drove.
 
@@ -51,10 +52,11 @@ def measured(
     load_s     how long loading took
     samples    what was submitted
     goals      what must hold
+    judging    whether the verdict depends on it
     """
     known: dict[str, Any] = latencies_ms(result.response)
     held = held_to(goals, case, result)
-    verdict, reasons, doubts = judged(case, result, held)
+    verdict, reasons, doubts = judged(case, result, held if judging else Held())
     fault = first_fault(result.first_fault) if result.errors else None
     if fault is not None and reasons:
         reasons.append(fault)

@@ -14,10 +14,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from qs.base.scenarios import RATE
 from qs.engine import RESPONSE, Histogram
 from qs.limit.goals import GOODPUT, Goal, longest_bound_s
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement, judge
-from qs.limit.trial import RATE, Trial
+from qs.limit.trial import Trial
 
 # Neighbours further away than this hardly add anything.
 REACH = 1.25

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from qs.base.scenarios import RATE
 from qs.base.words import number, percent
 from qs.limit.claims import Look
 from qs.limit.evidence import TrialEvidence
-from qs.limit.goals import Goal
+from qs.limit.goals import GOODPUT, Goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
 from qs.limit.stability import unstable
-from qs.limit.trial import CONFIRM, RATE, Trial, load_words
+from qs.limit.trial import CONFIRM, Trial, load_words
 
 LOWEST_FAILS = "even the lowest rate fails"
 NOTHING_FAILS = "no rate up to the highest tried fails"
@@ -45,6 +46,8 @@ class RatePoint:
     # By goal: what was measured, what is allowed, and the interval of the true value, at the
     # confidence for each end.
     goals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # As far as they are known: output_per_s, user_per_s, good_per_s.
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,11 @@ class Limit:
     def curve(self) -> list[dict[str, Any]]:
         """Rate, throughput in answered requests/s and response times in ns, by rising rate."""
         return [
-            {**{name: getattr(point, name) for name in _CURVE}, **point.percentiles_ns}
+            {
+                **{name: getattr(point, name) for name in _CURVE},
+                **point.percentiles_ns,
+                **point.figures,
+            }
             for point in self.points
         ]
 
@@ -304,17 +311,44 @@ def point_of(evidence: TrialEvidence, rate: float) -> RatePoint:
         else None,
         percentiles_ns={
             f"p{each:g}_ns": response.reported_ns(each) for each in _percentiles(evidence.goals)
-        },
+        }
+        | _measured_ns(evidence, rate),
         goals={
             str(goal): _goal_figures(goal, evidence.judgement(goal, rate), evidence.confidence)
             for goal in evidence.goals
         },
+        figures=_figures(trials),
     )
+
+
+def _figures(trials: Sequence[Trial]) -> dict[str, float]:
+    """Those of the trials together, each for as long as it lasted."""
+    found = {}
+    for name in dict.fromkeys(name for trial in trials for name in trial.figures):
+        known = [
+            (trial.figures[name], trial.measured_s) for trial in trials if name in trial.figures
+        ]
+        seconds = sum(lasted for _, lasted in known)
+        if seconds > 0:
+            found[name] = sum(value * lasted for value, lasted in known) / seconds
+    return found
+
+
+def _measured_ns(evidence: TrialEvidence, rate: float) -> dict[str, int | None]:
+    """Percentiles of other times that are bounded: ttft_p99_ns."""
+    return {
+        f"{goal.name}_ns": evidence.values(rate, goal.measure).reported_ns(goal.percentile)
+        for goal in evidence.goals
+        if goal.limit is not None and goal.time_ns is not None and goal.percentile is not None
+    }
 
 
 def _percentiles(goals: Sequence[Goal]) -> list[float]:
     return sorted(
-        {*CURVE_PERCENTILES, *(goal.percentile for goal in goals if goal.percentile is not None)}
+        {
+            *CURVE_PERCENTILES,
+            *(goal.percentile for goal in goals if goal.bound_ns and goal.percentile is not None),
+        }
     )
 
 
@@ -323,8 +357,12 @@ def _goal_figures(goal: Goal, judgement: Judgement, confidence: float) -> dict[s
     what = (
         "mean_ns"
         if goal.share is None
+        else "share_not_good"
+        if goal.name == GOODPUT
         else "share_failed"
-        if goal.bound_ns is None
+        if goal.allowed is None
+        else "share_below"
+        if goal.at_least
         else "share_over"
     )
     return {

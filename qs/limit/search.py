@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from qs.base.errors import UserError
+from qs.base.scenarios import RATE
 from qs.limit.claims import Claims
 from qs.limit.evidence import TrialEvidence, collapsed
 from qs.limit.goals import Goal, of_the_run, with_implied
@@ -25,7 +26,7 @@ from qs.limit.limit import Limit, limit_of
 from qs.limit.line import NEAR, PRUDENCE, excess_of, lines_of, promises
 from qs.limit.settings import LimitSettings, seed_of
 from qs.limit.step import OnStep, Step, check_same
-from qs.limit.trial import CONFIRM, CURVE, RATE, SEARCH, Trial, TrialPlan
+from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial, TrialPlan
 
 MeasureTrial = Callable[[TrialPlan], Awaitable[Trial]]
 
@@ -280,6 +281,7 @@ class _Search:
             for each in dict.fromkeys(wanted)
             if all(abs(trial.rate_per_s / each - 1) > 0.04 for trial in self._trials)
         ]
+        asked_for = 3 * (self._settings.request_s or 0.0)  # shorter ones see no request end
         for left, each in zip(range(len(wanted), 0, -1), wanted):
             if each > min(
                 (trial.rate_per_s for trial in self._trials if collapsed(trial)), default=math.inf
@@ -290,8 +292,10 @@ class _Search:
                 # Long enough to show that it fails: the upper end of the bracket.
                 seconds = self._settings.longest_point_s
             seconds = min(seconds, self._left_s(1.0) / left)
-            if seconds < self._settings.shortest_s / 4 or not await self._measure(
-                CURVE, each, seconds, 1.0
+            if (
+                seconds < self._settings.shortest_s / 4
+                or seconds < asked_for
+                or not await self._measure(CURVE, each, seconds, 1.0)
             ):
                 return
 

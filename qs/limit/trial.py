@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qs.base.scenarios import CONCURRENCY, RATE
 from qs.base.words import counted as counted_words
 from qs.base.words import number as in_figures
 from qs.engine import RESPONSE, Ending, ErrorKind, Histogram, RunResult
@@ -22,8 +23,6 @@ from qs.limit.goals import ERRORS, GOODPUT, Goal, longest_bound_s
 from qs.llm.measures import DECODE_RATE, OUTPUT
 
 SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
-# What a search goes over: the rate of Poisson arrivals, or the users of a closed loop.
-RATE, CONCURRENCY = "rate", "concurrency"
 # A trial is recorded in this many intervals, which the batches are made of.
 INTERVALS = 40
 WINDOW_S = 0.1  # of the engine's count of what happened

@@ -162,6 +162,7 @@ class ServerWatch:
         # Servers of language models tell of themselves beside their API, mostly: that is tried.
         self.stated = bool(asked.metrics_url)
         asked = replace(asked, metrics_url=asked.metrics_url or _usual(asked))
+        self._asked = asked
         self.metrics_url = public(asked.metrics_url)
         self.wanted = Wanted(asked.metrics or WELL_KNOWN, asked.address().model)
         self.chosen = bool(asked.metrics)
@@ -177,6 +178,12 @@ class ServerWatch:
     def watching(self) -> Watched:
         """For one case; one after the other."""
         return Watched(self._samplers)
+
+    def probe(self, names: Sequence[str]) -> MetricsProbe | None:
+        """What reads these metrics when it is told to; None where nobody knows where they are."""
+        if not self._asked.metrics_url:
+            return None
+        return MetricsProbe(self._asked, Wanted(names, self._asked.address().model))
 
     def close(self) -> None:
         for each in self._samplers:

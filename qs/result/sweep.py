@@ -51,6 +51,15 @@ class SweepLine(Part):
     # are ranked by, in their units; null: unknown.
     items_per_s_half_width: Number = key("QPS Half Width", None)
     ranked_half_width_ms: Number = key("Ranked Latency Half Width", None)
+    # Of a language model: output tokens/s of all users and of the median one.
+    output_per_s: Number = None
+    user_per_s: Number = None
+    # Requests/s that kept every bound.
+    good_per_s: Number = None
+    # Whether each bound that was judged by the trials held as measured, by its name; and whether
+    # all bounds did. Null: none was stated.
+    held: dict[str, bool] = {}
+    within: bool | None = None
 
     @property
     def valid(self) -> bool:
@@ -89,13 +98,20 @@ class Recommendation(Part):
 
 
 class CurvePoint(Part):
-    """One rate of a limit's curve. Percentiles of the response time are further keys: p99_ns."""
+    """One load of a limit's curve: a rate, or over concurrency so many users and the rate that they
+    made. Percentiles of the response time are further keys (p99_ns), those of bounded measures too
+    (ttft_p99_ns).
+    """
 
     rate_per_s: float
+    users: Count = None
     due_per_s: Number = None
     answered_per_s: Number = None
     verdict: str = ""
     mean_ns: Number = None
+    output_per_s: Number = None
+    user_per_s: Number = None
+    good_per_s: Number = None
 
     @property
     def times_ns(self) -> dict[str, float | None]:
@@ -109,10 +125,19 @@ class CurvePoint(Part):
 
 
 class LimitEntry(Part):
-    """The highest rate within the bounds, as qs.limit found it, without its trials."""
+    """The highest rate within the bounds, as qs.limit found it, without its trials. Over
+    concurrency `..._users` are what was looked for, and the rates those that they made.
+    """
 
     setting: str | None = None
+    over: str = "rate"
     rate_per_s: Number = None
+    users: Count = None
+    holds_users: Count = None
+    fails_users: Count = None
+    likely_users: Number = None
+    # That the server did otherwise at one load, by more than chance; "": it did not.
+    unstable: str = ""
     confirmed: bool = False
     # Whether even the lowest rate that was tried fails.
     refuted: bool = False
@@ -129,6 +154,24 @@ class LimitEntry(Part):
     points: list[dict[str, Any]] = []
     curve: list[CurvePoint] = []
     sentence: str = ""
+
+
+class InteractivityPoint(Part):
+    """One load: all that a server gave, against what each of its users got."""
+
+    load: str
+    """In words: 4 users, 3.2 requests/s."""
+    users: Count = None
+    rate_per_s: Number = None
+    output_per_s: Number = None
+    """Output tokens/s of all users."""
+    user_per_s: Number = None
+    """Of the median request, from its first token to its last."""
+    good_per_s: Number = None
+    within: bool | None = None
+    """Whether the bounds held as measured."""
+    pareto: bool = False
+    """Whether no other load gives more in one figure, and as much in the other."""
 
 
 class SweepRound(Part):
@@ -156,5 +199,7 @@ class SweepEntry(Part):
     # What the sweep comes to, in a sentence.
     answer: str = ""
     limit: LimitEntry | None = None
+    # Of a language model: every load that was measured, by rising tokens/s of all users.
+    interactivity: list[InteractivityPoint] = []
     # The picture's name in the report's folder.
     curve: str | None = None

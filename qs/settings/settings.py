@@ -78,6 +78,8 @@ class Changes(TypedDict, total=False):
     batch_sizes: tuple[int, ...]
     interval_s: float | None
     calibrate: bool
+    max_backlog: int | None
+    stop: StopRules
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Again:
     sweep: tuple[str, ...] = ()
     # How long a trial measured.
     seconds: float | None = None
+    # --slo with the bounds, if any are stated.
+    bounds: tuple[str, ...] = ()
     # What else a setting has to state, beside its axes.
     more: Callable[[Combination], Sequence[str]] = lambda combination: ()
 
@@ -38,9 +40,18 @@ class Again:
         return _line(_without(self.one, *time[:1]), chosen.flags(), self.more(chosen), time)
 
     def rate(self, chosen: Combination, rate_per_s: float) -> str | None:
-        """What puts so many queries a second on a setting."""
-        load = ("--rate", typed_number(rate_per_s), "--duration", seconds_word(LIMIT_S))
-        return _line(_without(self.one, "--duration"), chosen.flags(), self.more(chosen), load)
+        """What puts so many queries a second on a setting, and holds it to the bounds."""
+        load = ("--rate", typed_number(rate_per_s))
+        return self._held(chosen, load)
+
+    def users(self, chosen: Combination) -> str | None:
+        """What puts its clients on a setting, and holds it to the bounds."""
+        return self._held(chosen, ())
+
+    def _held(self, chosen: Combination, load: Sequence[str]) -> str | None:
+        time = ("--duration", seconds_word(LIMIT_S))
+        command = _without(self.one, "--duration")
+        return _line(command, chosen.flags(), self.more(chosen), load, time, self.bounds)
 
     def tell(self, chosen: Sequence[Combination], repeats: int, seconds: float) -> str | None:
         """What sweeps these settings again, for longer."""

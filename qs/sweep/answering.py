@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qs.base.words import number, percent
+from qs.base.scenarios import CONCURRENCY
+from qs.base.words import counted, number, percent
 from qs.limit.goals import Goal
 from qs.result.columns import BY_SHORT
 from qs.result.sweep import LimitEntry, Recommendation, SweepLine
 from qs.sweep.grid import Combination
+from qs.sweep.plan import SweepPlan
 from qs.sweep.recommending import BOUNDED, LATENCY, MOST, combination_of, in_words
 from qs.sweep.table import Figures
 
@@ -50,28 +52,57 @@ def of_the_settings(
 
 
 def of_the_search(
-    limit: LimitEntry, combination: Combination, goals: Sequence[Goal], budget: str
+    limit: LimitEntry, combination: Combination, plan: SweepPlan
 ) -> tuple[str, bool | None]:
-    """The sentence on the highest rate, and whether there is one at which the bounds hold; None: it
-    was not shown either way. `budget` is the option that gives the search more time.
+    """The sentence on the most load, and whether there is any at which the bounds hold; None: it
+    was not shown either way.
     """
-    bounds, rate = in_words(goals), limit.rate_per_s
-    if rate is not None:
-        most = f"{number(rate, 4)} requests/s"
-        if combination.batch_size > 1:
-            most += f" ({number(rate * combination.batch_size, 4)} items/s)"
+    bounds, budget = in_words(plan.goals), plan.longer
+    who = "the server" if plan.endpoint else combination.words
+    over_users = limit.over == CONCURRENCY
+    if (limit.users if over_users else limit.rate_per_s) is not None:
+        most = _most(limit, combination)
         sure = percent(limit.confidence or 0.0)
         if limit.confirmed:
-            return f"Take {combination.words}: up to {most} within {bounds} ({sure})", True
+            take = f"Up to {most}" if plan.endpoint else f"Take {who}: up to {most}"
+            return f"{take} within {bounds} ({sure}){_unstable(limit)}", True
+        perhaps = f"Perhaps {most}" if plan.endpoint else f"Perhaps {who}: {most}"
         return (
-            f"Perhaps {combination.words}: {most} may keep {bounds} ({sure}, not confirmed); "
+            f"{perhaps} may keep {bounds} ({sure}, not confirmed){_unstable(limit)}; "
             f"to be sure, {budget}"
         ), None
+    what = "number of users" if over_users else "rate"
     if limit.refuted:
-        return f"{combination.words} keeps {bounds} at no rate: {limit.reason}", False
-    return (
-        f"Too short to tell at what rate {combination.words} keeps {bounds}; {budget} may show it"
-    ), None
+        return f"{who} keeps {bounds} at no {what}: {limit.reason}", False
+    return (f"Too short to tell at what {what} {who} keeps {bounds}; {budget} may show it"), None
+
+
+def _most(limit: LimitEntry, combination: Combination) -> str:
+    rate = f"{number(limit.rate_per_s, 4)} requests/s"
+    items = (limit.rate_per_s or 0.0) * combination.batch_size
+    more = [rate] if limit.over == CONCURRENCY and limit.rate_per_s else []
+    more += [f"{number(items, 4)} items/s"] if combination.batch_size > 1 and items else []
+    more += _tokens(limit)
+    most = counted(limit.users or 0, "user") if limit.over == CONCURRENCY else rate
+    return f"{most} ({', '.join(more)})" if more else most
+
+
+def _tokens(limit: LimitEntry) -> list[str]:
+    """What there is of tokens at the limit."""
+    at = (
+        point
+        for point in limit.curve
+        if (point.users == limit.users if limit.users else point.rate_per_s == limit.rate_per_s)
+    )
+    point = next(at, None)
+    if point is None or not point.output_per_s:
+        return []
+    each = f", {number(point.user_per_s, 3)} for each user" if point.user_per_s else ""
+    return [f"{number(point.output_per_s, 4)} tokens/s{each}"]
+
+
+def _unstable(limit: LimitEntry) -> str:
+    return "; the server is unstable" if limit.unstable else ""
 
 
 def _named(chosen: Recommendation) -> str:

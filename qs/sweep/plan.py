@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qs.base.scenarios import CONCURRENCY, RATE
 from qs.base.words import span
 from qs.limit import Goal
 from qs.sweep.again import seconds_word
@@ -25,6 +26,10 @@ class SweepPlan:
     goals: tuple[Goal, ...] = ()
     budget_s: float | None = None
     limit_s: float = 120.0
+    # What the search goes over.
+    over: str = RATE
+    # Whether it is a language model behind an API: users are its axis, its settings are not ours.
+    endpoint: bool = False
     # Whether to search for the highest rate within the goals, or only to choose a combination.
     search: bool = True
     resume: bool = False
@@ -57,6 +62,11 @@ class SweepPlan:
         """3 times for 3.0 s each."""
         times = "once" if self.repeats == 1 else f"{self.repeats} times"
         return f"{times} for {span(self.duration_s)} each"
+
+    @property
+    def wanted(self) -> str:
+        """What the search is for."""
+        return "the most users" if self.over == CONCURRENCY else "the highest rate"
 
     @property
     def longer(self) -> str:

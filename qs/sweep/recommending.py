@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qs.base.pareto import frontier
+from qs.base.scenarios import CONCURRENCY
 from qs.base.words import number
-from qs.limit.goals import Goal
+from qs.limit.goals import ERRORS, GOODPUT, Goal, of_the_run, with_implied
 from qs.limit.limit import Limit
+from qs.limit.trial import load_words
 from qs.result.columns import BY_SHORT, Column
 from qs.result.sweep import Recommendation, SweepLine, SweepSetting
 from qs.sweep.again import Again
 from qs.sweep.grid import Combination
+from qs.sweep.plan import SweepPlan
 from qs.sweep.table import Figures, figures_of, ranking
 from qs.sweep.telling import Known, candidates, repeats_that_tell
 
@@ -99,39 +102,50 @@ def recommended(
 
 def within(lines: Sequence[SweepLine], figures: Figures, goals: Sequence[Goal]) -> list[str]:
     """The settings that keep all the bounds in closed loop."""
-    return [
-        line.name
-        for line in lines
-        if line.name in figures.throughput and all(holds(goal, line) for goal in goals)
+    return [line.name for line in lines if line.name in figures.throughput and keeps(goals, line)]
+
+
+def keeps(goals: Sequence[Goal], line: SweepLine) -> bool:
+    """Whether a setting keeps all the bounds in closed loop."""
+    judged = [
+        goal for goal in of_the_run(with_implied(goals)) if goal.name != ERRORS or not goal.implied
     ]
+    return all(holds(goal, line) for goal in judged)
 
 
 def after_the_search(
     found: Sequence[Recommendation],
     limit: Limit,
     combination: Combination,
-    goals: Sequence[Goal],
+    plan: SweepPlan,
     again: Again,
 ) -> list[Recommendation]:
     """With what the search for a limit came to: the rate that it found, and nothing that it
     refuted.
     """
     if limit.rate_per_s is not None:
-        return [*found, _at_the_limit(combination, limit.rate_per_s, goals, again)]
+        return [*found, _at_the_limit(combination, limit, plan, again)]
     if not limit.refuted:
         return list(found)
-    why = (
-        f"{combination.name} keeps {in_words(goals)} at no rate of Poisson arrivals that was tried"
-    )
+    who = "the server" if plan.endpoint else combination.name
+    what = "number of users" if limit.over == CONCURRENCY else "rate of Poisson arrivals"
+    why = f"{who} keeps {in_words(plan.goals)} at no {what} that was tried"
     return [_recommendation(BOUNDED, why) if each.purpose == BOUNDED else each for each in found]
 
 
 def _at_the_limit(
-    combination: Combination, rate_per_s: float, goals: Sequence[Goal], again: Again
+    combination: Combination, limit: Limit, plan: SweepPlan, again: Again
 ) -> Recommendation:
     """The combination that a limit was found for, with the command that puts that load on it."""
-    why = f"the highest Poisson rate within {in_words(goals)}, {number(rate_per_s, 4)} requests/s"
-    return _recommendation(LIMIT, why, combination, again.rate(combination, rate_per_s))
+    load = limit.rate_per_s or 0.0
+    if limit.over == CONCURRENCY:
+        most, chosen = "the most users", replace(combination, clients=round(load))
+        command = again.users(chosen)
+    else:
+        most, chosen = "the highest Poisson rate", combination
+        command = again.rate(combination, load)
+    why = f"{most} within {in_words(plan.goals)}, {load_words(limit.over, load)}"
+    return _recommendation(LIMIT, why, chosen, command)
 
 
 def in_words(goals: Sequence[Goal]) -> str:
@@ -147,6 +161,8 @@ def holds(goal: Goal, line: SweepLine) -> bool:
     """Whether a combination met a bound in closed loop; False if there were too few queries to
     tell.
     """
+    if goal.limit is not None or goal.name == GOODPUT:
+        return line.held.get(goal.name.replace("_", " "), False)
     errors = line.errors or 0
     total = (line.completed or 0) + errors
     if goal.bound_ns is None:

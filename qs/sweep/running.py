@@ -10,23 +10,22 @@ from collections.abc import Sequence
 from qs.base.errors import UserError
 from qs.base.interrupt import Interrupt
 from qs.base.machine import usable_cpus
-from qs.base.scenarios import POISSON
-from qs.base.words import counted, number, span
+from qs.base.words import counted, span
 from qs.evaluate.evaluation import Work
 from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.settling import serving
 from qs.evaluate.testbed import Testbed
-from qs.limit import Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
+from qs.limit import Limit
 from qs.result.sweep import SweepLine, SweepRound
 from qs.settings.request import Request
 from qs.settings.settings import Changes
-from qs.settings.traffic import ScenarioSettings
 from qs.sweep.again import Again, stated
 from qs.sweep.grid import Combination, combinations_of
 from qs.sweep.halving import rounds_of, seconds_each, shuffled, survivors
+from qs.sweep.limiting import Limiting
 from qs.sweep.plan import HALVING, SweepPlan
-from qs.sweep.recommending import BOUNDED, LATENCY, combination_of, in_words
+from qs.sweep.recommending import BOUNDED, LATENCY, in_words
 from qs.sweep.same import about
 from qs.sweep.state import State, SweepTrial
 from qs.sweep.summary import limit_entry, summary
@@ -115,7 +114,7 @@ class _Sweep:
         if not plan.searches:
             return said
         return (
-            f"{said}; then the highest rate within {in_words(plan.goals)}: "
+            f"{said}; then {plan.wanted} within {in_words(plan.goals)}: "
             f"up to {span(plan.limit_budget_s)}"
         )
 
@@ -179,65 +178,34 @@ class _Sweep:
 
     async def _find_limit(self) -> None:
         goals, view = self._plan.goals, self._journal.view
-        line = self._line_for_limit()
+        line, lines = self._line_for_limit()
         if line is None or line.items_per_s is None:
             self._journal.record.reasons.append(
                 "no limit was looked for: no setting was measured without a fault"
             )
             return
-        self._limited = combination_of(line.setting)
-        view.line(f"the highest rate within {in_words(goals)} with {line.name}:")
-
-        def on_step(step: Step) -> None:
-            if not step.again:
-                with self._journal.writing(self._state.path.name, for_good=True):
-                    self._state.add_limit_trial(step.trial)
-            view.line(step.sentence())
-
-        settings = LimitSettings(
-            hint_per_s=line.items_per_s / self._limited.batch_size,
-            budget_s=self._plan.limit_budget_s,
-            seed=self._testbed.settings.seed.value,
-        )
-        if settings.hurried:
-            view.line(settings.hurried)
-        self._limit = await find_limit(
-            goals, self._measure_limit_trial, settings, on_step, self._state.limit_trials
-        )
-        self._curve = self._draw(self._limit, line.name)
+        rows = [trial.row for trial in self._state.trials]
+        search = Limiting(self._plan, self._testbed, self._state, self._cpus, line, lines, rows)
+        of = "" if self._plan.endpoint else f" with {search.combination.name}"
+        view.line(f"{self._plan.wanted} within {in_words(goals)}{of}:")
+        self._limited = search.combination
+        self._limit = (await search.search()).limit
+        self._curve = self._draw(self._limit, self._limited.name)
+        if self._limit.unstable:
+            cure = "a server and a machine that nobody else uses, and the search once more"
+            self._journal.warn(f"unstable: {self._limit.unstable}", "unstable_server", cure)
         if not self._limit.confirmed and not self._limit.refuted:
             why = f"the search ended before it could tell: {self._limit.reason}"
             self._journal.warn(why, "limit_not_confirmed", self._plan.longer)
 
-    async def _measure_limit_trial(self, plan: TrialPlan) -> Trial:
-        assert self._limited is not None
-        scenario = ScenarioSettings(
-            POISSON, rate_per_s=plan.rate_per_s, duration_s=plan.duration_s, seed=plan.seed
-        )
-        changes: Changes = {
-            **self._limited.changes(self._cpus),
-            "scenarios": (scenario,),
-            "duration_s": plan.duration_s,
-            "drain_s": plan.drain_s,
-            "interval_s": plan.interval_s,
-            "calibrate": False,
-        }
-        rate = f"{number(plan.rate_per_s, 4)}/s"
-        title = f"{rate} for {number(plan.duration_s)} s"
-        measured = await measure_once(self._testbed, changes, title, "limit")
-        if measured.result is None:
-            reasons = "; ".join(measured.row.reasons)
-            raise UserError(f"no limit could be found: at {rate} {reasons}")
-        return Trial.of(plan, measured.result)
-
-    def _line_for_limit(self) -> SweepLine | None:
+    def _line_for_limit(self) -> tuple[SweepLine | None, list[SweepLine]]:
         """The combination that is recommended under the bounds; if none holds them in closed loop,
-        the one that answers soonest.
+        the one that answers soonest; and all lines.
         """
         found = summary(self._plan, self._table, self._again())
         names = {each.purpose: each.name for each in found.recommendations}
         name = names.get(BOUNDED) or names.get(LATENCY)
-        return next((line for line in found.table if line.name == name), None)
+        return next((line for line in found.table if line.name == name), None), found.table
 
     def _draw(self, limit: Limit, setting: str) -> str | None:
         from qs.render.curve import draw_curve
@@ -257,7 +225,8 @@ class _Sweep:
         """What makes commands."""
         plan = self._plan
         seconds = self._rounds[-1].seconds_each if self._rounds else plan.duration_s
-        return Again(plan.command, plan.sweep_command, seconds, self._stated)
+        bounds = ("--slo", ",".join(map(str, plan.goals))) if plan.goals else ()
+        return Again(plan.command, plan.sweep_command, seconds, bounds, self._stated)
 
     def _stated(self, combination: Combination) -> Sequence[str]:
         """What the combination's command has to state beside its axes."""

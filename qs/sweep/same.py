@@ -40,6 +40,7 @@ def about(plan: SweepPlan, prepared: Prepared, journal: Journal) -> dict[str, An
         "duration_s": None if plan.budget_s else plan.duration_s,
         "budget_s": plan.budget_s,
         "goals": [str(goal) for goal in plan.goals],
+        "over": plan.over,
         "seed": prepared.seed,
         "options": measured_options(prepared.request),
         "versions": record.versions,

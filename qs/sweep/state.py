@@ -36,6 +36,7 @@ SAME = {
     "duration_s": "duration_s",
     "budget_s": "budget_s",
     "goals": "goals",
+    "over": "search",
     "seed": "seed",
     "options": "options",
     "versions": "version of the backend",

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from qs.comparison.measured import METRICS, CaseRuns, ComparedMetric, runs_of
 from qs.engine.statistics import samples_needed
+from qs.evaluate.slo import CODE
 from qs.result.columns import Column, columns
 from qs.result.row import Row, Verdict
 from qs.result.sweep import SweepLine, SweepSetting
@@ -160,6 +162,7 @@ def _line(
     valid = [row for row in trials if row.valid]
     rates = [row.items_per_s for row in valid if row.items_per_s is not None]
     runs = runs_of(log, valid) if valid else None
+    figures: dict[str, Any] = {metric.column.name: _figure(runs, metric) for metric in METRICS}
     spread = 100.0 * (max(rates) - min(rates)) / median(rates) if len(rates) > 1 else None
     return SweepLine(
         name=combination.name,
@@ -172,9 +175,34 @@ def _line(
         first_fault=next((row.first_fault for row in trials if row.first_fault), None),
         reasons=list(dict.fromkeys(reason for row in trials for reason in row.reasons)),
         doubts=_doubts(trials),
+        held=_held(valid),
+        output_per_s=_over_trials(
+            valid, lambda row: row.tokens.output_per_s if row.tokens else None
+        ),
+        user_per_s=_over_trials(
+            valid, lambda row: row.tokens.output_per_s_of_user if row.tokens else None
+        ),
+        good_per_s=_over_trials(valid, lambda row: row.goodput.good_per_s if row.goodput else None),
         spread_percent=spread,
-        **{metric.column.name: _figure(runs, metric) for metric in METRICS},
+        **figures,
     )
+
+
+def _held(rows: Sequence[Row]) -> dict[str, bool]:
+    """By name, which bounds held as measured in every trial."""
+    found: dict[str, bool] = {}
+    for rule in (rule for row in rows for rule in row.rules or () if rule.code == CODE):
+        found[rule.name] = found.get(rule.name, True) and rule.passed
+    return found
+
+
+def _over_trials(rows: Sequence[Row], figure: Callable[[Row], float | None]) -> float | None:
+    """The mean of a figure, each trial for as long as it lasted; None if one of them has none."""
+    known = [(figure(row), row.wall_s or 0.0) for row in rows]
+    seconds = sum(lasted for _, lasted in known)
+    if not seconds or any(value is None for value, _ in known):
+        return None
+    return sum((value or 0.0) * lasted for value, lasted in known) / seconds
 
 
 def _doubts(trials: Sequence[Row]) -> list[DoubtEntry]:
