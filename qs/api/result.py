@@ -15,6 +15,7 @@ from qs.comparison.sides import Side
 from qs.history.sides import side_of
 from qs.result.row import Row
 from qs.result.story import NamedCase, Story, story_of
+from qs.result.tokens_words import tokens_said
 
 if TYPE_CHECKING:
     import pandas
@@ -144,7 +145,8 @@ def frame(records: Any, columns: list[str]) -> pandas.DataFrame:
 def _short(case: NamedCase) -> str:
     row = case.row
     said = f"{case.name}: {number(row.items_per_s)} items/s"
-    return said if row.p99_ms is None else f"{said}, p99 {number(row.p99_ms)} ms"
+    known = [] if row.p99_ms is None else [f"p99 {number(row.p99_ms)} ms"]
+    return ", ".join([said, *known, *tokens_said(row)])
 
 
 def _no_log(_name: str) -> None:

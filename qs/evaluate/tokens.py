@@ -57,8 +57,8 @@ from qs.result.tokens_entry import (
 NS_PER_MS, US = 1e6, 1e6
 WINDOW_S = 0.1  # of the engine's count of what happened
 WINDOWS_A_SECOND = 10
-SAMPLE = 200  # requests of which the report has all moments
-MOST_WINDOWS, MOST_LENGTHS = 600, 400
+SAMPLE = 120  # requests of which the report has all moments
+MOST_WINDOWS, MOST_LENGTHS = 300, 200
 LEVEL, FEWEST_BATCHES = 0.95, 10
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them

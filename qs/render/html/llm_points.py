@@ -5,12 +5,13 @@ small.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 from typing import Any
 
 from qs.render.html.percentiles import percentile_points
 from qs.result.cases import NamedCase
 from qs.result.row import Row
-from qs.result.tokens_entry import LengthsEntry, RequestEntry
+from qs.result.tokens_entry import LengthsEntry, RequestEntry, TokenSeriesEntry
 from qs.result.tokens_words import NAMES, measured_of
 
 Point = dict[str, Any]
@@ -18,7 +19,8 @@ LogOf = Callable[[str], "str | None"]
 # Of times; those of tokens alone say nothing beside them.
 DRAWN = ("ttft", "itl", "tpot", "event_gap", "normalised", "response")
 MOST_CASES = 8
-MOST_REQUESTS = 80  # of each case
+MOST_REQUESTS, FEWEST_REQUESTS = 80, 20  # of each case
+MOST_WINDOWS = 1_200  # of all cases
 BARS = 40
 WAITING, PREFILL, DECODE, FAILED, WHOLE = (
     "waiting",
@@ -34,13 +36,14 @@ DRAWN_LENGTHS, SERVED_LENGTHS = "as drawn", "as served"
 def measure_points(cases: Sequence[NamedCase], log_of: LogOf) -> list[Point]:
     """[{"case", "measure", "x", "p", "ms", "few"}]: as `percentile_points` has them."""
     found: list[Point] = []
-    for case in of_models(cases):
+    shown = of_models(cases)
+    for case in shown:
         measured = measured_of(case.row)
         for name in DRAWN:
             log = measured[name].histogram if name in measured else None
             if log is None or name == "event_gap" and _alike(case.row):
                 continue
-            points = percentile_points([case], _reading(log_of, log))
+            points = percentile_points([case], _reading(log_of, log), len(shown) * len(DRAWN))
             found += [{**point, "measure": NAMES[name]} for point in points]
     return found
 
@@ -57,19 +60,24 @@ def _alike(row: Row) -> bool:
 
 
 def of_models(cases: Sequence[NamedCase]) -> list[NamedCase]:
-    return [case for case in cases if case.row.tokens is not None][:MOST_CASES]
+    """Those cases, evenly chosen where there are too many for a page."""
+    found = [case for case in cases if case.row.tokens is not None]
+    return found[:: -(-len(found) // MOST_CASES) or 1]
 
 
 def token_points(cases: Sequence[NamedCase]) -> list[Point]:
-    """[{"case", "s", "to", "per_s", "in_flight", "ttft"}] by windows of time."""
+    """[{"case", "s", "to", "per_s", "in_flight", "ttft"}] by windows of time, neighbours together
+    where there are many.
+    """
     found: list[Point] = []
-    for case in of_models(cases):
+    shown = of_models(cases)
+    for case in shown:
         series = case.row.tokens and case.row.tokens.series
         if not series or not series.window_s or len(series.output_tokens) < 3:
             continue
-        size = float(series.window_s)
-        rows = zip(series.output_tokens, series.in_flight, series.ttft_p50_ms)
-        for at, (tokens, in_flight, ttft_ms) in enumerate(rows):
+        group = -(-len(series.output_tokens) * len(shown) // MOST_WINDOWS) or 1
+        size = float(series.window_s) * group
+        for at, (tokens, in_flight, ttft_ms) in enumerate(_grouped(series, group)):
             begins = at * size
             ends = min(begins + size, float(case.row.wall_s or begins + size))
             if ends - begins < size / 2:  # a rest too short to tell a rate
@@ -88,14 +96,31 @@ def token_points(cases: Sequence[NamedCase]) -> list[Point]:
     return found
 
 
+def _grouped(
+    series: TokenSeriesEntry, group: int
+) -> Iterator[tuple[int, int | None, float | None]]:
+    """(tokens, most in flight, median of the medians of TTFT) of so many windows together."""
+    for at in range(0, len(series.output_tokens), group):
+        part = slice(at, at + group)
+        in_flight = [each for each in series.in_flight[part] if each is not None]
+        ttft = [float(each) for each in series.ttft_p50_ms[part] if each is not None]
+        yield (
+            sum(series.output_tokens[part]),
+            max(in_flight, default=None),
+            median(ttft) if ttft else None,
+        )
+
+
 def request_points(cases: Sequence[NamedCase]) -> list[Point]:
     """[{"case", "n", "from", "to", "phase", "ms", "in", "out", "outcome"}]: the phases of single
     requests, `from` and `to` in s from the start, evenly over the sample.
     """
     found: list[Point] = []
-    for case in of_models(cases):
+    shown = of_models(cases)
+    most = max(MOST_REQUESTS // max(len(shown) // 2, 1), FEWEST_REQUESTS)
+    for case in shown:
         sample = case.row.tokens.sample if case.row.tokens else []
-        step = -(-len(sample) // MOST_REQUESTS) or 1
+        step = -(-len(sample) // most) or 1
         for number, request in enumerate(sample[::step], start=1):
             for phase, begins, ends in _phases(request):
                 found.append(

@@ -22,13 +22,13 @@ Point = dict[str, Any]
 
 
 def percentile_points(
-    cases: Sequence[NamedCase], log_of: Callable[[Row], str | None]
+    cases: Sequence[NamedCase], log_of: Callable[[Row], str | None], curves: int | None = None
 ) -> list[Point]:
     """[{"case", "x": 1 / (1 - p), "p": percent, "ms", "few": too few samples to tell}] for each
-    case whose log is there.
+    case whose log is there. `curves`: how many share the page, where these are not all of them.
     """
     found: list[Point] = []
-    each_has = max(min(PERCENTILE_POINTS // max(len(cases), 1), MOST), FEWEST)
+    each_has = max(min(PERCENTILE_POINTS // max(curves or len(cases), 1), MOST), FEWEST)
     for case in cases:
         text = log_of(case.row)
         if text is not None:
