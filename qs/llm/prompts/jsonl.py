@@ -41,8 +41,8 @@ class Lines:
         found = []
         if self.plain and self.plain < len(self.prompts):
             found.append(
-                f"{counted(self.plain, 'line')} of {len(self.prompts):,} are no JSON, and were "
-                "taken for plain text"
+                f"no JSON, and so taken for plain text: {counted(self.plain, 'line')} of "
+                f"{len(self.prompts):,}"
             )
         if self.unknown:
             keys = ", ".join(f"{key} ({many:,})" for key, many in self.unknown.most_common(8))

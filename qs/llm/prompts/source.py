@@ -68,7 +68,7 @@ def made_prompts(asked: LlmAsked, counting: Callable[[], Tokenizer | None]) -> P
     else:
         lines = read_lines(asked.prompts, asked.prompt_count, asked.turns)
         prompts, notes = lines.prompts, lines.notes()
-    prompts = _with_lengths(prompts, asked, notes)
+    prompts = _with_lengths(prompts, asked)
     return _of_file(asked, format, prompts, notes)
 
 
@@ -114,15 +114,12 @@ def _check_trace(asked: LlmAsked) -> None:
         raise Faults([Fault("--turns", "", asked.turns, allowed)])
 
 
-def _with_lengths(prompts: list[Prompt], asked: LlmAsked, notes: list[str]) -> list[Prompt]:
+def _with_lengths(prompts: list[Prompt], asked: LlmAsked) -> list[Prompt]:
     """With --output_tokens, those that say no length of their answer have one drawn."""
     if not asked.output_tokens:
         return prompts
     lengths = read_lengths(asked.output_tokens, "--output_tokens")
     drawn, _ = lengths.drawn(len(prompts), asked.seed, Stream.OUTPUT_LENGTHS)
-    own = sum(each.output_tokens is not None for each in prompts)
-    if own:
-        notes.append(f"{own:,} of {len(prompts):,} prompts state their own output length")
     return [
         each if each.output_tokens is not None else _answered_with(each, length)
         for each, length in zip(prompts, drawn.tolist(), strict=True)
@@ -170,6 +167,6 @@ def _short(asked: LlmAsked) -> PromptSet:
         topics = " and ".join(WORDS[at] for at in marks.of(index).tolist())
         text = f"Write a few sentences about: {topics}."
         prompts.append(Prompt((Message("user", text),), id=str(index)))
-    prompts = _with_lengths(prompts, asked, [])
+    prompts = _with_lengths(prompts, asked)
     about = {"name": "short requests", "kind": "synthetic", "seed": asked.seed, "items": count}
     return PromptSet(prompts, (), about)
