@@ -58,6 +58,10 @@ from qs.llm.tokenizing import Tokenizer
 
 NS_PER_MS = 1_000_000
 _UNKNOWN = array("q", [-1])
+# Tokens that a server adds to a prompt's text: a chat template, which may have a system message of
+# its own; else marks of its beginning and its end.
+_TEMPLATED = ("chat", "responses", "messages")
+_MOST_ADDED, _MOST_SPECIAL = 512, 2
 # Under any of these names a request may say how long its answer may be.
 _LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
@@ -233,7 +237,8 @@ def _compare(made: Answered, values: dict[str, int], asked: LlmAsked, count: Cou
     count[counts.REASONING] += answer.reasoning_tokens or 0
     count[counts.CACHED] += answer.cached_tokens or 0
     wanted = values[ASKED_INPUT.name]
-    if wanted >= 0 and given >= 0 and wanted != given:
+    added = _MOST_ADDED if asked.api in _TEMPLATED else _MOST_SPECIAL
+    if wanted >= 0 and given >= 0 and not wanted <= given <= wanted + added:
         count[counts.OTHER_INPUT] += 1
     wanted = values[ASKED_OUTPUT.name]
     if wanted >= 0 and output >= 0:

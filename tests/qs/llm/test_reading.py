@@ -292,7 +292,8 @@ def test_a_tokenizer_that_cannot_count() -> None:
         ({"output_tokens": 9}, {}, {counts.SHORTER: 1}),
         ({"output_tokens": 4}, {}, {counts.LONGER: 1}),
         ({"input_tokens": 100}, {"max_tokens": 5}, {}),
-        ({"input_tokens": 90}, {"max_tokens": 5}, {counts.OTHER_INPUT: 1}),
+        ({"input_tokens": 90}, {"max_tokens": 5}, {}),  # what a chat template adds
+        ({"input_tokens": 101}, {"max_tokens": 5}, {counts.OTHER_INPUT: 1}),
         ({}, {}, {counts.UNASKED_LENGTH: 1}),
         ({}, {"max_completion_tokens": 5}, {}),
     ],
