@@ -18,8 +18,8 @@ BY_TOKENIZER = "counted by tokenizer"
 UNCOUNTED = "counted by nobody"
 # Requests whose output tokens the server and the tokenizer count differently.
 DIFFERING = "counted differently"
-# Requests whose lengths are not those that were asked for. Of input: fewer tokens than were drawn, or
-# more by more than a server adds to a text.
+# Requests whose lengths are not those that were asked for. Of input: fewer tokens than were drawn,
+# or more by more than a server adds to a text.
 OTHER_INPUT = "other input length"
 SHORTER = "shorter than asked"
 LONGER = "longer than asked"
