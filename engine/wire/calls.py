@@ -63,7 +63,7 @@ class WireCall:
         self.future: asyncio.Future[WireCall] | None = None
         # With `ClientSettings.streamed`, of each answer: for each read that brought a part of the
         # body, when it returned, and how many bytes of `body` had come by then. `body` is bytes
-        # then, and a call that failed keeps what had come of both. None where no body came.
+        # then, and a call that failed keeps what had come of both.
         self.marks: array[int] | None = None
 
     def cancel(self) -> None:

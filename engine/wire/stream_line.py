@@ -13,25 +13,27 @@ from qs.engine.wire.http_line import IDLE_NS, Client, HttpLine
 from qs.engine.wire.streams import StreamReader
 
 _now_ns = MONOTONIC.now_ns
-# So many connections that ended after a stream, and none that was kept, show a server's habit.
+# So many connections that ended after a stream, and none that was kept, may show a habit.
 SURE = 4
 
 
 class Habit:
     """Whether a server ends its connections after each stream, whatever it announces (llama.cpp's
-    announces to keep them). The next request over one would be sent in vain and then again, so when
+    announces to keep them). The next request over one would be sent in vain and then again, so once
     that is known no connection is used twice.
     """
 
-    __slots__ = ("_ended", "_kept")
+    __slots__ = ("ends", "_ended", "_kept", "_streams")
 
     def __init__(self) -> None:
+        self.ends = False
+        self._streams = 0
         self._ended = 0
         self._kept = False
 
-    @property
-    def ends(self) -> bool:
-        return self._ended >= SURE
+    def streamed(self) -> None:
+        """A stream has come to its end."""
+        self._streams += 1
 
     def kept(self) -> None:
         """An answer has come over a connection that had brought a stream."""
@@ -39,8 +41,9 @@ class Habit:
 
     def ended(self) -> None:
         """The server has ended a connection soon after a stream."""
-        if not self._kept:
-            self._ended += 1
+        self._ended += 1
+        # Of a server in trouble a few connections end, and others go on.
+        self.ends = not self._kept and self._ended >= max(SURE, self._streams / 2)
 
 
 class StreamLine(HttpLine):
@@ -83,6 +86,8 @@ class StreamLine(HttpLine):
         if self._after_stream:
             self._habit.kept()
         self._after_stream = self.reader.frame.length == CHUNKED
+        if self._after_stream:
+            self._habit.streamed()
         super()._finish(call, now_ns)
 
     def _kept(self, frame: Frame) -> bool:

@@ -27,7 +27,7 @@ MARK_BYTES = 8  # of one number
 _EOL = b"\r\n"
 _LAST = b"0\r\n\r\n"
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
-_BEGUN = re.compile(rb"[0-9a-fA-F]{0,15}\r?")  # a size as far as it has come
+_BEGUN = re.compile(rb"[0-9a-fA-F]{1,15}\r?")  # a size as far as it has come
 _LONGEST = 17  # with its end of line
 
 

@@ -5,11 +5,16 @@ into reads, and a mark for each read that brought some of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qs.engine.wire import streams
 from qs.engine.wire.answers import AnswerReader, Memory
+from qs.engine.wire.calls import WireCall
+from qs.engine.wire.failures import BadAnswer
 from qs.engine.wire.heads import Heads
 from qs.engine.wire.streams import StreamReader
 from tests.engine.wire.asking import GET
@@ -23,7 +28,10 @@ def chunk(data: bytes, size: str = "{:x}", extension: bytes = b"") -> bytes:
     return size.format(len(data)).encode() + extension + b"\r\n" + data + b"\r\n"
 
 
-def reader_of(kind: type[AnswerReader] = StreamReader, most: int = MOST) -> AnswerReader:
+Kind = TypeVar("Kind", bound=AnswerReader)
+
+
+def reader_of(kind: type[Kind] = StreamReader, most: int = MOST) -> Kind:  # type: ignore[assignment]
     return kind(Memory(), Heads(), most)
 
 
@@ -64,19 +72,18 @@ EXTENSIONS = st.sampled_from([b"", b"", b"", b";a=b", b';a="b"'])
 ENDS = st.sampled_from(
     [b"0\r\n\r\n", b"0\r\n\r\n", b"000\r\n\r\n", b"0;a\r\n\r\n", b"0\r\nA: b\r\n\r\n"]
 )
+PLACES = st.one_of(
+    st.lists(st.integers(1, 900), max_size=20),
+    st.just(range(2_000)),
+    st.just(range(0, 2_000, 2)),
+)
 BODIES = st.one_of(st.just(EVENT), st.binary(min_size=1, max_size=60))
 
 
-@given(
-    st.lists(st.tuples(BODIES, SIZES, EXTENSIONS), max_size=8),
-    ENDS,
-    st.one_of(
-        st.lists(st.integers(1, 900), max_size=20),
-        st.just(range(2_000)),
-        st.just(range(0, 2_000, 2)),
-    ),
-)
-def test_chunks_cut_anywhere(chunks, end, places) -> None:
+@given(st.lists(st.tuples(BODIES, SIZES, EXTENSIONS), max_size=8), ENDS, PLACES)
+def test_chunks_cut_anywhere(
+    chunks: list[tuple[bytes, str, bytes]], end: bytes, places: Sequence[int]
+) -> None:
     parts: list[tuple[bytes, bool]] = [(HEAD, False)]
     for data, size, extension in chunks:
         parts += [(size.format(len(data)).encode() + extension + b"\r\n", False), (data, True)]
@@ -101,3 +108,119 @@ def expected(reads: Sequence[bytes], come: Sequence[int]) -> list[tuple[int, int
         if come[at] > come[before]:
             found.append((number, come[at]))
     return found
+
+
+@pytest.mark.parametrize("kind", ["length", "until the end"])
+@given(st.lists(BODIES, min_size=1, max_size=8), PLACES)
+def test_other_bodies_cut_anywhere(kind: str, pieces: list[bytes], places: Sequence[int]) -> None:
+    body = b"".join(pieces)
+    head = b"HTTP/1.1 200 OK\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(body) if kind == "length" else b"\r\n"
+    reads = cut(head + body, places)
+    reader = reader_of()
+    whole = feed(reader, reads)
+    assert whole if kind == "length" else reader.ended()
+    assert reader.body == body and isinstance(reader.body, bytes)
+    assert pairs(reader) == expected(reads, body_bytes([(head, False), (body, True)]))
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 400),
+        st.integers(0, 3),
+        st.sampled_from([b"", b"\r", b"\n", b"\r\n", b"0", b"f", b";", b"g", b" ", b"\x00", b"-1",
+                         b"+", b"0x", b"_", b"0\r\n\r\n", b"fffffffffffffffffff"]),
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+def outcome(reader: AnswerReader, reads: Sequence[bytes]) -> tuple[str, int, bytes]:
+    """What becomes of it, with which read; what follows an answer is nobody's."""
+    for number, data in enumerate(reads):
+        try:
+            if feed(reader, [data]):
+                return "whole", number, bytes(reader.body)
+        except BadAnswer:
+            return "bad", number, b""
+    return "unfinished", len(reads), b""
+
+
+@given(st.lists(BODIES, max_size=4), EDITS, PLACES)
+def test_wrong_bytes_are_as_wrong_as_llhttp_finds_them(
+    pieces: list[bytes], edits: list[tuple[int, int, bytes]], places: Sequence[int]
+) -> None:
+    raw = b"".join(map(chunk, pieces)) + b"0\r\n\r\n"
+    for place, dropped, added in edits:
+        raw = raw[:place] + added + raw[place + dropped :]
+    reads = cut(HEAD + raw, places)
+    assert outcome(reader_of(), reads) == outcome(reader_of(AnswerReader), reads)
+
+
+def test_what_came_before_a_fault_is_kept_and_marked() -> None:
+    reader = reader_of()
+    with pytest.raises(BadAnswer, match="a chunk of its body is not right"):
+        feed(reader, [HEAD + chunk(b"abc"), chunk(b"de") + b"2\r\nfgh\r\n"])
+    call = WireCall(GET, lambda call: None, None)
+    reader.leave(call)
+    assert (call.status, call.body) == (200, b"abcdefg")
+    assert pairs(reader) == [(1, 3), (2, 7)]
+    assert call.marks is reader.marks
+
+
+def test_nothing_is_left_where_no_head_had_come() -> None:
+    reader = reader_of()
+    assert feed(reader, [HEAD + chunk(b"abc") + b"0\r\n\r\n"])
+    assert not feed(reader, [HEAD[:20]])
+    call = WireCall(GET, lambda call: None, None)
+    reader.leave(call)
+    assert (call.status, call.body, call.marks) == (0, b"", None)
+
+
+@pytest.mark.parametrize("kind", ["plain", "llhttp", "length", "until the end"])
+def test_marks_take_part_in_what_is_kept_at_most(kind: str) -> None:
+    """Chunks of one byte, each in a read of its own."""
+    count, most = 3_000, 16_000
+    head, end, one = HEAD, b"0\r\n\r\n", chunk(b"x")
+    if kind == "llhttp":
+        one = chunk(b"x", extension=b";a")
+    elif kind == "length":
+        head, end, one = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n", b"", b"x"
+    elif kind == "until the end":
+        head, end, one = b"HTTP/1.1 200 OK\r\n\r\n", b"", b"x"
+    reader = reader_of(most=most)
+    longest = 0
+    whole = False
+    for number, data in enumerate([head, *[one] * count, end], 1):
+        if not data:
+            continue
+        reader.room[: len(data)] = data
+        if reader.between and reader.lone(len(data), number):
+            continue
+        reader.now_ns = number
+        whole = reader.received(len(data), GET)
+        longest = max(longest, len(reader.marks))
+    assert whole or reader.ended()
+    assert reader.too_large and reader.body == b"" and not reader.marks
+    assert longest < 2_000
+
+
+def test_a_chunk_of_a_gigabyte_is_not_kept() -> None:
+    reader = reader_of(most=MOST)
+    size = 1 << 30
+    assert not feed(reader, [HEAD + b"%x\r\n" % size])
+    reader.room[:] = bytes(len(reader.room))
+    for _ in range(size // len(reader.room)):
+        assert not reader.received(len(reader.room), GET)
+        assert len(reader._kept) <= MOST + len(reader.room)
+    assert feed(reader, [b"\r\n0\r\n\r\n"])
+    assert reader.too_large and reader.body == b"" and not reader.marks
+
+
+def test_sizes_that_never_come_again_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_SIZES", 16)
+    reader = reader_of()
+    bodies = [b"x" * size for size in range(1, 100)]
+    assert feed(reader, [HEAD, *map(chunk, bodies), b"0\r\n\r\n"])
+    assert reader.body == b"".join(bodies)
+    assert len(reader._sizes) <= 16
