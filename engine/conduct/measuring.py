@@ -104,7 +104,8 @@ class Measuring:
                 if len(self._misread) < 2 * MOST_NAMES:
                     self._misread.setdefault(what, why)
             if found.unread is not None:
-                self._unread[found.unread] = self._unread.get(found.unread) or found.fault
+                code = str(found.unread)
+                self._unread[code] = self._unread.get(code) or found.fault
             self._written_bytes += found.written_bytes
             self._longest_write_ns = max(self._longest_write_ns, found.longest_write_ns)
             if self._sample is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -34,17 +35,32 @@ MOST_WINDOWS = 1 << 20
 _STAMPS = ("issued_ns", "sent_ns", "first_ns", "last_ns")
 
 
+class Plan(Protocol):
+    """As much of a RunPlan as is asked for here."""
+
+    @property
+    def measures(self) -> Sequence[Measure]: ...
+
+    @property
+    def bounds(self) -> Sequence[Bound]: ...
+
+    @property
+    def sample_requests(self) -> int: ...
+
+    @property
+    def recorded_ns(self) -> int: ...
+
+    @property
+    def open_loop(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Counted:
     """What is to be counted of a worker's requests."""
 
-    measures: tuple[Measure, ...]
-    bounds: tuple[Bound, ...]
-    sample_requests: int
+    plan: Plan
     worker: int
     start_ns: int
-    interval_ns: int
-    open_loop: bool
     keep_columns: bool
 
 
@@ -53,14 +69,15 @@ class Counter:
 
     def __init__(self, asked: Counted):
         self._asked = asked
-        self._sample = Sample(asked.sample_requests, asked.start_ns)
+        self._plan = asked.plan
+        self._sample = Sample(asked.plan.sample_requests, asked.start_ns)
 
     def count(self, ended: Sequence[Ended], reading: Reading) -> Found:
         """A batch of requests all of which were completed, or all of which failed. Raises TypeError
         if it is no reading.
         """
         asked, size, now_ns = self._asked, len(ended), MONOTONIC.now_ns()
-        told = checked(reading, size, asked.measures, now_ns)
+        told = checked(reading, size, self._plan.measures, now_ns)
         stamps = stamps_of(ended)
         completed = all(each.failure is None for each in ended)
         found = Found(asked.worker, size, size if completed else 0, misread=told.misread)
@@ -71,7 +88,7 @@ class Counter:
         if completed:
             self._measure(found, told, stamps)
         rows = {**stamps, "outcome": outcomes_of(ended), "worker": _filled(size, asked.worker)}
-        for measure in asked.measures:
+        for measure in self._plan.measures:
             if not measure.many:
                 rows[measure.name] = told.values.get(measure.name, _filled(size, NOT_MEASURED))
         found.sampled = self._sample.add(rows)
@@ -80,29 +97,28 @@ class Counter:
         return found
 
     def _measure(self, found: Found, told: Checked, stamps: Columns) -> None:
-        asked = self._asked
         numbers = self._numbers_of(stamps["completed_ns"])
         for name, values in told.values.items():
             known = values >= 0
             found.measures[name] = counts_of(values[known], numbers[known])
         for name, (values, instants) in told.many.items():
             found.measures[name] = counts_of(values, self._numbers_of(instants))
-        if asked.bounds:
-            good = good_of(asked, told.values, stamps)
+        if self._plan.bounds:
+            good = good_of(self._plan, told.values, stamps)
             found.good = summed(numbers[good], np.ones(int(good.sum()), np.int64))
 
     def _numbers_of(self, instants: np.ndarray) -> np.ndarray:
         """The intervals that instants lie in."""
-        return np.maximum((instants - self._asked.start_ns) // self._asked.interval_ns, 0)
+        return np.maximum((instants - self._asked.start_ns) // self._plan.recorded_ns, 0)
 
 
-def good_of(asked: Counted, values: dict[str, np.ndarray], stamps: Columns) -> np.ndarray:
+def good_of(plan: Plan, values: dict[str, np.ndarray], stamps: Columns) -> np.ndarray:
     """Which requests kept all bounds."""
-    began = stamps["due_ns"] if asked.open_loop else stamps["issued_ns"]
+    began = stamps["due_ns"] if plan.open_loop else stamps["issued_ns"]
     values = {**values, RESPONSE: stamps["completed_ns"] - began}
-    more = {measure.name for measure in asked.measures if measure.more_is_better}
+    more = {measure.name for measure in plan.measures if measure.more_is_better}
     good = np.ones(began.size, bool)
-    for bound in asked.bounds:
+    for bound in plan.bounds:
         column = values.get(bound.measure, _filled(began.size, NOT_MEASURED))
         kept = column >= bound.limit if bound.measure in more else column <= bound.limit
         good &= kept & (column >= 0)

@@ -71,17 +71,7 @@ class PlanShare:
 
     def counted(self, start_ns: int) -> Counted:
         """What is counted of its kept requests."""
-        plan = self.plan
-        return Counted(
-            plan.measures,
-            plan.bounds,
-            plan.sample_requests,
-            self.first,
-            start_ns,
-            plan.recorded_ns,
-            self.closed is None,
-            self.keep_columns,
-        )
+        return Counted(self.plan, self.first, start_ns, self.keep_columns)
 
     def recorders(self, memories: Sequence[WorkerMemory]) -> list[Recorder]:
         """The recorders of the workers' measured phase."""
