@@ -414,7 +414,7 @@ class ReadTarget(StartedTarget):
         last = np.array([each.call.last_ns for each in ended])
         took = last - np.array([each.call.issued_ns for each in ended])
         reading = Reading(
-            {"took": took, "number": np.arange(size) % 10},
+            {"took": took, "number": np.array([each.call.number % 10 for each in ended])},
             {"gap": (np.repeat(took, 3) + 1, np.repeat(last, 3))},
             ["stop"] * size,
             {"tokens": (last, np.full(size, 7))},

@@ -18,8 +18,8 @@ from qs.engine.measures.measure import NOT_MEASURED, Measure, Reading
 MOST_NAMES = 200
 MOST_CHARACTERS = 80
 OTHER = "other"
-# The most of anything that one value may say.
-MOST_VALUE = 1 << 53
+# The most that may be counted, or have happened, at a time.
+MOST_VALUE = 1 << 40
 # Parts of a reading that are no measure, as `misread` names them.
 OUTCOMES, HAPPENED, COUNTS = "outcomes", "what happened", "counts"
 _NO_ROWS = np.zeros(0, np.int64)

@@ -5,13 +5,14 @@ happened, and single requests are those of all.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from qs.engine.clock import MONOTONIC
+from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.measures.checking import Checked, checked
 from qs.engine.measures.found import STAMPS, Found
 from qs.engine.measures.measure import (
@@ -136,8 +137,13 @@ def stamps_of(ended: Sequence[Ended]) -> Columns:
     return stamps
 
 
-def _whole(stamp: object) -> int:
-    return stamp if type(stamp) is int and 0 <= stamp < 1 << 62 else 0
+def _whole(stamp: Any) -> int:
+    """A stamp, or 0 for what is none: it is the target's own."""
+    try:
+        whole = 0 if isinstance(stamp, bool) else operator.index(stamp)
+    except Exception:
+        return 0
+    return whole if 0 <= whole < FOREVER_NS else 0
 
 
 def outcomes_of(ended: Sequence[Ended]) -> np.ndarray:

@@ -44,6 +44,7 @@ class Keeper:
         self.lost = 0  # requests for which there was no room
         self.written_bytes = self.longest_ns = 0  # to a file, and the longest that it took at once
         self._timeout_ns = timeout_ns
+        self._ended_ns = 0  # nothing has ended after this
         self._calls: list[Any] = []
         self._dues = array("q")
         self._failures: Failures = {}
@@ -120,6 +121,7 @@ class Keeper:
         """All requests, each once, `size()` of them at a time at most; those that were completed
         and those that failed are never in one batch. What has been given is kept no longer.
         """
+        self._ended_ns = MONOTONIC.now_ns()
         last = self._calls, self._dues, self._failures
         first, self._first = self._first, None
         self._begin()
@@ -144,7 +146,7 @@ class Keeper:
     def _late(self, call: Any, due_ns: int) -> str | None:
         """The failure of one that seemed to be answered, as the recorder finds it with its rows."""
         issued, ended = call.issued_ns, call.last_ns
-        if not due_ns <= issued <= ended:
+        if not due_ns <= issued <= ended <= self._ended_ns:
             return ErrorKind.BAD_TIMES
         return ErrorKind.TIMEOUT if ended - issued > self._timeout_ns else None
 

@@ -214,3 +214,6 @@ def test_a_stamp_that_is_none_is_none(stamp):
         [Ended(call, START, None)], Reading({"one": np.array([1])})
     )
     assert found.sampled["first_ns"].tolist() == [0]
+    call.first_ns = np.int64(START + 2)
+    found = Counter(counted(plan_of())).count([Ended(call, START, None)], Reading())
+    assert found.sampled["first_ns"].tolist() == [START + 2]
