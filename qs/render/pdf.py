@@ -40,7 +40,11 @@ TITLES = {
     "timeline": "Single requests",
     "lengths": "Lengths as drawn and as served",
     "goodput": "Goodput against rate",
+    "interactivity": "Tokens of all users against those of each",
     "limit": "How much traffic holds",
+    "power": "Power",
+    "server": "Server beside client",
+    "metrics": "The server's metrics",
 }
 
 
@@ -80,7 +84,7 @@ def pdf(story: Story) -> bytes:
         _words(made, brief_table(story.cases))
     for name, spec in charts_of(story).items():
         spec.pop("thinned", None)
-        _picture(made, TITLES[name], picture_of(spec))
+        _picture(made, TITLES.get(name, name.capitalize()), picture_of(spec))
     if story.answers:
         _heading(made, "Are the answers right?")
         _line(made, answers_line(story.answers), 9)

@@ -82,7 +82,11 @@ def _of_models(story: Story, measured: Sequence[NamedCase]) -> dict[str, charts.
         "tokens": (llm_charts.over_time, llm_points.token_points(measured)),
         "timeline": (llm_charts.timeline, llm_points.request_points(measured)),
         "lengths": (llm_charts.lengths, llm_points.length_points(measured)),
-        "goodput": (llm_charts.goodput, llm_points.goodput_points(measured)),
+        "goodput": (llm_charts.goodput, llm_points.goodput_points(measured, story.result.sweep)),
+        "interactivity": (
+            llm_charts.interactivity,
+            llm_points.interactivity_points(story.result.sweep),
+        ),
     }
     return {name: draw(points) for name, (draw, points) in every.items() if points}
 

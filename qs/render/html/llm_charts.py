@@ -26,6 +26,7 @@ from qs.render.html.llm_points import (
     PREFILL,
     SERVED_LENGTHS,
     WAITING,
+    WITHIN,
 )
 
 ROW = 5  # px of a request
@@ -273,6 +274,66 @@ def goodput(points: Points) -> Spec:
     )
 
 
+def interactivity(points: Points) -> Spec:
+    """What all users get against what each gets, a point for each load: up and to the right is
+    better. A line joins the loads that no other beats, and these are named.
+    """
+    x = {"field": "user", "type": "quantitative", "title": "tokens/s of a user (median)"}
+    y = {"field": "all", "type": "quantitative", "title": "output tokens/s of all users"}
+    only_best = [{"filter": "datum.best"}]
+    shown = {point["within"] for point in points}
+    domain = [each for each in WITHIN.values() if each in shown]
+    return chart(
+        points,
+        "Output tokens per second of all users against those of the median user, a point for each "
+        "load; the line joins those that no other beats in both",
+        height=320,
+        layer=[
+            {
+                "transform": only_best,
+                "mark": {"type": "line", "style": "guide"},
+                "encoding": {"x": x, "y": y, "order": {"field": "user"}},
+            },
+            {
+                "params": [{"name": "zoom", "select": "interval", "bind": "scales"}],
+                "mark": {"type": "point", "size": 90, "filled": True},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "opacity": {"condition": {"test": "datum.best", "value": 1}, "value": 0.45},
+                    "color": {
+                        "field": "within",
+                        "type": "nominal",
+                        "title": None,
+                        "scale": {"domain": domain, "range": [JUDGED[each] for each in domain]},
+                        **({} if len(domain) > 1 else {"legend": None}),
+                    },
+                    "shape": {
+                        "field": "within",
+                        "type": "nominal",
+                        "title": None,
+                        "scale": {"domain": domain, "range": [SHAPES[each] for each in domain]},
+                        **({} if len(domain) > 1 else {"legend": None}),
+                    },
+                    "tooltip": [
+                        tip("load"),
+                        tip("user", "tokens/s of a user"),
+                        tip("all", "tokens/s of all"),
+                        tip("within"),
+                    ],
+                },
+            },
+            {
+                "transform": only_best,
+                "mark": {"type": "text", "align": "left", "baseline": "bottom", "dx": 7, "dy": -3},
+                "encoding": {"x": x, "y": y, "text": {"field": "load"}},
+            },
+        ],
+    )
+
+
+JUDGED = dict(zip(WITHIN.values(), ("#3a94cf", "#d55e00", "#8a8f99")))
+SHAPES = dict(zip(WITHIN.values(), ("circle", "cross", "square")))
 _CHOSEN: dict[str, Any] = {"filter": "datum.case === chosen"}
 
 

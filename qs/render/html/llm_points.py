@@ -11,10 +11,12 @@ from typing import Any
 from qs.render.html.percentiles import percentile_points
 from qs.result.cases import NamedCase
 from qs.result.row import Row
+from qs.result.sweep import SweepEntry
 from qs.result.tokens_entry import LengthsEntry, RequestEntry, TokenSeriesEntry
 from qs.result.tokens_words import NAMES, measured_of
 
 Point = dict[str, Any]
+Value = float | int | None
 LogOf = Callable[[str], "str | None"]
 # Of times; those of tokens alone say nothing beside them.
 DRAWN = ("ttft", "itl", "tpot", "event_gap", "normalised", "response")
@@ -30,6 +32,7 @@ WAITING, PREFILL, DECODE, FAILED, WHOLE = (
     "sent to last byte",
 )
 PHASES = (WAITING, PREFILL, DECODE, WHOLE, FAILED)
+WITHIN = {True: "within the bounds", False: "beyond them", None: "not told"}
 DRAWN_LENGTHS, SERVED_LENGTHS = "as drawn", "as served"
 
 
@@ -193,18 +196,43 @@ def _bars(case: str, of: str, entry: LengthsEntry) -> Iterator[Point]:
             }
 
 
-def goodput_points(cases: Sequence[NamedCase]) -> list[Point]:
-    """[{"rate", "per_s", "what"}]: what came of each rate that was offered; of one rate alone
-    nothing.
+def goodput_points(cases: Sequence[NamedCase], sweep: SweepEntry | None = None) -> list[Point]:
+    """[{"rate", "per_s", "what"}]: what came of each rate that was offered, by the search of a
+    sweep or by the cases; of one rate alone nothing.
     """
+    tried: list[tuple[Value, Value, Value]]
+    if sweep is not None:
+        tried = [
+            (point.due_per_s or point.rate_per_s, point.good_per_s, point.answered_per_s)
+            for point in (sweep.limit.curve if sweep.limit else ())
+        ]
+    else:
+        tried = [
+            (row.offered_per_s, row.good.good_per_s if row.good else None, row.queries_per_s)
+            for row in (case.row for case in cases)
+        ]
     found = [
-        {"rate": float(case.row.offered_per_s), "per_s": float(value), "what": what}
-        for case in cases
-        if case.row.offered_per_s and case.row.good is not None
-        for what, value in (
-            ("good", case.row.good.good_per_s),
-            ("answered", case.row.queries_per_s),
-        )
+        {"rate": float(rate), "per_s": float(value), "what": what}
+        for rate, good, answered in tried
+        if rate and good is not None
+        for what, value in (("good", good), ("answered", answered))
         if value is not None
     ]
     return found if len({point["rate"] for point in found}) > 1 else []
+
+
+def interactivity_points(sweep: SweepEntry | None) -> list[Point]:
+    """[{"load", "user", "all", "best", "within"}]: tokens a second of a user against those of all,
+    a point for each load.
+    """
+    return [
+        {
+            "load": point.load,
+            "user": float(point.user_per_s),
+            "all": float(point.output_per_s),
+            "best": point.pareto,
+            "within": WITHIN[point.within],
+        }
+        for point in (sweep.interactivity if sweep else ())
+        if point.user_per_s and point.output_per_s
+    ]

@@ -12,6 +12,7 @@ from qs.render.html.page import result_page
 from qs.result.cases import named
 from qs.result.saved import read_result
 from qs.result.story import story_of
+from qs.result.sweep import CurvePoint, InteractivityPoint, LimitEntry, SweepEntry
 from qs.result.tokens_entry import LengthsEntry, RequestEntry, TokensEntry
 from tests.qs.evaluate.llm_made import llm_report, llm_result, llm_row
 
@@ -100,6 +101,32 @@ def test_goodput_is_drawn_where_there_are_several_rates():
     found = llm_points.goodput_points(named(rows))
     assert {each["what"] for each in found} == {"good", "answered"}
     assert llm_points.goodput_points(named(rows[:1])) == []
+
+
+def test_a_sweep_is_drawn_by_what_each_load_gave():
+    vl_convert = pytest.importorskip("vl_convert")
+    sweep = SweepEntry(
+        interactivity=[
+            InteractivityPoint(load="1 user", user_per_s=80.0, output_per_s=80.0, pareto=True),
+            InteractivityPoint(load="4 users", user_per_s=60.0, output_per_s=240.0, within=True),
+            InteractivityPoint(load="8 users", user_per_s=None, output_per_s=240.0),
+        ],
+        limit=LimitEntry(
+            curve=[
+                CurvePoint(rate_per_s=rate, good_per_s=rate * 0.9, answered_per_s=rate)
+                for rate in (1.0, 2.0)
+            ]
+        ),
+    )
+    points = llm_points.interactivity_points(sweep)
+    assert [each["load"] for each in points] == ["1 user", "4 users"]
+    good = llm_points.goodput_points([], sweep)
+    assert {(each["rate"], each["what"]) for each in good} == {
+        (rate, what) for rate in (1.0, 2.0) for what in ("good", "answered")
+    }
+    for spec in (llm_charts.interactivity(points), llm_charts.goodput(good)):
+        assert "<svg" in vl_convert.vegalite_to_svg(spec | {"width": 400})
+    assert llm_points.interactivity_points(None) == []
 
 
 def test_nothing_measured_draws_nothing():
