@@ -224,7 +224,7 @@ def _facts(result: Result, cases: Sequence[NamedCase]) -> Iterable[tuple[str, st
         yield VERIFIED, checked
     yield from power_facts(result.performance)
     yield from server_facts(result.served, cases)
-    yield from token_facts(cases)
+    yield from token_facts(cases) if result.sweep is None else ()
     machine = machine_words(result)
     if machine:
         yield "machine", machine

@@ -111,12 +111,15 @@ def server_times_table(cases: Sequence[NamedCase]) -> Table:
 
 
 def token_facts(cases: Sequence[NamedCase]) -> Iterator[tuple[str, str]]:
-    """(one of FACTS, text), a line for each case that has any."""
+    """(one of FACTS, text), a line for each case that has any; of several cases no more than their
+    tokens and their goodput.
+    """
     of_models = [case for case in cases if case.row.tokens is not None]
     for case in of_models[:MOST_SAID]:
         where = f"{case.name}: " if len(cases) > 1 else ""
         for name, text in _facts(case.row):
-            yield name, where + text
+            if len(cases) == 1 or name in (TOKENS, GOODPUT):
+                yield name, where + text
     if len(of_models) > MOST_SAID:
         yield TOKENS, f"of {counted(len(of_models) - MOST_SAID, 'more case')} in the result"
 
