@@ -113,7 +113,7 @@ class Driven:
         them than their outputs.
         """
         made = getattr(self.serving.protocol, "reader", None)
-        return None if made is None else made()
+        return None if made is None else made(self.serving.ask)
 
     def diverted(self, port: int) -> Driven:
         """The same, with requests that go to a port of this machine, without TLS."""

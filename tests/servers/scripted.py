@@ -8,7 +8,8 @@ whose zero is the machine's start on Linux, the same in all processes).
         server.requests()                   # by request: head and body as they came
 
 A piece is due `after_s` after the send before it, or after the request. `GET /v1/models` and other
-`paths` are answered beside the scripts, other GETs by 404. One thread serves all streams.
+`paths` are answered beside the scripts, other GETs and `/tokenize` by 404. One thread serves all
+streams.
 """
 
 from __future__ import annotations
@@ -115,7 +116,9 @@ def scripted(
     )
     assert process.stdin and process.stdout
     try:
-        beside = {"/v1/models": whole({"object": "list", "data": [{"id": "m"}]}), **(paths or {})}
+        models = whole({"object": "list", "data": [{"id": "m"}]})
+        missing = Script((), 404, JSON, chunked=False)
+        beside = {"/v1/models": models, "/tokenize": missing, **(paths or {})}
         plain = {path: _plain(script) for path, script in beside.items()}
         _write(process.stdin, ([_plain(each) for each in scripts], plain, streams_at_once))
         yield Scripted(process, _read(process.stdout))

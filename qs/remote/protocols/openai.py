@@ -27,6 +27,7 @@ from qs.llm.outcomes import judge as judged
 from qs.llm.outcomes import read_answer
 from qs.llm.prompt import Prompt, PromptRequest, from_line
 from qs.llm.reading import reader
+from qs.llm.tokenizing import tokenizer_of
 from qs.remote.address import Address, listed
 from qs.remote.language_servers import About, about_of
 from qs.remote.protocol import Ask, BadAnswer, NotReady, ServedModel, ServedTensor
@@ -176,9 +177,16 @@ class OpenAi:
 
         return judge
 
-    def reader(self) -> Reader:
-        """What works out the measures of qs.llm of calls that have ended."""
-        return reader(self.api, self.asked, None)
+    def reader(self, ask: Ask | None = None) -> Reader:
+        """What works out the measures of qs.llm of calls that have ended. It counts tokens by the
+        tokenizer that the user states, if it is one: `ask` reaches the server's. UserError if it
+        is not to be had.
+        """
+        stated = self.asked.tokenizer
+        found = None
+        if stated:
+            found = tokenizer_of(stated, None if ask is None else self.posting(ask), self._model)
+        return reader(self.api, self.asked, found)
 
     def posting(self, ask: Ask) -> Callable[[str, Mapping[str, Any]], Any]:
         """What posts JSON to a path below the server's root, and says what the answer holds: None
