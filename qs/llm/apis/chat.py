@@ -39,7 +39,7 @@ class Chat:
     def body(self, prompt: Prompt, asked: LlmAsked, model: str) -> dict[str, Any]:
         ours: dict[str, Any] = {
             "model": model,
-            "messages": [{"role": each.role, "content": each.content} for each in prompt.messages],
+            "messages": [each.as_sent() for each in prompt.messages],
             # The only name of it that TGI and Ollama know, and the rest knows it too.
             **lengths(prompt, asked, "max_tokens", "max_completion_tokens", exact=True),
             "stream": asked.stream,

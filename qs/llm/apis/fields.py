@@ -46,14 +46,17 @@ def lengths(
 ) -> dict[str, Any]:
     """How long the answer is to be: `most` is what the API calls it. Where the user says it, under
     that name or another, ours is not sent. `exact`: the API's servers know (vLLM, SGLang) that an
-    answer shall not be shorter either.
+    answer shall not be shorter either, or not shorter than the prompt's least.
     """
     told = {**asked.body, **prompt.body}
     if prompt.output_tokens is None or any(name in told for name in (most, *others)):
         return {}
     sent: dict[str, Any] = {most: prompt.output_tokens}
-    if exact and asked.exact_lengths == "always":
-        sent |= {"min_tokens": prompt.output_tokens, "ignore_eos": True}
+    least = prompt.output_tokens if prompt.min_tokens is None else prompt.min_tokens
+    if exact and asked.exact_lengths == "always" and least:
+        sent |= {"min_tokens": least}
+        if least == prompt.output_tokens:
+            sent |= {"ignore_eos": True}
     return sent
 
 

@@ -45,7 +45,7 @@ class Messages:
         turns = [each for each in prompt.messages if each.role != "system"]
         ours: dict[str, Any] = {
             "model": model,
-            "messages": [{"role": each.role, "content": each.content} for each in turns],
+            "messages": [each.as_sent() for each in turns],
             "max_tokens": MOST_TOKENS,
             **lengths(prompt, asked, "max_tokens"),
             "stream": asked.stream,

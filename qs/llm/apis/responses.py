@@ -46,7 +46,7 @@ class Responses:
     def body(self, prompt: Prompt, asked: LlmAsked, model: str) -> dict[str, Any]:
         ours: dict[str, Any] = {
             "model": model,
-            "input": [{"role": each.role, "content": each.content} for each in prompt.messages],
+            "input": [each.as_sent() for each in prompt.messages],
             **lengths(prompt, asked, "max_output_tokens"),
             "stream": asked.stream,
         }

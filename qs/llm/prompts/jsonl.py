@@ -18,7 +18,7 @@ from qs.base import jsonc
 from qs.base.errors import UserError
 from qs.base.words import counted
 from qs.llm.prompt import KEYS, Message, Prompt, Say, prompt_of
-from qs.llm.prompts.reading import MOST_KEPT, Faulty, lines_of
+from qs.llm.prompts.reading import EACH_BYTES, MOST_KEPT, Faulty, lines_of
 
 _BATCH = ("custom_id", "method", "url", "body")
 # Of a batch line's body: what is said elsewhere, and what becomes a length.
@@ -36,6 +36,7 @@ class Lines:
     unknown: Counter[str] = field(default_factory=Counter)  # keys that say nothing here
     answered: int = 0  # lists of messages that end with an answer
     models: set[str] = field(default_factory=set)  # that batch lines name
+    talks: set[str] = field(default_factory=set)  # names of lists of messages that became turns
 
     def notes(self) -> list[str]:
         found = []
@@ -80,7 +81,7 @@ def read_lines(path: str, most: int | None, turns: int) -> Lines:
             talks += 1
             named.update(each.conversation for each in fresh if each.conversation)
         lines.prompts += found
-        kept += len(text)
+        kept += len(text) + EACH_BYTES * len(found)
         if kept > MOST_KEPT:
             raise UserError(
                 f"{path}: has more than {MOST_KEPT >> 30} GiB of prompts; --prompt_count takes the "
@@ -116,7 +117,10 @@ def _line(text: str, number: int, lines: Lines, faulty: Faulty, turns: int) -> l
     if turns > 1 and not prompt.conversation:
         split = split_turns(prompt.messages)
         if len(split) > 1:
-            return in_turns(prompt, split[:turns], prompt.id or f"line {number}")
+            name = prompt.id or f"line {number}"
+            name = name if name not in lines.talks else f"{name} (line {number})"
+            lines.talks.add(name)
+            return in_turns(prompt, split[:turns], name)
     return [_asked(prompt, lines)]
 
 

@@ -18,7 +18,9 @@ from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import kind_of, shortened, why
 
 MOST_LINE = 64 << 20  # bytes: a prompt with pictures is long
-MOST_KEPT = 1 << 30  # characters of prompts that are held in memory
+MOST_LINES = 100_000_000  # blank ones too
+MOST_KEPT = 1 << 30  # bytes of prompts that are held in memory
+EACH_BYTES = 1000  # about what one takes beside its text
 MOST_FAULTS = 100  # after which nobody needs to know of more
 _PIECE = 1 << 16
 _GZIP = b"\x1f\x8b"
@@ -89,6 +91,8 @@ def lines_of(path: str | Path) -> Iterator[tuple[int, str]]:
             if number == 1:
                 line = line.removeprefix(BOM)
             place = f"{path}: line {number}"
+            if number > MOST_LINES:
+                raise UserError(f"{path}: has more than {MOST_LINES:,} lines")
             if len(line) > MOST_LINE:
                 most = f"{MOST_LINE >> 20} MiB, the most that is read"
                 raise UserError(f"{place} is longer than {most}; is it JSON lines?")

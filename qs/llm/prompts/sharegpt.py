@@ -19,7 +19,7 @@ from qs.base.names import is_unicode
 from qs.llm.prompt import ROLES, Message, Prompt
 from qs.llm.prompts.drawing import Stream, raw
 from qs.llm.prompts.jsonl import in_turns, split_turns
-from qs.llm.prompts.reading import MOST_KEPT, beginning, elements_of, lines_of
+from qs.llm.prompts.reading import EACH_BYTES, MOST_KEPT, beginning, elements_of, lines_of
 from qs.llm.tokenizing import Tokenizer
 
 _ROLES = {
@@ -76,8 +76,9 @@ def read_conversations(
             'objects with "conversations", a list of {"from": "human" or "gpt", "value": text}'
         )
     notes = [f"{many:,} conversations were left out: {why}" for why, many in left_out.most_common()]
+    names: set[str] = set()
     kept.sort(key=lambda found: found[0])
-    prompts = [prompt for _, found in kept for prompt in found]
+    prompts = [prompt for number, found in kept for prompt in _named(found, number, names)]
     return prompts, notes
 
 
@@ -150,5 +151,14 @@ def _prompts(name: str, split: Sequence, turns: int) -> list[Prompt]:
     return [first] if turns == 1 else in_turns(first, split, name)
 
 
+def _named(prompts: list[Prompt], number: int, names: set[str]) -> list[Prompt]:
+    """With another name of the conversation where one before has the same."""
+    name = prompts[0].conversation
+    if name not in names:
+        names.add(name)
+        return prompts
+    return [replace(each, conversation=name and f"{name} (no. {number})") for each in prompts]
+
+
 def _size(prompts: Sequence[Prompt]) -> int:
-    return sum(len(each.text) + len(each.recorded or "") for each in prompts)
+    return sum(EACH_BYTES + len(each.text) + len(each.recorded or "") for each in prompts)

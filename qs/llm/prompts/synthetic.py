@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qs.base.errors import Fault, Faults
 from qs.llm.asked import LlmAsked
 from qs.llm.prompt import Message, Prompt
 from qs.llm.prompts.drawing import Stream
@@ -15,6 +16,8 @@ from qs.llm.prompts.prompt_set import PromptSet
 from qs.llm.prompts.texts import CommonParts, Shared, Texts, Verified, Vocabulary, vocabulary
 from qs.llm.tokenizing import Tokenizer
 
+MOST_MADE = 10_000_000
+MOST_MADE_TOKENS = 1_000_000_000  # of all prompts: some 6 GB of text
 COUNT = 64  # of prompts, where nothing is said
 TEMPLATED = ("chat", "responses", "messages")
 
@@ -34,7 +37,9 @@ class Made(Sequence[Prompt]):
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, index: int) -> Prompt:  # type: ignore[override]
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
         index = range(len(self))[index]
         talk, turn = divmod(index, self.turns)
         return Prompt(
@@ -55,6 +60,8 @@ def synthetic(asked: LlmAsked, tokenizer: Tokenizer | None) -> PromptSet:
     if asked.output_tokens:
         outputs = read_lengths(asked.output_tokens, "--output_tokens")
     count = (asked.prompt_count or COUNT) * asked.turns
+    if count > MOST_MADE:
+        raise Faults([Fault("--prompt_count", "", count, f"at most {MOST_MADE:,} prompts in all")])
     notes: list[str] = []
     tokens = _drawn(inputs, count, asked.seed, Stream.INPUT_LENGTHS, notes)
     asked_for = None
@@ -115,7 +122,15 @@ def _prefixes(asked: LlmAsked, words: Vocabulary, tokens: np.ndarray) -> Shared 
 
 
 def verified(texts: Texts, tokenizer: Tokenizer | None, templated: bool, notes: list[str]) -> str:
-    """Has the texts counted; in words, how their lengths are known. Doubts go into the notes."""
+    """Has the texts counted; in words, how their lengths are known. Doubts go into the notes.
+    Faults for a set whose text no machine has room for.
+    """
+    total = int(texts.tokens.sum())
+    if total > MOST_MADE_TOKENS:
+        allowed = (
+            f"fewer prompts: these have {total:,} tokens, and {MOST_MADE_TOKENS:,} are the most"
+        )
+        raise Faults([Fault("--prompt_count", "", len(texts), allowed)])
     if tokenizer is None:
         notes.append(
             "no tokenizer is known, and a common word was taken for a token: input lengths are an "

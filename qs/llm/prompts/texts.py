@@ -19,7 +19,7 @@ import numpy as np
 
 from qs.llm.prompts.drawing import Stream, raw
 from qs.llm.prompts.words import WORDS
-from qs.llm.tokenizing import Tokenizer
+from qs.llm.tokenizing import ServerTokenizer, Tokenizer
 
 # A tokenizer that takes so many of our words for one token each is used with them alone.
 ENOUGH = 64
@@ -63,13 +63,15 @@ def vocabulary(tokenizer: Tokenizer | None) -> Vocabulary:
     """
     if tokenizer is None:
         return Vocabulary(WORDS)
-    counts = tokenizer.count([f"{word} {word}" for word in WORDS])
-    singles = tuple(word for word, count in zip(WORDS, counts, strict=True) if count == 2)
+    # A server is asked for one text at a time, and may be far away.
+    some = WORDS[::2] if isinstance(tokenizer, ServerTokenizer) else WORDS
+    counts = tokenizer.count([f"{word} {word}" for word in some])
+    singles = tuple(word for word, count in zip(some, counts, strict=True) if count == 2)
     if len(singles) >= ENOUGH:
         return Vocabulary(singles)
-    some = [WORDS[at] for at in raw(512, 0, Stream.TEXTS) % np.uint64(len(WORDS))]
-    few, many = tokenizer.count([" ".join(some[:64]), " ".join(some)])
-    each = max((many - few) / (len(some) - 64), _LEAST_EACH)
+    many_words = [WORDS[at] for at in raw(512, 0, Stream.TEXTS) % np.uint64(len(WORDS))]
+    few, many = tokenizer.count([" ".join(many_words[:64]), " ".join(many_words)])
+    each = max((many - few) / (len(many_words) - 64), _LEAST_EACH)
     return Vocabulary(WORDS, each, few - 64 * each, single=False)
 
 
@@ -115,7 +117,9 @@ class Texts(Sequence[str]):
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, index: int) -> str:  # type: ignore[override]
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
         index = range(len(self))[index]
         return self._text(index, *self.changed.get(index, (0, "")))
 

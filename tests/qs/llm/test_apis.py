@@ -106,6 +106,30 @@ def test_exact_lengths(api: str, exact: Any, sent: dict[str, Any]) -> None:
     assert "min_tokens" not in api_of(api).body(HELLO, stated, "m")
 
 
+@pytest.mark.parametrize(
+    ("least", "sent"),
+    [
+        (None, {"max_tokens": 16, "min_tokens": 16, "ignore_eos": True}),
+        (16, {"max_tokens": 16, "min_tokens": 16, "ignore_eos": True}),
+        (9, {"max_tokens": 16, "min_tokens": 9}),
+        (0, {"max_tokens": 16}),  # a bound and no more
+    ],
+)
+def test_a_prompts_own_least_length(least: int | None, sent: dict[str, Any]) -> None:
+    prompt = Prompt(HELLO.messages, output_tokens=16, min_tokens=least)
+    body = api_of("chat").body(prompt, LlmAsked(exact_lengths="always"), "m")
+    names = ("max_tokens", "min_tokens", "ignore_eos")
+    assert {name: body[name] for name in names if name in body} == sent
+
+
+@pytest.mark.parametrize(("api", "key"), [("chat", "messages"), ("messages", "messages"),
+                                          ("responses", "input")])  # fmt: skip
+def test_messages_are_sent_as_they_were_written(api: str, key: str) -> None:
+    raw = {"role": "user", "content": [{"type": "text", "text": "hi"}], "name": "n"}
+    body = api_of(api).body(Prompt((Message("user", "hi", raw),)), LlmAsked(), "m")
+    assert body[key] == [raw]
+
+
 def test_messages_state_a_length_always_since_the_api_wants_one() -> None:
     assert api_of("messages").body(Prompt(HELLO.messages), LlmAsked(), "m")["max_tokens"] == 1024
 

@@ -151,6 +151,12 @@ def test_a_list_of_messages_is_one_prompt_or_turns(file: Path) -> None:
     assert len(made(file, line, turns=2).prompts) == 2
 
 
+def test_two_lists_of_one_name_are_two_conversations(file: Path) -> None:
+    line = json.dumps({"messages": TALK, "id": "t"})
+    found = made(file, f"{line}\n{line}\n", turns=3)
+    assert [each.conversation for each in found.prompts] == ["t"] * 3 + ["t (line 2)"] * 3
+
+
 def test_lines_of_one_conversation_come_together(file: Path) -> None:
     found = made(
         file,

@@ -175,3 +175,9 @@ def test_long_elements_are_read_whole(file: Path, monkeypatch: pytest.MonkeyPatc
     assert [value for _, value in reading.elements_of(file)] == talks
     file.write_text("[1, 23, 456, -7.5e3, true]")
     assert [value for _, value in reading.elements_of(file)] == [1, 23, 456, -7500.0, True]
+
+
+def test_two_of_one_name_are_two_conversations(file: Path) -> None:
+    found = made(file, [talk("a", "q", "r", "s"), talk("a", "t")], turns=2)
+    assert [each.conversation for each in found.prompts] == ["a", "a", "a (no. 2)"]
+    assert [each.conversation for each in made(file, [TALKS[0]] * 2).prompts] == ["", ""]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qs.base.errors import UserError
 from qs.llm.asked import LlmAsked
 from qs.llm.prompts.drawing import Stream, raw
 from qs.llm.prompts.source import made_prompts
@@ -146,6 +147,7 @@ def test_a_text_is_made_anew_and_the_same() -> None:
     texts.verify(tokenizer)
     assert texts.changed
     assert list(texts) == [texts[index] for index in range(-50, 0)]
+    assert texts[3:5] == [texts[3], texts[4]]
     with pytest.raises(IndexError):
         texts[50]
 
@@ -179,3 +181,21 @@ def test_seeds_are_kept_from_version_to_version() -> None:
         "almost discuss have leg subject practice each amount amount",
         "station chair during sweet pot",
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (LlmAsked(input_tokens="10000000", prompt_count=101), "these have 1,010,000,000 tokens"),
+        (LlmAsked(input_tokens="1", prompt_count=10**7, turns=1000), "at most 10,000,000 prompts"),
+    ],
+)
+def test_a_set_that_no_machine_has_room_for(asked: LlmAsked, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        made_prompts(asked, lambda: None)
+
+
+def test_prompts_may_be_looked_at_in_part() -> None:
+    made = made_prompts(LlmAsked(input_tokens="5"), lambda: None)
+    assert made.prompts[:2] == [made.prompts[0], made.prompts[1]]
+    assert len(list(made.prompts)) == 64
