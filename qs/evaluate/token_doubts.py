@@ -79,7 +79,7 @@ def doubts_of(row: Row, read: Mapping[str, int], asked: LlmAsked) -> Iterator[Do
             code="tokens_uncounted",
             text=f"nobody counted the tokens of {of_all(UNCOUNTED)}: the server told no usage, and "
             "there is no tokenizer",
-            cure="--tokenizer FILE, or --body stream_options='{\"include_usage\": true}'",
+            cure="--tokenizer with the tokenizer of this model",
         )
     if share(ONE_READ) > MANY:
         yield DoubtEntry(
@@ -88,7 +88,7 @@ def doubts_of(row: Row, read: Mapping[str, int], asked: LlmAsked) -> Iterator[Do
             "us gathers them, and no time between tokens is known",
             cure="the server itself as the address, without a proxy",
         )
-    if share(EVENTS_UNKNOWN) > FEW:
+    if share(EVENTS_UNKNOWN) > FEW and share(UNCOUNTED) <= FEW:  # else it follows from that
         yield DoubtEntry(
             code="events_uncounted",
             text=f"how many tokens an event carries is unknown in {of_all(EVENTS_UNKNOWN)}: they "

@@ -144,9 +144,15 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
         if tokens.differing:
             by += f"; the tokenizer counts {counted(tokens.differing, 'answer')} differently"
         yield TOKENS, ", ".join(rates) + (f"; counted by: {by}" if by else "")
-    if tokens.outcomes:
-        said = [f"{name} {number(count)}" for name, count in tokens.outcomes.items()]
-        yield OUTCOMES, ", ".join(said)
+    ended, failed = (
+        ", ".join(f"{name} {number(count)}" for name, count in found.items() if count)
+        for found in (tokens.outcomes, row.errors_by_kind)
+    )
+    if ended or failed:
+        yield (
+            OUTCOMES,
+            "; failed: ".join(filter(None, (ended, failed))) if ended else f"failed: {failed}",
+        )
     if row.good is not None and row.good.good is not None:
         yield GOODPUT, goodput_words(row)
     if tokens.client_us_per_event is not None:

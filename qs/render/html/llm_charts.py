@@ -278,7 +278,12 @@ def interactivity(points: Points) -> Spec:
     """What all users get against what each gets, a point for each load: up and to the right is
     better. A line joins the loads that no other beats, and these are named.
     """
-    x = {"field": "user", "type": "quantitative", "title": "tokens/s of a user (median)"}
+    x = {
+        "field": "user",
+        "type": "quantitative",
+        "title": "tokens/s of a user (median)",
+        "scale": {"zero": False, "padding": 60},  # room for the names
+    }
     y = {"field": "all", "type": "quantitative", "title": "output tokens/s of all users"}
     only_best = [{"filter": "datum.best"}]
     shown = {point["within"] for point in points}

@@ -50,6 +50,13 @@ def test_what_is_unknown_is_left_out():
     assert list(token_facts(named([ROW.changed(tokens=TokensEntry())]))) == []
 
 
+def test_failures_stand_beside_what_answers_ended_by():
+    row = ROW.changed(errors_by_kind={"cut stream": 3, "timeout": 0})
+    assert dict(token_facts(named([row])))["answers ended by"].endswith("; failed: cut stream 3")
+    row = row.changed(tokens=TokensEntry())
+    assert list(token_facts(named([row]))) == [("answers ended by", "failed: cut stream 3")]
+
+
 def test_goodput_names_its_bounds():
     good = GoodputEntry(goals=["ttft=200ms"], good=30, good_per_s=3.0, half_width=0.3)
     row = ROW.changed(goodput=good, completed=50, errors=10)
