@@ -108,13 +108,13 @@ class Arrivals:
         """The alarm has gone off."""
         now = MONOTONIC.now_ns()
         due, requests, line = self._next, self._requests, self._line
-        stop, most = self._stop, self._most
+        stop, most, waiting = self._stop, self._most, line.waiting
         self._busy = True
         while due <= now:
             if stop[STOP] and halted(self._header, due):
                 due = _NEVER
                 break
-            if not line and len(requests) < most:
+            if not waiting and len(requests) < most:
                 requests.issue(due, now)
             else:
                 line.add(due)

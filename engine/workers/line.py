@@ -10,22 +10,22 @@ from qs.engine.outcome import HELD_BACK, HELD_BACK_MS
 
 
 class Line:
-    """`held` requests have waited, for `held_ns` in all."""
+    """`held` requests have waited, for `held_ns` in all; `waiting` are there now."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, int]] = deque()  # due, client
+        self.waiting: deque[tuple[int, int]] = deque()  # due, client
         self.held = self.held_ns = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def add(self, due: int, client: int = 0) -> None:
         self.held += 1
-        self._waiting.append((due, client))
+        self.waiting.append((due, client))
 
     def take(self, now: int) -> tuple[int, int]:
         """The first one, which has waited until now."""
-        first = self._waiting.popleft()
+        first = self.waiting.popleft()
         self.held_ns += now - first[0]
         return first
 

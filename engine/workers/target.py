@@ -70,7 +70,7 @@ class Target:
         samples = [None] if self.samples is None or len(self.samples) == 0 else self.samples
         single = islice(cycle(samples), offset * (per_query or 1) % len(samples), None)
         found = single if per_query is None else map(list, zip(*[single] * per_query))
-        return islice(found, 0, None, step)
+        return found if step == 1 else islice(found, 0, None, step)
 
 
 def import_reference(reference: str) -> Any:

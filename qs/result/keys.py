@@ -34,6 +34,10 @@ _UNITS = {
     "percentile": "p{}",
     "samples_per_query": "{} a query",
     "speed": "{} times as fast",
+    "users": "of {} users",
+    "sessions_per_s": "{}/s",
+    "burstiness": "burstiness {}",
+    "think_time_s": "think time {} s",
 }
 
 

@@ -17,10 +17,10 @@ class ScenarioEntry(Part):
     samples_per_query: Count = None
     seed: Count = None
     stages: list[Any] | None = None
-    arrivals: str | None = None
-    burstiness: Number = None
     users: Count = None
     sessions_per_s: Number = None
+    arrivals: str | None = None
+    burstiness: Number = None
     think_time_s: Number = None
     due_file: str | None = None
     column: str | None = None
