@@ -17,6 +17,7 @@ ROW = Row(
     mode=Mode.QS,
     verdict=Verdict.VALID,
     reasons=[],
+    warnings=[],
 )
 
 
