@@ -22,6 +22,8 @@ _GRACE_NS = 200_000_000
 # A worker outside its requests may be silent for this much longer: hooks around the measured phase,
 # a report on its way.
 BETWEEN_NS = 4_000_000_000
+# One that reads is seen by its event loop, which a reader may keep from running: for so long.
+READING_NS = 60_000_000_000
 # The most that one look adds: where this process was stopped too, nobody was silent.
 _MOST_NS = 1_000_000_000
 _SIGNS = [
@@ -69,6 +71,8 @@ class Pulse:
             limit_ns = self._build_ns if phase == Phase.BUILD else self._request_ns
             if phase != Phase.BUILD and not began:
                 limit_ns += BETWEEN_NS
+            if phase == Phase.READ:
+                limit_ns = READING_NS
             late_ns = now_ns - start_ns if start_ns and phase == Phase.MEASURE else 0
             unbegun = 0 < began < start_ns and late_ns > self._request_ns + BETWEEN_NS
             if silent_ns > limit_ns or unbegun:

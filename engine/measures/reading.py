@@ -23,8 +23,8 @@ from qs.engine.record.memory import Field
 # Requests of a batch: as many as take about BATCH_NS, so that one can end within a moment.
 FEWEST, MOST = 8, 1_024
 BATCH_NS = 50_000_000
-# How long a reader may take for a batch, at least; a request's time-out, if that is longer.
-LEAST_LIMIT_S = 10.0
+# How long a reader may take for a batch.
+LIMIT_NS = 60_000_000_000
 # Where it raises, requests are read one by one, so that the others are not lost; so often.
 MOST_RAISED = 100
 TICK_S = 0.1
@@ -35,11 +35,10 @@ class ReadOut:
     takes it, empties it.
     """
 
-    def __init__(self, keeper: Keeper, reader: Reader | None, counter: Counter, limit_s: float):
+    def __init__(self, keeper: Keeper, reader: Reader | None, counter: Counter):
         self.found: deque[Found] = deque()
         self.read = 0  # requests so far
         self._keeper, self._reader, self._counter = keeper, reader, counter
-        self._limit_ns = int(max(limit_s, LEAST_LIMIT_S) * 1e9)
         self._size = FEWEST
         self._raised = 0
         self._began_ns = 0  # the batch in hand
@@ -81,7 +80,7 @@ class ReadOut:
                 if not self._ended and now > header[Field.READ_NS]:
                     self._give_up(Unread.INTERRUPTED)
                     break
-                if now > self._began_ns + self._limit_ns:
+                if now > self._began_ns + LIMIT_NS:
                     self._give_up(Unread.HUNG)
                     break
         finally:

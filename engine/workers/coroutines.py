@@ -119,8 +119,7 @@ class AsyncGroup:
         target, share = self._ready.target, self.share
         if share.plan.keeps:
             keeper = Keeper(share.timeout_ns)
-            counter = Counter(share.counted(start_ns))
-            self._reading = ReadOut(keeper, target.read, counter, share.plan.timeout_s)
+            self._reading = ReadOut(keeper, target.read, Counter(share.counted(start_ns)))
             self._recorder.keep, self._collector.keeps = keeper.keep, True
 
     def beside(self, share: PlanShare, target: Any) -> AsyncGroup:

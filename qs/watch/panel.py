@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qs.base.words import number, rate, span, sparkline
-from qs.watch.progress import PHASES, share
+from qs.watch.progress import PHASES, doing, share
 
 if TYPE_CHECKING:
     from qs.engine import Progress
@@ -75,8 +75,9 @@ class Panel:
     def _rows(self, width: int) -> list[list[Part]]:
         progress = self._progress
         if progress is None or progress.phase not in ("measure", "drain"):
-            phase = PHASES[progress.phase] if progress else PHASES["build"]
-            done = f", {progress.completed:,} queries" if progress and progress.completed else ""
+            phase = doing(progress) if progress else PHASES["build"]
+            many = progress.completed if progress and progress.read is None else 0
+            done = f", {many:,} queries" if many else ""
             return [[(self._title, BOLD), (f": {phase}{done}", PLAIN)]]
         return [
             [(self._title, BOLD)],

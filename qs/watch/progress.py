@@ -42,6 +42,14 @@ def outlook(planned: int | None, queries_per_s: float, limit_s: float | None) ->
     return f"{planned} queries at {speed} take about {span(needed_s)}"
 
 
+def doing(progress: Progress) -> str:
+    """What a case does, in a few words."""
+    if progress.read is None:
+        return PHASES.get(progress.phase, progress.phase)
+    of = number(progress.completed + progress.errors)
+    return f"{PHASES[progress.phase]}, {number(progress.read)} of {of}"
+
+
 def state(progress: Progress) -> str:
     """One line on a case in flight."""
     of = f" of {number(progress.planned)}" if progress.planned else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, is_dumb, wrap_streams
 from qs.watch.panel import Panel
-from qs.watch.progress import PHASES, Outlook, state
+from qs.watch.progress import PHASES, Outlook, doing, state
 from qs.watch.steps import SILENT_S, Clock, Step
 from qs.watch.view import Follow, Quiet, View
 
@@ -95,7 +95,7 @@ class Doing:
 
     def see(self, progress: Progress) -> None:
         measuring = progress.phase == "measure"
-        self._said = state(progress) if measuring else PHASES.get(progress.phase, progress.phase)
+        self._said = state(progress) if measuring else doing(progress)
 
     def __rich__(self) -> Any:
         from rich.text import Text

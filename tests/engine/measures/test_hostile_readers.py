@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from qs.engine import Doubt, Ending, Factory, HostError, PlanError, Pool, run, run_async
+from qs.engine.conduct import pulse
 from qs.engine.judging.caveats.reading import written
 from qs.engine.measures import keeping, reading
 from tests.engine.measures.test_reading import CLOSED, MEASURES, OPEN, agrees
@@ -100,8 +101,8 @@ def test_of_a_batch_that_cannot_be_read_only_the_culprit_is_lost():
 
 @pytest.mark.parametrize("plan", [CLOSED, OPEN], ids=["closed", "open"])
 def test_a_reader_that_hangs_is_given_up(plan, monkeypatch):
-    monkeypatch.setattr(reading, "LEAST_LIMIT_S", 0.3)
-    result = run(replace(plan, timeout_s=0.3), ReadTarget("hang", bad=3))
+    monkeypatch.setattr(reading, "LIMIT_NS", 300_000_000)
+    result = run(plan, ReadTarget("hang", bad=3))
     whole(result)
     read = result.measures["took"].histogram.count
     assert 0 < read < 100 and result.unread == 100 - read
@@ -159,8 +160,9 @@ def test_a_process_that_dies_while_it_reads_takes_nothing_else_with_it(wrong):
 
 
 @pytest.mark.slow
-def test_a_process_that_stands_still_while_it_reads_is_ended():
-    plan = replace(CLOSED, pool=Pool("async", workers=2), timeout_s=0.5)
+def test_a_process_that_stands_still_while_it_reads_is_ended(monkeypatch):
+    monkeypatch.setattr(pulse, "READING_NS", 1_000_000_000)
+    plan = replace(CLOSED, pool=Pool("async", workers=2))
     result = run(plan, Factory("tests.fakes:ReadTarget", {"wrong": "stop", "bad": 1}))
     assert (result.completed, result.errors) == (100, 0)
     assert result.unread == 100

@@ -98,6 +98,8 @@ def test_a_rate_that_is_kept_up_is_no_fault(served, said):
 def test_before_the_measured_phase_the_phase_is_said():
     assert panel(Progress("build")).lines(80) == ["batch size 4 (1 of 2): loading"]
     assert "warming up, 12 queries" in panel(Progress("warmup", 12)).lines(80)[0]
+    reading = Progress("reading", 90, errors=10, read=20)
+    assert panel(reading).lines(80) == ["batch size 4 (1 of 2): reading answers, 20 of 100"]
 
 
 def test_the_sparkline_has_the_last_intervals():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qs.engine import Progress
-from qs.watch.progress import outlook, share, state
+from qs.watch.progress import doing, outlook, share, state
 from qs.watch.terminal import Plain, Rich, open_view
 from qs.watch.view import Quiet
 
@@ -104,3 +104,9 @@ def test_brackets_in_a_text_are_not_markup(make):
     stream = io.StringIO()
     make(stream).line("output [bold]x[/bold] of a vendor")
     assert stream.getvalue() == "output [bold]x[/bold] of a vendor\n"
+
+
+def test_a_case_whose_answers_are_read_says_how_many():
+    assert doing(Progress("drain", 90)) == "finishing"
+    assert doing(Progress("reading", 90, errors=10, read=0)) == "reading answers, 0 of 100"
+    assert doing(Progress("reading", 1_990, errors=10, read=1_500)).endswith("1,500 of 2,000")
