@@ -15,7 +15,7 @@ from typing import Any
 
 from qs.base.words import number
 from qs.engine.wire.calls import WireCall
-from qs.engine.wire.failures import Failure, WireError
+from qs.engine.wire.failures import Failure, WireError, shown
 from qs.engine.wire.settings import ClientSettings
 from qs.remote.address import Transport
 from qs.remote.protocol import NotReady, Request
@@ -39,7 +39,7 @@ class Asking:
         have the settings' time-out alone.
         """
         if self.client == "lean":
-            return self._on_loop().ask(request, limit_s)
+            return _told(self._on_loop().ask(request, limit_s))
         if not hasattr(self._here, "client"):
             self._here.client = self._blocking()
             with self._lock:
@@ -47,7 +47,7 @@ class Asking:
         call: WireCall = self._here.client.ask(request)
         if isinstance(call.body, memoryview):
             call.body = bytes(call.body)
-        return call
+        return _told(call)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -132,6 +132,15 @@ class _OnLoop:
     @property
     def facts(self) -> dict[str, str]:
         return dict(self._clients[0].facts) if self._clients else {}
+
+
+def _told(call: WireCall) -> WireCall:
+    """The call, with what the server said of a failure: a client keeps that of the first one of a
+    kind alone.
+    """
+    if call.status and call.failure == Failure.http(call.status) and not call.detail:
+        call.detail = shown(call.body)
+    return call
 
 
 def _run(loop: asyncio.AbstractEventLoop, clients: list[Any]) -> None:

@@ -30,7 +30,7 @@ from qs.remote.asking import Asking, client_of
 from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
 from qs.remote.retrying import RetryingClient, retry_after_s
 from qs.remote.sequences import SequencedClient, SingleSequences
-from qs.remote.waiting import why_failed
+from qs.remote.waiting import hint_of, why_failed
 
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
@@ -157,7 +157,8 @@ class Serving:
             left_s = self.asked.ready_timeout_s - (time.monotonic() - begun)
             if pause_s is None or pause_s > left_s:
                 words = one_line(f"{self.address}: {why_failed(self.address, call)}", 400)
-                raise Unanswered(words, call.failure)
+                hint = hint_of(self.address, call)
+                raise Unanswered(words + (f"; {hint}" if hint else ""), call.failure)
             time.sleep(max(pause_s, EVERY_S))
 
     def client(self, instance: int = 0, instances: int = 1) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qs.base.visible import one_line
 from qs.engine.wire.failures import Failure
-from qs.remote.address import KSERVE, Address
+from qs.remote.address import KSERVE, OPENAI, Address
 from qs.remote.protocol import NotReady
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # No amount of waiting changes these.
 _FINAL = {Failure.TLS, Failure.UNRESOLVED, Failure.REDIRECTED, Failure.BAD_ANSWER}
 _TOKEN = 'say --header "Authorization=@env:NAME"'
+_KEY = "say --api_key @env:NAME, and look whether that key holds"
 _FINAL_HINTS = {
     "HTTP 401": _TOKEN,
     "HTTP 403": _TOKEN,
@@ -41,9 +42,15 @@ def why_failed(address: Address, call: WireCall) -> str:
     return words
 
 
+def hint_of(address: Address, call: WireCall) -> str | None:
+    """What to do about it, where waiting is of no use."""
+    hint = _FINAL_HINTS.get(call.failure or "")
+    return _KEY if hint == _TOKEN and address.backend == OPENAI else hint
+
+
 def refused_at_once(address: Address, call: WireCall) -> None:
     """NotReady, final, if waiting cannot help."""
-    hint = _FINAL_HINTS.get(call.failure or "")
+    hint = hint_of(address, call)
     if call.failure in _FINAL or hint is not None:
         words = why_failed(address, call)
         raise NotReady(f"{address}: {words}" + (f"; {hint}" if hint else ""), final=True)

@@ -22,6 +22,7 @@ from qs.base.visible import one_line
 from qs.engine.wire.requests import http_request
 from qs.llm.answer import Answer
 from qs.llm.apis.choice import api_of
+from qs.llm.apis.fields import error_of, loaded
 from qs.llm.asked import LlmAsked
 from qs.llm.outcomes import judge as judged
 from qs.llm.outcomes import read_answer
@@ -69,12 +70,14 @@ class OpenAi:
         """
 
         def get(path: str) -> WireCall:
-            return ask(self._made("GET", path))
+            call = ask(self._made("GET", path))
+            self._tell(call)
+            return call
 
         call = get(f"{self._address.path}/models")
         models = None
         if call.failure not in _NO_LIST:
-            check_answered(self._address, call, "/models")
+            check_answered(self._address, call, "/models:")
             models = _models_in(bytes(call.body))
         self._model = self._named(models)
         root = self._address.path.removesuffix("/v1")
@@ -173,9 +176,15 @@ class OpenAi:
         def judge(call: WireCall) -> None:
             judged(call, api, streamed)
             if call.failure is not None:
-                call.detail = self.hidden(call.detail)
+                self._tell(call)
 
         return judge
+
+    def _tell(self, call: WireCall) -> None:
+        """The detail of a failure, without the key, and of an error in JSON what it says."""
+        if call.detail.startswith("{"):
+            call.detail = error_of(loaded(bytes(call.body))) or call.detail
+        call.detail = self.hidden(call.detail)
 
     def reader(self, ask: Ask | None = None) -> Reader:
         """What works out the measures of qs.llm of calls that have ended. It counts tokens by the
