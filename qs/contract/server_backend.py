@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 NEEDED = ("request_of", "start", "outputs_of")
-OPTIONAL = ("ask", "open", "close", "counts", "diverted", "reader")
+OPTIONAL = ("ask", "open", "close", "counts", "diverted", "reader", "conversations_of")
 
 
 class StartedBackend(Protocol):
@@ -31,6 +31,9 @@ class StartedBackend(Protocol):
 
     `reader()`: what reads the calls of a case's requests when nothing is measured any more, any
     number at a time (`engine/measures/measure.py`): a Reader; None: nothing is read.
+
+    `conversations_of(requests)`: the requests, in their order, as samples of the engine's load
+    Sessions: each has `turns()`, and `requests`, those of its turns.
 
     `diverted(port)`: another such backend, with the same model, whose requests go to that port of
     this machine, without TLS. There a server answers at once with what `ask` brought (`head` and

@@ -12,6 +12,7 @@ from qs.engine import Target
 from qs.inside.looking import Looking
 from qs.inside.null_run import diverted
 from qs.inside.started import (
+    as_conversations,
     asking,
     own_hooks,
     refuse,
@@ -46,6 +47,8 @@ class Drive:
     lists: bool = False
     # how many of a query's batches are asked for at once, where they are
     per_query: int = 1
+    # whether a sample is a conversation, whose turns are the batches that belong together
+    conversations: bool = False
     # at most this many queries share a call: a batch for all of them is loaded
     shared_by: int | None = None
     # {"mode", "seed", "folder"}: keep answers there, for `verification`
@@ -123,10 +126,12 @@ def target_for(
     outputs_of = backend.outputs_of if requests else None
     looking = Looking(drive.folder, copy.instance, drive.lists, outputs_of)
     started: dict[str, Any] = {}
-    taken = batches
+    taken = alone = batches
     if requests:
         refuse(drive.shared_by, copy.states or {})
-        taken = requests_of(backend, batches)
+        taken = alone = requests_of(backend, batches)
+        if drive.conversations:
+            taken, alone = as_conversations(backend, taken)
         if pool == "async":
             call, started = started_target(backend, drive, looking, verifier)
             hooks += own_hooks(backend)
@@ -137,7 +142,7 @@ def target_for(
             backend.predict, drive.lists, copy.rows, copy.states, verifier, looking, copy.axes
         )
     if verifier is not None:
-        verifier.knows(() if copy.rows else taken)
+        verifier.knows(() if copy.rows else alone)
 
     def begin() -> None:
         looking.begin()

@@ -43,6 +43,22 @@ def requests_of(backend: Any, batches: Sequence[Any]) -> list[Any]:
     return [backend.request_of(batch) for batch in batches]
 
 
+def as_conversations(backend: Any, requests: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """(The requests as conversations, the requests as they could be asked again alone): an object
+    of no request stands for a turn, which is sent after what was said before. UserError.
+    """
+    make = getattr(backend, "conversations_of", None)
+    if not callable(make):
+        raise UserError("this backend has no conversations, which --scenario sessions asks for")
+    talks = make(requests)
+    alone = [
+        object() if turn else request
+        for talk in talks
+        for turn, request in enumerate(talk.requests)
+    ]
+    return talks, alone
+
+
 def refuse(shared_by: int | None, states: Mapping[str, str]) -> None:
     """UserError for what would have to change a request while it is measured."""
     asked = []

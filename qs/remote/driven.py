@@ -6,7 +6,7 @@ Left out: which model it is and which batches it is sent; the backend's two clas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from qs.base.errors import UserError
 from qs.remote.asked import Asked
 from qs.remote.binding import Bound, bind
+from qs.remote.conversations import Conversation, conversations
 from qs.remote.protocol import BadAnswer, Request, ServedModel, ServedTensor
 from qs.remote.serving import Serving, Unanswered
 from qs.remote.waiting import why_failed
@@ -107,6 +108,15 @@ class Driven:
             return bound.named(self.serving.outputs(call))
         except LookupError as missing:
             raise BadAnswer(str(missing.args[0])) from None
+
+    def conversations_of(self, requests: Sequence[Any]) -> list[Conversation]:
+        """The requests of turns as samples of the load Sessions. UserError where the protocol has
+        none.
+        """
+        protocol, llm = self.serving.protocol, self.serving.asked.llm
+        if llm is None:
+            raise UserError(f"{self.serving.address}: only language models have conversations")
+        return conversations(protocol, requests, llm.history)  # type: ignore[arg-type]
 
     def reader(self) -> Reader | None:
         """What reads answers when nothing is measured any more, where the protocol tells more of

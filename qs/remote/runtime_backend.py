@@ -6,7 +6,7 @@ Requests are made once, started on an event loop, and read when nothing is measu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,9 @@ class ServedRuntimeBackend(RuntimeBackend):
 
     def outputs_of(self, call: Any) -> dict[str, np.ndarray]:
         return self._loaded.outputs_of(call)
+
+    def conversations_of(self, requests: Sequence[Any]) -> list[Any]:
+        return self._loaded.conversations_of(requests)
 
     def reader(self) -> Any:
         return self._loaded.reader()

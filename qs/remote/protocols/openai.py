@@ -54,10 +54,12 @@ class OpenAi:
         self.asked: LlmAsked = asked.llm or LlmAsked()
         self.api = api_of(self.asked.api)
         self._address, self._all = address, asked
-        self._model = address.model
+        self.model = address.model
         self._about = About()
         self._key = asked.key_now()
         query = f"?{address.query}" if address.query else ""
+        # where a server has what is its own
+        self._root = address.path.removesuffix("/v1")
         self._target = f"{address.path}/{self.api.path}{query}"
 
     @property
@@ -79,10 +81,9 @@ class OpenAi:
         if call.failure not in _NO_LIST:
             check_answered(self._address, call, "/models:")
             models = _models_in(bytes(call.body))
-        self._model = self._named(models)
-        root = self._address.path.removesuffix("/v1")
-        own = (models or {}).get(self._model, {})
-        self._about = about_of(call, own, lambda path: get(f"{root}{path}"))
+        self.model = self._named(models)
+        own = (models or {}).get(self.model, {})
+        self._about = about_of(call, own, lambda path: get(f"{self._root}{path}"))
         if self._about.not_ready:
             raise NotReady(f"{self._address}: {self._about.not_ready}")
         if self.asked.exact_lengths == "auto":
@@ -93,7 +94,7 @@ class OpenAi:
         if self.asked.api == "embeddings":
             answer = ServedTensor(VECTOR, "FP32", np.dtype(np.float32), (-1, -1))
         return ServedModel(
-            name=self._model,
+            name=self.model,
             platform=self.asked.api,
             inputs=(text,),
             outputs=(answer,),
@@ -149,10 +150,18 @@ class OpenAi:
 
     def prompt_request(self, prompt: Prompt) -> PromptRequest:
         """The prompt as it is sent. UserError."""
-        body = orjson.dumps(self.api.body(prompt, self.asked, self._model))
+        body = orjson.dumps(self.api.body(prompt, self.asked, self.model))
         made = PromptRequest(self._made("POST", self._target, body))
         made.prompt = prompt
         return made
+
+    def post(self, path: str, content: Mapping[str, Any]) -> bytes:
+        """A question to a page of the server's own, below its root. UserError."""
+        return self._made("POST", f"{self._root}{path}", orjson.dumps(dict(content)))
+
+    def text_of(self, call: WireCall) -> str:
+        """What an answer says to the user; "" where it cannot be read."""
+        return read_answer(bytes(call.body), None, self.api, self.asked.stream).text()
 
     def outputs(self, call: WireCall) -> dict[str, np.ndarray]:
         """The text of the answer, or the vector. BadAnswer."""
