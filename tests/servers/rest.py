@@ -61,8 +61,13 @@ def asking(app: App) -> Callable[[bytes], Any]:
         answer = app(read_request(sent))
         failure = None if 200 <= answer.status < 300 else f"HTTP {answer.status}"
         detail = "" if failure is None else answer.body[:200].decode()
+        named = {name.lower(): value for name, value in answer.headers.items()}
         return SimpleNamespace(
-            status=answer.status, body=answer.body, failure=failure, detail=detail
+            status=answer.status,
+            body=answer.body,
+            failure=failure,
+            detail=detail,
+            headers=lambda: named,
         )
 
     return ask

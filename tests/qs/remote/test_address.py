@@ -27,6 +27,11 @@ READ = [
     ("kserve+http://h", ("h", 80, "", "", ""), "kserve+http://h"),
     ("kserve+http://h/v2/", ("h", 80, "", "", ""), "kserve+http://h"),
     ("torchserve+http://h:8080/M", ("h", 8080, "", "M", ""), "torchserve+http://h:8080/M"),
+    ("openai+http://h:8080", ("h", 8080, "/v1", "", ""), "openai+http://h:8080/v1"),
+    ("openai+https://h/", ("h", 443, "/v1", "", ""), "openai+https://h/v1"),
+    ("openai+http://h/api/v2/", ("h", 80, "/api/v2", "", ""), "openai+http://h/api/v2"),
+    ("openai+http://h/v1/chat/completions", ("h", 80, "/v1", "", ""), "openai+http://h/v1"),
+    ("openai+https://h/v1?v=s3cret", ("h", 443, "/v1", "", ""), "openai+https://h/v1?****"),
     ("https://h/a/b/?k=s3cret", ("h", 443, "/a/b/", "", ""), "https://h/a/b/?****"),
 ]  # fmt: skip
 
@@ -49,6 +54,10 @@ def test_what_an_address_names(text, parts, shown):
         ("kserve+http://h/a/versions/%1b", "on one line"),
         ("kserve+htp://h/M", "did you mean 'kserve+http'?"),
         ("triton://h/M", "did you mean 'kserve+http'?"),
+        ("vllm://h", "did you mean 'openai+http'?"),
+        ("openai://h/v1", "did you mean 'openai+http'?"),
+        ("openai+http://", "openai+http://HOST:PORT[/PREFIX]"),
+        ("openai+http://sk:s3cret@h/v1", "--header"),
         ("grpc://h/M", "did you mean 'kserve+grpc'?"),
         ("kserve+http://", "kserve+http://HOST:PORT/MODEL"),
         ("kserve+http://:8000/M", "HOST:PORT"),
@@ -84,6 +93,12 @@ def test_a_model_is_named_once():
         parse("kserve+http://h/M", "N")
     with pytest.raises(Faults, match="'1', which the address names"):
         parse("kserve+http://h/M/versions/1", "M", "2")
+
+
+def test_the_model_of_a_prefix_stands_beside_it():
+    address = parse("openai+http://h/v1", "meta/Llama 3")
+    assert (address.model, address.path) == ("meta/Llama 3", "/v1")
+    assert address.shown == "openai+http://h/v1"
 
 
 @pytest.mark.parametrize("name", SCHEMES)
