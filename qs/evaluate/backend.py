@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from qs.base.scenarios import SESSIONS
 from qs.engine import ChildHost, Factory, HostDied, HostTarget, HostTimeout, LocalHost
 from qs.environments import Environment
 from qs.evaluate.doing import STARTING, Doing, silently, words_of
@@ -210,6 +211,7 @@ class Backend:
             intra_op_threads=case.intra_op_threads,
             samples=samples,
             lists=case.lists,
+            conversations=case.scenario_name == SESSIONS and null_port is None,
             per_query=case.per_query,
             shared_by=case.shared_by,
             folder=folder,

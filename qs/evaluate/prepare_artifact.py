@@ -29,6 +29,7 @@ from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
+from qs.evaluate.prompted import check_traffic, with_load
 from qs.evaluate.served import (
     check_answers,
     check_compiled_before,
@@ -62,7 +63,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
             checks.attempt(partial(_readable, request.file, backend.path))
     checks.attempt(lambda: check_writable(request.out))
     checks.attempt(lambda: check_env(request))
-    checks.attempt(partial(request.traffic.check, bool((request.remote or {}).get("llm"))))
+    checks.attempt(partial(check_traffic, request))
     checks.attempt(partial(check_goals, request))
     checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
@@ -86,7 +87,8 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     if artifact is None:  # a compile result has its model's name
         reports = request.out / backend.path.name
         described["name"] = await asyncio.to_thread(told_apart, described, reports)
-    request = _at_its_only_size(_with_dues(request, described), described["batch"])
+    request = with_load(request, described.get("prompts"))
+    request = _at_its_only_size(request, described["batch"])
     if request.in_process:  # the backend works in another folder, and with it this process
         request = replace(request, out=request.out.absolute())
     path = described["path"]
@@ -116,17 +118,6 @@ def _at_its_only_size(request: Request, batch: dict[str, Any]) -> Request:
         return request
     origins = {**request.origins, "batch_sizes": batch["why"]}
     return replace(request, batch_sizes=(batch["only"],), origins=origins)
-
-
-def _with_dues(request: Request, described: dict[str, Any]) -> Request:
-    """With the due times of a trace, where prompts bring them and no other load is asked for."""
-    prompts = described.get("prompts")
-    if prompts is None:
-        return request
-    asked = ((request.remote or {}).get("llm") or {}).get("prompts")
-    dues = Path(prompts["dues"]) if prompts["dues"] else None
-    traffic = request.traffic.with_dues(Path(asked) if asked else None, dues)
-    return replace(request, traffic=traffic)
 
 
 def _exists(path: Path) -> None:

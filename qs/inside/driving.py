@@ -14,6 +14,7 @@ from qs.inside.null_run import diverted
 from qs.inside.started import (
     as_conversations,
     asking,
+    check_alone,
     own_hooks,
     refuse,
     requests_of,
@@ -132,6 +133,8 @@ def target_for(
         taken = alone = requests_of(backend, batches)
         if drive.conversations:
             taken, alone = as_conversations(backend, taken)
+        elif drive.null_port is None:
+            check_alone(taken)
         if pool == "async":
             call, started = started_target(backend, drive, looking, verifier)
             hooks += own_hooks(backend)

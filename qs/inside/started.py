@@ -59,6 +59,15 @@ def as_conversations(backend: Any, requests: Sequence[Any]) -> tuple[list[Any], 
     return talks, alone
 
 
+def check_alone(requests: Sequence[Any]) -> None:
+    """UserError for turns of conversations, which are nothing without what was said before."""
+    if any(getattr(getattr(each, "prompt", None), "conversation", "") for each in requests):
+        raise UserError(
+            "the prompts are conversations, whose turns wait for the answers before: --users N or "
+            "--sessions_per_s N sends them so"
+        )
+
+
 def refuse(shared_by: int | None, states: Mapping[str, str]) -> None:
     """UserError for what would have to change a request while it is measured."""
     asked = []
