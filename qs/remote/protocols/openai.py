@@ -100,9 +100,9 @@ class OpenAi:
             outputs=(answer,),
             max_batch_size=1,
             server_name=self._about.server,
-            server_version=self._about.version,
+            server_version=self.hidden(self._about.version),
             facts={
-                **self._about.facts,
+                **{name: self.hidden(fact) for name, fact in self._about.facts.items()},
                 "API": self.asked.api,
                 "answers": "streamed" if self.asked.stream else "whole",
             },
@@ -168,7 +168,7 @@ class OpenAi:
         body = bytes(call.body)
         if self.asked.api == "embeddings":
             return {VECTOR: _vector_in(body)}
-        return {TEXT: np.array([self.answer(call).text()], object)}
+        return {TEXT: np.array([self.hidden(self.answer(call).text())], object)}
 
     def answer(self, call: WireCall) -> Answer:
         """What an answer says, whichever way it came. BadAnswer."""

@@ -1,0 +1,213 @@
+"""`qs load` of a language model's endpoint as a person uses it: what is in the result, what becomes
+of every kind of fault, and where a key is not. The server is scripted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from qs.history.entries import Wanted, entries
+from tests.qs.program import Ran, qs, refused
+from tests.servers.scripted import (
+    EVENTS,
+    JSON,
+    Piece,
+    Script,
+    Scripted,
+    chat_events,
+    event,
+    scripted,
+    stream,
+    whole,
+)
+
+KEY = "sk-a-secret-that-nothing-may-keep"
+TEXTS = ("Hel", "lo", ", you")
+USAGE = {"prompt_tokens": 11, "completion_tokens": 3}
+GOOD = stream(chat_events(*TEXTS, usage=USAGE), first_s=0.002, gap_s=0.001)
+# Requests before the measured ones: the trial of the first prompt, that of the backend, the idle
+# answer, and the warm-up.
+BEFORE = 4
+QUICK = ["--no_calibrate", "--warmup", "1", "--telemetry", "off", "--out", "r", "--json"]
+
+
+def load(server: Scripted, *words: object, cwd: Path, **environment: str) -> Ran:
+    return qs("load", f"openai+{server.url}/v1", *QUICK, *words, cwd=cwd, **environment)
+
+
+def one_piece(status: int, content: object, *headers: tuple[str, str]) -> Script:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return Script((Piece(0.0, data),), status, (*JSON, *headers), chunked=False)
+
+
+def at_once(*events: bytes, end: str = "keep") -> Script:
+    return Script(tuple(Piece(0.0, each) for each in events), end=end)
+
+
+def cut(end: str = "keep") -> Script:
+    """A stream with one token, and no end."""
+    return at_once(*chat_events("a")[:2], end=end)
+
+
+CHUNKS = (*EVENTS, ("Transfer-Encoding", "chunked"))
+
+PAGE = Script((Piece(0.0, b"<html>Log in</html>"),), 200, (("Content-Type", "text/html"),), False)
+# What a server may do -> how that is counted.
+FAULTS = {
+    "reset": cut("reset"),
+    "closed": cut("close"),
+    "stalled": cut("hang"),
+    "first byte timeout": Script(GOOD.pieces, head_after_s=3.0),
+    "bad answer": Script((Piece(0.0, b"\0\1\2 no chunk"),), 200, CHUNKS, None, "close"),
+    "HTTP 429": one_piece(429, {"error": "slow down"}, ("Retry-After", "0.01")),
+    "HTTP 401": one_piece(401, {"error": {"message": f"the key {KEY} has expired"}}),
+    "redirected": Script((), 302, (("Location", "http://127.0.0.1:1/login"),), chunked=False),
+    "error event": at_once(*chat_events("a")[:2], event({"error": {"message": "no memory"}})),
+    "cut stream": cut(),
+    "empty answer": at_once(*chat_events()),
+    "wrong content type": PAGE,
+    "answer too large": Script((Piece(0.0, b"data: "), Piece(0.0, b"x" * (1 << 20), times=70))),
+}  # fmt: skip
+
+
+def test_what_is_kept_of_a_run_and_no_key_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server repeats the key wherever it can."""
+    words = ["--api_key", "@env:THE_KEY", "--body", "temperature=0", "--output_tokens", "3"]
+    words += ["--clients", "2", "--iterations", "20", "--max_error_rate", "50%"]
+    told = stream(chat_events(*TEXTS, KEY, usage=USAGE), first_s=0.002, gap_s=0.001)
+    expired = one_piece(401, {"error": {"message": f"the key {KEY} has expired"}})
+    pages = {
+        "/v1/models": whole({"data": [{"id": "org/m", "owned_by": "vllm", "root": KEY}]}),
+        "/version": whole({"version": f"1-{KEY}"}),
+    }
+    before = entries(Wanted())
+    with scripted(*[told] * 9, expired, paths=pages) as server:
+        address = f"openai+{server.url}/v1"
+        monkeypatch.setattr(sys, "argv", ["qs", "load", address, *QUICK, *words])
+        ran = load(server, *words, cwd=tmp_path, THE_KEY=KEY)
+        sent = server.requests()
+    assert ran.returncode in (0, 3), ran.stderr
+    result = json.loads(ran.stdout)
+    assert all(f"Authorization: Bearer {KEY}".encode() in each for each in sent)
+    body = json.loads(sent[-1].partition(b"\r\n\r\n")[2])
+    assert (body["model"], body["temperature"], body["stream"]) == ("org/m", 0, True)
+    assert body["max_tokens"] == 3
+    # The first prompts are sent in their order, from the first on.
+    bodies = [json.loads(each.partition(b"\r\n\r\n")[2])["messages"] for each in sent]
+    assert len({json.dumps(each) for each in bodies}) > 15
+    title = f"127.0.0.1:{server.port}/v1/org/m"
+    assert (result["Task"], result["Backend"], result["Kind"]) == (title, "OPENAI", "load")
+    assert result["Model Source"]["served"]["model"] == "org/m"
+    assert (result["Served"]["server"], result["Served"]["platform"]) == ("vLLM", "chat")
+    (row,) = result["Performance"]
+    assert row["Errors By Kind"] == {"HTTP 401": 4}
+    tokens, measures = row["Tokens"], row["Measures"]
+    assert tokens["counted_by"] == {"server's usage": 36}
+    assert (tokens["input_tokens"], tokens["output_tokens"]) == (36 * 11, 36 * 3)
+    assert measures["ttft"]["count"] == 36 and measures["ttft"]["p50"] > 2
+    assert result["Samples"]["items"] == 64
+    (entry,) = set(entries(Wanted())) - set(before)
+    assert (entry.task, entry.model) == (title, "org-m")
+    assert not any(KEY in text for text in (ran.stdout, ran.stderr, str(entry)))
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(kept) > 3
+    assert not any(KEY.encode() in path.read_bytes() for path in kept)
+    assert "--api_key @env:THE_KEY" in " ".join(result["Command"])
+
+
+@pytest.mark.parametrize(
+    "kinds", [list(FAULTS), *(pytest.param([kind], marks=pytest.mark.slow) for kind in FAULTS)],
+    ids=lambda kinds: kinds[0] if len(kinds) == 1 else "all",
+)  # fmt: skip
+def test_every_fault_has_its_word_and_none_hangs(tmp_path: Path, kinds: list[str]) -> None:
+    scripts = [GOOD] * (BEFORE + 4)
+    for kind in kinds:
+        scripts += [FAULTS[kind], GOOD]
+    count = 4 + 2 * len(kinds)
+    words = ["--iterations", count, "--stall_timeout", "0.3s", "--first_byte_timeout", "0.3s"]
+    with scripted(*scripts) as server:
+        ran = load(server, *words, cwd=tmp_path)
+    assert ran.returncode == 3, ran.stderr
+    assert "Traceback" not in ran.stderr
+    (row,) = json.loads(ran.stdout)["Performance"]
+    assert row["Errors By Kind"] == dict.fromkeys(kinds, 1)
+    assert row["Completed"] == count - len(kinds)
+    assert row["Counts"]["retry-after answers"] == ("HTTP 429" in kinds)
+    assert (tmp_path / "r").rglob("report.html")
+
+
+def test_a_busy_server_is_obeyed_where_that_is_asked(tmp_path: Path) -> None:
+    busy = one_piece(429, {"error": "slow down"}, ("Retry-After", "0.2"))
+    scripts = [*[GOOD] * (BEFORE + 2), busy, busy, GOOD]
+    with scripted(*scripts) as server:
+        ran = load(server, "--retries", "2", "--iterations", "4", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    (row,) = json.loads(ran.stdout)["Performance"]
+    assert (row["Completed"], row["Errors"]) == (4, 0)
+    assert row["Counts"]["retry-after answers"] == 2
+    assert row["Counts"]["sent again after Retry-After"] == 2
+    assert row["Max Latency"] > 400 > row["Min Latency"]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "pages", "words", "said"),
+    [
+        ([GOOD], {}, ["--model", "other"], ["--model is 'other'", "the server lists: m"]),
+        ([FAULTS["HTTP 401"]], {}, [], ["HTTP 401", "--api_key @env:NAME"]),
+        pytest.param([PAGE], {}, [], ["text/html"], marks=pytest.mark.slow),
+        pytest.param([GOOD], {"/v1/models": PAGE}, [], ["not with JSON"], marks=pytest.mark.slow),
+        pytest.param(
+            [whole({"error": {"message": "no route"}}, 404)], {}, [], ["HTTP 404: no route"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            [GOOD], {"/v1/models": whole({"data": [{"id": "a"}, {"id": "b"}]})}, [],
+            ["--model is 'missing'", "a, b"], marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            [GOOD], {}, ["--batch_sizes", "2,4", "--shape", "prompt=3", "--fill", "zeros"],
+            ["--batch_sizes is '2, 4'", "--shape", "--fill"], marks=pytest.mark.slow,
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_refused_before(
+    tmp_path: Path, scripts: list[Script], pages: dict[str, Script], words: list[str],
+    said: list[str],
+) -> None:  # fmt: skip
+    with scripted(*scripts, paths=pages) as server:
+        ran = load(server, *words, "--ready_timeout", "1s", cwd=tmp_path)
+    refused(ran, *said)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_key_that_is_typed_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    ran = qs("load", "openai+http://127.0.0.1:1/v1", "--api_key", KEY, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert KEY not in ran.stdout + ran.stderr and "@env:NAME" in ran.stderr
+
+
+def test_a_plan_shows_what_would_be_asked_and_asks_none_of_it(tmp_path: Path) -> None:
+    words = ["--dry_run", "--rate", "3", "--output_tokens", "64", "--body", "temperature=0"]
+    with scripted(GOOD) as server:
+        address = f"openai+{server.url}/v1"
+        ran = qs("load", address, *words, "--api_key", "@env:HOME", cwd=tmp_path)
+        assert server.requests() == []
+    assert ran.returncode == 0, ran.stderr
+    for text in (
+        f"{address}: m (chat), served by ",
+        "HTTP/1.1, no TLS: POST /v1/chat/completions, the first ",
+        "answers: streamed",
+        "prompts: 64 prompts",
+        "output tokens: 64",
+        "connections: 256, opened before measuring",
+        "with each request: body temperature=0",
+        "Poisson, batch size 1, for 10 s",
+    ):
+        assert text in ran.stdout
+    assert not (tmp_path / "reports").exists()
