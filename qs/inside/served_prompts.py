@@ -16,12 +16,10 @@ import numpy as np
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.words import counted, data_size, number
 from qs.contract.data_loader import Dataset
-from qs.llm.apis.fields import loaded
 from qs.llm.asked import LlmAsked
 from qs.llm.prompt import to_line
 from qs.llm.prompts.prompt_set import PromptSet
 from qs.llm.prompts.source import prompts_of
-from qs.llm.tokenizing import Ask
 from qs.remote.protocol import BadAnswer
 from qs.remote.protocols.openai import PROMPT, OpenAi
 from qs.remote.serving import Serving, Unanswered
@@ -88,18 +86,6 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
         "dues": None if dues is None else str(dues),
         "lines": in_words(made, protocol.asked),
     }
-
-
-def asking(serving: Serving) -> Ask:
-    """What asks the server to count tokens, as qs.llm.tokenizing takes it."""
-    protocol = serving.protocol
-    assert isinstance(protocol, OpenAi)
-
-    def ask(path: str, content: Mapping[str, Any]) -> Any:
-        call = serving.ask(protocol.post(path, content))
-        return None if call.failure is not None else loaded(bytes(call.body))
-
-    return ask
 
 
 def first_feeds(file: str) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ where prompts come from (qs.llm.prompts).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -150,14 +151,10 @@ class OpenAi:
 
     def prompt_request(self, prompt: Prompt) -> PromptRequest:
         """The prompt as it is sent. UserError."""
-        body = orjson.dumps(self.api.body(prompt, self.asked, self.model))
+        body = _in_json(self.api.body(prompt, self.asked, self.model))
         made = PromptRequest(self._made("POST", self._target, body))
         made.prompt = prompt
         return made
-
-    def post(self, path: str, content: Mapping[str, Any]) -> bytes:
-        """A question to a page of the server's own, below its root. UserError."""
-        return self._made("POST", f"{self._root}{path}", orjson.dumps(dict(content)))
 
     def text_of(self, call: WireCall) -> str:
         """What an answer says to the user; "" where it cannot be read."""
@@ -203,17 +200,16 @@ class OpenAi:
         stated = self.asked.tokenizer
         found = None
         if stated:
-            found = tokenizer_of(stated, None if ask is None else self.posting(ask), self._model)
+            found = tokenizer_of(stated, None if ask is None else self.posting(ask), self.model)
         return reader(self.api, self.asked, found)
 
     def posting(self, ask: Ask) -> Callable[[str, Mapping[str, Any]], Any]:
         """What posts JSON to a path below the server's root, and says what the answer holds: None
         where it is no JSON, or not of a good status.
         """
-        root = self._address.path.removesuffix("/v1")
 
         def posted(path: str, body: Mapping[str, Any]) -> Any:
-            call = ask(self._made("POST", f"{root}{path}", orjson.dumps(body)))
+            call = ask(self._made("POST", f"{self._root}{path}", _in_json(body)))
             try:
                 return None if call.failure is not None else orjson.loads(bytes(call.body))
             except ValueError:
@@ -234,6 +230,16 @@ class OpenAi:
             return http_request(method, path, self._address.authority, headers, body)
         except ValueError as error:
             raise UserError(str(error)) from None
+
+
+def _in_json(content: Mapping[str, Any]) -> bytes:
+    """Half a pair of surrogates, and a number beyond 64 bits, are JSON to the standard library
+    alone.
+    """
+    try:
+        return orjson.dumps(content)
+    except TypeError:
+        return json.dumps(content).encode()
 
 
 def _models_in(body: bytes) -> dict[str, dict[str, Any]]:

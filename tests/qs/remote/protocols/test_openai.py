@@ -143,6 +143,13 @@ def test_a_plain_text_is_what_the_user_says():
         made.request({"prompt": np.array(["a", "b"], object)})
 
 
+def test_what_is_no_unicode_is_sent_all_the_same():
+    made = protocol(model="m", llm={"body": {"seed": 2**80}})
+    sent = read_request(made.request({"prompt": np.array(["half \ud83d of it"], object)}))
+    assert sent.json["messages"][0]["content"] == "half \ud83d of it"
+    assert sent.json["seed"] == 2**80
+
+
 def test_a_trial_asks_for_little():
     made = protocol(model="m")
     line = json.dumps({"prompt": "a", "output_tokens": 4000})
