@@ -60,6 +60,10 @@ def columns_of(cases: Sequence[NamedCase]) -> list[Shown]:
         _times("p99_9_ms", "p99.9", rows, lambda row: row.p99_9_ms, vital=False),
         _times("max_ms", "max", rows, lambda row: row.max_ms, vital=False),
     ]
+    of_models = any(row.tokens for row in rows)
+    if of_models:  # what their users feel has a table of its own
+        left_out = ("mean_ms", "p90_ms", "p99_9_ms", "max_ms")
+        times = [each for each in times if each.name not in left_out]
     opened = [
         _rates("offered_per_s", "offered/s", rows, lambda row: row.offered_per_s),
         _rates("queries_per_s", "served/s", rows, lambda row: row.queries_per_s),
@@ -82,7 +86,7 @@ def columns_of(cases: Sequence[NamedCase]) -> list[Shown]:
         _rates("items_per_s", "items/s", rows, lambda row: row.items_per_s, not scheduled),
         *([] if scheduled else sure),
         *times,
-        *(opened[2:] if scheduled else []),
+        *(opened[2:] if scheduled and not of_models else []),
         *(each for each in (*tokens, *drawn) if any(value is not None for value in each.values)),
         Shown(
             "completed",

@@ -79,13 +79,13 @@ def token_points(cases: Sequence[NamedCase]) -> list[Point]:
         if not series or not series.window_s or len(series.output_tokens) < 3:
             continue
         group = -(-len(series.output_tokens) * len(shown) // MOST_WINDOWS) or 1
-        size = float(series.window_s) * group
+        size, made = float(series.window_s) * group, list[Point]()
         for at, (tokens, in_flight, ttft_ms) in enumerate(_grouped(series, group)):
             begins = at * size
             ends = min(begins + size, float(case.row.wall_s or begins + size))
             if ends - begins < size / 2:  # a rest too short to tell a rate
                 continue
-            found.append(
+            made.append(
                 {
                     "case": case.name,
                     "s": round(begins, 3),
@@ -95,7 +95,8 @@ def token_points(cases: Sequence[NamedCase]) -> list[Point]:
                     "ttft": None if ttft_ms is None else round(float(ttft_ms), 3),
                 }
             )
-        found += [found[-1] | {"s": found[-1]["to"]}]  # a step goes as far as its window
+        # A step goes as far as its window.
+        found += [*made, *(each | {"s": each["to"]} for each in made[-1:])]
     return found
 
 
@@ -177,6 +178,8 @@ def length_points(cases: Sequence[NamedCase]) -> list[Point]:
 def _bars(case: str, of: str, entry: LengthsEntry) -> Iterator[Point]:
     both = ((DRAWN_LENGTHS, entry.asked), (SERVED_LENGTHS, entry.served))
     values = [tokens for _, pairs in both for tokens, _ in pairs]
+    if not values:
+        return
     low, high = min(values), max(values)
     width = max(-(-(high - low + 1) // BARS), 1)
     for how, pairs in both:
