@@ -30,8 +30,8 @@ from qs.llm.counts import (
 )
 from qs.llm.measures import (
     CACHED_TOKENS,
-    DECODE,
     DECODE_RATE,
+    GENERATION,
     INPUT_TOKENS,
     NORMALISED,
     OUTPUT,
@@ -64,7 +64,7 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9
 OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them
 LOGGED = {each.name for each in (*STREAMED, NORMALISED, INPUT_TOKENS, OUTPUT_TOKENS)}
 # What a server says of itself, and what the client saw of the same.
-BESIDE = {"prefill": (SERVER_PREFILL, TTFT_SENT), "decode": (SERVER_DECODE, DECODE)}
+BESIDE = {"prefill": (SERVER_PREFILL, TTFT_SENT), "decode": (SERVER_DECODE, GENERATION)}
 COUNTERS = {BY_USAGE: "server's usage", BY_TOKENIZER: "tokenizer", UNCOUNTED: "nobody"}
 
 

@@ -39,6 +39,8 @@ class Answered:
     firsts: list[int] = field(default_factory=list)
     usages: list[int | None] = field(default_factory=list)
     listed: list[int] = field(default_factory=list)
+    # when the event came that says why the answer ended; 0 if none does
+    finished_ns: int = 0
     # by the tokenizer: of the whole answer, of the prompt, of the text of each event
     counted: int | None = None
     counted_input: int | None = None
@@ -117,9 +119,11 @@ def read_call(call: Any, api: Api, streamed: bool, count: Counter[str]) -> Answe
         deltas, read_event = answer.deltas, api.read_event
         instants, firsts = made.instants, made.firsts
         counted = False
-        before = 0
+        before = finished_ns = 0
         for event in events(body, call.marks):
             read_event(event, answer)
+            if not finished_ns and answer.finish is not None:
+                finished_ns = event[0]
             now = len(deltas)
             if now > before:
                 if not before:
@@ -130,6 +134,7 @@ def read_call(call: Any, api: Api, streamed: bool, count: Counter[str]) -> Answe
                 if counted:
                     made.usages.append(answer.output_tokens)
                     made.listed.append(answer.listed_tokens)
+        made.finished_ns = finished_ns
         answer.other_events += comments(body)
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
         count[counts.UNREADABLE] += 1

@@ -13,6 +13,9 @@ ITL = Measure("itl", many=True)  # between tokens: an event's gap spread over it
 EVENT_GAP = Measure("event_gap", many=True)  # between events with tokens
 TPOT = Measure("tpot")  # (last - first) / (tokens - 1)
 DECODE = Measure("decode")  # last - first: from the first event with a token to the last one
+# From first to the event that says why the answer ended: with the token that ends it and has no
+# text, which servers count among those that they time.
+GENERATION = Measure("generation")
 NORMALISED = Measure("normalised")  # (last byte - due) / output tokens
 PREFILL_RATE = Measure("prefill_rate", "tokens/s", 1000, more_is_better=True)
 DECODE_RATE = Measure("decode_rate", "tokens/s", 1000, more_is_better=True)  # of one user
@@ -24,11 +27,11 @@ REASONING_TOKENS = Measure("reasoning_tokens", "tokens")
 CACHED_TOKENS = Measure("cached_tokens", "tokens")
 # By the tokenizer, where the server's usage says it as well: OUTPUT_TOKENS are the server's then.
 COUNTED_TOKENS = Measure("counted_tokens", "tokens")
-# What a server says of itself (`timings` of llama.cpp): beside TTFT_SENT, and beside DECODE.
+# What a server says of itself (`timings` of llama.cpp): beside TTFT_SENT, and beside GENERATION.
 SERVER_PREFILL = Measure("server_prefill")
 SERVER_DECODE = Measure("server_decode")
 
-STREAMED = (TTFT, TTFT_SENT, ITL, EVENT_GAP, TPOT, DECODE, PREFILL_RATE, DECODE_RATE)
+STREAMED = (TTFT, TTFT_SENT, ITL, EVENT_GAP, TPOT, DECODE, GENERATION, PREFILL_RATE, DECODE_RATE)
 GENERATED = (
     NORMALISED,
     INPUT_TOKENS,

@@ -39,6 +39,7 @@ from qs.llm.measures import (
     DECODE,
     DECODE_RATE,
     EVENT_GAP,
+    GENERATION,
     INPUT_TOKENS,
     ITL,
     NORMALISED,
@@ -193,6 +194,7 @@ def _measured(
     found[TTFT_SENT.name] = sent = from_to(call.sent_ns, first_ns)
     found[PREFILL_RATE.name] = rate(found[INPUT_TOKENS.name], sent, PREFILL_RATE.scale)
     found[DECODE.name] = from_to(first_ns, last_ns)
+    found[GENERATION.name] = from_to(first_ns, made.finished_ns)
     carried = made.carried()
     shown = sum(carried.tokens)
     found[TPOT.name] = per_token_ns(first_ns, last_ns, shown)

@@ -43,6 +43,7 @@ def llm_result(requests: int = 600, seed: int = 1, slower: float = 1.0, **more: 
         "event_gap": gaps,
         "tpot": tpot,
         "decode": tpot * (tokens - 1),
+        "generation": tpot * (tokens - 1),
         "server_prefill": ttft - MS,
         "server_decode": tpot * (tokens - 1) - MS,
         "reasoning_tokens": np.zeros(0, np.int64),

@@ -48,7 +48,8 @@ def value(reading: Reading, name: str) -> float | None:
     (found,) = reading.values[name]
     if found == NONE:
         return None
-    times = ("ttft", "ttft_sent", "tpot", "decode", "normalised", "server_prefill", "server_decode")
+    times = ("ttft", "ttft_sent", "tpot", "decode", "generation", "normalised",
+             "server_prefill", "server_decode")  # fmt: skip
     return float(found) / (MS if name in times else 1)
 
 
@@ -69,6 +70,7 @@ def test_every_measure_of_a_plain_stream() -> None:
     assert value(found, "ttft_sent") == 50
     assert value(found, "tpot") == 10
     assert value(found, "decode") == 40
+    assert value(found, "generation") == 50
     assert value(found, "normalised") == 42
     assert value(found, "prefill_rate") == 2_000_000  # 100 tokens in 50 ms, in 1/1000 tokens/s
     assert value(found, "decode_rate") == 100_000
@@ -316,6 +318,7 @@ def test_the_servers_own_times_stand_beside_ours() -> None:
     found = read(streamed(at(1050, 10, [*chat_events(*"abcde", finish=None, done=False), last])))
     assert (value(found, "server_prefill"), value(found, "server_decode")) == (45.5, 39)
     assert (value(found, "ttft_sent"), value(found, "decode")) == (60, 40)
+    assert value(found, "generation") == 50  # to the finish, which came with the timings
     assert value(found, "output_tokens") == 5  # predicted_n: there is no usage
 
 
