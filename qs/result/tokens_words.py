@@ -88,16 +88,14 @@ def measures_table(cases: Sequence[NamedCase]) -> Table:
             case.name,
             f"{NAMES[name]}, {entry.unit}",
             number(entry.mean),
-            *(f"{_figure(entry, at)}{_half(entry, at)}" for at in (*_FIGURES, "p99_9")),
+            *(f"{_figure(entry, at)}{_half(entry, at)}" for at in _FIGURES),
             number(entry.max),
             number(entry.count),
         )
         for case in cases
         for name, entry in measured_of(case.row).items()
     ]
-    return Table(
-        ("case", "measure", "mean", "p50", "p90", "p99", "p99.9", "max", "values"), tuple(lines)
-    )
+    return Table(("case", "measure", "mean", "p50", "p90", "p99", "max", "values"), tuple(lines))
 
 
 def server_times_table(cases: Sequence[NamedCase]) -> Table:
