@@ -17,6 +17,7 @@ from qs.base import headers
 from qs.base.errors import Fault, Faults
 from qs.llm.asked import NAMES as LLM_NAMES
 from qs.llm.asked import flag_of, read_field
+from qs.remote.address import OPENAI, backend_of
 
 # Option -> how it is typed. They are the fields of qs.remote.asked.Asked, but for `metrics`, which
 # is another option's name.
@@ -49,7 +50,7 @@ FLAGS = {
     "stall_timeout_s": "--stall_timeout",
 }
 # Those of qs.llm.asked.LlmAsked, which stand together under "llm".
-LLM_FLAGS = {name: flag_of(name) for name in LLM_NAMES if name not in ("stream", "seed")}
+LLM_FLAGS = {name: flag_of(name) for name in LLM_NAMES if name not in ("stream", "greedy", "seed")}
 NO_STREAM = "no_stream"
 _FILES = ("ca", "certificate", "key", "template")
 _SECRET = "QS_SECRET_"  # and the header's name
@@ -87,6 +88,20 @@ def taken(given: dict[str, Any]) -> dict[str, Any]:
     if llm:
         found["llm"] = llm
     return found
+
+
+def with_answers_kept(
+    asked: Mapping[str, Any], verify: str | None
+) -> tuple[dict[str, Any], str | None]:
+    """(what was typed of a served model, which answers are kept): a score needs all of them, and
+    a language model whose answers are compared is asked to leave nothing to chance.
+    """
+    llm = asked.get("llm") or {}
+    if llm.get("score") and verify is None:
+        verify = "all"
+    if verify is not None and backend_of(str(asked.get("url") or "")) == OPENAI:
+        return {**asked, "llm": {**llm, "greedy": True}}, verify
+    return dict(asked), verify
 
 
 def _of_language_model(given: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +145,7 @@ def _once(fields: Iterable[str]) -> list[str]:
 
 def typed(remote: Mapping[str, Any]) -> list[str]:
     """The flags of what was given, as they are typed."""
-    llm = [flag_of(name) for name in remote.get("llm") or () if name != "seed"]
+    llm = [flag_of(name) for name in remote.get("llm") or () if name not in ("greedy", "seed")]
     return [FLAGS[name] for name in remote if name in FLAGS] + llm
 
 

@@ -50,6 +50,8 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
     goals = parse_goals(given.pop("slo", ()))
     if isinstance(given.get("artifact"), str):
         asked = {"url": given["artifact"], **asked}
+    if "verify" in given:
+        asked, given["verify"] = remote.with_answers_kept(asked, given["verify"])
     keep = not given.pop("no_history", False)
     if given.get("tags") and not keep:
         tags = ", ".join(given["tags"])

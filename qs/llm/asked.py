@@ -68,6 +68,8 @@ class LlmAsked:
     retries: int = 0
     # whether the answers are scored by what the prompts' `answer` says
     score: Literal["", "exact", "choice"] = ""
+    # whether answers are to be compared, and so to be asked for without chance in them
+    greedy: bool = False
     # of prompts and lengths
     seed: int = 0
 
@@ -287,5 +289,6 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "exact_lengths": _word("auto", "always", "never"),
     "retries": _whole(0, MOST_RETRIES),
     "score": _word("", "exact", "choice"),
+    "greedy": ("true or false", _flag),
     "seed": _whole(0, 2**63 - 1),
 }

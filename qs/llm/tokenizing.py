@@ -71,6 +71,13 @@ class SavedTokenizer:
     def encode(self, text: str) -> list[int]:
         return list(self._library.encode(_sound(text), add_special_tokens=False).ids)
 
+    def pieces(self, text: str) -> list[str]:
+        """The text, cut where its tokens end."""
+        sound = _sound(text)
+        found = self._library.encode(sound, add_special_tokens=False).offsets
+        cuts = [0, *(end for _, end in found), len(sound)]
+        return [sound[a:b] for a, b in zip(cuts, cuts[1:]) if b > a]
+
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._library.decode(list(ids), skip_special_tokens=False))
 

@@ -23,6 +23,7 @@ from qs.remote.waiting import why_failed
 if TYPE_CHECKING:
     from qs.engine import Reader
     from qs.engine.wire.calls import WireCall
+    from qs.llm.texts import AnswerTexts
 
 Done = Callable[["WireCall"], None]
 
@@ -124,6 +125,11 @@ class Driven:
         """
         made = getattr(self.serving.protocol, "reader", None)
         return None if made is None else made(self.serving.ask)
+
+    def texts(self) -> AnswerTexts | None:
+        """How answers are compared that are texts; None of all others."""
+        made = getattr(self.serving.protocol, "texts", None)
+        return None if made is None else made()
 
     def diverted(self, port: int) -> Driven:
         """The same, with requests that go to a port of this machine, without TLS."""

@@ -79,6 +79,11 @@ class ServedRuntimeBackend(RuntimeBackend):
     def reader(self) -> Any:
         return self._loaded.reader()
 
+    @property
+    def texts(self) -> Any:
+        """See Driven.texts."""
+        return self._loaded.texts()
+
     def diverted(self, port: int) -> Driven:
         return self._loaded.diverted(port)
 

@@ -18,6 +18,7 @@ from qs.llm.apis.fields import (
     loaded,
     merged,
     read_beside,
+    repeatable,
 )
 from qs.llm.apis.whole import whole_body, whole_stream
 from qs.llm.asked import LlmAsked
@@ -43,6 +44,7 @@ class Chat:
             # The only name of it that TGI and Ollama know, and the rest knows it too.
             **lengths(prompt, asked, "max_tokens", "max_completion_tokens", exact=True),
             "stream": asked.stream,
+            **repeatable(asked, seed=True),
         }
         if asked.stream:
             ours["stream_options"] = {"include_usage": True}

@@ -17,6 +17,7 @@ from qs.llm.apis.fields import (
     loaded,
     merged,
     read_beside,
+    repeatable,
 )
 from qs.llm.apis.whole import whole_body, whole_stream
 from qs.llm.asked import LlmAsked
@@ -41,6 +42,7 @@ class Completions:
             "prompt": prompt.text,
             **lengths(prompt, asked, "max_tokens", exact=True),
             "stream": asked.stream,
+            **repeatable(asked, seed=True),
         }
         if asked.stream:
             ours["stream_options"] = {"include_usage": True}

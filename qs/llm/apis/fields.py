@@ -41,6 +41,15 @@ def merged(ours: Mapping[str, Any], asked: LlmAsked, prompt: Prompt) -> dict[str
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def repeatable(asked: LlmAsked, *, seed: bool = False) -> dict[str, Any]:
+    """What makes a model answer a prompt as it did before, where it can; `seed`: the API has one.
+    `--body temperature=null` leaves it out.
+    """
+    if not asked.greedy:
+        return {}
+    return {"temperature": 0, **({"seed": asked.seed} if seed else {})}
+
+
 def lengths(
     prompt: Prompt, asked: LlmAsked, most: str, *others: str, exact: bool = False
 ) -> dict[str, Any]:

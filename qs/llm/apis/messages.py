@@ -14,6 +14,7 @@ from qs.llm.apis.fields import (
     lengths,
     loaded,
     merged,
+    repeatable,
     whole_number,
 )
 from qs.llm.apis.whole import whole_body, whole_stream
@@ -49,6 +50,7 @@ class Messages:
             "max_tokens": MOST_TOKENS,
             **lengths(prompt, asked, "max_tokens"),
             "stream": asked.stream,
+            **repeatable(asked),
         }
         if system:
             ours["system"] = "\n\n".join(system)

@@ -16,6 +16,7 @@ from qs.llm.apis.fields import (
     loaded,
     merged,
     read_usage,
+    repeatable,
 )
 from qs.llm.apis.whole import HEAD_BYTES, whole_body
 from qs.llm.asked import LlmAsked
@@ -49,6 +50,7 @@ class Responses:
             "input": [each.as_sent() for each in prompt.messages],
             **lengths(prompt, asked, "max_output_tokens"),
             "stream": asked.stream,
+            **repeatable(asked),
         }
         return merged(ours, asked, prompt)
 

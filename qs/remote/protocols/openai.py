@@ -29,6 +29,7 @@ from qs.llm.outcomes import judge as judged
 from qs.llm.outcomes import read_answer
 from qs.llm.prompt import Prompt, PromptRequest, from_line
 from qs.llm.reading import reader
+from qs.llm.texts import AnswerTexts
 from qs.llm.tokenizing import tokenizer_of
 from qs.remote.address import Address, listed
 from qs.remote.language_servers import About, about_of
@@ -202,6 +203,14 @@ class OpenAi:
         if stated:
             found = tokenizer_of(stated, None if ask is None else self.posting(ask), self.model)
         return reader(self.api, self.asked, found)
+
+    def texts(self) -> AnswerTexts | None:
+        """How its answers are compared and scored; None of embeddings, which are numbers."""
+        if self.asked.api == "embeddings":
+            return None
+        stated = self.asked.tokenizer
+        found = tokenizer_of(stated, None, self._model) if stated not in ("", "server") else None
+        return AnswerTexts(PROMPT, TEXT, self.asked.score, found)
 
     def posting(self, ask: Ask) -> Callable[[str, Mapping[str, Any]], Any]:
         """What posts JSON to a path below the server's root, and says what the answer holds: None
