@@ -162,7 +162,8 @@ class Finished:
             seed=plan.load.seed,
             offered_s=self._offered_s(ended_by),
         )
-        self.measuring.into(result, self.gathered.log.scale, measured_s)
+        dead = bool(self.losses.dead)
+        self.measuring.into(result, self.gathered.log.scale, measured_s, dead)
         return result
 
     def _recover(self) -> None:

@@ -19,6 +19,7 @@ from qs.engine.measures.checking import (
 )
 from qs.engine.measures.found import STAMPS, Found
 from qs.engine.measures.sampling import Columns, Sample
+from qs.engine.outcome import Unread
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval, IntervalLog, IntervalRow
@@ -124,8 +125,10 @@ class Measuring:
             so_far[windows] += amounts
         self._happened[name] = so_far
 
-    def into(self, result: RunResult, scale: int, measured_s: float) -> None:
-        """Fill in a result, whose intervals are of `scale` of the workers' each."""
+    def into(self, result: RunResult, scale: int, measured_s: float, lost: bool) -> None:
+        """Fill in a result, whose intervals are of `scale` of the workers' each; `lost` is whether
+        a process was, with what it kept.
+        """
         plan, wrong = self._plan, self._misread
         if not plan.keeps:
             return
@@ -149,6 +152,8 @@ class Measuring:
         result.happened = {} if HAPPENED in wrong else self._happened
         result.unread = max(result.completed - self._completed, 0)
         result.unread_why = dict(self._unread)
+        if result.unread and lost:
+            result.unread_why.setdefault(str(Unread.LOST), "")
         result.misread = dict(wrong)
         result.written_bytes, result.longest_write_ns = self._written_bytes, self._longest_write_ns
         if self._sample is not None:

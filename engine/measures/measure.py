@@ -25,6 +25,8 @@ from qs.engine.checks import (
     items_of,
     sequence,
 )
+from qs.engine.measures.found import STAMPS
+from qs.engine.record.parts import PARTS
 
 # In place of a value that was not measured: no measure is below 0.
 NOT_MEASURED = -1
@@ -32,6 +34,8 @@ NOT_MEASURED = -1
 HAPPENED_NS = 100_000_000
 # The measure that every request has: its response time in ns.
 RESPONSE = "response"
+# What it has beside, as columns and as parts of a reading go by.
+TAKEN = frozenset((RESPONSE, *STAMPS, "outcome", "worker", *(f"{part}_ns" for part in PARTS)))
 # Requests of which all columns may be kept, and the length of a name.
 MOST_SAMPLED = 100_000
 MOST_CHARACTERS = 80
@@ -113,7 +117,7 @@ def measuring_faults(measures: Any, bounds: Any, sample_requests: Any, started: 
         checks += [
             (named, "measure name", each.name, f"a word of at most {MOST_CHARACTERS} characters"),
             (told, f"{what}: unit", each.unit, f"a word of at most {MOST_CHARACTERS} characters"),
-            (each.name != RESPONSE, "measure name", each.name, "another: every request has that"),
+            (each.name not in TAKEN, "measure name", each.name, "another: every request has that"),
             (names.count(each.name) == 1, "measure name", each.name, "that of one measure"),
             count(f"{what}: scale", each.scale),
             flag(f"{what}: many", each.many),

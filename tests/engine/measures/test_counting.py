@@ -70,7 +70,7 @@ def result_of(plan: RunPlan, founds, completed: int):
     measuring = Measuring(plan)
     measuring.add(founds, START)
     result = Result(completed)
-    measuring.into(result, 1, 3.5)
+    measuring.into(result, 1, 3.5, lost=False)
     return result
 
 

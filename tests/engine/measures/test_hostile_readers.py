@@ -169,6 +169,31 @@ def test_a_process_that_stands_still_while_it_reads_is_ended(monkeypatch):
     assert "the process that held them was lost" in str(result.warnings)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", [CLOSED, OPEN], ids=["closed", "open"])
+def test_what_a_process_had_kept_is_lost_with_it_and_the_others_are_read(plan):
+    shared = replace(plan, pool=Pool("async", workers=2))
+    result = run(shared, Factory("tests.fakes:ReadTarget", {"nth": 20, "what": "die"}))
+    assert result.completed + result.errors == 100
+    read = result.measures["took"].histogram.count
+    assert result.unread == result.completed - read >= 15
+    assert result.unread_why == {"lost": ""}
+    assert "the process that held them was lost" in str(result.warnings)
+
+
+def test_a_run_that_is_interrupted_before_its_start_has_nothing_to_read():
+    async def inside():
+        interrupt = asyncio.Event()
+        interrupt.set()
+        plan = replace(CLOSED, warmup_s=20.0)
+        return await run_async(plan, ReadTarget(), interrupt=interrupt)
+
+    result = asyncio.run(inside())
+    assert (result.completed, result.unread, result.interrupted) == (0, 0, True)
+    assert all(each.histogram.count == 0 for each in result.measures.values())
+    assert result.to_dict()["good"] == 0
+
+
 # -- plans
 
 

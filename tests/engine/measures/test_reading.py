@@ -210,6 +210,8 @@ def test_turns_of_one_plan_are_joined():
         ({"measures": ("took",)}, "measures: 'took' is not allowed, it must be a Measure"),
         ({"measures": (Measure("a"), Measure("a"))}, "measure name: 'a' is not allowed"),
         ({"measures": (Measure("response"),)}, "measure name: 'response' is not allowed"),
+        ({"measures": (Measure("outcome"),)}, "measure name: 'outcome' is not allowed"),
+        ({"measures": (Measure("wait_ns"),)}, "measure name: 'wait_ns' is not allowed"),
         ({"measures": (Measure(""),)}, "measure name: '' is not allowed"),
         ({"measures": (Measure(7),)}, "measure name: 7 is not allowed"),
         ({"measures": (Measure("a", unit=None),)}, "measure 'a': unit: None is not allowed"),
