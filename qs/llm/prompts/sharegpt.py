@@ -57,8 +57,7 @@ def read_conversations(
         seen += 1
         if most is not None and place >= most:
             continue
-        name = str(value.get("id") or number) if isinstance(value, dict) else str(number)
-        found = (number, _prompts(name, split, turns))
+        found = (number, _prompts(_name(value, number), split, turns))
         if place == len(kept):
             kept.append(found)
         else:
@@ -136,6 +135,12 @@ def _unusable(messages: list[Message] | None, said: list[Message]) -> str:
     if not all(is_unicode(each.content) for each in messages):
         return "with half of a surrogate pair, which is no character"
     return ""
+
+
+def _name(value: object, number: int) -> str:
+    name = value.get("id") if isinstance(value, dict) else None
+    named = type(name) in (str, int) and name != "" and is_unicode(str(name))
+    return str(name)[:200] if named else str(number)
 
 
 def _place(seen: int, seed: int) -> int:

@@ -79,7 +79,10 @@ def detected(path: str) -> str:
         return "sharegpt"
     line = text.split("\n", 1)[0]
     if not line.startswith("{"):
-        return kind_of(next(csv.reader([line.strip()]), [])) or "jsonl"
+        try:
+            return kind_of(next(csv.reader([line.strip()]), [])) or "jsonl"
+        except csv.Error:
+            return "jsonl"
     try:
         keys = set(json.loads(line))
     except (ValueError, RecursionError):  # cut off, or wrong, of which read_lines tells

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from qs.base import jsonc
+from qs.base import bounds, jsonc
 from qs.base.errors import UserError
 from qs.base.words import counted
 from qs.llm.prompt import is_number
@@ -130,8 +130,14 @@ class _Rows:
             raise UserError(f"{self.path}: has no requests with tokens in and out")
         due = np.frombuffer(self._due, np.float64)
         notes = []
+        span_s = float(due.max()) - float(due.min())
+        if not span_s <= bounds.SECONDS:
+            raise UserError(
+                f"{self.path}: the last request comes {span_s:g} s after the first; allowed: at "
+                f"most {bounds.SECONDS:,.0f} s (is its unit another than the format's?)"
+            )
         order = np.argsort(due, kind="stable")
-        late = int(np.count_nonzero(np.diff(due) < 0))
+        late = int(np.count_nonzero(due[1:] < due[:-1]))
         if late:
             notes.append(
                 f"{counted(late, 'request')} of the trace came before the one above: it was sorted"

@@ -65,7 +65,9 @@ def test_text_alone_is_no_doubt(file: Path) -> None:
     assert made(file, "one\ntwo\n").notes == []
 
 
-@pytest.mark.parametrize("text", ["[INST] hello [/INST]", '"quoted"', "3 + 4", "a,b,c", "1,2"])
+@pytest.mark.parametrize(
+    "text", ["[INST] hello [/INST]", '"quoted"', "3 + 4", "a,b,c", "1,2", "1,\r2,3"]
+)
 def test_texts_that_look_like_something_else(file: Path, text: str) -> None:
     assert [each.text for each in made(file, text).prompts] == [text]
 

@@ -167,6 +167,11 @@ def test_a_draw_is_fair_and_by_the_seed(file: Path) -> None:
     assert "the file has 40 prompts" not in "".join(made(file, talks, prompt_count=40).notes)
 
 
+@pytest.mark.parametrize("name", [None, "", [1], {}, 1.5, "\ud800a"])
+def test_a_name_that_is_none(file: Path, name: object) -> None:
+    assert made(file, [talk(name, "q")]).prompts[0].id == "1"
+
+
 def test_long_elements_are_read_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever part of the file is read at a time."""
     monkeypatch.setattr(reading, "_PIECE", 7)

@@ -136,6 +136,8 @@ def test_a_trace_is_cut_where_it_was_asked_for(file: Path, monkeypatch: pytest.M
     ("content", "message"),
     [
         (AZURE, "has no requests"),
+        ("1,2,3\n1e25,2,3\n", "the last request comes 1e+25 s after the first"),
+        ("-1e308,2,3\n1e308,2,3\n", "the last request comes inf s after the first"),
         (AZURE + "yesterday,1,2\n", "line 2, time is 'yesterday'"),
         ("timestamp,input,output\n1,-5,2\n", "line 2, input is -5.0; allowed: whole tokens"),
         (f"timestamp,input,output\n1,5,{LONGEST + 1}\n", "line 2, output is 10000001.0"),
