@@ -6,6 +6,8 @@ Bounded whatever a server sends: heads, what is kept of a body, and what is read
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from qs.engine.wire.calls import WireCall
@@ -34,6 +36,9 @@ HEAD_BYTES = 4 << 10
 MOST_DROPPED_BYTES = 4 << 30
 # Memory for bodies that is kept for the next ones.
 MOST_SPARE_BYTES = 256 << 20
+# All streams of a loop together may take so much, beside the first MiB of each.
+MOST_STREAMED_BYTES = 4 << 30
+STREAMED_SHARE = 0.25  # and no more than this share of the machine's memory
 
 NO_FRAME = Frame(200, 0, False, "")  # before the first answer
 HEAD, PARTIAL, SHORT, IN_PLACE, CHUNKS, ENDLESS, DROPPED = range(7)
@@ -55,6 +60,14 @@ class Memory:
         self.for_head = self.view[:HEAD_BYTES]
         self._spare: list[memoryview] = []
         self._spare_bytes = 0
+        self._lendable = most_streamed_bytes()
+
+    def lend(self, size: int) -> bool:
+        """Whether a stream may take so many bytes more; a negative number gives them back."""
+        if size > self._lendable:
+            return False
+        self._lendable -= size
+        return True
 
     def take(self, size: int) -> memoryview:
         """At least so many bytes, with anything in them."""
@@ -87,6 +100,7 @@ class AnswerReader:
         "head",
         "body",
         "too_large",
+        "crowded",
         "interim",
         "odd",
         "taken",
@@ -108,6 +122,8 @@ class AnswerReader:
         self.head = b""
         self.body: bytes | memoryview = b""
         self.too_large = False
+        # Whether that is since there was no memory left, beside other streams.
+        self.crowded = False
         # Set by an answer before the answer (100, 103); whoever stamps resets it.
         self.interim = False
         self.taken: memoryview | None = None
@@ -254,7 +270,7 @@ class AnswerReader:
         return self._whole(self.taken[:length])
 
     def _endless(self, data: memoryview) -> bool:
-        if self._got > self._most:
+        if self.too_large or self._got > self._most:
             self.too_large = True
             self._kept = bytearray()
             self._bound()
@@ -290,6 +306,15 @@ class AnswerReader:
         return True
 
 
+def most_streamed_bytes() -> int:
+    """What all streams of a loop may take on this machine."""
+    try:
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return MOST_STREAMED_BYTES
+    return min(MOST_STREAMED_BYTES, int(machine * STREAMED_SHARE))
+
+
 def failure_of(fault: BadAnswer) -> str:
     """Failure's word for it."""
     return Failure.TOO_LARGE if isinstance(fault, TooLarge) else Failure.BAD_ANSWER
@@ -303,9 +328,11 @@ def judge(
     """
     frame = reader.frame
     if reader.too_large:
-        reader.too_large = False
         call.failure = Failure.TOO_LARGE
         call.detail = f"it has more than {most_kept_bytes:,} bytes"
+        if reader.crowded:
+            call.detail = "there was no memory left for it beside the other answers under way"
+        reader.too_large = reader.crowded = False
         return
     call.failure = frame.failure
     if not told:

@@ -12,7 +12,16 @@ from __future__ import annotations
 import re
 from array import array
 
-from qs.engine.wire.answers import CHUNKS, ENDLESS, HEAD, PARTIAL, SHORT, AnswerReader, Memory
+from qs.engine.wire.answers import (
+    CHUNKS,
+    DROPPED,
+    ENDLESS,
+    HEAD,
+    PARTIAL,
+    SHORT,
+    AnswerReader,
+    Memory,
+)
 from qs.engine.wire.calls import WireCall
 from qs.engine.wire.chunks import Chunks
 from qs.engine.wire.failures import BadAnswer
@@ -23,6 +32,7 @@ PLAIN = 7
 # Different sizes of chunks that are kept.
 MOST_SIZES = 4_096
 MARK_BYTES = 8  # of one number
+FREE_BYTES = 1 << 20
 
 _EOL = b"\r\n"
 _LAST = b"0\r\n\r\n"
@@ -35,10 +45,11 @@ class StreamReader(AnswerReader):
     """An AnswerReader whose answers have marks. Whoever reads sets `now_ns` before `received`. Body
     and marks of an answer are its own, and what has come of one that fails is kept as well.
 
-    What is kept of an answer, marks included, is bounded by about twice `most_kept_bytes`.
+    What is kept of an answer, marks included, is bounded by `most_kept_bytes` and what one read
+    brings, and of all streams of a loop by its Memory.
     """
 
-    __slots__ = ("between", "marks", "now_ns", "_held", "_left", "_sizes")
+    __slots__ = ("between", "marks", "now_ns", "_allowed", "_free", "_held", "_left", "_sizes")
 
     def __init__(self, memory: Memory, heads: Heads, most_kept_bytes: int):
         super().__init__(memory, heads, most_kept_bytes)
@@ -48,6 +59,8 @@ class StreamReader(AnswerReader):
         # Whether the last chunk is whole, and nothing of the next has come: `lone` may be tried.
         self.between = False
         self._sizes = memory.sizes
+        # How much may be kept before the Memory is asked, at first and now.
+        self._free = self._allowed = min(most_kept_bytes, FREE_BYTES)
         self._held = b""  # of a chunk's size, as far as it has come
         self._left = 0  # of a chunk, the bytes that are still to come, with its end of line
 
@@ -63,8 +76,9 @@ class StreamReader(AnswerReader):
         kept += body[:-2]
         marks.append(now_ns)
         marks.append(len(kept))
-        if len(kept) + MARK_BYTES * len(marks) > self._most:
-            self._drop()
+        taken = len(kept) + MARK_BYTES * len(marks)
+        if taken > self._allowed:
+            self._grow(taken)
         return True
 
     def received(self, size: int, request: bytes) -> bool:
@@ -80,10 +94,17 @@ class StreamReader(AnswerReader):
         finally:
             # What a read has brought before the fault in it has come, too.
             self._mark(len(self.body) if whole else len(self._come()))
+            if whole:
+                self._give_back()
         return whole
+
+    def ended(self) -> bool:
+        self._give_back()
+        return super().ended()
 
     def leave(self, call: WireCall) -> None:
         """Give the call what has come of an answer that will not become whole."""
+        self._give_back()
         if self._state in (HEAD, PARTIAL):
             return
         call.status = self.frame.status
@@ -196,11 +217,27 @@ class StreamReader(AnswerReader):
         elif come > (marks[-1] if marks else 0):
             marks.append(self.now_ns)
             marks.append(come)
-            if come + MARK_BYTES * len(marks) > self._most:
-                self._drop()
+            size = come + MARK_BYTES * len(marks)
+            if size > self._allowed:
+                self._grow(size)
+
+    def _grow(self, size: int) -> None:
+        """There are more bytes than are allowed without asking."""
+        wanted = min(2 * size, self._most)
+        self.crowded = size <= self._most and not self._memory.lend(wanted - self._allowed)
+        if self.crowded or size > self._most:
+            self._drop()
+        else:
+            self._allowed = wanted
+
+    def _give_back(self) -> None:
+        """Nothing is kept here any longer."""
+        self._memory.lend(self._free - self._allowed)
+        self._allowed = self._free
 
     def _drop(self) -> None:
         """It is more than is kept of an answer."""
+        self._give_back()
         self.too_large = self.odd = True
         self.between = False
         self.body = b""
@@ -210,3 +247,5 @@ class StreamReader(AnswerReader):
             self._chunks.found.kept = b""
         elif self._state != HEAD:
             self._kept = bytearray()
+            if self._state == SHORT:
+                self._state = DROPPED

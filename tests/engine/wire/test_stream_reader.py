@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.engine.wire import streams
+from qs.engine.wire import answers, streams
 from qs.engine.wire.answers import AnswerReader, Memory
 from qs.engine.wire.calls import WireCall
 from qs.engine.wire.failures import BadAnswer
@@ -215,6 +215,43 @@ def test_a_chunk_of_a_gigabyte_is_not_kept() -> None:
         assert len(reader._kept) <= MOST + len(reader.room)
     assert feed(reader, [b"\r\n0\r\n\r\n"])
     assert reader.too_large and reader.body == b"" and not reader.marks
+
+
+@pytest.mark.parametrize("kind", ["plain", "llhttp", "length", "until the end"])
+def test_many_streams_share_what_memory_there_is(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is lent is given back, however a stream ends."""
+    monkeypatch.setattr(answers, "most_streamed_bytes", lambda: 400_000)
+    monkeypatch.setattr(streams, "FREE_BYTES", 1_000)
+    memory, heads = Memory(), Heads()
+    head, piece, end = HEAD, chunk(b"x" * 1_000), b"0\r\n\r\n"
+    if kind == "llhttp":
+        piece = chunk(b"x" * 1_000, extension=b";a")
+    elif kind == "length":
+        head, piece, end = b"HTTP/1.1 200 OK\r\nContent-Length: 150000\r\n\r\n", b"x" * 1_000, b""
+    elif kind == "until the end":
+        head, piece, end = b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1_000, b""
+    for _ in range(4):
+        readers = [StreamReader(memory, heads, MOST) for _ in range(8)]
+        for reader in readers:
+            feed(reader, [head])
+        for _ in range(149):
+            for reader in readers:
+                feed(reader, [piece])
+        kept = [reader for reader in readers if not reader.too_large]
+        assert 1 <= len(kept) < len(readers)
+        assert all(reader.crowded for reader in readers if reader.too_large)
+        for number, reader in enumerate(readers):
+            if number % 2:
+                call = WireCall(GET, lambda call: None, None)
+                reader.leave(call)
+                assert len(call.body) == (149_000 if reader in kept else 0)
+            else:
+                whole = feed(reader, [piece, *filter(None, [end])])
+                assert whole or reader.ended()
+                assert len(reader.body) == (150_000 if reader in kept else 0)
+        assert memory._lendable == 400_000
 
 
 def test_sizes_that_never_come_again_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
