@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -63,7 +64,8 @@ def _typed(flag: str, value: Any, option: click.Option) -> Iterator[str]:
         yield flag
     elif isinstance(value, Mapping):
         for name, one in value.items():
-            yield from (flag, f"{name}={_word(one)}")
+            word = json.dumps(one) if flag == "--body" and not isinstance(one, str) else _word(one)
+            yield from (flag, f"{name}={word}")
     elif option.multiple and not isinstance(value, str):
         for one in value:
             yield from (flag, _word(one))

@@ -21,6 +21,7 @@ from qs.config.workload import Workload
 from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.gating import bounds_of
+from qs.evaluate.prompted import check_of_task
 from qs.evaluate.served import check_answers, check_compiled_before, check_no_server
 from qs.evaluate.slo import check_goals
 from qs.interact.asking import read_answers
@@ -126,6 +127,7 @@ def prepare(request: Request) -> Prepared:
     if request.compiled is not None:
         checks.attempt(partial(check_compiled_before, request))
     checks.attempt(partial(check_answers, request.hardware_type, given))
+    checks.attempt(partial(check_of_task, request))
     checks.attempt(request.traffic.check)
     checks.attempt(partial(check_goals, request))
     checks.attempt(partial(bounds_of, request, task.workload if task else None))

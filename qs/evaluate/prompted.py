@@ -11,8 +11,15 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.scenarios import MULTI_STREAM, REPLAY, SESSIONS, spelled
+from qs.llm.asked import flag_of
 from qs.settings.request import Request
 from qs.settings.traffic import Traffic
+
+# What says where prompts come from.
+_OF_PROMPTS = (
+    *("prompts", "prompt_format", "input_tokens", "prefix_share", "prefixes", "prompt_count"),
+    *("turns", "history", "score"),
+)
 
 
 def check_traffic(request: Request) -> None:
@@ -21,6 +28,18 @@ def check_traffic(request: Request) -> None:
     """
     llm = request.remote.get("llm") or {}
     _as_replay(request.traffic, bool(llm.get("prompts"))).check(prompts=bool(llm))
+
+
+def check_of_task(request: Request) -> None:
+    """Raises Faults for options that say what is asked, where a task's data says it."""
+    allowed = "nothing, with a task: its data set has what is asked"
+    faults = [
+        Fault(flag_of(name), "", str(value), allowed)
+        for name, value in (request.remote.get("llm") or {}).items()
+        if name in _OF_PROMPTS
+    ]
+    if faults:
+        raise Faults(faults)
 
 
 def with_load(request: Request, prompts: Mapping[str, Any] | None) -> Request:

@@ -55,10 +55,16 @@ def check_no_server(request: Request) -> None:
 
 
 def check_answers(hardware: str, answers: Mapping[str, Any] | None) -> None:
-    """Raises Faults for headers whose values stand in a file of answers: answers are kept beside
-    the result, and the values of headers are secrets. No message repeats one.
+    """Raises Faults for headers whose values, and a key that, stand in a file of answers: answers
+    are kept beside the result, and those are secrets. No message repeats one.
     """
-    given = (answers or {}).get("headers") if hardware.upper() in SERVERS else None
+    if hardware.upper() not in SERVERS:
+        return
+    key = (answers or {}).get("api_key") or ""
+    if key and not headers.is_source(str(key)):
+        allowed = "@env:NAME or @file:PATH: answers are kept beside the result"
+        raise Faults([Fault("the answers", "api_key", HIDDEN, allowed)])
+    given = (answers or {}).get("headers")
     if given is None or given == "":
         return
     allowed = "NAME: @env:VARIABLE or NAME: @file:PATH, as text; several are separated by ';'"

@@ -77,6 +77,16 @@ def test_what_is_served_scores_as_here_and_wrong_answers_under_load_are_caught(t
     assert result["Served"]["server"] == "scripted" and row["Counts"]["connections"] == BUSY + 1
 
 
+def test_a_key_in_answers_is_refused_before_anything_is_kept(tmp_path):
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps({"url": "openai+http://127.0.0.1:1/v1", "api_key": "sk-secret"}))
+    done = qs(
+        *("run", "digits", "--hardware_type", "OPENAI", "--answers", file, "--out", tmp_path / "r")
+    )
+    refused(done, "the answers: api_key", "@env:NAME")
+    assert "sk-secret" not in done.stderr and not (tmp_path / "r" / "OPENAI").exists()
+
+
 @pytest.mark.parametrize(
     ("headers", "hidden"),
     [("Authorization: secret; A: @env:A", "secret"), ({"Authorization": "secret"}, "secret")],

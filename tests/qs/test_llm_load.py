@@ -5,13 +5,15 @@ of every kind of fault, and where a key is not. The server is scripted.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
 from qs.history.entries import Wanted, entries
-from tests.qs.program import Ran, qs, refused
+from tests.qs.program import ROOT, Ran, qs, refused
 from tests.servers.scripted import (
     EVENTS,
     JSON,
@@ -32,6 +34,12 @@ GOOD = stream(chat_events(*TEXTS, usage=USAGE), first_s=0.002, gap_s=0.001)
 # Requests before the measured ones: the trial of the first prompt, that of the backend, the idle
 # answer, and the warm-up.
 BEFORE = 4
+PAGE = (ROOT / "docs" / "llm.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
 QUICK = ["--no_calibrate", "--warmup", "1", "--telemetry", "off", "--out", "r", "--json"]
 
 
@@ -55,7 +63,7 @@ def cut(end: str = "keep") -> Script:
 
 CHUNKS = (*EVENTS, ("Transfer-Encoding", "chunked"))
 
-PAGE = Script((Piece(0.0, b"<html>Log in</html>"),), 200, (("Content-Type", "text/html"),), False)
+LOGIN = Script((Piece(0.0, b"<html>Log in</html>"),), 200, (("Content-Type", "text/html"),), False)
 # What a server may do -> how that is counted.
 FAULTS = {
     "reset": cut("reset"),
@@ -69,7 +77,7 @@ FAULTS = {
     "error event": at_once(*chat_events("a")[:2], event({"error": {"message": "no memory"}})),
     "cut stream": cut(),
     "empty answer": at_once(*chat_events()),
-    "wrong content type": PAGE,
+    "wrong content type": LOGIN,
     "answer too large": Script((Piece(0.0, b"data: "), Piece(0.0, b"x" * (1 << 20), times=70))),
 }  # fmt: skip
 
@@ -160,8 +168,8 @@ def test_a_busy_server_is_obeyed_where_that_is_asked(tmp_path: Path) -> None:
     [
         ([GOOD], {}, ["--model", "other"], ["--model is 'other'", "the server lists: m"]),
         ([FAULTS["HTTP 401"]], {}, [], ["HTTP 401", "--api_key @env:NAME"]),
-        pytest.param([PAGE], {}, [], ["text/html"], marks=pytest.mark.slow),
-        pytest.param([GOOD], {"/v1/models": PAGE}, [], ["not with JSON"], marks=pytest.mark.slow),
+        pytest.param([LOGIN], {}, [], ["text/html"], marks=pytest.mark.slow),
+        pytest.param([GOOD], {"/v1/models": LOGIN}, [], ["not with JSON"], marks=pytest.mark.slow),
         pytest.param(
             [whole({"error": {"message": "no route"}}, 404)], {}, [], ["HTTP 404: no route"],
             marks=pytest.mark.slow,
@@ -211,3 +219,101 @@ def test_a_plan_shows_what_would_be_asked_and_asks_none_of_it(tmp_path: Path) ->
     ):
         assert text in ran.stdout
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.slow
+def test_every_command_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = {"prompt_tokens": 20, "completion_tokens": 3}
+    completions = [
+        event({"choices": [{"index": 0, "text": text, "finish_reason": None}]}) for text in TEXTS
+    ] + [
+        event({"choices": [{"text": "", "finish_reason": "stop"}], "usage": usage}),
+        event("[DONE]"),
+    ]
+    message = {"role": "assistant", "content": "Hello"}
+    at_one = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+    assert len(COMMANDS) > 14 and all(each.startswith("qs ") for each in COMMANDS)
+    with scripted(GOOD) as server:
+        for command in COMMANDS:
+            server.play(GOOD)
+            if "completions" in command:
+                server.play(stream(completions, first_s=0.002, gap_s=0.001))
+            elif "--no_stream" in command:
+                server.play(whole(at_one, after_s=0.003))
+            words = shlex.split(command.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"))
+            ran = qs(*words[1:], cwd=tmp_path)
+            # Whether bounds are kept, and two runs can be told apart, is the machine's business.
+            depends = re.search("--slo|--rate|qs compare", command)
+            assert ran.returncode in ((0, 3) if depends else (0,)), (command, ran.stderr)
+            assert "Traceback" not in ran.stderr
+        server.play(GOOD)
+        (snippet,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+        monkeypatch.chdir(tmp_path)
+        exec(snippet.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"), {})
+
+
+TASK = {
+    "workloads/greeting.json": json.dumps(
+        {"model": "greeting", "test_perf": True, "test_accuracy": True, "test_numeric": False,
+         "clients": 2, "iterations": 5, "batch_sizes": [1], "data_percent": 100,
+         "compile_only": False}
+    ),
+    "model_zoo/greeting/README.txt": "The model is the server's.",
+    "model_zoo/greeting.json": json.dumps(
+        {"model": "greeting", "model_path": "model_zoo/greeting/README.txt", "framework": "Onnx",
+         "framework_version": "1", "model_format": "served", "model_precision": "FP32",
+         "inputs": "said", "outputs": "answer", "input_shape": {"said": [1]},
+         "input_type": "STRING", "dataset_name": "greeting", "max_batch_size": 1,
+         "is_quantized": False}
+    ),
+    "datasets/greeting/data_loader.py": """
+import numpy as np
+from general_perf.datasets import data_loader
+
+class DataLoader(data_loader.Dataset):
+    def __init__(self, config):
+        super().__init__(config)
+        self.items = self.batch_num = 2
+        self.batched_data = [{"said": np.array([text])} for text in ("Hello?", "Bye?")]
+        self.labels = [["Hello, you"], ["Goodbye"]]
+    def name(self):
+        return "greeting"
+    def rebatch(self, new_bs, skip=True):
+        pass
+""",
+    "datasets/greeting/test_accuracy.py": """
+from general_perf.datasets import test_accuracy
+
+class AccuracyChecker(test_accuracy.AccuracyChecker):
+    def calculate_acc(self, data_percent):
+        right = 0
+        for index in range(self.dataloader.get_batch_count()):
+            feeds, labels = self.dataloader.get_samples(index)
+            (text,) = self.runtime_backend.predict(feeds)["answer"]
+            right += text == labels[0]
+        return {"Exact Match": right / 2}
+""",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_task_of_texts_is_scored_and_measured(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "backends").mkdir(parents=True)
+    for name, content in TASK.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(content)
+    words = ["run", "--task", "greeting", "--workspace", work, "--no_history", *QUICK]
+    with scripted(GOOD) as server:
+        address = f"openai+{server.url}/v1"
+        ran = qs(*words, "--url", address, "--output_tokens", "7", cwd=tmp_path)
+        sent = [json.loads(each.partition(b"\r\n\r\n")[2]) for each in server.requests()]
+        wrong = qs(*words, "--url", address, "--input_tokens", "9", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result["Accuracy"]["Exact Match"] == 0.5
+    (row,) = result["Performance"]
+    assert (row["Completed"], row["Tokens"]["output_tokens"]) == (10, 30)
+    assert {each["messages"][-1]["content"] for each in sent} == {"Hello?", "Bye?"}
+    assert {each["max_tokens"] for each in sent} == {7}
+    refused(wrong, "--input_tokens", "nothing, with a task")

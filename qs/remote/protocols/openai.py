@@ -59,6 +59,9 @@ class OpenAi:
         self.model = address.model
         self._about = About()
         self._key = asked.key_now()
+        # of prompts that do not say themselves how long their answers are to be
+        stated = self.asked.output_tokens
+        self._most = int(stated) if stated.isascii() and stated.isdecimal() else None
         query = f"?{address.query}" if address.query else ""
         # where a server has what is its own
         self._root = address.path.removesuffix("/v1")
@@ -138,7 +141,10 @@ class OpenAi:
         lines = np.asarray(feeds[PROMPT]).ravel().tolist()
         if len(lines) != 1:
             raise UserError(f"a request has one prompt, and this batch {len(lines)}")
-        return self.prompt_request(from_line(str(lines[0])))
+        prompt = from_line(str(lines[0]))
+        if prompt.output_tokens is None and self._most is not None:
+            prompt = replace(prompt, output_tokens=self._most)
+        return self.prompt_request(prompt)
 
     def brief(self, feeds: Mapping[str, np.ndarray]) -> PromptRequest:
         """The same, for an answer of a few tokens."""
