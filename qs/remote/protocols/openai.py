@@ -215,7 +215,7 @@ class OpenAi:
         if self.asked.api == "embeddings":
             return None
         stated = self.asked.tokenizer
-        found = tokenizer_of(stated, None, self._model) if stated not in ("", "server") else None
+        found = tokenizer_of(stated, None, self.model) if stated not in ("", "server") else None
         return AnswerTexts(PROMPT, TEXT, self.asked.score, found)
 
     def posting(self, ask: Ask) -> Callable[[str, Mapping[str, Any]], Any]:
