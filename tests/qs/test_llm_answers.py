@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.qs.program import qs
+from tests.qs.program import ROOT, qs
 
 ANSWER = "the cat sat on the mat and looked at all the birds in the tree"
 BUSY = "the cat sat on the roof and looked at all the birds in the tree"
@@ -23,6 +25,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     fickle = True
+    alone_s = 0.05  # how long a second client's request may take to come
     seen: list[dict] = []
     under_way = 0
     lock = threading.Lock()
@@ -38,8 +41,7 @@ class Handler(BaseHTTPRequestHandler):
             kind.under_way += 1
             if kind.under_way > 1:
                 kind.met.set()
-        # so long that a second client's request is there too
-        busy = kind.met.wait(0.05)
+        busy = kind.met.wait(kind.alone_s)
         with kind.lock:
             kind.seen.append(body)
             kind.under_way -= 1
@@ -147,3 +149,23 @@ def test_without_either_nothing_is_asked_of_the_answers(tmp_path, server):
     row = measured(tmp_path, url, "--prompts", str(file), "-c", "1")
     assert row.get("Verification") is None
     assert all("temperature" not in each for each in kind.seen)
+
+
+PAGE = (ROOT / "docs" / "llm-answers.md").read_text()
+
+
+@pytest.mark.parametrize("command", re.findall(r"^```sh\n(.*?)\n```$", PAGE, re.MULTILINE))
+def test_the_commands_of_the_page(tmp_path, server, command):
+    kind, url = server
+    kind.alone_s = 0.001
+    for name, content in re.findall(r"^`([\w.]+)`:\n\n```json\n(.*?)^```$", PAGE, re.M | re.S):
+        (tmp_path / name).write_text(content)
+    assert "--duration 2s" in command
+    words = shlex.split(command.replace("--duration 2s", "--duration 300ms"))
+    words[2] = url
+    done = qs(*words[1:], "--no_stream", "--no_calibrate", "--no_input", "-q", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.rglob("result-*.json")
+    found = json.loads(path.read_text())["Performance"][0]["Verification"]
+    assert found["checked"] > 0
+    assert (found["score"] is not None) == ("--score" in command)
